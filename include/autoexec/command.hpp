@@ -1,0 +1,148 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace autoexec {
+
+/// One command for one worktree. It has constructors, since an aggregate temporary inside a
+/// `co_await` expression is destroyed twice by GCC 12.
+struct CommandRequest {
+    CommandRequest(std::string command_text, std::filesystem::path worktree_path)
+        : command(std::move(command_text)), worktree(std::move(worktree_path))
+    {
+    }
+
+    /// A program and its arguments. `command` becomes their quoted form, for people to read.
+    CommandRequest(std::vector<std::string> program, std::filesystem::path worktree_path);
+
+    std::string command;             ///< What the agent is asked to run. Not empty.
+    std::filesystem::path worktree;  ///< Relative paths count from the project root.
+
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+
+    /// Files or directories that the command must create or change, relative to the worktree.
+    std::vector<std::string> expected_artifacts;
+    /// A missing expected artifact turns `completed` into `failed` (`artifact_missing`).
+    bool require_artifacts = false;
+
+    std::string agent;                  ///< Which agent takes it; empty: whichever can.
+    std::vector<std::string> argv;      ///< If not empty, run this instead of a template.
+    std::vector<std::string> env_refs;  ///< Variables that the agent resolves for itself.
+
+    /// Running the command twice does no harm: allows retries after a time-out, a lost agent,
+    /// or a failure that does not say whether it is retryable.
+    bool idempotent = false;
+
+    // Overrides of the executor's options.
+    std::optional<std::chrono::milliseconds> timeout;
+    std::optional<int> max_attempts;
+};
+
+/// How a command ended.
+enum class ExecutionStatus { completed, failed, timeout, cancelled };
+std::string_view to_string(ExecutionStatus status) noexcept;
+
+/// What told the engine that the command is over.
+enum class CompletionMethod { none, status_file, artifact_detection };
+std::string_view to_string(CompletionMethod method) noexcept;
+
+/// How many of the expected artifacts are there, new or changed. `none` also where none was expected.
+enum class Verification { none, partial, all };
+std::string_view to_string(Verification verification) noexcept;
+
+struct Progress {
+    double percentage = 0;  ///< 0–100
+    std::string current_step;
+    std::string message;
+
+    bool operator==(const Progress&) const = default;
+};
+
+/// Why a command failed, as its agent says, or the engine.
+struct CommandError {
+    std::string message;
+    std::string code;               ///< e.g. `timeout`, `cancelled`, `agent_lost`; may be empty.
+    std::optional<bool> retryable;  ///< Absent: the agent did not say.
+    int retry_count = 0;
+
+    bool operator==(const CommandError&) const = default;
+};
+
+enum class StatusWord { pending, running, completed, failed };
+std::string_view to_string(StatusWord word) noexcept;
+
+/// A status file, read by the rules of `doc/file-protocol.md`.
+struct AgentStatus {
+    bool structured = false;  ///< Version "1.0"; everything else is read as legacy.
+    StatusWord status = StatusWord::pending;
+    std::optional<std::string> started_at;
+    std::optional<std::string> completed_at;
+    std::optional<Progress> progress;
+    std::optional<CommandError> error;
+    std::vector<std::string> artifacts;  ///< As the agent wrote them; partial results win.
+    std::optional<std::string> output;
+
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::optional<std::string> command;
+
+    // Only agents that know this protocol write these.
+    std::optional<std::string> execution_id;
+    std::optional<std::string> attempt_id;
+    std::optional<std::string> agent_id;
+    std::optional<std::string> outcome;
+    std::optional<int> attempt;
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    std::optional<std::int64_t> pid;
+    std::optional<std::int64_t> sequence;
+    bool output_truncated = false;
+
+    std::vector<std::string> warnings;  ///< Fields that were dropped, words not known.
+
+    [[nodiscard]] bool is_final() const noexcept
+    {
+        return status == StatusWord::completed || status == StatusWord::failed;
+    }
+};
+
+/// What became of an execution. All text is redacted; paths and ids are not.
+struct ExecutionResult {
+    ExecutionStatus status = ExecutionStatus::failed;
+    std::string execution_id;
+    std::string attempt_id;  ///< Of the last attempt; empty if none was made.
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string command;
+    std::filesystem::path worktree;
+
+    std::vector<std::string> artifacts;  ///< What the agent names, relative to the worktree.
+    Verification verified = Verification::none;
+    std::vector<std::string> missing_artifacts;  ///< Expected, and neither new nor changed.
+
+    std::optional<CommandError> error;  ///< Set unless `completed`.
+    std::chrono::milliseconds duration{0};  ///< From the first publishing to the end.
+    int attempts = 0;
+    CompletionMethod completion_method = CompletionMethod::none;
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    std::optional<Progress> last_progress;
+    std::string output;  ///< The tail that the agent reported.
+    std::vector<std::string> warnings;
+    boost::json::object details;  ///< e.g. a final status that came during a stop.
+};
+
+/// The result with the guide's keys (`status`, `command`, `worktree`, `artifacts`, `error`,
+/// `duration_seconds`) and ours.
+boost::json::object to_json(const ExecutionResult& result);
+
+}  // namespace autoexec

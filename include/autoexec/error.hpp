@@ -1,0 +1,60 @@
+#pragma once
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <string>
+
+namespace autoexec {
+
+using boost::system::error_code;
+using boost::system::system_error;
+
+/// Failures of the engine itself. How a command ended is a value: see `ExecutionStatus`.
+enum class errc {
+    /// The command is empty, or holds a NUL character.
+    invalid_command = 1,
+    /// The command file would be larger than agents read (256 KiB).
+    command_too_large,
+    /// An option is out of its range; `what()` names it.
+    invalid_options,
+    /// The worktree does not exist or is not a directory.
+    invalid_worktree,
+    /// The worktree can't be written to.
+    worktree_not_writable,
+    /// Another engine runs a command in this worktree.
+    worktree_busy,
+    /// An agent that was told to stop has not confirmed it yet.
+    worktree_busy_unconfirmed,
+    /// An expected artifact lies outside the worktree.
+    artifact_outside_worktree,
+    /// The command text holds a secret and `secrets_in_command` says `refuse`.
+    secret_in_command,
+    /// The executor was stopped, or is being stopped.
+    stopped,
+    /// There is no such execution or attempt.
+    unknown_execution,
+    /// A path is not what it must be: a link, a device, or another user's file.
+    unsafe_path,
+    /// A file is larger than its limit.
+    file_too_large,
+    /// No agent, or more than one, could take the command.
+    no_agent,
+    /// The agents file is invalid.
+    invalid_agents_file,
+    /// The program that supervises commands is missing or does not start.
+    supervisor_unavailable,
+    /// A record could not be written in time; it is kept and tried again.
+    records_delayed,
+};
+
+/// Category `"autoexec"`; `message()` gives one full English sentence per code.
+const boost::system::error_category& autoexec_category() noexcept;
+
+error_code make_error_code(errc e) noexcept;
+
+}  // namespace autoexec
+
+template <>
+struct boost::system::is_error_code_enum<autoexec::errc> : std::true_type {
+};

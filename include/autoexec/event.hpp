@@ -1,0 +1,85 @@
+#pragma once
+
+#include "autoexec/command.hpp"
+#include "autoexec/error.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace autoexec {
+
+namespace asio = boost::asio;
+
+enum class EventType {
+    command_detected,  ///< The command file has been published.
+    execution_started,
+    status_updated,
+    execution_completed,
+    execution_failed,  ///< A time-out, too: `details.outcome` says so.
+    execution_cancelled,
+    execution_retry,
+    execution_interrupted,  ///< Its engine died; another one found what it left.
+    status_rejected,        ///< A status file that can't be believed.
+    agent_lost,
+    secret_in_command,
+};
+std::string_view to_string(EventType type) noexcept;
+
+/// One line of `metrics/executions_YYYY-MM-DD.jsonl`: one finished attempt.
+struct ExecutionMetric {
+    std::string execution_id;
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string command;  ///< Redacted.
+    std::string status;   ///< completed, failed, timeout, cancelled
+    double duration_ms = 0;
+    std::string started_at;  ///< ISO-8601, UTC, `+00:00`
+    int retry_count = 0;     ///< attempt − 1
+    std::optional<std::string> completed_at;
+    std::optional<std::string> error_message;
+
+    bool operator==(const ExecutionMetric&) const = default;
+};
+
+/// Something that happened to an execution. Published once; audit, metrics and progress are all
+/// made from it. Text is redacted before it comes here.
+struct Event {
+    EventType type = EventType::status_updated;
+    std::chrono::system_clock::time_point time;
+    std::string execution_id;
+    std::string attempt_id;
+    int attempt = 0;  ///< 1…
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string command;
+    std::filesystem::path worktree;
+    std::string status;  ///< The audit line's `status`; empty: null.
+    boost::json::object details;
+    std::optional<Progress> progress;
+    std::optional<ExecutionMetric> metric;  ///< At the end of each attempt.
+};
+
+/// Where events go: the writers, the terminal, an application's own.
+///
+/// Thread safety: `publish` and `flush` are called from one strand of the executor that the sink
+/// is given to; a sink given to several executors must be safe to call concurrently.
+class EventSink {
+public:
+    virtual ~EventSink() = default;
+
+    /// Takes the event. Neither blocks nor throws.
+    virtual void publish(const Event& event) = 0;
+
+    /// True when `flush` should be awaited before more is published.
+    virtual bool full() const noexcept { return false; }
+
+    /// Completes when all that was published is as durable as the sink was asked to make it.
+    virtual asio::awaitable<error_code> flush() { co_return error_code{}; }
+};
+
+}  // namespace autoexec

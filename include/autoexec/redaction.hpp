@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace autoexec {
+
+/// Takes secrets out of text before it is stored or shown; the one place where that is done.
+///
+/// First the exact values of environment variables named `*_TOKEN`, `*_KEY`, `*_SECRET`,
+/// `*_PASSWORD` (8 characters or more; also base64- and URL-encoded), then patterns: provider
+/// tokens, JWTs, PEM private keys, `Authorization` and URL credentials, and values of
+/// password/secret/token/api-key in `key=value`, `key: value`, `--key value` and JSON.
+/// What is found becomes `***REDACTED***`.
+///
+/// Thread safety: immutable; safe to share.
+class Redactor {
+public:
+    /// With the secrets of this process's environment.
+    Redactor();
+
+    /// With the secrets of the given environment (`name`, `value`), for tests and other scopes.
+    explicit Redactor(std::span<const std::pair<std::string, std::string>> environment);
+
+    ~Redactor();
+    Redactor(const Redactor&) = delete;
+    Redactor& operator=(const Redactor&) = delete;
+
+    [[nodiscard]] std::string redact(std::string_view text) const;
+
+    /// True when `redact` would change the text.
+    [[nodiscard]] bool finds_secret(std::string_view text) const;
+
+    /// Redacts a stream that comes in chunks. What is fed in any chunking comes out as `redact`
+    /// of the whole would give it, as long as no secret is longer than 64 KiB.
+    class Stream {
+    public:
+        explicit Stream(std::shared_ptr<const Redactor> redactor);
+        ~Stream();
+        Stream(Stream&&) noexcept;
+        Stream& operator=(Stream&&) noexcept;
+
+        /// The part of all that was fed so far that is safe to show.
+        [[nodiscard]] std::string feed(std::string_view chunk);
+        /// The rest. The stream is empty afterwards.
+        [[nodiscard]] std::string finish();
+
+    private:
+        struct State;
+        std::unique_ptr<State> state_;
+    };
+
+private:
+    struct Patterns;
+    std::unique_ptr<const Patterns> patterns_;
+};
+
+}  // namespace autoexec

@@ -1,0 +1,65 @@
+#include "autoexec/error.hpp"
+
+namespace autoexec {
+namespace {
+
+class Category final : public boost::system::error_category {
+public:
+    const char* name() const noexcept override { return "autoexec"; }
+
+    std::string message(int code) const override
+    {
+        switch (static_cast<errc>(code)) {
+            case errc::invalid_command:
+                return "The command is empty or holds a NUL character.";
+            case errc::command_too_large:
+                return "The command file would be larger than agents read (256 KiB).";
+            case errc::invalid_options:
+                return "An option is out of its range.";
+            case errc::invalid_worktree:
+                return "The worktree does not exist or is not a directory.";
+            case errc::worktree_not_writable:
+                return "The worktree can't be written to.";
+            case errc::worktree_busy:
+                return "Another engine runs a command in this worktree.";
+            case errc::worktree_busy_unconfirmed:
+                return "An agent that was told to stop has not confirmed it yet.";
+            case errc::artifact_outside_worktree:
+                return "An expected artifact lies outside the worktree.";
+            case errc::secret_in_command:
+                return "The command text holds a secret.";
+            case errc::stopped:
+                return "The executor was stopped.";
+            case errc::unknown_execution:
+                return "There is no such execution.";
+            case errc::unsafe_path:
+                return "A path is a link, a device, or another user's file.";
+            case errc::file_too_large:
+                return "A file is larger than its limit.";
+            case errc::no_agent:
+                return "No agent, or more than one, could take the command.";
+            case errc::invalid_agents_file:
+                return "The agents file is invalid.";
+            case errc::supervisor_unavailable:
+                return "The program that supervises commands is missing or does not start.";
+            case errc::records_delayed:
+                return "A record could not be written in time; it is kept and tried again.";
+        }
+        return "Unknown autoexec error.";
+    }
+};
+
+}  // namespace
+
+const boost::system::error_category& autoexec_category() noexcept
+{
+    static const Category instance;
+    return instance;
+}
+
+error_code make_error_code(errc e) noexcept
+{
+    return {static_cast<int>(e), autoexec_category()};
+}
+
+}  // namespace autoexec

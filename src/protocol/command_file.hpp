@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Text ↔ struct for the command, simple, metadata and cancel files. Pure.
+namespace autoexec::protocol {
+
+inline constexpr std::size_t command_file_limit = 256 * 1024;
+
+/// What stands in `.cursor-skill-command.txt`. Only `command` is needed.
+struct CommandFile {
+    std::string command;
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string created_at;
+    std::vector<std::string> expected_artifacts;
+    std::string worktree_path;
+
+    // Ours: absent in a file of the original's.
+    std::string execution_id;
+    std::string attempt_id;
+    int attempt = 0;
+    std::string agent;
+    std::vector<std::string> argv;
+    std::vector<std::string> env_refs;
+    std::optional<double> deadline_seconds;
+};
+
+/// The exact command, unredacted.
+std::string format_command(const CommandFile& file);
+
+/// The metadata file; `redacted_command` is what is stored.
+std::string format_metadata(const CommandFile& file, std::string_view redacted_command);
+
+/// `problem` gets one sentence when the text is no command file.
+std::optional<CommandFile> parse_command(std::string_view text, std::string& problem);
+
+/// `.cursor-skill-cancel.json`
+struct CancelFile {
+    std::string execution_id;
+    std::string attempt_id;
+    std::string reason;        ///< cancelled, timeout
+    std::string requested_at;  ///< ISO-8601, UTC
+};
+
+std::string format_cancel(const CancelFile& file);
+std::optional<CancelFile> parse_cancel(std::string_view text);
+
+}  // namespace autoexec::protocol

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "autoexec/audit.hpp"
+#include "autoexec/event.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// Text ↔ struct for metric and audit lines. Pure.
+namespace autoexec::protocol {
+
+/// One line, without the newline.
+std::string format_metric(const ExecutionMetric& metric);
+
+/// Unknown keys are ignored, `success` is read as `completed`; nothing if a required key is
+/// missing or of the wrong type.
+std::optional<ExecutionMetric> parse_metric(std::string_view line);
+
+/// One line, without the newline: `YYYY-MM-DD HH:MM:SS | INFO | {json}`, prefix in local time.
+std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now);
+
+/// The JSON part of an audit line.
+std::optional<boost::json::object> parse_audit(std::string_view line);
+
+}  // namespace autoexec::protocol
