@@ -1,0 +1,64 @@
+#include "autoexec/ports.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace autoexec {
+namespace {
+
+// Every different expiry costs a system call to set the kernel's timer; on a grid, thousands of
+// waiters share a few of them.
+time_point round_up_to_ms(time_point t)
+{
+    return std::chrono::ceil<std::chrono::milliseconds>(t);
+}
+
+class SystemTimer final : public Timer {
+public:
+    explicit SystemTimer(const asio::any_io_executor& ex) : timer_(ex) {}
+
+    asio::awaitable<void> wait_until(time_point t) override
+    {
+        if (!woken_) {
+            error_code ignored;
+            timer_.expires_at(round_up_to_ms(t));
+            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        }
+        woken_ = false;
+    }
+
+    void wake() override
+    {
+        woken_ = true;
+        timer_.cancel();
+    }
+
+private:
+    asio::steady_timer timer_;
+    bool woken_ = false;
+};
+
+class SystemClock final : public Clock {
+public:
+    time_point now() const noexcept override { return std::chrono::steady_clock::now(); }
+
+    std::chrono::system_clock::time_point system_now() const noexcept override
+    {
+        return std::chrono::system_clock::now();
+    }
+
+    std::unique_ptr<Timer> make_timer(const asio::any_io_executor& ex) override
+    {
+        return std::make_unique<SystemTimer>(ex);
+    }
+};
+
+}  // namespace
+
+std::shared_ptr<Clock> system_clock()
+{
+    return std::make_shared<SystemClock>();
+}
+
+}  // namespace autoexec
