@@ -66,8 +66,8 @@ struct FileStamp {
     bool operator==(const FileStamp&) const = default;
 };
 
-/// A status file as found. `text` is set only for `present`.
-struct StatusFile {
+/// A small file as found. `text` is set only for `present`.
+struct FoundFile {
     enum class State {
         absent,
         present,
@@ -124,7 +124,7 @@ public:
 
     /// The status files found: the worktree's root first, then `.cursor/`. Absent ones are left
     /// out.
-    virtual std::vector<StatusFile> look() = 0;
+    virtual std::vector<FoundFile> look() = 0;
 
     virtual ClaimState claim(const std::string& attempt_id) = 0;
 
@@ -143,9 +143,6 @@ public:
 
     /// `path` is relative and stays beneath the worktree.
     virtual ArtifactState artifact(const std::string& path) = 0;
-
-    /// `git status` in short, for the record; empty outside git.
-    virtual std::string tree_state() { return {}; }
 };
 
 class Handoff {
