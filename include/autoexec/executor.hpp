@@ -1,0 +1,215 @@
+#pragma once
+
+#include "autoexec/audit.hpp"
+#include "autoexec/command.hpp"
+#include "autoexec/event.hpp"
+#include "autoexec/metrics.hpp"
+#include "autoexec/ports.hpp"
+#include "autoexec/redaction.hpp"
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec {
+
+/// When a command is tried again, and how long the engine waits before it does.
+/// See `doc/file-protocol.md` for which ends are retried at all.
+struct RetryPolicy {
+    /// Attempts in all; 1: never again. At least 1.
+    int max_attempts = 3;
+    std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
+    double multiplier = 2.0;  ///< At least 1.
+    std::chrono::milliseconds max_delay = std::chrono::seconds{60};
+};
+
+/// What to do when another engine holds the worktree.
+enum class OnBusy { fail, wait };
+
+/// What to do with a command text in which a secret is found.
+enum class SecretsInCommand { warn, refuse, allow };
+
+struct ExecutorOptions {
+    // The guide's.
+    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
+    std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
+    std::string status_file_name = ".cursor-skill-status.json";
+    std::filesystem::path project_root;  ///< Empty: the current directory.
+    bool enable_metrics = true;
+    bool enable_audit = true;
+
+    // Waiting.
+    bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
+    std::chrono::milliseconds max_polling_interval = std::chrono::seconds{30};
+    /// Over all attempts, waiting for retries included. Zero: none.
+    std::chrono::milliseconds total_timeout{0};
+    /// From publishing to an agent's claim. Zero: none, for agents that don't claim.
+    std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
+    /// Without a change of status, progress or output. Zero: none.
+    std::chrono::milliseconds stall_timeout{0};
+    /// How long an agent has for its stop before the engine goes on without it (5 s are added).
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
+
+    // Behaviour.
+    RetryPolicy retry;
+    bool error_handling = true;  ///< False: no retries.
+    bool artifact_detection = true;
+    bool status_tracking = true;  ///< False: no progress; the final status is still read.
+    OnBusy on_busy = OnBusy::fail;
+    SecretsInCommand secrets_in_command = SecretsInCommand::warn;
+    Durability durability = Durability::process;
+
+    // Limits.
+    /// Commands in flight at once; more wait in order. Zero: no limit.
+    std::size_t max_concurrency = 0;
+    std::size_t status_limit = 16 * 1024 * 1024;  ///< Bytes of a status file.
+    std::vector<unsigned> allowed_owners;         ///< User ids whose status files are believed.
+    unsigned file_mode = 0600;                    ///< Of the files in the worktree.
+
+    // Null ones: the real thing.
+    std::shared_ptr<Handoff> handoff;
+    std::shared_ptr<Clock> clock;
+    std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
+    std::shared_ptr<const Redactor> redactor;
+    std::shared_ptr<AuditLogger> audit;  ///< Null and `enable_audit`: one for the project.
+    std::shared_ptr<ExecutionMetricsCollector> metrics;
+    /// What a worktree looks like, recorded before a retry. Null: nothing is recorded.
+    std::function<asio::awaitable<std::string>(std::filesystem::path)> tree_state;
+    /// Uniform in [0, 1), for jitter. Null: a random one.
+    std::function<double()> random;
+};
+
+/// An attempt that another executor, perhaps of an earlier process, has published.
+struct AttemptReference {
+    AttemptReference(std::string execution, std::string attempt, std::filesystem::path tree)
+        : execution_id(std::move(execution)),
+          attempt_id(std::move(attempt)),
+          worktree(std::move(tree))
+    {
+    }
+
+    std::string execution_id;
+    std::string attempt_id;
+    std::filesystem::path worktree;
+    std::string command;  ///< Redacted, for the records.
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::vector<std::string> expected_artifacts;
+};
+
+/// What was in flight when its engine died.
+struct InterruptedAttempt {
+    std::string execution_id;
+    std::string attempt_id;
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string command;
+    std::filesystem::path worktree;
+    std::string started_at;
+    bool agent_alive = false;  ///< It was told to stop; the worktree is busy until it does.
+};
+
+/// What `check_status` finds, in the original's words.
+struct StatusCheck {
+    bool completed = false;           ///< The status is final.
+    bool status_file_exists = false;
+    std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
+    std::string problem;              ///< Why a file that exists was not understood.
+};
+
+/// Hands commands to agents in worktrees through files, and waits for how they end.
+///
+/// Each execution is a coroutine: publish → wait → accept → record → clean up. Commands for one
+/// worktree run one after the other. There are no threads, signal handlers or global state.
+///
+/// Thread safety: distinct objects are safe. On a shared object all functions may be called from
+/// any thread, except the destructor; all state is touched from one internal strand.
+///
+/// Lifetime: what was started keeps what it needs; destroying the executor does not end it. Call
+/// `async_stop` first. Destroy a bound `cancellation_signal` before the `io_context`.
+class BackgroundAgentAutoExecutor {
+public:
+    /// Throws `system_error` (`errc::invalid_options`) that names the option.
+    explicit BackgroundAgentAutoExecutor(asio::any_io_executor ex, ExecutorOptions options = {});
+    ~BackgroundAgentAutoExecutor();
+    BackgroundAgentAutoExecutor(const BackgroundAgentAutoExecutor&) = delete;
+    BackgroundAgentAutoExecutor& operator=(const BackgroundAgentAutoExecutor&) = delete;
+
+    /// Publishes a command and waits until it has ended.
+    ///
+    /// Signature: `void(error_code, ExecutionResult)`.
+    ///
+    /// Errors: `errc::invalid_command`, `command_too_large`, `invalid_worktree`,
+    /// `worktree_not_writable`, `worktree_busy`, `worktree_busy_unconfirmed`,
+    /// `artifact_outside_worktree`, `secret_in_command`, `stopped`, and file system errors while
+    /// publishing. The result's `error` then holds the sentence for a person. How the command
+    /// ended is no error: time-outs and cancellation, too, are results.
+    ///
+    /// Cancellation: *partial* and *total* ask the agent to stop and wait for it, at most
+    /// `stop_grace` + 5 s; *terminal* asks and completes at once. Either way the result is
+    /// `cancelled`, and the worktree is free again, unless the agent did not confirm its stop:
+    /// then it is busy until that agent's claim is free or it reports.
+    template <asio::completion_token_for<void(error_code, ExecutionResult)> Token =
+                  asio::deferred_t>
+    auto async_execute_command(CommandRequest request, Token&& token = {})
+    {
+        return asio::async_initiate<Token, void(error_code, ExecutionResult)>(
+            [](auto handler, auto impl, CommandRequest r) {
+                start(std::move(impl), std::move(r), std::move(handler));
+            },
+            token, impl_, std::move(request));
+    }
+
+    /// The same as an awaitable; throws `system_error` for errors.
+    asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
+
+    /// Waits on an attempt that is already in flight, instead of publishing one. No retries.
+    /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives.
+    /// Otherwise as `async_execute_command`.
+    asio::awaitable<ExecutionResult> adopt(AttemptReference attempt);
+
+    /// Waits for a final status in a worktree, without publishing, locking or cleaning.
+    /// Completes with a result like `execute_command`'s; at the time-out with `timeout`.
+    asio::awaitable<ExecutionResult> poll_for_completion(
+        std::filesystem::path worktree, std::vector<std::string> expected_artifacts = {},
+        std::optional<std::chrono::milliseconds> timeout = {});
+
+    /// One look at a worktree's status file. Blocks for microseconds.
+    [[nodiscard]] StatusCheck check_status(const std::filesystem::path& worktree) const;
+
+    /// Cancels an execution as a *partial* cancellation would. Nothing happens if it is unknown.
+    void cancel(const std::string& execution_id);
+
+    /// Tells a sink about all that happens from now on. Kept until the executor stops.
+    void subscribe(std::shared_ptr<EventSink> sink);
+
+    /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
+    /// that still work on them to stop, and removes what was left in the worktrees.
+    asio::awaitable<std::vector<InterruptedAttempt>> recover();
+
+    /// Cancels what is in flight, waits for it, and drains the writers. New commands end with
+    /// `errc::stopped`. Idempotent. Not cancellable.
+    asio::awaitable<void> async_stop();
+
+    [[nodiscard]] asio::any_io_executor get_executor() const;
+
+private:
+    struct Impl;
+    using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
+    static void start(std::shared_ptr<Impl> impl, CommandRequest request, Handler handler);
+
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace autoexec

@@ -1,0 +1,184 @@
+#include "handoff/claims.hpp"
+
+#include "handoff/control_files.hpp"
+#include "platform/git_dir.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/json/parse.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+namespace autoexec::handoff {
+namespace {
+
+using platform::UniqueFd;
+
+constexpr char lock_file[] = ".lock";
+constexpr char suffix[] = ".json";
+constexpr std::size_t most_claims = 1000;
+constexpr std::size_t claim_limit = 4096;
+
+// An agent between creating its temporary and linking it must not lose it.
+constexpr std::time_t temporary_age = 60;
+
+std::string claim_name(const std::string& attempt_id)
+{
+    return protocol::file_name_of(attempt_id) + suffix;
+}
+
+// The lock itself is not wanted, only whether somebody has it. Shared, so that two who look at
+// the same time don't take each other for its holder.
+bool is_locked(int fd)
+{
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+    ::flock(fd, LOCK_UN);
+    return false;
+}
+
+UniqueFd open_claim(int folder, const std::string& name)
+{
+    error_code ec;
+    auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
+    struct stat st{};
+    if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) return {};
+    return fd;
+}
+
+bool is_remote(int fd)
+{
+    std::string text(claim_limit, '\0');
+    const auto n = ::pread(fd, text.data(), text.size(), 0);
+    if (n <= 0) return false;
+    text.resize(static_cast<std::size_t>(n));
+    error_code ec;
+    const auto value = boost::json::parse(text, ec);
+    if (ec || !value.is_object()) return false;
+    const auto* const host = value.get_object().if_contains("host");
+    return host != nullptr && host->is_string() && host->get_string() != host_name();
+}
+
+bool is_old(int fd)
+{
+    struct stat st{};
+    return ::fstat(fd, &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
+}
+
+}  // namespace
+
+std::string host_name()
+{
+    char name[256] = {};
+    if (::gethostname(name, sizeof name - 1) != 0) return "unknown";
+    return name;
+}
+
+UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
+{
+    if (const auto git_dir = platform::git_dir_of(worktree)) {
+        const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (base) {
+            auto folder = platform::make_folders(base.get(), "autoexec/claims", ec);
+            if (folder) return folder;
+        }
+    }
+    return platform::make_folders(worktree_fd, control_files::claims_folder, ec);
+}
+
+LockResult lock_worktree(int worktree_fd, int claims_fd, UniqueFd& file)
+{
+    if (::flock(worktree_fd, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
+    if (errno == EWOULDBLOCK) return LockResult::busy;
+    file = UniqueFd(
+        ::openat(claims_fd, lock_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
+    return errno == EWOULDBLOCK ? LockResult::busy : LockResult::failed;
+}
+
+void unlock_worktree(int worktree_fd, const UniqueFd& file) noexcept
+{
+    // Said aloud: a descriptor inherited by a child would keep the lock past our close.
+    ::flock(file ? file.get() : worktree_fd, LOCK_UN);
+}
+
+bool engine_holds_lock(int worktree_fd, int claims_fd)
+{
+    if (is_locked(worktree_fd)) return true;
+    const auto file = open_claim(claims_fd, lock_file);
+    return file && is_locked(file.get());
+}
+
+ClaimState ClaimReader::state(const std::string& attempt_id)
+{
+    if (!open_ || open_->attempt_id != attempt_id) {
+        auto fd = open_claim(folder_.get(), claim_name(attempt_id));
+        if (!fd) return ClaimState::none;
+        const bool remote = is_remote(fd.get());
+        open_.emplace(Open{attempt_id, std::move(fd), remote});
+    }
+    if (open_->remote) return ClaimState::remote;
+    return is_locked(open_->fd.get()) ? ClaimState::live : ClaimState::free;
+}
+
+std::optional<std::string> ClaimReader::sweep()
+{
+    std::optional<std::string> living;
+    for (const auto& name : platform::list_folder(folder_.get(), most_claims)) {
+        if (name == lock_file) continue;
+        const auto fd = open_claim(folder_.get(), name);
+        if (!fd) continue;
+        const bool temporary = !name.ends_with(suffix);
+        if (is_locked(fd.get())) {
+            if (!temporary) living = name.substr(0, name.size() - (sizeof suffix - 1));
+        } else if (!temporary ? !is_remote(fd.get()) || is_old(fd.get()) : is_old(fd.get())) {
+            (void)platform::remove_file(folder_.get(), name);
+        }
+    }
+    return living;
+}
+
+error_code ClaimReader::remove(const std::string& attempt_id)
+{
+    open_.reset();
+    return platform::remove_file(folder_.get(), claim_name(attempt_id));
+}
+
+std::optional<Claim> Claim::take(int claims_fd, const std::string& attempt_id,
+                                 const std::string& content, error_code& ec)
+{
+    ec = {};
+    const auto temporary = ".tmp." + protocol::new_uuid();
+    UniqueFd fd(::openat(claims_fd, temporary.c_str(),
+                         O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) {
+        ec = platform::last_error();
+        return std::nullopt;
+    }
+    const auto name = claim_name(attempt_id);
+    bool linked = false;
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        ec = platform::last_error();
+    else if (const auto failure = platform::write_all(fd.get(), content))
+        ec = failure;
+    else if (::linkat(claims_fd, temporary.c_str(), claims_fd, name.c_str(), 0) == 0)
+        linked = true;
+    else if (errno != EEXIST)
+        ec = platform::last_error();
+    ::unlinkat(claims_fd, temporary.c_str(), 0);
+    if (!linked) return std::nullopt;
+    return Claim(std::move(fd));
+}
+
+void Claim::drop(int claims_fd, const std::string& attempt_id)
+{
+    (void)platform::remove_file(claims_fd, claim_name(attempt_id));
+    fd_ = UniqueFd();
+}
+
+}  // namespace autoexec::handoff

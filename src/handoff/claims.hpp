@@ -1,0 +1,73 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+#include "platform/safe_files.hpp"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+/// Who took which attempt. A claim is a file whose lock its agent holds as long as it lives; the
+/// lock belongs to the inode, so it is taken before the file gets its name.
+namespace autoexec::handoff {
+
+/// The folder of a worktree's claims: in its git directory, out of reach of a `git clean`; outside
+/// git in the worktree itself. Opened relative to what the caller holds; created if missing.
+platform::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree,
+                                      error_code& ec);
+
+enum class LockResult { taken, busy, failed };
+
+/// Takes the lock that says "an engine runs a command in this worktree": on the worktree's folder,
+/// or, where folders can't be locked, on a file beside the claims. `file` keeps that file open.
+LockResult lock_worktree(int worktree_fd, int claims_fd, platform::UniqueFd& file);
+void unlock_worktree(int worktree_fd, const platform::UniqueFd& file) noexcept;
+
+/// True when some engine holds the lock of the worktree.
+bool engine_holds_lock(int worktree_fd, int claims_fd);
+
+/// The engine's view of the claims in one worktree.
+class ClaimReader {
+public:
+    explicit ClaimReader(platform::UniqueFd folder) : folder_(std::move(folder)) {}
+
+    [[nodiscard]] int folder() const noexcept { return folder_.get(); }
+
+    ClaimState state(const std::string& attempt_id);
+
+    /// An attempt whose agent still lives. Claims and temporaries of dead agents are removed.
+    std::optional<std::string> sweep();
+
+    error_code remove(const std::string& attempt_id);
+
+private:
+    platform::UniqueFd folder_;
+
+    struct Open {
+        std::string attempt_id;
+        platform::UniqueFd fd;
+        bool remote = false;
+    };
+    std::optional<Open> open_;  // one look is then one system call
+};
+
+/// The agent's claim: held until destroyed.
+class Claim {
+public:
+    /// Nothing when another agent was first (`ec` is clear), or when it failed (`ec` is set).
+    static std::optional<Claim> take(int claims_fd, const std::string& attempt_id,
+                                     const std::string& content, error_code& ec);
+
+    /// Removes the file and gives up the lock: for a command that is not run after all.
+    void drop(int claims_fd, const std::string& attempt_id);
+
+private:
+    explicit Claim(platform::UniqueFd fd) : fd_(std::move(fd)) {}
+    platform::UniqueFd fd_;
+};
+
+/// The name of this host, as claims carry it.
+std::string host_name();
+
+}  // namespace autoexec::handoff

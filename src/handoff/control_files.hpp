@@ -1,0 +1,17 @@
+#pragma once
+
+/// The files through which an engine and its agents talk, by name: `doc/file-protocol.md`.
+namespace autoexec::control_files {
+
+inline constexpr char command[] = ".cursor-skill-command.txt";
+inline constexpr char simple[] = ".cursor-skill-command-simple.txt";
+inline constexpr char metadata[] = ".cursor-skill-metadata.json";
+inline constexpr char status[] = ".cursor-skill-status.json";
+inline constexpr char cancel[] = ".cursor-skill-cancel.json";
+inline constexpr char temporary_prefix[] = ".cursor-skill-tmp.";
+inline constexpr char claims_folder[] = ".cursor-skill-claims";
+
+/// Some agents keep their status in here.
+inline constexpr char other_place[] = ".cursor";
+
+}  // namespace autoexec::control_files

@@ -1,0 +1,299 @@
+#include "handoff/file_handoff.hpp"
+
+#include "handoff/claims.hpp"
+#include "handoff/git_exclude.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <set>
+
+namespace autoexec::handoff {
+namespace {
+
+using platform::Links;
+using platform::UniqueFd;
+namespace fs = std::filesystem;
+
+// An artifact that is a folder: enough to see whether something is in it, never a walk through a
+// whole dependency tree.
+constexpr int most_entries = 2000;
+constexpr int most_depth = 12;
+
+struct stat stat_of(int fd)
+{
+    struct stat st{};
+    (void)::fstat(fd, &st);
+    return st;
+}
+
+void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
+{
+    for (const auto& name : platform::list_folder(folder, static_cast<std::size_t>(budget))) {
+        if (--budget <= 0) return;
+        struct stat st{};
+        if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (S_ISREG(st.st_mode)) {
+            const auto stamp = platform::stamp_of(st);
+            if (!newest.present || stamp.modified_ns > newest.stamp.modified_ns)
+                newest.stamp = stamp;
+            newest.present = true;
+        } else if (S_ISDIR(st.st_mode) && depth < most_depth) {
+            error_code ec;
+            const auto inner =
+                platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, Links::none, ec);
+            if (inner) newest_file(inner.get(), depth + 1, budget, newest);
+        }
+    }
+}
+
+class FileMailbox final : public Mailbox {
+public:
+    FileMailbox(const FileHandoffOptions& options, fs::path path, UniqueFd worktree,
+                UniqueFd claims)
+        : options_(options),
+          path_(std::move(path)),
+          worktree_(std::move(worktree)),
+          claims_(std::move(claims)),
+          owners_(options.allowed_owners)
+    {
+        const auto st = stat_of(worktree_.get());
+        owners_.push_back(st.st_uid);
+        device_ = st.st_dev;
+        inode_ = st.st_ino;
+    }
+
+    ~FileMailbox() override
+    {
+        if (!locked_) return;
+        // Outside git the claims lie in the worktree; leave no empty folder there.
+        (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
+        unlock_worktree(worktree_.get(), lock_file_);
+    }
+
+    error_code try_lock() override
+    {
+        switch (lock_worktree(worktree_.get(), claims_.folder(), lock_file_)) {
+            case LockResult::taken:
+                locked_ = true;
+                return {};
+            case LockResult::busy:
+                return errc::worktree_busy;
+            case LockResult::failed:
+                break;
+        }
+        return platform::last_error();
+    }
+
+    std::optional<std::string> live_claim() override { return claims_.sweep(); }
+
+    error_code prepare() override
+    {
+        remove_status();
+        for (const auto* name : {control_files::cancel, control_files::command}) {
+            if (const auto ec = platform::remove_file(worktree_.get(), name)) return ec;
+        }
+        remove_temporaries();
+        return {};
+    }
+
+    error_code publish(const PublishedFiles& files, Durability durability) override
+    {
+        const std::array<std::pair<const char*, const std::string*>, 3> order = {{
+            {control_files::metadata, &files.metadata},
+            {control_files::simple, &files.simple},
+            {control_files::command, &files.command},
+        }};
+        for (const auto& [name, text] : order) {
+            if (const auto ec = platform::replace_file(worktree_.get(), name, *text,
+                                                       options_.file_mode, durability))
+                return ec;
+        }
+        return {};
+    }
+
+    std::vector<FoundFile> look() override
+    {
+        std::vector<FoundFile> found;
+        for (const auto& path : {options_.status_file_name, other_status()}) {
+            auto file = platform::read_regular(worktree_.get(), path, options_.status_limit,
+                                               owners_);
+            if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
+        }
+        return found;
+    }
+
+    ClaimState claim(const std::string& attempt_id) override { return claims_.state(attempt_id); }
+
+    error_code withdraw(const std::string&) override
+    {
+        // Renamed first: an agent that has it open already re-reads the name after its claim.
+        const auto away = control_files::temporary_prefix + protocol::new_uuid();
+        if (::renameat(worktree_.get(), control_files::command, worktree_.get(), away.c_str()) != 0)
+            return errno == ENOENT ? error_code{} : platform::last_error();
+        return platform::remove_file(worktree_.get(), away);
+    }
+
+    error_code request_stop(const std::string& text) override
+    {
+        return platform::replace_file(worktree_.get(), control_files::cancel, text,
+                                      options_.file_mode, Durability::none);
+    }
+
+    error_code clean(const std::string& attempt_id, bool keep_cancel) override
+    {
+        auto first = platform::remove_file(worktree_.get(), control_files::command);
+        for (const auto* name : {control_files::simple, control_files::metadata}) {
+            const auto ec = platform::remove_file(worktree_.get(), name);
+            if (!first) first = ec;
+        }
+        remove_status();
+        if (keep_cancel) return first;
+        remove_temporaries();
+        const auto ec = platform::remove_file(worktree_.get(), control_files::cancel);
+        if (!first) first = ec;
+        const auto claim_ec = claims_.remove(attempt_id);
+        return first ? first : claim_ec;
+    }
+
+    bool lost() override
+    {
+        struct stat st{};
+        return ::stat(path_.c_str(), &st) != 0 || st.st_dev != device_ || st.st_ino != inode_;
+    }
+
+    ArtifactState artifact(const std::string& path) override
+    {
+        ArtifactState state;
+        error_code ec;
+        const auto fd = platform::open_beneath(worktree_.get(), path, O_PATH, Links::inside, ec);
+        if (!fd) return state;
+        const auto st = stat_of(fd.get());
+        if (S_ISREG(st.st_mode)) {
+            state.present = true;
+            state.stamp = platform::stamp_of(st);
+        } else if (S_ISDIR(st.st_mode)) {
+            const UniqueFd folder(
+                ::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            int budget = most_entries;
+            if (folder) newest_file(folder.get(), 0, budget, state);
+        }
+        return state;
+    }
+
+private:
+    std::string other_status() const
+    {
+        return std::string(control_files::other_place) + '/' + options_.status_file_name;
+    }
+
+    // What can't be removed (a folder, another user's) is reported by each look.
+    void remove_status()
+    {
+        (void)platform::remove_file(worktree_.get(), options_.status_file_name);
+        error_code ec;
+        const auto other = platform::open_beneath(worktree_.get(), control_files::other_place,
+                                                  O_RDONLY | O_DIRECTORY, Links::none, ec);
+        if (other) (void)platform::remove_file(other.get(), options_.status_file_name);
+    }
+
+    // Left by an engine or agent that was killed while it wrote. We hold the lock, so no engine
+    // is writing; an agent that is finds its rename failing and writes again.
+    void remove_temporaries()
+    {
+        for (const auto& name : platform::list_folder(worktree_.get(), most_entries)) {
+            if (name.starts_with(control_files::temporary_prefix))
+                (void)platform::remove_file(worktree_.get(), name);
+        }
+    }
+
+    const FileHandoffOptions& options_;
+    fs::path path_;
+    UniqueFd worktree_;
+    UniqueFd lock_file_;
+    ClaimReader claims_;
+    platform::Owners owners_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+    bool locked_ = false;
+};
+
+class FileHandoff final : public Handoff {
+public:
+    explicit FileHandoff(FileHandoffOptions options) : options_(std::move(options)) {}
+
+    std::unique_ptr<Mailbox> open(const fs::path& worktree, error_code& ec,
+                                  std::string& why) override
+    {
+        UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!folder) {
+            const int reason = errno;
+            ec = reason == ENOENT || reason == ENOTDIR
+                     ? make_error_code(errc::invalid_worktree)
+                     : error_code(reason, boost::system::system_category());
+            std::error_code ignored;
+            why = fmt::format(
+                "The worktree '{}' {}. Create it (git worktree add), or name another one.",
+                worktree.string(),
+                fs::exists(worktree, ignored) && reason == ENOTDIR ? "is not a directory"
+                : reason == ENOENT || reason == ENOTDIR
+                    ? "does not exist"
+                    : "can't be opened: " + error_code(reason, boost::system::system_category())
+                                                .message());
+            return nullptr;
+        }
+        if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
+            const auto reason = platform::last_error().message();
+            ec = errc::worktree_not_writable;
+            why = fmt::format(
+                "The worktree '{}' can't be written to: {}. The command file goes there.",
+                worktree.string(), reason);
+            return nullptr;
+        }
+        auto claims = open_claims_folder(folder.get(), worktree, ec);
+        if (!claims) {
+            why = fmt::format("The folder for claims of the worktree '{}' can't be created: {}.",
+                              worktree.string(), ec.message());
+            return nullptr;
+        }
+        exclude_once(worktree);
+        return std::make_unique<FileMailbox>(options_, worktree, std::move(folder),
+                                             std::move(claims));
+    }
+
+private:
+    void exclude_once(const fs::path& worktree)
+    {
+        if (excluded_.insert(worktree.string()).second) exclude_from_git(worktree);
+    }
+
+    FileHandoffOptions options_;
+    std::set<std::string> excluded_;
+};
+
+}  // namespace
+
+bool is_valid_status_name(std::string_view name)
+{
+    constexpr std::array<std::string_view, 5> taken = {
+        control_files::command, control_files::simple, control_files::metadata,
+        control_files::cancel, control_files::claims_folder};
+    return !name.empty() && name.size() < 200 && name != "." && name != ".." && name != ".git" &&
+           name != ".cursor" && name.find('/') == std::string_view::npos &&
+           name.find('\0') == std::string_view::npos &&
+           !name.starts_with(control_files::temporary_prefix) &&
+           std::find(taken.begin(), taken.end(), name) == taken.end();
+}
+
+std::shared_ptr<Handoff> file_handoff(FileHandoffOptions options)
+{
+    return std::make_shared<FileHandoff>(std::move(options));
+}
+
+}  // namespace autoexec::handoff

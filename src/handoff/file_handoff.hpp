@@ -1,0 +1,30 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+#include "handoff/control_files.hpp"
+#include "platform/safe_files.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace autoexec::handoff {
+
+struct FileHandoffOptions {
+    std::string status_file_name = control_files::status;
+    std::size_t status_limit = 16 * 1024 * 1024;
+    platform::Owners allowed_owners;  ///< Besides us, root, and the worktree's owner.
+    unsigned file_mode = 0600;        ///< Of the files that the engine writes.
+};
+
+/// True for a plain name that is no other control file's.
+bool is_valid_status_name(std::string_view name);
+
+/// Worktrees on file systems that this host can reach.
+///
+/// Thread safety: as the executor that uses it, one strand.
+std::shared_ptr<Handoff> file_handoff(FileHandoffOptions options = {});
+
+}  // namespace autoexec::handoff

@@ -1,0 +1,80 @@
+#include "handoff/git_exclude.hpp"
+
+#include "platform/git_dir.hpp"
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace autoexec::handoff {
+namespace {
+
+constexpr std::size_t exclude_limit = 1024 * 1024;
+
+constexpr std::array<std::string_view, 15> patterns = {
+    ".cursor-skill-command.txt",
+    ".cursor-skill-command-simple.txt",
+    ".cursor-skill-metadata.json",
+    ".cursor-skill-status.json",
+    ".cursor-skill-cancel.json",
+    ".cursor-skill-tmp.*",
+    ".cursor-skill-claims/",
+    ".tapps-agents/metrics/",
+    ".tapps-agents/audit/",
+    ".tapps-agents/running/",
+    ".tapps-agents/output/",
+    ".tapps-agents/worktrees/",
+    ".tapps-agents/workflow-state/",
+    ".tapps-agents/workflows/markers/",
+    ".tapps-agents/logs/",
+};
+
+bool has_line(std::string_view text, std::string_view line)
+{
+    for (std::size_t at = 0; (at = text.find(line, at)) != std::string_view::npos; ++at) {
+        const auto end = at + line.size();
+        if ((at == 0 || text[at - 1] == '\n') &&
+            (end == text.size() || text[end] == '\n' || text[end] == '\r'))
+            return true;
+    }
+    return false;
+}
+
+std::string missing_lines(std::string_view text)
+{
+    std::string lines;
+    for (const auto pattern : patterns)
+        if (!has_line(text, pattern)) lines.append(pattern).append("\n");
+    if (!lines.empty() && !text.empty() && text.back() != '\n') lines.insert(0, "\n");
+    return lines;
+}
+
+}  // namespace
+
+void exclude_from_git(const std::filesystem::path& worktree)
+{
+    const auto git_dir = platform::git_dir_of(worktree);
+    if (!git_dir) return;
+    const platform::UniqueFd common(
+        ::open(platform::git_common_dir(*git_dir).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!common) return;
+
+    error_code ec;
+    const auto info = platform::make_folders(common.get(), "info", ec);
+    if (!info) return;
+    const platform::UniqueFd file(
+        ::openat(info.get(), "exclude",
+                 O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return;
+    const auto found = platform::read_regular(info.get(), "exclude", exclude_limit, {});
+    if (found.state == FoundFile::State::present)
+        (void)platform::write_all(file.get(), missing_lines(found.text));
+    ::flock(file.get(), LOCK_UN);
+}
+
+}  // namespace autoexec::handoff

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <filesystem>
+
+namespace autoexec::handoff {
+
+/// Adds the control files and the project's folders of records to `info/exclude` of the worktree's
+/// repository, once, so that `git add -A` inside a command does not commit them. Nothing outside
+/// git. Best effort: under a lock that is not waited for.
+void exclude_from_git(const std::filesystem::path& worktree);
+
+}  // namespace autoexec::handoff
