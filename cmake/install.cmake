@@ -1,0 +1,47 @@
+# What `cmake --install` and `cpack` put where, and how others find it.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS autoexec EXPORT autoexec-targets)
+install(DIRECTORY include/autoexec DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
+install(TARGETS autoexec-supervise DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoexec)
+if(TARGET autoexec-program)
+    install(TARGETS autoexec-program)
+endif()
+install(FILES LICENSE README.md CHANGELOG.md doc/file-protocol.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# CMake packages.
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/autoexec)
+install(EXPORT autoexec-targets NAMESPACE autoexec:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/autoexecConfig.cmake.in ${PROJECT_BINARY_DIR}/autoexecConfig.cmake
+                              INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/autoexecConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/autoexecConfig.cmake ${PROJECT_BINARY_DIR}/autoexecConfigVersion.cmake
+        DESTINATION ${package_dir})
+
+# pkg-config. Who links the static library links what it uses, too.
+if(BUILD_SHARED_LIBS)
+    set(pc_requires Requires.private)
+else()
+    set(pc_requires Requires)
+endif()
+cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
+cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/autoexec.pc.in autoexec.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/autoexec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The Debian package: `cpack` in a build folder. Its prefix is the one that was configured, since the
+# library knows where its supervisor is installed.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME autoexec)
+set(CPACK_PACKAGE_CONTACT "autoexec contributors")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION devel)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS git)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libboost-json1.81-dev, libyaml-cpp-dev, libspdlog-dev, libre2-dev, libssl-dev")
+include(CPack)
