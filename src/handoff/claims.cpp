@@ -123,7 +123,11 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
         open_.emplace(Open{attempt_id, std::move(fd), remote});
     }
     if (open_->remote) return ClaimState::remote;
-    return is_locked(open_->fd.get()) ? ClaimState::live : ClaimState::free;
+    if (is_locked(open_->fd.get())) return ClaimState::live;
+    struct stat st{};
+    if (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0) return ClaimState::free;
+    open_.reset();  // dropped by an agent that did not run the command after all
+    return ClaimState::none;
 }
 
 std::optional<std::string> ClaimReader::sweep()

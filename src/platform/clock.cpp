@@ -11,6 +11,7 @@ namespace {
 // waiters share a few of them.
 time_point round_up_to_ms(time_point t)
 {
+    if (t == time_point::max()) return t;
     return std::chrono::ceil<std::chrono::milliseconds>(t);
 }
 

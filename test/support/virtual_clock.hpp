@@ -75,9 +75,12 @@ private:
         {
             if (!woken_ && clock_.now_ < t) {
                 parked_->expires_at(time_point::max());
-                clock_.events_.emplace(t, [weak = std::weak_ptr(parked_), id = ++wait_, this] {
-                    if (const auto timer = weak.lock(); timer && id == wait_) timer->cancel();
-                });
+                ++wait_;
+                if (t != time_point::max()) {  // else only a wake-up ends it
+                    clock_.events_.emplace(t, [weak = std::weak_ptr(parked_), id = wait_, this] {
+                        if (const auto timer = weak.lock(); timer && id == wait_) timer->cancel();
+                    });
+                }
                 error_code ignored;
                 co_await parked_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
                 ++wait_;

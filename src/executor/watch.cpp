@@ -1,0 +1,204 @@
+#include "executor/watch.hpp"
+
+#include "protocol/status.hpp"
+
+#include <algorithm>
+
+namespace autoexec {
+namespace {
+
+constexpr std::chrono::seconds suspect_after{30};
+constexpr std::chrono::seconds lost_after{60};
+
+bool differs(const std::optional<std::string>& a, const std::optional<std::string>& b)
+{
+    return a && b && !a->empty() && !b->empty() && *a != *b;
+}
+
+bool shows_change(const AgentStatus& before, const AgentStatus& after)
+{
+    return before.status != after.status || before.progress != after.progress ||
+           before.artifacts != after.artifacts || before.output != after.output;
+}
+
+}  // namespace
+
+Watch::Watch(Mailbox& mailbox, WatchOptions options)
+    : mailbox_(mailbox), options_(std::move(options))
+{
+}
+
+void Watch::remember()
+{
+    for (const auto& file : mailbox_.look()) old_files_.push_back(file.stamp);
+    for (const auto& path : options_.expected_artifacts) before_[path] = mailbox_.artifact(path);
+}
+
+Sight Watch::look(time_point now)
+{
+    Sight sight;
+    if (mailbox_.lost()) {
+        sight.kind = Sight::Kind::worktree_lost;
+        return sight;
+    }
+    // Before the status: an agent writes its last status and then gives up its claim, so a free
+    // claim and no final status in a look that came later mean that the agent is gone.
+    claim_ = options_.attempt_id.empty() ? ClaimState::none : mailbox_.claim(options_.attempt_id);
+
+    std::optional<Candidate> best;
+    problem_.clear();
+    for (const auto& file : mailbox_.look()) {
+        if (file.state == FoundFile::State::too_large) {
+            problem_ = file.problem;
+            sight.kind = Sight::Kind::status_too_large;
+            return sight;
+        }
+        auto found = candidate(file, sight);
+        if (found && (!best || (found->echoes && !best->echoes))) best = std::move(found);
+    }
+    // The same complaint at every poll would push everything else out of the audit trail.
+    if (sight.rejections == last_rejections_)
+        sight.rejections.clear();
+    else
+        last_rejections_ = sight.rejections;
+
+    if (best) sight.changed = take(std::move(best->status), now);
+    if (best && status_->is_final())
+        sight.kind = Sight::Kind::final_status;
+    else if (claim_ == ClaimState::free || heartbeat_lost(now))
+        sight.kind = Sight::Kind::agent_lost;
+    else if (artifacts_ready(now))
+        sight.kind = Sight::Kind::artifacts_ready;
+    return sight;
+}
+
+std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& sight)
+{
+    if (file.state == FoundFile::State::unsafe || file.state == FoundFile::State::unreadable) {
+        reject(sight, file.state == FoundFile::State::unsafe ? "unsafe_path" : "unreadable",
+               "The status file is not read: " + file.problem + ".");
+        return std::nullopt;
+    }
+    auto reading = protocol::parse_status(file.text);
+    if (reading.kind == protocol::StatusReading::Kind::incomplete) return std::nullopt;
+    if (reading.kind == protocol::StatusReading::Kind::malformed) {
+        reject(sight, "malformed", std::move(reading.problem));
+        return std::nullopt;
+    }
+    std::string why;
+    if (is_of_other(reading.status, why)) {
+        reject(sight, "other_attempt", std::move(why));
+        return std::nullopt;
+    }
+    const bool echoes = !options_.attempt_id.empty() && reading.status.attempt_id &&
+                        !reading.status.attempt_id->empty();
+    const bool old =
+        std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
+    if (old && !echoes) {
+        reject(sight, "stale", "The status file was there before the command was published.");
+        return std::nullopt;
+    }
+    return Candidate{std::move(reading.status), echoes};
+}
+
+bool Watch::is_of_other(const AgentStatus& status, std::string& why) const
+{
+    if (!options_.attempt_id.empty() &&
+        differs(status.attempt_id, std::optional(options_.attempt_id)))
+        why = "The status file is of another attempt.";
+    else if (differs(status.workflow_id, options_.workflow_id))
+        why = "The status file is of another workflow.";
+    else if (differs(status.step_id, options_.step_id))
+        why = "The status file is of another step.";
+    return !why.empty();
+}
+
+void Watch::reject(Sight& sight, std::string code, std::string reason)
+{
+    problem_ = reason;
+    sight.rejections.push_back({std::move(code), std::move(reason)});
+}
+
+bool Watch::take(AgentStatus status, time_point now)
+{
+    const bool changed = !status_ || shows_change(*status_, status);
+    const bool beat = !status_ || status_->sequence != status.sequence || changed;
+    if (beat) last_beat_ = now;
+    status_ = std::move(status);
+    return changed;
+}
+
+bool Watch::heeds_cancel() const noexcept
+{
+    return claim_ == ClaimState::live || claim_ == ClaimState::remote ||
+           (status_ && status_->attempt_id && !status_->attempt_id->empty());
+}
+
+bool Watch::suspect(time_point now) const noexcept
+{
+    const bool beats = status_ && status_->sequence && status_->attempt_id;
+    const bool unknowable = claim_ == ClaimState::remote || claim_ == ClaimState::none;
+    return beats && unknowable && !status_->is_final() && now - last_beat_ >= suspect_after;
+}
+
+bool Watch::heartbeat_lost(time_point now) const noexcept
+{
+    return suspect(now) && now - last_beat_ >= lost_after;
+}
+
+bool Watch::artifacts_ready(time_point now)
+{
+    const bool possible = options_.artifact_detection && !options_.expected_artifacts.empty() &&
+                          claim_ == ClaimState::none;
+    if (!possible) {
+        stable_since_.reset();
+        return false;
+    }
+    std::map<std::string, ArtifactState> current;
+    for (const auto& path : options_.expected_artifacts) {
+        auto state = mailbox_.artifact(path);
+        const auto before = before_.find(path);
+        if (!state.present || (before != before_.end() && before->second == state)) {
+            stable_since_.reset();
+            return false;
+        }
+        current[path] = state;
+    }
+    if (!stable_since_ || current != seen_) {
+        stable_since_ = now;
+        seen_ = std::move(current);
+        return false;
+    }
+    return now - *stable_since_ >= options_.stability;
+}
+
+Verification Watch::verify(std::vector<std::string>& missing) const
+{
+    missing.clear();
+    for (const auto& path : options_.expected_artifacts) {
+        const auto state = mailbox_.artifact(path);
+        const auto before = before_.find(path);
+        if (!state.present || (before != before_.end() && before->second == state))
+            missing.push_back(path);
+    }
+    if (missing.size() == options_.expected_artifacts.size()) return Verification::none;
+    return missing.empty() ? Verification::all : Verification::partial;
+}
+
+std::optional<std::string> artifact_beneath(const std::string& path,
+                                            const std::filesystem::path& worktree)
+{
+    if (path.empty() || path.find('\0') != std::string::npos) return std::nullopt;
+    auto relative = std::filesystem::path(path);
+    if (relative.is_absolute())
+        relative = relative.lexically_normal().lexically_relative(worktree.lexically_normal());
+    // Before normalising: `link/../x` is not `x` where `link` leads elsewhere.
+    if (std::find(relative.begin(), relative.end(), "..") != relative.end()) return std::nullopt;
+    relative = relative.lexically_normal();
+    if (relative.empty() || relative == ".") return std::nullopt;
+    auto text = relative.string();
+    while (text.ends_with('/')) text.pop_back();
+    return text;
+}
+
+}  // namespace autoexec

@@ -1,0 +1,112 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec {
+
+struct WatchOptions {
+    std::string attempt_id;  ///< Empty: whatever comes counts.
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::vector<std::string> expected_artifacts;
+    bool artifact_detection = true;
+    /// How long expected artifacts must stay unchanged before they complete a wait.
+    std::chrono::milliseconds stability = std::chrono::seconds{2};
+};
+
+/// A status file that was not believed.
+struct Rejection {
+    std::string code;    ///< unsafe_path, malformed, other_attempt …
+    std::string reason;  ///< For a person.
+
+    bool operator==(const Rejection&) const = default;
+};
+
+/// What one look at a worktree has shown.
+struct Sight {
+    enum class Kind {
+        waiting,
+        final_status,
+        artifacts_ready,
+        status_too_large,
+        agent_lost,
+        worktree_lost,
+    };
+    Kind kind = Kind::waiting;
+    bool changed = false;  ///< The status word, progress, artifacts or output are others.
+    std::vector<Rejection> rejections;  ///< New ones.
+};
+
+/// Judges what an agent left in a worktree, by the reading rules: one attempt's memory of what
+/// was there before and what has been seen since. It waits for nothing and emits nothing.
+class Watch {
+public:
+    Watch(Mailbox& mailbox, WatchOptions options);
+
+    /// Remembers what is there before the command is published; it doesn't count later.
+    void remember();
+
+    Sight look(time_point now);
+
+    /// The last status that was believed.
+    [[nodiscard]] const std::optional<AgentStatus>& status() const noexcept { return status_; }
+
+    /// Some agent has the command: its claim or its status has been seen.
+    [[nodiscard]] bool started() const noexcept
+    {
+        return claim_ != ClaimState::none || status_.has_value();
+    }
+    [[nodiscard]] ClaimState claim() const noexcept { return claim_; }
+
+    /// The agent knows our protocol, so it will see a cancel file.
+    [[nodiscard]] bool heeds_cancel() const noexcept;
+
+    /// No heartbeat for 30 s from an agent whose claim can't be asked.
+    [[nodiscard]] bool suspect(time_point now) const noexcept;
+
+    /// How many expected artifacts are new or changed; the others' names go to `missing`.
+    Verification verify(std::vector<std::string>& missing) const;
+
+    /// Why the last status file was not understood; empty if it was.
+    [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+
+private:
+    struct Candidate {
+        AgentStatus status;
+        bool echoes = false;  ///< Carries this attempt's id.
+    };
+
+    std::optional<Candidate> candidate(const FoundFile& file, Sight& sight);
+    void reject(Sight& sight, std::string code, std::string reason);
+    bool is_of_other(const AgentStatus& status, std::string& why) const;
+    bool take(AgentStatus status, time_point now);
+    bool artifacts_ready(time_point now);
+    [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
+
+    Mailbox& mailbox_;
+    WatchOptions options_;
+    std::vector<FileStamp> old_files_;
+    std::map<std::string, ArtifactState> before_;
+
+    std::optional<AgentStatus> status_;
+    ClaimState claim_ = ClaimState::none;
+    time_point last_beat_{};
+    std::string problem_;
+    std::vector<Rejection> last_rejections_;
+
+    std::map<std::string, ArtifactState> seen_;
+    std::optional<time_point> stable_since_;
+};
+
+/// `path` as a path beneath the worktree; nothing if it leads, or could lead, outside.
+std::optional<std::string> artifact_beneath(const std::string& path,
+                                            const std::filesystem::path& worktree);
+
+}  // namespace autoexec

@@ -1,0 +1,204 @@
+#include "records/running.hpp"
+
+#include "protocol/text.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace autoexec::records {
+namespace {
+
+using platform::UniqueFd;
+namespace json = boost::json;
+
+constexpr std::size_t record_limit = 512 * 1024;
+constexpr std::size_t most_records = 100'000;
+constexpr char suffix[] = ".json";
+constexpr char cancel_suffix[] = ".cancel";
+
+std::filesystem::path folder_of(const std::filesystem::path& project_root)
+{
+    return project_root / ".tapps-agents" / "running";
+}
+
+UniqueFd open_existing(const std::filesystem::path& project_root)
+{
+    return UniqueFd(
+        ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+json::value or_null(const std::optional<std::string>& text)
+{
+    return text ? json::value(*text) : json::value(nullptr);
+}
+
+std::string format(const RunningRecord& r)
+{
+    json::object o;
+    o["execution_id"] = r.execution_id;
+    o["attempt_id"] = r.attempt_id;
+    o["attempt"] = r.attempt;
+    o["workflow_id"] = or_null(r.workflow_id);
+    o["step_id"] = or_null(r.step_id);
+    o["command"] = r.command;
+    o["worktree"] = r.worktree;
+    o["started_at"] = r.started_at;
+    o["agent"] = r.agent;
+    o["pid"] = r.pid;
+    return protocol::dump_indented(o);
+}
+
+std::string string_or(const json::object& o, std::string_view key)
+{
+    const auto* const v = o.if_contains(key);
+    return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
+}
+
+std::optional<std::string> optional_string(const json::object& o, std::string_view key)
+{
+    const auto* const v = o.if_contains(key);
+    if (v == nullptr || !v->is_string()) return std::nullopt;
+    return std::string(v->get_string());
+}
+
+std::int64_t integer_or(const json::object& o, std::string_view key, std::int64_t otherwise)
+{
+    const auto* const v = o.if_contains(key);
+    return v != nullptr && v->is_int64() ? v->get_int64() : otherwise;
+}
+
+std::optional<RunningRecord> parse(const std::string& text)
+{
+    error_code ec;
+    const auto value = json::parse(text, ec);
+    if (ec || !value.is_object()) return std::nullopt;
+    const auto& o = value.get_object();
+    RunningRecord r;
+    r.execution_id = string_or(o, "execution_id");
+    r.attempt_id = string_or(o, "attempt_id");
+    r.attempt = static_cast<int>(std::clamp<std::int64_t>(integer_or(o, "attempt", 1), 1, 1000));
+    r.workflow_id = optional_string(o, "workflow_id");
+    r.step_id = optional_string(o, "step_id");
+    r.command = string_or(o, "command");
+    r.worktree = string_or(o, "worktree");
+    r.started_at = string_or(o, "started_at");
+    r.agent = string_or(o, "agent");
+    r.pid = integer_or(o, "pid", 0);
+    if (r.attempt_id.empty() || r.execution_id.empty()) return std::nullopt;
+    return r;
+}
+
+std::string name_of(const std::string& attempt_id)
+{
+    return protocol::file_name_of(attempt_id) + suffix;
+}
+
+// Whether the record's engine holds its lock; takes the lock for `fd` when it does not.
+bool lock_if_dead(int fd)
+{
+    return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+}  // namespace
+
+RunningFile::RunningFile(UniqueFd folder, UniqueFd file, std::string name)
+    : folder_(std::move(folder)), file_(std::move(file)), name_(std::move(name))
+{
+}
+
+RunningFile::~RunningFile()
+{
+    if (file_) (void)platform::remove_file(folder_.get(), name_);
+}
+
+std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
+                                               const RunningRecord& record, error_code& ec)
+{
+    auto folder = platform::make_folders(folder_of(project_root), ec);
+    if (!folder) return std::nullopt;
+    // Locked before it gets its name: nobody ever sees it without its engine.
+    const auto temporary = ".tmp." + record.attempt_id;
+    UniqueFd file(::openat(folder.get(), temporary.c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const auto name = name_of(record.attempt_id);
+    if (!file)
+        ec = platform::last_error();
+    else if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+        ec = platform::last_error();
+    else if ((ec = platform::write_all(file.get(), format(record))))
+        ;
+    else if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0)
+        ec = platform::last_error();
+    if (ec) {
+        (void)platform::remove_file(folder.get(), temporary);
+        return std::nullopt;
+    }
+    return RunningFile(std::move(folder), std::move(file), name);
+}
+
+std::vector<RunningEntry> list_running(const std::filesystem::path& project_root)
+{
+    std::vector<RunningEntry> entries;
+    const auto folder = open_existing(project_root);
+    if (!folder) return entries;
+    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
+        if (!name.ends_with(suffix)) continue;
+        error_code ec;
+        const auto fd =
+            platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+        if (!fd) continue;
+        auto found = platform::read_regular(folder.get(), name, record_limit, {});
+        auto record = parse(found.text);
+        if (!record) continue;
+        // Shared: two that list at the same time must not take each other for the engine.
+        const bool dead = ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0;
+        entries.push_back({std::move(*record), !dead});
+    }
+    std::sort(entries.begin(), entries.end(), [](const RunningEntry& a, const RunningEntry& b) {
+        return a.record.started_at < b.record.started_at;
+    });
+    return entries;
+}
+
+void forget_running(const std::filesystem::path& project_root, const std::string& attempt_id)
+{
+    const auto folder = open_existing(project_root);
+    if (!folder) return;
+    error_code ec;
+    const auto name = name_of(attempt_id);
+    const auto fd = platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+    if (fd && lock_if_dead(fd.get())) (void)platform::remove_file(folder.get(), name);
+    (void)platform::remove_file(folder.get(), protocol::file_name_of(attempt_id) + cancel_suffix);
+}
+
+error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
+{
+    const auto folder = open_existing(project_root);
+    if (!folder) return platform::last_error();
+    const auto name = protocol::file_name_of(attempt_id) + cancel_suffix;
+    const UniqueFd fd(
+        ::openat(folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    return fd ? error_code{} : platform::last_error();
+}
+
+std::vector<std::string> take_cancel_requests(const std::filesystem::path& project_root)
+{
+    std::vector<std::string> attempts;
+    const auto folder = open_existing(project_root);
+    if (!folder) return attempts;
+    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
+        if (!name.ends_with(cancel_suffix)) continue;
+        if (platform::remove_file(folder.get(), name)) continue;
+        attempts.push_back(name.substr(0, name.size() - (sizeof cancel_suffix - 1)));
+    }
+    return attempts;
+}
+
+}  // namespace autoexec::records

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "platform/safe_files.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What is in flight, for other processes to see: `running/<attempt_id>.json`, locked by its
+/// engine as long as that lives. All of this blocks for microseconds only.
+namespace autoexec::records {
+
+struct RunningRecord {
+    std::string execution_id;
+    std::string attempt_id;
+    int attempt = 1;
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+    std::string command;  ///< Redacted.
+    std::string worktree;
+    std::string started_at;
+    std::string agent;
+    std::int64_t pid = 0;
+};
+
+/// One attempt's file: there, and locked, until destroyed.
+class RunningFile {
+public:
+    static std::optional<RunningFile> create(const std::filesystem::path& project_root,
+                                             const RunningRecord& record, error_code& ec);
+    ~RunningFile();
+    RunningFile(RunningFile&&) = default;
+    RunningFile& operator=(RunningFile&&) = delete;
+
+private:
+    RunningFile(platform::UniqueFd folder, platform::UniqueFd file, std::string name);
+    platform::UniqueFd folder_;
+    platform::UniqueFd file_;
+    std::string name_;
+};
+
+struct RunningEntry {
+    RunningRecord record;
+    bool alive = false;  ///< Its engine holds the lock.
+};
+
+/// All that is in flight or was when its engine died, oldest first.
+std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
+
+/// Removes the record of a dead engine. Nothing if its engine lives.
+void forget_running(const std::filesystem::path& project_root, const std::string& attempt_id);
+
+/// Asks the engine of an attempt to cancel it.
+error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id);
+
+/// The attempts for which somebody has asked so; each is told once.
+std::vector<std::string> take_cancel_requests(const std::filesystem::path& project_root);
+
+}  // namespace autoexec::records
