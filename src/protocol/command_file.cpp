@@ -1,0 +1,180 @@
+#include "protocol/command_file.hpp"
+
+#include "protocol/fields.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include <limits>
+#include <utility>
+
+namespace autoexec::protocol {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view protocol_version = "1.1";
+
+constexpr std::string_view instructions =
+    "1. Run the command above, in this worktree.\n"
+    "2. When it starts, write the status file (.cursor-skill-status.json unless it was renamed): "
+    R"({"version": "1.0", "status": "running"}.)"
+    "\n"
+    "3. When it has ended, write it again with the status completed or failed, an error "
+    "{message, code, retryable}, and the artifacts and output that there are.\n"
+    "4. Write it to a temporary file first and rename that, so that nobody reads half of it.";
+
+constexpr std::string_view note =
+    "The command stands here exactly as it is to be run. Only its owner can read this file, and "
+    "it is removed when the attempt ends.";
+
+json::value or_null(const std::optional<std::string>& value)
+{
+    return value ? json::value(*value) : json::value(nullptr);
+}
+
+json::array strings(const std::vector<std::string>& values)
+{
+    return json::array(values.begin(), values.end());
+}
+
+json::object correlation(const CommandFile& file)
+{
+    return {{"workflow_id", or_null(file.workflow_id)},
+            {"step_id", or_null(file.step_id)},
+            {"created_at", file.created_at},
+            {"expected_artifacts", strings(file.expected_artifacts)}};
+}
+
+/// What decides whether and what is run is exact, or the file is no command file.
+std::string objection(const CommandFile& file)
+{
+    const auto holds_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
+    if (file.command.empty()) return "`command` is missing or empty.";
+    if (holds_nul(file.command)) return "`command` holds a NUL character.";
+    for (const auto& word : file.argv)
+        if (holds_nul(word)) return "`argv` holds a NUL character.";
+    if (!file.argv.empty() && file.argv.front().empty()) return "`argv` names no program.";
+    if (file.deadline_seconds && *file.deadline_seconds <= 0)
+        return "`deadline_seconds` is not above zero.";
+    return {};
+}
+
+CommandFile read_command(const json::object& object, std::vector<std::string>& complaints)
+{
+    const Fields top(&object, complaints);
+    const auto correlation = top.object("correlation");
+    CommandFile file;
+    file.command = top.string("command").value_or("");
+    file.workflow_id = correlation.string("workflow_id");
+    file.step_id = correlation.string("step_id");
+    file.created_at = correlation.string("created_at").value_or("");
+    file.expected_artifacts = correlation.strings("expected_artifacts");
+    file.worktree_path = top.string("worktree_path").value_or("");
+    file.execution_id = top.string("execution_id").value_or("");
+    file.attempt_id = top.string("attempt_id").value_or("");
+    const auto attempt = top.integer("attempt", 1, std::numeric_limits<int>::max());
+    file.attempt = static_cast<int>(attempt.value_or(0));
+    file.agent = top.string("agent").value_or("");
+    file.argv = top.strings("argv");
+    file.env_refs = top.strings("env_refs");
+    file.deadline_seconds = top.number("deadline_seconds");
+    if (!top.string("protocol").value_or("1.").starts_with("1."))
+        complaints.emplace_back("Its protocol is newer than this program.");
+    return file;
+}
+
+}  // namespace
+
+std::string format_command(const CommandFile& file)
+{
+    json::object out{{"command", file.command},
+                     {"correlation", correlation(file)},
+                     {"worktree_path", file.worktree_path},
+                     {"instructions", instructions},
+                     {"note", note},
+                     {"protocol", protocol_version}};
+    const auto put = [&out](std::string_view key, const std::string& value) {
+        if (!value.empty()) out[key] = value;
+    };
+    put("execution_id", file.execution_id);
+    if (file.attempt > 0) out["attempt"] = file.attempt;
+    put("attempt_id", file.attempt_id);
+    put("agent", file.agent);
+    if (!file.argv.empty()) out["argv"] = strings(file.argv);
+    if (!file.env_refs.empty()) out["env_refs"] = strings(file.env_refs);
+    if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
+    return dump_indented(out);
+}
+
+std::string format_metadata(const CommandFile& file, std::string_view redacted_command)
+{
+    json::object out{
+        {"version", "1.0"},
+        {"type", "skill_command"},
+        {"command", redacted_command},
+        {"correlation", correlation(file)},
+        {"workflow_context",
+         {{"workflow_id", or_null(file.workflow_id)},
+          {"step_id", or_null(file.step_id)},
+          {"expected_artifacts", strings(file.expected_artifacts)}}},
+        {"interaction_pattern",
+         {{"mode", "async"},
+          {"completion_detection", "status_file_and_artifacts"},
+          {"progress_updates", true},
+          {"error_handling", "retry_with_backoff"}}},
+        {"metadata", json::object()},
+        {"timestamp", file.created_at},
+    };
+    if (redacted_command != file.command) out["redaction_applied"] = true;
+    return dump_indented(out);
+}
+
+std::optional<CommandFile> parse_command(std::string_view text, std::string& problem)
+{
+    if (text.size() > command_file_limit) {
+        problem = fmt::format("It is larger than {} bytes.", command_file_limit);
+        return std::nullopt;
+    }
+    auto json = read_json_object(text);
+    if (json.kind != JsonReading::Kind::valid) {
+        problem = std::move(json.problem);
+        return std::nullopt;
+    }
+    std::vector<std::string> complaints;
+    if (json.repaired) complaints.emplace_back("It holds text that is not UTF-8.");
+    auto file = read_command(json.object, complaints);
+    if (auto sentence = objection(file); !sentence.empty())
+        complaints.push_back(std::move(sentence));
+    if (complaints.empty()) return file;
+    problem = std::move(complaints.front());
+    return std::nullopt;
+}
+
+std::string format_cancel(const CancelFile& file)
+{
+    return dump_indented({{"execution_id", file.execution_id},
+                          {"attempt_id", file.attempt_id},
+                          {"reason", file.reason},
+                          {"requested_at", file.requested_at}});
+}
+
+std::optional<CancelFile> parse_cancel(std::string_view text)
+{
+    const auto json = read_json_object(text);
+    if (json.kind != JsonReading::Kind::valid || json.repaired) return std::nullopt;
+    std::vector<std::string> complaints;
+    const Fields top(&json.object, complaints);
+    CancelFile file;
+    file.execution_id = top.string("execution_id").value_or("");
+    file.attempt_id = top.string("attempt_id").value_or("");
+    file.reason = top.string("reason").value_or("cancelled");
+    file.requested_at = top.string("requested_at").value_or("");
+    if (!complaints.empty() || file.attempt_id.empty()) return std::nullopt;
+    return file;
+}
+
+}  // namespace autoexec::protocol

@@ -1,0 +1,105 @@
+#include "protocol/record_lines.hpp"
+
+#include "protocol/fields.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include "autoexec/metrics.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/value.hpp>
+
+#include <cmath>
+#include <ctime>
+#include <limits>
+#include <utility>
+
+namespace autoexec::protocol {
+namespace {
+
+namespace json = boost::json;
+
+json::value or_null(const std::optional<std::string>& value)
+{
+    return value ? json::value(*value) : json::value(nullptr);
+}
+
+std::string local_seconds(std::chrono::system_clock::time_point t)
+{
+    auto out = iso_local(t).substr(0, 19);
+    out[10] = ' ';
+    return out;
+}
+
+/// A string, or the message of what an older writer put there: the whole error of a status file.
+std::optional<std::string> error_message(const Fields& top)
+{
+    return top.is_string("error_message") ? top.string("error_message")
+                                          : top.object("error_message").string("message");
+}
+
+}  // namespace
+
+std::string format_metric(const ExecutionMetric& metric)
+{
+    auto line = to_json(metric);
+    if (!std::isfinite(metric.duration_ms)) line["duration_ms"] = 0.0;
+    return dump_line(line);
+}
+
+std::optional<ExecutionMetric> parse_metric(std::string_view line)
+{
+    const auto json = read_json_object(line);
+    if (json.kind != JsonReading::Kind::valid) return std::nullopt;
+    std::vector<std::string> complaints;
+    const Fields top(&json.object, complaints);
+    auto execution_id = top.string("execution_id");
+    auto command = top.string("command");
+    auto status = top.string("status");
+    const auto duration = top.number("duration_ms");
+    auto started_at = top.string("started_at");
+    if (!execution_id || !command || !status || !duration || !started_at) return std::nullopt;
+    ExecutionMetric metric;
+    metric.execution_id = std::move(*execution_id);
+    metric.workflow_id = top.string("workflow_id");
+    metric.step_id = top.string("step_id");
+    metric.command = std::move(*command);
+    metric.status = *status == "success" ? "completed" : std::move(*status);
+    metric.duration_ms = *duration;
+    metric.started_at = std::move(*started_at);
+    const auto retries = top.integer("retry_count", 0, std::numeric_limits<int>::max());
+    metric.retry_count = static_cast<int>(retries.value_or(0));
+    metric.completed_at = top.string("completed_at");
+    metric.error_message = error_message(top);
+    if (!complaints.empty()) return std::nullopt;
+    return metric;
+}
+
+std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now)
+{
+    const auto time = record.time.value_or(now);
+    json::object line{{"timestamp", iso_utc(time)},
+                      {"event_type", record.event_type},
+                      {"workflow_id", or_null(record.workflow_id)},
+                      {"step_id", or_null(record.step_id)},
+                      {"command", or_null(record.command)},
+                      {"status", or_null(record.status)},
+                      {"details", record.details}};
+    // `insert` leaves the keys above as they are.
+    line.insert(record.more.begin(), record.more.end());
+    return fmt::format("{} | INFO | {}", local_seconds(time), dump_line(line));
+}
+
+std::optional<json::object> parse_audit(std::string_view line)
+{
+    // Date and level hold no brace, and the original's reader splits here, too.
+    const auto begin = line.find(" | {");
+    if (begin == line.npos || line.find('{') < begin) return std::nullopt;
+    auto json = read_json_object(line.substr(begin + 3));
+    if (json.kind != JsonReading::Kind::valid) return std::nullopt;
+    const auto* type = json.object.if_contains("event_type");
+    if (!type || !type->is_string()) return std::nullopt;
+    return std::move(json.object);
+}
+
+}  // namespace autoexec::protocol

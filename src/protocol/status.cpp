@@ -1,0 +1,253 @@
+#include "protocol/status.hpp"
+
+#include "protocol/fields.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+namespace autoexec::protocol {
+namespace {
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
+
+struct Word {
+    std::string_view word;
+    StatusWord status;
+    std::string_view code = {};
+};
+
+/// What agents write. Compared without regard to case.
+constexpr Word known_words[] = {
+    {"pending", StatusWord::pending},
+    {"running", StatusWord::running},
+    {"completed", StatusWord::completed},
+    {"complete", StatusWord::completed},
+    {"success", StatusWord::completed},
+    {"succeeded", StatusWord::completed},
+    {"done", StatusWord::completed},
+    {"ok", StatusWord::completed},
+    {"finished", StatusWord::completed},
+    {"passed", StatusWord::completed},
+    {"failed", StatusWord::failed},
+    {"error", StatusWord::failed},
+    {"failure", StatusWord::failed},
+    {"aborted", StatusWord::failed},
+    {"cancelled", StatusWord::failed, "cancelled"},
+    {"canceled", StatusWord::failed, "cancelled"},
+    {"timeout", StatusWord::failed, "timeout"},
+    {"timed_out", StatusWord::failed, "timeout"},
+};
+
+std::string lower(std::string text)
+{
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+std::string shortened(std::string_view text)
+{
+    constexpr std::size_t most = 40;
+    return text.size() <= most ? printable(text) : printable(text.substr(0, most)) + "…";
+}
+
+std::optional<int> small_integer(const Fields& fields, std::string_view key, int min)
+{
+    const auto value = fields.integer(key, min, std::numeric_limits<int>::max());
+    return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
+}
+
+/// Reads one file into an `AgentStatus`.
+class Reader {
+public:
+    explicit Reader(const boost::json::object& object) : top_(&object, status_.warnings) {}
+
+    AgentStatus read()
+    {
+        status_.structured = top_.is_string("version") && top_.string("version") == "1.0";
+        read_ids();
+        read_times();
+        read_error();
+        if (status_.structured) read_progress();
+        read_results();
+        read_own_fields();
+        read_word();
+        if (status_.status == StatusWord::failed) complete_error();
+        return std::move(status_);
+    }
+
+    /// The word as it stands in the file.
+    const std::string& word() const { return word_; }
+
+private:
+    void read_ids()
+    {
+        status_.workflow_id = top_.string("workflow_id");
+        status_.step_id = top_.string("step_id");
+        if (!status_.structured) return;
+        const auto metadata = top_.object("metadata");
+        if (auto id = metadata.string("workflow_id")) status_.workflow_id = std::move(id);
+        if (auto id = metadata.string("step_id")) status_.step_id = std::move(id);
+        status_.command = metadata.string("command");
+    }
+
+    void read_times()
+    {
+        status_.started_at = top_.string("started_at");
+        status_.completed_at = top_.string("completed_at");
+    }
+
+    /// Either form in either version: the meaning is clear.
+    void read_error()
+    {
+        CommandError error;
+        if (top_.is_string("error")) {
+            error.message = *top_.string("error");
+        } else {
+            const auto fields = top_.object("error");
+            error.message = fields.string("message").value_or("");
+            error.code = fields.string("code").value_or("");
+            error.retryable = fields.boolean("retryable");
+            error.retry_count = small_integer(fields, "retry_count", 0).value_or(0);
+        }
+        if (error != CommandError{}) status_.error = std::move(error);
+    }
+
+    void read_progress()
+    {
+        const auto fields = top_.object("progress");
+        if (fields.empty()) return;
+        Progress progress;
+        progress.percentage = std::clamp(fields.number("percentage").value_or(0), 0.0, 100.0);
+        progress.current_step = fields.string("current_step").value_or("");
+        progress.message = fields.string("message").value_or("");
+        status_.progress = std::move(progress);
+    }
+
+    void read_results()
+    {
+        status_.artifacts = artifacts(top_);
+        status_.output = top_.string("output");
+        if (!status_.structured) return;
+        const auto partial = top_.object("partial_results");
+        if (auto list = artifacts(partial); !list.empty()) status_.artifacts = std::move(list);
+        if (auto text = partial.string("output"); text && !text->empty())
+            status_.output = std::move(text);
+    }
+
+    static std::vector<std::string> artifacts(const Fields& fields)
+    {
+        auto list = fields.is_string("artifacts") ? std::vector{*fields.string("artifacts")}
+                                                  : fields.strings("artifacts");
+        std::erase(list, "");
+        return list;
+    }
+
+    void read_own_fields()
+    {
+        status_.execution_id = top_.string("execution_id");
+        status_.attempt_id = top_.string("attempt_id");
+        status_.agent_id = top_.string("agent_id");
+        status_.attempt = small_integer(top_, "attempt", 1);
+        status_.pid = top_.integer("pid", 1);
+        status_.sequence = top_.integer("sequence", 0);
+        status_.exit_code = small_integer(top_, "exit_code", std::numeric_limits<int>::min());
+        status_.signal = small_integer(top_, "signal", 1);
+        status_.output_truncated = top_.boolean("output_truncated").value_or(false);
+        read_outcome();
+    }
+
+    void read_outcome()
+    {
+        static constexpr std::array known{"completed", "failed", "cancelled", "timeout"};
+        status_.outcome = top_.string("outcome");
+        if (!status_.outcome || std::ranges::count(known, *status_.outcome)) return;
+        warn(fmt::format("The outcome “{}” is not known.", shortened(*status_.outcome)));
+        status_.outcome.reset();
+    }
+
+    void read_word()
+    {
+        const auto word = top_.string("status");
+        status_.status = StatusWord::running;
+        if (!word) {
+            warn("The file has no status; it is taken as running.");
+            return;
+        }
+        word_ = *word;
+        const auto found = std::ranges::find(known_words, lower(*word), &Word::word);
+        if (found == std::end(known_words)) {
+            warn(fmt::format("The status “{}” is not known; it is taken as running.",
+                             shortened(*word)));
+            return;
+        }
+        status_.status = found->status;
+        code_ = found->code;
+        const bool denied = top_.boolean("success") == false;
+        if (!denied || status_.status != StatusWord::completed) return;
+        status_.status = StatusWord::failed;
+        reason_ = "The agent says that it completed without success.";
+    }
+
+    /// A failure always has a message, and a code where the file implies one.
+    void complete_error()
+    {
+        auto& error = status_.error ? *status_.error : status_.error.emplace();
+        if (error.code.empty()) error.code = code_;
+        const bool stopped = status_.outcome == "cancelled" || status_.outcome == "timeout";
+        if (error.code.empty() && stopped) error.code = *status_.outcome;
+        if (error.message.empty()) error.message = reason_;
+    }
+
+    void warn(std::string sentence) { status_.warnings.push_back(std::move(sentence)); }
+
+    AgentStatus status_;
+    Fields top_;
+    std::string word_;
+    std::string code_;
+    std::string reason_ = "Unknown error";  // as readers of the first version say
+};
+
+/// Text may be repaired; what decides, or says whose report this is, must be exact.
+std::string_view damaged_key(const AgentStatus& status, const std::string& word)
+{
+    const auto damaged = [](const std::optional<std::string>& id) {
+        return id && id->find(replacement) != id->npos;
+    };
+    if (word.find(replacement) != word.npos) return "status";
+    if (damaged(status.execution_id)) return "execution_id";
+    if (damaged(status.attempt_id)) return "attempt_id";
+    if (damaged(status.workflow_id)) return "workflow_id";
+    if (damaged(status.step_id)) return "step_id";
+    if (damaged(status.agent_id)) return "agent_id";
+    return {};
+}
+
+}  // namespace
+
+StatusReading parse_status(std::string_view text)
+{
+    StatusReading out;
+    auto json = read_json_object(text);
+    if (json.kind == JsonReading::Kind::incomplete) return out;
+    out.kind = StatusReading::Kind::malformed;
+    out.problem = std::move(json.problem);
+    if (json.kind == JsonReading::Kind::malformed) return out;
+    Reader reader(json.object);
+    out.status = reader.read();
+    if (const auto key = json.repaired ? damaged_key(out.status, reader.word()) : "";
+        !key.empty()) {
+        out.problem = fmt::format("`{}` holds text that is not UTF-8.", key);
+        return out;
+    }
+    out.kind = StatusReading::Kind::valid;
+    return out;
+}
+
+}  // namespace autoexec::protocol
