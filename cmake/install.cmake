@@ -30,6 +30,10 @@ cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/autoexec.pc.in autoexec.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/autoexec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+if(NOT PROJECT_IS_TOP_LEVEL)
+    return()
+endif()
+
 # The Debian package: `cpack` in a build folder. Its prefix is the one that was configured, since the
 # library knows where its supervisor is installed.
 set(CPACK_GENERATOR DEB)
