@@ -1,0 +1,265 @@
+#include "platform/safe_files.hpp"
+#include "process/control.hpp"
+#include "process/supervised_process.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace autoexec {
+namespace {
+
+using platform::UniqueFd;
+
+constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
+constexpr std::chrono::milliseconds shortest_grace{0};
+constexpr std::chrono::milliseconds longest_grace = std::chrono::hours{24};
+constexpr const char* supervisor_name = "autoexec-supervise";
+
+std::vector<std::filesystem::path> usual_places()
+{
+    std::error_code ignored;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+    return {self / supervisor_name,
+            (self / "../libexec/autoexec" / supervisor_name).lexically_normal(),
+            std::filesystem::path(AUTOEXEC_LIBEXEC_DIR) / supervisor_name};
+}
+
+std::filesystem::path find_supervisor()
+{
+    const auto places = usual_places();
+    const auto found = std::find_if(places.begin(), places.end(), [](const auto& place) {
+        return ::access(place.c_str(), X_OK) == 0;
+    });
+    return found == places.end() ? std::filesystem::path{} : *found;
+}
+
+bool holds_nul(const std::string& text)
+{
+    return text.find('\0') != std::string::npos;
+}
+
+error_code check(const ProcessSpec& spec, std::string& why)
+{
+    const auto fails = [&why](boost::system::errc::errc_t code, std::string reason) {
+        why = std::move(reason);
+        return make_error_code(code);
+    };
+    if (spec.argv.empty())
+        return fails(boost::system::errc::invalid_argument, "There is no program to start.");
+    if (std::any_of(spec.argv.begin(), spec.argv.end(), holds_nul) ||
+        std::any_of(spec.environment.begin(), spec.environment.end(), holds_nul))
+        return fails(boost::system::errc::invalid_argument,
+                     "An argument or an environment variable holds a NUL character.");
+    for (std::size_t i = 0; i < spec.argv.size(); ++i) {
+        if (spec.argv[i].size() <= longest_argument) continue;
+        return fails(
+            boost::system::errc::argument_list_too_long,
+            fmt::format(
+                "Argument {} of \"{}\" has {} bytes; the system takes {}. For long commands "
+                "pass {{command_file_path}} and let the program read the file.",
+                i, spec.argv[0].substr(0, 200), spec.argv[i].size(), longest_argument));
+    }
+    return {};
+}
+
+// A host may have closed its standard descriptors; what is to become one in the child must not
+// be one already, or the copies overwrite each other.
+UniqueFd above_standard(int fd)
+{
+    const UniqueFd original(fd);
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::descriptor + 1));
+}
+
+/// The supervisor's ends.
+struct ChildEnds {
+    UniqueFd output;
+    UniqueFd error;
+    UniqueFd control;
+};
+
+error_code take(const int (&fds)[2], asio::posix::stream_descriptor& ours, UniqueFd& theirs)
+{
+    theirs = above_standard(fds[1]);
+    error_code ec = theirs ? error_code{} : platform::last_error();
+    if (!ec) ours.assign(fds[0], ec);
+    if (ec) ::close(fds[0]);
+    return ec;
+}
+
+error_code open_pipe(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
+{
+    int fds[2];
+    return ::pipe2(fds, O_CLOEXEC) == 0 ? take(fds, ours, theirs) : platform::last_error();
+}
+
+error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
+{
+    int fds[2];
+    return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0
+               ? take(fds, ours, theirs)
+               : platform::last_error();
+}
+
+error_code connect(SupervisorLink& link, ChildEnds& ends)
+{
+    auto ec = open_pipe(link.output, ends.output);
+    if (!ec) ec = open_pipe(link.error, ends.error);
+    if (!ec) ec = open_socket(link.control, ends.control);
+    return ec;
+}
+
+/// What the child does between fork and exec.
+class ChildSetup {
+public:
+    ChildSetup(int directory, const ChildEnds& ends)
+    {
+        ::posix_spawn_file_actions_init(&actions_);
+        ::posix_spawn_file_actions_addfchdir_np(&actions_, directory);
+        ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        ::posix_spawn_file_actions_adddup2(&actions_, ends.output.get(), STDOUT_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, ends.error.get(), STDERR_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, ends.control.get(), control::descriptor);
+        ::posix_spawn_file_actions_addclosefrom_np(&actions_, control::descriptor + 1);
+
+        // Whatever the host ignores, the program gets as it would from a shell. All signals stay
+        // blocked until the supervisor has taken over.
+        sigset_t all;
+        ::sigfillset(&all);
+        ::posix_spawnattr_init(&attributes_);
+        ::posix_spawnattr_setsigdefault(&attributes_, &all);
+        ::posix_spawnattr_setsigmask(&attributes_, &all);
+        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    }
+    ~ChildSetup()
+    {
+        ::posix_spawnattr_destroy(&attributes_);
+        ::posix_spawn_file_actions_destroy(&actions_);
+    }
+    ChildSetup(const ChildSetup&) = delete;
+    ChildSetup& operator=(const ChildSetup&) = delete;
+
+    const posix_spawn_file_actions_t* actions() const { return &actions_; }
+    const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+private:
+    posix_spawn_file_actions_t actions_;
+    posix_spawnattr_t attributes_;
+};
+
+// The const_cast is what the signature of posix_spawn asks for; it changes nothing.
+std::vector<char*> pointers(const std::vector<std::string>& strings)
+{
+    std::vector<char*> result;
+    result.reserve(strings.size() + 1);
+    for (const auto& s : strings) result.push_back(const_cast<char*>(s.c_str()));
+    result.push_back(nullptr);
+    return result;
+}
+
+std::vector<std::string> supervisor_arguments(const SupervisorLink& link, const ProcessSpec& spec)
+{
+    std::vector<std::string> arguments{supervisor_name, control::version,
+                                       std::to_string(::getpid()),
+                                       std::to_string(link.stop_grace.count()), "--"};
+    arguments.insert(arguments.end(), spec.argv.begin(), spec.argv.end());
+    return arguments;
+}
+
+error_code explain_failure(int error, const std::string& supervisor, std::string& why)
+{
+    const error_code code(error, boost::system::system_category());
+    if (error == E2BIG) {
+        why =
+            "The arguments and the environment are together too long for the system. Pass "
+            "{command_file_path} and let the program read the file.";
+        return code;
+    }
+    why = fmt::format("Can't start the supervisor {}: {}.", supervisor, code.message());
+    return error == ENOENT || error == EACCES || error == ENOEXEC ? errc::supervisor_unavailable
+                                                                  : code;
+}
+
+class SupervisedSpawner final : public Spawner {
+public:
+    explicit SupervisedSpawner(std::filesystem::path supervisor)
+        : supervisor_(std::move(supervisor))
+    {}
+
+    std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
+                                   error_code& ec, std::string& why) override
+    {
+        why.clear();
+        ec = check(spec, why);
+        if (ec) return nullptr;
+        if (supervisor_.empty()) {
+            ec = errc::supervisor_unavailable;
+            why = fmt::format("{} was not found; looked for {}.", supervisor_name,
+                              fmt::join(names_of(usual_places()), ", "));
+            return nullptr;
+        }
+        const UniqueFd directory(::open(spec.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!directory) {
+            ec = platform::last_error();
+            why = fmt::format("Can't work in {}: {}.", spec.directory.string(), ec.message());
+            return nullptr;
+        }
+        return start(ex, spec, directory.get(), ec, why);
+    }
+
+private:
+    static std::vector<std::string> names_of(const std::vector<std::filesystem::path>& paths)
+    {
+        return {paths.begin(), paths.end()};
+    }
+
+    std::unique_ptr<Process> start(const asio::any_io_executor& ex, const ProcessSpec& spec,
+                                   int directory, error_code& ec, std::string& why) const
+    {
+        SupervisorLink link{0,
+                            spec.argv[0],
+                            std::clamp(spec.stop_grace, shortest_grace, longest_grace),
+                            asio::posix::stream_descriptor(ex),
+                            asio::posix::stream_descriptor(ex),
+                            asio::posix::stream_descriptor(ex)};
+        ChildEnds ends;
+        ec = connect(link, ends);
+        if (ec) {
+            why = fmt::format("Can't open pipes for \"{}\": {}.", spec.argv[0], ec.message());
+            return nullptr;
+        }
+        const ChildSetup setup(directory, ends);
+        const auto arguments = supervisor_arguments(link, spec);
+        const int error =
+            ::posix_spawn(&link.pid, supervisor_.c_str(), setup.actions(), setup.attributes(),
+                          pointers(arguments).data(), pointers(spec.environment).data());
+        if (error != 0) {
+            ec = explain_failure(error, supervisor_.string(), why);
+            return nullptr;
+        }
+        return make_supervised_process(std::move(link));
+    }
+
+    const std::filesystem::path supervisor_;
+};
+
+}  // namespace
+
+std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor)
+{
+    return std::make_shared<SupervisedSpawner>(
+        supervisor.empty() ? find_supervisor() : std::filesystem::absolute(supervisor));
+}
+
+}  // namespace autoexec

@@ -1,0 +1,258 @@
+#include "process/supervised_process.hpp"
+
+#include "process/control.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+namespace autoexec {
+namespace {
+
+using asio::posix::stream_descriptor;
+using Output = std::function<void(OutputStream, std::string_view)>;
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t chunk = 64 * 1024;
+
+// Older headers lack it.
+constexpr auto by_pidfd = static_cast<idtype_t>(3);
+
+/// One run below a supervisor. Shared by the `Process`, the coroutine that waits for it and the
+/// handler that reaps it, since each of them may be the last.
+class Supervision : public std::enable_shared_from_this<Supervision> {
+public:
+    explicit Supervision(SupervisorLink link)
+        : link_(std::move(link)),
+          pidfd_(link_.control.get_executor()),
+          guard_(pidfd_.get_executor())
+    {
+        // Fails for a supervisor that is gone and reaped already: SIGCHLD may be ignored here.
+        const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, link_.pid, 0));
+        error_code ec;
+        if (fd >= 0) pidfd_.assign(fd, ec);
+        if (ec) ::close(fd);
+    }
+    ~Supervision() { try_reap(); }
+    Supervision(const Supervision&) = delete;
+    Supervision& operator=(const Supervision&) = delete;
+
+    asio::awaitable<ProcessExit> wait(Output output)
+    {
+        return asio::co_spawn(pidfd_.get_executor(), run(shared_from_this(), std::move(output)),
+                              asio::use_awaitable);
+    }
+
+    void stop()
+    {
+        if (std::exchange(stop_sent_, true) || ended_) return;
+        // A program can stop its supervisor; this lets it go on.
+        signal_supervisor(SIGCONT);
+        const control::Message message;
+        (void)::send(link_.control.native_handle(), &message, sizeof message,
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+        kill_supervisor_when_late();
+    }
+
+    // Nobody is there any more to be told of output; a pending wait completes nevertheless.
+    void abandon()
+    {
+        abandoned_ = true;
+        if (!ended_) signal_supervisor(SIGCONT);
+        error_code ignored;
+        guard_.cancel();
+        link_.control.close(ignored);
+        if (!try_reap())
+            pidfd_.async_wait(stream_descriptor::wait_read,
+                              [self = shared_from_this()](error_code) { self->try_reap(); });
+    }
+
+    pid_t pid() const { return link_.pid; }
+
+private:
+    static asio::awaitable<ProcessExit> run(std::shared_ptr<Supervision> self, Output output)
+    {
+        using namespace asio::experimental::awaitable_operators;
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await (self->follow() &&
+                  self->pump(self->link_.output, OutputStream::standard_output, output) &&
+                  self->pump(self->link_.error, OutputStream::standard_error, output));
+        self->drain(self->link_.output, OutputStream::standard_output, output);
+        self->drain(self->link_.error, OutputStream::standard_error, output);
+        while (!self->try_reap())
+            co_await self->pidfd_.async_wait(stream_descriptor::wait_read, as_result);
+        co_return self->exit_;
+    }
+
+    // Reads what the supervisor says, to its last word.
+    asio::awaitable<void> follow()
+    {
+        while (!ended_) {
+            const auto [ec] =
+                co_await link_.control.async_wait(stream_descriptor::wait_read, as_result);
+            read_message(ec);
+        }
+        // Somebody outside may hold the other end of a pipe open for ever.
+        guard_.cancel();
+        link_.output.cancel();
+        link_.error.cancel();
+    }
+
+    void read_message(error_code ec)
+    {
+        if (ec) return lose("It was given up before its end.");
+        control::Message message;
+        const auto size =
+            ::recv(link_.control.native_handle(), &message, sizeof message, MSG_DONTWAIT);
+        // A supervisor that ended with our stop unread resets the socket; its messages are there.
+        if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;
+        if (size != sizeof message)
+            return lose(
+                fmt::format("The supervisor of \"{}\" (process {}) was killed: how it ended "
+                            "is unknown, and parts of it may still run.",
+                            link_.program, link_.pid));
+        apply(message);
+    }
+
+    void lose(std::string why)
+    {
+        exit_.error = std::move(why);
+        ended_ = true;
+    }
+
+    void apply(const control::Message& message)
+    {
+        switch (message.kind) {
+            case control::Kind::stop:
+                return;
+            case control::Kind::not_started:
+                exit_.error = fmt::format(
+                    "Can't start \"{}\": {}.", link_.program,
+                    error_code(message.value, boost::system::system_category()).message());
+                return;
+            case control::Kind::ended:
+                if (WIFEXITED(message.value)) exit_.exit_code = WEXITSTATUS(message.value);
+                if (WIFSIGNALED(message.value)) exit_.signal = WTERMSIG(message.value);
+                return;
+            case control::Kind::all_gone:
+                exit_.cpu = std::chrono::microseconds(message.cpu_us);
+                exit_.peak_memory_kib = message.peak_memory_kib;
+                if (message.value > 0)
+                    exit_.error = fmt::format("{} processes of \"{}\" could not be killed.",
+                                              message.value, link_.program);
+                ended_ = true;
+                return;
+        }
+    }
+
+    asio::awaitable<void> pump(stream_descriptor& stream, OutputStream which, const Output& output)
+    {
+        std::vector<char> buffer(chunk);
+        while (!ended_) {
+            const auto [ec, size] =
+                co_await stream.async_read_some(asio::buffer(buffer), as_result);
+            if (size > 0 && !abandoned_) output(which, std::string_view(buffer.data(), size));
+            if (ec) break;
+        }
+    }
+
+    // What was written before the end is in the pipe, at most as much as fits; whatever comes
+    // later is somebody else's.
+    void drain(stream_descriptor& stream, OutputStream which, const Output& output)
+    {
+        error_code ignored;
+        stream.native_non_blocking(true, ignored);
+        std::vector<char> buffer(chunk);
+        ssize_t left = ::fcntl(stream.native_handle(), F_GETPIPE_SZ);
+        while (left > 0 && !abandoned_) {
+            const ssize_t size = ::read(stream.native_handle(), buffer.data(), buffer.size());
+            if (size <= 0) break;
+            output(which, std::string_view(buffer.data(), static_cast<std::size_t>(size)));
+            left -= size;
+        }
+        stream.close(ignored);
+    }
+
+    // True when there is nothing to reap any more, whoever did it.
+    bool try_reap()
+    {
+        if (!pidfd_.is_open()) return true;
+        siginfo_t info{};
+        if (::waitid(by_pidfd, static_cast<id_t>(pidfd_.native_handle()), &info,
+                     WEXITED | WNOHANG) == 0 &&
+            info.si_pid == 0)
+            return false;
+        error_code ignored;
+        pidfd_.close(ignored);
+        return true;
+    }
+
+    void signal_supervisor(int signal)
+    {
+        if (pidfd_.is_open())
+            ::syscall(SYS_pidfd_send_signal, pidfd_.native_handle(), signal, nullptr, 0);
+    }
+
+    // A program can keep its supervisor from working, but nobody waits for that for ever.
+    void kill_supervisor_when_late()
+    {
+        const std::chrono::milliseconds patience{2 * control::kill_patience_ms};
+        guard_.expires_after(link_.stop_grace + patience);
+        guard_.async_wait([weak = weak_from_this()](error_code ec) {
+            const auto self = weak.lock();
+            if (!ec && self) self->signal_supervisor(SIGKILL);
+        });
+    }
+
+    SupervisorLink link_;
+    stream_descriptor pidfd_;
+    asio::steady_timer guard_;
+    ProcessExit exit_;
+    bool stop_sent_ = false;
+    bool abandoned_ = false;
+    bool ended_ = false;
+};
+
+class SupervisedProcess final : public Process {
+public:
+    explicit SupervisedProcess(SupervisorLink link)
+        : supervision_(std::make_shared<Supervision>(std::move(link)))
+    {}
+    ~SupervisedProcess() override { supervision_->abandon(); }
+
+    asio::awaitable<ProcessExit> wait(Output output) override
+    {
+        return supervision_->wait(std::move(output));
+    }
+    void stop() noexcept override { supervision_->stop(); }
+    std::int64_t pid() const noexcept override { return supervision_->pid(); }
+
+private:
+    const std::shared_ptr<Supervision> supervision_;
+};
+
+}  // namespace
+
+std::unique_ptr<Process> make_supervised_process(SupervisorLink link)
+{
+    return std::make_unique<SupervisedProcess>(std::move(link));
+}
+
+}  // namespace autoexec

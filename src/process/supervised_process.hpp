@@ -1,0 +1,27 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace autoexec {
+
+/// A supervisor that was just started, and our ends of what connects us.
+struct SupervisorLink {
+    pid_t pid = 0;
+    std::string program;  ///< For messages.
+    std::chrono::milliseconds stop_grace{0};
+    asio::posix::stream_descriptor output;
+    asio::posix::stream_descriptor error;
+    asio::posix::stream_descriptor control;
+};
+
+std::unique_ptr<Process> make_supervised_process(SupervisorLink link);
+
+}  // namespace autoexec

@@ -1,0 +1,576 @@
+#include "autoexec/ports.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace autoexec;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* supervisor = AUTOEXEC_BINARY_DIR "/autoexec-supervise";
+constexpr auto grace = 200ms;
+
+std::string read_all(const fs::path& path)
+{
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Looks again until it is so; a test that waits in vain fails.
+bool eventually(const std::function<bool()>& condition)
+{
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+std::size_t open_descriptors()
+{
+    const fs::directory_iterator all("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+bool has_child()
+{
+    return ::waitid(P_ALL, 0, nullptr, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+struct Outcome {
+    ProcessExit exit;
+    std::string out;
+    std::string err;
+    std::chrono::steady_clock::duration took{0};
+};
+
+/// A folder to work in, and a mark by which all processes that a test starts can be found.
+/// However a test ends, none of them is left.
+struct Host {
+    Host()
+    {
+        std::string name = (fs::temp_directory_path() / "process-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        folder = fs::canonical(name);
+    }
+    ~Host()
+    {
+        CHECK(eventually([this] { return marked() == 0; }));
+        fs::remove_all(folder);
+    }
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
+    ProcessSpec spec(std::vector<std::string> argv) const
+    {
+        return {std::move(argv), folder, {"PATH=/usr/bin:/bin", mark}, grace};
+    }
+    ProcessSpec shell(std::string script) const { return spec({"sh", "-c", std::move(script)}); }
+
+    std::size_t marked() const
+    {
+        std::size_t count = 0;
+        std::error_code ec;
+        for (fs::directory_iterator at("/proc", ec), end; at != end; at.increment(ec))
+            if (read_all(at->path() / "environ").find(mark) != std::string::npos) ++count;
+        return count;
+    }
+
+    bool exists(const char* file) const { return fs::exists(folder / file); }
+
+    std::unique_ptr<Process> spawn(const ProcessSpec& wanted)
+    {
+        error_code ec;
+        std::string why;
+        auto process = spawner->spawn(io.get_executor(), wanted, ec, why);
+        REQUIRE_MESSAGE(!ec, why);
+        return process;
+    }
+
+    /// `on_output` is told of every chunk once it is in the outcome.
+    Outcome finish(Process& process, const std::function<void(const Outcome&)>& on_output = {})
+    {
+        Outcome outcome;
+        bool done = false;
+        const auto begin = std::chrono::steady_clock::now();
+        asio::co_spawn(io, process.wait([&](OutputStream which, std::string_view text) {
+            (which == OutputStream::standard_output ? outcome.out : outcome.err) += text;
+            if (on_output) on_output(outcome);
+        }),
+                       [&](std::exception_ptr failure, ProcessExit exit) {
+                           CHECK(!failure);
+                           outcome.exit = std::move(exit);
+                           done = true;
+                       });
+        io.restart();
+        io.run();
+        REQUIRE(done);
+        outcome.took = std::chrono::steady_clock::now() - begin;
+        return outcome;
+    }
+
+    Outcome run(const ProcessSpec& wanted)
+    {
+        const auto process = spawn(wanted);
+        auto outcome = finish(*process);
+        CHECK(marked() == 0);
+        return outcome;
+    }
+
+    /// Stops the program as soon as it says something.
+    Outcome run_and_stop(const ProcessSpec& wanted)
+    {
+        const auto process = spawn(wanted);
+        return finish(*process, [&](const Outcome&) { process->stop(); });
+    }
+
+    error_code refuses(const ProcessSpec& wanted, std::string& why)
+    {
+        error_code ec;
+        CHECK(spawner->spawn(io.get_executor(), wanted, ec, why) == nullptr);
+        return ec;
+    }
+
+    fs::path folder;
+    std::string mark = "AUTOEXEC_TEST_MARK=" + std::to_string(std::random_device{}()) + "-" +
+                       std::to_string(::getpid());
+    std::shared_ptr<Spawner> spawner = supervised_spawner(supervisor);
+    asio::io_context io;
+};
+
+void write_script(const fs::path& path, const std::string& text)
+{
+    std::ofstream(path) << text;
+    fs::permissions(path, fs::perms::owner_all);
+}
+
+/// Sets a signal's disposition for as long as it lives.
+struct Disposition {
+    Disposition(int signal, void (*handler)(int)) : number(signal), old(::signal(signal, handler))
+    {}
+    ~Disposition() { ::signal(number, old); }
+    int number;
+    void (*old)(int);
+};
+
+// As /proc writes sets of signals.
+std::uint64_t bit(int signal)
+{
+    return std::uint64_t{1} << (signal - 1);
+}
+
+}  // namespace
+
+TEST_CASE("a program that exits is reported with its code")
+{
+    Host host;
+    const auto outcome = host.run(host.shell("exit 3"));
+    CHECK(outcome.exit.exit_code == 3);
+    CHECK(!outcome.exit.signal);
+    CHECK(outcome.exit.error.empty());
+}
+
+TEST_CASE("a program that a signal ends is reported with the signal")
+{
+    Host host;
+    const auto outcome = host.run(host.shell("kill -SEGV $$"));
+    CHECK(outcome.exit.signal == SIGSEGV);
+    CHECK(!outcome.exit.exit_code);
+}
+
+TEST_CASE("a program that does not exist is an exit with the reason")
+{
+    Host host;
+    const auto outcome = host.run(host.spec({"no-such-program"}));
+    CHECK(outcome.exit.error == "Can't start \"no-such-program\": No such file or directory.");
+    CHECK(!outcome.exit.exit_code);
+    CHECK(!outcome.exit.signal);
+}
+
+TEST_CASE("a file that is not executable is an exit with the reason")
+{
+    Host host;
+    std::ofstream(host.folder / "plain") << "text";
+    const auto outcome = host.run(host.spec({"./plain"}));
+    CHECK(outcome.exit.error == "Can't start \"./plain\": Permission denied.");
+}
+
+TEST_CASE("the program is looked up in the PATH of its own environment")
+{
+    Host host;
+    write_script(host.folder / "only-there", "#!/bin/sh\necho found\n");
+    auto spec = host.spec({"only-there"});
+    spec.environment[0] = "PATH=" + host.folder.string();
+    CHECK(host.run(spec).out == "found\n");
+}
+
+TEST_CASE("what can't be started is refused before anything runs")
+{
+    Host host;
+    std::string why;
+    CHECK(host.refuses(host.spec({}), why) == boost::system::errc::invalid_argument);
+    CHECK(host.refuses(host.spec({std::string("a\0b", 3)}), why) ==
+          boost::system::errc::invalid_argument);
+    auto elsewhere = host.shell("true");
+    elsewhere.directory = host.folder / "missing";
+    CHECK(host.refuses(elsewhere, why) == boost::system::errc::no_such_file_or_directory);
+    CHECK(why.find("missing") != std::string::npos);
+    host.spawner = supervised_spawner(host.folder / "missing");
+    CHECK(host.refuses(host.shell("true"), why) == errc::supervisor_unavailable);
+    CHECK(host.marked() == 0);
+}
+
+TEST_CASE("an argument that the system does not take is refused with a way out")
+{
+    Host host;
+    std::string why;
+    CHECK(host.refuses(host.spec({"true", std::string(131'072, 'x')}), why) ==
+          boost::system::errc::argument_list_too_long);
+    CHECK(why.find("{command_file_path}") != std::string::npos);
+    CHECK(host.run(host.spec({"true", std::string(131'071, 'x')})).exit.exit_code == 0);
+
+    const std::vector<std::string> many(100, std::string(131'071, 'x'));
+    CHECK(host.refuses(host.spec(many), why) == boost::system::errc::argument_list_too_long);
+    CHECK(why.find("{command_file_path}") != std::string::npos);
+}
+
+TEST_CASE("both streams arrive whole and in order")
+{
+    Host host;
+    std::string expected;
+    for (int i = 1; i <= 170'000; ++i) expected += std::to_string(i) + "\n";
+    REQUIRE(expected.size() > 1'000'000);
+    const auto outcome = host.run(host.shell("seq 1 170000 & seq 1 170000 >&2; wait"));
+    CHECK((outcome.out == expected));
+    CHECK((outcome.err == expected));
+}
+
+TEST_CASE("the program sees the null device, its directory, its environment, and nothing else")
+{
+    Host host;
+    int inheritable[2];
+    REQUIRE(::pipe(inheritable) == 0);
+    CHECK(host.run(host.shell("readlink /proc/$$/fd/0")).out == "/dev/null\n");
+    CHECK(host.run(host.spec({"pwd", "-P"})).out == host.folder.string() + "\n");
+    CHECK(host.run(host.spec({"env"})).out == "PATH=/usr/bin:/bin\n" + host.mark + "\n");
+    CHECK(host.run(host.shell("for i in $(seq 3 99); do [ ! -e /proc/$$/fd/$i ] || echo $i; done"))
+              .out.empty());
+    ::close(inheritable[0]);
+    ::close(inheritable[1]);
+}
+
+TEST_CASE("arguments arrive as they are")
+{
+    Host host;
+    const std::vector<std::string> arguments{"-n",         "--",          "",
+                                             "two\nlines", "'\"$(id)`\\", "grüße ✓"};
+    auto spec = host.shell("for a; do printf '<%s>' \"$a\"; done");
+    spec.argv.push_back("sh");
+    std::string expected;
+    for (const auto& argument : arguments) {
+        spec.argv.push_back(argument);
+        expected += "<" + argument + ">";
+    }
+    CHECK(host.run(spec).out == expected);
+}
+
+TEST_CASE("use of time and memory counts descendants")
+{
+    Host host;
+    const auto outcome =
+        host.run(host.shell("sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done' & wait"));
+    CHECK(outcome.exit.cpu > 5ms);
+    CHECK(outcome.exit.cpu < 20s);
+    CHECK(outcome.exit.peak_memory_kib > 100);
+}
+
+TEST_CASE("a daemon that ignores TERM is killed when the program has ended")
+{
+    Host host;
+    const auto outcome = host.run(
+        host.shell("(setsid sh -c 'trap \"\" TERM; touch up; while :; do sleep 0.01; done' &); "
+                   "until [ -e up ]; do sleep 0.01; done; exit 4"));
+    CHECK(outcome.exit.exit_code == 4);
+    CHECK(outcome.took >= grace);
+}
+
+TEST_CASE("a daemon that obeys TERM is not waited for longer than it takes")
+{
+    Host host;
+    auto spec = host.shell("setsid sleep 1000 & exit 0");
+    spec.stop_grace = 1h;
+    CHECK(host.run(spec).took < 30s);
+}
+
+TEST_CASE("a chain of processes that each start the next and exit is ended")
+{
+    Host host;
+    const auto outcome =
+        host.run(host.shell("trap '' TERM; hop() { hop & }; setsid sleep 1000 & hop & exit 0"));
+    CHECK(outcome.exit.error.empty());
+}
+
+TEST_CASE("a stopped program that ignores TERM is killed after the grace")
+{
+    Host host;
+    const auto outcome =
+        host.run_and_stop(host.shell("trap '' TERM; echo ready; while :; do sleep 0.01; done"));
+    CHECK(outcome.exit.signal == SIGKILL);
+    CHECK(outcome.took >= grace);
+}
+
+TEST_CASE("a stopped program can end by itself within the grace")
+{
+    Host host;
+    auto spec =
+        host.shell("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done");
+    spec.stop_grace = 1h;
+    const auto outcome = host.run_and_stop(spec);
+    CHECK(outcome.exit.exit_code == 7);
+    CHECK(outcome.out == "ready\nbye\n");
+}
+
+TEST_CASE("a suspended program notices a stop")
+{
+    Host host;
+    auto spec = host.shell("trap 'exit 7' TERM; echo ready; while :; do kill -STOP $$; done");
+    spec.stop_grace = 1h;
+    CHECK(host.run_and_stop(spec).exit.exit_code == 7);
+}
+
+TEST_CASE("a stop before the wait, a second one and one after the end do no harm")
+{
+    Host host;
+    const auto process = host.spawn(host.shell("while :; do sleep 0.01; done"));
+    process->stop();
+    process->stop();
+    CHECK(host.finish(*process).exit.signal == SIGTERM);
+    process->stop();
+}
+
+TEST_CASE("a grace of zero kills at once")
+{
+    Host host;
+    auto spec = host.shell("trap '' TERM; echo ready; while :; do sleep 0.01; done");
+    spec.stop_grace = 0ms;
+    CHECK(host.run_and_stop(spec).exit.signal == SIGKILL);
+}
+
+TEST_CASE("a wait ignores cancellation")
+{
+    Host host;
+    const auto process = host.spawn(host.shell("until [ -e go ]; do sleep 0.01; done; exit 9"));
+    asio::cancellation_signal cancel;
+    ProcessExit exit;
+    asio::co_spawn(
+        host.io, process->wait([](OutputStream, std::string_view) {}),
+        asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr failure, ProcessExit e) {
+            CHECK(!failure);
+            exit = std::move(e);
+        }));
+    host.io.poll();
+    cancel.emit(asio::cancellation_type::all);
+    host.io.poll();
+    std::ofstream(host.folder / "go") << "";
+    host.io.run();
+    CHECK(exit.exit_code == 9);
+}
+
+TEST_CASE("somebody who holds the output open does not hold up the end")
+{
+    Host host;
+    const auto process =
+        host.spawn(host.shell("echo $$ >pid.tmp; mv pid.tmp pid; until [ -e go ]; do sleep 0.01; "
+                              "done; echo last"));
+    REQUIRE(eventually([&] { return host.exists("pid"); }));
+    const int pid = std::stoi(read_all(host.folder / "pid"));
+    const int leak =
+        ::open(("/proc/" + std::to_string(pid) + "/fd/1").c_str(), O_WRONLY | O_CLOEXEC);
+    REQUIRE(leak >= 0);
+    std::ofstream(host.folder / "go") << "";
+    CHECK(host.finish(*process).out == "last\n");
+    ::close(leak);
+}
+
+TEST_CASE(
+    "a host that ignores SIGCHLD and SIGPIPE gets the exit code, and the program the defaults")
+{
+    Host host;
+    const Disposition child(SIGCHLD, SIG_IGN);
+    const Disposition pipe(SIGPIPE, SIG_IGN);
+    sigset_t blocked, before;
+    ::sigemptyset(&blocked);
+    ::sigaddset(&blocked, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &blocked, &before);
+    const auto outcome = host.run(host.shell(
+        "for set in SigIgn SigBlk; do sed -n s/^$set:.//p /proc/self/status; done; exit 5"));
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    CHECK(outcome.exit.exit_code == 5);
+    std::istringstream sets(outcome.out);
+    std::uint64_t program_ignores = 0, program_blocks = 0;
+    REQUIRE((sets >> std::hex >> program_ignores >> program_blocks));
+    CHECK((program_ignores & (bit(SIGCHLD) | bit(SIGPIPE))) == 0);
+    CHECK((program_blocks & bit(SIGTERM)) == 0);
+}
+
+TEST_CASE("a host that reaps every child still gets the exit code")
+{
+    Host host;
+    const auto process = host.spawn(host.shell("exit 5"));
+    CHECK(::waitpid(-1, nullptr, 0) == process->pid());
+    CHECK(host.finish(*process).exit.exit_code == 5);
+}
+
+TEST_CASE("a killed supervisor completes the wait with an error and takes the program along")
+{
+    Host host;
+    const auto process = host.spawn(host.shell("echo ready; exec sleep 1000"));
+    const auto outcome = host.finish(
+        *process, [&](const Outcome&) { ::kill(static_cast<pid_t>(process->pid()), SIGKILL); });
+    CHECK(outcome.exit.error.find("was killed") != std::string::npos);
+    CHECK(!outcome.exit.exit_code);
+}
+
+TEST_CASE("a program that suspends its supervisor can be stopped")
+{
+    Host host;
+    const auto outcome = host.run_and_stop(host.shell("kill -STOP $PPID; echo ready; sleep 1000"));
+    CHECK(outcome.exit.signal == SIGTERM);
+}
+
+TEST_CASE("a destroyed process is stopped and reaped")
+{
+    Host host;
+    auto process = host.spawn(host.shell("trap '' TERM; touch up; while :; do sleep 0.01; done"));
+    REQUIRE(eventually([&] { return host.exists("up"); }));
+    process.reset();
+    host.io.run();
+    CHECK(!has_child());
+}
+
+TEST_CASE("a process that is destroyed during its wait says nothing more")
+{
+    Host host;
+    auto process = host.spawn(host.shell("while :; do echo more; done"));
+    std::string error;
+    bool destroyed = false;
+    asio::co_spawn(host.io, process->wait([&](OutputStream, std::string_view) {
+        CHECK(!destroyed);
+        destroyed = true;
+        process.reset();
+    }),
+                   [&](std::exception_ptr, ProcessExit exit) { error = exit.error; });
+    host.io.run();
+    CHECK(destroyed);
+    CHECK(!error.empty());
+    CHECK(!has_child());
+}
+
+TEST_CASE("a context that ends before its processes leaves none")
+{
+    Host host;
+    {
+        asio::io_context io;
+        error_code ec;
+        std::string why;
+        std::shared_ptr<Process> process = host.spawner->spawn(
+            io.get_executor(), host.shell("touch up; exec sleep 1000"), ec, why);
+        REQUIRE(process);
+        asio::co_spawn(io, process->wait([](OutputStream, std::string_view) {}),
+                       [process](std::exception_ptr, ProcessExit) {});
+        process.reset();
+        io.poll();
+        REQUIRE(eventually([&] { return host.exists("up"); }));
+    }
+    CHECK(eventually([&] { return host.marked() == 0; }));
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) continue;
+}
+
+TEST_CASE("a killed host leaves no process, even when a fork of it lives on")
+{
+    Host host;
+    for (const bool forked : {false, true}) {
+        CAPTURE(forked);
+        fs::remove(host.folder / "up");
+        int release[2];
+        REQUIRE(::pipe2(release, O_CLOEXEC) == 0);
+        const pid_t victim = ::fork();
+        if (victim == 0) {
+            error_code ec;
+            std::string why;
+            const auto process = host.spawner->spawn(
+                host.io.get_executor(),
+                host.shell("(setsid sh -c 'trap \"\" TERM; touch up; while :; do sleep 0.01; done' "
+                           "&); sleep 1000"),
+                ec, why);
+            ::close(release[1]);
+            char byte;
+            if (forked) (void)!::fork();
+            (void)!::read(release[0], &byte, 1);
+            ::_exit(0);
+        }
+        REQUIRE(eventually([&] { return host.exists("up"); }));
+        ::kill(victim, SIGKILL);
+        ::waitpid(victim, nullptr, 0);
+        CHECK(eventually([&] { return host.marked() == 0; }));
+        ::close(release[0]);
+        ::close(release[1]);
+    }
+}
+
+TEST_CASE("a hundred programs leave no descriptor and no zombie")
+{
+    Host host;
+    host.run(host.shell("exit 0"));
+    const auto before = open_descriptors();
+    for (int i = 0; i < 100; ++i) {
+        const auto process = host.spawn(host.spec({"true"}));
+        CHECK(host.finish(*process).exit.exit_code == 0);
+    }
+    CHECK(open_descriptors() == before);
+    CHECK(!has_child());
+}
+
+TEST_CASE("many programs run at the same time")
+{
+    Host host;
+    constexpr int count = 20;
+    std::vector<std::unique_ptr<Process>> processes;
+    int ended = 0;
+    // Each waits for all the others, so none ends unless all run.
+    for (int i = 0; i < count; ++i) {
+        processes.push_back(host.spawn(
+            host.shell("touch up." + std::to_string(i) + "; until [ $(ls up.* | wc -l) = " +
+                       std::to_string(count) + " ]; do sleep 0.01; done")));
+        asio::co_spawn(host.io, processes.back()->wait([](OutputStream, std::string_view) {}),
+                       [&](std::exception_ptr, ProcessExit exit) { ended += exit.exit_code == 0; });
+    }
+    host.io.run();
+    CHECK(ended == count);
+}
