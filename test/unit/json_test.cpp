@@ -1,0 +1,216 @@
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <doctest/doctest.h>
+#include <boost/json/parse.hpp>
+
+#include <chrono>
+#include <string>
+
+using namespace autoexec::protocol;
+
+namespace {
+
+using Kind = JsonReading::Kind;
+
+std::string repeat(std::string_view part, std::size_t times)
+{
+    std::string out;
+    out.reserve(part.size() * times);
+    while (times-- > 0) out += part;
+    return out;
+}
+
+/// Nested to `depth` levels, the outermost object included.
+std::string nested(std::size_t depth)
+{
+    return R"({"a":)" + repeat("[", depth - 1) + repeat("]", depth - 1) + "}";
+}
+
+std::string problem_of(std::string_view text)
+{
+    const auto reading = read_json_object(text);
+    CHECK(reading.kind == Kind::malformed);
+    return reading.problem;
+}
+
+std::string string_of(std::string_view json)
+{
+    const auto reading = read_json_object(R"({"a":")" + std::string(json) + "\"}");
+    REQUIRE_MESSAGE(reading.kind == Kind::valid, reading.problem);
+    return std::string(reading.object.at("a").as_string());
+}
+
+bool repairs(std::string_view json)
+{
+    return read_json_object(R"({"a":")" + std::string(json) + "\"}").repaired;
+}
+
+}  // namespace
+
+TEST_CASE("an object is read as the library's own parser reads it")
+{
+    for (const char* text :
+         {"{}", " {\r\n\t} ", R"({"":""})", R"({"a":[],"b":{},"c":[[],{}]})",
+          R"({"a":0,"b":-0.0,"c":1.5e3,"d":-7,"e":1E+2,"f":2e-3,"g":10,"h":0.5})",
+          R"({"a":true,"b":false,"c":null})", R"({"a":9223372036854775807})",
+          R"({"a":-9223372036854775808,"b":9223372036854775808,"c":18446744073709551615})",
+          R"({"a":18446744073709551616,"b":-9223372036854775809})",
+          R"({"a":"\"\\\/\b\f\n\r\tA\u00e9\ud83d\ude00\u0000","b":"é漢😀"})"}) {
+        CAPTURE(text);
+        const auto reading = read_json_object(text);
+        REQUIRE_MESSAGE(reading.kind == Kind::valid, reading.problem);
+        CHECK(reading.object == boost::json::parse(text));
+        CHECK_FALSE(reading.repaired);
+        CHECK(reading.problem.empty());
+    }
+}
+
+TEST_CASE("every beginning of a document is incomplete, and not malformed")
+{
+    const std::string text =
+        "\xEF\xBB\xBF {\"k\\n\": [1, -0.5e+3, true, false, null, {}, []], "
+        "\"s\": \"\\ud83d\\ude00 \\u00e9 漢\", \"o\": {\"x\": {\"y\": \"z\"}}}";
+    REQUIRE(read_json_object(text).kind == Kind::valid);
+    for (std::size_t length = 0; length < text.size(); ++length) {
+        CAPTURE(text.substr(0, length));
+        CHECK(read_json_object(text.substr(0, length)).kind == Kind::incomplete);
+    }
+}
+
+TEST_CASE("what no more text could turn into an object is malformed at once")
+{
+    for (const char* text : {"[",
+                             "[]",
+                             "4",
+                             "\"a\"",
+                             "null",
+                             "x",
+                             "}",
+                             "{,",
+                             "{1",
+                             "{a",
+                             "{'a",
+                             "{\"a\" \"",
+                             "{\"a\",",
+                             "{\"a\":}",
+                             "{\"a\":,",
+                             "{\"a\":tru ",
+                             "{\"a\":nul}",
+                             "{\"a\":NaN",
+                             "{\"a\":Infinity",
+                             "{\"a\":-I",
+                             "{\"a\":01",
+                             "{\"a\":-01",
+                             "{\"a\":.5",
+                             "{\"a\":+1",
+                             "{\"a\":1.}",
+                             "{\"a\":1.e",
+                             "{\"a\":1e}",
+                             "{\"a\":0x1",
+                             "{\"a\":[1 2",
+                             "{\"a\":[1,]",
+                             "{\"a\":1,}",
+                             "{\"a\":1 \"",
+                             "{} x",
+                             "{}{}",
+                             "{} //",
+                             "{/**/}",
+                             "{\"a\":\"\\x",
+                             "{\"a\":\"\\u12g",
+                             "{\"a\":\"\\u 123",
+                             "{\"a\":\"\n",
+                             "{\"a\":\"\x1f",
+                             "{\"a\":1e999",
+                             "{\"a\":[1}",
+                             "\xEF\xBBx",
+                             "\xEF\xBB\xBF[",
+                             "{\xC2\xA0"}) {
+        CAPTURE(text);
+        const std::string closed = std::string(text) + ",";
+        CHECK(read_json_object(closed).kind == Kind::malformed);
+        CHECK_FALSE(read_json_object(closed).problem.empty());
+    }
+}
+
+TEST_CASE("the sentence says what is wrong and where")
+{
+    CHECK(problem_of("{\n  \"a\": NaN}") == "NaN and Infinity are no JSON (line 2, column 8).");
+    CHECK(problem_of("[1]") == "It is not a JSON object (line 1, column 1).");
+    CHECK(problem_of(R"({"a":1,"a":2})").starts_with("A key occurs twice in one object"));
+    CHECK(problem_of(R"({"a":{"b":1,"\u0062":2}})").starts_with("A key occurs twice"));
+    CHECK(problem_of("{} trailing") == "Something follows the JSON object (line 1, column 4).");
+    CHECK(problem_of("\xFF\xFE{").starts_with("It is UTF-16"));
+    CHECK(problem_of(std::string_view("{\0\"\0", 4)).starts_with("It is UTF-16"));
+    CHECK(problem_of(std::string_view("\0{", 2)).starts_with("It is UTF-16"));
+    CHECK(problem_of(R"({"a":1e999})").starts_with("A number is too large"));
+    CHECK(problem_of(R"({"a":)" + repeat("9", 400) + "}").starts_with("A number is too large"));
+    CHECK(read_json_object(" \n").problem == "It is cut off in the middle.");
+    CHECK(read_json_object("").problem == "It is empty.");
+}
+
+TEST_CASE("a number too small for a double is zero, one too large is refused")
+{
+    for (const char* text : {"1e-999", "0.5e-400", "-1e-99999999999999999999", "0e999"}) {
+        CAPTURE(text);
+        const auto reading = read_json_object(R"({"a":)" + std::string(text) + "}");
+        REQUIRE(reading.kind == Kind::valid);
+        CHECK(reading.object.at("a").to_number<double>() == 0);
+    }
+    const auto tiny = "0." + repeat("0", 400) + "1";
+    CHECK(read_json_object("{\"a\":" + tiny + "}").object.at("a").to_number<double>() == 0);
+    for (const std::string& text : {std::string("0.5e999"), std::string("-1e999"),
+                                    std::string("1e99999999999999999999"), tiny + "e999"}) {
+        CAPTURE(text);
+        CHECK(read_json_object("{\"a\":" + text + "}").kind == Kind::malformed);
+    }
+}
+
+TEST_CASE("text that is not UTF-8, and half a surrogate pair, become U+FFFD")
+{
+    const std::string bad = "\xEF\xBF\xBD";
+    CHECK(string_of("a\xFFz") == "a" + bad + "z");
+    CHECK(string_of("\xE6\xBC") == bad);
+    CHECK(string_of("\\ud800") == bad);
+    CHECK(string_of("\\udc00x") == bad + "x");
+    CHECK(string_of("\\ud800\\n") == bad + "\n");
+    CHECK(string_of("\\ud800\\u0041") == bad + "A");
+    CHECK(string_of("\\ud800\\ud83d\\ude00") == bad + "😀");
+    CHECK(repairs("\xFF"));
+    CHECK(repairs("\\udfff"));
+    CHECK_FALSE(repairs(bad));
+    CHECK_FALSE(repairs("\\ufffd"));
+}
+
+TEST_CASE("32 levels are read and 33 are not, closed or not")
+{
+    CHECK(read_json_object(nested(32)).kind == Kind::valid);
+    CHECK(problem_of(nested(33)).starts_with("It is nested deeper than 32 levels"));
+    CHECK(problem_of(R"({"a":)" + repeat("[", 100'000)).starts_with("It is nested deeper"));
+    CHECK(problem_of(repeat(R"({"a":)", 100'000)).starts_with("It is nested deeper"));
+    CHECK(read_json_object(R"({"a":[)" + repeat("[],{},", 1000) + "0]}").kind == Kind::valid);
+}
+
+TEST_CASE("a document of 100 MB is read or refused in linear time and bounded memory")
+{
+    const std::size_t size = 100'000'000;
+    const auto text = R"({"a":")" + std::string(size, 'x') + "\"}";
+    CHECK(read_json_object(text).object.at("a").as_string().size() == size);
+    CHECK(problem_of("{\"a\":[" + repeat("0,", size / 2))
+              .starts_with("It holds more than a million"));
+    CHECK(
+        problem_of("{\"a\":" + std::string(size, '9') + "}").starts_with("A number is too large"));
+    CHECK(read_json_object(std::string(size, ' ')).kind == Kind::incomplete);
+    CHECK(problem_of("{" + std::string(size, '\n') + "x").find("line 100000001,") !=
+          std::string::npos);
+    CHECK(string_of(std::string(1'000'000, '\xFF')).size() == 3'000'000);
+}
+
+TEST_CASE("an object with very many keys takes no time per key that grows")
+{
+    std::string text = "{";
+    for (int i = 0; i < 500'000; ++i) text += '"' + std::to_string(i) + "\":0,";
+    const auto reading = read_json_object(text + "\"0\":1}");
+    CHECK(reading.kind == Kind::malformed);
+    CHECK(reading.problem.starts_with("A key occurs twice"));
+}
