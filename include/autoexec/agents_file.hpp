@@ -1,0 +1,58 @@
+#pragma once
+
+#include "autoexec/diagnostic.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace autoexec {
+
+/// What a command of an agent may leave open: `{command}`, `{worktree}` and so on.
+enum class Placeholder {
+    command,            ///< The text of the command.
+    command_file_path,  ///< Where its file is: for texts that are too long for an argument.
+    worktree,
+    workflow_id,  ///< Empty where there is none; so is `step_id`.
+    step_id,
+};
+
+/// A command as words; made when the file is read, so that a value stays within its word
+/// whatever is in it.
+struct CommandTemplate {
+    using Piece = std::variant<std::string, Placeholder>;
+    using Word = std::vector<Piece>;
+
+    std::vector<Word> words;
+};
+
+/// One agent of `.cursor/background-agents.yaml`.
+struct AgentDefinition {
+    std::string name;
+    std::string description;
+    bool enabled = true;
+    std::vector<std::string> commands;       ///< As written, run one after the other.
+    std::vector<CommandTemplate> templates;  ///< One for each of `commands`.
+    std::vector<std::string> watch_paths;    ///< Globs, relative to the project.
+    std::vector<std::pair<std::string, std::string>> environment;
+    bool clean_environment = false;  ///< Start from an allow-list, not from our environment.
+    bool shell = false;              ///< Commands are scripts for `/bin/sh`.
+    bool accept_argv = false;        ///< Runs a command file's `argv` as it is.
+    std::optional<std::chrono::milliseconds> timeout;  ///< Empty: as configured.
+    std::optional<int> retry_count;                    ///< Attempts after the first.
+    /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
+    /// readers of the file know, is the worktree.
+    std::string working_directory;
+};
+
+struct AgentsFile {
+    std::vector<AgentDefinition> agents;
+    int max_parallel_agents = 0;  ///< Zero: not set.
+    bool accept_legacy = false;   ///< Take command files of engines that hold no lock.
+    std::vector<Diagnostic> warnings;
+};
+
+}  // namespace autoexec

@@ -1,0 +1,44 @@
+#include "agent/placeholder.hpp"
+
+#include "config/report.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace autoexec::agent {
+namespace {
+
+// In the order of the enumeration.
+constexpr std::array<std::string_view, 5> names{"command", "command_file_path", "worktree",
+                                                "workflow_id", "step_id"};
+
+}  // namespace
+
+std::string_view name_in_braces(std::string_view text)
+{
+    if (!text.starts_with('{')) return {};
+    const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 1);
+    if (end == text.npos || text[end] != '}') return {};
+    return text.substr(1, end - 1);
+}
+
+std::optional<Placeholder> placeholder_named(std::string_view name)
+{
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<Placeholder>(found - names.begin());
+}
+
+std::string_view guess_placeholder(std::string_view name)
+{
+    return config::nearest(name, names);
+}
+
+std::string placeholder_list()
+{
+    std::string list;
+    for (const auto name : names) list.append(list.empty() ? "{" : ", {").append(name) += '}';
+    return list;
+}
+
+}  // namespace autoexec::agent

@@ -1,0 +1,120 @@
+#include "agent/shell_script.hpp"
+
+#include "agent/placeholder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace autoexec::agent {
+namespace {
+
+class ScriptCompiler {
+public:
+    ScriptCompiler(std::string_view text, TemplateProblem& problem) : rest_(text), problem_(problem)
+    {}
+
+    std::optional<ShellScript> run()
+    {
+        while (!rest_.empty())
+            if (!step()) return std::nullopt;
+        if (open_.empty()) return std::move(script_);
+        problem_.message = open_.back() == '"' ? "A double quote is not closed"
+                                               : "A command substitution is not closed";
+        return std::nullopt;
+    }
+
+private:
+    [[nodiscard]] bool quoted() const { return !open_.empty() && open_.back() == '"'; }
+
+    void copy(std::size_t size)
+    {
+        size = std::min(size, rest_.size());
+        script_.text += rest_.substr(0, size);
+        rest_.remove_prefix(size);
+    }
+
+    bool step()
+    {
+        const char c = rest_.front();
+        if (c == '\'' && !quoted()) return single_quotes();
+        if (c == '#' && !quoted() && at_word_start()) return comment();
+        if (c == '\\' || rest_.starts_with("${")) {
+            copy(2);
+        } else if (const auto known = placeholder_named(name_in_braces(rest_))) {
+            reference(*known);
+        } else {
+            nest(c);
+        }
+        return true;
+    }
+
+    // One character of text, which may open or close something.
+    void nest(char c)
+    {
+        const bool closes = !open_.empty() && open_.back() == (c == ')' ? '(' : c);
+        const bool substitution = rest_.starts_with("$(");
+        if (closes && (c == '"' || c == '`' || c == ')'))
+            open_.pop_back();
+        else if (c == '"' || c == '`')
+            open_ += c;
+        else if (substitution || (c == '(' && !quoted()))
+            open_ += '(';
+        copy(substitution ? 2 : 1);
+    }
+
+    bool single_quotes()
+    {
+        const auto end = rest_.find('\'', 1);
+        if (end == rest_.npos) {
+            problem_.message = "A single quote is not closed";
+            return false;
+        }
+        for (std::size_t i = 1; i < end; ++i) {
+            const auto name = name_in_braces(rest_.substr(i, end - i));
+            if (!placeholder_named(name)) continue;
+            problem_ = {
+                fmt::format("'{{{}}}' stands in single quotes, where nothing is expanded", name),
+                "Use double quotes.", fmt::format("{{{}}}", name)};
+            return false;
+        }
+        copy(end + 1);
+        return true;
+    }
+
+    [[nodiscard]] bool at_word_start() const
+    {
+        return script_.text.empty() ||
+               std::string_view(" \t\n;&|()").find(script_.text.back()) != std::string_view::npos;
+    }
+
+    bool comment()
+    {
+        copy(rest_.find('\n'));
+        return true;
+    }
+
+    void reference(Placeholder placeholder)
+    {
+        auto& arguments = script_.arguments;
+        auto at = std::find(arguments.begin(), arguments.end(), placeholder);
+        if (at == arguments.end()) at = arguments.insert(at, placeholder);
+        const auto number = at - arguments.begin() + 1;
+        script_.text += fmt::format(fmt::runtime(quoted() ? "${{{}}}" : "\"${{{}}}\""), number);
+        rest_.remove_prefix(name_in_braces(rest_).size() + 2);
+    }
+
+    std::string_view rest_;
+    TemplateProblem& problem_;
+    ShellScript script_;
+    std::string open_;  // what is open, innermost last: `"`, `(` or a backquote
+};
+
+}  // namespace
+
+std::optional<ShellScript> compile_script(std::string_view text, TemplateProblem& problem)
+{
+    return ScriptCompiler(text, problem).run();
+}
+
+}  // namespace autoexec::agent

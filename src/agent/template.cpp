@@ -1,0 +1,205 @@
+#include "agent/template.hpp"
+
+#include "agent/placeholder.hpp"
+#include "agent/shell_script.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace autoexec::agent {
+namespace {
+
+constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
+
+const std::string* literal(const CommandTemplate::Word& word)
+{
+    return word.size() == 1 ? std::get_if<std::string>(&word.front()) : nullptr;
+}
+
+void append(CommandTemplate::Word& word, std::string_view text)
+{
+    if (text.empty()) return;
+    if (!word.empty()) {
+        if (auto* last = std::get_if<std::string>(&word.back())) {
+            last->append(text);
+            return;
+        }
+    }
+    word.emplace_back(std::string(text));
+}
+
+std::optional<CommandTemplate::Word> compile_word(std::string_view text, TemplateProblem& problem)
+{
+    CommandTemplate::Word word;
+    char before = '\0';
+    while (!text.empty()) {
+        const auto name = name_in_braces(text);
+        const auto known = placeholder_named(name);
+        if (before == '$' && known) {
+            problem = {fmt::format("No shell is there to expand '${{{}}}'", name),
+                       fmt::format("Write {{{}}}.", name), fmt::format("${{{}}}", name)};
+            return std::nullopt;
+        }
+        if (!name.empty() && !known && before != '$') {
+            const auto guess = guess_placeholder(name);
+            problem = {fmt::format("Unknown placeholder '{{{}}}'", name),
+                       guess.empty() ? "Known are " + placeholder_list() +
+                                           ". Braces that are meant literally need `shell: true`."
+                                     : fmt::format("Did you mean '{{{}}}'?", guess),
+                       fmt::format("{{{}}}", name)};
+            return std::nullopt;
+        }
+        const auto taken = known ? name.size() + 2 : 1;
+        if (known)
+            word.emplace_back(*known);
+        else
+            append(word, text.substr(0, 1));
+        before = text[taken - 1];
+        text.remove_prefix(taken);
+    }
+    if (word.empty()) word.emplace_back(std::string{});
+    return word;
+}
+
+bool is_shell(std::string_view program)
+{
+    static constexpr std::array<std::string_view, 6> shells{"sh",  "bash", "dash",
+                                                            "zsh", "ksh",  "ash"};
+    program.remove_prefix(std::min(program.size(), program.rfind('/') + 1));
+    return std::find(shells.begin(), shells.end(), program) != shells.end();
+}
+
+// `sh -c "echo {command}"`: the value would be part of a script.
+bool puts_value_into_script(const std::vector<CommandTemplate::Word>& words)
+{
+    bool after_shell = false;
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+        const auto* text = literal(words[i]);
+        if (!text) continue;
+        if (after_shell && text->starts_with('-') && text->ends_with('c') &&
+            words[i + 1].size() > 1)
+            return true;
+        after_shell = after_shell || is_shell(*text);
+    }
+    return false;
+}
+
+std::optional<CommandTemplate> compile_words(std::string_view text, TemplateProblem& problem)
+{
+    const auto words = protocol::split_words(text, problem.message);
+    if (!words) return std::nullopt;
+    CommandTemplate result;
+    for (const auto& text_word : *words) {
+        auto word = compile_word(text_word, problem);
+        if (!word) return std::nullopt;
+        result.words.push_back(*std::move(word));
+    }
+    if (puts_value_into_script(result.words)) {
+        problem = {"A value would become part of a shell's script",
+                   "Use `shell: true`: there values arrive as arguments.", "-c"};
+        return std::nullopt;
+    }
+    return result;
+}
+
+// The script's own text never changes; what varies comes after it.
+CommandTemplate shell_template(const ShellScript& script)
+{
+    CommandTemplate result;
+    for (const std::string& word :
+         {std::string("/bin/sh"), std::string("-c"), script.text, std::string("autoexec")})
+        result.words.push_back({word});
+    for (const auto placeholder : script.arguments) result.words.push_back({placeholder});
+    return result;
+}
+
+bool begins_with_command(std::string_view text)
+{
+    text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\n\"'")));
+    return text.starts_with("{command}");
+}
+
+const std::string& value_of(const TemplateValues& values, Placeholder placeholder)
+{
+    switch (placeholder) {
+        case Placeholder::command:
+            return values.command;
+        case Placeholder::command_file_path:
+            return values.command_file_path;
+        case Placeholder::worktree:
+            return values.worktree;
+        case Placeholder::workflow_id:
+            return values.workflow_id;
+        case Placeholder::step_id:
+            break;
+    }
+    return values.step_id;
+}
+
+std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values)
+{
+    std::string text;
+    for (const auto& piece : word) {
+        const auto* fixed = std::get_if<std::string>(&piece);
+        text += fixed ? *fixed : value_of(values, std::get<Placeholder>(piece));
+    }
+    return text;
+}
+
+}  // namespace
+
+std::optional<CommandTemplate> compile_template(std::string_view text, bool shell,
+                                                TemplateProblem& problem)
+{
+    problem = {};
+    if (text.find_first_not_of(" \t\r\n") == text.npos || text.find('\0') != text.npos) {
+        problem.message =
+            text.find('\0') == text.npos ? "A command is empty" : "A command holds a NUL character";
+        return std::nullopt;
+    }
+    if (begins_with_command(text)) {
+        problem = {"The whole command would be taken for the name of a program",
+                   "Name the program that takes it, as in 'my-agent {command}'; to run the "
+                   "command itself, write 'sh -c {command}'.",
+                   "{command}"};
+        return std::nullopt;
+    }
+    if (!shell) return compile_words(text, problem);
+    const auto script = compile_script(text, problem);
+    if (!script) return std::nullopt;
+    return shell_template(*script);
+}
+
+bool uses(const CommandTemplate& command, Placeholder placeholder)
+{
+    return std::any_of(command.words.begin(), command.words.end(), [&](const auto& word) {
+        return std::find(word.begin(), word.end(), CommandTemplate::Piece(placeholder)) !=
+               word.end();
+    });
+}
+
+std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
+                                               const TemplateValues& values, std::string& problem)
+{
+    std::vector<std::string> argv;
+    for (const auto& word : command.words) {
+        argv.push_back(expand_word(word, values));
+        if (argv.back().size() > longest_argument) {
+            problem = fmt::format(
+                "An argument of {} bytes is longer than programs can take (128 KiB); let the "
+                "agent's command use {{command_file_path}} instead of {{command}}",
+                argv.back().size());
+            return std::nullopt;
+        }
+        if (argv.back().find('\0') != std::string::npos) {
+            problem = "An argument can't hold a NUL character";
+            return std::nullopt;
+        }
+    }
+    return argv;
+}
+
+}  // namespace autoexec::agent
