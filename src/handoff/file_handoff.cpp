@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <set>
+#include <optional>
 
 namespace autoexec::handoff {
 namespace {
@@ -55,12 +55,10 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
 
 class FileMailbox final : public Mailbox {
 public:
-    FileMailbox(const FileHandoffOptions& options, fs::path path, UniqueFd worktree,
-                UniqueFd claims)
+    FileMailbox(const FileHandoffOptions& options, fs::path path, UniqueFd worktree)
         : options_(options),
           path_(std::move(path)),
           worktree_(std::move(worktree)),
-          claims_(std::move(claims)),
           owners_(options.allowed_owners)
     {
         const auto st = stat_of(worktree_.get());
@@ -79,9 +77,14 @@ public:
 
     error_code try_lock() override
     {
-        switch (lock_worktree(worktree_.get(), claims_.folder(), lock_file_)) {
+        error_code ec;
+        auto folder = open_claims_folder(worktree_.get(), path_, ec);
+        if (!folder) return ec;
+        claims_.emplace(std::move(folder));
+        switch (lock_worktree(worktree_.get(), claims_->folder(), lock_file_)) {
             case LockResult::taken:
                 locked_ = true;
+                exclude_from_git(path_);
                 return {};
             case LockResult::busy:
                 return errc::worktree_busy;
@@ -91,7 +94,10 @@ public:
         return platform::last_error();
     }
 
-    std::optional<std::string> live_claim() override { return claims_.sweep(); }
+    std::optional<std::string> live_claim() override 
+    {
+        return claims_ ? claims_->sweep() : std::nullopt;
+    }
 
     error_code prepare() override
     {
@@ -129,7 +135,10 @@ public:
         return found;
     }
 
-    ClaimState claim(const std::string& attempt_id) override { return claims_.state(attempt_id); }
+    ClaimState claim(const std::string& attempt_id) override
+    {
+        return claims_ ? claims_->state(attempt_id) : ClaimState::none;
+    }
 
     error_code withdraw(const std::string&) override
     {
@@ -158,7 +167,7 @@ public:
         remove_temporaries();
         const auto ec = platform::remove_file(worktree_.get(), control_files::cancel);
         if (!first) first = ec;
-        const auto claim_ec = claims_.remove(attempt_id);
+        const auto claim_ec = claims_ ? claims_->remove(attempt_id) : error_code{};
         return first ? first : claim_ec;
     }
 
@@ -217,7 +226,7 @@ private:
     fs::path path_;
     UniqueFd worktree_;
     UniqueFd lock_file_;
-    ClaimReader claims_;
+    std::optional<ClaimReader> claims_;  // once locked
     platform::Owners owners_;
     dev_t device_ = 0;
     ino_t inode_ = 0;
@@ -256,25 +265,11 @@ public:
                 worktree.string(), reason);
             return nullptr;
         }
-        auto claims = open_claims_folder(folder.get(), worktree, ec);
-        if (!claims) {
-            why = fmt::format("The folder for claims of the worktree '{}' can't be created: {}.",
-                              worktree.string(), ec.message());
-            return nullptr;
-        }
-        exclude_once(worktree);
-        return std::make_unique<FileMailbox>(options_, worktree, std::move(folder),
-                                             std::move(claims));
+        return std::make_unique<FileMailbox>(options_, worktree, std::move(folder));
     }
 
 private:
-    void exclude_once(const fs::path& worktree)
-    {
-        if (excluded_.insert(worktree.string()).second) exclude_from_git(worktree);
-    }
-
     FileHandoffOptions options_;
-    std::set<std::string> excluded_;
 };
 
 }  // namespace

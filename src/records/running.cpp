@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace json = boost::json;
 constexpr std::size_t record_limit = 512 * 1024;
 constexpr std::size_t most_records = 100'000;
 constexpr char suffix[] = ".json";
-constexpr char cancel_suffix[] = ".cancel";
+constexpr char requests_folder[] = "cancel";
 
 std::filesystem::path folder_of(const std::filesystem::path& project_root)
 {
@@ -100,18 +101,11 @@ std::string name_of(const std::string& attempt_id)
     return protocol::file_name_of(attempt_id) + suffix;
 }
 
-// Whether the record's engine holds its lock; takes the lock for `fd` when it does not.
-bool lock_if_dead(int fd)
-{
-    return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-}
-
 }  // namespace
 
 RunningFile::RunningFile(UniqueFd folder, UniqueFd file, std::string name)
     : folder_(std::move(folder)), file_(std::move(file)), name_(std::move(name))
-{
-}
+{}
 
 RunningFile::~RunningFile()
 {
@@ -167,38 +161,43 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
     return entries;
 }
 
-void forget_running(const std::filesystem::path& project_root, const std::string& attempt_id)
+std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& project_root,
+                                                  const std::string& attempt_id)
 {
-    const auto folder = open_existing(project_root);
-    if (!folder) return;
+    auto folder = open_existing(project_root);
+    if (!folder) return std::nullopt;
     error_code ec;
-    const auto name = name_of(attempt_id);
-    const auto fd = platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
-    if (fd && lock_if_dead(fd.get())) (void)platform::remove_file(folder.get(), name);
-    (void)platform::remove_file(folder.get(), protocol::file_name_of(attempt_id) + cancel_suffix);
+    auto name = name_of(attempt_id);
+    auto fd = platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+    struct stat st {};
+    if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
+    return RunningFile(std::move(folder), std::move(fd), std::move(name));
 }
 
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
-    const auto folder = open_existing(project_root);
-    if (!folder) return platform::last_error();
-    const auto name = protocol::file_name_of(attempt_id) + cancel_suffix;
+    error_code ec;
+    const auto folder = platform::make_folders(folder_of(project_root) / requests_folder, ec);
+    if (!folder) return ec;
+    const auto name = protocol::file_name_of(attempt_id);
     const UniqueFd fd(
         ::openat(folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     return fd ? error_code{} : platform::last_error();
 }
 
-std::vector<std::string> take_cancel_requests(const std::filesystem::path& project_root)
+bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
-    std::vector<std::string> attempts;
-    const auto folder = open_existing(project_root);
-    if (!folder) return attempts;
-    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
-        if (!name.ends_with(cancel_suffix)) continue;
-        if (platform::remove_file(folder.get(), name)) continue;
-        attempts.push_back(name.substr(0, name.size() - (sizeof cancel_suffix - 1)));
-    }
-    return attempts;
+    const auto folder = folder_of(project_root) / requests_folder;
+    const auto name = folder / protocol::file_name_of(attempt_id);
+    if (::unlink(name.c_str()) != 0) return false;
+    (void)::rmdir(folder.c_str());
+    return true;
+}
+
+bool any_cancel_request(const std::filesystem::path& project_root)
+{
+    return ::access((folder_of(project_root) / requests_folder).c_str(), F_OK) == 0;
 }
 
 }  // namespace autoexec::records

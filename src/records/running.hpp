@@ -31,6 +31,9 @@ class RunningFile {
 public:
     static std::optional<RunningFile> create(const std::filesystem::path& project_root,
                                              const RunningRecord& record, error_code& ec);
+    /// The file of an engine that died. Nothing if it lives, or if another was first.
+    static std::optional<RunningFile> take_over(const std::filesystem::path& project_root,
+                                                const std::string& attempt_id);
     ~RunningFile();
     RunningFile(RunningFile&&) = default;
     RunningFile& operator=(RunningFile&&) = delete;
@@ -50,13 +53,13 @@ struct RunningEntry {
 /// All that is in flight or was when its engine died, oldest first.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
-/// Removes the record of a dead engine. Nothing if its engine lives.
-void forget_running(const std::filesystem::path& project_root, const std::string& attempt_id);
-
 /// Asks the engine of an attempt to cancel it.
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id);
 
-/// The attempts for which somebody has asked so; each is told once.
-std::vector<std::string> take_cancel_requests(const std::filesystem::path& project_root);
+/// True once for each such wish.
+bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id);
+
+/// True when it is worth to call `take_cancel_request`.
+bool any_cancel_request(const std::filesystem::path& project_root);
 
 }  // namespace autoexec::records

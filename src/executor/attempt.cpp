@@ -1,0 +1,310 @@
+#include "executor/impl.hpp"
+#include "handoff/control_files.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/json/value_from.hpp>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+
+/// One attempt: publish, wait, judge, and stop the agent where the wait ended before it did.
+namespace autoexec {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr milliseconds stop_margin{5000};  // beyond the agent's own grace
+constexpr milliseconds stop_poll{250};
+
+CommandError engine_error(std::string code, std::string message)
+{
+    return {std::move(message), std::move(code), false, 0};
+}
+
+AttemptEnd failed_end(Cause cause, std::string code, std::string message)
+{
+    AttemptEnd end;
+    end.facts.cause = cause;
+    end.error = engine_error(std::move(code), std::move(message));
+    return end;
+}
+
+std::string seconds(milliseconds d)
+{
+    return fmt::format("{:g} s", std::chrono::duration<double>(d).count());
+}
+
+}  // namespace
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
+                                                                       Watch& watch)
+{
+    const auto& r = x.request;
+    protocol::CommandFile file;
+    file.command = r.command;
+    file.workflow_id = r.workflow_id;
+    file.step_id = r.step_id;
+    file.created_at = protocol::iso_utc(options.clock->system_now());
+    file.expected_artifacts = r.expected_artifacts;
+    file.worktree_path = r.worktree.string();
+    file.execution_id = x.id;
+    file.attempt_id = a.id;
+    file.attempt = a.number;
+    file.agent = r.agent;
+    file.argv = r.argv;
+    file.env_refs = r.env_refs;
+    file.deadline_seconds =
+        std::chrono::duration<double>(r.timeout.value_or(options.timeout)).count();
+
+    PublishedFiles files;
+    files.command = protocol::format_command(file);
+    files.simple = x.redacted;
+    files.metadata = protocol::format_metadata(file, x.redacted);
+    if (files.command.size() > protocol::command_file_limit)
+        co_return fail(x, errc::command_too_large,
+                       fmt::format("The command file would have {} bytes; agents read at most {}. "
+                                   "Put the text into a file in the worktree and name that file "
+                                   "in the command.",
+                                   files.command.size(), protocol::command_file_limit));
+
+    if (a.number == 1 && x.redacted != r.command &&
+        options.secrets_in_command == SecretsInCommand::warn) {
+        x.result.warnings.emplace_back(
+            "The command text holds a secret; name a variable in env_refs instead.");
+        co_await emit_and_drain(event(x, a, EventType::secret_in_command));
+    }
+
+    auto ec = x.mailbox->prepare();
+    if (!ec) {
+        watch.remember();
+        announce_running(x, a, file.created_at);
+        ec = x.mailbox->publish(files, options.durability);
+    }
+    if (ec) {
+        (void)x.mailbox->clean(a.id, false);
+        a.running.reset();
+        co_return fail(x, ec,
+                       fmt::format("The command can't be published in the worktree '{}': {}.",
+                                   r.worktree.string(), ec.message()));
+    }
+    a.published = options.clock->now();
+    if (!x.first_published) x.first_published = a.published;
+    x.attempt_id = a.id;
+    x.result.attempt_id = a.id;
+    x.result.attempts = a.number;
+    options.notifier->notify(r.worktree);
+
+    auto detected = event(x, a, EventType::command_detected);
+    detected.details["command_file"] = (r.worktree / control_files::command).string();
+    if (!r.expected_artifacts.empty())
+        detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
+    emit(detected);
+    co_await emit_and_drain(event(x, a, EventType::execution_started));
+    co_return error_code{};
+}
+
+void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a,
+                                                         const std::string& started_at)
+{
+    a.started_at = started_at;
+    records::RunningRecord record;
+    record.execution_id = x.id;
+    record.attempt_id = a.id;
+    record.attempt = a.number;
+    record.workflow_id = x.request.workflow_id;
+    record.step_id = x.request.step_id;
+    record.command = x.redacted;
+    record.worktree = x.request.worktree.string();
+    record.started_at = a.started_at;
+    record.agent = x.request.agent;
+    record.pid = ::getpid();
+    error_code ec;
+    if (auto file = records::RunningFile::create(options.project_root, record, ec))
+        a.running.emplace(std::move(*file));
+    if (ec && a.number == 1)
+        x.result.warnings.push_back(
+            fmt::format("What is in flight can't be recorded in '{}': {}.",
+                        (options.project_root / ".tapps-agents/running").string(), ec.message()));
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
+                                                              Watch& watch, AttemptEnd& end)
+{
+    const auto timeout = x.request.timeout.value_or(options.timeout);
+    auto deadline = a.published + timeout;
+    if (options.total_timeout > milliseconds::zero())
+        deadline = std::min(deadline, *x.first_published + options.total_timeout);
+    auto start_deadline = options.start_timeout > milliseconds::zero() && !x.adopted
+                              ? a.published + options.start_timeout
+                              : time_point::max();
+    const bool stalls = options.stall_timeout > milliseconds::zero();
+    auto last_change = a.published;
+    PollingInterval interval(options.polling_interval, options.max_polling_interval,
+                             options.adaptive_polling);
+    const auto subscription = options.notifier->watch(
+        x.request.worktree, [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
+            asio::post(strand_copy, [weak] {
+                if (const auto alarm = weak.lock()) alarm->wake();
+            });
+        });
+
+    for (;;) {
+        auto sight = watch.look(options.clock->now());
+        const auto now = options.clock->now();
+        note_rejections(x, a, sight.rejections);
+        if (sight.changed) {
+            interval.reset();
+            last_change = now;
+            note_progress(x, a, watch);
+        }
+        if (sight.kind != Sight::Kind::waiting) {
+            judge(x, a, watch, sight, end);
+            break;
+        }
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (x.cancel_asked || state.cancelled() != asio::cancellation_type::none) {
+            end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
+            end.status = ExecutionStatus::cancelled;
+            break;
+        }
+        if (!watch.started() && now >= start_deadline) {
+            // Taken away first: an agent that claims after this sees that the command is gone.
+            (void)x.mailbox->withdraw(a.id);
+            sight = watch.look(now);
+            if (!watch.started() && sight.kind == Sight::Kind::waiting) {
+                end = failed_end(Cause::not_started, "not_started",
+                                 fmt::format("No agent took the command within {}. Is one running "
+                                             "that looks after this worktree?",
+                                             seconds(options.start_timeout)));
+                break;
+            }
+            start_deadline = time_point::max();
+            continue;
+        }
+        if (now >= deadline) {
+            end = failed_end(Cause::deadline, "timeout",
+                             fmt::format("Command did not complete within {} timeout",
+                                         seconds(duration_cast<milliseconds>(deadline -
+                                                                             a.published))));
+            if (!watch.problem().empty())
+                end.error->message += "; its status file was not understood: " + watch.problem();
+            end.status = ExecutionStatus::timeout;
+            break;
+        }
+        if (stalls && now >= last_change + options.stall_timeout) {
+            end = failed_end(Cause::stalled, "stalled",
+                             fmt::format("Nothing changed for {}.", seconds(options.stall_timeout)));
+            end.status = ExecutionStatus::timeout;
+            break;
+        }
+        auto next = std::min(deadline, now + interval.next(options.random()));
+        if (!watch.started()) next = std::min(next, start_deadline);
+        if (stalls) next = std::min(next, last_change + options.stall_timeout);
+        co_await x.alarm->wait_until(next);
+    }
+    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts &&
+        !x.only_watching)
+        co_await stop_agent(x, a, watch, end);
+}
+
+void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& watch,
+                                              const Sight& sight, AttemptEnd& end)
+{
+    switch (sight.kind) {
+        case Sight::Kind::final_status:
+            judge_status(x, *watch.status(), end);
+            x.result.completion_method = CompletionMethod::status_file;
+            break;
+        case Sight::Kind::artifacts_ready:
+            end.status = ExecutionStatus::completed;
+            end.facts.cause = Cause::artifacts;
+            x.result.completion_method = CompletionMethod::artifact_detection;
+            break;
+        case Sight::Kind::status_too_large:
+            end = failed_end(Cause::broken, "status_too_large",
+                             "The status file is not read: " + watch.problem() + ".");
+            break;
+        case Sight::Kind::agent_lost: {
+            end = failed_end(Cause::agent_lost, "agent_lost",
+                             "The agent ended without reporting a result.");
+            auto lost = event(x, a, EventType::agent_lost);
+            lost.details["claim"] = watch.claim() == ClaimState::free ? "free" : "silent";
+            emit(lost);
+            break;
+        }
+        case Sight::Kind::worktree_lost:
+            end = failed_end(Cause::broken, "worktree_lost",
+                             fmt::format("The worktree '{}' is gone, or is another one now.",
+                                         x.request.worktree.string()));
+            break;
+        case Sight::Kind::waiting:
+            break;
+    }
+}
+
+void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentStatus& status,
+                                                     AttemptEnd& end)
+{
+    end.facts.cause = Cause::reported;
+    end.facts.echoes = status.attempt_id && !status.attempt_id->empty();
+    if (status.status == StatusWord::completed) {
+        end.status = ExecutionStatus::completed;
+        return;
+    }
+    end.error = status.error.value_or(CommandError{});
+    end.error->message = options.redactor->redact(end.error->message);
+    if (end.error->message.empty()) end.error->message = "Unknown error";
+    end.facts.retryable = end.error->retryable;
+    // The agent was told by another process to stop; that this engine was, too, comes later.
+    const bool told = records::take_cancel_request(options.project_root, x.attempt_id);
+    const bool cancelled = end.error->code == "cancelled" && (x.cancel_asked || told);
+    end.status = cancelled ? ExecutionStatus::cancelled : ExecutionStatus::failed;
+    if (cancelled) end.facts.cause = Cause::cancelled;
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x, Attempt& a,
+                                                                    Watch& watch, AttemptEnd& end)
+{
+    (void)x.mailbox->withdraw(a.id);
+    auto sight = watch.look(options.clock->now());
+    // Nobody has it, or nobody is left who could hear: there is nothing to wait for.
+    if (!watch.started() || !watch.heeds_cancel()) co_return;
+
+    protocol::CancelFile cancel;
+    cancel.execution_id = x.id;
+    cancel.attempt_id = a.id;
+    cancel.reason = std::string(to_string(end.status));
+    cancel.requested_at = protocol::iso_utc(options.clock->system_now());
+    (void)x.mailbox->request_stop(protocol::format_cancel(cancel));
+    options.notifier->notify(x.request.worktree);
+
+    const auto limit = options.clock->now() + options.stop_grace + stop_margin;
+    end.facts.stop_confirmed = false;
+    for (;;) {
+        if (sight.kind == Sight::Kind::final_status) {
+            x.result.details["status_during_stop"] = std::string(to_string(watch.status()->status));
+            // Its last act is to give up the claim; then it touches the worktree no more.
+            end.facts.stop_confirmed = watch.claim() != ClaimState::live;
+        } else if (watch.claim() == ClaimState::free || sight.kind == Sight::Kind::worktree_lost) {
+            end.facts.stop_confirmed = true;
+        }
+        const auto now = options.clock->now();
+        const auto state = co_await asio::this_coro::cancellation_state;
+        const bool at_once =
+            (state.cancelled() & asio::cancellation_type::terminal) != asio::cancellation_type::none;
+        if (end.facts.stop_confirmed || at_once || now >= limit) break;
+        co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
+        sight = watch.look(options.clock->now());
+    }
+    if (!end.facts.stop_confirmed)
+        x.result.warnings.emplace_back(
+            "The agent has not confirmed that it stopped; the worktree stays busy until it does.");
+}
+
+}  // namespace autoexec

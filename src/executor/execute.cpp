@@ -1,0 +1,305 @@
+#include "executor/impl.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+/// From a request to its result: check, stand in line, open, attempt, retry.
+namespace autoexec {
+namespace {
+
+using std::chrono::milliseconds;
+namespace fs = std::filesystem;
+
+constexpr milliseconds lock_retry{25};
+constexpr milliseconds lock_patience{250};  // an agent that asks for the lock holds it briefly
+constexpr milliseconds busy_poll{250};
+constexpr milliseconds requests_interval{500};
+
+asio::awaitable<bool> is_cancelled(const Execution& x)
+{
+    const auto state = co_await asio::this_coro::cancellation_state;
+    co_return x.cancel_asked || state.cancelled() != asio::cancellation_type::none;
+}
+
+std::string tree_key_of(const fs::path& worktree)
+{
+    std::error_code ec;
+    const auto real = fs::weakly_canonical(worktree, ec);
+    return ec ? worktree.string() : real.string();
+}
+
+bool has_nul(const std::string& text)
+{
+    return text.find('\0') != std::string::npos;
+}
+
+void set_cancelled(ExecutionResult& result, std::string message)
+{
+    result.status = ExecutionStatus::cancelled;
+    result.error = CommandError{std::move(message), "cancelled", false, 0};
+}
+
+}  // namespace
+
+asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_ptr<Impl>,
+                                                                    CommandRequest request)
+{
+    // co_spawn lets only terminal cancellation through unless told otherwise.
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+
+    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request));
+    const Presence present(*this, *x);
+
+    auto ec = check(*x);
+    if (!ec) ec = co_await admit(*x);
+    if (!ec && x->result.status != ExecutionStatus::cancelled) ec = co_await run_attempts(*x);
+    if (x->first_published)
+        x->result.duration =
+            std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
+    x->mailbox.reset();
+    x->slot.reset();
+    x->tree_place.reset();
+    drop_idle_turnstile(x->tree_key);
+    Outcome outcome{ec, std::move(x->result)};
+    co_return outcome;
+}
+
+error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
+                                                   std::string sentence)
+{
+    x.result.status = ExecutionStatus::failed;
+    x.result.error = CommandError{std::move(sentence), {}, false, 0};
+    return ec;
+}
+
+error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
+{
+    auto& r = x.request;
+    r.worktree = absolute(r.worktree);
+    x.redacted = options.redactor->redact(r.command);
+    x.result.execution_id = x.id;
+    x.result.workflow_id = r.workflow_id;
+    x.result.step_id = r.step_id;
+    x.result.command = x.redacted;
+    x.result.worktree = r.worktree;
+
+    if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
+    if (r.command.empty())
+        return fail(x, errc::invalid_command, "The command is empty. Say what is to be run.");
+    if (has_nul(r.command) || std::any_of(r.argv.begin(), r.argv.end(), has_nul))
+        return fail(x, errc::invalid_command, "The command holds a NUL character.");
+    if (r.timeout && *r.timeout <= milliseconds::zero())
+        return fail(x, errc::invalid_options, "The time-out must be positive.");
+    if (r.max_attempts && *r.max_attempts < 1)
+        return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
+    for (auto& path : r.expected_artifacts) {
+        auto beneath = artifact_beneath(path, r.worktree);
+        if (!beneath)
+            return fail(x, errc::artifact_outside_worktree,
+                        fmt::format("The expected artifact '{}' lies outside the worktree '{}'. "
+                                    "Name a path beneath it.",
+                                    protocol::printable(path), r.worktree.string()));
+        path = std::move(*beneath);
+    }
+    if (options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
+        return fail(x, errc::secret_in_command,
+                    "The command text holds a secret. Pass the name of a variable in env_refs "
+                    "instead, and use that variable in the command.");
+    return {};
+}
+
+// Waits for the worktree's turn, for a slot, and for the worktree's lock.
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& x)
+{
+    x.tree_key = tree_key_of(x.request.worktree);
+    x.tree_place = std::make_unique<Place>(turnstile_of(x.tree_key), *x.alarm);
+    for (;;) {
+        while (!x.tree_place->admitted() && !co_await is_cancelled(x))
+            co_await x.alarm->wait_until(time_point::max());
+        if (!x.slot) x.slot = std::make_unique<Place>(slots, *x.alarm);
+        while (!x.slot->admitted() && !co_await is_cancelled(x))
+            co_await x.alarm->wait_until(time_point::max());
+        if (co_await is_cancelled(x)) {
+            set_cancelled(x.result, "The command was cancelled before it was published.");
+            co_return error_code{};
+        }
+        const auto ec = co_await open(x);
+        const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
+        if (!busy || options.on_busy == OnBusy::fail) co_return ec;
+        x.mailbox.reset();
+        x.slot.reset();
+        co_await x.alarm->wait_until(options.clock->now() + busy_poll);
+    }
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x)
+{
+    error_code ec;
+    std::string why;
+    x.mailbox = open_mailbox(x.request.worktree, ec, why);
+    if (!x.mailbox) co_return fail(x, ec, std::move(why));
+
+    const auto patience = options.clock->now() + lock_patience;
+    while ((ec = x.mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience &&
+           !co_await is_cancelled(x))
+        co_await x.alarm->wait_until(options.clock->now() + lock_retry);
+
+    const auto tree = x.request.worktree.string();
+    if (ec == errc::worktree_busy)
+        co_return fail(x, ec,
+                       fmt::format("Another engine runs a command in the worktree '{}'. Wait for "
+                                   "it, or look who it is: autoexec status.",
+                                   tree));
+    if (ec)
+        co_return fail(x, ec,
+                       fmt::format("The worktree '{}' can't be locked: {}.", tree, ec.message()));
+    if (const auto attempt = x.mailbox->live_claim()) {
+        ec = errc::worktree_busy_unconfirmed;
+        co_return fail(x, ec,
+                       fmt::format("An agent still works on attempt {} in the worktree '{}', "
+                                   "though it was told to stop. Wait for it, or end it.",
+                                   *attempt, tree));
+    }
+    co_return error_code{};
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x)
+{
+    WatchOptions w;
+    w.workflow_id = x.request.workflow_id;
+    w.step_id = x.request.step_id;
+    w.expected_artifacts = x.request.expected_artifacts;
+    w.artifact_detection = options.artifact_detection;
+    w.stability = std::max(options.polling_interval, milliseconds{2000});
+    for (int number = 1;; ++number) {
+        const auto a = std::make_unique<Attempt>();
+        a->number = number;
+        a->id = protocol::new_uuid();
+        w.attempt_id = a->id;
+        Watch watch(*x.mailbox, w);
+        if (const auto ec = co_await publish(x, *a, watch)) co_return ec;
+        AttemptEnd end;
+        co_await wait(x, *a, watch, end);
+        co_await finish(x, *a, watch, end);
+        if (!co_await pause_before_retry(x, *a, end)) co_return error_code{};
+    }
+}
+
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Execution& x,
+                                                                            const Attempt& a,
+                                                                            const AttemptEnd& end)
+{
+    const int most =
+        options.error_handling ? x.request.max_attempts.value_or(options.retry.max_attempts) : 1;
+    if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) co_return false;
+
+    const auto delay = retry_delay(options.retry, a.number, options.random());
+    const auto until = options.clock->now() + delay;
+    if (options.total_timeout > milliseconds::zero() &&
+        until >= *x.first_published + options.total_timeout)
+        co_return false;
+
+    auto retry = event(x, a, EventType::execution_retry);
+    retry.details["next_attempt"] = a.number + 1;
+    retry.details["delay_ms"] = delay.count();
+    if (x.result.error) retry.details["error"] = x.result.error->message;
+    auto tree = co_await options.tree_state(x.request.worktree);
+    if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
+    co_await emit_and_drain(std::move(retry));
+
+    // Others may use the slot meanwhile; the worktree stays ours.
+    x.slot.reset();
+    while (options.clock->now() < until && !co_await is_cancelled(x))
+        co_await x.alarm->wait_until(until);
+    x.slot = std::make_unique<Place>(slots, *x.alarm);
+    while (!x.slot->admitted() && !co_await is_cancelled(x))
+        co_await x.alarm->wait_until(time_point::max());
+    if (!co_await is_cancelled(x)) co_return true;
+    set_cancelled(x.result, "The command was cancelled while it waited for its next attempt.");
+    co_return false;
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Impl>)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    stopping = true;
+    for (auto* const x : active) {
+        x->cancel_asked = true;
+        x->alarm->wake();
+    }
+    const auto idle = options.clock->make_timer(strand);
+    until_idle.push_back(idle.get());
+    while (!active.empty()) co_await idle->wait_until(time_point::max());
+    until_idle.erase(std::find(until_idle.begin(), until_idle.end(), idle.get()));
+    co_await flush_all();
+}
+
+// Another process asks by a file; see records/running.hpp.
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
+    std::shared_ptr<Impl>)
+{
+    while (!active.empty()) {
+        if (records::any_cancel_request(options.project_root)) {
+            for (auto* const x : active) {
+                if (x->attempt_id.empty() || x->cancel_asked ||
+                    !records::take_cancel_request(options.project_root, x->attempt_id))
+                    continue;
+                x->cancel_asked = true;
+                x->alarm->wake();
+            }
+        }
+        co_await requests_alarm->wait_until(options.clock->now() + requests_interval);
+    }
+    requests_alarm.reset();
+}
+
+BackgroundAgentAutoExecutor::Impl::Presence::Presence(Impl& i, Execution& e) : impl(i), x(e)
+{
+    x.alarm = impl.options.clock->make_timer(impl.strand);
+    impl.active.insert(&x);
+    if (impl.requests_alarm) return;
+    impl.requests_alarm = impl.options.clock->make_timer(impl.strand);
+    asio::co_spawn(impl.strand, impl.serve_cancel_requests(impl.shared_from_this()),
+                   asio::detached);
+}
+
+BackgroundAgentAutoExecutor::Impl::Presence::~Presence()
+{
+    impl.active.erase(&x);
+    if (!impl.active.empty()) return;
+    if (impl.requests_alarm) impl.requests_alarm->wake();
+    for (auto* const waiter : impl.until_idle) waiter->wake();
+}
+
+fs::path BackgroundAgentAutoExecutor::Impl::absolute(const fs::path& path) const
+{
+    auto normal = (options.project_root / path).lexically_normal();
+    return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
+}
+
+Turnstile& BackgroundAgentAutoExecutor::Impl::turnstile_of(const std::string& key)
+{
+    return trees.try_emplace(key, 1).first->second;
+}
+
+void BackgroundAgentAutoExecutor::Impl::drop_idle_turnstile(const std::string& key)
+{
+    const auto found = trees.find(key);
+    if (found != trees.end() && found->second.idle()) trees.erase(found);
+}
+
+std::unique_ptr<Mailbox> BackgroundAgentAutoExecutor::Impl::open_mailbox(const fs::path& tree,
+                                                                         error_code& ec,
+                                                                         std::string& why)
+{
+    return options.handoff->open(absolute(tree), ec, why);
+}
+
+}  // namespace autoexec

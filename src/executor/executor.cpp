@@ -1,0 +1,229 @@
+#include "autoexec/executor.hpp"
+
+#include "executor/impl.hpp"
+#include "handoff/file_handoff.hpp"
+#include "process/run_program.hpp"
+#include "protocol/status.hpp"
+
+#include <boost/asio/append.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <random>
+
+namespace autoexec {
+namespace {
+
+void require(bool holds, std::string_view what)
+{
+    if (!holds) throw system_error(errc::invalid_options, std::string(what));
+}
+
+void check(const ExecutorOptions& o)
+{
+    using std::chrono::milliseconds;
+    constexpr milliseconds zero{0};
+    require(o.polling_interval > zero, "polling_interval must be positive");
+    require(o.timeout > zero, "timeout must be positive");
+    require(o.max_polling_interval > zero, "max_polling_interval must be positive");
+    require(o.total_timeout >= zero, "total_timeout must not be negative");
+    require(o.start_timeout >= zero, "start_timeout must not be negative");
+    require(o.stall_timeout >= zero, "stall_timeout must not be negative");
+    require(o.stop_grace >= zero, "stop_grace must not be negative");
+    require(o.retry.max_attempts >= 1, "retry.max_attempts must be at least 1");
+    require(o.retry.multiplier >= 1, "retry.multiplier must be at least 1");
+    require(o.retry.initial_delay >= zero, "retry.initial_delay must not be negative");
+    require(o.retry.max_delay >= zero, "retry.max_delay must not be negative");
+    require(o.status_limit > 0, "status_limit must be positive");
+    require(handoff::is_valid_status_name(o.status_file_name),
+            "status_file_name must be a plain name that no other control file has");
+}
+
+std::function<double()> random_source()
+{
+    return [engine = std::make_shared<std::mt19937_64>(std::random_device{}())] {
+        return std::uniform_real_distribution<double>(0, 1)(*engine);
+    };
+}
+
+std::shared_ptr<Handoff> files_for(const ExecutorOptions& o)
+{
+    handoff::FileHandoffOptions files;
+    files.status_file_name = o.status_file_name;
+    files.status_limit = o.status_limit;
+    files.allowed_owners.assign(o.allowed_owners.begin(), o.allowed_owners.end());
+    files.file_mode = o.file_mode;
+    return handoff::file_handoff(std::move(files));
+}
+
+void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
+{
+    if (o.project_root.empty()) o.project_root = std::filesystem::current_path();
+    o.project_root = std::filesystem::absolute(o.project_root).lexically_normal();
+    if (!o.clock) o.clock = system_clock();
+    if (!o.notifier) o.notifier = null_notifier();
+    if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
+    if (!o.handoff) o.handoff = files_for(o);
+    if (!o.random) o.random = random_source();
+    if (!o.tree_state) o.tree_state = process::git_tree_state;
+    if (o.enable_audit && !o.audit) {
+        AuditOptions audit;
+        audit.project_root = o.project_root;
+        audit.durability = o.durability;
+        audit.clock = o.clock;
+        o.audit = std::make_shared<AuditLogger>(ex, std::move(audit));
+    }
+    if (o.enable_metrics && !o.metrics) {
+        MetricsOptions metrics;
+        metrics.project_root = o.project_root;
+        metrics.durability = o.durability;
+        metrics.clock = o.clock;
+        o.metrics = std::make_shared<ExecutionMetricsCollector>(ex, std::move(metrics));
+    }
+}
+
+ExecutionResult value_or_throw(Outcome outcome)
+{
+    if (outcome.ec)
+        throw system_error(outcome.ec,
+                           outcome.result.error ? outcome.result.error->message : std::string());
+    return std::move(outcome.result);
+}
+
+// Runs on the strand whatever executor the caller's coroutine has; `work` refers to nothing but
+// its own arguments, so the caller may go away.
+template <class T>
+asio::awaitable<T> on(asio::strand<asio::any_io_executor> strand, asio::awaitable<T> work)
+{
+    co_return co_await asio::co_spawn(strand, std::move(work), asio::use_awaitable);
+}
+
+asio::awaitable<ExecutionResult> unwrap(asio::strand<asio::any_io_executor> strand,
+                                        asio::awaitable<Outcome> work)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+    auto outcome = co_await asio::co_spawn(strand, std::move(work), asio::use_awaitable);
+    co_return value_or_throw(std::move(outcome));
+}
+
+}  // namespace
+
+BackgroundAgentAutoExecutor::Impl::Impl(asio::any_io_executor e, ExecutorOptions opts)
+    : options(std::move(opts)),
+      ex(std::move(e)),
+      strand(ex),
+      slots(options.max_concurrency == 0 ? std::size_t(-1) : options.max_concurrency)
+{
+    if (options.audit) sinks.push_back(options.audit);
+    if (options.metrics) sinks.push_back(options.metrics);
+}
+
+BackgroundAgentAutoExecutor::BackgroundAgentAutoExecutor(asio::any_io_executor ex,
+                                                         ExecutorOptions options)
+{
+    check(options);
+    fill_in(options, ex);
+    impl_ = std::make_shared<Impl>(std::move(ex), std::move(options));
+}
+
+BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
+
+void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandRequest request,
+                                        Handler handler)
+{
+    const auto slot = asio::get_associated_cancellation_slot(handler);
+    const auto ex = impl->ex;
+    auto work = asio::make_work_guard(asio::get_associated_executor(handler, ex));
+    auto finish = [h = std::move(handler), w = std::move(work), ex](std::exception_ptr failure,
+                                                                    Outcome outcome) mutable {
+        if (failure) std::rethrow_exception(failure);  // a bug, or no memory
+        asio::dispatch(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
+    };
+    auto& i = *impl;
+    asio::co_spawn(i.strand, i.execute(std::move(impl), std::move(request)),
+                   asio::bind_cancellation_slot(slot, std::move(finish)));
+}
+
+asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
+    CommandRequest request)
+{
+    return unwrap(impl_->strand, impl_->execute(impl_, std::move(request)));
+}
+
+asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt)
+{
+    return unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt)));
+}
+
+asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completion(
+    std::filesystem::path worktree, std::vector<std::string> expected_artifacts,
+    std::optional<std::chrono::milliseconds> timeout)
+{
+    return unwrap(impl_->strand,
+                  impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts),
+                              timeout.value_or(impl_->options.timeout)));
+}
+
+StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::path& worktree) const
+{
+    StatusCheck check;
+    error_code ec;
+    const auto mailbox = impl_->open_mailbox(worktree, ec, check.problem);
+    if (!mailbox) return check;
+    for (const auto& file : mailbox->look()) {
+        check.status_file_exists = true;
+        check.problem = file.problem;
+        if (file.state != FoundFile::State::present) continue;
+        auto reading = protocol::parse_status(file.text);
+        check.problem = reading.problem;
+        if (reading.kind != protocol::StatusReading::Kind::valid) continue;
+        check.completed = reading.status.is_final();
+        check.status = std::move(reading.status);
+        break;
+    }
+    return check;
+}
+
+void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
+{
+    asio::post(impl_->strand, [impl = impl_, execution_id] {
+        for (auto* const x : impl->active) {
+            if (x->id != execution_id) continue;
+            x->cancel_asked = true;
+            x->alarm->wake();
+        }
+    });
+}
+
+void BackgroundAgentAutoExecutor::subscribe(std::shared_ptr<EventSink> sink)
+{
+    asio::dispatch(impl_->strand, [impl = impl_, s = std::move(sink)]() mutable {
+        impl->sinks.push_back(std::move(s));
+    });
+}
+
+asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::recover()
+{
+    return on(impl_->strand, impl_->recover(impl_));
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::async_stop()
+{
+    return on(impl_->strand, impl_->stop(impl_));
+}
+
+asio::any_io_executor BackgroundAgentAutoExecutor::get_executor() const
+{
+    return impl_->ex;
+}
+
+}  // namespace autoexec

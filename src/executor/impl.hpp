@@ -1,0 +1,174 @@
+#pragma once
+
+#include "autoexec/executor.hpp"
+#include "executor/retry.hpp"
+#include "executor/watch.hpp"
+#include "protocol/command_file.hpp"
+#include "records/running.hpp"
+
+#include <boost/asio/strand.hpp>
+
+#include <deque>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace autoexec {
+
+/// Who may go on, first come, first served. On the executor's strand.
+class Turnstile {
+public:
+    /// Takes a place, or stands in line for one.
+    struct Ticket {
+        Timer* alarm = nullptr;
+        bool admitted = false;
+    };
+
+    explicit Turnstile(std::size_t places) : free_(places) {}
+
+    void join(Ticket& ticket);
+    /// Gives back a place, or leaves the line.
+    void leave(Ticket& ticket);
+    [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
+
+private:
+    std::size_t free_;
+    std::size_t taken_ = 0;
+    std::deque<Ticket*> waiting_;
+};
+
+/// Holds a place while it lives.
+class Place {
+public:
+    Place(Turnstile& turnstile, Timer& alarm) : turnstile_(&turnstile)
+    {
+        ticket_.alarm = &alarm;
+        turnstile_->join(ticket_);
+    }
+    ~Place() { turnstile_->leave(ticket_); }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+    [[nodiscard]] bool admitted() const noexcept { return ticket_.admitted; }
+
+private:
+    Turnstile* turnstile_;
+    Turnstile::Ticket ticket_;
+};
+
+/// One `execute_command` from its start to its end.
+struct Execution {
+    Execution(std::string execution_id, CommandRequest r)
+        : id(std::move(execution_id)), request(std::move(r))
+    {
+    }
+
+    std::string id;
+    CommandRequest request;
+    std::string redacted;
+    std::shared_ptr<Timer> alarm;
+    // Left in the opposite order: the lock first, the place in the worktree's line last.
+    std::unique_ptr<Place> tree_place;
+    std::unique_ptr<Place> slot;  ///< Given back while waiting for a retry.
+    std::unique_ptr<Mailbox> mailbox;
+    std::string tree_key;
+    bool adopted = false;         ///< Published by another: an agent may have it already.
+    bool only_watching = false;   ///< Nothing in the worktree is touched.
+    std::string last_word;        ///< Of the status file.
+    bool cancel_asked = false;    ///< By `cancel`, `async_stop`, or another process.
+    std::string attempt_id;       ///< Of the attempt in flight, if there is one.
+    std::optional<time_point> first_published;
+    ExecutionResult result;
+};
+
+/// One attempt of an execution.
+struct Attempt {
+    int number = 1;
+    std::string id;
+    time_point published;
+    std::string started_at;  ///< ISO-8601
+    std::optional<records::RunningFile> running;
+    std::size_t rejections = 0;
+};
+
+/// How an attempt ended.
+struct AttemptEnd {
+    ExecutionStatus status = ExecutionStatus::failed;
+    std::optional<CommandError> error;
+    AttemptFacts facts;
+};
+
+struct Outcome {
+    error_code ec;
+    ExecutionResult result;
+};
+
+struct BackgroundAgentAutoExecutor::Impl
+    : public std::enable_shared_from_this<BackgroundAgentAutoExecutor::Impl> {
+    Impl(asio::any_io_executor ex, ExecutorOptions opts);
+
+    // All of these run on the strand. Each is one paragraph of the life of an execution.
+    asio::awaitable<Outcome> execute(std::shared_ptr<Impl> keep, CommandRequest request);
+    asio::awaitable<error_code> admit(Execution& x);
+    asio::awaitable<error_code> open(Execution& x);
+    asio::awaitable<error_code> run_attempts(Execution& x);
+    asio::awaitable<error_code> publish(Execution& x, Attempt& a, Watch& watch);
+    asio::awaitable<void> wait(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
+    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
+    asio::awaitable<void> finish(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
+    asio::awaitable<bool> pause_before_retry(Execution& x, const Attempt& a, const AttemptEnd& end);
+    asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference);
+    asio::awaitable<Outcome> poll(std::shared_ptr<Impl> keep, std::filesystem::path worktree,
+                                  std::vector<std::string> expected,
+                                  std::chrono::milliseconds timeout);
+    asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<Impl> keep);
+    asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
+    asio::awaitable<void> serve_cancel_requests(std::shared_ptr<Impl> keep);
+
+    /// An execution is active while this lives.
+    struct Presence {
+        Presence(Impl& i, Execution& e);
+        ~Presence();
+        Presence(const Presence&) = delete;
+        Presence& operator=(const Presence&) = delete;
+        Impl& impl;
+        Execution& x;
+    };
+
+    error_code check(Execution& x);
+    error_code fail(Execution& x, error_code ec, std::string sentence);
+    void announce_running(Execution& x, Attempt& a, const std::string& started_at);
+    void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
+    bool clean_after_dead_engine(const records::RunningRecord& record);
+    void note_interrupted(const records::RunningRecord& record, bool agent_alive);
+    [[nodiscard]] bool is_recorded(const records::RunningRecord& record) const;
+    void judge(Execution& x, Attempt& a, Watch& watch, const Sight& sight, AttemptEnd& end);
+    void note_progress(Execution& x, const Attempt& a, const Watch& watch);
+    void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
+    void fill_result(Execution& x, Watch& watch, AttemptEnd& end);
+    void record_end(Execution& x, const Attempt& a, const AttemptEnd& end);
+    std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
+                                          std::string& why);
+
+    Event event(const Execution& x, const Attempt& a, EventType type) const;
+    void emit(const Event& event);
+    asio::awaitable<void> emit_and_drain(Event event);
+    asio::awaitable<error_code> flush_all();
+
+    [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
+    Turnstile& turnstile_of(const std::string& key);
+    void drop_idle_turnstile(const std::string& key);
+
+    ExecutorOptions options;
+    asio::any_io_executor ex;
+    asio::strand<asio::any_io_executor> strand;
+    std::vector<std::shared_ptr<EventSink>> sinks;
+    Turnstile slots;
+    std::map<std::string, Turnstile> trees;  ///< By the worktree's real path.
+    std::set<Execution*> active;
+    std::unique_ptr<Timer> requests_alarm;  ///< Of the coroutine that serves cancel requests.
+    std::vector<Timer*> until_idle;         ///< Whom to wake when nothing is active.
+    bool stopping = false;
+};
+
+}  // namespace autoexec

@@ -1,0 +1,230 @@
+#include "executor/impl.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/json/value_from.hpp>
+
+#include <fmt/format.h>
+
+/// What an attempt leaves in the records and in the result.
+namespace autoexec {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t most_rejections = 10;
+
+double as_ms(std::chrono::nanoseconds d)
+{
+    return std::chrono::duration<double, std::milli>(d).count();
+}
+
+EventType end_type(ExecutionStatus status)
+{
+    switch (status) {
+        case ExecutionStatus::completed:
+            return EventType::execution_completed;
+        case ExecutionStatus::cancelled:
+            return EventType::execution_cancelled;
+        case ExecutionStatus::failed:
+        case ExecutionStatus::timeout:
+            break;
+    }
+    return EventType::execution_failed;
+}
+
+std::string audit_status(EventType type)
+{
+    switch (type) {
+        case EventType::execution_started:
+            return "started";
+        case EventType::execution_completed:
+            return "completed";
+        case EventType::execution_failed:
+            return "failed";
+        case EventType::execution_cancelled:
+            return "cancelled";
+        case EventType::execution_interrupted:
+            return "interrupted";
+        default:
+            return {};
+    }
+}
+
+}  // namespace
+
+Event BackgroundAgentAutoExecutor::Impl::event(const Execution& x, const Attempt& a,
+                                               EventType type) const
+{
+    Event e;
+    e.type = type;
+    e.time = options.clock->system_now();
+    e.execution_id = x.id;
+    e.attempt_id = a.id;
+    e.attempt = a.number;
+    e.workflow_id = x.request.workflow_id;
+    e.step_id = x.request.step_id;
+    e.command = x.redacted;
+    e.worktree = x.request.worktree;
+    e.status = audit_status(type);
+    return e;
+}
+
+void BackgroundAgentAutoExecutor::Impl::emit(const Event& e)
+{
+    for (const auto& sink : sinks) sink->publish(e);
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
+{
+    emit(e);
+    for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may come in between
+        const auto sink = sinks[i];
+        if (sink->full()) (void)co_await sink->flush();
+    }
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
+{
+    error_code first;
+    for (std::size_t i = 0; i < sinks.size(); ++i) {
+        const auto sink = sinks[i];
+        const auto ec = co_await sink->flush();
+        if (!first) first = ec;
+    }
+    co_return first;
+}
+
+void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attempt& a,
+                                                      const Watch& watch)
+{
+    const auto& status = *watch.status();
+    const std::string old = x.last_word;
+    x.last_word = to_string(status.status);
+    if (!options.status_tracking) return;
+    if (status.progress) {
+        auto progress = *status.progress;
+        progress.message = options.redactor->redact(progress.message);
+        progress.current_step = options.redactor->redact(progress.current_step);
+        x.result.last_progress = std::move(progress);
+    }
+    if (status.is_final()) return;
+    auto e = event(x, a, EventType::status_updated);
+    e.status = x.last_word;
+    e.details["old_status"] = old.empty() ? boost::json::value(nullptr) : boost::json::value(old);
+    e.details["new_status"] = x.last_word;
+    e.progress = x.result.last_progress;
+    if (e.progress) {
+        e.details["percentage"] = e.progress->percentage;
+        e.details["message"] = e.progress->message;
+    }
+    emit(e);
+}
+
+void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a,
+                                                        const std::vector<Rejection>& rejections)
+{
+    for (const auto& rejection : rejections) {
+        if (++a.rejections > most_rejections) continue;
+        auto e = event(x, a, EventType::status_rejected);
+        e.details["code"] = rejection.code;
+        e.details["reason"] = options.redactor->redact(rejection.reason);
+        emit(e);
+    }
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
+                                                                Watch& watch, AttemptEnd& end)
+{
+    fill_result(x, watch, end);
+    record_end(x, a, end);
+    if (options.durability != Durability::none) {
+        if (const auto ec = co_await flush_all())
+            x.result.warnings.push_back("Records are late: " + ec.message());
+    }
+    (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
+    a.running.reset();
+    x.attempt_id.clear();
+    options.notifier->notify(x.request.worktree);
+}
+
+void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, AttemptEnd& end)
+{
+    auto& r = x.result;
+    r.verified = watch.verify(r.missing_artifacts);
+    if (end.status == ExecutionStatus::completed && x.request.require_artifacts &&
+        !r.missing_artifacts.empty()) {
+        end.status = ExecutionStatus::failed;
+        end.error = CommandError{
+            fmt::format("The agent reported success, but {} of {} expected artifacts are missing "
+                        "or unchanged: {}",
+                        r.missing_artifacts.size(), x.request.expected_artifacts.size(),
+                        fmt::join(r.missing_artifacts, ", ")),
+            "artifact_missing", std::nullopt, 0};
+    }
+    end.facts.completed = end.status == ExecutionStatus::completed;
+    r.status = end.status;
+    r.error = end.error;
+    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts)
+        r.completion_method = CompletionMethod::none;
+    if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
+
+    if (!watch.status()) return;
+    const auto& status = *watch.status();
+    r.exit_code = status.exit_code;
+    r.signal = status.signal;
+    r.output = options.redactor->redact(status.output.value_or(""));
+    for (const auto& warning : status.warnings)
+        r.warnings.push_back(options.redactor->redact(warning));
+    r.artifacts.clear();
+    for (const auto& path : status.artifacts) {
+        if (auto beneath = artifact_beneath(path, r.worktree))
+            r.artifacts.push_back(std::move(*beneath));
+        else
+            r.warnings.push_back(fmt::format("The agent names an artifact outside the worktree: {}",
+                                             protocol::printable(path)));
+    }
+}
+
+void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& a,
+                                                   const AttemptEnd& end)
+{
+    const auto duration = as_ms(options.clock->now() - a.published);
+    if (a.rejections > most_rejections) {
+        auto e = event(x, a, EventType::status_rejected);
+        e.details["code"] = "more";
+        e.details["count"] = a.rejections - most_rejections;
+        emit(e);
+    }
+    auto e = event(x, a, end_type(end.status));
+    if (end.error) {
+        e.details["error"] = end.error->message;
+        if (!end.error->code.empty()) e.details["code"] = end.error->code;
+    }
+    e.details["duration_ms"] = duration;
+    if (end.status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
+    const auto& r = x.result;
+    e.details["completion_method"] = std::string(to_string(r.completion_method));
+    if (!x.request.expected_artifacts.empty()) {
+        e.details["verified"] = std::string(to_string(r.verified));
+        if (!r.missing_artifacts.empty())
+            e.details["missing_artifacts"] = boost::json::value_from(r.missing_artifacts);
+    }
+    if (r.exit_code) e.details["exit_code"] = *r.exit_code;
+    if (r.signal) e.details["signal"] = *r.signal;
+
+    ExecutionMetric m;
+    m.execution_id = x.id;
+    m.workflow_id = x.request.workflow_id;
+    m.step_id = x.request.step_id;
+    m.command = x.redacted;
+    m.status = to_string(end.status);
+    m.duration_ms = duration;
+    m.started_at = a.started_at;
+    m.retry_count = a.number - 1;
+    m.completed_at = protocol::iso_utc(options.clock->system_now());
+    if (end.error) m.error_message = end.error->message;
+    e.metric = std::move(m);
+    emit(e);
+}
+
+}  // namespace autoexec

@@ -1,0 +1,204 @@
+#include "executor/impl.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+/// Attempts that this executor did not publish: adopted, merely watched, or left by a dead engine.
+namespace autoexec {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr char interrupted_message[] = "Interrupted: the engine that ran it has ended.";
+
+}  // namespace
+
+asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_ptr<Impl>,
+                                                                  AttemptReference reference)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+
+    CommandRequest request(reference.command.empty() ? "(adopted)" : reference.command,
+                           reference.worktree);
+    request.workflow_id = reference.workflow_id;
+    request.step_id = reference.step_id;
+    request.expected_artifacts = reference.expected_artifacts;
+    request.max_attempts = 1;
+    const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request));
+    x->adopted = true;
+    const Presence present(*this, *x);
+
+    auto ec = check(*x);
+    if (!ec) {
+        std::string why;
+        x->mailbox = open_mailbox(x->request.worktree, ec, why);
+        if (x->mailbox) {
+            ec = x->mailbox->try_lock();
+            why = fmt::format("The worktree '{}' can't be taken over: {}",
+                              x->request.worktree.string(), ec.message());
+        }
+        if (ec) (void)fail(*x, ec, std::move(why));
+    }
+    if (!ec) {
+        WatchOptions w;
+        w.attempt_id = reference.attempt_id;
+        w.workflow_id = x->request.workflow_id;
+        w.step_id = x->request.step_id;
+        w.expected_artifacts = x->request.expected_artifacts;
+        w.artifact_detection = false;  // what was there before the command is not known
+        Watch watch(*x->mailbox, w);
+        const auto a = std::make_unique<Attempt>();
+        a->id = reference.attempt_id;
+        a->published = options.clock->now();
+        a->started_at = protocol::iso_utc(options.clock->system_now());
+        if (auto file = records::RunningFile::take_over(options.project_root, a->id))
+            a->running.emplace(std::move(*file));
+        x->first_published = a->published;
+        x->attempt_id = a->id;
+        x->result.attempt_id = a->id;
+        x->result.attempts = 1;
+        AttemptEnd end;
+        co_await wait(*x, *a, watch, end);
+        co_await finish(*x, *a, watch, end);
+        x->result.duration =
+            std::chrono::duration_cast<milliseconds>(options.clock->now() - a->published);
+    }
+    Outcome outcome{ec, std::move(x->result)};
+    co_return outcome;
+}
+
+asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
+    std::shared_ptr<Impl>, std::filesystem::path worktree, std::vector<std::string> expected,
+    milliseconds timeout)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+
+    CommandRequest request("(watched)", std::move(worktree));
+    request.expected_artifacts = std::move(expected);
+    request.timeout = timeout;
+    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request));
+    const Presence present(*this, *x);
+    x->adopted = true;
+    auto ec = check(*x);
+    std::string why;
+    if (!ec) x->mailbox = open_mailbox(x->request.worktree, ec, why);
+    if (x->mailbox) {
+        WatchOptions w;
+        w.expected_artifacts = x->request.expected_artifacts;
+        w.artifact_detection = options.artifact_detection;
+        w.stability = std::max(options.polling_interval, milliseconds{2000});
+        Watch watch(*x->mailbox, w);
+        Attempt a;
+        a.published = options.clock->now();
+        x->first_published = a.published;
+        x->only_watching = true;
+        AttemptEnd end;
+        co_await wait(*x, a, watch, end);
+        fill_result(*x, watch, end);
+        x->result.duration =
+            std::chrono::duration_cast<milliseconds>(options.clock->now() - a.published);
+    } else if (!why.empty()) {
+        (void)fail(*x, ec, std::move(why));
+    }
+    Outcome outcome{ec, std::move(x->result)};
+    co_return outcome;
+}
+
+asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Impl::recover(
+    std::shared_ptr<Impl>)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    std::vector<InterruptedAttempt> found;
+    for (const auto& entry : records::list_running(options.project_root)) {
+        if (entry.alive) continue;
+        const auto& record = entry.record;
+        const auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
+        if (!held) continue;
+        InterruptedAttempt attempt;
+        attempt.execution_id = record.execution_id;
+        attempt.attempt_id = record.attempt_id;
+        attempt.workflow_id = record.workflow_id;
+        attempt.step_id = record.step_id;
+        attempt.command = record.command;
+        attempt.worktree = record.worktree;
+        attempt.started_at = record.started_at;
+        attempt.agent_alive = clean_after_dead_engine(record);
+        note_interrupted(record, attempt.agent_alive);
+        found.push_back(std::move(attempt));
+    }
+    if (!found.empty()) (void)co_await flush_all();
+    co_return found;
+}
+
+bool BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
+    const records::RunningRecord& record)
+{
+    error_code ec;
+    std::string why;
+    const auto mailbox = open_mailbox(record.worktree, ec, why);
+    // Gone, or another engine is at work there already: then nothing there is ours.
+    if (!mailbox || mailbox->try_lock()) return false;
+    const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
+    if (alive) {
+        protocol::CancelFile cancel;
+        cancel.execution_id = record.execution_id;
+        cancel.attempt_id = record.attempt_id;
+        cancel.reason = "interrupted";
+        cancel.requested_at = protocol::iso_utc(options.clock->system_now());
+        (void)mailbox->request_stop(protocol::format_cancel(cancel));
+        options.notifier->notify(record.worktree);
+    }
+    (void)mailbox->clean(record.attempt_id, alive);
+    return alive;
+}
+
+void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningRecord& record,
+                                                         bool agent_alive)
+{
+    Event e;
+    e.type = EventType::execution_interrupted;
+    e.time = options.clock->system_now();
+    e.execution_id = record.execution_id;
+    e.attempt_id = record.attempt_id;
+    e.attempt = record.attempt;
+    e.workflow_id = record.workflow_id;
+    e.step_id = record.step_id;
+    e.command = record.command;
+    e.worktree = record.worktree;
+    e.status = "interrupted";
+    e.details["agent_alive"] = agent_alive;
+    e.details["started_at"] = record.started_at;
+    if (!is_recorded(record)) {
+        ExecutionMetric m;
+        m.execution_id = record.execution_id;
+        m.workflow_id = record.workflow_id;
+        m.step_id = record.step_id;
+        m.command = record.command;
+        m.status = "failed";
+        m.started_at = record.started_at;
+        m.retry_count = record.attempt - 1;
+        m.completed_at = protocol::iso_utc(e.time);
+        m.error_message = interrupted_message;
+        if (const auto start = protocol::parse_iso(record.started_at))
+            m.duration_ms = std::chrono::duration<double, std::milli>(e.time - *start).count();
+        e.metric = std::move(m);
+    }
+    emit(e);
+}
+
+// Its engine may have died between writing the record and tidying up.
+bool BackgroundAgentAutoExecutor::Impl::is_recorded(const records::RunningRecord& record) const
+{
+    if (!options.metrics) return true;
+    MetricsFilter filter;
+    filter.execution_id = record.execution_id;
+    for (const auto& metric : options.metrics->get_metrics(filter))
+        if (metric.retry_count == record.attempt - 1) return true;
+    return false;
+}
+
+}  // namespace autoexec

@@ -1,0 +1,99 @@
+#include "process/run_program.hpp"
+
+#include "protocol/text.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace autoexec::process {
+namespace {
+
+constexpr std::size_t most_output = 1024 * 1024;
+constexpr std::size_t most_errors = 64 * 1024;
+constexpr std::size_t most_tree_state = 4096;
+
+constexpr std::array<std::string_view, 5> git_variables = {
+    "GIT_DIR=", "GIT_WORK_TREE=", "GIT_INDEX_FILE=", "GIT_PREFIX=", "GIT_OBJECT_DIRECTORY="};
+
+void append_capped(std::string& text, std::string_view chunk, std::size_t most)
+{
+    text.append(chunk.substr(0, most - std::min(most, text.size())));
+}
+
+asio::awaitable<ProgramOutput> run(std::shared_ptr<Spawner> spawner, ProcessSpec spec)
+{
+    ProgramOutput result;
+    const auto ex = co_await asio::this_coro::executor;
+    error_code ec;
+    std::string why;
+    const auto process = spawner->spawn(ex, spec, ec, why);
+    if (!process) {
+        result.exit.error = why.empty() ? ec.message() : why;
+        co_return result;
+    }
+    const auto take = [&result](OutputStream stream, std::string_view chunk) {
+        if (stream == OutputStream::standard_output)
+            append_capped(result.output, chunk, most_output);
+        else
+            append_capped(result.errors, chunk, most_errors);
+    };
+    result.exit = co_await process->wait(take);
+    co_return result;
+}
+
+}  // namespace
+
+std::vector<std::string> inherited_environment()
+{
+    std::vector<std::string> variables;
+    for (char** v = environ; v != nullptr && *v != nullptr; ++v) {
+        const std::string_view variable = *v;
+        const bool is_git = std::any_of(git_variables.begin(), git_variables.end(),
+                                        [&](auto name) { return variable.starts_with(name); });
+        if (!is_git) variables.emplace_back(variable);
+    }
+    return variables;
+}
+
+asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
+                                           std::vector<std::string> argv,
+                                           std::filesystem::path directory)
+{
+    ProcessSpec spec;
+    spec.argv = std::move(argv);
+    spec.directory = std::move(directory);
+    spec.environment = inherited_environment();
+    return run(std::move(spawner), std::move(spec));
+}
+
+asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
+                                       std::vector<std::string> arguments,
+                                       std::filesystem::path directory)
+{
+    ProcessSpec spec;
+    spec.argv = std::move(arguments);
+    spec.argv.insert(spec.argv.begin(), "git");
+    spec.directory = std::move(directory);
+    spec.environment = inherited_environment();
+    spec.environment.emplace_back("GIT_TERMINAL_PROMPT=0");
+    spec.environment.emplace_back("GIT_OPTIONAL_LOCKS=0");
+    spec.environment.emplace_back("LC_ALL=C");
+    return run(std::move(spawner), std::move(spec));
+}
+
+asio::awaitable<std::string> git_tree_state(std::filesystem::path worktree)
+{
+    std::vector<std::string> arguments;
+    for (const char* word : {"status", "--porcelain", "--branch"}) arguments.emplace_back(word);
+    auto result = co_await run_git(supervised_spawner(), std::move(arguments), std::move(worktree));
+    if (!result.ok()) co_return std::string();
+    result.output.resize(std::min(result.output.size(), most_tree_state));
+    co_return protocol::valid_utf8(result.output);
+}
+
+}  // namespace autoexec::process

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace autoexec::process {
+
+struct ProgramOutput {
+    ProcessExit exit;
+    std::string output;  ///< Standard output, at most 1 MiB.
+    std::string errors;  ///< Standard error, at most 64 KiB.
+
+    [[nodiscard]] bool ok() const noexcept { return exit.exit_code == 0; }
+};
+
+/// Runs a program to its end with this process's environment. Failures to start stand in
+/// `exit.error`.
+asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
+                                           std::vector<std::string> argv,
+                                           std::filesystem::path directory);
+
+/// The same for git: no prompt, no lock of the index for mere reading.
+asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
+                                       std::vector<std::string> arguments,
+                                       std::filesystem::path directory);
+
+/// `git status --porcelain`, at most 4 KiB; empty outside git.
+asio::awaitable<std::string> git_tree_state(std::filesystem::path worktree);
+
+/// This process's environment as `NAME=value`, without the variables by which git would take
+/// another repository than the one it stands in.
+std::vector<std::string> inherited_environment();
+
+}  // namespace autoexec::process
