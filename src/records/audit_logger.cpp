@@ -1,0 +1,227 @@
+#include "autoexec/audit.hpp"
+
+#include "protocol/record_lines.hpp"
+#include "records/line_writer.hpp"
+#include "records/read_lines.hpp"
+
+#include <sys/stat.h>
+
+#include <set>
+#include <utility>
+
+namespace autoexec {
+namespace {
+
+namespace json = boost::json;
+using records::is_any;
+
+constexpr std::string_view log_name = "execution_audit.log";
+
+AuditOptions checked(AuditOptions options)
+{
+    if (options.max_bytes == 0) throw system_error(errc::invalid_options, "max_bytes");
+    if (options.backups < 0) throw system_error(errc::invalid_options, "backups");
+    if (options.queue_limit == 0) throw system_error(errc::invalid_options, "queue_limit");
+    if (!options.clock) options.clock = system_clock();
+    return options;
+}
+
+records::LineWriter::Options writer_options(const AuditOptions& options,
+                                            const records::Folder& place)
+{
+    records::LineWriter::Options writer;
+    writer.folder = place;
+    writer.rotation.max_bytes = options.max_bytes;
+    writer.rotation.backups = options.backups;
+    writer.durability = options.durability;
+    writer.queue_limit = options.queue_limit;
+    writer.clock = options.clock;
+    return writer;
+}
+
+AuditRecord record_of(std::string type, std::string_view workflow_id, std::string_view step_id,
+                      std::string_view command)
+{
+    const auto unless_empty = [](std::string_view text) {
+        return text.empty() ? std::nullopt : std::optional(std::string(text));
+    };
+    AuditRecord record(std::move(type));
+    record.workflow_id = unless_empty(workflow_id);
+    record.step_id = unless_empty(step_id);
+    record.command = unless_empty(command);
+    return record;
+}
+
+AuditRecord record_of(const Event& event)
+{
+    AuditRecord record(std::string(to_string(event.type)));
+    record.workflow_id = event.workflow_id;
+    record.step_id = event.step_id;
+    if (!event.command.empty()) record.command = event.command;
+    if (!event.status.empty()) record.status = event.status;
+    record.details = event.details;
+    record.more["execution_id"] = event.execution_id;
+    record.more["attempt_id"] = event.attempt_id;
+    record.more["attempt"] = event.attempt;
+    record.more["worktree"] = event.worktree.string();
+    if (event.time != decltype(event.time){}) record.time = event.time;
+    return record;
+}
+
+bool is_equal(const json::object& event, std::string_view key,
+              const std::optional<std::string>& wanted)
+{
+    if (is_any(wanted)) return true;
+    const auto* value = event.if_contains(key);
+    return value != nullptr && value->is_string() && value->get_string() == *wanted;
+}
+
+bool matches(const json::object& event, const AuditFilter& filter)
+{
+    return is_equal(event, "workflow_id", filter.workflow_id) &&
+           is_equal(event, "step_id", filter.step_id) &&
+           is_equal(event, "event_type", filter.event_type) &&
+           is_equal(event, "execution_id", filter.execution_id);
+}
+
+bool may_match(std::string_view line, const AuditFilter& filter)
+{
+    return records::may_hold(line, filter.execution_id) &&
+           records::may_hold(line, filter.workflow_id) && records::may_hold(line, filter.step_id) &&
+           records::may_hold(line, filter.event_type);
+}
+
+// The log and its backups, newest first. A rotation meanwhile moves a file on to a name that is
+// looked at later: none is missed, and the inode tells which was there before.
+std::vector<platform::UniqueFd> open_logs(const records::Folder& place, int backups)
+{
+    std::vector<platform::UniqueFd> logs;
+    error_code ec;
+    const auto folder = place.open(ec);
+    if (ec) return logs;
+
+    std::set<std::pair<dev_t, ino_t>> known;
+    for (int i = 0; i <= backups; ++i) {
+        auto name = std::string(log_name);
+        if (i > 0) name += "." + std::to_string(i);
+        auto log = records::Folder::open_log(folder.get(), name, ec);
+        struct stat st {};
+        if (!ec && ::fstat(log.get(), &st) == 0 && known.emplace(st.st_dev, st.st_ino).second)
+            logs.push_back(std::move(log));
+    }
+    return logs;
+}
+
+}  // namespace
+
+struct AuditLogger::Impl {
+    Impl(const asio::any_io_executor& ex, AuditOptions given)
+        : options(checked(std::move(given))),
+          place(records::Folder::of(options.audit_dir, options.project_root, "audit")),
+          writer(std::make_shared<records::LineWriter>(ex, writer_options(options, place)))
+    {}
+
+    AuditOptions options;
+    records::Folder place;
+    std::shared_ptr<records::LineWriter> writer;
+};
+
+AuditLogger::AuditLogger(asio::any_io_executor ex, AuditOptions options)
+    : impl_(std::make_shared<Impl>(ex, std::move(options)))
+{}
+
+AuditLogger::~AuditLogger()
+{
+    impl_->writer->close();
+}
+
+void AuditLogger::log_event(AuditRecord record)
+{
+    const auto line = protocol::format_audit(record, impl_->options.clock->system_now());
+    impl_->writer->push(log_name, line);
+}
+
+void AuditLogger::log_command_detected(std::string_view workflow_id, std::string_view step_id,
+                                       std::string_view command,
+                                       const std::filesystem::path& command_file)
+{
+    auto record = record_of("command_detected", workflow_id, step_id, command);
+    record.details["command_file"] = command_file.string();
+    log_event(std::move(record));
+}
+
+void AuditLogger::log_execution_started(std::string_view workflow_id, std::string_view step_id,
+                                        std::string_view command)
+{
+    auto record = record_of("execution_started", workflow_id, step_id, command);
+    record.status = "started";
+    log_event(std::move(record));
+}
+
+void AuditLogger::log_execution_completed(std::string_view workflow_id, std::string_view step_id,
+                                          std::string_view command, double duration_ms)
+{
+    auto record = record_of("execution_completed", workflow_id, step_id, command);
+    record.status = "completed";
+    record.details["duration_ms"] = duration_ms;
+    log_event(std::move(record));
+}
+
+void AuditLogger::log_execution_failed(std::string_view workflow_id, std::string_view step_id,
+                                       std::string_view command, std::string_view error,
+                                       std::optional<double> duration_ms)
+{
+    auto record = record_of("execution_failed", workflow_id, step_id, command);
+    record.status = "failed";
+    record.details["error"] = error.empty() ? "Execution failed" : error;
+    record.details["duration_ms"] = nullptr;
+    if (duration_ms) record.details["duration_ms"] = *duration_ms;
+    log_event(std::move(record));
+}
+
+std::vector<json::object> AuditLogger::query_events(const AuditFilter& filter) const
+{
+    std::vector<json::object> found;
+    for (auto& log : open_logs(impl_->place, impl_->options.backups)) {
+        records::ReverseLines lines(std::move(log));
+        while (const auto line = lines.next()) {
+            if (!may_match(*line, filter)) continue;
+            auto event = protocol::parse_audit(*line);
+            if (!event || !matches(*event, filter)) continue;
+            found.push_back(std::move(*event));
+            if (found.size() == filter.limit) return found;
+        }
+    }
+    return found;
+}
+
+void AuditLogger::publish(const Event& event)
+{
+    try {
+        log_event(record_of(event));
+    } catch (...) {
+        impl_->writer->count_lost();
+    }
+}
+
+bool AuditLogger::full() const noexcept
+{
+    return impl_->writer->full();
+}
+
+asio::awaitable<error_code> AuditLogger::flush()
+{
+    return records::LineWriter::flush(impl_->writer);
+}
+
+asio::awaitable<error_code> AuditLogger::async_stop()
+{
+    return records::LineWriter::stop(impl_->writer);
+}
+
+std::uint64_t AuditLogger::lost_lines() const noexcept
+{
+    return impl_->writer->lost_lines();
+}
+
+}  // namespace autoexec

@@ -1,0 +1,251 @@
+#include "records/line_writer.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace autoexec::records {
+namespace {
+
+std::shared_ptr<Clock> or_real(std::shared_ptr<Clock> clock)
+{
+    return clock ? std::move(clock) : system_clock();
+}
+
+LineWriter::Options completed(LineWriter::Options options)
+{
+    options.clock = or_real(std::move(options.clock));
+    return options;
+}
+
+}  // namespace
+
+LineWriter::LineWriter(const asio::any_io_executor& ex, Options options)
+    : options_(completed(std::move(options))),
+      strand_(ex),
+      file_(options_.folder, options_.rotation, options_.durability, *options_.disk),
+      timer_(options_.clock->make_timer(strand_)),
+      progress_(strand_, asio::steady_timer::time_point::max())
+{}
+
+void LineWriter::push(std::string_view file, std::string_view line)
+{
+    bool just_full = false;
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopped_ || pushed_ - done_ >= 2 * options_.queue_limit) {
+            ++refused_;
+            return;
+        }
+        if (queue_.empty() || queue_.back().file != file) {
+            queue_.emplace_back();
+            queue_.back().file = file;
+        }
+        queue_.back().lines.append(line).push_back('\n');
+        ++pushed_;
+        just_full = pushed_ - done_ == options_.queue_limit;
+    }
+    ensure_running();
+    if (just_full) asio::post(strand_, [self = shared_from_this()] { self->wake(); });
+}
+
+bool LineWriter::full() const noexcept
+{
+    const std::lock_guard lock(mutex_);
+    return pushed_ - done_ >= options_.queue_limit;
+}
+
+asio::awaitable<error_code> LineWriter::flush(std::shared_ptr<LineWriter> self)
+{
+    std::uint64_t target = 0;
+    {
+        const std::lock_guard lock(self->mutex_);
+        target = self->pushed_;
+        if (self->done_ >= target) co_return error_code{};
+    }
+    // Without a slot the caller's cancellation does not come through.
+    auto written_on_strand = asio::co_spawn(
+        self->strand_, written(self, target),
+        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
+    co_return co_await std::move(written_on_strand);
+}
+
+asio::awaitable<error_code> LineWriter::stop(std::shared_ptr<LineWriter> self)
+{
+    {
+        const std::lock_guard lock(self->mutex_);
+        self->stopped_ = true;
+    }
+    auto flushed = flush(self);
+    co_return co_await std::move(flushed);
+}
+
+asio::awaitable<error_code> LineWriter::written(std::shared_ptr<LineWriter> self,
+                                                std::uint64_t target)
+{
+    const auto is_written = [&] {
+        const std::lock_guard lock(self->mutex_);
+        return self->done_ >= target;
+    };
+    const auto failures = self->failures_;
+    self->ensure_running();
+    self->wake();
+    ++self->flushing_;
+    while (!is_written() && self->failures_ == failures) {
+        error_code ignored;
+        co_await self->progress_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    --self->flushing_;
+    co_return is_written() ? error_code{} : self->last_error_;
+}
+
+void LineWriter::ensure_running()
+{
+    {
+        const std::lock_guard lock(mutex_);
+        if (running_ || pushed_ == done_) return;
+        running_ = true;
+        gave_up_ = false;
+    }
+    asio::co_spawn(strand_, drain(shared_from_this()), asio::detached);
+}
+
+asio::awaitable<void> LineWriter::drain(std::shared_ptr<LineWriter> self)
+{
+    const bool may_wait = self->options_.durability == Durability::none;
+    if (may_wait && self->flushing_ == 0 && !self->full()) co_await self->sleep(longest_wait);
+    for (;;) {
+        const auto ec = self->write();
+        const auto problem = self->patient(ec);
+        if (!ec || problem) self->report(problem);
+        if (!self->goes_on(problem)) co_return;
+
+        if (!ec)
+            co_await asio::post(self->strand_, asio::use_awaitable);  // lets flushes complete
+        else if (problem)
+            co_await self->sleep(retry_interval);
+        else
+            co_await self->sleep(lock_interval);
+    }
+}
+
+bool LineWriter::pending() const
+{
+    const std::lock_guard lock(mutex_);
+    return pushed_ != done_;
+}
+
+bool LineWriter::goes_on(error_code ec)
+{
+    const std::lock_guard lock(mutex_);
+    gave_up_ = stopped_ && ec;
+    running_ = pushed_ != done_ && !gave_up_;
+    return running_;
+}
+
+error_code LineWriter::write()
+{
+    const std::lock_guard io(io_mutex_);
+    if (batches_.empty()) {
+        const std::lock_guard lock(mutex_);
+        batches_.swap(queue_);
+    }
+    error_code ec;
+    while (!batches_.empty() && !ec) ec = write_front();
+    return ec;
+}
+
+error_code LineWriter::write_front()
+{
+    auto& batch = batches_.front();
+    const auto before = std::string_view(batch.lines).substr(batch.written);
+    auto rest = before;
+    const auto ec = file_.append(batch.file, rest);
+
+    const auto gone = before.substr(0, before.size() - rest.size());
+    batch.written += gone.size();
+    {
+        const std::lock_guard lock(mutex_);
+        done_ += static_cast<std::uint64_t>(std::count(gone.begin(), gone.end(), '\n'));
+    }
+    if (rest.empty()) batches_.pop_front();
+    return ec;
+}
+
+// A lock that others hold becomes an error only when they hold it for long.
+error_code LineWriter::patient(error_code ec)
+{
+    if (!LogFile::is_busy(ec)) {
+        busy_since_ = time_point::max();
+        return ec;
+    }
+    const auto now = options_.clock->now();
+    busy_since_ = std::min(busy_since_, now);
+    return now - busy_since_ >= lock_patience ? make_error_code(errc::records_delayed)
+                                              : error_code{};
+}
+
+void LineWriter::report(error_code ec)
+{
+    if (ec) {
+        ++failures_;
+        last_error_ = ec;
+    }
+    progress_.cancel();
+}
+
+asio::awaitable<void> LineWriter::sleep(std::chrono::nanoseconds duration)
+{
+    sleeping_ = true;
+    co_await timer_->wait_until(options_.clock->now() + duration);
+    sleeping_ = false;
+}
+
+void LineWriter::wake()
+{
+    if (sleeping_) timer_->wake();
+}
+
+void LineWriter::close() noexcept
+{
+    try {
+        bool running = false;
+        {
+            const std::lock_guard lock(mutex_);
+            stopped_ = true;
+            running = running_;
+        }
+        constexpr int most_tries = 100;
+        for (int tries = 0; pending() && tries < most_tries; ++tries) {
+            const auto ec = write();
+            if (ec && !LogFile::is_busy(ec)) break;
+            if (ec) std::this_thread::sleep_for(lock_interval);
+        }
+        // A drain that sleeps would keep the context running.
+        if (running) asio::post(strand_, [self = shared_from_this()] { self->wake(); });
+    } catch (...) {
+        // Out of memory: nothing more can be done for these lines.
+    }
+}
+
+void LineWriter::count_lost() noexcept
+{
+    const std::lock_guard lock(mutex_);
+    ++refused_;
+}
+
+std::uint64_t LineWriter::lost_lines() const noexcept
+{
+    const std::lock_guard lock(mutex_);
+    return refused_ + (gave_up_ ? pushed_ - done_ : 0);
+}
+
+}  // namespace autoexec::records

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "autoexec/ports.hpp"
+#include "records/log_file.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace autoexec::records {
+
+/// A bounded queue of lines that is drained on a strand. What gathers while one write runs goes
+/// out as the next. Lines stay in it until they are written.
+///
+/// Thread safety: all functions may be called from any thread.
+///
+/// Lifetime: held by a `shared_ptr`; let go before the execution context is destroyed.
+class LineWriter : public std::enable_shared_from_this<LineWriter> {
+public:
+    struct Options {
+        Folder folder;
+        Rotation rotation;
+        Durability durability = Durability::process;
+        std::size_t queue_limit = 65536;
+        std::shared_ptr<Clock> clock;
+        Disk* disk = &Disk::real();
+    };
+
+    static constexpr std::chrono::seconds longest_wait{1};        ///< `Durability::none`
+    static constexpr std::chrono::milliseconds lock_interval{5};  ///< Between looks at a held lock.
+    static constexpr std::chrono::seconds lock_patience{5};       ///< Then it is an error.
+    static constexpr std::chrono::seconds retry_interval{1};      ///< After an error.
+
+    LineWriter(const asio::any_io_executor& ex, Options options);
+
+    /// `line` has no newline. At twice the limit lines are refused and counted.
+    void push(std::string_view file, std::string_view line);
+    bool full() const noexcept;
+
+    /// Tries to write at once. Completes when all that was pushed before is written, or with
+    /// the error that kept it from being so; the lines stay queued.
+    static asio::awaitable<error_code> flush(std::shared_ptr<LineWriter> self);
+
+    /// Refuses more, then flushes; an error ends the tries.
+    static asio::awaitable<error_code> stop(std::shared_ptr<LineWriter> self);
+
+    /// The last try: writes what is left on this thread, and waits a little for a held lock.
+    void close() noexcept;
+
+    void count_lost() noexcept;
+    std::uint64_t lost_lines() const noexcept;
+
+private:
+    struct Batch {
+        std::string file;
+        std::string lines;
+        std::size_t written = 0;  // bytes
+    };
+
+    static asio::awaitable<void> drain(std::shared_ptr<LineWriter> self);
+    static asio::awaitable<error_code> written(std::shared_ptr<LineWriter> self,
+                                               std::uint64_t target);
+    void ensure_running();
+    bool pending() const;
+    bool goes_on(error_code ec);
+    error_code write();
+    error_code write_front();
+    error_code patient(error_code ec);
+    void report(error_code ec);
+    asio::awaitable<void> sleep(std::chrono::nanoseconds duration);
+    void wake();
+
+    const Options options_;
+    asio::strand<asio::any_io_executor> strand_;
+
+    mutable std::mutex mutex_;  // guards these; never held during a system call
+    std::deque<Batch> queue_;
+    std::uint64_t pushed_ = 0;  // lines, as are the next two
+    std::uint64_t done_ = 0;
+    std::uint64_t refused_ = 0;
+    bool running_ = false;  // a drain is on its way
+    bool stopped_ = false;
+    bool gave_up_ = false;
+
+    std::mutex io_mutex_;  // guards these; contended only when the owner is destroyed early
+    std::deque<Batch> batches_;
+    LogFile file_;
+
+    // Only on the strand:
+    std::unique_ptr<Timer> timer_;
+    asio::steady_timer progress_;  // never expires: cancelled to wake all who flush
+    int flushing_ = 0;
+    bool sleeping_ = false;
+    std::uint64_t failures_ = 0;
+    error_code last_error_;
+    time_point busy_since_ = time_point::max();
+};
+
+}  // namespace autoexec::records

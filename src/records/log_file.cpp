@@ -1,0 +1,302 @@
+#include "records/log_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace autoexec::records {
+namespace {
+
+using platform::last_error;
+using platform::UniqueFd;
+
+// O_NONBLOCK: a FIFO in the log's place must not hang us.
+constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+
+error_code busy() noexcept
+{
+    return {EWOULDBLOCK, boost::system::system_category()};
+}
+
+// What open(2) says of a link, a directory, and a socket or an unplugged device.
+bool is_unsafe(int error) noexcept
+{
+    return error == ELOOP || error == EISDIR || error == ENXIO;
+}
+
+UniqueFd open_regular(int folder, const std::string& name, int flags, error_code& ec)
+{
+    int fd = -1;
+    do fd = ::openat(folder, name.c_str(), flags | safe_flags, 0600);
+    while (fd < 0 && errno == EINTR);
+    UniqueFd file(fd);
+    struct stat st {};
+    if (!file) {
+        ec = is_unsafe(errno) ? make_error_code(errc::unsafe_path) : last_error();
+    } else if (::fstat(fd, &st) != 0) {
+        ec = last_error();
+    } else if (!S_ISREG(st.st_mode)) {
+        ec = errc::unsafe_path;
+    } else {
+        ec = {};
+        return file;
+    }
+    return {};
+}
+
+error_code folder_error(error_code ec)
+{
+    const bool unsafe = ec.value() == ELOOP || ec.value() == ENOTDIR || ec.value() == EXDEV;
+    return ec.category() == boost::system::system_category() && unsafe ? errc::unsafe_path : ec;
+}
+
+}  // namespace
+
+ssize_t Disk::write(int fd, std::string_view text)
+{
+    return ::write(fd, text.data(), text.size());
+}
+
+int Disk::sync(int fd)
+{
+    return ::fdatasync(fd);
+}
+
+int Disk::truncate(int fd, off_t size)
+{
+    return ::ftruncate(fd, size);
+}
+
+Disk& Disk::real()
+{
+    static Disk disk;
+    return disk;
+}
+
+Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::path& project_root,
+                  const std::string& name)
+{
+    // Made absolute now: an application may change its directory later.
+    const auto absolute = [](const std::filesystem::path& path) {
+        auto clean = (std::filesystem::current_path() / path).lexically_normal();
+        return clean.has_filename() ? clean : clean.parent_path();
+    };
+    Folder folder;
+    folder.base = absolute(chosen.empty() ? project_root : chosen);
+    if (chosen.empty()) folder.below = std::filesystem::path(".tapps-agents") / name;
+    return folder;
+}
+
+UniqueFd Folder::create(error_code& ec) const
+{
+    auto fd = platform::make_folders(base, ec);
+    if (!ec && !below.empty()) fd = platform::make_folders(fd.get(), below, ec);
+    ec = folder_error(ec);
+    return fd;
+}
+
+UniqueFd Folder::open(error_code& ec) const
+{
+    UniqueFd fd(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ec = fd ? error_code{} : last_error();
+    if (!ec && !below.empty())
+        fd = platform::open_beneath(fd.get(), below.string(), O_RDONLY | O_DIRECTORY,
+                                    platform::Links::none, ec);
+    return fd;
+}
+
+UniqueFd Folder::open_log(int folder, const std::string& name, error_code& ec)
+{
+    return open_regular(folder, name, O_RDONLY, ec);
+}
+
+LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk)
+    : place_(std::move(folder)), rotation_(rotation), durability_(durability), disk_(disk)
+{}
+
+bool LogFile::is_busy(error_code ec) noexcept
+{
+    return ec == busy();
+}
+
+error_code LogFile::append(const std::string& name, std::string_view& lines)
+{
+    while (!lines.empty()) {
+        auto ec = lock(name);
+        if (!ec) {
+            ec = append_locked(lines);
+            unlock();
+        }
+        if (ec) return ec;
+    }
+    return {};
+}
+
+error_code LogFile::lock(const std::string& name)
+{
+    // A second round is needed when the log was rotated or removed meanwhile.
+    for (int tries = 0; tries < 3; ++tries) {
+        if (const auto ec = open(name)) return ec;
+        if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+            const auto ec = last_error();
+            // The next try looks at what is there then: the holder may be one that stands still
+            // after it has moved this file away.
+            close();
+            return ec;
+        }
+        if (is_current()) return {};
+        close();
+    }
+    return busy();
+}
+
+error_code LogFile::open(const std::string& name)
+{
+    if (file_ && name == name_) return {};
+    error_code ec;
+    folder_ = place_.create(ec);
+    if (ec) return ec;
+    file_ = open_regular(folder_.get(), name, O_RDWR | O_APPEND | O_CREAT, ec);
+    name_ = name;
+    path_ = place_.path() / name;
+    new_entry_ = true;
+    return ec;
+}
+
+// Closing does not end a lock for certain: a child that is between fork and exec holds the same
+// open file.
+void LogFile::unlock()
+{
+    if (file_) ::flock(file_.get(), LOCK_UN);
+}
+
+void LogFile::close()
+{
+    unlock();
+    file_ = UniqueFd();
+}
+
+bool LogFile::is_current() const
+{
+    struct stat there {};
+    struct stat open {};
+    return ::lstat(path_.c_str(), &there) == 0 && ::fstat(file_.get(), &open) == 0 &&
+           there.st_dev == open.st_dev && there.st_ino == open.st_ino;
+}
+
+// One write at most, then back to `append`: after a rotation the lock is on another file.
+error_code LogFile::append_locked(std::string_view& lines)
+{
+    struct stat st {};
+    if (::fstat(file_.get(), &st) != 0) return last_error();
+    auto size = static_cast<std::uint64_t>(st.st_size);
+    if (const auto ec = seal(size)) return ec;
+
+    auto chunk = fitting(lines, size);
+    if (chunk.empty()) {
+        if (rotate()) return {};
+        // A log that can't be rotated grows: what it says matters more than its size.
+        chunk = lines;
+    }
+    std::size_t kept = 0;
+    const auto ec = write(chunk, size, kept);
+    lines.remove_prefix(kept);
+    return ec;
+}
+
+error_code LogFile::write(std::string_view chunk, std::uint64_t start, std::size_t& kept)
+{
+    ssize_t written = 0;
+    do written = disk_.write(file_.get(), chunk);
+    while (written < 0 && errno == EINTR);
+    if (written < 0) return last_error();
+
+    const auto count = static_cast<std::size_t>(written);
+    kept = chunk.substr(0, count).rfind('\n') + 1;  // without any: npos + 1 is 0
+    if (kept < count) cut(start + count, start + kept);
+    if (kept > 0 && durability_ == Durability::power && !sync()) {
+        const auto ec = last_error();
+        cut(start + kept, start);
+        kept = 0;
+        // The kernel reports a lost page once: on this descriptor a second sync would "succeed".
+        close();
+        return ec;
+    }
+    if (kept == 0) return {ENOSPC, boost::system::system_category()};
+    return {};
+}
+
+// What an earlier writer left without its newline would swallow our first line.
+error_code LogFile::seal(std::uint64_t& size)
+{
+    char last = '\n';
+    if (size > 0 && ::pread(file_.get(), &last, 1, static_cast<off_t>(size) - 1) < 0)
+        return last_error();
+    if (last == '\n') return {};
+    const auto written = disk_.write(file_.get(), "\n");
+    if (written < 0) return last_error();
+    size += static_cast<std::uint64_t>(written);
+    return written == 1 ? error_code{} : error_code{ENOSPC, boost::system::system_category()};
+}
+
+// As many whole lines as keep the log below its limit; an empty log takes at least one.
+std::string_view LogFile::fitting(std::string_view lines, std::uint64_t size) const
+{
+    if (rotation_.max_bytes == 0 || size + lines.size() < rotation_.max_bytes) return lines;
+    const auto room = size < rotation_.max_bytes ? rotation_.max_bytes - size - 1 : 0;
+    const auto whole = lines.substr(0, room).rfind('\n') + 1;
+    if (whole > 0 || size > 0) return lines.substr(0, whole);
+    return lines.substr(0, lines.find('\n') + 1);
+}
+
+bool LogFile::rotate()
+{
+    if (rotation_.backups == 0) return disk_.truncate(file_.get(), 0) == 0;
+    if (!shift_backups()) return false;
+    if (::renameat(folder_.get(), name_.c_str(), folder_.get(), backup(1).c_str()) != 0)
+        return false;
+    close();
+    return true;
+}
+
+// Only up to the first gap: nothing is thrown away while there is room.
+bool LogFile::shift_backups()
+{
+    int last = 1;
+    while (last < rotation_.backups &&
+           ::faccessat(folder_.get(), backup(last).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        ++last;
+    for (int i = last; i > 1; --i) {
+        if (::renameat(folder_.get(), backup(i - 1).c_str(), folder_.get(), backup(i).c_str()) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool LogFile::sync()
+{
+    if (disk_.sync(file_.get()) != 0) return false;
+    if (new_entry_ && disk_.sync(folder_.get()) != 0) return false;
+    new_entry_ = false;
+    return true;
+}
+
+// Not if somebody who takes no lock has written behind it: then `seal` makes it a line of its own.
+void LogFile::cut(std::uint64_t end, std::uint64_t keep)
+{
+    struct stat st {};
+    if (::fstat(file_.get(), &st) == 0 && static_cast<std::uint64_t>(st.st_size) == end)
+        (void)disk_.truncate(file_.get(), static_cast<off_t>(keep));
+}
+
+std::string LogFile::backup(int number) const
+{
+    return name_ + "." + std::to_string(number);
+}
+
+}  // namespace autoexec::records

@@ -1,0 +1,114 @@
+#include "records/read_lines.hpp"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace autoexec::records {
+namespace {
+
+constexpr std::size_t first_chunk = 64 * 1024;
+
+bool contains(std::string_view text, std::string_view part)
+{
+    return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
+}
+
+// Characters that every JSON writer leaves as they are, or writes as \uXXXX.
+bool is_plain(std::string_view value)
+{
+    return std::all_of(value.begin(), value.end(), [](char c) {
+        return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '/';
+    });
+}
+
+// False when the file has become shorter meanwhile.
+bool read_fully(int fd, char* to, std::size_t count, off_t at)
+{
+    while (count > 0) {
+        const auto n = ::pread(fd, to, count, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        to += n;
+        at += n;
+        count -= static_cast<std::size_t>(n);
+    }
+    return true;
+}
+
+}  // namespace
+
+ReverseLines::ReverseLines(platform::UniqueFd file) : file_(std::move(file))
+{
+    struct stat st {};
+    if (file_ && ::fstat(file_.get(), &st) == 0) offset_ = st.st_size;
+}
+
+std::optional<std::string_view> ReverseLines::next()
+{
+    while (!finished_) {
+        const auto line = take();
+        if (!line) {
+            read_more();
+        } else if (dropping_) {
+            dropping_ = false;
+            ++skipped_;
+        } else if (!line->empty()) {
+            return line;
+        }
+    }
+    return std::nullopt;
+}
+
+// The last line of the buffer, if it is known where that begins.
+std::optional<std::string_view> ReverseLines::take()
+{
+    const std::string_view rest(buffer_.data(), end_);
+    const void* const found = ::memrchr(rest.data(), '\n', rest.size() - clean_);
+    if (found != nullptr) {
+        const auto newline =
+            static_cast<std::size_t>(static_cast<const char*>(found) - rest.data());
+        end_ = newline;
+        clean_ = 0;
+        return rest.substr(newline + 1);
+    }
+    clean_ = end_;
+    if (offset_ > 0) return std::nullopt;
+    finished_ = true;
+    return rest;
+}
+
+void ReverseLines::read_more()
+{
+    if (end_ > longest) {
+        dropping_ = true;
+        end_ = clean_ = 0;
+    }
+    // Twice as much each time, so that a long line is not moved again and again.
+    const auto count = std::min(static_cast<std::size_t>(offset_), std::max(first_chunk, end_));
+    std::string larger(count + end_, '\0');
+    offset_ -= static_cast<off_t>(count);
+    if (!read_fully(file_.get(), larger.data(), count, offset_)) {
+        finished_ = true;
+        return;
+    }
+    std::copy_n(buffer_.data(), end_, larger.data() + count);
+    buffer_ = std::move(larger);
+    end_ += count;
+}
+
+bool is_any(const std::optional<std::string>& value)
+{
+    return !value || value->empty();
+}
+
+bool may_hold(std::string_view line, const std::optional<std::string>& value)
+{
+    return is_any(value) || !is_plain(*value) || contains(line, *value) || contains(line, "\\u00");
+}
+
+}  // namespace autoexec::records
