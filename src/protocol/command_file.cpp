@@ -21,7 +21,7 @@ constexpr std::string_view protocol_version = "1.1";
 constexpr std::string_view instructions =
     "1. Run the command above, in this worktree.\n"
     "2. When it starts, write the status file (.cursor-skill-status.json unless it was renamed): "
-    R"({"version": "1.0", "status": "running"}.)"
+    R"({"version": "1.0", "status": "running"}, with the attempt_id of this file.)"
     "\n"
     "3. When it has ended, write it again with the status completed or failed, an error "
     "{message, code, retryable}, and the artifacts and output that there are.\n"

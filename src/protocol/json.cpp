@@ -1,5 +1,6 @@
 #include "protocol/json.hpp"
 
+#include "protocol/json_number.hpp"
 #include "protocol/utf8.hpp"
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -261,7 +261,9 @@ private:
             takes("+-");
             if (!some_digits()) return false;
         }
-        return convert(text_.substr(begin, at_ - begin), integral, out);
+        if (auto value = json_number(text_.substr(begin, at_ - begin), integral))
+            return out = std::move(*value), true;
+        return fail("A number is too large for a double");
     }
 
     bool some_digits()
@@ -277,45 +279,6 @@ private:
         const bool found = !at_end() && any.find(text_[at_]) != any.npos;
         at_ += found ? 1 : 0;
         return found;
-    }
-
-    bool convert(std::string_view number, bool integral, json::value& out)
-    {
-        const auto end = number.data() + number.size();
-        const auto into = [&](auto& target) {
-            return std::from_chars(number.data(), end, target).ec == std::errc{};
-        };
-        std::int64_t small = 0;
-        std::uint64_t large = 0;
-        double real = 0;
-        if (integral && into(small))
-            out = small;
-        else if (integral && into(large))
-            out = large;
-        else if (into(real))
-            out = real;
-        else if (vanishes(number))
-            out = 0.0;
-        else
-            return fail("A number is too large for a double");
-        return true;
-    }
-
-    /// `from_chars` has one error for too large and too small.
-    static bool vanishes(std::string_view number)
-    {
-        const auto e = std::min(number.find_first_of("eE"), number.size());
-        const auto point = std::min(number.find('.'), e);
-        const auto first = number.find_first_of("123456789");
-        auto exponent = number.substr(std::min(e + 1, number.size()));
-        const bool negative = exponent.starts_with('-');
-        if (negative || exponent.starts_with('+')) exponent.remove_prefix(1);
-        std::int64_t size = 0;
-        if (std::from_chars(exponent.data(), exponent.data() + exponent.size(), size).ec ==
-            std::errc::result_out_of_range)
-            return negative;
-        const auto shift = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first);
-        return shift + (negative ? -size : size) < 0;
     }
 
     bool expect(char c, std::string_view what)
