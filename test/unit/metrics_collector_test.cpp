@@ -1,0 +1,272 @@
+#include "autoexec/metrics.hpp"
+
+#include "support/log_folder.hpp"
+#include "support/virtual_clock.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <optional>
+#include <string>
+
+using namespace autoexec;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::filesystem::path metrics_folder = ".tapps-agents/metrics";
+const auto first_day = metrics_folder / "executions_2026-01-20.jsonl";
+
+ExecutionMetric metric_of(std::string id, std::string status = "completed", int retry_count = 0)
+{
+    ExecutionMetric metric;
+    metric.execution_id = std::move(id);
+    metric.command = "build";
+    metric.status = std::move(status);
+    metric.duration_ms = 100;
+    metric.retry_count = retry_count;
+    return metric;
+}
+
+struct MetricsFixture {
+    test::LogFolder project;
+    std::shared_ptr<test::VirtualClock> clock = std::make_shared<test::VirtualClock>();
+    MetricsOptions options;
+    boost::asio::io_context ctx;
+    std::optional<ExecutionMetricsCollector> collector;
+
+    MetricsFixture()
+    {
+        options.project_root = project.path();
+        options.clock = clock;
+        collector.emplace(ctx.get_executor(), options);
+    }
+
+    error_code run(boost::asio::awaitable<error_code> operation)
+    {
+        std::optional<error_code> result;
+        boost::asio::co_spawn(ctx, std::move(operation),
+                              [&](std::exception_ptr failure, error_code ec) {
+                                  CHECK_FALSE(failure);
+                                  result = ec;
+                              });
+        clock->run(ctx);
+        return result.value();
+    }
+
+    void record(const std::vector<ExecutionMetric>& metrics)
+    {
+        for (const auto& metric : metrics) collector->record_execution(metric);
+        CHECK_FALSE(run(collector->flush()));
+    }
+
+    std::vector<std::string> query_ids(const MetricsFilter& filter = {})
+    {
+        std::vector<std::string> ids;
+        for (const auto& metric : collector->get_metrics(filter))
+            ids.push_back(metric.execution_id);
+        return ids;
+    }
+};
+
+using Words = std::vector<std::string>;
+
+}  // namespace
+
+TEST_SUITE_BEGIN("metrics_collector");
+
+TEST_CASE_FIXTURE(MetricsFixture, "an attempt is a line of the original's keys in its order")
+{
+    auto metric = metric_of("e", "failed", 1);
+    metric.workflow_id = "w";
+    metric.duration_ms = 1500;
+    metric.started_at = "2026-01-20T10:00:00+00:00";
+    metric.completed_at = "2026-01-20T10:00:01.500000+00:00";
+    metric.error_message = "boom";
+    record({metric});
+    CHECK(project.read(first_day) ==
+          R"({"execution_id": "e", "workflow_id": "w", "step_id": null, "command": "build", )"
+          R"("status": "failed", "duration_ms": 1500.0, )"
+          R"("started_at": "2026-01-20T10:00:00+00:00", "retry_count": 1, )"
+          R"("completed_at": "2026-01-20T10:00:01.500000+00:00", "error_message": "boom"})"
+          "\n");
+    CHECK(collector->get_metrics() == std::vector{metric});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "what is missing is filled in, and returned as recorded")
+{
+    clock->run_until(ctx, 90s);
+    const auto recorded = collector->record_execution(metric_of(""));
+    CHECK(recorded.execution_id.size() == 36);
+    CHECK(recorded.started_at == "2026-01-20T00:01:30+00:00");
+    CHECK(recorded.completed_at == "2026-01-20T00:01:30+00:00");
+    CHECK_FALSE(run(collector->flush()));
+    CHECK(collector->get_metrics() == std::vector{recorded});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "each attempt goes to the UTC day on which it completed")
+{
+    auto late = metric_of("late");
+    late.completed_at = "2026-01-20T23:59:59.999999+00:00";
+    auto next = metric_of("next");
+    next.completed_at = "2026-01-21T01:30:00+01:00";  // half past midnight
+    auto unreadable = metric_of("unreadable");
+    unreadable.completed_at = "../../../escape";
+    record({late, next, unreadable, late});
+    CHECK(project.lines(first_day).size() == 3);
+    CHECK(project.lines(metrics_folder / "executions_2026-01-21.jsonl").size() == 1);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "queries go by the date in the name, then from the last line")
+{
+    auto old = metric_of("old");
+    old.completed_at = "2026-01-19T12:00:00+00:00";
+    record({metric_of("1"), metric_of("2"), metric_of("3")});
+    record({old});  // its file was modified last
+    project.write(metrics_folder / "executions_2026-13-9x.jsonl", R"({"execution_id": "odd"})");
+    project.write(metrics_folder / "notes.jsonl", R"({"execution_id": "odd"})");
+    CHECK(query_ids() == Words{"3", "2", "1", "old"});
+
+    MetricsFilter newest;
+    newest.limit = 2;
+    CHECK(query_ids(newest) == Words{"3", "2"});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "filters are exact, and a limit of zero is none")
+{
+    std::vector<ExecutionMetric> metrics;
+    for (int i = 0; i < 120; ++i) metrics.push_back(metric_of("e" + std::to_string(i)));
+    metrics[7].workflow_id = "w/1";
+    metrics[8].workflow_id = "w";
+    metrics[9].step_id = "w";
+    metrics[10].status = "timeout";
+    record(metrics);
+
+    MetricsFilter filter;
+    filter.limit = 0;
+    CHECK(query_ids().size() == 100);
+    CHECK(query_ids(filter).size() == 120);
+    SUBCASE("workflow")
+    {
+        filter.workflow_id = "w";
+        CHECK(query_ids(filter) == Words{"e8"});
+    }
+    SUBCASE("a workflow with a character that JSON may escape")
+    {
+        filter.workflow_id = "w/1";
+        CHECK(query_ids(filter) == Words{"e7"});
+    }
+    SUBCASE("step")
+    {
+        filter.step_id = "w";
+        CHECK(query_ids(filter) == Words{"e9"});
+    }
+    SUBCASE("status")
+    {
+        filter.status = "timeout";
+        CHECK(query_ids(filter) == Words{"e10"});
+    }
+    SUBCASE("execution")
+    {
+        filter.execution_id = "e1";
+        CHECK(query_ids(filter) == Words{"e1"});
+    }
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "the original's lines are read, its word for success, too")
+{
+    project.write(first_day,
+                  R"({"execution_id": "e", "workflow_id": "w", "step_id": "s", "command": "c", )"
+                  R"("status": "success", "duration_ms": 5, "started_at": "2026-01-20T10:00:00", )"
+                  R"("skill": "later versions add keys"})"
+                  "\n");
+    MetricsFilter filter;
+    filter.status = "completed";
+    CHECK(query_ids(filter) == Words{"e"});
+    CHECK(collector->get_summary().success_rate == 1.0);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "a repeat of an attempt is dropped, another attempt is not")
+{
+    record({metric_of("a", "failed", 0), metric_of("a", "failed", 0), metric_of("a"),
+            metric_of("a", "completed", 1), metric_of("b")});
+    CHECK(query_ids() == Words{"b", "a", "a"});
+    CHECK(collector->get_summary().total_attempts == 3);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "the summary counts executions by their last attempt")
+{
+    // The second execution's attempts do not stand in their order.
+    record({metric_of("a", "failed", 0), metric_of("a", "timeout", 1),
+            metric_of("a", "completed", 2), metric_of("b", "timeout", 1),
+            metric_of("b", "failed", 0), metric_of("c"), metric_of("d", "cancelled")});
+    const auto summary = collector->get_summary();
+    CHECK(summary.total_executions == 4);
+    CHECK(summary.total_attempts == 7);
+    CHECK(summary.total_retries == 3);
+    CHECK(summary.success_rate == 0.5);
+    CHECK(summary.average_duration_ms == 100.0);
+    CHECK(summary.by_status ==
+          std::map<std::string, std::uint64_t>{{"completed", 2}, {"timeout", 1}, {"cancelled", 1}});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "the summary of nothing is zeros")
+{
+    CHECK(boost::json::serialize(to_json(collector->get_summary())) ==
+          R"({"total_executions":0,"success_rate":0E0,"average_duration_ms":0E0,)"
+          R"("total_retries":0,"by_status":{},"total_attempts":0,"skipped_lines":0})");
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "bad lines are skipped and counted")
+{
+    record({metric_of("a")});
+    const auto text = project.read(first_day);
+    project.write(first_day, text + "garbage\n[]\n{}\n\xff\n" + text.substr(0, text.size() / 2));
+    record({metric_of("b")});
+    CHECK(query_ids() == Words{"b", "a"});
+    CHECK(collector->get_summary().skipped_lines == 5);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "only events that end an attempt are recorded")
+{
+    Event event;
+    collector->publish(event);
+    event.metric = metric_of("e");
+    collector->publish(event);
+    CHECK_FALSE(run(collector->flush()));
+    CHECK(query_ids() == Words{"e"});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "a day file that is a link or a FIFO is left out of queries")
+{
+    record({metric_of("a")});
+    project.write("elsewhere", project.read(first_day));
+    std::filesystem::create_symlink(
+        project.path() / "elsewhere",
+        project.path() / metrics_folder / "executions_2026-01-19.jsonl");
+    const auto fifo = project.path() / metrics_folder / "executions_2026-01-18.jsonl";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    CHECK(query_ids() == Words{"a"});
+    CHECK(collector->get_summary().total_attempts == 1);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "what is recorded after a stop is refused and counted")
+{
+    collector->record_execution(metric_of("a"));
+    CHECK_FALSE(run(collector->async_stop()));
+    collector->record_execution(metric_of("b"));
+    CHECK(collector->lost_lines() == 1);
+    CHECK(query_ids() == Words{"a"});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "a queue limit of zero is refused by name")
+{
+    options.queue_limit = 0;
+    CHECK_THROWS_WITH(collector.emplace(ctx.get_executor(), options),
+                      doctest::Contains("queue_limit"));
+}
+
+TEST_SUITE_END();
