@@ -1,0 +1,734 @@
+#include "support/executor_fixture.hpp"
+
+#include <boost/asio/error.hpp>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+
+TEST_SUITE_BEGIN("executor");
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a final status is seen at the next poll")
+{
+    clock->at(12s, [&] {
+        auto s = tree.status(StatusWord::completed);
+        s.artifacts = {"a.txt", "../outside", "/etc/passwd"};
+        s.output = "done";
+        s.exit_code = 0;
+        tree.report(s);
+    });
+    execute();
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.completion_method == CompletionMethod::status_file);
+    CHECK(result.duration == 15s);
+    CHECK(result.artifacts == std::vector<std::string>{"a.txt"});
+    CHECK(result.warnings.size() == 2);
+    CHECK(result.output == "done");
+    CHECK(result.exit_code == 0);
+    CHECK(result.attempts == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a failure carries the agent's words")
+{
+    clock->at(3s, [&] { tree.fail("boom", "E1"); });
+    execute();
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::failed);
+    REQUIRE(result.error);
+    CHECK(result.error->message == "boom");
+    CHECK(result.error->code == "E1");
+    CHECK(sink->metrics().front().error_message == "boom");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a silent agent times out after exactly the time-out")
+{
+    options.timeout = 62s;  // no multiple of the interval
+    execute();
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.duration == 62s);
+    CHECK(clock->elapsed() >= 62s);
+    CHECK(result.error->code == "timeout");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a report that arrives at the deadline still counts")
+{
+    options.timeout = 13s;
+    clock->at(13s, [&] { tree.fail("boom"); });
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->message == "boom");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "the request's time-out goes before the executor's")
+{
+    auto r = request();
+    r.timeout = 7s;
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.duration == 7s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "what was there before the command doesn't count")
+{
+    options.timeout = 11s;
+    SUBCASE("a status that can't be removed")
+    {
+        // MemoryMailbox removes plain files; a stamp that returns is the same file.
+        tree.write_text(R"({"status": "completed"})");
+        const auto old = *tree.root_status;
+        tree.on_publish = [&, old] { tree.root_status = old; };
+        // remembered before publishing
+        tree.root_status->state = FoundFile::State::unreadable;
+        tree.root_status->problem = "busy";
+    }
+    SUBCASE("a status of another attempt")
+    {
+        tree.on_publish = [&] {
+            auto s = tree.status(StatusWord::completed);
+            s.attempt_id = "another";
+            tree.write(s);
+        };
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(sink->count(EventType::status_rejected) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a status of another step or workflow is ignored")
+{
+    options.timeout = 11s;
+    auto r = request();
+    r.workflow_id = "w";
+    r.step_id = "s";
+    clock->at(2s, [&] {
+        tree.write_text(R"({"status": "completed", "workflow_id": "w", "step_id": "other"})");
+    });
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::timeout);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a status without ids is accepted when it is new")
+{
+    clock->at(2s, [&] { tree.write_text(R"({"status": "completed", "artifacts": ["x"]})"); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.artifacts == std::vector<std::string>{"x"});
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "of two status files the one with this attempt's id wins")
+{
+    clock->at(2s, [&] {
+        tree.write_text(R"({"status": "failed", "error": "legacy"})");
+        tree.other_status = tree.file(protocol::format_status(tree.status(StatusWord::completed)));
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "of two status files without ids the root's wins")
+{
+    clock->at(2s, [&] {
+        tree.write_text(R"({"status": "failed", "error": "root"})");
+        tree.other_status = tree.file(R"({"status": "completed"})");
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "garbage is rejected once and waited out")
+{
+    options.timeout = 33s;
+    std::string text;
+    SUBCASE("a list") { text = "[]"; }
+    SUBCASE("null") { text = "null"; }
+    SUBCASE("a string") { text = "\"completed\""; }
+    SUBCASE("100,000 levels") { text = std::string(100'000, '['); }
+    SUBCASE("duplicate keys") { text = R"({"status":"completed","status":"completed"})"; }
+    clock->at(2s, [&] { tree.write_text(text); });
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(sink->count(EventType::status_rejected) == 1);
+    CHECK(result.error->message.find("not understood") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a malformed status that is mended later completes")
+{
+    clock->at(2s, [&] { tree.write_text("[]"); });
+    clock->at(12s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a torn status is waited for")
+{
+    clock->at(2s, [&] { tree.write_text(R"({"status": "comple)"); });
+    clock->at(12s, [&] { tree.write_text(R"({"status": "completed"})"); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.duration == 15s);
+    CHECK(sink->count(EventType::status_rejected) == 0);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an unsafe status file is never read")
+{
+    options.timeout = 11s;
+    tree.on_publish = [&] {
+        FoundFile f;
+        f.state = FoundFile::State::unsafe;
+        f.problem = "it is a FIFO";
+        tree.root_status = f;
+    };
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    REQUIRE(sink->count(EventType::status_rejected) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a status that is too large fails at once")
+{
+    clock->at(2s, [&] {
+        FoundFile f;
+        f.state = FoundFile::State::too_large;
+        f.problem = "it is larger than 16 bytes";
+        tree.root_status = f;
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->code == "status_too_large");
+    CHECK(result.duration == 5s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "at most ten rejections are told one by one")
+{
+    options.timeout = 101s;
+    for (int i = 1; i <= 15; ++i)
+        clock->at(i * 5s - 1s, [this, i] {
+            tree.write_text(std::string(static_cast<std::size_t>(i), ' ') +
+                            (i % 2 ? "[]" : "\"text\""));
+        });
+    execute();
+    CHECK(sink->count(EventType::status_rejected) == 11);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a worktree that disappears ends the wait")
+{
+    clock->at(7s, [&] { tree.gone = true; });
+    execute();
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->code == "worktree_lost");
+    CHECK(result.duration == 10s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "progress is told as it changes")
+{
+    for (int i = 1; i <= 3; ++i)
+        clock->at(i * 7s, [this, i] {
+            auto s = tree.status(StatusWord::running);
+            s.progress = Progress{i * 25.0, "step", "working"};
+            tree.write(s);
+        });
+    clock->at(40s, [&] { tree.complete(); });
+    bool expect = true;
+    SUBCASE("with status tracking") {}
+    SUBCASE("without status tracking")
+    {
+        options.status_tracking = expect = false;
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(sink->count(EventType::status_updated) == (expect ? 3 : 0));
+    CHECK(result.last_progress.has_value() == expect);
+    if (expect) CHECK(result.last_progress->percentage == 75);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "polling slows down by half and starts afresh at each change")
+{
+    options.adaptive_polling = true;  // random 0.5: no jitter
+    // Looks at 0, 5, 12.5, 23.75, 40.625 …: 6 s are seen at 12.5, 13 s at 17.5, 18 s at 25.
+    clock->at(6s, [&] { tree.write(tree.status(StatusWord::running)); });
+    clock->at(13s, [&] {
+        auto s = tree.status(StatusWord::running);
+        s.progress = Progress{1, "", ""};
+        tree.write(s);
+    });
+    clock->at(18s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.duration == 25s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a notice is faster than the poll")
+{
+    options.notifier = local_notifier();
+    clock->at(2s, [&] {
+        tree.complete();
+        options.notifier->notify("/tree");
+    });
+    execute();
+    CHECK(result.duration == 2s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "nobody who claims: not started, taken back, and tried again")
+{
+    options.start_timeout = 61s;
+    options.retry.max_attempts = 2;
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->code == "not_started");
+    CHECK(result.attempts == 2);
+    CHECK(sink->count(EventType::execution_retry) == 1);
+    // 61 s twice, and half of the first delay between.
+    CHECK(result.duration == 122s + 500ms);
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 2);
+    CHECK(metrics[0].retry_count == 0);
+    CHECK(metrics[1].retry_count == 1);
+    CHECK(metrics[0].execution_id == metrics[1].execution_id);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent that claims while the command is taken away keeps it")
+{
+    options.start_timeout = 61s;
+    options.retry.max_attempts = 2;
+    tree.on_withdraw = [&] { tree.take(); };
+    clock->at(70s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.attempts == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the command's")
+{
+    struct Row {
+        std::optional<bool> retryable;
+        bool echoes;
+        bool idempotent;
+        int attempts;
+    };
+    options.retry.max_attempts = 3;
+    Row row{};
+    SUBCASE("retryable") { row = {true, true, false, 3}; }
+    SUBCASE("not retryable") { row = {false, true, true, 1}; }
+    SUBCASE("not said") { row = {std::nullopt, true, false, 1}; }
+    SUBCASE("not said, idempotent") { row = {std::nullopt, true, true, 3}; }
+    SUBCASE("retryable, but no echo") { row = {true, false, false, 1}; }
+    SUBCASE("retryable, no echo, idempotent") { row = {true, false, true, 3}; }
+    SUBCASE("retryable, but error handling is off")
+    {
+        options.error_handling = false;
+        row = {true, true, true, 1};
+    }
+    tree.on_publish = [&] {
+        auto s = tree.status(StatusWord::failed);
+        s.error = CommandError{"boom", "", row.retryable, 0};
+        if (!row.echoes) s.attempt_id.reset();
+        tree.write(s);
+    };
+    auto r = request();
+    r.idempotent = row.idempotent;
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.attempts == row.attempts);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a retry that succeeds is a success, with the tree recorded")
+{
+    options.retry.max_attempts = 3;
+    tree.on_publish = [&] {
+        if (tree.published.size() < 2)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.attempts == 2);
+    CHECK_FALSE(result.error);
+    for (const auto& event : sink->events)
+        if (event.type == EventType::execution_retry) CHECK(event.details.at("tree") == " M file");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if idempotent")
+{
+    options.timeout = 13s;
+    options.retry.max_attempts = 2;
+    bool idempotent = false;
+    SUBCASE("idempotent") { idempotent = true; }
+    SUBCASE("not idempotent") {}
+    tree.on_publish = [&] {
+        tree.take();
+        tree.write(tree.status(StatusWord::running));
+    };
+    // The agent obeys the cancel file.
+    for (int i = 1; i < 100; ++i)
+        clock->at(i * 1s, [&] {
+            if (tree.cancel && tree.claims.contains(tree.attempt_id())) tree.fail("stopped", "timeout");
+        });
+    auto r = request();
+    r.idempotent = idempotent;
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.attempts == (idempotent ? 2 : 1));
+    CHECK(result.details.contains("status_during_stop"));
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent that ignores the stop keeps the worktree busy")
+{
+    options.timeout = 13s;
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] { tree.take(); };
+    auto r = request();
+    r.idempotent = true;
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.duration == 13s + 10s + 5s);
+    CHECK(result.attempts == 1);
+    CHECK(tree.cancel);
+    CHECK(tree.calls.back() == "clean, keep cancel");
+
+    results = 0;
+    start(request());
+    clock->run(ctx);
+    CHECK(ec == errc::worktree_busy_unconfirmed);
+
+    // Its end frees the worktree.
+    tree.claims.clear();
+    tree.on_publish = [&] { tree.complete(); };
+    start(request());
+    clock->run(ctx);
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent whose claim is free without a result is lost")
+{
+    tree.on_publish = [&] { tree.take(); };
+    clock->at(7s, [&] { tree.claims[tree.attempt_id()] = ClaimState::free; });
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->code == "agent_lost");
+    CHECK(result.duration == 10s);
+    CHECK(sink->count(EventType::agent_lost) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a result beside a free claim counts")
+{
+    tree.on_publish = [&] { tree.take(); };
+    clock->at(7s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a claim that was dropped again is no lost agent")
+{
+    tree.on_publish = [&] { tree.take(); };
+    clock->at(7s, [&] { tree.claims.clear(); });
+    clock->at(13s, [&] { tree.take(); });
+    clock->at(23s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent on another host is lost 60 s after its last beat")
+{
+    tree.on_publish = [&] {
+        tree.claims[tree.attempt_id()] = ClaimState::remote;
+        auto s = tree.status(StatusWord::running);
+        s.sequence = 1;
+        tree.write(s);
+    };
+    clock->at(31s, [&] {
+        auto s = tree.status(StatusWord::running);
+        s.sequence = 2;
+        tree.write(s);
+    });
+    execute();
+    CHECK(result.error->code == "agent_lost");
+    CHECK(result.duration == 95s + 15s);  // seen at 35; then the stop that nobody confirms
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "nothing new for the stall time ends the wait")
+{
+    options.stall_timeout = 23s;
+    tree.on_publish = [&] { tree.write_text(R"({"status": "running"})"); };
+    clock->at(16s, [&] {
+        tree.write_text(R"({"status": "running", "version": "1.0", "progress": {"message": "x"}})");
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.error->code == "stalled");
+    CHECK(result.duration == 20s + 23s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "the total time-out spans attempts")
+{
+    options.total_timeout = 37s;
+    options.timeout = 20s;
+    options.retry.max_attempts = 5;
+    auto r = request();
+    r.idempotent = true;
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.attempts == 2);
+    CHECK(result.duration == 37s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "artifacts complete a wait when all are new and at rest")
+{
+    auto r = request();
+    r.expected_artifacts = {"a.txt", "out/b.txt"};
+    options.timeout = 62s;
+    SUBCASE("both new")
+    {
+        clock->at(3s, [&] { tree.create("a.txt"); });
+        clock->at(12s, [&] { tree.create("out/b.txt"); });
+        execute(std::move(r));
+        CHECK(result.status == ExecutionStatus::completed);
+        CHECK(result.completion_method == CompletionMethod::artifact_detection);
+        CHECK(result.verified == Verification::all);
+        CHECK(result.duration == 20s);  // seen at 15, unchanged at 20
+    }
+    SUBCASE("still growing")
+    {
+        clock->at(3s, [&] { tree.create("a.txt"); });
+        for (int i = 0; i < 4; ++i) clock->at(12s + i * 5s, [&] { tree.create("out/b.txt"); });
+        execute(std::move(r));
+        CHECK(result.duration == 35s);
+    }
+    SUBCASE("one was there before")
+    {
+        tree.create("a.txt");
+        clock->at(12s, [&] { tree.create("out/b.txt"); });
+        execute(std::move(r));
+        CHECK(result.status == ExecutionStatus::timeout);
+        CHECK(result.verified == Verification::partial);
+        CHECK(result.missing_artifacts == std::vector<std::string>{"a.txt"});
+    }
+    SUBCASE("an agent that claimed is still at work")
+    {
+        tree.on_publish = [&] { tree.take(); };
+        clock->at(3s, [&] {
+            tree.create("a.txt");
+            tree.create("out/b.txt");
+        });
+        clock->at(48s, [&] { tree.complete(); });
+        execute(std::move(r));
+        CHECK(result.completion_method == CompletionMethod::status_file);
+        CHECK(result.duration == 50s);
+    }
+    SUBCASE("the feature is off")
+    {
+        options.artifact_detection = false;
+        clock->at(3s, [&] {
+            tree.create("a.txt");
+            tree.create("out/b.txt");
+        });
+        execute(std::move(r));
+        CHECK(result.status == ExecutionStatus::timeout);
+    }
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "success without a required artifact is a failure")
+{
+    auto r = request();
+    r.expected_artifacts = {"/tree/a.txt", "b.txt"};
+    r.require_artifacts = true;
+    tree.create("b.txt");
+    clock->at(3s, [&] {
+        tree.create("a.txt");
+        tree.complete();
+    });
+    execute(std::move(r));
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.error->code == "artifact_missing");
+    CHECK(result.missing_artifacts == std::vector<std::string>{"b.txt"});
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "cancellation before an agent has the command ends at once")
+{
+    auto type = asio::cancellation_type::terminal;
+    SUBCASE("terminal") {}
+    SUBCASE("partial") { type = asio::cancellation_type::partial; }
+    SUBCASE("total") { type = asio::cancellation_type::total; }
+    clock->at(7s, [&] { cancel.emit(type); });
+    execute();
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == 7s);
+    CHECK(sink->count(EventType::execution_cancelled) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "partial cancellation waits for the agent's stop")
+{
+    tree.on_publish = [&] { tree.take(); };
+    clock->at(7s, [&] { cancel.emit(asio::cancellation_type::partial); });
+    clock->at(9s, [&] {
+        REQUIRE(tree.cancel);
+        CHECK(tree.cancel->attempt_id == tree.attempt_id());
+        tree.complete();
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == 9s);
+    CHECK(result.details.at("status_during_stop") == "completed");
+    CHECK_FALSE(tree.cancel);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "terminal cancellation doesn't wait, and leaves the cancel file")
+{
+    tree.on_publish = [&] { tree.take(); };
+    SUBCASE("at first")
+    {
+        clock->at(7s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    SUBCASE("after a partial one")
+    {
+        clock->at(4s, [&] { cancel.emit(asio::cancellation_type::partial); });
+        clock->at(7s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == 7s);
+    CHECK(tree.cancel);
+    CHECK(tree.calls.back() == "clean, keep cancel");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "cancelling by id ends the execution, even while it waits to retry")
+{
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 60s;
+    tree.on_publish = [&] { tree.fail("boom", "", true); };
+    clock->at(12s, [&] { make().cancel(sink->events.front().execution_id); });
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.attempts == 1);
+    CHECK(result.duration == 12s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "another process cancels by a file")
+{
+    clock->at(7s + 100ms, [&] {
+        CHECK_FALSE(records::ask_to_cancel(project.path(), tree.attempt_id()));
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == 7s + 500ms);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
+{
+    SUBCASE("empty command")
+    {
+        execute(request(""));
+        CHECK(ec == errc::invalid_command);
+    }
+    SUBCASE("NUL")
+    {
+        execute(request(std::string("a\0b", 3)));
+        CHECK(ec == errc::invalid_command);
+    }
+    SUBCASE("too large")
+    {
+        execute(request(std::string(256 * 1024, 'x')));
+        CHECK(ec == errc::command_too_large);
+    }
+    SUBCASE("artifact outside")
+    {
+        auto r = request();
+        r.expected_artifacts = {"a/../../secret"};
+        execute(std::move(r));
+        CHECK(ec == errc::artifact_outside_worktree);
+    }
+    SUBCASE("absolute artifact outside")
+    {
+        auto r = request();
+        r.expected_artifacts = {"/treeish/a"};
+        execute(std::move(r));
+        CHECK(ec == errc::artifact_outside_worktree);
+    }
+    SUBCASE("no such worktree")
+    {
+        tree.exists = false;
+        execute();
+        CHECK(ec == errc::invalid_worktree);
+    }
+    SUBCASE("the worktree is held by another engine")
+    {
+        tree.lock_error = errc::worktree_busy;
+        execute();
+        CHECK(ec == errc::worktree_busy);
+        CHECK(clock->elapsed() < 1s);
+    }
+    SUBCASE("publishing fails")
+    {
+        tree.publish_error = boost::system::errc::make_error_code(
+            boost::system::errc::no_space_on_device);
+        execute();
+        CHECK(ec == boost::system::errc::no_space_on_device);
+    }
+    CHECK(tree.published.empty());
+    REQUIRE(result.error);
+    CHECK(result.error->message.size() > 20);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a busy worktree is waited for when asked")
+{
+    options.on_busy = OnBusy::wait;
+    tree.lock_error = errc::worktree_busy;
+    clock->at(17s, [&] { tree.lock_error = {}; });
+    tree.on_publish = [&] { tree.complete(); };
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(clock->elapsed() >= 17s);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a secret in the command is redacted everywhere, and told")
+{
+    const std::string secret = "ghp_" + std::string(36, 'a');
+    const auto command = "deploy --token " + secret;
+    SUBCASE("warn")
+    {
+        tree.on_publish = [&] { tree.fail("cannot use " + secret); };
+        execute(request(command));
+        CHECK(sink->count(EventType::secret_in_command) == 1);
+        CHECK(tree.published.front().command == command);  // exactly what is to run
+        CHECK(result.command.find(secret) == std::string::npos);
+        CHECK(result.error->message.find(secret) == std::string::npos);
+        for (const auto& event : sink->events) {
+            CHECK(event.command.find(secret) == std::string::npos);
+            CHECK(boost::json::serialize(event.details).find(secret) == std::string::npos);
+        }
+    }
+    SUBCASE("refuse")
+    {
+        options.secrets_in_command = SecretsInCommand::refuse;
+        execute(request(command));
+        CHECK(ec == errc::secret_in_command);
+    }
+    SUBCASE("allow")
+    {
+        options.secrets_in_command = SecretsInCommand::allow;
+        tree.on_publish = [&] { tree.complete(); };
+        execute(request(command));
+        CHECK(sink->count(EventType::secret_in_command) == 0);
+    }
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "options out of range are named")
+{
+    const auto refuses = [&](auto change) {
+        auto o = plain_options();
+        change(o);
+        CHECK_THROWS_AS(BackgroundAgentAutoExecutor(ctx.get_executor(), o), system_error);
+    };
+    refuses([](auto& o) { o.polling_interval = 0ms; });
+    refuses([](auto& o) { o.timeout = -1s; });
+    refuses([](auto& o) { o.retry.max_attempts = 0; });
+    refuses([](auto& o) { o.retry.multiplier = 0.5; });
+    refuses([](auto& o) { o.status_file_name = "../status.json"; });
+    refuses([](auto& o) { o.status_file_name = ".cursor-skill-command.txt"; });
+    refuses([](auto& o) { o.status_limit = 0; });
+}
+
+TEST_SUITE_END();
