@@ -1,0 +1,223 @@
+#include "agent/agent_reader.hpp"
+
+#include "agent/glob.hpp"
+#include "agent/template.hpp"
+#include "config/fields.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace autoexec::agent {
+namespace {
+
+using config::Fields;
+using config::Report;
+using config::YamlNode;
+
+constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
+constexpr std::int64_t most_retries = 1000;
+
+// With those that other readers of the file know.
+constexpr std::array<std::string_view, 18> known_fields{
+    "name",           "type",        "description",       "enabled",
+    "commands",       "watch_paths", "timeout_seconds",   "retry_count",
+    "environment",    "shell",       "clean_environment", "accept_argv",
+    "context7_cache", "triggers",    "working_directory", "output",
+    "repository",     "worktree"};
+
+class AgentReader {
+public:
+    AgentReader(const YamlNode& node, std::size_t number, Report& report)
+        : report_(report), fields_(node, fmt::format("Agent {}: ", number), report)
+    {}
+
+    AgentDefinition read()
+    {
+        fields_.warn_unknown(known_fields);
+        read_name();
+        read_type();
+        agent_.description = fields_.string("description").value_or("");
+        agent_.enabled = fields_.boolean("enabled").value_or(true);
+        agent_.shell = fields_.boolean("shell").value_or(false);
+        agent_.accept_argv = fields_.boolean("accept_argv").value_or(false);
+        agent_.clean_environment = fields_.boolean("clean_environment").value_or(false);
+        read_numbers();
+        read_commands();
+        read_watch_paths();
+        read_environment();
+        read_working_directory();
+        return std::move(agent_);
+    }
+
+private:
+    void read_name()
+    {
+        if (!fields_.require("name")) return;
+        agent_.name = fields_.string("name").value_or("");
+        const auto* node = fields_.find("name");
+        if (node->as_string() && agent_.name.find_first_not_of(" \t") == std::string::npos)
+            fields_.error(node->at, "Field 'name' must not be empty");
+    }
+
+    void read_type()
+    {
+        if (!fields_.require("type")) return;
+        const auto* node = fields_.find("type");
+        if (node->text != "background")
+            fields_.error(node->at,
+                          fmt::format("Field 'type' must be 'background' (got: {})",
+                                      node->text.empty() ? node->describe() : node->text));
+    }
+
+    void read_numbers()
+    {
+        if (const auto seconds =
+                fields_.integer("timeout_seconds", 1, longest_timeout, "a positive integer"))
+            agent_.timeout = std::chrono::seconds(*seconds);
+        if (const auto count =
+                fields_.integer("retry_count", 0, most_retries, "a non-negative integer"))
+            agent_.retry_count = static_cast<int>(*count);
+    }
+
+    void read_commands()
+    {
+        if (!fields_.require("commands")) return;
+        const auto* items = fields_.list("commands", "command");
+        if (!items) return;
+        for (std::size_t i = 0; i < items->size(); ++i) read_command((*items)[i], i + 1);
+    }
+
+    void read_command(const YamlNode& node, std::size_t number)
+    {
+        auto text = node.as_string();
+        if (!text) return fields_.wrong_type(fmt::format("commands[{}]", number), node, "text");
+        TemplateProblem problem;
+        auto compiled = compile_template(*text, agent_.shell, problem);
+        if (!compiled)
+            return fields_.error(place(node, problem.where),
+                                 fmt::format("Command {}: {}", number, problem.message),
+                                 problem.hint);
+        if (!agent_.shell) warn_of_operators(node, *compiled);
+        agent_.commands.push_back(*std::move(text));
+        agent_.templates.push_back(*std::move(compiled));
+    }
+
+    [[nodiscard]] config::Position place(const YamlNode& node, std::string_view where) const
+    {
+        return where.empty() ? node.at : report_.find(node.at, where);
+    }
+
+    void warn_of_operators(const YamlNode& node, const CommandTemplate& command)
+    {
+        static constexpr std::array<std::string_view, 8> operators{"|", "||", "&&", "&",
+                                                                   ";", ">",  ">>", "<"};
+        for (const auto& word : command.words) {
+            const auto* text = std::get_if<std::string>(&word.front());
+            if (word.size() > 1 || !text ||
+                std::find(operators.begin(), operators.end(), *text) == operators.end())
+                continue;
+            report_.warning(place(node, *text),
+                            fmt::format("'{}' is passed to the program like any other word", *text),
+                            "Commands run without a shell unless the agent has `shell: true`.");
+            return;
+        }
+    }
+
+    void read_watch_paths()
+    {
+        const auto* items = fields_.list("watch_paths", "path");
+        if (!items) return;
+        for (std::size_t i = 0; i < items->size(); ++i) {
+            const auto& node = (*items)[i];
+            std::string problem;
+            const auto text = node.as_string();
+            if (!text)
+                fields_.wrong_type(fmt::format("watch_paths[{}]", i + 1), node, "text");
+            else if (!Glob::compile(*text, problem))
+                fields_.error(node.at, fmt::format("Bad watch path '{}': {}", *text, problem));
+            else
+                agent_.watch_paths.push_back(*text);
+        }
+    }
+
+    void read_environment()
+    {
+        const auto* node = fields_.find("environment");
+        if (!node) return;
+        if (node->kind == YamlNode::Kind::mapping) {
+            for (const auto& entry : node->entries) add_variable(entry);
+        } else if (node->kind == YamlNode::Kind::sequence) {
+            for (const auto& item : node->items) add_assignment(item);
+        } else {
+            fields_.wrong_type("environment", *node, "a list of NAME=value, or a mapping");
+        }
+    }
+
+    void add_variable(const config::YamlEntry& entry)
+    {
+        if (entry.value.kind == YamlNode::Kind::sequence ||
+            entry.value.kind == YamlNode::Kind::mapping)
+            return fields_.wrong_type("environment." + entry.key, entry.value, "text");
+        const bool empty = entry.value.kind == YamlNode::Kind::null;
+        add_variable(entry.at, entry.key, empty ? std::string{} : entry.value.text);
+    }
+
+    void add_assignment(const YamlNode& node)
+    {
+        const auto equals = node.text.find('=');
+        if (node.kind != YamlNode::Kind::scalar || equals == std::string::npos)
+            return fields_.error(node.at, "Items of 'environment' must be NAME=value");
+        add_variable(node.at, node.text.substr(0, equals), node.text.substr(equals + 1));
+    }
+
+    void add_variable(config::Position at, const std::string& name, std::string value)
+    {
+        auto& all = agent_.environment;
+        if (name.empty() || (name.front() >= '0' && name.front() <= '9') ||
+            name.find_first_not_of(
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") !=
+                std::string::npos)
+            return fields_.error(at, fmt::format("'{}' is no name for a variable", name),
+                                 "Letters, digits and underscores, no digit first.");
+        if (value.find('\0') != std::string::npos)
+            return fields_.error(at, fmt::format("'{}' holds a NUL character", name));
+        if (std::any_of(all.begin(), all.end(), [&](const auto& set) { return set.first == name; }))
+            return fields_.error(at, fmt::format("The variable '{}' is set twice", name));
+        all.emplace_back(name, std::move(value));
+    }
+
+    void read_working_directory()
+    {
+        auto text = fields_.string("working_directory");
+        if (!text) return;
+        const auto at = fields_.find("working_directory")->at;
+        constexpr std::string_view project = "${PROJECT_ROOT}";
+        if (text->starts_with(project)) {
+            text->erase(0, project.size());
+            text->erase(0, std::min(text->size(), text->find_first_not_of('/')));
+        }
+        if (text->find("${") != std::string::npos || text->find('\0') != std::string::npos)
+            return fields_.error(at, "Field 'working_directory' can hold no variable",
+                                 "Except for ${PROJECT_ROOT} at its beginning.");
+        for (const auto& part : std::filesystem::path(*text))
+            if (part == "..")
+                return fields_.error(at, "Field 'working_directory' must not lead out by '..'");
+        agent_.working_directory = *std::move(text);
+    }
+
+    Report& report_;
+    Fields fields_;
+    AgentDefinition agent_;
+};
+
+}  // namespace
+
+AgentDefinition read_agent(const YamlNode& node, std::size_t number, Report& report)
+{
+    return AgentReader(node, number, report).read();
+}
+
+}  // namespace autoexec::agent

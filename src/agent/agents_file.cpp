@@ -1,0 +1,194 @@
+#include "agent/agents_file.hpp"
+
+#include "agent/agent_reader.hpp"
+#include "agent/template.hpp"
+#include "config/fields.hpp"
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace autoexec::agent {
+namespace {
+
+using config::Fields;
+using config::Report;
+using config::YamlNode;
+
+constexpr auto file_name = ".cursor/background-agents.yaml";
+constexpr std::size_t file_limit = 1024 * 1024;
+constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
+
+constexpr std::array<std::string_view, 2> top_fields{"agents", "global"};
+constexpr std::array<std::string_view, 8> global_fields{
+    "max_parallel_agents", "timeout_seconds",    "accept_legacy",   "context7_cache",
+    "output_directory",    "progress_reporting", "result_delivery", "worktree_base"};
+
+void read_agents(const YamlNode& root, AgentsFile& file, Report& report)
+{
+    const auto* agents = root.find("agents");
+    if (!agents) return report.error(root.at, "Missing required top-level field: 'agents'");
+    Fields top(root, "", report);
+    const auto* items = top.list("agents", "agent");
+    if (!items) return;
+
+    std::map<std::string, std::size_t, std::less<>> numbers;
+    for (std::size_t i = 0; i < items->size(); ++i) {
+        const auto& node = (*items)[i];
+        if (node.kind != YamlNode::Kind::mapping) {
+            report.error(node.at, fmt::format("Agent {}: Must be a YAML object/dictionary", i + 1));
+            continue;
+        }
+        auto agent = read_agent(node, i + 1, report);
+        const auto [first, fresh] = numbers.emplace(agent.name, i + 1);
+        if (!fresh && !agent.name.empty())
+            report.error(node.find("name")->at,
+                         fmt::format("Agent {}: The name '{}' is that of agent {}", i + 1,
+                                     agent.name, first->second));
+        file.agents.push_back(std::move(agent));
+    }
+}
+
+void read_global(const YamlNode& root, AgentsFile& file, Report& report)
+{
+    const auto* node = root.find("global");
+    if (!node) return;
+    if (node->kind != YamlNode::Kind::mapping)
+        return report.error(node->at, "Field 'global' must be a mapping");
+    Fields fields(*node, "global: ", report);
+    fields.warn_unknown(global_fields);
+    file.accept_legacy = fields.boolean("accept_legacy").value_or(false);
+    file.max_parallel_agents = static_cast<int>(
+        fields.integer("max_parallel_agents", 0, 10'000, "a non-negative integer").value_or(0));
+    const auto seconds =
+        fields.integer("timeout_seconds", 1, longest_timeout, "a positive integer");
+    if (!seconds) return;
+    for (auto& agent : file.agents)
+        if (!agent.timeout) agent.timeout = std::chrono::seconds(*seconds);
+}
+
+AgentsFileReading failed(const std::string& path, std::string message, bool missing = false)
+{
+    Report report(path, {});
+    report.error({}, std::move(message));
+    AgentsFileReading reading;
+    reading.errors = report.take_errors();
+    reading.missing = missing;
+    return reading;
+}
+
+// `'a', 'b'`, of the agents that take commands.
+std::string list_names(const AgentsFile& file)
+{
+    std::string names;
+    for (const auto& agent : file.agents)
+        if (takes_commands(agent))
+            names += fmt::format("{}'{}'", names.empty() ? "" : ", ", agent.name);
+    return names;
+}
+
+const AgentDefinition* select_by_name(const AgentsFile& file, std::string_view name,
+                                      std::string& problem)
+{
+    std::vector<std::string_view> available;
+    for (const auto& agent : file.agents) {
+        if (agent.name == name) {
+            if (takes_commands(agent)) return &agent;
+            problem = agent.enabled ? fmt::format(
+                                          "The agent '{}' takes no commands: none of its own has "
+                                          "{{command}} or {{command_file_path}}.",
+                                          name)
+                                    : fmt::format("The agent '{}' is disabled.", name);
+            return nullptr;
+        }
+        if (takes_commands(agent)) available.push_back(agent.name);
+    }
+    problem = fmt::format("There is no agent '{}'.", name);
+    if (const auto guess = config::did_you_mean(name, available); !guess.empty())
+        problem += " " + guess;
+    if (!available.empty()) problem += " Available: " + list_names(file) + ".";
+    return nullptr;
+}
+
+}  // namespace
+
+AgentsFileReading parse_agents_file(std::string_view text, const std::string& path)
+{
+    Report report(path, text);
+    AgentsFile file;
+    if (const auto root = config::parse_yaml(text, report)) {
+        if (root->kind == YamlNode::Kind::mapping) {
+            Fields(*root, "", report).warn_unknown(top_fields);
+            read_agents(*root, file, report);
+            read_global(*root, file, report);
+        } else {
+            report.error(root->at, "Configuration must be a YAML object/dictionary");
+        }
+    }
+
+    AgentsFileReading reading;
+    reading.errors = report.take_errors();
+    std::stable_sort(reading.errors.begin(), reading.errors.end(),
+                     [](const auto& a, const auto& b) { return a.line < b.line; });
+    file.warnings = report.take_warnings();
+    if (reading.errors.empty()) reading.file = std::move(file);
+    return reading;
+}
+
+AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
+{
+    const auto path = (project_root / file_name).string();
+    const platform::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!root || ::fstat(root.get(), &info) != 0)
+        return failed(path, "Configuration file not found: " + path, true);
+
+    const auto found = platform::read_regular(root.get(), file_name, file_limit, {info.st_uid});
+    switch (found.state) {
+        case FoundFile::State::present:
+            return parse_agents_file(found.text, path);
+        case FoundFile::State::absent:
+            return failed(path, "Configuration file not found: " + path, true);
+        case FoundFile::State::unsafe:
+            return failed(path, fmt::format("Configuration path is not a file: {} ({})", path,
+                                            found.problem));
+        case FoundFile::State::too_large:
+            return failed(path, "Configuration file can't be read: " + found.problem);
+        case FoundFile::State::unreadable:
+            break;
+    }
+    return failed(path, fmt::format("Permission denied reading configuration file: {} ({})", path,
+                                    found.problem));
+}
+
+bool takes_commands(const AgentDefinition& agent)
+{
+    return agent.enabled &&
+           std::any_of(agent.templates.begin(), agent.templates.end(), [](const auto& command) {
+               return uses(command, Placeholder::command) ||
+                      uses(command, Placeholder::command_file_path);
+           });
+}
+
+const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
+                                    std::string& problem)
+{
+    problem.clear();
+    if (!wanted_name.empty()) return select_by_name(file, wanted_name, problem);
+
+    const auto count = std::count_if(file.agents.begin(), file.agents.end(), takes_commands);
+    if (count == 1) return &*std::find_if(file.agents.begin(), file.agents.end(), takes_commands);
+    problem = count == 0 ? "No enabled agent takes commands: none has {command} or "
+                           "{command_file_path} in a command of its own."
+                         : "Several agents could take the command, which must name one of them: " +
+                               list_names(file) + ".";
+    return nullptr;
+}
+
+}  // namespace autoexec::agent

@@ -1,0 +1,372 @@
+#include "agent/agents_file.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+using namespace autoexec;
+using namespace autoexec::agent;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+AgentsFile parse(const std::string& text)
+{
+    auto reading = parse_agents_file(text, "agents.yaml");
+    REQUIRE_MESSAGE(reading.file, to_string(reading.errors));
+    return *std::move(reading.file);
+}
+
+std::vector<Diagnostic> errors_of(const std::string& text)
+{
+    const auto reading = parse_agents_file(text, "agents.yaml");
+    CHECK_FALSE(reading.file);
+    REQUIRE_FALSE(reading.errors.empty());
+    return reading.errors;
+}
+
+std::string only_error(const std::string& text)
+{
+    const auto errors = errors_of(text);
+    CHECK_MESSAGE(errors.size() == 1, to_string(errors));
+    return errors.front().message;
+}
+
+// A valid agent and one more line.
+std::string agent_with(const std::string& field)
+{
+    return "agents:\n"
+           "  - name: worker\n"
+           "    type: background\n"
+           "    commands: [\"my-agent {command}\"]\n"
+           "    " +
+           field + "\n";
+}
+
+std::string entry(const std::string& name, const std::string& command, const std::string& more = {})
+{
+    return "  - {name: " + name + ", type: background, commands: [\"" + command + "\"]" + more +
+           "}\n";
+}
+
+struct Project {
+    fs::path root = [] {
+        std::string name = (fs::temp_directory_path() / "agents-file-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        return fs::path(name);
+    }();
+    fs::path file = root / ".cursor" / "background-agents.yaml";
+
+    Project() { fs::create_directories(root / ".cursor"); }
+    ~Project() { fs::remove_all(root); }
+    Project(const Project&) = delete;
+    Project& operator=(const Project&) = delete;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("agents_file");
+
+TEST_CASE("a full file is read, field by field")
+{
+    const auto file = parse(R"(
+agents:
+  - name: Worker
+    type: background
+    description: Does it
+    commands:
+      - my-agent --file {command_file_path} "{command}"
+      - notify {workflow_id}
+    watch_paths: ["**/.cursor-skill-command.txt"]
+    timeout_seconds: 90
+    retry_count: 2
+    environment: [A=1, "B=x=y", C=]
+    clean_environment: true
+    accept_argv: yes
+    working_directory: ${PROJECT_ROOT}/sub
+  - name: Second
+    type: "background"
+    enabled: false
+    shell: true
+    commands: ["echo {command} | tee log"]
+    environment: {PORT: 8080, EMPTY: , MODE: "on"}
+global:
+  max_parallel_agents: 4
+  timeout_seconds: 3600
+  accept_legacy: true
+  result_delivery: [file]
+)");
+    CHECK(file.warnings.empty());
+    CHECK(file.max_parallel_agents == 4);
+    CHECK(file.accept_legacy);
+    REQUIRE(file.agents.size() == 2);
+
+    const auto& worker = file.agents[0];
+    CHECK(worker.name == "Worker");
+    CHECK(worker.description == "Does it");
+    CHECK(worker.enabled);
+    REQUIRE(worker.commands.size() == 2);
+    CHECK(worker.commands[1] == "notify {workflow_id}");
+    REQUIRE(worker.templates.size() == 2);
+    CHECK(worker.templates[0].words.size() == 4);
+    CHECK(worker.watch_paths.size() == 1);
+    CHECK(worker.timeout == 90s);
+    CHECK(worker.retry_count == 2);
+    using Variables = std::vector<std::pair<std::string, std::string>>;
+    CHECK(worker.environment == Variables{{"A", "1"}, {"B", "x=y"}, {"C", ""}});
+    CHECK(worker.clean_environment);
+    CHECK(worker.accept_argv);
+    CHECK(worker.working_directory == "sub");
+
+    const auto& second = file.agents[1];
+    CHECK_FALSE(second.enabled);
+    CHECK(second.timeout == 3600s);
+    CHECK_FALSE(second.retry_count);
+    CHECK(second.environment == Variables{{"PORT", "8080"}, {"EMPTY", ""}, {"MODE", "on"}});
+    CHECK(second.templates[0].words[2] ==
+          CommandTemplate::Word{std::string("echo \"${1}\" | tee log")});
+}
+
+TEST_CASE("what is wrong with the file as a whole is said in one sentence")
+{
+    CHECK(only_error("") == "Configuration must be a YAML object/dictionary");
+    CHECK(only_error("- a\n") == "Configuration must be a YAML object/dictionary");
+    CHECK(only_error("global: {}\n") == "Missing required top-level field: 'agents'");
+    CHECK(only_error("agents: 7\n") == "Field 'agents' must be a list");
+    CHECK(only_error("agents: []\n") == "Field 'agents' must contain at least one agent");
+    CHECK(only_error("agents: [7]\n") == "Agent 1: Must be a YAML object/dictionary");
+    CHECK(only_error("agents: [\n").starts_with("Invalid YAML syntax: "));
+    CHECK(only_error(agent_with("") + "global: 7\n") == "Field 'global' must be a mapping");
+    CHECK(only_error(agent_with("") + "global: {max_parallel_agents: -1}\n") ==
+          "global: Field 'max_parallel_agents' must be a non-negative integer");
+}
+
+TEST_CASE("what is wrong with a field names agent and field")
+{
+    CHECK(only_error(agent_with("timeout_seconds: 0")) ==
+          "Agent 1: Field 'timeout_seconds' must be a positive integer");
+    CHECK(only_error(agent_with("timeout_seconds: true")) ==
+          "Agent 1: Field 'timeout_seconds' must be a positive integer");
+    CHECK(only_error(agent_with("timeout_seconds: 99999999999")) ==
+          "Agent 1: Field 'timeout_seconds' must be at most 100000000");
+    CHECK(only_error(agent_with("retry_count: -1")) ==
+          "Agent 1: Field 'retry_count' must be a non-negative integer");
+    CHECK(only_error(agent_with("retry_count: 1.5")) ==
+          "Agent 1: Field 'retry_count' must be a non-negative integer");
+    CHECK(only_error(agent_with("enabled: maybe")) ==
+          "Agent 1: Field 'enabled' must be true or false");
+    CHECK(only_error(agent_with("description: [x]")) ==
+          "Agent 1: Field 'description' must be text");
+    CHECK(only_error(agent_with("watch_paths: x")) ==
+          "Agent 1: Field 'watch_paths' must be a list");
+    CHECK(only_error(agent_with("watch_paths: []")) ==
+          "Agent 1: Field 'watch_paths' must contain at least one path");
+    CHECK(only_error(agent_with("watch_paths: [7]")) ==
+          "Agent 1: Field 'watch_paths[1]' must be text");
+    CHECK(only_error(agent_with("watch_paths: [../x]")) ==
+          "Agent 1: Bad watch path '../x': '..' would lead out of the project");
+    CHECK(only_error(agent_with("environment: x")) ==
+          "Agent 1: Field 'environment' must be a list of NAME=value, or a mapping");
+    CHECK(only_error(agent_with("environment: [x]")) ==
+          "Agent 1: Items of 'environment' must be NAME=value");
+    CHECK(only_error(agent_with("environment: [1A=x]")) ==
+          "Agent 1: '1A' is no name for a variable");
+    CHECK(only_error(agent_with("environment: [A=1, A=2]")) ==
+          "Agent 1: The variable 'A' is set twice");
+    CHECK(only_error(agent_with("environment: {A: [1]}")) ==
+          "Agent 1: Field 'environment.A' must be text");
+    CHECK(only_error(agent_with("working_directory: a/../../b")) ==
+          "Agent 1: Field 'working_directory' must not lead out by '..'");
+    CHECK(only_error(agent_with("working_directory: ${HOME}/x")) ==
+          "Agent 1: Field 'working_directory' can hold no variable");
+    CHECK(only_error(agent_with("enabled: true\n    enabled: false")) ==
+          "The key 'enabled' is there twice");
+    CHECK(only_error("agents:\n" + entry("a", "x") + entry("a", "y")) ==
+          "Agent 2: The name 'a' is that of agent 1");
+}
+
+TEST_CASE("what is wrong with required fields names them")
+{
+    const auto missing = errors_of("agents: [{enabled: true}]\n");
+    REQUIRE(missing.size() == 3);
+    CHECK(missing[0].message == "Agent 1: Missing required field: 'name'");
+    CHECK(missing[1].message == "Agent 1: Missing required field: 'type'");
+    CHECK(missing[2].message == "Agent 1: Missing required field: 'commands'");
+
+    const std::string head = "agents: [{name: a, type: background, commands: ";
+    CHECK(only_error(head + "x}]") == "Agent 1: Field 'commands' must be a list");
+    CHECK(only_error(head + "[]}]") ==
+          "Agent 1: Field 'commands' must contain at least one command");
+    CHECK(only_error(head + "[true]}]") == "Agent 1: Field 'commands[1]' must be text");
+    CHECK(only_error(head + "[{a: b}]}]") == "Agent 1: Field 'commands[1]' must be text");
+    CHECK(only_error("agents: [{name: '', type: background, commands: [x]}]") ==
+          "Agent 1: Field 'name' must not be empty");
+    CHECK(only_error("agents: [{name: 7, type: background, commands: [x]}]") ==
+          "Agent 1: Field 'name' must be text");
+    CHECK(only_error("agents: [{name: a, type: cloud, commands: [x]}]") ==
+          "Agent 1: Field 'type' must be 'background' (got: cloud)");
+}
+
+TEST_CASE("all errors are found at once, each with its place and a hint")
+{
+    const auto errors = errors_of(
+        "agents:\n"
+        "  - name: a\n"
+        "    type: background\n"
+        "    commands: [\"run {comand}\"]\n"
+        "    timeout_seconds: \"60\"\n"
+        "  - 7\n"
+        "  - name: b\n"
+        "    type: background\n"
+        "    commands: [12]\n");
+    REQUIRE(errors.size() == 4);
+    CHECK(to_string(errors[0]) ==
+          "agents.yaml:4:21: error: Agent 1: Command 1: Unknown placeholder '{comand}'\n"
+          "    4 |     commands: [\"run {comand}\"]\n"
+          "      |                     ^\n"
+          "  hint: Did you mean '{command}'?\n");
+    CHECK(errors[1].line == 5);
+    CHECK(errors[1].hint == "This is text; leave the quotes away.");
+    CHECK(errors[2].message == "Agent 2: Must be a YAML object/dictionary");
+    CHECK(errors[3].hint == "This is a number; put it in quotes.");
+}
+
+TEST_CASE("an unknown field is a warning with the name that was meant")
+{
+    const auto file = parse(agent_with("enabeld: false") + "globl: {}\n");
+    CHECK(file.agents[0].enabled);
+    REQUIRE(file.warnings.size() == 2);
+    CHECK(file.warnings[0].message == "Unknown field 'globl'");
+    CHECK(file.warnings[1].message == "Agent 1: Unknown field 'enabeld'");
+    CHECK(file.warnings[1].hint == "Did you mean 'enabled'?");
+    CHECK(file.warnings[1].line == 5);
+}
+
+TEST_CASE("an operator of the shell in a command without one is a warning")
+{
+    const std::string text = "agents:\n" + entry("a", "make && make test");
+    CHECK(parse(text).warnings.at(0).message.starts_with("'&&' is passed to the program"));
+    CHECK(parse("agents:\n" + entry("a", "make && make test", ", shell: true")).warnings.empty());
+}
+
+TEST_CASE("only an enabled agent whose commands have a placeholder takes command files")
+{
+    const auto file =
+        parse("agents:\n" + entry("a", "run {command}") + entry("b", "run {command_file_path}") +
+              entry("c", "run all") + entry("d", "run {worktree}") +
+              entry("e", "run {command}", ", enabled: false"));
+    CHECK(takes_commands(file.agents[0]));
+    CHECK(takes_commands(file.agents[1]));
+    CHECK_FALSE(takes_commands(file.agents[2]));
+    CHECK_FALSE(takes_commands(file.agents[3]));
+    CHECK_FALSE(takes_commands(file.agents[4]));
+}
+
+TEST_CASE("the only agent that takes commands needs no name")
+{
+    const auto file = parse("agents:\n" + entry("a", "run all") + entry("b", "run {command}"));
+    std::string problem;
+    CHECK(select_agent(file, "", problem) == &file.agents[1]);
+    CHECK(select_agent(file, "b", problem) == &file.agents[1]);
+    CHECK(problem.empty());
+}
+
+TEST_CASE("why no agent was selected is said in a sentence")
+{
+    const auto file =
+        parse("agents:\n" + entry("builder", "run {command}") + entry("tester", "run {command}") +
+              entry("lister", "run all") + entry("resting", "run {command}", ", enabled: false"));
+    std::string problem;
+    CHECK(select_agent(file, "", problem) == nullptr);
+    CHECK(problem ==
+          "Several agents could take the command, which must name one of them: 'builder', "
+          "'tester'.");
+    CHECK(select_agent(file, "bilder", problem) == nullptr);
+    CHECK(problem ==
+          "There is no agent 'bilder'. Did you mean 'builder'? Available: 'builder', 'tester'.");
+    CHECK(select_agent(file, "resting", problem) == nullptr);
+    CHECK(problem == "The agent 'resting' is disabled.");
+    CHECK(select_agent(file, "lister", problem) == nullptr);
+    CHECK(problem.starts_with("The agent 'lister' takes no commands"));
+
+    CHECK(select_agent(parse("agents:\n" + entry("a", "run")), "", problem) == nullptr);
+    CHECK(problem.starts_with("No enabled agent takes commands"));
+}
+
+TEST_CASE_FIXTURE(Project, "a missing file is told apart from a bad one")
+{
+    auto reading = load_agents_file(root);
+    CHECK(reading.missing);
+    CHECK(reading.errors.at(0).message == "Configuration file not found: " + file.string());
+    CHECK(load_agents_file(root / "nowhere").missing);
+
+    std::ofstream(file) << "agents: []\n";
+    reading = load_agents_file(root);
+    CHECK_FALSE(reading.missing);
+    CHECK(reading.errors.at(0).path == file.string());
+
+    std::ofstream(file) << "agents:\n" << entry("a", "run {command}");
+    CHECK(load_agents_file(root).file);
+}
+
+TEST_CASE_FIXTURE(Project, "what is no regular file in its place is not read")
+{
+    SUBCASE("a folder")
+    {
+        fs::create_directories(file);
+    }
+    SUBCASE("a FIFO")
+    {
+        REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+    }
+    SUBCASE("a link to a good file")
+    {
+        std::ofstream(root / "other.yaml") << "agents:\n" << entry("a", "run {command}");
+        fs::create_symlink(root / "other.yaml", file);
+    }
+    const auto reading = load_agents_file(root);
+    CHECK_FALSE(reading.file);
+    CHECK_FALSE(reading.missing);
+    CHECK(reading.errors.at(0).message.starts_with("Configuration path is not a file: "));
+}
+
+TEST_CASE_FIXTURE(Project, "a file over the limit is refused by its size")
+{
+    std::ofstream(file) << std::string(1024 * 1024 + 1, '#');
+    CHECK(load_agents_file(root).errors.at(0).message.find("larger than 1048576 bytes") !=
+          std::string::npos);
+}
+
+TEST_CASE("files of existing projects are valid, or what is wrong is a placeholder of theirs")
+{
+    const char* data = std::getenv("AUTOEXEC_CONFORMANCE_DATA");
+    if (!data) {
+        MESSAGE("skipped: AUTOEXEC_CONFORMANCE_DATA is not set");
+        return;
+    }
+    int files = 0;
+    for (const auto& found : fs::directory_iterator(fs::path(data) / "agents")) {
+        ++files;
+        std::stringstream text;
+        text << std::ifstream(found.path()).rdbuf();
+        const auto reading = parse_agents_file(text.str(), found.path().filename().string());
+        if (reading.file)
+            for (const auto& warning : reading.file->warnings)
+                CHECK_MESSAGE(warning.message.find("Unknown field '") != std::string::npos,
+                              to_string(warning));
+        for (const auto& error : reading.errors) {
+            CHECK_MESSAGE(error.message.find("Unknown placeholder '{") != std::string::npos,
+                          to_string(error));
+            CHECK(error.line > 0);
+        }
+    }
+    CHECK(files > 0);
+}
+
+TEST_SUITE_END();
