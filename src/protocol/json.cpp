@@ -73,6 +73,7 @@ private:
             case '[':
                 return array(out.emplace_array());
             case '"':
+                ++at_;
                 return string(out.emplace_string());
             case 't':
                 return out = true, literal("true");
@@ -92,7 +93,7 @@ private:
         do {
             skip_space();
             json::string key;
-            if (!expect('"', "a key in double quotes") || !(--at_, string(key))) return false;
+            if (!expect('"', "a key in double quotes") || !string(key)) return false;
             skip_space();
             if (!expect(':', "a colon")) return false;
             skip_space();
@@ -145,9 +146,9 @@ private:
         return expect(bracket, expected);
     }
 
+    /// After the opening quote.
     bool string(json::string& out)
     {
-        ++at_;
         while (!at_end()) {
             const char c = text_[at_];
             if (c == '"') return ++at_, true;
@@ -247,10 +248,9 @@ private:
     {
         const auto begin = at_;
         if (!at_end() && text_[at_] == '-') ++at_;
-        const bool zero = !at_end() && text_[at_] == '0';
+        const auto first = at_;
         if (!some_digits()) return false;
-        if (zero && text_.substr(begin, at_ - begin).size() > (text_[begin] == '-' ? 2u : 1u))
-            return fail("A number begins with a zero");
+        if (text_[first] == '0' && at_ > first + 1) return fail("A number begins with a zero");
         bool integral = true;
         if (takes(".")) {
             integral = false;

@@ -1,5 +1,8 @@
 #include "protocol/text.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace autoexec::protocol {
 namespace {
 

@@ -2,8 +2,6 @@
 
 #include "protocol/text.hpp"
 
-#include <algorithm>
-
 namespace autoexec::protocol {
 namespace {
 

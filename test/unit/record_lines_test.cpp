@@ -1,11 +1,10 @@
 #include "protocol/record_lines.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
+#include "support/time_zone.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -115,16 +114,13 @@ TEST_CASE("a line that is no metric is nothing")
 
 TEST_CASE("an audit line is the original's, with our keys at the end")
 {
-    setenv("TZ", "UTC-5:30", 1);
-    tzset();
+    const test::TimeZone zone("UTC-5:30");
     AuditRecord record("execution_started");
     record.workflow_id = "w";
     record.command = "über\n";
     record.details = {{"b", 1}, {"a", 2.0}};
     record.more = {{"execution_id", "e"}, {"status", "never over theirs"}};
     const auto line = format_audit(record, when);
-    unsetenv("TZ");
-    tzset();
     CHECK(line ==
           R"(2026-01-21 02:30:36 | INFO | {"timestamp": "2026-01-20T21:00:36.129110+00:00", )"
           R"("event_type": "execution_started", "workflow_id": "w", "step_id": null, )"

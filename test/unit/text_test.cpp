@@ -1,12 +1,11 @@
 #include "protocol/text.hpp"
 #include "protocol/utf8.hpp"
+#include "support/time_zone.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
-#include <cstdlib>
-#include <ctime>
 #include <limits>
 #include <set>
 
@@ -21,25 +20,6 @@ using namespace std::chrono;
 
 constexpr system_clock::time_point guide_time =
     sys_days{2026y / January / 20} + 21h + 0min + 36s + 129110us;
-
-/// Sets the time zone and puts back what was there.
-class ZoneGuard {
-public:
-    explicit ZoneGuard(const char* zone)
-    {
-        if (const char* old = std::getenv("TZ")) old_ = old;
-        setenv("TZ", zone, 1);
-        tzset();
-    }
-    ~ZoneGuard()
-    {
-        old_ ? setenv("TZ", old_->c_str(), 1) : unsetenv("TZ");
-        tzset();
-    }
-
-private:
-    std::optional<std::string> old_;
-};
 
 std::vector<std::string> words(std::string_view line)
 {
@@ -63,7 +43,7 @@ TEST_CASE("times are written as Python writes them")
     CHECK(iso_utc(guide_time) == "2026-01-20T21:00:36.129110+00:00");
     CHECK(iso_utc(floor<seconds>(guide_time)) == "2026-01-20T21:00:36+00:00");
     CHECK(iso_utc(system_clock::time_point{-1us}) == "1969-12-31T23:59:59.999999+00:00");
-    const ZoneGuard zone("UTC-5:30");
+    const test::TimeZone zone("UTC-5:30");
     CHECK(iso_local(guide_time) == "2026-01-21T02:30:36.129110");
     CHECK(utc_date(guide_time) == "2026-01-20");
 }
