@@ -1,0 +1,49 @@
+#pragma once
+
+#include "agent/glob.hpp"
+#include "agent/work_finder.hpp"
+#include "platform/safe_files.hpp"
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace autoexec::agent {
+
+/// What the lines of a `.gitignore` say about folders at the top, as far as that is simple:
+/// patterns for one name, with `!`. All others are passed over.
+class IgnoreRules {
+public:
+    explicit IgnoreRules(std::string_view text);
+
+    [[nodiscard]] bool ignores(std::string_view name) const;
+
+private:
+    std::vector<std::pair<Glob, bool>> rules_;  // false: the line began with `!`
+};
+
+/// One search through the project for command files, level by level, so that a limit cuts off
+/// what is deepest.
+class FolderWalk {
+public:
+    FolderWalk(std::filesystem::path root, std::vector<Glob> globs, const WalkLimits& limits);
+
+    WatchedFolders run();
+
+private:
+    void visit(const std::string& folder);
+    [[nodiscard]] bool worth_a_visit(const std::string& folder, const std::string& name) const;
+    [[nodiscard]] bool matches(const std::string& path) const;
+
+    std::filesystem::path root_path_;
+    platform::UniqueFd root_;
+    std::vector<Glob> globs_;
+    IgnoreRules ignored_;
+    std::size_t entries_left_;
+    std::vector<std::string> next_level_;  // paths from the root
+    WatchedFolders found_;
+    int depth_left_;
+};
+
+}  // namespace autoexec::agent

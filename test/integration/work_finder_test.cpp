@@ -1,0 +1,188 @@
+#include "agent/work_finder.hpp"
+
+#include "agent/folder_walk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+using namespace autoexec;
+using namespace autoexec::agent;
+namespace fs = std::filesystem;
+using Paths = std::vector<fs::path>;
+
+namespace {
+
+const std::vector<std::string> everywhere{"**/.cursor-skill-command.txt"};
+
+void write(const fs::path& file, const std::string& text = "x\n")
+{
+    fs::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+}
+
+// A repository in `project`; worktrees are added by hand, as git would.
+struct Project {
+    fs::path top = [] {
+        std::string name = (fs::temp_directory_path() / "work-finder-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        return fs::canonical(name);
+    }();
+    fs::path root = top / "project";
+    fs::path entries = root / ".git" / "worktrees";
+
+    Project()
+    {
+        write(root / ".git" / "HEAD", "ref: refs/heads/main\n");
+        fs::create_directories(root / ".git" / "objects");
+        fs::create_directories(root / ".git" / "refs");
+    }
+    ~Project() { fs::remove_all(top); }
+    Project(const Project&) = delete;
+    Project& operator=(const Project&) = delete;
+
+    void add_worktree(const std::string& name, const fs::path& tree) const
+    {
+        write(entries / name / "HEAD", "ref: refs/heads/" + name + "\n");
+        write(entries / name / "commondir", "../..\n");
+        write(entries / name / "gitdir", (tree / ".git").string() + "\n");
+        write(tree / ".git", "gitdir: " + (entries / name).string() + "\n");
+    }
+
+    void put_command(const fs::path& folder) const
+    {
+        write(root / folder / ".cursor-skill-command.txt");
+    }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("work_finder");
+
+TEST_CASE_FIXTURE(Project, "the main tree and the linked ones are known from every one of them")
+{
+    add_worktree("a", top / "a");
+    add_worktree("b", root / ".tapps-agents" / "worktrees" / "b");
+    const Paths all{root, top / "a", root / ".tapps-agents/worktrees/b"};
+    CHECK(git_worktrees(root) == all);
+    CHECK(git_worktrees(top / "a") == all);
+    fs::create_directories(root / "src");
+    CHECK(git_worktrees(root / "src") == all);
+}
+
+TEST_CASE_FIXTURE(Project, "entries that are stale, forged or garbage are left out")
+{
+    add_worktree("good", top / "good");
+    add_worktree("gone", top / "gone");
+    fs::remove_all(top / "gone");
+    add_worktree("moved", top / "moved");
+    write(top / "moved" / ".git", "gitdir: " + (entries / "good").string() + "\n");
+    write(entries / "empty" / "gitdir", "");
+    write(entries / "long" / "gitdir", std::string(100'000, 'x'));
+    write(entries / "nul" / "gitdir", std::string("\0/tmp", 5));
+    write(entries / "file", "not a folder");
+    fs::create_directory_symlink(entries / "good", entries / "link");
+    CHECK(git_worktrees(root) == Paths{root, top / "good"});
+}
+
+TEST_CASE_FIXTURE(Project, "outside git there are no worktrees")
+{
+    fs::create_directories(top / "plain");
+    CHECK(git_worktrees(top / "plain").empty());
+    CHECK(git_worktrees(top / "missing").empty());
+}
+
+TEST_CASE_FIXTURE(Project, "a glob finds command files, at the top and below")
+{
+    put_command("");
+    put_command("a/b");
+    put_command("c");
+    write(root / "d" / "other.txt");
+    CHECK(watched_folders(root, everywhere).folders == Paths{root, root / "c", root / "a/b"});
+    CHECK(watched_folders(root, {"a/*/.cursor-skill-command.txt"}).folders == Paths{root / "a/b"});
+    CHECK(watched_folders(root, {"**/other.txt", "../x", "/etc/*"}).folders.empty());
+    CHECK(watched_folders(root, {}).folders.empty());
+    CHECK(watched_folders(top / "missing", everywhere).folders.empty());
+}
+
+TEST_CASE_FIXTURE(Project, "a walk stays out of git, packages and links")
+{
+    put_command(".git/x");
+    put_command("node_modules/x");
+    put_command("a/node_modules/x");
+    write(top / "outside" / ".cursor-skill-command.txt");
+    fs::create_directory_symlink(top / "outside", root / "link");
+    fs::create_directory_symlink(root, root / "loop");
+    const auto found = watched_folders(root, everywhere);
+    CHECK(found.folders.empty());
+    CHECK_FALSE(found.cut);
+}
+
+TEST_CASE_FIXTURE(Project,
+                  "folders at the top that git ignores are left out, our worktrees are not")
+{
+    write(root / ".gitignore", "# built\n/build/\n*.egg-info\n.tapps-agents/\nkeep\n!keep\nx/y\n");
+    for (const auto* folder : {"build/a", "z.egg-info", "keep", "src/build", "x/y",
+                               ".tapps-agents/worktrees/w", ".tapps-agents/running"})
+        put_command(folder);
+    CHECK(watched_folders(root, everywhere).folders == Paths{root / "keep", root / "src/build",
+                                                             root / "x/y",
+                                                             root / ".tapps-agents/worktrees/w"});
+}
+
+TEST_CASE_FIXTURE(Project, "a worktree in the project is one place, whatever lies below it")
+{
+    const auto tree = root / ".tapps-agents" / "worktrees" / "w";
+    add_worktree("w", tree);
+    put_command(".tapps-agents/worktrees/w");
+    put_command(".tapps-agents/worktrees/w/src/deep");
+    CHECK(watched_folders(root, everywhere).folders == Paths{tree});
+}
+
+TEST_CASE_FIXTURE(Project, "a walk that reaches a limit says so")
+{
+    put_command("a/b/c");
+    CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).folders.size() == 1);
+    CHECK_FALSE(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).cut);
+
+    const auto shallow = watched_folders(root, everywhere, {.entries = 100, .depth = 2});
+    CHECK(shallow.folders.empty());
+    CHECK(shallow.cut);
+    const auto short_of_entries = watched_folders(root, everywhere, {.entries = 2, .depth = 3});
+    CHECK(short_of_entries.folders.empty());
+    CHECK(short_of_entries.cut);
+}
+
+TEST_CASE_FIXTURE(Project, "each place is given once, however it was found")
+{
+    add_worktree("a", top / "a");
+    add_worktree("w", root / ".tapps-agents/worktrees/w");
+    put_command(".tapps-agents/worktrees/w");
+    put_command("plain");
+    put_command("");
+    fs::create_directory_symlink(top / "a", top / "alias");
+    fs::create_directories(top / "extra");
+
+    WorkPlaces places;
+    places.project_root = root;
+    places.worktrees = {"../alias", top / "extra", top / "missing"};
+    places.watch_paths = everywhere;
+    CHECK(find_worktrees(places).folders == Paths{top / "a", top / "extra", root,
+                                                  root / ".tapps-agents/worktrees/w",
+                                                  root / "plain"});
+}
+
+TEST_CASE("the last rule of a .gitignore that matches a name decides")
+{
+    const IgnoreRules rules("a*\r\n!ab\n\n!\n[x\n**/deep/\n#c\n");
+    CHECK(rules.ignores("aa"));
+    CHECK_FALSE(rules.ignores("ab"));
+    CHECK(rules.ignores("deep"));
+    CHECK_FALSE(rules.ignores("#c"));
+    CHECK_FALSE(IgnoreRules("").ignores("a"));
+}
+
+TEST_SUITE_END();
