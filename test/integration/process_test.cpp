@@ -4,6 +4,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <doctest/doctest.h>
 
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -374,6 +376,16 @@ TEST_CASE("a stop before the wait, a second one and one after the end do no harm
     process->stop();
 }
 
+TEST_CASE("a stop that crosses the end on its way loses nothing")
+{
+    Host host;
+    for (int i = 0; i < 50; ++i) {
+        const auto exit = host.run_and_stop(host.spec({"echo", "ready"})).exit;
+        CHECK(exit.error.empty());
+        CHECK((exit.exit_code == 0 || exit.signal == SIGTERM));
+    }
+}
+
 TEST_CASE("a grace of zero kills at once")
 {
     Host host;
@@ -573,4 +585,28 @@ TEST_CASE("many programs run at the same time")
     }
     host.io.run();
     CHECK(ended == count);
+}
+
+TEST_CASE("processes on strands of a context with two threads don't disturb each other")
+{
+    Host host;
+    std::atomic<int> ended = 0;
+    const auto run_one = [&host](asio::any_io_executor ex) -> asio::awaitable<ProcessExit> {
+        error_code ec;
+        std::string why;
+        auto process = host.spawner->spawn(ex, host.shell("echo ready; exec sleep 1000"), ec, why);
+        // By reference: a temporary lambda that captures by value would be destroyed twice.
+        const auto stop = [&process](OutputStream, std::string_view) { process->stop(); };
+        co_return co_await process->wait(stop);
+    };
+    for (int i = 0; i < 10; ++i) {
+        const auto strand = asio::make_strand(host.io);
+        asio::co_spawn(strand, run_one(strand), [&](std::exception_ptr, ProcessExit exit) {
+            if (exit.signal == SIGTERM) ++ended;
+        });
+    }
+    std::thread second([&] { host.io.run(); });
+    host.io.run();
+    second.join();
+    CHECK(ended == 10);
 }
