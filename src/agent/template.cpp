@@ -13,6 +13,7 @@ namespace autoexec::agent {
 namespace {
 
 constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
+constexpr std::size_t longest_total = 1024 * 1024;        // half of the usual ARG_MAX
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -139,12 +140,14 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
     return values.step_id;
 }
 
+// Stops growing a little beyond what is too long anyway.
 std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values)
 {
     std::string text;
     for (const auto& piece : word) {
         const auto* fixed = std::get_if<std::string>(&piece);
         text += fixed ? *fixed : value_of(values, std::get<Placeholder>(piece));
+        if (text.size() > longest_argument) break;
     }
     return text;
 }
@@ -185,13 +188,14 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
                                                const TemplateValues& values, std::string& problem)
 {
     std::vector<std::string> argv;
+    std::size_t total = 0;
     for (const auto& word : command.words) {
         argv.push_back(expand_word(word, values));
-        if (argv.back().size() > longest_argument) {
-            problem = fmt::format(
-                "An argument of {} bytes is longer than programs can take (128 KiB); let the "
-                "agent's command use {{command_file_path}} instead of {{command}}",
-                argv.back().size());
+        total += argv.back().size();
+        if (argv.back().size() > longest_argument || total > longest_total) {
+            problem =
+                "The arguments are longer than programs can take (128 KiB each, 1 MiB in all); "
+                "let the agent's command use {command_file_path} instead of {command}";
             return std::nullopt;
         }
         if (argv.back().find('\0') != std::string::npos) {

@@ -36,7 +36,7 @@ struct TemplateValues {
 
 /// The words to start. A value that begins with `-` stays one word, but the program may take it
 /// for an option: templates for such programs have `-- {command}`. Nothing if a word is longer
-/// than the kernel takes (128 KiB) or has a NUL character; `problem` says so.
+/// than the kernel takes (128 KiB; 1 MiB in all) or has a NUL character; `problem` says so.
 std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
                                                const TemplateValues& values, std::string& problem);
 

@@ -142,6 +142,9 @@ TEST_CASE("an argument that the kernel would refuse is refused, with the way out
     CHECK(problem.find("{command_file_path}") != std::string::npos);
     with.command.pop_back();
     CHECK(expand(compile("agent {command}"), with, problem));
+    std::string many = "agent";
+    for (int i = 0; i < 9; ++i) many += " {command}";
+    CHECK_FALSE(expand(compile(many), with, problem));
     with.command = std::string("a\0b", 3);
     CHECK_FALSE(expand(compile("agent {command}"), with, problem));
 }
