@@ -24,7 +24,8 @@ struct MetricsOptions {
     std::filesystem::path project_root;
 
     Durability durability = Durability::process;
-    /// Lines that may wait in memory; at this many `full()` is true. Not zero.
+    /// Lines that may wait in memory; at this many `full()` is true, and at twice as many lines
+    /// are refused. Not zero.
     std::size_t queue_limit = 65536;
     /// Null: the real clock.
     std::shared_ptr<Clock> clock;
@@ -85,7 +86,8 @@ public:
     /// Writes what is left, then refuses more. Idempotent.
     asio::awaitable<error_code> async_stop();
 
-    /// Lines that were refused after `async_stop` or lost to an error at the very end.
+    /// Lines that were refused, after `async_stop` or at twice `queue_limit`, or lost to an error
+    /// at the very end.
     [[nodiscard]] std::uint64_t lost_lines() const noexcept;
 
 private:
