@@ -95,6 +95,11 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
         return fail(x, errc::invalid_command, "The command is empty. Say what is to be run.");
     if (has_nul(r.command) || std::any_of(r.argv.begin(), r.argv.end(), has_nul))
         return fail(x, errc::invalid_command, "The command holds a NUL character.");
+    if (protocol::valid_utf8(r.command) != r.command ||
+        std::any_of(r.argv.begin(), r.argv.end(),
+                    [](const auto& word) { return protocol::valid_utf8(word) != word; }))
+        return fail(x, errc::invalid_command,
+                    "The command is not valid UTF-8, so a command file can't carry it.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
     if (r.max_attempts && *r.max_attempts < 1)

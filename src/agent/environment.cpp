@@ -1,0 +1,77 @@
+#include "agent/environment.hpp"
+
+#include "process/run_program.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
+
+namespace autoexec::agent {
+namespace {
+
+constexpr std::array<std::string_view, 14> allowed = {
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "LANGUAGE"};
+
+constexpr std::string_view project_root_variable = "${PROJECT_ROOT}";
+
+std::string_view name_of(std::string_view variable)
+{
+    return variable.substr(0, variable.find('='));
+}
+
+void set(std::vector<std::string>& environment, std::string_view name, std::string_view value)
+{
+    std::erase_if(environment, [&](const auto& variable) { return name_of(variable) == name; });
+    environment.push_back(std::string(name).append("=").append(value));
+}
+
+void keep_allowed(std::vector<std::string>& environment)
+{
+    std::erase_if(environment, [](const auto& variable) {
+        const auto name = name_of(variable);
+        return !name.starts_with("LC_") &&
+               std::find(allowed.begin(), allowed.end(), name) == allowed.end();
+    });
+}
+
+}  // namespace
+
+std::string make_environment(const AgentDefinition& definition,
+                             const protocol::CommandFile& command,
+                             const std::filesystem::path& worktree,
+                             std::vector<std::string>& environment)
+{
+    environment = process::inherited_environment();
+    if (definition.clean_environment) keep_allowed(environment);
+    // There is no terminal, whatever ours is.
+    set(environment, "TERM", "dumb");
+    set(environment, "NO_COLOR", "1");
+    for (const auto& name : command.env_refs) {
+        const char* const value = std::getenv(name.c_str());
+        if (value == nullptr) return name;
+        set(environment, name, value);
+    }
+    for (const auto& [name, value] : definition.environment) set(environment, name, value);
+    if (!command.attempt_id.empty()) {
+        set(environment, "AUTOEXEC_EXECUTION_ID", command.execution_id);
+        set(environment, "AUTOEXEC_ATTEMPT_ID", command.attempt_id);
+        set(environment, "AUTOEXEC_ATTEMPT", std::to_string(command.attempt));
+    }
+    set(environment, "AUTOEXEC_WORKTREE", worktree.string());
+    return {};
+}
+
+std::filesystem::path working_directory(const AgentDefinition& definition,
+                                        const std::filesystem::path& worktree)
+{
+    std::string_view wanted = definition.working_directory;
+    if (wanted.starts_with(project_root_variable)) {
+        wanted.remove_prefix(project_root_variable.size());
+        while (wanted.starts_with('/')) wanted.remove_prefix(1);
+    }
+    return wanted.empty() ? worktree : worktree / wanted;
+}
+
+}  // namespace autoexec::agent

@@ -1,0 +1,347 @@
+#include "agent/job.hpp"
+
+#include "agent/environment.hpp"
+#include "agent/template.hpp"
+#include "handoff/control_files.hpp"
+#include "platform/log.hpp"
+#include "protocol/status.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <sysexits.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace autoexec::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds cancel_poll{250};
+constexpr milliseconds quiet_beat{10'000};  // of an agent whose claim says that it lives
+// The engine ends an attempt by its deadline; this is for the one that can't any more.
+constexpr milliseconds deadline_margin{15'000};
+
+std::filesystem::path log_path(const JobContext& context, const handoff::AgentBox::Found& found)
+{
+    const auto& id = found.command.attempt_id;
+    const auto name = id.empty() ? fmt::format("legacy-{}-{}", found.stamp.inode,
+                                               found.stamp.modified_ns)
+                                 : protocol::file_name_of(id);
+    return context.project_root / ".tapps-agents" / "output" / (name + ".log");
+}
+
+bool may_work_later(error_code ec)
+{
+    return ec.value() == EAGAIN || ec.value() == ENOMEM || ec.value() == EMFILE ||
+           ec.value() == ENFILE || ec.value() == ETXTBSY;
+}
+
+std::string stop_message(const std::string& reason)
+{
+    if (reason == "timeout") return "The command was stopped: its time was over.";
+    if (reason == "agent_stopped") return "The command was stopped: its agent was stopped.";
+    if (reason == "interrupted") return "The command was stopped: its engine has ended.";
+    return "The command was cancelled.";
+}
+
+}  // namespace
+
+Job::Job(JobContext context, std::filesystem::path worktree,
+         std::unique_ptr<handoff::AgentBox> box, handoff::AgentBox::Found found,
+         std::unique_ptr<Timer> alarm)
+    : context_(std::move(context)),
+      worktree_(std::move(worktree)),
+      box_(std::move(box)),
+      found_(std::move(found)),
+      alarm_(std::move(alarm)),
+      output_(log_path(context_, found_), context_.options.redactor, context_.options.output_limit,
+              context_.options.tail_limit),
+      started_(context_.options.clock->now()),
+      started_at_(protocol::iso_utc(context_.options.clock->system_now()))
+{
+}
+
+asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition& definition)
+{
+    Verdict verdict;
+    std::vector<std::vector<std::string>> programs;
+    if (self->make_programs(definition, programs, verdict)) {
+        for (std::size_t i = 0; i < programs.size(); ++i) {
+            self->step_ = fmt::format("{}/{}", i + 1, programs.size());
+            self->write_running();
+            co_await self->run_one(definition, std::move(programs[i]), verdict);
+            if (!verdict.completed) break;
+        }
+    }
+    self->output_.finish();
+    self->report(verdict);
+}
+
+bool Job::make_programs(const AgentDefinition& definition,
+                        std::vector<std::vector<std::string>>& programs, Verdict& verdict) const
+{
+    const auto& command = found_.command;
+    if (!command.argv.empty()) {
+        programs.push_back(command.argv);
+        if (definition.accept_argv) return true;
+        verdict.error.code = "argv_not_accepted";
+        verdict.error.message =
+            fmt::format("Agent '{}' runs its own commands only; set accept_argv for it, or send a "
+                        "command text.",
+                        definition.name);
+        return false;
+    }
+    TemplateValues values;
+    values.command = command.command;
+    values.command_file_path = (worktree_ / control_files::command).string();
+    values.worktree = worktree_.string();
+    values.workflow_id = command.workflow_id.value_or("");
+    values.step_id = command.step_id.value_or("");
+    for (const auto& t : definition.templates) {
+        auto argv = expand(t, values, verdict.error.message);
+        if (!argv) {
+            verdict.error.code = "invalid_command";
+            return false;
+        }
+        programs.push_back(std::move(*argv));
+    }
+    return true;
+}
+
+bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const
+{
+    const auto missing =
+        make_environment(definition, found_.command, worktree_, spec.environment);
+    if (!missing.empty()) {
+        verdict.error.code = "env_ref_missing";
+        verdict.error.message = fmt::format(
+            "The command refers to the variable {}, which the agent's environment does not have.",
+            protocol::printable(missing));
+        return false;
+    }
+    spec.directory = working_directory(definition, worktree_);
+    spec.stop_grace = context_.options.stop_grace;
+    return true;
+}
+
+asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vector<std::string> argv,
+                                   Verdict& verdict)
+{
+    const auto ex = co_await asio::this_coro::executor;
+    verdict = {};
+    ProcessSpec spec;
+    spec.argv = std::move(argv);
+    if (!make_spec(definition, spec, verdict)) co_return;
+
+    error_code ec;
+    std::string why;
+    const auto process = context_.options.spawner->spawn(ex, spec, ec, why);
+    if (!process) {
+        verdict.error.code = "spawn_failed";
+        verdict.error.message = why.empty() ? ec.message() : why;
+        if (may_work_later(ec)) verdict.error.retryable = true;
+        co_return;
+    }
+    pid_ = process->pid();
+
+    bool ended = false;
+    ProcessExit exit;
+    const auto wait_for_end = [](std::shared_ptr<Job> self, Process& p, ProcessExit& result,
+                                 bool& done) -> asio::awaitable<void> {
+        const auto take = [&job = *self](OutputStream stream, std::string_view chunk) {
+            job.output_.take(stream, chunk);
+        };
+        result = co_await p.wait(take);
+        done = true;
+        self->alarm_->wake();
+    };
+    asio::co_spawn(ex, wait_for_end(shared_from_this(), *process, exit, ended), asio::detached);
+    co_await watch(*process, definition, ended);
+    judge(exit, spec.argv.front(), verdict);
+}
+
+// Until the program has ended: the cancel file, the deadlines, the heartbeat.
+asio::awaitable<void> Job::watch(Process& process, const AgentDefinition& definition,
+                                 const bool& ended)
+{
+    const auto& clock = *context_.options.clock;
+    const bool beats = context_.options.heartbeat > milliseconds::zero();
+    const auto beat = beats ? context_.options.heartbeat : quiet_beat;
+    auto next_beat = clock.now() + beat;
+    std::size_t told = 0;
+    auto deadline = time_point::max();
+    if (definition.timeout) deadline = clock.now() + *definition.timeout;
+    if (const auto seconds = found_.command.deadline_seconds; seconds && *seconds < 1e8)
+        deadline = std::min(deadline, started_ + deadline_margin +
+                                          std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                              std::chrono::duration<double>(*seconds)));
+    while (!ended) {
+        const auto next = std::min(std::min(deadline, next_beat), clock.now() + cancel_poll);
+        co_await alarm_->wait_until(next);
+        if (stop_reason_.empty()) {
+            if (auto reason = box_->cancel_reason(found_.command)) stop_reason_ = std::move(*reason);
+            if (clock.now() >= deadline) stop_reason_ = "timeout";
+        }
+        if (!stop_reason_.empty()) process.stop();
+        if (!ended && clock.now() >= next_beat) {
+            next_beat = clock.now() + beat;
+            if (beats || output_.total() != told) write_running();
+            told = output_.total();
+        }
+    }
+}
+
+void Job::judge(const ProcessExit& exit, const std::string& program, Verdict& verdict) const
+{
+    verdict.exit_code = exit.exit_code;
+    verdict.signal = exit.signal;
+    if (!stop_reason_.empty()) {
+        verdict.error.code = stop_reason_;
+        verdict.error.message = stop_message(stop_reason_);
+        verdict.error.retryable = false;
+        if (stop_reason_ == "timeout") verdict.error.retryable.reset();
+        verdict.outcome = stop_reason_ == "timeout" ? "timeout" : "cancelled";
+        return;
+    }
+    if (!exit.error.empty()) {
+        verdict.error.code = "spawn_failed";
+        verdict.error.message = exit.error;
+        return;
+    }
+    if (exit.exit_code == 0) {
+        verdict.completed = true;
+        return;
+    }
+    if (exit.signal) {
+        verdict.error.code = fmt::format("signal_{}", *exit.signal);
+        verdict.error.message =
+            fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
+                        ::strsignal(*exit.signal));
+    } else {
+        verdict.error.code = fmt::format("exit_{}", exit.exit_code.value_or(-1));
+        verdict.error.message =
+            fmt::format("{} exited with code {}", program, exit.exit_code.value_or(-1));
+        // sysexits.h: "temporary failure, user is invited to retry".
+        if (exit.exit_code == EX_TEMPFAIL) verdict.error.retryable = true;
+    }
+    if (const auto words = output_.last_words(); !words.empty())
+        verdict.error.message += ": " + words;
+}
+
+AgentStatus Job::status(StatusWord word)
+{
+    const auto& command = found_.command;
+    AgentStatus s;
+    s.structured = true;
+    s.status = word;
+    s.started_at = started_at_;
+    s.workflow_id = command.workflow_id;
+    s.step_id = command.step_id;
+    s.command = context_.options.redactor->redact(command.command);
+    if (!legacy()) {
+        s.execution_id = command.execution_id;
+        s.attempt_id = command.attempt_id;
+        s.attempt = command.attempt;
+    }
+    s.agent_id = context_.agent_id;
+    if (pid_ > 0) s.pid = pid_;
+    s.sequence = ++sequence_;
+    if (output_.total() > 0) s.output = output_.tail();
+    s.output_truncated = output_.truncated();
+    return s;
+}
+
+void Job::write_running()
+{
+    auto s = status(StatusWord::running);
+    Progress progress;
+    progress.current_step = step_;
+    progress.message = output_.last_words();
+    s.progress = std::move(progress);
+    if (const auto ec = box_->write_status(protocol::format_status(s)))
+        platform::log(platform::LogLevel::warning, "{}: the status can't be written: {}",
+                      worktree_.string(), ec.message());
+    context_.options.notifier->notify(worktree_);
+}
+
+void Job::report(const Verdict& verdict)
+{
+    auto s = status(verdict.completed ? StatusWord::completed : StatusWord::failed);
+    s.completed_at = protocol::iso_utc(context_.options.clock->system_now());
+    s.outcome = verdict.completed ? "completed"
+                : verdict.outcome.empty() ? "failed" : verdict.outcome;
+    s.exit_code = verdict.exit_code;
+    s.signal = verdict.signal;
+    for (const auto& path : found_.command.expected_artifacts)
+        if (box_->has_artifact(path)) s.artifacts.push_back(path);
+    if (!verdict.completed) {
+        s.error = verdict.error;
+        s.error->message = context_.options.redactor->redact(s.error->message);
+        if (s.error->message.empty()) s.error->message = "The command failed.";
+    }
+    // Before the last status: once that is there, a command file may be the engine's next.
+    box_->remove_command(found_);
+    if (const auto ec = box_->write_status(protocol::format_status(s)))
+        platform::log(platform::LogLevel::error, "{}: the result can't be written: {}",
+                      worktree_.string(), ec.message());
+    box_->release(legacy());
+    if (legacy()) record(verdict);
+    context_.options.notifier->notify(worktree_);
+}
+
+// For a command whose engine writes no records of ours.
+void Job::record(const Verdict& verdict) const
+{
+    const auto& options = context_.options;
+    Event e;
+    e.type = verdict.completed ? EventType::execution_completed : EventType::execution_failed;
+    e.time = options.clock->system_now();
+    e.execution_id = protocol::new_uuid();
+    e.attempt = 1;
+    e.workflow_id = found_.command.workflow_id;
+    e.step_id = found_.command.step_id;
+    e.command = options.redactor->redact(found_.command.command);
+    e.worktree = worktree_;
+    e.status = verdict.completed ? "completed" : "failed";
+    ExecutionMetric m;
+    m.execution_id = e.execution_id;
+    m.workflow_id = e.workflow_id;
+    m.step_id = e.step_id;
+    m.command = e.command;
+    m.status = e.status;
+    m.duration_ms =
+        std::chrono::duration<double, std::milli>(options.clock->now() - started_).count();
+    m.started_at = started_at_;
+    m.completed_at = protocol::iso_utc(e.time);
+    e.details["duration_ms"] = m.duration_ms;
+    if (!verdict.completed) {
+        m.error_message = options.redactor->redact(verdict.error.message);
+        e.details["error"] = *m.error_message;
+    }
+    e.metric = std::move(m);
+    for (const auto& sink : options.sinks) sink->publish(e);
+}
+
+void Job::refuse(std::string code, std::string message)
+{
+    Verdict verdict;
+    verdict.error.code = std::move(code);
+    verdict.error.message = std::move(message);
+    verdict.error.retryable = false;
+    report(verdict);
+}
+
+void Job::stop()
+{
+    if (stop_reason_.empty()) stop_reason_ = "agent_stopped";
+    alarm_->wake();
+}
+
+}  // namespace autoexec::agent

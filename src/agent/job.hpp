@@ -1,0 +1,76 @@
+#pragma once
+
+#include "autoexec/agent.hpp"
+#include "agent/output_log.hpp"
+#include "handoff/agent_box.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace autoexec::agent {
+
+/// What all commands of one agent share.
+struct JobContext {
+    const AgentOptions& options;
+    std::string agent_id;
+    std::filesystem::path project_root;
+};
+
+/// One claimed command, from its first to its last status. On the agent's strand.
+class Job : public std::enable_shared_from_this<Job> {
+public:
+    Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<handoff::AgentBox> box,
+        handoff::AgentBox::Found found, std::unique_ptr<Timer> alarm);
+
+    /// Runs `definition`'s commands, reports, and gives up the claim.
+    static asio::awaitable<void> run(std::shared_ptr<Job> self, const AgentDefinition& definition);
+
+    /// Reports a command that can't be run at all.
+    void refuse(std::string code, std::string message);
+
+    /// The agent is being stopped.
+    void stop();
+    /// Something in the worktree may have changed.
+    void wake() { alarm_->wake(); }
+
+private:
+    struct Verdict {
+        bool completed = false;
+        CommandError error;
+        std::string outcome;
+        std::optional<int> exit_code;
+        std::optional<int> signal;
+    };
+
+    asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
+                                  Verdict& verdict);
+    asio::awaitable<void> watch(Process& process, const AgentDefinition& definition,
+                                const bool& ended);
+    bool make_programs(const AgentDefinition& definition,
+                       std::vector<std::vector<std::string>>& programs, Verdict& verdict) const;
+    bool make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const;
+    void judge(const ProcessExit& exit, const std::string& program, Verdict& verdict) const;
+    void write_running();
+    void report(const Verdict& verdict);
+    void record(const Verdict& verdict) const;
+    [[nodiscard]] AgentStatus status(StatusWord word);
+    [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
+
+    JobContext context_;
+    std::filesystem::path worktree_;
+    std::unique_ptr<handoff::AgentBox> box_;
+    handoff::AgentBox::Found found_;
+    std::unique_ptr<Timer> alarm_;
+    OutputLog output_;
+    time_point started_;
+    std::string started_at_;
+    std::string step_;  ///< `1/2`
+    std::int64_t sequence_ = 0;
+    std::int64_t pid_ = 0;
+    std::string stop_reason_;  ///< cancelled, timeout, agent_stopped …; empty: not stopped.
+};
+
+}  // namespace autoexec::agent

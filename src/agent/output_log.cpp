@@ -1,0 +1,90 @@
+#include "agent/output_log.hpp"
+
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace autoexec::agent {
+namespace {
+
+constexpr std::string_view cut_mark = "\n[autoexec: the rest of the output is not kept]\n";
+constexpr std::size_t most_line = 500;
+
+platform::UniqueFd create(const std::filesystem::path& file)
+{
+    error_code ec;
+    const auto folder = platform::make_folders(file.parent_path(), ec);
+    if (!folder) return {};
+    return platform::UniqueFd(::openat(folder.get(), file.filename().c_str(),
+                                       O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                                       0600));
+}
+
+}  // namespace
+
+OutputLog::OutputLog(const std::filesystem::path& file, std::shared_ptr<const Redactor> redactor,
+                     std::size_t file_limit, std::size_t tail_limit)
+    : file_(create(file)),
+      file_left_(file_limit),
+      tail_limit_(tail_limit),
+      out_(redactor),
+      err_(std::move(redactor))
+{
+}
+
+void OutputLog::take(OutputStream stream, std::string_view chunk)
+{
+    write(stream, (stream == OutputStream::standard_output ? out_ : err_).feed(chunk));
+}
+
+void OutputLog::finish()
+{
+    write(OutputStream::standard_output, out_.finish());
+    write(OutputStream::standard_error, err_.finish());
+}
+
+void OutputLog::write(OutputStream stream, std::string_view text)
+{
+    if (text.empty()) return;
+    total_ += text.size();
+    (stream == OutputStream::standard_output ? out_line_ : err_line_).feed(text);
+
+    tail_.append(text);
+    if (tail_.size() > 2 * tail_limit_) tail_.erase(0, tail_.size() - tail_limit_);
+
+    if (!file_ || file_left_ == 0) return;
+    const auto part = text.substr(0, file_left_);
+    file_left_ -= part.size();
+    // A full disk costs the log, not the command.
+    if (platform::write_all(file_.get(), part)) file_left_ = 0;
+    if (file_left_ == 0) (void)platform::write_all(file_.get(), cut_mark);
+}
+
+std::string OutputLog::tail() const
+{
+    return protocol::valid_utf8(protocol::tail(tail_, tail_limit_));
+}
+
+std::string OutputLog::last_words() const
+{
+    for (const auto* line : {&err_line_, &out_line_}) {
+        const auto& words = line->current.empty() ? line->last : line->current;
+        if (!words.empty()) return protocol::printable(protocol::valid_utf8(words));
+    }
+    return {};
+}
+
+void OutputLog::Line::feed(std::string_view text)
+{
+    for (const char c : text) {
+        if (c != '\n') {
+            if (current.size() < most_line) current.push_back(c);
+        } else if (!current.empty()) {
+            last = std::exchange(current, {});
+        }
+    }
+}
+
+}  // namespace autoexec::agent

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+#include "autoexec/redaction.hpp"
+#include "platform/safe_files.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace autoexec::agent {
+
+/// What a command prints: redacted, to a file up to a limit, and the tail of it in memory.
+class OutputLog {
+public:
+    OutputLog(const std::filesystem::path& file, std::shared_ptr<const Redactor> redactor,
+              std::size_t file_limit, std::size_t tail_limit);
+
+    void take(OutputStream stream, std::string_view chunk);
+
+    /// Lets go of what redaction held back. Nothing is taken afterwards.
+    void finish();
+
+    [[nodiscard]] std::string tail() const;
+    [[nodiscard]] bool truncated() const noexcept { return total_ > tail_limit_; }
+    [[nodiscard]] std::size_t total() const noexcept { return total_; }
+    /// The last line on standard error that is not empty, else on standard output.
+    [[nodiscard]] std::string last_words() const;
+
+private:
+    struct Line {
+        std::string current;
+        std::string last;
+        void feed(std::string_view text);
+    };
+
+    void write(OutputStream stream, std::string_view text);
+
+    platform::UniqueFd file_;
+    std::size_t file_left_;
+    std::size_t tail_limit_;
+    std::size_t total_ = 0;
+    std::string tail_;
+    Redactor::Stream out_;
+    Redactor::Stream err_;
+    Line out_line_;
+    Line err_line_;
+};
+
+}  // namespace autoexec::agent

@@ -1,0 +1,156 @@
+#include "handoff/agent_box.hpp"
+
+#include "handoff/control_files.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace autoexec::handoff {
+namespace {
+
+using platform::Links;
+using platform::UniqueFd;
+
+constexpr std::size_t cancel_limit = 64 * 1024;
+
+// Without an attempt id only the file itself tells one command from another.
+std::string claim_id_of(const AgentBox::Found& found)
+{
+    if (!found.command.attempt_id.empty()) return found.command.attempt_id;
+    return fmt::format("{}-{}", found.stamp.inode, found.stamp.modified_ns);
+}
+
+std::string claim_text(const AgentBox::Found& found, const std::string& agent_id)
+{
+    boost::json::object o;
+    o["attempt_id"] = found.command.attempt_id;
+    o["execution_id"] = found.command.execution_id;
+    o["agent_id"] = agent_id;
+    o["pid"] = ::getpid();
+    o["host"] = host_name();
+    o["claimed_at"] = protocol::iso_utc(std::chrono::system_clock::now());
+    return protocol::dump_indented(o);
+}
+
+}  // namespace
+
+AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string status_name)
+    : worktree_(std::move(worktree)),
+      folder_(std::move(folder)),
+      status_name_(std::move(status_name))
+{
+    struct stat st{};
+    if (::fstat(folder_.get(), &st) == 0) owners_.push_back(st.st_uid);
+}
+
+std::unique_ptr<AgentBox> AgentBox::open(const std::filesystem::path& worktree,
+                                         std::string status_file_name)
+{
+    UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return nullptr;
+    return std::unique_ptr<AgentBox>(
+        new AgentBox(worktree, std::move(folder), std::move(status_file_name)));
+}
+
+AgentBox::Found AgentBox::find(bool accept_legacy)
+{
+    Found found;
+    auto file = platform::read_regular(folder_.get(), control_files::command,
+                                       protocol::command_file_limit, owners_);
+    if (file.state == FoundFile::State::absent) return found;
+    found.stamp = file.stamp;
+    found.state = Found::State::foreign;
+    if (file.state != FoundFile::State::present) {
+        found.problem = "the command file is not read: " + file.problem;
+        return found;
+    }
+    auto command = protocol::parse_command(file.text, found.problem);
+    if (!command) return found;
+    const bool legacy = command->attempt_id.empty();
+    found.command = std::move(*command);
+    if (legacy && !accept_legacy) {
+        found.problem =
+            "it names no attempt; set global.accept_legacy for engines that hold no lock";
+        return found;
+    }
+    if (!legacy) {
+        error_code ec;
+        if (!claims_) claims_ = open_claims_folder(folder_.get(), worktree_, ec);
+        if (!claims_ || !engine_holds_lock(folder_.get(), claims_.get())) {
+            found.problem = "no engine holds the worktree: it is left over";
+            return found;
+        }
+    }
+    found.state = Found::State::command;
+    return found;
+}
+
+bool AgentBox::claim(const Found& found, const std::string& agent_id)
+{
+    error_code ec;
+    // Opened anew: an engine removes an empty folder of claims when it leaves.
+    claims_ = open_claims_folder(folder_.get(), worktree_, ec);
+    if (!claims_) return false;
+    claim_id_ = claim_id_of(found);
+    claim_ = Claim::take(claims_.get(), claim_id_, claim_text(found, agent_id), ec);
+    if (!claim_) return false;
+
+    const auto again = find(found.command.attempt_id.empty());
+    const bool same = again.state == Found::State::command &&
+                      again.command.attempt_id == found.command.attempt_id &&
+                      again.stamp.inode == found.stamp.inode;
+    if (same && !cancel_reason(found.command)) return true;
+    claim_->drop(claims_.get(), claim_id_);
+    claim_.reset();
+    return false;
+}
+
+std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& command)
+{
+    const auto file =
+        platform::read_regular(folder_.get(), control_files::cancel, cancel_limit, owners_);
+    if (file.state != FoundFile::State::present) return std::nullopt;
+    auto cancel = protocol::parse_cancel(file.text);
+    if (!cancel || cancel->attempt_id != command.attempt_id) return std::nullopt;
+    return cancel->reason;
+}
+
+error_code AgentBox::write_status(const std::string& text)
+{
+    constexpr unsigned mode = 0600;
+    auto ec = platform::replace_file(folder_.get(), status_name_, text, mode, Durability::process);
+    // An engine may have swept our temporary away just then.
+    if (ec == boost::system::errc::no_such_file_or_directory)
+        ec = platform::replace_file(folder_.get(), status_name_, text, mode, Durability::process);
+    return ec;
+}
+
+void AgentBox::remove_command(const Found& found)
+{
+    struct stat st{};
+    if (::fstatat(folder_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        platform::stamp_of(st).inode == found.stamp.inode)
+        (void)platform::remove_file(folder_.get(), control_files::command);
+}
+
+void AgentBox::release(bool forget)
+{
+    if (claim_ && forget) claim_->drop(claims_.get(), claim_id_);
+    claim_.reset();
+}
+
+bool AgentBox::has_artifact(const std::string& path) const
+{
+    error_code ec;
+    return static_cast<bool>(
+        platform::open_beneath(folder_.get(), path, O_PATH, Links::inside, ec));
+}
+
+}  // namespace autoexec::handoff

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "handoff/claims.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/command_file.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace autoexec::handoff {
+
+/// The agent's side of a worktree: finds the command, claims it, reports. All of it blocks for
+/// microseconds only.
+class AgentBox {
+public:
+    /// Nothing if the worktree can't be opened.
+    static std::unique_ptr<AgentBox> open(const std::filesystem::path& worktree,
+                                          std::string status_file_name);
+
+    struct Found {
+        enum class State {
+            none,     ///< No command file, or it is not whole yet.
+            foreign,  ///< Not to be run; `problem` says why.
+            command,
+        };
+        State state = State::none;
+        protocol::CommandFile command;
+        FileStamp stamp;
+        std::string problem;
+    };
+
+    /// The command that is there now. One with an attempt id counts only while an engine holds
+    /// the worktree's lock: neither a left-over nor a committed file is ever run. One without is
+    /// foreign unless `accept_legacy`.
+    Found find(bool accept_legacy);
+
+    /// Takes the attempt, and looks once more: nothing when somebody else has it, or when it was
+    /// withdrawn or cancelled meanwhile.
+    bool claim(const Found& found, const std::string& agent_id);
+
+    /// The reason in the cancel file for this attempt, if there is one.
+    std::optional<std::string> cancel_reason(const protocol::CommandFile& command);
+
+    error_code write_status(const std::string& text);
+
+    /// Removes the command file if it is still this one.
+    void remove_command(const Found& found);
+
+    /// Gives up the claim; the engine removes it. `forget`: removes it, too, since nobody else will.
+    void release(bool forget);
+
+    [[nodiscard]] bool has_artifact(const std::string& path) const;
+
+private:
+    AgentBox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name);
+
+    std::filesystem::path worktree_;
+    platform::UniqueFd folder_;
+    platform::UniqueFd claims_;
+    platform::Owners owners_;
+    std::string status_name_;
+    std::string claim_id_;
+    std::optional<Claim> claim_;
+};
+
+}  // namespace autoexec::handoff

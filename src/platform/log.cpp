@@ -1,0 +1,33 @@
+#include "platform/log.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace autoexec::platform {
+namespace {
+
+spdlog::level::level_enum level_of(LogLevel level)
+{
+    switch (level) {
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warning:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            break;
+    }
+    return spdlog::level::err;
+}
+
+}  // namespace
+
+void vlog(LogLevel level, fmt::string_view format, fmt::format_args args)
+{
+    auto* const logger = spdlog::default_logger_raw();
+    const auto wanted = level_of(level);
+    if (logger != nullptr && logger->should_log(wanted))
+        logger->log(wanted, fmt::vformat(format, args));
+}
+
+}  // namespace autoexec::platform
