@@ -1,14 +1,15 @@
 #include "autoexec/redaction.hpp"
 
+#include "protocol/redaction_keys.hpp"
+#include "protocol/redaction_literals.hpp"
+#include "protocol/redaction_patterns.hpp"
+
 #include <unistd.h>
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include "protocol/redaction_keys.hpp"
-#include "protocol/redaction_literals.hpp"
-#include "protocol/redaction_patterns.hpp"
 
 namespace autoexec {
 namespace {
@@ -30,12 +31,12 @@ Environment own_environment()
     return variables;
 }
 
-// Whole lines. What remains of a line may match where it did not before, so go on until nothing
-// does: redacted text is never changed again.
-void redact_lines(std::string_view lines, std::string& out)
+// What remains of a line may match where it did not before, so go on until nothing does: redacted
+// text is never changed again.
+std::string redact_line(std::string_view line)
 {
     constexpr int most_passes = 8;
-    std::string text(lines);
+    std::string text(line);
     for (int pass = 0; pass < most_passes; ++pass) {
         std::string next;
         std::size_t at = 0;
@@ -47,7 +48,20 @@ void redact_lines(std::string_view lines, std::string& out)
         next.append(text, at);
         text = std::move(next);
     }
-    out += text;
+    return text;
+}
+
+void redact_lines(std::string_view text, std::string& out)
+{
+    std::size_t at = 0;
+    while (const auto found = find_secret(text, at)) {
+        const auto begin = text.rfind('\n', found->begin) + 1;  // 0 when there is none
+        const auto end = std::min(text.find('\n', found->end), text.size());
+        out += text.substr(at, begin - at);
+        out += redact_line(text.substr(begin, end - begin));
+        at = end;
+    }
+    out += text.substr(at);
 }
 
 // The first part of a line that is too long to wait for its end. Gives what was used of it: a
@@ -166,8 +180,11 @@ Redactor::~Redactor() = default;
 
 std::string Redactor::redact(std::string_view text) const
 {
+    constexpr std::size_t chunk = 64 * 1024;  // stays in the cache from stage to stage
     Pipeline pipeline(patterns_->literals);
-    auto redacted = pipeline.feed(text);
+    std::string redacted;
+    for (std::size_t at = 0; at < text.size(); at += chunk)
+        redacted += pipeline.feed(text.substr(at, chunk));
     return redacted += pipeline.finish();
 }
 

@@ -1,12 +1,11 @@
 #include "protocol/redaction_keys.hpp"
+#include "protocol/redaction_literals.hpp"
 
 #include <re2/re2.h>
 
 #include <algorithm>
 #include <cctype>
 #include <optional>
-
-#include "protocol/redaction_literals.hpp"
 
 namespace autoexec::protocol {
 namespace {

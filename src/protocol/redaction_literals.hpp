@@ -1,5 +1,7 @@
 #pragma once
 
+#include "protocol/redaction_forms.hpp"
+
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -54,11 +56,6 @@ public:
     };
 
 private:
-    struct Literal {
-        std::string text;
-        bool grows_left = false;  // the byte beside it holds bits of the secret, see base64_forms
-        bool grows_right = false;
-    };
     struct Node {
         std::uint32_t first_child = 0;
         std::uint32_t sibling = 0;
@@ -70,10 +67,7 @@ private:
         bool grows_right = false;
     };
 
-    static std::vector<Literal> forms_of(const std::string& secret);
-    static void base64_forms(std::string_view secret, bool url, std::vector<Literal>& forms);
-
-    void insert(const Literal& literal);
+    void insert(const SecretForm& form);
     void link();
     std::uint32_t child(std::uint32_t node, unsigned char byte) const;
     std::uint32_t next(std::uint32_t node, unsigned char byte) const;

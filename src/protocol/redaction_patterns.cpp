@@ -1,4 +1,5 @@
 #include "protocol/redaction_patterns.hpp"
+#include "protocol/redaction_literals.hpp"
 
 #include <re2/re2.h>
 
@@ -7,8 +8,6 @@
 #include <cctype>
 #include <memory>
 #include <vector>
-
-#include "protocol/redaction_literals.hpp"
 
 namespace autoexec::protocol {
 namespace {
@@ -37,6 +36,9 @@ struct Pattern {
     R"(api key|(?-i:[A-Z0-9]_(?:PASS|KEY)))[0-9]{0,2})"
 
 constexpr auto patterns = std::to_array<Pattern>({
+    // The most frequent first: the first that matches says what it is.
+    {Kind::option, R"((?i)--[a-z0-9_-]*()" KEY R"()(?:[ \t]{1,16}|\\*["'],[ \t]{0,16}))"},
+    {Kind::assignment, R"((?i)()" KEY R"()(\\*["'`]?\]?)[ \t]{0,16}(=>|:=|=|:)[ \t]{0,16})"},
     {Kind::token, EDGE R"((sk-(?:ant|proj|svcacct|admin|or|live|test)-[\w-]{10,}))"},
     {Kind::token, EDGE R"(((?i:[sp]k)-[A-Za-z0-9]{10,}[\w-]*))"},
     {Kind::token, R"((gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}))"},
@@ -70,8 +72,6 @@ constexpr auto patterns = std::to_array<Pattern>({
     {Kind::bearer, R"((?i)authorization\\*["']?[ \t]{0,8}[:=][ \t]{0,8}\\*["']?)"
                    R"(([^\s"'\\,;<>`]+))"},
     {Kind::bearer, R"((?i)\b(?:bearer|basic|token)[ \t]{1,8}([\w.~+/=-]{20,}))"},
-    {Kind::option, R"((?i)--[a-z0-9_-]*()" KEY R"()(?:[ \t]{1,16}|\\*["'],[ \t]{0,16}))"},
-    {Kind::assignment, R"((?i)()" KEY R"()(\\*["'`]?\]?)[ \t]{0,16}(=>|:=|=|:)[ \t]{0,16})"},
 });
 
 #undef KEY
@@ -127,8 +127,10 @@ std::optional<Range> quoted_value(std::string_view text, std::size_t at)
     const auto slashes = quote - at;
     std::size_t run = 0;
     for (auto i = quote + 1; i < text.size() && text[i] != '\n'; ++i) {
-        if (text[i] == text[quote] && run % (2 * (slashes + 1)) == slashes)
-            return Range{quote + 1, i - slashes};
+        if (text[i] == text[quote] && run % (2 * (slashes + 1)) == slashes) {
+            if (text.substr(i, 4) != "'\\''") return Range{quote + 1, i - slashes};
+            i += 3;  // a quote in what is quoted for a shell
+        }
         run = text[i] == '\\' ? run + 1 : 0;
     }
     return std::nullopt;
@@ -190,7 +192,7 @@ Finding assigned_value(std::string_view text, const std::array<StringPiece, 4>& 
     const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
     const auto value = text.substr(begin, end - begin);
     const bool spaced = value.find(' ') != value.npos;
-    const bool plain_key = key.ends_with("_KEY");
+    const bool plain_key = key.size() == 5 && key.ends_with("_KEY");  // of what, it doesn't say
     const auto certainty =
         !plain_key && (tight || (quoted && !spaced) || (quoted && !match[2].empty()))
             ? Certainty::strong

@@ -1,10 +1,10 @@
+#include "protocol/redaction_literals.hpp"
+#include "protocol/redaction_patterns.hpp"
+
 #include <re2/re2.h>
 
 #include <algorithm>
 #include <cctype>
-
-#include "protocol/redaction_literals.hpp"
-#include "protocol/redaction_patterns.hpp"
 
 namespace autoexec::protocol {
 namespace {
@@ -89,10 +89,12 @@ bool looks_random(std::string_view key, std::string_view value)
     const auto letters = lower + upper;
     if (letters == 0) return digits >= 8 && other == 0 && is_password(key);
     const bool words = value.find(' ') != value.npos;
+    const bool mixed = lower > 0 && upper > 0;
     if (is_password(key))
-        return value.size() >= 8 && (digits > 0 || (lower > 0 && upper > 0 && other > 0 && !words));
-    return (value.size() >= 16 && digits >= 2) ||
-           (value.size() >= 10 && lower > 0 && upper > 0 && digits >= 2);
+        return (value.size() >= 6 && digits > 0) ||
+               (value.size() >= 8 && mixed && other > 0 && !words);
+    return (value.size() >= 16 && digits >= 2) || (value.size() >= 20 && mixed && digits > 0) ||
+           (value.size() >= 10 && mixed && digits >= 2);
 }
 
 }  // namespace

@@ -3,10 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -168,6 +169,10 @@ TEST_CASE("values of secret names go and the names stay")
         {"export DB_PASS=hunter22", "export DB_PASS=*"},
         {"MY_SECRET='a b c'", "MY_SECRET='*'"},
         {"STRIPE_KEY=" + noise(30), "STRIPE_KEY=*"},
+        {"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K/bPxRfiCY", "AWS_SECRET_ACCESS_KEY=*"},
+        {"aws_secret_access_key: wJalrXUtnFEMI/K7MDENG/bPx", "aws_secret_access_key: *"},
+        {"password: hunter2", "password: *"},
+        {R"(run --password 'it'\''s' now)", "run --password '*' now"},
         {"passwd: hunter22", "passwd: *"},
         {"password = x9y8z7w6", "password = *"},
         {"password = \"correct\"", "password = \"*\""},
