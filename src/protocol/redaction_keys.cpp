@@ -4,7 +4,6 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 namespace autoexec::protocol {
@@ -20,17 +19,32 @@ struct Label {
     bool opens;
 };
 
-std::optional<Label> find_label(std::string_view text)
+std::optional<Label> find_label(std::string_view text, const RE2& pattern)
 {
-    static const RE2 pattern(
-        "-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
-        "---- (BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY ----",
-        RE2::Latin1);
     re2::StringPiece match[3];
     if (!pattern.Match({text.data(), text.size()}, 0, text.size(), RE2::UNANCHORED, match, 3))
         return std::nullopt;
     const auto begin = static_cast<std::size_t>(match[0].data() - text.data());
     return Label{begin, begin + match[0].size(), match[1] == "BEGIN" || match[2] == "BEGIN"};
+}
+
+// A stray END must not use up the dashes of a BEGIN, so it is no label outside of a block.
+std::optional<Label> find_begin(std::string_view text)
+{
+    static const RE2 pattern(
+        "-----(BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
+        "---- (BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY ----",
+        RE2::Latin1);
+    return find_label(text, pattern);
+}
+
+std::optional<Label> find_begin_or_end(std::string_view text)
+{
+    static const RE2 pattern(
+        "-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
+        "---- (BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY ----",
+        RE2::Latin1);
+    return find_label(text, pattern);
 }
 
 // The end of the text that may be the first part of a label.
@@ -62,21 +76,18 @@ void KeyBlocks::advance(std::string_view chunk, std::string& out, bool last)
 // False when the rest has to wait for more.
 bool KeyBlocks::pass(std::string_view& rest, std::string& out, bool last)
 {
-    const auto label = find_label(rest);
+    const auto label = find_begin(rest);
     if (!label) {
         const auto safe = last ? rest.size() : partial_label(rest);
         out += rest.substr(0, safe);
         rest.remove_prefix(safe);
         return false;
     }
-    out += rest.substr(0, label->opens ? label->begin : label->end);
+    out.append(rest.substr(0, label->begin)).append(redaction_marker);
     rest.remove_prefix(label->end);
-    if (label->opens) {
-        out += redaction_marker;
-        open_ = true;
-        skipped_ = 0;
-        prose_ = 0;
-    }
+    open_ = true;
+    skipped_ = 0;
+    prose_ = 0;
     return true;
 }
 
@@ -87,7 +98,7 @@ bool KeyBlocks::skip(std::string_view& rest, bool last)
     if (newline == rest.npos && rest.size() < longest_piece && !last) return false;
     const auto piece = rest.substr(0, std::min(newline, longest_piece));
 
-    if (const auto label = find_label(piece)) {
+    if (const auto label = find_begin_or_end(piece)) {
         rest.remove_prefix(label->end);
         open_ = label->opens;
         skipped_ = 0;

@@ -259,6 +259,8 @@ TEST_CASE("a private key block goes as a whole, over lines or escaped on one")
               "k: " + marker + "\\n, b");
         check_everywhere({}, "a " + begin + "\n" + body, {noise(64), noise(60)});
     }
+    check_everywhere({}, "--token x.-----END PRIVATE KEY-----BEGIN PRIVATE KEY-----\n" + noise(64),
+                     {noise(64)});
     const std::string pgp = "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + noise(64) +
                             "\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----";
     CHECK(redact(pgp) == marker);
