@@ -120,6 +120,8 @@ void LineWriter::ensure_running()
 
 asio::awaitable<void> LineWriter::drain(std::shared_ptr<LineWriter> self)
 {
+    // co_spawn starts a coroutine at once where it can: then each line would be a write.
+    co_await asio::post(self->strand_, asio::use_awaitable);
     const bool may_wait = self->options_.durability == Durability::none;
     if (may_wait && self->flushing_ == 0 && !self->full()) co_await self->sleep(longest_wait);
     for (;;) {

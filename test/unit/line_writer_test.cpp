@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -147,6 +148,15 @@ TEST_CASE_FIXTURE(WriterFixture, "what gathers before the strand runs goes out a
     CHECK_FALSE(flush());
     CHECK(disk.writes == 1);
     CHECK(disk.syncs == 0);
+    check_complete(folder.lines("log"), 100);
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "what one handler of the context pushes goes out as one write")
+{
+    make();
+    boost::asio::post(ctx, [&] { push_lines(0, 100); });
+    clock->run(ctx);
+    CHECK(disk.writes == 1);
     check_complete(folder.lines("log"), 100);
 }
 
