@@ -15,12 +15,20 @@
 namespace autoexec::platform {
 namespace {
 
+constexpr int most_tries = 64;
+
 int open_retrying(int folder, const char* path, int flags, unsigned mode = 0)
 {
     int fd = -1;
     do fd = ::openat(folder, path, flags, mode);
     while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+bool is_link(int folder, const char* name)
+{
+    struct stat st {};
+    return ::fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
 // For kernels and sandboxes without openat2. Stricter than it: no link at all is followed.
@@ -36,8 +44,12 @@ UniqueFd open_by_component(int folder, const std::filesystem::path& path, int fl
             return {};
         }
         const int how = last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-        current = UniqueFd(open_retrying(at, part.c_str(), how));
-        if (!current) return {};
+        UniqueFd next(open_retrying(at, part.c_str(), how));
+        if (!next) {
+            if (errno == ENOTDIR && is_link(at, part.c_str())) errno = ELOOP;
+            return {};
+        }
+        current = std::move(next);
         at = current.get();
     }
     return current;
@@ -56,7 +68,7 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
 {
     FoundFile found;
     if (ec == boost::system::errc::no_such_file_or_directory) return found;
-    struct stat st{};
+    struct stat st {};
     const bool seen = ::fstatat(folder, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
     // A socket and an unplugged device give ENXIO, a link in the way ELOOP or EXDEV.
     const bool unsafe = (seen && !S_ISREG(st.st_mode)) || ec.value() == ELOOP ||
@@ -116,9 +128,11 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
     if (links == Links::none) how.resolve |= RESOLVE_NO_SYMLINKS;
     if ((flags & O_PATH) != 0) how.flags &= ~static_cast<std::uint64_t>(O_NONBLOCK);
 
+    // EAGAIN: a rename meanwhile; but also a lease, whose holder could let us try for 45 s.
     long fd = -1;
+    int tries = 0;
     do fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN));  // EAGAIN: a rename meanwhile
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < most_tries)));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
 
     if (errno == ENOSYS || errno == EPERM) {
@@ -140,15 +154,14 @@ FileStamp stamp_of(const struct stat& st) noexcept
     return stamp;
 }
 
-FoundFile read_regular(int folder, const std::string& path, std::size_t limit,
-                       const Owners& owners)
+FoundFile read_regular(int folder, const std::string& path, std::size_t limit, const Owners& owners)
 {
     error_code ec;
     const auto fd = open_beneath(folder, path, O_RDONLY, Links::none, ec);
     if (!fd) return failed_open(folder, path, ec);
 
     FoundFile found;
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) {
         found.state = FoundFile::State::unreadable;
         found.problem = last_error().message();
