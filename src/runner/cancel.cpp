@@ -1,0 +1,71 @@
+#include "protocol/text.hpp"
+#include "records/running.hpp"
+#include "runner/cli.hpp"
+#include "runner/project.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+namespace autoexec::runner {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 30s;
+
+bool still_there(const std::filesystem::path& root, const std::string& attempt_id)
+{
+    const auto entries = records::list_running(root);
+    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+        return entry.alive && entry.record.attempt_id == attempt_id;
+    });
+}
+
+}  // namespace
+
+int cancel(const CancelOptions& options)
+{
+    const auto root = project_root(options.common);
+    auto entries = records::list_running(root);
+    std::erase_if(entries, [&](const auto& entry) {
+        return !entry.alive || (!is_called(entry.record.execution_id, options.execution) &&
+                                !is_called(entry.record.attempt_id, options.execution));
+    });
+    if (entries.size() != 1) {
+        fmt::print(stderr, "autoexec cancel: {} '{}' in flight; see autoexec status\n",
+                   entries.empty() ? "there is no execution" : "there are several executions",
+                   protocol::printable(options.execution));
+        return exit_usage;
+    }
+    const auto& record = entries.front().record;
+    if (const auto ec = records::ask_to_cancel(root, record.attempt_id)) {
+        fmt::print(stderr, "autoexec cancel: the request can't be written: {}\n", ec.message());
+        return exit_engine;
+    }
+    if (options.no_wait) return exit_completed;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (still_there(root, record.attempt_id)) {
+        if (std::chrono::steady_clock::now() > until) {
+            fmt::print(stderr, "autoexec cancel: it was asked, but has not ended within {} s\n",
+                       patience.count());
+            return exit_engine;
+        }
+        std::this_thread::sleep_for(100ms);
+    }
+    if (options.common.json) {
+        boost::json::object o;
+        o["execution_id"] = record.execution_id;
+        o["status"] = "ended";
+        print_json(o);
+    } else {
+        fmt::print("{} has ended\n", short_id(record.execution_id));
+    }
+    return exit_completed;
+}
+
+}  // namespace autoexec::runner

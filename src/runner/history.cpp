@@ -1,0 +1,81 @@
+#include "autoexec/metrics.hpp"
+#include "protocol/text.hpp"
+#include "runner/cli.hpp"
+#include "runner/project.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+std::optional<std::string> if_given(const std::string& text)
+{
+    return text.empty() ? std::nullopt : std::optional(text);
+}
+
+void print(const MetricsSummary& s)
+{
+    if (s.total_executions == 0) {
+        fmt::print(stderr, "No execution history found.\n");
+        return;
+    }
+    fmt::print("Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
+               "Total Retries: {}\nBy Status:\n",
+               s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
+    for (const auto& [status, count] : s.by_status) fmt::print("  {}: {}\n", status, count);
+    if (s.skipped_lines > 0)
+        fmt::print(stderr, "{} lines were no metric and were skipped.\n", s.skipped_lines);
+}
+
+void print(const ExecutionMetric& m)
+{
+    const auto duration = std::chrono::milliseconds(static_cast<long long>(m.duration_ms));
+    fmt::print("{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
+               short_id(m.execution_id), protocol::format_duration(duration), m.retry_count + 1,
+               protocol::printable(m.command));
+    if (m.workflow_id || m.step_id)
+        fmt::print("  [{}/{}]", protocol::printable(m.workflow_id.value_or("-")),
+                   protocol::printable(m.step_id.value_or("-")));
+    if (m.error_message) fmt::print("  {}", protocol::printable(*m.error_message));
+    fmt::print("\n");
+}
+
+}  // namespace
+
+int history(const HistoryOptions& options)
+{
+    asio::io_context ctx;
+    MetricsOptions where;
+    where.project_root = project_root(options.common);
+    const ExecutionMetricsCollector collector(ctx.get_executor(), std::move(where));
+
+    if (options.summary) {
+        const auto summary = collector.get_summary();
+        if (options.common.json)
+            print_json(to_json(summary));
+        else
+            print(summary);
+        return exit_completed;
+    }
+    MetricsFilter filter;
+    filter.workflow_id = if_given(options.workflow_id);
+    filter.step_id = if_given(options.step_id);
+    filter.status = if_given(options.status);
+    filter.limit = options.limit;
+    const auto metrics = collector.get_metrics(filter);
+    if (metrics.empty() && !options.common.json)
+        fmt::print(stderr, "No execution history found.\n");
+    for (const auto& metric : metrics) {
+        if (options.common.json)
+            print_json(to_json(metric));
+        else
+            print(metric);
+    }
+    return exit_completed;
+}
+
+}  // namespace autoexec::runner

@@ -1,0 +1,206 @@
+#include "runner/cli.hpp"
+
+#include "protocol/text.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+namespace {
+
+using namespace autoexec::runner;
+
+constexpr char run_examples[] = R"(
+Examples:
+  autoexec run "make test"                                here
+  autoexec run "make test" --worktree ../a --worktree ../b
+  autoexec run "fix issue 12" --new-worktree issue-12 --agent claude
+  autoexec run --new-worktree a@v1.0 --new-worktree b -- make -j4 all
+  autoexec run --list commands.jsonl -j 4 --json > results.jsonl
+
+A line of a list, all but the command optional:
+  {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
+   "timeout": "90s", "expect": ["FILE"], "retry": 2, "idempotent": true, "agent": "NAME",
+   "env": ["VARIABLE"], "workflow_id": "w", "step_id": "s"}
+
+Exit codes: 0 all completed, 1 a command failed or timed out, 2 wrong use, 3 a file of the
+project is invalid, 4 the engine could not do its job, 130 cancelled.
+)";
+
+// A library option type would tie every verb to the library.
+CLI::Option* add_duration(CLI::App& app, const std::string& name,
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help)
+{
+    auto* const option = app.add_option_function<std::string>(
+        name,
+        [&value, name](const std::string& text) {
+            value = autoexec::protocol::parse_duration(text);
+            if (!value || value->count() <= 0)
+                throw CLI::ValidationError(
+                    name, fmt::format("'{}' is no time; write 90s, 1.5m or 500ms", text));
+        },
+        help);
+    return option->type_name("TIME");
+}
+
+void add_common(CLI::App& app, CommonOptions& common)
+{
+    app.add_option("--project", common.project,
+                   "The project's folder; else the repository that the current folder is in")
+        ->type_name("DIR");
+    app.add_flag("--json", common.json, "Results as JSON, one object a line");
+}
+
+void define_run(CLI::App& app, RunOptions& o)
+{
+    app.footer(run_examples);
+    add_common(app, o.common);
+    app.add_option("command", o.command, "What the agent is to run")->type_name("COMMAND");
+    app.add_option("--list", o.list, "Commands from a JSONL file, or - for stdin")
+        ->type_name("FILE");
+    app.add_option("-w,--worktree", o.worktrees, "An existing worktree; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_option("--new-worktree", o.new_worktrees,
+                   "A new worktree, with branch workflow/NAME from REF; may be repeated")
+        ->type_name("NAME[@REF]")
+        ->allow_extra_args(false);
+    app.add_option("-j,--jobs", o.jobs, "Commands at once; 0: no limit")->capture_default_str();
+    add_duration(app, "--timeout", o.timeout, "For each attempt (default 1h)");
+    add_duration(app, "--total-timeout", o.total_timeout, "For all attempts of a command");
+    add_duration(app, "--polling-interval", o.polling_interval, "Between looks (default 5s)");
+    add_duration(app, "--stop-grace", o.stop_grace,
+                 "From asking a command to stop to killing it (default 10s)");
+    app.add_option("--expect", o.expect, "A file the command must create or change, else it failed")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--retry", o.retry, "Try again at most N times (default 2)")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1000));
+    app.add_flag("--idempotent", o.idempotent,
+                 "Running it twice does no harm: retry after time-outs and plain failures, too");
+    app.add_option("--agent", o.agent, "Which agent of the agents file")->type_name("NAME");
+    app.add_flag("--external-agent", o.external_agent,
+                 "An agent that already runs takes the commands");
+    app.add_flag("--wait", o.wait_for_worktree, "Wait for worktrees that another engine holds");
+    app.add_option("--env", o.env_refs, "A variable that the agent passes to the command")
+        ->type_name("VARIABLE")
+        ->allow_extra_args(false);
+    app.add_option("--workflow-id", o.workflow_id, "For the records");
+    app.add_option("--step-id", o.step_id, "For the records");
+    app.add_option("--notify", o.notify, "Run this at each result, with the result as JSON on stdin")
+        ->type_name("PROGRAM");
+    app.add_flag("--show-output", o.show_output, "Print the end of each command's output");
+    app.add_flag("-q,--quiet", o.quiet, "No progress, only results");
+}
+
+void define_history(CLI::App& app, HistoryOptions& o)
+{
+    add_common(app, o.common);
+    app.add_option("--workflow-id", o.workflow_id, "Only of this workflow");
+    app.add_option("--step-id", o.step_id, "Only of this step");
+    app.add_option("--status", o.status, "Only with this end")
+        ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
+    app.add_option("-n,--limit", o.limit, "At most so many; 0: all")->capture_default_str();
+    app.add_flag("--summary", o.summary, "Only the totals");
+}
+
+// What follows `--` is the program, whatever it looks like.
+std::vector<std::string> take_program(int& argc, char** argv)
+{
+    for (int i = 1; i < argc; ++i) {
+        if (std::string_view(argv[i]) != "--") continue;
+        std::vector<std::string> program(argv + i + 1, argv + argc);
+        argc = i;
+        return program;
+    }
+    return {};
+}
+
+int dispatch(int argc, char** argv)
+{
+    CLI::App app("Hands commands to coding agents, each in a git worktree of its own.", "autoexec");
+    app.set_version_flag("--version", std::string("autoexec ") + AUTOEXEC_VERSION);
+    app.require_subcommand(1);
+    app.footer("autoexec VERB --help tells more, with examples.");
+
+    RunOptions run_options;
+    run_options.program = take_program(argc, argv);
+    auto& run_verb = *app.add_subcommand("run", "Run a command in one or many worktrees");
+    define_run(run_verb, run_options);
+
+    AgentVerbOptions agent_options;
+    auto& agent_verb =
+        *app.add_subcommand("agent", "Look for commands and run them, until it is stopped");
+    add_common(agent_verb, agent_options.common);
+    agent_verb
+        .add_option("-w,--worktree", agent_options.worktrees,
+                    "Look here, too, besides the repository's worktrees; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    agent_verb.add_option("-j,--jobs", agent_options.jobs,
+                          "Commands at once; 0: as the agents file says");
+    agent_verb.add_flag("-v,--verbose", agent_options.verbose, "Say what is left alone, and why");
+    agent_verb.footer(
+        "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it runs.\n"
+        "\nExample:\n  autoexec agent --project ~/src/app");
+
+    StatusOptions status_options;
+    auto& status_verb = *app.add_subcommand("status", "What is in flight");
+    add_common(status_verb, status_options.common);
+
+    HistoryOptions history_options;
+    auto& history_verb = *app.add_subcommand("history", "What has ended, newest first");
+    define_history(history_verb, history_options);
+
+    CancelOptions cancel_options;
+    auto& cancel_verb = *app.add_subcommand("cancel", "Cancel an execution that is in flight");
+    add_common(cancel_verb, cancel_options.common);
+    cancel_verb
+        .add_option("execution", cancel_options.execution, "Its id, or the end of it: autoexec status")
+        ->required();
+    cancel_verb.add_flag("--no-wait", cancel_options.no_wait, "Only ask");
+
+    LogsOptions logs_options;
+    auto& logs_verb = *app.add_subcommand("logs", "What a command has printed");
+    add_common(logs_verb, logs_options.common);
+    logs_verb
+        .add_option("execution", logs_options.execution,
+                    "Its id, or the end of it: autoexec status, autoexec history")
+        ->required();
+    logs_verb.add_flag("-f,--follow", logs_options.follow, "Go on until it has ended");
+
+    try {
+        app.parse(argc, argv);
+        if (!run_options.program.empty() && !run_verb.parsed())
+            throw CLI::ExtrasError("--", run_options.program);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? exit_completed : exit_usage;
+    }
+    if (run_verb.parsed()) return run(run_options);
+    if (agent_verb.parsed()) return agent(agent_options);
+    if (status_verb.parsed()) return status(status_options);
+    if (history_verb.parsed()) return history(history_options);
+    if (cancel_verb.parsed()) return cancel(cancel_options);
+    return logs(logs_options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    std::signal(SIGPIPE, SIG_IGN);  // `autoexec history | head` is no reason to die in a write
+    spdlog::set_default_logger(spdlog::stderr_color_st("autoexec"));
+    spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+    try {
+        return dispatch(argc, argv);
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "autoexec: {}\n", e.what());
+        return exit_engine;
+    }
+}

@@ -1,0 +1,81 @@
+#include "runner/project.hpp"
+
+#include "platform/git_dir.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t short_length = 8;
+
+// Every character counts as one column.
+bool is_lead(char c)
+{
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+}
+
+}  // namespace
+
+fs::path project_root(const CommonOptions& common)
+{
+    if (!common.project.empty()) {
+        if (!fs::is_directory(common.project))
+            throw fs::filesystem_error("the project is no folder", common.project,
+                                       std::make_error_code(std::errc::not_a_directory));
+        return fs::canonical(common.project);
+    }
+    const auto here = fs::current_path();
+    if (const auto git_dir = platform::git_dir_of(here)) {
+        const auto common_dir = platform::git_common_dir(*git_dir);
+        if (common_dir.filename() == ".git") return common_dir.parent_path();
+    }
+    for (auto folder = here; folder.has_relative_path(); folder = folder.parent_path())
+        if (fs::is_directory(folder / ".tapps-agents")) return folder;
+    return here;
+}
+
+std::string short_id(std::string_view id)
+{
+    return std::string(id.substr(id.size() - std::min(id.size(), short_length)));
+}
+
+bool is_called(std::string_view id, std::string_view wanted)
+{
+    return id == wanted || (wanted.size() >= 4 && id.ends_with(wanted));
+}
+
+void print_json(const boost::json::value& value)
+{
+    fmt::print("{}\n", protocol::dump_line(value));
+    std::fflush(stdout);
+}
+
+std::string cell(std::string_view text, std::size_t width)
+{
+    auto line = protocol::printable(text);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    const auto columns = static_cast<std::size_t>(std::count_if(line.begin(), line.end(), is_lead));
+    if (columns <= width) return line + std::string(width - columns, ' ');
+    std::size_t seen = 0;
+    const auto cut = std::find_if(line.begin(), line.end(),
+                                  [&](char c) { return is_lead(c) && ++seen == width; });
+    line.erase(cut, line.end());
+    return line + "…";
+}
+
+std::string shown_path(const fs::path& path)
+{
+    std::error_code ec;
+    const auto relative = fs::relative(path, ec);
+    const auto text = relative.string();
+    return ec || text.starts_with("../../..") || text.empty() ? path.string() : text;
+}
+
+}  // namespace autoexec::runner

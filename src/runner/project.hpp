@@ -1,0 +1,36 @@
+#pragma once
+
+#include "runner/cli.hpp"
+
+#include <boost/json/value.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+/// What several verbs need.
+namespace autoexec::runner {
+
+/// The folder that `.tapps-agents/` is in: the given one, else the main tree of the repository that
+/// the current folder is in, else the nearest folder above with `.tapps-agents`, else the current
+/// one.
+std::filesystem::path project_root(const CommonOptions& common);
+
+/// The end of an id, by which people call it: the beginning is the time, so alike for all that
+/// began together.
+std::string short_id(std::string_view id);
+
+/// True when `wanted` is the id or at least the last four characters of it.
+bool is_called(std::string_view id, std::string_view wanted);
+
+/// One JSON object as one line on standard output.
+void print_json(const boost::json::value& value);
+
+/// One line, cut to `width` columns, safe for a terminal.
+std::string cell(std::string_view text, std::size_t width);
+
+/// A path as people would type it here.
+std::string shown_path(const std::filesystem::path& path);
+
+}  // namespace autoexec::runner
