@@ -27,12 +27,14 @@ std::string claim_id_of(const AgentBox::Found& found)
     return fmt::format("{}-{}", found.stamp.inode, found.stamp.modified_ns);
 }
 
-std::string claim_text(const AgentBox::Found& found, const std::string& agent_id)
+std::string claim_text(const AgentBox::Found& found, const std::string& agent_id,
+                       const std::filesystem::path& worktree)
 {
     boost::json::object o;
     o["attempt_id"] = found.command.attempt_id;
     o["execution_id"] = found.command.execution_id;
     o["agent_id"] = agent_id;
+    o["worktree"] = worktree.string();
     o["pid"] = ::getpid();
     o["host"] = host_name();
     o["claimed_at"] = protocol::iso_utc(std::chrono::system_clock::now());
@@ -46,7 +48,7 @@ AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string 
       folder_(std::move(folder)),
       status_name_(std::move(status_name))
 {
-    struct stat st{};
+    struct stat st {};
     if (::fstat(folder_.get(), &st) == 0) owners_.push_back(st.st_uid);
 }
 
@@ -99,7 +101,8 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     claims_ = open_claims_folder(folder_.get(), worktree_, ec);
     if (!claims_) return false;
     claim_id_ = claim_id_of(found);
-    claim_ = Claim::take(claims_.get(), claim_id_, claim_text(found, agent_id), ec);
+    claim_ = Claim::take(claims_.get(), claim_id_,
+                         claim_text(found, agent_id, std::filesystem::absolute(worktree_)), ec);
     if (!claim_) return false;
 
     const auto again = find(found.command.attempt_id.empty());
@@ -134,7 +137,7 @@ error_code AgentBox::write_status(const std::string& text)
 
 void AgentBox::remove_command(const Found& found)
 {
-    struct stat st{};
+    struct stat st {};
     if (::fstatat(folder_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
         platform::stamp_of(st).inode == found.stamp.inode)
         (void)platform::remove_file(folder_.get(), control_files::command);

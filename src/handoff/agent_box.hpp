@@ -49,7 +49,8 @@ public:
     /// Removes the command file if it is still this one.
     void remove_command(const Found& found);
 
-    /// Gives up the claim; the engine removes it. `forget`: removes it, too, since nobody else will.
+    /// Gives up the claim; the engine removes it. `forget`: removes it, too, since nobody else
+    /// will.
     void release(bool forget);
 
     [[nodiscard]] bool has_artifact(const std::string& path) const;

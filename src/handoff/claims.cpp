@@ -46,27 +46,32 @@ UniqueFd open_claim(int folder, const std::string& name)
 {
     error_code ec;
     auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
-    struct stat st{};
+    struct stat st {};
     if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) return {};
     return fd;
 }
 
-bool is_remote(int fd)
+// What its agent says in it; nothing where it says nothing, as other agents' claims do.
+boost::json::object read_claim(int fd)
 {
     std::string text(claim_limit, '\0');
     const auto n = ::pread(fd, text.data(), text.size(), 0);
-    if (n <= 0) return false;
+    if (n <= 0) return {};
     text.resize(static_cast<std::size_t>(n));
     error_code ec;
     const auto value = boost::json::parse(text, ec);
-    if (ec || !value.is_object()) return false;
-    const auto* const host = value.get_object().if_contains("host");
+    return !ec && value.is_object() ? value.get_object() : boost::json::object();
+}
+
+bool is_remote(const boost::json::object& claim)
+{
+    const auto* const host = claim.if_contains("host");
     return host != nullptr && host->is_string() && host->get_string() != host_name();
 }
 
 bool is_old(int fd)
 {
-    struct stat st{};
+    struct stat st {};
     return ::fstat(fd, &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
 }
 
@@ -95,8 +100,8 @@ LockResult lock_worktree(int worktree_fd, int claims_fd, UniqueFd& file)
 {
     if (::flock(worktree_fd, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
     if (errno == EWOULDBLOCK) return LockResult::busy;
-    file = UniqueFd(
-        ::openat(claims_fd, lock_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    file =
+        UniqueFd(::openat(claims_fd, lock_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
     return errno == EWOULDBLOCK ? LockResult::busy : LockResult::failed;
 }
@@ -119,15 +124,24 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
     if (!open_ || open_->attempt_id != attempt_id) {
         auto fd = open_claim(folder_.get(), claim_name(attempt_id));
         if (!fd) return ClaimState::none;
-        const bool remote = is_remote(fd.get());
+        const bool remote = is_remote(read_claim(fd.get()));
         open_.emplace(Open{attempt_id, std::move(fd), remote});
     }
     if (open_->remote) return ClaimState::remote;
     if (is_locked(open_->fd.get())) return ClaimState::live;
-    struct stat st{};
+    struct stat st {};
     if (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0) return ClaimState::free;
     open_.reset();  // dropped by an agent that did not run the command after all
     return ClaimState::none;
+}
+
+// Folders of one repository share its git directory.
+bool ClaimReader::is_elsewhere(const boost::json::object& claim) const
+{
+    const auto* const path = claim.if_contains("worktree");
+    struct stat st {};
+    return path != nullptr && path->is_string() && ::stat(path->get_string().c_str(), &st) == 0 &&
+           (st.st_dev != worktree_.st_dev || st.st_ino != worktree_.st_ino);
 }
 
 std::optional<std::string> ClaimReader::sweep()
@@ -137,12 +151,18 @@ std::optional<std::string> ClaimReader::sweep()
         if (name == lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
-        const bool temporary = !name.ends_with(suffix);
-        if (is_locked(fd.get())) {
-            if (!temporary) living = name.substr(0, name.size() - (sizeof suffix - 1));
-        } else if (!temporary ? !is_remote(fd.get()) || is_old(fd.get()) : is_old(fd.get())) {
-            (void)platform::remove_file(folder_.get(), name);
+        if (!name.ends_with(suffix)) {
+            // Its age first: asking for the lock of a young one could take it from its agent.
+            if (is_old(fd.get()) && !is_locked(fd.get()))
+                (void)platform::remove_file(folder_.get(), name);
+            continue;
         }
+        const auto claim = read_claim(fd.get());
+        if (is_elsewhere(claim)) continue;
+        if (is_locked(fd.get()))
+            living = name.substr(0, name.size() - (sizeof suffix - 1));
+        else if (!is_remote(claim) || is_old(fd.get()))
+            (void)platform::remove_file(folder_.get(), name);
     }
     return living;
 }

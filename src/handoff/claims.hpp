@@ -3,8 +3,11 @@
 #include "autoexec/ports.hpp"
 #include "platform/safe_files.hpp"
 
+#include <boost/json/object.hpp>
+
+#include <sys/stat.h>
+
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 
@@ -30,19 +33,25 @@ bool engine_holds_lock(int worktree_fd, int claims_fd);
 /// The engine's view of the claims in one worktree.
 class ClaimReader {
 public:
-    explicit ClaimReader(platform::UniqueFd folder) : folder_(std::move(folder)) {}
+    ClaimReader(platform::UniqueFd folder, const struct stat& worktree)
+        : folder_(std::move(folder)), worktree_(worktree)
+    {}
 
     [[nodiscard]] int folder() const noexcept { return folder_.get(); }
 
     ClaimState state(const std::string& attempt_id);
 
-    /// An attempt whose agent still lives. Claims and temporaries of dead agents are removed.
+    /// An attempt in this worktree whose agent still lives. Claims and temporaries of dead agents
+    /// are removed.
     std::optional<std::string> sweep();
 
     error_code remove(const std::string& attempt_id);
 
 private:
+    [[nodiscard]] bool is_elsewhere(const boost::json::object& claim) const;
+
     platform::UniqueFd folder_;
+    struct stat worktree_;
 
     struct Open {
         std::string attempt_id;

@@ -28,16 +28,21 @@ constexpr int most_depth = 12;
 
 struct stat stat_of(int fd)
 {
-    struct stat st{};
+    struct stat st {};
     (void)::fstat(fd, &st);
     return st;
+}
+
+bool is_control(char c)
+{
+    return (c >= 0 && c < ' ') || c == 127;
 }
 
 void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
 {
     for (const auto& name : platform::list_folder(folder, static_cast<std::size_t>(budget))) {
         if (--budget <= 0) return;
-        struct stat st{};
+        struct stat st {};
         if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (S_ISREG(st.st_mode)) {
             const auto stamp = platform::stamp_of(st);
@@ -59,12 +64,10 @@ public:
         : options_(options),
           path_(std::move(path)),
           worktree_(std::move(worktree)),
+          identity_(stat_of(worktree_.get())),
           owners_(options.allowed_owners)
     {
-        const auto st = stat_of(worktree_.get());
-        owners_.push_back(st.st_uid);
-        device_ = st.st_dev;
-        inode_ = st.st_ino;
+        owners_.push_back(identity_.st_uid);
     }
 
     ~FileMailbox() override
@@ -77,15 +80,13 @@ public:
 
     error_code try_lock() override
     {
-        error_code ec;
-        auto folder = open_claims_folder(worktree_.get(), path_, ec);
-        if (!folder) return ec;
-        claims_.emplace(std::move(folder));
+        if (const auto ec = open_claims()) return ec;
         switch (lock_worktree(worktree_.get(), claims_->folder(), lock_file_)) {
             case LockResult::taken:
                 locked_ = true;
-                exclude_from_git(path_);
-                return {};
+                exclude_from_git(path_, options_.status_file_name);
+                // Once more: who had the lock before us removes an empty folder when it leaves.
+                return open_claims();
             case LockResult::busy:
                 return errc::worktree_busy;
             case LockResult::failed:
@@ -94,7 +95,7 @@ public:
         return platform::last_error();
     }
 
-    std::optional<std::string> live_claim() override 
+    std::optional<std::string> live_claim() override
     {
         return claims_ ? claims_->sweep() : std::nullopt;
     }
@@ -128,8 +129,8 @@ public:
     {
         std::vector<FoundFile> found;
         for (const auto& path : {options_.status_file_name, other_status()}) {
-            auto file = platform::read_regular(worktree_.get(), path, options_.status_limit,
-                                               owners_);
+            auto file =
+                platform::read_regular(worktree_.get(), path, options_.status_limit, owners_);
             if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
         }
         return found;
@@ -173,8 +174,9 @@ public:
 
     bool lost() override
     {
-        struct stat st{};
-        return ::stat(path_.c_str(), &st) != 0 || st.st_dev != device_ || st.st_ino != inode_;
+        struct stat st {};
+        return ::stat(path_.c_str(), &st) != 0 || st.st_dev != identity_.st_dev ||
+               st.st_ino != identity_.st_ino;
     }
 
     ArtifactState artifact(const std::string& path) override
@@ -188,8 +190,7 @@ public:
             state.present = true;
             state.stamp = platform::stamp_of(st);
         } else if (S_ISDIR(st.st_mode)) {
-            const UniqueFd folder(
-                ::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            const UniqueFd folder(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             int budget = most_entries;
             if (folder) newest_file(folder.get(), 0, budget, state);
         }
@@ -197,6 +198,14 @@ public:
     }
 
 private:
+    error_code open_claims()
+    {
+        error_code ec;
+        auto folder = open_claims_folder(worktree_.get(), path_, ec);
+        if (folder) claims_.emplace(std::move(folder), identity_);
+        return ec;
+    }
+
     std::string other_status() const
     {
         return std::string(control_files::other_place) + '/' + options_.status_file_name;
@@ -225,11 +234,10 @@ private:
     const FileHandoffOptions& options_;
     fs::path path_;
     UniqueFd worktree_;
+    struct stat identity_;
     UniqueFd lock_file_;
     std::optional<ClaimReader> claims_;  // once locked
     platform::Owners owners_;
-    dev_t device_ = 0;
-    ino_t inode_ = 0;
     bool locked_ = false;
 };
 
@@ -253,8 +261,8 @@ public:
                 fs::exists(worktree, ignored) && reason == ENOTDIR ? "is not a directory"
                 : reason == ENOENT || reason == ENOTDIR
                     ? "does not exist"
-                    : "can't be opened: " + error_code(reason, boost::system::system_category())
-                                                .message());
+                    : "can't be opened: " +
+                          error_code(reason, boost::system::system_category()).message());
             return nullptr;
         }
         if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
@@ -281,7 +289,7 @@ bool is_valid_status_name(std::string_view name)
         control_files::cancel, control_files::claims_folder};
     return !name.empty() && name.size() < 200 && name != "." && name != ".." && name != ".git" &&
            name != ".cursor" && name.find('/') == std::string_view::npos &&
-           name.find('\0') == std::string_view::npos &&
+           std::none_of(name.begin(), name.end(), is_control) &&
            !name.starts_with(control_files::temporary_prefix) &&
            std::find(taken.begin(), taken.end(), name) == taken.end();
 }

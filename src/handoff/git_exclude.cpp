@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t exclude_limit = 1024 * 1024;
 
+// clang-format off
 constexpr std::array<std::string_view, 15> patterns = {
     ".cursor-skill-command.txt",
     ".cursor-skill-command-simple.txt",
@@ -33,6 +34,7 @@ constexpr std::array<std::string_view, 15> patterns = {
     ".tapps-agents/workflows/markers/",
     ".tapps-agents/logs/",
 };
+// clang-format on
 
 bool has_line(std::string_view text, std::string_view line)
 {
@@ -45,18 +47,34 @@ bool has_line(std::string_view text, std::string_view line)
     return false;
 }
 
-std::string missing_lines(std::string_view text)
+// As a pattern that matches this name only.
+std::string quoted(std::string_view name)
+{
+    constexpr std::string_view special = "\\*?[]#! ";
+    std::string pattern;
+    for (const char c : name) {
+        if (special.find(c) != std::string_view::npos) pattern.push_back('\\');
+        pattern.push_back(c);
+    }
+    return pattern;
+}
+
+std::string missing_lines(std::string_view text, std::string_view status_file_name)
 {
     std::string lines;
-    for (const auto pattern : patterns)
-        if (!has_line(text, pattern)) lines.append(pattern).append("\n");
+    const auto want = [&](std::string_view pattern) {
+        if (!has_line(text, pattern) && !has_line(lines, pattern))
+            lines.append(pattern).append("\n");
+    };
+    for (const auto pattern : patterns) want(pattern);
+    want(quoted(status_file_name));
     if (!lines.empty() && !text.empty() && text.back() != '\n') lines.insert(0, "\n");
     return lines;
 }
 
 }  // namespace
 
-void exclude_from_git(const std::filesystem::path& worktree)
+void exclude_from_git(const std::filesystem::path& worktree, std::string_view status_file_name)
 {
     const auto git_dir = platform::git_dir_of(worktree);
     if (!git_dir) return;
@@ -73,7 +91,7 @@ void exclude_from_git(const std::filesystem::path& worktree)
     if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return;
     const auto found = platform::read_regular(info.get(), "exclude", exclude_limit, {});
     if (found.state == FoundFile::State::present)
-        (void)platform::write_all(file.get(), missing_lines(found.text));
+        (void)platform::write_all(file.get(), missing_lines(found.text, status_file_name));
     ::flock(file.get(), LOCK_UN);
 }
 
