@@ -82,13 +82,9 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
             "it names no attempt; set global.accept_legacy for engines that hold no lock";
         return found;
     }
-    if (!legacy) {
-        error_code ec;
-        if (!claims_) claims_ = open_claims_folder(folder_.get(), worktree_, ec);
-        if (!claims_ || !engine_holds_lock(folder_.get(), claims_.get())) {
-            found.problem = "no engine holds the worktree: it is left over";
-            return found;
-        }
+    if (!legacy && !engine_holds_lock(folder_.get(), worktree_)) {
+        found.problem = "no engine holds the worktree: it is left over";
+        return found;
     }
     found.state = Found::State::command;
     return found;

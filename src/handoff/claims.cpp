@@ -112,10 +112,16 @@ void unlock_worktree(int worktree_fd, const UniqueFd& file) noexcept
     ::flock(file ? file.get() : worktree_fd, LOCK_UN);
 }
 
-bool engine_holds_lock(int worktree_fd, int claims_fd)
+bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
 {
-    if (is_locked(worktree_fd)) return true;
-    const auto file = open_claim(claims_fd, lock_file);
+    if (::flock(worktree_fd, LOCK_SH | LOCK_NB) == 0) {
+        ::flock(worktree_fd, LOCK_UN);
+        return false;
+    }
+    if (errno == EWOULDBLOCK) return true;
+    error_code ec;
+    const auto claims = open_claims_folder(worktree_fd, worktree, ec);
+    const auto file = claims ? open_claim(claims.get(), lock_file) : UniqueFd();
     return file && is_locked(file.get());
 }
 

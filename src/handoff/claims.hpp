@@ -27,8 +27,9 @@ enum class LockResult { taken, busy, failed };
 LockResult lock_worktree(int worktree_fd, int claims_fd, platform::UniqueFd& file);
 void unlock_worktree(int worktree_fd, const platform::UniqueFd& file) noexcept;
 
-/// True when some engine holds the lock of the worktree.
-bool engine_holds_lock(int worktree_fd, int claims_fd);
+/// True when some engine holds the lock of the worktree. Creates nothing where folders can be
+/// locked.
+bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree);
 
 /// The engine's view of the claims in one worktree.
 class ClaimReader {
