@@ -18,7 +18,8 @@ namespace asio = boost::asio;
 enum class EventType {
     command_detected,  ///< The command file has been published.
     execution_started,
-    status_updated,
+    status_updated,    ///< The status word has changed.
+    progress_updated,  ///< Only progress or output has: for people who watch, not for the records.
     execution_completed,
     execution_failed,  ///< A time-out, too: `details.outcome` says so.
     execution_cancelled,

@@ -32,6 +32,18 @@ EventType end_type(ExecutionStatus status)
     return EventType::execution_failed;
 }
 
+// An application's sink that throws must not cost an execution its end.
+asio::awaitable<error_code> flush(std::shared_ptr<EventSink> sink)
+{
+    try {
+        co_return co_await sink->flush();
+    } catch (const system_error& e) {
+        co_return e.code();
+    } catch (const std::exception&) {
+        co_return errc::records_delayed;
+    }
+}
+
 std::string audit_status(EventType type)
 {
     switch (type) {
@@ -71,7 +83,7 @@ Event BackgroundAgentAutoExecutor::Impl::event(const Execution& x, const Attempt
 
 void BackgroundAgentAutoExecutor::Impl::emit(const Event& e)
 {
-    for (const auto& sink : sinks) sink->publish(e);
+    for (std::size_t i = 0; i < sinks.size(); ++i) sinks[i]->publish(e);  // which may subscribe
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
@@ -79,7 +91,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
     emit(e);
     for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may come in between
         const auto sink = sinks[i];
-        if (sink->full()) (void)co_await sink->flush();
+        if (sink->full()) (void)co_await undisturbed(strand, flush(sink));
     }
 }
 
@@ -88,7 +100,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
     error_code first;
     for (std::size_t i = 0; i < sinks.size(); ++i) {
         const auto sink = sinks[i];
-        const auto ec = co_await sink->flush();
+        const auto ec = co_await flush(sink);
         if (!first) first = ec;
     }
     co_return first;
@@ -108,7 +120,8 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
         x.result.last_progress = std::move(progress);
     }
     if (status.is_final()) return;
-    auto e = event(x, a, EventType::status_updated);
+    const bool same_word = old == x.last_word;
+    auto e = event(x, a, same_word ? EventType::progress_updated : EventType::status_updated);
     e.status = x.last_word;
     e.details["old_status"] = old.empty() ? boost::json::value(nullptr) : boost::json::value(old);
     e.details["new_status"] = x.last_word;
@@ -138,11 +151,11 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     fill_result(x, watch, end);
     record_end(x, a, end);
     if (options.durability != Durability::none) {
-        if (const auto ec = co_await flush_all())
+        if (const auto ec = co_await undisturbed(strand, flush_all()))
             x.result.warnings.push_back("Records are late: " + ec.message());
     }
     (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
-    a.running.reset();
+    forget_running(a);
     x.attempt_id.clear();
     options.notifier->notify(x.request.worktree);
 }

@@ -106,6 +106,8 @@ std::string_view to_string(EventType type) noexcept
             return "execution_started";
         case EventType::status_updated:
             return "status_updated";
+        case EventType::progress_updated:
+            return "progress_updated";
         case EventType::execution_completed:
             return "execution_completed";
         case EventType::execution_failed:

@@ -44,6 +44,7 @@ std::string state_of(const Event& event)
         case EventType::execution_retry:
             return "retry";
         case EventType::status_updated:
+        case EventType::progress_updated:
             return event.status;
         default:
             return {};
@@ -130,7 +131,7 @@ void Display::tick()
 void Display::clear()
 {
     if (drawn_ == 0) return;
-    fmt::print(stderr, "\x1b[{}A\x1b[J", drawn_);
+    fmt::print(stderr, "\r\x1b[{}A\x1b[J", drawn_);
     std::fflush(stderr);
     drawn_ = 0;
 }

@@ -239,7 +239,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "progress is told as it changes")
     }
     execute();
     CHECK(result.status == ExecutionStatus::completed);
-    CHECK(sink->count(EventType::status_updated) == (expect ? 3 : 0));
+    CHECK(sink->count(EventType::status_updated) == (expect ? 1 : 0));
+    CHECK(sink->count(EventType::progress_updated) == (expect ? 2 : 0));
     CHECK(result.last_progress.has_value() == expect);
     if (expect) CHECK(result.last_progress->percentage == 75);
 }
