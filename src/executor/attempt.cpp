@@ -88,7 +88,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     }
     if (ec) {
         (void)x.mailbox->clean(a.id, false);
-        a.running.reset();
+        forget_running(a);
         co_return fail(x, ec,
                        fmt::format("The command can't be published in the worktree '{}': {}.",
                                    r.worktree.string(), ec.message()));
@@ -131,6 +131,12 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
         x.result.warnings.push_back(
             fmt::format("What is in flight can't be recorded in '{}': {}.",
                         (options.project_root / ".tapps-agents/running").string(), ec.message()));
+}
+
+void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
+{
+    if (a.running) a.running->remove();
+    a.running.reset();
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
@@ -188,18 +194,19 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             continue;
         }
         if (now >= deadline) {
-            end = failed_end(Cause::deadline, "timeout",
-                             fmt::format("Command did not complete within {} timeout",
-                                         seconds(duration_cast<milliseconds>(deadline -
-                                                                             a.published))));
+            end = failed_end(
+                Cause::deadline, "timeout",
+                fmt::format("Command did not complete within {} timeout",
+                            seconds(duration_cast<milliseconds>(deadline - a.published))));
             if (!watch.problem().empty())
                 end.error->message += "; its status file was not understood: " + watch.problem();
             end.status = ExecutionStatus::timeout;
             break;
         }
         if (stalls && now >= last_change + options.stall_timeout) {
-            end = failed_end(Cause::stalled, "stalled",
-                             fmt::format("Nothing changed for {}.", seconds(options.stall_timeout)));
+            end =
+                failed_end(Cause::stalled, "stalled",
+                           fmt::format("Nothing changed for {}.", seconds(options.stall_timeout)));
             end.status = ExecutionStatus::timeout;
             break;
         }
@@ -296,8 +303,8 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
         }
         const auto now = options.clock->now();
         const auto state = co_await asio::this_coro::cancellation_state;
-        const bool at_once =
-            (state.cancelled() & asio::cancellation_type::terminal) != asio::cancellation_type::none;
+        const bool at_once = (state.cancelled() & asio::cancellation_type::terminal) !=
+                             asio::cancellation_type::none;
         if (end.facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
         sight = watch.look(options.clock->now());

@@ -27,16 +27,12 @@ asio::awaitable<bool> is_cancelled(const Execution& x)
     co_return x.cancel_asked || state.cancelled() != asio::cancellation_type::none;
 }
 
-std::string tree_key_of(const fs::path& worktree)
+// What could not be handed over exactly as it is.
+std::string flaw_of(const std::string& text)
 {
-    std::error_code ec;
-    const auto real = fs::weakly_canonical(worktree, ec);
-    return ec ? worktree.string() : real.string();
-}
-
-bool has_nul(const std::string& text)
-{
-    return text.find('\0') != std::string::npos;
+    if (text.find('\0') != std::string::npos) return "holds a NUL character";
+    if (protocol::valid_utf8(text) != text) return "is not UTF-8";
+    return {};
 }
 
 void set_cancelled(ExecutionResult& result, std::string message)
@@ -63,12 +59,17 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
     if (x->first_published)
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
-    x->mailbox.reset();
-    x->slot.reset();
-    x->tree_place.reset();
-    drop_idle_turnstile(x->tree_key);
+    leave(*x);
     Outcome outcome{ec, std::move(x->result)};
     co_return outcome;
+}
+
+void BackgroundAgentAutoExecutor::Impl::leave(Execution& x)
+{
+    x.mailbox.reset();
+    x.slot.reset();
+    x.tree_place.reset();
+    drop_idle_turnstile(x.tree_key);
 }
 
 error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
@@ -93,8 +94,14 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
     if (r.command.empty())
         return fail(x, errc::invalid_command, "The command is empty. Say what is to be run.");
-    if (has_nul(r.command) || std::any_of(r.argv.begin(), r.argv.end(), has_nul))
-        return fail(x, errc::invalid_command, "The command holds a NUL character.");
+    auto flaw = flaw_of(r.command);
+    for (const auto& word : r.argv)
+        if (flaw.empty()) flaw = flaw_of(word);
+    if (!flaw.empty())
+        return fail(x, errc::invalid_command,
+                    "The command " + flaw + ", so it can't be handed over as it is.");
+    if (r.worktree.native().find('\0') != std::string::npos)
+        return fail(x, errc::invalid_worktree, "The worktree's path holds a NUL character.");
     if (protocol::valid_utf8(r.command) != r.command ||
         std::any_of(r.argv.begin(), r.argv.end(),
                     [](const auto& word) { return protocol::valid_utf8(word) != word; }))
@@ -102,6 +109,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
                     "The command is not valid UTF-8, so a command file can't carry it.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
+    if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, longest_time);
     if (r.max_attempts && *r.max_attempts < 1)
         return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
     for (auto& path : r.expected_artifacts) {
@@ -215,7 +223,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
     retry.details["next_attempt"] = a.number + 1;
     retry.details["delay_ms"] = delay.count();
     if (x.result.error) retry.details["error"] = x.result.error->message;
-    auto tree = co_await options.tree_state(x.request.worktree);
+    auto tree = co_await undisturbed(strand, tree_state(x.request.worktree));
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
@@ -229,6 +237,15 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
     if (!co_await is_cancelled(x)) co_return true;
     set_cancelled(x.result, "The command was cancelled while it waited for its next attempt.");
     co_return false;
+}
+
+asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::tree_state(fs::path worktree)
+{
+    try {
+        co_return co_await options.tree_state(std::move(worktree));
+    } catch (const std::exception& e) {
+        co_return fmt::format("unknown: {}", e.what());
+    }
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Impl>)
@@ -281,6 +298,13 @@ BackgroundAgentAutoExecutor::Impl::Presence::~Presence()
     if (!impl.active.empty()) return;
     if (impl.requests_alarm) impl.requests_alarm->wake();
     for (auto* const waiter : impl.until_idle) waiter->wake();
+}
+
+std::string BackgroundAgentAutoExecutor::Impl::tree_key_of(const fs::path& worktree)
+{
+    std::error_code ec;
+    const auto real = fs::weakly_canonical(worktree, ec);
+    return ec ? worktree.string() : real.string();
 }
 
 fs::path BackgroundAgentAutoExecutor::Impl::absolute(const fs::path& path) const

@@ -6,7 +6,11 @@
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <deque>
 #include <map>
@@ -14,6 +18,9 @@
 #include <utility>
 
 namespace autoexec {
+
+/// Stands for "never" in sums that must not overflow.
+inline constexpr std::chrono::hours longest_time{24 * 365 * 100};
 
 /// Who may go on, first come, first served. On the executor's strand.
 class Turnstile {
@@ -56,12 +63,21 @@ private:
     Turnstile::Ticket ticket_;
 };
 
+/// Runs `work` on `strand` to its end, whatever cancellation comes meanwhile.
+template <class T>
+asio::awaitable<T> undisturbed(asio::strand<asio::any_io_executor> strand, asio::awaitable<T> work)
+{
+    auto operation = asio::co_spawn(
+        strand, std::move(work),
+        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
+    co_return co_await std::move(operation);
+}
+
 /// One `execute_command` from its start to its end.
 struct Execution {
     Execution(std::string execution_id, CommandRequest r)
         : id(std::move(execution_id)), request(std::move(r))
-    {
-    }
+    {}
 
     std::string id;
     CommandRequest request;
@@ -72,11 +88,11 @@ struct Execution {
     std::unique_ptr<Place> slot;  ///< Given back while waiting for a retry.
     std::unique_ptr<Mailbox> mailbox;
     std::string tree_key;
-    bool adopted = false;         ///< Published by another: an agent may have it already.
-    bool only_watching = false;   ///< Nothing in the worktree is touched.
-    std::string last_word;        ///< Of the status file.
-    bool cancel_asked = false;    ///< By `cancel`, `async_stop`, or another process.
-    std::string attempt_id;       ///< Of the attempt in flight, if there is one.
+    bool adopted = false;        ///< Published by another: an agent may have it already.
+    bool only_watching = false;  ///< Nothing in the worktree is touched.
+    std::string last_word;       ///< Of the status file.
+    bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
+    std::string attempt_id;      ///< Of the attempt in flight, if there is one.
     std::optional<time_point> first_published;
     ExecutionResult result;
 };
@@ -86,8 +102,8 @@ struct Attempt {
     int number = 1;
     std::string id;
     time_point published;
-    std::string started_at;  ///< ISO-8601
-    std::optional<records::RunningFile> running;
+    std::string started_at;                       ///< ISO-8601
+    std::optional<records::RunningFile> running;  ///< Stays where the engine goes before its end.
     std::size_t rejections = 0;
 };
 
@@ -138,6 +154,7 @@ struct BackgroundAgentAutoExecutor::Impl
     error_code check(Execution& x);
     error_code fail(Execution& x, error_code ec, std::string sentence);
     void announce_running(Execution& x, Attempt& a, const std::string& started_at);
+    static void forget_running(Attempt& a);
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
     bool clean_after_dead_engine(const records::RunningRecord& record);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
@@ -154,10 +171,13 @@ struct BackgroundAgentAutoExecutor::Impl
     void emit(const Event& event);
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<error_code> flush_all();
+    asio::awaitable<std::string> tree_state(std::filesystem::path worktree);
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     Turnstile& turnstile_of(const std::string& key);
     void drop_idle_turnstile(const std::string& key);
+    void leave(Execution& x);
+    static std::string tree_key_of(const std::filesystem::path& worktree);
 
     ExecutorOptions options;
     asio::any_io_executor ex;

@@ -35,8 +35,12 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
     if (!ec) {
         std::string why;
         x->mailbox = open_mailbox(x->request.worktree, ec, why);
+        // Whoever comes meanwhile stands in line; who is at work already is not waited for.
+        x->tree_key = tree_key_of(x->request.worktree);
+        x->tree_place = std::make_unique<Place>(turnstile_of(x->tree_key), *x->alarm);
         if (x->mailbox) {
-            ec = x->mailbox->try_lock();
+            ec = x->tree_place->admitted() ? x->mailbox->try_lock()
+                                           : make_error_code(errc::worktree_busy);
             why = fmt::format("The worktree '{}' can't be taken over: {}",
                               x->request.worktree.string(), ec.message());
         }
@@ -66,13 +70,15 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - a->published);
     }
+    leave(*x);
     Outcome outcome{ec, std::move(x->result)};
     co_return outcome;
 }
 
-asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
-    std::shared_ptr<Impl>, std::filesystem::path worktree, std::vector<std::string> expected,
-    milliseconds timeout)
+asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(std::shared_ptr<Impl>,
+                                                                 std::filesystem::path worktree,
+                                                                 std::vector<std::string> expected,
+                                                                 milliseconds timeout)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -116,7 +122,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     for (const auto& entry : records::list_running(options.project_root)) {
         if (entry.alive) continue;
         const auto& record = entry.record;
-        const auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
+        auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
         if (!held) continue;
         InterruptedAttempt attempt;
         attempt.execution_id = record.execution_id;
@@ -128,6 +134,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         attempt.started_at = record.started_at;
         attempt.agent_alive = clean_after_dead_engine(record);
         note_interrupted(record, attempt.agent_alive);
+        held->remove();
         found.push_back(std::move(attempt));
     }
     if (!found.empty()) (void)co_await flush_all();

@@ -107,9 +107,9 @@ RunningFile::RunningFile(UniqueFd folder, UniqueFd file, std::string name)
     : folder_(std::move(folder)), file_(std::move(file)), name_(std::move(name))
 {}
 
-RunningFile::~RunningFile()
+void RunningFile::remove()
 {
-    if (file_) (void)platform::remove_file(folder_.get(), name_);
+    (void)platform::remove_file(folder_.get(), name_);
 }
 
 std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
@@ -178,12 +178,17 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
     error_code ec;
-    const auto folder = platform::make_folders(folder_of(project_root) / requests_folder, ec);
-    if (!folder) return ec;
     const auto name = protocol::file_name_of(attempt_id);
-    const UniqueFd fd(
-        ::openat(folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    return fd ? error_code{} : platform::last_error();
+    // Twice: an engine that has served the last wish removes the folder.
+    for (int tries = 0; tries < 2; ++tries) {
+        const auto folder = platform::make_folders(folder_of(project_root) / requests_folder, ec);
+        if (!folder) return ec;
+        const UniqueFd fd(::openat(folder.get(), name.c_str(),
+                                   O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (fd) return {};
+        ec = platform::last_error();
+    }
+    return ec;
 }
 
 bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id)

@@ -26,7 +26,8 @@ struct RunningRecord {
     std::int64_t pid = 0;
 };
 
-/// One attempt's file: there, and locked, until destroyed.
+/// One attempt's file: locked until destroyed, there until removed. An engine that ends before its
+/// attempt leaves the file behind, for the next one to find.
 class RunningFile {
 public:
     static std::optional<RunningFile> create(const std::filesystem::path& project_root,
@@ -34,9 +35,8 @@ public:
     /// The file of an engine that died. Nothing if it lives, or if another was first.
     static std::optional<RunningFile> take_over(const std::filesystem::path& project_root,
                                                 const std::string& attempt_id);
-    ~RunningFile();
-    RunningFile(RunningFile&&) = default;
-    RunningFile& operator=(RunningFile&&) = delete;
+
+    void remove();
 
 private:
     RunningFile(platform::UniqueFd folder, platform::UniqueFd file, std::string name);
