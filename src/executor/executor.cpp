@@ -66,6 +66,10 @@ std::shared_ptr<Handoff> files_for(const ExecutorOptions& o)
 
 void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
 {
+    for (auto* const time : {&o.polling_interval, &o.max_polling_interval, &o.timeout,
+                             &o.total_timeout, &o.start_timeout, &o.stall_timeout, &o.stop_grace,
+                             &o.retry.initial_delay, &o.retry.max_delay})
+        *time = std::min<std::chrono::milliseconds>(*time, longest_time);
     if (o.project_root.empty()) o.project_root = std::filesystem::current_path();
     o.project_root = std::filesystem::absolute(o.project_root).lexically_normal();
     if (!o.clock) o.clock = system_clock();
@@ -90,29 +94,57 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     }
 }
 
-ExecutionResult value_or_throw(Outcome outcome)
+using Strand = asio::strand<asio::any_io_executor>;
+using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
+
+// Carries cancellation from the caller's slot to the strand. The slot refers to it weakly: its
+// signal may be emitted on any thread, and may outlive the operation, or the io_context.
+struct Relay {
+    explicit Relay(Strand s) : strand(std::move(s)) {}
+
+    Strand strand;
+    asio::cancellation_signal signal;
+};
+
+std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Strand& strand)
 {
-    if (outcome.ec)
-        throw system_error(outcome.ec,
-                           outcome.result.error ? outcome.result.error->message : std::string());
-    return std::move(outcome.result);
+    auto relay = std::make_shared<Relay>(strand);
+    if (!slot.is_connected()) return relay;
+    slot.assign([weak = std::weak_ptr(relay)](asio::cancellation_type type) {
+        const auto r = weak.lock();
+        if (r) asio::dispatch(r->strand, [r, type] { r->signal.emit(type); });
+    });
+    return relay;
 }
 
-// Runs on the strand whatever executor the caller's coroutine has; `work` refers to nothing but
-// its own arguments, so the caller may go away.
-template <class T>
-asio::awaitable<T> on(asio::strand<asio::any_io_executor> strand, asio::awaitable<T> work)
+// The handler is posted: called from the strand, it could block all other executions.
+void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler)
 {
-    co_return co_await asio::co_spawn(strand, std::move(work), asio::use_awaitable);
+    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
+    const auto ex = strand.get_inner_executor();
+    auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
+    auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
+                      std::exception_ptr failure, Outcome outcome) mutable {
+        if (failure) std::rethrow_exception(failure);  // a bug, or no memory
+        asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
+    };
+    asio::co_spawn(strand, std::move(work),
+                   asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
 }
 
-asio::awaitable<ExecutionResult> unwrap(asio::strand<asio::any_io_executor> strand,
-                                        asio::awaitable<Outcome> work)
+// `work` refers to nothing but its own arguments, so the executor may go away. The calling
+// coroutine's own cancellation state is left as it is.
+asio::awaitable<ExecutionResult> unwrap(Strand strand, asio::awaitable<Outcome> work)
 {
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
-    auto outcome = co_await asio::co_spawn(strand, std::move(work), asio::use_awaitable);
-    co_return value_or_throw(std::move(outcome));
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    const auto initiate = [](auto handler, Strand s, asio::awaitable<Outcome> w) {
+        launch(s, std::move(w), std::move(handler));
+    };
+    auto operation = asio::async_initiate<decltype(token), void(error_code, ExecutionResult)>(
+        initiate, token, std::move(strand), std::move(work));
+    auto [ec, result] = co_await std::move(operation);
+    if (ec) throw system_error(ec, result.error ? result.error->message : std::string());
+    co_return std::move(result);
 }
 
 }  // namespace
@@ -140,17 +172,8 @@ BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
 void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandRequest request,
                                         Handler handler)
 {
-    const auto slot = asio::get_associated_cancellation_slot(handler);
-    const auto ex = impl->ex;
-    auto work = asio::make_work_guard(asio::get_associated_executor(handler, ex));
-    auto finish = [h = std::move(handler), w = std::move(work), ex](std::exception_ptr failure,
-                                                                    Outcome outcome) mutable {
-        if (failure) std::rethrow_exception(failure);  // a bug, or no memory
-        asio::dispatch(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
-    };
     auto& i = *impl;
-    asio::co_spawn(i.strand, i.execute(std::move(impl), std::move(request)),
-                   asio::bind_cancellation_slot(slot, std::move(finish)));
+    launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
@@ -213,12 +236,12 @@ void BackgroundAgentAutoExecutor::subscribe(std::shared_ptr<EventSink> sink)
 
 asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::recover()
 {
-    return on(impl_->strand, impl_->recover(impl_));
+    return undisturbed(impl_->strand, impl_->recover(impl_));
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::async_stop()
 {
-    return on(impl_->strand, impl_->stop(impl_));
+    return undisturbed(impl_->strand, impl_->stop(impl_));
 }
 
 asio::any_io_executor BackgroundAgentAutoExecutor::get_executor() const
