@@ -22,7 +22,8 @@ struct AgentOptions {
     AgentsFile agents;                   ///< Who runs what: see `load_agents_file`.
 
     // Where to look for work.
-    std::vector<std::filesystem::path> worktrees;  ///< Besides those added later.
+    /// Besides those added later. Relative paths count from the project root.
+    std::vector<std::filesystem::path> worktrees;
     bool find_worktrees = true;  ///< Also in `git worktree list` and the agents' watch paths.
     /// No other agent looks after these worktrees: a command that none of `agents` takes fails at
     /// once, instead of being left for others.
@@ -30,11 +31,14 @@ struct AgentOptions {
 
     // Behaviour.
     std::string status_file_name = ".cursor-skill-status.json";
-    int max_parallel = 0;  ///< Commands at once; zero: as the agents file says, else no limit.
-    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
-    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
-    std::chrono::milliseconds glob_interval = std::chrono::seconds{30};
-    /// How often a running command's status is written anew. Zero: only when its output changed.
+    /// Commands at once; more are left to other agents, or for later. Zero: as the agents file
+    /// says, else no limit.
+    int max_parallel = 0;
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};     ///< From TERM to KILL.
+    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};   ///< Of known worktrees.
+    std::chrono::milliseconds glob_interval = std::chrono::seconds{30};  ///< Of the watch paths.
+    /// How often a running command's status is written anew: to other hosts it says that the agent
+    /// lives. Zero: each second in which something was printed, for those who watch.
     std::chrono::milliseconds heartbeat = std::chrono::seconds{10};
 
     // Limits, in bytes.
@@ -46,15 +50,15 @@ struct AgentOptions {
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<const Redactor> redactor;
-    /// Told about commands without an attempt id, whose engines write no records of ours.
+    /// Told how commands without an attempt id ended: their engines write no records of this form.
     std::vector<std::shared_ptr<EventSink>> sinks;
 };
 
 /// What an agents file says, or why it can't be used.
 struct LoadedAgents {
     AgentsFile file;
-    std::vector<Diagnostic> errors;
-    bool missing = false;
+    std::vector<Diagnostic> errors;  ///< If there are any, `file` is empty.
+    bool missing = false;            ///< There is no such file; `errors` says so, too.
 };
 
 /// Reads `<project_root>/.cursor/background-agents.yaml`. Blocks.

@@ -29,23 +29,40 @@ struct CommandTemplate {
     std::vector<Word> words;
 };
 
+/// By what the end of an agent's program is judged. Its output is read as it is printed, before
+/// redaction.
+enum class OutcomeRule {
+    exit_code,  ///< Zero is success.
+    claude,     ///< `claude -p --output-format stream-json --verbose`: its last `result` event.
+    codex,      ///< `codex exec --json`: its last `turn.completed` or `turn.failed`.
+};
+
 /// One agent of `.cursor/background-agents.yaml`.
 struct AgentDefinition {
     std::string name;
     std::string description;
     bool enabled = true;
-    std::vector<std::string> commands;       ///< As written, run one after the other.
-    std::vector<CommandTemplate> templates;  ///< One for each of `commands`.
-    std::vector<std::string> watch_paths;    ///< Globs, relative to the project.
+    /// As written. Only for people: what is run is `templates`.
+    std::vector<std::string> commands;
+    /// One for each of `commands`, run one after the other until one fails. The agent takes
+    /// commands only if one of them has the command or the path of its file in it.
+    std::vector<CommandTemplate> templates;
+    std::vector<std::string> watch_paths;  ///< Globs, relative to the project.
     std::vector<std::pair<std::string, std::string>> environment;
     bool clean_environment = false;  ///< Start from an allow-list, not from our environment.
     bool shell = false;              ///< Commands are scripts for `/bin/sh`.
     bool accept_argv = false;        ///< Runs a command file's `argv` as it is.
-    std::optional<std::chrono::milliseconds> timeout;  ///< Empty: as configured.
-    std::optional<int> retry_count;                    ///< Attempts after the first.
+    /// Of all templates together. Empty: only the engine's time-out counts.
+    std::optional<std::chrono::milliseconds> timeout;
+    std::optional<int> retry_count;  ///< Attempts after the first: for `autoexec run`.
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;
+    /// Of the commands that take the command's text or file; all others are judged by exit code.
+    OutcomeRule outcome = OutcomeRule::exit_code;
+    /// How long a program may go on after it has said how it ended. Then it is stopped, and what it
+    /// said stands.
+    std::chrono::milliseconds linger = std::chrono::seconds{5};
 };
 
 struct AgentsFile {

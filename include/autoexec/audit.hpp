@@ -26,7 +26,7 @@ struct AuditOptions {
     std::filesystem::path project_root;
 
     std::uint64_t max_bytes = 10 * 1024 * 1024;  ///< Rotated before the line that would reach it.
-    int backups = 5;                             ///< `.1` (newest) … ; zero: truncate instead.
+    int backups = 5;  ///< `.1` (newest) … `.5`; zero: truncate instead.
 
     Durability durability = Durability::process;
     /// Lines that may wait in memory; at this many `full()` is true, and at twice as many lines
@@ -46,7 +46,7 @@ struct AuditRecord {
     std::optional<std::string> command;
     std::optional<std::string> status;
     boost::json::object details;
-    boost::json::object more;  ///< Our keys, after `details`: `execution_id`, `attempt` …
+    boost::json::object more;  ///< Further keys, after `details`: `execution_id`, `attempt` …
     std::optional<std::chrono::system_clock::time_point> time;  ///< Empty: now.
 };
 

@@ -17,8 +17,7 @@ namespace autoexec {
 struct CommandRequest {
     CommandRequest(std::string command_text, std::filesystem::path worktree_path)
         : command(std::move(command_text)), worktree(std::move(worktree_path))
-    {
-    }
+    {}
 
     /// A program and its arguments. `command` becomes their quoted form, for people to read.
     CommandRequest(std::vector<std::string> program, std::filesystem::path worktree_path);
@@ -34,15 +33,19 @@ struct CommandRequest {
     /// A missing expected artifact turns `completed` into `failed` (`artifact_missing`).
     bool require_artifacts = false;
 
-    std::string agent;                  ///< Which agent takes it; empty: whichever can.
-    std::vector<std::string> argv;      ///< If not empty, run this instead of a template.
-    std::vector<std::string> env_refs;  ///< Variables that the agent resolves for itself.
+    /// Which agent takes it. Empty: the only one there that takes commands.
+    std::string agent;
+    /// If not empty, an agent that allows it (`accept_argv`) runs this as it is, instead of giving
+    /// `command` to a program of its own.
+    std::vector<std::string> argv;
+    /// Names of variables that the agent takes from its own environment: the place for secrets.
+    std::vector<std::string> env_refs;
 
     /// Running the command twice does no harm: allows retries after a time-out, a lost agent,
     /// or a failure that does not say whether it is retryable.
     bool idempotent = false;
 
-    // Overrides of the executor's options.
+    // Instead of the executor's options of these names.
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<int> max_attempts;
 };
@@ -51,11 +54,12 @@ struct CommandRequest {
 enum class ExecutionStatus { completed, failed, timeout, cancelled };
 std::string_view to_string(ExecutionStatus status) noexcept;
 
-/// What told the engine that the command is over.
+/// What told the engine that the command is over. `none`: the engine ended the wait itself.
 enum class CompletionMethod { none, status_file, artifact_detection };
 std::string_view to_string(CompletionMethod method) noexcept;
 
-/// How many of the expected artifacts are there, new or changed. `none` also where none was expected.
+/// How many of the expected artifacts are there, new or changed. `none` also where none was
+/// expected.
 enum class Verification { none, partial, all };
 std::string_view to_string(Verification verification) noexcept;
 
@@ -125,12 +129,15 @@ struct ExecutionResult {
     std::string command;
     std::filesystem::path worktree;
 
-    std::vector<std::string> artifacts;  ///< What the agent names, relative to the worktree.
+    /// What the agent names, relative to the worktree. The bundled agent names those of the
+    /// expected ones that are there.
+    std::vector<std::string> artifacts;
     Verification verified = Verification::none;
     std::vector<std::string> missing_artifacts;  ///< Expected, and neither new nor changed.
 
     std::optional<CommandError> error;  ///< Set unless `completed`.
-    std::chrono::milliseconds duration{0};  ///< From the first publishing to the end.
+    /// From the first publishing to the end, waits for retries included.
+    std::chrono::milliseconds duration{0};
     int attempts = 0;
     CompletionMethod completion_method = CompletionMethod::none;
     std::optional<int> exit_code;
@@ -138,11 +145,10 @@ struct ExecutionResult {
     std::optional<Progress> last_progress;
     std::string output;  ///< The tail that the agent reported.
     std::vector<std::string> warnings;
-    boost::json::object details;  ///< e.g. a final status that came during a stop.
+    boost::json::object details;  ///< `status_during_stop`: a final status that came too late.
 };
 
-/// The result with the guide's keys (`status`, `command`, `worktree`, `artifacts`, `error`,
-/// `duration_seconds`) and ours.
+/// What `autoexec run --json` prints; `doc/cli.md` lists the keys.
 boost::json::object to_json(const ExecutionResult& result);
 
 }  // namespace autoexec

@@ -16,7 +16,7 @@ enum class errc {
     invalid_command = 1,
     /// The command file would be larger than agents read (256 KiB).
     command_too_large,
-    /// An option is out of its range; `what()` names it.
+    /// An option, or a value of a request, is out of its range; the error's text names it.
     invalid_options,
     /// The worktree does not exist or is not a directory.
     invalid_worktree,
@@ -56,5 +56,4 @@ error_code make_error_code(errc e) noexcept;
 }  // namespace autoexec
 
 template <>
-struct boost::system::is_error_code_enum<autoexec::errc> : std::true_type {
-};
+struct boost::system::is_error_code_enum<autoexec::errc> : std::true_type {};

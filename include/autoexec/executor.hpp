@@ -41,13 +41,16 @@ enum class OnBusy { fail, wait };
 enum class SecretsInCommand { warn, refuse, allow };
 
 struct ExecutorOptions {
-    // The guide's.
-    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
+    // What most applications set.
+    /// Between looks at a worktree. Positive.
+    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};
     std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
     std::string status_file_name = ".cursor-skill-status.json";
-    std::filesystem::path project_root;  ///< Empty: the current directory.
-    bool enable_metrics = true;
-    bool enable_audit = true;
+    /// Records go to `.tapps-agents/` in it, and relative worktrees count from it. Empty: the
+    /// current directory.
+    std::filesystem::path project_root;
+    bool enable_metrics = true;  ///< False: only what `metrics` holds, if anything.
+    bool enable_audit = true;    ///< The same for `audit`.
 
     // Waiting.
     bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
@@ -58,7 +61,8 @@ struct ExecutorOptions {
     std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
     /// Without a change of status, progress or output. Zero: none.
     std::chrono::milliseconds stall_timeout{0};
-    /// How long an agent has for its stop before the engine goes on without it (5 s are added).
+    /// How long an agent has for its stop before the engine goes on without it (5 s are added). Not
+    /// less than the agent's own.
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
 
     // Behaviour.
@@ -73,6 +77,7 @@ struct ExecutorOptions {
     // Limits.
     /// Commands in flight at once; more wait in order. Zero: no limit.
     std::size_t max_concurrency = 0;
+    // These are for the files that `handoff` makes, unless one is given.
     std::size_t status_limit = 16 * 1024 * 1024;  ///< Bytes of a status file.
     std::vector<unsigned> allowed_owners;         ///< User ids whose status files are believed.
     unsigned file_mode = 0600;                    ///< Of the files in the worktree.
@@ -83,21 +88,20 @@ struct ExecutorOptions {
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<AuditLogger> audit;  ///< Null and `enable_audit`: one for the project.
-    std::shared_ptr<ExecutionMetricsCollector> metrics;
-    /// What a worktree looks like, recorded before a retry. Null: nothing is recorded.
+    std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
+    /// What a worktree looks like, recorded before a retry. Null: `git status`.
     std::function<asio::awaitable<std::string>(std::filesystem::path)> tree_state;
     /// Uniform in [0, 1), for jitter. Null: a random one.
     std::function<double()> random;
 };
 
-/// An attempt that another executor, perhaps of an earlier process, has published.
+/// An attempt that another executor, mostly of an earlier process, has published: for `adopt`.
 struct AttemptReference {
     AttemptReference(std::string execution, std::string attempt, std::filesystem::path tree)
         : execution_id(std::move(execution)),
           attempt_id(std::move(attempt)),
           worktree(std::move(tree))
-    {
-    }
+    {}
 
     std::string execution_id;
     std::string attempt_id;
@@ -108,7 +112,7 @@ struct AttemptReference {
     std::vector<std::string> expected_artifacts;
 };
 
-/// What was in flight when its engine died.
+/// What was in flight when its engine died: from `recover`.
 struct InterruptedAttempt {
     std::string execution_id;
     std::string attempt_id;
@@ -120,12 +124,12 @@ struct InterruptedAttempt {
     bool agent_alive = false;  ///< It was told to stop; the worktree is busy until it does.
 };
 
-/// What `check_status` finds, in the original's words.
+/// What `check_status` finds.
 struct StatusCheck {
-    bool completed = false;           ///< The status is final.
+    bool completed = false;  ///< The status is final.
     bool status_file_exists = false;
     std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
-    std::string problem;              ///< Why a file that exists was not understood.
+    std::string problem;                ///< Why a file that exists was not understood.
 };
 
 /// Hands commands to agents in worktrees through files, and waits for how they end.
@@ -137,7 +141,8 @@ struct StatusCheck {
 /// any thread, except the destructor; all state is touched from one internal strand.
 ///
 /// Lifetime: what was started keeps what it needs; destroying the executor does not end it. Call
-/// `async_stop` first. Destroy a bound `cancellation_signal` before the `io_context`.
+/// `async_stop` first. What an `io_context` takes with it when it is destroyed is found by the next
+/// `recover`.
 class BackgroundAgentAutoExecutor {
 public:
     /// Throws `system_error` (`errc::invalid_options`) that names the option.
@@ -150,8 +155,8 @@ public:
     ///
     /// Signature: `void(error_code, ExecutionResult)`.
     ///
-    /// Errors: `errc::invalid_command`, `command_too_large`, `invalid_worktree`,
-    /// `worktree_not_writable`, `worktree_busy`, `worktree_busy_unconfirmed`,
+    /// Errors: `errc::invalid_command`, `command_too_large`, `invalid_options` (of the request),
+    /// `invalid_worktree`, `worktree_not_writable`, `worktree_busy`, `worktree_busy_unconfirmed`,
     /// `artifact_outside_worktree`, `secret_in_command`, `stopped`, and file system errors while
     /// publishing. The result's `error` then holds the sentence for a person. How the command
     /// ended is no error: time-outs and cancellation, too, are results.
@@ -160,8 +165,8 @@ public:
     /// `stop_grace` + 5 s; *terminal* asks and completes at once. Either way the result is
     /// `cancelled`, and the worktree is free again, unless the agent did not confirm its stop:
     /// then it is busy until that agent's claim is free or it reports.
-    template <asio::completion_token_for<void(error_code, ExecutionResult)> Token =
-                  asio::deferred_t>
+    template <
+        asio::completion_token_for<void(error_code, ExecutionResult)> Token = asio::deferred_t>
     auto async_execute_command(CommandRequest request, Token&& token = {})
     {
         return asio::async_initiate<Token, void(error_code, ExecutionResult)>(
@@ -174,13 +179,14 @@ public:
     /// The same as an awaitable; throws `system_error` for errors.
     asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
-    /// Waits on an attempt that is already in flight, instead of publishing one. No retries.
+    /// Waits for an attempt that is already in flight, instead of publishing one. No retries.
     /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives.
     /// Otherwise as `async_execute_command`.
     asio::awaitable<ExecutionResult> adopt(AttemptReference attempt);
 
-    /// Waits for a final status in a worktree, without publishing, locking or cleaning.
-    /// Completes with a result like `execute_command`'s; at the time-out with `timeout`.
+    /// Waits for a final status in a worktree, without publishing, locking, recording or cleaning.
+    /// A final status that is there already counts. Completes with a result like
+    /// `execute_command`'s; with `timeout` after that time, or after `ExecutorOptions::timeout`.
     asio::awaitable<ExecutionResult> poll_for_completion(
         std::filesystem::path worktree, std::vector<std::string> expected_artifacts = {},
         std::optional<std::chrono::milliseconds> timeout = {});
@@ -191,15 +197,16 @@ public:
     /// Cancels an execution as a *partial* cancellation would. Nothing happens if it is unknown.
     void cancel(const std::string& execution_id);
 
-    /// Tells a sink about all that happens from now on. Kept until the executor stops.
+    /// Tells a sink about all that happens from now on. Kept as long as the executor and what it
+    /// has started.
     void subscribe(std::shared_ptr<EventSink> sink);
 
     /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
     /// that still work on them to stop, and removes what was left in the worktrees.
     asio::awaitable<std::vector<InterruptedAttempt>> recover();
 
-    /// Cancels what is in flight, waits for it, and drains the writers. New commands end with
-    /// `errc::stopped`. Idempotent. Not cancellable.
+    /// Cancels what is in flight (*partial*), waits for it, and flushes all sinks. New commands end
+    /// with `errc::stopped`. Idempotent. Not cancellable.
     asio::awaitable<void> async_stop();
 
     [[nodiscard]] asio::any_io_executor get_executor() const;

@@ -43,7 +43,7 @@ struct MetricsFilter {
 struct MetricsSummary {
     std::uint64_t total_executions = 0;
     std::uint64_t total_attempts = 0;
-    double success_rate = 0;  ///< 0–1; executions counted by their last attempt.
+    double success_rate = 0;         ///< 0–1; executions counted by their last attempt.
     double average_duration_ms = 0;  ///< Of all attempts.
     std::uint64_t total_retries = 0;
     std::map<std::string, std::uint64_t> by_status;  ///< Executions by their last attempt.
@@ -55,7 +55,8 @@ boost::json::object to_json(const ExecutionMetric& metric);
 /// Writes a line per finished attempt to `executions_YYYY-MM-DD.jsonl` (UTC date of
 /// `completed_at`), and reads them again. Format: `doc/file-protocol.md`.
 ///
-/// Derive from it and override `record_execution` for metrics of your own.
+/// Derive from it and override `record_execution` for metrics of your own:
+/// `example/4_metrics_and_sinks.cpp`.
 ///
 /// Thread safety: recording is safe from any thread; lines are written on an internal strand,
 /// and what gathers during a write goes out as one write. Queries are safe from any thread,

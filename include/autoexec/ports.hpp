@@ -110,10 +110,12 @@ class Mailbox {
 public:
     virtual ~Mailbox() = default;
 
-    /// Takes the worktree's lock. `errc::worktree_busy` when another engine has it.
+    /// Takes the worktree's lock, without waiting. `errc::worktree_busy` when another has it: an
+    /// engine, or for a moment an agent that looks whether one does.
     virtual error_code try_lock() = 0;
 
     /// The attempt of an earlier execution whose agent still holds its claim, if there is one.
+    /// Claims that nobody holds any more are removed.
     virtual std::optional<std::string> live_claim() = 0;
 
     /// Removes command, status and cancel files of earlier attempts, from both places.
@@ -131,11 +133,11 @@ public:
     /// Takes the command file away, if it is still there.
     virtual error_code withdraw(const std::string& attempt_id) = 0;
 
-    /// Asks the agent to stop; `text` is the cancel file.
+    /// Asks the agent to stop; `text` goes into the cancel file.
     virtual error_code request_stop(const std::string& text) = 0;
 
-    /// Removes command, status, cancel and claim files, in this order. With `keep_cancel` the
-    /// cancel file and the claim stay, for an agent that has not confirmed its stop.
+    /// Removes what was published, the status, the cancel file and the claim, in this order. With
+    /// `keep_cancel` the last two stay, for an agent that has not confirmed its stop.
     virtual error_code clean(const std::string& attempt_id, bool keep_cancel) = 0;
 
     /// True when the path no longer leads to the directory that was opened.
@@ -174,7 +176,7 @@ public:
 /// Polling only.
 std::shared_ptr<Notifier> null_notifier();
 
-/// Connects engines and agents of one process. Thread-safe.
+/// Connects engines and agents of one process, if all are given the same one. Thread-safe.
 std::shared_ptr<Notifier> local_notifier();
 
 /// A program to run, supervised: when it ends or is stopped, all its descendants end.
@@ -223,7 +225,7 @@ public:
 };
 
 /// Starts programs below `autoexec-supervise`. An empty path: looked for beside the running
-/// program, in `../libexec/autoexec`, then where it was installed.
+/// program, in `../libexec/autoexec` from there, then where it was installed.
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
 
 }  // namespace autoexec
