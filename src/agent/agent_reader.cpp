@@ -1,10 +1,12 @@
 #include "agent/agent_reader.hpp"
 
 #include "agent/glob.hpp"
+#include "agent/outcome.hpp"
 #include "agent/template.hpp"
 #include "config/fields.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -19,14 +21,15 @@ using config::YamlNode;
 
 constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
 constexpr std::int64_t most_retries = 1000;
+constexpr std::int64_t longest_linger = 3600;  // seconds
 
 // With those that other readers of the file know.
-constexpr std::array<std::string_view, 18> known_fields{
+constexpr std::array<std::string_view, 20> known_fields{
     "name",           "type",        "description",       "enabled",
     "commands",       "watch_paths", "timeout_seconds",   "retry_count",
     "environment",    "shell",       "clean_environment", "accept_argv",
     "context7_cache", "triggers",    "working_directory", "output",
-    "repository",     "worktree"};
+    "repository",     "worktree",    "outcome",           "linger_seconds"};
 
 class AgentReader {
 public:
@@ -45,6 +48,7 @@ public:
         agent_.accept_argv = fields_.boolean("accept_argv").value_or(false);
         agent_.clean_environment = fields_.boolean("clean_environment").value_or(false);
         read_numbers();
+        read_outcome();
         read_commands();
         read_watch_paths();
         read_environment();
@@ -80,6 +84,23 @@ private:
         if (const auto count =
                 fields_.integer("retry_count", 0, most_retries, "a non-negative integer"))
             agent_.retry_count = static_cast<int>(*count);
+        if (const auto seconds =
+                fields_.integer("linger_seconds", 0, longest_linger, "an integer from 0 to 3600"))
+            agent_.linger = std::chrono::seconds(*seconds);
+    }
+
+    void read_outcome()
+    {
+        const auto text = fields_.string("outcome");
+        if (!text) return;
+        const auto names = outcome_rule_names();
+        if (const auto rule = outcome_rule_named(*text))
+            agent_.outcome = *rule;
+        else
+            fields_.error(fields_.find("outcome")->at,
+                          fmt::format("Field 'outcome' must be one of {} (got: {})",
+                                      fmt::join(names, ", "), *text),
+                          config::did_you_mean(*text, names));
     }
 
     void read_commands()

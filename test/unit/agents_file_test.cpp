@@ -248,6 +248,25 @@ TEST_CASE("an unknown field is a warning with the name that was meant")
     CHECK(file.warnings[1].line == 5);
 }
 
+TEST_CASE("the rule for a program's end is known by name, with what it may do after it")
+{
+    const auto plain = parse(agent_with("enabled: true")).agents.at(0);
+    CHECK(plain.outcome == OutcomeRule::exit_code);
+    CHECK(plain.linger == 5s);
+    const auto agent = parse(agent_with("outcome: claude\n    linger_seconds: 0")).agents.at(0);
+    CHECK(agent.outcome == OutcomeRule::claude);
+    CHECK(agent.linger == 0s);
+    CHECK(parse(agent_with("outcome: codex")).agents.at(0).outcome == OutcomeRule::codex);
+
+    const auto errors = errors_of(agent_with("outcome: cluade"));
+    CHECK(errors.front().line == 5);
+    CHECK(errors.front().message ==
+          "Agent 1: Field 'outcome' must be one of exit_code, claude, codex (got: cluade)");
+    CHECK(errors.front().hint == "Did you mean 'claude'?");
+    CHECK(only_error(agent_with("linger_seconds: -1")).find("linger_seconds") != std::string::npos);
+    CHECK(only_error(agent_with("outcome: [claude]")).find("'outcome'") != std::string::npos);
+}
+
 TEST_CASE("an operator of the shell in a command without one is a warning")
 {
     const std::string text = "agents:\n" + entry("a", "make && make test");

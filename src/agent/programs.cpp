@@ -1,0 +1,84 @@
+#include "agent/programs.hpp"
+
+#include "agent/environment.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace autoexec::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool can_run(const fs::path& file)
+{
+    std::error_code ec;
+    return fs::is_regular_file(file, ec) && ::access(file.c_str(), X_OK) == 0;
+}
+
+std::string path_of(const AgentDefinition& definition)
+{
+    for (const auto& [name, value] : definition.environment)
+        if (name == "PATH") return value;
+    const char* const ours = std::getenv("PATH");
+    return ours == nullptr ? "/bin:/usr/bin" : ours;  // the C library's own choice
+}
+
+}  // namespace
+
+std::vector<std::string> programs_of(const AgentDefinition& definition)
+{
+    std::vector<std::string> programs;
+    for (const auto& command : definition.templates) {
+        if (command.words.empty() || command.words.front().size() != 1) continue;
+        const auto* const name = std::get_if<std::string>(&command.words.front().front());
+        if (name && std::find(programs.begin(), programs.end(), *name) == programs.end())
+            programs.push_back(*name);
+    }
+    return programs;
+}
+
+ProgramSearch find_program(const std::string& program, std::string_view path,
+                           const fs::path& directory)
+{
+    ProgramSearch search;
+    const auto look = [&](const fs::path& folder) {
+        search.places.push_back(folder.string());
+        if (can_run(folder / program)) search.found = folder / program;
+        return !search.found.empty();
+    };
+    if (program.find('/') != std::string::npos) {
+        const auto file = (directory / program).lexically_normal();
+        search.places.push_back(file.parent_path().string());
+        if (can_run(file)) search.found = file;
+        return search;
+    }
+    for (;;) {
+        const auto entry = path.substr(0, path.find(':'));
+        // An empty one is the current directory.
+        if (look(entry.empty() ? directory : directory / entry) || entry.size() == path.size())
+            return search;
+        path.remove_prefix(entry.size() + 1);
+    }
+}
+
+ProgramSearch find_program(const std::string& program, const AgentDefinition& definition,
+                           const fs::path& worktree)
+{
+    return find_program(program, path_of(definition), working_directory(definition, worktree));
+}
+
+std::string explain_missing(const std::string& program, const ProgramSearch& search)
+{
+    if (!search.found.empty()) return {};
+    if (search.places.empty()) return fmt::format("'{}' was not found: PATH is not set.", program);
+    return fmt::format("'{}' was not found; looked in {}.", program,
+                       fmt::join(search.places, ", "));
+}
+
+}  // namespace autoexec::agent

@@ -1,0 +1,175 @@
+#include "agent/presets.hpp"
+#include "agent/agents_file.hpp"
+#include "agent/outcome.hpp"
+#include "agent/programs.hpp"
+#include "agent/template.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace autoexec;
+using namespace autoexec::agent;
+using test::TemporaryFolder;
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+namespace {
+
+AgentsFile parse(const std::string& text)
+{
+    auto reading = parse_agents_file(text, "agents.yaml");
+    REQUIRE_MESSAGE(reading.file, to_string(reading.errors));
+    return *std::move(reading.file);
+}
+
+AgentDefinition definition_of(const Preset& preset)
+{
+    return parse(agents_file_text({&preset, 1}, Comments::none)).agents.at(0);
+}
+
+Words call(const Preset& preset, const std::string& command)
+{
+    TemplateValues values;
+    values.command = command;
+    values.worktree = "/tree";
+    std::string problem;
+    return expand(definition_of(preset).templates.at(0), values, problem).value();
+}
+
+AgentDefinition agent_with(const std::string& lines)
+{
+    return parse("agents:\n  - name: a\n    type: background\n" + lines).agents.at(0);
+}
+
+void make_program(const fs::path& file)
+{
+    test::write_file(file, "#!/bin/sh\n");
+    fs::permissions(file, fs::perms::owner_all);
+}
+
+}  // namespace
+
+TEST_CASE("the file of any preset is valid, takes commands and causes no warning")
+{
+    for (const auto& preset : presets()) {
+        for (const auto comments : {Comments::none, Comments::all}) {
+            const auto file = parse(agents_file_text({&preset, 1}, comments));
+            CHECK_MESSAGE(file.warnings.empty(), to_string(file.warnings));
+            REQUIRE(file.agents.size() == 1);
+            const auto& agent = file.agents.front();
+            CHECK(agent.name == preset.name);
+            CHECK(agent.outcome == preset.outcome);
+            CHECK(agent.accept_argv == preset.accept_argv);
+            CHECK(takes_commands(agent));
+        }
+        CHECK(find_preset(preset.name) == &preset);
+    }
+    CHECK(find_preset("Claude") == nullptr);
+}
+
+TEST_CASE("a file of all presets has an agent for each, in that order")
+{
+    const auto text = agents_file_text(presets(), Comments::all);
+    const auto file = parse(text);
+    REQUIRE(file.agents.size() == presets().size());
+    for (std::size_t i = 0; i < file.agents.size(); ++i)
+        CHECK(file.agents[i].name == presets()[i].name);
+    CHECK(text.find(presets_written) != std::string::npos);
+}
+
+TEST_CASE("what a preset starts knows that there is neither a terminal nor a person")
+{
+    using Variable = std::pair<std::string, std::string>;
+    for (const auto& preset : presets()) {
+        const auto variables = definition_of(preset).environment;
+        for (const auto& wanted :
+             {Variable("CI", "1"), Variable("NO_COLOR", "1"), Variable("TERM", "dumb")})
+            CHECK(std::count(variables.begin(), variables.end(), wanted) == 1);
+    }
+}
+
+TEST_CASE("a command that looks like an option arrives as a value")
+{
+    for (const auto& preset : presets()) {
+        CAPTURE(preset.name);
+        for (const std::string command : {"--help", "-v", "--", "a b\n$(c) \"d\" 'e'"}) {
+            const auto words = call(preset, command);
+            const auto& last = words.back();
+            const bool after_dashes = last == command && words.at(words.size() - 2) == "--";
+            const bool joined = last.starts_with("--") && last.ends_with("=" + command);
+            CHECK((after_dashes || joined));
+        }
+    }
+}
+
+TEST_CASE("the calls that are judged by their output ask for that output")
+{
+    const auto has = [](const Words& words, const std::string& wanted) {
+        return std::find(words.begin(), words.end(), wanted) != words.end();
+    };
+    const auto claude = call(*find_preset("claude"), "x");
+    CHECK(has(claude, "stream-json"));
+    CHECK(has(claude, "--verbose"));
+    const auto codex = call(*find_preset("codex"), "x");
+    CHECK(has(codex, "--json"));
+    CHECK(has(codex, "/tree"));
+}
+
+TEST_CASE("the programs of an agent are those its commands begin with, none twice")
+{
+    CHECK(programs_of(agent_with("    commands: [\"make {command}\", \"git diff\", \"make\"]\n")) ==
+          Words{"make", "git"});
+    CHECK(programs_of(agent_with("    commands: [\"{worktree}/run {command}\"]\n")).empty());
+    CHECK(
+        programs_of(agent_with("    shell: true\n    commands: [\"make {command} | tee x\"]\n")) ==
+        Words{"/bin/sh"});
+    CHECK(programs_of(definition_of(*find_preset("cursor"))) == Words{"cursor-agent"});
+}
+
+TEST_CASE("a program is found where the system would start it from")
+{
+    const TemporaryFolder folder;
+    make_program(folder / "first/tool");
+    make_program(folder / "second/tool");
+    make_program(folder / "second/other");
+    test::write_file(folder / "first/other", "no program");
+    fs::create_directory(folder / "first/folder");
+    const auto path = (folder / "none").string() + ":" + (folder / "first").string() +
+                      "::" + (folder / "second").string();
+    const auto in = folder / "first";
+
+    CHECK(find_program("tool", path, "/").found == folder / "first/tool");
+    CHECK(find_program("other", path, "/").found == folder / "second/other");
+    CHECK(find_program("tool", "", in).found == folder / "first/tool");
+    CHECK(find_program("tool", "/none:", in).found == folder / "first/tool");
+    CHECK(find_program("./tool", "", in).found == folder / "first/tool");
+    CHECK(find_program("../second/tool", path, in).found == folder / "second/tool");
+    CHECK(find_program("folder", path, "/").found.empty());
+
+    const auto missing = find_program("claude", "/a:/b", "/");
+    CHECK(missing.found.empty());
+    CHECK(explain_missing("claude", missing) == "'claude' was not found; looked in /a, /b.");
+    CHECK(explain_missing("./x", find_program("./x", path, in)) ==
+          "'./x' was not found; looked in " + in.string() + ".");
+    CHECK(explain_missing("tool", find_program("tool", path, "/")).empty());
+}
+
+TEST_CASE("an agent's own PATH and folder are where its programs are looked for")
+{
+    const TemporaryFolder folder;
+    make_program(folder / "bin/tool");
+    make_program(folder / "tree/sub/run");
+    const auto agent = agent_with(
+        "    commands: [\"tool {command}\"]\n    working_directory: sub\n"
+        "    environment: {PATH: " +
+        (folder / "bin").string() + "}\n");
+    const auto tree = folder / "tree";
+    CHECK(find_program("tool", agent, tree).found == folder / "bin/tool");
+    CHECK(find_program("./run", agent, tree).found == folder / "tree/sub/run");
+    CHECK(find_program("sh", agent, tree).found.empty());
+    CHECK_FALSE(find_program("sh", AgentDefinition{}, tree).found.empty());
+}
