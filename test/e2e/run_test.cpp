@@ -1,0 +1,451 @@
+#include "support/project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+constexpr char shell_command[] = "/bin/sh -c {command}";
+
+/// The one line that a run with `--json` prints.
+boost::json::object only_object(const Ended& ended)
+{
+    const auto objects = objects_of(ended.out);
+    REQUIRE_MESSAGE(objects.size() == 1, ended.out, ended.err);
+    return objects.front();
+}
+
+}  // namespace
+
+TEST_CASE("a command runs where the program is called, and its result goes to standard output")
+{
+    Project project;
+    const auto ended = project.run({"run", "echo done >made"});
+    CHECK(ended.code == 0);
+    CHECK(read_file(project.root() / "made") == "done\n");
+    REQUIRE(lines_of(ended.out).size() == 1);
+    CHECK(ended.out.starts_with("completed"));
+    CHECK(contains(ended.err, "1 completed"));
+    CHECK(contains(ended.err, "/bin/sh runs the commands"));
+    CHECK(project.metrics().size() == 1);
+}
+
+TEST_CASE("a quiet run says nothing but results")
+{
+    Project project;
+    const auto ended = project.run({"run", "-q", "true"});
+    CHECK(ended.code == 0);
+    CHECK(lines_of(ended.out).size() == 1);
+    CHECK(ended.err.empty());
+}
+
+TEST_CASE("what follows -- is a program with its arguments, which no shell changes")
+{
+    Project project;
+    const auto ended =
+        project.run({"run", "--show-output", "--", "printf", "%s|", "$HOME", "a b", "--json", "-"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "$HOME|a b|--json|-|"));
+}
+
+TEST_CASE("a command that begins with - is a text, too")
+{
+    Project project;
+    const auto ended = project.run({"run", "--show-output", "--command=-v || echo seen"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "seen"));
+}
+
+TEST_CASE("one command runs in each worktree that is named")
+{
+    Project project;
+    const auto a = project.worktree("a");
+    const auto b = project.worktree("b");
+    const auto ended = project.run({"run", "--json", "-w", a, "--worktree", b, "pwd >here"});
+    CHECK(ended.code == 0);
+    CHECK(read_file(a / "here") == a.string() + "\n");
+    CHECK(read_file(b / "here") == b.string() + "\n");
+    CHECK(objects_of(ended.out).size() == 2);
+}
+
+TEST_CASE("new worktrees are made from the commits that are named")
+{
+    Project project;
+    const auto ended = project.run(
+        {"run", "--json", "--new-worktree", "old@v1", "--new-worktree", "new", "cat file"});
+    CHECK(ended.code == 0);
+    for (const auto& result : objects_of(ended.out)) {
+        const bool old = text_at(result, "worktree").ends_with("/.tapps-agents/worktrees/old");
+        CHECK(text_at(result, "output") == (old ? "one\n" : "two\n"));
+    }
+    CHECK(contains(project.git({"branch"}), "workflow/old"));
+    CHECK(project.git({"status", "--short"}).empty());
+
+    const auto again = project.run({"run", "--json", "--new-worktree", "old", "true"});
+    CHECK(again.code == 4);
+    CHECK(contains(text_at(only_object(again), "error"), "already exists"));
+    CHECK(project.run({"run", "--new-worktree", "../out", "true"}).code == 4);
+    CHECK(project.run({"run", "--new-worktree", "x@no-such-commit", "true"}).code == 4);
+}
+
+TEST_CASE("a list comes from a file or from standard input")
+{
+    Project project;
+    const auto tree = project.worktree("tree");
+    const std::string list = R"({"command": "echo from here", "workflow_id": "w", "step_id": "s"})"
+                             "\n\n"
+                             R"({"argv": ["pwd"], "worktree": ")" +
+                             tree.string() + "\"}\n";
+    project.write("list.jsonl", list);
+    const auto from_file = project.run({"run", "--json", "--list", "list.jsonl"});
+    const auto from_input = project.run({"run", "--json", "--list", "-"}, list);
+    for (const auto& ended : {from_file, from_input}) {
+        CHECK(ended.code == 0);
+        const auto results = objects_of(ended.out);
+        REQUIRE(results.size() == 2);
+        const auto first = text_at(results[0], "command") == "pwd" ? 1U : 0U;
+        CHECK(text_at(results[first], "output") == "from here\n");
+        CHECK(text_at(results[first], "workflow_id") == "w");
+        CHECK(text_at(results[1 - first], "output") == tree.string() + "\n");
+    }
+}
+
+TEST_CASE("all that is wrong with a list is said at once, and nothing runs")
+{
+    Project project;
+    const std::string list = R"({"command": "touch ran"}
+{"command": 7}
+not json
+{"comand": "typo"}
+{"command": "x", "timeout": "soon", "retry": -1}
+[1]
+{"command": "x", "worktree": "a", "new_worktree": "b"}
+)";
+    const auto ended = project.run({"run", "--list", "-"}, list);
+    CHECK(ended.code == 2);
+    CHECK(ended.out.empty());
+    for (const auto* problem :
+         {"stdin:2: 'command' must be a text", "stdin:3: ", "stdin:4: unknown key 'comand'",
+          "stdin:5: 'timeout' must be a time", "stdin:5: 'retry' must be a number",
+          "stdin:6: ", "stdin:7: only one of"})
+        CHECK_MESSAGE(contains(ended.err, problem), problem, " in: ", ended.err);
+    CHECK_FALSE(contains(ended.err, "stdin:1:"));
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
+    CHECK_FALSE(fs::exists(project.records()));
+
+    CHECK(project.run({"run", "--list", "no-such-file"}).code == 2);
+    CHECK(project.run({"run", "--list", "-"}, "\n").code == 2);
+}
+
+TEST_CASE("wrong use ends with 2 and says what would be right")
+{
+    Project project;
+    for (const Words& words : std::vector<Words>{{},
+                                                 {"run"},
+                                                 {"run", "true", "--list", "-"},
+                                                 {"run", "true", "--", "true"},
+                                                 {"run", "true", "--timeout", "soon"},
+                                                 {"run", "true", "--timeout", "0"},
+                                                 {"run", "true", "--retry", "-1"},
+                                                 {"run", "true", "--no-such-option"},
+                                                 {"no-such-verb"},
+                                                 {"status", "--", "true"}}) {
+        const auto ended = project.run(words);
+        CHECK(ended.code == 2);
+        CHECK(ended.out.empty());
+        CHECK_FALSE(ended.err.empty());
+    }
+    CHECK_FALSE(fs::exists(project.records()));
+    CHECK(project.run({"--help"}).code == 0);
+    CHECK(contains(project.run({"run", "--help"}).out, "Exit codes"));
+    CHECK(project.run({"--version"}).out.starts_with("autoexec "));
+}
+
+TEST_CASE("a result as JSON has the documented keys")
+{
+    Project project;
+    const auto ended = project.run({"run", "--json", "--workflow-id", "w", "exit 3"});
+    CHECK(ended.code == 1);
+    const auto result = only_object(ended);
+    for (const auto* key :
+         {"status", "command", "worktree", "artifacts", "error", "duration_seconds", "execution_id",
+          "attempt_id", "workflow_id", "step_id", "attempts", "completion_method", "verified",
+          "missing_artifacts", "error_code", "exit_code", "signal", "output", "warnings"})
+        CHECK_MESSAGE(result.contains(key), key);
+    CHECK(text_at(result, "status") == "failed");
+    CHECK(text_at(result, "error_code") == "exit_3");
+    CHECK(text_at(result, "exit_code") == "3");
+    CHECK(text_at(result, "step_id") == "null");
+}
+
+TEST_CASE("a time-out ends the command with all that it started")
+{
+    Project project;
+    const auto ended = project.run({"run", "--json", "--timeout", "300ms", "--stop-grace", "100ms",
+                                    "trap '' TERM; setsid sleep 1000 & sleep 1000 & wait; wait"});
+    CHECK(ended.code == 1);
+    const auto result = only_object(ended);
+    CHECK(text_at(result, "status") == "timeout");
+    CHECK(result.at("duration_seconds").to_number<double>() < 10);
+    CHECK(project.metrics().at(0).at("status").as_string() == "timeout");
+}
+
+TEST_CASE("what fails for a while is tried again; what fails is not, unless it is idempotent")
+{
+    Project project;
+    const std::string count = "echo x >>tries; test $(wc -l <tries) -ge 2 || exit ";
+    auto result = only_object(project.run({"run", "--json", "--retry", "1", count + "75"}));
+    CHECK(text_at(result, "status") == "completed");
+    CHECK(text_at(result, "attempts") == "2");
+
+    fs::remove(project.root() / "tries");
+    result = only_object(project.run({"run", "--json", "--retry", "1", count + "1"}));
+    CHECK(text_at(result, "status") == "failed");
+    CHECK(text_at(result, "attempts") == "1");
+
+    fs::remove(project.root() / "tries");
+    result =
+        only_object(project.run({"run", "--json", "--retry", "1", "--idempotent", count + "1"}));
+    CHECK(text_at(result, "status") == "completed");
+    CHECK(text_at(result, "attempts") == "2");
+    CHECK(project.run({"run", "--retry", "0", "exit 75"}).code == 1);
+    CHECK(project.metrics().size() == 6);
+}
+
+TEST_CASE("an expected file that is missing or unchanged makes success a failure")
+{
+    Project project;
+    CHECK(project.run({"run", "--expect", "made", "touch made"}).code == 0);
+    const auto ended = project.run({"run", "--json", "--expect", "file", "--expect", "no", "true"});
+    CHECK(ended.code == 1);
+    const auto result = only_object(ended);
+    CHECK(text_at(result, "error_code") == "artifact_missing");
+    CHECK(text_at(result, "missing_artifacts") == R"(["file","no"])");
+    CHECK(project.run({"run", "--expect", "../outside", "true"}).code == 4);
+}
+
+TEST_CASE("the project's agents run command texts, by the name that is given")
+{
+    Project project;
+    project.add_agent("loud", "echo loud {command}");
+    project.add_agent("quiet", "echo quiet {command}");
+    project.add_agent("other", "make");
+    auto ended = project.run({"run", "--json", "--agent", "loud", "a prompt; $(no shell)"});
+    CHECK(ended.code == 0);
+    CHECK(text_at(only_object(ended), "output") == "loud a prompt; $(no shell)\n");
+
+    ended = project.run({"run", "a prompt"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "'loud', 'quiet'"));
+    ended = project.run({"run", "--agent", "laud", "a prompt"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "loud"));
+    CHECK(project.run({"run", "--agent", "other", "a prompt"}).code == 3);
+    CHECK(project.run({"run", "--", "true"}).code == 0);  // needs none of them
+}
+
+TEST_CASE("an invalid agents file is told by line and column, and nothing runs")
+{
+    Project project;
+    project.write(".cursor/background-agents.yaml",
+                  "agents:\n  - name: broken\n    commands: 7\n    timeout_seconds: soon\n");
+    const auto ended = project.run({"run", "touch ran"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "background-agents.yaml:3:"));
+    CHECK(contains(ended.err, "background-agents.yaml:4:"));
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
+    CHECK(project.run({"agent"}).code == 3);
+}
+
+TEST_CASE("a prompt that begins with - stays one argument of its agent")
+{
+    Project project;
+    project.add_agent("printer", "printf '<%s>' -- {command}");
+    const auto ended = project.run({"run", "--json", "--command=-rf /; --all"});
+    CHECK(text_at(only_object(ended), "output") == "<--><-rf /; --all>");
+}
+
+TEST_CASE("the program at --notify gets each result as JSON on its standard input")
+{
+    Project project;
+    project.write("hook", "#!/bin/sh\ncat >\"$1\"\n");
+    fs::permissions(project.root() / "hook", fs::perms::owner_all);
+    const auto told = project.root() / "told";
+    auto ended =
+        project.run({"run", "--json", "--notify",
+                     (project.root() / "hook").string() + " '" + told.string() + "'", "exit 4"});
+    CHECK(ended.code == 1);
+    CHECK(read_file(told) == ended.out);
+
+    ended = project.run({"run", "--notify", "/no/such/program", "true"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "--notify"));
+}
+
+TEST_CASE("an agent in another process takes the commands")
+{
+    Project project;
+    project.add_agent("shell", shell_command);
+    const auto tree = project.worktree("tree");
+    Program agent(project.start({"agent"}));
+    auto ended = project.run({"run", "--external-agent", "--polling-interval", "50ms", "--json",
+                              "-w", tree, "echo by $PPID >made; echo said", "--expect", "made"});
+    CHECK(ended.code == 0);
+    const auto result = only_object(ended);
+    CHECK(text_at(result, "output") == "said\n");
+    CHECK(text_at(result, "artifacts") == R"(["made"])");
+    CHECK(project.metrics().size() == 1);
+
+    // Its supervisor asks the program to stop, and an agent that is told to end waits for that.
+    Program engine(project.start({"run", "--external-agent", "--polling-interval", "50ms", "--json",
+                                  "-w", tree, "sleep 1000"}));
+    project.wait_for_running(1);
+    agent.signal(SIGTERM);
+    CHECK(agent.wait().code == 0);
+    ended = engine.wait();
+    CHECK(ended.code == 1);
+    CHECK(text_at(only_object(ended), "error_code") == "agent_stopped");
+}
+
+TEST_CASE("a worktree that can't be used is an error of the engine that says why")
+{
+    Project project;
+    project.write("plain", "");
+    const auto missing = project.run({"run", "-w", "no-such", "true"});
+    CHECK(missing.code == 4);
+    CHECK(contains(missing.out, "does not exist"));
+    const auto file = project.run({"run", "-w", "plain", "true"});
+    CHECK(file.code == 4);
+    CHECK(contains(file.out, "is not a directory"));
+    // The others run nevertheless.
+    const auto both = project.run({"run", "--json", "-w", "no-such", "-w", ".", "touch ran"});
+    CHECK(both.code == 4);
+    CHECK(objects_of(both.out).size() == 2);
+    CHECK(fs::exists(project.root() / "ran"));
+}
+
+TEST_CASE("a worktree that can't be written to is an error of the engine that says why")
+{
+    constexpr unsigned nobody = 65534;
+    Project project;
+    const auto tree = project.root() / "read-only";
+    fs::create_directory(tree);
+    auto start = project.start({"run", "-w", tree, "true"});
+    if (::geteuid() == 0) {  // for whom every folder is writable
+        for (const auto& entry : fs::recursive_directory_iterator(project.root().parent_path()))
+            (void)!::lchown(entry.path().c_str(), nobody, nobody);
+        (void)!::chown(project.root().parent_path().c_str(), nobody, nobody);
+        start.argv.insert(start.argv.begin(),
+                          {"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"});
+    }
+    fs::permissions(tree, fs::perms::owner_read | fs::perms::owner_exec);
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK(ended.code == 4);
+    CHECK_MESSAGE(contains(ended.out, "can't be written to"), ended.out, ended.err);
+    fs::permissions(tree, fs::perms::owner_all);
+}
+
+TEST_CASE("a worktree that another engine holds is an error, or is waited for")
+{
+    Project project;
+    Program first(project.start({"run", "until test -e go; do sleep 0.02; done"}));
+    project.wait_for_running(1);
+    const auto refused = project.run({"run", "true"});
+    CHECK(refused.code == 4);
+    CHECK(contains(refused.out, "Another engine runs a command"));
+    Program waiting(project.start({"run", "--wait", "true"}));
+    CHECK_FALSE(waiting.ends_within(std::chrono::milliseconds(400)));
+    project.write("go", "");
+    CHECK(first.wait().code == 0);
+    CHECK(waiting.wait().code == 0);
+}
+
+TEST_CASE("two commands for one worktree run one after the other")
+{
+    Project project;
+    const auto ended =
+        project.run({"run", "-w", ".", "-w", ".", "mkdir busy || exit 1; sleep 0.1; rmdir busy"});
+    CHECK(ended.code == 0);
+}
+
+TEST_CASE("a command text too long for an argument is refused with the way out, which works")
+{
+    Project project;
+    const std::string text = "echo begin #" + std::string(140 * 1024, 'x');
+    const std::string list = R"({"command": ")" + text + "\"}";
+    auto ended = project.run({"run", "--json", "--list", "-"}, list);
+    CHECK(ended.code == 1);
+    CHECK(contains(text_at(only_object(ended), "error"), "{command_file_path}"));
+
+    project.add_agent("reader", "wc -c {command_file_path}");
+    ended = project.run({"run", "--json", "--list", "-"}, list);
+    CHECK(ended.code == 0);
+    CHECK(std::stoul(text_at(only_object(ended), "output")) > text.size());
+
+    // What no agent would read is not even published.
+    ended = project.run({"run", "--json", "--list", "-"},
+                        R"({"command": ")" + std::string(300 * 1024, 'x') + "\"}");
+    CHECK(ended.code == 4);
+}
+
+TEST_CASE("a secret in the command is warned of, and runs as it is")
+{
+    Project project;
+    const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');
+    const auto ended = project.run({"run", "echo " + secret + " | wc -c >length"});
+    CHECK(ended.code == 0);
+    CHECK(std::stoul(read_file(project.root() / "length")) == secret.size() + 1);
+    CHECK(contains(ended.err, "secret"));
+    CHECK_FALSE(contains(ended.err + ended.out, secret));
+}
+
+TEST_CASE("variables that --env names reach a command whose agent has a clean environment")
+{
+    Project project;
+    project.add_agent("shell", shell_command, {"clean_environment: true"});
+    project.set("WANTED", "it is here");
+    project.set("UNWANTED", "it is here, too");
+    auto ended = project.run({"run", "--json", "--env", "WANTED", "echo $WANTED, $UNWANTED."});
+    CHECK(text_at(only_object(ended), "output") == "it is here, .\n");
+    ended = project.run({"run", "--json", "--env", "NO_SUCH", "true"});
+    CHECK(ended.code == 1);
+    CHECK(text_at(only_object(ended), "error_code") == "env_ref_missing");
+}
+
+TEST_CASE("of much output the log keeps the beginning and the result the end")
+{
+    Project project;
+    const auto ended =
+        project.run({"run", "--json", "seq 1 2000000; printf 'the end\\n\\033[31m'"});
+    CHECK(ended.code == 0);
+    const auto output = text_at(only_object(ended), "output");
+    CHECK(output.size() <= 8 * 1024);
+    CHECK(contains(output, "2000000\nthe end"));
+    const auto logs = Project::files_in(project.records() / "output");
+    REQUIRE(logs.size() == 1);
+    const auto kept = read_file(logs.front());
+    CHECK(kept.starts_with("1\n2\n3\n"));
+    CHECK(kept.size() < 11 * 1024 * 1024);
+    CHECK(contains(kept.substr(kept.size() - 100), "not kept"));
+}
+
+TEST_CASE("what a command prints can't steer the terminal of who shows it")
+{
+    Project project;
+    const auto ended = project.run({"run", "--show-output", "printf '\\033]0;title\\007'; exit 1"});
+    CHECK(ended.code == 1);
+    CHECK_FALSE(contains(ended.out + ended.err, "\033"));
+}
+
+TEST_CASE("a project without git works, too")
+{
+    Project project;
+    const TemporaryFolder folder;
+    auto start = project.start({"run", "--json", "pwd"});
+    start.folder = folder.path();
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK(ended.code == 0);
+    CHECK(text_at(only_object(ended), "output") == folder.path().string() + "\n");
+    CHECK(Project::names_in(folder.path()) == Words{".tapps-agents"});
+}

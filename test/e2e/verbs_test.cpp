@@ -1,0 +1,212 @@
+#include "support/project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+std::string short_id(const std::string& id)
+{
+    return id.substr(id.size() - 8);
+}
+
+}  // namespace
+
+TEST_CASE("status shows what is in flight, for people and for programs")
+{
+    Project project;
+    const auto tree = project.worktree("tree");
+    Program engine(project.start({"run", "-w", tree, "--workflow-id", "w",
+                                  "echo half way; until test -e go; do sleep 0.02; done"}));
+    const auto id = project.wait_for_running(1).front();
+
+    const auto plain = project.run({"status"});
+    CHECK(plain.code == 0);
+    CHECK(plain.out.starts_with("running"));
+    CHECK(contains(plain.out, short_id(id)));
+    CHECK(contains(plain.out, "../tree"));
+
+    const auto entries = objects_of(project.run({"status", "--json"}).out);
+    REQUIRE(entries.size() == 1);
+    CHECK(text_at(entries[0], "worktree") == tree.string());
+    CHECK(text_at(entries[0], "workflow_id") == "w");
+    CHECK(text_at(entries[0], "pid") == std::to_string(engine.pid()));
+    CHECK(entries[0].at("age_seconds").to_number<double>() >= 0);
+
+    write_file(tree / "go", "");
+    CHECK(engine.wait().code == 0);
+    const auto after = project.run({"status"});
+    CHECK(after.code == 0);
+    CHECK(after.out.empty());
+    CHECK(contains(after.err, "Nothing is in flight"));
+    CHECK(project.run({"status", "--json"}).out.empty());
+}
+
+TEST_CASE("any folder of the repository finds its project")
+{
+    Project project;
+    const auto tree = project.worktree("tree");
+    CHECK(project.run({"run", "true"}).code == 0);
+    fs::create_directories(tree / "deep/down");
+    auto start = project.start({"history", "--json"});
+    start.folder = tree / "deep/down";
+    Program program(start);
+    CHECK(objects_of(program.wait().out).size() == 1);
+    CHECK(objects_of(project.run({"history", "--json", "--project", "../tree"}).out).empty());
+    CHECK(project.run({"history", "--project", "no-such-folder"}).code == 4);
+}
+
+TEST_CASE("history shows what has ended, newest first, and only what is asked for")
+{
+    Project project;
+    CHECK(contains(project.run({"history"}).err, "No execution history found"));
+    CHECK(contains(project.run({"history", "--summary"}).err, "No execution history found"));
+    project.run({"run", "--workflow-id", "w1", "--step-id", "a", "echo first"});
+    project.run({"run", "--workflow-id", "w1", "--step-id", "b", "exit 3"});
+    project.run({"run", "--workflow-id", "w2", "echo third"});
+
+    const auto commands = [&](Words filters) {
+        Words words = {"history", "--json"};
+        words.insert(words.end(), filters.begin(), filters.end());
+        Words found;
+        for (const auto& metric : objects_of(project.run(words).out))
+            found.push_back(text_at(metric, "command"));
+        return found;
+    };
+    CHECK(commands({}) == Words{"echo third", "exit 3", "echo first"});
+    CHECK(commands({"--workflow-id", "w1"}) == Words{"exit 3", "echo first"});
+    CHECK(commands({"--step-id", "a"}) == Words{"echo first"});
+    CHECK(commands({"--status", "failed"}) == Words{"exit 3"});
+    CHECK(commands({"-n", "1"}) == Words{"echo third"});
+    CHECK(commands({"-n", "0"}).size() == 3);
+    CHECK(commands({"--workflow-id", "no-such"}).empty());
+    CHECK(project.run({"history", "--status", "splendid"}).code == 2);
+
+    const auto plain = lines_of(project.run({"history"}).out);
+    REQUIRE(plain.size() == 3);
+    CHECK(contains(plain[1], "[w1/b]"));
+    CHECK(contains(plain[1], "exited with code 3"));
+
+    const auto summary = objects_of(project.run({"history", "--summary", "--json"}).out);
+    REQUIRE(summary.size() == 1);
+    CHECK(text_at(summary[0], "total_executions") == "3");
+    CHECK(contains(project.run({"history", "--summary"}).out, "Success Rate: 66.7%"));
+}
+
+TEST_CASE("a bad line in the metrics is skipped, and counted in the summary")
+{
+    Project project;
+    project.run({"run", "true"});
+    const auto file = Project::files_in(project.records() / "metrics").at(0);
+    std::ofstream(file, std::ios::app) << "not a metric\n";
+    CHECK(objects_of(project.run({"history", "--json"}).out).size() == 1);
+    CHECK(contains(project.run({"history", "--summary"}).err, "1 lines were no metric"));
+}
+
+TEST_CASE("cancel ends one execution by the end of its id, and no other")
+{
+    Project project;
+    const auto a = project.worktree("a");
+    const auto b = project.worktree("b");
+    Program engine(project.start(
+        {"run", "--json", "-w", a, "-w", b, "until test -e go; do sleep 0.02; done"}));
+    project.wait_for_running(2);
+    std::string id;
+    for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+        if (text_at(entry, "worktree") == a.string()) id = text_at(entry, "execution_id");
+
+    const auto cancelled = project.run({"cancel", short_id(id)});
+    CHECK(cancelled.code == 0);
+    CHECK(contains(cancelled.out, short_id(id)));
+    write_file(b / "go", "");
+    const auto ended = engine.wait();
+    CHECK(ended.code == 130);
+    for (const auto& result : objects_of(ended.out))
+        CHECK(text_at(result, "status") ==
+              (text_at(result, "worktree") == a.string() ? "cancelled" : "completed"));
+    CHECK(project.run({"cancel", short_id(id)}).code == 2);
+}
+
+TEST_CASE("a cancel that is only asked for is heard, too")
+{
+    Project project;
+    Program engine(project.start({"run", "exec sleep 1000"}));
+    const auto id = project.wait_for_running(1).front();
+    CHECK(project.run({"cancel", "--no-wait", id}).code == 0);
+    CHECK(engine.wait().code == 130);
+}
+
+TEST_CASE("an execution that is not there, or not the only one of its name, is wrong use")
+{
+    Project project;
+    for (const auto* verb : {"cancel", "logs"}) {
+        const auto none = project.run({verb, "0000aaaa"});
+        CHECK(none.code == 2);
+        CHECK(contains(none.err, "there is no execution '0000aaaa'"));
+        CHECK(project.run({verb, "\033[31m"}).code == 2);
+        CHECK(project.run({verb, ""}).code == 2);
+        CHECK(project.run({verb}).code == 2);
+    }
+
+    // Ids can't be chosen, so the records are made.
+    std::string log;
+    for (const std::string head : {"1", "2"}) {
+        boost::json::object o;
+        o["execution_id"] = head + "0000000-same-end";
+        o["attempt_id"] = head + "-attempt";
+        o["event_type"] = "execution_started";
+        log += "2026-01-02 03:04:05 | INFO | " + boost::json::serialize(o) + "\n";
+    }
+    project.write(".tapps-agents/audit/execution_audit.log", log);
+    const auto several = project.run({"logs", "same-end"});
+    CHECK(several.code == 2);
+    CHECK(contains(several.err, "there are several executions"));
+    CHECK(project.run({"logs", "10000000-same-end"}).code == 0);
+}
+
+TEST_CASE("logs shows what was printed, attempt by attempt")
+{
+    Project project;
+    const auto ended =
+        project.run({"run", "--json", "--retry", "1",
+                     "echo try $AUTOEXEC_ATTEMPT; test $AUTOEXEC_ATTEMPT = 2 || exit 75"});
+    CHECK(ended.code == 0);
+    const auto id = text_at(objects_of(ended.out).at(0), "execution_id");
+    const auto logs = project.run({"logs", short_id(id)});
+    CHECK(logs.code == 0);
+    CHECK(logs.out == "try 1\ntry 2\n");
+    CHECK(contains(logs.err, "attempt 2"));
+    CHECK(project.run({"logs", "-f", id}).out == "try 1\ntry 2\n");
+}
+
+TEST_CASE("logs -f shows output as it comes, and ends with its command")
+{
+    Project project;
+    Program engine(project.start(
+        {"run",
+         "echo one; until test -e go; do sleep 0.02; done; echo two; sleep 0.1; echo three"}));
+    const auto id = project.wait_for_running(1).front();
+    Program logs(project.start({"logs", "-f", short_id(id)}));
+    CHECK(eventually([&] { return logs.out() == "one\n"; }));
+    CHECK(project.run({"logs", id}).out == "one\n");
+    CHECK_FALSE(logs.ends_within(std::chrono::milliseconds(300)));
+    project.write("go", "");
+    CHECK(engine.wait().code == 0);
+    CHECK(logs.wait().code == 0);
+    CHECK(logs.out() == "one\ntwo\nthree\n");
+}
+
+TEST_CASE("a reader that goes away ends the writer quietly")
+{
+    Project project;
+    project.run({"run", "seq 1 100000"});
+    const auto id = text_at(project.metrics().at(0), "execution_id");
+    for (const auto& words : {std::string("history"), "logs " + id}) {
+        auto start = project.start({});
+        start.argv = {"/bin/bash", "-c",
+                      program_path + " " + words + " | true; exit ${PIPESTATUS[0]}"};
+        Program program(start);
+        const auto ended = program.wait();
+        CHECK(ended.code == 0);
+        CHECK(ended.err.empty());
+    }
+}
