@@ -60,7 +60,9 @@ void define_run(CLI::App& app, RunOptions& o)
 {
     app.footer(run_examples);
     add_common(app, o.common);
-    app.add_option("command", o.command, "What the agent is to run")->type_name("COMMAND");
+    app.add_option("command,--command", o.command,
+                   "What the agent is to run; as --command=TEXT it may begin with -")
+        ->type_name("COMMAND");
     app.add_option("--list", o.list, "Commands from a JSONL file, or - for stdin")
         ->type_name("FILE");
     app.add_option("-w,--worktree", o.worktrees, "An existing worktree; may be repeated")

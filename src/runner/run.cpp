@@ -44,7 +44,7 @@ AgentDefinition make_own_agent()
 {
     AgentDefinition definition;
     definition.name = own_agent;
-    definition.commands.emplace_back("/bin/sh -c {command}");
+    definition.commands.emplace_back("/bin/sh -c -- {command}");
     agent::TemplateProblem problem;
     definition.templates.push_back(
         agent::compile_template(definition.commands.front(), false, problem).value());
