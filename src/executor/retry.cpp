@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace autoexec {
 
@@ -31,11 +32,11 @@ bool may_retry(const AttemptFacts& facts, bool idempotent)
 std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, double random)
 {
     using Ms = std::chrono::duration<double, std::milli>;
-    const double factor = std::pow(policy.multiplier, attempt - 1);
+    // Finite, so that a delay of zero stays zero.
+    const double factor = std::min(std::pow(policy.multiplier, attempt - 1),
+                                   std::numeric_limits<double>::max());
     const auto longest = Ms(policy.max_delay).count();
-    const auto wanted = Ms(policy.initial_delay).count() * factor;
-    // Written so that an overflow to infinity is capped, too.
-    const double base = wanted < longest ? wanted : longest;
+    const double base = std::min(Ms(policy.initial_delay).count() * factor, longest);
     return std::chrono::milliseconds(std::llround(base * random));
 }
 
