@@ -1,0 +1,114 @@
+#include "executor/retry.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+using namespace autoexec;
+using namespace std::chrono_literals;
+
+TEST_SUITE_BEGIN("retry");
+
+TEST_CASE("which ends may be tried again")
+{
+    struct Row {
+        const char* name;
+        Cause cause;
+        std::optional<bool> retryable;
+        bool echoes;
+        bool plain;       // may be retried
+        bool idempotent;  // may be retried when the command is idempotent
+    };
+    const Row rows[] = {
+        {"nobody took it", Cause::not_started, {}, false, true, true},
+        {"failed, says yes", Cause::reported, true, true, true, true},
+        {"failed, says yes, of an unknown attempt", Cause::reported, true, false, false, true},
+        {"failed, says no", Cause::reported, false, true, false, false},
+        {"failed, says nothing", Cause::reported, {}, true, false, true},
+        {"failed, says nothing, of an unknown attempt", Cause::reported, {}, false, false, true},
+        {"time-out", Cause::deadline, {}, true, false, true},
+        {"time-out, retryable means nothing", Cause::deadline, true, true, false, true},
+        {"stalled", Cause::stalled, {}, true, false, true},
+        {"agent lost", Cause::agent_lost, {}, true, false, true},
+        {"cancelled", Cause::cancelled, true, true, false, false},
+        {"artifacts", Cause::artifacts, {}, false, false, false},
+        {"worktree lost", Cause::broken, {}, true, false, false},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(std::string(row.name));
+        AttemptFacts facts;
+        facts.cause = row.cause;
+        facts.retryable = row.retryable;
+        facts.echoes = row.echoes;
+        CHECK(may_retry(facts, false) == row.plain);
+        CHECK(may_retry(facts, true) == row.idempotent);
+        // Never while an agent may still be at work, and never after a success.
+        facts.stop_confirmed = false;
+        CHECK_FALSE(may_retry(facts, true));
+        facts.stop_confirmed = true;
+        facts.completed = true;
+        CHECK_FALSE(may_retry(facts, true));
+    }
+}
+
+TEST_CASE("the delay grows by the multiplier, up to the longest, times the jitter")
+{
+    RetryPolicy policy;
+    policy.initial_delay = 1s;
+    policy.multiplier = 3;
+    policy.max_delay = 20s;
+    CHECK(retry_delay(policy, 1, 1.0) == 1s);
+    CHECK(retry_delay(policy, 2, 1.0) == 3s);
+    CHECK(retry_delay(policy, 3, 1.0) == 9s);
+    CHECK(retry_delay(policy, 4, 1.0) == 20s);
+    CHECK(retry_delay(policy, 4, 0.5) == 10s);
+    CHECK(retry_delay(policy, 4, 0.0) == 0s);
+    CHECK(retry_delay(policy, 1, 0.0004) == 0ms);
+    CHECK(retry_delay(policy, 1, 0.0005) == 1ms);
+}
+
+TEST_CASE("no policy makes a delay negative, endless, or longer than the longest")
+{
+    const double multipliers[] = {1, 1.0000001, 2, 1e300, std::numeric_limits<double>::infinity()};
+    for (const double multiplier : multipliers)
+        for (const auto initial : {0ms, 1ms, 60'000ms})
+            for (const auto longest : {0ms, 1ms, 60'000ms})
+                for (const int attempt : {1, 2, 100, 1'000'000'000}) {
+                    RetryPolicy policy;
+                    policy.initial_delay = initial;
+                    policy.multiplier = multiplier;
+                    policy.max_delay = longest;
+                    const auto delay = retry_delay(policy, attempt, 0.999999);
+                    CHECK(delay >= 0ms);
+                    CHECK(delay <= longest);
+                    if (initial == 0ms) CHECK(delay == 0ms);
+                }
+}
+
+TEST_CASE("polling slows down by half up to the longest interval, with a tenth of jitter")
+{
+    PollingInterval interval(4s, 10s, true);
+    CHECK(interval.next(0.5) == 4s);
+    CHECK(interval.next(0.5) == 6s);
+    CHECK(interval.next(0.5) == 9s);
+    CHECK(interval.next(0.5) == 10s);
+    CHECK(interval.next(0.0) == 9s);
+    CHECK(interval.next(1.0) == 11s);
+    interval.reset();
+    CHECK(interval.next(0.5) == 4s);
+}
+
+TEST_CASE("polling that does not adapt is exact")
+{
+    PollingInterval interval(4s, 10s, false);
+    for (const double random : {0.0, 0.3, 0.999}) CHECK(interval.next(random) == 4s);
+}
+
+TEST_CASE("an interval longer than the longest one stays as it is")
+{
+    PollingInterval interval(40s, 10s, true);
+    CHECK(interval.next(0.5) == 40s);
+    CHECK(interval.next(0.5) == 40s);
+}
+
+TEST_SUITE_END();
