@@ -76,9 +76,11 @@ ProgramSearch find_program(const std::string& program, const AgentDefinition& de
 std::string explain_missing(const std::string& program, const ProgramSearch& search)
 {
     if (!search.found.empty()) return {};
-    if (search.places.empty()) return fmt::format("'{}' was not found: PATH is not set.", program);
-    return fmt::format("'{}' was not found; looked in {}.", program,
-                       fmt::join(search.places, ", "));
+    const bool is_path = program.find('/') != std::string::npos;
+    return fmt::format("'{}' was not found; looked in {}. {}", program,
+                       fmt::join(search.places, ", "),
+                       is_path ? "Check the agent's working_directory."
+                               : "Install it, or set PATH in the agent's environment.");
 }
 
 }  // namespace autoexec::agent

@@ -29,7 +29,7 @@ struct ProgramSearch {
                                          const AgentDefinition& definition,
                                          const std::filesystem::path& worktree);
 
-/// `'claude' was not found; looked in /usr/bin, /bin.` Empty if it was found.
+/// `'claude' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found.
 [[nodiscard]] std::string explain_missing(const std::string& program, const ProgramSearch& search);
 
 }  // namespace autoexec::agent

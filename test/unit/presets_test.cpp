@@ -152,9 +152,11 @@ TEST_CASE("a program is found where the system would start it from")
 
     const auto missing = find_program("claude", "/a:/b", "/");
     CHECK(missing.found.empty());
-    CHECK(explain_missing("claude", missing) == "'claude' was not found; looked in /a, /b.");
+    CHECK(explain_missing("claude", missing)
+              .starts_with("'claude' was not found; looked in /a, /b. Install"));
     CHECK(explain_missing("./x", find_program("./x", path, in)) ==
-          "'./x' was not found; looked in " + in.string() + ".");
+          "'./x' was not found; looked in " + in.string() +
+              ". Check the agent's working_directory.");
     CHECK(explain_missing("tool", find_program("tool", path, "/")).empty());
 }
 
