@@ -55,8 +55,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
           strand(std::move(e)),
           id(fmt::format("autoexec-{}", protocol::new_uuid())),
           alarm(options.clock->make_timer(strand))
-    {
-    }
+    {}
 
     struct Place {
         Notifier::Subscription subscription;
@@ -69,13 +68,14 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
     asio::awaitable<void> work(std::shared_ptr<Impl> keep, fs::path tree,
                                std::shared_ptr<agent::Job> job, const AgentDefinition* definition);
-    void add(const fs::path& tree, bool keep);
+    void add(const fs::path& given, bool keep);
     void find_trees(bool with_globs);
     void look_everywhere();
     void look(const fs::path& tree);
     void take(const fs::path& tree, Place& place, std::unique_ptr<handoff::AgentBox> box,
               handoff::AgentBox::Found found);
     void complain_once(const fs::path& tree, Place& place, const handoff::AgentBox::Found& found);
+    [[nodiscard]] fs::path absolute(const fs::path& tree) const;
     [[nodiscard]] bool has_room() const noexcept
     {
         return options.max_parallel <= 0 || running < options.max_parallel;
@@ -129,8 +129,9 @@ asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
     places.clear();
 }
 
-void BackgroundAgent::Impl::add(const fs::path& tree, bool keep)
+void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
 {
+    const auto tree = absolute(given);
     auto& place = places[tree];
     place.keep |= keep;
     if (place.subscription) return;
@@ -141,6 +142,13 @@ void BackgroundAgent::Impl::add(const fs::path& tree, bool keep)
             if (const auto impl = weak.lock()) impl->look(tree);
         });
     });
+}
+
+// One name for each worktree: that under which an engine says that it has changed.
+fs::path BackgroundAgent::Impl::absolute(const fs::path& tree) const
+{
+    auto path = (options.project_root / tree).lexically_normal();
+    return path.has_filename() ? path : path.parent_path();
 }
 
 void BackgroundAgent::Impl::find_trees(bool with_globs)
@@ -260,8 +268,8 @@ asio::awaitable<void> BackgroundAgent::run()
 void BackgroundAgent::add_worktree(fs::path worktree)
 {
     asio::dispatch(impl_->strand, [impl = impl_, tree = std::move(worktree)] {
-        impl->add(tree.lexically_normal(), true);
-        impl->look(tree.lexically_normal());
+        impl->add(tree, true);
+        impl->look(impl->absolute(tree));
     });
 }
 

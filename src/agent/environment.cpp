@@ -10,9 +10,20 @@
 namespace autoexec::agent {
 namespace {
 
-constexpr std::array<std::string_view, 14> allowed = {
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME",
-    "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "LANGUAGE"};
+constexpr std::array<std::string_view, 14> allowed = {"PATH",
+                                                      "HOME",
+                                                      "USER",
+                                                      "LOGNAME",
+                                                      "SHELL",
+                                                      "LANG",
+                                                      "TZ",
+                                                      "TMPDIR",
+                                                      "XDG_CONFIG_HOME",
+                                                      "XDG_CACHE_HOME",
+                                                      "XDG_DATA_HOME",
+                                                      "XDG_RUNTIME_DIR",
+                                                      "SSH_AUTH_SOCK",
+                                                      "LANGUAGE"};
 
 constexpr std::string_view project_root_variable = "${PROJECT_ROOT}";
 
@@ -21,9 +32,14 @@ std::string_view name_of(std::string_view variable)
     return variable.substr(0, variable.find('='));
 }
 
-void set(std::vector<std::string>& environment, std::string_view name, std::string_view value)
+void unset(std::vector<std::string>& environment, std::string_view name)
 {
     std::erase_if(environment, [&](const auto& variable) { return name_of(variable) == name; });
+}
+
+void set(std::vector<std::string>& environment, std::string_view name, std::string_view value)
+{
+    unset(environment, name);
     environment.push_back(std::string(name).append("=").append(value));
 }
 
@@ -54,6 +70,9 @@ std::string make_environment(const AgentDefinition& definition,
         set(environment, name, value);
     }
     for (const auto& [name, value] : definition.environment) set(environment, name, value);
+    // An agent may run below another one's command.
+    for (const auto* name : {"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT"})
+        unset(environment, name);
     if (!command.attempt_id.empty()) {
         set(environment, "AUTOEXEC_EXECUTION_ID", command.execution_id);
         set(environment, "AUTOEXEC_ATTEMPT_ID", command.attempt_id);

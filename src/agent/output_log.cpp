@@ -17,9 +17,9 @@ platform::UniqueFd create(const std::filesystem::path& file)
     error_code ec;
     const auto folder = platform::make_folders(file.parent_path(), ec);
     if (!folder) return {};
-    return platform::UniqueFd(::openat(folder.get(), file.filename().c_str(),
-                                       O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-                                       0600));
+    return platform::UniqueFd(
+        ::openat(folder.get(), file.filename().c_str(),
+                 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
 }
 
 }  // namespace
@@ -31,8 +31,7 @@ OutputLog::OutputLog(const std::filesystem::path& file, std::shared_ptr<const Re
       tail_limit_(tail_limit),
       out_(redactor),
       err_(std::move(redactor))
-{
-}
+{}
 
 void OutputLog::take(OutputStream stream, std::string_view chunk)
 {
@@ -54,12 +53,14 @@ void OutputLog::write(OutputStream stream, std::string_view text)
     tail_.append(text);
     if (tail_.size() > 2 * tail_limit_) tail_.erase(0, tail_.size() - tail_limit_);
 
-    if (!file_ || file_left_ == 0) return;
+    if (!file_) return;
     const auto part = text.substr(0, file_left_);
     file_left_ -= part.size();
     // A full disk costs the log, not the command.
-    if (platform::write_all(file_.get(), part)) file_left_ = 0;
-    if (file_left_ == 0) (void)platform::write_all(file_.get(), cut_mark);
+    const bool failed = static_cast<bool>(platform::write_all(file_.get(), part));
+    if (!failed && part.size() == text.size()) return;
+    (void)platform::write_all(file_.get(), cut_mark);
+    file_ = platform::UniqueFd();
 }
 
 std::string OutputLog::tail() const

@@ -104,7 +104,8 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     const auto again = find(found.command.attempt_id.empty());
     const bool same = again.state == Found::State::command &&
                       again.command.attempt_id == found.command.attempt_id &&
-                      again.stamp.inode == found.stamp.inode;
+                      again.stamp.inode == found.stamp.inode &&
+                      again.stamp.modified_ns == found.stamp.modified_ns;
     if (same && !cancel_reason(found.command)) return true;
     claim_->drop(claims_.get(), claim_id_);
     claim_.reset();
@@ -118,7 +119,8 @@ std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& 
     if (file.state != FoundFile::State::present) return std::nullopt;
     auto cancel = protocol::parse_cancel(file.text);
     if (!cancel || cancel->attempt_id != command.attempt_id) return std::nullopt;
-    return cancel->reason;
+    if (cancel->reason == "timeout" || cancel->reason == "interrupted") return cancel->reason;
+    return "cancelled";
 }
 
 error_code AgentBox::write_status(const std::string& text)
@@ -143,6 +145,14 @@ void AgentBox::release(bool forget)
 {
     if (claim_ && forget) claim_->drop(claims_.get(), claim_id_);
     claim_.reset();
+}
+
+bool AgentBox::lost() const
+{
+    struct stat held {};
+    struct stat named {};
+    return ::stat(worktree_.c_str(), &named) != 0 || ::fstat(folder_.get(), &held) != 0 ||
+           named.st_dev != held.st_dev || named.st_ino != held.st_ino;
 }
 
 bool AgentBox::has_artifact(const std::string& path) const

@@ -41,7 +41,8 @@ public:
     /// withdrawn or cancelled meanwhile.
     bool claim(const Found& found, const std::string& agent_id);
 
-    /// The reason in the cancel file for this attempt, if there is one.
+    /// The reason in the cancel file for this attempt, if there is one: `cancelled`, `timeout` or
+    /// `interrupted`.
     std::optional<std::string> cancel_reason(const protocol::CommandFile& command);
 
     error_code write_status(const std::string& text);
@@ -52,6 +53,9 @@ public:
     /// Gives up the claim; the engine removes it. `forget`: removes it, too, since nobody else
     /// will.
     void release(bool forget);
+
+    /// True when the path no longer leads to the directory that was opened.
+    [[nodiscard]] bool lost() const;
 
     [[nodiscard]] bool has_artifact(const std::string& path) const;
 

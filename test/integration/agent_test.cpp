@@ -1,0 +1,799 @@
+#include "support/agent_fixture.hpp"
+#include "support/executor_fixture.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <cstdlib>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An environment variable for as long as the test runs.
+struct Variable {
+    Variable(const char* n, const char* value) : name(n) { ::setenv(n, value, 1); }
+    ~Variable() { ::unsetenv(name); }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+    const char* name;
+};
+
+std::optional<std::string> value_in(const ProcessSpec& spec, std::string_view name)
+{
+    std::optional<std::string> found;
+    for (const auto& variable : spec.environment) {
+        const auto equals = variable.find('=');
+        if (variable.substr(0, equals) != name) continue;
+        CHECK_FALSE(found);  // twice: which one counts depends on the program
+        found = variable.substr(equals + 1);
+    }
+    return found;
+}
+
+AgentsFile agents_with(std::string_view fields)
+{
+    return agents_from("agents:\n  - {name: dev, type: background, commands: ['run {command}'], " +
+                       std::string(fields) + "}\n");
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("agent");
+
+// --- What is run at all
+
+TEST_CASE_FIXTURE(AgentFixture, "a command is run and reported while its engine holds the worktree")
+{
+    auto command = EngineSide::command();
+    command.workflow_id = "w";
+    command.step_id = "s";
+    command.expected_artifacts = {"made.txt", "missing.txt"};
+    hand_over(command);
+    CHECK(engine.claim() == ClaimState::live);
+    CHECK(program().spec.argv == std::vector<std::string>{"run", "build it"});
+    CHECK(program().spec.directory == tree);
+
+    write_file(tree / "made.txt", "x");
+    program().print("compiled\n");
+    exit(0);
+    REQUIRE(spy->seen.size() == 2);
+    CHECK(spy->seen[0].status == StatusWord::running);
+    CHECK(spy->seen[0].progress->current_step == "1/1");
+    const auto last = final_status();
+    CHECK(last.structured);
+    CHECK(last.status == StatusWord::completed);
+    CHECK(last.outcome == "completed");
+    CHECK(last.exit_code == 0);
+    CHECK(last.artifacts == std::vector<std::string>{"made.txt"});
+    CHECK(last.output == "compiled\n");
+    CHECK_FALSE(last.output_truncated);
+    CHECK_FALSE(last.error);
+    CHECK(last.attempt_id == command.attempt_id);
+    CHECK(last.execution_id == command.execution_id);
+    CHECK(last.attempt == 1);
+    CHECK(last.workflow_id == "w");
+    CHECK(last.step_id == "s");
+    CHECK(last.pid == 4711);
+    CHECK_FALSE(last.agent_id->empty());
+    CHECK(last.started_at == spy->seen[0].started_at);
+    CHECK(last.completed_at);
+    CHECK(spy->seen[0].sequence == 1);
+    CHECK(last.sequence == 2);
+    CHECK_FALSE(engine.has(control_files::command));
+    CHECK(engine.claim() == ClaimState::free);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command file is left alone when no engine holds the worktree")
+{
+    SUBCASE("its engine died")
+    {
+        engine.publish();
+        engine.die();
+    }
+    SUBCASE("somebody committed it")
+    {
+        engine.publish_unlocked(EngineSide::command());
+    }
+    SUBCASE("it names no attempt")
+    {
+        auto command = EngineSide::command();
+        command.attempt_id = command.execution_id = "";
+        engine.publish_unlocked(command);
+    }
+    SUBCASE("it names no attempt, and an engine holds the worktree")
+    {
+        auto command = EngineSide::command();
+        command.attempt_id = command.execution_id = "";
+        engine.publish(command);
+    }
+    SUBCASE("it is no command file")
+    {
+        engine.publish();
+        write_file(tree / control_files::command, "rm -rf /");
+    }
+    start();
+    run_for(62s);
+    CHECK(spawner->programs.empty());
+    CHECK(spy->seen.empty());
+    CHECK(engine.has(control_files::command));
+    CHECK_FALSE(engine.has(control_files::status));
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command is found by the scan, and at once where an event tells")
+{
+    start();
+    run_for(10ms);
+    engine.publish();
+    SUBCASE("scan")
+    {
+        run_for(options.scan_interval - 20ms);
+        CHECK(spawner->programs.empty());
+        run_for(10ms);
+    }
+    SUBCASE("event")
+    {
+        spy->changed(tree);
+        run_for(0ms);
+    }
+    CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "of several agents exactly one runs a command")
+{
+    spawner->on_wait = [](ScriptedProgram& p) { p.exit(0); };
+    for (int i = 0; i < 4; ++i) start();
+    for (std::size_t i = 1; i <= 20; ++i) {
+        hand_over();
+        CHECK(spawner->programs.size() == i);
+        CHECK(engine.status()->status == StatusWord::completed);
+        engine.clean();
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "an attempt is never run twice, even if its command file comes back")
+{
+    const auto command = hand_over();
+    exit(0);
+    engine.publish_unlocked(command);
+    run_for(62s);
+    CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "at most so many commands run at once")
+{
+    EngineSide second(project / "second");
+    EngineSide third(project / "third");
+    options.max_parallel = 2;
+    SUBCASE("by the options") {}
+    SUBCASE("by the agents file")
+    {
+        options.max_parallel = 0;
+        options.agents.max_parallel_agents = 2;
+    }
+    auto& agent = start();
+    agent.add_worktree(second.tree() / "");
+    agent.add_worktree("third");
+    for (auto* each : {&engine, &second, &third}) each->publish();
+    run_for(62s);
+    CHECK(spawner->programs.size() == 2);
+    exit(0);  // its slot is taken at once
+    CHECK(spawner->programs.size() == 3);
+    CHECK(spawner->running() == 2);
+    for (const auto& p : spawner->programs) p->exit(0);
+    run_for(1ms);
+    for (auto* each : {&engine, &second, &third}) {
+        CHECK(each->status()->status == StatusWord::completed);
+        CHECK(each->claim() == ClaimState::free);
+    }
+}
+
+// --- Which agent of the file takes it
+
+TEST_CASE_FIXTURE(AgentFixture, "a command that several could take is refused by their names")
+{
+    options.agents = agents_from(R"(
+agents:
+  - {name: dev, type: background, commands: ['run {command}']}
+  - {name: qa, type: background, commands: ['check {command_file_path}']}
+  - {name: people, type: background, commands: ['make']}
+)");
+    SUBCASE("without a name")
+    {
+        hand_over();
+        CHECK(error().code == "no_agent");
+        CHECK(error().retryable == false);
+        CHECK(error().message.find("'dev', 'qa'") != std::string::npos);
+        CHECK(spawner->programs.empty());
+        CHECK(engine.claim() == ClaimState::free);
+    }
+    SUBCASE("with one")
+    {
+        auto command = EngineSide::command();
+        command.agent = "qa";
+        hand_over(command);
+        CHECK(program().spec.argv ==
+              std::vector<std::string>{"check", (tree / control_files::command).string()});
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a name that is not ours is left to others, unless there are none")
+{
+    auto command = EngineSide::command();
+    command.agent = "deb";
+    SUBCASE("others")
+    {
+        hand_over(command);
+        run_for(62s);
+        CHECK(spy->seen.empty());
+        CHECK(engine.claim() == ClaimState::none);
+        CHECK(engine.has(control_files::command));
+    }
+    SUBCASE("alone")
+    {
+        options.alone = true;
+        hand_over(command);
+        CHECK(error().code == "no_agent");
+        CHECK(error().message.find("'dev'") != std::string::npos);
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a program and its arguments are run only where that is accepted")
+{
+    auto command = EngineSide::command("ls '-l' 'a b'");
+    command.argv = {"ls", "-l", "a b"};
+    SUBCASE("accepted")
+    {
+        options.agents = agents_with("accept_argv: true");
+        hand_over(command);
+        CHECK(program().spec.argv == command.argv);
+    }
+    SUBCASE("not accepted")
+    {
+        hand_over(command);
+        CHECK(error().code == "argv_not_accepted");
+        CHECK(spawner->programs.empty());
+    }
+}
+
+// --- What is run
+
+TEST_CASE_FIXTURE(AgentFixture, "a value is one word, whatever is in it")
+{
+    for (const std::string text : {"--help", "-rf /", "it's \"quoted\"", "two\nlines",
+                                   "$(id); `id`", "{worktree} {command}", "\xc3\xa4 \\ *"}) {
+        CAPTURE(text);
+        hand_over(text);
+        CHECK(program().spec.argv == std::vector<std::string>{"run", text});
+        exit(0);
+        engine.clean();
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a text too long for an argument is refused with the way out")
+{
+    hand_over(std::string(131'072, 'x'));
+    CHECK(spawner->programs.empty());
+    CHECK(error().message.find("{command_file_path}") != std::string::npos);
+    CHECK(engine.claim() == ClaimState::free);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "the commands of an agent run in order, up to the first that fails")
+{
+    options.agents = agents_from(R"(
+agents:
+  - {name: dev, type: background, commands: ['one {command}', 'two', 'three']}
+)");
+    hand_over();
+    CHECK(program().spec.argv.front() == "one");
+    exit(0);
+    CHECK(program().spec.argv.front() == "two");
+    CHECK(spy->seen.back().status == StatusWord::running);
+    CHECK(spy->seen.back().progress->current_step == "2/3");
+    SUBCASE("all succeed")
+    {
+        exit(0);
+        exit(0);
+        CHECK(final_status().status == StatusWord::completed);
+        CHECK(spawner->programs.size() == 3);
+    }
+    SUBCASE("the second fails")
+    {
+        exit(3);
+        CHECK(error().code == "exit_3");
+        CHECK(error().message == "two exited with code 3");
+        CHECK(spawner->programs.size() == 2);
+    }
+    SUBCASE("a stop between two")
+    {
+        program().exit(0);
+        engine.ask_to_stop();
+        run_for(300ms);
+        CHECK(error().code == "cancelled");
+        CHECK(spawner->programs.size() == 3);
+        CHECK(program().stops > 0);
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "the environment is ours, without what would lead git astray")
+{
+    const Variable dir("GIT_DIR", "/elsewhere");
+    const Variable index("GIT_INDEX_FILE", "/elsewhere/index");
+    const Variable author("GIT_AUTHOR_NAME", "me");
+    const Variable token("TEST_AGENT_SECRET", "s3cr3t");
+    const Variable outer("AUTOEXEC_ATTEMPT_ID", "of another command");
+    auto command = EngineSide::command();
+    bool clean = false;
+    SUBCASE("inherited") {}
+    SUBCASE("clean")
+    {
+        clean = true;
+        options.agents = agents_with("clean_environment: true");
+    }
+    SUBCASE("clean, with a reference")
+    {
+        clean = true;
+        options.agents = agents_with("clean_environment: true");
+        command.env_refs = {"TEST_AGENT_SECRET"};
+    }
+    hand_over(command);
+    const auto& spec = program().spec;
+    CHECK_FALSE(value_in(spec, "GIT_DIR"));
+    CHECK_FALSE(value_in(spec, "GIT_INDEX_FILE"));
+    CHECK(value_in(spec, "GIT_AUTHOR_NAME").has_value() == !clean);
+    CHECK(value_in(spec, "TEST_AGENT_SECRET").has_value() == (!clean || !command.env_refs.empty()));
+    CHECK(value_in(spec, "PATH") == std::getenv("PATH"));
+    CHECK(value_in(spec, "AUTOEXEC_ATTEMPT_ID") == command.attempt_id);
+    CHECK(value_in(spec, "AUTOEXEC_EXECUTION_ID") == command.execution_id);
+    CHECK(value_in(spec, "AUTOEXEC_WORKTREE") == tree.string());
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "the agents file adds to the environment")
+{
+    options.agents = agents_with("environment: {PATH: /only, GREETING: 'hello = world'}");
+    hand_over();
+    CHECK(value_in(program().spec, "PATH") == "/only");
+    CHECK(value_in(program().spec, "GREETING") == "hello = world");
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a reference to a variable that is not set fails by its name")
+{
+    auto command = EngineSide::command();
+    command.env_refs = {"PATH", "TEST_AGENT_NOT_SET"};
+    hand_over(command);
+    CHECK(spawner->programs.empty());
+    CHECK(error().code == "env_ref_missing");
+    CHECK(error().message.find("TEST_AGENT_NOT_SET") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a working directory counts from the worktree")
+{
+    std::filesystem::path expected = tree;
+    SUBCASE("relative")
+    {
+        options.agents = agents_with("working_directory: src/app");
+        expected /= "src/app";
+    }
+    SUBCASE("the variable of other readers")
+    {
+        options.agents = agents_with("working_directory: '${PROJECT_ROOT}/src'");
+        expected /= "src";
+    }
+    SUBCASE("absolute")
+    {
+        options.agents = agents_with("working_directory: /");
+        expected = "/";
+    }
+    hand_over();
+    CHECK(program().spec.directory == expected);
+}
+
+// --- How it ends
+
+TEST_CASE_FIXTURE(AgentFixture, "an exit code is told, and only one of them invites another try")
+{
+    hand_over();
+    program().print("warning\n");
+    program().print("no such target\n", OutputStream::standard_error);
+    std::optional<bool> retryable;
+    int code = 3;
+    SUBCASE("plain") {}
+    SUBCASE("temporary")
+    {
+        code = 75;
+        retryable = true;
+    }
+    exit(code);
+    CHECK(final_status().exit_code == code);
+    CHECK(final_status().outcome == "failed");
+    CHECK(error().code == "exit_" + std::to_string(code));
+    CHECK(error().message == "run exited with code " + std::to_string(code) + ": no such target");
+    CHECK(error().retryable == retryable);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a signal is told")
+{
+    hand_over();
+    program().die(9);
+    run_for(1ms);
+    CHECK(final_status().signal == 9);
+    CHECK_FALSE(final_status().exit_code);
+    CHECK(error().code == "signal_9");
+    CHECK(error().message.find("Killed") != std::string::npos);
+    CHECK_FALSE(error().retryable);
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "a program that can't be started is worth another try if it may work later")
+{
+    std::optional<bool> retryable;
+    SUBCASE("no such program")
+    {
+        spawner->refusal = make_error_code(boost::system::errc::no_such_file_or_directory);
+    }
+    SUBCASE("no process left")
+    {
+        spawner->refusal = make_error_code(boost::system::errc::resource_unavailable_try_again);
+        retryable = true;
+    }
+    hand_over();
+    CHECK(error().code == "spawn_failed");
+    CHECK(error().message == "It can't be started.");
+    CHECK(error().retryable == retryable);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a running command shows that it is alive")
+{
+    SUBCASE("by a heartbeat")
+    {
+        hand_over();
+        for (std::size_t beats = 1; beats <= 4; ++beats) {
+            CHECK(spy->seen.size() == beats);
+            CHECK(spy->seen.back().sequence == static_cast<std::int64_t>(beats));
+            run_for(options.heartbeat);
+        }
+    }
+    SUBCASE("without one, only when there is something new")
+    {
+        options.heartbeat = 0s;
+        hand_over();
+        run_for(62s);
+        CHECK(spy->seen.size() == 1);
+        program().print("half way\n");
+        run_for(62s);
+        REQUIRE(spy->seen.size() == 2);
+        CHECK(spy->seen.back().progress->message == "half way");
+        CHECK(spy->seen.back().output == "half way\n");
+    }
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a cancel is noticed by the next poll, and at once by an event")
+{
+    hand_over();
+    run_for(12'345ms);
+    engine.ask_to_stop();
+    SUBCASE("poll")
+    {
+        run_for(250ms);
+    }
+    SUBCASE("event")
+    {
+        spy->changed(tree);
+        run_for(0ms);
+    }
+    CHECK(program().stops > 0);
+    CHECK(final_status().status == StatusWord::failed);
+    CHECK(final_status().outcome == "cancelled");
+    CHECK(error().code == "cancelled");
+    CHECK(error().retryable == false);
+    CHECK(engine.claim() == ClaimState::free);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a cancel file says why, in words that are known")
+{
+    std::string reason;
+    std::string code = "cancelled";
+    SUBCASE("time-out")
+    {
+        code = reason = "timeout";
+    }
+    SUBCASE("another word")
+    {
+        reason = "\"because\"";
+    }
+    SUBCASE("none") {}
+    hand_over();
+    engine.ask_to_stop(reason);
+    run_for(250ms);
+    CHECK(error().code == code);
+    CHECK(final_status().outcome == code);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a cancel for another attempt stops nothing")
+{
+    hand_over();
+    protocol::CancelFile cancel;
+    cancel.attempt_id = protocol::new_uuid();
+    write_file(tree / control_files::cancel, protocol::format_cancel(cancel));
+    run_for(62s);
+    CHECK(program().stops == 0);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "the claim is held until a program that ignores its stop has ended")
+{
+    hand_over();
+    program().deaf = true;
+    engine.ask_to_stop();
+    run_for(62s);
+    CHECK_FALSE(spy->seen.back().is_final());
+    CHECK(engine.claim() == ClaimState::live);
+    program().exit(0);
+    run_for(1ms);
+    CHECK(error().code == "cancelled");
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "a program that has ended when the cancel comes has ended by itself")
+{
+    hand_over();
+    program().exit(0);
+    engine.ask_to_stop();
+    run_for(1ms);
+    CHECK(final_status().status == StatusWord::completed);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "time-outs end a command that its engine does not end")
+{
+    std::chrono::seconds limit{0};
+    auto command = EngineSide::command();
+    SUBCASE("the agents file's")
+    {
+        options.agents = agents_with("timeout_seconds: 62");
+        limit = 62s;
+    }
+    SUBCASE("the agents file's, for all commands together")
+    {
+        options.agents = agents_from(R"(
+agents:
+  - {name: dev, type: background, commands: ['one {command}', 'two'], timeout_seconds: 62}
+)");
+        spawner->on_wait = [&](ScriptedProgram& p) {
+            if (p.spec.argv.front() == "one") clock->at(clock->elapsed() + 40s, [&] { p.exit(0); });
+        };
+        limit = 62s;
+    }
+    SUBCASE("the engine's, with a margin for its own stop")
+    {
+        command.deadline_seconds = 20;
+        limit = 35s;
+    }
+    SUBCASE("the shorter one")
+    {
+        options.agents = agents_with("timeout_seconds: 62");
+        command.deadline_seconds = 20;
+        limit = 35s;
+    }
+    hand_over(command);
+    run_for(limit - options.scan_interval - 1ms);
+    CHECK(spawner->running() == 1);
+    run_for(options.scan_interval + 1ms);
+    CHECK(error().code == "timeout");
+    CHECK(final_status().outcome == "timeout");
+    CHECK_FALSE(error().retryable);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a stopped agent stops its commands and says so")
+{
+    hand_over();
+    SUBCASE("async_stop")
+    {
+        stop();
+    }
+    SUBCASE("while another stop waits")
+    {
+        program().deaf = true;
+        for (int i = 0; i < 2; ++i)
+            asio::co_spawn(ctx, agents.front()->async_stop(), asio::detached);
+        run_for(62s);
+        CHECK(program().stops > 0);
+        program().die(9);
+        stop();
+    }
+    CHECK(error().code == "agent_stopped");
+    CHECK(final_status().outcome == "cancelled");
+    CHECK(engine.claim() == ClaimState::free);
+    engine.publish();
+    run_for(62s);
+    CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "cancelling run is as stopping the agent")
+{
+    asio::cancellation_signal signal;
+    bool done = false;
+    agents.push_back(std::make_unique<BackgroundAgent>(ctx.get_executor(), options));
+    const auto run = [&]() -> asio::awaitable<void> {
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+        co_await agents.back()->run();
+    };
+    asio::co_spawn(ctx, run(), asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr) {
+                       done = true;
+                   }));
+    hand_over();
+    auto type = asio::cancellation_type::none;
+    SUBCASE("total")
+    {
+        type = asio::cancellation_type::total;
+    }
+    SUBCASE("partial")
+    {
+        type = asio::cancellation_type::partial;
+    }
+    SUBCASE("terminal")
+    {
+        type = asio::cancellation_type::terminal;
+    }
+    signal.emit(type);
+    run_for(1ms);
+    CHECK(done);
+    CHECK(error().code == "agent_stopped");
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command that runs when the context ends leaves nothing behind")
+{
+    {
+        asio::io_context inner;
+        BackgroundAgent agent(inner.get_executor(), options);
+        asio::co_spawn(inner, agent.run(), asio::detached);
+        engine.publish();
+        clock->run_until(inner, 2s);
+        CHECK(engine.claim() == ClaimState::live);
+    }
+    CHECK(program().ended);
+    CHECK(engine.claim() == ClaimState::free);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command whose worktree is deleted is stopped")
+{
+    hand_over();
+    std::filesystem::remove_all(tree);
+    SUBCASE("gone") {}
+    SUBCASE("and made anew")
+    {
+        std::filesystem::create_directory(tree);
+    }
+    run_for(250ms);
+    CHECK(program().stops > 0);
+    CHECK(program().ended);
+    CHECK_FALSE(engine.has(control_files::status));
+    std::filesystem::create_directory(tree);
+    engine.die();
+    hand_over();
+    CHECK(spawner->programs.size() == 2);
+}
+
+// --- What is kept of its output
+
+TEST_CASE_FIXTURE(AgentFixture, "the log holds the output up to its limit, the status the tail")
+{
+    options.output_limit = 1000;
+    options.tail_limit = 100;
+    hand_over();
+    std::string all;
+    SUBCASE("more than both")
+    {
+        for (int i = 0; i < 300; ++i) all += "line " + std::to_string(i) + "\n";
+    }
+    SUBCASE("exactly the log's limit")
+    {
+        all = std::string(999, 'x') + "\n";
+    }
+    program().print(all);
+    exit(0);
+    const auto last = final_status();
+    CHECK(last.output_truncated);
+    CHECK(last.output->size() <= 100);
+    CHECK(all.ends_with(*last.output));
+    const auto kept = log();
+    CHECK(kept.starts_with(all.substr(0, 1000)));
+    CHECK((kept.find("not kept") != kept.npos) == (all.size() > 1000));
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a short output is whole in both")
+{
+    hand_over();
+    program().print("one\n");
+    program().print("two\n", OutputStream::standard_error);
+    program().print("no newline");
+    exit(0);
+    CHECK(final_status().output == "one\ntwo\nno newline");
+    CHECK(log() == "one\ntwo\nno newline");
+    CHECK_FALSE(final_status().output_truncated);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "secrets are taken out of the log and the status")
+{
+    const std::string secret = "hunter2-and-more";
+    const std::pair<std::string, std::string> variable("MY_TOKEN", secret);
+    options.redactor = std::make_shared<const Redactor>(std::span(&variable, 1));
+    hand_over("deploy " + secret);
+    CHECK(program().spec.argv.back() == "deploy " + secret);  // what is run is never changed
+    program().print("using hunter2-");                        // cut in the middle
+    program().print("and-more\n");
+    program().print("bad token " + secret + "\n", OutputStream::standard_error);
+    exit(1);
+    const auto text = read_file(tree / control_files::status);
+    CHECK(text.find(secret) == text.npos);
+    CHECK(text.find("***REDACTED***") != text.npos);
+    CHECK(error().message.find("bad token") != std::string::npos);
+    CHECK(log().find(secret) == std::string::npos);
+    CHECK(log().find("using ***REDACTED***") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command goes on when its log can't be written")
+{
+    write_file(project / ".tapps-agents", "in the way");
+    hand_over();
+    program().print("fine\n");
+    exit(0);
+    CHECK(final_status().output == "fine\n");
+}
+
+// --- Engines of the original's
+
+TEST_CASE_FIXTURE(AgentFixture, "a command of an original engine is run where that is accepted")
+{
+    const auto sink = std::make_shared<RecordingSink>();
+    options.sinks = {sink};
+    options.agents.accept_legacy = true;
+    start();
+    auto command = EngineSide::command();
+    command.attempt_id = command.execution_id = "";
+    command.attempt = 0;
+    command.workflow_id = "w";
+    for (int i = 0; i < 2; ++i) {
+        engine.publish_unlocked(command);
+        run_for(options.scan_interval);
+        exit(i);
+        CHECK(spawner->programs.size() == static_cast<std::size_t>(i + 1));
+        CHECK_FALSE(final_status().attempt_id);
+        CHECK(final_status().workflow_id == "w");
+        CHECK_FALSE(value_in(program().spec, "AUTOEXEC_ATTEMPT_ID"));
+        CHECK_FALSE(engine.has(control_files::command));
+        const auto claims = tree / control_files::claims_folder;
+        CHECK((!std::filesystem::exists(claims) || std::filesystem::is_empty(claims)));
+    }
+    REQUIRE(sink->metrics().size() == 2);
+    CHECK(sink->metrics()[0].status == "completed");
+    CHECK(sink->metrics()[0].workflow_id == "w");
+    CHECK(sink->metrics()[1].status == "failed");
+    CHECK(sink->metrics()[1].error_message == "run exited with code 1");
+    CHECK(sink->count(EventType::execution_completed) == 1);
+    CHECK(sink->count(EventType::execution_failed) == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command with an attempt id is recorded by its engine alone")
+{
+    const auto sink = std::make_shared<RecordingSink>();
+    options.sinks = {sink};
+    options.agents.accept_legacy = true;
+    hand_over();
+    exit(0);
+    CHECK(sink->events.empty());
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "accepting original engines accepts no left-over of ours")
+{
+    options.agents.accept_legacy = true;
+    engine.publish();
+    engine.die();
+    start();
+    run_for(62s);
+    CHECK(spawner->programs.empty());
+}
+
+TEST_SUITE_END();
