@@ -73,16 +73,20 @@ bool is_shell(std::string_view program)
     return std::find(shells.begin(), shells.end(), program) != shells.end();
 }
 
-// `sh -c "echo {command}"`: the value would be part of a script.
+// `sh -c "echo {command}"`, or `sh -c -- …`: the value would be part of a script.
 bool puts_value_into_script(const std::vector<CommandTemplate::Word>& words)
 {
     bool after_shell = false;
-    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-        const auto* text = literal(words[i]);
+    bool before_script = false;
+    for (const auto& word : words) {
+        const auto* text = literal(word);
+        const bool is_option = text && text->starts_with('-');
+        if (before_script && !is_option) {
+            if (word.size() > 1) return true;
+            before_script = false;
+        }
         if (!text) continue;
-        if (after_shell && text->starts_with('-') && text->ends_with('c') &&
-            words[i + 1].size() > 1)
-            return true;
+        before_script = before_script || (after_shell && is_option && text->ends_with('c'));
         after_shell = after_shell || is_shell(*text);
     }
     return false;
@@ -166,7 +170,7 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
     if (begins_with_command(text)) {
         problem = {"The whole command would be taken for the name of a program",
                    "Name the program that takes it, as in 'my-agent {command}'; to run the "
-                   "command itself, write 'sh -c {command}'.",
+                   "command itself, write 'sh -c -- {command}'.",
                    "{command}"};
         return std::nullopt;
     }

@@ -130,7 +130,11 @@ TEST_CASE("templates that can't do what they seem to do are refused")
     CHECK(refusal("agent ${command}").hint == "Write {command}.");
     CHECK(refusal("sh -c \"echo {command}\"").message.ends_with("a shell's script"));
     CHECK(refusal("timeout 5 /bin/bash -ec 'x {worktree}'").message.ends_with("a shell's script"));
+    CHECK(refusal("sh -c -- 'echo {command}'").message.ends_with("a shell's script"));
+    CHECK(refusal("sh -c -{command}").message.ends_with("a shell's script"));
     CHECK(expanded("sh -c {command}") == Words{"sh", "-c", values.command});
+    CHECK(expanded("sh -c -- {command}") == Words{"sh", "-c", "--", values.command});
+    CHECK(expanded("sh -c 'tool \"$1\"' x --in={command}").back() == "--in=" + values.command);
 }
 
 TEST_CASE("an argument that the kernel would refuse is refused, with the way out")
