@@ -1,6 +1,7 @@
 #include "agent/job.hpp"
 
 #include "agent/environment.hpp"
+#include "agent/programs.hpp"
 #include "agent/template.hpp"
 #include "handoff/control_files.hpp"
 #include "platform/log.hpp"
@@ -24,16 +25,17 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds cancel_poll{250};
-constexpr milliseconds quiet_beat{10'000};  // of an agent whose claim says that it lives
+// With no heartbeat wanted, for people who watch what is printed.
+constexpr milliseconds quiet_beat{1000};
 // The engine ends an attempt by its deadline; this is for the one that can't any more.
 constexpr milliseconds deadline_margin{15'000};
 
 std::filesystem::path log_path(const JobContext& context, const handoff::AgentBox::Found& found)
 {
     const auto& id = found.command.attempt_id;
-    const auto name = id.empty() ? fmt::format("legacy-{}-{}", found.stamp.inode,
-                                               found.stamp.modified_ns)
-                                 : protocol::file_name_of(id);
+    const auto name = id.empty()
+                          ? fmt::format("legacy-{}-{}", found.stamp.inode, found.stamp.modified_ns)
+                          : protocol::file_name_of(id);
     return context.project_root / ".tapps-agents" / "output" / (name + ".log");
 }
 
@@ -43,19 +45,27 @@ bool may_work_later(error_code ec)
            ec.value() == ENFILE || ec.value() == ETXTBSY;
 }
 
+// Redacted before it is cut, or half a secret could stay.
+std::string first_words(const std::string& redacted)
+{
+    constexpr std::size_t most = 1000;
+    if (redacted.size() <= most) return protocol::valid_utf8(redacted);
+    return protocol::valid_utf8(redacted.substr(0, most)) + "…";
+}
+
 std::string stop_message(const std::string& reason)
 {
     if (reason == "timeout") return "The command was stopped: its time was over.";
     if (reason == "agent_stopped") return "The command was stopped: its agent was stopped.";
     if (reason == "interrupted") return "The command was stopped: its engine has ended.";
+    if (reason == "worktree_lost") return "The command was stopped: its worktree is gone.";
     return "The command was cancelled.";
 }
 
 }  // namespace
 
-Job::Job(JobContext context, std::filesystem::path worktree,
-         std::unique_ptr<handoff::AgentBox> box, handoff::AgentBox::Found found,
-         std::unique_ptr<Timer> alarm)
+Job::Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<handoff::AgentBox> box,
+         handoff::AgentBox::Found found, std::unique_ptr<Timer> alarm)
     : context_(std::move(context)),
       worktree_(std::move(worktree)),
       box_(std::move(box)),
@@ -65,8 +75,7 @@ Job::Job(JobContext context, std::filesystem::path worktree,
               context_.options.tail_limit),
       started_(context_.options.clock->now()),
       started_at_(protocol::iso_utc(context_.options.clock->system_now()))
-{
-}
+{}
 
 asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition& definition)
 {
@@ -76,12 +85,26 @@ asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition&
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
             self->write_running();
-            co_await self->run_one(definition, std::move(programs[i]), verdict);
+            const auto rule = self->rule_of(definition, i);
+            co_await self->run_one(definition, std::move(programs[i]), rule, verdict);
             if (!verdict.completed) break;
         }
     }
-    self->output_.finish();
+    self->output_.finish();  // a last line without a newline, as of a prompt, comes only now
+    if (const auto words = self->output_.last_words();
+        verdict.ends_with_last_words && !words.empty())
+        verdict.error.message += ": " + words;
     self->report(verdict);
+}
+
+// Only the program that does what the command says may be expected to say how that went.
+OutcomeRule Job::rule_of(const AgentDefinition& definition, std::size_t program) const
+{
+    if (!found_.command.argv.empty()) return OutcomeRule::exit_code;
+    const auto& t = definition.templates[program];
+    return uses(t, Placeholder::command) || uses(t, Placeholder::command_file_path)
+               ? definition.outcome
+               : OutcomeRule::exit_code;
 }
 
 bool Job::make_programs(const AgentDefinition& definition,
@@ -92,10 +115,10 @@ bool Job::make_programs(const AgentDefinition& definition,
         programs.push_back(command.argv);
         if (definition.accept_argv) return true;
         verdict.error.code = "argv_not_accepted";
-        verdict.error.message =
-            fmt::format("Agent '{}' runs its own commands only; set accept_argv for it, or send a "
-                        "command text.",
-                        definition.name);
+        verdict.error.message = fmt::format(
+            "Agent '{}' runs its own commands only; set accept_argv for it, or send a "
+            "command text.",
+            definition.name);
         return false;
     }
     TemplateValues values;
@@ -117,8 +140,7 @@ bool Job::make_programs(const AgentDefinition& definition,
 
 bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const
 {
-    const auto missing =
-        make_environment(definition, found_.command, worktree_, spec.environment);
+    const auto missing = make_environment(definition, found_.command, worktree_, spec.environment);
     if (!missing.empty()) {
         verdict.error.code = "env_ref_missing";
         verdict.error.message = fmt::format(
@@ -132,13 +154,18 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdic
 }
 
 asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                   Verdict& verdict)
+                                   OutcomeRule rule, Verdict& verdict)
 {
     const auto ex = co_await asio::this_coro::executor;
     verdict = {};
+    hearing_ = {OutcomeJudge(rule), {}, false};
     ProcessSpec spec;
     spec.argv = std::move(argv);
     if (!make_spec(definition, spec, verdict)) co_return;
+    if (!stop_reason_.empty()) {
+        judge_stopped(verdict);
+        co_return;
+    }
 
     error_code ec;
     std::string why;
@@ -156,19 +183,46 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
     const auto wait_for_end = [](std::shared_ptr<Job> self, Process& p, ProcessExit& result,
                                  bool& done) -> asio::awaitable<void> {
         const auto take = [&job = *self](OutputStream stream, std::string_view chunk) {
-            job.output_.take(stream, chunk);
+            job.take(stream, chunk);
         };
         result = co_await p.wait(take);
         done = true;
         self->alarm_->wake();
     };
     asio::co_spawn(ex, wait_for_end(shared_from_this(), *process, exit, ended), asio::detached);
-    co_await watch(*process, definition, ended);
-    judge(exit, spec.argv.front(), verdict);
+    const bool stopped = co_await watch(*process, definition, ended);
+    judge(exit, spec.argv.front(), definition, verdict);
+    if (stopped) judge_stopped(verdict);
 }
 
-// Until the program has ended: the cancel file, the deadlines, the heartbeat.
-asio::awaitable<void> Job::watch(Process& process, const AgentDefinition& definition,
+// The log keeps what is redacted; the judge needs what was said.
+void Job::take(OutputStream stream, std::string_view chunk)
+{
+    output_.take(stream, chunk);
+    if (hearing_.closed) return;
+    hearing_.judge.feed(stream, chunk);
+    if (!hearing_.judge.concluded()) {
+        hearing_.concluded_at.reset();
+    } else if (!hearing_.concluded_at) {
+        hearing_.concluded_at = context_.options.clock->now();
+        alarm_->wake();
+    }
+}
+
+time_point Job::deadline(const AgentDefinition& definition) const
+{
+    auto end = time_point::max();
+    if (definition.timeout) end = started_ + *definition.timeout;
+    if (const auto seconds = found_.command.deadline_seconds; seconds && *seconds < 1e8)
+        end = std::min(end, started_ + deadline_margin +
+                                std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                    std::chrono::duration<double>(*seconds)));
+    return end;
+}
+
+// Until the program has ended: the cancel file, the deadlines, the heartbeat. True if it was
+// stopped before it had said how it ended.
+asio::awaitable<bool> Job::watch(Process& process, const AgentDefinition& definition,
                                  const bool& ended)
 {
     const auto& clock = *context_.options.clock;
@@ -176,54 +230,77 @@ asio::awaitable<void> Job::watch(Process& process, const AgentDefinition& defini
     const auto beat = beats ? context_.options.heartbeat : quiet_beat;
     auto next_beat = clock.now() + beat;
     std::size_t told = 0;
-    auto deadline = time_point::max();
-    if (definition.timeout) deadline = clock.now() + *definition.timeout;
-    if (const auto seconds = found_.command.deadline_seconds; seconds && *seconds < 1e8)
-        deadline = std::min(deadline, started_ + deadline_margin +
-                                          std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                              std::chrono::duration<double>(*seconds)));
+    bool stopped = false;
+    const auto late_at = deadline(definition);
     while (!ended) {
-        const auto next = std::min(std::min(deadline, next_beat), clock.now() + cancel_poll);
+        const bool stopping = stopped || hearing_.closed;
+        auto last = stopping ? time_point::max() : late_at;  // else each wait would end at once
+        if (hearing_.concluded_at && !stopping)
+            last = std::min(last, *hearing_.concluded_at + definition.linger);
+        const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
         co_await alarm_->wait_until(next);
-        if (stop_reason_.empty()) {
-            if (auto reason = box_->cancel_reason(found_.command)) stop_reason_ = std::move(*reason);
-            if (clock.now() >= deadline) stop_reason_ = "timeout";
-        }
-        if (!stop_reason_.empty()) process.stop();
-        if (!ended && clock.now() >= next_beat) {
+        if (ended) break;
+        const bool over = clock.now() >= last;
+        if (over && hearing_.concluded_at) hearing_.closed = true;
+        if (stop_reason_.empty() && !hearing_.closed) stop_reason_ = reason_to_stop(over);
+        stopped = stopped || (!stop_reason_.empty() && !hearing_.closed);
+        if (stopped || hearing_.closed) process.stop();
+        if (clock.now() >= next_beat) {
             next_beat = clock.now() + beat;
             if (beats || output_.total() != told) write_running();
             told = output_.total();
         }
     }
+    co_return stopped;
 }
 
-void Job::judge(const ProcessExit& exit, const std::string& program, Verdict& verdict) const
+std::string Job::reason_to_stop(bool late)
+{
+    if (late) return "timeout";
+    if (auto reason = box_->cancel_reason(found_.command)) return std::move(*reason);
+    return box_->lost() ? "worktree_lost" : "";
+}
+
+void Job::judge_stopped(Verdict& verdict) const
+{
+    const bool late = stop_reason_ == "timeout";
+    verdict.completed = false;
+    verdict.ends_with_last_words = false;
+    verdict.outcome = late ? "timeout" : "cancelled";
+    verdict.error = {};
+    verdict.error.code = stop_reason_;
+    verdict.error.message = stop_message(stop_reason_);
+    if (!late) verdict.error.retryable = false;
+}
+
+void Job::judge(const ProcessExit& exit, const std::string& program,
+                const AgentDefinition& definition, Verdict& verdict)
 {
     verdict.exit_code = exit.exit_code;
     verdict.signal = exit.signal;
-    if (!stop_reason_.empty()) {
-        verdict.error.code = stop_reason_;
-        verdict.error.message = stop_message(stop_reason_);
-        verdict.error.retryable = false;
-        if (stop_reason_ == "timeout") verdict.error.retryable.reset();
-        verdict.outcome = stop_reason_ == "timeout" ? "timeout" : "cancelled";
-        return;
-    }
     if (!exit.error.empty()) {
+        const auto missing = explain_missing(program, find_program(program, definition, worktree_));
         verdict.error.code = "spawn_failed";
-        verdict.error.message = exit.error;
+        verdict.error.message = missing.empty() ? exit.error : missing;
         return;
     }
+    const auto said = hearing_.judge.verdict(exit);
+    if (!said) return judge_by_exit(exit, program, verdict);
+    verdict.completed = said->completed;
+    verdict.error.code = said->code;
+    verdict.error.message = first_words(context_.options.redactor->redact(said->message));
+}
+
+void Job::judge_by_exit(const ProcessExit& exit, const std::string& program, Verdict& verdict) const
+{
     if (exit.exit_code == 0) {
         verdict.completed = true;
         return;
     }
     if (exit.signal) {
         verdict.error.code = fmt::format("signal_{}", *exit.signal);
-        verdict.error.message =
-            fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
-                        ::strsignal(*exit.signal));
+        verdict.error.message = fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
+                                            ::strsignal(*exit.signal));
     } else {
         verdict.error.code = fmt::format("exit_{}", exit.exit_code.value_or(-1));
         verdict.error.message =
@@ -231,8 +308,7 @@ void Job::judge(const ProcessExit& exit, const std::string& program, Verdict& ve
         // sysexits.h: "temporary failure, user is invited to retry".
         if (exit.exit_code == EX_TEMPFAIL) verdict.error.retryable = true;
     }
-    if (const auto words = output_.last_words(); !words.empty())
-        verdict.error.message += ": " + words;
+    verdict.ends_with_last_words = true;
 }
 
 AgentStatus Job::status(StatusWord word)
@@ -275,8 +351,9 @@ void Job::report(const Verdict& verdict)
 {
     auto s = status(verdict.completed ? StatusWord::completed : StatusWord::failed);
     s.completed_at = protocol::iso_utc(context_.options.clock->system_now());
-    s.outcome = verdict.completed ? "completed"
-                : verdict.outcome.empty() ? "failed" : verdict.outcome;
+    s.outcome = verdict.completed         ? "completed"
+                : verdict.outcome.empty() ? "failed"
+                                          : verdict.outcome;
     s.exit_code = verdict.exit_code;
     s.signal = verdict.signal;
     for (const auto& path : found_.command.expected_artifacts)

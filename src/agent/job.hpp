@@ -1,7 +1,8 @@
 #pragma once
 
-#include "autoexec/agent.hpp"
+#include "agent/outcome.hpp"
 #include "agent/output_log.hpp"
+#include "autoexec/agent.hpp"
 #include "handoff/agent_box.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -43,16 +44,31 @@ private:
         std::string outcome;
         std::optional<int> exit_code;
         std::optional<int> signal;
+        bool ends_with_last_words = false;
+    };
+
+    /// What the running program says of its own end.
+    struct Hearing {
+        OutcomeJudge judge;
+        std::optional<time_point> concluded_at;
+        bool closed = false;  ///< It was stopped because it went on; nothing more counts.
     };
 
     asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                  Verdict& verdict);
-    asio::awaitable<void> watch(Process& process, const AgentDefinition& definition,
+                                  OutcomeRule rule, Verdict& verdict);
+    asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
+    void take(OutputStream stream, std::string_view chunk);
+    std::string reason_to_stop(bool late);
+    [[nodiscard]] OutcomeRule rule_of(const AgentDefinition& definition, std::size_t program) const;
+    [[nodiscard]] time_point deadline(const AgentDefinition& definition) const;
     bool make_programs(const AgentDefinition& definition,
                        std::vector<std::vector<std::string>>& programs, Verdict& verdict) const;
     bool make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const;
-    void judge(const ProcessExit& exit, const std::string& program, Verdict& verdict) const;
+    void judge(const ProcessExit& exit, const std::string& program,
+               const AgentDefinition& definition, Verdict& verdict);
+    void judge_by_exit(const ProcessExit& exit, const std::string& program, Verdict& verdict) const;
+    void judge_stopped(Verdict& verdict) const;
     void write_running();
     void report(const Verdict& verdict);
     void record(const Verdict& verdict) const;
@@ -65,6 +81,7 @@ private:
     handoff::AgentBox::Found found_;
     std::unique_ptr<Timer> alarm_;
     OutputLog output_;
+    Hearing hearing_{OutcomeJudge(OutcomeRule::exit_code), {}, false};
     time_point started_;
     std::string started_at_;
     std::string step_;  ///< `1/2`

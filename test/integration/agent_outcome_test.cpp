@@ -1,0 +1,388 @@
+#include "agent/presets.hpp"
+#include "support/agent_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part)
+{
+    return text.find(part) != text.npos;
+}
+
+constexpr std::string_view claude_done = R"({"type":"result","is_error":false})"
+                                         "\n";
+constexpr std::string_view claude_works = R"({"type":"assistant"})"
+                                          "\n";
+
+// An agent that is judged by what it says, over scripted programs in virtual time.
+struct Hearing : AgentFixture {
+    Hearing()
+    {
+        options.agents = agents_from(R"(
+agents:
+  - {name: claude, type: background, outcome: claude, timeout_seconds: 60,
+     commands: ['claude {command}']}
+)");
+    }
+    AgentDefinition& definition() { return options.agents.agents.front(); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Hearing, "what the program says of its end is the result, whatever its exit code")
+{
+    hand_over();
+    SUBCASE("success, and exit code 1")
+    {
+        program().print(claude_done);
+        exit(1);
+        CHECK(final_status().status == StatusWord::completed);
+        CHECK(final_status().exit_code == 1);
+        CHECK_FALSE(final_status().error);
+    }
+    SUBCASE("an error, and exit code 0")
+    {
+        program().print(R"({"type":"result","is_error":true,"result":"Credit is used up"})");
+        exit(0);
+        CHECK(error().code == "agent_error");
+        CHECK(contains(error().message, "Credit is used up"));
+    }
+    SUBCASE("nothing, and exit code 0")
+    {
+        program().print("All done!\n");
+        exit(0);
+        CHECK(error().code == "no_result");
+    }
+    SUBCASE("nothing, and exit code 3")
+    {
+        program().print("no such model\n", OutputStream::standard_error);
+        exit(3);
+        CHECK(error().code == "exit_3");
+        CHECK(contains(error().message, "no such model"));
+    }
+}
+
+TEST_CASE_FIXTURE(Hearing,
+                  "a program that goes on after its result is stopped, and the result stands")
+{
+    hand_over();
+    run_for(7s);
+    program().print(claude_done);
+    run_for(4900ms);
+    CHECK(program().stops == 0);
+    run_for(200ms);
+    CHECK(program().stops > 0);
+    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().outcome == "completed");
+}
+
+TEST_CASE_FIXTURE(Hearing, "what a program says while it is stopped changes its result no more")
+{
+    definition().linger = 0s;
+    hand_over();
+    program().deaf = true;
+    program().print(claude_done);
+    run_for(1s);
+    CHECK(program().stops > 0);
+    program().print(R"({"type":"result","is_error":true,"terminal_reason":"aborted_streaming"})"
+                    "\n");
+    SUBCASE("when it ends by itself")
+    {
+        exit(143);
+    }
+    SUBCASE("when it is cancelled, too late")
+    {
+        engine.ask_to_stop();
+        run_for(1s);
+        exit(143);
+    }
+    SUBCASE("when its time is over meanwhile")
+    {
+        run_for(70s);
+        exit(143);
+    }
+    CHECK(final_status().status == StatusWord::completed);
+}
+
+TEST_CASE_FIXTURE(Hearing, "a program that works on after a result is left to it")
+{
+    hand_over();
+    program().print(claude_done);
+    run_for(3s);
+    program().print(claude_works);
+    run_for(20s);
+    CHECK(program().stops == 0);
+    program().print(claude_done);
+    run_for(3s);
+    CHECK(program().stops == 0);
+    exit(0);
+    CHECK(final_status().status == StatusWord::completed);
+}
+
+TEST_CASE_FIXTURE(Hearing,
+                  "a result before the time-out stands, even if the program exits after it")
+{
+    definition().linger = 10s;
+    hand_over();
+    run_for(55s);
+    program().print(claude_done);
+    run_for(10s);
+    CHECK(program().stops > 0);
+    CHECK(final_status().status == StatusWord::completed);
+}
+
+TEST_CASE_FIXTURE(Hearing, "without a result the time-out ends the program as any other")
+{
+    hand_over();
+    program().print(claude_works);
+    run_for(61s);
+    CHECK(error().code == "timeout");
+}
+
+TEST_CASE_FIXTURE(Hearing, "a cancelled program's result does not count if the cancel came first")
+{
+    hand_over();
+    program().deaf = true;
+    engine.ask_to_stop();
+    run_for(1s);
+    program().print(claude_done);
+    exit(0);
+    CHECK(error().code == "cancelled");
+}
+
+TEST_CASE_FIXTURE(Hearing, "a program that asks is stopped, and the report says what to do")
+{
+    hand_over();
+    program().print(
+        R"({"type":"control_request","request":{"subtype":"can_use_tool","tool_name":"Bash"}})"
+        "\n");
+    run_for(6s);
+    CHECK(error().code == "permission_needed");
+    CHECK(contains(error().message, "--allowedTools"));
+}
+
+TEST_CASE_FIXTURE(Hearing, "what an agent says of its end is reported without its secrets")
+{
+    const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');
+    hand_over();
+    program().print(R"({"type":"result","is_error":true,"result":")" + std::string(960, 'x') + " " +
+                    secret + R"("})");
+    exit(0);
+    CHECK(error().code == "agent_error");
+    CHECK_FALSE(contains(error().message, "QQQ"));
+    CHECK(error().message.size() < 1100);
+    CHECK_FALSE(contains(log(), secret));
+}
+
+TEST_CASE_FIXTURE(Hearing, "programs beside the agent's own are judged by their exit codes")
+{
+    options.agents = agents_from(R"(
+agents:
+  - {name: claude, type: background, outcome: claude,
+     commands: ['git fetch', 'claude {command}', 'make test']}
+)");
+    hand_over();
+    exit(0);
+    program().print(claude_done);
+    exit(0);
+    CHECK(spawner->programs.size() == 3);
+    exit(2);
+    CHECK(error().code == "exit_2");
+}
+
+TEST_CASE_FIXTURE(Hearing, "a command's own program is judged by its exit code")
+{
+    definition().accept_argv = true;
+    auto command = EngineSide::command("make");
+    command.argv = {"make"};
+    hand_over(command);
+    exit(0);
+    CHECK(final_status().status == StatusWord::completed);
+}
+
+namespace {
+
+// What the fakes have in common: they read their options as the real ones do, so that a prompt that
+// looks like one shows; then they wait for the end of standard input, and keep the prompt.
+constexpr std::string_view fake_head = R"(#!/bin/sh
+case "$0" in
+    */claude) takes_value=' --output-format --permission-mode ';;
+    */codex) takes_value=' --sandbox --cd '; [ "$1" = exec ] && shift;;
+esac
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --) shift; break;;
+        --help) echo 'Usage: …'; exit 0;;
+        -*) case "$takes_value" in *" $1 "*) shift;; esac; shift;;
+        *) break;;
+    esac
+done
+cat
+printf %s "$1" >prompt
+echo "a line that is no event"
+echo '{"torn": '
+)";
+
+constexpr std::string_view fake_claude = R"(
+say() { printf '%s\n' "$1"; }
+say '{"type":"system","subtype":"init"}'
+case "$1" in
+    error) say '{"type":"result","subtype":"success","is_error":true,"result":"Credit is used up"}';;
+    silent) ;;
+    asks)
+        say '{"type":"control_request","request":{"subtype":"can_use_tool","tool_name":"Bash"}}'
+        exec sleep 1000;;
+    refused)
+        say '{"type":"result","is_error":false,"permission_denials":[{"tool_name":"Bash"}]}';;
+    lingers)
+        say '{"type":"result","is_error":false,"terminal_reason":"completed"}'
+        exec sleep 1000;;
+    *) say '{"type":"result","is_error":false,"terminal_reason":"completed"}';;
+esac
+)";
+
+constexpr std::string_view fake_codex = R"(
+say() { printf '%s\n' "$1"; }
+say '{"type":"turn.started"}'
+case "$1" in
+    error) say '{"type":"turn.failed","error":{"message":"Credit is used up"}}';;
+    silent) ;;
+    asks) say '{"type":"exec_approval_request"}'; exec sleep 1000;;
+    refused)
+        say '{"type":"item.completed","item":{"status":"declined","command":"git push"}}'
+        say '{"type":"turn.completed"}';;
+    lingers) say '{"type":"turn.completed"}'; exec sleep 1000;;
+    *) say '{"type":"turn.completed","usage":{}}';;
+esac
+)";
+
+// A bundled agent with a preset, over real processes.
+class RealAgent {
+public:
+    explicit RealAgent(std::string_view preset)
+    {
+        options_.agents = agents_from(
+            agent::agents_file_text({agent::find_preset(preset), 1}, agent::Comments::none));
+        auto& definition = options_.agents.agents.front();
+        definition.linger = 0s;
+        definition.environment.emplace_back("PATH", (project_ / "bin").string() + ":/usr/bin:/bin");
+        options_.project_root = project_.path();
+        options_.worktrees = {engine_.tree()};
+        options_.find_worktrees = false;
+        options_.notifier = spy_;
+        options_.spawner = supervised_spawner(AUTOEXEC_BINARY_DIR "/autoexec-supervise");
+    }
+
+    void install(std::string_view name, std::string_view behaviour)
+    {
+        const auto file = project_ / ("bin/" + std::string(name));
+        write_file(file, std::string(fake_head).append(behaviour));
+        fs::permissions(file, fs::perms::owner_all);
+    }
+
+    /// Runs one command to its end, which is bounded.
+    AgentStatus run(const std::string& command)
+    {
+        BackgroundAgent worker(ctx_.get_executor(), options_);
+        asio::co_spawn(ctx_, worker.run(), asio::detached);
+        engine_.publish(command);
+        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        const auto is_over = [&] { return !spy_->seen.empty() && spy_->seen.back().is_final(); };
+        while (!is_over() && std::chrono::steady_clock::now() < deadline) ctx_.run_one_for(1s);
+        CHECK(is_over());
+        asio::co_spawn(ctx_, worker.async_stop(), asio::detached);
+        ctx_.run();
+        REQUIRE_FALSE(spy_->seen.empty());
+        return spy_->seen.back();
+    }
+
+    [[nodiscard]] std::string prompt() const { return read_file(engine_.tree() / "prompt"); }
+
+private:
+    TemporaryFolder project_;
+    EngineSide engine_{project_ / "tree"};
+    std::shared_ptr<StatusSpy> spy_ = std::make_shared<StatusSpy>();
+    AgentOptions options_;
+    asio::io_context ctx_;
+};
+
+std::pair<std::string, AgentStatus> play(std::string_view program, const std::string& prompt)
+{
+    RealAgent agent(program);
+    if (program == "claude") agent.install(program, fake_claude);
+    if (program == "codex") agent.install(program, fake_codex);
+    auto status = agent.run(prompt);
+    if (program != "shell") CHECK(agent.prompt() == prompt);
+    return {status.error ? status.error->code : to_string(status.status).data(), status};
+}
+
+}  // namespace
+
+TEST_CASE("Claude and Codex, played by scripts, are judged by what they say")
+{
+    for (const auto* program : {"claude", "codex"}) {
+        CAPTURE(program);
+        CHECK(play(program, "success").first == "completed");
+        const auto [code, status] = play(program, "error");
+        CHECK(code == "agent_error");
+        CHECK(status.exit_code == 0);
+        CHECK(contains(status.error->message, "Credit is used up"));
+        CHECK(play(program, "silent").first == "no_result");
+        CHECK(play(program, "refused").first == "permission_needed");
+    }
+}
+
+TEST_CASE("a script that never exits after its last word is stopped, and its word stands")
+{
+    for (const auto* program : {"claude", "codex"}) {
+        CAPTURE(program);
+        const auto [code, status] = play(program, "lingers");
+        CHECK(code == "completed");
+        CHECK(status.signal == 15);
+        CHECK(play(program, "asks").first == "permission_needed");
+    }
+}
+
+TEST_CASE("a prompt that looks like an option is a prompt to a real program")
+{
+    for (const auto* program : {"claude", "codex"})
+        for (const auto* prompt : {"--help", "-v", "--", "--cd\n$(exit 1) 'x'"}) {
+            CAPTURE(prompt);
+            CHECK(play(program, prompt).first == "completed");
+        }
+}
+
+TEST_CASE("a shell is judged by its exit code, whatever it prints")
+{
+    CHECK(play("shell", "echo hi").first == "completed");
+    CHECK(play("shell", "echo '{\"type\":\"result\",\"is_error\":true}'").first == "completed");
+    CHECK(play("shell", "exit 7").first == "exit_7");
+    CHECK(play("shell", "kill -9 $$").first == "signal_9");
+    CHECK(play("shell", "--help").first == "exit_127");  // a program of that name
+
+    const auto [code, status] = play("shell", "printf 'Continue? [y/N] '; read answer");
+    CHECK(code == "exit_1");  // there is nobody to answer
+    CHECK(contains(status.error->message, "Continue?"));
+}
+
+TEST_CASE("an agent program that is not there is named, with the places where it was looked for")
+{
+    RealAgent agent("claude");
+    const auto status = agent.run("x");
+    REQUIRE(status.error);
+    CHECK(status.error->code == "spawn_failed");
+    CHECK(contains(status.error->message, "'claude' was not found; looked in /"));
+    CHECK(contains(status.error->message, "/bin, /usr/bin, /bin. Install it"));
+}
