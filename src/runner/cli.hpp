@@ -18,6 +18,7 @@ enum ExitCode {
     exit_usage = 2,      ///< The call makes no sense.
     exit_invalid = 3,    ///< A file of the project is invalid.
     exit_engine = 4,     ///< The engine could not do its job.
+    exit_unhealthy = 5,  ///< `autoexec health` found what keeps commands from running.
     exit_cancelled = 130,
 };
 
@@ -84,11 +85,18 @@ struct LogsOptions {
     bool follow = false;
 };
 
+struct HealthVerbOptions {
+    CommonOptions common;
+    std::vector<std::string> worktrees;
+    bool deep = false;
+};
+
 int run(const RunOptions& options);
 int agent(const AgentVerbOptions& options);
 int status(const StatusOptions& options);
 int history(const HistoryOptions& options);
 int cancel(const CancelOptions& options);
 int logs(const LogsOptions& options);
+int health(const HealthVerbOptions& options);
 
 }  // namespace autoexec::runner

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "autoexec/health.hpp"
+
+namespace autoexec::health {
+
+/// `probes` with the real thing where one is empty. Null `spawner`: the supervised one.
+HealthProbes real_where_empty(HealthProbes probes, std::shared_ptr<Spawner> spawner);
+
+}  // namespace autoexec::health

@@ -1,0 +1,62 @@
+#include "health/scratch.hpp"
+
+#include "handoff/control_files.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace autoexec::health {
+namespace {
+
+using platform::UniqueFd;
+
+constexpr std::size_t block = 4096;  // an empty file can be made on a full disk
+
+Trial write_block(int fd)
+{
+    Trial trial;
+    trial.error = platform::write_all(fd, std::string(block, '\0'));
+    struct stat st {};
+    if (!trial.error && ::fstat(fd, &st) != 0) trial.error = platform::last_error();
+    const auto since_epoch = std::chrono::seconds(st.st_mtim.tv_sec) +
+                             std::chrono::nanoseconds(st.st_mtim.tv_nsec);
+    trial.time = std::chrono::system_clock::time_point(since_epoch);
+    return trial;
+}
+
+Trial failed(int error)
+{
+    Trial trial;
+    trial.error = error_code(error, boost::system::system_category());
+    return trial;
+}
+
+}  // namespace
+
+Trial try_to_write(int folder)
+{
+    const UniqueFd fd(::openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+    if (fd) return write_block(fd.get());
+    // EISDIR: a kernel that doesn't know the flag.
+    const bool unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
+    return unknown ? try_to_create(folder) : failed(errno);
+}
+
+Trial try_to_create(int folder)
+{
+    // Known as a left-over by the next engine, should we be killed here.
+    const auto name = control_files::temporary_prefix + protocol::new_uuid();
+    const UniqueFd fd(::openat(folder, name.c_str(),
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return failed(errno);
+    if (::unlinkat(folder, name.c_str(), 0) != 0) return failed(errno);
+    return write_block(fd.get());
+}
+
+}  // namespace autoexec::health

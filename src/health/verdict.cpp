@@ -1,0 +1,69 @@
+#include "health/verdict.hpp"
+
+#include "protocol/text.hpp"
+
+#include <boost/json/array.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace autoexec::health {
+namespace {
+
+constexpr std::size_t most_listed = 100;
+
+}  // namespace
+
+void Verdict::degraded(std::string problem, std::string remedy)
+{
+    problems_.push_back({HealthStatus::degraded, std::move(problem), std::move(remedy)});
+}
+
+void Verdict::unhealthy(std::string problem, std::string remedy)
+{
+    problems_.push_back({HealthStatus::unhealthy, std::move(problem), std::move(remedy)});
+}
+
+void Verdict::worsen()
+{
+    for (auto& problem : problems_) problem.status = HealthStatus::unhealthy;
+}
+
+HealthCheckResult Verdict::finish(std::string otherwise) &&
+{
+    HealthCheckResult result;
+    result.name = std::move(name_);
+    result.details = std::move(details_);
+    const auto worst =
+        std::max_element(problems_.begin(), problems_.end(),
+                         [](const Problem& a, const Problem& b) { return a.status < b.status; });
+    if (worst == problems_.end()) {
+        result.message = protocol::valid_utf8(otherwise);
+        return result;
+    }
+    result.status = worst->status;
+    result.message = protocol::valid_utf8(worst->text);
+    result.remedy = protocol::valid_utf8(worst->remedy);
+    if (problems_.size() == 1) return result;
+
+    result.message += fmt::format(" ({} more)", problems_.size() - 1);
+    auto& list = result.details["problems"].emplace_array();
+    for (const auto& problem : problems_) {
+        if (list.size() == most_listed) break;
+        list.emplace_back(protocol::valid_utf8(problem.text));
+    }
+    return result;
+}
+
+std::string shown(const std::filesystem::path& path)
+{
+    return protocol::valid_utf8(path.string());
+}
+
+std::string count_of(std::size_t count, std::string_view thing)
+{
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+}  // namespace autoexec::health
