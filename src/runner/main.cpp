@@ -112,6 +112,19 @@ void define_history(CLI::App& app, HistoryOptions& o)
     app.add_flag("--summary", o.summary, "Only the totals");
 }
 
+void define_health(CLI::App& app, HealthVerbOptions& o)
+{
+    add_common(app, o.common);
+    app.add_option("-w,--worktree", o.worktrees,
+                   "Look at this worktree instead of all; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_flag("--deep", o.deep, "Ask every agent's program for its version, scripts, too");
+    app.footer(
+        "It only looks: nothing is made, changed or left behind.\n"
+        "\nExit codes: 0 healthy or degraded, 5 unhealthy.");
+}
+
 // What follows `--` is the program, whatever it looks like.
 std::vector<std::string> take_program(int& argc, char** argv)
 {
@@ -177,6 +190,10 @@ int dispatch(int argc, char** argv)
         ->required();
     logs_verb.add_flag("-f,--follow", logs_options.follow, "Go on until it has ended");
 
+    HealthVerbOptions health_options;
+    auto& health_verb = *app.add_subcommand("health", "Whether commands would run here");
+    define_health(health_verb, health_options);
+
     try {
         app.parse(argc, argv);
         if (!run_options.program.empty() && !run_verb.parsed())
@@ -189,6 +206,7 @@ int dispatch(int argc, char** argv)
     if (status_verb.parsed()) return status(status_options);
     if (history_verb.parsed()) return history(history_options);
     if (cancel_verb.parsed()) return cancel(cancel_options);
+    if (health_verb.parsed()) return health(health_options);
     return logs(logs_options);
 }
 
