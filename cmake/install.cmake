@@ -7,7 +7,8 @@ install(TARGETS autoexec-supervise DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoe
 if(TARGET autoexec-program)
     install(TARGETS autoexec-program)
 endif()
-install(FILES LICENSE README.md CHANGELOG.md doc/file-protocol.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY doc DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # CMake packages.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/autoexec)
