@@ -51,6 +51,15 @@ std::string state_of(const Event& event)
     }
 }
 
+// Of worktrees that lie together the beginning is the same for all.
+std::string end_of(const std::string& path, std::size_t width)
+{
+    if (path.size() <= width) return path;
+    auto from = path.size() - width + 1;
+    while (from < path.size() && (static_cast<unsigned char>(path[from]) & 0xC0) == 0x80) ++from;
+    return "…" + path.substr(from);
+}
+
 std::string_view detail(const Event& event, const char* key)
 {
     const auto* const v = event.details.if_contains(key);
@@ -151,7 +160,7 @@ void Display::draw()
         const auto& row = it->second;
         const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
         fmt::format_to(out, "{:8} {} {:>7} #{:<2} {} {}\n", short_id(row.execution_id),
-                       cell(row.state, 8), age, row.attempt, cell(row.worktree, tree_width),
+                       cell(row.state, 8), age, row.attempt, cell(end_of(row.worktree, tree_width), tree_width),
                        cell(row.progress, rest - tree_width));
     }
     if (shown < rows_.size()) fmt::format_to(out, "… and {} more\n", rows_.size() - shown);
