@@ -2,8 +2,8 @@
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
 
-#include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <span>
@@ -38,7 +38,7 @@ void judge(Verdict& verdict, std::span<const Diagnostic> errors,
     list(verdict.details(), "errors", errors);
     list(verdict.details(), "warnings", warnings);
     for (const auto& d : errors)
-        verdict.unhealthy(line_of(d), "Correct the file; nothing runs with it as it is.");
+        verdict.unhealthy(line_of(d), "Correct the file; no command text runs with it as it is.");
     for (const auto& d : warnings)
         verdict.degraded(line_of(d), "Correct the file; what is meant there has no effect.");
 }
@@ -48,9 +48,9 @@ std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_
     const auto reading = agent::load_agents_file(project_root);
     verdict.details()["agents_file"] = shown(project_root / agents_file);
     if (reading.missing) {
-        verdict.degraded(fmt::format("There is no agents file {}.", agents_file),
-                         "Write one: autoexec agents init. Without it commands run only where "
-                         "they are programs of their own, or with --external-agent.");
+        verdict.degraded(
+            fmt::format("There is no agents file {}; commands run as shell scripts.", agents_file),
+            "For a coding agent write one: autoexec agents init.");
         return {};
     }
     if (!reading.file) {

@@ -5,8 +5,8 @@
 #include "health/verdict.hpp"
 #include "protocol/status.hpp"
 
-#include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -82,8 +82,9 @@ public:
         if (::fstat(worktree, &st) == 0) owners_.push_back(st.st_uid);
         read(worktree, tree, options_.status_file_name);
         error_code ec;
-        const auto other = platform::open_beneath(worktree, control_files::other_place,
-                                                  O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+        const auto other =
+            platform::open_beneath(worktree, control_files::other_place, O_RDONLY | O_DIRECTORY,
+                                   platform::Links::none, ec);
         if (!other) return;
         std::size_t seen = 0;
         for (const auto& name : platform::list_folder(other.get(), most_names))
@@ -160,9 +161,9 @@ HealthCheckResult check_file_system(const HealthOptions& options)
     const auto records = open_nearest(project.get(), records_folder, ec);
     if (records) ec = try_to_write(records.get()).error;
     if (ec)
-        verdict.unhealthy(fmt::format("{} can't be written to: {}.", shown(root / records_folder),
-                                      ec.message()),
-                          mend_permissions);
+        verdict.unhealthy(
+            fmt::format("{} can't be written to: {}.", shown(root / records_folder), ec.message()),
+            mend_permissions);
     look_at_locks(verdict, project.get());
     look_at_type(verdict, options);
     return std::move(verdict).finish("The project can be written to and locked.");
@@ -186,9 +187,9 @@ HealthCheckResult check_command_file_access(const HealthOptions& options)
     Verdict verdict("command_file_access");
     const auto trees = for_each_worktree(verdict, options, [&](int fd, const fs::path& tree) {
         if (const auto ec = try_to_write(fd).error) {
-            verdict.degraded(fmt::format("No command file can be written in {}: {}.", shown(tree),
-                                         ec.message()),
-                             mend_permissions);
+            verdict.degraded(
+                fmt::format("No command file can be written in {}: {}.", shown(tree), ec.message()),
+                mend_permissions);
             return false;
         }
         return can_replace_command(verdict, fd, tree);

@@ -105,8 +105,8 @@ HealthChecker::HealthChecker(HealthOptions options) : options_(std::move(options
 {
     // Absolute: later changes of the current directory must not lead the checks elsewhere.
     std::error_code ec;
-    auto root = std::filesystem::absolute(
-        options_.project_root.empty() ? "." : options_.project_root, ec);
+    auto root =
+        std::filesystem::absolute(options_.project_root.empty() ? "." : options_.project_root, ec);
     if (!ec) options_.project_root = root.lexically_normal();
     options_.probes =
         health::real_where_empty(std::move(options_.probes), std::move(options_.spawner));
@@ -190,8 +190,7 @@ HealthCheckResult HealthChecker::check_records() const
 
 HealthCheckResult HealthChecker::check_claims_and_locks() const
 {
-    return guarded("claims_and_locks",
-                   [this] { return health::check_claims_and_locks(options_); });
+    return guarded("claims_and_locks", [this] { return health::check_claims_and_locks(options_); });
 }
 
 HealthCheckResult HealthChecker::check_leftovers() const

@@ -10,8 +10,8 @@
 #include "protocol/text.hpp"
 #include "records/running.hpp"
 
-#include <boost/json/value_to.hpp>
 #include <fmt/format.h>
+#include <boost/json/value_to.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -84,8 +84,8 @@ void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int wor
     for (const auto& name : names) {
         if (!name.ends_with(claim_suffix)) continue;
         const auto id = name.substr(0, name.size() - (sizeof claim_suffix - 1));
-        all.try_emplace(id, FoundClaim{id, worktree_in(reader.folder(), name, path),
-                                       reader.state(id)});
+        all.try_emplace(id,
+                        FoundClaim{id, worktree_in(reader.folder(), name, path), reader.state(id)});
     }
 }
 
@@ -127,8 +127,8 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
     error_code ec;
     const auto fd = open_folder(record.worktree, ec);
     if (!fd) return std::nullopt;
-    const auto file = platform::read_regular(fd.get(), control_files::command,
-                                             protocol::command_file_limit, {});
+    const auto file =
+        platform::read_regular(fd.get(), control_files::command, protocol::command_file_limit, {});
     std::string problem;
     const auto command = protocol::parse_command(file.text, problem);
     const auto start = protocol::parse_iso(record.started_at);
@@ -177,9 +177,9 @@ bool accepts_legacy(const fs::path& project_root)
 
 bool is_control_file(const std::string& name, const HealthOptions& options)
 {
-    constexpr std::array<std::string_view, 4> names = {control_files::command, control_files::simple,
-                                                       control_files::metadata,
-                                                       control_files::cancel};
+    constexpr std::array<std::string_view, 4> names = {
+        control_files::command, control_files::simple, control_files::metadata,
+        control_files::cancel};
     return name == options.status_file_name || name.starts_with(control_files::temporary_prefix) ||
            std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -219,8 +219,8 @@ HealthCheckResult check_claims_and_locks(const HealthOptions& options)
         if (entry.alive) judge_record(verdict, entry.record, options.probes.now());
     for (const auto& tree : trees) judge_lock(verdict, tree, running);
     verdict.details()["claims"] = claims.size();
-    verdict.details()["in_flight"] = std::count_if(
-        running.begin(), running.end(), [](const auto& entry) { return entry.alive; });
+    verdict.details()["in_flight"] = std::count_if(running.begin(), running.end(),
+                                                   [](const auto& entry) { return entry.alive; });
     return std::move(verdict).finish("Each claim has its agent, and each lock its attempt.");
 }
 

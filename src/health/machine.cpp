@@ -5,9 +5,9 @@
 #include "health/verdict.hpp"
 #include "protocol/text.hpp"
 
+#include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/value_to.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
@@ -67,7 +67,8 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
         if (time && (!newest || *time > *newest)) newest = time;
     };
     const ExecutionMetricsCollector collector(ctx.get_executor(), metrics);
-    for (const auto& metric : collector.get_metrics(one_metric)) note(metric.completed_at.value_or(""));
+    for (const auto& metric : collector.get_metrics(one_metric))
+        note(metric.completed_at.value_or(""));
     const AuditLogger logger(ctx.get_executor(), audit);
     for (const auto& event : logger.query_events(one_event)) {
         const auto* const time = event.if_contains("timestamp");
@@ -156,11 +157,11 @@ HealthCheckResult check_clock(const HealthOptions& options)
         verdict.details()["file_system_seconds_ahead"] =
             std::chrono::duration<double>(difference).count();
     if (difference > most_apart || difference < -most_apart)
-        verdict.degraded(fmt::format("The project's file system is {} {} the system's clock.",
-                                     shown_duration(difference),
-                                     difference > 0s ? "ahead of" : "behind"),
-                         "Set both hosts' clocks by the same time server: what is new is told "
-                         "from what is old by the times of files.");
+        verdict.degraded(
+            fmt::format("The project's file system is {} {} the system's clock.",
+                        shown_duration(difference), difference > 0s ? "ahead of" : "behind"),
+            "Set both hosts' clocks by the same time server: what is new is told "
+            "from what is old by the times of files.");
     return std::move(verdict).finish("The clock agrees with the records and the file system.");
 }
 

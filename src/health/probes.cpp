@@ -38,8 +38,8 @@ std::optional<HealthProbes::FileSystem> look_at_file_system(const fs::path& path
     if (::statfs(path.c_str(), &info) != 0 || ::stat(path.c_str(), &st) != 0) return std::nullopt;
     HealthProbes::FileSystem found;
     found.device = st.st_dev;
-    found.free_bytes = static_cast<std::uint64_t>(info.f_bavail) *
-                       static_cast<std::uint64_t>(info.f_bsize);
+    found.free_bytes =
+        static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
     found.free_inodes = info.f_ffree;
     found.total_inodes = info.f_files;
     const auto type = static_cast<std::uint32_t>(info.f_type);
@@ -89,10 +89,10 @@ HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std:
     asio::io_context ctx;
     const auto process = spawner.spawn(ctx.get_executor(), spec, run.error, run.problem);
     if (!process) return run;
-    std::function<void(OutputStream, std::string_view)> take =
-        [&](OutputStream stream, std::string_view chunk) {
-            append_capped(stream == OutputStream::standard_output ? run.output : errors, chunk);
-        };
+    std::function<void(OutputStream, std::string_view)> take = [&](OutputStream stream,
+                                                                   std::string_view chunk) {
+        append_capped(stream == OutputStream::standard_output ? run.output : errors, chunk);
+    };
     asio::co_spawn(ctx, process->wait(std::move(take)),
                    [&end](const std::exception_ptr&, ProcessExit exit) { end = std::move(exit); });
     ctx.run_for(limit);

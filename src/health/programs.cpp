@@ -1,7 +1,7 @@
+#include "agent/programs.hpp"
 #include "agent/agents_file.hpp"
 #include "agent/environment.hpp"
 #include "agent/presets.hpp"
-#include "agent/programs.hpp"
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
 #include "platform/git_dir.hpp"
@@ -104,8 +104,9 @@ public:
         if (broken_ > 0 && broken_ == agents_) verdict_.worsen();
         verdict_.details()["programs"] = std::move(programs_);
         return std::move(verdict_).finish(
-            agents_ == 0 ? "There is no agent to look for."
-                         : fmt::format("The programs of {} are there.", count_of(agents_, "agent")));
+            agents_ == 0
+                ? "There is no agent to look for."
+                : fmt::format("The programs of {} are there.", count_of(agents_, "agent")));
     }
 
 private:
@@ -142,9 +143,8 @@ private:
         // for commands, too.
         const bool refused = run.exit_code && !run.timed_out && !is_known(program);
         if (!refused)
-            verdict_.degraded(
-                fmt::format("'{} --version' gives no version: {}.", key, why(run)),
-                "Run it by hand, as the user and in the environment of the engine.");
+            verdict_.degraded(fmt::format("'{} --version' gives no version: {}.", key, why(run)),
+                              "Run it by hand, as the user and in the environment of the engine.");
     }
 
     Verdict& verdict_;

@@ -60,8 +60,7 @@ public:
     {
         error_code ec;
         const auto project = open_folder(root_, ec);
-        if (!project)
-            return complain(root_, ec.message());
+        if (!project) return complain(root_, ec.message());
         for (const auto* name : folders) look_at(project.get(), name);
     }
 
@@ -80,8 +79,8 @@ private:
         const auto nearest = open_nearest(project, below, ec);
         if (nearest) ec = try_to_write(nearest.get()).error;
         if (ec) return complain(root_ / below, ec.message());
-        const auto folder =
-            platform::open_beneath(project, below, O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+        const auto folder = platform::open_beneath(project, below, O_RDONLY | O_DIRECTORY,
+                                                   platform::Links::none, ec);
         if (!folder) return;  // will be made
         if (name == "audit") look_at_log(folder.get(), below, audit_log);
         if (name == "metrics") look_at_log(folder.get(), below, newest_metrics(folder.get()));

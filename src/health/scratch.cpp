@@ -24,8 +24,8 @@ Trial write_block(int fd)
     trial.error = platform::write_all(fd, std::string(block, '\0'));
     struct stat st {};
     if (!trial.error && ::fstat(fd, &st) != 0) trial.error = platform::last_error();
-    const auto since_epoch = std::chrono::seconds(st.st_mtim.tv_sec) +
-                             std::chrono::nanoseconds(st.st_mtim.tv_nsec);
+    const auto since_epoch =
+        std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
     trial.time = std::chrono::system_clock::time_point(since_epoch);
     return trial;
 }
@@ -52,8 +52,8 @@ Trial try_to_create(int folder)
 {
     // Known as a left-over by the next engine, should we be killed here.
     const auto name = control_files::temporary_prefix + protocol::new_uuid();
-    const UniqueFd fd(::openat(folder, name.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const UniqueFd fd(
+        ::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return failed(errno);
     if (::unlinkat(folder, name.c_str(), 0) != 0) return failed(errno);
     return write_block(fd.get());

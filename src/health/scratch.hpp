@@ -10,7 +10,7 @@
 namespace autoexec::health {
 
 struct Trial {
-    error_code error;  ///< Clear: a block was written.
+    error_code error;                            ///< Clear: a block was written.
     std::chrono::system_clock::time_point time;  ///< Which the file system gave to it.
 };
 

@@ -2,8 +2,8 @@
 
 #include "protocol/text.hpp"
 
-#include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <utility>

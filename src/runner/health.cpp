@@ -4,8 +4,8 @@
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 
-#include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <filesystem>
 #include <vector>

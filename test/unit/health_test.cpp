@@ -1,0 +1,469 @@
+#include "autoexec/health.hpp"
+
+#include "health/scratch.hpp"
+#include "support/health_fixture.hpp"
+
+#include <stdexcept>
+
+using namespace autoexec;
+using namespace std::chrono_literals;
+using test::check_is;
+using test::HealthFixture;
+
+namespace {
+
+constexpr auto healthy = HealthStatus::healthy;
+constexpr auto degraded = HealthStatus::degraded;
+constexpr auto unhealthy = HealthStatus::unhealthy;
+
+constexpr char claude_agent[] =
+    "  - name: a\n    type: background\n    commands: ['claude -p -- {command}']\n";
+constexpr char script_agent[] =
+    "  - name: b\n    type: background\n    commands: ['my-script {command}']\n";
+
+HealthCheckResult result_of(HealthStatus status)
+{
+    HealthCheckResult result;
+    result.name = "mine";
+    result.status = status;
+    return result;
+}
+
+class WithOneMore : public HealthChecker {
+public:
+    using HealthChecker::HealthChecker;
+
+    [[nodiscard]] HealthCheckResult check_custom_component() const { return result_of(unhealthy); }
+    [[nodiscard]] std::vector<HealthCheckResult> check_all() const override
+    {
+        auto results = HealthChecker::check_all();
+        results.push_back(check_custom_component());
+        return results;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the original's four checks come first, and each check has its name")
+{
+    HealthFixture f;
+    std::string names;
+    for (const auto& result : f.checker().check_all()) names += result.name + " ";
+    CHECK(names ==
+          "configuration file_system status_file_access command_file_access supervisor "
+          "agent_programs git disk_space inotify clock records claims_and_locks leftovers ");
+}
+
+TEST_CASE("the overall status is the worst one")
+{
+    CHECK(overall_status({}) == healthy);
+    std::vector<HealthCheckResult> results = {result_of(healthy), result_of(degraded)};
+    CHECK(overall_status(results) == degraded);
+    results.insert(results.begin(), result_of(unhealthy));
+    CHECK(overall_status(results) == unhealthy);
+}
+
+TEST_CASE("a project on a machine where all is well is healthy")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(claude_agent);
+    const auto results = f.checker().check_all();
+    for (const auto& result : results) CHECK_MESSAGE(result.status == healthy, result.message);
+    CHECK(f.checker().get_overall_status() == healthy);
+}
+
+TEST_CASE("results as JSON carry what the original's did, and the remedy")
+{
+    auto result = result_of(degraded);
+    result.message = "Half of it.";
+    result.remedy = "Do something.";
+    result.details["n"] = 1;
+    CHECK(boost::json::serialize(to_json(std::span(&result, 1))) ==
+          R"({"overall_status":"degraded","checks":[{"name":"mine","status":"degraded",)"
+          R"("message":"Half of it.","details":{"n":1},"remedy":"Do something."}]})");
+}
+
+TEST_CASE("checks can be added from outside, and one without a name gets the one it was added by")
+{
+    HealthFixture f;
+    auto checker = f.checker();
+    checker.add_check("database", [] { return HealthCheckResult(); });
+    checker.add_check("other", [] { return result_of(unhealthy); });
+    const auto results = checker.check_all();
+    REQUIRE(results.size() == 15);
+    CHECK(results[13].name == "database");
+    CHECK(results[14].name == "mine");
+    CHECK(checker.get_overall_status() == unhealthy);
+}
+
+TEST_CASE("a derived checker's own check counts in the overall status")
+{
+    HealthFixture f;
+    auto options = f.options;
+    options.probes = f.machine.probes();
+    const WithOneMore checker(std::move(options));
+    CHECK(checker.check_all().back().name == "mine");
+    CHECK(checker.get_overall_status() == unhealthy);
+}
+
+TEST_CASE("an exception in a check is an unhealthy result, and the others still run")
+{
+    HealthFixture f;
+    auto options = f.options;
+    options.probes = f.machine.probes();
+    options.probes.now = []() -> std::chrono::system_clock::time_point {
+        throw std::runtime_error("no clock\xff");
+    };
+    HealthChecker checker(std::move(options));
+    checker.add_check("seven", []() -> HealthCheckResult { throw 7; });
+    check_is(checker.check_clock(), unhealthy, "no clock\xEF\xBF\xBD");
+    const auto results = checker.check_all();
+    CHECK(results.size() == 14);
+    check_is(results.back(), unhealthy, "unknown type");
+    CHECK(results.back().name == "seven");
+}
+
+TEST_CASE("an agents file that is missing degrades")
+{
+    HealthFixture f;
+    check_is(f.checker().check_configuration(), degraded, "no agents file");
+}
+
+TEST_CASE("an invalid agents file is unhealthy, and the details list every error")
+{
+    HealthFixture f;
+    f.write_agents("  - name: a\n    type: background\n    commands: 7\n    enabled: maybe\n");
+    const auto result = f.checker().check_configuration();
+    check_is(result, unhealthy, ".cursor/background-agents.yaml:4:");
+    REQUIRE(result.details.contains("errors"));
+    CHECK(result.details.at("errors").as_array().size() == 2);
+}
+
+TEST_CASE("warnings in the agents file, and nobody who takes commands, degrade")
+{
+    HealthFixture f;
+    f.write_agents(std::string(claude_agent) + "    enabeld: true\n");
+    const auto result = f.checker().check_configuration();
+    check_is(result, degraded, "enabeld");
+    CHECK(result.details.at("warnings").as_array().size() == 1);
+
+    f.write_agents("  - name: a\n    type: background\n    commands: [make]\n");
+    check_is(f.checker().check_configuration(), degraded, "No enabled agent takes commands");
+
+    f.write_agents(claude_agent);
+    check_is(f.checker().check_configuration(), healthy, "1 agent, of which 1 takes commands");
+}
+
+TEST_CASE("a project that is not there is unhealthy, one on a network degraded")
+{
+    HealthFixture f;
+    check_is(f.checker().check_file_system(), healthy, "can be written");
+    f.machine.disk.remote = true;
+    check_is(f.checker().check_file_system(), degraded, "network");
+    f.options.project_root = f.folder / "none";
+    check_is(f.checker().check_file_system(), unhealthy, "No such file");
+}
+
+TEST_CASE("a file or a link in the place of the records' folder is unhealthy")
+{
+    HealthFixture f;
+    SUBCASE("a file")
+    {
+        test::write_file(f.root() / ".tapps-agents", "");
+    }
+    SUBCASE("a link")
+    {
+        std::filesystem::create_directory(f.folder / "elsewhere");
+        std::filesystem::create_symlink(f.folder / "elsewhere", f.root() / ".tapps-agents");
+    }
+    check_is(f.checker().check_file_system(), unhealthy, ".tapps-agents");
+    check_is(f.checker().check_records(), unhealthy, ".tapps-agents/metrics");
+}
+
+TEST_CASE("status files are counted in both places, and the malformed ones are named")
+{
+    HealthFixture f;
+    const auto tree = f.add_worktree("tree");
+    test::write_file(f.root() / ".cursor-skill-status.json", R"({"status": "completed"})");
+    test::write_file(tree / ".cursor/.cursor-skill-status-7.json", R"({"status": "running"})");
+    auto result = f.checker().check_status_file_access();
+    check_is(result, healthy, "2 worktrees; 2 there now");
+    CHECK(result.details.at("status_files_found") == 2);
+
+    test::write_file(tree / ".cursor-skill-status.json", "no JSON");
+    check_is(f.checker().check_status_file_access(), degraded, "tree/.cursor-skill-status.json");
+}
+
+TEST_CASE("one worktree of two that is gone degrades, both are unhealthy")
+{
+    HealthFixture f;
+    const auto tree = f.add_worktree("tree");
+    f.options.worktrees = {tree, f.folder / "second"};
+    check_is(f.checker().check_status_file_access(), degraded, "second can't be opened");
+    check_is(f.checker().check_command_file_access(), degraded, "second can't be opened");
+    std::filesystem::remove(tree);
+    check_is(f.checker().check_status_file_access(), unhealthy, "tree can't be opened");
+    const auto result = f.checker().check_command_file_access();
+    check_is(result, unhealthy, "(1 more)");
+    CHECK(result.details.at("problems").as_array().size() == 2);
+}
+
+TEST_CASE("a folder in the command file's place keeps commands out of that worktree")
+{
+    HealthFixture f;
+    check_is(f.checker().check_command_file_access(), healthy, "1 worktree.");
+    const auto tree = f.add_worktree("tree");
+    std::filesystem::create_directory(tree / ".cursor-skill-command.txt");
+    check_is(f.checker().check_command_file_access(), degraded, "is a folder");
+    std::filesystem::create_directory(f.root() / ".cursor-skill-command.txt");
+    check_is(f.checker().check_command_file_access(), unhealthy, "is a folder");
+}
+
+TEST_CASE("a program that is started but does not end degrades, none that starts is unhealthy")
+{
+    HealthFixture f;
+    check_is(f.checker().check_supervisor(), healthy, "supervised");
+    auto& run = f.machine.programs["true"];
+    run.exit_code.reset();
+    run.timed_out = true;
+    check_is(f.checker().check_supervisor(), degraded, "in time");
+    run = {};
+    run.error = errc::supervisor_unavailable;
+    run.problem = "autoexec-supervise was not found; looked for /x.";
+    check_is(f.checker().check_supervisor(), unhealthy, "looked for /x");
+}
+
+TEST_CASE("one agent of two without its program degrades, both are unhealthy")
+{
+    HealthFixture f;
+    f.write_agents(std::string(claude_agent) + script_agent);
+    const auto without = f.checker().check_agent_programs();
+    check_is(without, unhealthy, "'claude' was not found");
+    CHECK(without.details.at("problems").as_array().size() == 2);
+
+    f.install("claude");
+    check_is(f.checker().check_agent_programs(), degraded, "Agent 'b' can't run");
+    f.install("my-script");
+    const auto result = f.checker().check_agent_programs();
+    check_is(result, healthy, "2 agents");
+    CHECK(result.details.at("programs").at((f.folder / "bin/claude").string()) ==
+          "2.1.0 (Claude Code)");
+}
+
+TEST_CASE("an agent that is not enabled needs no program")
+{
+    HealthFixture f;
+    f.write_agents(std::string(claude_agent) + "    enabled: false\n");
+    check_is(f.checker().check_agent_programs(), healthy, "no agent");
+}
+
+TEST_CASE("an agent's own PATH is looked through, not the engine's")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(std::string(claude_agent) + "    environment: {PATH: /nowhere}\n");
+    check_is(f.checker().check_agent_programs(), unhealthy, "looked in /nowhere");
+}
+
+TEST_CASE("a script is asked for its version only when that is wished")
+{
+    HealthFixture f;
+    f.install("my-script");
+    f.write_agents(script_agent);
+    check_is(f.checker().check_agent_programs(), healthy, "1 agent");
+    CHECK(f.machine.runs.empty());
+
+    f.options.deep = true;
+    f.machine.programs["my-script"].exit_code = 2;  // knows no such option
+    check_is(f.checker().check_agent_programs(), healthy, "1 agent");
+    CHECK(f.machine.runs == std::vector<std::string>{"my-script --version"});
+
+    f.machine.programs["my-script"].timed_out = true;
+    check_is(f.checker().check_agent_programs(), degraded, "in time");
+}
+
+TEST_CASE("an agent's program that gives no version degrades")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(claude_agent);
+    auto& run = f.machine.programs["claude"];
+    run.exit_code = 127;
+    check_is(f.checker().check_agent_programs(), degraded, "exit code 127");
+    run.exit_code.reset();
+    check_is(f.checker().check_agent_programs(), degraded, "a signal");
+    run.problem = "Exec format error";
+    check_is(f.checker().check_agent_programs(), degraded, "Exec format error");
+}
+
+TEST_CASE("programs are not asked any more when all together have taken too long")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(claude_agent);
+    f.options.program_limit = 0ms;
+    check_is(f.checker().check_agent_programs(), degraded, "in time");
+    CHECK(f.machine.runs.empty());
+}
+
+TEST_CASE("git is judged by its version")
+{
+    struct Row {
+        const char* output;
+        HealthStatus status;
+    };
+    const Row rows[] = {
+        {"git version 2.36.0\n", healthy},
+        {"git version 2.39.5 (Apple Git-154)\n", healthy},
+        {"git version 3.0\n", healthy},
+        {"git version 2.35.9\n", degraded},
+        {"git version 1.99\n", degraded},
+        {"git version 99999999999999999999.1\n", degraded},
+        {"git version 2\n", degraded},
+        {"hello\n", degraded},
+        {"", degraded},
+    };
+    HealthFixture f;
+    for (const auto& [output, status] : rows) {
+        CAPTURE(output);
+        f.machine.programs["git"].output = output;
+        CHECK(f.checker().check_git().status == status);
+    }
+}
+
+TEST_CASE("without git a plain folder is degraded, and a repository unhealthy")
+{
+    HealthFixture f;
+    auto& run = f.machine.programs["git"];
+    run = {};
+    run.problem = "Can't run git: No such file or directory.";
+    check_is(f.checker().check_git(), degraded, "No such file");
+    for (const auto* name : {"objects", "refs"})
+        std::filesystem::create_directories(f.root() / ".git" / name);
+    test::write_file(f.root() / ".git/HEAD", "ref: refs/heads/main\n");
+    check_is(f.checker().check_git(), unhealthy, "No such file");
+}
+
+TEST_CASE("free space and inodes are held against their floors")
+{
+    struct Row {
+        std::uint64_t free;
+        HealthStatus status;
+    };
+    const Row rows[] = {{0, unhealthy},   {999, unhealthy}, {1000, degraded},
+                        {3999, degraded}, {4000, healthy},  {test::plenty, healthy}};
+    for (const auto& [free, status] : rows) {
+        CAPTURE(free);
+        HealthFixture f;
+        f.options.free_bytes = f.options.free_inodes = 1000;
+        f.machine.disk.free_bytes = free;
+        CHECK(f.checker().check_disk_space().status == status);
+        f.machine.disk.free_bytes = test::plenty;
+        f.machine.disk.free_inodes = free;
+        CHECK(f.checker().check_disk_space().status == status);
+        f.machine.disk.total_inodes = 0;  // not counted there
+        CHECK(f.checker().check_disk_space().status == healthy);
+    }
+}
+
+TEST_CASE("a disk that holds many worktrees is complained about once")
+{
+    HealthFixture f;
+    (void)f.add_worktree("a");
+    (void)f.add_worktree("b");
+    f.machine.disk.free_bytes = 1;
+    CHECK_FALSE(f.checker().check_disk_space().details.contains("problems"));
+}
+
+TEST_CASE("space that can't be asked for degrades")
+{
+    HealthFixture f;
+    auto options = f.options;
+    options.probes = f.machine.probes();
+    options.probes.file_system = [](const auto&) {
+        return std::optional<HealthProbes::FileSystem>();
+    };
+    check_is(HealthChecker(std::move(options)).check_disk_space(), degraded, "No file system");
+}
+
+TEST_CASE("limits for file events that don't do for the worktrees, or are not known, degrade")
+{
+    HealthFixture f;
+    (void)f.add_worktree("a");  // so there are two, with two watches each
+    f.machine.inotify = {{"max_user_watches", 4}, {"max_user_instances", 2}};
+    check_is(f.checker().check_inotify(), healthy, "high enough");
+    f.machine.inotify["max_user_watches"] = 3;
+    check_is(f.checker().check_inotify(), degraded, "max_user_watches is 3; 4 are needed");
+    f.machine.inotify = {{"max_user_watches", 4}, {"max_user_instances", 1}};
+    check_is(f.checker().check_inotify(), degraded, "max_user_instances is 1");
+    f.machine.inotify.clear();
+    check_is(f.checker().check_inotify(), degraded, "can't be read");
+}
+
+TEST_CASE("a clock that was never set is unhealthy")
+{
+    HealthFixture f;
+    check_is(f.checker().check_clock(), healthy, "agrees");
+    f.machine.now = std::chrono::sys_days{std::chrono::year{1970} / 1 / 1};
+    check_is(f.checker().check_clock(), unhealthy, "1970-01-01T00:00:00");
+}
+
+TEST_CASE("a record from the future degrades, one from the last minute's future does not")
+{
+    HealthFixture f;  // where it is 2026-01-20T00:00:00
+    const auto record = [&f](std::string_view time) {
+        test::write_file(f.root() / ".tapps-agents/audit/execution_audit.log",
+                         "2026-01-20 00:00:00 | INFO | {\"timestamp\": \"" + std::string(time) +
+                             "\", \"event_type\": \"execution_started\"}\n");
+    };
+    record("2026-01-20T00:00:59+00:00");
+    check_is(f.checker().check_clock(), healthy, "agrees");
+    record("2026-01-20T00:02:00+00:00");
+    check_is(f.checker().check_clock(), degraded, "2m00s in the future");
+    record("no time");
+    check_is(f.checker().check_clock(), healthy, "agrees");
+}
+
+TEST_CASE("a metric from the future degrades, too")
+{
+    HealthFixture f;
+    test::write_file(
+        f.root() / ".tapps-agents/metrics/executions_2026-01-21.jsonl",
+        R"({"execution_id": "x", "workflow_id": null, "step_id": null, "command": "c", )"
+        R"("status": "completed", "duration_ms": 1.0, "started_at": "2026-01-21T00:00:00+00:00", )"
+        R"("retry_count": 0, "completed_at": "2026-01-21T00:00:00+00:00", "error_message": null})"
+        "\n");
+    check_is(f.checker().check_clock(), degraded, "24h00m in the future");
+}
+
+TEST_CASE("a file system whose clock is another than the system's degrades")
+{
+    HealthFixture f;
+    f.machine.file_system_ahead = 5s;
+    check_is(f.checker().check_clock(), healthy, "agrees");
+    f.machine.file_system_ahead = 7s;
+    check_is(f.checker().check_clock(), degraded, "7.0s ahead of");
+    f.machine.file_system_ahead = -90s;
+    check_is(f.checker().check_clock(), degraded, "1m30s behind");
+}
+
+TEST_CASE("a trial write leaves nothing, whichever way it is done")
+{
+    test::TemporaryFolder folder;
+    const int fd = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const auto before = std::chrono::system_clock::now();
+    for (const auto& trial : {health::try_to_write(fd), health::try_to_create(fd)}) {
+        CHECK_FALSE(trial.error);
+        // Kernels stamp files with the time of their last tick.
+        CHECK(trial.time > before - 1s);
+        CHECK(trial.time < std::chrono::system_clock::now() + 1s);
+    }
+    CHECK(std::filesystem::is_empty(folder.path()));
+    ::close(fd);
+
+    const int proc = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(health::try_to_write(proc).error);
+    CHECK(health::try_to_create(proc).error);
+    ::close(proc);
+}
