@@ -17,40 +17,38 @@
 
 namespace autoexec {
 
-struct AgentOptions {
-    std::filesystem::path project_root;  ///< Empty: the current directory.
-    AgentsFile agents;                   ///< Who runs what: see `load_agents_file`.
-
-    // Where to look for work.
-    /// Besides those added later. Relative paths count from the project root.
-    std::vector<std::filesystem::path> worktrees;
-    bool find_worktrees = true;  ///< Also in `git worktree list` and the agents' watch paths.
-    /// No other agent looks after these worktrees: a command that none of `agents` takes fails at
-    /// once, instead of being left for others.
-    bool alone = false;
-
-    // Behaviour.
-    std::string status_file_name = ".cursor-skill-status.json";
-    /// Commands at once; more are left to other agents, or for later. Zero: as the agents file
-    /// says, else no limit.
-    int max_parallel = 0;
-    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};     ///< From TERM to KILL.
-    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};   ///< Of known worktrees.
-    std::chrono::milliseconds glob_interval = std::chrono::seconds{30};  ///< Of the watch paths.
-    /// How often a running command's status is written anew: to other hosts it says that the agent
-    /// lives. Zero: each second in which something was printed, for those who watch.
+/// What may change while an agent runs: it holds for commands that are taken from then on.
+struct WorkOptions {
+    int max_parallel = 0;  ///< Commands at once; zero: as the agents file says, else no limit.
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
+    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
+    std::chrono::milliseconds glob_interval = std::chrono::seconds{30};
+    /// How often a running command's status is written anew. Zero: only when its output changed.
     std::chrono::milliseconds heartbeat = std::chrono::seconds{10};
 
     // Limits, in bytes.
     std::size_t output_limit = 10 * 1024 * 1024;  ///< Of `output/<attempt_id>.log`.
     std::size_t tail_limit = 8 * 1024;            ///< Of the output in the status.
+};
+
+struct AgentOptions : WorkOptions {
+    std::filesystem::path project_root;  ///< Empty: the current directory.
+    AgentsFile agents;                   ///< Who runs what: see `load_agents_file`.
+    std::string status_file_name = ".cursor-skill-status.json";
+
+    // Where to look for work.
+    std::vector<std::filesystem::path> worktrees;  ///< Besides those added later.
+    bool find_worktrees = true;  ///< Also in `git worktree list` and the agents' watch paths.
+    /// No other agent looks after these worktrees: a command that none of `agents` takes fails at
+    /// once, instead of being left for others.
+    bool alone = false;
 
     // Null ones: the real thing.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<const Redactor> redactor;
-    /// Told how commands without an attempt id ended: their engines write no records of this form.
+    /// Told about commands without an attempt id, whose engines write no records of ours.
     std::vector<std::shared_ptr<EventSink>> sinks;
 };
 
@@ -85,6 +83,9 @@ public:
 
     /// Looks after one more worktree from now on.
     void add_worktree(std::filesystem::path worktree);
+
+    /// What holds for commands that are taken from now on.
+    void set_options(WorkOptions options);
 
     /// Stops the commands that run (TERM, `stop_grace`, KILL), reports them as failed
     /// (`agent_stopped`), and completes when all has ended. Idempotent.

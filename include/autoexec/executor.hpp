@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -40,17 +41,10 @@ enum class OnBusy { fail, wait };
 /// What to do with a command text in which a secret is found.
 enum class SecretsInCommand { warn, refuse, allow };
 
-struct ExecutorOptions {
-    // What most applications set.
-    /// Between looks at a worktree. Positive.
-    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};
+/// What may change while an executor runs; each execution keeps what held when it began.
+struct ExecutionOptions {
+    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
     std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
-    std::string status_file_name = ".cursor-skill-status.json";
-    /// Records go to `.tapps-agents/` in it, and relative worktrees count from it. Empty: the
-    /// current directory.
-    std::filesystem::path project_root;
-    bool enable_metrics = true;  ///< False: only what `metrics` holds, if anything.
-    bool enable_audit = true;    ///< The same for `audit`.
 
     // Waiting.
     bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
@@ -61,8 +55,7 @@ struct ExecutorOptions {
     std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
     /// Without a change of status, progress or output. Zero: none.
     std::chrono::milliseconds stall_timeout{0};
-    /// How long an agent has for its stop before the engine goes on without it (5 s are added). Not
-    /// less than the agent's own.
+    /// How long an agent has for its stop before the engine goes on without it (5 s are added).
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
 
     // Behaviour.
@@ -72,15 +65,24 @@ struct ExecutorOptions {
     bool status_tracking = true;  ///< False: no progress; the final status is still read.
     OnBusy on_busy = OnBusy::fail;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
+
+    /// Commands in flight at once; more wait in order. Zero: no limit.
+    std::size_t max_concurrency = 0;
+};
+
+struct ExecutorOptions : ExecutionOptions {
+    std::string status_file_name = ".cursor-skill-status.json";
+    std::filesystem::path project_root;  ///< Empty: the current directory.
+    bool enable_metrics = true;
+    bool enable_audit = true;
     Durability durability = Durability::process;
 
     // Limits.
-    /// Commands in flight at once; more wait in order. Zero: no limit.
-    std::size_t max_concurrency = 0;
-    // These are for the files that `handoff` makes, unless one is given.
-    std::size_t status_limit = 16 * 1024 * 1024;  ///< Bytes of a status file.
-    std::vector<unsigned> allowed_owners;         ///< User ids whose status files are believed.
-    unsigned file_mode = 0600;                    ///< Of the files in the worktree.
+    std::size_t status_limit = 16 * 1024 * 1024;   ///< Bytes of a status file.
+    std::uint64_t audit_limit = 10 * 1024 * 1024;  ///< Bytes of the audit log, before its rotation.
+    int audit_backups = 5;
+    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
+    unsigned file_mode = 0600;             ///< Of the files in the worktree.
 
     // Null ones: the real thing.
     std::shared_ptr<Handoff> handoff;
@@ -193,6 +195,10 @@ public:
 
     /// One look at a worktree's status file. Blocks for microseconds.
     [[nodiscard]] StatusCheck check_status(const std::filesystem::path& worktree) const;
+
+    /// What holds for executions that begin from now on; those that have begun keep what they have.
+    /// Throws as the constructor, and then nothing changes.
+    void set_options(ExecutionOptions options);
 
     /// Cancels an execution as a *partial* cancellation would. Nothing happens if it is unknown.
     void cancel(const std::string& execution_id);

@@ -26,6 +26,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void limit_to_agents_file(AgentOptions& o)
+{
+    if (o.max_parallel == 0) o.max_parallel = o.agents.max_parallel_agents;
+}
+
 void fill_in(AgentOptions& o)
 {
     if (o.project_root.empty()) o.project_root = fs::current_path();
@@ -34,7 +39,7 @@ void fill_in(AgentOptions& o)
     if (!o.notifier) o.notifier = null_notifier();
     if (!o.spawner) o.spawner = supervised_spawner();
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
-    if (o.max_parallel == 0) o.max_parallel = o.agents.max_parallel_agents;
+    limit_to_agents_file(o);
 }
 
 }  // namespace
@@ -270,6 +275,15 @@ void BackgroundAgent::add_worktree(fs::path worktree)
     asio::dispatch(impl_->strand, [impl = impl_, tree = std::move(worktree)] {
         impl->add(tree, true);
         impl->look(impl->absolute(tree));
+    });
+}
+
+void BackgroundAgent::set_options(WorkOptions options)
+{
+    asio::dispatch(impl_->strand, [impl = impl_, o = std::move(options)] {
+        static_cast<WorkOptions&>(impl->options) = o;
+        limit_to_agents_file(impl->options);
+        impl->alarm->wake();
     });
 }
 

@@ -60,7 +60,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     file.argv = r.argv;
     file.env_refs = r.env_refs;
     file.deadline_seconds =
-        std::chrono::duration<double>(r.timeout.value_or(options.timeout)).count();
+        std::chrono::duration<double>(r.timeout.value_or(x.options.timeout)).count();
 
     PublishedFiles files;
     files.command = protocol::format_command(file);
@@ -74,7 +74,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
                                    files.command.size(), protocol::command_file_limit));
 
     if (a.number == 1 && x.redacted != r.command &&
-        options.secrets_in_command == SecretsInCommand::warn) {
+        x.options.secrets_in_command == SecretsInCommand::warn) {
         x.result.warnings.emplace_back(
             "The command text holds a secret; name a variable in env_refs instead.");
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
@@ -142,17 +142,17 @@ void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
                                                               Watch& watch, AttemptEnd& end)
 {
-    const auto timeout = x.request.timeout.value_or(options.timeout);
+    const auto timeout = x.request.timeout.value_or(x.options.timeout);
     auto deadline = a.published + timeout;
-    if (options.total_timeout > milliseconds::zero())
-        deadline = std::min(deadline, *x.first_published + options.total_timeout);
-    auto start_deadline = options.start_timeout > milliseconds::zero() && !x.adopted
-                              ? a.published + options.start_timeout
+    if (x.options.total_timeout > milliseconds::zero())
+        deadline = std::min(deadline, *x.first_published + x.options.total_timeout);
+    auto start_deadline = x.options.start_timeout > milliseconds::zero() && !x.adopted
+                              ? a.published + x.options.start_timeout
                               : time_point::max();
-    const bool stalls = options.stall_timeout > milliseconds::zero();
+    const bool stalls = x.options.stall_timeout > milliseconds::zero();
     auto last_change = a.published;
-    PollingInterval interval(options.polling_interval, options.max_polling_interval,
-                             options.adaptive_polling);
+    PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
+                             x.options.adaptive_polling);
     const auto subscription = options.notifier->watch(
         x.request.worktree, [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
             asio::post(strand_copy, [weak] {
@@ -187,7 +187,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
                 end = failed_end(Cause::not_started, "not_started",
                                  fmt::format("No agent took the command within {}. Is one running "
                                              "that looks after this worktree?",
-                                             seconds(options.start_timeout)));
+                                             seconds(x.options.start_timeout)));
                 break;
             }
             start_deadline = time_point::max();
@@ -203,16 +203,16 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             end.status = ExecutionStatus::timeout;
             break;
         }
-        if (stalls && now >= last_change + options.stall_timeout) {
+        if (stalls && now >= last_change + x.options.stall_timeout) {
             end =
                 failed_end(Cause::stalled, "stalled",
-                           fmt::format("Nothing changed for {}.", seconds(options.stall_timeout)));
+                           fmt::format("Nothing changed for {}.", seconds(x.options.stall_timeout)));
             end.status = ExecutionStatus::timeout;
             break;
         }
         auto next = std::min(deadline, now + interval.next(options.random()));
         if (!watch.started()) next = std::min(next, start_deadline);
-        if (stalls) next = std::min(next, last_change + options.stall_timeout);
+        if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
         co_await x.alarm->wait_until(next);
     }
     if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts &&
@@ -291,7 +291,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     (void)x.mailbox->request_stop(protocol::format_cancel(cancel));
     options.notifier->notify(x.request.worktree);
 
-    const auto limit = options.clock->now() + options.stop_grace + stop_margin;
+    const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
     end.facts.stop_confirmed = false;
     for (;;) {
         if (sight.kind == Sight::Kind::final_status) {

@@ -50,7 +50,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request));
+    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request), options);
     const Presence present(*this, *x);
 
     auto ec = check(*x);
@@ -121,7 +121,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
                                     protocol::printable(path), r.worktree.string()));
         path = std::move(*beneath);
     }
-    if (options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
+    if (x.options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
         return fail(x, errc::secret_in_command,
                     "The command text holds a secret. Pass the name of a variable in env_refs "
                     "instead, and use that variable in the command.");
@@ -145,7 +145,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
         }
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
-        if (!busy || options.on_busy == OnBusy::fail) co_return ec;
+        if (!busy || x.options.on_busy == OnBusy::fail) co_return ec;
         x.mailbox.reset();
         x.slot.reset();
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
@@ -189,8 +189,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
     w.workflow_id = x.request.workflow_id;
     w.step_id = x.request.step_id;
     w.expected_artifacts = x.request.expected_artifacts;
-    w.artifact_detection = options.artifact_detection;
-    w.stability = std::max(options.polling_interval, milliseconds{2000});
+    w.artifact_detection = x.options.artifact_detection;
+    w.stability = std::max(x.options.polling_interval, milliseconds{2000});
     for (int number = 1;; ++number) {
         const auto a = std::make_unique<Attempt>();
         a->number = number;
@@ -210,13 +210,13 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
                                                                             const AttemptEnd& end)
 {
     const int most =
-        options.error_handling ? x.request.max_attempts.value_or(options.retry.max_attempts) : 1;
+        x.options.error_handling ? x.request.max_attempts.value_or(x.options.retry.max_attempts) : 1;
     if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) co_return false;
 
-    const auto delay = retry_delay(options.retry, a.number, options.random());
+    const auto delay = retry_delay(x.options.retry, a.number, options.random());
     const auto until = options.clock->now() + delay;
-    if (options.total_timeout > milliseconds::zero() &&
-        until >= *x.first_published + options.total_timeout)
+    if (x.options.total_timeout > milliseconds::zero() &&
+        until >= *x.first_published + x.options.total_timeout)
         co_return false;
 
     auto retry = event(x, a, EventType::execution_retry);

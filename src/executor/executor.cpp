@@ -27,7 +27,7 @@ void require(bool holds, std::string_view what)
     if (!holds) throw system_error(errc::invalid_options, std::string(what));
 }
 
-void check(const ExecutorOptions& o)
+void check(const ExecutionOptions& o)
 {
     using std::chrono::milliseconds;
     constexpr milliseconds zero{0};
@@ -42,9 +42,25 @@ void check(const ExecutorOptions& o)
     require(o.retry.multiplier >= 1, "retry.multiplier must be at least 1");
     require(o.retry.initial_delay >= zero, "retry.initial_delay must not be negative");
     require(o.retry.max_delay >= zero, "retry.max_delay must not be negative");
+}
+
+void check(const ExecutorOptions& o)
+{
+    check(static_cast<const ExecutionOptions&>(o));
     require(o.status_limit > 0, "status_limit must be positive");
+    require(o.audit_limit > 0, "audit_limit must be positive");
+    require(o.audit_backups >= 0, "audit_backups must not be negative");
     require(handoff::is_valid_status_name(o.status_file_name),
             "status_file_name must be a plain name that no other control file has");
+}
+
+// Added to any time of the clock, what is left does not overflow.
+void bound(ExecutionOptions& o)
+{
+    for (auto* const time : {&o.polling_interval, &o.max_polling_interval, &o.timeout,
+                             &o.total_timeout, &o.start_timeout, &o.stall_timeout, &o.stop_grace,
+                             &o.retry.initial_delay, &o.retry.max_delay})
+        *time = std::min<std::chrono::milliseconds>(*time, longest_time);
 }
 
 std::function<double()> random_source()
@@ -66,10 +82,7 @@ std::shared_ptr<Handoff> files_for(const ExecutorOptions& o)
 
 void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
 {
-    for (auto* const time : {&o.polling_interval, &o.max_polling_interval, &o.timeout,
-                             &o.total_timeout, &o.start_timeout, &o.stall_timeout, &o.stop_grace,
-                             &o.retry.initial_delay, &o.retry.max_delay})
-        *time = std::min<std::chrono::milliseconds>(*time, longest_time);
+    bound(o);
     if (o.project_root.empty()) o.project_root = std::filesystem::current_path();
     o.project_root = std::filesystem::absolute(o.project_root).lexically_normal();
     if (!o.clock) o.clock = system_clock();
@@ -81,6 +94,8 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     if (o.enable_audit && !o.audit) {
         AuditOptions audit;
         audit.project_root = o.project_root;
+        audit.max_bytes = o.audit_limit;
+        audit.backups = o.audit_backups;
         audit.durability = o.durability;
         audit.clock = o.clock;
         o.audit = std::make_shared<AuditLogger>(ex, std::move(audit));
@@ -150,10 +165,7 @@ asio::awaitable<ExecutionResult> unwrap(Strand strand, asio::awaitable<Outcome> 
 }  // namespace
 
 BackgroundAgentAutoExecutor::Impl::Impl(asio::any_io_executor e, ExecutorOptions opts)
-    : options(std::move(opts)),
-      ex(std::move(e)),
-      strand(ex),
-      slots(options.max_concurrency == 0 ? std::size_t(-1) : options.max_concurrency)
+    : options(std::move(opts)), ex(std::move(e)), strand(ex), slots(options.max_concurrency)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);
@@ -192,8 +204,7 @@ asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completio
     std::optional<std::chrono::milliseconds> timeout)
 {
     return unwrap(impl_->strand,
-                  impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts),
-                              timeout.value_or(impl_->options.timeout)));
+                  impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts), timeout));
 }
 
 StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::path& worktree) const
@@ -214,6 +225,16 @@ StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::pat
         break;
     }
     return check;
+}
+
+void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
+{
+    check(options);
+    bound(options);
+    asio::dispatch(impl_->strand, [impl = impl_, o = std::move(options)] {
+        static_cast<ExecutionOptions&>(impl->options) = o;
+        impl->slots.set_places(o.max_concurrency);
+    });
 }
 
 void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)

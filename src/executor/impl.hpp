@@ -31,15 +31,20 @@ public:
         bool admitted = false;
     };
 
-    explicit Turnstile(std::size_t places) : free_(places) {}
+    /// Zero places: as many as wanted.
+    explicit Turnstile(std::size_t places) { set_places(places); }
 
     void join(Ticket& ticket);
     /// Gives back a place, or leaves the line.
     void leave(Ticket& ticket);
+    /// With fewer, those who have one keep it.
+    void set_places(std::size_t places);
     [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
 
 private:
-    std::size_t free_;
+    void admit_waiting();
+
+    std::size_t places_ = 0;
     std::size_t taken_ = 0;
     std::deque<Ticket*> waiting_;
 };
@@ -75,12 +80,13 @@ asio::awaitable<T> undisturbed(asio::strand<asio::any_io_executor> strand, asio:
 
 /// One `execute_command` from its start to its end.
 struct Execution {
-    Execution(std::string execution_id, CommandRequest r)
-        : id(std::move(execution_id)), request(std::move(r))
+    Execution(std::string execution_id, CommandRequest r, const ExecutionOptions& o)
+        : id(std::move(execution_id)), request(std::move(r)), options(o)
     {}
 
     std::string id;
     CommandRequest request;
+    ExecutionOptions options;  ///< As they were when it began.
     std::string redacted;
     std::shared_ptr<Timer> alarm;
     // Left in the opposite order: the lock first, the place in the worktree's line last.
@@ -136,7 +142,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference);
     asio::awaitable<Outcome> poll(std::shared_ptr<Impl> keep, std::filesystem::path worktree,
                                   std::vector<std::string> expected,
-                                  std::chrono::milliseconds timeout);
+                                  std::optional<std::chrono::milliseconds> timeout);
     asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<Impl> keep);
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
     asio::awaitable<void> serve_cancel_requests(std::shared_ptr<Impl> keep);

@@ -112,7 +112,7 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
     const auto& status = *watch.status();
     const std::string old = x.last_word;
     x.last_word = to_string(status.status);
-    if (!options.status_tracking) return;
+    if (!x.options.status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
         progress.message = options.redactor->redact(progress.message);

@@ -27,7 +27,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
     request.step_id = reference.step_id;
     request.expected_artifacts = reference.expected_artifacts;
     request.max_attempts = 1;
-    const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request));
+    const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request), options);
     x->adopted = true;
     const Presence present(*this, *x);
 
@@ -75,10 +75,9 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
     co_return outcome;
 }
 
-asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(std::shared_ptr<Impl>,
-                                                                 std::filesystem::path worktree,
-                                                                 std::vector<std::string> expected,
-                                                                 milliseconds timeout)
+asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
+    std::shared_ptr<Impl>, std::filesystem::path worktree, std::vector<std::string> expected,
+    std::optional<milliseconds> timeout)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -86,7 +85,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(std::shared_ptr
     CommandRequest request("(watched)", std::move(worktree));
     request.expected_artifacts = std::move(expected);
     request.timeout = timeout;
-    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request));
+    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request), options);
     const Presence present(*this, *x);
     x->adopted = true;
     auto ec = check(*x);
@@ -95,8 +94,8 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(std::shared_ptr
     if (x->mailbox) {
         WatchOptions w;
         w.expected_artifacts = x->request.expected_artifacts;
-        w.artifact_detection = options.artifact_detection;
-        w.stability = std::max(options.polling_interval, milliseconds{2000});
+        w.artifact_detection = x->options.artifact_detection;
+        w.stability = std::max(x->options.polling_interval, milliseconds{2000});
         Watch watch(*x->mailbox, w);
         Attempt a;
         a.published = options.clock->now();

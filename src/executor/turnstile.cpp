@@ -6,8 +6,7 @@ namespace autoexec {
 
 void Turnstile::join(Ticket& ticket)
 {
-    if (free_ > 0 && waiting_.empty()) {
-        --free_;
+    if (taken_ < places_ && waiting_.empty()) {
         ++taken_;
         ticket.admitted = true;
     } else {
@@ -21,16 +20,26 @@ void Turnstile::leave(Ticket& ticket)
         waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &ticket));
         return;
     }
-    if (waiting_.empty()) {
-        ++free_;
-        --taken_;
-        return;
+    --taken_;
+    admit_waiting();
+}
+
+void Turnstile::set_places(std::size_t places)
+{
+    places_ = places == 0 ? std::size_t(-1) : places;
+    admit_waiting();
+}
+
+// The place goes straight to the next in line: nobody can slip in between.
+void Turnstile::admit_waiting()
+{
+    while (taken_ < places_ && !waiting_.empty()) {
+        auto* const next = waiting_.front();
+        waiting_.pop_front();
+        ++taken_;
+        next->admitted = true;
+        next->alarm->wake();
     }
-    // The place goes straight to the next in line: nobody can slip in between.
-    auto* const next = waiting_.front();
-    waiting_.pop_front();
-    next->admitted = true;
-    next->alarm->wake();
 }
 
 }  // namespace autoexec
