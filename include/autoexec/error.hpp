@@ -46,6 +46,8 @@ enum class errc {
     supervisor_unavailable,
     /// A record could not be written in time; it is kept and tried again.
     records_delayed,
+    /// The configuration is invalid.
+    invalid_configuration,
 };
 
 /// Category `"autoexec"`; `message()` gives one full English sentence per code.

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 namespace autoexec::config {
-namespace {
 
 std::string type_hint(const YamlNode& value, std::string_view expected)
 {
@@ -16,8 +15,6 @@ std::string type_hint(const YamlNode& value, std::string_view expected)
     if (is_scalar && value.quoted) return "This is text; leave the quotes away.";
     return fmt::format("This is {}.", value.describe());
 }
-
-}  // namespace
 
 bool Fields::require(std::string_view key)
 {

@@ -47,4 +47,7 @@ private:
     Report& report_;
 };
 
+/// What a value of the wrong type is, and what to do about it.
+std::string type_hint(const YamlNode& value, std::string_view expected);
+
 }  // namespace autoexec::config

@@ -31,6 +31,7 @@ public:
     /// Empty if there is no such line.
     [[nodiscard]] std::string_view line(int number) const;
 
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] bool failed() const noexcept { return !errors_.empty(); }
     [[nodiscard]] std::vector<Diagnostic> take_errors() { return std::move(errors_); }
     [[nodiscard]] std::vector<Diagnostic> take_warnings() { return std::move(warnings_); }

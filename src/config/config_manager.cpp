@@ -1,0 +1,305 @@
+#include "autoexec/config.hpp"
+
+#include "config/describe.hpp"
+#include "config/settings.hpp"
+#include "config/sources.hpp"
+#include "config/yaml_edit.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace autoexec {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string list_of(const std::vector<Diagnostic>& diagnostics)
+{
+    std::string text = "Configuration validation failed:";
+    for (const auto& d : diagnostics) {
+        if (d.severity != Diagnostic::Severity::error) continue;
+        const auto place = d.line > 0 ? fmt::format("{}:{}", d.path, d.line) : d.path;
+        text += fmt::format("\n  - {}{}{}", place, place.empty() ? "" : ": ", d.message);
+    }
+    return text;
+}
+
+std::vector<Diagnostic> as_diagnostics(std::vector<config::Contradiction> found,
+                                       const fs::path& path)
+{
+    config::Report report(path.string(), {});
+    for (auto& contradiction : found) report.error({}, std::move(contradiction.message));
+    return report.take_errors();
+}
+
+config::YamlNode scalar_of(const SettingValue& value)
+{
+    if (const auto* const text = std::get_if<std::string>(&value))
+        return config::make_scalar(*text, false);
+    return config::make_scalar(to_string(value), true);
+}
+
+std::vector<std::string> path_in_file(std::string_view key)
+{
+    std::vector<std::string> path{std::string(config::own_section)};
+    for (std::size_t at = 0; at <= key.size();) {
+        const auto dot = std::min(key.find('.', at), key.size());
+        path.emplace_back(key.substr(at, dot - at));
+        at = dot + 1;
+    }
+    return path;
+}
+
+std::vector<std::string> process_environment()
+{
+    std::vector<std::string> variables;
+    for (char** next = environ; next != nullptr && *next != nullptr; ++next)
+        variables.emplace_back(*next);
+    return variables;
+}
+
+}  // namespace
+
+struct InvalidConfiguration::Content {
+    std::string text;
+    std::vector<Diagnostic> diagnostics;
+};
+
+InvalidConfiguration::InvalidConfiguration(std::vector<Diagnostic> diagnostics)
+    : system_error(make_error_code(errc::invalid_configuration))
+{
+    auto text = list_of(diagnostics);
+    content_ = std::make_shared<const Content>(Content{std::move(text), std::move(diagnostics)});
+}
+
+const std::vector<Diagnostic>& InvalidConfiguration::diagnostics() const noexcept
+{
+    return content_->diagnostics;
+}
+
+const char* InvalidConfiguration::what() const noexcept
+{
+    return content_->text.c_str();
+}
+
+struct AutoExecutionConfigManager::Impl {
+    Impl(fs::path config_path, fs::path root)
+    {
+        project_root = fs::absolute(root.empty() ? fs::current_path() : root).lexically_normal();
+        places.own_file = config_path.empty()
+                              ? project_root / ".tapps-agents" / "auto_execution_config.yaml"
+                              : fs::absolute(config_path).lexically_normal();
+        places.project_file = project_root / ".tapps-agents" / "config.yaml";
+        set_environment(process_environment());
+    }
+
+    void set_environment(std::vector<std::string> environment)
+    {
+        places.user_file = config::user_file(environment);
+        given.environment = std::move(environment);
+        known = false;
+    }
+
+    // What was loaded stays where the new reading can't be used.
+    void read(bool must_be_valid)
+    {
+        auto resolved = config::resolve(table, places, given);
+        known = true;
+        valid = !resolved.failed();
+        stamps = resolved.stamps;
+        diagnostics = resolved.diagnostics;
+        if (valid || !must_be_valid) current = std::move(resolved);
+        if (!valid && must_be_valid) throw InvalidConfiguration(diagnostics);
+    }
+
+    void check(const AutoExecutionConfig& wanted) const
+    {
+        auto found = config::out_of_range(table, wanted);
+        if (found.empty()) found = config::contradictions(wanted);
+        if (!found.empty())
+            throw InvalidConfiguration(as_diagnostics(std::move(found), places.own_file));
+    }
+
+    [[nodiscard]] std::string file_text() const
+    {
+        auto found = config::read_config_file(places.own_file, false);
+        if (found.state == FoundFile::State::present) return std::move(found.text);
+        if (found.state == FoundFile::State::absent) return {};
+        config::Report report(places.own_file.string(), {});
+        report.error({}, "The file can't be read: " + found.problem);
+        throw InvalidConfiguration(report.take_errors());
+    }
+
+    std::string edited(std::string text, std::string_view key, const SettingValue& value) const
+    {
+        auto changed = config::set_in_yaml(text, path_in_file(key), scalar_of(value));
+        if (changed) return *std::move(changed);
+        config::Report report(places.own_file.string(), text);
+        (void)config::parse_yaml(text, report);
+        if (!report.failed())
+            report.error({}, fmt::format("{} can't be set in this file", key),
+                         "Something that is no mapping stands in its way.");
+        throw InvalidConfiguration(report.take_errors());
+    }
+
+    fs::path project_root;
+    config::SettingsTable table;
+    config::Places places;
+    config::Given given;
+
+    config::Resolved current;  // the last that could be used
+    bool known = false;        // `current` was read with what is given now
+    bool valid = false;        // what was read last was valid
+    std::vector<FileStamp> stamps;
+    std::vector<Diagnostic> diagnostics;
+};
+
+AutoExecutionConfigManager::AutoExecutionConfigManager(fs::path config_path, fs::path project_root)
+    : impl_(std::make_unique<Impl>(std::move(config_path), std::move(project_root)))
+{}
+
+AutoExecutionConfigManager::~AutoExecutionConfigManager() = default;
+AutoExecutionConfigManager::AutoExecutionConfigManager(AutoExecutionConfigManager&&) noexcept =
+    default;
+AutoExecutionConfigManager& AutoExecutionConfigManager::operator=(
+    AutoExecutionConfigManager&&) noexcept = default;
+
+void AutoExecutionConfigManager::register_flag(std::string_view name, bool value,
+                                               std::string documentation)
+{
+    impl_->table.add_flag(name, value, std::move(documentation));
+    impl_->known = false;
+}
+
+void AutoExecutionConfigManager::register_setting(std::string_view name, SettingValue value,
+                                                  std::string documentation)
+{
+    impl_->table.add_extension(name, std::move(value), std::move(documentation));
+    impl_->known = false;
+}
+
+void AutoExecutionConfigManager::set_environment(std::vector<std::string> environment)
+{
+    impl_->set_environment(std::move(environment));
+}
+
+void AutoExecutionConfigManager::override_setting(std::string_view key, SettingValue value,
+                                                  std::string option)
+{
+    const auto* const setting = impl_->table.find(key);
+    if (setting == nullptr)
+        throw system_error(errc::invalid_options, fmt::format("There is no setting '{}'", key));
+    if (setting->get(impl_->table.defaults()).index() != value.index())
+        throw system_error(errc::invalid_options,
+                           fmt::format("{} must be {}", key, setting->type_name()));
+    if (auto complaint = setting->complaint(value); !complaint.empty())
+        throw system_error(errc::invalid_options, complaint);
+    impl_->given.overrides.push_back({std::string(key), std::move(value), std::move(option)});
+    impl_->known = false;
+}
+
+void AutoExecutionConfigManager::set_workflow_metadata(boost::json::object metadata)
+{
+    impl_->given.metadata = std::move(metadata);
+    impl_->known = false;
+}
+
+AutoExecutionConfig AutoExecutionConfigManager::load(bool validate)
+{
+    const bool again = !impl_->known || (validate && !impl_->valid) || changed_on_disk();
+    if (again) impl_->read(validate);
+    return impl_->current.config;
+}
+
+AutoExecutionConfig AutoExecutionConfigManager::reload()
+{
+    impl_->read(true);
+    return impl_->current.config;
+}
+
+bool AutoExecutionConfigManager::changed_on_disk() const
+{
+    return config::stamps_of(impl_->places) != impl_->stamps;
+}
+
+void AutoExecutionConfigManager::validate(const std::optional<AutoExecutionConfig>& config)
+{
+    if (config) return impl_->check(*config);
+    const auto resolved = config::resolve(impl_->table, impl_->places, impl_->given);
+    if (resolved.failed()) throw InvalidConfiguration(resolved.diagnostics);
+}
+
+void AutoExecutionConfigManager::save(const std::optional<AutoExecutionConfig>& config)
+{
+    const auto before = load(false);
+    const auto& wanted = config ? *config : before;
+    impl_->check(wanted);
+    auto text = impl_->edited(impl_->file_text(), "version", std::string(config::current_version));
+    for (const auto& setting : impl_->table.settings())
+        if (const auto value = setting.get(wanted); value != setting.get(before))
+            text = impl_->edited(std::move(text), setting.key, value);
+    if (const auto ec = config::write_config_file(impl_->places.own_file, text))
+        throw system_error(ec, impl_->places.own_file.string());
+    impl_->read(false);
+}
+
+bool AutoExecutionConfigManager::get_feature_flag(std::string_view name,
+                                                  const boost::json::object& workflow_override)
+{
+    const boost::json::object* object = &workflow_override;
+    for (const std::string_view key : {config::own_section, std::string_view("features")}) {
+        const auto* const next = object->if_contains(key);
+        object = next != nullptr ? next->if_object() : nullptr;
+        if (object == nullptr) break;
+    }
+    const auto* const flag = object != nullptr ? object->if_contains(name) : nullptr;
+    if (flag != nullptr && flag->is_bool()) return flag->get_bool();
+    const auto* const setting = impl_->table.find(fmt::format("features.{}", name));
+    return setting != nullptr && std::get<bool>(setting->get(load(false)));
+}
+
+const std::vector<Diagnostic>& AutoExecutionConfigManager::diagnostics() const noexcept
+{
+    return impl_->diagnostics;
+}
+
+std::vector<EffectiveSetting> AutoExecutionConfigManager::settings() const
+{
+    std::vector<EffectiveSetting> all;
+    const auto& config = impl_->known ? impl_->current.config : impl_->table.defaults();
+    for (const auto& setting : impl_->table.settings())
+        all.push_back({setting.key, setting.get(config), origin(setting.key)});
+    return all;
+}
+
+ConfigOrigin AutoExecutionConfigManager::origin(std::string_view key) const
+{
+    const auto found = impl_->current.origins.find(key);
+    return found == impl_->current.origins.end() ? ConfigOrigin{} : found->second;
+}
+
+std::string AutoExecutionConfigManager::reference() const
+{
+    return config::reference(impl_->table);
+}
+
+boost::json::object AutoExecutionConfigManager::schema() const
+{
+    return config::json_schema(impl_->table);
+}
+
+const fs::path& AutoExecutionConfigManager::config_path() const noexcept
+{
+    return impl_->places.own_file;
+}
+
+const fs::path& AutoExecutionConfigManager::project_root() const noexcept
+{
+    return impl_->project_root;
+}
+
+}  // namespace autoexec

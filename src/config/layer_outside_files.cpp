@@ -1,0 +1,89 @@
+#include "config/layer.hpp"
+
+#include "protocol/text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace autoexec::config {
+namespace {
+
+YamlNode scalar(std::string text, bool quoted)
+{
+    YamlNode node;
+    node.kind = YamlNode::Kind::scalar;
+    node.text = std::move(text);
+    node.quoted = quoted;
+    return node;
+}
+
+YamlNode read_variable(const Setting& s, std::string text)
+{
+    if (text.empty()) return {};
+    if (s.type == SettingType::boolean && text == "1") text = "true";
+    if (s.type == SettingType::boolean && text == "0") text = "false";
+    return scalar(std::move(text), s.type_name() == "text");
+}
+
+}  // namespace
+
+YamlNode to_yaml(const boost::json::value& value)
+{
+    if (const auto* const text = value.if_string()) return scalar(std::string(*text), true);
+    if (value.is_double()) return scalar(protocol::format_double(value.get_double()), false);
+    if (value.is_null()) return {};
+
+    YamlNode node;
+    if (const auto* const object = value.if_object()) {
+        node.kind = YamlNode::Kind::mapping;
+        for (const auto& [key, member] : *object)
+            node.entries.push_back({key, {}, to_yaml(member)});
+    } else if (const auto* const list = value.if_array()) {
+        node.kind = YamlNode::Kind::sequence;
+        for (const auto& item : *list) node.items.push_back(to_yaml(item));
+    } else {
+        node = scalar(protocol::dump_line(value), false);
+    }
+    return node;
+}
+
+std::vector<Diagnostic> read_environment(const SettingsTable& table,
+                                         const std::vector<std::string>& environment,
+                                         std::vector<LayerValue>& values)
+{
+    std::vector<Diagnostic> problems;
+    for (const auto& s : table.settings()) {
+        const auto name = s.environment_name();
+        if (name.empty()) continue;
+        const auto found =
+            std::find_if(environment.begin(), environment.end(),
+                         [&](const auto& variable) { return variable.starts_with(name + "="); });
+        if (found == environment.end()) continue;
+        const ConfigOrigin origin{ConfigLayer::environment, name};
+        Report report(name, {});
+        read_value({table, origin, report, values}, s.key,
+                   read_variable(s, found->substr(name.size() + 1)), name);
+        for (auto& problem : report.take_errors()) problems.push_back(std::move(problem));
+    }
+    return problems;
+}
+
+std::vector<Diagnostic> read_metadata(const SettingsTable& table,
+                                      const boost::json::object& metadata,
+                                      std::vector<LayerValue>& values)
+{
+    const auto* const found = metadata.if_contains(own_section);
+    if (found == nullptr || found->is_null()) return {};
+    const ConfigOrigin origin{ConfigLayer::workflow, "workflow metadata"};
+    Report report(origin.source, {});
+    const LayerReading reading{table, origin, report, values};
+    if (found->is_object())
+        read_section(reading, to_yaml(*found), {});
+    else
+        read_value(reading, "enabled", to_yaml(*found), own_section);
+    auto problems = report.take_errors();
+    for (auto& warning : report.take_warnings()) problems.push_back(std::move(warning));
+    return problems;
+}
+
+}  // namespace autoexec::config

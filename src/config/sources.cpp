@@ -1,0 +1,232 @@
+#include "config/sources.hpp"
+
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace autoexec::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t file_limit = 1024 * 1024;
+
+/// One file, with the report that refers to its text.
+struct Source {
+    Source(const fs::path& path, std::string content)
+        : text(std::move(content)), report(path.string(), text)
+    {}
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+
+    std::string text;
+    Report report;
+};
+
+class Resolver {
+public:
+    Resolver(const SettingsTable& table, const Places& places, const Given& given)
+        : table_(table), places_(places), given_(given)
+    {
+        result_.config = table.defaults();
+        result_.stamps = stamps_of(places);  // before reading, so that no change goes unseen
+    }
+
+    Resolved run()
+    {
+        read_file(ConfigLayer::user_file, places_.user_file);
+        read_file(ConfigLayer::project_config, places_.project_file);
+        read_file(ConfigLayer::auto_execution, places_.own_file);
+        take(read_metadata(table_, given_.metadata, values_));
+        take(read_environment(table_, given_.environment, values_));
+        for (const auto& given : given_.overrides)
+            values_.push_back({given.key, given.value, {ConfigLayer::command_line, given.option}});
+        apply();
+        if (!result_.failed()) check_together();
+        return std::move(result_);
+    }
+
+private:
+    void read_file(ConfigLayer layer, const fs::path& path)
+    {
+        // The user's own file may be a link to where they keep such files.
+        auto found =
+            path.empty() ? FoundFile{} : read_config_file(path, layer == ConfigLayer::user_file);
+        if (found.state == FoundFile::State::absent) return;
+        auto& source = sources_.emplace_back(path, std::move(found.text));
+        if (found.state != FoundFile::State::present)
+            source.report.error({}, "The file can't be read: " + found.problem);
+        else
+            read_text(layer, source, path);
+        auto problems = source.report.take_errors();
+        for (auto& warning : source.report.take_warnings()) problems.push_back(std::move(warning));
+        std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) {
+            return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+        });
+        take(std::move(problems));
+    }
+
+    void read_text(ConfigLayer layer, Source& source, const fs::path& path)
+    {
+        const LayerReading reading{table_, {layer, path.string()}, source.report, values_};
+        if (layer == ConfigLayer::project_config)
+            read_project_file(reading, source.text);
+        else
+            read_own_file(reading, source.text);
+    }
+
+    void take(std::vector<Diagnostic> problems)
+    {
+        for (auto& problem : problems) result_.diagnostics.push_back(std::move(problem));
+    }
+
+    void apply()
+    {
+        for (auto& value : values_) {
+            table_.find(value.key)->set(result_.config, value.value);
+            result_.origins.insert_or_assign(value.key, std::move(value.origin));
+        }
+    }
+
+    void check_together()
+    {
+        for (auto& [keys, message] : contradictions(result_.config)) {
+            const auto key = std::find_if(keys.begin(), keys.end(), [&](const std::string& k) {
+                return result_.origins.contains(k);
+            });
+            if (key == keys.end()) continue;  // defaults never contradict each other
+            report_at(result_.origins.find(*key)->second, std::move(message));
+        }
+    }
+
+    void report_at(const ConfigOrigin& origin, std::string message)
+    {
+        const auto source = std::find_if(sources_.begin(), sources_.end(), [&](const Source& s) {
+            return s.report.path() == origin.source;
+        });
+        Report outside(origin.source, {});
+        auto& report = source == sources_.end() ? outside : source->report;
+        report.error({origin.line, origin.column}, std::move(message));
+        take(report.take_errors());
+    }
+
+    const SettingsTable& table_;
+    const Places& places_;
+    const Given& given_;
+    std::list<Source> sources_;
+    std::vector<LayerValue> values_;  // weakest first
+    Resolved result_;
+};
+
+// What is trusted, and what a repository may bring along: there no link is followed.
+std::pair<fs::path, fs::path> split(const fs::path& path)
+{
+    const auto folder = path.parent_path();
+    if (folder.filename() != ".tapps-agents") return {folder, path.filename()};
+    return {folder.parent_path(), folder.filename() / path.filename()};
+}
+
+std::string value_of(const std::vector<std::string>& environment, std::string_view name)
+{
+    for (const auto& variable : environment)
+        if (variable.starts_with(name) && variable.substr(name.size()).starts_with('='))
+            return variable.substr(name.size() + 1);
+    return {};
+}
+
+}  // namespace
+
+bool Resolved::failed() const
+{
+    return std::any_of(diagnostics.begin(), diagnostics.end(), [](const Diagnostic& d) {
+        return d.severity == Diagnostic::Severity::error;
+    });
+}
+
+Resolved resolve(const SettingsTable& table, const Places& places, const Given& given)
+{
+    return Resolver(table, places, given).run();
+}
+
+FoundFile read_config_file(const fs::path& path, bool follow_links)
+{
+    std::error_code ignored;
+    const auto real = follow_links ? fs::weakly_canonical(path, ignored) : fs::absolute(path);
+    const auto [base, below] = split(real);
+    const platform::UniqueFd folder(::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    FoundFile found;
+    if (!folder && (errno == ENOENT || errno == ENOTDIR)) return found;
+    struct stat info {};
+    if (!folder || ::fstat(folder.get(), &info) != 0) {
+        found.state = FoundFile::State::unreadable;
+        found.problem = platform::last_error().message();
+        return found;
+    }
+    return platform::read_regular(folder.get(), below.string(), file_limit, {info.st_uid});
+}
+
+error_code write_config_file(const fs::path& path, std::string_view text)
+{
+    const auto [base, below] = split(fs::absolute(path));
+    error_code ec;
+    const auto trusted = platform::make_folders(base, ec);
+    if (ec) return ec;
+    const auto folder = platform::make_folders(trusted.get(), below.parent_path(), ec);
+    if (ec) return ec;
+    return platform::replace_file(folder.get(), below.filename().string(), text, 0600,
+                                  Durability::power);
+}
+
+std::vector<FileStamp> stamps_of(const Places& places)
+{
+    std::vector<FileStamp> stamps;
+    for (const auto* const path : {&places.user_file, &places.project_file, &places.own_file}) {
+        struct stat info {};
+        const bool there =
+            !path->empty() && (path == &places.user_file ? ::stat(path->c_str(), &info)
+                                                         : ::lstat(path->c_str(), &info)) == 0;
+        stamps.push_back(there ? platform::stamp_of(info) : FileStamp{});
+    }
+    return stamps;
+}
+
+fs::path user_file(const std::vector<std::string>& environment)
+{
+    auto base = fs::path(value_of(environment, "XDG_CONFIG_HOME"));
+    if (!base.is_absolute()) {  // as the XDG specification says: a relative one is ignored
+        const auto home = fs::path(value_of(environment, "HOME"));
+        if (!home.is_absolute()) return {};
+        base = home / ".config";
+    }
+    return base / "autoexec" / "config.yaml";
+}
+
+std::vector<Contradiction> contradictions(const AutoExecutionConfig& config)
+{
+    std::vector<Contradiction> found;
+    if (config.polling.timeout_seconds < config.polling.interval_seconds)
+        found.push_back({{"polling.timeout_seconds", "polling.interval_seconds"},
+                         "polling.timeout_seconds must be >= polling.interval_seconds"});
+    if (config.enabled && !config.polling.enabled)
+        found.push_back({{"polling.enabled", "enabled"},
+                         "polling must be enabled when auto_execution is enabled"});
+    return found;
+}
+
+std::vector<Contradiction> out_of_range(const SettingsTable& table,
+                                        const AutoExecutionConfig& config)
+{
+    std::vector<Contradiction> found;
+    for (const auto& setting : table.settings())
+        if (auto message = setting.complaint(setting.get(config)); !message.empty())
+            found.push_back({{setting.key}, std::move(message)});
+    return found;
+}
+
+}  // namespace autoexec::config

@@ -1,0 +1,420 @@
+#include "autoexec/config.hpp"
+
+#include "support/temporary_folder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+
+using namespace autoexec;
+using namespace autoexec::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A project whose configuration nothing outside has a say in.
+struct ConfigFixture {
+    TemporaryFolder folder;
+    std::vector<std::string> environment{"XDG_CONFIG_HOME=" + (folder / "user").string()};
+
+    void write(const std::string& path, std::string_view text) const
+    {
+        write_file(folder / path, text);
+    }
+    void write_own(std::string_view text) const { write(own, text); }
+    [[nodiscard]] AutoExecutionConfigManager make() const
+    {
+        AutoExecutionConfigManager made({}, folder.path());
+        made.set_environment(environment);
+        return made;
+    }
+    AutoExecutionConfig load() const { return make().load(); }
+
+    static constexpr auto own = ".tapps-agents/auto_execution_config.yaml";
+    static constexpr auto project = ".tapps-agents/config.yaml";
+    static constexpr auto user = "user/autoexec/config.yaml";
+};
+
+std::string errors_of(const InvalidConfiguration& e)
+{
+    return to_string(e.diagnostics());
+}
+
+bool has(std::string_view text, std::string_view part)
+{
+    return text.find(part) != text.npos;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("config");
+
+TEST_CASE("without files there are the defaults")
+{
+    const ConfigFixture f;
+    auto manager = f.make();
+    CHECK(manager.load() == AutoExecutionConfig{});
+    CHECK(manager.diagnostics().empty());
+    CHECK(manager.origin("retry.max_attempts").layer == ConfigLayer::defaults);
+    CHECK(to_string(manager.origin("retry.max_attempts")) == "default");
+}
+
+TEST_CASE("a value in a file is used, and known by its place")
+{
+    const ConfigFixture f;
+    f.write_own("auto_execution:\n  version: 1.0\n  retry:\n    max_attempts: 7\n");
+    auto manager = f.make();
+    CHECK(manager.load().retry.max_attempts == 7);
+    const auto origin = manager.origin("retry.max_attempts");
+    CHECK(origin.layer == ConfigLayer::auto_execution);
+    CHECK(origin.line == 4);
+    CHECK(origin.column == 19);
+    CHECK(to_string(origin) == (f.folder / f.own).string() + ":4");
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "each layer wins over those below it, one setting at a time")
+{
+    const auto timeout = [&] { return load().polling.timeout_seconds; };
+    write(user, "auto_execution: {polling: {timeout_seconds: 11, interval_seconds: 2}}\n");
+    CHECK(timeout() == 11);
+    write(project, "workflow:\n  timeout_seconds: 22\n");
+    CHECK(timeout() == 22);
+    write_own("auto_execution:\n  polling:\n    timeout_seconds: 33\n");
+    CHECK(timeout() == 33);
+
+    auto manager = make();
+    manager.set_workflow_metadata(
+        {{"auto_execution", {{"polling", {{"timeout_seconds", 44}}}}}, {"other", 1}});
+    CHECK(manager.load().polling.timeout_seconds == 44);
+    environment.push_back("AUTOEXEC_POLLING_TIMEOUT_SECONDS=55");
+    manager.set_environment(environment);
+    CHECK(manager.load().polling.timeout_seconds == 55);
+    manager.override_setting("polling.timeout_seconds", 66.0, "--timeout");
+    CHECK(manager.load().polling.timeout_seconds == 66);
+    CHECK(to_string(manager.origin("polling.timeout_seconds")) == "command line --timeout");
+    CHECK(manager.load().polling.interval_seconds == 2);
+    CHECK(manager.origin("polling.interval_seconds").layer == ConfigLayer::user_file);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a default of a stronger layer hides no value of a weaker one")
+{
+    write(project, "workflow: {auto_execution_enabled: true, polling_interval: 9}\n");
+    write_own("auto_execution:\n  retry: {max_attempts: 2}\n");
+    const auto config = load();
+    CHECK(config.enabled);
+    CHECK(config.polling.interval_seconds == 9);
+    CHECK(config.retry.max_attempts == 2);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "auto_execution: true in a workflow's metadata means enabled")
+{
+    auto manager = make();
+    manager.set_workflow_metadata({{"auto_execution", true}});
+    CHECK(manager.load().enabled);
+    manager.set_workflow_metadata({{"auto_execution", "false"}});
+    CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "1 and 0 are good for switches in the environment, not in files")
+{
+    environment.push_back("AUTOEXEC_DEBUG=1");
+    CHECK(load().debug);
+    write_own("auto_execution: {debug: 1}\n");
+    CHECK_THROWS_AS(load(), InvalidConfiguration);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "what is wrong in the environment is said with the variable's name")
+{
+    environment.push_back("AUTOEXEC_RETRY_MAX_ATTEMPTS=many");
+    try {
+        load();
+        FAIL("accepted");
+    } catch (const InvalidConfiguration& e) {
+        CHECK(errors_of(e) ==
+              "AUTOEXEC_RETRY_MAX_ATTEMPTS: error: AUTOEXEC_RETRY_MAX_ATTEMPTS must be a whole "
+              "number\n  hint: This is text. Allowed: 1 to 1000.\n");
+    }
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "all that is wrong in all layers is said at once")
+{
+    write(project, "workflow:\n  polling_interval: fast\n");
+    write_own("auto_execution:\n  retry: {max_attempts: 0}\n  durability: often\n");
+    try {
+        load();
+        FAIL("accepted");
+    } catch (const InvalidConfiguration& e) {
+        CHECK(e.diagnostics().size() == 3);
+        CHECK(has(e.what(), "Configuration validation failed:\n  - "));
+        CHECK(has(e.what(), "retry.max_attempts must be >= 1\n  - "));
+        CHECK(e.code() == errc::invalid_configuration);
+    }
+}
+
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "without validation what is wrong is left out, and the rest is used")
+{
+    write_own("auto_execution:\n  retry: {max_attempts: 0, backoff_multiplier: 3}\n");
+    auto manager = make();
+    const auto config = manager.load(false);
+    CHECK(config.retry.max_attempts == 3);
+    CHECK(config.retry.backoff_multiplier == 3);
+    CHECK(manager.diagnostics().size() == 1);
+    CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a contradiction is said where the likelier of its values stands")
+{
+    write_own("auto_execution:\n  polling:\n    interval_seconds: 60\n    timeout_seconds: 30\n");
+    try {
+        load();
+        FAIL("accepted");
+    } catch (const InvalidConfiguration& e) {
+        REQUIRE(e.diagnostics().size() == 1);
+        CHECK(e.diagnostics()[0].message ==
+              "polling.timeout_seconds must be >= polling.interval_seconds");
+        CHECK(e.diagnostics()[0].line == 4);
+        CHECK(e.diagnostics()[0].column == 22);
+        CHECK(e.diagnostics()[0].source_line == "    timeout_seconds: 30");
+    }
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "polling that is off contradicts execution that is on")
+{
+    write_own("auto_execution: {enabled: true, polling: {enabled: false}}\n");
+    CHECK_THROWS_WITH_AS(
+        load(), doctest::Contains("polling must be enabled when auto_execution is enabled"),
+        InvalidConfiguration);
+    write_own("auto_execution: {enabled: false, polling: {enabled: false}}\n");
+    CHECK_FALSE(load().polling.enabled);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a file is read again only when it has changed")
+{
+    write_own("auto_execution: {retry: {max_attempts: 4}}\n");
+    auto manager = make();
+    CHECK(manager.changed_on_disk());
+    CHECK(manager.load().retry.max_attempts == 4);
+    CHECK_FALSE(manager.changed_on_disk());
+    write_own("auto_execution: {retry: {max_attempts: 15}}\n");
+    CHECK(manager.changed_on_disk());
+    CHECK(manager.load().retry.max_attempts == 15);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a reload that fails leaves what was loaded")
+{
+    write_own("auto_execution: {retry: {max_attempts: 4}}\n");
+    auto manager = make();
+    manager.load();
+    write_own("auto_execution: {retry: {max_attempts: none}}\n");
+    CHECK_THROWS_AS(manager.reload(), InvalidConfiguration);
+    CHECK_FALSE(manager.changed_on_disk());
+    CHECK(manager.diagnostics().size() == 1);
+    CHECK(manager.load(false).retry.max_attempts == 4);
+    CHECK(manager.origin("retry.max_attempts").layer == ConfigLayer::auto_execution);
+    write_own("auto_execution: {retry: {max_attempts: 6}}\n");
+    CHECK(manager.reload().retry.max_attempts == 6);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a file that can't be read is an error, not an absence")
+{
+    SUBCASE("a link")
+    {
+        fs::create_directories(folder / ".tapps-agents");
+        write("elsewhere.yaml", "auto_execution: {}\n");
+        fs::create_symlink(folder / "elsewhere.yaml", folder / own);
+    }
+    SUBCASE("a folder that is a link")
+    {
+        write("elsewhere/auto_execution_config.yaml", "auto_execution: {}\n");
+        fs::create_directory_symlink(folder / "elsewhere", folder / ".tapps-agents");
+    }
+    SUBCASE("a folder")
+    {
+        fs::create_directories(folder / own);
+    }
+    SUBCASE("a FIFO")
+    {
+        fs::create_directories(folder / ".tapps-agents");
+        REQUIRE(::mkfifo((folder / own).c_str(), 0600) == 0);
+    }
+    SUBCASE("larger than a MiB")
+    {
+        write_own(std::string(1024 * 1024, '#') + "\n");
+    }
+    CHECK_THROWS_WITH_AS(load(), doctest::Contains("The file can't be read"), InvalidConfiguration);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "the user's file may be a link")
+{
+    write("dotfiles/autoexec.yaml", "auto_execution: {retry: {max_attempts: 9}}\n");
+    fs::create_directories(folder / "user/autoexec");
+    fs::create_symlink(folder / "dotfiles/autoexec.yaml", folder / user);
+    CHECK(load().retry.max_attempts == 9);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "the user's file is below HOME where XDG_CONFIG_HOME says nothing")
+{
+    write("home/.config/autoexec/config.yaml", "auto_execution: {debug: true}\n");
+    environment = {"HOME=" + (folder / "home").string()};
+    CHECK(load().debug);
+    environment = {"HOME=" + (folder / "home").string(), "XDG_CONFIG_HOME=relative"};
+    CHECK(load().debug);
+    environment = {};
+    CHECK_FALSE(load().debug);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "a feature flag is what the workflow says, else what the file says")
+{
+    write_own("auto_execution: {features: {metrics_collection: false}}\n");
+    auto manager = make();
+    CHECK_FALSE(manager.get_feature_flag("metrics_collection"));
+    CHECK(manager.get_feature_flag("audit_logging"));
+    CHECK_FALSE(manager.get_feature_flag("unheard_of"));
+    const boost::json::object over{
+        {"auto_execution", {{"features", {{"metrics_collection", true}, {"audit_logging", 0}}}}}};
+    CHECK(manager.get_feature_flag("metrics_collection", over));
+    CHECK(manager.get_feature_flag("audit_logging", over));
+    CHECK(manager.get_feature_flag("audit_logging", {{"auto_execution", true}}));
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "an application's own flags and settings are as good as ours")
+{
+    auto manager = make();
+    manager.register_flag("night_shift", false, "Run at night only.");
+    manager.register_setting("shop.region", std::string("eu"), "Where the machines are.");
+    manager.register_setting("shop.size", std::int64_t{4}, "How many.");
+    CHECK_FALSE(manager.get_feature_flag("night_shift"));
+    CHECK(manager.load().extensions.at("shop.region") == SettingValue(std::string("eu")));
+
+    write_own(
+        "auto_execution:\n  features: {night_shift: true}\n"
+        "  extensions:\n    shop: {region: us, unknown: [1]}\n    others: {a: 1}\n");
+    CHECK(manager.get_feature_flag("night_shift"));
+    CHECK(manager.load().extensions.at("shop.region") == SettingValue(std::string("us")));
+    CHECK(manager.diagnostics().empty());
+
+    environment.push_back("AUTOEXEC_EXTENSIONS_SHOP_SIZE=6");
+    manager.set_environment(environment);
+    CHECK(manager.load().extensions.at("shop.size") == SettingValue(std::int64_t{6}));
+    CHECK(has(manager.reference(), "`extensions.shop.size` | `4` | a whole number | How many."));
+    CHECK(has(manager.reference(), "| `features.night_shift` | `false` |"));
+
+    write_own("auto_execution: {features: {night_shift: 3}, extensions: {shop: {size: x}}}\n");
+    environment.pop_back();
+    manager.set_environment(environment);
+    CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
+    CHECK(manager.diagnostics().size() == 2);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a name that is taken, or no name, can't be registered")
+{
+    auto manager = make();
+    for (const auto* const name : {"audit_logging", "", "a.b", "a b", "a:", "ä"})
+        CHECK_THROWS_AS(manager.register_flag(name, true, ""), system_error);
+    manager.register_setting("a.b", true, "");
+    for (const auto* const name : {"a", "a.b", "a.b.c", ".a", "a.", "a..b"})
+        CHECK_THROWS_AS(manager.register_setting(name, true, ""), system_error);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "an override must name a setting, and be in its range")
+{
+    auto manager = make();
+    CHECK_THROWS_AS(manager.override_setting("retry.attempts", std::int64_t{1}, "-r"),
+                    system_error);
+    CHECK_THROWS_AS(manager.override_setting("retry.max_attempts", 1.0, "-r"), system_error);
+    CHECK_THROWS_AS(manager.override_setting("retry.max_attempts", std::int64_t{0}, "-r"),
+                    system_error);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "validate names what is out of range in a configuration")
+{
+    auto manager = make();
+    AutoExecutionConfig config;
+    CHECK_NOTHROW(manager.validate(config));
+    config.retry.max_attempts = 0;
+    config.retry.backoff_multiplier = 0.5;
+    config.retry.initial_delay_seconds = -1;
+    config.polling.interval_seconds = 0;
+    config.polling.timeout_seconds = -3;
+    try {
+        manager.validate(config);
+        FAIL("accepted");
+    } catch (const InvalidConfiguration& e) {
+        const std::string text = e.what();
+        for (const auto* const line :
+             {"retry.max_attempts must be >= 1", "retry.backoff_multiplier must be >= 1",
+              "retry.initial_delay_seconds must be >= 0", "polling.interval_seconds must be > 0",
+              "polling.timeout_seconds must be > 0"})
+            CHECK_MESSAGE(has(text, line), text);
+        CHECK(e.diagnostics().size() == 5);
+    }
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a changed value is saved, and all else in the file stays")
+{
+    const std::string text =
+        "# ours\nother:\n  - {x: 1} # theirs\nauto_execution:\n  version: \"1.0\"\n"
+        "  # how often\n  retry:\n    max_attempts: 2  # twice\n    enabled: true\nlast: 'one'\n";
+    write_own(text);
+    auto manager = make();
+    auto config = manager.load();
+    config.retry.max_attempts = 5;
+    config.debug = true;
+    manager.save(config);
+    CHECK(
+        read_file(folder / own) ==
+        "# ours\nother:\n  - {x: 1} # theirs\nauto_execution:\n  version: \"1.0\"\n"
+        "  # how often\n  retry:\n    max_attempts: 5  # twice\n    enabled: true\n  debug: true\n"
+        "last: 'one'\n");
+    CHECK((fs::status(folder / own).permissions() & fs::perms::mask) ==
+          (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK(make().load() == config);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "what comes from other layers is not written to the file")
+{
+    write(user, "auto_execution: {retry: {max_attempts: 8}}\n");
+    environment.push_back("AUTOEXEC_DEBUG=true");
+    auto manager = make();
+    auto config = manager.load();
+    config.on_busy = OnBusy::wait;
+    manager.save(config);
+    CHECK(read_file(folder / own) == "auto_execution:\n  version: \"1.0\"\n  on_busy: \"wait\"\n");
+    CHECK(manager.load() == config);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "nothing is saved of what is invalid, or to a file that is")
+{
+    auto manager = make();
+    AutoExecutionConfig config;
+    config.retry.max_attempts = -1;
+    CHECK_THROWS_AS(manager.save(config), InvalidConfiguration);
+    CHECK_FALSE(fs::exists(folder / own));
+
+    const std::string broken = "auto_execution:\n  a: [\n";
+    write_own(broken);
+    CHECK_THROWS_AS(manager.save(AutoExecutionConfig{}), InvalidConfiguration);
+    CHECK(read_file(folder / own) == broken);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "what differs between two configurations has a name")
+{
+    AutoExecutionConfig before;
+    auto after = before;
+    CHECK(changed_settings(before, after).empty());
+    after.retry.max_attempts = 9;
+    after.durability = Durability::power;
+    after.features.custom["mine"] = true;
+    CHECK(changed_settings(before, after) ==
+          std::vector<std::string>{"retry.max_attempts", "durability", "features.mine"});
+    CHECK(takes_effect_at_once("retry.max_attempts"));
+    CHECK_FALSE(takes_effect_at_once("durability"));
+}
+
+TEST_SUITE_END();
