@@ -136,7 +136,7 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
     reading.errors = report.take_errors();
     std::stable_sort(reading.errors.begin(), reading.errors.end(),
                      [](const auto& a, const auto& b) { return a.line < b.line; });
-    file.warnings = report.take_warnings();
+    reading.warnings = file.warnings = report.take_warnings();
     if (reading.errors.empty()) reading.file = std::move(file);
     return reading;
 }

@@ -11,9 +11,10 @@
 namespace autoexec::agent {
 
 struct AgentsFileReading {
-    std::optional<AgentsFile> file;  ///< Only if there is no error.
-    std::vector<Diagnostic> errors;  ///< All of them, in the order of the file.
-    bool missing = false;            ///< There is no such file; `errors` says so, too.
+    std::optional<AgentsFile> file;    ///< Only if there is no error.
+    std::vector<Diagnostic> errors;    ///< All of them, in the order of the file.
+    std::vector<Diagnostic> warnings;  ///< Those of `file`; of an invalid one, too.
+    bool missing = false;              ///< There is no such file; `errors` says so, too.
 };
 
 /// Pure. `path` is for the diagnostics.

@@ -91,6 +91,24 @@ struct HealthVerbOptions {
     bool deep = false;
 };
 
+struct AgentsValidateOptions {
+    CommonOptions common;
+    std::string path;  ///< Empty: the project's.
+};
+
+struct AgentsListOptions {
+    CommonOptions common;
+};
+
+struct AgentsInitOptions {
+    CommonOptions common;
+    std::vector<std::string> presets;
+    std::string from_template;
+    bool minimal = false;
+    bool overwrite = false;
+    bool to_stdout = false;
+};
+
 int run(const RunOptions& options);
 int agent(const AgentVerbOptions& options);
 int status(const StatusOptions& options);
@@ -98,5 +116,8 @@ int history(const HistoryOptions& options);
 int cancel(const CancelOptions& options);
 int logs(const LogsOptions& options);
 int health(const HealthVerbOptions& options);
+int agents_validate(const AgentsValidateOptions& options);
+int agents_list(const AgentsListOptions& options);
+int agents_init(const AgentsInitOptions& options);
 
 }  // namespace autoexec::runner

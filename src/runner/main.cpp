@@ -48,11 +48,16 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
     return option->type_name("TIME");
 }
 
-void add_common(CLI::App& app, CommonOptions& common)
+void add_project(CLI::App& app, CommonOptions& common)
 {
     app.add_option("--project", common.project,
                    "The project's folder; else the repository that the current folder is in")
         ->type_name("DIR");
+}
+
+void add_common(CLI::App& app, CommonOptions& common)
+{
+    add_project(app, common);
     app.add_flag("--json", common.json, "Results as JSON, one object a line");
 }
 
@@ -125,6 +130,55 @@ void define_health(CLI::App& app, HealthVerbOptions& o)
         "\nExit codes: 0 healthy or degraded, 5 unhealthy.");
 }
 
+/// What `autoexec agents` can do.
+struct AgentsVerbs {
+    explicit AgentsVerbs(CLI::App& app)
+        : validate_verb(*app.add_subcommand("validate", "Say all that is wrong with it")),
+          list_verb(*app.add_subcommand("list", "Whose programs it starts, and where they are")),
+          init_verb(*app.add_subcommand("init", "Write one"))
+    {
+        app.require_subcommand(1);
+        add_common(validate_verb, validate.common);
+        validate_verb.add_option("path", validate.path, "Another file than the project's")
+            ->type_name("FILE");
+        validate_verb.footer("Exit codes: 0 valid, 3 invalid or not there.");
+        add_common(list_verb, list.common);
+        define_init();
+    }
+
+    [[nodiscard]] int go() const
+    {
+        if (validate_verb.parsed()) return agents_validate(validate);
+        if (list_verb.parsed()) return agents_list(list);
+        return agents_init(init);
+    }
+
+private:
+    void define_init()
+    {
+        add_project(init_verb, init.common);
+        init_verb
+            .add_option("--preset", init.presets,
+                        "An agent for claude, codex, cursor, gemini, opencode, aider or shell; may "
+                        "be repeated (default shell)")
+            ->type_name("NAME")
+            ->allow_extra_args(false);
+        init_verb.add_option("--template", init.from_template, "Copy this file, if it is valid")
+            ->type_name("FILE");
+        init_verb.add_flag("--minimal", init.minimal, "Without comments");
+        init_verb.add_flag("--overwrite", init.overwrite, "Replace the file that is there");
+        init_verb.add_flag("--stdout", init.to_stdout, "Only show it");
+        init_verb.footer("Example:\n  autoexec agents init --preset claude --preset shell");
+    }
+
+    CLI::App& validate_verb;
+    CLI::App& list_verb;
+    CLI::App& init_verb;
+    AgentsValidateOptions validate;
+    AgentsListOptions list;
+    AgentsInitOptions init;
+};
+
 // What follows `--` is the program, whatever it looks like.
 std::vector<std::string> take_program(int& argc, char** argv)
 {
@@ -165,6 +219,9 @@ int dispatch(int argc, char** argv)
         "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it runs.\n"
         "\nExample:\n  autoexec agent --project ~/src/app");
 
+    auto& agents_verb = *app.add_subcommand("agents", "The file that says who runs what");
+    AgentsVerbs agents_verbs(agents_verb);
+
     StatusOptions status_options;
     auto& status_verb = *app.add_subcommand("status", "What is in flight");
     add_common(status_verb, status_options.common);
@@ -203,6 +260,7 @@ int dispatch(int argc, char** argv)
     }
     if (run_verb.parsed()) return run(run_options);
     if (agent_verb.parsed()) return agent(agent_options);
+    if (agents_verb.parsed()) return agents_verbs.go();
     if (status_verb.parsed()) return status(status_options);
     if (history_verb.parsed()) return history(history_options);
     if (cancel_verb.parsed()) return cancel(cancel_options);

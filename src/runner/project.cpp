@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 namespace autoexec::runner {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t short_length = 8;
+constexpr std::size_t most_text = 1024 * 1024;
 
 // Every character counts as one column.
 bool is_lead(char c)
@@ -39,6 +41,22 @@ fs::path project_root(const CommonOptions& common)
     for (auto folder = here; folder.has_relative_path(); folder = folder.parent_path())
         if (fs::is_directory(folder / ".tapps-agents")) return folder;
     return here;
+}
+
+std::optional<std::string> read_text(const fs::path& path, std::string& problem)
+{
+    std::ifstream in(path, std::ios::binary);
+    std::string text(most_text + 1, '\0');
+    if (!in || fs::is_directory(path)) {
+        problem = fmt::format("{} can't be read: {}", path.string(),
+                              fs::exists(path) ? "it is no file, or not for us" : "there is no such file");
+        return std::nullopt;
+    }
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.size() <= most_text) return text;
+    problem = fmt::format("{} is larger than {} bytes", path.string(), most_text);
+    return std::nullopt;
 }
 
 std::string short_id(std::string_view id)

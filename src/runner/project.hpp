@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ namespace autoexec::runner {
 /// the current folder is in, else the nearest folder above with `.tapps-agents`, else the current
 /// one.
 std::filesystem::path project_root(const CommonOptions& common);
+
+/// A file that was named by a person, of at most 1 MiB. Nothing, and a sentence, if it can't be read.
+std::optional<std::string> read_text(const std::filesystem::path& path, std::string& problem);
 
 /// The end of an id, by which people call it: the beginning is the time, so alike for all that
 /// began together.
