@@ -113,7 +113,12 @@ def shape(value, where, required, optional=None):
             shape(item, f"{where}.{key}", test)
 
 
-CONTEXT = {"workflow_id": is_text, "step_id": or_null(is_text),
+def some_of(where, optional, required=None):
+    """A test for an object some of whose fields a writer leaves out where they are empty."""
+    return or_null(lambda v: not shape(v, where, required or {}, optional))
+
+
+CONTEXT = {"workflow_id": or_null(is_text), "step_id": or_null(is_text),
            "expected_artifacts": list_of(is_word)}
 CORRELATION = {**CONTEXT, "created_at": is_time}
 COMMAND_BY_ORIGINAL = {"command": is_word, "correlation": CORRELATION, "worktree_path": is_word,
@@ -131,25 +136,29 @@ STATUS_FILE = {"version": exactly("1.0"),
                "status": one_of("pending", "running", "completed", "failed")}
 STATUS_OPTIONAL = {
     "started_at": or_null(is_time), "completed_at": or_null(is_time),
-    "progress": {"percentage": lambda v: type(v) in (int, float) and 0 <= v <= 100,
-                 "current_step": or_null(is_text), "message": or_null(is_text)},
-    "partial_results": {"artifacts": list_of(is_word), "output": or_null(is_text)},
-    "error": {"message": is_text, "code": or_null(is_text), "retryable": is_flag,
-              "retry_count": at_least(0)},
+    "progress": some_of("status.progress", {
+        "percentage": lambda v: type(v) in (int, float) and 0 <= v <= 100,
+        "current_step": or_null(is_text), "message": or_null(is_text)}),
+    "partial_results": some_of("status.partial_results", {
+        "artifacts": list_of(is_word), "output": or_null(is_text)}),
+    "error": some_of("status.error", {
+        "message": is_text, "code": or_null(is_text), "retryable": is_flag,
+        "retry_count": at_least(0)}, {"message": is_text}),
     "artifacts": list_of(is_word), "output": or_null(is_text),
     "metadata": dict.fromkeys(("workflow_id", "step_id", "command"), or_null(is_text)),
     "execution_id": is_uuid, "attempt": at_least(1), "attempt_id": is_uuid, "agent_id": is_word,
     "pid": at_least(1), "sequence": at_least(0), "exit_code": or_null(is_integer),
     "signal": or_null(is_integer), "output_truncated": is_flag,
     "outcome": one_of("completed", "failed", "cancelled", "timeout")}
-METRIC = {"execution_id": is_word, "workflow_id": is_text, "step_id": or_null(is_text),
-          "command": is_text, "status": one_of("completed", "failed", "timeout", "cancelled"),
+METRIC = {"execution_id": is_word, "workflow_id": or_null(is_text),
+          "step_id": or_null(is_text), "command": is_text,
+          "status": one_of("completed", "failed", "timeout", "cancelled"),
           "duration_ms": is_float, "started_at": is_utc, "retry_count": at_least(0),
           "completed_at": is_utc, "error_message": or_null(is_text)}
 AUDIT = {"timestamp": is_utc, "event_type": matches("[a-z_]+"), "workflow_id": or_null(is_text),
          "step_id": or_null(is_text), "command": or_null(is_text),
-         "status": or_null(one_of("pending", "running", "completed", "failed", "timeout",
-                                  "cancelled")), "details": is_object}
+         "status": or_null(one_of("started", "pending", "running", "completed", "failed",
+                                  "timeout", "cancelled")), "details": is_object}
 
 
 def now():
