@@ -127,6 +127,10 @@ ExecutorOptions executor_options(const AutoExecutionConfig& config,
                                  std::filesystem::path project_root = {});
 AgentOptions agent_options(const AutoExecutionConfig& config,
                            std::filesystem::path project_root = {});
+AuditOptions audit_options(const AutoExecutionConfig& config,
+                           std::filesystem::path project_root = {});
+MetricsOptions metrics_options(const AutoExecutionConfig& config,
+                               std::filesystem::path project_root = {});
 
 /// Where a value came from, weakest first.
 enum class ConfigLayer {
@@ -159,8 +163,8 @@ struct EffectiveSetting {
 /// As it is written in a file.
 std::string to_string(const SettingValue& value);
 
-/// Thrown for a configuration that can't be used (`errc::invalid_configuration`); `what()` lists all
-/// that is wrong.
+/// Thrown for a configuration that can't be used (`errc::invalid_configuration`); `what()` lists
+/// all that is wrong.
 class InvalidConfiguration : public system_error {
 public:
     explicit InvalidConfiguration(std::vector<Diagnostic> diagnostics);

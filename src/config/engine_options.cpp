@@ -96,4 +96,23 @@ AgentOptions agent_options(const AutoExecutionConfig& config, std::filesystem::p
     return o;
 }
 
+AuditOptions audit_options(const AutoExecutionConfig& config, std::filesystem::path project_root)
+{
+    AuditOptions o;
+    o.project_root = std::move(project_root);
+    o.max_bytes = static_cast<std::uint64_t>(config.limits.audit_bytes);
+    o.backups = static_cast<int>(config.limits.audit_backups);
+    o.durability = config.durability;
+    return o;
+}
+
+MetricsOptions metrics_options(const AutoExecutionConfig& config,
+                               std::filesystem::path project_root)
+{
+    MetricsOptions o;
+    o.project_root = std::move(project_root);
+    o.durability = config.durability;
+    return o;
+}
+
 }  // namespace autoexec

@@ -1,11 +1,14 @@
 #include "autoexec/agent.hpp"
 
+#include "agent/agents_file.hpp"
 #include "autoexec/audit.hpp"
+#include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/metrics.hpp"
-#include "agent/agents_file.hpp"
 #include "platform/log.hpp"
+#include "records/debug_log.hpp"
 #include "runner/cli.hpp"
+#include "runner/configuration.hpp"
 #include "runner/project.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,20 +28,43 @@ namespace {
 
 namespace fs = std::filesystem;
 
-AgentOptions agent_options(const AgentVerbOptions& o, const fs::path& root, AgentsFile file)
+// The command line wins over what is configured.
+AgentOptions agent_options(const AgentVerbOptions& o, const AutoExecutionConfig& config,
+                           const fs::path& root)
 {
-    AgentOptions a;
-    a.project_root = root;
-    a.agents = std::move(file);
-    a.max_parallel = o.jobs;
-    for (const auto& tree : o.worktrees) a.worktrees.push_back(fs::absolute(tree).lexically_normal());
+    auto a = autoexec::agent_options(config, root);
+    if (o.jobs > 0) a.max_parallel = o.jobs;
+    for (const auto& tree : o.worktrees)
+        a.worktrees.push_back(fs::absolute(tree).lexically_normal());
     return a;
 }
 
+/// The writers that are wanted.
+struct Records {
+    Records(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
+            const fs::path& root)
+    {
+        if (config.features.audit_logging)
+            audit = std::make_shared<AuditLogger>(ex, audit_options(config, root));
+        if (config.features.metrics_collection)
+            metrics =
+                std::make_shared<ExecutionMetricsCollector>(ex, metrics_options(config, root));
+    }
+
+    [[nodiscard]] std::vector<std::shared_ptr<EventSink>> sinks() const
+    {
+        std::vector<std::shared_ptr<EventSink>> all{records::logging_sink()};
+        if (audit) all.push_back(audit);
+        if (metrics) all.push_back(metrics);
+        return all;
+    }
+
+    std::shared_ptr<AuditLogger> audit;
+    std::shared_ptr<ExecutionMetricsCollector> metrics;
+};
+
 // Two lives side by side: the agent's, and the wait for the signal that ends it.
-asio::awaitable<void> serve(asio::io_context& ctx, BackgroundAgent& worker,
-                            std::shared_ptr<AuditLogger> audit,
-                            std::shared_ptr<ExecutionMetricsCollector> metrics)
+asio::awaitable<void> serve(asio::io_context& ctx, BackgroundAgent& worker, Records records)
 {
     asio::co_spawn(ctx, worker.run(), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
@@ -50,9 +76,24 @@ asio::awaitable<void> serve(asio::io_context& ctx, BackgroundAgent& worker,
                   "stopping; what runs is told to end, then killed. Once more ends at once.");
     signals.clear();
     co_await worker.async_stop();
-    (void)co_await audit->async_stop();
-    (void)co_await metrics->async_stop();
+    if (records.audit) (void)co_await records.audit->async_stop();
+    if (records.metrics) (void)co_await records.metrics->async_stop();
     ctx.stop();
+}
+
+config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManager& manager,
+                              const AgentVerbOptions& options, const Records& records)
+{
+    const auto take = [&](const AutoExecutionConfig& config, const auto& changed) {
+        worker.set_options(agent_options(options, config, manager.project_root()));
+        records::set_debug_log(manager.project_root(), config.debug);
+        platform::log(platform::LogLevel::info, "{}", changes_sentence(changed));
+    };
+    const auto refuse = [](const auto& problems) {
+        print_problems(problems);
+        platform::log(platform::LogLevel::error, "The configuration stays as it was.");
+    };
+    return {manager, records.audit, take, refuse};
 }
 
 }  // namespace
@@ -61,6 +102,10 @@ int agent(const AgentVerbOptions& options)
 {
     if (options.verbose) spdlog::set_level(spdlog::level::debug);
     const auto root = project_root(options.common);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, false);
+    if (!config) return exit_invalid;
+    records::set_debug_log(root, config->debug);
     auto loaded = load_agents(root);
     if (!loaded.errors.empty()) {
         fmt::print(stderr, "{}", to_string(loaded.errors));
@@ -81,19 +126,16 @@ int agent(const AgentVerbOptions& options)
     }
 
     asio::io_context ctx(1);
-    AuditOptions audit_options;
-    audit_options.project_root = root;
-    MetricsOptions metrics_options;
-    metrics_options.project_root = root;
-    const auto audit = std::make_shared<AuditLogger>(ctx.get_executor(), audit_options);
-    const auto metrics =
-        std::make_shared<ExecutionMetricsCollector>(ctx.get_executor(), metrics_options);
-    auto worker_options = agent_options(options, root, std::move(loaded.file));
-    worker_options.sinks = {audit, metrics};
+    const Records records(ctx.get_executor(), *config, root);
+    auto worker_options = agent_options(options, *config, root);
+    worker_options.agents = std::move(loaded.file);
+    worker_options.sinks = records.sinks();
     BackgroundAgent worker(ctx.get_executor(), std::move(worker_options));
+    auto reloader = reloader_for(worker, manager, options, records);
+    keep_configuration_fresh(ctx.get_executor(), reloader);
     platform::log(platform::LogLevel::info, "looking for commands in {} as {}", root.string(),
                   names);
-    asio::co_spawn(ctx, serve(ctx, worker, audit, metrics), [](std::exception_ptr failure) {
+    asio::co_spawn(ctx, serve(ctx, worker, records), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
     ctx.run();

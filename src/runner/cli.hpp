@@ -34,7 +34,7 @@ struct RunOptions {
     std::string list;                  ///< JSONL file, `-` for stdin.
     std::vector<std::string> worktrees;
     std::vector<std::string> new_worktrees;  ///< NAME[@REF]
-    std::size_t jobs = 8;
+    std::optional<std::size_t> jobs;
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> total_timeout;
     std::optional<std::chrono::milliseconds> polling_interval;
@@ -109,6 +109,28 @@ struct AgentsInitOptions {
     bool to_stdout = false;
 };
 
+struct ConfigShowOptions {
+    CommonOptions common;
+    bool origin = false;
+};
+
+struct ConfigValidateOptions {
+    CommonOptions common;
+    std::string path;  ///< Empty: the project's.
+    bool strict = false;
+};
+
+struct ConfigMigrateOptions {
+    CommonOptions common;
+    bool dry_run = false;
+    bool yes = false;
+};
+
+struct DebugOptions {
+    CommonOptions common;
+    std::optional<bool> change;  ///< Absent: only tell.
+};
+
 int run(const RunOptions& options);
 int agent(const AgentVerbOptions& options);
 int status(const StatusOptions& options);
@@ -119,5 +141,11 @@ int health(const HealthVerbOptions& options);
 int agents_validate(const AgentsValidateOptions& options);
 int agents_list(const AgentsListOptions& options);
 int agents_init(const AgentsInitOptions& options);
+int config_show(const ConfigShowOptions& options);
+int config_validate(const ConfigValidateOptions& options);
+int config_schema();
+int config_reference();
+int config_migrate(const ConfigMigrateOptions& options);
+int debug(const DebugOptions& options);
 
 }  // namespace autoexec::runner

@@ -77,7 +77,7 @@ void define_run(CLI::App& app, RunOptions& o)
                    "A new worktree, with branch workflow/NAME from REF; may be repeated")
         ->type_name("NAME[@REF]")
         ->allow_extra_args(false);
-    app.add_option("-j,--jobs", o.jobs, "Commands at once; 0: no limit")->capture_default_str();
+    app.add_option("-j,--jobs", o.jobs, "Commands at once; 0: no limit (default 8)");
     add_duration(app, "--timeout", o.timeout, "For each attempt (default 1h)");
     add_duration(app, "--total-timeout", o.total_timeout, "For all attempts of a command");
     add_duration(app, "--polling-interval", o.polling_interval, "Between looks (default 5s)");
@@ -180,6 +180,60 @@ private:
 };
 
 // What follows `--` is the program, whatever it looks like.
+/// What `autoexec config` can do.
+struct ConfigVerbs {
+    explicit ConfigVerbs(CLI::App& app)
+        : show_verb(*app.add_subcommand("show", "What holds")),
+          validate_verb(*app.add_subcommand("validate", "Say all that is wrong")),
+          schema_verb(*app.add_subcommand("schema", "A JSON Schema for editors")),
+          reference_verb(*app.add_subcommand("reference", "All settings, as a page of Markdown")),
+          migrate_verb(*app.add_subcommand("migrate", "Bring an older file up to date"))
+    {
+        app.require_subcommand(1);
+        add_common(show_verb, show.common);
+        show_verb.add_flag("--origin", show.origin, "And where each value comes from");
+        add_common(validate_verb, validate.common);
+        validate_verb.add_option("path", validate.path, "Another file than the project's")
+            ->type_name("FILE");
+        validate_verb.add_flag("--strict", validate.strict, "Take warnings for errors");
+        validate_verb.footer("Exit codes: 0 valid, 3 invalid.");
+        add_project(migrate_verb, migrate.common);
+        migrate_verb.add_flag("--dry-run", migrate.dry_run, "Only show the difference");
+        migrate_verb.add_flag("--yes", migrate.yes, "Write without asking");
+    }
+
+    [[nodiscard]] int go() const
+    {
+        if (show_verb.parsed()) return config_show(show);
+        if (validate_verb.parsed()) return config_validate(validate);
+        if (schema_verb.parsed()) return config_schema();
+        if (reference_verb.parsed()) return config_reference();
+        return config_migrate(migrate);
+    }
+
+private:
+    CLI::App& show_verb;
+    CLI::App& validate_verb;
+    CLI::App& schema_verb;
+    CLI::App& reference_verb;
+    CLI::App& migrate_verb;
+    ConfigShowOptions show;
+    ConfigValidateOptions validate;
+    ConfigMigrateOptions migrate;
+};
+
+void define_debug(CLI::App& app, DebugOptions& o)
+{
+    add_common(app, o.common);
+    app.add_option_function<std::string>(
+           "what", [&o](const std::string& word) {
+               if (word != "status") o.change = word == "on";
+           },
+           "on, off or status")
+        ->check(CLI::IsMember({"on", "off", "status"}));
+    app.footer("It lasts: the setting `debug` in the project's configuration is written.");
+}
+
 std::vector<std::string> take_program(int& argc, char** argv)
 {
     for (int i = 1; i < argc; ++i) {
@@ -252,6 +306,13 @@ int dispatch(int argc, char** argv)
     define_health(health_verb, health_options);
 
     try {
+    auto& config_verb = *app.add_subcommand("config", "What is configured, and where");
+    const ConfigVerbs config(config_verb);
+
+    DebugOptions debug_options;
+    auto& debug_verb = *app.add_subcommand("debug", "Write a log with all that happens, or not");
+    define_debug(debug_verb, debug_options);
+
         app.parse(argc, argv);
         if (!run_options.program.empty() && !run_verb.parsed())
             throw CLI::ExtrasError("--", run_options.program);
@@ -262,6 +323,8 @@ int dispatch(int argc, char** argv)
     if (agent_verb.parsed()) return agent(agent_options);
     if (agents_verb.parsed()) return agents_verbs.go();
     if (status_verb.parsed()) return status(status_options);
+    if (config_verb.parsed()) return config.go();
+    if (debug_verb.parsed()) return debug(debug_options);
     if (history_verb.parsed()) return history(history_options);
     if (cancel_verb.parsed()) return cancel(cancel_options);
     if (health_verb.parsed()) return health(health_options);

@@ -3,9 +3,12 @@
 #include "agent/agents_file.hpp"
 #include "agent/template.hpp"
 #include "autoexec/agent.hpp"
+#include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/executor.hpp"
 #include "protocol/text.hpp"
+#include "runner/configuration.hpp"
+#include "records/debug_log.hpp"
 #include "runner/display.hpp"
 #include "runner/jobs.hpp"
 #include "runner/new_worktree.hpp"
@@ -25,6 +28,9 @@
 
 #include <fmt/format.h>
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <list>
@@ -55,9 +61,10 @@ AgentDefinition make_own_agent()
 /// Decides who runs what, before anything runs.
 class Agents {
 public:
-    Agents(const fs::path& root, bool external) : external_(external)
+    /// `read`: some command needs the project's agents.
+    Agents(const fs::path& root, bool external, bool read) : external_(external)
     {
-        if (!external) loaded_ = load_agents(root);
+        if (read && !external) loaded_ = load_agents(root);
     }
 
     /// False when a command text needs a file that is invalid.
@@ -100,36 +107,70 @@ private:
     LoadedAgents loaded_;
 };
 
-ExecutorOptions executor_options(const RunOptions& o, const fs::path& root)
+// Descriptors are what runs out first: each command has its worktree, records, pipes, supervisor.
+// Raised only as far as needed: programs inherit it.
+std::size_t jobs_within_limits(std::size_t wanted)
 {
-    ExecutorOptions e;
-    e.project_root = root;
-    e.max_concurrency = o.jobs;
+    constexpr rlim_t of_one_command = 16;
+    constexpr rlim_t of_the_program = 64;
+    rlimit limit{};
+    if (wanted == 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    const rlim_t needed = wanted * of_one_command + of_the_program;
+    if (needed <= limit.rlim_cur) return wanted;
+    limit.rlim_cur = std::min(needed, limit.rlim_max);
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    if (needed <= limit.rlim_cur) return wanted;
+    const auto room = std::max<rlim_t>(limit.rlim_cur / of_one_command, 5) - 4;
+    fmt::print(stderr, "Only {} commands at once: more need more open files (ulimit -n).\n", room);
+    return room;
+}
+
+// The command line wins over what is configured.
+ExecutorOptions executor_options(const RunOptions& o, const AutoExecutionConfig& config,
+                                 const fs::path& root)
+{
+    auto e = autoexec::executor_options(config, root);
+    e.max_concurrency = jobs_within_limits(o.jobs.value_or(e.max_concurrency));
     if (o.polling_interval) e.polling_interval = *o.polling_interval;
     if (o.total_timeout) e.total_timeout = *o.total_timeout;
     if (o.stop_grace) e.stop_grace = *o.stop_grace;
     if (o.external_agent) e.start_timeout = milliseconds{0};
     if (o.wait_for_worktree) e.on_busy = OnBusy::wait;
-    e.notifier = local_notifier();
-    e.redactor = std::make_shared<const Redactor>();
     return e;
+}
+
+AgentOptions agent_options(const RunOptions& o, const AutoExecutionConfig& config,
+                           const fs::path& root)
+{
+    auto a = autoexec::agent_options(config, root);
+    a.max_parallel = 0;  // the executor keeps the limit
+    a.heartbeat = milliseconds{0};
+    if (o.stop_grace) a.stop_grace = *o.stop_grace;
+    return a;
 }
 
 class Run {
 public:
-    Run(const RunOptions& o, const fs::path& root, std::vector<Job> jobs, AgentsFile agents)
+    Run(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<Job> jobs,
+        AgentsFile agents)
         : options_(o),
-          root_(root),
+          root_(manager.project_root()),
           jobs_(std::move(jobs)),
           signals_(ctx_, SIGINT, SIGTERM),
           ticker_(ctx_),
           display_(std::make_shared<Display>(Display::suitable_mode(o.quiet), jobs_.size())),
-          executor_options_(executor_options(o, root)),
+          executor_options_(engine_options(manager.load())),
           executor_(ctx_.get_executor(), executor_options_),
-          spawner_(supervised_spawner())
+          spawner_(supervised_spawner()),
+          reloader_(
+              manager, executor_options_.audit,
+              [this](const auto& config, const auto& changed) { take(config, changed); },
+              [this](const auto& problems) { refuse(problems); })
     {
         executor_.subscribe(display_);
-        if (!o.external_agent) agent_.emplace(ctx_.get_executor(), agent_options(std::move(agents)));
+        executor_.subscribe(records::logging_sink());
+        if (!o.external_agent)
+            agent_.emplace(ctx_.get_executor(), embedded_agent(manager.load(), std::move(agents)));
     }
 
     int go()
@@ -142,21 +183,43 @@ public:
     }
 
 private:
-    AgentOptions agent_options(AgentsFile agents) const
+    ExecutorOptions engine_options(const AutoExecutionConfig& config)
     {
-        AgentOptions a;
-        a.project_root = root_;
+        auto e = executor_options(options_, config, root_);
+        e.notifier = local_notifier();
+        e.redactor = std::make_shared<const Redactor>();
+        if (e.enable_audit)
+            e.audit =
+                std::make_shared<AuditLogger>(ctx_.get_executor(), audit_options(config, root_));
+        return e;
+    }
+
+    AgentOptions embedded_agent(const AutoExecutionConfig& config, AgentsFile agents) const
+    {
+        auto a = agent_options(options_, config, root_);
         a.agents = std::move(agents);
         a.agents.accept_legacy = false;
-        a.agents.max_parallel_agents = 0;  // the executor keeps the limit
+        a.agents.max_parallel_agents = 0;
         a.find_worktrees = false;
         a.alone = true;
-        a.heartbeat = milliseconds{0};
-        if (options_.stop_grace) a.stop_grace = *options_.stop_grace;
         a.notifier = executor_options_.notifier;
         a.redactor = executor_options_.redactor;
         a.spawner = spawner_;
         return a;
+    }
+
+    // A new configuration; executions that have begun keep theirs.
+    void take(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
+    {
+        executor_.set_options(executor_options(options_, config, root_));
+        if (agent_) agent_->set_options(agent_options(options_, config, root_));
+        records::set_debug_log(root_, config.debug);
+        display_->say(changes_sentence(changed));
+    }
+
+    void refuse(const std::vector<Diagnostic>& problems) const
+    {
+        display_->say(to_string(problems) + "The configuration stays as it was.");
     }
 
     asio::awaitable<void> all()
@@ -164,6 +227,7 @@ private:
         const auto begin = std::chrono::steady_clock::now();
         asio::co_spawn(ctx_, watch_signals(), asio::detached);
         asio::co_spawn(ctx_, redraw_often(), asio::detached);
+        keep_configuration_fresh(ctx_.get_executor(), reloader_);
         if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
         for (const auto& attempt : co_await executor_.recover())
             display_->say(fmt::format("interrupted: {} in {} (its engine had ended){}",
@@ -321,6 +385,7 @@ private:
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;
     std::optional<BackgroundAgent> agent_;
+    config::Reloader reloader_;
 
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
@@ -345,11 +410,18 @@ int run(const RunOptions& options)
         return exit_usage;
     }
     const auto root = project_root(options.common);
-    const Agents agents(root, options.external_agent);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, options.quiet);
+    if (!config) return exit_invalid;
+    records::set_debug_log(root, config->debug);
+    const bool any_text = std::any_of(jobs.begin(), jobs.end(),
+                                      [](const Job& job) { return job.request.argv.empty(); });
+    const Agents agents(root, options.external_agent, any_text);
     if (!agents.usable()) {
         fmt::print(stderr, "{}", to_string(agents.loaded().errors));
         return exit_invalid;
     }
+    if (!options.quiet) fmt::print(stderr, "{}", to_string(agents.loaded().file.warnings));
     bool own_shell = false;
     for (auto& job : jobs) {
         const bool text = job.request.argv.empty();
@@ -364,7 +436,7 @@ int run(const RunOptions& options)
     if (own_shell && !options.quiet)
         fmt::print(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
                    shown_path(root));
-    return Run(options, root, std::move(jobs), agents.all()).go();
+    return Run(options, manager, std::move(jobs), agents.all()).go();
 }
 
 }  // namespace autoexec::runner

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "autoexec/event.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace autoexec::records {
+
+/// `.tapps-agents/logs/autoexec.log`
+std::filesystem::path debug_log_path(const std::filesystem::path& project_root);
+
+/// Writes all that is logged, down to the smallest, to that file, redacted, mode 0600, rotated at
+/// 10 MiB with 3 backups; or ends that. What the terminal shows stays as it is.
+void set_debug_log(const std::filesystem::path& project_root, bool on);
+
+/// Logs every event.
+std::shared_ptr<EventSink> logging_sink();
+
+}  // namespace autoexec::records

@@ -1,0 +1,51 @@
+#include "autoexec/config.hpp"
+
+#include "records/debug_log.hpp"
+#include "runner/cli.hpp"
+#include "runner/configuration.hpp"
+#include "runner/project.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+// Into the project's file; what the environment says is of the moment.
+bool write_setting(const std::filesystem::path& root, bool on)
+{
+    AutoExecutionConfigManager files({}, root);
+    files.set_environment(variables_of_files());
+    auto config = load_configuration(files, true);
+    if (!config) return false;
+    config->debug = on;
+    files.save(*config);
+    return true;
+}
+
+}  // namespace
+
+int debug(const DebugOptions& options)
+{
+    const auto root = project_root(options.common);
+    if (options.change && !write_setting(root, *options.change)) return exit_invalid;
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, options.common.json);
+    if (!config) return exit_invalid;
+    const auto log = records::debug_log_path(root);
+    const auto origin = to_string(manager.origin("debug"));
+    if (options.common.json) {
+        print_json(boost::json::object{
+            {"debug", config->debug}, {"origin", origin}, {"log", log.string()}});
+        return exit_completed;
+    }
+    fmt::print("Debugging is {} ({}).\n", config->debug ? "on" : "off", origin);
+    if (config->debug)
+        fmt::print("autoexec run and autoexec agent write to {}.\n", shown_path(log));
+    if (options.change && *options.change != config->debug)
+        fmt::print(stderr, "The project's file says otherwise, but {} wins.\n", origin);
+    return exit_completed;
+}
+
+}  // namespace autoexec::runner
