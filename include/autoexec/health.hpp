@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/diagnostic.hpp"
 #include "autoexec/ports.hpp"
 
 #include <boost/json/object.hpp>
@@ -94,6 +95,10 @@ struct HealthOptions {
     /// Ask all agents' programs for their version. Else only those which are known to take
     /// `--version` as a question: a script may take it as a command.
     bool deep = false;
+
+    /// What is wrong with the settings, for applications that have registered some of their own.
+    /// Empty: as an `AutoExecutionConfigManager` of the project's finds.
+    std::function<std::vector<Diagnostic>()> configuration;
 
     std::shared_ptr<Spawner> spawner;  ///< Null: the real thing.
     HealthProbes probes;

@@ -1,4 +1,5 @@
 #include "agent/agents_file.hpp"
+#include "autoexec/config.hpp"
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
 
@@ -24,23 +25,26 @@ std::string line_of(const Diagnostic& d)
     return line;
 }
 
-void list(boost::json::object& details, const char* key, std::span<const Diagnostic> diagnostics)
+void judge(Verdict& verdict, std::span<const Diagnostic> diagnostics)
 {
-    if (diagnostics.empty()) return;
-    auto& value = details[key];
-    if (!value.is_array()) value.emplace_array();
-    for (const auto& d : diagnostics) value.get_array().emplace_back(line_of(d));
+    for (const auto& d : diagnostics) {
+        const bool is_error = d.severity == Diagnostic::Severity::error;
+        auto& list = verdict.details()[is_error ? "errors" : "warnings"];
+        if (!list.is_array()) list.emplace_array();
+        list.get_array().emplace_back(line_of(d));
+        if (is_error)
+            verdict.unhealthy(line_of(d), "Correct the file; autoexec run refuses it as it is.");
+        else
+            verdict.degraded(line_of(d), "Correct the file; what is meant there has no effect.");
+    }
 }
 
-void judge(Verdict& verdict, std::span<const Diagnostic> errors,
-           std::span<const Diagnostic> warnings)
+void judge_settings(Verdict& verdict, const HealthOptions& options)
 {
-    list(verdict.details(), "errors", errors);
-    list(verdict.details(), "warnings", warnings);
-    for (const auto& d : errors)
-        verdict.unhealthy(line_of(d), "Correct the file; no command text runs with it as it is.");
-    for (const auto& d : warnings)
-        verdict.degraded(line_of(d), "Correct the file; what is meant there has no effect.");
+    if (options.configuration) return judge(verdict, options.configuration());
+    AutoExecutionConfigManager manager({}, options.project_root);
+    (void)manager.load(false);
+    judge(verdict, manager.diagnostics());
 }
 
 std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_root)
@@ -54,11 +58,11 @@ std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_
         return {};
     }
     if (!reading.file) {
-        judge(verdict, reading.errors, {});
+        judge(verdict, reading.errors);
         return {};
     }
     const auto& agents = reading.file->agents;
-    judge(verdict, {}, reading.file->warnings);
+    judge(verdict, reading.file->warnings);
     const auto takers = static_cast<std::size_t>(
         std::count_if(agents.begin(), agents.end(), agent::takes_commands));
     verdict.details()["agents"] = agents.size();
@@ -66,8 +70,8 @@ std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_
     if (takers == 0)
         verdict.degraded("No enabled agent takes commands.",
                          "Give one a command with {command} or {command_file_path} in it.");
-    return fmt::format("{}, of which {} {} commands.", count_of(agents.size(), "agent"), takers,
-                       takers == 1 ? "takes" : "take");
+    return fmt::format("The settings are valid; {}, of which {} {} commands.",
+                       count_of(agents.size(), "agent"), takers, takers == 1 ? "takes" : "take");
 }
 
 }  // namespace
@@ -75,6 +79,7 @@ std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_
 HealthCheckResult check_configuration(const HealthOptions& options)
 {
     Verdict verdict("configuration");
+    judge_settings(verdict, options);
     auto message = judge_agents(verdict, options.project_root);
     return std::move(verdict).finish(std::move(message));
 }

@@ -1,5 +1,5 @@
 #include "autoexec/health.hpp"
-
+#include "autoexec/config.hpp"
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
@@ -39,6 +39,9 @@ int health(const HealthVerbOptions& options)
     HealthOptions wanted;
     wanted.project_root = project_root(options.common);
     wanted.deep = options.deep;
+    AutoExecutionConfigManager settings({}, wanted.project_root);
+    wanted.status_file_name = settings.load(false).files.status_name;
+    wanted.configuration = [&settings] { return settings.diagnostics(); };
     for (const auto& tree : options.worktrees)
         wanted.worktrees.push_back(std::filesystem::absolute(tree));
     const HealthChecker checker(std::move(wanted));

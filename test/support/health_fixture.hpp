@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/config.hpp"
 #include "autoexec/health.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -73,6 +74,13 @@ public:
     HealthFixture()
     {
         options.project_root = root();
+        // Without this user's own file and environment.
+        options.configuration = [root = root()] {
+            AutoExecutionConfigManager manager({}, root);
+            manager.set_environment({});
+            (void)manager.load(false);
+            return manager.diagnostics();
+        };
         machine.variables["PATH"] = (folder / "bin").string();
         std::filesystem::create_directory(root());
     }

@@ -140,6 +140,37 @@ TEST_CASE("an invalid agents file is unhealthy, and the details list every error
     CHECK(result.details.at("errors").as_array().size() == 2);
 }
 
+TEST_CASE("an error in the settings is unhealthy, a warning degrades, both with their place")
+{
+    HealthFixture f;
+    f.write_agents(claude_agent);
+    const auto settings = f.root() / ".tapps-agents/auto_execution_config.yaml";
+    test::write_file(settings,
+                     "auto_execution:\n  version: \"1.0\"\n  retry:\n    max_attempts: 0\n"
+                     "  polling:\n    interval_seconds: fast\n");
+    auto result = f.checker().check_configuration();
+    check_is(result, unhealthy, "auto_execution_config.yaml:4:");
+    CHECK(result.details.at("errors").as_array().size() == 2);
+
+    test::write_file(settings,
+                     "auto_execution:\n  version: \"1.0\"\n  retry:\n    max_atempts: 1\n");
+    result = f.checker().check_configuration();
+    check_is(result, degraded, "auto_execution_config.yaml:4:");
+    CHECK(result.details.at("warnings").as_array().size() == 1);
+}
+
+TEST_CASE("an application's own settings are judged by whom it says")
+{
+    HealthFixture f;
+    f.write_agents(claude_agent);
+    Diagnostic mine;
+    mine.message = "Field 'mine' must be true or false";
+    mine.path = "mine.yaml";
+    mine.line = 7;
+    f.options.configuration = [mine] { return std::vector{mine}; };
+    check_is(f.checker().check_configuration(), unhealthy, "mine.yaml:7: Field 'mine'");
+}
+
 TEST_CASE("warnings in the agents file, and nobody who takes commands, degrade")
 {
     HealthFixture f;
