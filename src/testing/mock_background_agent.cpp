@@ -218,7 +218,8 @@ asio::awaitable<void> MockBackgroundAgent::Impl::play(Place& place, MockReply& r
         write(place, s);
     }
     const bool ends = reply.outcome != MockOutcome::never;
-    if (!co_await wait(place, ends ? start + reply.delay : time_point::max(), reply)) co_return;
+    const auto end = ends ? start + reply.delay : time_point::max();
+    if (!co_await wait(place, end, reply)) co_return;
     for (const auto& artifact : reply.artifacts) {
         if (const auto ec = write_artifact(place.worktree, artifact, place.command)) {
             reply = failure("mock_artifact", fmt::format("The artifact '{}' can't be written: {}.",

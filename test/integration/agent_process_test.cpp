@@ -12,12 +12,15 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -277,6 +280,40 @@ TEST_CASE_FIXTURE(ProcessFixture, "planted files harm neither side")
             "ln -s /etc/passwd .cursor-skill-cancel.json; echo done");
     CHECK(result.status == ExecutionStatus::completed);
     CHECK(result.output == "done\n");
+}
+
+TEST_CASE_FIXTURE(ProcessFixture, "both sides work on several threads")
+{
+    constexpr int trees = 4;
+    constexpr int each = 5;
+    for (int i = 0; i < trees; ++i) {
+        agent_options.worktrees.push_back(project / std::to_string(i));
+        std::filesystem::create_directory(agent_options.worktrees.back());
+    }
+    agent = std::make_unique<BackgroundAgent>(ctx.get_executor(), agent_options);
+    executor = std::make_unique<BackgroundAgentAutoExecutor>(ctx.get_executor(), options);
+    asio::co_spawn(ctx, agent->run(), asio::detached);
+    std::atomic<int> completed = 0;
+    std::atomic<int> left = trees * each;
+    const auto stop = [&]() -> asio::awaitable<void> {
+        co_await agent->async_stop();
+        co_await executor->async_stop();
+    };
+    for (int i = 0; i < trees * each; ++i)
+        executor->async_execute_command({"echo x >> out", project / std::to_string(i % trees)},
+                                        [&](error_code ec, ExecutionResult result) {
+                                            if (!ec && result.status == ExecutionStatus::completed)
+                                                ++completed;
+                                            if (--left == 0)
+                                                asio::co_spawn(ctx, stop(), asio::detached);
+                                        });
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back([&] { ctx.run_for(60s); });
+    for (auto& thread : threads) thread.join();
+    REQUIRE(ctx.stopped());
+    CHECK(completed == trees * each);
+    for (int i = 0; i < trees; ++i)
+        CHECK(read_file(project / std::to_string(i) / "out").size() == 2 * each);
 }
 
 TEST_CASE_FIXTURE(ProcessFixture,
