@@ -86,7 +86,13 @@ std::string host_name()
 
 UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
 {
-    if (const auto git_dir = platform::git_dir_of(worktree)) {
+    return open_claims_folder(worktree_fd, platform::git_dir_of(worktree), ec);
+}
+
+UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir,
+                            error_code& ec)
+{
+    if (git_dir) {
         const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (base) {
             auto folder = platform::make_folders(base.get(), "autoexec/claims", ec);

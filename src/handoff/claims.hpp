@@ -20,6 +20,12 @@ namespace autoexec::handoff {
 platform::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree,
                                       error_code& ec);
 
+/// The same where the git directory, or that there is none, is known: looking for it takes dozens
+/// of system calls.
+platform::UniqueFd open_claims_folder(int worktree_fd,
+                                      const std::optional<std::filesystem::path>& git_dir,
+                                      error_code& ec);
+
 enum class LockResult { taken, busy, failed };
 
 /// Takes the lock that says "an engine runs a command in this worktree": on the worktree's folder,

@@ -2,6 +2,7 @@
 
 #include "handoff/claims.hpp"
 #include "handoff/git_exclude.hpp"
+#include "platform/git_dir.hpp"
 #include "protocol/text.hpp"
 
 #include <fcntl.h>
@@ -80,13 +81,14 @@ public:
 
     error_code try_lock() override
     {
-        if (const auto ec = open_claims()) return ec;
+        const auto git_dir = platform::git_dir_of(path_);
+        if (const auto ec = open_claims(git_dir)) return ec;
         switch (lock_worktree(worktree_.get(), claims_->folder(), lock_file_)) {
             case LockResult::taken:
                 locked_ = true;
-                exclude_from_git(path_, options_.status_file_name);
+                if (git_dir) exclude_from_git(*git_dir, options_.status_file_name);
                 // Once more: who had the lock before us removes an empty folder when it leaves.
-                return open_claims();
+                return open_claims(git_dir);
             case LockResult::busy:
                 return errc::worktree_busy;
             case LockResult::failed:
@@ -198,10 +200,10 @@ public:
     }
 
 private:
-    error_code open_claims()
+    error_code open_claims(const std::optional<fs::path>& git_dir)
     {
         error_code ec;
-        auto folder = open_claims_folder(worktree_.get(), path_, ec);
+        auto folder = open_claims_folder(worktree_.get(), git_dir, ec);
         if (folder) claims_.emplace(std::move(folder), identity_);
         return ec;
     }

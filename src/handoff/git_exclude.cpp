@@ -74,12 +74,10 @@ std::string missing_lines(std::string_view text, std::string_view status_file_na
 
 }  // namespace
 
-void exclude_from_git(const std::filesystem::path& worktree, std::string_view status_file_name)
+void exclude_from_git(const std::filesystem::path& git_dir, std::string_view status_file_name)
 {
-    const auto git_dir = platform::git_dir_of(worktree);
-    if (!git_dir) return;
     const platform::UniqueFd common(
-        ::open(platform::git_common_dir(*git_dir).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        ::open(platform::git_common_dir(git_dir).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!common) return;
 
     error_code ec;

@@ -5,9 +5,9 @@
 
 namespace autoexec::handoff {
 
-/// Adds the control files and the project's folders of records to `info/exclude` of the worktree's
-/// repository, once, so that `git add -A` inside a command does not commit them. Nothing outside
-/// git. Best effort: under a lock that is not waited for.
-void exclude_from_git(const std::filesystem::path& worktree, std::string_view status_file_name);
+/// Adds the control files and the project's folders of records to `info/exclude` of the repository
+/// of a worktree with this git directory, once, so that `git add -A` inside a command does not
+/// commit them. Best effort: under a lock that is not waited for.
+void exclude_from_git(const std::filesystem::path& git_dir, std::string_view status_file_name);
 
 }  // namespace autoexec::handoff
