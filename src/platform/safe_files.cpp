@@ -236,14 +236,20 @@ error_code remove_file(int folder, const std::string& path)
 
 UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec)
 {
+    if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end()) {
+        ec = errc::unsafe_path;
+        return {};
+    }
+    // Almost always it is there: one call then, not three for each part.
+    if (!path.empty()) {
+        auto existing =
+            open_beneath(folder, path.string(), O_RDONLY | O_DIRECTORY, Links::none, ec);
+        if (existing) return existing;
+    }
     ec = {};
     UniqueFd current(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     for (const auto& part : path) {
         if (!current) break;
-        if (part == ".." || part.is_absolute()) {
-            ec = errc::unsafe_path;
-            return {};
-        }
         if (::mkdirat(current.get(), part.c_str(), 0700) != 0 && errno != EEXIST) {
             ec = last_error();
             return {};
