@@ -103,19 +103,20 @@ std::string name_of(const std::string& attempt_id)
 
 }  // namespace
 
-RunningFile::RunningFile(UniqueFd folder, UniqueFd file, std::string name)
-    : folder_(std::move(folder)), file_(std::move(file)), name_(std::move(name))
+RunningFile::RunningFile(UniqueFd file, std::string path)
+    : file_(std::move(file)), path_(std::move(path))
 {}
 
 void RunningFile::remove()
 {
-    (void)platform::remove_file(folder_.get(), name_);
+    (void)::unlink(path_.c_str());
 }
 
 std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
                                                const RunningRecord& record, error_code& ec)
 {
-    auto folder = platform::make_folders(folder_of(project_root), ec);
+    const auto path = folder_of(project_root);
+    const auto folder = platform::make_folders(path, ec);
     if (!folder) return std::nullopt;
     // Locked before it gets its name: nobody ever sees it without its engine.
     const auto temporary = ".tmp." + record.attempt_id;
@@ -134,7 +135,7 @@ std::optional<RunningFile> RunningFile::create(const std::filesystem::path& proj
         (void)platform::remove_file(folder.get(), temporary);
         return std::nullopt;
     }
-    return RunningFile(std::move(folder), std::move(file), name);
+    return RunningFile(std::move(file), (path / name).string());
 }
 
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root)
@@ -172,7 +173,7 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
-    return RunningFile(std::move(folder), std::move(fd), std::move(name));
+    return RunningFile(std::move(fd), (folder_of(project_root) / name).string());
 }
 
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)

@@ -39,10 +39,10 @@ public:
     void remove();
 
 private:
-    RunningFile(platform::UniqueFd folder, platform::UniqueFd file, std::string name);
-    platform::UniqueFd folder_;
+    RunningFile(platform::UniqueFd file, std::string path);
+    // By its path: a descriptor of the folder, too, would be one more for each that waits.
     platform::UniqueFd file_;
-    std::string name_;
+    std::string path_;
 };
 
 struct RunningEntry {
