@@ -48,7 +48,9 @@ ProgramSearch find_program(const std::string& program, std::string_view path,
 {
     ProgramSearch search;
     const auto look = [&](const fs::path& folder) {
-        search.places.push_back(folder.string());
+        const auto place = folder.string();
+        if (std::find(search.places.begin(), search.places.end(), place) == search.places.end())
+            search.places.push_back(place);
         if (can_run(folder / program)) search.found = folder / program;
         return !search.found.empty();
     };

@@ -16,7 +16,7 @@ namespace autoexec::agent {
 
 struct ProgramSearch {
     std::filesystem::path found;      ///< Empty: it is nowhere.
-    std::vector<std::string> places;  ///< Where it was looked for.
+    std::vector<std::string> places;  ///< Where it was looked for, none twice.
 };
 
 /// As the system does: a name with a slash counts from `directory`, any other one is looked up in

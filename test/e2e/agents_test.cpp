@@ -120,7 +120,11 @@ TEST_CASE("a preset that is not known is a wrong use that names the likely one")
     auto ended = project.run({"agents", "init", "--preset", "cluade"});
     CHECK(ended.code == 2);
     CHECK(contains(ended.err, "Did you mean 'claude'?"));
-    CHECK(contains(ended.err, "claude, codex, cursor, gemini, opencode, aider, shell"));
+    for (const auto* name : {"claude", "codex", "cursor", "gemini", "opencode", "aider", "shell"}) {
+        CHECK(contains(ended.err, name));
+        CHECK(contains(project.run({"agents", "init", "--help"}).out, name));
+        CHECK(contains(project.run({"agents", "init", "--stdout", "--preset", name}).out, name));
+    }
     CHECK_FALSE(fs::exists(project.root() / ".cursor"));
     ended = project.run({"agents", "init", "--template", "x", "--minimal"});
     CHECK(ended.code == 2);

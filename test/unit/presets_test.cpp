@@ -81,6 +81,17 @@ TEST_CASE("a file of all presets has an agent for each, in that order")
     CHECK(text.find(presets_written) != std::string::npos);
 }
 
+TEST_CASE("the guide tells each preset's call, and the day on which it was compared")
+{
+    const auto guide = test::read_file(AUTOEXEC_SOURCE_DIR "/doc/agents.md");
+    CHECK(guide.find("as of " + std::string(presets_written)) != std::string::npos);
+    for (const auto& preset : presets()) {
+        const auto row =
+            "| `" + std::string(preset.name) + "` | `" + std::string(preset.command) + "` | ";
+        CHECK_MESSAGE(guide.find(row) != std::string::npos, row);
+    }
+}
+
 TEST_CASE("what a preset starts knows that there is neither a terminal nor a person")
 {
     using Variable = std::pair<std::string, std::string>;
@@ -150,7 +161,7 @@ TEST_CASE("a program is found where the system would start it from")
     CHECK(find_program("../second/tool", path, in).found == folder / "second/tool");
     CHECK(find_program("folder", path, "/").found.empty());
 
-    const auto missing = find_program("claude", "/a:/b", "/");
+    const auto missing = find_program("claude", "/a:/b:/a", "/");
     CHECK(missing.found.empty());
     CHECK(explain_missing("claude", missing)
               .starts_with("'claude' was not found; looked in /a, /b. Install"));
