@@ -104,7 +104,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     detected.details["command_file"] = (r.worktree / control_files::command).string();
     if (!r.expected_artifacts.empty())
         detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
-    emit(detected);
+    co_await emit_and_drain(std::move(detected));
     co_await emit_and_drain(event(x, a, EventType::execution_started));
     co_return error_code{};
 }
@@ -169,6 +169,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             last_change = now;
             note_progress(x, a, watch);
         }
+        co_await drain();
         if (sight.kind != Sight::Kind::waiting) {
             judge(x, a, watch, sight, end);
             break;

@@ -3,6 +3,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
@@ -83,6 +84,7 @@ error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
 error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
 {
     auto& r = x.request;
+    const bool has_nul = r.worktree.native().find('\0') != std::string::npos;
     r.worktree = absolute(r.worktree);
     x.redacted = options.redactor->redact(r.command);
     x.result.execution_id = x.id;
@@ -100,13 +102,8 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (!flaw.empty())
         return fail(x, errc::invalid_command,
                     "The command " + flaw + ", so it can't be handed over as it is.");
-    if (r.worktree.native().find('\0') != std::string::npos)
+    if (has_nul)
         return fail(x, errc::invalid_worktree, "The worktree's path holds a NUL character.");
-    if (protocol::valid_utf8(r.command) != r.command ||
-        std::any_of(r.argv.begin(), r.argv.end(),
-                    [](const auto& word) { return protocol::valid_utf8(word) != word; }))
-        return fail(x, errc::invalid_command,
-                    "The command is not valid UTF-8, so a command file can't carry it.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
     if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, longest_time);
@@ -256,10 +253,13 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Im
         x->cancel_asked = true;
         x->alarm->wake();
     }
-    const auto idle = options.clock->make_timer(strand);
-    until_idle.push_back(idle.get());
-    while (!active.empty()) co_await idle->wait_until(time_point::max());
-    until_idle.erase(std::find(until_idle.begin(), until_idle.end(), idle.get()));
+    const std::shared_ptr<Timer> idle = options.clock->make_timer(strand);
+    while (!active.empty()) {
+        until_idle.push_back(idle);
+        co_await idle->wait_until(time_point::max());
+    }
+    // Their handlers are posted already: they are called before ours.
+    co_await asio::post(strand, asio::use_awaitable);
     co_await flush_all();
 }
 
@@ -297,7 +297,8 @@ BackgroundAgentAutoExecutor::Impl::Presence::~Presence()
     impl.active.erase(&x);
     if (!impl.active.empty()) return;
     if (impl.requests_alarm) impl.requests_alarm->wake();
-    for (auto* const waiter : impl.until_idle) waiter->wake();
+    for (const auto& waiter : std::exchange(impl.until_idle, {}))
+        if (const auto timer = waiter.lock()) timer->wake();
 }
 
 std::string BackgroundAgentAutoExecutor::Impl::tree_key_of(const fs::path& worktree)

@@ -176,6 +176,7 @@ struct BackgroundAgentAutoExecutor::Impl
     Event event(const Execution& x, const Attempt& a, EventType type) const;
     void emit(const Event& event);
     asio::awaitable<void> emit_and_drain(Event event);
+    asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
     asio::awaitable<std::string> tree_state(std::filesystem::path worktree);
 
@@ -193,7 +194,7 @@ struct BackgroundAgentAutoExecutor::Impl
     std::map<std::string, Turnstile> trees;  ///< By the worktree's real path.
     std::set<Execution*> active;
     std::unique_ptr<Timer> requests_alarm;  ///< Of the coroutine that serves cancel requests.
-    std::vector<Timer*> until_idle;         ///< Whom to wake when nothing is active.
+    std::vector<std::weak_ptr<Timer>> until_idle;  ///< Whom to wake when nothing is active.
     bool stopping = false;
 };
 

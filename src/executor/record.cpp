@@ -89,6 +89,11 @@ void BackgroundAgentAutoExecutor::Impl::emit(const Event& e)
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
 {
     emit(e);
+    co_await drain();
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::drain()
+{
     for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may come in between
         const auto sink = sinks[i];
         if (sink->full()) (void)co_await undisturbed(strand, flush(sink));
@@ -150,10 +155,10 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
 {
     fill_result(x, watch, end);
     record_end(x, a, end);
-    if (options.durability != Durability::none) {
-        if (const auto ec = co_await undisturbed(strand, flush_all()))
-            x.result.warnings.push_back("Records are late: " + ec.message());
-    }
+    if (options.durability == Durability::none)
+        co_await drain();
+    else if (const auto ec = co_await undisturbed(strand, flush_all()))
+        x.result.warnings.push_back("Records are late: " + ec.message());
     (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
     forget_running(a);
     x.attempt_id.clear();

@@ -199,7 +199,7 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
 // Its engine may have died between writing the record and tidying up.
 bool BackgroundAgentAutoExecutor::Impl::is_recorded(const records::RunningRecord& record) const
 {
-    if (!options.metrics) return true;
+    if (!options.metrics) return false;
     MetricsFilter filter;
     filter.execution_id = record.execution_id;
     for (const auto& metric : options.metrics->get_metrics(filter))
