@@ -54,22 +54,31 @@ public:
     void run_until(asio::io_context& ctx, std::chrono::nanoseconds t)
     {
         ctx.restart();
-        while (ctx.poll(), !ctx.stopped() && !events_.empty() &&
-                               events_.begin()->first <= time_point{t})
+        while (ctx.poll(),
+               !ctx.stopped() && !events_.empty() && events_.begin()->first <= time_point{t})
             fire_next();
         now_ = std::max(now_, time_point{t});
     }
 
-    static constexpr std::chrono::system_clock::time_point epoch{std::chrono::sys_days{
-        std::chrono::year{2026} / std::chrono::January / 20}};
+    /// Runs one handler or, where none is ready, jumps to the next event. False when nothing is
+    /// left.
+    bool step(asio::io_context& ctx)
+    {
+        if (ctx.poll_one() > 0) return true;
+        if (ctx.stopped() || events_.empty()) return false;
+        fire_next();
+        return true;
+    }
+
+    static constexpr std::chrono::system_clock::time_point epoch{
+        std::chrono::sys_days{std::chrono::year{2026} / std::chrono::January / 20}};
 
 private:
     class VirtualTimer final : public Timer {
     public:
         VirtualTimer(VirtualClock& clock, const asio::any_io_executor& ex)
             : clock_(clock), parked_(std::make_shared<asio::steady_timer>(ex))
-        {
-        }
+        {}
 
         asio::awaitable<void> wait_until(time_point t) override
         {

@@ -1,0 +1,1020 @@
+#include "records/running.hpp"
+#include "support/executor_fixture.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <atomic>
+#include <future>
+#include <random>
+#include <set>
+#include <thread>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Several commands at once, and how each of them ended.
+struct Many : ExecutorFixture {
+    struct End {
+        int results = 0;
+        error_code ec;
+        ExecutionResult result;
+        std::chrono::nanoseconds at{};
+    };
+    std::vector<std::unique_ptr<End>> ends;
+
+    End& begin(CommandRequest r, asio::cancellation_slot slot = {})
+    {
+        auto& end = *ends.emplace_back(std::make_unique<End>());
+        make().async_execute_command(
+            std::move(r),
+            asio::bind_cancellation_slot(slot, [&end, this](error_code e, ExecutionResult x) {
+                ++end.results;
+                end.ec = e;
+                end.result = std::move(x);
+                end.at = clock->elapsed();
+            }));
+        return end;
+    }
+    End& begin(const std::string& path) { return begin(CommandRequest("build", path)); }
+
+    MemoryTree& takes(const std::string& path, std::chrono::nanoseconds time)
+    {
+        auto& its = handoff->at(path);
+        its.on_publish = [this, &its, time] {
+            its.take();
+            clock->at(clock->elapsed() + time, [&its] { its.complete(); });
+        };
+        return its;
+    }
+
+    template <class Work>
+    auto await(Work work)
+    {
+        std::exception_ptr thrown;
+        asio::co_spawn(ctx, std::move(work), [&](std::exception_ptr e) { thrown = e; });
+        clock->run(ctx);
+        if (thrown) std::rethrow_exception(thrown);
+    }
+    void stop()
+    {
+        await([this]() -> asio::awaitable<void> { co_await make().async_stop(); });
+    }
+};
+
+std::vector<std::string> names_below(const fs::path& folder)
+{
+    std::vector<std::string> names;
+    std::error_code ec;
+    for (const auto& entry : fs::recursive_directory_iterator(folder, ec))
+        if (!entry.is_directory()) names.push_back(entry.path().lexically_relative(folder));
+    return names;
+}
+
+int open_descriptors()
+{
+    return static_cast<int>(std::distance(fs::directory_iterator("/proc/self/fd"), {}));
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("executor life");
+
+TEST_CASE_FIXTURE(Many, "commands for one worktree run one after the other, in order")
+{
+    takes("/tree", 12s);
+    const auto& first = begin("/tree");
+    const auto& second = begin("/tree/");
+    const auto& third = begin("/x/../tree/.");
+    clock->run(ctx);
+    CHECK(first.at == 15s);
+    CHECK(second.at == 30s);
+    CHECK(third.at == 45s);
+    for (const auto& end : ends) CHECK(end->result.status == ExecutionStatus::completed);
+    for (const auto& end : ends) CHECK(end->result.worktree == "/tree");
+    CHECK(sink->events.front().execution_id == first.result.execution_id);
+    CHECK(sink->events.back().execution_id == third.result.execution_id);
+}
+
+TEST_CASE_FIXTURE(Many, "a link to a worktree is the same worktree")
+{
+    TemporaryFolder trees;
+    fs::create_directory(trees / "real");
+    fs::create_directory_symlink("real", trees / "link");
+    options.handoff.reset();
+    const auto status = trees / "real/.cursor-skill-status.json";
+    for (int i = 1; i <= 2; ++i)
+        clock->at(i * 7s, [&] { write_file(status, R"({"status": "completed"})"); });
+    const auto& first = begin((trees / "real").string());
+    const auto& second = begin((trees / "link").string());
+    clock->run(ctx);
+    CHECK_FALSE(second.ec);
+    CHECK(first.at == 10s);
+    CHECK(second.at == 15s);
+    CHECK(second.result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "other worktrees don't wait")
+{
+    takes("/tree", 12s);
+    takes("/other", 2s);
+    begin("/tree");
+    begin("/tree");
+    CHECK(begin("/other").results == 0);
+    clock->run(ctx);
+    CHECK(ends.back()->at == 5s);
+}
+
+TEST_CASE_FIXTURE(Many, "no more commands at once than allowed, and first come, first served")
+{
+    options.max_concurrency = 2;
+    int now = 0;
+    int most = 0;
+    std::vector<std::string> order;
+    for (int i = 0; i < 6; ++i) {
+        const auto path = "/tree" + std::to_string(i);
+        auto& its = handoff->at(path);
+        its.on_publish = [&, path, i] {
+            order.push_back(path);
+            most = std::max(most, ++now);
+            clock->at(clock->elapsed() + (i + 1) * 3s, [&] {
+                --now;
+                its.complete();
+            });
+        };
+        begin(path);
+    }
+    clock->run(ctx);
+    CHECK(most == 2);
+    CHECK(std::is_sorted(order.begin(), order.end()));
+    CHECK(order.size() == 6);
+    for (const auto& end : ends) CHECK(end->result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "a slot is given back while a command waits for its retry")
+{
+    options.max_concurrency = 1;
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 60s;  // half of it, by the fixture's random
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    takes("/other", 12s);
+    const auto& retried = begin("/tree");
+    const auto& other = begin("/other");
+    const auto& same_tree = begin("/tree");
+    clock->run(ctx);
+    CHECK(other.at == 15s);
+    CHECK(retried.result.attempts == 2);
+    CHECK(retried.at == 30s);
+    CHECK(same_tree.at == 30s);  // the worktree was kept
+    CHECK(same_tree.result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for its turn")
+{
+    auto type = asio::cancellation_type::terminal;
+    SUBCASE("terminal") {}
+    SUBCASE("partial")
+    {
+        type = asio::cancellation_type::partial;
+    }
+    takes("/tree", 12s);
+    std::string path = "/tree";
+    SUBCASE("in the worktree's line") {}
+    SUBCASE("for a slot")
+    {
+        options.max_concurrency = 1;
+        path = "/other";
+    }
+    SUBCASE("for a lock")
+    {
+        options.on_busy = OnBusy::wait;
+        path = "/other";
+        handoff->at("/other").lock_error = errc::worktree_busy;
+    }
+    begin("/tree");
+    const auto& waiting = begin(CommandRequest("build", path), cancel.slot());
+    const auto& last = begin("/tree");
+    clock->at(7s, [&] { cancel.emit(type); });
+    clock->run(ctx);
+    CHECK_FALSE(waiting.ec);
+    CHECK(waiting.result.status == ExecutionStatus::cancelled);
+    CHECK(waiting.result.error->code == "cancelled");
+    CHECK(waiting.result.attempts == 0);
+    CHECK(waiting.at == 7s);
+    CHECK(last.at == 30s);
+    CHECK(tree.published.size() == 2);
+    CHECK(sink->metrics().size() == 2);
+}
+
+TEST_CASE_FIXTURE(Many, "the order in line survives one that leaves it")
+{
+    takes("/tree", 2s);
+    begin("/tree");
+    const auto& second = begin(CommandRequest("build", "/tree"), cancel.slot());
+    begin("/tree");
+    begin("/tree");
+    clock->at(1s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    clock->run(ctx);
+    CHECK(second.at == 1s);
+    CHECK(ends[0]->at == 5s);
+    CHECK(ends[2]->at == 10s);
+    CHECK(ends[3]->at == 15s);
+}
+
+TEST_CASE_FIXTURE(Many, "stopping ends all that is in flight, and refuses what is new")
+{
+    options.max_concurrency = 2;
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 600s;
+    tree.on_publish = [&] { tree.take(); };  // at work; obeys at 9 s
+    handoff->at("/retried").on_publish = [&] { handoff->at("/retried").fail("boom", "", true); };
+    begin("/tree");
+    begin("/tree");     // in the worktree's line
+    begin("/retried");  // between its attempts
+    begin("/third");    // nobody takes it
+    begin("/fourth");   // waits for a slot
+    int stopped = 0;
+    clock->at(7s, [&] {
+        for (int i = 0; i < 2; ++i)
+            asio::co_spawn(ctx, make().async_stop(), [&](std::exception_ptr e) {
+                CHECK_FALSE(e);
+                ++stopped;
+                for (const auto& end : ends) CHECK(end->results == 1);
+            });
+    });
+    clock->at(9s, [&] { tree.complete(); });
+    clock->run(ctx);
+    CHECK(stopped == 2);
+    for (const auto& end : ends) {
+        CHECK_FALSE(end->ec);
+        CHECK(end->result.status == ExecutionStatus::cancelled);
+        CHECK(end->at <= 9s);
+    }
+    for (const auto& [path, its] : handoff->trees) {
+        CHECK_FALSE(its->locked);
+        CHECK_FALSE(its->command);
+    }
+    stop();  // again
+    CHECK(begin("/tree").results == 0);
+    clock->run(ctx);
+    CHECK(ends.back()->ec == errc::stopped);
+    CHECK(ends.back()->result.error->message.find("stopped") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Many, "stopping cannot be cut short")
+{
+    tree.on_publish = [&] { tree.take(); };
+    begin("/tree");
+    bool stopped = false;
+    asio::co_spawn(ctx, make().async_stop(),
+                   asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr) {
+                       stopped = true;
+                       CHECK(ends.front()->results == 1);
+                   }));
+    clock->at(1s, [&] { cancel.emit(asio::cancellation_type::all); });
+    clock->at(9s, [&] { tree.complete(); });
+    clock->run(ctx);
+    CHECK(stopped);
+}
+
+TEST_CASE_FIXTURE(Many, "stopping with nothing in flight ends at once")
+{
+    stop();
+    CHECK(clock->elapsed() == 0s);
+}
+
+TEST_CASE_FIXTURE(Many, "what was started ends even when its executor is gone")
+{
+    takes("/tree", 12s);
+    begin("/tree");
+    begin("/tree");
+    clock->at(3s, [&] { executor.reset(); });
+    clock->run(ctx);
+    for (const auto& end : ends) CHECK(end->result.status == ExecutionStatus::completed);
+    CHECK(ends.back()->at == 30s);
+}
+
+TEST_CASE_FIXTURE(Many, "waiting for nearly for ever is no overflow")
+{
+    options.timeout = std::chrono::milliseconds::max();
+    options.total_timeout = std::chrono::milliseconds::max();
+    options.max_polling_interval = std::chrono::milliseconds::max();
+    options.start_timeout = std::chrono::milliseconds::max();
+    options.stall_timeout = std::chrono::milliseconds::max();
+    options.retry.max_delay = std::chrono::milliseconds::max();
+    takes("/tree", 12s);
+    auto r = request();
+    SUBCASE("by the options") {}
+    SUBCASE("by the request")
+    {
+        r.timeout = std::chrono::milliseconds::max();
+    }
+    begin(std::move(r));
+    clock->run(ctx);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+    CHECK(ends.front()->at == 15s);
+}
+
+TEST_CASE_FIXTURE(Many, "what can't be handed over exactly is refused")
+{
+    begin(request("caf\xe9"));
+    auto r = request("run");
+    r.argv = {"run", "\xff"};
+    begin(std::move(r));
+    begin(CommandRequest("run", std::string("/tree\0/../x", 11)));
+    clock->run(ctx);
+    CHECK(ends[0]->ec == errc::invalid_command);
+    CHECK(ends[1]->ec == errc::invalid_command);
+    CHECK(ends[2]->ec == errc::invalid_worktree);
+    CHECK(tree.published.empty());
+}
+
+// Destroys everything after every n-th step, with commands at every stage of their lives.
+TEST_CASE("the context may end after any handler")
+{
+    const auto descriptors = open_descriptors();
+    bool finished = false;
+    int steps = 0;
+    for (; !finished; ++steps) {
+        CAPTURE(steps);
+        TemporaryFolder project;
+        auto handoff = std::make_shared<MemoryHandoff>();
+        {
+            Many f;
+            f.options.project_root = project.path();
+            f.options.handoff = f.handoff = handoff;
+            f.options.enable_audit = f.options.enable_metrics = true;
+            f.options.max_concurrency = 2;
+            f.options.notifier = local_notifier();
+            f.options.retry.max_attempts = 2;
+            asio::cancellation_signal second;
+            f.takes("/a", 3s);
+            auto& b = handoff->at("/b");
+            b.on_publish = [&] { b.fail("boom", "", b.published.size() == 1); };
+            f.begin("/a");
+            f.begin("/a");
+            f.begin("/b");
+            f.begin(CommandRequest("build", "/c"), second.slot());
+            f.clock->at(17s, [&] { second.emit(asio::cancellation_type::total); });
+            for (int i = 0; i < steps && !finished; ++i) finished = !f.clock->step(f.ctx);
+            if (finished)
+                for (const auto& end : f.ends) CHECK(end->results == 1);
+            if (steps % 2 == 0) f.executor.reset();
+            // No agent is left, either.
+            for (const auto& [path, tree] : handoff->trees) tree->on_publish = nullptr;
+        }
+        for (const auto& [path, tree] : handoff->trees) CHECK_FALSE(tree->locked);
+        // The next engine finds what was in flight, and leaves nothing of it.
+        Many next;
+        next.options.project_root = project.path();
+        next.options.handoff = handoff;
+        std::size_t interrupted = 0;
+        std::size_t again = 0;
+        next.await([&]() -> asio::awaitable<void> {
+            auto found = co_await next.make().recover();
+            interrupted = found.size();
+            found = co_await next.make().recover();
+            again = found.size();
+        });
+        std::size_t open = 0;
+        for (const auto& [path, tree] : handoff->trees) {
+            open += tree->command.has_value();
+            CHECK((!tree->command || tree->published.empty()));
+        }
+        CHECK(open == 0);
+        CHECK(interrupted <= 2);
+        CHECK(again == 0);
+        CHECK(names_below(project / ".tapps-agents/running").empty());
+    }
+    CHECK(steps > 100);
+    CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE("the context may end after any handler, by the real clock, too")
+{
+    for (int n = 0; n < 120; ++n) {
+        Many f;
+        f.options.clock.reset();
+        f.options.polling_interval = 1ms;
+        f.options.enable_audit = f.options.enable_metrics = true;
+        f.options.on_busy = OnBusy::wait;
+        auto& a = f.handoff->at("/a");
+        a.on_publish = [&] { a.complete(); };
+        f.handoff->at("/b").lock_error = errc::worktree_busy;
+        for (int i = 0; i < 3; ++i) f.begin("/a");
+        f.begin("/b");
+        f.begin("/c");
+        asio::co_spawn(f.ctx, f.make().recover(), [](auto&&...) {});
+        if (n % 3 == 0) asio::co_spawn(f.ctx, f.make().async_stop(), asio::detached);
+        for (int i = 0; i < n && f.ctx.run_one_for(20s) > 0; ++i) {
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result counts")
+{
+    std::string execution;
+    std::string attempt;
+    {
+        Many dead;
+        dead.options.project_root = project.path();
+        dead.options.handoff = handoff;
+        tree.on_publish = [&] { tree.take(); };
+        dead.begin("/tree");
+        dead.clock->run_until(dead.ctx, 7s);
+        execution = tree.published.back().execution_id;
+        attempt = tree.attempt_id();
+    }
+    CHECK_FALSE(tree.locked);
+    CHECK(tree.command);
+    AttemptReference reference(execution, attempt, "/tree");
+    reference.command = "build";
+    clock->at(12s, [&] { tree.complete(); });
+    const auto& behind = begin("/other");
+    await([&]() -> asio::awaitable<void> {
+        auto r = co_await make().adopt(reference);
+        CHECK(r.status == ExecutionStatus::completed);
+        CHECK(r.execution_id == execution);
+        CHECK(r.attempt_id == attempt);
+        CHECK(r.duration == 15s);
+        CHECK(r.attempts == 1);
+        make().cancel(behind.result.execution_id);
+        co_await make().async_stop();
+    });
+    CHECK_FALSE(tree.command);
+    CHECK(tree.claims.empty());
+    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(sink->count(EventType::execution_completed) == 1);
+}
+
+TEST_CASE_FIXTURE(Many, "an attempt is not adopted while its engine lives")
+{
+    takes("/tree", 12s);
+    begin("/tree");
+    clock->run_until(ctx, 3s);
+    const AttemptReference reference("e", tree.attempt_id(), "/tree");
+    error_code refused;
+    std::string why;
+    auto body = [&]() -> asio::awaitable<void> {
+        try {
+            co_await make().adopt(reference);
+        } catch (const system_error& e) {
+            refused = e.code();
+            why = e.what();
+        }
+        CHECK(clock->elapsed() == 3s);
+    };
+    SUBCASE("by the same executor") {}
+    SUBCASE("by another one")
+    {
+        executor.reset();
+    }
+    await(body);
+    CHECK(refused == errc::worktree_busy);
+    CHECK(why.find("/tree") != std::string::npos);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "a command waits for an adopted one in its worktree")
+{
+    tree.published.emplace_back();
+    tree.published.back().attempt_id = "a";
+    tree.take();
+    const AttemptReference reference("e", "a", "/tree");
+    asio::co_spawn(ctx, make().adopt(reference), asio::detached);
+    clock->run_until(ctx, 1s);
+    tree.on_publish = [&] { tree.complete(); };
+    const auto& waiting = begin("/tree");
+    clock->at(12s, [&] { tree.complete(); });
+    clock->run(ctx);
+    CHECK_FALSE(waiting.ec);
+    CHECK(waiting.result.status == ExecutionStatus::completed);
+    CHECK(waiting.at >= 12s);
+    CHECK(tree.published.size() == 2);
+}
+
+TEST_CASE_FIXTURE(Many, "watching touches nothing")
+{
+    std::optional<ExecutionResult> r;
+    const auto watch = [&](std::vector<std::string> artifacts) {
+        await([&, artifacts]() -> asio::awaitable<void> {
+            auto got = co_await make().poll_for_completion("/tree", artifacts, 62s);
+            r = std::move(got);
+        });
+    };
+    SUBCASE("a status")
+    {
+        clock->at(12s, [&] { tree.write_text(R"({"status": "completed"})"); });
+        watch({});
+        CHECK(r->status == ExecutionStatus::completed);
+        CHECK(r->duration == 15s);
+        CHECK(tree.root_status);
+    }
+    SUBCASE("a status that is there already")
+    {
+        tree.write_text(R"({"status": "failed", "error": "boom"})");
+        watch({});
+        CHECK(r->status == ExecutionStatus::failed);
+        CHECK(r->error->message == "boom");
+    }
+    SUBCASE("artifacts")
+    {
+        clock->at(12s, [&] { tree.create("a"); });
+        watch({"a"});
+        CHECK(r->status == ExecutionStatus::completed);
+        CHECK(r->completion_method == CompletionMethod::artifact_detection);
+    }
+    SUBCASE("nothing")
+    {
+        tree.command.emplace();
+        watch({});
+        CHECK(r->status == ExecutionStatus::timeout);
+        CHECK(r->duration == 62s);
+        CHECK(tree.command);
+        tree.command.reset();
+    }
+    SUBCASE("while a command runs there")
+    {
+        takes("/tree", 12s);
+        begin("/tree");
+        watch({});
+        CHECK(ends.front()->result.status == ExecutionStatus::completed);
+        tree.calls.clear();
+    }
+    CHECK(tree.calls.empty());
+    CHECK_FALSE(tree.locked);
+    CHECK(sink->count(EventType::execution_failed) == 0);
+}
+
+TEST_CASE_FIXTURE(Many, "watching is cancelled, and stopped")
+{
+    std::optional<ExecutionResult> r;
+    auto body = [&]() -> asio::awaitable<void> {
+        auto got = co_await make().poll_for_completion("/tree");
+        r = std::move(got);
+    };
+    asio::co_spawn(ctx, body, asio::bind_cancellation_slot(cancel.slot(), asio::detached));
+    SUBCASE("cancelled")
+    {
+        clock->at(7s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    SUBCASE("stopped")
+    {
+        clock->at(7s, [&] { asio::co_spawn(ctx, make().async_stop(), asio::detached); });
+    }
+    clock->run(ctx);
+    REQUIRE(r);
+    CHECK(r->status == ExecutionStatus::cancelled);
+    CHECK(r->duration == 7s);
+    CHECK(tree.calls.empty());
+}
+
+TEST_CASE_FIXTURE(Many, "one look at a status changes nothing")
+{
+    TemporaryFolder trees;
+    options.handoff.reset();
+    const auto root = trees / "tree";
+    const auto status = root / ".cursor-skill-status.json";
+    CHECK_FALSE(make().check_status(root).status_file_exists);
+    CHECK(make().check_status(root).problem.find("does not exist") != std::string::npos);
+    fs::create_directory(root);
+    const auto before = fs::last_write_time(root);
+    const auto look = [&](std::string_view text) {
+        write_file(status, text);
+        return make().check_status(root);
+    };
+    CHECK_FALSE(make().check_status(root).status_file_exists);
+    CHECK(make().check_status(root).problem.empty());
+
+    auto check = look(R"({"status": "completed", "artifacts": ["a"]})");
+    CHECK(check.status_file_exists);
+    CHECK(check.completed);
+    REQUIRE(check.status);
+    CHECK(check.status->artifacts == std::vector<std::string>{"a"});
+    check = look(R"({"status": "running"})");
+    CHECK(check.status_file_exists);
+    CHECK_FALSE(check.completed);
+    CHECK(check.status);
+    check = look(R"({"status": "comp)");
+    CHECK(check.status_file_exists);
+    CHECK_FALSE(check.status);
+    check = look("[]");
+    CHECK_FALSE(check.status);
+    CHECK_FALSE(check.problem.empty());
+    fs::remove(status);
+    write_file(root / ".cursor/.cursor-skill-status.json", R"({"status": "failed"})");
+    CHECK(make().check_status(root).completed);
+
+    fs::remove_all(root / ".cursor");
+    fs::last_write_time(root, before);
+    (void)make().check_status(root);
+    CHECK(fs::is_empty(root));
+    CHECK(fs::last_write_time(root) == before);
+}
+
+TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
+{
+    options.enable_metrics = true;
+    records::RunningRecord record;
+    record.execution_id = "e";
+    record.attempt_id = "a";
+    record.attempt = 2;
+    record.workflow_id = "w";
+    record.command = "build";
+    record.worktree = "/tree";
+    record.started_at = "2026-01-19T23:59:00+00:00";
+    error_code failure;
+    const auto leave = [&] { (void)records::RunningFile::create(project.path(), record, failure); };
+    leave();
+    REQUIRE_FALSE(failure);
+    bool alive = false;
+    bool known = false;
+    tree.command.emplace();
+    tree.write_text(R"({"status": "running"})");
+    SUBCASE("its agent is gone") {}
+    SUBCASE("its agent is at work")
+    {
+        alive = true;
+        tree.claims["a"] = ClaimState::live;
+    }
+    SUBCASE("it had been recorded")
+    {
+        known = true;
+    }
+    std::size_t first = 0;
+    std::size_t second = 0;
+    await([&]() -> asio::awaitable<void> {
+        auto found = co_await make().recover();
+        first = found.size();
+        if (first == 1) {
+            CHECK(found[0].execution_id == "e");
+            CHECK(found[0].attempt_id == "a");
+            CHECK(found[0].workflow_id == "w");
+            CHECK(found[0].worktree == "/tree");
+            CHECK(found[0].agent_alive == alive);
+        }
+        if (known) leave();  // as if it had died before it could tidy up
+        auto again = co_await make().recover();
+        second = again.size();
+    });
+    CHECK(first == 1);
+    CHECK(second == (known ? 1 : 0));
+    CHECK_FALSE(tree.command);
+    CHECK_FALSE(tree.root_status);
+    CHECK(tree.cancel.has_value() == alive);
+    CHECK(tree.claims.contains("a") == alive);
+    if (alive) CHECK(tree.cancel->reason == "interrupted");
+    CHECK_FALSE(tree.locked);
+    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(sink->count(EventType::execution_interrupted) == first + second);
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 1);
+    CHECK(metrics[0].status == "failed");
+    CHECK(metrics[0].retry_count == 1);
+    CHECK(metrics[0].duration_ms == 60'000);
+    CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
+}
+
+TEST_CASE_FIXTURE(Many, "what another engine has in flight is left alone")
+{
+    records::RunningRecord record;
+    record.execution_id = "e";
+    record.attempt_id = "a";
+    record.worktree = "/tree";
+    error_code failure;
+    auto its = records::RunningFile::create(project.path(), record, failure);
+    REQUIRE(its);
+    tree.command.emplace();
+    await([&]() -> asio::awaitable<void> {
+        auto found = co_await make().recover();
+        CHECK(found.empty());
+    });
+    CHECK(tree.command);
+    CHECK(sink->events.empty());
+    its->remove();
+}
+
+TEST_CASE_FIXTURE(Many, "recovering twice at once tells each attempt once")
+{
+    for (int i = 0; i < 5; ++i) {
+        records::RunningRecord record;
+        record.execution_id = "e" + std::to_string(i);
+        record.attempt_id = "a" + std::to_string(i);
+        record.worktree = "/tree";
+        error_code failure;
+        (void)records::RunningFile::create(project.path(), record, failure);
+    }
+    write_file(project / ".tapps-agents/running/garbage.json", "[");
+    write_file(project / ".tapps-agents/running/empty.json", "");
+    fs::create_symlink("/dev/zero", project / ".tapps-agents/running/link.json");
+    std::size_t found = 0;
+    for (int i = 0; i < 2; ++i)
+        asio::co_spawn(ctx, make().recover(),
+                       [&](std::exception_ptr e, std::vector<InterruptedAttempt> attempts) {
+                           CHECK_FALSE(e);
+                           found += attempts.size();
+                       });
+    clock->run(ctx);
+    CHECK(found == 5);
+    CHECK(sink->count(EventType::execution_interrupted) == 5);
+}
+
+TEST_CASE_FIXTURE(Many, "events come in order, and a sink that is full is flushed before the next")
+{
+    struct Slow final : EventSink {
+        std::vector<EventType> events;
+        std::size_t waiting = 0;
+        std::size_t most = 0;
+        std::size_t flushes = 0;
+        void publish(const Event& e) override
+        {
+            events.push_back(e.type);
+            most = std::max(most, ++waiting);
+        }
+        bool full() const noexcept override { return waiting >= 2; }
+        asio::awaitable<error_code> flush() override
+        {
+            const auto ex = co_await asio::this_coro::executor;
+            co_await asio::post(ex, asio::use_awaitable);
+            waiting = 0;
+            ++flushes;
+            co_return error_code{};
+        }
+    };
+    const auto slow = std::make_shared<Slow>();
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    make().subscribe(slow);
+    begin("/tree");
+    clock->run(ctx);
+    using enum EventType;
+    CHECK(slow->events == std::vector{command_detected, execution_started, execution_failed,
+                                      execution_retry, command_detected, execution_started,
+                                      execution_completed});
+    CHECK(slow->most == 2);
+    CHECK(slow->flushes >= 3);
+    CHECK(slow->waiting == 0);
+}
+
+TEST_CASE_FIXTURE(Many, "a sink may subscribe another, and one that throws costs no result")
+{
+    struct Odd final : EventSink {
+        BackgroundAgentAutoExecutor* executor = nullptr;
+        std::shared_ptr<RecordingSink> other = std::make_shared<RecordingSink>();
+        bool subscribed = false;
+        void publish(const Event&) override
+        {
+            if (subscribed) return;
+            subscribed = true;
+            for (int i = 0; i < 20; ++i) executor->subscribe(other);
+        }
+        bool full() const noexcept override { return true; }
+        asio::awaitable<error_code> flush() override
+        {
+            const auto ex = co_await asio::this_coro::executor;
+            co_await asio::post(ex, asio::use_awaitable);
+            throw std::runtime_error("no");
+        }
+    };
+    const auto odd = std::make_shared<Odd>();
+    odd->executor = &make();
+    make().subscribe(odd);
+    options.tree_state = nullptr;
+    tree.on_publish = [&] { tree.complete(); };
+    begin("/tree");
+    clock->run(ctx);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+    CHECK_FALSE(ends.front()->result.warnings.empty());
+    CHECK(odd->other->count(EventType::execution_completed) == 20);
+    CHECK_FALSE(tree.command);
+}
+
+TEST_CASE_FIXTURE(Many, "a tree that can't be described costs no retry")
+{
+    options.retry.max_attempts = 2;
+    options.tree_state = [](fs::path) -> asio::awaitable<std::string> {
+        throw std::runtime_error("no git here");
+        co_return std::string();
+    };
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    begin("/tree");
+    clock->run(ctx);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+    CHECK(ends.front()->result.attempts == 2);
+}
+
+TEST_CASE_FIXTURE(Many, "a cancellation while records are flushed cuts nothing short")
+{
+    struct Waiting final : EventSink {
+        std::shared_ptr<VirtualClock> clock;
+        int flushed = 0;
+        void publish(const Event&) override {}
+        asio::awaitable<error_code> flush() override
+        {
+            // One that throws when it is cancelled, as Asio's own operations do.
+            asio::steady_timer timer(co_await asio::this_coro::executor,
+                                     asio::steady_timer::time_point::max());
+            clock->at(clock->elapsed() + 10s, [&timer] { timer.expires_at({}); });
+            error_code ignored;
+            co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            if (clock->elapsed() < 25s) throw std::runtime_error("cut short");
+            ++flushed;
+            co_return error_code{};
+        }
+    };
+    const auto waiting = std::make_shared<Waiting>();
+    waiting->clock = clock;
+    make().subscribe(waiting);
+    clock->at(12s, [&] { tree.complete(); });
+    begin(request(), cancel.slot());
+    clock->at(17s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    clock->run(ctx);
+    CHECK(waiting->flushed == 1);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+    CHECK(ends.front()->result.warnings.empty());
+    CHECK(ends.front()->at == 25s);
+    CHECK_FALSE(tree.command);
+}
+
+TEST_CASE("fifty worktrees at once, with agents of every kind: one result each")
+{
+    std::random_device device;
+    const auto seed = device();
+    INFO("seed ", seed);
+    std::mt19937_64 random(seed);
+    const auto up_to = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+
+    Many f;
+    f.options.polling_interval = 1s;
+    f.options.adaptive_polling = true;
+    f.options.max_concurrency = 7;
+    f.options.timeout = 90s;
+    f.options.start_timeout = 20s;
+    f.options.retry.max_attempts = 3;
+    f.options.random = [&] { return std::uniform_real_distribution<double>(0, 1)(random); };
+    f.options.notifier = local_notifier();
+    f.options.enable_audit = f.options.enable_metrics = true;
+    std::vector<asio::cancellation_signal> signals(100);
+
+    for (int i = 0; i < 50; ++i) {
+        const auto path = "/tree" + std::to_string(i);
+        auto& its = f.handoff->at(path);
+        its.on_publish = [&, path] {
+            CHECK(its.locked);
+            const auto id = its.attempt_id();
+            const auto later = [&](int most_ms, auto what) {
+                const auto at = f.clock->elapsed() + std::chrono::milliseconds{up_to(most_ms)};
+                f.clock->at(at, [&, id, what] {
+                    if (!its.command && !its.claims.contains(id)) return;  // not ours any more
+                    if (!its.published.empty() && its.attempt_id() == id) what();
+                });
+            };
+            switch (up_to(6)) {
+                case 0:
+                    later(30'000, [&] { its.complete(); });
+                    break;
+                case 1:
+                    later(30'000, [&] { its.fail("boom", "", up_to(2) == 0); });
+                    break;
+                case 2:  // takes it, dies
+                    its.take();
+                    later(30'000, [&, id] { its.claims[id] = ClaimState::free; });
+                    break;
+                case 3:  // takes it, writes garbage, then finishes or not
+                    its.take();
+                    later(10'000, [&] { its.write_text("[]"); });
+                    later(120'000, [&] { its.complete(); });
+                    break;
+                case 4:  // takes it, never reports, obeys a stop
+                    its.take();
+                    for (int t = 1; t < 120; ++t)
+                        f.clock->at(f.clock->elapsed() + t * 1s, [&, id] {
+                            if (its.cancel && its.cancel->attempt_id == id) its.claims.erase(id);
+                        });
+                    break;
+                default:  // nobody
+                    break;
+            }
+        };
+    }
+    for (int i = 0; i < 100; ++i) {
+        CommandRequest r("build", "/tree" + std::to_string(up_to(50)));
+        r.idempotent = up_to(2) == 0;
+        auto& signal = signals[static_cast<std::size_t>(i)];
+        f.begin(std::move(r), signal.slot());
+        if (up_to(4) == 0) {
+            const auto type = up_to(2) == 0 ? asio::cancellation_type::terminal
+                                            : asio::cancellation_type::partial;
+            f.clock->at(std::chrono::milliseconds{up_to(200'000)},
+                        [&signal, type] { signal.emit(type); });
+        }
+    }
+    f.clock->run(f.ctx);
+
+    std::set<std::string> ids;
+    std::size_t attempts = 0;
+    for (const auto& end : f.ends) {
+        CHECK(end->results == 1);
+        if (end->ec) CHECK(end->ec == errc::worktree_busy_unconfirmed);
+        const bool completed = !end->ec && end->result.status == ExecutionStatus::completed;
+        CHECK(end->result.error.has_value() == !completed);
+        CHECK(end->result.attempts <= 3);
+        attempts += static_cast<std::size_t>(end->result.attempts);
+        ids.insert(end->result.execution_id);
+    }
+    CHECK(ids.size() == f.ends.size());
+    std::size_t published = 0;
+    for (const auto& [path, its] : f.handoff->trees) {
+        published += its->published.size();
+        CHECK_FALSE(its->locked);
+        CHECK_FALSE(its->command);
+    }
+    CHECK(published == attempts);
+    std::set<std::pair<std::string, int>> keys;
+    for (const auto& m : f.sink->metrics()) keys.emplace(m.execution_id, m.retry_count);
+    CHECK(keys.size() == attempts);
+    CHECK(f.sink->metrics().size() == attempts);
+    CHECK(names_below(f.project / ".tapps-agents/running").empty());
+}
+
+TEST_CASE("two executors on the threads of one pool share their records")
+{
+    constexpr int each = 60;
+    TemporaryFolder project;
+    std::atomic<int> completed = 0;
+    std::uint64_t recorded = 0;
+    asio::thread_pool pool(4);
+    {
+        MetricsOptions for_metrics;
+        for_metrics.project_root = project.path();
+        AuditOptions for_audit;
+        for_audit.project_root = project.path();
+        ExecutorOptions options;
+        options.project_root = project.path();
+        options.polling_interval = 1ms;
+        options.start_timeout = 0ms;
+        options.metrics =
+            std::make_shared<ExecutionMetricsCollector>(pool.get_executor(), for_metrics);
+        options.audit = std::make_shared<AuditLogger>(pool.get_executor(), for_audit);
+        options.notifier = local_notifier();
+        options.max_concurrency = 8;
+
+        std::vector<std::unique_ptr<BackgroundAgentAutoExecutor>> executors;
+        std::vector<std::shared_ptr<MemoryHandoff>> handoffs;
+        for (int e = 0; e < 2; ++e) {
+            auto handoff = std::make_shared<MemoryHandoff>();
+            for (int i = 0; i < 10; ++i) {
+                auto& tree = handoff->at("/tree" + std::to_string(i));
+                tree.on_publish = [&tree] { tree.complete(); };
+            }
+            options.handoff = handoffs.emplace_back(std::move(handoff));
+            executors.push_back(
+                std::make_unique<BackgroundAgentAutoExecutor>(pool.get_executor(), options));
+        }
+        std::vector<std::thread> callers;
+        for (auto& executor : executors)
+            callers.emplace_back([&] {
+                std::vector<std::future<ExecutionResult>> results;
+                for (int i = 0; i < each; ++i) {
+                    CommandRequest r("build", "/tree" + std::to_string(i % 10));
+                    results.push_back(
+                        executor->async_execute_command(std::move(r), asio::use_future));
+                    executor->cancel("no such execution");
+                    executor->subscribe(std::make_shared<RecordingSink>());
+                }
+                for (auto& result : results)
+                    if (result.get().status == ExecutionStatus::completed) ++completed;
+                asio::co_spawn(pool, executor->async_stop(), asio::use_future).get();
+            });
+        for (auto& caller : callers) caller.join();
+        recorded = options.metrics->get_summary().total_executions;
+    }
+    pool.join();
+    CHECK(completed == 2 * each);
+    CHECK(recorded == 2 * each);
+}
+
+TEST_SUITE_END();
