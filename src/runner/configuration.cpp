@@ -1,6 +1,7 @@
 #include "runner/configuration.hpp"
 
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -71,7 +72,7 @@ void print_problems(std::vector<Diagnostic> diagnostics)
 {
     for (auto& d : diagnostics)
         if (d.path.starts_with('/')) d.path = shown_path(d.path);
-    fmt::print(stderr, "{}", to_string(diagnostics));
+    tell(stderr, to_string(diagnostics));
 }
 
 std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager& manager,

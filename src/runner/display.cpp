@@ -2,6 +2,7 @@
 
 #include "protocol/text.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 
@@ -113,14 +114,14 @@ void Display::plain_line(const Event& event)
         default:
             return;
     }
-    fmt::print(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
-               protocol::printable(what));
+    tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
+         protocol::printable(what));
 }
 
 void Display::say(const std::string& line)
 {
     clear();
-    fmt::print(stderr, "{}\n", line);
+    tell(stderr, "{}\n", line);
     if (mode_ == Mode::table) draw();
 }
 
@@ -140,8 +141,7 @@ void Display::tick()
 void Display::clear()
 {
     if (drawn_ == 0) return;
-    fmt::print(stderr, "\r\x1b[{}A\x1b[J", drawn_);
-    std::fflush(stderr);
+    tell(stderr, "\r\x1b[{}A\x1b[J", drawn_);
     drawn_ = 0;
 }
 
@@ -160,13 +160,13 @@ void Display::draw()
         const auto& row = it->second;
         const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
         fmt::format_to(out, "{:8} {} {:>7} #{:<2} {} {}\n", short_id(row.execution_id),
-                       cell(row.state, 8), age, row.attempt, cell(end_of(row.worktree, tree_width), tree_width),
+                       cell(row.state, 8), age, row.attempt,
+                       cell(end_of(row.worktree, tree_width), tree_width),
                        cell(row.progress, rest - tree_width));
     }
     if (shown < rows_.size()) fmt::format_to(out, "… and {} more\n", rows_.size() - shown);
     fmt::format_to(out, "{} of {} ended, {} in flight\n", ended_, total_, rows_.size());
-    fmt::print(stderr, "{}", text);
-    std::fflush(stderr);
+    tell(stderr, text);
     drawn_ = shown + (shown < rows_.size() ? 2 : 1);
 }
 

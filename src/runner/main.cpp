@@ -1,15 +1,19 @@
 #include "runner/cli.hpp"
 
 #include "protocol/text.hpp"
+#include "runner/tell.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <system_error>
 
 namespace {
 
@@ -100,7 +104,8 @@ void define_run(CLI::App& app, RunOptions& o)
         ->allow_extra_args(false);
     app.add_option("--workflow-id", o.workflow_id, "For the records");
     app.add_option("--step-id", o.step_id, "For the records");
-    app.add_option("--notify", o.notify, "Run this at each result, with the result as JSON on stdin")
+    app.add_option("--notify", o.notify,
+                   "Run this at each result, with the result as JSON on stdin")
         ->type_name("PROGRAM");
     app.add_flag("--show-output", o.show_output, "Print the end of each command's output");
     app.add_flag("-q,--quiet", o.quiet, "No progress, only results");
@@ -179,7 +184,6 @@ private:
     AgentsInitOptions init;
 };
 
-// What follows `--` is the program, whatever it looks like.
 /// What `autoexec config` can do.
 struct ConfigVerbs {
     explicit ConfigVerbs(CLI::App& app)
@@ -226,7 +230,8 @@ void define_debug(CLI::App& app, DebugOptions& o)
 {
     add_common(app, o.common);
     app.add_option_function<std::string>(
-           "what", [&o](const std::string& word) {
+           "what",
+           [&o](const std::string& word) {
                if (word != "status") o.change = word == "on";
            },
            "on, off or status")
@@ -234,6 +239,7 @@ void define_debug(CLI::App& app, DebugOptions& o)
     app.footer("It lasts: the setting `debug` in the project's configuration is written.");
 }
 
+// What follows `--` is the program, whatever it looks like.
 std::vector<std::string> take_program(int& argc, char** argv)
 {
     for (int i = 1; i < argc; ++i) {
@@ -270,7 +276,8 @@ int dispatch(int argc, char** argv)
                           "Commands at once; 0: as the agents file says");
     agent_verb.add_flag("-v,--verbose", agent_options.verbose, "Say what is left alone, and why");
     agent_verb.footer(
-        "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it runs.\n"
+        "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it "
+        "runs.\n"
         "\nExample:\n  autoexec agent --project ~/src/app");
 
     auto& agents_verb = *app.add_subcommand("agents", "The file that says who runs what");
@@ -288,7 +295,8 @@ int dispatch(int argc, char** argv)
     auto& cancel_verb = *app.add_subcommand("cancel", "Cancel an execution that is in flight");
     add_common(cancel_verb, cancel_options.common);
     cancel_verb
-        .add_option("execution", cancel_options.execution, "Its id, or the end of it: autoexec status")
+        .add_option("execution", cancel_options.execution,
+                    "Its id, or the end of it: autoexec status")
         ->required();
     cancel_verb.add_flag("--no-wait", cancel_options.no_wait, "Only ask");
 
@@ -305,7 +313,6 @@ int dispatch(int argc, char** argv)
     auto& health_verb = *app.add_subcommand("health", "Whether commands would run here");
     define_health(health_verb, health_options);
 
-    try {
     auto& config_verb = *app.add_subcommand("config", "What is configured, and where");
     const ConfigVerbs config(config_verb);
 
@@ -313,6 +320,7 @@ int dispatch(int argc, char** argv)
     auto& debug_verb = *app.add_subcommand("debug", "Write a log with all that happens, or not");
     define_debug(debug_verb, debug_options);
 
+    try {
         app.parse(argc, argv);
         if (!run_options.program.empty() && !run_verb.parsed())
             throw CLI::ExtrasError("--", run_options.program);
@@ -322,13 +330,21 @@ int dispatch(int argc, char** argv)
     if (run_verb.parsed()) return run(run_options);
     if (agent_verb.parsed()) return agent(agent_options);
     if (agents_verb.parsed()) return agents_verbs.go();
-    if (status_verb.parsed()) return status(status_options);
     if (config_verb.parsed()) return config.go();
     if (debug_verb.parsed()) return debug(debug_options);
+    if (status_verb.parsed()) return status(status_options);
     if (history_verb.parsed()) return history(history_options);
     if (cancel_verb.parsed()) return cancel(cancel_options);
     if (health_verb.parsed()) return health(health_options);
     return logs(logs_options);
+}
+
+// What was to be read by somebody and could not be written makes success a failure.
+int judge_output(int code)
+{
+    if (std::ferror(stdout) == 0 && (std::fflush(stdout) == 0 || errno == EPIPE)) return code;
+    tell(stderr, "autoexec: not all could be written to standard output\n");
+    return code == exit_completed ? exit_engine : code;
 }
 
 }  // namespace
@@ -336,12 +352,19 @@ int dispatch(int argc, char** argv)
 int main(int argc, char** argv)
 {
     std::signal(SIGPIPE, SIG_IGN);  // `autoexec history | head` is no reason to die in a write
-    spdlog::set_default_logger(spdlog::stderr_color_st("autoexec"));
+    const char* const plain = std::getenv("NO_COLOR");  // no-color.org
+    spdlog::set_default_logger(spdlog::stderr_color_st(
+        "autoexec", plain != nullptr && *plain != '\0' ? spdlog::color_mode::never
+                                                       : spdlog::color_mode::automatic));
     spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
     try {
-        return dispatch(argc, argv);
+        return judge_output(dispatch(argc, argv));
+    } catch (const std::system_error& e) {
+        if (e.code() == std::errc::broken_pipe) return exit_completed;  // nobody reads any more
+        tell(stderr, "autoexec: {}\n", e.what());
+        return exit_engine;
     } catch (const std::exception& e) {
-        fmt::print(stderr, "autoexec: {}\n", e.what());
+        tell(stderr, "autoexec: {}\n", e.what());
         return exit_engine;
     }
 }

@@ -2,6 +2,7 @@
 
 #include "platform/git_dir.hpp"
 #include "protocol/text.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 
@@ -48,8 +49,9 @@ std::optional<std::string> read_text(const fs::path& path, std::string& problem)
     std::ifstream in(path, std::ios::binary);
     std::string text(most_text + 1, '\0');
     if (!in || fs::is_directory(path)) {
-        problem = fmt::format("{} can't be read: {}", path.string(),
-                              fs::exists(path) ? "it is no file, or not for us" : "there is no such file");
+        problem = fmt::format(
+            "{} can't be read: {}", path.string(),
+            fs::exists(path) ? "it is no file, or not for us" : "there is no such file");
         return std::nullopt;
     }
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -71,8 +73,7 @@ bool is_called(std::string_view id, std::string_view wanted)
 
 void print_json(const boost::json::value& value)
 {
-    fmt::print("{}\n", protocol::dump_line(value));
-    std::fflush(stdout);
+    tell(stdout, "{}\n", protocol::dump_line(value));
 }
 
 std::string cell(std::string_view text, std::size_t width)

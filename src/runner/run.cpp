@@ -14,6 +14,7 @@
 #include "runner/new_worktree.hpp"
 #include "runner/notify.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -121,7 +122,7 @@ std::size_t jobs_within_limits(std::size_t wanted)
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
     if (needed <= limit.rlim_cur) return wanted;
     const auto room = std::max<rlim_t>(limit.rlim_cur / of_one_command, 5) - 4;
-    fmt::print(stderr, "Only {} commands at once: more need more open files (ulimit -n).\n", room);
+    tell(stderr, "Only {} commands at once: more need more open files (ulimit -n).\n", room);
     return room;
 }
 
@@ -301,12 +302,11 @@ private:
 
     void print(const ExecutionResult& result) const
     {
-        fmt::print("{}\n", result_line(result));
+        tell(stdout, "{}\n", result_line(result));
         for (const auto& warning : result.warnings)
-            fmt::print(stderr, "  warning: {}\n", protocol::printable(warning));
+            tell(stderr, "  warning: {}\n", protocol::printable(warning));
         if (options_.show_output && !result.output.empty())
-            fmt::print("{}\n", protocol::printable(result.output, true));
-        std::fflush(stdout);
+            tell(stdout, "{}\n", protocol::printable(result.output, true));
     }
 
     static ExecutionResult refused(const Job& job, std::string problem)
@@ -356,7 +356,7 @@ private:
             ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
                                 status == ExecutionStatus::timeout ? "timed out"
                                                                    : to_string(status));
-        fmt::print(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
+        tell(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
                    jobs_.size() == 1 ? "command" : "commands",
                    protocol::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
                    shown_path(root_ / ".tapps-agents"));
@@ -395,7 +395,7 @@ private:
 
 void print_problems(const std::vector<std::string>& problems)
 {
-    for (const auto& problem : problems) fmt::print(stderr, "autoexec run: {}\n", problem);
+    for (const auto& problem : problems) tell(stderr, "autoexec run: {}\n", problem);
 }
 
 }  // namespace
@@ -406,7 +406,7 @@ int run(const RunOptions& options)
     auto jobs = collect_jobs(options, problems);
     if (!problems.empty()) {
         print_problems(problems);
-        fmt::print(stderr, "autoexec run --help shows examples.\n");
+        tell(stderr, "autoexec run --help shows examples.\n");
         return exit_usage;
     }
     const auto root = project_root(options.common);
@@ -418,10 +418,10 @@ int run(const RunOptions& options)
                                       [](const Job& job) { return job.request.argv.empty(); });
     const Agents agents(root, options.external_agent, any_text);
     if (!agents.usable()) {
-        fmt::print(stderr, "{}", to_string(agents.loaded().errors));
+        tell(stderr, "{}", to_string(agents.loaded().errors));
         return exit_invalid;
     }
-    if (!options.quiet) fmt::print(stderr, "{}", to_string(agents.loaded().file.warnings));
+    if (!options.quiet) tell(stderr, "{}", to_string(agents.loaded().file.warnings));
     bool own_shell = false;
     for (auto& job : jobs) {
         const bool text = job.request.argv.empty();
@@ -434,7 +434,7 @@ int run(const RunOptions& options)
         return exit_invalid;
     }
     if (own_shell && !options.quiet)
-        fmt::print(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
+        tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
                    shown_path(root));
     return Run(options, manager, std::move(jobs), agents.all()).go();
 }

@@ -38,6 +38,22 @@ TEST_CASE("a quiet run says nothing but results")
     CHECK(ended.err.empty());
 }
 
+TEST_CASE("a run whose reader has gone away goes on, and says by its exit code what was lost")
+{
+    Project project;
+    const auto run_to = [&](const std::string& where) {
+        auto start = project.start({});
+        start.argv = {"/bin/sh", "-c", program_path + " run 'sleep 0.2; echo x >>ran' " + where};
+        Program program(start);
+        return program.wait().code;
+    };
+    CHECK(run_to("2>/dev/full") == 0);
+    CHECK(run_to("2>&-") == 0);
+    CHECK(run_to(">/dev/full") == 4);
+    CHECK(read_file(project.root() / "ran") == "x\nx\nx\n");
+    CHECK(project.metrics().size() == 3);
+}
+
 TEST_CASE("what follows -- is a program with its arguments, which no shell changes")
 {
     Project project;
