@@ -175,8 +175,12 @@ private:
         control::Message message;
         const ssize_t size = ::recv(control_, &message, sizeof message, MSG_DONTWAIT);
         if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (size <= 0) {
+            control_ = -1;
+            // Who asked for the stop waits for it no more: there is no grace left.
+            if (phase_ == Phase::terminating) deadline_ = now_ms();
+        }
         stop_requested_ = true;
-        if (size <= 0) control_ = -1;
     }
 
     const pid_t program_;
