@@ -143,6 +143,12 @@ public:
         return screen_;
     }
     void type(std::string_view keys) const { (void)!::write(terminal_, keys.data(), keys.size()); }
+    /// Closes the terminal's window.
+    void hang_up()
+    {
+        ::close(terminal_);
+        terminal_ = -1;
+    }
 
 private:
     static std::vector<char*> pointers(const std::vector<std::string>& words)

@@ -1,0 +1,205 @@
+#include "support/project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+constexpr char ctrl_c[] = "\x03";
+// Says when it is there, so that an interrupt finds it at work; heeds no signal but KILL.
+constexpr char stubborn[] = "trap '' TERM INT; touch there; while :; do sleep 0.05; done";
+
+/// What a person sees after all that was sent: the few control sequences that the program uses,
+/// and nothing else.
+std::vector<std::string> shown(const std::string& sent)
+{
+    std::vector<std::string> lines(1);
+    std::size_t row = 0;
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        if (sent[i] == '\n') {
+            if (++row == lines.size()) lines.emplace_back();
+        } else if (sent[i] == '\x1b') {
+            REQUIRE(sent.substr(i + 1, 1) == "[");
+            const auto end = sent.find_first_not_of("0123456789;", i + 2);
+            REQUIRE(end != sent.npos);
+            const auto count = static_cast<std::size_t>(std::atoi(sent.c_str() + i + 2));
+            if (sent[end] == 'A') {
+                REQUIRE(count <= row);
+                row -= count;
+            } else {
+                REQUIRE(sent.substr(i, end + 1 - i) == "\x1b[J");
+                lines.resize(row + 1);
+                lines.back().clear();
+            }
+            i = end;
+        } else if (sent[i] != '\r') {
+            lines[row] += sent[i];
+        }
+    }
+    return lines;
+}
+
+std::size_t count_of(const std::vector<std::string>& lines, std::string_view part)
+{
+    return static_cast<std::size_t>(std::count_if(
+        lines.begin(), lines.end(), [&](const auto& line) { return contains(line, part); }));
+}
+
+Start on_terminal(const Project& project, Words words)
+{
+    auto start = project.start(std::move(words));
+    start.terminal = true;
+    return start;
+}
+
+void wait_until_there(Project& project)
+{
+    REQUIRE(eventually([&] { return fs::exists(project.root() / "there"); }));
+    project.wait_for_running(1);
+}
+
+}  // namespace
+
+TEST_CASE("a terminal shows a live table, and in the end only results")
+{
+    Project project;
+    const auto a = project.worktree("a");
+    const auto b = project.worktree("b");
+    Program program(on_terminal(
+        project, {"run", "-w", a, "-w", b, "echo working; until test -e go; do sleep 0.02; done"}));
+    CHECK(eventually([&] {
+        const auto lines = shown(program.screen());
+        return count_of(lines, "running") == 2 && count_of(lines, "0 of 2 ended, 2 in flight") == 1;
+    }));
+    write_file(a / "go", "");
+    CHECK(eventually([&] {
+        const auto lines = shown(program.screen());
+        return count_of(lines, "completed") == 1 &&
+               count_of(lines, "1 of 2 ended, 1 in flight") == 1;
+    }));
+    write_file(b / "go", "");
+    CHECK(program.wait().code == 0);
+    const auto lines = shown(program.screen());
+    CHECK(count_of(lines, "completed") == 3);  // with the summary
+    CHECK(count_of(lines, "in flight") == 0);
+    CHECK(count_of(lines, "running") == 0);
+    for (const auto& line : lines) CHECK(line.size() <= 200);
+}
+
+TEST_CASE("no line of the table is wider than the terminal")
+{
+    Project project;
+    const auto tree = project.worktree("tree-" + std::string(90, 'n'));
+    Program program(on_terminal(
+        project, {"run", "-w", tree,
+                  "i=0; while test $i -lt 99; do printf long; i=$((i+1)); done; echo; touch there;"
+                  " until test -e go; do sleep 0.02; done"}));
+    REQUIRE(eventually([&] { return fs::exists(tree / "there"); }));
+    CHECK(eventually([&] { return count_of(shown(program.screen()), "1 in flight") == 1; }));
+    for (const auto& line : shown(program.screen()))
+        if (contains(line, "#1"))
+            CHECK(std::count_if(line.begin(), line.end(),
+                                [](char c) { return (c & 0xC0) != 0x80; }) <= 100);
+    write_file(tree / "go", "");
+    CHECK(program.wait().code == 0);
+}
+
+TEST_CASE("a terminal that can't move its cursor gets plain lines, and none gets colours")
+{
+    for (const auto* term : {"dumb", ""}) {
+        Project project;
+        project.set("TERM", term);
+        if (*term == '\0') project.unset("TERM");
+        Program program(on_terminal(project, {"run", "true"}));
+        CHECK(program.wait().code == 0);
+        CHECK_FALSE(contains(program.screen(), "\x1b"));
+        CHECK(contains(program.screen(), "started"));
+    }
+    Project project;
+    project.set("NO_COLOR", "1");
+    Program program(on_terminal(project, {"run", "true"}));
+    CHECK(program.wait().code == 0);
+    CHECK_FALSE(contains(program.screen(), "m\x1b"));
+    CHECK(count_of(shown(program.screen()), "completed") == 2);
+
+    // The agent logs; colours are for terminals that want them.
+    project.add_agent("shell", "/bin/sh -c {command}");
+    Program agent(on_terminal(project, {"agent"}));
+    CHECK(eventually([&] { return contains(agent.screen(), "looking for commands"); }));
+    agent.type(ctrl_c);
+    CHECK(agent.wait().code == 0);
+    CHECK_FALSE(contains(agent.screen(), "\x1b["));
+}
+
+TEST_CASE("the first Ctrl-C says what happens, stops what runs, and ends with 130")
+{
+    Project project;
+    Program program(on_terminal(project, {"run", "--stop-grace", "200ms", stubborn}));
+    wait_until_there(project);
+    program.type(ctrl_c);
+    CHECK(program.wait().code == 130);
+    const auto lines = shown(program.screen());
+    CHECK(count_of(lines, "Cancelling") == 1);
+    CHECK(count_of(lines, "Once more ends at once") == 1);
+    CHECK(count_of(lines, "cancelled") == 2);
+    CHECK(count_of(lines, "in flight") == 0);
+    CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
+}
+
+TEST_CASE("the second Ctrl-C ends at once, and kills what still runs")
+{
+    Project project;
+    Program program(on_terminal(project, {"run", "--stop-grace", "300s", stubborn}));
+    wait_until_there(project);
+    program.type(ctrl_c);
+    REQUIRE(eventually([&] { return contains(program.screen(), "Cancelling"); }));
+    program.type(ctrl_c);
+    const auto ended = program.wait(std::chrono::seconds(10));
+    CHECK(ended.code == 130);
+    CHECK(contains(program.screen(), "Ending now"));
+    CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
+    CHECK(eventually([&] { return project.processes().empty(); }));
+    // The stop was not confirmed, so its file stayed; the worktree is free nevertheless.
+    CHECK(project.run({"run", "true"}).code == 0);
+}
+
+TEST_CASE("a termination signal cancels like Ctrl-C")
+{
+    Project project;
+    Program program(project.start({"run", "--json", "--stop-grace", "200ms", stubborn}));
+    wait_until_there(project);
+    program.signal(SIGTERM);
+    const auto ended = program.wait();
+    CHECK(ended.code == 130);
+    CHECK(contains(ended.err, "Cancelling"));
+    CHECK(text_at(objects_of(ended.out).at(0), "status") == "cancelled");
+}
+
+TEST_CASE("commands that had not begun are cancelled with those that run")
+{
+    Project project;
+    Words words = {"run", "--json", "-j", "1", "--stop-grace", "200ms"};
+    for (const auto* name : {"a", "b", "c"}) {
+        words.emplace_back("-w");
+        words.push_back(project.worktree(name));
+    }
+    words.emplace_back("touch begun; exec sleep 1000");
+    Program program(project.start(words));
+    project.wait_for_running(1);
+    program.signal(SIGINT);
+    const auto ended = program.wait();
+    CHECK(ended.code == 130);
+    const auto results = objects_of(ended.out);
+    CHECK(results.size() == 3);
+    for (const auto& result : results) CHECK(text_at(result, "status") == "cancelled");
+    CHECK(project.metrics().size() == 1);
+}
+
+TEST_CASE("a terminal that is closed cancels what runs in it")
+{
+    Project project;
+    Program program(on_terminal(project, {"run", "--stop-grace", "200ms", stubborn}));
+    wait_until_there(project);
+    program.hang_up();
+    CHECK(program.wait().code == 130);
+    CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
+}
