@@ -7,6 +7,7 @@
 #include "support/planted.hpp"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -168,11 +169,14 @@ TEST_CASE("a program that hangs and will not be told is ended")
 {
     RealProject p;
     p.options.deep = true;
-    p.options.program_limit = 200ms;
-    p.write_script("agent-of-the-test", "trap '' TERM\nwhile :; do :; done\n");
+    p.options.program_limit = 2s;  // enough to begin
+    p.write_script("agent-of-the-test", "trap '' TERM\necho $$ > " + (p.folder / "pid").string() +
+                                            "\nwhile :; do :; done\n");
     const auto start = std::chrono::steady_clock::now();
     check_is(p.checker().check_agent_programs(), degraded, "in time");
     CHECK(std::chrono::steady_clock::now() - start < 20s);
+    const auto pid = std::stoi(test::read_file(p.folder / "pid"));
+    CHECK(::kill(pid, 0) != 0);
 }
 
 TEST_CASE("a file that is no program degrades")
@@ -333,6 +337,10 @@ TEST_CASE("an engine that holds a worktree long after the deadline is named")
     check_is(p.checker().check_claims_and_locks(), healthy, "each lock its attempt");
     p.options.probes.now = [start] { return start + 161s; };
     check_is(p.checker().check_claims_and_locks(), degraded, "2026-01-20T00:01:40");
+
+    command.attempt_id = "another";  // whose deadline is no matter of this one
+    write_file(p.root() / ".cursor-skill-command.txt", protocol::format_command(command));
+    check_is(p.checker().check_claims_and_locks(), healthy, "each lock its attempt");
 }
 
 TEST_CASE("an engine that died leaves a record, which is named")

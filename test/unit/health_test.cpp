@@ -203,10 +203,15 @@ TEST_CASE("a file or a link in the place of the records' folder is unhealthy")
     {
         test::write_file(f.root() / ".tapps-agents", "");
     }
-    SUBCASE("a link")
+    SUBCASE("a link that leads out")
     {
         std::filesystem::create_directory(f.folder / "elsewhere");
         std::filesystem::create_symlink(f.folder / "elsewhere", f.root() / ".tapps-agents");
+    }
+    SUBCASE("a link that stays inside")
+    {
+        std::filesystem::create_directory(f.root() / "elsewhere");
+        std::filesystem::create_symlink("elsewhere", f.root() / ".tapps-agents");
     }
     check_is(f.checker().check_file_system(), unhealthy, ".tapps-agents");
     check_is(f.checker().check_records(), unhealthy, ".tapps-agents/metrics");
