@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -16,6 +17,11 @@ namespace autoexec::protocol {
 namespace {
 
 namespace json = boost::json;
+
+bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
 
 void append_escaped(std::string& out, char32_t c)
 {
@@ -102,6 +108,11 @@ private:
     {
         out_ += '"';
         while (!text.empty()) {
+            // Most text is plain, and goes over in one piece.
+            const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain);
+            out_.append(text.begin(), rest);
+            text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
+            if (text.empty()) break;
             const auto step = decode_utf8(text);
             append_escaped(out_, step.code_point);
             text.remove_prefix(step.length);
