@@ -64,12 +64,12 @@ struct Records {
 };
 
 // Two lives side by side: the agent's, and the wait for the signal that ends it.
-asio::awaitable<void> serve(asio::io_context& ctx, BackgroundAgent& worker, Records records)
+asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
+                            BackgroundAgent& worker, Records records)
 {
     asio::co_spawn(ctx, worker.run(), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
-    asio::signal_set signals(ctx, SIGINT, SIGTERM);
     error_code ec;
     co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
     platform::log(platform::LogLevel::info,
@@ -126,6 +126,7 @@ int agent(const AgentVerbOptions& options)
     }
 
     asio::io_context ctx(1);
+    asio::signal_set signals(ctx, SIGINT, SIGTERM);  // before anybody is told that we are here
     const Records records(ctx.get_executor(), *config, root);
     auto worker_options = agent_options(options, *config, root);
     worker_options.agents = std::move(loaded.file);
@@ -135,7 +136,7 @@ int agent(const AgentVerbOptions& options)
     keep_configuration_fresh(ctx.get_executor(), reloader);
     platform::log(platform::LogLevel::info, "looking for commands in {} as {}", root.string(),
                   names);
-    asio::co_spawn(ctx, serve(ctx, worker, records), [](std::exception_ptr failure) {
+    asio::co_spawn(ctx, serve(ctx, signals, worker, records), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
     ctx.run();
