@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <utility>
 
@@ -41,7 +42,8 @@ std::optional<SettingValue> read_version(const YamlNode& node, std::string_view 
     const auto version =
         node.kind == YamlNode::Kind::scalar ? parse_version(node.text) : std::nullopt;
     if (!version) {
-        report.error(node.at, fmt::format("{} must be \"{}\"", shown_key, current_version));
+        report.error(node.at, fmt::format("{} must be \"{}\"", shown_key, current_version),
+                     fmt::format("This is {}.", node.describe()));
         return std::nullopt;
     }
     if (*version > std::pair{1, 0}) {
@@ -66,6 +68,9 @@ std::optional<SettingValue> typed(const Setting& s, const YamlNode& node)
             return wrap(node.as_integer());
         case SettingType::number:
             return wrap(node.as_number());
+        case SettingType::choice:  // `no` and `1` are wrong as words, not for want of quotes
+            if (node.kind != YamlNode::Kind::scalar) return std::nullopt;
+            return SettingValue(node.text);
         default:
             return wrap(node.as_string());
     }
@@ -100,21 +105,41 @@ std::string range_advice(const SettingsTable& table, const Setting& s, const Set
                        to_string(s.get(table.defaults())));
 }
 
+std::string in_small_letters(std::string text)
+{
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
+std::string unit_left_away(std::string_view key, const std::vector<std::string_view>& names)
+{
+    for (const auto name : names)
+        if (!key.empty() && name.starts_with(key) && name.substr(key.size()) == "_seconds")
+            return fmt::format("Did you mean '{}'?", name);
+    return {};
+}
+
 // A key that is known, but at another place.
 std::string other_place(const SettingsTable& table, std::string_view name)
 {
-    for (const auto& s : table.settings())
-        if (s.name() == name && s.key != name)
-            return fmt::format("It belongs below '{}:'.",
-                               s.key.substr(0, s.key.size() - name.size() - 1));
+    for (const auto& s : table.settings()) {
+        const auto section =
+            s.key.substr(0, s.key.size() - std::min(s.key.size(), s.name().size() + 1));
+        if (s.key == name && !section.empty())
+            return fmt::format("It is nested: '{}:', and below it '{}:'.", section, s.name());
+        if (s.name() == name && !section.empty())
+            return fmt::format("It belongs below '{}:'.", section);
+    }
     return {};
 }
 
 void warn_unknown(const LayerReading& reading, const YamlEntry& entry, std::string_view section)
 {
-    const auto names = reading.table.names_in(section);
+    auto names = reading.table.names_in(section);
+    if (section.empty()) names.push_back(extensions_section);
     auto hint = other_place(reading.table, entry.key);
-    if (hint.empty()) hint = did_you_mean(entry.key, names);
+    if (hint.empty()) hint = unit_left_away(entry.key, names);
+    if (hint.empty()) hint = did_you_mean(in_small_letters(entry.key), names);
     if (hint.empty() && !names.empty())
         hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
     reading.report.warning(entry.at, fmt::format("Unknown key '{}'", join(section, entry.key)),
@@ -137,6 +162,14 @@ void warn_near_misses(const LayerReading& reading, const YamlNode& root)
             reading.report.warning(entry.at, fmt::format("'{}' is not read here", entry.key),
                                    fmt::format("It belongs below '{}:'.", own_section));
     }
+}
+
+// What is empty has no place but its key's.
+YamlNode value_at_place(const YamlEntry& entry)
+{
+    auto node = entry.value;
+    if (node.kind == YamlNode::Kind::null) node.at = entry.at;
+    return node;
 }
 
 // Nothing, and an error, if it is there and no mapping.
@@ -189,12 +222,13 @@ void read_value(const LayerReading& reading, std::string_view key, const YamlNod
 void read_section(const LayerReading& reading, const YamlNode& node, std::string_view section)
 {
     for (const auto& entry : node.entries) {
-        const auto key = join(section, entry.key);
+        // A dot in a key nests nothing.
+        const auto key = entry.key.find('.') == entry.key.npos ? join(section, entry.key) : "";
         const bool below = reading.table.is_section(key);
         const bool foreign =
             key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
         if (reading.table.find(key) != nullptr) {
-            read_value(reading, key, entry.value, key);
+            read_value(reading, key, value_at_place(entry), key);
         } else if (below && entry.value.kind == YamlNode::Kind::mapping) {
             read_section(reading, entry.value, key);
         } else if (below && entry.value.kind != YamlNode::Kind::null) {
@@ -227,8 +261,10 @@ void read_project_file(const LayerReading& reading, std::string_view text)
     for (const auto& s : reading.table.settings()) {
         if (s.alias.empty()) continue;
         aliases.push_back(s.alias);
-        if (const auto* const node = section->find(s.alias))
-            read_value(reading, s.key, *node, "workflow." + s.alias);
+        const auto entry = std::find_if(section->entries.begin(), section->entries.end(),
+                                        [&](const YamlEntry& e) { return e.key == s.alias; });
+        if (entry != section->entries.end())
+            read_value(reading, s.key, value_at_place(*entry), "workflow." + s.alias);
     }
     // Most of the section is others': only what looks like one of ours is worth a word.
     for (const auto& entry : section->entries) {

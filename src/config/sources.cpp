@@ -96,23 +96,23 @@ private:
 
     void check_together()
     {
-        for (auto& [keys, message] : contradictions(result_.config)) {
+        for (auto& [keys, message, hint] : contradictions(result_.config)) {
             const auto key = std::find_if(keys.begin(), keys.end(), [&](const std::string& k) {
                 return result_.origins.contains(k);
             });
             if (key == keys.end()) continue;  // defaults never contradict each other
-            report_at(result_.origins.find(*key)->second, std::move(message));
+            report_at(result_.origins.find(*key)->second, std::move(message), std::move(hint));
         }
     }
 
-    void report_at(const ConfigOrigin& origin, std::string message)
+    void report_at(const ConfigOrigin& origin, std::string message, std::string hint)
     {
         const auto source = std::find_if(sources_.begin(), sources_.end(), [&](const Source& s) {
             return s.report.path() == origin.source;
         });
         Report outside(origin.source, {});
         auto& report = source == sources_.end() ? outside : source->report;
-        report.error({origin.line, origin.column}, std::move(message));
+        report.error({origin.line, origin.column}, std::move(message), std::move(hint));
         take(report.take_errors());
     }
 
@@ -211,11 +211,15 @@ std::vector<Contradiction> contradictions(const AutoExecutionConfig& config)
 {
     std::vector<Contradiction> found;
     if (config.polling.timeout_seconds < config.polling.interval_seconds)
-        found.push_back({{"polling.timeout_seconds", "polling.interval_seconds"},
-                         "polling.timeout_seconds must be >= polling.interval_seconds"});
+        found.push_back(
+            {{"polling.timeout_seconds", "polling.interval_seconds"},
+             "polling.timeout_seconds must be >= polling.interval_seconds",
+             fmt::format("The time-out is {}, the interval {}.", config.polling.timeout_seconds,
+                         config.polling.interval_seconds)});
     if (config.enabled && !config.polling.enabled)
         found.push_back({{"polling.enabled", "enabled"},
-                         "polling must be enabled when auto_execution is enabled"});
+                         "polling must be enabled when auto_execution is enabled",
+                         "Switch both on, or both off."});
     return found;
 }
 
@@ -225,7 +229,7 @@ std::vector<Contradiction> out_of_range(const SettingsTable& table,
     std::vector<Contradiction> found;
     for (const auto& setting : table.settings())
         if (auto message = setting.complaint(setting.get(config)); !message.empty())
-            found.push_back({{setting.key}, std::move(message)});
+            found.push_back({{setting.key}, std::move(message), {}});
     return found;
 }
 

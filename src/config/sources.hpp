@@ -60,6 +60,7 @@ error_code write_config_file(const std::filesystem::path& path, std::string_view
 struct Contradiction {
     std::vector<std::string> keys;  ///< Of the settings to change, the likelier one first.
     std::string message;
+    std::string hint;
 };
 std::vector<Contradiction> contradictions(const AutoExecutionConfig& config);
 std::vector<Contradiction> out_of_range(const SettingsTable& table,

@@ -58,6 +58,7 @@ public:
     Builder(Report& report, const YamlLimits& limits) : report_(report), limits_(limits) {}
 
     [[nodiscard]] YamlNode take_root() { return std::move(root_); }
+    [[nodiscard]] Position last_quoted() const { return last_quoted_; }
 
     void OnDocumentStart(const YAML::Mark& mark) override
     {
@@ -94,6 +95,7 @@ public:
         node.at = position(mark);
         node.text = value;
         node.quoted = tag != "?";
+        if (node.quoted) last_quoted_ = node.at;
         if (!node.quoted && (value.empty() || value == "~" || value == "null" || value == "Null" ||
                              value == "NULL"))
             node.kind = YamlNode::Kind::null;
@@ -192,6 +194,7 @@ private:
     YamlNode root_;
     std::vector<Open> open_;
     std::map<YAML::anchor_t, YamlNode> anchors_;
+    Position last_quoted_;
     std::size_t nodes_ = 0;
     std::size_t copied_bytes_ = 0;
     int documents_ = 0;
@@ -216,6 +219,23 @@ bool acceptable(std::string_view text, Report& report, const YamlLimits& limits)
     return true;
 }
 
+// yaml-cpp skips a directive that it doesn't know, and the whole file with it.
+bool begins_with_directive(std::string_view text, Report& report)
+{
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    for (int line = 1; !text.empty(); ++line) {
+        const auto next = text.substr(0, text.find('\n'));
+        if (next.starts_with('%') && !next.starts_with("%YAML") && !next.starts_with("%TAG")) {
+            report.error({line, 1}, "A line that begins with '%' is a directive, and not known",
+                         "Put what begins with '%' in quotes.");
+            return true;
+        }
+        if (!next.starts_with('#') && next.find_first_not_of(" \t\r") != next.npos) return false;
+        text.remove_prefix(std::min(text.size(), next.size() + 1));
+    }
+    return false;
+}
+
 // yaml-cpp's words for a tab are about tokens.
 void report_syntax(const YAML::Exception& e, Report& report)
 {
@@ -231,13 +251,18 @@ void report_syntax(const YAML::Exception& e, Report& report)
 
 std::optional<YamlNode> parse_yaml(std::string_view text, Report& report, const YamlLimits& limits)
 {
-    if (!acceptable(text, report, limits)) return std::nullopt;
+    if (!acceptable(text, report, limits) || begins_with_directive(text, report))
+        return std::nullopt;
     Builder builder(report, limits);
     try {
         std::istringstream stream{std::string(text)};
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
+        // The parser takes the end of the file for the end of the quotes.
+        if (const auto at = builder.last_quoted();
+            quoted_size(text.substr(offset_of(text, at))) == std::string_view::npos)
+            throw Refused{at, "The quotes are not closed", {}};
         return builder.take_root();
     } catch (const Refused& refused) {
         report.error(refused.at, refused.message, refused.hint);
@@ -247,6 +272,30 @@ std::optional<YamlNode> parse_yaml(std::string_view text, Report& report, const 
         report.error({}, std::string("Invalid YAML syntax: ") + e.what());
     }
     return std::nullopt;
+}
+
+std::size_t offset_of(std::string_view text, Position at)
+{
+    std::size_t start = text.starts_with("\xef\xbb\xbf") ? 3 : 0;  // counts as no column
+    for (int line = 1; line < at.line && start < text.size(); ++line) {
+        const auto end = text.find('\n', start);
+        start = end == text.npos ? text.size() : end + 1;
+    }
+    return std::min(text.size(), start + static_cast<std::size_t>(std::max(at.column, 1)) - 1);
+}
+
+std::size_t quoted_size(std::string_view text)
+{
+    const char quote = text.empty() ? '\0' : text.front();
+    if (quote != '"' && quote != '\'') return 0;
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        const bool twice = quote == '\'' && text.substr(i).starts_with("''");
+        if (twice || (text[i] == '\\' && quote == '"'))
+            ++i;
+        else if (text[i] == quote)
+            return i + 1;
+    }
+    return std::string_view::npos;
 }
 
 const YamlNode* YamlNode::find(std::string_view key) const

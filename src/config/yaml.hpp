@@ -57,4 +57,10 @@ struct YamlLimits {
 std::optional<YamlNode> parse_yaml(std::string_view text, Report& report,
                                    const YamlLimits& limits = {});
 
+/// Where a place is in a text; its end for what is behind it.
+std::size_t offset_of(std::string_view text, Position at);
+
+/// How long the scalar in quotes is that begins a text, quotes included; `npos` if it never ends.
+std::size_t quoted_size(std::string_view text);
+
 }  // namespace autoexec::config

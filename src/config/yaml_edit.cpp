@@ -19,21 +19,9 @@ std::optional<YamlNode> parse(std::string_view text)
     return root;
 }
 
-// Where a line begins, 1…; the end of the text for the one behind the last.
 std::size_t start_of_line(std::string_view text, int line)
 {
-    std::size_t at = 0;
-    for (int i = 1; i < line && at < text.size(); ++i) {
-        const auto end = text.find('\n', at);
-        at = end == text.npos ? text.size() : end + 1;
-    }
-    return at;
-}
-
-std::size_t offset_of(std::string_view text, Position at)
-{
-    return std::min(text.size(), start_of_line(text, at.line) +
-                                     static_cast<std::size_t>(std::max(at.column, 1)) - 1);
+    return offset_of(text, {line, 1});
 }
 
 std::string replaced(std::string_view text, std::size_t from, std::size_t size,
@@ -50,17 +38,7 @@ std::string replaced(std::string_view text, std::size_t from, std::size_t size,
 // How long the scalar is that begins a text.
 std::size_t token_size(std::string_view text, const YamlNode& node)
 {
-    if (!node.quoted || text.empty()) return node.text.size();
-    const char quote = text.front();
-    for (std::size_t i = 1; i < text.size(); ++i) {
-        if (text[i] == '\\' && quote == '"')
-            ++i;
-        else if (text[i] == quote && quote == '\'' && text.substr(i + 1).starts_with('\''))
-            ++i;
-        else if (text[i] == quote)
-            return i + 1;
-    }
-    return text.size();
+    return node.quoted ? std::min(quoted_size(text), text.size()) : node.text.size();
 }
 
 int last_line(const YamlNode& node)

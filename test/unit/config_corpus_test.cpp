@@ -1,0 +1,61 @@
+#include "support/config_corpus.hpp"
+#include "autoexec/config.hpp"
+#include "protocol/text.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <fmt/format.h>
+
+using namespace autoexec;
+using namespace autoexec::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path corpus = fs::path(AUTOEXEC_SOURCE_DIR) / "test/data/config";
+
+std::string described(const std::vector<Diagnostic>& diagnostics)
+{
+    std::string text;
+    for (const auto& d : diagnostics) {
+        text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
+                            d.severity == Diagnostic::Severity::error ? "error" : "warning",
+                            protocol::printable(d.message));
+        if (!d.hint.empty()) text += fmt::format("    {}\n", protocol::printable(d.hint));
+    }
+    return text;
+}
+
+std::string what_is_said(const std::string& text, const char* file)
+{
+    TemporaryFolder project;
+    write_file(project / ".tapps-agents" / file, text);
+    AutoExecutionConfigManager manager({}, project.path());
+    manager.set_environment({});
+    (void)manager.load(false);
+    return described(manager.diagnostics());
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("config");
+
+TEST_CASE("what is wrong in a file is said with its place, and what to do about it")
+{
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(corpus)) {
+        if (entry.path().extension() != ".txt") continue;
+        const auto* const file = entry.path().filename() == "project_file.txt"
+                                     ? "config.yaml"
+                                     : "auto_execution_config.yaml";
+        CAPTURE(entry.path().filename().string());
+        for (const auto& broken : read_corpus(entry.path())) {
+            CAPTURE(broken.title);
+            CHECK(!broken.expected.empty());
+            CHECK(what_is_said(broken.text, file) == broken.expected);
+            ++count;
+        }
+    }
+    CHECK(count >= 150);
+}
+
+TEST_SUITE_END();
