@@ -41,7 +41,8 @@ enum class OnBusy { fail, wait };
 /// What to do with a command text in which a secret is found.
 enum class SecretsInCommand { warn, refuse, allow };
 
-/// What may change while an executor runs; each execution keeps what held when it began.
+/// What may change while an executor runs; each execution keeps what held when it began, or got its
+/// place after standing in line.
 struct ExecutionOptions {
     std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
     std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.

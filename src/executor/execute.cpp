@@ -140,6 +140,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
             set_cancelled(x.result, "The command was cancelled before it was published.");
             co_return error_code{};
         }
+        x.options = options;  // what stood in line begins now
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
         if (!busy || x.options.on_busy == OnBusy::fail) co_return ec;
