@@ -1,0 +1,139 @@
+// How many metric and audit lines a second, made from what happened and written?
+//
+// The limit is one write(2) for each line of a text that is there already; another, 64 KiB a write.
+
+#include "autoexec/audit.hpp"
+#include "autoexec/metrics.hpp"
+
+#include "measure.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/record_lines.hpp"
+#include "protocol/text.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <fcntl.h>
+
+using namespace autoexec;
+using namespace autoexec::bench;
+
+namespace {
+
+constexpr int lines = 100'000;
+
+ExecutionMetric some_metric()
+{
+    ExecutionMetric m;
+    m.execution_id = protocol::new_uuid();
+    m.workflow_id = "review-2026-01";
+    m.step_id = "step-17";
+    m.command = "/review --file src/api/handlers.py";
+    m.status = "completed";
+    m.duration_ms = 1512.25;
+    m.started_at = protocol::iso_utc(std::chrono::system_clock::now());
+    m.completed_at = m.started_at;
+    return m;
+}
+
+Event some_event()
+{
+    Event e;
+    e.type = EventType::execution_completed;
+    e.time = std::chrono::system_clock::now();
+    e.execution_id = protocol::new_uuid();
+    e.attempt_id = protocol::new_uuid();
+    e.attempt = 1;
+    e.workflow_id = "review-2026-01";
+    e.step_id = "step-17";
+    e.command = "/review --file src/api/handlers.py";
+    e.worktree = "/home/somebody/project/worktrees/step-17";
+    e.status = "completed";
+    e.details["duration_ms"] = 1512.25;
+    e.details["completion_method"] = "status_file";
+    e.details["exit_code"] = 0;
+    e.metric = some_metric();
+    return e;
+}
+
+std::string audit_line(const Event& event)
+{
+    AuditRecord record{std::string(to_string(event.type))};
+    record.workflow_id = event.workflow_id;
+    record.step_id = event.step_id;
+    record.command = event.command;
+    record.status = event.status;
+    record.details = event.details;
+    record.more["execution_id"] = event.execution_id;
+    record.more["attempt_id"] = event.attempt_id;
+    record.more["attempt"] = event.attempt;
+    record.more["worktree"] = event.worktree.string();
+    return protocol::format_audit(record, event.time);
+}
+
+void write_lines(const std::filesystem::path& path, const std::string& line, int lines_a_write)
+{
+    std::string block;
+    for (int i = 0; i < lines_a_write; ++i) block += line + "\n";
+    const platform::UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+    for (int i = 0; i < lines; i += lines_a_write) (void)platform::write_all(fd.get(), block);
+}
+
+asio::awaitable<void> publish_all(EventSink& sink, const Event& event)
+{
+    for (int i = 0; i < lines; ++i) {
+        sink.publish(event);
+        if (sink.full()) (void)co_await sink.flush();
+    }
+    (void)co_await sink.flush();
+}
+
+void publish(asio::io_context& ctx, EventSink& sink, const Event& event)
+{
+    asio::co_spawn(ctx, publish_all(sink, event), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
+    ctx.run();
+}
+
+void measure(const char* name, const std::string& line, const std::function<void()>& ours)
+{
+    const Scratch scratch;
+    const auto path = scratch.path() / "lines";
+    const int many = static_cast<int>(65536 / line.size());
+    std::vector<Contender> all = {
+        {"one write a line", [&] { return cost_of([&] { write_lines(path, line, 1); }); }, {}},
+        {"64 KiB a write", [&] { return cost_of([&] { write_lines(path, line, many); }); }, {}},
+        {name, [&] { return cost_of(ours); }, {}},
+    };
+    run_in_turn(all);
+    say("{} lines of {} bytes", lines, line.size() + 1);
+    say("  {:<22}{:>12}{:>16}{:>22}", "", "lines/s", "CPU each, µs", "of one write a line");
+    for (const auto& c : all)
+        say("  {:<22}{:>12.0f}{:>16.2f}{:>21.2f}×", c.name, lines / c.wall(), c.cpu() / lines * 1e6,
+            c.cpu_ratio(all.front()));
+}
+
+}  // namespace
+
+int main()
+{
+    const auto event = some_event();
+    measure("metrics", protocol::format_metric(*event.metric), [&] {
+        const Scratch scratch;
+        asio::io_context ctx(1);
+        MetricsOptions options;
+        options.project_root = scratch.path();
+        ExecutionMetricsCollector metrics(ctx.get_executor(), options);
+        publish(ctx, metrics, event);
+    });
+    measure("audit", audit_line(event), [&] {
+        const Scratch scratch;
+        asio::io_context ctx(1);
+        AuditOptions options;
+        options.project_root = scratch.path();
+        AuditLogger audit(ctx.get_executor(), options);
+        publish(ctx, audit, event);
+    });
+}
