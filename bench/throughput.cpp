@@ -169,8 +169,8 @@ void measure(std::size_t count)
 
 int main()
 {
-    constexpr std::size_t descriptors_each =
-        4;  // the worktree, its claims, the claim, the running file
+    // The worktree, its claims, the claim, the running file.
+    constexpr std::size_t descriptors_each = 4;
     const auto limit = raise_descriptor_limit();
     for (const std::size_t count : {1000U, 5000U})
         measure(std::min(count, (limit - 100) / descriptors_each));
