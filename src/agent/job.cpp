@@ -67,12 +67,13 @@ std::string stop_message(const std::string& reason)
 Job::Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<handoff::AgentBox> box,
          handoff::AgentBox::Found found, std::unique_ptr<Timer> alarm)
     : context_(std::move(context)),
+      work_(context_.options),
       worktree_(std::move(worktree)),
       box_(std::move(box)),
       found_(std::move(found)),
       alarm_(std::move(alarm)),
-      output_(log_path(context_, found_), context_.options.redactor, context_.options.output_limit,
-              context_.options.tail_limit),
+      output_(log_path(context_, found_), context_.options.redactor, work_.output_limit,
+              work_.tail_limit),
       started_(context_.options.clock->now()),
       started_at_(protocol::iso_utc(context_.options.clock->system_now()))
 {}
@@ -149,7 +150,7 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdic
         return false;
     }
     spec.directory = working_directory(definition, worktree_);
-    spec.stop_grace = context_.options.stop_grace;
+    spec.stop_grace = work_.stop_grace;
     return true;
 }
 
@@ -226,8 +227,8 @@ asio::awaitable<bool> Job::watch(Process& process, const AgentDefinition& defini
                                  const bool& ended)
 {
     const auto& clock = *context_.options.clock;
-    const bool beats = context_.options.heartbeat > milliseconds::zero();
-    const auto beat = beats ? context_.options.heartbeat : quiet_beat;
+    const bool beats = work_.heartbeat > milliseconds::zero();
+    const auto beat = beats ? work_.heartbeat : quiet_beat;
     auto next_beat = clock.now() + beat;
     std::size_t told = 0;
     bool stopped = false;

@@ -76,6 +76,7 @@ private:
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
     JobContext context_;
+    WorkOptions work_;  ///< As they were when the command was taken.
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentBox> box_;
     handoff::AgentBox::Found found_;
