@@ -7,8 +7,8 @@
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/executor.hpp"
 #include "protocol/text.hpp"
-#include "runner/configuration.hpp"
 #include "records/debug_log.hpp"
+#include "runner/configuration.hpp"
 #include "runner/display.hpp"
 #include "runner/jobs.hpp"
 #include "runner/new_worktree.hpp"
@@ -83,12 +83,12 @@ public:
             return {};
         }
         if (loaded_.missing)
-            return fmt::format("there is no agent '{}': the project has no "
-                               ".cursor/background-agents.yaml",
-                               protocol::printable(request.agent));
+            return fmt::format(
+                "there is no agent '{}': the project has no "
+                ".cursor/background-agents.yaml",
+                protocol::printable(request.agent));
         std::string problem;
-        const auto* const definition =
-            agent::select_agent(loaded_.file, request.agent, problem);
+        const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
         if (definition == nullptr) return problem;
         request.agent = definition->name;
         if (!attempts_given && definition->retry_count)
@@ -232,15 +232,13 @@ private:
         if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
         for (const auto& attempt : co_await executor_.recover())
             display_->say(fmt::format("interrupted: {} in {} (its engine had ended){}",
-                                      short_id(attempt.execution_id),
-                                      shown_path(attempt.worktree),
+                                      short_id(attempt.execution_id), shown_path(attempt.worktree),
                                       attempt.agent_alive ? "; its agent was told to stop" : ""));
 
         pending_ = jobs_.size();
         for (auto& job : jobs_) {
             std::string problem;
-            if (!job.new_worktree.empty() && interrupts_ == 0)
-                problem = co_await make_tree(job);
+            if (!job.new_worktree.empty() && interrupts_ == 0) problem = co_await make_tree(job);
             if (!problem.empty())
                 co_await conclude(refused(job, std::move(problem)), true);
             else
@@ -353,13 +351,13 @@ private:
     {
         std::string ends;
         for (const auto& [status, count] : ends_)
-            ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
-                                status == ExecutionStatus::timeout ? "timed out"
-                                                                   : to_string(status));
+            ends +=
+                fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
+                            status == ExecutionStatus::timeout ? "timed out" : to_string(status));
         tell(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
-                   jobs_.size() == 1 ? "command" : "commands",
-                   protocol::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
-                   shown_path(root_ / ".tapps-agents"));
+             jobs_.size() == 1 ? "command" : "commands",
+             protocol::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
+             shown_path(root_ / ".tapps-agents"));
     }
 
     [[nodiscard]] int exit_code() const
@@ -435,7 +433,7 @@ int run(const RunOptions& options)
     }
     if (own_shell && !options.quiet)
         tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
-                   shown_path(root));
+             shown_path(root));
     return Run(options, manager, std::move(jobs), agents.all()).go();
 }
 
