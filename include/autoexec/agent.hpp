@@ -77,8 +77,8 @@ public:
     BackgroundAgent(const BackgroundAgent&) = delete;
     BackgroundAgent& operator=(const BackgroundAgent&) = delete;
 
-    /// Looks for work and runs it until `async_stop`. Called once. Cancellation (any type) is as
-    /// `async_stop`.
+    /// Looks for work and runs it until `async_stop`. Called once. Cancellation is as `async_stop`;
+    /// note that `co_spawn` passes only the terminal type on.
     asio::awaitable<void> run();
 
     /// Looks after one more worktree from now on.

@@ -12,7 +12,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <deque>
+#include <list>
 #include <map>
 #include <set>
 #include <utility>
@@ -46,7 +46,7 @@ private:
 
     std::size_t places_ = 0;
     std::size_t taken_ = 0;
-    std::deque<Ticket*> waiting_;
+    std::list<Ticket*> waiting_;  // a deque takes half a kilobyte even when empty
 };
 
 /// Holds a place while it lives.

@@ -25,8 +25,7 @@ bool shows_change(const AgentStatus& before, const AgentStatus& after)
 
 Watch::Watch(Mailbox& mailbox, WatchOptions options)
     : mailbox_(mailbox), options_(std::move(options))
-{
-}
+{}
 
 void Watch::remember()
 {
@@ -46,6 +45,7 @@ Sight Watch::look(time_point now)
     claim_ = options_.attempt_id.empty() ? ClaimState::none : mailbox_.claim(options_.attempt_id);
 
     std::optional<Candidate> best;
+    bool unreadable = false;
     problem_.clear();
     for (const auto& file : mailbox_.look()) {
         if (file.state == FoundFile::State::too_large) {
@@ -53,6 +53,7 @@ Sight Watch::look(time_point now)
             sight.kind = Sight::Kind::status_too_large;
             return sight;
         }
+        unreadable |= file.state == FoundFile::State::unreadable;
         auto found = candidate(file, sight);
         if (found && (!best || (found->echoes && !best->echoes))) best = std::move(found);
     }
@@ -65,6 +66,8 @@ Sight Watch::look(time_point now)
     if (best) sight.changed = take(std::move(best->status), now);
     if (best && status_->is_final())
         sight.kind = Sight::Kind::final_status;
+    else if (unreadable)
+        sight.kind = Sight::Kind::waiting;  // the result may be there: say, no descriptor is left
     else if (claim_ == ClaimState::free || heartbeat_lost(now))
         sight.kind = Sight::Kind::agent_lost;
     else if (artifacts_ready(now))

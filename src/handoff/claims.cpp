@@ -63,6 +63,12 @@ boost::json::object read_claim(int fd)
     return !ec && value.is_object() ? value.get_object() : boost::json::object();
 }
 
+bool is_absent(int folder, const std::string& name)
+{
+    struct stat st {};
+    return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
 bool is_remote(const boost::json::object& claim)
 {
     const auto* const host = claim.if_contains("host");
@@ -135,7 +141,10 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
 {
     if (!open_ || open_->attempt_id != attempt_id) {
         auto fd = open_claim(folder_.get(), claim_name(attempt_id));
-        if (!fd) return ClaimState::none;
+        // What can't be looked at (say, no descriptor is left) must not pass for "not taken".
+        if (!fd)
+            return is_absent(folder_.get(), claim_name(attempt_id)) ? ClaimState::none
+                                                                    : ClaimState::live;
         const bool remote = is_remote(read_claim(fd.get()));
         open_.emplace(Open{attempt_id, std::move(fd), remote});
     }

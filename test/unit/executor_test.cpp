@@ -142,11 +142,26 @@ TEST_CASE_FIXTURE(ExecutorFixture, "garbage is rejected once and waited out")
 {
     options.timeout = 33s;
     std::string text;
-    SUBCASE("a list") { text = "[]"; }
-    SUBCASE("null") { text = "null"; }
-    SUBCASE("a string") { text = "\"completed\""; }
-    SUBCASE("100,000 levels") { text = std::string(100'000, '['); }
-    SUBCASE("duplicate keys") { text = R"({"status":"completed","status":"completed"})"; }
+    SUBCASE("a list")
+    {
+        text = "[]";
+    }
+    SUBCASE("null")
+    {
+        text = "null";
+    }
+    SUBCASE("a string")
+    {
+        text = "\"completed\"";
+    }
+    SUBCASE("100,000 levels")
+    {
+        text = std::string(100'000, '[');
+    }
+    SUBCASE("duplicate keys")
+    {
+        text = R"({"status":"completed","status":"completed"})";
+    }
     clock->at(2s, [&] { tree.write_text(text); });
     execute();
     CHECK(result.status == ExecutionStatus::timeout);
@@ -310,12 +325,30 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the com
     };
     options.retry.max_attempts = 3;
     Row row{};
-    SUBCASE("retryable") { row = {true, true, false, 3}; }
-    SUBCASE("not retryable") { row = {false, true, true, 1}; }
-    SUBCASE("not said") { row = {std::nullopt, true, false, 1}; }
-    SUBCASE("not said, idempotent") { row = {std::nullopt, true, true, 3}; }
-    SUBCASE("retryable, but no echo") { row = {true, false, false, 1}; }
-    SUBCASE("retryable, no echo, idempotent") { row = {true, false, true, 3}; }
+    SUBCASE("retryable")
+    {
+        row = {true, true, false, 3};
+    }
+    SUBCASE("not retryable")
+    {
+        row = {false, true, true, 1};
+    }
+    SUBCASE("not said")
+    {
+        row = {std::nullopt, true, false, 1};
+    }
+    SUBCASE("not said, idempotent")
+    {
+        row = {std::nullopt, true, true, 3};
+    }
+    SUBCASE("retryable, but no echo")
+    {
+        row = {true, false, false, 1};
+    }
+    SUBCASE("retryable, no echo, idempotent")
+    {
+        row = {true, false, true, 3};
+    }
     SUBCASE("retryable, but error handling is off")
     {
         options.error_handling = false;
@@ -356,7 +389,10 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if 
     options.timeout = 13s;
     options.retry.max_attempts = 2;
     bool idempotent = false;
-    SUBCASE("idempotent") { idempotent = true; }
+    SUBCASE("idempotent")
+    {
+        idempotent = true;
+    }
     SUBCASE("not idempotent") {}
     tree.on_publish = [&] {
         tree.take();
@@ -365,7 +401,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if 
     // The agent obeys the cancel file.
     for (int i = 1; i < 100; ++i)
         clock->at(i * 1s, [&] {
-            if (tree.cancel && tree.claims.contains(tree.attempt_id())) tree.fail("stopped", "timeout");
+            if (tree.cancel && tree.claims.contains(tree.attempt_id()))
+                tree.fail("stopped", "timeout");
         });
     auto r = request();
     r.idempotent = idempotent;
@@ -412,6 +449,22 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent whose claim is free without a resul
     CHECK(result.error->code == "agent_lost");
     CHECK(result.duration == 10s);
     CHECK(sink->count(EventType::agent_lost) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent is not lost while its status can't be read")
+{
+    tree.on_publish = [&] { tree.take(); };
+    clock->at(7s, [&] {
+        tree.claims[tree.attempt_id()] = ClaimState::free;
+        FoundFile f;
+        f.state = FoundFile::State::unreadable;
+        f.problem = "Too many open files";
+        tree.root_status = f;
+    });
+    clock->at(18s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(sink->count(EventType::agent_lost) == 0);
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture, "a result beside a free claim counts")
@@ -551,8 +604,14 @@ TEST_CASE_FIXTURE(ExecutorFixture, "cancellation before an agent has the command
 {
     auto type = asio::cancellation_type::terminal;
     SUBCASE("terminal") {}
-    SUBCASE("partial") { type = asio::cancellation_type::partial; }
-    SUBCASE("total") { type = asio::cancellation_type::total; }
+    SUBCASE("partial")
+    {
+        type = asio::cancellation_type::partial;
+    }
+    SUBCASE("total")
+    {
+        type = asio::cancellation_type::total;
+    }
     clock->at(7s, [&] { cancel.emit(type); });
     execute();
     CHECK_FALSE(ec);
@@ -596,7 +655,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "terminal cancellation doesn't wait, and leav
     CHECK(tree.calls.back() == "clean, keep cancel");
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "cancelling by id ends the execution, even while it waits to retry")
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "cancelling by id ends the execution, even while it waits to retry")
 {
     options.retry.max_attempts = 2;
     options.retry.initial_delay = 60s;
@@ -610,9 +670,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "cancelling by id ends the execution, even wh
 
 TEST_CASE_FIXTURE(ExecutorFixture, "another process cancels by a file")
 {
-    clock->at(7s + 100ms, [&] {
-        CHECK_FALSE(records::ask_to_cancel(project.path(), tree.attempt_id()));
-    });
+    clock->at(7s + 100ms,
+              [&] { CHECK_FALSE(records::ask_to_cancel(project.path(), tree.attempt_id())); });
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
     CHECK(result.duration == 7s + 500ms);
@@ -664,8 +723,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
     }
     SUBCASE("publishing fails")
     {
-        tree.publish_error = boost::system::errc::make_error_code(
-            boost::system::errc::no_space_on_device);
+        tree.publish_error =
+            boost::system::errc::make_error_code(boost::system::errc::no_space_on_device);
         execute();
         CHECK(ec == boost::system::errc::no_space_on_device);
     }
