@@ -2,11 +2,15 @@
 
 #include "protocol/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace autoexec::config {
 namespace {
+
+constexpr std::string_view prefix = "AUTOEXEC_";
 
 YamlNode scalar(std::string text, bool quoted)
 {
@@ -23,6 +27,26 @@ YamlNode read_variable(const Setting& s, std::string text)
     if (s.type == SettingType::boolean && text == "1") text = "true";
     if (s.type == SettingType::boolean && text == "0") text = "false";
     return scalar(std::move(text), s.type_name() == "text");
+}
+
+// Most variables with our prefix are for others: only what looks like one of ours is worth a word.
+void warn_near_misses(const SettingsTable& table, const std::vector<std::string>& environment,
+                      std::vector<Diagnostic>& problems)
+{
+    std::vector<std::string> names;
+    for (const auto& s : table.settings())
+        if (auto name = s.environment_name(); !name.empty())
+            names.push_back(name.substr(prefix.size()));
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    for (const auto& variable : environment) {
+        if (!variable.starts_with(prefix)) continue;
+        const auto name = variable.substr(0, variable.find('='));
+        const auto guess = nearest(std::string_view(name).substr(prefix.size()), candidates);
+        if (guess.empty() || name.substr(prefix.size()) == guess) continue;
+        Report report(name, {});
+        report.warning({}, "Unknown variable", fmt::format("Did you mean '{}{}'?", prefix, guess));
+        problems.push_back(report.take_warnings().front());
+    }
 }
 
 }  // namespace
@@ -65,6 +89,7 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
                    read_variable(s, found->substr(name.size() + 1)), name);
         for (auto& problem : report.take_errors()) problems.push_back(std::move(problem));
     }
+    warn_near_misses(table, environment, problems);
     return problems;
 }
 

@@ -140,6 +140,20 @@ TEST_CASE_FIXTURE(ConfigFixture,
     }
 }
 
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "a variable that is nearly one of ours is a warning, others are not ours")
+{
+    environment.insert(environment.end(), {"AUTOEXEC_DEBUGG=1", "AUTOEXEC_RETRY_MAX_ATTEMPT=2",
+                                           "AUTOEXEC_EXECUTION_ID=x", "AUTOEXEC_ATTEMPT=1",
+                                           "AUTOEXEC_ATTEMPT_ID=y", "AUTOEXEC_WORKTREE=/w"});
+    auto manager = make();
+    CHECK(manager.load() == AutoExecutionConfig{});
+    CHECK(to_string(manager.diagnostics()) ==
+          "AUTOEXEC_DEBUGG: warning: Unknown variable\n  hint: Did you mean 'AUTOEXEC_DEBUG'?\n"
+          "AUTOEXEC_RETRY_MAX_ATTEMPT: warning: Unknown variable\n"
+          "  hint: Did you mean 'AUTOEXEC_RETRY_MAX_ATTEMPTS'?\n");
+}
+
 TEST_CASE_FIXTURE(ConfigFixture, "all that is wrong in all layers is said at once")
 {
     write(project, "workflow:\n  polling_interval: fast\n");
