@@ -63,10 +63,10 @@ boost::json::object read_claim(int fd)
     return !ec && value.is_object() ? value.get_object() : boost::json::object();
 }
 
-bool is_absent(int folder, const std::string& name)
+bool is_regular(int folder, const std::string& name)
 {
     struct stat st {};
-    return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+    return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
 bool is_remote(const boost::json::object& claim)
@@ -141,10 +141,10 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
 {
     if (!open_ || open_->attempt_id != attempt_id) {
         auto fd = open_claim(folder_.get(), claim_name(attempt_id));
-        // What can't be looked at (say, no descriptor is left) must not pass for "not taken".
+        // A claim that can't be opened (say, no descriptor is left) must not pass for "not taken".
         if (!fd)
-            return is_absent(folder_.get(), claim_name(attempt_id)) ? ClaimState::none
-                                                                    : ClaimState::live;
+            return is_regular(folder_.get(), claim_name(attempt_id)) ? ClaimState::live
+                                                                     : ClaimState::none;
         const bool remote = is_remote(read_claim(fd.get()));
         open_.emplace(Open{attempt_id, std::move(fd), remote});
     }
