@@ -276,7 +276,7 @@ public:
         options_.agents = agents_from(
             agent::agents_file_text({agent::find_preset(preset), 1}, agent::Comments::none));
         auto& definition = options_.agents.agents.front();
-        definition.linger = 0s;
+        definition.linger = 1h;  // else a slow exit would count as none
         definition.environment.emplace_back("PATH", (project_ / "bin").string() + ":/usr/bin:/bin");
         options_.project_root = project_.path();
         options_.worktrees = {engine_.tree()};
@@ -295,6 +295,8 @@ public:
     /// Runs one command to its end, which is bounded.
     AgentStatus run(const std::string& command)
     {
+        if (command == "lingers" || command == "asks")
+            options_.agents.agents.front().linger = 0s;  // these never exit
         BackgroundAgent worker(ctx_.get_executor(), options_);
         asio::co_spawn(ctx_, worker.run(), asio::detached);
         engine_.publish(command);
