@@ -100,15 +100,14 @@ struct ExecutorOptions : ExecutionOptions {
 
 /// An attempt that another executor, mostly of an earlier process, has published: for `adopt`.
 struct AttemptReference {
-    AttemptReference(std::string execution, std::string attempt, std::filesystem::path tree)
-        : execution_id(std::move(execution)),
-          attempt_id(std::move(attempt)),
-          worktree(std::move(tree))
+    AttemptReference(std::string execution, std::string id, std::filesystem::path tree)
+        : execution_id(std::move(execution)), attempt_id(std::move(id)), worktree(std::move(tree))
     {}
 
     std::string execution_id;
     std::string attempt_id;
     std::filesystem::path worktree;
+    int attempt = 1;      ///< 1…
     std::string command;  ///< Redacted, for the records.
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
@@ -179,7 +178,8 @@ public:
             token, impl_, std::move(request));
     }
 
-    /// The same as an awaitable; throws `system_error` for errors.
+    /// The same as an awaitable; throws `system_error` for errors. A coroutine passes on *terminal*
+    /// cancellation only, unless it resets its cancellation state.
     asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
     /// Waits for an attempt that is already in flight, instead of publishing one. No retries.

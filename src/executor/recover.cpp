@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 /// Attempts that this executor did not publish: adopted, merely watched, or left by a dead engine.
 namespace autoexec {
 namespace {
@@ -56,6 +58,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
         Watch watch(*x->mailbox, w);
         const auto a = std::make_unique<Attempt>();
         a->id = reference.attempt_id;
+        a->number = std::max(reference.attempt, 1);
         a->published = options.clock->now();
         a->started_at = protocol::iso_utc(options.clock->system_now());
         if (auto file = records::RunningFile::take_over(options.project_root, a->id))
@@ -63,7 +66,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
         x->first_published = a->published;
         x->attempt_id = a->id;
         x->result.attempt_id = a->id;
-        x->result.attempts = 1;
+        x->result.attempts = a->number;
         AttemptEnd end;
         co_await wait(*x, *a, watch, end);
         co_await finish(*x, *a, watch, end);

@@ -442,6 +442,7 @@ TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result coun
     CHECK(tree.command);
     AttemptReference reference(execution, attempt, "/tree");
     reference.command = "build";
+    reference.attempt = 3;
     clock->at(12s, [&] { tree.complete(); });
     const auto& behind = begin("/other");
     await([&]() -> asio::awaitable<void> {
@@ -450,7 +451,7 @@ TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result coun
         CHECK(r.execution_id == execution);
         CHECK(r.attempt_id == attempt);
         CHECK(r.duration == 15s);
-        CHECK(r.attempts == 1);
+        CHECK(r.attempts == 3);
         make().cancel(behind.result.execution_id);
         co_await make().async_stop();
     });
@@ -458,6 +459,7 @@ TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result coun
     CHECK(tree.claims.empty());
     CHECK(names_below(project / ".tapps-agents/running").empty());
     CHECK(sink->count(EventType::execution_completed) == 1);
+    CHECK(sink->metrics().front().retry_count == 2);
 }
 
 TEST_CASE_FIXTURE(Many, "an attempt is not adopted while its engine lives")
