@@ -205,9 +205,9 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             break;
         }
         if (stalls && now >= last_change + x.options.stall_timeout) {
-            end =
-                failed_end(Cause::stalled, "stalled",
-                           fmt::format("Nothing changed for {}.", seconds(x.options.stall_timeout)));
+            end = failed_end(
+                Cause::stalled, "stalled",
+                fmt::format("Nothing changed for {}.", seconds(x.options.stall_timeout)));
             end.status = ExecutionStatus::timeout;
             break;
         }

@@ -207,8 +207,9 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
                                                                             const Attempt& a,
                                                                             const AttemptEnd& end)
 {
-    const int most =
-        x.options.error_handling ? x.request.max_attempts.value_or(x.options.retry.max_attempts) : 1;
+    const int most = x.options.error_handling
+                         ? x.request.max_attempts.value_or(x.options.retry.max_attempts)
+                         : 1;
     if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) co_return false;
 
     const auto delay = retry_delay(x.options.retry, a.number, options.random());

@@ -32,8 +32,7 @@ public:
         std::vector<std::shared_ptr<std::function<void()>>> callbacks;
         {
             const std::lock_guard lock(mutex_);
-            const auto [first, last] =
-                watchers_.equal_range(worktree.lexically_normal().string());
+            const auto [first, last] = watchers_.equal_range(worktree.lexically_normal().string());
             for (auto it = first; it != last; ++it) callbacks.push_back(it->second);
         }
         for (const auto& callback : callbacks) (*callback)();

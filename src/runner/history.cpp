@@ -23,9 +23,10 @@ void print(const MetricsSummary& s)
         fmt::print(stderr, "No execution history found.\n");
         return;
     }
-    fmt::print("Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
-               "Total Retries: {}\nBy Status:\n",
-               s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
+    fmt::print(
+        "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
+        "Total Retries: {}\nBy Status:\n",
+        s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
     for (const auto& [status, count] : s.by_status) fmt::print("  {}: {}\n", status, count);
     if (s.skipped_lines > 0)
         fmt::print(stderr, "{} lines were no metric and were skipped.\n", s.skipped_lines);

@@ -3,8 +3,8 @@
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
-#include <boost/json/value_to.hpp>
 #include <fmt/format.h>
+#include <boost/json/value_to.hpp>
 
 #include <fstream>
 #include <iostream>
@@ -40,8 +40,7 @@ class LineReader {
 public:
     LineReader(const json::object& object, std::string where, std::vector<std::string>& problems)
         : object_(object), where_(std::move(where)), problems_(problems)
-    {
-    }
+    {}
 
     void text(const char* key, std::string& to)
     {
@@ -113,8 +112,8 @@ public:
     {
         for (const auto& item : object_)
             if (!known_.contains(item.key()))
-                problems_.push_back(fmt::format("{}: unknown key '{}'", where_,
-                                                protocol::printable(item.key())));
+                problems_.push_back(
+                    fmt::format("{}: unknown key '{}'", where_, protocol::printable(item.key())));
     }
 
 private:
@@ -215,9 +214,9 @@ std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& pro
 {
     const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
     if (sources != 1) {
-        problems.emplace_back(
-            sources == 0 ? "say what to run: a COMMAND, -- PROGRAM ARGS, or --list FILE"
-                         : "only one of COMMAND, -- PROGRAM ARGS and --list can be given");
+        problems.emplace_back(sources == 0
+                                  ? "say what to run: a COMMAND, -- PROGRAM ARGS, or --list FILE"
+                                  : "only one of COMMAND, -- PROGRAM ARGS and --list can be given");
         return {};
     }
     if (!o.list.empty()) {

@@ -91,8 +91,8 @@ bool copy_rest(int from)
 // False when there is no such file (any more).
 bool show(const fs::path& root, const Attempt& attempt, bool follow)
 {
-    const auto path = root / ".tapps-agents" / "output" /
-                      (protocol::file_name_of(attempt.attempt_id) + ".log");
+    const auto path =
+        root / ".tapps-agents" / "output" / (protocol::file_name_of(attempt.attempt_id) + ".log");
     const auto open = [&] {
         return platform::UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     };

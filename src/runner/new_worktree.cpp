@@ -19,8 +19,8 @@ bool is_plain(const std::string& name)
                c == '.' || c == '_' || c == '-';
     };
     return !name.empty() && name.size() <= 80 && name.front() != '.' && name.front() != '-' &&
-           name.find("..") == std::string::npos && !name.ends_with(".lock") &&
-           name.back() != '.' && std::all_of(name.begin(), name.end(), good);
+           name.find("..") == std::string::npos && !name.ends_with(".lock") && name.back() != '.' &&
+           std::all_of(name.begin(), name.end(), good);
 }
 
 }  // namespace
@@ -41,8 +41,8 @@ asio::awaitable<NewWorktree> make_worktree(std::shared_ptr<Spawner> spawner, fs:
     made.path = project_root / ".tapps-agents" / "worktrees" / name;
     std::error_code ec;
     fs::create_directories(made.path.parent_path(), ec);
-    std::vector<std::string> arguments = {"worktree", "add", "--no-track", "-b",
-                                          "workflow/" + name, made.path.string(), ref};
+    std::vector<std::string> arguments = {
+        "worktree", "add", "--no-track", "-b", "workflow/" + name, made.path.string(), ref};
     auto result = co_await process::run_git(std::move(spawner), std::move(arguments),
                                             std::move(project_root));
     if (result.ok()) co_return made;

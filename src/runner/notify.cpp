@@ -36,9 +36,9 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner, std::strin
         co_await process::run_program(std::move(spawner), std::move(argv), std::move(folder));
     (void)platform::remove_file(where.get(), name);
     if (output.ok()) co_return std::string();
-    const auto reason = output.exit.error.empty()
-                            ? fmt::format("it exited with code {}", output.exit.exit_code.value_or(-1))
-                            : output.exit.error;
+    const auto reason = output.exit.error.empty() ? fmt::format("it exited with code {}",
+                                                                output.exit.exit_code.value_or(-1))
+                                                  : output.exit.error;
     co_return fmt::format("--notify: {}: {}", words->front(), reason);
 }
 

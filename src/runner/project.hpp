@@ -18,7 +18,8 @@ namespace autoexec::runner {
 /// one.
 std::filesystem::path project_root(const CommonOptions& common);
 
-/// A file that was named by a person, of at most 1 MiB. Nothing, and a sentence, if it can't be read.
+/// A file that was named by a person, of at most 1 MiB. Nothing, and a sentence, if it can't be
+/// read.
 std::optional<std::string> read_text(const std::filesystem::path& path, std::string& problem);
 
 /// The end of an id, by which people call it: the beginning is the time, so alike for all that
