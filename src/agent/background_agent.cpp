@@ -55,9 +55,9 @@ LoadedAgents load_agents(const fs::path& project_root)
 }
 
 struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Impl> {
-    Impl(asio::any_io_executor e, AgentOptions o)
+    Impl(const asio::any_io_executor& e, AgentOptions o)
         : options(std::move(o)),
-          strand(std::move(e)),
+          strand(e),
           id(fmt::format("autoexec-{}", protocol::new_uuid())),
           alarm(options.clock->make_timer(strand))
     {}
@@ -280,7 +280,7 @@ void BackgroundAgent::add_worktree(fs::path worktree)
 
 void BackgroundAgent::set_options(WorkOptions options)
 {
-    asio::dispatch(impl_->strand, [impl = impl_, o = std::move(options)] {
+    asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<WorkOptions&>(impl->options) = o;
         limit_to_agents_file(impl->options);
         impl->alarm->wake();

@@ -23,7 +23,7 @@ std::string padding(const Diagnostic& d)
 
 std::string location(const Diagnostic& d)
 {
-    const auto path = protocol::printable(d.path);
+    auto path = protocol::printable(d.path);
     if (d.line <= 0) return path;
     if (d.column <= 0) return fmt::format("{}:{}", path, d.line);
     return fmt::format("{}:{}:{}", path, d.line, d.column);

@@ -96,7 +96,7 @@ public:
         for (const auto way :
              {&Edits::replace_scalar, &Edits::fill_empty, &Edits::append_to_mapping,
               &Edits::prepend_to_mapping, &Edits::rewrite_section, &Edits::rewrite_all}) {
-            const auto changed = (this->*way)();
+            auto changed = (this->*way)();
             if (!changed) continue;
             const auto found = parse(*changed);
             if (found && same_content(*found, wanted_)) return changed;

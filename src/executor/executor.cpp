@@ -231,7 +231,7 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
 {
     check(options);
     bound(options);
-    asio::dispatch(impl_->strand, [impl = impl_, o = std::move(options)] {
+    asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<ExecutionOptions&>(impl->options) = o;
         impl->slots.set_places(o.max_concurrency);
     });

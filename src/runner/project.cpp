@@ -34,7 +34,7 @@ fs::path project_root(const CommonOptions& common)
                                        std::make_error_code(std::errc::not_a_directory));
         return fs::canonical(common.project);
     }
-    const auto here = fs::current_path();
+    auto here = fs::current_path();
     if (const auto git_dir = platform::git_dir_of(here)) {
         const auto common_dir = platform::git_common_dir(*git_dir);
         if (common_dir.filename() == ".git") return common_dir.parent_path();
