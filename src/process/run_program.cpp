@@ -13,19 +13,23 @@
 namespace autoexec::process {
 namespace {
 
-constexpr std::size_t most_output = 1024 * 1024;
+constexpr std::size_t usual_output = 1024 * 1024;
 constexpr std::size_t most_errors = 64 * 1024;
 constexpr std::size_t most_tree_state = 4096;
 
-constexpr std::array<std::string_view, 5> git_variables = {
-    "GIT_DIR=", "GIT_WORK_TREE=", "GIT_INDEX_FILE=", "GIT_PREFIX=", "GIT_OBJECT_DIRECTORY="};
+constexpr std::array<std::string_view, 8> git_variables = {
+    "GIT_DIR=",    "GIT_COMMON_DIR=", "GIT_WORK_TREE=",        "GIT_INDEX_FILE=",
+    "GIT_PREFIX=", "GIT_NAMESPACE=",  "GIT_OBJECT_DIRECTORY=", "GIT_ALTERNATE_OBJECT_DIRECTORIES="};
 
 void append_capped(std::string& text, std::string_view chunk, std::size_t most)
 {
     text.append(chunk.substr(0, most - std::min(most, text.size())));
 }
 
-asio::awaitable<ProgramOutput> run(std::shared_ptr<Spawner> spawner, ProcessSpec spec)
+}  // namespace
+
+asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
+                                           std::size_t most_output)
 {
     ProgramOutput result;
     const auto ex = co_await asio::this_coro::executor;
@@ -36,17 +40,16 @@ asio::awaitable<ProgramOutput> run(std::shared_ptr<Spawner> spawner, ProcessSpec
         result.exit.error = why.empty() ? ec.message() : why;
         co_return result;
     }
-    const auto take = [&result](OutputStream stream, std::string_view chunk) {
-        if (stream == OutputStream::standard_output)
+    const auto take = [&result, most_output](OutputStream stream, std::string_view chunk) {
+        if (stream == OutputStream::standard_output) {
+            result.cut |= chunk.size() > most_output - result.output.size();
             append_capped(result.output, chunk, most_output);
-        else
+        } else
             append_capped(result.errors, chunk, most_errors);
     };
     result.exit = co_await process->wait(take);
     co_return result;
 }
-
-}  // namespace
 
 std::vector<std::string> inherited_environment()
 {
@@ -68,7 +71,7 @@ asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
     spec.argv = std::move(argv);
     spec.directory = std::move(directory);
     spec.environment = inherited_environment();
-    return run(std::move(spawner), std::move(spec));
+    return run_program(std::move(spawner), std::move(spec), usual_output);
 }
 
 asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
@@ -83,7 +86,7 @@ asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
     spec.environment.emplace_back("GIT_TERMINAL_PROMPT=0");
     spec.environment.emplace_back("GIT_OPTIONAL_LOCKS=0");
     spec.environment.emplace_back("LC_ALL=C");
-    return run(std::move(spawner), std::move(spec));
+    return run_program(std::move(spawner), std::move(spec), usual_output);
 }
 
 asio::awaitable<std::string> git_tree_state(std::filesystem::path worktree)

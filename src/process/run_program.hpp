@@ -4,7 +4,9 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,8 +14,9 @@ namespace autoexec::process {
 
 struct ProgramOutput {
     ProcessExit exit;
-    std::string output;  ///< Standard output, at most 1 MiB.
+    std::string output;  ///< Standard output, at most 1 MiB unless told otherwise.
     std::string errors;  ///< Standard error, at most 64 KiB.
+    bool cut = false;    ///< There was more on standard output.
 
     [[nodiscard]] bool ok() const noexcept { return exit.exit_code == 0; }
 };
@@ -23,6 +26,10 @@ struct ProgramOutput {
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
                                            std::vector<std::string> argv,
                                            std::filesystem::path directory);
+
+/// The same with an environment of the caller's own; `most_output` bytes are kept.
+asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
+                                           std::size_t most_output);
 
 /// The same for git: no prompt, no lock of the index for mere reading.
 asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
