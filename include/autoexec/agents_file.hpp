@@ -55,6 +55,7 @@ struct AgentDefinition {
     /// Of all templates together. Empty: only the engine's time-out counts.
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<int> retry_count;  ///< Attempts after the first: for `autoexec run`.
+    int max_parallel = 0;            ///< Steps of workflows at once; zero: no limit.
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;

@@ -1,16 +1,28 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/json/object.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace autoexec {
+
+/// When a command is tried again, and how long the engine waits before it does.
+/// See `doc/file-protocol.md` for which ends are retried at all.
+struct RetryPolicy {
+    /// Attempts in all; 1: never again. At least 1.
+    int max_attempts = 3;
+    std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
+    double multiplier = 2.0;  ///< At least 1.
+    std::chrono::milliseconds max_delay = std::chrono::seconds{60};
+};
 
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
 /// `co_await` expression is destroyed twice by GCC 12.
@@ -27,6 +39,9 @@ struct CommandRequest {
 
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
+    /// How the execution is called from its beginning, in results and records. Unique; empty: a new
+    /// UUID.
+    std::string execution_id;
 
     /// Files or directories that the command must create or change, relative to the worktree.
     std::vector<std::string> expected_artifacts;
@@ -47,7 +62,12 @@ struct CommandRequest {
 
     // Instead of the executor's options of these names.
     std::optional<std::chrono::milliseconds> timeout;
-    std::optional<int> max_attempts;
+    std::optional<RetryPolicy> retry;
+    std::optional<int> max_attempts;  ///< Wins over those of `retry`.
+
+    /// What is done in the worktree before another attempt; what it returns is recorded. Empty: as
+    /// `ExecutorOptions::tree_state` says, which only looks.
+    std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
 };
 
 /// How a command ended.
@@ -128,6 +148,9 @@ struct ExecutionResult {
     std::optional<std::string> step_id;
     std::string command;
     std::filesystem::path worktree;
+
+    /// The last word of the agent's status: what it claims. Absent where it has reported none.
+    std::optional<StatusWord> reported;
 
     /// What the agent names, relative to the worktree. The bundled agent names those of the
     /// expected ones that are there.

@@ -103,7 +103,7 @@ struct AgentConfig {
 /// All settings, in the nesting of the file. What each means, its range and its name in the
 /// environment: `doc/configuration.md`.
 struct AutoExecutionConfig {
-    bool enabled = false;
+    bool enabled = true;
     std::string version = "1.0";
     RetryConfig retry;
     PollingConfig polling;

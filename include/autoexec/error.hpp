@@ -48,6 +48,8 @@ enum class errc {
     records_delayed,
     /// The configuration is invalid.
     invalid_configuration,
+    /// The workflow can't run as it is.
+    invalid_workflow,
 };
 
 /// Category `"autoexec"`; `message()` gives one full English sentence per code.

@@ -25,16 +25,6 @@
 
 namespace autoexec {
 
-/// When a command is tried again, and how long the engine waits before it does.
-/// See `doc/file-protocol.md` for which ends are retried at all.
-struct RetryPolicy {
-    /// Attempts in all; 1: never again. At least 1.
-    int max_attempts = 3;
-    std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
-    double multiplier = 2.0;  ///< At least 1.
-    std::chrono::milliseconds max_delay = std::chrono::seconds{60};
-};
-
 /// What to do when another engine holds the worktree.
 enum class OnBusy { fail, wait };
 
@@ -182,7 +172,8 @@ public:
     /// cancellation only, unless it resets its cancellation state.
     asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
-    /// Waits for an attempt that is already in flight, instead of publishing one. No retries.
+    /// Waits for an attempt that is already in flight, instead of publishing one. No retries. One
+    /// that nobody has, and of which no command file is there, has failed at once (`not_started`).
     /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives.
     /// Otherwise as `async_execute_command`.
     asio::awaitable<ExecutionResult> adopt(AttemptReference attempt);

@@ -130,6 +130,9 @@ public:
 
     virtual ClaimState claim(const std::string& attempt_id) = 0;
 
+    /// A command file is there, which nobody may have taken yet.
+    virtual bool has_command() = 0;
+
     /// Takes the command file away, if it is still there.
     virtual error_code withdraw(const std::string& attempt_id) = 0;
 

@@ -22,14 +22,16 @@ using config::YamlNode;
 constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
 constexpr std::int64_t most_retries = 1000;
 constexpr std::int64_t longest_linger = 3600;  // seconds
+constexpr std::int64_t most_parallel = 10'000;
 
 // With those that other readers of the file know.
-constexpr std::array<std::string_view, 20> known_fields{
+constexpr std::array<std::string_view, 21> known_fields{
     "name",           "type",        "description",       "enabled",
     "commands",       "watch_paths", "timeout_seconds",   "retry_count",
     "environment",    "shell",       "clean_environment", "accept_argv",
     "context7_cache", "triggers",    "working_directory", "output",
-    "repository",     "worktree",    "outcome",           "linger_seconds"};
+    "repository",     "worktree",    "outcome",           "linger_seconds",
+    "max_parallel"};
 
 class AgentReader {
 public:
@@ -87,6 +89,9 @@ private:
         if (const auto seconds =
                 fields_.integer("linger_seconds", 0, longest_linger, "an integer from 0 to 3600"))
             agent_.linger = std::chrono::seconds(*seconds);
+        if (const auto count =
+                fields_.integer("max_parallel", 0, most_parallel, "an integer from 0 to 10000"))
+            agent_.max_parallel = static_cast<int>(*count);
     }
 
     void read_outcome()

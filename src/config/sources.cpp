@@ -96,7 +96,8 @@ private:
 
     void check_together()
     {
-        for (auto& [keys, message, hint] : contradictions(result_.config)) {
+        for (auto& [keys, message, hint, unless_default] : contradictions(result_.config)) {
+            if (!unless_default.empty() && !result_.origins.contains(unless_default)) continue;
             const auto key = std::find_if(keys.begin(), keys.end(), [&](const std::string& k) {
                 return result_.origins.contains(k);
             });
@@ -219,7 +220,8 @@ std::vector<Contradiction> contradictions(const AutoExecutionConfig& config)
     if (config.enabled && !config.polling.enabled)
         found.push_back({{"polling.enabled", "enabled"},
                          "polling must be enabled when auto_execution is enabled",
-                         "Switch both on, or both off."});
+                         "Switch both on, or both off.",
+                         "enabled"});
     return found;
 }
 

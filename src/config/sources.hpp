@@ -61,6 +61,7 @@ struct Contradiction {
     std::vector<std::string> keys;  ///< Of the settings to change, the likelier one first.
     std::string message;
     std::string hint;
+    std::string unless_default = {};  ///< A key: no contradiction where nobody has set it.
 };
 std::vector<Contradiction> contradictions(const AutoExecutionConfig& config);
 std::vector<Contradiction> out_of_range(const SettingsTable& table,

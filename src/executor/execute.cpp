@@ -36,6 +36,15 @@ std::string flaw_of(const std::string& text)
     return {};
 }
 
+std::string flaw_of(const RetryPolicy& retry)
+{
+    if (retry.max_attempts < 1) return "The number of attempts must be at least 1.";
+    if (!(retry.multiplier >= 1)) return "The multiplier of the retry must be at least 1.";
+    if (retry.initial_delay < milliseconds::zero() || retry.max_delay < milliseconds::zero())
+        return "The delays of the retry must not be negative.";
+    return {};
+}
+
 void set_cancelled(ExecutionResult& result, std::string message)
 {
     result.status = ExecutionStatus::cancelled;
@@ -51,7 +60,8 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request), options);
+    auto id = request.execution_id.empty() ? protocol::new_uuid() : request.execution_id;
+    const auto x = std::make_unique<Execution>(std::move(id), std::move(request), options);
     const Presence present(*this, *x);
 
     auto ec = check(*x);
@@ -109,6 +119,12 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, longest_time);
     if (r.max_attempts && *r.max_attempts < 1)
         return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
+    if (r.retry) {
+        if (auto flaw_of_retry = flaw_of(*r.retry); !flaw_of_retry.empty())
+            return fail(x, errc::invalid_options, std::move(flaw_of_retry));
+        r.retry->initial_delay = std::min<milliseconds>(r.retry->initial_delay, longest_time);
+        r.retry->max_delay = std::min<milliseconds>(r.retry->max_delay, longest_time);
+    }
     for (auto& path : r.expected_artifacts) {
         auto beneath = artifact_beneath(path, r.worktree);
         if (!beneath)
@@ -207,12 +223,12 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
                                                                             const Attempt& a,
                                                                             const AttemptEnd& end)
 {
-    const int most = x.options.error_handling
-                         ? x.request.max_attempts.value_or(x.options.retry.max_attempts)
-                         : 1;
+    const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
+    const int most =
+        x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
     if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) co_return false;
 
-    const auto delay = retry_delay(x.options.retry, a.number, options.random());
+    const auto delay = retry_delay(policy, a.number, options.random());
     const auto until = options.clock->now() + delay;
     if (x.options.total_timeout > milliseconds::zero() &&
         until >= *x.first_published + x.options.total_timeout)
@@ -222,7 +238,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
     retry.details["next_attempt"] = a.number + 1;
     retry.details["delay_ms"] = delay.count();
     if (x.result.error) retry.details["error"] = x.result.error->message;
-    auto tree = co_await undisturbed(strand, tree_state(x.request.worktree));
+    auto tree = co_await undisturbed(strand, tree_state(x));
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
@@ -238,10 +254,11 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
     co_return false;
 }
 
-asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::tree_state(fs::path worktree)
+asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::tree_state(const Execution& x)
 {
+    const auto& look = x.request.before_retry ? x.request.before_retry : options.tree_state;
     try {
-        co_return co_await options.tree_state(std::move(worktree));
+        co_return co_await look(x.request.worktree);
     } catch (const std::exception& e) {
         co_return fmt::format("unknown: {}", e.what());
     }

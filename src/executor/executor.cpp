@@ -5,15 +5,8 @@
 #include "process/run_program.hpp"
 #include "protocol/status.hpp"
 
-#include <boost/asio/append.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <fmt/format.h>
 
@@ -109,57 +102,9 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     }
 }
 
-using Strand = asio::strand<asio::any_io_executor>;
-using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
-
-// Carries cancellation from the caller's slot to the strand. The slot refers to it weakly: its
-// signal may be emitted on any thread, and may outlive the operation, or the io_context.
-struct Relay {
-    explicit Relay(Strand s) : strand(std::move(s)) {}
-
-    Strand strand;
-    asio::cancellation_signal signal;
-};
-
-std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Strand& strand)
+std::string sentence_of(const ExecutionResult& result)
 {
-    auto relay = std::make_shared<Relay>(strand);
-    if (!slot.is_connected()) return relay;
-    slot.assign([weak = std::weak_ptr(relay)](asio::cancellation_type type) {
-        const auto r = weak.lock();
-        if (r) asio::dispatch(r->strand, [r, type] { r->signal.emit(type); });
-    });
-    return relay;
-}
-
-// The handler is posted: called from the strand, it could block all other executions.
-void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler)
-{
-    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
-    const auto ex = strand.get_inner_executor();
-    auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
-    auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
-                      std::exception_ptr failure, Outcome outcome) mutable {
-        if (failure) std::rethrow_exception(failure);  // a bug, or no memory
-        asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
-    };
-    asio::co_spawn(strand, std::move(work),
-                   asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
-}
-
-// `work` refers to nothing but its own arguments, so the executor may go away. The calling
-// coroutine's own cancellation state is left as it is.
-asio::awaitable<ExecutionResult> unwrap(Strand strand, asio::awaitable<Outcome> work)
-{
-    constexpr auto token = asio::as_tuple(asio::use_awaitable);
-    const auto initiate = [](auto handler, Strand s, asio::awaitable<Outcome> w) {
-        launch(s, std::move(w), std::move(handler));
-    };
-    auto operation = asio::async_initiate<decltype(token), void(error_code, ExecutionResult)>(
-        initiate, token, std::move(strand), std::move(work));
-    auto [ec, result] = co_await std::move(operation);
-    if (ec) throw system_error(ec, result.error ? result.error->message : std::string());
-    co_return std::move(result);
+    return result.error ? result.error->message : std::string();
 }
 
 }  // namespace
@@ -185,26 +130,28 @@ void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandReque
                                         Handler handler)
 {
     auto& i = *impl;
-    launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
+    platform::launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
     CommandRequest request)
 {
-    return unwrap(impl_->strand, impl_->execute(impl_, std::move(request)));
+    return platform::unwrap(impl_->strand, impl_->execute(impl_, std::move(request)), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt)
 {
-    return unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt)));
+    return platform::unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt)), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completion(
     std::filesystem::path worktree, std::vector<std::string> expected_artifacts,
     std::optional<std::chrono::milliseconds> timeout)
 {
-    return unwrap(impl_->strand,
-                  impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts), timeout));
+    return platform::unwrap(
+        impl_->strand,
+        impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts), timeout),
+        sentence_of);
 }
 
 StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::path& worktree) const

@@ -3,6 +3,7 @@
 #include "autoexec/executor.hpp"
 #include "executor/retry.hpp"
 #include "executor/watch.hpp"
+#include "platform/launch.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
 
@@ -120,10 +121,7 @@ struct AttemptEnd {
     AttemptFacts facts;
 };
 
-struct Outcome {
-    error_code ec;
-    ExecutionResult result;
-};
+using Outcome = platform::Outcome<ExecutionResult>;
 
 struct BackgroundAgentAutoExecutor::Impl
     : public std::enable_shared_from_this<BackgroundAgentAutoExecutor::Impl> {
@@ -178,7 +176,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
-    asio::awaitable<std::string> tree_state(std::filesystem::path worktree);
+    asio::awaitable<std::string> tree_state(const Execution& x);
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     Turnstile& turnstile_of(const std::string& key);

@@ -186,8 +186,10 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, 
         r.completion_method = CompletionMethod::none;
     if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
 
+    r.reported.reset();
     if (!watch.status()) return;
     const auto& status = *watch.status();
+    r.reported = status.status;
     r.exit_code = status.exit_code;
     r.signal = status.signal;
     r.output = options.redactor->redact(status.output.value_or(""));

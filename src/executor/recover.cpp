@@ -13,6 +13,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Its engine died before it had published it, or after it had taken it back.
+bool is_nowhere(Mailbox& mailbox, Watch& watch, time_point now)
+{
+    const auto sight = watch.look(now);
+    return sight.kind == Sight::Kind::waiting && !watch.started() && !mailbox.has_command();
+}
+
 constexpr char interrupted_message[] = "Interrupted: the engine that ran it has ended.";
 
 }  // namespace
@@ -68,7 +75,13 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
         x->result.attempt_id = a->id;
         x->result.attempts = a->number;
         AttemptEnd end;
-        co_await wait(*x, *a, watch, end);
+        if (is_nowhere(*x->mailbox, watch, options.clock->now())) {
+            end.facts.cause = Cause::not_started;
+            end.error = CommandError{"No agent has it, and no command file is there to be taken.",
+                                     "not_started", false, 0};
+        } else {
+            co_await wait(*x, *a, watch, end);
+        }
         co_await finish(*x, *a, watch, end);
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - a->published);

@@ -143,6 +143,11 @@ public:
         return claims_ ? claims_->state(attempt_id) : ClaimState::none;
     }
 
+    bool has_command() override
+    {
+        return ::faccessat(worktree_.get(), control_files::command, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    }
+
     error_code withdraw(const std::string&) override
     {
         // Renamed first: an agent that has it open already re-reads the name after its claim.

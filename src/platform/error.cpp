@@ -44,6 +44,8 @@ public:
                 return "The program that supervises commands is missing or does not start.";
             case errc::records_delayed:
                 return "A record could not be written in time; it is kept and tried again.";
+            case errc::invalid_workflow:
+                return "The workflow can't run as it is.";
             case errc::invalid_configuration:
                 return "The configuration is invalid.";
         }

@@ -143,6 +143,8 @@ json::object to_json(const ExecutionResult& result)
             {"step_id", or_null(result.step_id)},
             {"attempts", result.attempts},
             {"completion_method", to_string(result.completion_method)},
+            {"reported",
+             result.reported ? json::value(to_string(*result.reported)) : json::value(nullptr)},
             {"verified", to_string(result.verified)},
             {"missing_artifacts", strings(result.missing_artifacts)},
             {"error_code", result.error ? json::value(result.error->code) : json::value(nullptr)},

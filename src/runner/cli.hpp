@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-/// The program: one file a verb. `main.cpp` alone knows the command-line library; it fills these
-/// in and calls the verb, which returns the exit code.
+/// The program: one file a verb. `main.cpp` and `cli_*.cpp` alone know the command-line library;
+/// they fill these in and call the verb, which returns the exit code.
 namespace autoexec::runner {
 
 /// `doc/cli.md` lists them for users.
@@ -27,30 +27,35 @@ struct CommonOptions {
     bool json = false;
 };
 
+/// For verbs that run something.
+struct EngineFlags {
+    std::optional<std::size_t> jobs;
+    std::optional<std::chrono::milliseconds> total_timeout;
+    std::optional<std::chrono::milliseconds> polling_interval;
+    std::optional<std::chrono::milliseconds> stop_grace;
+    std::string agent;
+    bool external_agent = false;
+    bool wait_for_worktree = false;
+    bool quiet = false;
+};
+
 struct RunOptions {
     CommonOptions common;
+    EngineFlags engine;
     std::string command;
     std::vector<std::string> program;  ///< After `--`.
     std::string list;                  ///< JSONL file, `-` for stdin.
     std::vector<std::string> worktrees;
     std::vector<std::string> new_worktrees;  ///< NAME[@REF]
-    std::optional<std::size_t> jobs;
     std::optional<std::chrono::milliseconds> timeout;
-    std::optional<std::chrono::milliseconds> total_timeout;
-    std::optional<std::chrono::milliseconds> polling_interval;
-    std::optional<std::chrono::milliseconds> stop_grace;
     std::vector<std::string> expect;
     std::string workflow_id;
     std::string step_id;
     std::optional<int> retry;
     bool idempotent = false;
-    bool external_agent = false;
-    bool wait_for_worktree = false;
-    std::string agent;
     std::vector<std::string> env_refs;
     std::string notify;
     bool show_output = false;
-    bool quiet = false;
 };
 
 struct AgentVerbOptions {
@@ -131,6 +136,90 @@ struct DebugOptions {
     std::optional<bool> change;  ///< Absent: only tell.
 };
 
+/// For a run of a workflow, a new one or one to go on with.
+struct WorkflowPlayOptions {
+    CommonOptions common;
+    EngineFlags engine;
+    std::vector<std::string> params;  ///< NAME=VALUE
+    std::optional<std::string> prompt;
+    std::optional<int> retry;
+    std::optional<std::chrono::milliseconds> timeout;
+    bool fail_fast = false;
+    std::optional<bool> automatic;  ///< Absent: as configured.
+};
+
+struct WorkflowRunVerbOptions : WorkflowPlayOptions {
+    std::string path;
+    std::string worktree;  ///< Empty: as the workflow says.
+    bool in_place = false;
+    std::string base;        ///< Empty: HEAD.
+    std::string merge_into;  ///< Empty: no branch of the user's.
+    bool dry_run = false;
+    bool strict = false;
+};
+
+struct WorkflowResumeVerbOptions : WorkflowPlayOptions {
+    std::string run;  ///< Empty: the newest that has not completed.
+    std::vector<std::string> from;
+    bool from_failed = false;
+    bool accept_changed = false;
+};
+
+struct WorkflowValidateOptions {
+    CommonOptions common;
+    std::vector<std::string> paths;
+    bool strict = false;
+};
+
+struct WorkflowGraphOptions {
+    std::string path;
+    bool dot = false;
+    bool mermaid = false;
+};
+
+struct WorkflowListOptions {
+    CommonOptions common;
+    std::size_t limit = 20;
+};
+
+struct WorkflowStatusOptions {
+    CommonOptions common;
+    std::string run;  ///< Empty: the newest.
+};
+
+struct WorkflowCancelOptions {
+    CommonOptions common;
+    std::string run;  ///< Empty: the newest that is alive.
+    bool no_wait = false;
+};
+
+struct WorkflowMarkOptions {
+    CommonOptions common;
+    std::string step;
+    std::string run;  ///< Empty: the one in which that step waits.
+    bool done = true;
+    std::string reason;
+};
+
+struct WorktreeListOptions {
+    CommonOptions common;
+};
+
+struct WorktreeGcOptions {
+    CommonOptions common;
+    std::optional<std::chrono::milliseconds> older_than;
+    std::size_t keep = 0;  ///< Runs, the newest ones.
+    bool include_ignored = false;
+    bool all = false;
+    bool dry_run = false;
+};
+
+struct WorktreeRestoreOptions {
+    CommonOptions common;
+    std::string ref;
+    std::string name;  ///< Empty: made of the ref.
+};
+
 int run(const RunOptions& options);
 int agent(const AgentVerbOptions& options);
 int status(const StatusOptions& options);
@@ -147,5 +236,16 @@ int config_schema();
 int config_reference();
 int config_migrate(const ConfigMigrateOptions& options);
 int debug(const DebugOptions& options);
+int workflow_run(const WorkflowRunVerbOptions& options);
+int workflow_resume(const WorkflowResumeVerbOptions& options);
+int workflow_validate(const WorkflowValidateOptions& options);
+int workflow_graph(const WorkflowGraphOptions& options);
+int workflow_list(const WorkflowListOptions& options);
+int workflow_status(const WorkflowStatusOptions& options);
+int workflow_cancel(const WorkflowCancelOptions& options);
+int workflow_mark(const WorkflowMarkOptions& options);
+int worktree_list(const WorktreeListOptions& options);
+int worktree_gc(const WorktreeGcOptions& options);
+int worktree_restore(const WorktreeRestoreOptions& options);
 
 }  // namespace autoexec::runner

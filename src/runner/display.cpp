@@ -6,12 +6,9 @@
 
 #include <fmt/format.h>
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 namespace autoexec::runner {
@@ -19,38 +16,6 @@ namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
-
-struct Size {
-    std::size_t columns = 80;
-    std::size_t rows = 24;
-};
-
-Size terminal_size()
-{
-    winsize w{};
-    Size size;
-    if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0) {
-        size.columns = w.ws_col;
-        size.rows = w.ws_row;
-    }
-    return size;
-}
-
-std::string state_of(const Event& event)
-{
-    switch (event.type) {
-        case EventType::command_detected:
-        case EventType::execution_started:
-            return "waiting";
-        case EventType::execution_retry:
-            return "retry";
-        case EventType::status_updated:
-        case EventType::progress_updated:
-            return event.status;
-        default:
-            return {};
-    }
-}
 
 // Of worktrees that lie together the beginning is the same for all.
 std::string end_of(const std::string& path, std::size_t width)
@@ -69,16 +34,13 @@ std::string_view detail(const Event& event, const char* key)
 
 }  // namespace
 
-Display::Mode Display::suitable_mode(bool quiet)
-{
-    if (quiet) return Mode::quiet;
-    const char* const term = std::getenv("TERM");
-    const bool can_move = term != nullptr && std::string_view(term) != "dumb";
-    return ::isatty(STDERR_FILENO) == 1 && can_move ? Mode::table : Mode::lines;
-}
+Display::Display(Screen::Mode mode, std::size_t total)
+    : screen_(mode, [this](const Screen::Size& size) { return table(size); }), total_(total)
+{}
 
 void Display::publish(const Event& event)
 {
+    if (event.type == EventType::execution_interrupted) return;  // of another run
     auto& row = rows_[event.execution_id];
     if (row.worktree.empty()) {
         row.execution_id = event.execution_id;
@@ -87,42 +49,11 @@ void Display::publish(const Event& event)
     }
     row.attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row.state = state;
-    if (event.progress) {
-        row.progress = event.progress->message;
-        if (event.progress->percentage > 0)
-            row.progress = fmt::format("{:.0f} % {}", event.progress->percentage, row.progress);
-    }
-    if (mode_ == Mode::lines) plain_line(event);
-}
-
-void Display::plain_line(const Event& event)
-{
-    std::string what;
-    switch (event.type) {
-        case EventType::execution_started:
-            what = event.attempt == 1 ? "started" : fmt::format("attempt {}", event.attempt);
-            break;
-        case EventType::execution_retry:
-            what = fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
-            break;
-        case EventType::status_rejected:
-            what = fmt::format("status file not believed: {}", detail(event, "reason"));
-            break;
-        case EventType::secret_in_command:
-            what = "the command text holds a secret; use --env instead";
-            break;
-        default:
-            return;
-    }
-    tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
-         protocol::printable(what));
-}
-
-void Display::say(const std::string& line)
-{
-    clear();
-    tell(stderr, "{}\n", line);
-    if (mode_ == Mode::table) draw();
+    if (event.progress) row.progress = text_of(event.progress);
+    if (screen_.mode() != Screen::Mode::lines) return;
+    if (const auto what = sentence_of(event); !what.empty())
+        tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
+             protocol::printable(what));
 }
 
 void Display::finished(const ExecutionResult& result)
@@ -131,43 +62,64 @@ void Display::finished(const ExecutionResult& result)
     rows_.erase(result.execution_id);
 }
 
-void Display::tick()
+std::vector<std::string> Display::table(const Screen::Size& size) const
 {
-    if (mode_ != Mode::table) return;
-    clear();
-    draw();
-}
-
-void Display::clear()
-{
-    if (drawn_ == 0) return;
-    tell(stderr, "\r\x1b[{}A\x1b[J", drawn_);
-    drawn_ = 0;
-}
-
-void Display::draw()
-{
-    const auto size = terminal_size();
-    const auto most = std::max<std::size_t>(size.rows, 6) - 4;
-    const auto shown = std::min(rows_.size(), most);
+    const auto shown = std::min(rows_.size(), room_for_rows(size));
     const std::size_t fixed = 9 + 9 + 8 + 4;
     const auto rest = size.columns > fixed + 20 ? size.columns - fixed - 1 : 20;
     const auto tree_width = std::min<std::size_t>(rest / 2, 40);
-    std::string text;
-    auto out = std::back_inserter(text);
+    std::vector<std::string> lines;
     const auto now = std::chrono::steady_clock::now();
     for (auto it = rows_.begin(); it != std::next(rows_.begin(), static_cast<long>(shown)); ++it) {
         const auto& row = it->second;
         const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
-        fmt::format_to(out, "{:8} {} {:>7} #{:<2} {} {}\n", short_id(row.execution_id),
-                       cell(row.state, 8), age, row.attempt,
-                       cell(end_of(row.worktree, tree_width), tree_width),
-                       cell(row.progress, rest - tree_width));
+        lines.push_back(fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
+                                    cell(row.state, 8), age, row.attempt,
+                                    cell(end_of(row.worktree, tree_width), tree_width),
+                                    cell(row.progress, rest - tree_width)));
     }
-    if (shown < rows_.size()) fmt::format_to(out, "… and {} more\n", rows_.size() - shown);
-    fmt::format_to(out, "{} of {} ended, {} in flight\n", ended_, total_, rows_.size());
-    tell(stderr, text);
-    drawn_ = shown + (shown < rows_.size() ? 2 : 1);
+    if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
+    lines.push_back(fmt::format("{} of {} ended, {} in flight", ended_, total_, rows_.size()));
+    return lines;
+}
+
+std::string state_of(const Event& event)
+{
+    switch (event.type) {
+        case EventType::command_detected:
+        case EventType::execution_started:
+            return "waiting";
+        case EventType::execution_retry:
+            return "retry";
+        case EventType::status_updated:
+        case EventType::progress_updated:
+            return event.status;
+        default:
+            return {};
+    }
+}
+
+std::string text_of(const std::optional<Progress>& progress)
+{
+    if (!progress) return {};
+    if (progress->percentage <= 0) return progress->message;
+    return fmt::format("{:.0f} % {}", progress->percentage, progress->message);
+}
+
+std::string sentence_of(const Event& event)
+{
+    switch (event.type) {
+        case EventType::execution_started:
+            return event.attempt == 1 ? "started" : fmt::format("attempt {}", event.attempt);
+        case EventType::execution_retry:
+            return fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
+        case EventType::status_rejected:
+            return fmt::format("status file not believed: {}", detail(event, "reason"));
+        case EventType::secret_in_command:
+            return "the command text holds a secret; name a variable instead: --env, or env_refs";
+        default:
+            return {};
+    }
 }
 
 std::string result_line(const ExecutionResult& r)

@@ -2,36 +2,32 @@
 
 #include "autoexec/event.hpp"
 #include "autoexec/executor.hpp"
+#include "runner/screen.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace autoexec::runner {
 
-/// What a person sees of a run: on a terminal a live table below the lines of what has ended,
-/// elsewhere a line for each step. On standard error; the results go to standard output.
+/// What a person sees of a run: on a terminal a row for each command in flight, below the lines of
+/// what has ended; elsewhere a line for each step.
 class Display final : public EventSink {
 public:
-    enum class Mode { quiet, lines, table };
-    static Mode suitable_mode(bool quiet);
+    Display(Screen::Mode mode, std::size_t total);
+    Display(const Display&) = delete;
+    Display& operator=(const Display&) = delete;
 
-    Display(Mode mode, std::size_t total) : mode_(mode), total_(total) {}
+    [[nodiscard]] Screen& screen() noexcept { return screen_; }
 
     /// On the executor's strand.
     void publish(const Event& event) override;
 
-    /// Shows a line for good, above the table.
-    void say(const std::string& line);
-
     /// A result has been told to the user.
     void finished(const ExecutionResult& result);
-
-    /// Draws the table anew.
-    void tick();
-    /// Takes it away.
-    void clear();
 
 private:
     struct Row {
@@ -43,15 +39,22 @@ private:
         std::chrono::steady_clock::time_point since;
     };
 
-    void plain_line(const Event& event);
-    void draw();
+    [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
 
-    Mode mode_;
+    Screen screen_;
     std::size_t total_;
     std::size_t ended_ = 0;
-    std::size_t drawn_ = 0;
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
 };
+
+/// How an execution stands by an event, in a word; empty: as before.
+std::string state_of(const Event& event);
+
+/// What an agent says of its work; empty: nothing.
+std::string text_of(const std::optional<Progress>& progress);
+
+/// For a log of lines; empty for what only a table shows.
+std::string sentence_of(const Event& event);
 
 /// The line for standard output.
 std::string result_line(const ExecutionResult& result);

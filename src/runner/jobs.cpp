@@ -30,7 +30,7 @@ void apply_defaults(const RunOptions& o, CommandRequest& r)
     r.workflow_id = if_given(o.workflow_id);
     r.step_id = if_given(o.step_id);
     r.idempotent = o.idempotent;
-    r.agent = o.agent;
+    r.agent = o.engine.agent;
     r.env_refs = o.env_refs;
     if (o.retry) r.max_attempts = *o.retry + 1;
 }

@@ -1,6 +1,8 @@
 #include "runner/cli.hpp"
 
-#include "protocol/text.hpp"
+#include "runner/cli_options.hpp"
+#include "runner/cli_workflow.hpp"
+#include "runner/cli_worktree.hpp"
 #include "runner/tell.hpp"
 
 #include <fmt/format.h>
@@ -36,35 +38,6 @@ Exit codes: 0 all completed, 1 a command failed or timed out, 2 wrong use, 3 a f
 project is invalid, 4 the engine could not do its job, 130 cancelled.
 )";
 
-// A library option type would tie every verb to the library.
-CLI::Option* add_duration(CLI::App& app, const std::string& name,
-                          std::optional<std::chrono::milliseconds>& value, const std::string& help)
-{
-    auto* const option = app.add_option_function<std::string>(
-        name,
-        [&value, name](const std::string& text) {
-            value = autoexec::protocol::parse_duration(text);
-            if (!value || value->count() <= 0)
-                throw CLI::ValidationError(
-                    name, fmt::format("'{}' is no time; write 90s, 1.5m or 500ms", text));
-        },
-        help);
-    return option->type_name("TIME");
-}
-
-void add_project(CLI::App& app, CommonOptions& common)
-{
-    app.add_option("--project", common.project,
-                   "The project's folder; else the repository that the current folder is in")
-        ->type_name("DIR");
-}
-
-void add_common(CLI::App& app, CommonOptions& common)
-{
-    add_project(app, common);
-    app.add_flag("--json", common.json, "Results as JSON, one object a line");
-}
-
 void define_run(CLI::App& app, RunOptions& o)
 {
     app.footer(run_examples);
@@ -81,12 +54,8 @@ void define_run(CLI::App& app, RunOptions& o)
                    "A new worktree, with branch workflow/NAME from REF; may be repeated")
         ->type_name("NAME[@REF]")
         ->allow_extra_args(false);
-    app.add_option("-j,--jobs", o.jobs, "Commands at once; 0: no limit (default 8)");
+    add_engine(app, o.engine);
     add_duration(app, "--timeout", o.timeout, "For each attempt (default 1h)");
-    add_duration(app, "--total-timeout", o.total_timeout, "For all attempts of a command");
-    add_duration(app, "--polling-interval", o.polling_interval, "Between looks (default 5s)");
-    add_duration(app, "--stop-grace", o.stop_grace,
-                 "From asking a command to stop to killing it (default 10s)");
     app.add_option("--expect", o.expect, "A file the command must create or change, else it failed")
         ->type_name("FILE")
         ->allow_extra_args(false);
@@ -95,10 +64,7 @@ void define_run(CLI::App& app, RunOptions& o)
         ->check(CLI::Range(0, 1000));
     app.add_flag("--idempotent", o.idempotent,
                  "Running it twice does no harm: retry after time-outs and plain failures, too");
-    app.add_option("--agent", o.agent, "Which agent of the agents file")->type_name("NAME");
-    app.add_flag("--external-agent", o.external_agent,
-                 "An agent that already runs takes the commands");
-    app.add_flag("--wait", o.wait_for_worktree, "Wait for worktrees that another engine holds");
+    app.add_option("--agent", o.engine.agent, "Which agent of the agents file")->type_name("NAME");
     app.add_option("--env", o.env_refs, "A variable that the agent passes to the command")
         ->type_name("VARIABLE")
         ->allow_extra_args(false);
@@ -108,7 +74,6 @@ void define_run(CLI::App& app, RunOptions& o)
                    "Run this at each result, with the result as JSON on stdin")
         ->type_name("PROGRAM");
     app.add_flag("--show-output", o.show_output, "Print the end of each command's output");
-    app.add_flag("-q,--quiet", o.quiet, "No progress, only results");
 }
 
 void define_history(CLI::App& app, HistoryOptions& o)
@@ -313,6 +278,12 @@ int dispatch(int argc, char** argv)
     auto& health_verb = *app.add_subcommand("health", "Whether commands would run here");
     define_health(health_verb, health_options);
 
+    auto& workflow_verb = *app.add_subcommand("workflow", "Steps that build on one another");
+    WorkflowVerbs workflow(workflow_verb);
+
+    auto& worktree_verb = *app.add_subcommand("worktree", "Where steps of workflows have worked");
+    WorktreeVerbs worktree(worktree_verb);
+
     auto& config_verb = *app.add_subcommand("config", "What is configured, and where");
     const ConfigVerbs config(config_verb);
 
@@ -331,6 +302,8 @@ int dispatch(int argc, char** argv)
     if (agent_verb.parsed()) return agent(agent_options);
     if (agents_verb.parsed()) return agents_verbs.go();
     if (config_verb.parsed()) return config.go();
+    if (workflow_verb.parsed()) return workflow.go();
+    if (worktree_verb.parsed()) return worktree.go();
     if (debug_verb.parsed()) return debug(debug_options);
     if (status_verb.parsed()) return status(status_options);
     if (history_verb.parsed()) return history(history_options);

@@ -90,6 +90,7 @@ agents:
     clean_environment: true
     accept_argv: yes
     working_directory: ${PROJECT_ROOT}/sub
+    max_parallel: 3
   - name: Second
     type: "background"
     enabled: false
@@ -123,8 +124,10 @@ global:
     CHECK(worker.clean_environment);
     CHECK(worker.accept_argv);
     CHECK(worker.working_directory == "sub");
+    CHECK(worker.max_parallel == 3);
 
     const auto& second = file.agents[1];
+    CHECK(second.max_parallel == 0);
     CHECK_FALSE(second.enabled);
     CHECK(second.timeout == 3600s);
     CHECK_FALSE(second.retry_count);
@@ -159,6 +162,10 @@ TEST_CASE("what is wrong with a field names agent and field")
           "Agent 1: Field 'retry_count' must be a non-negative integer");
     CHECK(only_error(agent_with("retry_count: 1.5")) ==
           "Agent 1: Field 'retry_count' must be a non-negative integer");
+    CHECK(only_error(agent_with("max_parallel: -1")) ==
+          "Agent 1: Field 'max_parallel' must be an integer from 0 to 10000");
+    CHECK(only_error(agent_with("max_parallel: 10001")) ==
+          "Agent 1: Field 'max_parallel' must be at most 10000");
     CHECK(only_error(agent_with("enabled: maybe")) ==
           "Agent 1: Field 'enabled' must be true or false");
     CHECK(only_error(agent_with("description: [x]")) ==

@@ -206,6 +206,7 @@ TEST_CASE("a result has the guide's keys first, then ours")
     result.duration = std::chrono::milliseconds{1500};
     result.completion_method = CompletionMethod::status_file;
     result.verified = Verification::partial;
+    result.reported = StatusWord::running;
     result.exit_code = 3;
     const auto object = to_json(result);
     Strings keys;
@@ -219,6 +220,7 @@ TEST_CASE("a result has the guide's keys first, then ours")
     CHECK(object.at("duration_seconds") == 1.5);
     CHECK(object.at("completion_method") == "status_file");
     CHECK(object.at("verified") == "partial");
+    CHECK(object.at("reported") == "running");
     CHECK(object.at("exit_code") == 3);
     CHECK(object.at("signal").is_null());
     CHECK(object.at("progress").is_null());

@@ -3,6 +3,7 @@
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <sys/stat.h>
 
@@ -203,8 +204,11 @@ TEST_CASE_FIXTURE(ConfigFixture, "polling that is off contradicts execution that
     CHECK_THROWS_WITH_AS(
         load(), doctest::Contains("polling must be enabled when auto_execution is enabled"),
         InvalidConfiguration);
-    write_own("auto_execution: {enabled: false, polling: {enabled: false}}\n");
-    CHECK_FALSE(load().polling.enabled);
+    for (const auto* const fine :
+         {"{enabled: false, polling: {enabled: false}}", "{polling: {enabled: false}}"}) {
+        write_own(fmt::format("auto_execution: {}\n", fine));
+        CHECK_FALSE(load().polling.enabled);
+    }
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "a file is read again only when it has changed")

@@ -367,6 +367,65 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the com
     CHECK(result.attempts == row.attempts);
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "a request brings its own retries, and its number wins over theirs")
+{
+    options.retry.max_attempts = 5;
+    tree.on_publish = [&] { tree.fail("no", {}, true); };
+    auto r = request();
+    r.retry = RetryPolicy{3, 40s, 1.0, 40s};
+    SUBCASE("of the policy")
+    {
+        execute(std::move(r));
+        CHECK(result.attempts == 3);
+        CHECK(result.duration == 40s);  // twice half of 40 s, by the jitter
+    }
+    SUBCASE("of the request")
+    {
+        r.max_attempts = 2;
+        execute(std::move(r));
+        CHECK(result.attempts == 2);
+        CHECK(result.duration == 20s);
+    }
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an execution is called as its request says")
+{
+    tree.on_publish = [&] { tree.complete(); };
+    auto r = request();
+    r.execution_id = "mine";
+    execute(std::move(r));
+    CHECK(result.execution_id == "mine");
+    CHECK(tree.published.front().execution_id == "mine");
+    CHECK(sink->metrics().front().execution_id == "mine");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "what the agent claims is kept apart from how the command ended")
+{
+    auto r = request();
+    SUBCASE("no word")
+    {
+        execute(std::move(r));
+        CHECK_FALSE(result.reported);
+    }
+    SUBCASE("done, but the artifact is missing")
+    {
+        tree.on_publish = [&] { tree.complete(); };
+        r.expected_artifacts = {"x"};
+        r.require_artifacts = true;
+        execute(std::move(r));
+        CHECK(result.status == ExecutionStatus::failed);
+        CHECK(result.reported == StatusWord::completed);
+    }
+    SUBCASE("still at it when its time was over")
+    {
+        tree.on_publish = [&] { tree.write(tree.status(StatusWord::running)); };
+        execute(std::move(r));
+        CHECK(result.status == ExecutionStatus::timeout);
+        CHECK(result.reported == StatusWord::running);
+    }
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a retry that succeeds is a success, with the tree recorded")
 {
     options.retry.max_attempts = 3;
@@ -693,6 +752,13 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
     {
         execute(request(std::string(256 * 1024, 'x')));
         CHECK(ec == errc::command_too_large);
+    }
+    SUBCASE("retries that make no sense")
+    {
+        auto r = request();
+        r.retry = RetryPolicy{1, 1s, 0.5, 1s};
+        execute(std::move(r));
+        CHECK(ec == errc::invalid_options);
     }
     SUBCASE("artifact outside")
     {

@@ -1,0 +1,212 @@
+#include "runner/engine.hpp"
+
+#include "autoexec/diagnostic.hpp"
+#include "protocol/text.hpp"
+#include "records/debug_log.hpp"
+#include "runner/configuration.hpp"
+#include "runner/project.hpp"
+#include "runner/tell.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace autoexec::runner {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds redraw{200};
+
+// Descriptors are what runs out first: each command has its worktree, records, pipes, supervisor.
+// Raised only as far as needed: programs inherit it.
+std::size_t jobs_within_limits(std::size_t wanted)
+{
+    constexpr rlim_t of_one_command = 16;
+    constexpr rlim_t of_the_program = 64;
+    rlimit limit{};
+    if (wanted == 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    const rlim_t needed = wanted * of_one_command + of_the_program;
+    if (needed <= limit.rlim_cur) return wanted;
+    limit.rlim_cur = std::min(needed, limit.rlim_max);
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    if (needed <= limit.rlim_cur) return wanted;
+    const auto room = std::max<rlim_t>(limit.rlim_cur / of_one_command, 5) - 4;
+    tell(stderr, "Only {} commands at once: more need more open files (ulimit -n).\n", room);
+    return room;
+}
+
+// The command line wins over what is configured.
+ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+                                 const std::filesystem::path& root)
+{
+    auto e = autoexec::executor_options(config, root);
+    e.max_concurrency = jobs_within_limits(flags.jobs.value_or(e.max_concurrency));
+    if (flags.polling_interval) e.polling_interval = *flags.polling_interval;
+    if (flags.total_timeout) e.total_timeout = *flags.total_timeout;
+    if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
+    if (flags.external_agent) e.start_timeout = milliseconds{0};
+    if (flags.wait_for_worktree) e.on_busy = OnBusy::wait;
+    return e;
+}
+
+AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+                           const std::filesystem::path& root)
+{
+    auto a = autoexec::agent_options(config, root);
+    a.max_parallel = 0;  // the executor keeps the limit
+    a.heartbeat = milliseconds{0};
+    if (flags.stop_grace) a.stop_grace = *flags.stop_grace;
+    return a;
+}
+
+}  // namespace
+
+Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
+               std::optional<AgentsFile> agents)
+    : flags_(flags),
+      manager_(manager),
+      screen_(screen),
+      root_(manager.project_root()),
+      signals_(ctx_, SIGINT, SIGTERM),
+      options_(engine_options()),
+      executor_(ctx_.get_executor(), options_),
+      spawner_(supervised_spawner()),
+      reloader_(
+          manager, options_.audit,
+          [this](const auto& config, const auto& changed) { take(config, changed); },
+          [this](const auto& problems) { refuse(problems); })
+{
+    executor_.subscribe(records::logging_sink());
+    if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
+}
+
+ExecutorOptions Engine::engine_options()
+{
+    const auto config = manager_.load();
+    auto e = executor_options(flags_, config, root_);
+    e.notifier = local_notifier();
+    e.redactor = std::make_shared<const Redactor>();
+    if (e.enable_audit)
+        e.audit = std::make_shared<AuditLogger>(ctx_.get_executor(), audit_options(config, root_));
+    if (e.enable_metrics) {
+        MetricsOptions metrics;
+        metrics.project_root = root_;
+        metrics.durability = e.durability;
+        e.metrics =
+            std::make_shared<ExecutionMetricsCollector>(ctx_.get_executor(), std::move(metrics));
+    }
+    return e;
+}
+
+AgentOptions Engine::embedded_agent(AgentsFile agents) const
+{
+    auto a = agent_options(flags_, manager_.load(), root_);
+    a.agents = std::move(agents);
+    a.agents.accept_legacy = false;
+    a.agents.max_parallel_agents = 0;
+    a.find_worktrees = false;
+    a.alone = true;
+    a.notifier = options_.notifier;
+    a.redactor = options_.redactor;
+    a.spawner = spawner_;
+    return a;
+}
+
+// A new configuration; executions that have begun keep theirs.
+void Engine::take(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
+{
+    executor_.set_options(executor_options(flags_, config, root_));
+    if (agent_) agent_->set_options(agent_options(flags_, config, root_));
+    records::set_debug_log(root_, config.debug);
+    screen_.say(changes_sentence(changed));
+}
+
+void Engine::refuse(const std::vector<Diagnostic>& problems)
+{
+    screen_.say(to_string(problems) + "The configuration stays as it was.");
+}
+
+void Engine::add_worktree(const std::filesystem::path& worktree)
+{
+    if (agent_) agent_->add_worktree(worktree);
+}
+
+void Engine::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
+{
+    cancel_ = std::move(cancel);
+    asio::co_spawn(ctx_, all(std::move(work), recovery), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
+    ctx_.run();
+}
+
+asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
+{
+    asio::co_spawn(ctx_, watch_signals(), asio::detached);
+    asio::co_spawn(ctx_, redraw_often(), asio::detached);
+    keep_configuration_fresh(ctx_.get_executor(), reloader_);
+    if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
+    if (recovery == Recovery::before) co_await recover();
+    co_await std::move(work);
+    if (recovery == Recovery::after) co_await recover();
+    co_await executor_.async_stop();
+    if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
+    screen_.clear();
+    ctx_.stop();
+}
+
+asio::awaitable<void> Engine::recover()
+{
+    for (const auto& attempt : co_await executor_.recover())
+        screen_.say(fmt::format("interrupted: {} in {} (its engine had ended){}",
+                                short_id(attempt.execution_id), shown_path(attempt.worktree),
+                                attempt.agent_alive ? "; its agent was told to stop" : ""));
+}
+
+asio::awaitable<void> Engine::watch_signals()
+{
+    for (;;) {
+        error_code ec;
+        co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        if (++interrupts_ == 1) {
+            screen_.say(fmt::format(
+                "Cancelling: agents are told to stop, at most {} s. Once more ends at once.",
+                (options_.stop_grace.count() + 5000) / 1000));
+            cancel_(asio::cancellation_type::partial);
+        } else {
+            screen_.say("Ending now; what still runs is killed.");
+            cancel_(asio::cancellation_type::terminal);
+            signals_.clear();  // a third one finds the system's default
+            co_return;
+        }
+    }
+}
+
+asio::awaitable<void> Engine::redraw_often()
+{
+    asio::steady_timer ticker(ctx_);
+    for (;;) {
+        error_code ec;
+        ticker.expires_after(redraw);
+        co_await ticker.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        screen_.tick();
+    }
+}
+
+}  // namespace autoexec::runner

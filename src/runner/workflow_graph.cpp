@@ -1,0 +1,24 @@
+#include "runner/cli.hpp"
+#include "runner/configuration.hpp"
+#include "runner/tell.hpp"
+#include "runner/workflow_file.hpp"
+
+#include <cstdio>
+
+namespace autoexec::runner {
+
+int workflow_graph(const WorkflowGraphOptions& options)
+{
+    const auto file = read_workflow_file(options.path, false);
+    if (!file.workflow) {
+        print_problems(file.diagnostics);
+        return exit_invalid;
+    }
+    const auto as = options.dot       ? WorkflowDrawing::dot
+                    : options.mermaid ? WorkflowDrawing::mermaid
+                                      : WorkflowDrawing::text;
+    tell(stdout, draw_workflow(*file.workflow, as));
+    return exit_completed;
+}
+
+}  // namespace autoexec::runner

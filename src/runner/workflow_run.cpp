@@ -1,0 +1,113 @@
+#include "runner/cli.hpp"
+
+#include "autoexec/config.hpp"
+#include "autoexec/diagnostic.hpp"
+#include "platform/git_dir.hpp"
+#include "protocol/text.hpp"
+#include "runner/configuration.hpp"
+#include "runner/project.hpp"
+#include "runner/tell.hpp"
+#include "runner/workflow_dry_run.hpp"
+#include "runner/workflow_file.hpp"
+#include "runner/workflow_live.hpp"
+#include "runner/workflow_start.hpp"
+
+#include <cstdio>
+#include <filesystem>
+
+namespace autoexec::runner {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The root of the worktree that the current folder is in, if that is one of the project's: where
+// the artifacts of a workflow count from.
+fs::path current_worktree(const CommonOptions& common, const fs::path& root)
+{
+    const auto here = fs::current_path();
+    const auto git_dir = platform::git_dir_of(here);
+    const bool belongs =
+        common.project.empty() && git_dir && platform::git_common_dir(*git_dir) == root / ".git";
+    if (!belongs) return root;
+    auto folder = here;
+    while (!fs::exists(folder / ".git") && folder.has_relative_path())
+        folder = folder.parent_path();
+    return folder;
+}
+
+// The call says it, or there is no choice; else the workflow.
+void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const Workflow& workflow,
+                  WorkflowRunOptions& run)
+{
+    const bool asked = o.in_place || !o.worktree.empty();
+    run.worktrees = asked ? WorktreeMode::in_place : workflow.worktrees;
+    if (run.worktrees != WorktreeMode::in_place && !platform::git_dir_of(root)) {
+        run.worktrees = WorktreeMode::in_place;
+        if (!o.engine.quiet)
+            tell(stderr, "{} is no git repository, so all steps work there, in place.\n",
+                 protocol::printable(root.string()));
+    }
+    if (run.worktrees == WorktreeMode::in_place)
+        run.worktree = o.worktree.empty() ? current_worktree(o.common, root)
+                                          : fs::absolute(o.worktree).lexically_normal();
+    if (!o.base.empty()) run.base = o.base;
+    run.merge_into = o.merge_into;
+}
+
+// What a parameter means depends on what the workflow declares, and so does where steps work.
+std::optional<Workflow> read_workflow(const WorkflowRunVerbOptions& o, const fs::path& root,
+                                      const ParamWords& params, WorkflowRunOptions& run)
+{
+    auto file = read_workflow_file(o.path, o.strict);
+    if (file.workflow) {
+        choose_place(o, root, *file.workflow, run);
+        run.params = typed_params(params, file.workflow->params);
+        WorkflowReadOptions check;
+        check.worktree = run.worktree;
+        check.params = run.params;
+        file = read_workflow_file(o.path, o.strict, check);
+    }
+    if (!file.workflow || !o.engine.quiet) print_problems(file.diagnostics);
+    if (file.workflow) {
+        set_timeout(o, *file.workflow);
+        file.workflow->path = fs::absolute(o.path).lexically_normal().string();
+    }
+    return std::move(file.workflow);
+}
+
+// There is no branch for a run that works in place.
+bool makes_sense(const WorkflowRunVerbOptions& o, const WorkflowRunOptions& run)
+{
+    if (run.worktrees != WorktreeMode::in_place || (o.base.empty() && o.merge_into.empty()))
+        return true;
+    tell(stderr, "autoexec workflow run: {} is for steps with worktrees of their own\n",
+         o.base.empty() ? "--merge-into" : "--base");
+    return false;
+}
+
+}  // namespace
+
+int workflow_run(const WorkflowRunVerbOptions& options)
+{
+    const auto params = params_of(options, "run");
+    if (!params) return exit_usage;
+    const auto root = project_root(options.common);
+    if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
+        tell(stderr, "autoexec workflow run: the worktree '{}' is no folder\n",
+             protocol::printable(options.worktree));
+        return exit_engine;
+    }
+    auto run = run_options(options);
+    auto workflow = read_workflow(options, root, *params, run);
+    if (!workflow) return exit_invalid;
+    if (!makes_sense(options, run)) return exit_usage;
+
+    AutoExecutionConfigManager manager({}, root);
+    const auto agents = take_configuration(options, manager, *workflow, run);
+    if (!agents) return exit_invalid;
+    if (options.dry_run) return dry_run(options, root, *agents, *workflow, run);
+    announce(options, manager, *agents, *workflow);
+    return LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).go();
+}
+
+}  // namespace autoexec::runner

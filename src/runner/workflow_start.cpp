@@ -1,0 +1,88 @@
+#include "runner/workflow_start.hpp"
+
+#include "autoexec/diagnostic.hpp"
+#include "protocol/text.hpp"
+#include "records/debug_log.hpp"
+#include "runner/configuration.hpp"
+#include "runner/project.hpp"
+#include "runner/tell.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace autoexec::runner {
+namespace {
+
+bool has_command_text(const Workflow& workflow)
+{
+    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
+        return step.argv.empty() && !step.command.empty();
+    });
+}
+
+bool needs_agents_file(const Workflow& workflow)
+{
+    return std::any_of(workflow.steps.begin(), workflow.steps.end(),
+                       [](const WorkflowStep& step) { return step.argv.empty(); });
+}
+
+}  // namespace
+
+std::optional<ParamWords> params_of(const WorkflowPlayOptions& options, const char* verb)
+{
+    std::vector<std::string> problems;
+    auto words = options.params;
+    if (options.prompt) words.push_back("prompt=" + *options.prompt);
+    auto params = split_params(words, problems);
+    for (const auto& problem : problems) tell(stderr, "autoexec workflow {}: {}\n", verb, problem);
+    if (!problems.empty()) return std::nullopt;
+    return params;
+}
+
+WorkflowRunOptions run_options(const WorkflowPlayOptions& options)
+{
+    WorkflowRunOptions run;
+    run.fail_fast = options.fail_fast;
+    run.max_parallel = options.engine.jobs.value_or(0);
+    if (options.retry) run.max_attempts = *options.retry + 1;
+    return run;
+}
+
+std::optional<Agents> take_configuration(const WorkflowPlayOptions& options,
+                                         AutoExecutionConfigManager& manager,
+                                         const Workflow& workflow, WorkflowRunOptions& run)
+{
+    manager.set_workflow_metadata(workflow.metadata);
+    const auto config = load_configuration(manager, options.engine.quiet);
+    if (!config) return std::nullopt;
+    run.automatic = options.automatic.value_or(config->enabled);
+
+    Agents agents(manager.project_root(), options.engine.external_agent,
+                  run.automatic && needs_agents_file(workflow));
+    if (!agents.usable()) {
+        print_problems(agents.loaded().errors);
+        return std::nullopt;
+    }
+    if (!options.engine.quiet) print_problems(agents.loaded().file.warnings);
+    return agents;
+}
+
+void announce(const WorkflowPlayOptions& options, AutoExecutionConfigManager& manager,
+              const Agents& agents, const Workflow& workflow)
+{
+    records::set_debug_log(manager.project_root(), manager.load().debug);
+    if (agents.own_runs_texts() && has_command_text(workflow) && !options.engine.quiet)
+        tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
+             shown_path(manager.project_root()));
+}
+
+void set_timeout(const WorkflowPlayOptions& options, Workflow& workflow)
+{
+    if (!options.timeout) return;
+    for (auto& step : workflow.steps)
+        if (!step.timeout) step.timeout = options.timeout;
+}
+
+}  // namespace autoexec::runner

@@ -1,0 +1,159 @@
+#include "runner/workflow_text.hpp"
+
+#include "protocol/text.hpp"
+#include "runner/project.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string_view>
+
+namespace autoexec::runner {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t most_failures = 10;
+
+std::string execution_of(const StepResult& result)
+{
+    return result.execution ? short_id(result.execution->execution_id) : std::string();
+}
+
+json::value or_null(const std::string& text)
+{
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
+std::string_view word_for(StepState state)
+{
+    return state == StepState::timeout ? "timed out" : to_string(state);
+}
+
+// `5 completed, 1 skipped`
+std::string counts_of(const std::vector<StepResult>& steps)
+{
+    std::map<StepState, int> counts;
+    for (const auto& step : steps) ++counts[step.state];
+    std::string text;
+    for (const auto& [state, count] : counts)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, word_for(state));
+    return text;
+}
+
+std::string chain_of(const WorkflowResult& result)
+{
+    std::string text;
+    for (const auto& id : result.critical_path) {
+        const auto step = std::find_if(result.steps.begin(), result.steps.end(),
+                                       [&](const StepResult& s) { return s.id == id; });
+        if (step == result.steps.end()) continue;
+        text += fmt::format("{}{} {}", text.empty() ? "" : " → ", protocol::printable(id),
+                            protocol::format_duration(step->duration));
+    }
+    return text;
+}
+
+bool is_failure(const StepResult& step)
+{
+    return step.state == StepState::failed || step.state == StepState::timeout;
+}
+
+std::string failures_of(const WorkflowResult& result)
+{
+    std::string text;
+    std::size_t count = 0;
+    for (const auto& step : result.steps) {
+        if (!is_failure(step) || ++count > most_failures) continue;
+        text += fmt::format("{} {}: {}", protocol::printable(step.id), word_for(step.state),
+                            protocol::printable(step.reason));
+        if (step.execution && step.execution->attempts > 0)
+            text += fmt::format(" (autoexec logs {})", execution_of(step));
+        text += '\n';
+    }
+    if (count > most_failures) text += fmt::format("… and {} more\n", count - most_failures);
+    return text;
+}
+
+}  // namespace
+
+std::string step_line(const StepResult& result)
+{
+    const auto duration =
+        result.round > 0 ? protocol::format_duration(result.duration) : std::string("-");
+    auto line = fmt::format("{:9} {:8} {:>7}  {}", to_string(result.state), execution_of(result),
+                            duration, protocol::printable(result.id));
+    std::string numbers;
+    if (result.round > 1) numbers = fmt::format("round {}", result.round);
+    if (result.execution && result.execution->attempts > 1)
+        numbers +=
+            fmt::format("{}attempt {}", numbers.empty() ? "" : ", ", result.execution->attempts);
+    if (!numbers.empty()) line += fmt::format("  ({})", numbers);
+    if (!result.reason.empty()) line += "  " + protocol::printable(result.reason);
+    if (result.tolerated && is_failure(result)) line += "  (the workflow goes on)";
+    return line;
+}
+
+std::string sentence_of(const WorkflowEvent& event)
+{
+    if (event.type == WorkflowEvent::Type::restarted)
+        return protocol::printable(fmt::format("Again: {}", fmt::join(event.steps, ", ")));
+    const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
+                            event.type == WorkflowEvent::Type::sent_back;
+    if (!is_of_gate) return {};
+    auto text = fmt::format("{}: {}", protocol::printable(event.step_id),
+                            protocol::printable(event.message));
+    if (event.steps.size() > 1)
+        text += protocol::printable(fmt::format("; again: {}", fmt::join(event.steps, ", ")));
+    return text;
+}
+
+std::string summary_of(const WorkflowResult& result)
+{
+    auto text = fmt::format(
+        "{} {} in {}: {}\n", protocol::printable(result.workflow_id),
+        result.status == WorkflowStatus::cancelled ? "was cancelled" : to_string(result.status),
+        protocol::format_duration(result.duration), counts_of(result.steps));
+    if (result.critical_path.size() > 1)
+        text += fmt::format("The longest chain: {}\n", chain_of(result));
+    const auto failures = failures_of(result);
+    text += failures;
+    if (failures.empty() && result.status == WorkflowStatus::failed)
+        text += protocol::printable(result.error) + '\n';
+    if (result.branch.empty() || result.commit.empty()) return text;
+    const auto branch = protocol::printable(result.branch);
+    text += result.status == WorkflowStatus::completed
+                ? fmt::format("The work is on the branch {0}: git merge {0}\n", branch)
+                : fmt::format("What has completed is on the branch {}\n", branch);
+    return text;
+}
+
+json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
+{
+    const bool of_step = !event.step_id.empty();
+    json::object o;
+    o["event"] = to_string(event.type);
+    o["time"] = protocol::iso_utc(std::chrono::system_clock::now());
+    o["run_id"] = event.run_id;
+    o["workflow_id"] = workflow_id;
+    o["step_id"] = or_null(event.step_id);
+    if (of_step)
+        o["round"] = event.round;
+    else
+        o["status"] = to_string(event.status);
+    if (event.result != nullptr) o["state"] = to_string(event.state);
+    o["message"] = or_null(event.message);
+    if (event.type == WorkflowEvent::Type::sent_back ||
+        event.type == WorkflowEvent::Type::restarted)
+        o["steps"] = json::array(event.steps.begin(), event.steps.end());
+    const bool has_ended = event.type == WorkflowEvent::Type::step_ended ||
+                           event.type == WorkflowEvent::Type::step_skipped;
+    if (has_ended && event.result != nullptr) o["result"] = autoexec::to_json(*event.result);
+    return o;
+}
+
+}  // namespace autoexec::runner

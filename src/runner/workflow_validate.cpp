@@ -1,0 +1,60 @@
+#include "protocol/text.hpp"
+#include "runner/cli.hpp"
+#include "runner/configuration.hpp"
+#include "runner/project.hpp"
+#include "runner/workflow_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+std::size_t count_gates(const Workflow& workflow)
+{
+    return static_cast<std::size_t>(
+        std::count_if(workflow.steps.begin(), workflow.steps.end(),
+                      [](const WorkflowStep& step) { return step.gate.has_value(); }));
+}
+
+void print(const std::string& path, const WorkflowFile& file)
+{
+    print_problems(file.diagnostics);
+    if (!file.workflow) return;
+    const auto steps = file.workflow->steps.size();
+    const auto gates = count_gates(*file.workflow);
+    fmt::print("{} is valid: {} {}, {} {}.\n", protocol::printable(shown_path(path)), steps,
+               steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
+}
+
+void print_as_json(const std::string& path, const WorkflowFile& file)
+{
+    boost::json::object o;
+    o["path"] = path;
+    o["valid"] = file.workflow.has_value();
+    o["id"] = file.workflow ? boost::json::value(file.workflow->id) : nullptr;
+    o["steps"] = file.workflow ? boost::json::value(file.workflow->steps.size()) : nullptr;
+    o["gates"] = file.workflow ? boost::json::value(count_gates(*file.workflow)) : nullptr;
+    o["diagnostics"] = to_json(file.diagnostics);
+    print_json(o);
+}
+
+}  // namespace
+
+int workflow_validate(const WorkflowValidateOptions& options)
+{
+    bool all_valid = true;
+    for (const auto& path : options.paths) {
+        const auto file = read_workflow_file(path, options.strict);
+        all_valid &= file.workflow.has_value();
+        if (options.common.json)
+            print_as_json(path, file);
+        else
+            print(path, file);
+    }
+    return all_valid ? exit_completed : exit_invalid;
+}
+
+}  // namespace autoexec::runner

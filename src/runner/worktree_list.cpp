@@ -1,0 +1,98 @@
+#include "protocol/text.hpp"
+#include "runner/cli.hpp"
+#include "runner/project.hpp"
+#include "runner/tell.hpp"
+#include "runner/worktree_trees.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+namespace json = boost::json;
+using worktree::SalvageInfo;
+using worktree::TreeInfo;
+
+json::value or_null(const std::string& text)
+{
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
+std::string_view state_of(const TreeInfo& tree)
+{
+    return tree.busy ? "busy" : tree.missing ? "missing" : tree.dirty ? "dirty" : "clean";
+}
+
+json::object to_json(const TreeInfo& tree, const TreeOwner& owner)
+{
+    return {{"name", tree.name},
+            {"path", tree.path.string()},
+            {"branch", or_null(tree.branch)},
+            {"commit", or_null(tree.head)},
+            {"state", state_of(tree)},
+            {"last_used", protocol::iso_utc(tree.last_used)},
+            {"run_id", or_null(owner.run_id)},
+            {"run_state", or_null(owner.state)}};
+}
+
+json::object to_json(const SalvageInfo& salvage)
+{
+    return {{"ref", salvage.ref},
+            {"tree", salvage.tree},
+            {"commit", salvage.commit},
+            {"reason", or_null(salvage.reason)},
+            {"time", protocol::iso_utc(salvage.time)}};
+}
+
+void print(const TreeInfo& tree, const TreeOwner& owner)
+{
+    tell(stdout, "{}  {:7}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
+         state_of(tree), protocol::printable(tree.name),
+         owner.run_id.empty()
+             ? "of no run"
+             : protocol::printable(fmt::format("{} ({})", owner.run_id, owner.state)));
+}
+
+void print(const SalvageInfo& salvage)
+{
+    tell(stdout, "{}  saved    {}  {}\n", protocol::iso_utc(salvage.time).substr(0, 19),
+         protocol::printable(salvage.ref), protocol::printable(salvage.reason));
+}
+
+asio::awaitable<int> list(const WorktreeListOptions& options,
+                          std::shared_ptr<worktree::Repository> repository)
+{
+    auto looking = repository->trees();
+    const auto trees = co_await std::move(looking);
+    auto remembering = repository->salvages();
+    const auto salvages = co_await std::move(remembering);
+    auto owners = owners_of(trees, project_root(options.common));
+    for (const auto& tree : trees) {
+        if (options.common.json)
+            print_json(to_json(tree, owners[tree.name]));
+        else
+            print(tree, owners[tree.name]);
+    }
+    for (const auto& salvage : salvages) {
+        if (options.common.json)
+            print_json(to_json(salvage));
+        else
+            print(salvage);
+    }
+    if (trees.empty() && salvages.empty() && !options.common.json)
+        tell(stderr, "There are no worktrees in {}.\n", shown_path(repository->trees_folder()));
+    co_return exit_completed;
+}
+
+}  // namespace
+
+int worktree_list(const WorktreeListOptions& options)
+{
+    return with_repository(options.common, "list",
+                           [&](auto repository) { return list(options, repository); });
+}
+
+}  // namespace autoexec::runner

@@ -1,0 +1,62 @@
+#include "protocol/text.hpp"
+#include "runner/cli.hpp"
+#include "runner/project.hpp"
+#include "runner/tell.hpp"
+#include "runner/worktree_trees.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace autoexec::runner {
+namespace {
+
+// The branch of the worktree that it was is still there, so it can't be called the same.
+std::string default_name(const std::string& ref)
+{
+    return "restored-" + ref.substr(ref.rfind('/') + 1);
+}
+
+asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
+                             std::shared_ptr<worktree::Repository> repository)
+{
+    auto remembering = repository->salvages();
+    const auto salvages = co_await std::move(remembering);
+    const auto salvage = std::find_if(salvages.begin(), salvages.end(), [&](const auto& one) {
+        return one.ref == o.ref || one.ref.ends_with("/" + o.ref) || one.tree == o.ref;
+    });
+    if (salvage == salvages.end()) {
+        tell(stderr,
+             "autoexec worktree restore: nothing was saved as '{}'; see autoexec worktree "
+             "list\n",
+             protocol::printable(o.ref));
+        co_return exit_usage;
+    }
+    const auto name = o.name.empty() ? default_name(salvage->ref) : o.name;
+    auto restoring = repository->restore(salvage->ref, name);
+    const auto tree = co_await std::move(restoring);
+    if (!tree.problem.empty()) {
+        tell(stderr, "autoexec worktree restore: {}\n", protocol::printable(tree.problem, true));
+        co_return exit_engine;
+    }
+    for (const auto& warning : tree.warnings)
+        tell(stderr, "warning: {}\n", protocol::printable(warning));
+    if (o.common.json)
+        print_json(boost::json::object{
+            {"ref", salvage->ref}, {"path", tree.path.string()}, {"branch", tree.branch}});
+    else
+        tell(stdout, "{} is in {}, on the branch {}\n", protocol::printable(salvage->ref),
+             protocol::printable(shown_path(tree.path)), protocol::printable(tree.branch));
+    co_return exit_completed;
+}
+
+}  // namespace
+
+int worktree_restore(const WorktreeRestoreOptions& options)
+{
+    return with_repository(options.common, "restore",
+                           [&](auto repository) { return restore(options, repository); });
+}
+
+}  // namespace autoexec::runner

@@ -1,0 +1,84 @@
+#pragma once
+
+#include "worktree/repository.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// A run's worktrees and branches: where each step works, and how their work comes together.
+namespace autoexec::workflow {
+
+/// A step whose work another one builds on.
+struct Parent {
+    std::string step;
+    std::string commit;
+};
+
+/// Commits brought together, or what stands in the way.
+struct Together {
+    std::string commit;
+    std::vector<worktree::Conflict> conflicts;
+    std::string ours;             ///< The steps on the one side of a conflict …
+    std::string theirs;           ///< … and the step on the other one.
+    std::filesystem::path where;  ///< A worktree in which the conflict stands, to be resolved.
+    std::string problem;          ///< A sentence, also for conflicts; empty if all is well.
+};
+
+/// Everything on the strand of the run. Operations are not cancellable.
+class GitTrees {
+public:
+    struct Opened {
+        std::shared_ptr<GitTrees> trees;
+        std::string problem;
+    };
+    struct Names {
+        std::string workflow_id;
+        std::string run_id;
+        std::string workflow_name;
+    };
+
+    /// Of a run from the commit that `revision` names.
+    static asio::awaitable<Opened> open(worktree::RepositoryOptions options, Names names,
+                                        std::string revision);
+
+    /// Makes the branch of a new run, which has got its id by now. A sentence if it can't be.
+    asio::awaitable<std::string> begin(std::string run_id);
+
+    [[nodiscard]] const std::string& base() const noexcept { return base_; }
+    /// `workflow/<run>`, where all comes together.
+    [[nodiscard]] const std::string& branch() const noexcept { return branch_; }
+    [[nodiscard]] worktree::Repository& repository() noexcept { return *repository_; }
+    /// Of the worktree in which all steps take turns.
+    [[nodiscard]] std::string shared_name() const;
+    [[nodiscard]] std::filesystem::path path_of(const std::string& name) const;
+
+    /// What a step starts from: the work of its parents, brought together in their order; the run's
+    /// base where it has none. Resolutions of earlier conflicts are used.
+    asio::awaitable<Together> bring_together(std::vector<Parent> parents);
+
+    asio::awaitable<worktree::NewTree> tree_for(std::string name, std::string base, bool reuse);
+
+    asio::awaitable<worktree::CommittedWork> commit(std::filesystem::path tree, std::string branch,
+                                                    std::string step, int round, int attempt,
+                                                    std::string execution_id);
+
+    /// Makes the run's branch what `commit` is.
+    asio::awaitable<std::string> advance(std::string commit);
+
+private:
+    GitTrees(std::shared_ptr<worktree::Repository> repository, Names names, std::string base);
+    asio::awaitable<Together> conflict(Together so_far, Parent next);
+    [[nodiscard]] std::string trailer() const;
+
+    std::shared_ptr<worktree::Repository> repository_;
+    Names names_;
+    std::string base_;
+    std::string branch_;
+};
+
+}  // namespace autoexec::workflow

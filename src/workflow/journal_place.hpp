@@ -1,0 +1,23 @@
+#pragma once
+
+#include "records/log_file.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+/// Where journals are, for those who write them and those who read them.
+namespace autoexec::workflow {
+
+inline constexpr std::size_t journal_limit = 64 * 1024 * 1024;
+inline constexpr std::string_view journal_suffix = ".jsonl";
+
+records::Folder state_folder(const std::filesystem::path& project_root);
+
+std::string journal_name(std::string_view run_id);
+
+/// Whether an engine has the journal; the lock itself is not wanted.
+bool is_locked(int fd);
+
+}  // namespace autoexec::workflow

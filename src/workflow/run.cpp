@@ -1,0 +1,479 @@
+#include "workflow/run.hpp"
+
+#include "protocol/text.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+/// The life of a run: what is decided, what is begun, and how it ends.
+namespace autoexec::workflow {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+StepState state_of(ExecutionStatus status)
+{
+    switch (status) {
+        case ExecutionStatus::completed:
+            return StepState::completed;
+        case ExecutionStatus::timeout:
+            return StepState::timeout;
+        case ExecutionStatus::cancelled:
+            return StepState::cancelled;
+        case ExecutionStatus::failed:
+            break;
+    }
+    return StepState::failed;
+}
+
+bool is_in_flight(const StepResult& result)
+{
+    return result.state == StepState::running || result.state == StepState::waiting_manual;
+}
+
+}  // namespace
+
+Run::Run(std::shared_ptr<Surroundings> around, Workflow workflow, WorkflowRunOptions options,
+         std::optional<Resumption> resumption)
+    : around_(std::move(around)),
+      workflow_(std::move(workflow)),
+      options_(std::move(options)),
+      resumption_(std::move(resumption)),
+      alarm_(around_->options.clock->make_timer(around_->strand))
+{
+    around_->waiting.insert(alarm_.get());
+}
+
+Run::~Run()
+{
+    around_->waiting.erase(alarm_.get());
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (is_in_flight(steps_[i]->result)) give_back(i);
+}
+
+asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
+{
+    // co_spawn lets only terminal cancellation through unless told otherwise.
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+
+    begun_ = around_->options.clock->now();
+    Outcome outcome;
+    outcome.result.workflow_id = workflow_.id;
+    outcome.result.status = WorkflowStatus::failed;
+    outcome.result.error = co_await open(outcome.ec);
+    if (!outcome.result.error.empty()) {
+        if (!outcome.ec) outcome.ec = errc::invalid_workflow;
+        co_return outcome;
+    }
+    co_await go_through();
+    outcome.result = finish();
+    outcome.ec = journal_error_;
+    co_return outcome;
+}
+
+// Nothing has begun as long as this has something to say.
+asio::awaitable<std::string> Run::open(error_code& ec)
+{
+    std::string problem;
+    if (resumption_) problem = co_await read_journal(ec);
+    if (problem.empty()) problem = prepare();
+    if (problem.empty() && options_.worktrees != WorktreeMode::in_place)
+        problem = co_await open_trees();
+    if (!problem.empty()) co_return problem;
+    if (resumption_) {
+        for (const auto& transition : resumption_->transitions) replay(transition);
+        problem = restart_what_is_asked();
+        if (problem.empty()) settle_in_flight();
+        co_return problem;
+    }
+    journal_ =
+        Journal::create(around_->options.project_root, workflow_.id,
+                        around_->options.clock->system_now(), around_->options.durability, ec);
+    if (!journal_)
+        co_return fmt::format("The run can't be recorded in '{}': {}.",
+                              (around_->options.project_root / ".tapps-agents").string(),
+                              ec.message());
+    if (trees_) problem = co_await trees_->begin(journal_->run_id());
+    if (problem.empty())
+        record_start();
+    else
+        journal_->discard(around_->options.project_root);
+    co_return problem;
+}
+
+asio::awaitable<void> Run::go_through()
+{
+    for (;;) {
+        const auto state = co_await asio::this_coro::cancellation_state;
+        look_around(state.cancelled());
+        while (!ended_.empty()) {
+            auto ended = std::move(ended_.front());
+            ended_.pop_front();
+            if (needs_commit(ended))
+                begin_commit(std::move(ended));
+            else
+                conclude(std::move(ended));
+        }
+        advance();
+        if (!ended_.empty()) continue;
+        if (scheduler_->in_flight() == 0 && scheduler_->finished()) break;
+        co_await alarm_->wait_until(around_->options.clock->now() + around_->options.look_interval);
+    }
+    if (trees_ && !cancelled_ && !journal_error_) {
+        co_await bring_together();
+        if (!options_.merge_into.empty() && scheduler_->failures().empty()) co_await give_to_user();
+    }
+}
+
+void Run::look_around(asio::cancellation_type asked)
+{
+    if (asked != asio::cancellation_type::none) {
+        const bool at_once =
+            (asked & asio::cancellation_type::terminal) != asio::cancellation_type::none;
+        stop("The workflow was cancelled",
+             at_once ? asio::cancellation_type::terminal : asio::cancellation_type::partial);
+    } else if (take_run_cancel(around_->options.project_root, journal_->run_id())) {
+        stop("The workflow was cancelled", asio::cancellation_type::partial);
+    }
+    look_at_manual_steps();
+}
+
+void Run::advance()
+{
+    const auto questions = asks();
+    while (const auto decision = scheduler_->next(questions)) {
+        switch (decision->kind) {
+            case Decision::Kind::start:
+                begin(decision->step, decision->round);
+                break;
+            case Decision::Kind::skip:
+                note_skip(*decision);
+                break;
+            case Decision::Kind::fail:
+                note_failed_condition(*decision);
+                break;
+        }
+    }
+}
+
+Scheduler::Asks Run::asks()
+{
+    Scheduler::Asks asks;
+    asks.has_room = [this](std::size_t i) { return has_room(i); };
+    asks.condition = [this](std::size_t i, std::string& problem) {
+        return plan_.steps[i].condition.evaluate(values_for(i, false), problem);
+    };
+    return asks;
+}
+
+void Run::begin(std::size_t i, int round)
+{
+    auto& step = *steps_[i];
+    step.result = StepResult{};
+    step.result.id = workflow_.steps[i].id;
+    step.result.state = StepState::running;
+    step.result.round = round;
+    step.result.started_at = now_text();
+    step.started = around_->options.clock->now();
+    if (!step.runs_nothing) step.request.execution_id = protocol::new_uuid();
+    if (step.in_git && !step.goes_on) {
+        step.tree = tree_name_of(i);
+        step.request.worktree = trees_->path_of(step.tree);
+    }
+    occupy(i);
+    const bool of_people = !options_.automatic && !step.runs_nothing;
+    if (round > 1 || of_people)
+        (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+    const bool recorded =
+        record(WorkflowEvent::Type::step_started, {{"step", step.result.id},
+                                                   {"round", round},
+                                                   {"execution_id", step.request.execution_id},
+                                                   {"worktree", step.request.worktree.string()}});
+    if (!recorded) {
+        ended_.push_back({i, {}, {}, StepState::cancelled, "It could not be recorded"});
+        return;
+    }
+    tell_step(WorkflowEvent::Type::step_started, i);
+    if (step.runs_nothing)
+        ended_.push_back({i, {}, {}, StepState::completed});
+    else if (step.in_git)
+        asio::co_spawn(around_->strand, prepare_tree(shared_from_this(), i), asio::detached);
+    else
+        hand_over(i);
+}
+
+void Run::hand_over(std::size_t i)
+{
+    const auto& announce = around_->options.on_worktree;
+    if (announce) announce(steps_[i]->request.worktree);
+    if (options_.automatic)
+        run_command(i);
+    else
+        publish_for_people(i);
+}
+
+void Run::run_command(std::size_t i)
+{
+    auto finish = [self = shared_from_this(), i](error_code ec, ExecutionResult result) {
+        self->note_execution(i, ec, std::move(result));
+    };
+    around_->engine.async_execute_command(
+        steps_[i]->request,
+        asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
+                                     asio::bind_executor(around_->strand, std::move(finish))));
+}
+
+void Run::note_execution(std::size_t i, error_code ec, ExecutionResult result)
+{
+    Ended ended;
+    ended.step = i;
+    ended.ec = ec;
+    ended.state = ec ? StepState::failed : state_of(result.status);
+    if (result.error) ended.reason = result.error->message;
+    if (ec && ended.reason.empty()) ended.reason = ec.message();
+    ended.execution = std::move(result);
+    note_ended(std::move(ended));
+}
+
+void Run::note_ended(Ended ended)
+{
+    ended_.push_back(std::move(ended));
+    alarm_->wake();
+}
+
+void Run::conclude(Ended ended)
+{
+    const auto i = ended.step;
+    auto& step = *steps_[i];
+    release(i);
+    const auto provided = provided_by(i, ended);
+    step.result.execution = std::move(ended.execution);
+    step.result.ended_at = now_text();
+    step.result.duration =
+        duration_cast<milliseconds>(around_->options.clock->now() - step.started);
+    const auto judged = scheduler_->ended(i, ended.state, provided, ended.reason);
+    const bool discarded = judged == Scheduler::Judged::discarded;
+    step.result.state = discarded ? StepState::cancelled : scheduler_->node(i).state;
+    step.result.reason =
+        discarded ? "A gate has sent back to what it works from" : std::move(ended.reason);
+    step.result.tolerated = ended.state != StepState::completed && scheduler_->node(i).goes_on;
+    step.result.code = std::move(ended.code);
+    if (discarded) step.commit.clear();
+    step.result.commit = step.commit;
+    step.goes_on = step.adopted = false;
+    record_end(i, discarded);
+    if (!discarded) mark(i);
+    tell_step(WorkflowEvent::Type::step_ended, i, step.result.reason);
+    if (judged == Scheduler::Judged::by_gate) judge(i);
+    if (scheduler_->stopped() && options_.fail_fast)
+        for (std::size_t k = 0; k < steps_.size(); ++k)
+            cancel_step(k, asio::cancellation_type::partial);
+}
+
+void Run::judge(std::size_t i)
+{
+    auto& step = *steps_[i];
+    std::string problem;
+    const auto holds = plan_.steps[i].gate.evaluate(values_for(i, true), problem);
+    Verdict verdict;
+    if (holds)
+        verdict = scheduler_->judge(i, *holds);
+    else
+        scheduler_->fail_judgement(i, problem);
+    step.result.gate_passed = holds;
+    const auto& node = scheduler_->node(i);
+    const bool has_failed = !holds || verdict.kind == Verdict::Kind::fail;
+    if (has_failed) {
+        step.result.state = node.state;
+        step.result.reason = node.reason;
+        step.result.code = "gate";
+        step.result.tolerated = node.goes_on;
+    }
+    record(WorkflowEvent::Type::gate_judged,
+           {{"step", step.result.id},
+            {"round", step.result.round},
+            {"passed", holds ? boost::json::value(*holds) : boost::json::value(nullptr)},
+            {"state", to_string(step.result.state)},
+            {"reason",
+             has_failed ? boost::json::value(step.result.reason) : boost::json::value(nullptr)}});
+    if (has_failed) {
+        (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+        mark(i);
+    }
+    tell_step(WorkflowEvent::Type::gate_judged, i,
+              has_failed ? step.result.reason
+                         : fmt::format("The gate {}", *holds ? "passed" : "did not pass"));
+    if (verdict.kind == Verdict::Kind::back) send_back(i, verdict);
+}
+
+void Run::send_back(std::size_t gate, const Verdict& verdict)
+{
+    std::vector<std::string> ids;
+    boost::json::array again;
+    for (const auto k : verdict.steps) {
+        ids.push_back(workflow_.steps[k].id);
+        again.emplace_back(ids.back());
+    }
+    const auto& to = workflow_.steps[verdict.to].id;
+    record(WorkflowEvent::Type::sent_back, {{"step", workflow_.steps[gate].id},
+                                            {"round", steps_[gate]->result.round},
+                                            {"to", to},
+                                            {"steps", std::move(again)}});
+    Parent feedback{workflow_.steps[gate].id, steps_[gate]->commit};
+    forget_work(verdict.steps);
+    steps_[verdict.to]->feedback = std::move(feedback);
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::sent_back;
+    event.step_id = workflow_.steps[gate].id;
+    event.round = steps_[gate]->result.round;
+    event.message = fmt::format("Back to '{}'", to);
+    event.steps = std::move(ids);
+    tell(std::move(event));
+}
+
+// What runs again makes its work anew.
+void Run::forget_work(const std::vector<std::size_t>& steps)
+{
+    for (const auto k : steps) {
+        auto& step = *steps_[k];
+        step.feedback = {};
+        step.commit.clear();
+        if (scheduler_->node(k).superseded)
+            cancel_step(k, asio::cancellation_type::partial);
+        else
+            step.result.state = StepState::pending;
+    }
+}
+
+void Run::note_skip(const Decision& decision)
+{
+    auto& result = steps_[decision.step]->result;
+    result = StepResult{};
+    result.id = workflow_.steps[decision.step].id;
+    result.state = StepState::skipped;
+    result.reason = decision.reason;
+    result.tolerated = decision.goes_on;
+    result.ended_at = now_text();
+    record(WorkflowEvent::Type::step_skipped, {{"step", result.id},
+                                               {"round", decision.round},
+                                               {"reason", decision.reason},
+                                               {"goes_on", decision.goes_on}});
+    tell_step(WorkflowEvent::Type::step_skipped, decision.step, decision.reason);
+}
+
+void Run::note_failed_condition(const Decision& decision)
+{
+    const auto i = decision.step;
+    auto& result = steps_[i]->result;
+    result = StepResult{};
+    result.id = workflow_.steps[i].id;
+    result.state = scheduler_->node(i).state;
+    result.round = decision.round;
+    result.reason = decision.reason;
+    result.tolerated = decision.goes_on;
+    result.ended_at = now_text();
+    record_end(i, false);
+    mark(i);
+    tell_step(WorkflowEvent::Type::step_ended, i, result.reason);
+}
+
+void Run::stop(std::string reason, asio::cancellation_type how)
+{
+    const bool hard = how == asio::cancellation_type::terminal;
+    if (cancelled_ && (stopping_hard_ || !hard)) return;
+    cancelled_ = true;
+    stopping_hard_ = hard;
+    scheduler_->stop(std::move(reason));
+    for (std::size_t i = 0; i < steps_.size(); ++i) cancel_step(i, how);
+}
+
+void Run::cancel_step(std::size_t i, asio::cancellation_type how)
+{
+    auto& step = *steps_[i];
+    if (step.result.state == StepState::running)
+        step.cancel.emit(how);
+    else if (step.result.state == StepState::waiting_manual)
+        take_back(i, StepState::cancelled, "It was cancelled");
+}
+
+WorkflowResult Run::finish()
+{
+    WorkflowResult result;
+    result.run_id = journal_->run_id();
+    result.workflow_id = workflow_.id;
+    result.duration = duration_cast<milliseconds>(around_->options.clock->now() - begun_);
+    if (trees_) result.branch = trees_->branch();
+    result.commit = commit_;
+    for (const auto& step : steps_) result.steps.push_back(step->result);
+    const auto failures = scheduler_->failures();
+    result.status = WorkflowStatus::completed;
+    if (journal_error_) {
+        result.status = WorkflowStatus::failed;
+        result.error = "The journal can't be written: " + journal_error_.message();
+    } else if (cancelled_) {
+        result.status = WorkflowStatus::cancelled;
+        result.error = "The workflow was cancelled.";
+    } else if (!failures.empty()) {
+        result.status = WorkflowStatus::failed;
+        result.error = sentence_of(failures);
+    } else if (!merge_problem_.empty()) {
+        result.status = WorkflowStatus::failed;
+        result.error = merge_problem_;
+    }
+    result.critical_path = critical_path();
+    record(WorkflowEvent::Type::run_ended,
+           {{"status", to_string(result.status)},
+            {"error", result.error.empty() ? boost::json::value(nullptr)
+                                           : boost::json::value(result.error)}});
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::run_ended;
+    event.status = result.status;
+    event.message = result.error;
+    tell(std::move(event));
+    return result;
+}
+
+// The first that failed by itself: others may have been cancelled for it.
+std::string Run::sentence_of(const std::vector<std::size_t>& failures) const
+{
+    const auto by_itself = std::find_if(failures.begin(), failures.end(), [this](std::size_t i) {
+        return steps_[i]->result.state != StepState::cancelled;
+    });
+    const auto i = by_itself == failures.end() ? failures.front() : *by_itself;
+    auto text = fmt::format("Step '{}': {}", workflow_.steps[i].id, steps_[i]->result.reason);
+    if (failures.size() > 1) text += fmt::format(" (and {} more)", failures.size() - 1);
+    return text;
+}
+
+std::vector<std::string> Run::critical_path() const
+{
+    const auto none = steps_.size();
+    std::vector<milliseconds> longest(steps_.size(), milliseconds{0});
+    std::vector<std::size_t> before(steps_.size(), none);
+    std::size_t last = none;
+    for (const auto i : plan_.order) {
+        for (const auto from : plan_.steps[i].waits_for) {
+            if (longest[from] <= longest[i]) continue;
+            longest[i] = longest[from];
+            before[i] = from;
+        }
+        longest[i] += steps_[i]->result.duration;
+        if (steps_[i]->result.round > 0 && (last == none || longest[i] > longest[last])) last = i;
+    }
+    std::vector<std::string> path;
+    for (auto i = last; i != none; i = before[i])
+        if (steps_[i]->result.round > 0) path.insert(path.begin(), workflow_.steps[i].id);
+    return path;
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,480 @@
+#include "protocol/fields.hpp"
+#include "protocol/text.hpp"
+#include "records/running.hpp"
+#include "workflow/result.hpp"
+#include "workflow/run.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+/// How a run goes on: its journal is told to the scheduler again, and what was in flight when the
+/// engine died is settled.
+namespace autoexec::workflow {
+namespace {
+
+namespace json = boost::json;
+using protocol::Fields;
+
+constexpr std::string_view redacted = "***REDACTED***";
+
+bool is_hidden(const json::value& value)
+{
+    return value.is_string() && value.get_string().find(redacted) != json::string::npos;
+}
+
+std::optional<ExecutionStatus> parse_execution_status(std::string_view word)
+{
+    for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
+                              ExecutionStatus::timeout, ExecutionStatus::cancelled})
+        if (to_string(status) == word) return status;
+    return std::nullopt;
+}
+
+// As much of it as conditions can ask for, and as the result shows.
+std::optional<ExecutionResult> execution_in(const Fields& line)
+{
+    const auto result = line.object("result");
+    const auto status = parse_execution_status(result.string("status").value_or(""));
+    if (!status) return std::nullopt;
+    ExecutionResult execution;
+    execution.status = *status;
+    execution.execution_id = result.string("execution_id").value_or("");
+    execution.attempts = static_cast<int>(result.integer("attempts", 0, 1'000'000).value_or(0));
+    execution.worktree = result.string("worktree").value_or("");
+    execution.missing_artifacts = result.object("verified").strings("missing");
+    const auto verified = result.object("verified").string("artifacts").value_or("");
+    execution.verified = verified == "all"       ? Verification::all
+                         : verified == "partial" ? Verification::partial
+                                                 : Verification::none;
+    execution.artifacts = result.object("claimed").strings("artifacts");
+    if (const auto code = result.object("exit").integer("exit_code"))
+        execution.exit_code = static_cast<int>(*code);
+    if (const auto error = result.string("error"))
+        execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
+    return execution;
+}
+
+std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
+                                                   const std::string& execution_id)
+{
+    for (auto& entry : records::list_running(root))
+        if (entry.record.execution_id == execution_id) return std::move(entry);
+    return std::nullopt;
+}
+
+}  // namespace
+
+asio::awaitable<std::string> Run::read_journal(error_code& ec)
+{
+    const auto& root = around_->options.project_root;
+    const auto& run_id = resumption_->run_id;
+    std::string problem;
+    auto record = read_run(root, run_id, problem);
+    if (!record) co_return problem;
+    journal_ = Journal::take_over(root, run_id, around_->options.durability, ec);
+    if (!journal_ && ec == errc::worktree_busy) {
+        ec = {};
+        co_return fmt::format("The run '{}' goes on already: its engine lives.", run_id);
+    }
+    if (!journal_)
+        co_return fmt::format("The journal of '{}' can't be taken over: {}.", run_id, ec.message());
+    record = read_run(root, run_id, problem);  // once more: it is ours now
+    if (!record || record->transitions.empty())
+        co_return fmt::format("The journal of '{}' says nothing of a run.", run_id);
+    if (record->workflow_id != workflow_.id)
+        co_return fmt::format("The run '{}' is of the workflow '{}', not of '{}'.", run_id,
+                              record->workflow_id, workflow_.id);
+    if (!resumption_->what.accept_changed && !record->hash.empty() &&
+        record->hash != workflow_.hash)
+        co_return fmt::format(
+            "The workflow '{}' has changed since the run began. To go on with it as "
+            "it is now, accept that: --accept-changed.",
+            workflow_.path);
+    resumption_->transitions = std::move(record->transitions);
+    co_return take_back_options(resumption_->transitions.front());
+}
+
+std::string Run::take_back_options(const json::object& start)
+{
+    std::vector<std::string> ignored;
+    const Fields line(&start, ignored);
+    const auto mode = line.string("worktrees").value_or("in_place");
+    options_.worktrees = mode == "step"       ? WorktreeMode::step
+                         : mode == "workflow" ? WorktreeMode::workflow
+                                              : WorktreeMode::in_place;
+    options_.worktree = line.string("worktree").value_or("");
+    options_.base = line.string("base").value_or("HEAD");
+    if (options_.merge_into.empty()) options_.merge_into = line.string("merge_into").value_or("");
+    const auto* const params = start.if_contains("params");
+    if (params == nullptr || !params->is_object()) return {};
+    std::string problems;
+    for (const auto& [name, value] : params->get_object()) {
+        if (options_.params.contains(name)) continue;
+        if (is_hidden(value))
+            problems += fmt::format(
+                "The parameter '{}' holds a secret, which is not kept: give it "
+                "again.\n",
+                std::string_view(name));
+        else if (workflow_.params.contains(name) || name == "prompt")
+            options_.params[name] = value;
+    }
+    return problems;
+}
+
+void Run::replay(const json::object& transition)
+{
+    using enum WorkflowEvent::Type;
+    std::vector<std::string> ignored;
+    const Fields line(&transition, ignored);
+    const auto type = parse_event_type(line.string("event").value_or(""));
+    const auto i = index_of(workflow_, line.string("step").value_or(""));
+    if (type == merged) merged_ = true;
+    if (!type || (!i && *type != restarted)) return;  // of a step that is no more, or of the run
+    switch (*type) {
+        case step_started: {
+            auto& step = *steps_[*i];
+            step.result = StepResult{};
+            step.result.id = workflow_.steps[*i].id;
+            step.result.state = StepState::running;
+            step.result.round = static_cast<int>(line.integer("round", 1, 1'000'000).value_or(1));
+            step.result.started_at = line.string("time").value_or("");
+            step.request.execution_id = line.string("execution_id").value_or("");
+            executed_.erase(*i);
+            scheduler_->resume_start(*i, step.result.round);
+            break;
+        }
+        case step_prepared: {
+            auto& step = *steps_[*i];
+            if (!step.in_git) break;
+            step.base = line.string("base").value_or("");
+            step.tree = line.string("tree").value_or("");
+            step.result.branch = line.string("branch").value_or("");
+            step.request.worktree = trees_->path_of(step.tree);
+            break;
+        }
+        case step_waiting:
+            steps_[*i]->result.state = StepState::waiting_manual;
+            break;
+        case step_executed: {
+            Ended ended;
+            ended.step = *i;
+            ended.state =
+                parse_step_state(line.string("state").value_or("")).value_or(StepState::failed);
+            ended.reason = line.string("reason").value_or("");
+            ended.missing = line.strings("missing");
+            ended.execution = execution_in(line);
+            executed_.insert_or_assign(*i, std::move(ended));
+            break;
+        }
+        case step_ended:
+            replay_end(*i, transition);
+            break;
+        case step_skipped:
+            // What was skipped for others' failures is decided anew.
+            if (line.boolean("goes_on").value_or(false) &&
+                scheduler_->node(*i).state == StepState::pending) {
+                scheduler_->resume_skip(*i, line.string("reason").value_or(""));
+                steps_[*i]->result.state = StepState::skipped;
+                steps_[*i]->result.tolerated = true;
+                steps_[*i]->result.reason = line.string("reason").value_or("");
+            }
+            break;
+        case gate_judged:
+            replay_judgement(*i, transition);
+            break;
+        case restarted: {
+            std::vector<std::size_t> roots;
+            for (const auto& id : line.strings("roots"))
+                if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
+            forget_work(scheduler_->restart(roots));
+            merged_ = false;
+            break;
+        }
+        default:
+            break;
+    }
+}
+
+void Run::replay_end(std::size_t i, const json::object& transition)
+{
+    std::vector<std::string> ignored;
+    const Fields line(&transition, ignored);
+    auto& step = *steps_[i];
+    auto& result = step.result;
+    executed_.erase(i);
+    const auto state =
+        parse_step_state(line.string("state").value_or("")).value_or(StepState::failed);
+    result.reason = line.string("reason").value_or("");
+    result.code = line.string("code").value_or("");
+    result.ended_at = line.string("ended_at").value_or("");
+    result.duration = std::chrono::milliseconds(
+        static_cast<std::int64_t>(1000 * line.number("duration_seconds").value_or(0)));
+    result.execution = execution_in(line);
+    merged_ = false;
+    // Its work is there; whether it can be brought together is seen again in the end.
+    if (line.boolean("late").value_or(false)) {
+        result.state = scheduler_->node(i).state;
+        result.reason.clear();
+        result.code.clear();
+        return;
+    }
+    if (scheduler_->node(i).state != StepState::running) return;
+    step.commit = line.string("commit").value_or("");
+    std::set<std::string> provided;
+    for (auto& artifact : line.strings("provided")) provided.insert(std::move(artifact));
+    // A failure that counts as skipped was a failure when it ended.
+    const bool tolerated = line.boolean("tolerated").value_or(false);
+    const auto ended = state == StepState::skipped ? StepState::failed : state;
+    if (line.boolean("discarded").value_or(false)) step.commit.clear();
+    (void)scheduler_->ended(i, ended, std::move(provided), result.reason);
+    result.state = scheduler_->node(i).state;
+    result.tolerated = tolerated;
+    result.commit = step.commit;
+}
+
+void Run::replay_judgement(std::size_t i, const json::object& transition)
+{
+    if (!scheduler_->node(i).judging) return;
+    const auto* const passed = transition.if_contains("passed");
+    auto& result = steps_[i]->result;
+    if (passed == nullptr || !passed->is_bool()) {
+        std::vector<std::string> ignored;
+        scheduler_->fail_judgement(
+            i, Fields(&transition, ignored).string("reason").value_or("it was not judged"));
+    } else {
+        result.gate_passed = passed->get_bool();
+        const auto verdict = scheduler_->judge(i, passed->get_bool());
+        if (verdict.kind == Verdict::Kind::back) {
+            Parent feedback{result.id, steps_[i]->commit};
+            forget_work(verdict.steps);
+            steps_[verdict.to]->feedback = std::move(feedback);
+            return;
+        }
+    }
+    const auto& node = scheduler_->node(i);
+    result.state = node.state;
+    if (node.state == StepState::completed) return;
+    result.reason = node.reason;
+    result.code = "gate";
+    result.tolerated = node.goes_on;
+}
+
+// Tried on a copy: what is pending may all be there only to be skipped.
+bool Run::anything_left() const
+{
+    if (scheduler_->in_flight() > 0) return true;
+    auto rehearsal = *scheduler_;
+    Scheduler::Asks asks;
+    asks.has_room = [](std::size_t) { return true; };
+    asks.condition = [](std::size_t, std::string&) { return true; };
+    while (const auto decision = rehearsal.next(asks))
+        if (decision->kind == Decision::Kind::start) return true;
+    return false;
+}
+
+/// A sentence if there is nothing to do.
+std::string Run::restart_what_is_asked()
+{
+    const auto& what = resumption_->what;
+    std::vector<std::size_t> roots;
+    std::string problems;
+    for (const auto& id : what.from) {
+        const auto i = index_of(workflow_, id);
+        if (i && scheduler_->node(*i).state == StepState::running)
+            problems += fmt::format("Step '{}' is in flight.\n", id);
+        else if (i)
+            roots.push_back(*i);
+        else
+            problems += fmt::format("There is no step '{}'.\n", id);
+    }
+    if (!problems.empty()) return problems;
+    const auto failures = scheduler_->failures();
+    for (const auto i : failures) {
+        const auto& result = steps_[i]->result;
+        if (!what.from_failed && result.state != StepState::cancelled &&
+            result.code != "merge_conflict")
+            continue;
+        roots.push_back(i);
+        // Whoever's work is whole begins anew from what it now stands on.
+        steps_[i]->goes_on =
+            steps_[i]->in_git && !steps_[i]->tree.empty() && steps_[i]->commit.empty();
+    }
+    const bool all_together = !trees_ || merged_ || !failures.empty();
+    if (roots.empty() && all_together && !anything_left())
+        return failures.empty()
+                   ? fmt::format("The run '{}' has completed: there is nothing left to do.",
+                                 resumption_->run_id)
+                   : fmt::format(
+                         "Of the run '{}' {} failed, and nothing else is left to do. To run "
+                         "again what failed: --from-failed.",
+                         resumption_->run_id, failures.size() == 1 ? "one step" : "some steps");
+    scheduler_->set_fail_fast(options_.fail_fast);
+    record_start();
+    if (roots.empty()) return {};
+    const auto all = scheduler_->restart(roots);
+    json::array names;
+    json::array again;
+    for (const auto i : roots) names.emplace_back(workflow_.steps[i].id);
+    std::vector<std::string> ids;
+    for (const auto i : all) ids.push_back(workflow_.steps[i].id);
+    for (const auto& id : ids) again.emplace_back(id);
+    record(WorkflowEvent::Type::restarted,
+           {{"roots", std::move(names)}, {"steps", std::move(again)}});
+    forget_work(all);
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::restarted;
+    event.steps = std::move(ids);
+    tell(std::move(event));
+    return {};
+}
+
+void Run::settle_in_flight()
+{
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        auto& step = *steps_[i];
+        if (scheduler_->node(i).state != StepState::running) continue;
+        step.started = around_->options.clock->now();
+        step.adopted = true;
+        occupy(i);
+        if (scheduler_->node(i).superseded) {
+            ended_.push_back({i, {}, {}, StepState::cancelled, "It was out of date"});
+        } else if (const auto executed = executed_.find(i); executed != executed_.end()) {
+            ended_.push_back(executed->second);
+        } else if (step.runs_nothing) {
+            ended_.push_back({i, {}, {}, StepState::completed});
+        } else if (step.result.state == StepState::waiting_manual) {
+            if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
+        } else {
+            adopt(i);
+        }
+    }
+}
+
+// Its agent may still be at work, or have finished; or a command may lie there that nobody has
+// taken.
+void Run::adopt(std::size_t i)
+{
+    const auto& request = steps_[i]->request;
+    const auto entry = running_entry(around_->options.project_root, request.execution_id);
+    if (!entry || entry->alive) return settle_by_records(i);
+    // Recorded, and only not tidied up: there is nothing to wait for.
+    if (const auto metric = last_metric(i);
+        metric && metric->retry_count + 1 >= entry->record.attempt) {
+        auto left = records::RunningFile::take_over(around_->options.project_root,
+                                                    entry->record.attempt_id);
+        if (left) left->remove();
+        return settle_by_records(i);
+    }
+    AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
+                               entry->record.worktree);
+    reference.attempt = entry->record.attempt;
+    reference.command = entry->record.command;
+    reference.workflow_id = entry->record.workflow_id;
+    reference.step_id = entry->record.step_id;
+    reference.expected_artifacts = request.expected_artifacts;
+    if (const auto& announce = around_->options.on_worktree) announce(entry->record.worktree);
+    auto finish = [self = shared_from_this(), i, attempts = entry->record.attempt](
+                      std::exception_ptr failure, ExecutionResult result) {
+        if (failure) return self->settle_by_records(i);
+        if (result.error && result.error->code == "not_started") return self->run_again(i);
+        if (result.error && result.error->code == "agent_lost")
+            return self->note_lost(i, attempts, result.error->message);
+        self->judge_adopted(i, result);
+        self->note_execution(i, {}, std::move(result));
+    };
+    asio::co_spawn(
+        around_->strand, around_->engine.adopt(std::move(reference)),
+        asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
+                                     asio::bind_executor(around_->strand, std::move(finish))));
+}
+
+// What it was asked to make is not known to who adopts it.
+void Run::judge_adopted(std::size_t i, ExecutionResult& result) const
+{
+    if (result.status != ExecutionStatus::completed || !plan_.steps[i].require_artifacts ||
+        result.missing_artifacts.empty())
+        return;
+    result.status = ExecutionStatus::failed;
+    result.error = CommandError{
+        fmt::format("The agent reported success, but expected artifacts are missing: {}",
+                    fmt::join(result.missing_artifacts, ", ")),
+        "artifact_missing", std::nullopt, 0};
+}
+
+// Nothing of it is in flight: it has ended and was recorded, or has never begun.
+void Run::settle_by_records(std::size_t i)
+{
+    const auto last = last_metric(i);
+    if (!last) return run_again(i);
+    if (last->status != "completed")
+        return note_lost(i, last->retry_count + 1,
+                         last->error_message.value_or("It ended while no engine was there"));
+    take_back(i, StepState::completed, {});
+    alarm_->wake();
+}
+
+std::optional<ExecutionMetric> Run::last_metric(std::size_t i) const
+{
+    if (!around_->options.metrics) return std::nullopt;
+    MetricsFilter filter;
+    filter.execution_id = steps_[i]->request.execution_id;
+    filter.limit = 1;
+    auto metrics = around_->options.metrics->get_metrics(filter);
+    if (metrics.empty()) return std::nullopt;
+    return std::move(metrics.front());
+}
+
+// By the rules of retries: again only where that does no harm, and never more often than allowed.
+void Run::note_lost(std::size_t i, int attempts, std::string reason)
+{
+    auto& step = *steps_[i];
+    const auto& definition = workflow_.steps[i];
+    const int most = options_.max_attempts.value_or(
+        definition.retry ? definition.retry->max_attempts : default_attempts);
+    if (definition.idempotent && attempts < most) {
+        step.request.max_attempts = most - attempts;
+        return run_again(i);
+    }
+    Ended ended;
+    ended.step = i;
+    ended.state = StepState::failed;
+    ended.code = "interrupted";
+    ended.reason = fmt::format(
+        "Its engine ended while it ran: {} It is not idempotent, so it is run "
+        "again only when asked: --from-failed",
+        reason);
+    if (definition.idempotent)
+        ended.reason =
+            fmt::format("Its engine ended while it ran, in its last attempt: {}", reason);
+    ended.settled = true;
+    note_ended(std::move(ended));
+}
+
+// In the worktree that is there, if one is.
+void Run::run_again(std::size_t i)
+{
+    auto& step = *steps_[i];
+    step.request.execution_id = protocol::new_uuid();
+    step.goes_on = !step.tree.empty();
+    if (step.in_git && step.tree.empty()) {
+        step.tree = tree_name_of(i);
+        step.request.worktree = trees_->path_of(step.tree);
+    }
+    record(WorkflowEvent::Type::step_started, {{"step", step.result.id},
+                                               {"round", step.result.round},
+                                               {"execution_id", step.request.execution_id},
+                                               {"worktree", step.request.worktree.string()}});
+    tell_step(WorkflowEvent::Type::step_started, i);
+    if (step.in_git)
+        asio::co_spawn(around_->strand, prepare_tree(shared_from_this(), i), asio::detached);
+    else
+        hand_over(i);
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,304 @@
+#include "process/run_program.hpp"
+#include "workflow/run.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+/// The part of a run that works with git: a worktree before a step, a commit after it, and all
+/// together in the end.
+namespace autoexec::workflow {
+namespace {
+
+namespace json = boost::json;
+
+// Saves what the attempt before has left, and goes back to where the step began.
+asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
+                                          std::filesystem::path tree, std::string branch,
+                                          std::string base)
+{
+    auto looking = trees->repository().state_of(tree);
+    auto state = co_await std::move(looking);
+    auto resetting = trees->repository().reset(tree, std::move(branch), std::move(base),
+                                               "Before another attempt");
+    const auto saved = co_await std::move(resetting);
+    if (!saved.problem.empty()) state += "\nNot reset: " + saved.problem;
+    if (!saved.ref.empty()) state += "\nSaved as " + saved.ref;
+    co_return state;
+}
+
+}  // namespace
+
+worktree::RepositoryOptions Run::repository_options() const
+{
+    worktree::RepositoryOptions options;
+    options.project_root = around_->options.project_root;
+    options.spawner = around_->options.spawner;
+    options.clock = around_->options.clock;
+    options.free_bytes_floor = around_->options.free_bytes_floor;
+    return options;
+}
+
+asio::awaitable<std::string> Run::open_trees()
+{
+    GitTrees::Names names{workflow_.id, resumption_ ? resumption_->run_id : std::string(),
+                          workflow_.name};
+    auto opening = GitTrees::open(repository_options(), std::move(names), options_.base);
+    auto opened = co_await std::move(opening);
+    if (!opened.problem.empty()) co_return opened.problem + "\n";
+    trees_ = std::move(opened.trees);
+    co_return co_await what_is_missing_in_git();
+}
+
+asio::awaitable<std::string> Run::what_is_missing_in_git()
+{
+    std::string problems;
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        if (!steps_[i]->in_git) continue;
+        for (const auto& path : plan_.steps[i].from_repository) {
+            auto looking = trees_->repository().holds(trees_->base(), path);
+            if (co_await std::move(looking)) continue;
+            problems += fmt::format(
+                "Step '{}' requires '{}', which no step creates, and which is not in the commit "
+                "{:.12}.\n",
+                workflow_.steps[i].id, path, trees_->base());
+        }
+    }
+    co_return problems;
+}
+
+asio::awaitable<void> Run::prepare_tree(std::shared_ptr<Run>, std::size_t i)
+{
+    auto making = make_tree(i);
+    auto problem = co_await std::move(making);
+    const bool unwanted = scheduler_->stopped() || scheduler_->node(i).superseded;
+    if (problem.empty() && !unwanted) {
+        hand_over(i);
+        co_return;
+    }
+    Ended ended;
+    ended.step = i;
+    ended.state = problem.empty() ? StepState::cancelled : StepState::failed;
+    ended.reason = problem.empty() ? "It was cancelled" : std::move(problem);
+    ended.code = std::move(steps_[i]->result.code);
+    ended.settled = true;
+    note_ended(std::move(ended));
+}
+
+std::string Run::tree_name_of(std::size_t i) const
+{
+    if (options_.worktrees == WorktreeMode::workflow) return trees_->shared_name();
+    const auto& result = steps_[i]->result;
+    return worktree::tree_name(journal_->run_id(), result.id, result.round);
+}
+
+/// A sentence if there is none; `result.code` says what kind of problem it is.
+asio::awaitable<std::string> Run::make_tree(std::size_t i)
+{
+    auto& step = *steps_[i];
+    step.result.code = "worktree";
+    auto base = trees_->base();
+    // What it began from stands in the journal; who it waits for has made nothing new since.
+    const bool knows_base = step.adopted && step.goes_on && !step.base.empty();
+    if (knows_base) {
+        base = step.base;
+    } else if (options_.worktrees == WorktreeMode::step) {
+        auto gathering = trees_->bring_together(parents_of(i));
+        auto together = co_await std::move(gathering);
+        if (!together.conflicts.empty()) step.result.code = "merge_conflict";
+        if (!together.problem.empty()) co_return together.problem;
+        base = std::move(together.commit);
+    }
+    if (options_.worktrees == WorktreeMode::workflow) {
+        auto looking = trees_->repository().resolve("refs/heads/" + trees_->branch());
+        if (auto tip = co_await std::move(looking); tip.problem.empty()) base = std::move(tip.id);
+    }
+    // What an earlier attempt has left is gone on with only where it began from the same.
+    const bool reuse =
+        options_.worktrees == WorktreeMode::workflow || (step.goes_on && step.base == base);
+    if (step.goes_on && !reuse) {
+        step.tree = tree_name_of(i);
+        step.request.worktree = trees_->path_of(step.tree);
+    }
+    step.base = std::move(base);
+    step.result.branch = "workflow/" + step.tree;
+    if (!record(WorkflowEvent::Type::step_prepared, {{"step", step.result.id},
+                                                     {"round", step.result.round},
+                                                     {"base", step.base},
+                                                     {"branch", step.result.branch},
+                                                     {"tree", step.tree},
+                                                     {"worktree", step.request.worktree.string()}}))
+        co_return "It could not be recorded";
+    auto adding = trees_->tree_for(step.tree, step.base, reuse);
+    auto made = co_await std::move(adding);
+    if (!made.problem.empty()) co_return made.problem;
+    step.request.worktree = made.path;
+    if (reuse && step.goes_on && workflow_.steps[i].retry_from_clean) {
+        auto resetting = trees_->repository().reset(made.path, step.result.branch, step.base,
+                                                    "Before it goes on");
+        const auto saved = co_await std::move(resetting);
+        if (!saved.problem.empty()) co_return saved.problem;
+    }
+    step.result.code.clear();
+    if (workflow_.steps[i].retry_from_clean)
+        step.request.before_retry = [trees = trees_, branch = step.result.branch,
+                                     from = step.base](std::filesystem::path tree) {
+            return start_afresh(trees, std::move(tree), branch, from);
+        };
+    co_return std::string();
+}
+
+std::vector<Parent> Run::parents_of(std::size_t i) const
+{
+    std::set<std::size_t> found;
+    std::vector<bool> seen(steps_.size());
+    find_parents(i, seen, found);
+    std::vector<Parent> parents;
+    for (const auto k : found) parents.push_back({workflow_.steps[k].id, steps_[k]->commit});
+    if (!steps_[i]->feedback.commit.empty()) parents.push_back(steps_[i]->feedback);
+    return parents;
+}
+
+// Behind a step that has made nothing stand those that it has waited for.
+void Run::find_parents(std::size_t i, std::vector<bool>& seen, std::set<std::size_t>& found) const
+{
+    for (const auto from : plan_.steps[i].waits_for) {
+        if (seen[from]) continue;
+        seen[from] = true;
+        if (!steps_[from]->commit.empty())
+            found.insert(from);
+        else
+            find_parents(from, seen, found);
+    }
+}
+
+// Only completed work is committed, and that of failures which stop nothing. All else stays in its
+// worktree as it is.
+bool Run::needs_commit(const Ended& ended) const
+{
+    if (ended.settled || !steps_[ended.step]->in_git || journal_error_) return false;
+    if (scheduler_->node(ended.step).superseded) return false;
+    return ended.state == StepState::completed ||
+           (ended.state != StepState::cancelled && scheduler_->tolerates(ended.step));
+}
+
+void Run::begin_commit(Ended ended)
+{
+    auto& result = steps_[ended.step]->result;
+    result.execution = ended.execution;
+    auto line = step_record(ended.step);
+    line["state"] = to_string(ended.state);
+    line["reason"] = ended.reason.empty() ? json::value(nullptr) : json::value(ended.reason);
+    line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
+    if (!record(WorkflowEvent::Type::step_executed, std::move(line))) {
+        ended.settled = true;
+        note_ended(std::move(ended));
+        return;
+    }
+    asio::co_spawn(around_->strand, commit(shared_from_this(), std::move(ended)), asio::detached);
+}
+
+asio::awaitable<void> Run::commit(std::shared_ptr<Run>, Ended ended)
+{
+    auto& step = *steps_[ended.step];
+    const int attempts = ended.execution ? std::max(ended.execution->attempts, 1) : 1;
+    auto committing = trees_->commit(step.request.worktree, step.result.branch, step.result.id,
+                                     step.result.round, attempts, step.request.execution_id);
+    auto work = co_await std::move(committing);
+    if (ended.execution)
+        for (auto& warning : work.warnings) ended.execution->warnings.push_back(std::move(warning));
+    if (work.problem.empty()) {
+        step.commit = std::move(work.commit);
+    } else {
+        ended.state = StepState::failed;
+        ended.code = "commit";
+        ended.reason = "Its work can't be committed: " + work.problem;
+    }
+    ended.settled = true;
+    note_ended(std::move(ended));
+}
+
+// The work of those upon whose work nobody has built: it holds that of all others.
+std::vector<Parent> Run::all_work() const
+{
+    std::vector<Parent> work;
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        if (steps_[i]->commit.empty()) continue;
+        bool is_built_upon = false;
+        for (std::size_t k = 0; k < steps_.size(); ++k)
+            is_built_upon |= plan_.steps[i].leads_to[k] && !steps_[k]->commit.empty();
+        if (!is_built_upon) work.push_back({workflow_.steps[i].id, steps_[i]->commit});
+    }
+    return work;
+}
+
+asio::awaitable<void> Run::bring_together()
+{
+    std::string problem;
+    if (options_.worktrees == WorktreeMode::workflow) {
+        auto looking = trees_->repository().resolve("refs/heads/" + trees_->branch());
+        auto now = co_await std::move(looking);
+        commit_ = std::move(now.id);
+        problem = std::move(now.problem);
+    } else {
+        auto gathering = trees_->bring_together(all_work());
+        auto together = co_await std::move(gathering);
+        if (!together.conflicts.empty()) {
+            fail_late(*index_of(workflow_, together.theirs), "merge_conflict", together.problem);
+            co_return;
+        }
+        problem = std::move(together.problem);
+        if (problem.empty()) {
+            auto advancing = trees_->advance(together.commit);
+            problem = co_await std::move(advancing);
+            commit_ = std::move(together.commit);
+        }
+    }
+    if (!problem.empty()) {
+        merge_problem_ = "The steps' work can't be brought together: " + problem;
+        co_return;
+    }
+    record(WorkflowEvent::Type::merged, {{"branch", trees_->branch()}, {"commit", commit_}});
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::merged;
+    event.message = trees_->branch();
+    tell(std::move(event));
+}
+
+asio::awaitable<void> Run::give_to_user()
+{
+    if (commit_.empty()) co_return;
+    auto merging = trees_->repository().merge_into(
+        options_.merge_into, commit_,
+        fmt::format("Merge workflow {}\n\nRun: {}\n", workflow_.id, journal_->run_id()));
+    const auto merged = co_await std::move(merging);
+    if (!merged.conflicts.empty())
+        merge_problem_ = fmt::format(
+            "'{}' conflicts with the branch '{}' in {}{}. Merge it yourself: "
+            "git merge {}",
+            trees_->branch(), options_.merge_into, merged.conflicts.front().path,
+            merged.conflicts.size() > 1 ? " and more" : "", trees_->branch());
+    else if (!merged.problem.empty())
+        merge_problem_ = fmt::format("The branch '{}' did not get the work: {}",
+                                     options_.merge_into, merged.problem);
+}
+
+// It had completed, and can't be brought together with the rest.
+void Run::fail_late(std::size_t i, std::string code, std::string reason)
+{
+    auto& step = *steps_[i];
+    scheduler_->fail_late(i, reason);
+    step.result.state = StepState::failed;
+    step.result.code = std::move(code);
+    step.result.reason = std::move(reason);
+    step.result.tolerated = false;
+    record_end(i, false, true);
+    (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+    mark(i);
+    tell_step(WorkflowEvent::Type::step_ended, i, step.result.reason);
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,808 @@
+#include "workflow/journal.hpp"
+
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+#include "support/planted.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/time_zone.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <functional>
+#include <thread>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace autoexec::workflow;
+using namespace std::chrono_literals;
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using Type = WorkflowEvent::Type;
+using std::chrono::system_clock;
+
+constexpr system_clock::time_point when =
+    std::chrono::sys_days{std::chrono::year{2026} / 1 / 20} + 21h + 36s + 129110us;
+
+/// Fails the calls that it is told to, from 1.
+struct FaultyDisk final : records::Disk {
+    int fail_sync = 0;
+    int fail_write = 0;
+    int cut_write = 0;
+    bool fail_truncate = false;
+    int syncs = 0;
+    int writes = 0;
+
+    ssize_t write(int fd, std::string_view text) override
+    {
+        ++writes;
+        if (writes == cut_write) text = text.substr(0, text.size() / 2);
+        if (writes == fail_write) return fail(EIO);
+        return Disk::write(fd, text);
+    }
+    int sync(int fd) override { return ++syncs == fail_sync ? fail(EIO) : Disk::sync(fd); }
+    int truncate(int fd, off_t size) override
+    {
+        return fail_truncate ? fail(EPERM) : Disk::truncate(fd, size);
+    }
+    static int fail(int error)
+    {
+        errno = error;
+        return -1;
+    }
+};
+
+struct Project : TemporaryFolder {
+    std::string problem;
+    error_code ec;
+
+    [[nodiscard]] fs::path state() const { return *this / ".tapps-agents/workflow-state"; }
+    [[nodiscard]] fs::path file(const std::string& run_id) const
+    {
+        return state() / (protocol::file_name_of(run_id) + ".jsonl");
+    }
+    [[nodiscard]] std::vector<std::string> names() const
+    {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(state()))
+            names.push_back(entry.path().filename());
+        std::sort(names.begin(), names.end());
+        return names;
+    }
+
+    Journal create(const std::string& workflow = "w", system_clock::time_point now = when)
+    {
+        auto journal = Journal::create(path(), workflow, now, Durability::process, ec);
+        REQUIRE_MESSAGE(journal, ec.message());
+        return std::move(*journal);
+    }
+    Journal take_over(const std::string& run_id)
+    {
+        auto journal = Journal::take_over(path(), run_id, Durability::process, ec);
+        REQUIRE_MESSAGE(journal, ec.message());
+        return std::move(*journal);
+    }
+    RunRecord read(const std::string& run_id)
+    {
+        auto run = read_run(path(), run_id, problem);
+        REQUIRE_MESSAGE(run, problem);
+        CHECK(problem.empty());
+        return *run;
+    }
+};
+
+/// While it lives, no file of this process grows beyond `bytes`.
+class FullDisk {
+public:
+    explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN))
+    {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        auto limited = before_;
+        limited.rlim_cur = bytes;
+        ::setrlimit(RLIMIT_FSIZE, &limited);
+    }
+    ~FullDisk()
+    {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, handler_);
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+
+private:
+    rlimit before_{};
+    void (*handler_)(int);
+};
+
+std::string line_of(const json::object& line)
+{
+    return protocol::dump_line(line) + "\n";
+}
+
+/// A line with the three keys that each has.
+std::string line(std::int64_t seq, std::string_view event, const json::object& more = {})
+{
+    json::object all{{"seq", seq},
+                     {"time", protocol::iso_utc(when + std::chrono::seconds(seq))},
+                     {"event", event}};
+    all.insert(more.begin(), more.end());
+    return line_of(all);
+}
+
+std::string time_of(std::int64_t seq)
+{
+    return protocol::iso_utc(when + std::chrono::seconds(seq));
+}
+
+json::array planned_steps()
+{
+    return {json::object{{"id", "plan"}, {"agent", "planner"}, {"action", "plan"}},
+            json::object{{"id", "build"}, {"agent", "implementer"}, {"action", "implement"}},
+            json::object{{"id", "review"}, {"agent", "reviewer"}, {"action", "review"}}};
+}
+
+json::object start_of_run(std::string_view run_id = "w-1")
+{
+    return {{"run_id", run_id},    {"workflow_id", "w"}, {"name", "A workflow"},
+            {"path", "w.yaml"},    {"hash", "abc"},      {"pid", 42},
+            {"automatic", false},  {"fail_fast", false}, {"max_parallel", 0},
+            {"worktree", "/tree"}, {"params", {}},       {"steps", planned_steps()}};
+}
+
+json::object end_of_step(std::string_view step, int round, std::string_view state)
+{
+    return {{"step", step},
+            {"round", round},
+            {"state", state},
+            {"reason", nullptr},
+            {"tolerated", false},
+            {"execution_id", "e-" + std::string(step)},
+            {"attempts", 2},
+            {"started_at", "s"},
+            {"ended_at", "t"},
+            {"duration_seconds", 1.5},
+            {"provided", json::array{"a.md"}}};
+}
+
+/// A run in which a review sends the building back, and is never finished.
+std::string whole_story()
+{
+    return line(1, "run_started", start_of_run()) +
+           line(2, "step_started",
+                {{"step", "plan"}, {"round", 1}, {"execution_id", "e0"}, {"worktree", "/t"}}) +
+           line(3, "step_ended", end_of_step("plan", 1, "completed")) +
+           line(4, "step_started", {{"step", "build"}, {"round", 1}, {"execution_id", "e1"}}) +
+           line(5, "step_ended", end_of_step("build", 1, "completed")) +
+           line(6, "step_started", {{"step", "review"}, {"round", 1}, {"execution_id", "e2"}}) +
+           line(7, "step_ended", end_of_step("review", 1, "completed")) +
+           line(8, "gate_judged", {{"step", "review"}, {"round", 1}, {"passed", false}}) +
+           line(9, "sent_back",
+                {{"step", "review"},
+                 {"round", 1},
+                 {"to", "build"},
+                 {"steps", json::array{"build", "review"}}}) +
+           line(10, "step_started", {{"step", "build"}, {"round", 2}, {"execution_id", "e3"}});
+}
+
+const StepRecord& step_of(const RunRecord& run, std::string_view id)
+{
+    const auto at = std::ranges::find(run.steps, id, &StepRecord::id);
+    REQUIRE(at != run.steps.end());
+    return *at;
+}
+
+int shared_lock(const fs::path& file)
+{
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(::flock(fd, LOCK_SH | LOCK_NB) == 0);
+    return fd;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("journal");
+
+TEST_CASE("a journal tells what became of each step, and of the run")
+{
+    const auto run = parse_journal(whole_story());
+    CHECK(run.run_id == "w-1");
+    CHECK(run.workflow_id == "w");
+    CHECK(run.name == "A workflow");
+    CHECK(run.path == "w.yaml");
+    CHECK(run.hash == "abc");
+    CHECK(run.pid == 42);
+    CHECK_FALSE(run.automatic);
+    CHECK(run.started_at == time_of(1));
+    CHECK(run.ended_at.empty());
+    CHECK(run.status == WorkflowStatus::running);
+    CHECK(run.transitions.size() == 10);
+    CHECK(run.skipped_lines == 0);
+    REQUIRE(run.steps.size() == 3);
+
+    CHECK(run.steps[0].id == "plan");
+    CHECK(run.steps[0].agent == "planner");
+    CHECK(run.steps[0].action == "plan");
+    CHECK(run.steps[0].state == StepState::completed);
+    CHECK(run.steps[0].round == 1);
+    CHECK(run.steps[0].started_at == "s");
+    CHECK(run.steps[0].ended_at == "t");
+    CHECK(run.steps[0].execution_id == "e-plan");
+    CHECK(run.steps[0].worktree == "/t");
+    CHECK(run.steps[0].attempts == 2);
+    CHECK(run.steps[0].duration_seconds == 1.5);
+
+    // Its second round has begun: nothing of the first is left.
+    CHECK(run.steps[1].state == StepState::running);
+    CHECK(run.steps[1].round == 2);
+    CHECK(run.steps[1].started_at == time_of(10));
+    CHECK(run.steps[1].ended_at.empty());
+    CHECK(run.steps[1].execution_id == "e3");
+    CHECK(run.steps[1].attempts == 0);
+    CHECK_FALSE(run.steps[1].duration_seconds);
+
+    // Sent back, and not begun again.
+    CHECK(run.steps[2].state == StepState::pending);
+    CHECK(run.steps[2].round == 1);
+    CHECK(run.steps[2].agent == "reviewer");
+    CHECK(run.steps[2].ended_at.empty());
+}
+
+TEST_CASE("every other transition is understood, too")
+{
+    const auto run = parse_journal(
+        line(1, "run_started", start_of_run()) +
+        line(2, "step_waiting", {{"step", "plan"}, {"round", 1}}) +
+        line(3, "step_skipped",
+             {{"step", "build"}, {"round", 0}, {"reason", "Not now."}, {"goes_on", true}}) +
+        line(4, "step_ended",
+             {{"step", "review"},
+              {"round", 3},
+              {"state", "timeout"},
+              {"result", json::object{{"error", "Out of time."}}}}) +
+        line(5, "run_ended", {{"status", "failed"}, {"error", "A step failed."}}));
+    CHECK(step_of(run, "plan").state == StepState::waiting_manual);
+    CHECK(step_of(run, "plan").round == 1);
+    CHECK(step_of(run, "build").state == StepState::skipped);
+    CHECK(step_of(run, "build").reason == "Not now.");
+    CHECK(step_of(run, "build").ended_at == time_of(3));
+    CHECK(step_of(run, "review").state == StepState::timeout);
+    CHECK(step_of(run, "review").reason == "Out of time.");
+    CHECK(step_of(run, "review").round == 3);
+    CHECK(step_of(run, "review").ended_at == time_of(4));
+    CHECK(run.status == WorkflowStatus::failed);
+    CHECK(run.error == "A step failed.");
+    CHECK(run.ended_at == time_of(5));
+}
+
+TEST_CASE("a gate can fail the step that it judges")
+{
+    const auto ended = line(1, "step_ended", end_of_step("review", 1, "completed"));
+    const json::object verdict{{"step", "review"}, {"round", 1}, {"passed", false}};
+    auto failing = verdict;
+    failing["state"] = "failed";
+    failing["reason"] = "Below 8.";
+    const auto kept = parse_journal(ended + line(2, "gate_judged", verdict));
+    CHECK(step_of(kept, "review").state == StepState::completed);
+    CHECK(step_of(kept, "review").reason.empty());
+    const auto failed = parse_journal(ended + line(2, "gate_judged", failing));
+    CHECK(step_of(failed, "review").state == StepState::failed);
+    CHECK(step_of(failed, "review").reason == "Below 8.");
+    CHECK(step_of(failed, "review").ended_at == "t");
+}
+
+TEST_CASE("a step whose end is discarded runs again")
+{
+    auto discarded = end_of_step("build", 2, "cancelled");
+    discarded["discarded"] = true;
+    const auto run = parse_journal(whole_story() + line(11, "step_ended", discarded));
+    CHECK(step_of(run, "build").state == StepState::pending);
+    CHECK(step_of(run, "build").round == 2);
+    CHECK(step_of(run, "build").ended_at.empty());
+}
+
+TEST_CASE("a run that was taken up again goes on where it was")
+{
+    auto again = start_of_run();
+    again["pid"] = 43;
+    const auto run = parse_journal(line(1, "run_started", start_of_run()) +
+                                   line(2, "step_ended", end_of_step("plan", 1, "completed")) +
+                                   line(3, "run_ended", {{"status", "failed"}, {"error", "x"}}) +
+                                   line(4, "run_started", again));
+    CHECK(run.status == WorkflowStatus::running);
+    CHECK(run.started_at == time_of(1));
+    CHECK(run.ended_at.empty());
+    CHECK(run.error.empty());
+    CHECK(run.pid == 43);
+    CHECK(run.steps.size() == 3);
+    CHECK(step_of(run, "plan").state == StepState::completed);
+}
+
+TEST_CASE("however a journal is cut, what its whole lines say is kept")
+{
+    const auto text = whole_story();
+    for (std::size_t length = 0; length <= text.size(); ++length) {
+        const auto whole = text.substr(0, length).rfind('\n') + 1;
+        const auto cut = parse_journal({text.data(), length});
+        const auto expected = parse_journal({text.data(), whole});
+        CAPTURE(length);
+        CHECK(cut.skipped_lines == (whole < length ? 1 : 0));
+        CHECK(expected.skipped_lines == 0);
+        REQUIRE(cut.transitions == expected.transitions);
+        REQUIRE(cut.steps.size() == expected.steps.size());
+        for (std::size_t i = 0; i < cut.steps.size(); ++i) {
+            CHECK(cut.steps[i].state == expected.steps[i].state);
+            CHECK(cut.steps[i].round == expected.steps[i].round);
+        }
+    }
+}
+
+TEST_CASE("without its first line a journal says what is known")
+{
+    const auto text = whole_story();
+    const auto run = parse_journal(std::string_view(text).substr(text.find('\n') + 1));
+    CHECK(run.run_id.empty());
+    CHECK(run.started_at.empty());
+    CHECK(run.steps.size() == 3);
+    CHECK(step_of(run, "build").state == StepState::running);
+    CHECK(step_of(run, "build").agent.empty());
+}
+
+TEST_CASE("lines that are no transitions are counted and left out")
+{
+    const auto first = line(5, "run_started", start_of_run());
+    for (const std::string bad :
+         {"\n", "[]\n", "null\n", "torn{\n", "{\"seq\": 6}\n", "{\"event\": \"run_ended\"}\n",
+          "{\"seq\": \"6\", \"event\": \"run_ended\"}\n",
+          "{\"seq\": 6, \"seq\": 7, \"event\": \"run_ended\"}\n",
+          "{\"seq\": 6.5, \"event\": \"run_ended\"}\n",
+          "{\"seq\": 9223372036854775807, \"event\": \"run_ended\"}\n",
+          "{\"seq\": 6, \"event\": null}\n", "\xff\xfe\n"}) {
+        CAPTURE(bad);
+        const auto run = parse_journal(first + bad + line(6, "step_waiting", {{"step", "plan"}}));
+        CHECK(run.skipped_lines == 1);
+        CHECK(run.transitions.size() == 2);
+        CHECK(run.status == WorkflowStatus::running);
+        CHECK(step_of(run, "plan").state == StepState::waiting_manual);
+    }
+}
+
+TEST_CASE("a number that does not rise belongs to no transition of this run")
+{
+    const auto run = parse_journal(line(1, "run_started", start_of_run()) +
+                                   line(4, "step_waiting", {{"step", "plan"}}) +
+                                   line(4, "run_ended", {{"status", "completed"}}) +
+                                   line(3, "run_ended", {{"status", "completed"}}) +
+                                   line(0, "run_ended", {{"status", "completed"}}) +
+                                   line(-1, "run_ended", {{"status", "completed"}}));
+    CHECK(run.skipped_lines == 4);
+    CHECK(run.status == WorkflowStatus::running);
+}
+
+TEST_CASE("what a later version writes changes nothing, and is no success")
+{
+    const auto run = parse_journal(
+        line(1, "run_started", start_of_run()) + line(2, "step_paused", {{"step", "plan"}}) +
+        line(3, "step_ended", {{"step", "build"}, {"round", 1}, {"state", "transcended"}}) +
+        line(4, "run_ended", {{"status", "ascended"}}));
+    CHECK(run.skipped_lines == 0);
+    CHECK(run.transitions.size() == 4);
+    CHECK(step_of(run, "plan").state == StepState::pending);
+    CHECK(step_of(run, "build").state == StepState::failed);
+    CHECK(run.status == WorkflowStatus::failed);
+}
+
+TEST_CASE("fields of the wrong type count as absent")
+{
+    const auto run = parse_journal(
+        line(1, "run_started",
+             {{"run_id", 5}, {"pid", "x"}, {"automatic", 1}, {"steps", json::array{1, {}, "a"}}}) +
+        line(2, "step_started", {{"step", json::array{}}}) + line(3, "step_started") +
+        line(4, "step_started", {{"step", ""}}) +
+        line(5, "step_started", {{"step", "s"}, {"round", -5}, {"execution_id", 1}}) +
+        line(6, "sent_back", {{"steps", "s"}}));
+    CHECK(run.skipped_lines == 0);
+    CHECK(run.run_id.empty());
+    CHECK(run.automatic);
+    REQUIRE(run.steps.size() == 1);
+    CHECK(run.steps[0].state == StepState::running);
+    CHECK(run.steps[0].round == 0);
+}
+
+TEST_CASE("very many steps are folded in time that grows with their number")
+{
+    std::string text;
+    for (int i = 1; i <= 100'000; ++i)
+        text += R"({"seq":)" + std::to_string(i) + R"(,"event":"step_waiting","step":")" +
+                std::to_string(i) + "\"}\n";
+    CHECK(parse_journal(text).steps.size() == 100'000);
+}
+
+TEST_CASE_FIXTURE(Project, "a journal is a file of its user alone, named after its run")
+{
+    const TimeZone zone("UTC-5:30");
+    const auto journal = create("full-sdlc");
+    CHECK(journal.run_id() == "full-sdlc-20260121-023036-129110");
+    CHECK(names() == std::vector<std::string>{"full-sdlc-20260121-023036-129110.jsonl"});
+    CHECK(fs::status(file(journal.run_id())).permissions() == fs::perms(0600));
+    CHECK(fs::status(state()).permissions() == fs::perms(0700));
+}
+
+TEST_CASE_FIXTURE(Project, "each transition is one line that begins with number, time and event")
+{
+    auto journal = create();
+    CHECK_FALSE(journal.append(Type::run_started, when, {{"run_id", "r"}, {"seq", 99}}));
+    CHECK_FALSE(journal.append(Type::run_ended, when + 1s, {{"error", nullptr}}));
+    CHECK(read_file(file(journal.run_id())) ==
+          R"({"seq": 1, "time": "2026-01-20T21:00:36.129110+00:00", "event": "run_started", )"
+          R"("run_id": "r"})"
+          "\n"
+          R"({"seq": 2, "time": "2026-01-20T21:00:37.129110+00:00", "event": "run_ended", )"
+          R"("error": null})"
+          "\n");
+}
+
+TEST_CASE_FIXTURE(Project, "runs of the same microsecond have different ids")
+{
+    const TimeZone zone("UTC");
+    const auto first = create();
+    const auto second = create();
+    const auto third = create("w", when + 1us);
+    CHECK(first.run_id() == "w-20260120-210036-129110");
+    CHECK(second.run_id() == "w-20260120-210036-129111");
+    CHECK(third.run_id() == "w-20260120-210036-129112");
+    CHECK(create("w", when + 870'890us).run_id() == "w-20260120-210037-000000");
+    CHECK(names().size() == 4);
+}
+
+TEST_CASE_FIXTURE(Project, "whatever an id says, the journal stays in its folder")
+{
+    std::vector<std::string> ids;
+    for (const std::string id : {"..", "../../out", "/etc/passwd", "", "a\nb", "-rf", "cancel"}) {
+        CAPTURE(id);
+        auto journal = create(id);
+        REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run(journal.run_id())));
+        CHECK(read(journal.run_id()).run_id == journal.run_id());
+        CHECK(fs::is_regular_file(file(journal.run_id())));
+        CHECK_FALSE(ask_to_cancel_run(path(), id));
+        CHECK(take_run_cancel(path(), id));
+        ids.push_back(journal.run_id());
+    }
+    const auto long_one = create(std::string(5000, 'x'));
+    CHECK(names().size() == ids.size() + 1);
+    CHECK(std::distance(fs::directory_iterator(path()), {}) == 1);
+    auto listed = list_runs(path());
+    std::sort(listed.begin(), listed.end());
+    std::sort(ids.begin(), ids.end());
+    CHECK(listed == ids);  // the long one has not said who it is
+    CHECK_FALSE(read_run(path(), "../workflow-state/cancel-x", problem));
+}
+
+TEST_CASE_FIXTURE(Project, "a run is alive as long as its engine has its journal")
+{
+    std::string id;
+    {
+        auto journal = create();
+        id = journal.run_id();
+        REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run(id)));
+        CHECK(read(id).alive);
+        auto moved = std::move(journal);
+        CHECK(read(id).alive);
+    }
+    CHECK_FALSE(read(id).alive);
+    const auto again = take_over(id);
+    CHECK(read(id).alive);
+}
+
+TEST_CASE_FIXTURE(Project, "those who look don't take each other for an engine")
+{
+    const auto id = create().run_id();
+    const int looking = shared_lock(file(id));
+    CHECK_FALSE(read(id).alive);
+    ::close(looking);
+}
+
+TEST_CASE_FIXTURE(Project, "a journal that another engine has is not taken over")
+{
+    const auto journal = create();
+    CHECK_FALSE(Journal::take_over(path(), journal.run_id(), Durability::process, ec));
+    CHECK(ec == errc::worktree_busy);
+}
+
+TEST_CASE_FIXTURE(Project, "those who look get in the way of no engine")
+{
+    const auto id = create().run_id();
+    const int looking = shared_lock(file(id));
+    std::atomic<bool> stop = false;
+    std::thread reader([&] {
+        while (!stop) {
+            ::flock(looking, LOCK_UN);
+            ::flock(looking, LOCK_SH | LOCK_NB);
+        }
+    });
+    int taken = 0;
+    for (int i = 0; i < 50; ++i)
+        taken += Journal::take_over(path(), id, Durability::process, ec).has_value();
+    stop = true;
+    reader.join();
+    ::close(looking);
+    CHECK(taken == 50);
+}
+
+TEST_CASE_FIXTURE(Project, "a journal goes on after a cut at any byte")
+{
+    const auto text = whole_story();
+    const auto before_all = parse_journal(text);
+    for (std::size_t length = 0; length <= text.size(); length += length < 200 ? 1 : 13) {
+        CAPTURE(length);
+        write_file(file("r"), text.substr(0, length));
+        const auto before = parse_journal(text.substr(0, length)).transitions;
+        CHECK_FALSE(take_over("r").append(Type::run_ended, when, {{"status", "cancelled"}}));
+        const auto run = read("r");
+        CHECK(run.skipped_lines == 0);
+        CHECK(run.status == WorkflowStatus::cancelled);
+        REQUIRE(run.transitions.size() == before.size() + 1);
+        CHECK(std::equal(before.begin(), before.end(), run.transitions.begin()));
+        CHECK(run.transitions.back().at("seq") == before.size() + 1);
+    }
+}
+
+TEST_CASE_FIXTURE(Project, "numbers go on after the last that counts, whatever stands behind it")
+{
+    write_file(file("r"), line(7, "run_started", start_of_run("r")) + "garbage\n" +
+                              line(3, "run_ended", {{"status", "completed"}}) + "{\"torn");
+    CHECK_FALSE(take_over("r").append(Type::run_ended, when, {{"status", "cancelled"}}));
+    const auto run = read("r");
+    CHECK(run.transitions.back().at("seq") == 8);
+    CHECK(run.status == WorkflowStatus::cancelled);
+    CHECK(run.skipped_lines == 2);
+}
+
+TEST_CASE_FIXTURE(Project, "what is not there is not taken over")
+{
+    CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
+    CHECK(ec == boost::system::errc::no_such_file_or_directory);
+    const auto other = create();
+    CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
+    CHECK(ec == boost::system::errc::no_such_file_or_directory);
+    CHECK(names().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Project, "what is no regular file is never a journal")
+{
+    const auto target = *this / "target";
+    write_file(target, whole_story());
+    fs::permissions(target, fs::perms(0600));
+    for (const auto kind : all_planted) {
+        CAPTURE(name_of(kind));
+        if (!plant(kind, file("r"), target)) {
+            MESSAGE("may not create ", name_of(kind));
+            continue;
+        }
+        CHECK_FALSE(read_run(path(), "r", problem));
+        CHECK(problem.starts_with("The journal of run r can't be read: it is a"));
+        CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
+        CHECK(ec);
+        CHECK(list_runs(path()).empty());
+        CHECK(read_file(target) == whole_story());
+        fs::remove_all(file("r"));
+    }
+}
+
+TEST_CASE_FIXTURE(Project, "a folder that leads elsewhere is not followed")
+{
+    const TemporaryFolder elsewhere;
+    fs::create_directories(elsewhere / "workflow-state/cancel");
+    fs::create_directory_symlink(elsewhere.path(), *this / ".tapps-agents");
+    CHECK_FALSE(Journal::create(path(), "w", when, Durability::process, ec));
+    CHECK(ec == errc::unsafe_path);
+    write_file(elsewhere / "workflow-state/r.jsonl", whole_story());
+    CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
+    CHECK_FALSE(read_run(path(), "r", problem));
+    CHECK(problem.starts_with("The journal of run r can't be read: "));
+    CHECK(list_runs(path()).empty());
+    write_file(elsewhere / "workflow-state/cancel/r", "");
+    CHECK_FALSE(take_run_cancel(path(), "r"));
+    CHECK(ask_to_cancel_run(path(), "q") == errc::unsafe_path);
+    CHECK(fs::exists(elsewhere / "workflow-state/cancel/r"));
+    CHECK_FALSE(fs::exists(elsewhere / "workflow-state/cancel/q"));
+}
+
+TEST_CASE_FIXTURE(Project, "a run that is not there is told apart from one that can't be read")
+{
+    CHECK_FALSE(read_run(path(), "r\n", problem));
+    CHECK(problem == "There is no run r\\n.");
+    const auto other = create();
+    CHECK_FALSE(read_run(path(), "r", problem));
+    CHECK(problem == "There is no run r.");
+    write_file(file("r"), "");
+    fs::resize_file(file("r"), 64 * 1024 * 1024 + 1);
+    CHECK_FALSE(read_run(path(), "r", problem));
+    CHECK(problem == "The journal of run r can't be read: it is larger than 67108864 bytes");
+    CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
+    CHECK(ec == errc::file_too_large);
+}
+
+TEST_CASE_FIXTURE(Project,
+                  "on a full disk a journal stays as it was, and goes on when there is room")
+{
+    auto journal = create();
+    REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run()));
+    const auto before = read_file(file(journal.run_id()));
+    for (const std::size_t room : {0, 1, 50, 1000}) {
+        CAPTURE(room);
+        error_code failure;
+        {
+            const FullDisk full(before.size() + room);
+            failure = journal.append(Type::step_started, when, {{"pad", std::string(2000, 'x')}});
+        }
+        CHECK(failure == (room == 0 ? boost::system::errc::file_too_large
+                                    : boost::system::errc::no_space_on_device));
+        CHECK(read_file(file(journal.run_id())) == before);
+    }
+    CHECK_FALSE(journal.append(Type::run_ended, when, {{"status", "failed"}}));
+    CHECK(read(journal.run_id()).transitions.back().at("seq") == 2);
+    CHECK(read(journal.run_id()).skipped_lines == 0);
+}
+
+TEST_CASE_FIXTURE(Project, "a line that can't be cut off again is the last one")
+{
+    FaultyDisk disk;
+    disk.cut_write = 2;
+    auto journal = Journal::create(path(), "w", when, Durability::process, ec, disk);
+    REQUIRE(journal);
+    REQUIRE_FALSE(journal->append(Type::run_started, when, start_of_run()));
+    disk.fail_truncate = true;
+    CHECK(journal->append(Type::step_waiting, when, {{"step", "plan"}}));
+    disk.fail_truncate = false;
+    CHECK(journal->append(Type::run_ended, when, {{"status", "failed"}}));
+    CHECK(disk.writes == 2);
+    const auto run = read(journal->run_id());
+    CHECK(run.transitions.size() == 1);
+    CHECK(run.skipped_lines == 1);
+}
+
+TEST_CASE_FIXTURE(Project, "a write that failed has left nothing, and the next one counts")
+{
+    FaultyDisk disk;
+    disk.fail_write = 1;
+    auto journal = Journal::create(path(), "w", when, Durability::process, ec, disk);
+    REQUIRE(journal);
+    CHECK(journal->append(Type::run_started, when, {}) == boost::system::errc::io_error);
+    CHECK_FALSE(journal->append(Type::run_started, when, start_of_run()));
+    CHECK(read(journal->run_id()).transitions.at(0).at("seq") == 1);
+}
+
+TEST_CASE_FIXTURE(Project, "only where power may fail, everything is synced")
+{
+    FaultyDisk disk;
+    auto journal = Journal::create(path(), "w", when, Durability::process, ec, disk);
+    REQUIRE(journal);
+    CHECK_FALSE(journal->append(Type::run_started, when, {}));
+    CHECK(disk.syncs == 0);
+    journal = Journal::create(path(), "w", when, Durability::power, ec, disk);
+    REQUIRE(journal);
+    CHECK(disk.syncs == 3);  // its folder, and those that may be new
+    CHECK_FALSE(journal->append(Type::run_started, when, {}));
+    CHECK(disk.syncs == 4);
+}
+
+TEST_CASE_FIXTURE(Project, "a folder that can't be synced gets no journal")
+{
+    for (int call = 1; call <= 3; ++call) {
+        FaultyDisk disk;
+        disk.fail_sync = call;
+        CHECK_FALSE(Journal::create(path(), "w", when, Durability::power, ec, disk));
+        CHECK(ec == boost::system::errc::io_error);
+        CHECK(names().empty());
+    }
+}
+
+TEST_CASE_FIXTURE(Project, "after a failed sync the line is gone, and no second sync is believed")
+{
+    FaultyDisk disk;
+    disk.fail_sync = 5;
+    auto journal = Journal::create(path(), "w", when, Durability::power, ec, disk);
+    REQUIRE(journal);
+    REQUIRE_FALSE(journal->append(Type::run_started, when, start_of_run()));
+    const auto before = read_file(file(journal->run_id()));
+    CHECK(journal->append(Type::run_ended, when, {}) == boost::system::errc::io_error);
+    CHECK(journal->append(Type::run_ended, when, {}) == boost::system::errc::io_error);
+    CHECK(disk.syncs == 5);
+    CHECK(read_file(file(journal->run_id())) == before);
+}
+
+TEST_CASE_FIXTURE(Project, "a torn line that can't be cut off is an error, not a swallowed line")
+{
+    write_file(file("r"), "{\"torn");
+    FaultyDisk disk;
+    disk.fail_truncate = true;
+    CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec, disk));
+    CHECK(ec == boost::system::errc::operation_not_permitted);
+}
+
+TEST_CASE_FIXTURE(Project, "what no reader would take is not written")
+{
+    auto journal = create();
+    REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run()));
+    const auto before = read_file(file(journal.run_id()));
+    json::value deep = nullptr;
+    for (std::size_t i = 1; i < protocol::json_depth_limit; ++i)
+        deep = i % 2 == 0 ? json::value(json::array{deep}) : json::value(json::object{{"d", deep}});
+    CHECK(journal.append(Type::step_started, when, {{"d", json::array{deep}}}) ==
+          errc::invalid_options);
+    CHECK(journal.append(Type::step_started, when, {{"d", std::string(64 << 20, 'x')}}) ==
+          errc::file_too_large);
+    CHECK(read_file(file(journal.run_id())) == before);
+    CHECK_FALSE(journal.append(Type::step_started, when, {{"d", deep}}));
+    CHECK(read(journal.run_id()).skipped_lines == 0);
+}
+
+TEST_CASE_FIXTURE(Project, "runs are listed newest first, by what they say and not by their files")
+{
+    CHECK(list_runs(path()).empty());
+    const auto started = [](std::string_view id, const char* time) {
+        return line_of({{"seq", 1}, {"time", time}, {"event", "run_started"}, {"run_id", id}});
+    };
+    write_file(file("new"), started("new", "2026-01-20T10:00:00+00:00"));
+    write_file(file("a"), started("a", "2026-01-19T10:00:00.500000+00:00"));
+    write_file(file("b"), started("b", "2026-01-19T12:00:00.500000+02:00"));
+    write_file(file("old"), started("old", "2026-01-19T10:00:00+00:00"));
+    write_file(file("odd/id"), started("odd/id", "2026-01-18T10:00:00+00:00") + "more\n");
+    // Without a time that is known: last. Where the name tells no id, nobody could ask for it.
+    write_file(file("empty"), "");
+    write_file(file("garbage"), "garbage\n");
+    write_file(file("copy"), started("new", "2026-01-17T10:00:00+00:00"));
+    write_file(file("with/slash"), "{\"seq\": 1");
+    write_file(state() / "other.json", "{}");
+    fs::create_directory(state() / "folder.jsonl");
+    CHECK(list_runs(path()) ==
+          std::vector<std::string>{"new", "b", "a", "old", "odd/id", "copy", "garbage", "empty"});
+    CHECK(read("copy").run_id == "copy");
+}
+
+TEST_CASE_FIXTURE(Project, "a first line of any length is listed, up to a bound")
+{
+    const auto first_line = [](std::size_t padding) {
+        return line(1, "run_started", {{"run_id", "r"}, {"padding", std::string(padding, 'x')}});
+    };
+    const auto least = first_line(0).size();
+    for (const std::size_t size : {16'383, 16'384, 16'385, 40'000, 1'000'000}) {
+        CAPTURE(size);
+        write_file(file("r"), first_line(size - least) + line(2, "run_ended"));
+        write_file(file("s"), line(0, "run_started", {{"run_id", "s"}}));
+        CHECK(list_runs(path()) == std::vector<std::string>{"r", "s"});
+    }
+    write_file(file("r"), "{\"a\": \"");
+    fs::resize_file(file("r"), std::uintmax_t{1} << 40);
+    CHECK(list_runs(path()) == std::vector<std::string>{"s", "r"});
+}
+
+TEST_CASE_FIXTURE(Project, "a wish to cancel is taken once")
+{
+    CHECK_FALSE(take_run_cancel(path(), "r"));
+    CHECK_FALSE(ask_to_cancel_run(path(), "r"));
+    CHECK_FALSE(ask_to_cancel_run(path(), "r"));
+    CHECK_FALSE(ask_to_cancel_run(path(), "other/run"));
+    CHECK(fs::exists(state() / "cancel/r"));
+    CHECK_FALSE(take_run_cancel(path(), "s"));
+    CHECK(take_run_cancel(path(), "r"));
+    CHECK_FALSE(take_run_cancel(path(), "r"));
+    CHECK(take_run_cancel(path(), "other/run"));
+    CHECK(names().empty());
+    CHECK(list_runs(path()).empty());
+}
+
+TEST_SUITE_END();

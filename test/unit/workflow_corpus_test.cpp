@@ -1,0 +1,63 @@
+#include "autoexec/workflow.hpp"
+#include "protocol/text.hpp"
+#include "support/config_corpus.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+using namespace autoexec;
+using namespace autoexec::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path corpus = fs::path(AUTOEXEC_SOURCE_DIR) / "test/data/workflow";
+
+std::string described(const std::vector<Diagnostic>& diagnostics)
+{
+    std::string text;
+    for (const auto& d : diagnostics) {
+        text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
+                            d.severity == Diagnostic::Severity::error ? "error" : "warning",
+                            protocol::printable(d.message));
+        if (!d.hint.empty()) text += fmt::format("    {}\n", protocol::printable(d.hint));
+    }
+    return text;
+}
+
+// By place; of two at one place the error first.
+std::string what_is_said(const LoadedWorkflow& loaded)
+{
+    auto all = loaded.errors;
+    all.insert(all.end(), loaded.warnings.begin(), loaded.warnings.end());
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+        return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+    });
+    return described(all);
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("workflow reader");
+
+TEST_CASE("what is wrong in a workflow is said with its place, and what to do about it")
+{
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(corpus)) {
+        if (entry.path().extension() != ".txt") continue;
+        CAPTURE(entry.path().filename().string());
+        for (const auto& broken : read_corpus(entry.path())) {
+            CAPTURE(broken.title);
+            const auto loaded = parse_workflow(broken.text, "workflow.yaml");
+            CHECK(!broken.expected.empty());
+            CHECK(what_is_said(loaded) == broken.expected);
+            CHECK(loaded.workflow.has_value() == loaded.errors.empty());
+            ++count;
+        }
+    }
+    CHECK(count >= 110);
+}
+
+TEST_SUITE_END();

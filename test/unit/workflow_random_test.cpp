@@ -1,0 +1,309 @@
+#include "support/workflow_fixture.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+using workflow::Plan;
+
+namespace {
+
+/// A random workflow, and what its agents do with it.
+class RandomRun : public WorkflowFixture {
+public:
+    explicit RandomRun(unsigned seed) : engine_(seed) {}
+
+    void play()
+    {
+        w_ = make_workflow();
+        plan_ = plan_of(w_);
+        states_.assign(w_.steps.size(), StepState::pending);
+        rounds_.assign(w_.steps.size(), 0);
+        on_command = [this](const std::string&) { return make_reply(); };
+        run_options.max_parallel = limit_ = below(4);
+        run_options.fail_fast = once_in(5);
+        options.agent_limits["one"] = 1;
+        start(w_);
+        if (once_in(4)) {
+            const auto types = {asio::cancellation_type::partial, asio::cancellation_type::total,
+                                asio::cancellation_type::terminal};
+            const auto type = *(types.begin() + below(3));
+            clock->at(std::chrono::milliseconds(below(30'000)), [this, type] {
+                cancel_asked_ = results == 0;
+                cancel.emit(type);
+            });
+        }
+        clock->run(ctx);
+        check_end();
+    }
+
+    void note(const WorkflowEvent& event) override
+    {
+        if (event.type == WorkflowEvent::Type::sent_back)
+            for (const auto& id : event.steps) {
+                auto& state = states_[*workflow::index_of(w_, id)];
+                if (state != StepState::running) state = StepState::pending;
+            }
+        if (event.step_id.empty() || event.type == WorkflowEvent::Type::sent_back) return;
+        const auto i = *workflow::index_of(w_, event.step_id);
+        switch (event.type) {
+            case WorkflowEvent::Type::step_started:
+                check_start(i, event.round);
+                break;
+            case WorkflowEvent::Type::step_ended:
+                REQUIRE(states_[i] == StepState::running);  // so it ends once for each start
+                states_[i] = event.result->reason == outdated ? StepState::pending : event.state;
+                break;
+            case WorkflowEvent::Type::gate_judged:
+                states_[i] = event.state;
+                break;
+            case WorkflowEvent::Type::step_skipped:
+                REQUIRE(states_[i] == StepState::pending);
+                states_[i] = StepState::skipped;
+                break;
+            default:
+                break;
+        }
+    }
+
+private:
+    static constexpr std::string_view outdated = "A gate has sent back to what it works from";
+
+    std::size_t below(std::size_t n)
+    {
+        return std::uniform_int_distribution<std::size_t>(0, n - 1)(engine_);
+    }
+    bool once_in(std::size_t n) { return below(n) == 0; }
+
+    Workflow make_workflow()
+    {
+        auto w = workflow_of({});
+        const auto n = 1 + below(8);
+        for (std::size_t i = 0; i < n; ++i) w.steps.push_back(make_step(i));
+        for (std::size_t i = 0; i < n; ++i) {
+            if (i + 1 < n && once_in(2)) w.steps[i].next = id_of(i + 1 + below(n - i - 1));
+            if (once_in(3)) add_gate(w.steps[i], i, n);
+        }
+        w.max_rounds = 1 + static_cast<int>(below(3));
+        return w;
+    }
+
+    static std::string id_of(std::size_t i) { return "s" + std::to_string(i); }
+
+    WorkflowStep make_step(std::size_t i)
+    {
+        auto s = step(id_of(i));
+        s.creates = {"out-" + s.id};
+        s.require_artifacts = false;
+        s.agent = once_in(3) ? "one" : "many";
+        if (!once_in(3)) {
+            s.worktree = "tree-" + std::to_string(below(4));
+            tree_at(s.worktree.string());
+        }
+        s.continue_on_error = once_in(5);
+        s.skip_on_fail = once_in(8);
+        if (once_in(6)) s.timeout = 7s;
+        for (std::size_t k = 0; k < i; ++k) {
+            if (!once_in(3)) continue;
+            switch (below(4)) {
+                case 0:
+                    s.depends_on.push_back(id_of(k));
+                    break;
+                case 1:
+                    s.needs.push_back("out-" + id_of(k));
+                    break;
+                case 2:
+                    s.optional_steps.push_back(id_of(k));
+                    break;
+                default:
+                    s.condition = id_of(k) + ".outcome != 'timeout'";
+            }
+        }
+        return s;
+    }
+
+    void add_gate(WorkflowStep& s, std::size_t i, std::size_t n)
+    {
+        auto condition = s.id + ".round >= " + std::to_string(1 + below(4));
+        switch (below(5)) {
+            case 0:
+                s.gate = gate(std::move(condition), {GateTarget::Kind::fail, {}});
+                break;
+            case 1:
+                s.gate = gate(std::move(condition), {GateTarget::Kind::again, {}});
+                break;
+            case 2:
+                s.gate = gate(std::move(condition), {GateTarget::Kind::end, {}});
+                break;
+            default:
+                s.gate = gate(std::move(condition), to(id_of(below(n))));
+        }
+        if (i + 1 < n && once_in(4)) s.gate->on_pass = to(id_of(i + 1 + below(n - i - 1)));
+    }
+
+    Reply make_reply()
+    {
+        Reply reply;
+        reply.after = std::chrono::milliseconds(1 + below(5'000));
+        reply.never = once_in(40);
+        if (once_in(6)) reply.status = StatusWord::failed;
+        return reply;
+    }
+
+    void check_start(std::size_t i, int round)
+    {
+        REQUIRE(states_[i] == StepState::pending);
+        REQUIRE(round > rounds_[i]);
+        rounds_[i] = round;
+        int most = 1;
+        for (const auto& p : plan_.steps)
+            if (p.back_to) most += p.max_rounds - 1;
+        REQUIRE(round <= most);
+        for (const auto from : plan_.steps[i].waits_for) {
+            REQUIRE(states_[from] != StepState::pending);
+            REQUIRE(states_[from] != StepState::running);
+        }
+        states_[i] = StepState::running;
+        std::map<std::string, int> trees;
+        std::size_t running = 0;
+        int of_one = 0;
+        for (std::size_t k = 0; k < states_.size(); ++k) {
+            if (states_[k] != StepState::running) continue;
+            ++running;
+            of_one += w_.steps[k].agent == "one" ? 1 : 0;
+            REQUIRE(++trees[w_.steps[k].worktree.string()] == 1);
+        }
+        REQUIRE((limit_ == 0 || running <= limit_));
+        REQUIRE(of_one <= 1);
+    }
+
+    // What must hold, whatever has happened.
+    void check_end()
+    {
+        REQUIRE(results == 1);
+        REQUIRE_FALSE(ec);
+        bool failed = false;
+        for (std::size_t i = 0; i < states_.size(); ++i) {
+            const auto& step = result.steps[i];
+            REQUIRE(step.state == states_[i]);
+            REQUIRE(step.state != StepState::pending);
+            REQUIRE(step.state != StepState::running);
+            const bool bad = step.state == StepState::failed || step.state == StepState::timeout ||
+                             step.state == StepState::cancelled;
+            failed |= bad && !step.tolerated;
+            const bool stopped = cancel_asked_ || step.reason.ends_with("has ended the workflow") ||
+                                 step.reason.ends_with("has failed");
+            if (step.state == StepState::skipped && step.round == 0 && !stopped)
+                REQUIRE_MESSAGE(may_be_skipped(i), step.id, ": ", step.reason);
+        }
+        if (result.status != WorkflowStatus::cancelled)
+            REQUIRE((result.status == WorkflowStatus::failed) == failed);
+        REQUIRE((result.status == WorkflowStatus::cancelled) <= cancel_asked_);
+        for (const auto& [path, tree] : handoff->trees) {
+            REQUIRE_FALSE(tree->locked);
+            REQUIRE_FALSE(tree->command);
+        }
+        check_journal();
+    }
+
+    // A step that nothing kept from running must have run.
+    bool may_be_skipped(std::size_t i) const
+    {
+        const auto& p = plan_.steps[i];
+        const auto goes_on = [&](std::size_t k) {
+            const auto& s = result.steps[k];
+            return s.state == StepState::completed || s.tolerated;
+        };
+        const auto blocked = [&](std::size_t k) { return !goes_on(k); };
+        if (!w_.steps[i].condition.empty() || !p.entries.empty()) return true;
+        return std::any_of(p.depends_on.begin(), p.depends_on.end(), blocked) ||
+               std::any_of(p.artifacts.begin(), p.artifacts.end(), [&](const auto& need) {
+                   return std::none_of(need.creators.begin(), need.creators.end(), [&](auto k) {
+                       return result.steps[k].state == StepState::completed;
+                   });
+               });
+    }
+
+    void check_journal() const
+    {
+        const auto record = journal();
+        REQUIRE(record.skipped_lines == 0);
+        REQUIRE(record.status == result.status);
+        REQUIRE_FALSE(record.alive);
+        REQUIRE(record.steps.size() == result.steps.size());
+        for (std::size_t i = 0; i < record.steps.size(); ++i)
+            REQUIRE(record.steps[i].state == result.steps[i].state);
+    }
+
+    std::mt19937 engine_;
+    Workflow w_;
+    Plan plan_;
+    std::vector<StepState> states_;
+    std::vector<int> rounds_;
+    std::size_t limit_ = 0;
+    bool cancel_asked_ = false;
+};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr unsigned workflows = 100;  // each takes many times as long
+#else
+constexpr unsigned workflows = 1000;
+#endif
+
+// Ten times, so that they can run beside each other.
+void play_a_thousand()
+{
+    const char* const given = std::getenv("AUTOEXEC_TEST_SEED");
+    const auto first = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10))
+                                        : std::random_device{}();
+    for (unsigned k = 0; k < workflows; ++k) {
+        INFO("AUTOEXEC_TEST_SEED=", first + k);
+        RandomRun(first + k).play();
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a thousand random workflows keep every promise (1)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (2)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (3)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (4)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (5)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (6)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (7)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (8)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (9)")
+{
+    play_a_thousand();
+}
+TEST_CASE("a thousand random workflows keep every promise (10)")
+{
+    play_a_thousand();
+}

@@ -1,0 +1,394 @@
+#include "support/executor_fixture.hpp"
+#include "support/workflows.hpp"
+#include "workflow/journal.hpp"
+
+#include <functional>
+#include <map>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+using Lines = std::vector<std::string>;
+
+namespace {
+
+/// What is there whatever becomes of engines: a project, its worktree, the time, and an agent.
+struct World {
+    World() { answer_in(project.path().string()); }
+
+    void answer_in(const std::string& path)
+    {
+        auto& tree = handoff->at(path);
+        tree.on_publish = [this, path] { answer(handoff->trees[path]); };
+    }
+
+    void answer(const std::shared_ptr<MemoryTree>& tree)
+    {
+        const auto command = tree->published.back();
+        const auto id = command.step_id.value_or("");
+        taken.push_back(id);
+        tree->take();
+        const bool fails = failing.contains(id) && failing[id]-- > 0;
+        clock->at(clock->elapsed() + 3s, [this, tree, command, fails, life = agent_life] {
+            const bool over = tree->published.back().attempt_id != command.attempt_id ||
+                              tree->claims[command.attempt_id] != ClaimState::live;
+            if (over || life != agent_life) return;
+            if (fails)
+                tree->fail("as scripted");
+            else
+                tree->complete();
+            notifier->notify(command.worktree_path);
+        });
+    }
+
+    /// The agent dies: its locks are free, and it does nothing more.
+    void kill_agent()
+    {
+        ++agent_life;
+        for (auto& [path, tree] : handoff->trees)
+            for (auto& [id, claim] : tree->claims)
+                if (claim == ClaimState::live) claim = ClaimState::free;
+    }
+
+    TemporaryFolder project;
+    std::shared_ptr<VirtualClock> clock = std::make_shared<VirtualClock>();
+    std::shared_ptr<MemoryHandoff> handoff = std::make_shared<MemoryHandoff>();
+    std::shared_ptr<Notifier> notifier = local_notifier();
+    std::map<std::string, int> failing;  ///< How often a step fails.
+    Lines taken;                         ///< The steps whose commands an agent has taken.
+    int agent_life = 0;
+};
+
+/// An engine, from its start to its end, however that comes.
+struct Life {
+    explicit Life(World& w) : world(w)
+    {
+        ExecutorOptions o;
+        o.project_root = w.project.path();
+        o.clock = w.clock;
+        o.handoff = w.handoff;
+        o.notifier = w.notifier;
+        o.enable_audit = false;
+        o.adaptive_polling = false;
+        o.start_timeout = 0s;
+        MetricsOptions m;
+        m.project_root = w.project.path();
+        m.clock = w.clock;
+        o.metrics = std::make_shared<ExecutionMetricsCollector>(ctx.get_executor(), m);
+        o.tree_state = [](std::filesystem::path) -> asio::awaitable<std::string> {
+            co_return std::string();
+        };
+        static const auto redactor = std::make_shared<const Redactor>();  // takes long to make
+        o.redactor = redactor;
+        engine.emplace(ctx.get_executor(), o);
+        WorkflowExecutorOptions wo;
+        wo.project_root = w.project.path();
+        wo.clock = w.clock;
+        wo.handoff = w.handoff;
+        wo.metrics = o.metrics;
+        wo.redactor = redactor;
+        executor.emplace(*engine, wo);
+    }
+
+    auto handler()
+    {
+        return [this](error_code e, WorkflowResult r) {
+            done = true;
+            ec = e;
+            result = std::move(r);
+        };
+    }
+    void start(const Workflow& w) { executor->async_run(w, options, handler()); }
+    void resume(const Workflow& w, WorkflowResumeOptions what = {})
+    {
+        const auto runs = workflow::list_runs(world.project.path());
+        REQUIRE(runs.size() == 1);
+        executor->async_resume(runs.front(), w, std::move(what), options, handler());
+    }
+    void live()
+    {
+        world.clock->run(ctx);
+        CHECK(done);
+    }
+
+    World& world;
+    asio::io_context ctx{1};
+    std::optional<BackgroundAgentAutoExecutor> engine;
+    std::optional<WorkflowExecutor> executor;
+    WorkflowRunOptions options;
+    bool done = false;
+    error_code ec;
+    WorkflowResult result;
+};
+
+std::vector<workflow::StepRecord> steps_of(const World& world)
+{
+    std::string problem;
+    const auto runs = workflow::list_runs(world.project.path());
+    REQUIRE_FALSE(runs.empty());
+    auto record = workflow::read_run(world.project.path(), runs.front(), problem);
+    REQUIRE_MESSAGE(record, problem);
+    return std::move(record->steps);
+}
+
+// A gate that sends back once, a branch that is not taken, a step that is passed by.
+Workflow example(bool idempotent)
+{
+    auto write = step("write");
+    auto review = step("review", {"write"});
+    review.gate = gate("review.round >= 2", to("write"));
+    auto other = step("other");
+    other.next = "close";
+    other.gate = gate("true", to("mend"));
+    auto mend = step("mend");
+    mend.next = "close";
+    auto rests = step("rests", {"write"});
+    rests.condition = "write.outcome == 'failed'";
+    auto close = step("close", {"review", "rests"});
+    auto w = workflow_of({write, review, other, mend, rests, close});
+    for (auto& s : w.steps) s.idempotent = idempotent;
+    return w;
+}
+
+std::size_t count(const Lines& lines, std::string_view word)
+{
+    return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), word));
+}
+
+/// Kills an engine after each handler that it calls, and goes on with the next one.
+void kill_after_every_handler(bool agent_dies, bool idempotent)
+{
+    const auto w = example(idempotent);
+    for (int n = 0;; ++n) {
+        INFO("killed after handler ", n);
+        World world;
+        bool done = false;
+        {
+            Life first(world);
+            first.start(w);
+            for (int k = 0; k < n && !first.done; ++k) REQUIRE(world.clock->step(first.ctx));
+            done = first.done;
+        }
+        if (done) {
+            CHECK(n > 100);
+            break;
+        }
+        if (agent_dies) world.kill_agent();
+        if (workflow::list_runs(world.project.path()).empty()) continue;
+        const auto before = steps_of(world);
+        const auto taken_before = world.taken;
+        if (before.empty()) continue;  // not even its first line
+        Life second(world);
+        second.resume(w);
+        second.live();
+        if (second.ec) {  // only its end was missing
+            CHECK(second.result.error.find("nothing left to do") != std::string::npos);
+            continue;
+        }
+        const bool by_the_rules = agent_dies && !idempotent;
+        if (!by_the_rules) CHECK(second.result.status == WorkflowStatus::completed);
+        if (by_the_rules && second.result.status == WorkflowStatus::failed) {
+            CHECK(second.result.error.find("--from-failed") != std::string::npos);
+            Life third(world);
+            WorkflowResumeOptions what;
+            what.from_failed = true;
+            third.resume(w, what);
+            third.live();
+            CHECK(third.result.status == WorkflowStatus::completed);
+        }
+        for (const auto& [id, rounds] : std::map<std::string, std::size_t>{
+                 {"write", 2}, {"review", 2}, {"other", 1}, {"close", 1}}) {
+            // Run again, the gate's step is in its second round, and passes.
+            CHECK(count(world.taken, id) >= (by_the_rules ? 1 : rounds));
+            // Only what was in flight may have been taken once more.
+            CHECK(count(world.taken, id) <= rounds + (agent_dies ? 1 : 0));
+        }
+        CHECK(count(world.taken, "mend") == 0);
+        CHECK(count(world.taken, "rests") == 0);
+        for (const auto& s : before)
+            if (s.state == StepState::completed && s.id == "other")
+                CHECK(count(world.taken, s.id) == count(taken_before, s.id));
+        const auto after = steps_of(world);
+        for (const auto& s : after)
+            CHECK((s.state == StepState::skipped) == (s.id == "mend" || s.id == "rests"));
+        const auto running = world.project / ".tapps-agents/running";
+        CHECK((!std::filesystem::exists(running) || std::filesystem::is_empty(running)));
+    }
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("workflows that go on");
+
+TEST_CASE(
+    "an engine that is killed after any handler is gone on from; its agent lives, and nothing runs "
+    "twice")
+{
+    kill_after_every_handler(false, false);
+}
+
+TEST_CASE("an engine that is killed with its agent is gone on from, where commands are idempotent")
+{
+    kill_after_every_handler(true, true);
+}
+
+TEST_CASE("where they are not, what was in flight is run again only when that is asked for")
+{
+    kill_after_every_handler(true, false);
+}
+
+TEST_CASE("what failed is run again when asked, and what has completed is not")
+{
+    World world;
+    world.failing["b"] = 1;
+    const auto w = workflow_of({step("a"), step("b", {"a"}), step("c", {"b"})});
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+    }
+    {
+        Life life(world);
+        life.resume(w);
+        life.live();
+        CHECK(life.ec == errc::invalid_workflow);
+        CHECK(life.result.error.find("--from-failed") != std::string::npos);
+    }
+    Life life(world);
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"a", "b", "b", "c"});
+}
+
+TEST_CASE("a step that is named is run again, with all that depends on it")
+{
+    World world;
+    const auto w = workflow_of({step("a"), step("b", {"a"}), step("c", {"b"}), step("d", {"a"})});
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+    }
+    world.taken.clear();
+    Life life(world);
+    WorkflowResumeOptions what;
+    what.from = {"b"};
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"b", "c"});
+}
+
+TEST_CASE("a cancelled run goes on where it was")
+{
+    World world;
+    const auto w = workflow_of({step("a"), step("b", {"a"}), step("c", {"b"})});
+    {
+        Life life(world);
+        asio::cancellation_signal cancel;
+        life.executor->async_run(w, life.options,
+                                 asio::bind_cancellation_slot(cancel.slot(), life.handler()));
+        world.clock->run_until(life.ctx, 4s);
+        cancel.emit(asio::cancellation_type::terminal);
+        world.clock->run(life.ctx);
+        CHECK(life.result.status == WorkflowStatus::cancelled);
+    }
+    world.kill_agent();
+    Life life(world);
+    life.resume(w);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(count(world.taken, "a") == 1);
+    CHECK(count(world.taken, "c") == 1);
+}
+
+TEST_CASE("a workflow that has changed is gone on with only when that is accepted")
+{
+    World world;
+    world.failing["b"] = 1;
+    auto w = workflow_of({step("a"), step("b", {"a"})});
+    w.hash = "one";
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+    }
+    w.hash = "two";
+    w.steps.push_back(step("c", {"b"}));
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    {
+        Life life(world);
+        life.resume(w, what);
+        life.live();
+        CHECK(life.ec == errc::invalid_workflow);
+        CHECK(life.result.error.find("--accept-changed") != std::string::npos);
+    }
+    what.accept_changed = true;
+    Life life(world);
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"a", "b", "b", "c"});
+}
+
+TEST_CASE("parameters are kept, but for secrets, which must be given again")
+{
+    World world;
+    world.failing["a"] = 1;
+    auto w = workflow_of({step("a")});
+    w.params["mode"] = "quick";
+    w.params["key"] = nullptr;
+    const std::string secret = "ghp_" + std::string(36, 'a');
+    {
+        Life life(world);
+        life.options.params = {{"mode", "full"}, {"key", secret}};
+        life.start(w);
+        life.live();
+    }
+    const auto runs = workflow::list_runs(world.project.path());
+    const auto text =
+        read_file(world.project / (".tapps-agents/workflow-state/" + runs.front() + ".jsonl"));
+    CHECK(text.find(secret) == std::string::npos);
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    {
+        Life life(world);
+        life.resume(w, what);
+        life.live();
+        CHECK(life.result.error.find("'key' holds a secret") != std::string::npos);
+    }
+    Life life(world);
+    life.options.params["key"] = secret;
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+}
+
+TEST_CASE("a run whose engine lives is left to it, and one that has completed is over")
+{
+    World world;
+    const auto w = workflow_of({step("a")});
+    Life first(world);
+    first.start(w);
+    world.clock->run_until(first.ctx, 1s);
+    {
+        Life second(world);
+        second.resume(w);
+        second.ctx.restart();
+        second.ctx.poll();
+        CHECK(second.done);
+        CHECK(second.result.error.find("its engine lives") != std::string::npos);
+    }
+    first.live();
+    Life third(world);
+    third.resume(w);
+    third.live();
+    CHECK(third.result.error.find("nothing left to do") != std::string::npos);
+}
+
+TEST_SUITE_END();
