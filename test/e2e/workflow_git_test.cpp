@@ -1,0 +1,373 @@
+#include "support/workflow_project.hpp"
+
+#include <signal.h>
+
+using namespace autoexec::test;
+
+namespace {
+
+/// A project with nothing left to commit, in which each step works in a worktree of its own.
+class GitProject : public WorkflowProject {
+public:
+    void committed_steps(const Words& all)
+    {
+        steps(all);
+        commit("A workflow");
+        head_ = rev("HEAD");
+    }
+
+    /// The words of a run as a person who says nothing of worktrees types them.
+    [[nodiscard]] static Words words(const Words& more = {})
+    {
+        Words all = {"workflow", "run", "workflow.yaml"};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+    Ended go(const Words& more = {}) const { return run(words(more)); }
+    Ended resume(const Words& more = {}) const
+    {
+        Words all = {"workflow", "resume"};
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all);
+    }
+
+    [[nodiscard]] std::string branch() const
+    {
+        return "workflow/" + text_at(newest_run(), "run_id");
+    }
+    [[nodiscard]] std::string rev(const std::string& name) const
+    {
+        return git({"rev-parse", "--verify", name});
+    }
+    [[nodiscard]] std::string shown(const std::string& path, const std::string& in = {}) const
+    {
+        return git({"show", (in.empty() ? branch() : in) + ":" + path});
+    }
+    /// Mode, hash and name of each file in a commit. The agents file is not the same in two
+    /// projects.
+    [[nodiscard]] Words files(const std::string& in = {}) const
+    {
+        auto lines = lines_of(git({"ls-tree", "-r", in.empty() ? branch() : in}));
+        std::erase_if(lines, [](const auto& line) { return contains(line, "\t.cursor/"); });
+        return lines;
+    }
+    [[nodiscard]] std::string listed(const std::string& in = {}) const
+    {
+        auto names = files(in);
+        for (auto& name : names) name.erase(0, name.find('\t') + 1);
+        return joined(names);
+    }
+    [[nodiscard]] bool is_untouched() const
+    {
+        return git({"status", "--porcelain"}).empty() && rev("HEAD") == head_ &&
+               git({"symbolic-ref", "HEAD"}) == "refs/heads/main\n";
+    }
+
+    /// The worktree in which a conflict stands, as it is told.
+    [[nodiscard]] static fs::path place_of_conflict(const std::string& text)
+    {
+        constexpr std::string_view before = "Resolve it in '";
+        const auto begin = text.find(before);
+        REQUIRE_MESSAGE(begin != text.npos, text);
+        const auto from = begin + before.size();
+        return text.substr(from, text.find('\'', from) - from);
+    }
+
+private:
+    std::string head_;
+};
+
+std::size_t lines_in_journals(const Project& project)
+{
+    std::size_t count = 0;
+    for (const auto& file : Project::files_in(project.records() / "workflow-state"))
+        count += lines_of(read_file(file)).size();
+    return count;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("workflow git");
+
+TEST_CASE("what steps make is on a branch in the end, and the user's checkout is as it was")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y",
+                             "id: b, agent: x, action: y, depends_on: [a]",
+                             "id: c, agent: x, action: y, depends_on: [b]"});
+    project.on("a", "echo one >a");
+    project.on("b", "cat a a >b");
+    project.on("c", "cat a b >c; rm a");
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("c") == "one\none\none\n");
+    CHECK(project.listed() == "b c file workflow.yaml");
+    CHECK(project.is_untouched());
+    CHECK(contains(ended.err, "The work is on the branch " + project.branch() + ": git merge " +
+                                  project.branch() + "\n"));
+}
+
+TEST_CASE("with --json branch and commit are told")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo >a");
+    const auto lines = objects_of(project.go({"--json"}).out);
+    REQUIRE(!lines.empty());
+    CHECK(text_at(lines.back(), "branch") == project.branch());
+    CHECK(text_at(lines.back(), "commit") + "\n" == project.rev(project.branch()));
+    const auto& step = lines.back().at("steps").at(0).as_object();
+    CHECK(text_at(step, "commit") == text_at(lines.back(), "commit"));
+    CHECK(text_at(step, "branch").starts_with("workflow/"));
+}
+
+TEST_CASE("the work of steps that ran side by side comes together")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y", "id: b, agent: x, action: y",
+                             "id: c, agent: x, action: y, depends_on: [a, b]",
+                             "id: d, agent: x, action: y"});
+    for (const auto* step : {"a", "b", "d"})
+        project.on(step, std::string("echo ") + step + " >" + step);
+    project.on("c", "cat a b >c");
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.listed() == "a b c d file workflow.yaml");
+    CHECK(project.shown("c") == "a\nb\n");
+}
+
+TEST_CASE("a conflict is told with its place, and a run goes on once it is resolved")
+{
+    // Before a step that builds on both, and at the end where none does.
+    for (const bool third : {true, false}) {
+        CAPTURE(third);
+        GitProject project;
+        Words steps = {"id: a, agent: x, action: y", "id: b, agent: x, action: y"};
+        if (third) steps.emplace_back("id: c, agent: x, action: y, depends_on: [a, b]");
+        project.committed_steps(steps);
+        project.on("a", "echo of a >shared");
+        project.on("b", "echo of b >shared");
+        project.on("c", "cat shared >c");
+        auto ended = project.go({"--json"});
+        CHECK_MESSAGE(ended.code == 1, ended.err);
+        const auto failed = objects_of(ended.out).back().at("steps").as_array().back().get_object();
+        CHECK(text_at(failed, "id") == (third ? "c" : "b"));
+        CHECK(text_at(failed, "error_code") == "merge_conflict");
+        const auto reason = text_at(failed, "reason");
+        CHECK_MESSAGE(contains(reason, "The work of 'a' and of 'b' conflicts in shared"), reason);
+        CHECK(project.is_untouched());
+
+        // As long as it is not resolved, it is the same.
+        CHECK(project.resume().code == 1);
+        const auto tree = GitProject::place_of_conflict(reason);
+        CHECK(contains(read_file(tree / "shared"), "<<<<<<<"));
+        write_file(tree / "shared", "of both\n");
+        project.git_in(tree, {"add", "shared"});
+        project.git_in(tree, {"commit", "-q", "-m", "Both"});
+        ended = project.resume();
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK(project.shown("shared") == "of both\n");
+        CHECK(project.asked().size() == (third ? 5 : 3));  // nothing ran twice
+        if (third) CHECK(project.shown("c") == "of both\n");
+        CHECK(project.is_untouched());
+    }
+}
+
+TEST_CASE("a branch of the user's gets the work of a run that has completed")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.git({"branch", "develop"});
+    project.on("a", "echo >a");
+    auto ended = project.go({"--merge-into", "develop"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.listed("develop") == "a file workflow.yaml");
+    CHECK(project.is_untouched());
+
+    ended = project.go({"--merge-into", "main"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.listed("main") == "a file workflow.yaml");
+    CHECK(project.git({"status", "--porcelain"}).empty());
+    CHECK(fs::exists(project.root() / "a"));
+
+    project.on("a", "exit 1");
+    project.git({"branch", "other"});
+    CHECK(project.go({"--merge-into", "other"}).code == 1);
+    CHECK(project.rev("other") == project.rev("main"));
+}
+
+TEST_CASE("steps begin from another commit where the call says so")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "cp file copy");
+    const auto ended = project.go({"--base", "v1"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("copy") == "one\n");
+    CHECK(project.go({"--base", "nothing"}).code == 3);
+}
+
+TEST_CASE("a second round builds on what the step of the gate has left")
+{
+    GitProject project;
+    project.committed_steps({"id: make, agent: x, action: y",
+                             "id: review, agent: x, action: y, depends_on: [make], "
+                             "gate: {condition: review.round == 2, on_fail: make}"});
+    project.on("make", "if [ -f remarks ]; then echo good >code; else echo bad >code; fi");
+    project.on("review", "cat code >>remarks");
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked() == "make review make review");
+    CHECK(project.shown("code") == "good\n");
+    CHECK(project.shown("remarks") == "bad\ngood\n");
+}
+
+TEST_CASE("a person works in the worktree that is named")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    Program program(project.start(GitProject::words({"--manual"})));
+    project.wait_for_state("a", "waiting_manual");
+    const auto step = project.newest_run().at("steps").at(0).as_object();
+    write_file(fs::path(text_at(step, "worktree")) / "a", "by hand\n");
+    CHECK(project.run({"workflow", "done", "a"}).code == 0);
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("a") == "by hand\n");
+}
+
+TEST_CASE("a run whose program was killed goes on to the same end, whenever that was")
+{
+    const Words steps = {"id: a, agent: x, action: y, idempotent: true",
+                         "id: b, agent: x, action: y, idempotent: true, depends_on: [a]",
+                         "id: c, agent: x, action: y, idempotent: true, depends_on: [a]",
+                         "id: d, agent: x, action: y, idempotent: true, depends_on: [b, c]"};
+    Words expected;
+    std::size_t all = 0;
+    for (std::size_t moment = 0; moment <= all; ++moment) {
+        CAPTURE(moment);
+        GitProject project;
+        project.committed_steps(steps);
+        project.on("a", "echo a >a");
+        project.on("b", "cat a >b");
+        project.on("c", "cat a >c");
+        project.on("d", "cat b c >d");
+        if (moment == 0) {
+            REQUIRE(project.go().code == 0);
+            expected = project.files();
+            all = lines_in_journals(project);
+            CHECK(all >= 15);
+            continue;
+        }
+        {
+            Program program(project.start(GitProject::words()));
+            REQUIRE(eventually([&] {
+                return lines_in_journals(project) >= moment ||
+                       program.ends_within(std::chrono::milliseconds(0));
+            }));
+            program.signal(SIGKILL);
+            (void)program.wait();
+        }
+        if (text_at(project.newest_run(), "state") != "completed") {
+            const auto ended = project.resume();
+            CHECK_MESSAGE(ended.code == 0, ended.err);
+        }
+        CHECK(project.files() == expected);
+        CHECK(project.is_untouched());
+    }
+}
+
+TEST_CASE("a run does not go on with another workflow, unless that is accepted")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y",
+                             "id: b, agent: x, action: z, "
+                             "depends_on: [a]"});
+    project.on("a", "echo >a");
+    project.on("b", "[ $tries -gt 1 ] || exit 1");
+    CHECK(project.go().code == 1);
+    project.write("workflow.yaml", read_file(project.root() / "workflow.yaml") + "# changed\n");
+    auto ended = project.resume({"--from-failed"});
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "--accept-changed"), ended.err);
+    CHECK(project.asked() == "a b");
+    ended = project.resume({"--from-failed", "--accept-changed"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked() == "a b b");
+}
+
+TEST_CASE("what has failed runs again only if that is asked for, and what has completed does not")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y",
+                             "id: b, agent: x, action: y, depends_on: [a]",
+                             "id: c, agent: x, action: y, depends_on: [b]"});
+    project.on("a", "echo $tries >a");
+    project.on("b", "[ $tries -gt 1 ] || exit 1; echo >b");
+    CHECK(project.go().code == 1);
+    auto ended = project.resume();
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "--from-failed"), ended.err);
+    ended = project.resume({"--from-failed"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked() == "a b b c");
+    CHECK(project.listed() == "a b file workflow.yaml");
+
+    CHECK(project.resume().code == 2);  // there is none that has not completed
+    const auto id = text_at(project.newest_run(), "run_id");
+    CHECK(project.resume({id}).code == 3);
+    ended = project.resume({id, "--from", "a"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked() == "a b b c a b c");
+    CHECK(project.shown("a") == "2\n");
+    CHECK(project.resume({id, "--from", "nobody"}).code == 3);
+}
+
+TEST_CASE("a run in place goes on in place")
+{
+    GitProject project;
+    project.committed_steps(
+        {"id: a, agent: x, action: y", "id: b, agent: x, action: y, depends_on: [a]"});
+    project.on("a", "echo >a");
+    project.on("b", "[ $tries -gt 1 ] || exit 1; mv a b");
+    CHECK(project.go({"--in-place"}).code == 1);
+    const auto ended = project.resume({"--from-failed"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(fs::exists(project.root() / "b"));
+    CHECK(project.git({"branch", "--list", "workflow/*"}).empty());
+}
+
+TEST_CASE("outside of git steps work in place, and that is said")
+{
+    GitProject project;
+    project.steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo >a");
+    fs::remove_all(project.root() / ".git");
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "is no git repository, so all steps work there, in place"));
+    CHECK(fs::exists(project.root() / "a"));
+}
+
+TEST_CASE("a repository in which there can be no worktrees is told, and nothing is begun")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.git({"branch", "workflow"});
+    auto ended = project.go();
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "workflow"), ended.err);
+
+    fs::remove_all(project.root() / ".git");
+    project.git({"init", "-q", "."});
+    ended = project.go();
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "no commit yet"), ended.err);
+    CHECK(project.asked().empty());
+    CHECK(Project::files_in(project.records() / "workflow-state").empty());
+
+    CHECK(project.go({"--in-place", "--merge-into", "main"}).code == 2);
+    CHECK(project.go({"--in-place", "-w", "."}).code == 2);
+}
+
+TEST_SUITE_END();

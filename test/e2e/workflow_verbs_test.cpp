@@ -1,0 +1,291 @@
+#include "support/workflow_project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+constexpr char three_steps[] = R"(id: three
+name: Three steps
+steps:
+  - {id: a, agent: x, action: y}
+  - {id: b, agent: x, action: y, depends_on: [a]}
+  - id: c
+    agent: x
+    action: y
+    depends_on: [b]
+    results: r.json
+    gate: {condition: ok, on_fail: a}
+)";
+constexpr char odd[] = "id: odd\ntypo: 1\nsteps:\n  - {id: a, agent: x, action: y}\n";
+constexpr char broken[] =
+    "id: broken\nsteps:\n  - {id: a, agent: x, action: y, next: nowhere}\n"
+    "  - {id: b, agent: x, timeout: soon}\n";
+
+/// Kills the engine of a run without a chance to say so.
+void kill(Program& program)
+{
+    program.signal(SIGKILL);
+    CHECK(program.wait().code == -SIGKILL);
+}
+
+}  // namespace
+
+TEST_CASE("all that is wrong with any of the files is said, and those that are valid are counted")
+{
+    Project project;
+    project.write("three.yaml", three_steps);
+    project.write("odd.yaml", odd);
+    project.write("broken.yaml", broken);
+    auto ended = project.run({"workflow", "validate", "three.yaml"});
+    CHECK(ended.code == 0);
+    CHECK(ended.out == "three.yaml is valid: 3 steps, 1 gate.\n");
+    CHECK(ended.err.empty());
+
+    ended = project.run({"workflow", "validate", "three.yaml", "odd.yaml", "broken.yaml"});
+    CHECK(ended.code == 3);
+    CHECK(ended.out ==
+          "three.yaml is valid: 3 steps, 1 gate.\nodd.yaml is valid: 1 step, 0 gates.\n");
+    CHECK(contains(ended.err, "odd.yaml:2:1: warning: "));
+    CHECK(contains(ended.err, "broken.yaml:3:"));
+    CHECK(contains(ended.err, "broken.yaml:4:"));
+
+    CHECK(project.run({"workflow", "validate", "odd.yaml"}).code == 0);
+    ended = project.run({"workflow", "validate", "odd.yaml", "--strict"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "odd.yaml:2:1: error: "));
+    CHECK(project.run({"workflow", "validate"}).code == 2);
+    CHECK(project.run({"workflow", "validate", "no-such-file"}).code == 3);
+    CHECK(project.run({"workflow", "validate", "."}).code == 3);
+    CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("what is wrong with files can be read by programs, too")
+{
+    Project project;
+    project.write("three.yaml", three_steps);
+    project.write("broken.yaml", broken);
+    const auto ended = project.run({"workflow", "validate", "--json", "three.yaml", "broken.yaml"});
+    CHECK(ended.code == 3);
+    const auto files = objects_of(ended.out);
+    REQUIRE(files.size() == 2);
+    CHECK(text_at(files[0], "path") == "three.yaml");
+    CHECK(text_at(files[0], "valid") == "true");
+    CHECK(text_at(files[0], "id") == "three");
+    CHECK(text_at(files[0], "steps") == "3");
+    CHECK(text_at(files[0], "gates") == "1");
+    CHECK(text_at(files[0], "diagnostics") == "[]");
+    CHECK(text_at(files[1], "valid") == "false");
+    CHECK(text_at(files[1], "steps") == "null");
+    for (const auto& item : files[1].at("diagnostics").as_array()) {
+        const auto& diagnostic = item.as_object();
+        for (const auto* key : {"severity", "path", "line", "column", "message", "hint"})
+            CHECK(diagnostic.contains(key));
+    }
+}
+
+TEST_CASE("a graph is shown as text, for Graphviz and for Mermaid")
+{
+    Project project;
+    project.write("three.yaml", three_steps);
+    project.write("broken.yaml", broken);
+    const auto graph = [&](const Words& more) {
+        Words words = {"workflow", "graph", "three.yaml"};
+        words.insert(words.end(), more.begin(), more.end());
+        return project.run(words);
+    };
+    CHECK(contains(graph({}).out, "Longest chain: a → b → c"));
+    CHECK(graph({"--dot"}).out.starts_with("digraph"));
+    CHECK(graph({"--mermaid"}).out.starts_with("flowchart"));
+    CHECK(graph({"--dot", "--mermaid"}).code == 2);
+    const auto ended = project.run({"workflow", "graph", "broken.yaml"});
+    CHECK(ended.code == 3);
+    CHECK(ended.out.empty());
+    CHECK(contains(ended.err, "broken.yaml:3:"));
+}
+
+TEST_CASE("where no workflow has been run, the verbs say so")
+{
+    Project project;
+    CHECK(project.run({"workflow", "list"}).code == 0);
+    CHECK(contains(project.run({"workflow", "list"}).err, "No workflow has been run here"));
+    CHECK(project.run({"workflow", "list", "--json"}).out.empty());
+    for (const Words& words : std::vector<Words>{{"workflow", "status"},
+                                                 {"workflow", "status", "three"},
+                                                 {"workflow", "cancel"},
+                                                 {"workflow", "cancel", "three"},
+                                                 {"workflow", "done", "a"},
+                                                 {"workflow", "fail", "a", "--run", "three"}}) {
+        const auto ended = project.run(words);
+        CHECK(ended.code == 2);
+        CHECK(ended.out.empty());
+        CHECK(ended.err.starts_with("autoexec workflow " + words[1] + ": "));
+    }
+    CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("list and status tell how runs went, the newest first")
+{
+    WorkflowProject project;
+    project.workflow(three_steps);
+    project.on("c", "echo '{\"ok\": true}' >$results");
+    CHECK(project.run_workflow().code == 0);
+    project.on("b", "exit 3");
+    CHECK(project.run_workflow().code == 1);
+
+    const auto runs = objects_of(project.run({"workflow", "list", "--json"}).out);
+    REQUIRE(runs.size() == 2);
+    CHECK(text_at(runs[0], "state") == "failed");
+    CHECK(text_at(runs[1], "state") == "completed");
+    CHECK(text_at(runs[1], "workflow_id") == "three");
+    CHECK(text_at(runs[1], "name") == "Three steps");
+    CHECK(text_at(runs[1], "steps_total") == "3");
+    CHECK(text_at(runs[1], "steps_ended") == "3");
+    CHECK(runs[1].at("duration_seconds").to_number<double>() >= 0);
+    const auto lines = lines_of(project.run({"workflow", "list"}).out);
+    REQUIRE(lines.size() == 2);
+    CHECK(contains(lines[0], "failed"));
+    CHECK(contains(lines[1], "3/3  " + text_at(runs[1], "run_id") + "  Three steps"));
+    CHECK(lines_of(project.run({"workflow", "list", "-n", "1"}).out).size() == 1);
+    CHECK(lines_of(project.run({"workflow", "list", "-n", "0"}).out).size() == 2);
+
+    auto status = project.run({"workflow", "status"});
+    CHECK(status.out.starts_with(text_at(runs[0], "run_id") + "  failed, 3 of 3 steps ended"));
+    CHECK(lines_of(status.out).size() == 5);  // with the reason
+    CHECK(contains(status.out, "skipped"));
+    status = project.run({"workflow", "status", text_at(runs[1], "run_id")});
+    CHECK(status.out.starts_with(text_at(runs[1], "run_id") + "  completed, 3 of 3 steps ended"));
+}
+
+TEST_CASE("a run is called by its id, or by an end of it that no other run has")
+{
+    WorkflowProject project;
+    project.steps({"id: a, argv: ['true']"});
+    CHECK(project.run_workflow().code == 0);
+    CHECK(project.run_workflow().code == 0);
+    const auto runs = objects_of(project.run({"workflow", "list", "--json"}).out);
+    const auto id = text_at(runs.at(1), "run_id");
+    const auto found = [&](const std::string& name) {
+        const auto ended = project.run({"workflow", "status", "--json", name});
+        return ended.code == 0 ? text_at(objects_of(ended.out).at(0), "run_id") : ended.err;
+    };
+    CHECK(found(id) == id);
+    CHECK(found(id.substr(id.size() - 6)) == id);
+    CHECK(found(id.substr(0, id.size() - 1)) == id);
+    CHECK(contains(found("w-20"), "there are several runs 'w-20'"));
+    CHECK(contains(found(id.substr(id.size() - 3)), "there is no run"));
+    CHECK(contains(found("no-such-run"), "there is no run"));
+    CHECK(contains(found("../../etc"), "there is no run"));
+}
+
+TEST_CASE("a run that goes on is seen by others, and one that has ended can't be cancelled")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
+    project.on("a", "until test -e go; do sleep 0.02; done");
+    Program program(project.start_workflow());
+    project.wait_until_asked("a");
+    auto run = project.newest_run();
+    CHECK(text_at(run, "state") == "running");
+    CHECK(text_at(run, "pid") == std::to_string(program.pid()));
+    CHECK(text_at(run, "steps_ended") == "0");
+    CHECK(project.state_of_step("a") == "running");
+    CHECK(project.state_of_step("b") == "pending");
+    CHECK(contains(project.run({"workflow", "status"}).out, "running"));
+    project.write("go", "");
+    CHECK(program.wait().code == 0);
+
+    const auto id = text_at(run, "run_id");
+    auto ended = project.run({"workflow", "cancel", id});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, id + " is not running: completed"));
+    ended = project.run({"workflow", "cancel"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "no workflow is running here"));
+}
+
+TEST_CASE("cancelling names the run, or takes the newest that goes on, and need not wait")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: a, action: a"});
+    project.on("a", "touch there; sleep 1000");
+    for (const bool wait : {true, false}) {
+        Program program(project.start_workflow({"--stop-grace", "200ms"}));
+        REQUIRE(eventually([&] { return fs::exists(project.root() / "there"); }));
+        const auto id = text_at(project.newest_run(), "run_id");
+        const auto ended = wait ? project.run({"workflow", "cancel", "--json", id})
+                                : project.run({"workflow", "cancel", "--no-wait"});
+        CHECK(ended.code == 0);
+        if (wait) {
+            CHECK(text_at(objects_of(ended.out).at(0), "run_id") == id);
+            CHECK(text_at(objects_of(ended.out).at(0), "state") == "cancelled");
+        }
+        CHECK(program.wait().code == 130);
+        fs::remove(project.root() / "there");
+    }
+}
+
+TEST_CASE("only a step that waits for a person can be marked, and it is said why not")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
+    Program program(project.start_workflow({"--manual"}));
+    project.wait_for_state("a", "waiting_manual");
+    const auto id = text_at(project.newest_run(), "run_id");
+    const auto why = [&](const Words& words) {
+        const auto ended = project.run(words);
+        CHECK(ended.code == 2);
+        return ended.err;
+    };
+    CHECK(contains(why({"workflow", "done", "b"}), "'b' does not wait for a person: pending"));
+    CHECK(contains(why({"workflow", "done", "c"}), id + " has no step 'c'"));
+    CHECK(contains(why({"workflow", "fail", "a", "--run", "elsewhere"}), "no run 'elsewhere'"));
+    CHECK(why({"workflow", "done"}).size() > 0);
+    CHECK(project.run({"workflow", "fail", "a", "--run", id}).code == 0);
+    CHECK(program.wait().code == 1);
+    CHECK(contains(why({"workflow", "done", "a"}), id + " has ended: failed"));
+}
+
+TEST_CASE("a step of an older run can be marked while a newer one goes on")
+{
+    WorkflowProject project;
+    const auto tree = project.worktree("tree");
+    project.steps({"id: a, agent: a, action: a"});
+    Program older(project.start_workflow({"--manual"}));
+    project.wait_for_state("a", "waiting_manual");
+    const auto id = text_at(project.newest_run(), "run_id");
+    project.steps({"id: b, agent: b, action: b"});
+    Program newer(project.start_workflow({"--manual", "-w", tree}));
+    project.wait_for_state("b", "waiting_manual");
+    const auto marked = project.run({"workflow", "done", "a", "--json"});
+    CHECK(text_at(objects_of(marked.out).at(0), "run_id") == id);
+    CHECK(older.wait().code == 0);
+    CHECK(project.run({"workflow", "done", "b"}).code == 0);
+    CHECK(newer.wait().code == 0);
+}
+
+TEST_CASE("a run whose engine was killed is interrupted, and what it left is found")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
+    project.on("a", "touch there; sleep 1000");
+    {
+        Program program(project.start_workflow());
+        REQUIRE(eventually([&] { return fs::exists(project.root() / "there"); }));
+        kill(program);
+    }
+    const auto run = project.newest_run();
+    CHECK(text_at(run, "state") == "interrupted");
+    CHECK(text_at(run, "duration_seconds") == "null");
+    const auto status = project.run({"workflow", "status"});
+    CHECK(contains(status.out, "  interrupted, 0 of 2 steps ended\n"));
+    CHECK(lines_of(status.out).at(1).starts_with("interrupted"));
+    CHECK(contains(project.run({"workflow", "list"}).out, "interrupted"));
+    CHECK(project.run({"workflow", "cancel"}).code == 2);
+    CHECK(project.run({"workflow", "done", "a"}).code == 2);
+
+    // The next engine cleans up.
+    project.on("a", "");
+    const auto ended = project.run_workflow();
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "interrupted: "));
+}

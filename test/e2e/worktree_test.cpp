@@ -1,0 +1,165 @@
+#include "support/workflow_project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+/// Steps in worktrees of their own.
+Ended run_in_worktrees(const WorkflowProject& project)
+{
+    return project.run({"workflow", "run", "workflow.yaml"});
+}
+
+Words trees_of(const Project& project)
+{
+    return Project::names_in(project.records() / "worktrees");
+}
+
+std::vector<boost::json::object> listed(const Project& project)
+{
+    return objects_of(project.run({"worktree", "list", "--json"}).out);
+}
+
+/// A project with a run that has completed, and something in its worktree that is not committed.
+class UsedProject : public WorkflowProject {
+public:
+    UsedProject()
+    {
+        steps({"id: a, agent: x, action: y"});
+        on("a", "echo committed >a");
+        write(".gitignore", "*.log\n");
+        commit("A workflow");
+        REQUIRE(run_in_worktrees(*this).code == 0);
+        REQUIRE(trees_of(*this).size() == 1);
+        write_file(tree() / "a", "changed\n");
+        write_file(tree() / "new", "new\n");
+        write_file(tree() / "it.log", "log\n");
+    }
+    [[nodiscard]] fs::path tree() const
+    {
+        const auto names = trees_of(*this);
+        REQUIRE(!names.empty());
+        return records() / "worktrees" / names.front();
+    }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("worktree");
+
+TEST_CASE("worktrees of runs that have completed are removed, and what was in them can be restored")
+{
+    const UsedProject project;
+    const auto before = listed(project);
+    REQUIRE(before.size() == 1);
+    CHECK(text_at(before[0], "state") == "dirty");
+    CHECK(text_at(before[0], "run_state") == "completed");
+    CHECK(contains(project.run({"worktree", "list"}).out, "  dirty    workflow-w-"));
+
+    const auto told = objects_of(project.run({"worktree", "gc", "--json"}).out);
+    REQUIRE(told.size() == 1);
+    CHECK(text_at(told[0], "removed") == "true");
+    CHECK(trees_of(project).empty());
+    const auto branch = text_at(told[0], "branch");
+    CHECK(project.git({"show", branch + ":a"}) == "committed\n");
+    const auto ref = text_at(told[0], "saved_as");
+    CHECK(text_at(listed(project).at(0), "ref") == ref);
+
+    for (const Words& words : {Words{ref, "again"}, Words{text_at(told[0], "name")}}) {
+        Words call = {"worktree", "restore", "--json"};
+        call.insert(call.end(), words.begin(), words.end());
+        const auto ended = project.run(call);
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        const fs::path tree = text_at(objects_of(ended.out).at(0), "path");
+        CHECK(read_file(tree / "a") == "changed\n");
+        CHECK(read_file(tree / "new") == "new\n");
+        CHECK(!fs::exists(tree / "it.log"));
+        CHECK(!project.git_in(tree, {"status", "--porcelain"}).empty());
+    }
+    CHECK(project.run({"worktree", "restore", "nothing"}).code == 2);
+}
+
+TEST_CASE("files that git ignores are saved where that is asked for")
+{
+    const UsedProject project;
+    CHECK(project.run({"worktree", "gc", "--include-ignored"}).code == 0);
+    const auto ref = text_at(listed(project).at(0), "ref");
+    CHECK(project.run({"worktree", "restore", ref, "again"}).code == 0);
+    CHECK(read_file(project.records() / "worktrees/again/it.log") == "log\n");
+}
+
+TEST_CASE("a dry run tells what would be removed, and changes nothing")
+{
+    const UsedProject project;
+    const auto refs = project.git({"for-each-ref"});
+    const auto name = trees_of(project).front();
+    const auto ended = project.run({"worktree", "gc", "--dry-run"});
+    CHECK(ended.code == 0);
+    CHECK(ended.out == "would remove " + name + ", and save what is in it\n");
+    CHECK(trees_of(project) == Words{name});
+    CHECK(read_file(project.tree() / "new") == "new\n");
+    CHECK(project.git({"for-each-ref"}) == refs);
+}
+
+TEST_CASE("what is young, or of the newest runs, stays if that is asked for")
+{
+    const UsedProject project;
+    CHECK(project.run({"worktree", "gc", "--older-than", "1h"}).code == 0);
+    CHECK(project.run({"worktree", "gc", "--keep", "1"}).code == 0);
+    CHECK(trees_of(project).size() == 1);
+    REQUIRE(run_in_worktrees(project).code == 0);
+    CHECK(project.run({"worktree", "gc", "--keep", "1"}).code == 0);
+    REQUIRE(trees_of(project).size() == 1);
+    CHECK(!fs::exists(project.tree() / "new"));
+    CHECK(project.run({"worktree", "gc", "--older-than", "1ms"}).code == 0);
+    CHECK(trees_of(project).empty());
+}
+
+TEST_CASE("worktrees of runs that can go on stay, unless all are meant")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo >half; exit 1");
+    project.commit("A workflow");
+    CHECK(run_in_worktrees(project).code == 1);
+    auto ended = project.run({"worktree", "gc"});
+    CHECK(ended.code == 0);
+    CHECK(ended.err == "There is nothing to remove.\n");
+    CHECK(project.run({"worktree", "gc", "--all"}).code == 2);
+    CHECK(trees_of(project).size() == 1);
+    ended = project.run({"worktree", "gc", "--all", "--older-than", "1ms"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.out, "; saved as refs/autoexec/salvage/"));
+    CHECK(trees_of(project).empty());
+}
+
+TEST_CASE("worktrees of a run that is alive stay")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: x, action: y", "id: b, agent: x, action: y, depends_on: [a]"});
+    project.on("b", "while [ ! -e \"$stage/go\" ]; do sleep 0.01; done");
+    project.commit("A workflow");
+    Program program(project.start({"workflow", "run", "workflow.yaml"}));
+    project.wait_until_asked("b");
+    CHECK(project.run({"worktree", "gc", "--all", "--older-than", "1ms"}).code == 0);
+    CHECK(trees_of(project).size() == 2);
+    Words states;
+    for (const auto& tree : listed(project)) states.push_back(text_at(tree, "state"));
+    CHECK(joined(states) == "clean busy");
+    write_file(project.stage() / "go", "");
+    CHECK(program.wait().code == 0);
+}
+
+TEST_CASE("without a repository the verbs about worktrees say so")
+{
+    const Project project;
+    fs::remove_all(project.root() / ".git");
+    for (const Words& words :
+         {Words{"worktree", "list"}, Words{"worktree", "gc"}, Words{"worktree", "restore", "it"}}) {
+        const auto ended = project.run(words);
+        CHECK(ended.code == 3);
+        CHECK_MESSAGE(contains(ended.err, "is in no git repository"), ended.err);
+    }
+}
+
+TEST_SUITE_END();
