@@ -1,5 +1,6 @@
 #include "platform/safe_files.hpp"
 #include "worktree/impl.hpp"
+#include "worktree/nested.hpp"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
@@ -102,6 +103,8 @@ asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
 
 asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::string>& warnings)
 {
+    auto problem = co_await commits_in_submodules(git, entry);
+    if (!problem.empty()) co_return problem;
     SalvageOptions how;
     how.reason = "The folder was gone.";
     Leaving leaving;

@@ -1,4 +1,5 @@
 #include "worktree/impl.hpp"
+#include "worktree/nested.hpp"
 #include "worktree/unfinished.hpp"
 
 #include <fmt/format.h>
@@ -63,7 +64,7 @@ private:
             co_return;
         }
         done_.changed = changed;
-        tell_of_findings();
+        co_await tell_of_findings();
         co_await settle_tree();
         co_await tell_of_included();
     }
@@ -111,8 +112,12 @@ private:
                 branch_, saved.ref));
     }
 
-    void tell_of_findings()
+    asio::awaitable<void> tell_of_findings()
     {
+        if (snapshot_.has_submodules) {
+            const auto work = co_await work_in_submodules(impl_.git, entry_);
+            if (!work.empty()) done_.warnings.push_back(work);
+        }
         if (!snapshot_.unmerged.empty())
             done_.warnings.push_back(
                 fmt::format("Conflicts are committed as they stand in {}.",

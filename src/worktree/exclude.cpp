@@ -1,6 +1,7 @@
 #include "worktree/exclude.hpp"
 
 #include "platform/safe_files.hpp"
+#include "worktree/entry.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,8 +10,6 @@
 
 namespace autoexec::worktree {
 namespace {
-
-constexpr std::size_t file_limit = 4 * 1024 * 1024;
 
 bool has_line(std::string_view text, std::string_view line)
 {
@@ -29,12 +28,12 @@ bool exclude(const std::filesystem::path& common_dir, const std::vector<std::str
     error_code ec;
     const auto info = platform::make_folders(common_dir / "info", ec);
     if (!info) return false;
-    const auto found = platform::read_regular(info.get(), "exclude", file_limit, {});
+    const auto known = read_git_file(common_dir / "info" / "exclude");
     std::string lines;
     for (const auto& pattern : patterns)
-        if (!has_line(found.text, pattern)) lines.append(pattern).append("\n");
+        if (!has_line(known, pattern)) lines.append(pattern).append("\n");
     if (lines.empty()) return true;
-    if (!found.text.empty() && found.text.back() != '\n') lines.insert(0, "\n");
+    if (!known.empty() && known.back() != '\n') lines.insert(0, "\n");
 
     const platform::UniqueFd file(
         ::openat(info.get(), "exclude",

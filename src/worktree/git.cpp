@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 // Lists of files: of a million files, too.
 constexpr std::size_t most_output = 256 * 1024 * 1024;
 constexpr std::size_t longest_reason = 2000;
+constexpr std::size_t most_processes = 32;
 
 // What a user, an agent or a template has configured must neither stop a call nor widen it.
 constexpr std::array<std::string_view, 20> settings = {
@@ -83,6 +84,10 @@ std::vector<std::string> environment_of(const Place& place)
 
 }  // namespace
 
+Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock)
+    : spawner_(std::move(spawner)), gate_(std::make_shared<Gate>(std::move(clock), most_processes))
+{}
+
 asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words) const
 {
     ProcessSpec spec;
@@ -96,12 +101,24 @@ asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words) const
     spec.directory = place.work_tree.empty() ? place.git_dir : place.work_tree;
     spec.environment = environment_of(place);
     for (const auto& variable : identity_) set_variable(spec.environment, variable);
-    return process::run_program(spawner_, std::move(spec), most_output);
+    return in_turn(std::move(spec));
 }
 
 asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv) const
 {
-    return process::run_program(spawner_, std::move(argv), folder);
+    ProcessSpec spec;
+    spec.argv = std::move(argv);
+    spec.directory = folder;
+    spec.environment = process::inherited_environment();
+    return in_turn(std::move(spec));
+}
+
+asio::awaitable<ProgramOutput> Git::in_turn(ProcessSpec spec) const
+{
+    co_await gate_->enter();
+    auto output = co_await process::run_program(spawner_, std::move(spec), most_output);
+    gate_->leave();
+    co_return output;
 }
 
 void Git::set_identity(std::string_view name, std::string_view email)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "process/run_program.hpp"
+#include "worktree/gate.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -36,10 +37,11 @@ struct Place {
 };
 
 /// Runs git: with no prompt, editor, hook, signature or automatic clean-up, in English, below the
-/// supervisor. Thread safety: distinct objects. Must outlive what it runs.
+/// supervisor. Many calls at once take turns: each costs a few descriptors. Thread safety: none;
+/// one strand. Must outlive what it runs.
 class Git {
 public:
-    explicit Git(std::shared_ptr<Spawner> spawner) : spawner_(std::move(spawner)) {}
+    Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock);
 
     template <class... Text>
     asio::awaitable<ProgramOutput> operator()(const Place& place, const Text&... words) const
@@ -48,7 +50,7 @@ public:
     }
     [[nodiscard]] asio::awaitable<ProgramOutput> run(const Place& place, Words words) const;
 
-    /// The same for another program, in the place's tree.
+    /// Another program, in its turn.
     [[nodiscard]] asio::awaitable<ProgramOutput> run_other(const std::filesystem::path& folder,
                                                            Words argv) const;
 
@@ -56,7 +58,10 @@ public:
     void set_identity(std::string_view name, std::string_view email);
 
 private:
+    [[nodiscard]] asio::awaitable<ProgramOutput> in_turn(ProcessSpec spec) const;
+
     std::shared_ptr<Spawner> spawner_;
+    std::shared_ptr<Gate> gate_;
     std::vector<std::string> identity_;
 };
 

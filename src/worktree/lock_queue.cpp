@@ -28,10 +28,7 @@ std::chrono::milliseconds pause_before_try(unsigned tries)
 asio::awaitable<std::string> LockQueue::enter()
 {
     const auto timer = clock_->make_timer(co_await asio::this_coro::executor);
-    const auto number = ++last_number_;
-    line_.push_back({number, timer.get()});
-    while (line_.front().number != number) co_await timer->wait_until(time_point::max());
-
+    co_await gate_.enter();
     auto problem = open();
     const auto deadline = clock_->now() + patience_;
     unsigned tries = 0;
@@ -46,14 +43,14 @@ asio::awaitable<std::string> LockQueue::enter()
             co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
         }
     }
-    if (!problem.empty()) pass_on();
+    if (!problem.empty()) gate_.leave();
     co_return problem;
 }
 
 void LockQueue::leave()
 {
-    ::flock(held_.get(), LOCK_UN);
-    pass_on();
+    held_ = platform::UniqueFd();  // gives the lock back
+    gate_.leave();
 }
 
 std::string LockQueue::open()
@@ -67,13 +64,6 @@ std::string LockQueue::open()
     }
     if (!ec) return {};
     return fmt::format("{} can't be opened: {}.", file_.string(), ec.message());
-}
-
-void LockQueue::pass_on()
-{
-    held_ = platform::UniqueFd();
-    line_.pop_front();
-    if (!line_.empty()) line_.front().timer->wake();
 }
 
 }  // namespace autoexec::worktree

@@ -3,11 +3,11 @@
 #include "autoexec/ports.hpp"
 
 #include "platform/safe_files.hpp"
+#include "worktree/gate.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
-#include <deque>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -23,7 +23,7 @@ class LockQueue {
 public:
     LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
               std::chrono::milliseconds patience)
-        : file_(std::move(file)), clock_(std::move(clock)), patience_(patience)
+        : file_(std::move(file)), clock_(std::move(clock)), patience_(patience), gate_(clock_, 1)
     {}
 
     /// Empty when it is held; else why not. After success `leave` must follow. The patience counts
@@ -33,18 +33,12 @@ public:
 
 private:
     std::string open();
-    void pass_on();
 
     std::filesystem::path file_;
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds patience_;
-    struct Waiter {
-        unsigned number;
-        Timer* timer;  ///< Dead once it has the lock.
-    };
-    std::deque<Waiter> line_;  ///< The first one has the lock or tries to get it.
+    Gate gate_;
     platform::UniqueFd held_;
-    unsigned last_number_ = 0;
 };
 
 }  // namespace autoexec::worktree

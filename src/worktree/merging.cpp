@@ -58,6 +58,14 @@ std::vector<Conflict> conflicts_in(std::string_view output)
     return conflicts;
 }
 
+// The later of two times, one a line, as a date of a commit.
+std::string younger_of(const std::string& ages)
+{
+    const auto second = std::min(ages.find('\n'), ages.size());
+    const auto time = std::max(std::atoll(ages.c_str()), std::atoll(ages.c_str() + second));
+    return time > 0 ? fmt::format("{} +0000", time) : std::string();
+}
+
 }  // namespace
 
 asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string theirs,
@@ -93,13 +101,8 @@ asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string th
     const std::string result(parts.empty() ? std::string_view() : parts.front());
     // As old as the younger side: the same two always make the same commit.
     const auto ages = co_await git(bare, "show", "--no-patch", "--format=%ct", left.id, right.id);
-    const auto both = line_of(ages);
-    const auto younger =
-        std::max(std::atoll(both.c_str()),
-                 std::atoll(both.c_str() + std::min(both.find('\n'), both.size())));
-    auto date = ages.ok() ? fmt::format("{} +0000", younger) : std::string();
-    const auto made =
-        co_await commit_tree(result, std::move(parents), std::move(message), std::move(date));
+    const auto made = co_await commit_tree(result, std::move(parents), std::move(message),
+                                           younger_of(line_of(ages)));
     merged.commit = made.id;
     merged.problem = made.problem;
     co_return merged;

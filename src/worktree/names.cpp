@@ -13,6 +13,7 @@ constexpr std::size_t longest_name = 80;
 constexpr std::size_t cut_hash = 10;
 constexpr std::size_t short_hash = 8;
 constexpr std::string_view lock_ending = ".lock";
+constexpr std::string_view between = "-step-";
 
 std::string hash_of(std::string_view text, std::size_t digits)
 {
@@ -58,9 +59,12 @@ bool is_part(std::string_view name)
 
 std::string tree_name(std::string_view workflow_id, std::string_view step_id, int round)
 {
-    const auto stem = fmt::format("workflow-{}-step-{}", workflow_id, step_id);
+    const auto stem = fmt::format("workflow-{}{}{}", workflow_id, between, step_id);
     const auto ending = round > 1 ? fmt::format("-r{}", round) : std::string();
-    const auto name = allowed(stem + "-" + hash_of(stem, short_hash));
+    // Else `a-step-b`, `c` would be `a`, `b-step-c`.
+    const bool ambiguous = stem.find(between) != stem.rfind(between);
+    const auto whole = ambiguous ? fmt::format("{}\n{}", workflow_id, step_id) : stem;
+    const auto name = allowed(stem + "-" + hash_of(whole, short_hash));
     return fitted(name, longest_name - ending.size()) + ending;
 }
 
@@ -74,7 +78,7 @@ std::string branch_part(std::string_view text)
         else
             name.pop_back();
     }
-    const auto hash = hash_of(text, short_hash);
+    auto hash = hash_of(text, short_hash);
     if (name.empty()) return hash;
     return fitted(std::move(name), longest_name - short_hash - 1) + "-" + hash;
 }

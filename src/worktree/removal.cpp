@@ -91,10 +91,11 @@ asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
     const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
     // Who only looks whether it is locked holds it for a moment.
     for (int tries = 0; ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
-        const bool busy = errno == EWOULDBLOCK ? tries == most_lock_tries
-                                               : handoff::engine_holds_lock(folder, entry.tree);
+        const bool locked_by_other = errno == EWOULDBLOCK;
+        const bool busy = locked_by_other ? tries == most_lock_tries
+                                          : handoff::engine_holds_lock(folder, entry.tree);
         if (busy) co_return fmt::format("An engine works in {}.", entry.tree.string());
-        if (errno != EWOULDBLOCK) break;
+        if (!locked_by_other) break;  // folders can't be locked here
         co_await timer->wait_until(options.clock->now() + lock_pause);
     }
     co_return live_agent(folder, entry);

@@ -65,7 +65,7 @@ Repository::Repository(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
 {
     Opened opened;
-    const Git git(options.spawner);
+    const Git git(options.spawner, options.clock);
     options.project_root = without_links(options.project_root);
     auto found = co_await discover(git, options.project_root);
     opened.problem = std::move(found.problem);

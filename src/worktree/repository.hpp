@@ -128,8 +128,11 @@ public:
     asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse = false);
 
     /// Commits all changes in a worktree, untracked files included, on the branch of the name
-    /// (`workflow/…`), whatever its HEAD is now. Nothing that git ignores, nothing of the control
-    /// files, nothing that `.worktreeinclude` brought.
+    /// (`workflow/…`), whatever its HEAD is now: what the agent has committed elsewhere comes
+    /// along, what it left unfinished is ended where it stands, and HEAD is that branch then.
+    /// Nothing that git ignores, nothing of the control files, nothing that `.worktreeinclude`
+    /// brought. What the commit does not hold (the branch's old tip, what was staged and changed
+    /// again) is salvaged.
     asio::awaitable<CommittedWork> commit_work(std::filesystem::path tree, std::string branch,
                                                std::string message);
 
@@ -146,18 +149,21 @@ public:
                                               std::string theirs);
 
     /// Brings a commit into a branch of the user's. Where that is checked out, the checkout
-    /// follows, unless changes there are in the way (then a problem).
+    /// follows, unless changes there are in the way: then a problem, and nothing moves.
     asio::awaitable<Merged> merge_into(std::string branch, std::string commit, std::string message);
 
-    /// Saves what is in a worktree and nowhere else. Files stay as they are.
+    /// Saves what is in a worktree and nowhere else: changed, staged and untracked files, commits
+    /// that no ref reaches. Files stay as they are. Repositories within the tree are left out.
     asio::awaitable<Salvage> salvage(std::filesystem::path tree, SalvageOptions options);
 
-    /// Salvages, then makes the tree and its branch what `commit` is.
+    /// Salvages, then makes the tree and its branch what `commit` is. Files that git ignores stay;
+    /// one in the way of a file of the commit is a problem, as are those of `remove`.
     asio::awaitable<Salvage> reset(std::filesystem::path tree, std::string branch,
                                    std::string commit, std::string reason);
 
     /// Salvages, then removes the worktree; its branch stays. A dirty submodule, a repository
-    /// within the tree, and an engine that holds it are problems, and nothing is done.
+    /// within the tree, an engine that holds it or an agent that works there are problems, and
+    /// nothing is done.
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
 
     /// Those in `trees_folder()`, by name.
@@ -170,7 +176,7 @@ public:
     /// `git status`, short, at most 4 KiB.
     asio::awaitable<std::string> state_of(std::filesystem::path tree);
 
-    struct Impl;
+    struct Impl;  ///< The operations themselves.
 
 private:
     explicit Repository(std::shared_ptr<Impl> impl);

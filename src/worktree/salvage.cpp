@@ -60,12 +60,14 @@ asio::awaitable<Words> Repository::Impl::lost_commits(Words candidates, Words ke
 {
     if (candidates.empty()) co_return Words();
     Words words{"rev-list", "--ignore-missing", "--parents"};
-    std::move(candidates.begin(), candidates.end(), std::back_inserter(words));
+    words.insert(words.end(), candidates.begin(), candidates.end());
     words.emplace_back("--not");
     if (!branch.empty()) words.push_back("--exclude=" + branch_ref(branch));
     words.emplace_back("--glob=*");
     std::move(kept.begin(), kept.end(), std::back_inserter(words));
     const auto listing = co_await git.run(bare, std::move(words));
+    // Rather too many, or a commit that can't be written, than one that is lost.
+    if (!listing.ok() || listing.cut) co_return candidates;
     co_return ends_of(listing.output);
 }
 
@@ -77,6 +79,7 @@ asio::awaitable<bool> Repository::Impl::has_more(std::string tree, Words others)
     std::map<std::string, std::size_t> missing;  // in how many of the others, by path
     for (const auto& other : others) {
         const auto raw = co_await git(bare, "diff-tree", "-r", "-z", "--raw", tree, other);
+        if (!raw.ok() || raw.cut) co_return true;
         for (const auto path : only_in_first(raw.output)) ++missing[std::string(path)];
     }
     co_return others.empty() || std::any_of(missing.begin(), missing.end(), [&](const auto& path) {
@@ -133,7 +136,11 @@ asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, Leaving leaving,
     candidates.push_back(std::move(head));
     std::erase(candidates, "");
     if (!leaving.commit.empty()) kept.push_back(leaving.commit);
-    if (leaving.entry) kept = reflog_of(common, branch_of(entry.git_dir));
+    for (const auto& branch : {"workflow/" + entry.name(), branch_of(entry.git_dir)}) {
+        if (!leaving.entry) break;
+        const auto known = reflog_of(common, branch);
+        kept.insert(kept.end(), known.begin(), known.end());
+    }
     co_return co_await lost_commits(std::move(candidates), std::move(kept), leaving.branch);
 }
 

@@ -1,67 +1,18 @@
 #include "worktree/snapshot.hpp"
 
+#include "worktree/index_facts.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <system_error>
 #include <utility>
 
 namespace autoexec::worktree {
 namespace {
 
-namespace fs = std::filesystem;
-
 // Words of one call: far below what the system takes. Even, since some belong together.
 constexpr std::size_t most_at_once = 500;
-
-struct UnmergedEntry {
-    std::string mode;
-    std::string id;
-    std::size_t stage = 0;
-    std::string path;
-};
-
-struct IndexFacts {
-    bool readable = false;
-    bool hides_changes = false;  ///< Of some files git is told to believe that they are unchanged.
-    std::vector<UnmergedEntry> unmerged;
-};
-
-// One line of `ls-files -v -s`: `H 100644 <id> 0<tab>path`.
-void note_entry(std::string_view line, bool sparse, IndexFacts& facts)
-{
-    const auto tab = line.find('\t');
-    if (tab == std::string_view::npos || line.size() < 2) return;
-    const char tag = line[0];
-    facts.hides_changes |= (tag >= 'a' && tag <= 'z') || (tag == 'S' && !sparse);
-    const char stage = line[tab - 1];
-    if (stage == '0') return;
-    const auto mode_end = line.find(' ', 2);
-    UnmergedEntry entry;
-    entry.mode = line.substr(2, mode_end - 2);
-    entry.id = line.substr(mode_end + 1, tab - 2 - mode_end - 1);
-    entry.stage = static_cast<std::size_t>(stage - '0');
-    entry.path = line.substr(tab + 1);
-    facts.unmerged.push_back(std::move(entry));
-}
-
-IndexFacts facts_of(const ProgramOutput& listing, bool sparse)
-{
-    IndexFacts facts;
-    facts.readable = listing.ok() && !listing.cut;
-    if (facts.readable)
-        for (const auto line : split_nul(listing.output)) note_entry(line, sparse, facts);
-    return facts;
-}
-
-// Only a part of the files is checked out.
-bool is_sparse(const Entry& entry)
-{
-    std::error_code ec;
-    return fs::exists(entry.git_dir / "info" / "sparse-checkout", ec);
-}
 
 class Taker {
 public:
@@ -80,11 +31,11 @@ public:
         const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
         IndexFacts facts;
         if (copied) facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
+        result_.has_submodules = facts.has_submodules;
         if (facts.readable) co_await take_index(facts);
         if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
 
-        if (!facts.readable || facts.hides_changes || !facts.unmerged.empty())
-            co_await begin_from_head();
+        if (!facts.sound()) co_await begin_from_head();
         co_await take_files();
         co_return std::move(result_);
     }
@@ -211,10 +162,18 @@ private:
         if (!added.ok()) fail("The files can't be saved", added);
     }
 
-    // What `.worktreeinclude` brought stays as HEAD has it, which is: not there.
+    // What `.worktreeinclude` brought is not there for HEAD, and so it stays. What HEAD has by now
+    // is a file like others.
     asio::awaitable<void> leave_out_included()
     {
-        const auto paths = included_paths(entry_);
+        auto paths = included_paths(entry_);
+        if (paths.empty()) co_return;
+        const auto tracked =
+            co_await git_(place(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD");
+        for (const auto path : split_nul(tracked.output)) {
+            const auto found = std::lower_bound(paths.begin(), paths.end(), path);
+            if (found != paths.end() && *found == path) paths.erase(found);
+        }
         if (paths.empty()) co_return;
         const PathFile file(entry_, paths);
         const auto done = co_await git_(place(), "--literal-pathspecs", "reset", "--quiet",

@@ -17,6 +17,7 @@ struct Snapshot {
     std::string sides;  ///< Of all sides of unmerged paths, in `base/`, `ours/`, `theirs/`.
     std::vector<std::string> unmerged;
     std::vector<std::string> repositories;  ///< Others within the tree; they are not in `files`.
+    bool has_submodules = false;
 
     std::optional<TemporaryIndex> fresh;  ///< An index that is `files`.
     bool fresh_keeps_sparse = true;       ///< It also knows what the tree leaves out on purpose.
@@ -31,7 +32,7 @@ struct SnapshotOptions {
 /// `git` must outlive the operation.
 asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options);
 
-/// The paths that `.worktreeinclude` brought, relative to the tree.
+/// The paths that `.worktreeinclude` brought, relative to the tree, sorted.
 std::vector<std::string> included_paths(const Entry& entry);
 
 /// A file with paths for `--pathspec-from-file`. Removed when destroyed.

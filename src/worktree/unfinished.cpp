@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Words of one call have their limit, and older ones have been looked at before.
-constexpr std::size_t most_commits = 20'000;
+constexpr std::size_t most_commits = 8'000;
 
 constexpr std::array<std::pair<const char*, const char*>, 6> signs{{
     {"MERGE_HEAD", "merge"},

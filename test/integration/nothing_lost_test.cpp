@@ -295,7 +295,7 @@ private:
         const auto done =
             engine("reset", tree, repository().reset(tree, branch_of(tree), target, "a test"));
         // An ignored file is not saved, so it is not overwritten either.
-        if (done.problem.find("it is in the way of a file") != std::string::npos) return;
+        if (contains(done.problem, "it is in the way of a file")) return;
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
         CHECK(id(branch_of(tree)) == target);
         // It was ignored before, so it is not saved, so it stays.
@@ -376,7 +376,7 @@ TEST_CASE("no order of agents' and engine's doings loses a content")
         }
         world.conclude();
     }
-    if (sequences < 20) return;
+    if (sequences < 60) return;  // too few for all of them
     for (const std::string what :
          {"add", "commit", "reset", "remove", "salvage", "restore", "merge", "conflict", "into"})
         CHECK_MESSAGE(World::successes[what] > 0, what);

@@ -3,10 +3,13 @@
 #include "support/worktree_fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -306,6 +309,11 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a hundred worktrees at once are made without
     for (int i = 0; i < 200; ++i) write("many/" + std::to_string(i), std::string(100, 'x'));
     commit("many");
     auto& repo = repository();
+    // Each running git costs a few descriptors, so not all of them may run at once.
+    rlimit usual{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    const rlimit few{256, usual.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
     std::set<std::string> problems;
     int made = 0;
     for (int i = 0; i < 100; ++i)
@@ -314,11 +322,32 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a hundred worktrees at once are made without
             made += fs::exists(tree.path / "many/199") ? 1 : 0;
         });
     finish();
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
     for (const auto& problem : problems) FAIL_CHECK(problem);
     CHECK(made == 100);
     CHECK(git({"branch", "--list", "workflow/*", "--format=x"}).size() == 2 * 100 - 1);
     for (int i = 0; i < 100; i += 33)
         CHECK(status(trees() / ("tree-" + std::to_string(i))).empty());
+}
+
+TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled runs to its end")
+{
+    auto& repo = repository();
+    asio::cancellation_signal signal;
+    std::optional<NewTree> made;
+    const auto finished = [&](std::exception_ptr failure, NewTree tree) {
+        CHECK_FALSE(failure);
+        made = std::move(tree);
+    };
+    asio::co_spawn(io, repo.add_tree("a", "HEAD"),
+                   asio::bind_cancellation_slot(signal.slot(), finished));
+    // With a git under way.
+    asio::steady_timer timer(io, 3ms);
+    timer.async_wait([&](auto) { signal.emit(asio::cancellation_type::terminal); });
+    finish();
+    REQUIRE(made);
+    CHECK_MESSAGE(made->problem.empty(), made->problem);
+    CHECK(read_file(made->path / "file") == "one\n");
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture,

@@ -119,6 +119,18 @@ TEST_CASE_FIXTURE(Project, "a file that an agent commits against all that is at 
     CHECK(contains(done.warnings[0], "'.env', which .worktreeinclude brought, is in a commit"));
 }
 
+TEST_CASE_FIXTURE(Project, "a file that a later commit has is a file like others")
+{
+    const auto tree = add("a");
+    write(".env", "shared\n");
+    git({"add", "-f", ".env"});
+    commit("with .env");
+    fs::remove(tree / ".env");
+    git_in(tree, {"merge", "-q", "main"});
+    write_file(tree / ".env", "changed\n");
+    CHECK(content(commit_work(tree).commit, ".env") == "changed\n");
+}
+
 TEST_CASE_FIXTURE(Project, "a reset tree has them again")
 {
     const auto tree = add("a");

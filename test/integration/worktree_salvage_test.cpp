@@ -270,6 +270,27 @@ TEST_CASE_FIXTURE(Work, "a reset ends what is unfinished, and is stopped by no i
     CHECK_FALSE(contains(git_here({"status"}), "rebas"));
 }
 
+TEST_CASE_FIXTURE(Work, "a clean submodule does not stop a reset")
+{
+    add_submodule();
+    put("more", "x");
+    CHECK(reset("workflow/a").problem.empty());
+    CHECK(read_file(tree / "sub module/inner") == "x");
+    const auto saved = reset();
+    CHECK_MESSAGE(saved.problem.empty(), saved.problem);
+    CHECK(id("workflow/a") == head());
+}
+
+TEST_CASE_FIXTURE(Work, "work in a submodule is named where a tree is committed")
+{
+    add_submodule();
+    put("sub module/inner", "changed");
+    const auto done = commit_work(tree);
+    CHECK(done.problem.empty());
+    REQUIRE(done.warnings.size() == 1);
+    CHECK(contains(done.warnings[0], "The submodule 'sub module' in "));
+}
+
 TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what can't be saved")
 {
     std::string expected;

@@ -50,6 +50,12 @@ TEST_CASE("what git or a file system may not like is replaced, and names stay di
     }
 }
 
+TEST_CASE("ids that hold what joins them keep their names apart")
+{
+    CHECK(tree_name("a-step-b", "c") != tree_name("a", "b-step-c"));
+    CHECK(tree_name("a", "-step-b") != tree_name("a-step-", "b"));
+}
+
 TEST_CASE("a name that would be too long keeps its beginning and its round")
 {
     const auto name = tree_name("w", long_id);
