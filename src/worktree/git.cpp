@@ -17,7 +17,10 @@ constexpr std::size_t longest_reason = 2000;
 constexpr std::size_t most_processes = 32;
 
 // What a user, an agent or a template has configured must neither stop a call nor widen it.
-constexpr std::array<std::string_view, 20> settings = {
+// Calls of an engine that was killed may take as long to end as their supervisor gives them.
+constexpr std::array<std::string_view, 22> settings = {
+    "core.filesRefLockTimeout=15000",
+    "core.packedRefsTimeout=15000",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.editor=true",
