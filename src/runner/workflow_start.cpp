@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,9 @@ WorkflowRunOptions run_options(const WorkflowPlayOptions& options)
 {
     WorkflowRunOptions run;
     run.fail_fast = options.fail_fast;
+    // No limit here is one above all numbers: zero would leave it to the workflow.
     run.max_parallel = options.engine.jobs.value_or(0);
+    if (options.engine.jobs == 0U) run.max_parallel = std::numeric_limits<std::size_t>::max();
     if (options.retry) run.max_attempts = *options.retry + 1;
     return run;
 }

@@ -196,6 +196,22 @@ TEST_CASE("a branch of the user's gets the work of a run that has completed")
     CHECK(project.rev("other") == project.rev("main"));
 }
 
+TEST_CASE("-j 0 means no limit, whatever the workflow says")
+{
+    GitProject project;
+    project.workflow(
+        "id: w\nsettings: {max_parallel: 1}\nsteps:\n"
+        "  - {id: a, agent: x, action: y}\n  - {id: b, agent: x, action: y}\n");
+    project.commit("A workflow");
+    // Each ends only when the other one has begun, too.
+    project.on("a", "touch $stage/at-a; until [ -e $stage/at-b ]; do sleep 0.02; done");
+    project.on("b", "touch $stage/at-b; until [ -e $stage/at-a ]; do sleep 0.02; done");
+    CHECK(project.go({"-j", "0", "--timeout", "20s"}).code == 0);
+    fs::remove(project.stage() / "at-a");
+    fs::remove(project.stage() / "at-b");
+    CHECK(project.go({"--timeout", "1s", "--retry", "0"}).code == 1);
+}
+
 TEST_CASE("steps begin from another commit where the call says so")
 {
     GitProject project;

@@ -364,7 +364,7 @@ TEST_CASE("no order of agents' and engine's doings loses a content")
 {
     const auto first = number_from("AUTOEXEC_TEST_SEED", std::random_device{}());
     const bool repeat = std::getenv("AUTOEXEC_TEST_SEED") != nullptr;
-    const auto sequences = number_from("AUTOEXEC_TEST_SEQUENCES", repeat ? 1 : 8);
+    const auto sequences = number_from("AUTOEXEC_TEST_SEQUENCES", repeat ? 1 : 60);
     constexpr int operations = 12;
     for (unsigned i = 0; i < sequences; ++i) {
         const auto seed = first + i;

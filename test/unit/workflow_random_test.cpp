@@ -254,7 +254,7 @@ constexpr unsigned workflows = 1000;
 #endif
 
 // Ten times, so that they can run beside each other.
-void play_a_thousand()
+void play_many()
 {
     const char* const given = std::getenv("AUTOEXEC_TEST_SEED");
     const auto first = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10))
@@ -267,43 +267,43 @@ void play_a_thousand()
 
 }  // namespace
 
-TEST_CASE("a thousand random workflows keep every promise (1)")
+TEST_CASE("random workflows keep every promise (1)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (2)")
+TEST_CASE("random workflows keep every promise (2)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (3)")
+TEST_CASE("random workflows keep every promise (3)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (4)")
+TEST_CASE("random workflows keep every promise (4)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (5)")
+TEST_CASE("random workflows keep every promise (5)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (6)")
+TEST_CASE("random workflows keep every promise (6)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (7)")
+TEST_CASE("random workflows keep every promise (7)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (8)")
+TEST_CASE("random workflows keep every promise (8)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (9)")
+TEST_CASE("random workflows keep every promise (9)")
 {
-    play_a_thousand();
+    play_many();
 }
-TEST_CASE("a thousand random workflows keep every promise (10)")
+TEST_CASE("random workflows keep every promise (10)")
 {
-    play_a_thousand();
+    play_many();
 }
