@@ -174,7 +174,10 @@ std::string read_list(const std::string& name, std::vector<std::string>& problem
 {
     if (name == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
     std::ifstream in(name, std::ios::binary);
-    if (!in || fs::is_directory(name)) problems.push_back(fmt::format("{}: can't be read", name));
+    if (!in || fs::is_directory(name)) {
+        problems.push_back(fmt::format("{}: can't be read", name));
+        return {};
+    }
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
