@@ -200,7 +200,8 @@ public:
     void subscribe(std::shared_ptr<EventSink> sink);
 
     /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
-    /// that still work on them to stop, and removes what was left in the worktrees.
+    /// that still work on them to stop, and removes what was left in the worktrees: also of those
+    /// that had ended and were recorded, silently.
     asio::awaitable<std::vector<InterruptedAttempt>> recover();
 
     /// Cancels what is in flight (*partial*), waits for it, and flushes all sinks. New commands end

@@ -151,6 +151,8 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdic
     }
     spec.directory = working_directory(definition, worktree_);
     spec.stop_grace = work_.stop_grace;
+    // If we die, the attempt is not free before its program has ended.
+    if (const auto claim = box_->claim_descriptor()) spec.held.push_back(*claim);
     return true;
 }
 

@@ -148,9 +148,11 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         attempt.worktree = record.worktree;
         attempt.started_at = record.started_at;
         attempt.agent_alive = clean_after_dead_engine(record);
-        note_interrupted(record, attempt.agent_alive);
+        // Its engine may have died between writing the record and tidying up.
+        const bool interrupted = attempt.agent_alive || !is_recorded(record);
+        if (interrupted) note_interrupted(record, attempt.agent_alive);
         held->remove();
-        found.push_back(std::move(attempt));
+        if (interrupted) found.push_back(std::move(attempt));
     }
     if (!found.empty()) (void)co_await flush_all();
     co_return found;
@@ -212,7 +214,6 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
     emit(e);
 }
 
-// Its engine may have died between writing the record and tidying up.
 bool BackgroundAgentAutoExecutor::Impl::is_recorded(const records::RunningRecord& record) const
 {
     if (!options.metrics) return false;

@@ -143,8 +143,17 @@ void AgentBox::remove_command(const Found& found)
 
 void AgentBox::release(bool forget)
 {
-    if (claim_ && forget) claim_->drop(claims_.get(), claim_id_);
+    if (!claim_) return;
+    if (forget)
+        claim_->drop(claims_.get(), claim_id_);
+    else
+        claim_->release();
     claim_.reset();
+}
+
+std::optional<int> AgentBox::claim_descriptor() const
+{
+    return claim_ ? std::optional(claim_->descriptor()) : std::nullopt;
 }
 
 bool AgentBox::lost() const

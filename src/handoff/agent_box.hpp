@@ -54,6 +54,9 @@ public:
     /// will.
     void release(bool forget);
 
+    /// Whoever has a copy of it keeps the claim's lock when we die.
+    [[nodiscard]] std::optional<int> claim_descriptor() const;
+
     /// True when the path no longer leads to the directory that was opened.
     [[nodiscard]] bool lost() const;
 

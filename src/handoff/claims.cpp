@@ -223,6 +223,12 @@ std::optional<Claim> Claim::take(int claims_fd, const std::string& attempt_id,
 void Claim::drop(int claims_fd, const std::string& attempt_id)
 {
     (void)platform::remove_file(claims_fd, claim_name(attempt_id));
+    release();
+}
+
+void Claim::release() noexcept
+{
+    ::flock(fd_.get(), LOCK_UN);
     fd_ = UniqueFd();
 }
 

@@ -10,14 +10,18 @@
 namespace autoexec::control {
 
 /// A supervisor refuses to work for a spawner that speaks otherwise.
-inline constexpr const char* version = "1";
+inline constexpr const char* version = "2";
 
-/// Arguments of the supervisor: this version, the spawner's process id, the grace in
-/// milliseconds, "--", then the program and its own arguments.
-inline constexpr int first_program_argument = 5;
+/// Arguments of the supervisor: this version, the spawner's process id, the grace and the orphan
+/// grace in milliseconds, "--", then the program and its own arguments.
+inline constexpr int first_program_argument = 6;
 
 /// The supervisor's end of the socket.
 inline constexpr int descriptor = 3;
+
+/// Above it, what the supervisor only holds.
+inline constexpr int first_held = descriptor + 1;
+inline constexpr int most_held = 4;
 
 /// How long the supervisor waits for processes that were killed and don't go, in an
 /// uninterruptible system call for example.

@@ -45,6 +45,11 @@ std::filesystem::path find_supervisor()
     return found == places.end() ? std::filesystem::path{} : *found;
 }
 
+std::chrono::milliseconds clamped(std::chrono::milliseconds grace)
+{
+    return std::clamp(grace, shortest_grace, longest_grace);
+}
+
 bool holds_nul(const std::string& text)
 {
     return text.find('\0') != std::string::npos;
@@ -56,6 +61,8 @@ error_code check(const ProcessSpec& spec, std::string& why)
         why = std::move(reason);
         return make_error_code(code);
     };
+    if (spec.held.size() > control::most_held)
+        return fails(boost::system::errc::invalid_argument, "Too many descriptors are to be held.");
     if (spec.argv.empty())
         return fails(boost::system::errc::invalid_argument, "There is no program to start.");
     if (std::any_of(spec.argv.begin(), spec.argv.end(), holds_nul) ||
@@ -74,12 +81,11 @@ error_code check(const ProcessSpec& spec, std::string& why)
     return {};
 }
 
-// A host may have closed its standard descriptors; what is to become one in the child must not
-// be one already, or the copies overwrite each other.
-UniqueFd above_standard(int fd)
+// A host may have closed its standard descriptors; what is to become one in the child, or another
+// of a fixed number, must not be one already, or the copies overwrite each other.
+UniqueFd copy_above_fixed(int fd)
 {
-    const UniqueFd original(fd);
-    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::descriptor + 1));
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::first_held + control::most_held));
 }
 
 /// The supervisor's ends.
@@ -87,11 +93,13 @@ struct ChildEnds {
     UniqueFd output;
     UniqueFd error;
     UniqueFd control;
+    std::vector<UniqueFd> held;
 };
 
 error_code take(const int (&fds)[2], asio::posix::stream_descriptor& ours, UniqueFd& theirs)
 {
-    theirs = above_standard(fds[1]);
+    const UniqueFd original(fds[1]);
+    theirs = copy_above_fixed(fds[1]);
     error_code ec = theirs ? error_code{} : platform::last_error();
     if (!ec) ours.assign(fds[0], ec);
     if (ec) ::close(fds[0]);
@@ -112,11 +120,15 @@ error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
                : platform::last_error();
 }
 
-error_code connect(SupervisorLink& link, ChildEnds& ends)
+error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>& held)
 {
     auto ec = open_pipe(link.output, ends.output);
     if (!ec) ec = open_pipe(link.error, ends.error);
     if (!ec) ec = open_socket(link.control, ends.control);
+    for (const int fd : held) {
+        ends.held.push_back(copy_above_fixed(fd));
+        if (!ec && !ends.held.back()) ec = platform::last_error();
+    }
     return ec;
 }
 
@@ -131,7 +143,10 @@ public:
         ::posix_spawn_file_actions_adddup2(&actions_, ends.output.get(), STDOUT_FILENO);
         ::posix_spawn_file_actions_adddup2(&actions_, ends.error.get(), STDERR_FILENO);
         ::posix_spawn_file_actions_adddup2(&actions_, ends.control.get(), control::descriptor);
-        ::posix_spawn_file_actions_addclosefrom_np(&actions_, control::descriptor + 1);
+        int next = control::first_held;
+        for (const auto& fd : ends.held)
+            ::posix_spawn_file_actions_adddup2(&actions_, fd.get(), next++);
+        ::posix_spawn_file_actions_addclosefrom_np(&actions_, next);
 
         // Whatever the host ignores, the program gets as it would from a shell. All signals stay
         // blocked until the supervisor has taken over.
@@ -170,9 +185,12 @@ std::vector<char*> pointers(const std::vector<std::string>& strings)
 
 std::vector<std::string> supervisor_arguments(const SupervisorLink& link, const ProcessSpec& spec)
 {
-    std::vector<std::string> arguments{supervisor_name, control::version,
+    std::vector<std::string> arguments{supervisor_name,
+                                       control::version,
                                        std::to_string(::getpid()),
-                                       std::to_string(link.stop_grace.count()), "--"};
+                                       std::to_string(link.stop_grace.count()),
+                                       std::to_string(clamped(spec.orphan_grace).count()),
+                                       "--"};
     arguments.insert(arguments.end(), spec.argv.begin(), spec.argv.end());
     return arguments;
 }
@@ -229,12 +247,12 @@ private:
     {
         SupervisorLink link{0,
                             spec.argv[0],
-                            std::clamp(spec.stop_grace, shortest_grace, longest_grace),
+                            clamped(spec.stop_grace),
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex)};
         ChildEnds ends;
-        ec = connect(link, ends);
+        ec = connect(link, ends, spec.held);
         if (ec) {
             why = fmt::format("Can't open pipes for \"{}\": {}.", spec.argv[0], ec.message());
             return nullptr;

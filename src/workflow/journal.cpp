@@ -75,6 +75,16 @@ error_code lock(int fd)
     return errc::worktree_busy;
 }
 
+// Of the opening, as `flock` is, and apart from that: the first says that an engine lives, this one
+// that something works for it.
+bool lock_region(int fd, short kind)
+{
+    struct flock region {};
+    region.l_type = kind;
+    region.l_whence = SEEK_SET;
+    return ::fcntl(fd, F_OFD_SETLK, &region) == 0;
+}
+
 error_code error_of(const FoundFile& found)
 {
     switch (found.state) {
@@ -112,8 +122,13 @@ bool is_deeper(const json::value& value, std::size_t levels)
 
 }  // namespace
 
-Journal::Journal(UniqueFd file, std::string run_id, Durability durability, records::Disk& disk)
-    : file_(std::move(file)), run_id_(std::move(run_id)), durability_(durability), disk_(&disk)
+Journal::Journal(UniqueFd file, UniqueFd shared, std::string run_id, Durability durability,
+                 records::Disk& disk)
+    : file_(std::move(file)),
+      shared_(std::move(shared)),
+      run_id_(std::move(run_id)),
+      durability_(durability),
+      disk_(&disk)
 {}
 
 std::optional<Journal> Journal::create(const fs::path& project_root, std::string_view workflow_id,
@@ -126,8 +141,10 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
     const auto temporary = ".tmp." + protocol::new_uuid();
     constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     UniqueFd file(::openat(folder.get(), temporary.c_str(), flags, 0600));
+    UniqueFd shared(::openat(folder.get(), temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
     std::string run_id;
-    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+    if (!file || !shared || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
+        !lock_region(shared.get(), F_RDLCK))
         ec = last_error();
     else
         run_id = link_to_free_name(folder.get(), temporary, workflow_id, now, ec);
@@ -135,7 +152,7 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
     if (!ec && durability == Durability::power && (ec = sync_folders(folder.get(), disk)))
         (void)platform::remove_file(folder.get(), journal_name(run_id));
     if (ec) return std::nullopt;
-    return Journal(std::move(file), std::move(run_id), durability, disk);
+    return Journal(std::move(file), std::move(shared), std::move(run_id), durability, disk);
 }
 
 std::optional<Journal> Journal::take_over(const fs::path& project_root, std::string_view run_id,
@@ -149,10 +166,13 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
         platform::open_beneath(folder.get(), name, O_RDWR | O_APPEND, platform::Links::none, ec);
     if (!ec) ec = lock(file.get());
     if (ec) return std::nullopt;
+    auto shared = platform::open_beneath(folder.get(), name, O_RDWR, platform::Links::none, ec);
+    if (!ec && !lock_region(shared.get(), F_RDLCK)) ec = last_error();
+    if (ec) return std::nullopt;
     const auto found = platform::read_regular(folder.get(), name, journal_limit, {});
     if ((ec = error_of(found))) return std::nullopt;
 
-    Journal journal(std::move(file), std::string(run_id), durability, disk);
+    Journal journal(std::move(file), std::move(shared), std::string(run_id), durability, disk);
     journal.size_ = found.text.rfind('\n') + 1;  // without any: npos + 1 is 0
     journal.seq_ = last_seq(parse_journal(found.text));
     const bool torn = journal.size_ < found.text.size();
@@ -161,6 +181,14 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
         return std::nullopt;
     }
     return journal;
+}
+
+bool Journal::is_settled() const noexcept
+{
+    // Exclusive for a moment, to see whether it is ours alone.
+    const bool alone = lock_region(shared_.get(), F_WRLCK);
+    if (alone) (void)lock_region(shared_.get(), F_RDLCK);
+    return alone;
 }
 
 void Journal::discard(const fs::path& project_root)

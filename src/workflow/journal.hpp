@@ -41,6 +41,12 @@ public:
 
     [[nodiscard]] const std::string& run_id() const noexcept { return run_id_; }
 
+    /// For programs that work for the run to hold, so that who takes it over can wait for them.
+    [[nodiscard]] int descriptor() const noexcept { return shared_.get(); }
+
+    /// Whether all programs that held the descriptor of an earlier engine have ended.
+    [[nodiscard]] bool is_settled() const noexcept;
+
     /// Removes it: nothing has begun.
     void discard(const std::filesystem::path& project_root);
 
@@ -52,11 +58,12 @@ public:
                       const boost::json::object& more);
 
 private:
-    Journal(platform::UniqueFd file, std::string run_id, Durability durability,
-            records::Disk& disk);
+    Journal(platform::UniqueFd file, platform::UniqueFd shared, std::string run_id,
+            Durability durability, records::Disk& disk);
     error_code write(std::string_view line);
 
     platform::UniqueFd file_;
+    platform::UniqueFd shared_;  // another opening of the file: its lock lasts longer
     std::string run_id_;
     Durability durability_;
     records::Disk* disk_;

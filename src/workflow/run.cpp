@@ -103,7 +103,10 @@ asio::awaitable<std::string> Run::open(error_code& ec)
         co_return fmt::format("The run can't be recorded in '{}': {}.",
                               (around_->options.project_root / ".tapps-agents").string(),
                               ec.message());
-    if (trees_) problem = co_await trees_->begin(journal_->run_id());
+    if (trees_) {
+        trees_->repository().hold(journal_->descriptor());
+        problem = co_await trees_->begin(journal_->run_id());
+    }
     if (problem.empty())
         record_start();
     else

@@ -148,6 +148,7 @@ private:
 
     // Going on.
     asio::awaitable<std::string> read_journal(error_code& ec);
+    asio::awaitable<bool> settle_calls();
     std::string take_back_options(const boost::json::object& start);
     void replay(const boost::json::object& transition);
     void replay_end(std::size_t i, const boost::json::object& line);

@@ -84,6 +84,11 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
     }
     if (!journal_)
         co_return fmt::format("The journal of '{}' can't be taken over: {}.", run_id, ec.message());
+    auto settling = settle_calls();
+    if (!co_await std::move(settling))
+        co_return fmt::format(
+            "Git still works for the engine of '{}' that has ended. Go on when it has finished.",
+            run_id);
     record = read_run(root, run_id, problem);  // once more: it is ours now
     if (!record || record->transitions.empty())
         co_return fmt::format("The journal of '{}' says nothing of a run.", run_id);
@@ -98,6 +103,21 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
             workflow_.path);
     resumption_->transitions = std::move(record->transitions);
     co_return take_back_options(resumption_->transitions.front());
+}
+
+// Calls of git that the engine before us had begun are not stopped by its death.
+asio::awaitable<bool> Run::settle_calls()
+{
+    constexpr std::chrono::milliseconds interval{20};
+    constexpr std::chrono::seconds patience{75};  // more than they get
+    auto& clock = *around_->options.clock;
+    const auto timer = clock.make_timer(around_->strand);
+    const auto deadline = clock.now() + patience;
+    while (!journal_->is_settled()) {
+        if (clock.now() >= deadline) co_return false;
+        co_await timer->wait_until(clock.now() + interval);
+    }
+    co_return true;
 }
 
 std::string Run::take_back_options(const json::object& start)
@@ -363,14 +383,10 @@ void Run::adopt(std::size_t i)
     const auto& request = steps_[i]->request;
     const auto entry = running_entry(around_->options.project_root, request.execution_id);
     if (!entry || entry->alive) return settle_by_records(i);
-    // Recorded, and only not tidied up: there is nothing to wait for.
+    // Recorded, and only not tidied up, as `recover` does: there is nothing to wait for.
     if (const auto metric = last_metric(i);
-        metric && metric->retry_count + 1 >= entry->record.attempt) {
-        auto left = records::RunningFile::take_over(around_->options.project_root,
-                                                    entry->record.attempt_id);
-        if (left) left->remove();
+        metric && metric->retry_count + 1 >= entry->record.attempt)
         return settle_by_records(i);
-    }
     AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
                                entry->record.worktree);
     reference.attempt = entry->record.attempt;

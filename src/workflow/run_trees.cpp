@@ -50,6 +50,7 @@ asio::awaitable<std::string> Run::open_trees()
     auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) co_return opened.problem + "\n";
     trees_ = std::move(opened.trees);
+    if (journal_) trees_->repository().hold(journal_->descriptor());
     co_return co_await what_is_missing_in_git();
 }
 

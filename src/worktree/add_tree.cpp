@@ -96,6 +96,7 @@ asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
                                    entry.tree.string(), shown(there), made.branch);
     if (!made.problem.empty()) co_return made;
     (void)link_to_entry(entry);
+    sweep_temporary_indexes(entry);
     // One whose making was interrupted: nobody has worked in it.
     if (!entry.has_index()) made.problem = co_await fill(entry, made.warnings);
     co_return made;
@@ -128,7 +129,7 @@ asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
     error_code ec;
     (void)platform::make_folders(made.path.parent_path(), ec);
     // Without the files: filling a hundred trees is what takes long, and needs no lock.
-    Words words{"worktree", "add", "--no-checkout", made.path.string(), made.branch};
+    Words words{"worktree", "add", "--quiet", "--no-checkout", made.path.string(), made.branch};
     const auto added = co_await locked(std::move(words));
     Problem problem;
     std::optional<Entry> entry;
@@ -164,7 +165,7 @@ asio::awaitable<ProgramOutput> Repository::Impl::locked(Words words)
     ProgramOutput output;
     output.exit.error = co_await queue.enter();
     if (!output.exit.error.empty()) co_return output;
-    output = co_await git.run(project, std::move(words));
+    output = co_await git.run(project, std::move(words), queue.descriptor());
     queue.leave();
     co_return output;
 }

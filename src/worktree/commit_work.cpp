@@ -152,8 +152,7 @@ private:
     {
         const auto timer = impl_.options.clock->make_timer(co_await asio::this_coro::executor);
         for (int tries = 0; tries < most_lock_tries; ++tries) {
-            const IndexLock lock(entry_);
-            if (lock.held() && snapshot_.fresh->install(entry_)) break;
+            if (snapshot_.fresh->install(entry_)) break;
             if (tries + 1 == most_lock_tries) co_return tell_of_lock();
             co_await timer->wait_until(impl_.options.clock->now() + lock_pause);
         }
@@ -211,6 +210,7 @@ asio::awaitable<CommittedWork> Repository::Impl::commit_work(std::filesystem::pa
     else if (entry->missing())
         done.problem = fmt::format("The worktree {} is gone.", shown(tree.string()));
     if (!done.problem.empty()) co_return done;
+    sweep_temporary_indexes(*entry);
     WorkCommit work(*this, *entry, std::move(branch), std::move(message));
     co_return co_await work.run();
 }

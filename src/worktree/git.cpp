@@ -15,9 +15,10 @@ namespace fs = std::filesystem;
 constexpr std::size_t most_output = 256 * 1024 * 1024;
 constexpr std::size_t longest_reason = 2000;
 constexpr std::size_t most_processes = 32;
+// A git that is told to stop may leave a lock behind, or half a worktree.
+constexpr std::chrono::minutes orphan_grace{1};
 
 // What a user, an agent or a template has configured must neither stop a call nor widen it.
-// Calls of an engine that was killed may take as long to end as their supervisor gives them.
 constexpr std::array<std::string_view, 22> settings = {
     "core.filesRefLockTimeout=15000",
     "core.packedRefsTimeout=15000",
@@ -91,9 +92,13 @@ Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock)
     : spawner_(std::move(spawner)), gate_(std::make_shared<Gate>(std::move(clock), most_processes))
 {}
 
-asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words) const
+asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words,
+                                        std::optional<int> lock) const
 {
     ProcessSpec spec;
+    spec.orphan_grace = orphan_grace;
+    spec.held = held_;
+    if (lock) spec.held.push_back(*lock);
     spec.argv.reserve(words.size() + 2 * settings.size() + 1);
     spec.argv.emplace_back("git");
     for (const auto setting : settings) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,11 +49,16 @@ public:
     {
         return run(place, Words{std::string(words)...});
     }
-    [[nodiscard]] asio::awaitable<ProgramOutput> run(const Place& place, Words words) const;
+    /// `lock`: a descriptor that is held as long as git runs, even if we die.
+    [[nodiscard]] asio::awaitable<ProgramOutput> run(const Place& place, Words words,
+                                                     std::optional<int> lock = std::nullopt) const;
 
     /// Another program, in its turn.
     [[nodiscard]] asio::awaitable<ProgramOutput> run_other(const std::filesystem::path& folder,
                                                            Words argv) const;
+
+    /// Another descriptor that each call holds from now on.
+    void hold(int lock) { held_.assign(1, lock); }
 
     /// Who commits from now on, whatever is configured.
     void set_identity(std::string_view name, std::string_view email);
@@ -63,6 +69,7 @@ private:
     std::shared_ptr<Spawner> spawner_;
     std::shared_ptr<Gate> gate_;
     std::vector<std::string> identity_;
+    std::vector<int> held_;
 };
 
 /// Standard output without the newline at its end.

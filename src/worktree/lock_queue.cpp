@@ -49,7 +49,8 @@ asio::awaitable<std::string> LockQueue::enter()
 
 void LockQueue::leave()
 {
-    held_ = platform::UniqueFd();  // gives the lock back
+    ::flock(held_.get(), LOCK_UN);  // whoever else holds the descriptor
+    held_ = platform::UniqueFd();
     gate_.leave();
 }
 

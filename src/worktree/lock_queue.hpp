@@ -31,6 +31,9 @@ public:
     asio::awaitable<std::string> enter();
     void leave();
 
+    /// Only while it is held.
+    [[nodiscard]] int descriptor() const noexcept { return held_.get(); }
+
 private:
     std::string open();
 

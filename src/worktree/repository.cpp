@@ -62,6 +62,11 @@ Repository::Impl::Impl(RepositoryOptions o, Git g, Place p, fs::path common_dir)
 
 Repository::Repository(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
+void Repository::hold(int lock)
+{
+    impl_->git.hold(lock);
+}
+
 asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
 {
     Opened opened;

@@ -113,6 +113,10 @@ public:
     /// `.tapps-agents/worktrees` of the project.
     [[nodiscard]] std::filesystem::path trees_folder() const;
 
+    /// From now on each call of git holds this descriptor: a lock on it is not free, even if we
+    /// die, before the last call has ended. Those then get a minute.
+    void hold(int lock);
+
     /// Of any name that git understands; the project's HEAD for `HEAD`.
     asio::awaitable<Commit> resolve(std::string revision);
 

@@ -9,13 +9,18 @@
 
 #include <array>
 #include <cerrno>
+#include <string>
 #include <system_error>
+#include <vector>
 
 namespace autoexec::worktree {
 namespace {
 
 namespace fs = std::filesystem;
 using platform::UniqueFd;
+
+constexpr char prefix[] = "index-";
+constexpr char lock_suffix[] = ".lock";
 
 bool copy_bytes(int from, int to)
 {
@@ -38,7 +43,7 @@ bool copy_bytes(int from, int to)
 }  // namespace
 
 TemporaryIndex::TemporaryIndex(const Entry& entry)
-    : file_(entry.records() / ("index-" + protocol::new_uuid()))
+    : file_(entry.records() / (prefix + protocol::new_uuid()))
 {
     (void)platform::make_folders(entry.records(), problem_);
 }
@@ -47,7 +52,7 @@ TemporaryIndex::~TemporaryIndex()
 {
     if (file_.empty()) return;
     ::unlink(file_.c_str());
-    ::unlink((file_.string() + ".lock").c_str());
+    ::unlink((file_.string() + lock_suffix).c_str());
 }
 
 bool TemporaryIndex::copy_from(const fs::path& index) const
@@ -61,22 +66,28 @@ bool TemporaryIndex::copy_from(const fs::path& index) const
     return ::futimens(to.get(), times.data()) == 0;
 }
 
+// The lock is the index itself, by another name: so it can be told from those of others later.
 bool TemporaryIndex::install(const Entry& entry)
 {
-    if (::rename(file_.c_str(), (entry.git_dir / "index").c_str()) != 0) return false;
-    file_.clear();
-    return true;
+    const auto index = entry.git_dir / "index";
+    const auto lock = index.string() + lock_suffix;
+    if (::link(file_.c_str(), lock.c_str()) != 0) return false;
+    if (::rename(lock.c_str(), index.c_str()) == 0) return true;
+    ::unlink(lock.c_str());
+    return false;
 }
 
-IndexLock::IndexLock(const Entry& entry) : file_(entry.git_dir / "index.lock")
+void sweep_temporary_indexes(const Entry& entry)
 {
-    const UniqueFd fd(::open(file_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    held_ = static_cast<bool>(fd);
-}
-
-IndexLock::~IndexLock()
-{
-    if (held_) ::unlink(file_.c_str());
+    const auto index_lock = entry.git_dir / (std::string("index") + lock_suffix);
+    std::vector<fs::path> left;
+    std::error_code ec;
+    for (const auto& file : fs::directory_iterator(entry.records(), ec))
+        if (file.path().filename().string().starts_with(prefix)) left.push_back(file.path());
+    for (const auto& file : left) {
+        if (fs::equivalent(file, index_lock, ec)) ::unlink(index_lock.c_str());
+        ::unlink(file.c_str());
+    }
 }
 
 }  // namespace autoexec::worktree

@@ -30,7 +30,7 @@ public:
     /// changed in the same second must be looked at again.
     [[nodiscard]] bool copy_from(const std::filesystem::path& index) const;
 
-    /// Puts it in the place of the tree's index. Only for who holds `index.lock`.
+    /// Puts it in the place of the tree's index, under git's lock. False: another has that.
     [[nodiscard]] bool install(const Entry& entry);
 
 private:
@@ -38,19 +38,8 @@ private:
     error_code problem_;
 };
 
-/// Git's lock of a tree's index, taken as git does. Given back when destroyed.
-class IndexLock {
-public:
-    explicit IndexLock(const Entry& entry);
-    ~IndexLock();
-    IndexLock(const IndexLock&) = delete;
-    IndexLock& operator=(const IndexLock&) = delete;
-
-    [[nodiscard]] bool held() const noexcept { return held_; }
-
-private:
-    std::filesystem::path file_;
-    bool held_ = false;
-};
+/// Removes what an engine that was killed has left of such indexes, and its lock. Only while no other
+/// engine works with the tree.
+void sweep_temporary_indexes(const Entry& entry);
 
 }  // namespace autoexec::worktree

@@ -91,7 +91,12 @@ struct Host {
 
     ProcessSpec spec(std::vector<std::string> argv) const
     {
-        return {std::move(argv), folder, {"PATH=/usr/bin:/bin", mark}, grace};
+        ProcessSpec wanted;
+        wanted.argv = std::move(argv);
+        wanted.directory = folder;
+        wanted.environment = {"PATH=/usr/bin:/bin", mark};
+        wanted.stop_grace = grace;
+        return wanted;
     }
     ProcessSpec shell(std::string script) const { return spec({"sh", "-c", std::move(script)}); }
 

@@ -32,16 +32,18 @@ constexpr std::int64_t kill_again_ms = 20;
 struct Arguments {
     pid_t parent = 0;
     std::int64_t grace_ms = 0;
+    std::int64_t orphan_grace_ms = 0;
     char** program = nullptr;
 };
 
 bool parse(int argc, char** argv, Arguments& arguments)
 {
     if (argc <= control::first_program_argument || std::strcmp(argv[1], control::version) != 0 ||
-        std::strcmp(argv[4], "--") != 0)
+        std::strcmp(argv[control::first_program_argument - 1], "--") != 0)
         return false;
     arguments.parent = static_cast<pid_t>(std::strtol(argv[2], nullptr, 10));
     arguments.grace_ms = std::max(0LL, std::strtoll(argv[3], nullptr, 10));
+    arguments.orphan_grace_ms = std::max(0LL, std::strtoll(argv[4], nullptr, 10));
     arguments.program = argv + control::first_program_argument;
     return true;
 }
@@ -96,8 +98,8 @@ pid_t start(char** program, int& error)
 
 class Supervisor {
 public:
-    Supervisor(pid_t program, std::int64_t grace_ms, int signals, int parent)
-        : program_(program), grace_ms_(grace_ms), signals_(signals), parent_(parent)
+    Supervisor(pid_t program, const Arguments& arguments, int signals, int parent)
+        : program_(program), arguments_(arguments), signals_(signals), parent_(parent)
     {}
 
     /// Returns the number of processes that could not be killed.
@@ -105,7 +107,10 @@ public:
     {
         while (reap()) {
             const std::int64_t now = now_ms();
-            if (phase_ == Phase::running && (ended_ || stop_requested_)) terminate(now);
+            if (phase_ == Phase::running && orphaned_ && deadline_ == 0)
+                deadline_ = now + arguments_.orphan_grace_ms;
+            const bool overdue = orphaned_ && now >= deadline_;
+            if (phase_ == Phase::running && (ended_ || stop_requested_ || overdue)) terminate(now);
             if (phase_ == Phase::terminating && now >= deadline_) {
                 phase_ = Phase::killing;
                 deadline_ = now + control::kill_patience_ms;
@@ -138,7 +143,7 @@ private:
     void terminate(std::int64_t now)
     {
         phase_ = Phase::terminating;
-        deadline_ = now + grace_ms_;
+        deadline_ = now + arguments_.grace_ms;
         signal_descendants(SIGTERM, program_);
         // A stopped process gets it only when it goes on.
         signal_descendants(SIGCONT, program_);
@@ -151,14 +156,14 @@ private:
         if (sources[0].revents) read_signals();
         if (sources[1].revents) read_control();
         if (sources[2].revents) {
-            stop_requested_ = true;
+            orphaned_ = true;
             parent_ = -1;
         }
     }
 
     int timeout(std::int64_t now) const
     {
-        if (phase_ == Phase::running) return -1;
+        if (phase_ == Phase::running && !orphaned_) return -1;
         const std::int64_t left = std::clamp<std::int64_t>(deadline_ - now, 0, 3'600'000);
         return static_cast<int>(phase_ == Phase::killing ? std::min(left, kill_again_ms) : left);
     }
@@ -179,18 +184,21 @@ private:
             control_ = -1;
             // Who asked for the stop waits for it no more: there is no grace left.
             if (phase_ == Phase::terminating) deadline_ = now_ms();
+            orphaned_ = true;
+            return;
         }
         stop_requested_ = true;
     }
 
     const pid_t program_;
-    const std::int64_t grace_ms_;
+    const Arguments& arguments_;
     const int signals_;
     int control_ = control::descriptor;
     int parent_;
     Phase phase_ = Phase::running;
     bool ended_ = false;
     bool stop_requested_ = false;
+    bool orphaned_ = false;
     std::int64_t deadline_ = 0;
 };
 
@@ -208,7 +216,8 @@ int run(const Arguments& arguments)
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_BLOCK, &all, nullptr);
-    ::fcntl(control::descriptor, F_SETFD, FD_CLOEXEC);
+    for (int fd = control::descriptor; fd < control::first_held + control::most_held; ++fd)
+        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
@@ -228,7 +237,7 @@ int run(const Arguments& arguments)
         report_end(0);
         return 0;
     }
-    report_end(Supervisor(program, arguments.grace_ms, signals, parent).run());
+    report_end(Supervisor(program, arguments, signals, parent).run());
     return 0;
 }
 
