@@ -24,6 +24,8 @@ struct RetryPolicy {
     std::chrono::milliseconds max_delay = std::chrono::seconds{60};
 };
 
+struct ExecutionResult;
+
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
 /// `co_await` expression is destroyed twice by GCC 12.
 struct CommandRequest {
@@ -65,9 +67,15 @@ struct CommandRequest {
     std::optional<RetryPolicy> retry;
     std::optional<int> max_attempts;  ///< Wins over those of `retry`.
 
-    /// What is done in the worktree before another attempt; what it returns is recorded. Empty: as
+    /// What is done in the worktree before another attempt; what it returns is recorded. If it
+    /// throws, there is no other attempt. On the executor's strand. Empty: as
     /// `ExecutorOptions::tree_state` says, which only looks.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
+
+    /// Called once with the result of a command that was published, as soon as that is settled and
+    /// recorded, and before the files and the record of what is in flight are removed: who writes
+    /// it down never loses it, wherever the process is killed. On the executor's strand.
+    std::function<boost::asio::awaitable<void>(ExecutionResult)> on_end;
 };
 
 /// How a command ended.

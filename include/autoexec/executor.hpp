@@ -90,18 +90,14 @@ struct ExecutorOptions : ExecutionOptions {
 
 /// An attempt that another executor, mostly of an earlier process, has published: for `adopt`.
 struct AttemptReference {
-    AttemptReference(std::string execution, std::string id, std::filesystem::path tree)
-        : execution_id(std::move(execution)), attempt_id(std::move(id)), worktree(std::move(tree))
+    AttemptReference(std::string execution, std::string id, int attempt)
+        : execution_id(std::move(execution)), attempt_id(std::move(id)), number(attempt)
     {}
 
     std::string execution_id;
     std::string attempt_id;
-    std::filesystem::path worktree;
-    int attempt = 1;      ///< 1…
-    std::string command;  ///< Redacted, for the records.
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
-    std::vector<std::string> expected_artifacts;
+    int number = 1;          ///< 1…
+    std::string started_at;  ///< ISO-8601: its time counts from then. Empty: from now.
 };
 
 /// What was in flight when its engine died: from `recover`.
@@ -172,11 +168,14 @@ public:
     /// cancellation only, unless it resets its cancellation state.
     asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
-    /// Waits for an attempt that is already in flight, instead of publishing one. No retries. One
-    /// that nobody has, and of which no command file is there, has failed at once (`not_started`).
-    /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives.
-    /// Otherwise as `async_execute_command`.
-    asio::awaitable<ExecutionResult> adopt(AttemptReference attempt);
+    /// Goes on with an execution whose attempt is in flight already: waits for its end, and makes
+    /// further attempts by the rules of the request, as it was given to the engine that died. An
+    /// attempt that nobody has, and of which no command file is there, has never begun: it is made
+    /// now. One that is recorded already is not recorded again.
+    ///
+    /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives. What artifacts were
+    /// there before is not known: they count if they are there. Otherwise as `execute_command`.
+    asio::awaitable<ExecutionResult> adopt(AttemptReference attempt, CommandRequest request);
 
     /// Waits for a final status in a worktree, without publishing, locking, recording or cleaning.
     /// A final status that is there already counts. Completes with a result like

@@ -172,7 +172,21 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
     std::string why;
     x.mailbox = open_mailbox(x.request.worktree, ec, why);
     if (!x.mailbox) co_return fail(x, ec, std::move(why));
+    ec = co_await lock(x);
+    if (ec) co_return ec;
+    if (const auto attempt = x.mailbox->live_claim()) {
+        ec = errc::worktree_busy_unconfirmed;
+        co_return fail(x, ec,
+                       fmt::format("An agent still works on attempt {} in the worktree '{}', "
+                                   "though it was told to stop. Wait for it, or end it.",
+                                   *attempt, x.request.worktree.string()));
+    }
+    co_return error_code{};
+}
 
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x)
+{
+    error_code ec;
     const auto patience = options.clock->now() + lock_patience;
     while ((ec = x.mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience &&
            !co_await is_cancelled(x))
@@ -187,17 +201,10 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
     if (ec)
         co_return fail(x, ec,
                        fmt::format("The worktree '{}' can't be locked: {}.", tree, ec.message()));
-    if (const auto attempt = x.mailbox->live_claim()) {
-        ec = errc::worktree_busy_unconfirmed;
-        co_return fail(x, ec,
-                       fmt::format("An agent still works on attempt {} in the worktree '{}', "
-                                   "though it was told to stop. Wait for it, or end it.",
-                                   *attempt, tree));
-    }
     co_return error_code{};
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x)
+WatchOptions BackgroundAgentAutoExecutor::Impl::watch_options(const Execution& x) const
 {
     WatchOptions w;
     w.workflow_id = x.request.workflow_id;
@@ -205,7 +212,15 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
     w.expected_artifacts = x.request.expected_artifacts;
     w.artifact_detection = x.options.artifact_detection;
     w.stability = std::max(x.options.polling_interval, milliseconds{2000});
-    for (int number = 1;; ++number) {
+    return w;
+}
+
+/// `number` is that of the first one.
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x,
+                                                                            int number)
+{
+    auto w = watch_options(x);
+    for (;; ++number) {
         const auto a = std::make_unique<Attempt>();
         a->number = number;
         a->id = protocol::new_uuid();
@@ -214,31 +229,39 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
         if (const auto ec = co_await publish(x, *a, watch)) co_return ec;
         AttemptEnd end;
         co_await wait(x, *a, watch, end);
-        co_await finish(x, *a, watch, end);
-        if (!co_await pause_before_retry(x, *a, end)) co_return error_code{};
+        if (!co_await finish(x, *a, watch, end)) co_return error_code{};
     }
 }
 
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Execution& x,
-                                                                            const Attempt& a,
-                                                                            const AttemptEnd& end)
+/// Nothing if there is to be no other attempt.
+std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retry(
+    const Execution& x, const Attempt& a, const AttemptEnd& end)
 {
     const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
     const int most =
         x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) co_return false;
-
+    if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) return std::nullopt;
     const auto delay = retry_delay(policy, a.number, options.random());
-    const auto until = options.clock->now() + delay;
     if (x.options.total_timeout > milliseconds::zero() &&
-        until >= *x.first_published + x.options.total_timeout)
-        co_return false;
+        options.clock->now() + delay >= *x.first_published + x.options.total_timeout)
+        return std::nullopt;
+    return delay;
+}
 
+/// False if there is no other attempt after all.
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, const Attempt& a,
+                                                               milliseconds delay)
+{
+    const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
     retry.details["next_attempt"] = a.number + 1;
     retry.details["delay_ms"] = delay.count();
     if (x.result.error) retry.details["error"] = x.result.error->message;
-    auto tree = co_await undisturbed(strand, tree_state(x));
+    std::string tree;
+    if (!co_await undisturbed(strand, prepare_tree(x, tree))) {
+        x.result.warnings.push_back("There is no other attempt: " + tree);
+        co_return false;
+    }
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
@@ -254,14 +277,19 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause_before_retry(Exec
     co_return false;
 }
 
-asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::tree_state(const Execution& x)
+// Not to know what a tree looks like stops nothing; not to have made it what it has to be does.
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Execution& x,
+                                                                      std::string& state)
 {
-    const auto& look = x.request.before_retry ? x.request.before_retry : options.tree_state;
+    const bool only_looks = !x.request.before_retry;
+    const auto& prepare = only_looks ? options.tree_state : x.request.before_retry;
     try {
-        co_return co_await look(x.request.worktree);
+        state = co_await prepare(x.request.worktree);
+        co_return true;
     } catch (const std::exception& e) {
-        co_return fmt::format("unknown: {}", e.what());
+        state = only_looks ? fmt::format("unknown: {}", e.what()) : e.what();
     }
+    co_return only_looks;
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Impl>)

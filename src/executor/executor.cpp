@@ -139,9 +139,11 @@ asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
     return platform::unwrap(impl_->strand, impl_->execute(impl_, std::move(request)), sentence_of);
 }
 
-asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt)
+asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt,
+                                                                    CommandRequest request)
 {
-    return platform::unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt)), sentence_of);
+    return platform::unwrap(
+        impl_->strand, impl_->adopt(impl_, std::move(attempt), std::move(request)), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completion(

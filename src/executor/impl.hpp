@@ -96,6 +96,7 @@ struct Execution {
     std::unique_ptr<Mailbox> mailbox;
     std::string tree_key;
     bool adopted = false;        ///< Published by another: an agent may have it already.
+    bool recorded = false;       ///< So is its end, by that other.
     bool only_watching = false;  ///< Nothing in the worktree is touched.
     std::string last_word;       ///< Of the status file.
     bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
@@ -131,13 +132,17 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<Outcome> execute(std::shared_ptr<Impl> keep, CommandRequest request);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
-    asio::awaitable<error_code> run_attempts(Execution& x);
+    asio::awaitable<error_code> lock(Execution& x);
+    asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
     asio::awaitable<error_code> publish(Execution& x, Attempt& a, Watch& watch);
     asio::awaitable<void> wait(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
-    asio::awaitable<void> finish(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
-    asio::awaitable<bool> pause_before_retry(Execution& x, const Attempt& a, const AttemptEnd& end);
-    asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference);
+    asio::awaitable<bool> finish(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
+    asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
+    asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference,
+                                   CommandRequest request);
+    asio::awaitable<error_code> take_over(Execution& x);
+    asio::awaitable<error_code> go_on(Execution& x, const AttemptReference& reference);
     asio::awaitable<Outcome> poll(std::shared_ptr<Impl> keep, std::filesystem::path worktree,
                                   std::vector<std::string> expected,
                                   std::optional<std::chrono::milliseconds> timeout);
@@ -162,7 +167,12 @@ struct BackgroundAgentAutoExecutor::Impl
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
     bool clean_after_dead_engine(const records::RunningRecord& record);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
-    [[nodiscard]] bool is_recorded(const records::RunningRecord& record) const;
+    [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
+    std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
+                                                                const Attempt& a,
+                                                                const AttemptEnd& end);
+    asio::awaitable<void> tell_end(Execution& x);
+    [[nodiscard]] WatchOptions watch_options(const Execution& x) const;
     void judge(Execution& x, Attempt& a, Watch& watch, const Sight& sight, AttemptEnd& end);
     void note_progress(Execution& x, const Attempt& a, const Watch& watch);
     void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
@@ -176,7 +186,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
-    asio::awaitable<std::string> tree_state(const Execution& x);
+    asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     Turnstile& turnstile_of(const std::string& key);

@@ -150,19 +150,37 @@ void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a
     }
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
+/// True if there is another attempt.
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
                                                                 Watch& watch, AttemptEnd& end)
 {
     fill_result(x, watch, end);
-    record_end(x, a, end);
+    if (!std::exchange(x.recorded, false)) record_end(x, a, end);
     if (options.durability == Durability::none)
         co_await drain();
     else if (const auto ec = co_await undisturbed(strand, flush_all()))
         x.result.warnings.push_back("Records are late: " + ec.message());
+    const auto delay = delay_before_retry(x, a, end);
+    if (!delay) co_await tell_end(x);
     (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
     forget_running(a);
     x.attempt_id.clear();
     options.notifier->notify(x.request.worktree);
+    if (!delay) co_return false;
+    co_return co_await pause(x, a, *delay);
+}
+
+asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
+{
+    if (!x.request.on_end) co_return;
+    x.result.duration =
+        std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
+    try {
+        auto telling = x.request.on_end(x.result);
+        co_await undisturbed(strand, std::move(telling));
+    } catch (const std::exception& e) {
+        x.result.warnings.push_back(fmt::format("The end could not be told: {}", e.what()));
+    }
 }
 
 void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, AttemptEnd& end)

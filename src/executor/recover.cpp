@@ -12,6 +12,10 @@ namespace autoexec {
 namespace {
 
 using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+// Bounded, as clocks are set.
+constexpr std::chrono::hours longest_outage{24 * 7};
 
 // Its engine died before it had published it, or after it had taken it back.
 bool is_nowhere(Mailbox& mailbox, Watch& watch, time_point now)
@@ -20,75 +24,78 @@ bool is_nowhere(Mailbox& mailbox, Watch& watch, time_point now)
     return sight.kind == Sight::Kind::waiting && !watch.started() && !mailbox.has_command();
 }
 
-constexpr char interrupted_message[] = "Interrupted: the engine that ran it has ended.";
-
 }  // namespace
 
 asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_ptr<Impl>,
-                                                                  AttemptReference reference)
+                                                                  AttemptReference reference,
+                                                                  CommandRequest request)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    CommandRequest request(reference.command.empty() ? "(adopted)" : reference.command,
-                           reference.worktree);
-    request.workflow_id = reference.workflow_id;
-    request.step_id = reference.step_id;
-    request.expected_artifacts = reference.expected_artifacts;
-    request.max_attempts = 1;
     const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request), options);
-    x->adopted = true;
     const Presence present(*this, *x);
-
     auto ec = check(*x);
-    if (!ec) {
-        std::string why;
-        x->mailbox = open_mailbox(x->request.worktree, ec, why);
-        // Whoever comes meanwhile stands in line; who is at work already is not waited for.
-        x->tree_key = tree_key_of(x->request.worktree);
-        x->tree_place = std::make_unique<Place>(turnstile_of(x->tree_key), *x->alarm);
-        if (x->mailbox) {
-            ec = x->tree_place->admitted() ? x->mailbox->try_lock()
-                                           : make_error_code(errc::worktree_busy);
-            why = fmt::format("The worktree '{}' can't be taken over: {}",
-                              x->request.worktree.string(), ec.message());
-        }
-        if (ec) (void)fail(*x, ec, std::move(why));
-    }
-    if (!ec) {
-        WatchOptions w;
-        w.attempt_id = reference.attempt_id;
-        w.workflow_id = x->request.workflow_id;
-        w.step_id = x->request.step_id;
-        w.expected_artifacts = x->request.expected_artifacts;
-        w.artifact_detection = false;  // what was there before the command is not known
-        Watch watch(*x->mailbox, w);
-        const auto a = std::make_unique<Attempt>();
-        a->id = reference.attempt_id;
-        a->number = std::max(reference.attempt, 1);
-        a->published = options.clock->now();
-        a->started_at = protocol::iso_utc(options.clock->system_now());
-        if (auto file = records::RunningFile::take_over(options.project_root, a->id))
-            a->running.emplace(std::move(*file));
-        x->first_published = a->published;
-        x->attempt_id = a->id;
-        x->result.attempt_id = a->id;
-        x->result.attempts = a->number;
-        AttemptEnd end;
-        if (is_nowhere(*x->mailbox, watch, options.clock->now())) {
-            end.facts.cause = Cause::not_started;
-            end.error = CommandError{"No agent has it, and no command file is there to be taken.",
-                                     "not_started", false, 0};
-        } else {
-            co_await wait(*x, *a, watch, end);
-        }
-        co_await finish(*x, *a, watch, end);
+    if (!ec) ec = co_await take_over(*x);
+    if (!ec) ec = co_await go_on(*x, reference);
+    if (x->first_published)
         x->result.duration =
-            std::chrono::duration_cast<milliseconds>(options.clock->now() - a->published);
-    }
+            std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
     leave(*x);
     Outcome outcome{ec, std::move(x->result)};
     co_return outcome;
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_over(Execution& x)
+{
+    error_code ec;
+    std::string why;
+    x.mailbox = open_mailbox(x.request.worktree, ec, why);
+    if (!x.mailbox) co_return fail(x, ec, std::move(why));
+    // Whoever comes meanwhile stands in line; who is at work already is not waited for.
+    x.tree_key = tree_key_of(x.request.worktree);
+    x.tree_place = std::make_unique<Place>(turnstile_of(x.tree_key), *x.alarm);
+    if (x.tree_place->admitted()) co_return co_await lock(x);
+    co_return fail(
+        x, errc::worktree_busy,
+        fmt::format("A command runs in the worktree '{}' already.", x.request.worktree.string()));
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
+    Execution& x, const AttemptReference& reference)
+{
+    auto w = watch_options(x);
+    w.attempt_id = reference.attempt_id;
+    w.artifact_detection = false;  // what was there before the command is not known
+    Watch watch(*x.mailbox, w);
+    const auto a = std::make_unique<Attempt>();
+    a->id = reference.attempt_id;
+    a->number = std::max(reference.number, 1);
+    a->published = options.clock->now();
+    a->started_at = protocol::iso_utc(options.clock->system_now());
+    if (const auto start = protocol::parse_iso(reference.started_at)) {
+        const auto since = options.clock->system_now() - *start;
+        a->started_at = reference.started_at;
+        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, longest_outage);
+    }
+    if (auto file = records::RunningFile::take_over(options.project_root, a->id))
+        a->running.emplace(std::move(*file));
+    if (is_nowhere(*x.mailbox, watch, options.clock->now())) {
+        (void)x.mailbox->clean(a->id, false);
+        forget_running(*a);
+        co_return co_await run_attempts(x, a->number);
+    }
+    x.first_published = a->published;
+    x.attempt_id = a->id;
+    x.result.attempt_id = a->id;
+    x.result.attempts = a->number;
+    x.recorded = is_recorded(x.id, a->number);
+    x.adopted = true;
+    AttemptEnd end;
+    co_await wait(x, *a, watch, end);
+    x.adopted = false;
+    if (!co_await finish(x, *a, watch, end)) co_return error_code{};
+    co_return co_await run_attempts(x, a->number + 1);
 }
 
 asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
@@ -134,6 +141,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     std::vector<InterruptedAttempt> found;
+    std::vector<records::RunningFile> done;
     for (const auto& entry : records::list_running(options.project_root)) {
         if (entry.alive) continue;
         const auto& record = entry.record;
@@ -149,12 +157,15 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         attempt.started_at = record.started_at;
         attempt.agent_alive = clean_after_dead_engine(record);
         // Its engine may have died between writing the record and tidying up.
-        const bool interrupted = attempt.agent_alive || !is_recorded(record);
+        const bool interrupted =
+            attempt.agent_alive || !is_recorded(record.execution_id, record.attempt);
         if (interrupted) note_interrupted(record, attempt.agent_alive);
-        held->remove();
+        done.push_back(std::move(*held));
         if (interrupted) found.push_back(std::move(attempt));
     }
+    // Recorded first: else who is killed in between leaves no trace of them.
     if (!found.empty()) (void)co_await flush_all();
+    for (auto& file : done) file.remove();
     co_return found;
 }
 
@@ -196,7 +207,7 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
     e.status = "interrupted";
     e.details["agent_alive"] = agent_alive;
     e.details["started_at"] = record.started_at;
-    if (!is_recorded(record)) {
+    if (!is_recorded(record.execution_id, record.attempt)) {
         ExecutionMetric m;
         m.execution_id = record.execution_id;
         m.workflow_id = record.workflow_id;
@@ -206,7 +217,7 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
         m.started_at = record.started_at;
         m.retry_count = record.attempt - 1;
         m.completed_at = protocol::iso_utc(e.time);
-        m.error_message = interrupted_message;
+        m.error_message = records::interrupted_message;
         if (const auto start = protocol::parse_iso(record.started_at))
             m.duration_ms = std::chrono::duration<double, std::milli>(e.time - *start).count();
         e.metric = std::move(m);
@@ -214,13 +225,14 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
     emit(e);
 }
 
-bool BackgroundAgentAutoExecutor::Impl::is_recorded(const records::RunningRecord& record) const
+bool BackgroundAgentAutoExecutor::Impl::is_recorded(const std::string& execution_id,
+                                                    int attempt) const
 {
     if (!options.metrics) return false;
     MetricsFilter filter;
-    filter.execution_id = record.execution_id;
+    filter.execution_id = execution_id;
     for (const auto& metric : options.metrics->get_metrics(filter))
-        if (metric.retry_count == record.attempt - 1) return true;
+        if (metric.retry_count == attempt - 1) return true;
     return false;
 }
 

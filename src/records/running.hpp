@@ -45,6 +45,9 @@ private:
     std::string path_;
 };
 
+/// What the record of an attempt says that nobody has seen the end of.
+inline constexpr char interrupted_message[] = "Interrupted: the engine that ran it has ended.";
+
 struct RunningEntry {
     RunningRecord record;
     bool alive = false;  ///< Its engine holds the lock.

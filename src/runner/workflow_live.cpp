@@ -148,7 +148,7 @@ void LiveWorkflow::conclude() const
     if (options_.engine.quiet || result_.run_id.empty()) return;
     const auto records = engine_.root() / ".tapps-agents";
     const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
-    tell(stderr, "{}Journal: {}. Records and outputs: {}\n", summary_of(result_),
+    tell(stderr, "{}Journal: {}. Records and outputs: {}\n", summary_of(result_, run_.merge_into),
          protocol::printable(shown_path(journal)), protocol::printable(shown_path(records)));
 }
 

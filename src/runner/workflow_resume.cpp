@@ -46,8 +46,9 @@ std::optional<Workflow> read_workflow(const WorkflowResumeVerbOptions& o, const 
 
 }  // namespace
 
-int workflow_resume(const WorkflowResumeVerbOptions& options)
+int workflow_resume(const WorkflowResumeVerbOptions& asked)
 {
+    auto options = asked;
     const auto params = params_of(options, "resume");
     if (!params) return exit_usage;
     const auto root = project_root(options.common);
@@ -57,6 +58,8 @@ int workflow_resume(const WorkflowResumeVerbOptions& options)
         tell(stderr, "autoexec workflow resume: {}\n", protocol::printable(problem));
         return exit_usage;
     }
+    // As it began, unless the call says otherwise.
+    if (!options.automatic) options.automatic = record->automatic;
     auto workflow = read_workflow(options, *record);
     if (!workflow) return exit_invalid;
     auto run = run_options(options);

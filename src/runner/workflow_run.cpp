@@ -35,6 +35,24 @@ fs::path current_worktree(const CommonOptions& common, const fs::path& root)
     return folder;
 }
 
+// As git means it where the call is made: another worktree has a HEAD of its own.
+std::string base_of(const WorkflowRunVerbOptions& o, const fs::path& root)
+{
+    const std::string base = o.base.empty() ? "HEAD" : o.base;
+    const auto here = current_worktree(o.common, root);
+    const auto git_dir = platform::git_dir_of(here);
+    const bool is_relative =
+        base == "HEAD" || base.starts_with("HEAD~") || base.starts_with("HEAD^");
+    if (here == root || !git_dir || !is_relative) return base;
+    return "worktrees/" + git_dir->filename().string() + "/" + base;
+}
+
+bool is_bare(const fs::path& folder)
+{
+    return fs::is_regular_file(folder / "HEAD") && fs::is_directory(folder / "objects") &&
+           fs::is_directory(folder / "refs");
+}
+
 // The call says it, or there is no choice; else the workflow.
 void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const Workflow& workflow,
                   WorkflowRunOptions& run)
@@ -50,7 +68,7 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
     if (run.worktrees == WorktreeMode::in_place)
         run.worktree = o.worktree.empty() ? current_worktree(o.common, root)
                                           : fs::absolute(o.worktree).lexically_normal();
-    if (!o.base.empty()) run.base = o.base;
+    run.base = base_of(o, root);
     run.merge_into = o.merge_into;
 }
 
@@ -96,6 +114,11 @@ int workflow_run(const WorkflowRunVerbOptions& options)
         tell(stderr, "autoexec workflow run: the worktree '{}' is no folder\n",
              protocol::printable(options.worktree));
         return exit_engine;
+    }
+    if (is_bare(root)) {
+        tell(stderr, "autoexec workflow run: {} is a bare repository: it has no files to work on\n",
+             protocol::printable(root.string()));
+        return exit_invalid;
     }
     auto run = run_options(options);
     auto workflow = read_workflow(options, root, *params, run);

@@ -79,6 +79,33 @@ std::string failures_of(const WorkflowResult& result)
     return text;
 }
 
+std::string place_of_work(const WorkflowResult& result, const std::string& merged_into)
+{
+    const bool has_work = std::any_of(result.steps.begin(), result.steps.end(),
+                                      [](const auto& step) { return !step.commit.empty(); });
+    if (result.branch.empty() || result.commit.empty() || !has_work) return {};
+    const auto branch = protocol::printable(result.branch);
+    if (result.status != WorkflowStatus::completed)
+        return fmt::format("What has completed is on the branch {}\n", branch);
+    if (!merged_into.empty())
+        return fmt::format("The work is on the branch {}, and in {}\n", branch,
+                           protocol::printable(merged_into));
+    return fmt::format("The work is on the branch {0}: git merge {0}\n", branch);
+}
+
+std::string way_on(const WorkflowResult& result)
+{
+    if (result.run_id.empty() || result.status == WorkflowStatus::completed) return {};
+    // What was cancelled, or is in conflict, is run anyway.
+    const bool must_be_asked =
+        std::any_of(result.steps.begin(), result.steps.end(), [](const auto& step) {
+            return is_failure(step) && !step.tolerated && step.state != StepState::cancelled &&
+                   step.code != "merge_conflict";
+        });
+    return fmt::format("To go on: autoexec workflow resume{} {}\n",
+                       must_be_asked ? " --from-failed" : "", protocol::printable(result.run_id));
+}
+
 }  // namespace
 
 std::string step_line(const StepResult& result)
@@ -112,7 +139,7 @@ std::string sentence_of(const WorkflowEvent& event)
     return text;
 }
 
-std::string summary_of(const WorkflowResult& result)
+std::string summary_of(const WorkflowResult& result, const std::string& merged_into)
 {
     auto text = fmt::format(
         "{} {} in {}: {}\n", protocol::printable(result.workflow_id),
@@ -124,12 +151,7 @@ std::string summary_of(const WorkflowResult& result)
     text += failures;
     if (failures.empty() && result.status == WorkflowStatus::failed)
         text += protocol::printable(result.error) + '\n';
-    if (result.branch.empty() || result.commit.empty()) return text;
-    const auto branch = protocol::printable(result.branch);
-    text += result.status == WorkflowStatus::completed
-                ? fmt::format("The work is on the branch {0}: git merge {0}\n", branch)
-                : fmt::format("What has completed is on the branch {}\n", branch);
-    return text;
+    return text + place_of_work(result, merged_into) + way_on(result);
 }
 
 json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)

@@ -17,7 +17,7 @@ std::string step_line(const StepResult& result);
 std::string sentence_of(const WorkflowEvent& event);
 
 /// At the end: how it went, what took longest, and what failed.
-std::string summary_of(const WorkflowResult& result);
+std::string summary_of(const WorkflowResult& result, const std::string& merged_into);
 
 /// One line of `--json`.
 boost::json::object to_json(const WorkflowEvent& event, const std::string& workflow_id);

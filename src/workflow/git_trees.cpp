@@ -62,10 +62,14 @@ asio::awaitable<GitTrees::Opened> GitTrees::open(worktree::RepositoryOptions opt
     co_return opened;
 }
 
-asio::awaitable<std::string> GitTrees::begin(std::string run_id)
+void GitTrees::name_after(std::string run_id)
 {
     names_.run_id = std::move(run_id);
     branch_ = "workflow/" + worktree::branch_part(names_.run_id);
+}
+
+asio::awaitable<std::string> GitTrees::begin()
+{
     return repository_->set_branch(branch_, base_, {});
 }
 
@@ -78,7 +82,9 @@ asio::awaitable<Together> GitTrees::bring_together(std::vector<Parent> parents)
         auto merging = repository_->merge(all.commit, parent.commit, std::move(message));
         auto merged = co_await std::move(merging);
         if (!merged.problem.empty()) {
-            all.problem = std::move(merged.problem);
+            all.problem =
+                fmt::format("The work of '{}' can't be brought together with that of {}: {}",
+                            parent.step, all.ours.empty() ? "the base" : all.ours, merged.problem);
             co_return all;
         }
         if (!merged.conflicts.empty()) {
@@ -108,6 +114,8 @@ asio::awaitable<Together> GitTrees::conflict(Together so_far, Parent next)
         co_return so_far;
     }
     so_far.theirs = next.step;
+    std::error_code ec;
+    const bool is_known = std::filesystem::exists(path_of(name), ec);
     auto message = fmt::format("Merge the work of {} into that of {}{}", next.step,
                                so_far.ours.empty() ? "the base" : so_far.ours, trailer());
     auto opening = repository_->open_conflict(name, so_far.commit, next.commit, std::move(message));
@@ -119,6 +127,8 @@ asio::awaitable<Together> GitTrees::conflict(Together so_far, Parent next)
         opened.problem.empty()
             ? fmt::format("Resolve it in '{}', commit there, and resume", opened.path.string())
             : opened.problem;
+    if (is_known && opened.problem.empty())
+        so_far.problem += fmt::format(" ({})", resolved.problem);
     co_return so_far;
 }
 
@@ -139,13 +149,24 @@ asio::awaitable<worktree::CommittedWork> GitTrees::commit(std::filesystem::path 
     return repository_->commit_work(std::move(tree), std::move(branch), std::move(message));
 }
 
-asio::awaitable<std::string> GitTrees::advance(std::string commit)
+asio::awaitable<std::string> GitTrees::advance(std::string commit, std::string last)
 {
     auto looking = repository_->resolve("refs/heads/" + branch_);
     auto now = co_await std::move(looking);
     if (now.id == commit) co_return std::string();
-    auto setting = repository_->set_branch(branch_, std::move(commit), now.id);
-    co_return co_await std::move(setting);
+    if (last.empty()) last = base_;
+    bool ours = now.id.empty() || now.id == last;
+    if (!ours) {
+        auto asking = repository_->contains(commit, now.id);
+        ours = co_await std::move(asking);
+    }
+    if (!ours)
+        co_return fmt::format(
+            "The branch '{}' has commits that are not the run's: it is at {:.12} and stays there. "
+            "The run's work is {:.12}; bring it together: git merge {:.12}",
+            branch_, now.id, commit, commit);
+    auto moving = repository_->advance(branch_, std::move(commit), now.id);
+    co_return co_await std::move(moving);
 }
 
 }  // namespace autoexec::workflow

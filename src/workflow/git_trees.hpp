@@ -46,8 +46,10 @@ public:
     static asio::awaitable<Opened> open(worktree::RepositoryOptions options, Names names,
                                         std::string revision);
 
-    /// Makes the branch of a new run, which has got its id by now. A sentence if it can't be.
-    asio::awaitable<std::string> begin(std::string run_id);
+    /// A new run has got its id.
+    void name_after(std::string run_id);
+    /// Makes its branch. A sentence if that can't be.
+    asio::awaitable<std::string> begin();
 
     [[nodiscard]] const std::string& base() const noexcept { return base_; }
     /// `workflow/<run>`, where all comes together.
@@ -67,8 +69,10 @@ public:
                                                     std::string step, int round, int attempt,
                                                     std::string execution_id);
 
-    /// Makes the run's branch what `commit` is.
-    asio::awaitable<std::string> advance(std::string commit);
+    /// Makes the run's branch what `commit` is. `last`: where the run has left it before; what
+    /// somebody else has committed there since is kept, and a sentence says so. A checkout of the
+    /// branch follows.
+    asio::awaitable<std::string> advance(std::string commit, std::string last);
 
 private:
     GitTrees(std::shared_ptr<worktree::Repository> repository, Names names, std::string base);

@@ -34,10 +34,9 @@ PublishedFiles files_for(const CommandRequest& request, const std::string& creat
 
 }  // namespace
 
-void Run::publish_for_people(std::size_t i)
+error_code Run::put_files(std::size_t i, std::string& why)
 {
     auto& step = *steps_[i];
-    std::string why;
     error_code ec;
     const auto mailbox = around_->options.handoff->open(step.request.worktree, ec, why);
     if (mailbox) {
@@ -51,22 +50,30 @@ void Run::publish_for_people(std::size_t i)
                 files_for(step.request, step.result.started_at, *around_->options.redactor),
                 around_->options.durability);
     }
-    if (ec) {
-        if (why.empty()) why = "The command can't be published: " + ec.message();
+    if (ec && why.empty()) why = "The command can't be published: " + ec.message();
+    return ec;
+}
+
+void Run::publish_for_people(std::size_t i)
+{
+    auto& step = *steps_[i];
+    if (!record(WorkflowEvent::Type::step_waiting,
+                {{"step", step.result.id}, {"round", step.result.round}}))
+        return end_unwanted(i);
+    std::string why;
+    if (const auto ec = put_files(i, why)) {
         ended_.push_back({i, ec, {}, StepState::failed, std::move(why)});
+        alarm_->wake();
         return;
     }
     step.result.state = StepState::waiting_manual;
     if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
-    record(WorkflowEvent::Type::step_waiting,
-           {{"step", step.result.id}, {"round", step.result.round}});
     tell_step(WorkflowEvent::Type::step_waiting, i,
               "autoexec workflow done " + protocol::quote_words(std::vector{step.result.id}));
 }
 
 void Run::look_at_manual_steps()
 {
-    if (options_.automatic) return;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
         auto& step = *steps_[i];
         if (step.result.state != StepState::waiting_manual) continue;

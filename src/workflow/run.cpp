@@ -5,8 +5,8 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <fmt/format.h>
 
@@ -35,6 +35,22 @@ StepState state_of(ExecutionStatus status)
     return StepState::failed;
 }
 
+/// Who is woken when somebody is busy no more, while this lives.
+class Waiting {
+public:
+    Waiting(Surroundings& around, Timer& alarm) : around_(around), alarm_(&alarm)
+    {
+        around_.waiting.insert(alarm_);
+    }
+    ~Waiting() { around_.waiting.erase(alarm_); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+private:
+    Surroundings& around_;
+    Timer* alarm_;
+};
+
 bool is_in_flight(const StepResult& result)
 {
     return result.state == StepState::running || result.state == StepState::waiting_manual;
@@ -49,13 +65,10 @@ Run::Run(std::shared_ptr<Surroundings> around, Workflow workflow, WorkflowRunOpt
       options_(std::move(options)),
       resumption_(std::move(resumption)),
       alarm_(around_->options.clock->make_timer(around_->strand))
-{
-    around_->waiting.insert(alarm_.get());
-}
+{}
 
 Run::~Run()
 {
-    around_->waiting.erase(alarm_.get());
     for (std::size_t i = 0; i < steps_.size(); ++i)
         if (is_in_flight(steps_[i]->result)) give_back(i);
 }
@@ -66,6 +79,7 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
+    const Waiting waiting(*around_, *alarm_);
     begun_ = around_->options.clock->now();
     Outcome outcome;
     outcome.result.workflow_id = workflow_.id;
@@ -93,7 +107,10 @@ asio::awaitable<std::string> Run::open(error_code& ec)
     if (resumption_) {
         for (const auto& transition : resumption_->transitions) replay(transition);
         problem = restart_what_is_asked();
-        if (problem.empty()) settle_in_flight();
+        if (!problem.empty()) co_return problem;
+        settle_in_flight();
+        for (std::size_t i = 0; i < steps_.size(); ++i)
+            if (scheduler_->node(i).judging) judge(i);
         co_return problem;
     }
     journal_ =
@@ -105,12 +122,11 @@ asio::awaitable<std::string> Run::open(error_code& ec)
                               ec.message());
     if (trees_) {
         trees_->repository().hold(journal_->descriptor());
-        problem = co_await trees_->begin(journal_->run_id());
+        trees_->name_after(journal_->run_id());
     }
-    if (problem.empty())
-        record_start();
-    else
-        journal_->discard(around_->options.project_root);
+    record_start();
+    if (trees_) problem = co_await trees_->begin();
+    if (!problem.empty()) journal_->discard(around_->options.project_root);
     co_return problem;
 }
 
@@ -188,31 +204,84 @@ void Run::begin(std::size_t i, int round)
     step.result.round = round;
     step.result.started_at = now_text();
     step.started = around_->options.clock->now();
+    step.attempts_left.reset();
+    if (step.in_git && !step.goes_on) step.tree.clear();
+    occupy(i);
+    begin_work(i);
+}
+
+// From the journal's line on; also for an engine that goes on with it.
+void Run::begin_work(std::size_t i)
+{
+    auto& step = *steps_[i];
     if (!step.runs_nothing) step.request.execution_id = protocol::new_uuid();
-    if (step.in_git && !step.goes_on) {
-        step.tree = tree_name_of(i);
+    if (step.in_git) {
+        step.goes_on = !step.tree.empty();
+        if (!step.goes_on) step.tree = tree_name_of(i);
         step.request.worktree = trees_->path_of(step.tree);
     }
-    occupy(i);
-    const bool of_people = !options_.automatic && !step.runs_nothing;
-    if (round > 1 || of_people)
-        (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
-    const bool recorded =
-        record(WorkflowEvent::Type::step_started, {{"step", step.result.id},
-                                                   {"round", round},
-                                                   {"execution_id", step.request.execution_id},
-                                                   {"worktree", step.request.worktree.string()}});
-    if (!recorded) {
-        ended_.push_back({i, {}, {}, StepState::cancelled, "It could not be recorded"});
-        return;
-    }
+    if (is_unwanted(i)) return end_unwanted(i);
+    if (!record_begin(i)) return end_unwanted(i);
+    (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
     tell_step(WorkflowEvent::Type::step_started, i);
     if (step.runs_nothing)
         ended_.push_back({i, {}, {}, StepState::completed});
     else if (step.in_git)
-        asio::co_spawn(around_->strand, prepare_tree(shared_from_this(), i), asio::detached);
+        spawn(i, prepare_tree(shared_from_this(), i));
     else
         hand_over(i);
+}
+
+bool Run::record_begin(std::size_t i)
+{
+    auto& step = *steps_[i];
+    step.recorded = false;
+    boost::json::object line = {{"step", step.result.id},
+                                {"round", step.result.round},
+                                {"execution_id", step.request.execution_id},
+                                {"worktree", step.request.worktree.string()}};
+    // Where it goes on with what is there already.
+    if (step.goes_on) {
+        line["tree"] = step.tree;
+        line["base"] = step.base;
+    }
+    return record(WorkflowEvent::Type::step_started, std::move(line));
+}
+
+// Nothing that has not begun is begun any more.
+bool Run::is_unwanted(std::size_t i) const
+{
+    return cancelled_ || journal_error_ || scheduler_->node(i).superseded ||
+           (scheduler_->stopped() && *scheduler_->stopped() != Scheduler::Stop::by_gate);
+}
+
+void Run::end_unwanted(std::size_t i)
+{
+    Ended ended;
+    ended.step = i;
+    ended.state = StepState::cancelled;
+    ended.reason = journal_error_ ? "It could not be recorded" : "It was cancelled";
+    ended.settled = true;
+    note_ended(std::move(ended));
+}
+
+// A step whose work ends by an exception must not be waited for.
+void Run::spawn(std::size_t i, asio::awaitable<void> work)
+{
+    auto finish = [self = shared_from_this(), i](std::exception_ptr failure) {
+        if (!failure) return;
+        Ended ended;
+        ended.step = i;
+        ended.state = StepState::failed;
+        ended.settled = true;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& e) {
+            ended.reason = e.what();
+        }
+        self->note_ended(std::move(ended));
+    };
+    asio::co_spawn(around_->strand, std::move(work), std::move(finish));
 }
 
 void Run::hand_over(std::size_t i)
@@ -225,26 +294,52 @@ void Run::hand_over(std::size_t i)
         publish_for_people(i);
 }
 
+CommandRequest Run::request_of(std::size_t i)
+{
+    auto request = steps_[i]->request;
+    if (steps_[i]->attempts_left) request.max_attempts = steps_[i]->attempts_left;
+    request.on_end = [self = shared_from_this(), i](ExecutionResult result) {
+        return asio::co_spawn(self->around_->strand, self->note_early(self, i, std::move(result)),
+                              asio::use_awaitable);
+    };
+    return request;
+}
+
 void Run::run_command(std::size_t i)
 {
     auto finish = [self = shared_from_this(), i](error_code ec, ExecutionResult result) {
         self->note_execution(i, ec, std::move(result));
     };
     around_->engine.async_execute_command(
-        steps_[i]->request,
+        request_of(i),
         asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
                                      asio::bind_executor(around_->strand, std::move(finish))));
 }
 
-void Run::note_execution(std::size_t i, error_code ec, ExecutionResult result)
+// Before what is in flight is tidied up: so it is always known how a command has ended.
+asio::awaitable<void> Run::note_early(std::shared_ptr<Run>, std::size_t i, ExecutionResult result)
+{
+    const auto ended = ended_with(i, std::move(result));
+    (void)record_executed(ended);
+    co_return;
+}
+
+Run::Ended Run::ended_with(std::size_t i, ExecutionResult result) const
 {
     Ended ended;
     ended.step = i;
-    ended.ec = ec;
-    ended.state = ec ? StepState::failed : state_of(result.status);
+    ended.state = state_of(result.status);
     if (result.error) ended.reason = result.error->message;
-    if (ec && ended.reason.empty()) ended.reason = ec.message();
     ended.execution = std::move(result);
+    return ended;
+}
+
+void Run::note_execution(std::size_t i, error_code ec, ExecutionResult result)
+{
+    auto ended = ended_with(i, std::move(result));
+    ended.ec = ec;
+    if (ec) ended.state = StepState::failed;
+    if (ec && ended.reason.empty()) ended.reason = ec.message();
     note_ended(std::move(ended));
 }
 
@@ -273,12 +368,12 @@ void Run::conclude(Ended ended)
     step.result.code = std::move(ended.code);
     if (discarded) step.commit.clear();
     step.result.commit = step.commit;
-    step.goes_on = step.adopted = false;
+    step.goes_on = false;
     record_end(i, discarded);
     if (!discarded) mark(i);
     tell_step(WorkflowEvent::Type::step_ended, i, step.result.reason);
     if (judged == Scheduler::Judged::by_gate) judge(i);
-    if (scheduler_->stopped() && options_.fail_fast)
+    if (scheduler_->stopped() == Scheduler::Stop::by_failure)
         for (std::size_t k = 0; k < steps_.size(); ++k)
             cancel_step(k, asio::cancellation_type::partial);
 }
@@ -349,7 +444,7 @@ void Run::forget_work(const std::vector<std::size_t>& steps)
 {
     for (const auto k : steps) {
         auto& step = *steps_[k];
-        step.feedback = {};
+        if (!scheduler_->node(k).forced) step.feedback = {};
         step.commit.clear();
         if (scheduler_->node(k).superseded)
             cancel_step(k, asio::cancellation_type::partial);

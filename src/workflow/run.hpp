@@ -83,7 +83,10 @@ private:
         std::string commit;    ///< Its work, once that is committed.
         Parent feedback;       ///< Of the gate that has sent back to it; also built upon.
         bool goes_on = false;  ///< In the worktree of an attempt that did not come to its end.
-        bool adopted = false;  ///< From an engine that died.
+
+        bool failed_late = false;          ///< Its work could not be brought together.
+        bool recorded = false;             ///< How its command has ended stands in the journal.
+        std::optional<int> attempts_left;  ///< Of this round, where an engine before made some.
     };
     struct Ended {
         std::size_t step = 0;
@@ -114,9 +117,20 @@ private:
     void begin(std::size_t i, int round);
     void hand_over(std::size_t i);
     void run_command(std::size_t i);
+    CommandRequest request_of(std::size_t i);
+    asio::awaitable<void> note_early(std::shared_ptr<Run> keep, std::size_t i,
+                                     ExecutionResult result);
+    [[nodiscard]] Ended ended_with(std::size_t i, ExecutionResult result) const;
+    bool record_executed(const Ended& ended);
+    bool record_begin(std::size_t i);
+    void begin_work(std::size_t i);
+    [[nodiscard]] bool is_unwanted(std::size_t i) const;
+    void end_unwanted(std::size_t i);
+    void spawn(std::size_t i, asio::awaitable<void> work);
     void note_execution(std::size_t i, error_code ec, ExecutionResult result);
     void note_ended(Ended ended);
     void publish_for_people(std::size_t i);
+    error_code put_files(std::size_t i, std::string& why);
     void look_at_manual_steps();
     void take_back(std::size_t i, StepState state, std::string reason);
     void conclude(Ended ended);
@@ -134,6 +148,7 @@ private:
     asio::awaitable<std::string> what_is_missing_in_git();
     asio::awaitable<void> prepare_tree(std::shared_ptr<Run> keep, std::size_t i);
     asio::awaitable<std::string> make_tree(std::size_t i);
+    void set_before_retry(std::size_t i);
     [[nodiscard]] std::string tree_name_of(std::size_t i) const;
     asio::awaitable<void> commit(std::shared_ptr<Run> keep, Ended ended);
     [[nodiscard]] bool needs_commit(const Ended& ended) const;
@@ -143,6 +158,7 @@ private:
     [[nodiscard]] std::vector<Parent> all_work() const;
     asio::awaitable<void> bring_together();
     asio::awaitable<void> give_to_user();
+    void note_resolved(std::size_t i);
     void fail_late(std::size_t i, std::string code, std::string reason);
     void forget_work(const std::vector<std::size_t>& steps);
 
@@ -153,14 +169,19 @@ private:
     void replay(const boost::json::object& transition);
     void replay_end(std::size_t i, const boost::json::object& line);
     void replay_judgement(std::size_t i, const boost::json::object& line);
+    void replay_start(std::size_t i, const boost::json::object& line);
+    void replay_preparation(std::size_t i, const boost::json::object& line);
+    void note_skipped_by_restart();
     std::string restart_what_is_asked();
     [[nodiscard]] bool anything_left() const;
     void settle_in_flight();
     void adopt(std::size_t i);
-    void judge_adopted(std::size_t i, ExecutionResult& result) const;
+    asio::awaitable<ExecutionResult> adopt_attempt(AttemptReference attempt,
+                                                   CommandRequest request);
+    void note_adopted(std::size_t i, ExecutionResult result);
     void settle_by_records(std::size_t i);
-    void note_lost(std::size_t i, int attempts, std::string reason);
-    void run_again(std::size_t i);
+    void note_lost(std::size_t i, int attempts, const std::string& reason);
+    [[nodiscard]] int most_attempts(std::size_t i) const;
     [[nodiscard]] std::optional<ExecutionMetric> last_metric(std::size_t i) const;
 
     // Records.
@@ -210,7 +231,10 @@ private:
     std::string commit_;  ///< Of the run's branch, in the end.
     bool cancelled_ = false;
     bool stopping_hard_ = false;
-    bool merged_ = false;  ///< As the journal of a run that goes on says.
+    // As the journal of a run that goes on says:
+    std::optional<WorkflowStatus> ended_as_;
+    std::string last_commit_;   ///< Where the run's branch was left.
+    bool has_changed_ = false;  ///< Its workflow, once at least.
 };
 
 }  // namespace autoexec::workflow

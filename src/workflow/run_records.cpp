@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 /// What a run tells: to its journal, in markers, to who watches, and to conditions.
 namespace autoexec::workflow {
@@ -32,7 +33,7 @@ bool Run::record(WorkflowEvent::Type type, json::object more)
     if (journal_error_) return false;
     journal_error_ = journal_->append(type, around_->options.clock->system_now(), more);
     if (!journal_error_) return true;
-    scheduler_->stop("The journal can't be written");
+    scheduler_->stop("The journal can't be written", Scheduler::Stop::by_failure);
     for (std::size_t i = 0; i < steps_.size(); ++i)
         cancel_step(i, asio::cancellation_type::partial);
     return false;
@@ -86,6 +87,19 @@ json::object Run::step_record(std::size_t i) const
             {"started_at", or_null(result.started_at)},
             {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
             {"result", std::move(whole)}};
+}
+
+/// Once for each round.
+bool Run::record_executed(const Ended& ended)
+{
+    auto& step = *steps_[ended.step];
+    if (std::exchange(step.recorded, true)) return !journal_error_;
+    step.result.execution = ended.execution;
+    auto line = step_record(ended.step);
+    line["state"] = to_string(ended.state);
+    line["reason"] = or_null(ended.reason);
+    line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
+    return record(WorkflowEvent::Type::step_executed, std::move(line));
 }
 
 void Run::record_end(std::size_t i, bool discarded, bool late)

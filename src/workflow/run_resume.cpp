@@ -7,7 +7,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
 
@@ -101,8 +101,23 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
             "The workflow '{}' has changed since the run began. To go on with it as "
             "it is now, accept that: --accept-changed.",
             workflow_.path);
+    // What was asked of an engine that is no more.
+    (void)take_run_cancel(root, run_id);
     resumption_->transitions = std::move(record->transitions);
-    co_return take_back_options(resumption_->transitions.front());
+    std::set<std::string> hashes;
+    const json::object* start = nullptr;
+    for (const auto& transition : resumption_->transitions) {
+        std::vector<std::string> ignored;
+        const Fields line(&transition, ignored);
+        if (line.string("event") != to_string(WorkflowEvent::Type::run_started)) continue;
+        start = &transition;
+        hashes.insert(line.string("hash").value_or(""));
+    }
+    hashes.insert(workflow_.hash);
+    has_changed_ = hashes.size() > 1;
+    if (start == nullptr)
+        co_return fmt::format("The journal of '{}' does not say how the run began.", run_id);
+    co_return take_back_options(*start);
 }
 
 // Calls of git that the engine before us had begun are not stopped by its death.
@@ -124,10 +139,14 @@ std::string Run::take_back_options(const json::object& start)
 {
     std::vector<std::string> ignored;
     const Fields line(&start, ignored);
-    const auto mode = line.string("worktrees").value_or("in_place");
-    options_.worktrees = mode == "step"       ? WorktreeMode::step
-                         : mode == "workflow" ? WorktreeMode::workflow
-                                              : WorktreeMode::in_place;
+    const auto mode = line.string("worktrees").value_or("");
+    std::optional<WorktreeMode> known;
+    for (const auto m : {WorktreeMode::step, WorktreeMode::workflow, WorktreeMode::in_place})
+        if (to_string(m) == mode) known = m;
+    if (!known)
+        return fmt::format("The journal of '{}' does not say where its steps work.",
+                           resumption_->run_id);
+    options_.worktrees = *known;
     options_.worktree = line.string("worktree").value_or("");
     options_.base = line.string("base").value_or("HEAD");
     if (options_.merge_into.empty()) options_.merge_into = line.string("merge_into").value_or("");
@@ -153,31 +172,24 @@ void Run::replay(const json::object& transition)
     std::vector<std::string> ignored;
     const Fields line(&transition, ignored);
     const auto type = parse_event_type(line.string("event").value_or(""));
+    if (!type) return;
+    if (*type == run_started) ended_as_.reset();
+    if (*type == run_ended) ended_as_ = parse_workflow_status(line.string("status").value_or(""));
+    if (*type == merged) last_commit_ = line.string("commit").value_or("");
+    if (*type == restarted) {
+        std::vector<std::size_t> roots;
+        for (const auto& id : line.strings("roots"))
+            if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
+        forget_work(scheduler_->restart(roots));
+        note_skipped_by_restart();
+    }
     const auto i = index_of(workflow_, line.string("step").value_or(""));
-    if (type == merged) merged_ = true;
-    if (!type || (!i && *type != restarted)) return;  // of a step that is no more, or of the run
+    if (!i) return;  // of a step that is no more
     switch (*type) {
-        case step_started: {
-            auto& step = *steps_[*i];
-            step.result = StepResult{};
-            step.result.id = workflow_.steps[*i].id;
-            step.result.state = StepState::running;
-            step.result.round = static_cast<int>(line.integer("round", 1, 1'000'000).value_or(1));
-            step.result.started_at = line.string("time").value_or("");
-            step.request.execution_id = line.string("execution_id").value_or("");
-            executed_.erase(*i);
-            scheduler_->resume_start(*i, step.result.round);
-            break;
-        }
-        case step_prepared: {
-            auto& step = *steps_[*i];
-            if (!step.in_git) break;
-            step.base = line.string("base").value_or("");
-            step.tree = line.string("tree").value_or("");
-            step.result.branch = line.string("branch").value_or("");
-            step.request.worktree = trees_->path_of(step.tree);
-            break;
-        }
+        case step_started:
+            return replay_start(*i, transition);
+        case step_prepared:
+            return replay_preparation(*i, transition);
         case step_waiting:
             steps_[*i]->result.state = StepState::waiting_manual;
             break;
@@ -190,11 +202,11 @@ void Run::replay(const json::object& transition)
             ended.missing = line.strings("missing");
             ended.execution = execution_in(line);
             executed_.insert_or_assign(*i, std::move(ended));
+            steps_[*i]->recorded = true;
             break;
         }
         case step_ended:
-            replay_end(*i, transition);
-            break;
+            return replay_end(*i, transition);
         case step_skipped:
             // What was skipped for others' failures is decided anew.
             if (line.boolean("goes_on").value_or(false) &&
@@ -206,19 +218,43 @@ void Run::replay(const json::object& transition)
             }
             break;
         case gate_judged:
-            replay_judgement(*i, transition);
-            break;
-        case restarted: {
-            std::vector<std::size_t> roots;
-            for (const auto& id : line.strings("roots"))
-                if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
-            forget_work(scheduler_->restart(roots));
-            merged_ = false;
-            break;
-        }
+            return replay_judgement(*i, transition);
         default:
             break;
     }
+}
+
+void Run::replay_start(std::size_t i, const json::object& transition)
+{
+    std::vector<std::string> ignored;
+    const Fields line(&transition, ignored);
+    auto& step = *steps_[i];
+    step.result = StepResult{};
+    step.result.id = workflow_.steps[i].id;
+    step.result.state = StepState::running;
+    step.result.round = static_cast<int>(line.integer("round", 1, 1'000'000).value_or(1));
+    step.result.started_at = line.string("time").value_or("");
+    step.request.execution_id = line.string("execution_id").value_or("");
+    step.recorded = step.failed_late = false;
+    step.tree.clear();
+    step.base.clear();
+    if (step.in_git && line.string("tree")) replay_preparation(i, transition);
+    executed_.erase(i);
+    scheduler_->resume_start(i, step.result.round);
+}
+
+// Only names that this engine gives are taken: a journal is a file like others.
+void Run::replay_preparation(std::size_t i, const json::object& transition)
+{
+    std::vector<std::string> ignored;
+    const Fields line(&transition, ignored);
+    auto& step = *steps_[i];
+    auto tree = line.string("tree").value_or("");
+    if (!step.in_git || tree.empty() || worktree::branch_part(tree) != tree) return;
+    step.base = line.string("base").value_or("");
+    step.tree = std::move(tree);
+    step.result.branch = "workflow/" + step.tree;
+    step.request.worktree = trees_->path_of(step.tree);
 }
 
 void Run::replay_end(std::size_t i, const json::object& transition)
@@ -233,19 +269,22 @@ void Run::replay_end(std::size_t i, const json::object& transition)
     result.reason = line.string("reason").value_or("");
     result.code = line.string("code").value_or("");
     result.ended_at = line.string("ended_at").value_or("");
-    result.duration = std::chrono::milliseconds(
-        static_cast<std::int64_t>(1000 * line.number("duration_seconds").value_or(0)));
+    constexpr double longest = 1e9;  // seconds
+    result.duration = std::chrono::milliseconds(static_cast<std::int64_t>(
+        1000 * std::clamp(line.number("duration_seconds").value_or(0), 0.0, longest)));
     result.execution = execution_in(line);
-    merged_ = false;
     // Its work is there; whether it can be brought together is seen again in the end.
     if (line.boolean("late").value_or(false)) {
         result.state = scheduler_->node(i).state;
         result.reason.clear();
         result.code.clear();
+        step.failed_late = true;
         return;
     }
     if (scheduler_->node(i).state != StepState::running) return;
     step.commit = line.string("commit").value_or("");
+    if (options_.worktrees == WorktreeMode::workflow && !step.commit.empty())
+        last_commit_ = step.commit;
     std::set<std::string> provided;
     for (auto& artifact : line.strings("provided")) provided.insert(std::move(artifact));
     // A failure that counts as skipped was a failure when it ended.
@@ -289,6 +328,8 @@ void Run::replay_judgement(std::size_t i, const json::object& transition)
 bool Run::anything_left() const
 {
     if (scheduler_->in_flight() > 0) return true;
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (scheduler_->node(i).judging) return true;
     auto rehearsal = *scheduler_;
     Scheduler::Asks asks;
     asks.has_room = [](std::size_t) { return true; };
@@ -313,6 +354,7 @@ std::string Run::restart_what_is_asked()
         else
             problems += fmt::format("There is no step '{}'.\n", id);
     }
+    const auto named = roots;
     if (!problems.empty()) return problems;
     const auto failures = scheduler_->failures();
     for (const auto i : failures) {
@@ -320,13 +362,15 @@ std::string Run::restart_what_is_asked()
         if (!what.from_failed && result.state != StepState::cancelled &&
             result.code != "merge_conflict")
             continue;
-        roots.push_back(i);
-        // Whoever's work is whole begins anew from what it now stands on.
+        if (std::find(named.begin(), named.end(), i) == named.end()) roots.push_back(i);
+    }
+    // Whoever's work is whole begins anew from what it now stands on.
+    for (const auto i : roots)
         steps_[i]->goes_on =
             steps_[i]->in_git && !steps_[i]->tree.empty() && steps_[i]->commit.empty();
-    }
-    const bool all_together = !trees_ || merged_ || !failures.empty();
-    if (roots.empty() && all_together && !anything_left())
+    // Failed without a failed step: only the work could not be brought together.
+    const bool is_over = ended_as_ && (ended_as_ == WorkflowStatus::completed || !failures.empty());
+    if (roots.empty() && is_over && !anything_left())
         return failures.empty()
                    ? fmt::format("The run '{}' has completed: there is nothing left to do.",
                                  resumption_->run_id)
@@ -347,11 +391,24 @@ std::string Run::restart_what_is_asked()
     record(WorkflowEvent::Type::restarted,
            {{"roots", std::move(names)}, {"steps", std::move(again)}});
     forget_work(all);
+    note_skipped_by_restart();
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::restarted;
     event.steps = std::move(ids);
     tell(std::move(event));
     return {};
+}
+
+// With a gate's end that stands, although others run again.
+void Run::note_skipped_by_restart()
+{
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        auto& result = steps_[i]->result;
+        const auto& node = scheduler_->node(i);
+        if (node.state != StepState::skipped || result.state != StepState::pending) continue;
+        result.state = node.state;
+        result.reason = node.reason;
+    }
 }
 
 void Run::settle_in_flight()
@@ -360,19 +417,20 @@ void Run::settle_in_flight()
         auto& step = *steps_[i];
         if (scheduler_->node(i).state != StepState::running) continue;
         step.started = around_->options.clock->now();
-        step.adopted = true;
         occupy(i);
-        if (scheduler_->node(i).superseded) {
-            ended_.push_back({i, {}, {}, StepState::cancelled, "It was out of date"});
-        } else if (const auto executed = executed_.find(i); executed != executed_.end()) {
+        if (const auto executed = executed_.find(i); executed != executed_.end()) {
             ended_.push_back(executed->second);
         } else if (step.runs_nothing) {
             ended_.push_back({i, {}, {}, StepState::completed});
         } else if (step.result.state == StepState::waiting_manual) {
             if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
+            std::string why;
+            if (const auto ec = put_files(i, why))
+                take_back(i, StepState::failed, why.empty() ? ec.message() : why);
         } else {
             adopt(i);
         }
+        if (scheduler_->node(i).superseded) cancel_step(i, asio::cancellation_type::partial);
     }
 }
 
@@ -380,59 +438,79 @@ void Run::settle_in_flight()
 // taken.
 void Run::adopt(std::size_t i)
 {
-    const auto& request = steps_[i]->request;
-    const auto entry = running_entry(around_->options.project_root, request.execution_id);
-    if (!entry || entry->alive) return settle_by_records(i);
-    // Recorded, and only not tidied up, as `recover` does: there is nothing to wait for.
-    if (const auto metric = last_metric(i);
-        metric && metric->retry_count + 1 >= entry->record.attempt)
-        return settle_by_records(i);
+    const auto& step = *steps_[i];
+    const auto entry = running_entry(around_->options.project_root, step.request.execution_id);
+    if (!entry) return settle_by_records(i);
     AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
-                               entry->record.worktree);
-    reference.attempt = entry->record.attempt;
-    reference.command = entry->record.command;
-    reference.workflow_id = entry->record.workflow_id;
-    reference.step_id = entry->record.step_id;
-    reference.expected_artifacts = request.expected_artifacts;
-    if (const auto& announce = around_->options.on_worktree) announce(entry->record.worktree);
-    auto finish = [self = shared_from_this(), i, attempts = entry->record.attempt](
-                      std::exception_ptr failure, ExecutionResult result) {
-        if (failure) return self->settle_by_records(i);
-        if (result.error && result.error->code == "not_started") return self->run_again(i);
-        if (result.error && result.error->code == "agent_lost")
-            return self->note_lost(i, attempts, result.error->message);
-        self->judge_adopted(i, result);
-        self->note_execution(i, {}, std::move(result));
+                               entry->record.attempt);
+    reference.started_at = entry->record.started_at;
+    if (const auto& announce = around_->options.on_worktree) announce(step.request.worktree);
+    set_before_retry(i);
+    auto finish = [self = shared_from_this(), i](std::exception_ptr failure,
+                                                 ExecutionResult result) {
+        if (!failure) return self->note_adopted(i, std::move(result));
+        Ended ended;
+        ended.step = i;
+        ended.state = StepState::failed;
+        ended.code = "interrupted";
+        ended.settled = true;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& e) {
+            ended.reason = fmt::format("What was in flight can't be gone on with: {}", e.what());
+        }
+        self->note_ended(std::move(ended));
     };
     asio::co_spawn(
-        around_->strand, around_->engine.adopt(std::move(reference)),
+        around_->strand, adopt_attempt(std::move(reference), request_of(i)),
         asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
                                      asio::bind_executor(around_->strand, std::move(finish))));
 }
 
-// What it was asked to make is not known to who adopts it.
-void Run::judge_adopted(std::size_t i, ExecutionResult& result) const
+asio::awaitable<ExecutionResult> Run::adopt_attempt(AttemptReference attempt,
+                                                    CommandRequest request)
 {
-    if (result.status != ExecutionStatus::completed || !plan_.steps[i].require_artifacts ||
-        result.missing_artifacts.empty())
-        return;
-    result.status = ExecutionStatus::failed;
-    result.error = CommandError{
-        fmt::format("The agent reported success, but expected artifacts are missing: {}",
-                    fmt::join(result.missing_artifacts, ", ")),
-        "artifact_missing", std::nullopt, 0};
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+    auto adopting = around_->engine.adopt(std::move(attempt), std::move(request));
+    co_return co_await std::move(adopting);
 }
 
-// Nothing of it is in flight: it has ended and was recorded, or has never begun.
+void Run::note_adopted(std::size_t i, ExecutionResult result)
+{
+    const bool lost = result.error && result.error->code == "agent_lost";
+    const auto attempts = result.attempts;
+    auto ended = ended_with(i, std::move(result));
+    if (lost) {
+        ended.code = "interrupted";
+        ended.reason = fmt::format(
+            "Its engine ended while it ran: {}{}", ended.reason,
+            workflow_.steps[i].idempotent
+                ? fmt::format(" That was attempt {}.", attempts)
+                : " It is not idempotent, so it is run again only when asked: --from-failed");
+    }
+    note_ended(std::move(ended));
+}
+
+// Nothing of it is in flight, and how it ended does not stand in the journal: it has never begun,
+// or waited for its next attempt, or another engine has tidied up after its own.
 void Run::settle_by_records(std::size_t i)
 {
     const auto last = last_metric(i);
-    if (!last) return run_again(i);
-    if (last->status != "completed")
-        return note_lost(i, last->retry_count + 1,
-                         last->error_message.value_or("It ended while no engine was there"));
-    take_back(i, StepState::completed, {});
-    alarm_->wake();
+    if (!last) return begin_work(i);
+    const int attempts = last->retry_count + 1;
+    if (last->error_message == records::interrupted_message)
+        return note_lost(i, attempts, *last->error_message);
+    if (last->status != "completed" && attempts < most_attempts(i)) {
+        steps_[i]->attempts_left = most_attempts(i) - attempts;
+        return begin_work(i);
+    }
+    ExecutionResult result;
+    result.status = parse_execution_status(last->status).value_or(ExecutionStatus::failed);
+    result.execution_id = last->execution_id;
+    result.attempts = attempts;
+    if (last->error_message) result.error = CommandError{*last->error_message, {}, {}, 0};
+    note_ended(ended_with(i, std::move(result)));
 }
 
 std::optional<ExecutionMetric> Run::last_metric(std::size_t i) const
@@ -446,51 +524,32 @@ std::optional<ExecutionMetric> Run::last_metric(std::size_t i) const
     return std::move(metrics.front());
 }
 
-// By the rules of retries: again only where that does no harm, and never more often than allowed.
-void Run::note_lost(std::size_t i, int attempts, std::string reason)
+int Run::most_attempts(std::size_t i) const
 {
-    auto& step = *steps_[i];
-    const auto& definition = workflow_.steps[i];
-    const int most = options_.max_attempts.value_or(
-        definition.retry ? definition.retry->max_attempts : default_attempts);
-    if (definition.idempotent && attempts < most) {
-        step.request.max_attempts = most - attempts;
-        return run_again(i);
+    const auto& request = steps_[i]->request;
+    return request.max_attempts.value_or(request.retry ? request.retry->max_attempts
+                                                       : default_attempts);
+}
+
+// By the rules of retries: again only where that does no harm, and never more often than allowed.
+void Run::note_lost(std::size_t i, int attempts, const std::string& reason)
+{
+    const bool idempotent = workflow_.steps[i].idempotent;
+    if (idempotent && attempts < most_attempts(i)) {
+        steps_[i]->attempts_left = most_attempts(i) - attempts;
+        return begin_work(i);
     }
     Ended ended;
     ended.step = i;
     ended.state = StepState::failed;
     ended.code = "interrupted";
-    ended.reason = fmt::format(
-        "Its engine ended while it ran: {} It is not idempotent, so it is run "
-        "again only when asked: --from-failed",
-        reason);
-    if (definition.idempotent)
-        ended.reason =
-            fmt::format("Its engine ended while it ran, in its last attempt: {}", reason);
-    ended.settled = true;
+    ended.reason =
+        idempotent ? fmt::format("Its engine ended while it ran, in its last attempt: {}", reason)
+                   : fmt::format(
+                         "Its engine ended while it ran: {} It is not idempotent, so it is run "
+                         "again only when asked: --from-failed",
+                         reason);
     note_ended(std::move(ended));
-}
-
-// In the worktree that is there, if one is.
-void Run::run_again(std::size_t i)
-{
-    auto& step = *steps_[i];
-    step.request.execution_id = protocol::new_uuid();
-    step.goes_on = !step.tree.empty();
-    if (step.in_git && step.tree.empty()) {
-        step.tree = tree_name_of(i);
-        step.request.worktree = trees_->path_of(step.tree);
-    }
-    record(WorkflowEvent::Type::step_started, {{"step", step.result.id},
-                                               {"round", step.result.round},
-                                               {"execution_id", step.request.execution_id},
-                                               {"worktree", step.request.worktree.string()}});
-    tell_step(WorkflowEvent::Type::step_started, i);
-    if (step.in_git)
-        asio::co_spawn(around_->strand, prepare_tree(shared_from_this(), i), asio::detached);
-    else
-        hand_over(i);
 }
 
 }  // namespace autoexec::workflow

@@ -1,12 +1,15 @@
 #include "process/run_program.hpp"
+#include "protocol/text.hpp"
 #include "workflow/run.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <utility>
 
 /// The part of a run that works with git: a worktree before a step, a commit after it, and all
 /// together in the end.
@@ -15,7 +18,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Saves what the attempt before has left, and goes back to where the step began.
+// Saves what the attempt before has left, and goes back to where the step began. Throws if it
+// can't.
 asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
                                           std::filesystem::path tree, std::string branch,
                                           std::string base)
@@ -25,7 +29,7 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
     auto resetting = trees->repository().reset(tree, std::move(branch), std::move(base),
                                                "Before another attempt");
     const auto saved = co_await std::move(resetting);
-    if (!saved.problem.empty()) state += "\nNot reset: " + saved.problem;
+    if (!saved.problem.empty()) throw std::runtime_error(saved.problem);
     if (!saved.ref.empty()) state += "\nSaved as " + saved.ref;
     co_return state;
 }
@@ -51,6 +55,13 @@ asio::awaitable<std::string> Run::open_trees()
     if (!opened.problem.empty()) co_return opened.problem + "\n";
     trees_ = std::move(opened.trees);
     if (journal_) trees_->repository().hold(journal_->descriptor());
+    if (!options_.merge_into.empty()) {
+        auto looking = trees_->repository().resolve("refs/heads/" + options_.merge_into);
+        const auto target = co_await std::move(looking);
+        if (!target.problem.empty())
+            co_return fmt::format("There is no branch '{}' to merge the work into.\n",
+                                  protocol::printable(options_.merge_into));
+    }
     co_return co_await what_is_missing_in_git();
 }
 
@@ -75,15 +86,14 @@ asio::awaitable<void> Run::prepare_tree(std::shared_ptr<Run>, std::size_t i)
 {
     auto making = make_tree(i);
     auto problem = co_await std::move(making);
-    const bool unwanted = scheduler_->stopped() || scheduler_->node(i).superseded;
-    if (problem.empty() && !unwanted) {
-        hand_over(i);
-        co_return;
+    if (problem.empty()) {
+        if (is_unwanted(i)) co_return end_unwanted(i);
+        co_return hand_over(i);
     }
     Ended ended;
     ended.step = i;
-    ended.state = problem.empty() ? StepState::cancelled : StepState::failed;
-    ended.reason = problem.empty() ? "It was cancelled" : std::move(problem);
+    ended.state = StepState::failed;
+    ended.reason = std::move(problem);
     ended.code = std::move(steps_[i]->result.code);
     ended.settled = true;
     note_ended(std::move(ended));
@@ -102,11 +112,7 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     auto& step = *steps_[i];
     step.result.code = "worktree";
     auto base = trees_->base();
-    // What it began from stands in the journal; who it waits for has made nothing new since.
-    const bool knows_base = step.adopted && step.goes_on && !step.base.empty();
-    if (knows_base) {
-        base = step.base;
-    } else if (options_.worktrees == WorktreeMode::step) {
+    if (options_.worktrees == WorktreeMode::step) {
         auto gathering = trees_->bring_together(parents_of(i));
         auto together = co_await std::move(gathering);
         if (!together.conflicts.empty()) step.result.code = "merge_conflict";
@@ -115,7 +121,9 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     }
     if (options_.worktrees == WorktreeMode::workflow) {
         auto looking = trees_->repository().resolve("refs/heads/" + trees_->branch());
-        if (auto tip = co_await std::move(looking); tip.problem.empty()) base = std::move(tip.id);
+        const auto tip = co_await std::move(looking);
+        if (!last_commit_.empty()) base = last_commit_;  // where somebody has deleted it
+        if (tip.problem.empty()) base = tip.id;
     }
     // What an earlier attempt has left is gone on with only where it began from the same.
     const bool reuse =
@@ -144,12 +152,20 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
         if (!saved.problem.empty()) co_return saved.problem;
     }
     step.result.code.clear();
-    if (workflow_.steps[i].retry_from_clean)
-        step.request.before_retry = [trees = trees_, branch = step.result.branch,
-                                     from = step.base](std::filesystem::path tree) {
-            return start_afresh(trees, std::move(tree), branch, from);
-        };
+    set_before_retry(i);
     co_return std::string();
+}
+
+// On the run's strand, as all that works with git; the engine calls it on its own.
+void Run::set_before_retry(std::size_t i)
+{
+    auto& step = *steps_[i];
+    if (!step.in_git || !workflow_.steps[i].retry_from_clean) return;
+    step.request.before_retry = [trees = trees_, branch = step.result.branch, from = step.base,
+                                 strand = around_->strand](std::filesystem::path tree) {
+        return asio::co_spawn(strand, start_afresh(trees, std::move(tree), branch, from),
+                              asio::use_awaitable);
+    };
 }
 
 std::vector<Parent> Run::parents_of(std::size_t i) const
@@ -188,18 +204,10 @@ bool Run::needs_commit(const Ended& ended) const
 
 void Run::begin_commit(Ended ended)
 {
-    auto& result = steps_[ended.step]->result;
-    result.execution = ended.execution;
-    auto line = step_record(ended.step);
-    line["state"] = to_string(ended.state);
-    line["reason"] = ended.reason.empty() ? json::value(nullptr) : json::value(ended.reason);
-    line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
-    if (!record(WorkflowEvent::Type::step_executed, std::move(line))) {
-        ended.settled = true;
-        note_ended(std::move(ended));
-        return;
-    }
-    asio::co_spawn(around_->strand, commit(shared_from_this(), std::move(ended)), asio::detached);
+    const auto i = ended.step;
+    if (record_executed(ended)) return spawn(i, commit(shared_from_this(), std::move(ended)));
+    ended.settled = true;
+    note_ended(std::move(ended));
 }
 
 asio::awaitable<void> Run::commit(std::shared_ptr<Run>, Ended ended)
@@ -231,6 +239,8 @@ std::vector<Parent> Run::all_work() const
         bool is_built_upon = false;
         for (std::size_t k = 0; k < steps_.size(); ++k)
             is_built_upon |= plan_.steps[i].leads_to[k] && !steps_[k]->commit.empty();
+        // By another form of the workflow it may have come later.
+        is_built_upon = is_built_upon && !has_changed_;
         if (!is_built_upon) work.push_back({workflow_.steps[i].id, steps_[i]->commit});
     }
     return work;
@@ -253,7 +263,7 @@ asio::awaitable<void> Run::bring_together()
         }
         problem = std::move(together.problem);
         if (problem.empty()) {
-            auto advancing = trees_->advance(together.commit);
+            auto advancing = trees_->advance(together.commit, last_commit_);
             problem = co_await std::move(advancing);
             commit_ = std::move(together.commit);
         }
@@ -262,6 +272,9 @@ asio::awaitable<void> Run::bring_together()
         merge_problem_ = "The steps' work can't be brought together: " + problem;
         co_return;
     }
+    last_commit_ = commit_;
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+        if (std::exchange(steps_[i]->failed_late, false)) note_resolved(i);
     record(WorkflowEvent::Type::merged, {{"branch", trees_->branch()}, {"commit", commit_}});
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::merged;
@@ -285,6 +298,14 @@ asio::awaitable<void> Run::give_to_user()
     else if (!merged.problem.empty())
         merge_problem_ = fmt::format("The branch '{}' did not get the work: {}",
                                      options_.merge_into, merged.problem);
+}
+
+// What stood in the way of its work is resolved.
+void Run::note_resolved(std::size_t i)
+{
+    record_end(i, false);
+    (void)remove_markers(around_->options.project_root, journal_->run_id(), steps_[i]->result.id);
+    mark(i);
 }
 
 // It had completed, and can't be brought together with the rest.

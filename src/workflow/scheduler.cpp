@@ -51,7 +51,7 @@ std::optional<Decision> Scheduler::next(const Asks& asks)
 std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
 {
     auto& node = nodes_[step];
-    if (stop_reason_) return skip(step, *stop_reason_, false);
+    if (stop_) return skip(step, stop_reason_, false);
     std::string reason;
     switch (look(step, reason)) {
         case Readiness::waits:
@@ -97,7 +97,7 @@ Scheduler::Readiness Scheduler::look(std::size_t step, std::string& reason) cons
     }
     for (const auto& need : plan.artifacts) {
         const auto provides = [&](std::size_t from) {
-            return nodes_[from].provided.contains(need.artifact);
+            return nodes_[from].goes_on && nodes_[from].provided.contains(need.artifact);
         };
         if (std::any_of(need.creators.begin(), need.creators.end(), provides)) continue;
         const auto from = need.creators.front();
@@ -158,7 +158,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
     node.state = state;
     node.reason = std::move(reason);
     node.provided = std::move(provided);
-    if (node.superseded && !stop_reason_) {
+    if (node.superseded && (!stop_ || *stop_ == Stop::by_gate)) {
         reset(step);
         return Judged::discarded;
     }
@@ -167,7 +167,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
         settle_failure(step);
         return Judged::settled;
     }
-    if (plan_.steps[step].has_gate && !stop_reason_) {
+    if (plan_.steps[step].has_gate && !stop_) {
         node.judging = true;
         return Judged::by_gate;
     }
@@ -195,10 +195,10 @@ void Scheduler::settle_failure(std::size_t step)
 {
     auto& node = nodes_[step];
     // To be cancelled with the whole workflow is no failure that could be tolerated.
-    if (!tolerates(step) || (stop_reason_ && node.state == StepState::cancelled)) {
+    if (!tolerates(step) || (stop_ && node.state == StepState::cancelled)) {
         settle(step, std::nullopt, false);
-        if (limits_.fail_fast && !stop_reason_)
-            stop(fmt::format("'{}' has failed", workflow_.steps[step].id));
+        if (limits_.fail_fast)
+            stop(fmt::format("'{}' has failed", workflow_.steps[step].id), Stop::by_failure);
         return;
     }
     if (workflow_.steps[step].skip_on_fail) node.state = StepState::skipped;
@@ -221,7 +221,9 @@ Verdict Scheduler::judge(std::size_t step, bool passed)
     }
     settle(step, passed ? Exit::pass : Exit::fail, true);
     if (kind != Kind::end) return {};
-    stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id));
+    if (!stop_) ending_gate_ = step;
+    stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id),
+         Stop::by_gate);
     Verdict verdict;
     verdict.kind = Verdict::Kind::end;
     return verdict;
@@ -286,6 +288,12 @@ std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& step
         nodes_[i].sent_back = 0;
         again(i);
     }
+    if (stop_ && !(ending_gate_ && wanted[*ending_gate_]))
+        for (std::size_t i = 0; i < nodes_.size(); ++i)
+            if (nodes_[i].state == StepState::pending && !wanted[i])
+                (void)skip(i, stop_reason_, false);
+    stop_.reset();
+    ending_gate_.reset();
     return all;
 }
 
@@ -324,9 +332,13 @@ void Scheduler::reset(std::size_t step)
     candidates_.insert(step);
 }
 
-void Scheduler::stop(std::string reason)
+void Scheduler::stop(std::string reason, Stop kind)
 {
-    if (stop_reason_) return;
+    if (stop_) {
+        if (*stop_ == Stop::by_gate) stop_ = kind;
+        return;
+    }
+    stop_ = kind;
     stop_reason_ = std::move(reason);
     for (std::size_t i = 0; i < nodes_.size(); ++i)
         if (nodes_[i].state == StepState::pending) candidates_.insert(i);

@@ -100,13 +100,18 @@ public:
     void resume_start(std::size_t step, int round);
     void resume_skip(std::size_t step, std::string reason);
     /// These steps, and all that depends on them, run again; gives them all. What is in flight is
-    /// superseded.
+    /// superseded. What a gate had ended goes on with them, if that gate is among them.
     std::vector<std::size_t> restart(const std::vector<std::size_t>& steps);
 
+    enum class Stop {
+        by_gate,     ///< What is in flight goes on to its end.
+        by_failure,  ///< It is to be cancelled.
+        by_request,  ///< The same.
+    };
     /// From now on nothing is started; what is pending is skipped for this reason. The first
     /// reason stays.
-    void stop(std::string reason);
-    [[nodiscard]] bool stopped() const noexcept { return stop_reason_.has_value(); }
+    void stop(std::string reason, Stop kind = Stop::by_request);
+    [[nodiscard]] std::optional<Stop> stopped() const noexcept { return stop_; }
 
     [[nodiscard]] const Node& node(std::size_t step) const { return nodes_[step]; }
     [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
@@ -140,7 +145,9 @@ private:
     std::vector<std::vector<std::size_t>> followers_;
     std::set<std::size_t> candidates_;  // pending, and worth another look
     std::size_t in_flight_ = 0;
-    std::optional<std::string> stop_reason_;
+    std::string stop_reason_;
+    std::optional<Stop> stop_;
+    std::optional<std::size_t> ending_gate_;
 };
 
 }  // namespace autoexec::workflow

@@ -83,9 +83,15 @@ asio::awaitable<Commit> Repository::Impl::resolved_conflict(std::string name, st
     const auto left = co_await resolve(std::move(ours));
     const auto right = co_await resolve(std::move(theirs));
     resolved.problem = left.problem.empty() ? right.problem : left.problem;
-    if (!entry || entry->missing())
-        resolved.problem = fmt::format("The worktree {} is gone.", path.string());
     if (!resolved.problem.empty()) co_return resolved;
+    if (!entry || entry->missing()) {
+        // What was committed there stays on its branch.
+        const auto tip = co_await tip_of("workflow/" + name);
+        const bool holds = co_await contains_both(tip, left.id, right.id);
+        if (holds) resolved.id = tip;
+        if (!holds) resolved.problem = fmt::format("The worktree {} is gone.", path.string());
+        co_return resolved;
+    }
 
     resolved.problem = co_await unresolved(*entry);
     const auto head = co_await head_of(entry->place());

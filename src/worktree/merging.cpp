@@ -111,17 +111,23 @@ asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string th
 asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::string commit,
                                                      std::string message)
 {
-    Merged merged;
-    const auto tip = co_await tip_of(branch);
-    if (tip.empty()) {
-        merged.problem = fmt::format("There is no branch '{}'.", shown(branch));
-        co_return merged;
+    constexpr int most_tries = 10;
+    for (int tries = 1;; ++tries) {
+        Merged merged;
+        const auto tip = co_await tip_of(branch);
+        if (tip.empty()) {
+            merged.problem = fmt::format("There is no branch '{}'.", shown(branch));
+            co_return merged;
+        }
+        merged = co_await merge(tip, commit, message);
+        if (merged.commit.empty() || merged.commit == tip) co_return merged;
+        merged.problem = co_await advance(branch, merged.commit, tip);
+        if (merged.problem.empty()) co_return merged;
+        merged.commit.clear();
+        // Somebody else was quicker: then onto what is there now.
+        const auto now = co_await tip_of(branch);
+        if (now == tip || tries == most_tries) co_return merged;
     }
-    merged = co_await merge(tip, std::move(commit), std::move(message));
-    if (merged.commit.empty() || merged.commit == tip) co_return merged;
-    merged.problem = co_await advance(std::move(branch), merged.commit, tip);
-    if (!merged.problem.empty()) merged.commit.clear();
-    co_return merged;
 }
 
 asio::awaitable<Problem> Repository::Impl::advance(std::string branch, std::string commit,
@@ -132,8 +138,13 @@ asio::awaitable<Problem> Repository::Impl::advance(std::string branch, std::stri
         if (branch_of(tree.git_dir) != branch)
             co_return fmt::format("'{}' is being rebased in {}; end that first.", shown(branch),
                                   shown(tree.tree.string()));
+        std::error_code ec;
+        if (!std::filesystem::exists(tree.tree / ".git", ec))
+            co_return fmt::format(
+                "'{}' is checked out, and git does not tell where: {} is no worktree.",
+                shown(branch), shown(tree.tree.string()));
         const auto done = co_await git(tree.place(), "merge", "--ff-only", "--quiet", "--no-stat",
-                                       "--no-autostash", commit);
+                                       "--no-autostash", "--no-overwrite-ignore", commit);
         if (done.ok()) co_return Problem();
         co_return fmt::format("'{}' is checked out in {}, which can't follow: {}", shown(branch),
                               shown(tree.tree.string()), reason_of(done));

@@ -94,6 +94,14 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
     found.common = resolved(folder / lines[2]);
     const auto listing = co_await git(found.project, "worktree", "list", "--porcelain", "-z");
     found.main = main_tree(found.common, listing.output);
+    // That listing takes a git directory elsewhere (a submodule's, say) for the tree itself.
+    if (found.main && found.project.git_dir == found.common) {
+        found.main->tree = found.project.work_tree;
+    } else if (found.main) {
+        const Place bare(found.common, fs::path());
+        const auto place = co_await git(bare, "config", "--get", "core.worktree");
+        if (place.ok()) found.main->tree = resolved(found.common / line_of(place));
+    }
     const auto head =
         co_await git(found.project, "rev-parse", "--verify", "--quiet", "HEAD^{commit}");
     if (!head.ok())

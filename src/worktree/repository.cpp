@@ -111,6 +111,17 @@ asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string 
     return whole(impl_, impl_->set_branch(std::move(branch), std::move(commit), std::move(old)));
 }
 
+asio::awaitable<Problem> Repository::advance(std::string branch, std::string commit,
+                                             std::string old)
+{
+    return whole(impl_, impl_->advance(std::move(branch), std::move(commit), std::move(old)));
+}
+
+asio::awaitable<bool> Repository::contains(std::string commit, std::string ancestor)
+{
+    return whole(impl_, impl_->contains(std::move(commit), std::move(ancestor)));
+}
+
 asio::awaitable<NewTree> Repository::add_tree(std::string name, std::string base, bool reuse)
 {
     return whole(impl_, impl_->add_tree(std::move(name), std::move(base), reuse));

@@ -127,6 +127,13 @@ public:
     /// there. A branch that is in the way of `workflow/…` gets its own sentence.
     asio::awaitable<Problem> set_branch(std::string branch, std::string commit, std::string old);
 
+    /// The same for a branch that may be checked out: that checkout follows, unless changes there
+    /// are in the way, or it would have to go back: then nothing moves.
+    asio::awaitable<Problem> advance(std::string branch, std::string commit, std::string old);
+
+    /// Whether a commit has another one among its ancestors, or is it.
+    asio::awaitable<bool> contains(std::string commit, std::string ancestor);
+
     /// A new worktree in `trees_folder()`, on the new branch `workflow/<name>` from `base`. What is
     /// left of one of that name is taken as it is, if `reuse` and if its branch is the same.
     asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse = false);

@@ -444,8 +444,11 @@ TEST_CASE_FIXTURE(WorkflowFixture, "every transition is on disk before it is tol
     run_options.on_event = [&](const WorkflowEvent& event) {
         ++told;
         std::string problem;
-        const auto record = workflow::read_run(project.path(), event.run_id, problem);
+        auto record = workflow::read_run(project.path(), event.run_id, problem);
         REQUIRE(record);
+        std::erase_if(record->transitions, [](const auto& line) {
+            return line.at("event").as_string() == to_string(WorkflowEvent::Type::step_executed);
+        });
         CHECK(record->alive);
         CHECK(record->transitions.size() == told);
         CHECK(std::string_view(record->transitions.back().at("event").as_string()) ==

@@ -2,6 +2,9 @@
 #include "support/workflows.hpp"
 #include "workflow/journal.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include <functional>
 #include <map>
 
@@ -104,6 +107,17 @@ struct Life {
         const auto runs = workflow::list_runs(world.project.path());
         REQUIRE(runs.size() == 1);
         executor->async_resume(runs.front(), w, std::move(what), options, handler());
+    }
+    std::size_t recover()
+    {
+        std::size_t found = 0;
+        auto looking = [&]() -> asio::awaitable<void> {
+            const auto attempts = co_await engine->recover();
+            found = attempts.size();
+        };
+        asio::co_spawn(ctx, looking(), asio::detached);
+        world.clock->run(ctx);
+        return found;
     }
     void live()
     {
@@ -211,6 +225,9 @@ void kill_after_every_handler(bool agent_dies, bool idempotent)
         const auto after = steps_of(world);
         for (const auto& s : after)
             CHECK((s.state == StepState::skipped) == (s.id == "mend" || s.id == "rests"));
+        // What was recorded is only tidied up.
+        Life last(world);
+        CHECK(last.recover() == 0);
         const auto running = world.project / ".tapps-agents/running";
         CHECK((!std::filesystem::exists(running) || std::filesystem::is_empty(running)));
     }

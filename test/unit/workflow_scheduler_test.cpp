@@ -282,6 +282,66 @@ TEST_CASE("a gate can end the workflow: what is in flight goes on, nothing else 
     CHECK(b.scheduler.failures().empty());
 }
 
+TEST_CASE("what has failed provides nothing, whatever it has left")
+{
+    auto a = step("a");
+    a.creates = {"out"};
+    auto b = step("b");
+    b.needs = {"out"};
+    SUBCASE("by itself")
+    {
+        Bench bench(workflow_of({a, b}));
+        bench.decide();
+        bench.scheduler.ended(0, StepState::failed, {"out"});
+        CHECK(bench.decide() == Lines{"-b"});
+    }
+    SUBCASE("by its gate")
+    {
+        a.gate = gate("ok", {GateTarget::Kind::fail, {}});
+        Bench bench(workflow_of({a, b}));
+        bench.decide();
+        bench.end("a");
+        bench.judge("a", false);
+        CHECK(bench.decide() == Lines{"-b"});
+    }
+    SUBCASE("unless that stops nothing")
+    {
+        a.continue_on_error = true;
+        Bench bench(workflow_of({a, b}));
+        bench.decide();
+        bench.scheduler.ended(0, StepState::failed, {"out"});
+        CHECK(bench.decide() == Lines{"+b"});
+    }
+}
+
+TEST_CASE(
+    "to run a step again after a gate's end leaves that as it was, unless the gate is asked too")
+{
+    auto w = workflow_of({step("a"), step("b"), step("c", {"a"}), step("d")});
+    w.steps[0].gate = gate("ok", {GateTarget::Kind::end, {}});
+    Scheduler::Limits limits;
+    limits.max_parallel = 2;
+    Bench bench(w, limits);
+    CHECK(bench.decide() == Lines{"+a", "+b"});
+    bench.end("a");
+    bench.judge("a", false);
+    bench.end("b");
+    CHECK(bench.decide() == Lines{"-c", "-d"});
+    SUBCASE("another step")
+    {
+        bench.scheduler.restart({1});
+        CHECK(bench.decide() == Lines{"+b"});
+        bench.end("b");
+        CHECK(bench.decide().empty());
+        CHECK(bench.scheduler.finished());
+    }
+    SUBCASE("the gate's step")
+    {
+        bench.scheduler.restart({0});
+        CHECK(bench.decide() == Lines{"+a"});
+    }
+}
+
 TEST_CASE("a gate that can't be judged has not passed")
 {
     Bench b(loop());
@@ -333,8 +393,9 @@ std::vector<Expected> expect(const Workflow& w, const Plan& plan, const std::vec
             mine.runs |= all[entry.from].goes_on && all[entry.from].exit == entry.by;
         for (const auto from : p.depends_on) mine.runs &= all[from].goes_on;
         for (const auto& need : p.artifacts)
-            mine.runs &= std::any_of(need.creators.begin(), need.creators.end(),
-                                     [&](auto from) { return all[from].provides; });
+            mine.runs &= std::any_of(need.creators.begin(), need.creators.end(), [&](auto from) {
+                return all[from].provides && all[from].goes_on;
+            });
         if (!mine.runs) continue;
         const bool fails_gate = succeeds[i] && p.has_gate && !passes[i] && !p.fail_to;
         const bool done = succeeds[i] && !fails_gate;
