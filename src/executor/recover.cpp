@@ -140,6 +140,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     std::shared_ptr<Impl>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    records::sweep_running(options.project_root);
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
     for (const auto& entry : records::list_running(options.project_root)) {

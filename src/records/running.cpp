@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 namespace autoexec::records {
 namespace {
@@ -22,6 +23,8 @@ namespace json = boost::json;
 constexpr std::size_t record_limit = 512 * 1024;
 constexpr std::size_t most_records = 100'000;
 constexpr char suffix[] = ".json";
+constexpr char temporary_prefix[] = ".tmp.";
+constexpr std::time_t temporary_age = 60;
 constexpr char requests_folder[] = "cancel";
 
 std::filesystem::path folder_of(const std::filesystem::path& project_root)
@@ -119,7 +122,7 @@ std::optional<RunningFile> RunningFile::create(const std::filesystem::path& proj
     const auto folder = platform::make_folders(path, ec);
     if (!folder) return std::nullopt;
     // Locked before it gets its name: nobody ever sees it without its engine.
-    const auto temporary = ".tmp." + record.attempt_id;
+    const auto temporary = temporary_prefix + record.attempt_id;
     UniqueFd file(::openat(folder.get(), temporary.c_str(),
                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     const auto name = name_of(record.attempt_id);
@@ -174,6 +177,24 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
     return RunningFile(std::move(fd), (folder_of(project_root) / name).string());
+}
+
+void sweep_running(const std::filesystem::path& project_root)
+{
+    const auto folder = open_existing(project_root);
+    if (!folder) return;
+    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
+        if (!name.starts_with(temporary_prefix)) continue;
+        error_code ec;
+        const auto fd =
+            platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+        struct stat st {};
+        // Its age first: asking for the lock of a young one could take it from its engine.
+        const bool old =
+            fd && ::fstat(fd.get(), &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
+        if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
+            (void)platform::remove_file(folder.get(), name);
+    }
 }
 
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)

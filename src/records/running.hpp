@@ -56,6 +56,9 @@ struct RunningEntry {
 /// All that is in flight or was when its engine died, oldest first.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
+/// Removes what engines have left that died while they made such a file.
+void sweep_running(const std::filesystem::path& project_root);
+
 /// Asks the engine of an attempt to cancel it.
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id);
 

@@ -57,16 +57,16 @@ error_code Run::put_files(std::size_t i, std::string& why)
 void Run::publish_for_people(std::size_t i)
 {
     auto& step = *steps_[i];
-    if (!record(WorkflowEvent::Type::step_waiting,
-                {{"step", step.result.id}, {"round", step.result.round}}))
-        return end_unwanted(i);
     std::string why;
     if (const auto ec = put_files(i, why)) {
         ended_.push_back({i, ec, {}, StepState::failed, std::move(why)});
         alarm_->wake();
         return;
     }
+    // Published first: who sees that it waits finds the files.
     step.result.state = StepState::waiting_manual;
+    record(WorkflowEvent::Type::step_waiting,
+           {{"step", step.result.id}, {"round", step.result.round}});
     if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
     tell_step(WorkflowEvent::Type::step_waiting, i,
               "autoexec workflow done " + protocol::quote_words(std::vector{step.result.id}));
