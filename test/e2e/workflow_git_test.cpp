@@ -315,4 +315,208 @@ TEST_CASE("a repository in which there can be no worktrees is told, and nothing 
     CHECK(project.go({"--in-place", "-w", "."}).code == 2);
 }
 
+TEST_CASE("what others have committed on the run's branch is kept, and said")
+{
+    GitProject project;
+    project.committed_steps(
+        {"id: a, agent: x, action: y", "id: b, agent: x, action: y, depends_on: [a]"});
+    project.on("a", "echo a >a");
+    project.on("b", "echo $tries >b");
+    REQUIRE(project.go().code == 0);
+    const auto branch = project.branch();
+    const auto tree = project.worktree("mine");
+    project.git_in(tree, {"checkout", "-q", branch});
+    write_file(tree / "fixup", "mine\n");
+    project.git_in(tree, {"add", "fixup"});
+    project.git_in(tree, {"commit", "-q", "-m", "mine"});
+    const auto mine = project.rev(branch);
+    const auto run_id = text_at(project.newest_run(), "run_id");
+    auto ended = project.resume({run_id, "--from", "b"});
+    CHECK(ended.code == 1);
+    CHECK_MESSAGE(contains(ended.err, "commits that are not the run's"), ended.err);
+    CHECK(project.rev(branch) == mine);
+
+    // Once it is out of the way, the run comes to its end.
+    project.git_in(tree, {"checkout", "-q", "-b", "kept"});
+    project.git({"branch", "-f", branch, branch + "~1"});
+    ended = project.resume({run_id});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("b", branch) == "2\n");
+}
+
+TEST_CASE("a checkout of the run's branch follows it")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo a >a; touch $stage/ready; while [ ! -f $stage/go ]; do sleep 0.02; done");
+    Program program(project.start(GitProject::words()));
+    REQUIRE(eventually([&] { return fs::exists(project.stage() / "ready"); }));
+    const auto tree = project.worktree("mine");
+    project.git_in(tree, {"checkout", "-q", project.branch()});
+    write_file(project.stage() / "go", "");
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(read_file(tree / "a") == "a\n");
+    CHECK(project.git_in(tree, {"status", "--porcelain"}).empty());
+}
+
+TEST_CASE("no file that git ignores is overwritten in the user's checkout")
+{
+    GitProject project;
+    project.write(".gitignore", "secret\n");
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.write("secret", "mine\n");
+    project.on("a", "echo other >secret; git add -f secret; git commit -q -m secret");
+    auto ended = project.go({"--merge-into", "main"});
+    CHECK(ended.code == 1);
+    CHECK(read_file(project.root() / "secret") == "mine\n");
+    CHECK(project.is_untouched());
+
+    // The run has not come to its end: that is tried again.
+    fs::remove(project.root() / "secret");
+    ended = project.resume();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(read_file(project.root() / "secret") == "other\n");
+}
+
+TEST_CASE("a branch to merge into that is not there is told before anything begins")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    const auto ended = project.go({"--merge-into", "nosuch"});
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "There is no branch 'nosuch'"), ended.err);
+    CHECK(project.asked().empty());
+    CHECK(project.newest_run().empty());
+}
+
+TEST_CASE("in a submodule the checkout follows, and not the git directory")
+{
+    GitProject source;
+    source.committed_steps({"id: a, argv: [sh, -c, 'echo new >a; mkdir hooks; echo x >hooks/h']"});
+    GitProject project;
+    project.git({"-c", "protocol.file.allow=always", "submodule", "add", "-q",
+                 source.root().string(), "sm"});
+    const auto inner = project.root() / "sm";
+    project.git_in(inner, {"config", "user.name", "A Person"});
+    project.git_in(inner, {"config", "user.email", "person@example.org"});
+    auto start = project.start(GitProject::words({"--merge-into", "main"}));
+    start.folder = inner;
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(read_file(inner / "a") == "new\n");
+    CHECK_FALSE(fs::exists(project.root() / ".git/modules/sm/a"));
+    CHECK_FALSE(fs::exists(project.root() / ".git/modules/sm/hooks/h"));
+    CHECK(project.git_in(inner, {"status", "--porcelain", "-uno"}).empty());
+}
+
+TEST_CASE("a conflict that shows only in the end is over once it is resolved, tree or no tree")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y", "id: b, agent: x, action: y",
+                             "id: c, agent: x, action: y, depends_on: [a]"});
+    project.on("a", "echo A >f");
+    project.on("b", "echo B >f");
+    project.on("c", "echo $tries >c");
+    const auto first = project.go();
+    CHECK(first.code == 1);
+    const auto tree = GitProject::place_of_conflict(first.err);
+    auto ended = project.resume();
+    CHECK(ended.code == 1);
+    CHECK_MESSAGE(contains(ended.err, "There are conflicts in"), ended.err);
+    write_file(tree / "f", "AB\n");
+    project.git_in(tree, {"commit", "-q", "-am", "resolved"});
+    SUBCASE("with its tree") {}
+    SUBCASE("without")
+    {
+        project.git({"worktree", "remove", "--force", tree.string()});
+    }
+    ended = project.resume();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("f") == "AB\n");
+    CHECK(project.state_of_step("b") == "completed");
+    const auto markers = project.records() / "workflows/markers" /
+                         text_at(project.newest_run(), "run_id") / "step-b";
+    CHECK(Project::names_in(markers) == Words{"DONE.json"});
+}
+
+TEST_CASE("what was in flight and has lost its worktree is not taken for never begun")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "sleep 1000");
+    {
+        Program program(project.start(GitProject::words()));
+        project.wait_until_asked("a");
+        program.signal(SIGKILL);
+        (void)program.wait();
+    }
+    REQUIRE(eventually([&] { return project.processes().empty(); }));
+    for (const auto& tree : Project::names_in(project.records() / "worktrees"))
+        project.git(
+            {"worktree", "remove", "--force", (project.records() / "worktrees" / tree).string()});
+    project.on("a", "echo a >a");
+    auto ended = project.resume();
+    CHECK(ended.code == 1);
+    CHECK(project.asked() == "a");
+    ended = project.resume({"--from-failed"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked() == "a a");
+}
+
+TEST_CASE("in a linked worktree steps begin from what is checked out there")
+{
+    GitProject project;
+    project.committed_steps({"id: a, argv: [sh, -c, 'ls >list']"});
+    const auto tree = project.worktree("feature");
+    write_file(tree / "only-here", "");
+    project.git_in(tree, {"add", "only-here"});
+    project.git_in(tree, {"commit", "-q", "-m", "feature"});
+    for (const Words& more : {Words{}, Words{"--base", "HEAD"}}) {
+        auto start = project.start(GitProject::words(more));
+        start.folder = tree;
+        Program program(start);
+        const auto ended = program.wait();
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK(contains(project.shown("list"), "only-here"));
+    }
+}
+
+TEST_CASE("no step works in a bare repository")
+{
+    GitProject project;
+    project.committed_steps({"id: a, argv: [sh, -c, 'echo a >a']"});
+    const auto bare = project.root().parent_path() / "bare.git";
+    project.git({"clone", "-q", "--bare", ".", bare.string()});
+    auto start = project.start({"workflow", "run", (project.root() / "workflow.yaml").string()});
+    start.folder = bare;
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK(ended.code == 3);
+    CHECK_MESSAGE(contains(ended.err, "bare"), ended.err);
+    CHECK_FALSE(fs::exists(bare / "a"));
+}
+
+TEST_CASE("a run of people goes on as one of people")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y"});
+    {
+        Program program(project.start(GitProject::words({"--manual"})));
+        project.wait_for_state("a", "waiting_manual");
+        program.signal(SIGKILL);
+        (void)program.wait();
+    }
+    Program program(project.start({"workflow", "resume"}));
+    REQUIRE(eventually([&] { return text_at(project.newest_run(), "state") == "running"; }));
+    const auto step = project.newest_run().at("steps").at(0).as_object();
+    write_file(fs::path(text_at(step, "worktree")) / "a", "by hand\n");
+    CHECK(project.run({"workflow", "done", "a"}).code == 0);
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.asked().empty());
+    CHECK(project.shown("a") == "by hand\n");
+}
+
 TEST_SUITE_END();
