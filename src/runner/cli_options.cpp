@@ -17,7 +17,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
             value = protocol::parse_duration(text);
             if (!value || value->count() <= 0)
                 throw CLI::ValidationError(
-                    name, fmt::format("'{}' is no time; write 90s, 1.5m or 500ms", text));
+                    name, fmt::format("'{}' is no time; write 90s, 1.5h or 7d", text));
         },
         help);
     return option->type_name("TIME");
