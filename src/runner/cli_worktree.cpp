@@ -26,10 +26,10 @@ WorktreeVerbs::WorktreeVerbs(CLI::App& app)
 void WorktreeVerbs::define_gc()
 {
     add_common(gc_verb_, gc_.common);
-    gc_verb_.add_flag("--dry-run", gc_.dry_run, "Only show what would be removed");
+    gc_verb_.add_flag("--dry-run", gc_.dry_run, "Only show what would be removed, and what would stay");
     auto* const age = add_duration(gc_verb_, "--older-than", gc_.older_than,
                                    "Only those that nobody has used for so long");
-    gc_verb_.add_option("--keep", gc_.keep, "Keep those of the newest N runs")->type_name("N");
+    gc_verb_.add_option("--keep", gc_.keep, "Keep those of the newest N runs that had some")->type_name("N");
     gc_verb_.add_flag("--include-ignored", gc_.include_ignored, "Save also files that git ignores");
     gc_verb_
         .add_flag("--all", gc_.all,

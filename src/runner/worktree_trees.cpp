@@ -9,9 +9,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <set>
 #include <utility>
 
 namespace autoexec::runner {
@@ -45,27 +45,33 @@ asio::awaitable<int> open_and_work(
 
 }  // namespace
 
-std::map<std::string, TreeOwner> owners_of(const std::vector<worktree::TreeInfo>& trees,
-                                           const std::filesystem::path& root)
+std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root)
 {
-    std::map<std::string, TreeOwner> owners;
-    std::size_t age = 0;
+    std::vector<TreeRun> runs;
     for (const auto& id : workflow::list_runs(root)) {
         std::string ignored;
         const auto run = workflow::read_run(root, id, ignored);
         if (!run) continue;
-        const auto names = trees_of(*run);
-        bool has_some = false;
-        for (const auto& tree : trees) {
-            // Those of conflicts are in no journal.
-            if (!names.contains(tree.name) && !tree.name.starts_with("workflow-" + id + "-"))
-                continue;
-            owners.emplace(tree.name, TreeOwner{id, std::string(state_of(*run)), age});
-            has_some = true;
-        }
-        if (has_some) ++age;
+        TreeRun known{id, std::string(state_of(*run)), trees_of(*run), run->transitions.size()};
+        if (!known.trees.empty()) runs.push_back(std::move(known));
     }
-    return owners;
+    return runs;
+}
+
+const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs)
+{
+    const auto find = [&runs](auto is_owner) -> const TreeRun* {
+        const auto found = std::find_if(runs.begin(), runs.end(), is_owner);
+        return found == runs.end() ? nullptr : &*found;
+    };
+    if (const auto* const run =
+            find([&](const TreeRun& one) { return one.trees.contains(tree.name); }))
+        return run;
+    // Those of conflicts are in no journal, and older ones do not say whose they are.
+    return find([&](const TreeRun& one) {
+        return tree.run_id.empty() ? tree.name.starts_with("workflow-" + one.run_id + "-")
+                                   : tree.run_id == one.run_id;
+    });
 }
 
 int with_repository(const CommonOptions& common, const char* verb,

@@ -3,10 +3,11 @@
 #include "runner/cli.hpp"
 #include "worktree/repository.hpp"
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,15 +15,18 @@
 namespace autoexec::runner {
 
 /// A run, as far as its worktrees are concerned.
-struct TreeOwner {
+struct TreeRun {
     std::string run_id;
-    std::string state;    ///< `running`, `interrupted`, or how it ended.
-    std::size_t age = 0;  ///< 0: of the newest run that has worktrees.
+    std::string state;            ///< `running`, `interrupted`, or how it ended.
+    std::set<std::string> trees;  ///< Names, of all rounds, whether they are there or not.
+    std::size_t transitions = 0;  ///< So far.
 };
 
-/// Whose the worktrees are, by their names; those that no run names are not there.
-std::map<std::string, TreeOwner> owners_of(const std::vector<worktree::TreeInfo>& trees,
-                                           const std::filesystem::path& root);
+/// All that had worktrees, the newest first.
+std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root);
+
+/// Whose a worktree is; null: of no run that is known.
+const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs);
 
 /// Does something with the project's repository, and gives the exit code; says why if there is
 /// none.

@@ -114,9 +114,12 @@ struct Repository::Impl {
 
     // removal.cpp
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> work_beyond_us(Entry entry);
     asio::awaitable<Problem> hold(int folder, Entry entry);
     asio::awaitable<Problem> take_away(Entry entry);
     asio::awaitable<Problem> erase(std::filesystem::path folder, Words paths);
+    void sweep() const;
 
     // listing.cpp
     asio::awaitable<Head> head_of(Place place);
@@ -135,7 +138,8 @@ struct Repository::Impl {
     bool identity_settled = false;
     std::string identity_warning;
     std::int64_t last_salvage_us = 0;
-    int removals = 0;  ///< Folders that are being erased.
+    std::string run_id;  ///< For which trees are made.
+    int removals = 0;    ///< Folders that are being erased.
 };
 
 }  // namespace autoexec::worktree

@@ -86,6 +86,7 @@ struct TreeInfo {
     bool missing = false;  ///< Git knows it, but its folder is gone.
     bool dirty = false;    ///< Uncommitted, staged or untracked work, or a dirty submodule.
     bool busy = false;     ///< An engine holds it.
+    std::string run_id;    ///< The run that it was made for; empty: it does not say.
     std::chrono::system_clock::time_point last_used;
 };
 
@@ -116,6 +117,9 @@ public:
     /// From now on each call of git holds this descriptor: a lock on it is not free, even if we
     /// die, before the last call has ended. Those then get a minute.
     void hold(int lock);
+
+    /// From now on worktrees are made for this run, and say so: `TreeInfo::run_id`.
+    void work_for(std::string run_id);
 
     /// Of any name that git understands; the project's HEAD for `HEAD`.
     asio::awaitable<Commit> resolve(std::string revision);
@@ -169,6 +173,14 @@ public:
     /// within the tree, an engine that holds it or an agent that works there are problems, and
     /// nothing is done.
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
+
+    /// Why `remove` would leave it, as far as that shows without saving anything; empty if it
+    /// would not. Nothing is changed.
+    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+
+    /// Removes what engines that were killed have left in the repository's own folder, if it is
+    /// older than a day.
+    void sweep();
 
     /// Those in `trees_folder()`, by name.
     asio::awaitable<std::vector<TreeInfo>> trees();
