@@ -57,6 +57,15 @@ struct Repository::Impl {
     asio::awaitable<void> settle_identity();
     void tell_identity(std::vector<std::string>& warnings);
 
+    // branch_removal.cpp
+    asio::awaitable<std::vector<std::string>> branches();
+    asio::awaitable<RemovedBranch> remove_branch(std::string branch, BranchRemovalOptions how);
+    [[nodiscard]] Problem checked_out(const std::string& branch,
+                                      const BranchRemovalOptions& how) const;
+    asio::awaitable<std::string> holder_of(std::string ref, std::string commit,
+                                           BranchRemovalOptions how);
+    asio::awaitable<Problem> drop(SalvageInfo salvage);
+
     // add_tree.cpp
     asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse);
     asio::awaitable<Problem> make_tree(NewTree& made);

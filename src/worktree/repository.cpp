@@ -175,6 +175,22 @@ asio::awaitable<Problem> Repository::what_keeps(std::filesystem::path tree, Salv
     return whole(impl_, impl_->what_keeps(std::move(tree), std::move(options)));
 }
 
+asio::awaitable<std::vector<std::string>> Repository::branches()
+{
+    return whole(impl_, impl_->branches());
+}
+
+asio::awaitable<RemovedBranch> Repository::remove_branch(std::string branch,
+                                                         BranchRemovalOptions options)
+{
+    return whole(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
+}
+
+asio::awaitable<Problem> Repository::drop(SalvageInfo salvage)
+{
+    return whole(impl_, impl_->drop(std::move(salvage)));
+}
+
 void Repository::sweep()
 {
     impl_->sweep();

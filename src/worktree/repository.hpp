@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,24 @@ struct SalvageInfo {
     std::chrono::system_clock::time_point time;
 };
 
+/// What branches of steps and runs begin with.
+constexpr std::string_view own_branches = "workflow/";
+
+struct BranchRemovalOptions {
+    bool by_users = false;  ///< Only branches that are not `workflow/…` count as holding it.
+    bool dry_run = false;
+    // For a dry run: as if these were not there any more.
+    std::set<std::string> without_branches;
+    std::set<std::string> without_trees;
+};
+
+/// What became of a branch that was to be removed.
+struct RemovedBranch {
+    std::string commit;   ///< Where it was; empty: there is no such branch.
+    std::string held_by;  ///< Another branch that has all its commits; empty: that was not settled.
+    Problem problem;      ///< It stays.
+};
+
 /// Thread safety: none; one strand. Lifetime: operations keep what they need.
 ///
 /// Cancellation is ignored: each operation is short, and a half of one is worse.
@@ -178,6 +197,13 @@ public:
     /// would not. Nothing is changed.
     asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
 
+    /// Those that are called `workflow/…`, by name.
+    asio::awaitable<std::vector<std::string>> branches();
+
+    /// Deletes one of them, if another branch has all its commits. One that is checked out or being
+    /// rebased somewhere, and one whose reflog has commits that nothing else has, stay.
+    asio::awaitable<RemovedBranch> remove_branch(std::string branch, BranchRemovalOptions options);
+
     /// Removes what engines that were killed have left in the repository's own folder, if it is
     /// older than a day.
     void sweep();
@@ -186,6 +212,8 @@ public:
     asio::awaitable<std::vector<TreeInfo>> trees();
     /// Newest first.
     asio::awaitable<std::vector<SalvageInfo>> salvages();
+    /// Forgets one, if it still is that commit: git will clean it away some day.
+    asio::awaitable<Problem> drop(SalvageInfo salvage);
     /// A new worktree `name` with what was salvaged: files as they were, changes not committed.
     asio::awaitable<NewTree> restore(std::string salvage_ref, std::string name);
 
