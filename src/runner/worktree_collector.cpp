@@ -5,18 +5,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace autoexec::runner {
 
 using worktree::TreeInfo;
 
+GcRules rules_of(const WorktreesConfig& config)
+{
+    GcRules rules;
+    rules.older_than = protocol::parse_duration(config.older_than).value_or(rules.older_than);
+    rules.keep = static_cast<std::size_t>(config.keep);
+    rules.branches = config.delete_branches;
+    return rules;
+}
+
 Collector::Collector(GcRules rules, std::filesystem::path root,
-                     std::shared_ptr<worktree::Repository> repository, TellTree tell_tree)
+                     std::shared_ptr<worktree::Repository> repository, TellTree tell_tree,
+                     TellBranch tell_branch)
     : rules_(rules),
       root_(std::move(root)),
       repository_(std::move(repository)),
-      tell_tree_(std::move(tell_tree))
+      tell_tree_(std::move(tell_tree)),
+      tell_branch_(std::move(tell_branch))
 {}
 
 asio::awaitable<void> Collector::collect()
@@ -24,6 +37,10 @@ asio::awaitable<void> Collector::collect()
     if (!rules_.dry_run) repository_->sweep();
     auto looking = repository_->trees();
     trees_ = co_await std::move(looking);
+    if (rules_.branches) {
+        auto listing = repository_->branches();
+        branches_ = co_await std::move(listing);
+    }
     // After them: the journal of a run is there before its worktrees.
     runs_ = runs_with_trees(root_);
     for (auto age = runs_.size(); age-- > 0;) {
@@ -56,10 +73,18 @@ asio::awaitable<void> Collector::collect_of(const TreeRun& run)
     std::vector<const TreeInfo*> wanted;
     for (const auto& tree : trees_)
         if (owner_of(tree, runs_) == &run && is_wanted(tree)) wanted.push_back(&tree);
-    if (wanted.empty()) co_return;
+    const auto is_its_own = [&run](const auto& branch) {
+        return branch == run.branch || has_branch(run, branch);
+    };
+    const bool has_branches = std::any_of(branches_.begin(), branches_.end(), is_its_own);
+    if (wanted.empty() && !has_branches) co_return;
     const auto problem = rules_.dry_run ? std::string() : hold(run);
     for (const auto* const tree : wanted) {
         auto removing = remove(*tree, problem);
+        co_await std::move(removing);
+    }
+    for (const auto& branch : branches_without_tree(run)) {
+        auto removing = remove(run, branch, problem);
         co_await std::move(removing);
     }
     held_ = platform::UniqueFd();
@@ -81,6 +106,8 @@ std::string Collector::hold(const TreeRun& run)
 
 asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string problem)
 {
+    std::error_code ec;
+    if (!tree.missing && !std::filesystem::exists(tree.path, ec)) co_return;  // by somebody else
     worktree::SalvageOptions how;
     how.include_ignored = rules_.include_ignored;
     how.reason = "Before its worktree was removed";
@@ -93,7 +120,55 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
         auto removing = repository_->remove(tree.path, std::move(how));
         saved = co_await std::move(removing);
     }
+    if (saved.problem.empty()) gone_trees_.insert(tree.name);
     tell_tree_(tree, saved);
+}
+
+/// That of the run at the end: its steps' work may be nowhere else.
+std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) const
+{
+    std::vector<std::string> found;
+    if (std::chrono::system_clock::now() - run.last < rules_.older_than) return found;
+    std::set<std::string> stay;
+    for (const auto& tree : trees_)
+        if (!gone_trees_.contains(tree.name))
+            stay.insert(std::string(worktree::own_branches) + tree.name);
+    std::set<std::string> of_gone_trees;
+    for (const auto& tree : trees_)
+        if (gone_trees_.contains(tree.name) && owner_of(tree, runs_) == &run)
+            of_gone_trees.insert(std::string(worktree::own_branches) + tree.name);
+    for (const auto& branch : branches_)
+        if (branch != run.branch && !stay.contains(branch) &&
+            (has_branch(run, branch) || of_gone_trees.contains(branch)))
+            found.push_back(branch);
+    // One in which steps took turns is what they would go on with.
+    const bool shared = run.branches.contains(run.branch);
+    if (!shared && std::find(branches_.begin(), branches_.end(), run.branch) != branches_.end())
+        found.push_back(run.branch);
+    return found;
+}
+
+asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& branch,
+                                        std::string problem)
+{
+    worktree::BranchRemovalOptions how;
+    how.by_users = branch == run.branch;
+    how.dry_run = rules_.dry_run;
+    if (rules_.dry_run) {
+        how.without_branches = gone_branches_;
+        how.without_trees = gone_trees_;
+    }
+    worktree::RemovedBranch removed;
+    removed.problem = std::move(problem);
+    if (removed.problem.empty()) {
+        auto removing = repository_->remove_branch(branch, std::move(how));
+        removed = co_await std::move(removing);
+        if (removed.commit.empty()) co_return;  // somebody else was quicker
+    }
+    if (removed.problem.empty()) gone_branches_.insert(branch);
+    // That a run's branch stays until somebody has its work needs no word.
+    const bool stays_as_ever = branch == run.branch && removed.held_by.empty();
+    if (!stays_as_ever) tell_branch_(branch, removed);
 }
 
 }  // namespace autoexec::runner

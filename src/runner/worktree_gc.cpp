@@ -1,5 +1,6 @@
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
+#include "runner/configuration.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
 #include "runner/worktree_collector.hpp"
@@ -7,6 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -16,13 +18,15 @@ namespace {
 namespace json = boost::json;
 using worktree::TreeInfo;
 
+json::value or_null(const std::string& text)
+{
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
 void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktree::Salvage& saved)
 {
     const bool done = !o.dry_run && saved.problem.empty();
     if (o.common.json) {
-        const auto or_null = [](const std::string& text) {
-            return text.empty() ? json::value(nullptr) : json::value(text);
-        };
         print_json(json::object{{"name", tree.name},
                                 {"path", tree.path.string()},
                                 {"branch", or_null(tree.branch)},
@@ -45,28 +49,61 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktre
         tell(stdout, "removed {}; saved as {}\n", name, protocol::printable(saved.ref));
 }
 
-GcRules rules_of(const WorktreeGcOptions& o)
+void tell_result(const WorktreeGcOptions& o, const std::string& branch,
+                 const worktree::RemovedBranch& removed)
 {
-    GcRules rules;
+    const bool done = !o.dry_run && removed.problem.empty();
+    if (o.common.json) {
+        print_json(json::object{{"branch", branch},
+                                {"commit", or_null(removed.commit)},
+                                {"removed", done},
+                                {"held_by", or_null(removed.held_by)},
+                                {"problem", or_null(removed.problem)}});
+        return;
+    }
+    const auto name = protocol::printable(branch);
+    const auto why = protocol::printable(removed.problem, true);
+    const auto holder = protocol::printable(removed.held_by);
+    if (!removed.problem.empty())
+        tell(o.dry_run ? stdout : stderr, "branch {} {}: {}\n", name,
+             o.dry_run ? "would stay" : "stays", why);
+    else
+        tell(stdout, "{} branch {}: {} has its work\n", done ? "deleted" : "would delete", name,
+             holder);
+}
+
+GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)
+{
+    auto rules = rules_of(config);
     rules.older_than = o.older_than.value_or(rules.older_than);
-    rules.keep = o.keep;
+    rules.keep = o.keep.value_or(rules.keep);
+    rules.branches = o.branches.value_or(rules.branches);
     rules.all = o.all;
     rules.include_ignored = o.include_ignored;
     rules.dry_run = o.dry_run;
     return rules;
 }
 
-asio::awaitable<int> collect(const WorktreeGcOptions& o,
+asio::awaitable<int> collect(const WorktreeGcOptions& o, GcRules rules, std::filesystem::path root,
                              std::shared_ptr<worktree::Repository> repository)
 {
     int code = exit_completed;
     std::size_t count = 0;
-    Collector collector(rules_of(o), project_root(o.common), std::move(repository),
-                        [&](const TreeInfo& tree, const worktree::Salvage& saved) {
-                            tell_result(o, tree, saved);
-                            if (!saved.problem.empty() && !o.dry_run) code = exit_engine;
-                            ++count;
-                        });
+    Collector collector(
+        rules, std::move(root), std::move(repository),
+        [&](const TreeInfo& tree, const worktree::Salvage& saved) {
+            tell_result(o, tree, saved);
+            if (!saved.problem.empty() && !o.dry_run) code = exit_engine;
+            ++count;
+        },
+        [&](const std::string& branch, const worktree::RemovedBranch& removed) {
+            tell_result(o, branch, removed);
+            // That its work is nowhere else is no failure.
+            const bool failed =
+                !removed.problem.empty() && (removed.commit.empty() || !removed.held_by.empty());
+            if (failed) code = exit_engine;
+            ++count;
+        });
     auto collecting = collector.collect();
     co_await std::move(collecting);
     if (count == 0 && !o.common.json) tell(stderr, "There is nothing to remove.\n");
@@ -77,8 +114,14 @@ asio::awaitable<int> collect(const WorktreeGcOptions& o,
 
 int worktree_gc(const WorktreeGcOptions& options)
 {
-    return with_repository(options.common, "gc",
-                           [&](auto repository) { return collect(options, repository); });
+    const auto root = project_root(options.common);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, false);
+    if (!config) return exit_invalid;
+    const auto rules = rules_for(options, config->worktrees);
+    return with_repository(repository_options(root), "gc", [&](auto repository) {
+        return collect(options, rules, root, std::move(repository));
+    });
 }
 
 }  // namespace autoexec::runner

@@ -90,7 +90,7 @@ asio::awaitable<int> list(const WorktreeListOptions& options,
 
 int worktree_list(const WorktreeListOptions& options)
 {
-    return with_repository(options.common, "list",
+    return with_repository(repository_options(project_root(options.common)), "list",
                            [&](auto repository) { return list(options, repository); });
 }
 

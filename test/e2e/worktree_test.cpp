@@ -239,7 +239,8 @@ TEST_CASE("without a repository the verbs about worktrees say so")
     const Project project;
     fs::remove_all(project.root() / ".git");
     for (const Words& words :
-         {Words{"worktree", "list"}, Words{"worktree", "gc"}, Words{"worktree", "restore", "it"}}) {
+         {Words{"worktree", "list"}, Words{"worktree", "gc"}, Words{"worktree", "restore", "it"},
+          Words{"worktree", "drop", "it"}}) {
         const auto ended = project.run(words);
         CHECK(ended.code == 3);
         CHECK_MESSAGE(contains(ended.err, "is in no git repository"), ended.err);
