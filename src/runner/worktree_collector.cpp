@@ -59,6 +59,8 @@ asio::awaitable<void> Collector::collect()
 bool Collector::is_wanted(const TreeRun& run, std::size_t age) const
 {
     if (age < rules_.keep || run.state == "running") return false;
+    // Also of one that was gone on with after we had looked at its worktrees.
+    if (std::chrono::system_clock::now() - run.last < rules_.older_than) return false;
     // Somebody may want to go on with all others.
     return rules_.all || run.state == "completed";
 }
@@ -128,7 +130,6 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
 std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) const
 {
     std::vector<std::string> found;
-    if (std::chrono::system_clock::now() - run.last < rules_.older_than) return found;
     std::set<std::string> stay;
     for (const auto& tree : trees_)
         if (!gone_trees_.contains(tree.name))
