@@ -100,6 +100,17 @@ struct AgentConfig {
     bool operator==(const AgentConfig&) const = default;
 };
 
+/// Of `autoexec worktree gc`, and of making worktrees.
+struct WorktreesConfig {
+    std::int64_t keep = 0;
+    std::string older_than = "0s";  ///< With its unit, as `7d`.
+    bool delete_branches = false;
+    bool auto_gc = false;
+    std::int64_t free_space_floor = 512LL * 1024 * 1024;
+
+    bool operator==(const WorktreesConfig&) const = default;
+};
+
 /// All settings, in the nesting of the file. What each means, its range and its name in the
 /// environment: `doc/configuration.md`.
 struct AutoExecutionConfig {
@@ -115,6 +126,7 @@ struct AutoExecutionConfig {
     SecretsConfig secrets;
     FilesConfig files;
     AgentConfig agent;
+    WorktreesConfig worktrees;
     bool debug = false;
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.
 

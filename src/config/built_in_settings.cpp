@@ -108,6 +108,7 @@ Setting of_type(SettingType type, Setting s)
 constexpr double three_years = 100'000'000;  // seconds
 constexpr double mebibyte = 1024 * 1024;
 constexpr double gibibyte = 1024 * mebibyte;
+constexpr double tebibyte = 1024 * gibibyte;
 
 std::vector<Setting> general_settings()
 {
@@ -230,6 +231,36 @@ std::vector<Setting> limit_settings()
     };
 }
 
+std::vector<Setting> worktree_settings()
+{
+    using W = WorktreesConfig;
+    constexpr auto worktrees = &Config::worktrees;
+    return {
+        at_once(within(0, 1'000'000,
+                       field<worktrees, &W::keep>("worktrees.keep",
+                                                  "`autoexec worktree gc` keeps those of so many "
+                                                  "runs, the newest ones."))),
+        at_once(of_type(SettingType::duration,
+                        field<worktrees, &W::older_than>("worktrees.older_than",
+                                                         "`autoexec worktree gc` removes only "
+                                                         "those that nobody has used for so "
+                                                         "long."))),
+        at_once(field<worktrees, &W::delete_branches>(
+            "worktrees.delete_branches",
+            "`autoexec worktree gc` also deletes branches of steps whose worktree is gone, if "
+            "another branch has their work.")),
+        at_once(field<worktrees, &W::auto_gc>(
+            "worktrees.auto_gc",
+            "When a workflow has completed, `autoexec workflow run` does what `autoexec worktree "
+            "gc` does.")),
+        in("bytes", within(0, 512 * tebibyte,
+                           field<worktrees, &W::free_space_floor>(
+                               "worktrees.free_space_floor",
+                               "No worktree is made for a step with less than that free; 0: no "
+                               "floor."))),
+    };
+}
+
 std::vector<Setting> other_settings()
 {
     using A = AgentConfig;
@@ -278,7 +309,7 @@ std::vector<Setting> built_in_settings()
 {
     std::vector<Setting> all;
     for (auto&& group : {general_settings(), feature_settings(), clock_settings(), limit_settings(),
-                         other_settings()})
+                         worktree_settings(), other_settings()})
         all.insert(all.end(), group.begin(), group.end());
     return all;
 }

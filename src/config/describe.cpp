@@ -56,6 +56,21 @@ marked *at start* are seen by the next engine or agent that is started.
 
 )";
 
+constexpr char of_the_original[] = R"(
+## Keys of the original
+
+Below `workflow:` in `config.yaml`, the original also knows `branch_cleanup` and `state_persistence`. They are
+left alone, and nothing is removed because of them: the original deletes branches whether they were merged
+or not. What comes near:
+
+| there | here |
+|---|---|
+| `branch_cleanup.auto_cleanup_on_completion: true` | `worktrees.auto_gc: true` |
+| `branch_cleanup.delete_branches_on_cleanup: true` | `worktrees.delete_branches: true`: only what another branch holds |
+| `branch_cleanup.retention_days: 7` | `worktrees.older_than: 7d` |
+| `state_persistence.cleanup.keep_latest: 10` | `worktrees.keep: 10`; journals of runs stay |
+)";
+
 constexpr char extensions[] = R"(
 ## Flags and settings of an application
 
@@ -142,6 +157,10 @@ boost::json::object schema_of(const SettingsTable& table, const Setting& s)
         case SettingType::choice:
             schema["enum"] = boost::json::array(s.choices.begin(), s.choices.end());
             break;
+        case SettingType::duration:
+            schema["type"] = boost::json::array{"string", "number"};
+            schema["pattern"] = R"(^[0-9]+(\.[0-9]*)?(ms|s|m|h|d|w)?$)";
+            break;
         case SettingType::text:
         case SettingType::file_name:
             schema["type"] = "string";
@@ -183,7 +202,7 @@ std::string reference(const SettingsTable& table)
     for (const auto& s : table.settings())
         if (const auto names = cell_names(s); !names.empty())
             page += fmt::format("| `{}` | {} |\n", s.key, names);
-    return page + extensions;
+    return page + of_the_original + extensions;
 }
 
 boost::json::object json_schema(const SettingsTable& table)

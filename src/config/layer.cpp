@@ -68,6 +68,7 @@ std::optional<SettingValue> typed(const Setting& s, const YamlNode& node)
             return wrap(node.as_integer());
         case SettingType::number:
             return wrap(node.as_number());
+        case SettingType::duration:
         case SettingType::choice:  // `no` and `1` are wrong as words, not for want of quotes
             if (node.kind != YamlNode::Kind::scalar) return std::nullopt;
             return SettingValue(node.text);

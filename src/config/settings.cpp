@@ -1,6 +1,7 @@
 #include "config/settings.hpp"
 
 #include "handoff/file_handoff.hpp"
+#include "protocol/text.hpp"
 
 #include <fmt/format.h>
 
@@ -151,6 +152,8 @@ std::string_view Setting::type_name() const
             return "a whole number";
         case SettingType::number:
             return "a number";
+        case SettingType::duration:
+            return "a time";
         case SettingType::choice:
         case SettingType::text:
         case SettingType::file_name:
@@ -179,6 +182,8 @@ std::string Setting::allowed() const
         }
         case SettingType::file_name:
             return "a plain file name";
+        case SettingType::duration:
+            return "a time: 90s, 12h, 7d, 2w";
         case SettingType::version:
             return fmt::format("\"{}\"", current_version);
         case SettingType::text:
@@ -195,6 +200,8 @@ std::string Setting::complaint(const SettingValue& value) const
             return fmt::format("{} must be {}", key, allowed());
         if (type == SettingType::file_name && !handoff::is_valid_status_name(*word))
             return fmt::format("{} must be a plain name that no other file of ours has", key);
+        if (type == SettingType::duration && !protocol::parse_duration(*word))
+            return fmt::format("{} must be a time", key);
         return {};
     }
     const auto* const whole = std::get_if<std::int64_t>(&value);

@@ -13,7 +13,16 @@
 /// JSON Schema are all made from it.
 namespace autoexec::config {
 
-enum class SettingType { boolean, integer, number, choice, text, file_name, version };
+enum class SettingType {
+    boolean,
+    integer,
+    number,
+    choice,
+    text,
+    file_name,
+    duration,  ///< Text: a number and its unit; seconds without one.
+    version
+};
 
 struct Range {
     double least = -std::numeric_limits<double>::infinity();

@@ -57,10 +57,10 @@ std::optional<std::vector<std::string>> split_words(std::string_view line, std::
 /// 36 characters, version 7: sortable by time.
 std::string new_uuid();
 
-/// `90`, `90s`, `1.5m`, `2h`, `500ms`; seconds without a unit.
+/// `90`, `90s`, `1.5m`, `2h`, `7d`, `2w`, `500ms`; seconds without a unit. A day has 24 hours.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-/// `850ms`, `12.3s`, `4m05s`, `2h03m`
+/// `850ms`, `12.3s`, `4m05s`, `2h03m`, `3d04h`
 std::string format_duration(std::chrono::milliseconds d);
 
 }  // namespace autoexec::protocol

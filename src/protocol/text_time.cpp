@@ -145,8 +145,13 @@ std::optional<system_clock::time_point> parse_iso(std::string_view text)
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
 {
-    static constexpr std::pair<std::string_view, double> units[] = {
-        {"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+    static constexpr std::pair<std::string_view, double> units[] = {{"", 1e3},
+                                                                    {"ms", 1},
+                                                                    {"s", 1e3},
+                                                                    {"m", 60e3},
+                                                                    {"h", 3600e3},
+                                                                    {"d", 24 * 3600e3},
+                                                                    {"w", 7 * 24 * 3600e3}};
     // A hundred years: added to any clock's time, that does not overflow.
     static constexpr double longest = 100 * 365.25 * 24 * 3600e3;
     if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;
@@ -169,7 +174,9 @@ std::string format_duration(std::chrono::milliseconds d)
     const auto s = ms / 1000;
     if (s < 60) return fmt::format("{}.{}s", s, ms % 1000 / 100);
     if (s < 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
-    return fmt::format("{}h{:02}m", s / 3600, s % 3600 / 60);
+    constexpr std::int64_t day = 24 * 3600;
+    if (s < day) return fmt::format("{}h{:02}m", s / 3600, s % 3600 / 60);
+    return fmt::format("{}d{:02}h", s / day, s % day / 3600);
 }
 
 }  // namespace autoexec::protocol

@@ -207,8 +207,10 @@ struct WorktreeListOptions {
 
 struct WorktreeGcOptions {
     CommonOptions common;
+    // Absent: as configured.
     std::optional<std::chrono::milliseconds> older_than;
-    std::size_t keep = 0;  ///< Runs, the newest ones.
+    std::optional<std::size_t> keep;  ///< Runs, the newest ones.
+    std::optional<bool> branches;
     bool include_ignored = false;
     bool all = false;
     bool dry_run = false;
@@ -218,6 +220,13 @@ struct WorktreeRestoreOptions {
     CommonOptions common;
     std::string ref;
     std::string name;  ///< Empty: made of the ref.
+};
+
+struct WorktreeDropOptions {
+    CommonOptions common;
+    std::vector<std::string> refs;
+    std::optional<std::chrono::milliseconds> older_than;  ///< All that are; instead of `refs`.
+    bool dry_run = false;
 };
 
 int run(const RunOptions& options);
@@ -247,5 +256,6 @@ int workflow_mark(const WorkflowMarkOptions& options);
 int worktree_list(const WorktreeListOptions& options);
 int worktree_gc(const WorktreeGcOptions& options);
 int worktree_restore(const WorktreeRestoreOptions& options);
+int worktree_drop(const WorktreeDropOptions& options);
 
 }  // namespace autoexec::runner

@@ -9,15 +9,16 @@ namespace autoexec::runner {
 
 // A library option type would tie every verb to the library.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
-                          std::optional<std::chrono::milliseconds>& value, const std::string& help)
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help,
+                          bool may_be_zero)
 {
     auto* const option = app.add_option_function<std::string>(
         name,
-        [&value, name](const std::string& text) {
+        [&value, name, may_be_zero](const std::string& text) {
             value = protocol::parse_duration(text);
-            if (!value || value->count() <= 0)
+            if (!value || (value->count() == 0 && !may_be_zero))
                 throw CLI::ValidationError(
-                    name, fmt::format("'{}' is no time; write 90s, 1.5m or 500ms", text));
+                    name, fmt::format("'{}' is no time; write 90s, 1.5h or 7d", text));
         },
         help);
     return option->type_name("TIME");

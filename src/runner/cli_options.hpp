@@ -14,8 +14,10 @@ class Option;
 /// Options of several verbs.
 namespace autoexec::runner {
 
+/// What must be longer than nothing, unless zero has a meaning.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
-                          std::optional<std::chrono::milliseconds>& value, const std::string& help);
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help,
+                          bool may_be_zero = false);
 void add_project(CLI::App& app, CommonOptions& common);
 void add_common(CLI::App& app, CommonOptions& common);
 /// All but `--agent`, which is not the same to all.

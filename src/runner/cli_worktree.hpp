@@ -21,13 +21,16 @@ public:
 
 private:
     void define_gc();
+    void define_drop();
 
     CLI::App& list_verb_;
     CLI::App& gc_verb_;
     CLI::App& restore_verb_;
+    CLI::App& drop_verb_;
     WorktreeListOptions list_;
     WorktreeGcOptions gc_;
     WorktreeRestoreOptions restore_;
+    WorktreeDropOptions drop_;
 };
 
 }  // namespace autoexec::runner

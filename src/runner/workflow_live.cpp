@@ -35,7 +35,7 @@ LiveWorkflow::LiveWorkflow(const WorkflowPlayOptions& options, AutoExecutionConf
       engine_(options.engine, manager, display_->screen(),
               options.engine.external_agent || !run_.automatic ? std::nullopt
                                                                : std::optional(agents.all())),
-      executor_(engine_.executor(), executor_options())
+      executor_(engine_.executor(), executor_options(manager))
 {
     engine_.executor().subscribe(display_);
     run_.on_event = [this](const WorkflowEvent& event) { show(event); };
@@ -46,7 +46,7 @@ LiveWorkflow::LiveWorkflow(const WorkflowPlayOptions& options, AutoExecutionConf
     result_.status = WorkflowStatus::cancelled;  // until there is another one
 }
 
-WorkflowExecutorOptions LiveWorkflow::executor_options()
+WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManager& manager)
 {
     WorkflowExecutorOptions options;
     options.project_root = engine_.root();
@@ -55,6 +55,8 @@ WorkflowExecutorOptions LiveWorkflow::executor_options()
     options.redactor = engine_.options().redactor;
     options.metrics = engine_.options().metrics;
     options.spawner = engine_.spawner();
+    options.free_bytes_floor =
+        static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
     options.on_worktree = [this](const std::filesystem::path& tree) { engine_.add_worktree(tree); };
     options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
         return agents_.assign(step, options_.engine.agent, request);

@@ -37,7 +37,7 @@ public:
     int go();
 
 private:
-    WorkflowExecutorOptions executor_options();
+    WorkflowExecutorOptions executor_options(AutoExecutionConfigManager& manager);
     asio::awaitable<void> work();
     void show(const WorkflowEvent& event);
     void print(const WorkflowEvent& event) const;

@@ -10,6 +10,7 @@
 #include "runner/workflow_file.hpp"
 #include "runner/workflow_live.hpp"
 #include "runner/workflow_start.hpp"
+#include "runner/worktree_collector.hpp"
 
 #include <fmt/format.h>
 
@@ -71,9 +72,11 @@ int workflow_resume(const WorkflowResumeVerbOptions& asked)
     announce(options, manager, *agents, *workflow);
     LiveWorkflow::Resumption resumption{
         record->run_id, {options.from, options.from_failed, options.accept_changed}, record->steps};
-    return LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run),
-                        std::move(resumption))
-        .go();
+    const int code = LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run),
+                                  std::move(resumption))
+                         .go();
+    if (code == exit_completed) collect_after_run(manager, options.engine.quiet);
+    return code;
 }
 
 }  // namespace autoexec::runner

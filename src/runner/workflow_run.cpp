@@ -11,6 +11,7 @@
 #include "runner/workflow_file.hpp"
 #include "runner/workflow_live.hpp"
 #include "runner/workflow_start.hpp"
+#include "runner/worktree_collector.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -130,7 +131,10 @@ int workflow_run(const WorkflowRunVerbOptions& options)
     if (!agents) return exit_invalid;
     if (options.dry_run) return dry_run(options, root, *agents, *workflow, run);
     announce(options, manager, *agents, *workflow);
-    return LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).go();
+    const int code =
+        LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).go();
+    if (code == exit_completed) collect_after_run(manager, options.engine.quiet);
+    return code;
 }
 
 }  // namespace autoexec::runner

@@ -1,13 +1,16 @@
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
+#include "runner/configuration.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
-#include "runner/worktree_trees.hpp"
+#include "runner/worktree_collector.hpp"
 
 #include <boost/json/object.hpp>
 
-#include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <utility>
 
 namespace autoexec::runner {
 namespace {
@@ -15,23 +18,15 @@ namespace {
 namespace json = boost::json;
 using worktree::TreeInfo;
 
-bool is_wanted(const WorktreeGcOptions& o, const TreeInfo& tree, const TreeOwner* owner)
+json::value or_null(const std::string& text)
 {
-    if (tree.busy || (owner != nullptr && owner->state == "running")) return false;
-    const auto now = std::chrono::system_clock::now();
-    if (o.older_than && now - tree.last_used < *o.older_than) return false;
-    if (owner != nullptr && owner->age < o.keep) return false;
-    // Somebody may want to go on with all others.
-    return o.all || (owner != nullptr && owner->state == "completed");
+    return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
 void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktree::Salvage& saved)
 {
     const bool done = !o.dry_run && saved.problem.empty();
     if (o.common.json) {
-        const auto or_null = [](const std::string& text) {
-            return text.empty() ? json::value(nullptr) : json::value(text);
-        };
         print_json(json::object{{"name", tree.name},
                                 {"path", tree.path.string()},
                                 {"branch", or_null(tree.branch)},
@@ -42,7 +37,9 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktre
         return;
     }
     const auto name = protocol::printable(tree.name);
-    if (o.dry_run)
+    if (o.dry_run && !saved.problem.empty())
+        tell(stdout, "{} would stay: {}\n", name, protocol::printable(saved.problem, true));
+    else if (o.dry_run)
         tell(stdout, "would remove {}{}\n", name, tree.dirty ? ", and save what is in it" : "");
     else if (!done)
         tell(stderr, "{} stays: {}\n", name, protocol::printable(saved.problem, true));
@@ -52,29 +49,63 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktre
         tell(stdout, "removed {}; saved as {}\n", name, protocol::printable(saved.ref));
 }
 
-asio::awaitable<int> collect(const WorktreeGcOptions& o,
+void tell_result(const WorktreeGcOptions& o, const std::string& branch,
+                 const worktree::RemovedBranch& removed)
+{
+    const bool done = !o.dry_run && removed.problem.empty();
+    if (o.common.json) {
+        print_json(json::object{{"branch", branch},
+                                {"commit", or_null(removed.commit)},
+                                {"removed", done},
+                                {"held_by", or_null(removed.held_by)},
+                                {"problem", or_null(removed.problem)}});
+        return;
+    }
+    const auto name = protocol::printable(branch);
+    const auto why = protocol::printable(removed.problem, true);
+    const auto holder = protocol::printable(removed.held_by);
+    if (!removed.problem.empty())
+        tell(o.dry_run ? stdout : stderr, "branch {} {}: {}\n", name,
+             o.dry_run ? "would stay" : "stays", why);
+    else
+        tell(stdout, "{} branch {}: {} has its work\n", done ? "deleted" : "would delete", name,
+             holder);
+}
+
+GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)
+{
+    auto rules = rules_of(config);
+    rules.older_than = o.older_than.value_or(rules.older_than);
+    rules.keep = o.keep.value_or(rules.keep);
+    rules.branches = o.branches.value_or(rules.branches);
+    rules.all = o.all;
+    rules.include_ignored = o.include_ignored;
+    rules.dry_run = o.dry_run;
+    return rules;
+}
+
+asio::awaitable<int> collect(const WorktreeGcOptions& o, GcRules rules, std::filesystem::path root,
                              std::shared_ptr<worktree::Repository> repository)
 {
-    auto looking = repository->trees();
-    const auto trees = co_await std::move(looking);
-    const auto owners = owners_of(trees, project_root(o.common));
-    worktree::SalvageOptions how;
-    how.include_ignored = o.include_ignored;
-    how.reason = "Before its worktree was removed";
     int code = exit_completed;
     std::size_t count = 0;
-    for (const auto& tree : trees) {
-        const auto owner = owners.find(tree.name);
-        if (!is_wanted(o, tree, owner == owners.end() ? nullptr : &owner->second)) continue;
-        worktree::Salvage saved;
-        if (!o.dry_run) {
-            auto removing = repository->remove(tree.path, how);
-            saved = co_await std::move(removing);
-        }
-        if (!saved.problem.empty()) code = exit_engine;
-        tell_result(o, tree, saved);
-        ++count;
-    }
+    Collector collector(
+        rules, std::move(root), std::move(repository),
+        [&](const TreeInfo& tree, const worktree::Salvage& saved) {
+            tell_result(o, tree, saved);
+            if (!saved.problem.empty() && !o.dry_run) code = exit_engine;
+            ++count;
+        },
+        [&](const std::string& branch, const worktree::RemovedBranch& removed) {
+            tell_result(o, branch, removed);
+            // That its work is nowhere else is no failure.
+            const bool failed =
+                !removed.problem.empty() && (removed.commit.empty() || !removed.held_by.empty());
+            if (failed) code = exit_engine;
+            ++count;
+        });
+    auto collecting = collector.collect();
+    co_await std::move(collecting);
     if (count == 0 && !o.common.json) tell(stderr, "There is nothing to remove.\n");
     co_return code;
 }
@@ -83,8 +114,14 @@ asio::awaitable<int> collect(const WorktreeGcOptions& o,
 
 int worktree_gc(const WorktreeGcOptions& options)
 {
-    return with_repository(options.common, "gc",
-                           [&](auto repository) { return collect(options, repository); });
+    const auto root = project_root(options.common);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, false);
+    if (!config) return exit_invalid;
+    const auto rules = rules_for(options, config->worktrees);
+    return with_repository(repository_options(root), "gc", [&](auto repository) {
+        return collect(options, rules, root, std::move(repository));
+    });
 }
 
 }  // namespace autoexec::runner

@@ -26,7 +26,7 @@ std::string_view state_of(const TreeInfo& tree)
     return tree.busy ? "busy" : tree.missing ? "missing" : tree.dirty ? "dirty" : "clean";
 }
 
-json::object to_json(const TreeInfo& tree, const TreeOwner& owner)
+json::object to_json(const TreeInfo& tree, const TreeRun* run)
 {
     return {{"name", tree.name},
             {"path", tree.path.string()},
@@ -34,8 +34,8 @@ json::object to_json(const TreeInfo& tree, const TreeOwner& owner)
             {"commit", or_null(tree.head)},
             {"state", state_of(tree)},
             {"last_used", protocol::iso_utc(tree.last_used)},
-            {"run_id", or_null(owner.run_id)},
-            {"run_state", or_null(owner.state)}};
+            {"run_id", run != nullptr ? json::value(run->run_id) : nullptr},
+            {"run_state", run != nullptr ? json::value(run->state) : nullptr}};
 }
 
 json::object to_json(const SalvageInfo& salvage)
@@ -47,13 +47,12 @@ json::object to_json(const SalvageInfo& salvage)
             {"time", protocol::iso_utc(salvage.time)}};
 }
 
-void print(const TreeInfo& tree, const TreeOwner& owner)
+void print(const TreeInfo& tree, const TreeRun* run)
 {
     tell(stdout, "{}  {:7}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
          state_of(tree), protocol::printable(tree.name),
-         owner.run_id.empty()
-             ? "of no run"
-             : protocol::printable(fmt::format("{} ({})", owner.run_id, owner.state)));
+         run == nullptr ? "of no run"
+                        : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
 }
 
 void print(const SalvageInfo& salvage)
@@ -69,12 +68,12 @@ asio::awaitable<int> list(const WorktreeListOptions& options,
     const auto trees = co_await std::move(looking);
     auto remembering = repository->salvages();
     const auto salvages = co_await std::move(remembering);
-    auto owners = owners_of(trees, project_root(options.common));
+    const auto runs = runs_with_trees(project_root(options.common));
     for (const auto& tree : trees) {
         if (options.common.json)
-            print_json(to_json(tree, owners[tree.name]));
+            print_json(to_json(tree, owner_of(tree, runs)));
         else
-            print(tree, owners[tree.name]);
+            print(tree, owner_of(tree, runs));
     }
     for (const auto& salvage : salvages) {
         if (options.common.json)
@@ -91,7 +90,7 @@ asio::awaitable<int> list(const WorktreeListOptions& options,
 
 int worktree_list(const WorktreeListOptions& options)
 {
-    return with_repository(options.common, "list",
+    return with_repository(repository_options(project_root(options.common)), "list",
                            [&](auto repository) { return list(options, repository); });
 }
 

@@ -1,5 +1,6 @@
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
+#include "runner/configuration.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
 #include "runner/worktree_trees.hpp"
@@ -7,7 +8,9 @@
 #include <boost/json/object.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <utility>
 
 namespace autoexec::runner {
 namespace {
@@ -55,7 +58,13 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
 
 int worktree_restore(const WorktreeRestoreOptions& options)
 {
-    return with_repository(options.common, "restore",
+    const auto root = project_root(options.common);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, true);
+    if (!config) return exit_invalid;
+    auto where = repository_options(root);
+    where.free_bytes_floor = static_cast<std::uint64_t>(config->worktrees.free_space_floor);
+    return with_repository(std::move(where), "restore",
                            [&](auto repository) { return restore(options, repository); });
 }
 

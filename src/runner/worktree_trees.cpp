@@ -9,24 +9,40 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <set>
 #include <utility>
 
 namespace autoexec::runner {
 namespace {
 
-// Of all rounds: each was told when it was made.
-std::set<std::string> trees_of(const workflow::RunRecord& run)
+TreeRun tree_run(const workflow::RunRecord& run)
 {
-    std::set<std::string> names;
+    TreeRun known;
+    known.run_id = run.run_id;
+    known.state = state_of(run);
+    known.branch = run.branch;
+    known.transitions = run.transitions.size();
+    std::string last;
     for (const auto& transition : run.transitions) {
         std::vector<std::string> ignored;
-        if (auto name = protocol::Fields(&transition, ignored).string("tree"))
-            names.insert(*std::move(name));
+        const protocol::Fields line(&transition, ignored);
+        last = line.string("time").value_or(last);
+        // Each was told when it was made.
+        auto tree = line.string("tree");
+        if (!tree) continue;
+        known.trees.insert(*std::move(tree));
+        if (auto branch = line.string("branch")) known.branches.insert(*std::move(branch));
     }
-    return names;
+    known.last = protocol::parse_iso(last).value_or(known.last);
+    return known;
+}
+
+// What the names of a run's worktrees begin with, unless they had to be shortened.
+std::string prefix_of(const TreeRun& run)
+{
+    return "workflow-" + run.run_id + "-";
 }
 
 asio::awaitable<int> open_and_work(
@@ -45,36 +61,53 @@ asio::awaitable<int> open_and_work(
 
 }  // namespace
 
-std::map<std::string, TreeOwner> owners_of(const std::vector<worktree::TreeInfo>& trees,
-                                           const std::filesystem::path& root)
+std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root)
 {
-    std::map<std::string, TreeOwner> owners;
-    std::size_t age = 0;
+    std::vector<TreeRun> runs;
     for (const auto& id : workflow::list_runs(root)) {
         std::string ignored;
         const auto run = workflow::read_run(root, id, ignored);
         if (!run) continue;
-        const auto names = trees_of(*run);
-        bool has_some = false;
-        for (const auto& tree : trees) {
-            // Those of conflicts are in no journal.
-            if (!names.contains(tree.name) && !tree.name.starts_with("workflow-" + id + "-"))
-                continue;
-            owners.emplace(tree.name, TreeOwner{id, std::string(state_of(*run)), age});
-            has_some = true;
-        }
-        if (has_some) ++age;
+        auto known = tree_run(*run);
+        if (!known.trees.empty()) runs.push_back(std::move(known));
     }
-    return owners;
+    return runs;
 }
 
-int with_repository(const CommonOptions& common, const char* verb,
-                    std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work)
+const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs)
+{
+    const auto find = [&runs](auto is_owner) -> const TreeRun* {
+        const auto found = std::find_if(runs.begin(), runs.end(), is_owner);
+        return found == runs.end() ? nullptr : &*found;
+    };
+    if (const auto* const run =
+            find([&](const TreeRun& one) { return one.trees.contains(tree.name); }))
+        return run;
+    // Those of conflicts are in no journal, and older ones do not say whose they are.
+    return find([&](const TreeRun& one) {
+        return tree.run_id.empty() ? tree.name.starts_with(prefix_of(one))
+                                   : tree.run_id == one.run_id;
+    });
+}
+
+bool has_branch(const TreeRun& run, const std::string& branch)
+{
+    return run.branches.contains(branch) ||
+           branch.starts_with(std::string(worktree::own_branches) + prefix_of(run));
+}
+
+worktree::RepositoryOptions repository_options(const std::filesystem::path& root)
 {
     worktree::RepositoryOptions options;
-    options.project_root = project_root(common);
+    options.project_root = root;
     options.spawner = supervised_spawner();
     options.clock = system_clock();
+    return options;
+}
+
+int with_repository(worktree::RepositoryOptions options, const char* verb,
+                    std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work)
+{
     asio::io_context ctx{1};
     int code = exit_engine;
     asio::co_spawn(ctx, open_and_work(std::move(options), verb, std::move(work)),

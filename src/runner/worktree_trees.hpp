@@ -3,10 +3,12 @@
 #include "runner/cli.hpp"
 #include "worktree/repository.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,20 +16,32 @@
 namespace autoexec::runner {
 
 /// A run, as far as its worktrees are concerned.
-struct TreeOwner {
+struct TreeRun {
     std::string run_id;
-    std::string state;    ///< `running`, `interrupted`, or how it ended.
-    std::size_t age = 0;  ///< 0: of the newest run that has worktrees.
+    std::string state;  ///< `running`, `interrupted`, or how it ended.
+    // Of all rounds, whether they are there or not.
+    std::set<std::string> trees;  ///< Names.
+    std::set<std::string> branches;
+    std::string branch;                          ///< Where the steps' work came together.
+    std::size_t transitions = 0;                 ///< So far.
+    std::chrono::system_clock::time_point last;  ///< When the newest of them was.
 };
 
-/// Whose the worktrees are, by their names; those that no run names are not there.
-std::map<std::string, TreeOwner> owners_of(const std::vector<worktree::TreeInfo>& trees,
-                                           const std::filesystem::path& root);
+/// All that had worktrees, the newest first.
+std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root);
 
-/// Does something with the project's repository, and gives the exit code; says why if there is
-/// none.
+/// Whose a worktree is; null: of no run that is known.
+const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs);
+
+/// Whether a branch is that of a worktree of the run.
+bool has_branch(const TreeRun& run, const std::string& branch);
+
+/// Of the project, without what is configured.
+worktree::RepositoryOptions repository_options(const std::filesystem::path& root);
+
+/// Does something with the repository, and gives the exit code; says why if there is none.
 int with_repository(
-    const CommonOptions& common, const char* verb,
+    worktree::RepositoryOptions options, const char* verb,
     std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work);
 
 }  // namespace autoexec::runner

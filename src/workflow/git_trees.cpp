@@ -28,7 +28,9 @@ GitTrees::GitTrees(std::shared_ptr<worktree::Repository> repository, Names names
       names_(std::move(names)),
       base_(std::move(base)),
       branch_("workflow/" + worktree::branch_part(names_.run_id))
-{}
+{
+    repository_->work_for(names_.run_id);
+}
 
 std::string GitTrees::shared_name() const
 {
@@ -65,6 +67,7 @@ asio::awaitable<GitTrees::Opened> GitTrees::open(worktree::RepositoryOptions opt
 void GitTrees::name_after(std::string run_id)
 {
     names_.run_id = std::move(run_id);
+    repository_->work_for(names_.run_id);
     branch_ = "workflow/" + worktree::branch_part(names_.run_id);
 }
 

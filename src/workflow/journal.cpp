@@ -232,4 +232,15 @@ error_code Journal::write(std::string_view line)
     return ec;
 }
 
+UniqueFd hold_run(const fs::path& project_root, std::string_view run_id, error_code& ec)
+{
+    const auto folder = state_folder(project_root).open(ec);
+    if (ec) return {};
+    auto file = platform::open_beneath(folder.get(), journal_name(run_id), O_RDWR,
+                                       platform::Links::none, ec);
+    if (!ec) ec = lock(file.get());
+    if (!ec && !lock_region(file.get(), F_WRLCK)) ec = errc::worktree_busy;
+    return ec ? UniqueFd() : std::move(file);
+}
+
 }  // namespace autoexec::workflow

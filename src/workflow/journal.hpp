@@ -123,6 +123,11 @@ std::optional<RunRecord> read_run(const std::filesystem::path& project_root,
 /// The ids of all runs, newest first by what their journals say.
 std::vector<std::string> list_runs(const std::filesystem::path& project_root);
 
+/// Keeps engines from going on with a run as long as the descriptor is open; nothing is written.
+/// `ec` is `errc::worktree_busy` while an engine, or a program that it has left, works for it.
+platform::UniqueFd hold_run(const std::filesystem::path& project_root, std::string_view run_id,
+                            error_code& ec);
+
 /// Asks the engine of a run to cancel it: `workflow-state/cancel/<run id>`.
 error_code ask_to_cancel_run(const std::filesystem::path& project_root, std::string_view run_id);
 

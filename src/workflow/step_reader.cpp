@@ -186,7 +186,7 @@ private:
         else
             fields_.error("timeout",
                           "Field 'timeout' must be a positive number of seconds, or as '90s'",
-                          may_be ? fmt::format("Units are ms, s, m and h; the most is {} s.",
+                          may_be ? fmt::format("Units are ms, s, m, h, d and w; the most is {} s.",
                                                longest_timeout.count())
                                  : config::type_hint(*node, "a number"));
     }

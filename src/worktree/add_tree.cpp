@@ -96,6 +96,7 @@ asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
                                    entry.tree.string(), shown(there), made.branch);
     if (!made.problem.empty()) co_return made;
     (void)link_to_entry(entry);
+    if (!run_id.empty() && run_of(entry).empty()) record_run(entry, run_id);
     sweep_temporary_indexes(entry);
     // One whose making was interrupted: nobody has worked in it.
     if (!entry.has_index()) made.problem = co_await fill(entry, made.warnings);
@@ -137,8 +138,8 @@ asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
     if (!entry)
         problem = fmt::format("The worktree {} can't be made: {}", made.path.string(),
                               ec ? ec.message() : reason_of(added));
-    else
-        problem = co_await fill(*entry, made.warnings);
+    if (entry && !run_id.empty()) record_run(*entry, run_id);
+    if (entry) problem = co_await fill(*entry, made.warnings);
     if (entry && !problem.empty()) {
         Words undo{"worktree", "remove", "--force", made.path.string()};
         (void)co_await locked(std::move(undo));

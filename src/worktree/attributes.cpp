@@ -19,7 +19,8 @@ constexpr std::size_t most_files = 200;
 }  // namespace
 
 AttributesFolder::AttributesFolder(const fs::path& common_dir)
-    : common_(common_dir), folder_(common_dir / "autoexec" / ("attributes-" + protocol::new_uuid()))
+    : common_(common_dir),
+      folder_(common_dir / "autoexec" / std::string(prefix).append(protocol::new_uuid()))
 {
     error_code ignored;  // git says so when it is not there
     (void)platform::make_folders(folder_, ignored);

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace autoexec::worktree {
 
@@ -14,6 +15,9 @@ namespace autoexec::worktree {
 /// user's checkout would be others. Removed when destroyed.
 class AttributesFolder {
 public:
+    /// Of its name, in `autoexec/` of the common directory.
+    static constexpr std::string_view prefix = "attributes-";
+
     explicit AttributesFolder(const std::filesystem::path& common_dir);
     ~AttributesFolder();
     AttributesFolder(const AttributesFolder&) = delete;

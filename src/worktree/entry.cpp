@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t file_limit = 16 * 1024 * 1024;
 constexpr std::size_t most_entries = 100'000;
+constexpr const char* run_file = "run";
 constexpr std::string_view head_prefix = "ref: refs/heads/";
 
 fs::path without_links(const fs::path& path)
@@ -100,6 +101,20 @@ std::string branch_of(const fs::path& git_dir)
 bool uses_branch(const fs::path& git_dir, std::string_view branch)
 {
     return branch_of(git_dir) == branch || is_being_rebased(git_dir, branch);
+}
+
+std::string run_of(const Entry& entry)
+{
+    return first_line(entry.records() / run_file);
+}
+
+void record_run(const Entry& entry, std::string_view run_id)
+{
+    error_code ec;
+    const auto folder = platform::make_folders(entry.records(), ec);
+    if (folder)
+        (void)platform::replace_file(folder.get(), run_file, std::string(run_id) + "\n", 0600,
+                                     Durability::none);
 }
 
 bool link_to_entry(const Entry& entry)

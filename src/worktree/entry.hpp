@@ -38,6 +38,11 @@ std::string branch_of(const std::filesystem::path& git_dir);
 /// True when the branch is checked out there, or being rebased.
 bool uses_branch(const std::filesystem::path& git_dir, std::string_view branch);
 
+/// The run that a tree was made for, as its records say; empty if they don't.
+std::string run_of(const Entry& entry);
+/// Best effort: what is not recorded is found by names.
+void record_run(const Entry& entry, std::string_view run_id);
+
 /// Makes the tree's `.git` lead to its entry again. A folder of that name is a repository of its
 /// own and stays: false then.
 bool link_to_entry(const Entry& entry);

@@ -57,6 +57,15 @@ struct Repository::Impl {
     asio::awaitable<void> settle_identity();
     void tell_identity(std::vector<std::string>& warnings);
 
+    // branch_removal.cpp
+    asio::awaitable<std::vector<std::string>> branches();
+    asio::awaitable<RemovedBranch> remove_branch(std::string branch, BranchRemovalOptions how);
+    [[nodiscard]] Problem checked_out(const std::string& branch,
+                                      const BranchRemovalOptions& how) const;
+    asio::awaitable<std::string> holder_of(std::string ref, std::string commit,
+                                           BranchRemovalOptions how);
+    asio::awaitable<Problem> drop(SalvageInfo salvage);
+
     // add_tree.cpp
     asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse);
     asio::awaitable<Problem> make_tree(NewTree& made);
@@ -114,9 +123,12 @@ struct Repository::Impl {
 
     // removal.cpp
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> work_beyond_us(Entry entry);
     asio::awaitable<Problem> hold(int folder, Entry entry);
     asio::awaitable<Problem> take_away(Entry entry);
     asio::awaitable<Problem> erase(std::filesystem::path folder, Words paths);
+    void sweep() const;
 
     // listing.cpp
     asio::awaitable<Head> head_of(Place place);
@@ -135,7 +147,8 @@ struct Repository::Impl {
     bool identity_settled = false;
     std::string identity_warning;
     std::int64_t last_salvage_us = 0;
-    int removals = 0;  ///< Folders that are being erased.
+    std::string run_id;  ///< For which trees are made.
+    int removals = 0;    ///< Folders that are being erased.
 };
 
 }  // namespace autoexec::worktree

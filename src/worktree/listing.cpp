@@ -80,6 +80,7 @@ asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
     info.name = entry.name();
     info.branch = branch_of(entry.git_dir);
     info.missing = entry.missing();
+    info.run_id = run_of(entry);
     info.last_used = last_used(entry);
     const auto head = co_await head_of(entry.place());
     info.head = head.commit;

@@ -114,4 +114,10 @@ asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
     co_return std::string();
 }
 
+std::string repository_within(const Entry& entry, std::string_view path)
+{
+    return fmt::format("'{}' in {} is a repository of its own, which can't be saved. Move it away.",
+                       shown(path), entry.tree.string());
+}
+
 }  // namespace autoexec::worktree

@@ -1,6 +1,7 @@
 #include "handoff/claims.hpp"
 #include "platform/safe_files.hpp"
 #include "protocol/text.hpp"
+#include "worktree/attributes.hpp"
 #include "worktree/impl.hpp"
 #include "worktree/nested.hpp"
 
@@ -22,6 +23,8 @@ using platform::UniqueFd;
 constexpr std::chrono::milliseconds lock_pause{25};
 constexpr int most_lock_tries = 20;
 constexpr std::size_t most_names = 10'000;
+// No merge takes so long.
+constexpr std::chrono::hours left_behind{24};
 // No tree is called so: none begins with a dot.
 constexpr std::string_view removed_prefix = ".removed-";
 
@@ -53,9 +56,14 @@ Problem live_agent(int folder, const Entry& entry)
                        shown(*attempt));
 }
 
+UniqueFd open_folder(const fs::path& folder)
+{
+    return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 Words leftovers(const fs::path& folder)
 {
-    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto fd = open_folder(folder);
     Words paths;
     if (!fd) return paths;
     for (const auto& name : platform::list_folder(fd.get(), most_names))
@@ -72,10 +80,9 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     saved.problem = unfit_for_removal(entry, tree, trees_folder());
     if (!saved.problem.empty()) co_return saved;
     // As an engine would, so that none begins there meanwhile.
-    const UniqueFd held(::open(entry->tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto held = open_folder(entry->tree);
     if (held) saved.problem = co_await hold(held.get(), *entry);
-    if (saved.problem.empty() && held) saved.problem = co_await work_in_submodules(git, *entry);
-    if (saved.problem.empty()) saved.problem = co_await commits_in_submodules(git, *entry);
+    if (saved.problem.empty()) saved.problem = co_await work_beyond_us(*entry);
     if (!saved.problem.empty()) co_return saved;
 
     Leaving leaving;
@@ -84,6 +91,31 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     saved = co_await save_all(*entry, std::move(how), std::move(leaving), snapshot);
     if (saved.problem.empty()) saved.problem = co_await take_away(*entry);
     co_return saved;
+}
+
+asio::awaitable<Problem> Repository::Impl::what_keeps(fs::path tree, SalvageOptions how)
+{
+    const auto entry = find_entry(common, tree);
+    auto problem = unfit_for_removal(entry, tree, trees_folder());
+    if (!problem.empty()) co_return problem;
+    if (const auto held = open_folder(entry->tree)) problem = co_await hold(held.get(), *entry);
+    if (problem.empty()) problem = co_await work_beyond_us(*entry);
+    if (!problem.empty() || entry->missing()) co_return problem;
+    SnapshotOptions all;
+    all.include_ignored = how.include_ignored;
+    auto found = co_await other_repositories(git, entry->place(), all);
+    if (found.problem.empty() && !found.paths.empty())
+        found.problem = repository_within(*entry, found.paths.front());
+    co_return found.problem;
+}
+
+// What is in submodules can't be saved here.
+asio::awaitable<Problem> Repository::Impl::work_beyond_us(Entry entry)
+{
+    Problem problem;
+    if (!entry.missing()) problem = co_await work_in_submodules(git, entry);
+    if (problem.empty()) problem = co_await commits_in_submodules(git, entry);
+    co_return problem;
 }
 
 asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
@@ -139,6 +171,23 @@ asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
     done = co_await git.run_other(folder, with_paths(rm));
     if (done.ok()) co_return Problem();
     co_return fmt::format("A removed worktree is not gone from the disk: {}", reason_of(done));
+}
+
+void Repository::Impl::sweep() const
+{
+    const auto folder = common / "autoexec";
+    const auto fd = open_folder(folder);
+    if (!fd) return;
+    const auto now = options.clock->system_now();
+    for (const auto& name : platform::list_folder(fd.get(), most_names)) {
+        struct stat info {};
+        if (!name.starts_with(AttributesFolder::prefix) ||
+            ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        const auto changed = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec);
+        std::error_code ignored;
+        if (now - changed > left_behind) fs::remove_all(folder / name, ignored);
+    }
 }
 
 }  // namespace autoexec::worktree

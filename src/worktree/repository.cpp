@@ -95,6 +95,11 @@ fs::path Repository::trees_folder() const
     return impl_->trees_folder();
 }
 
+void Repository::work_for(std::string run_id)
+{
+    impl_->run_id = std::move(run_id);
+}
+
 asio::awaitable<Commit> Repository::resolve(std::string revision)
 {
     return whole(impl_, impl_->resolve(std::move(revision)));
@@ -174,6 +179,32 @@ asio::awaitable<Salvage> Repository::reset(std::filesystem::path tree, std::stri
 asio::awaitable<Salvage> Repository::remove(std::filesystem::path tree, SalvageOptions options)
 {
     return whole(impl_, impl_->remove(std::move(tree), std::move(options)));
+}
+
+asio::awaitable<Problem> Repository::what_keeps(std::filesystem::path tree, SalvageOptions options)
+{
+    return whole(impl_, impl_->what_keeps(std::move(tree), std::move(options)));
+}
+
+asio::awaitable<std::vector<std::string>> Repository::branches()
+{
+    return whole(impl_, impl_->branches());
+}
+
+asio::awaitable<RemovedBranch> Repository::remove_branch(std::string branch,
+                                                         BranchRemovalOptions options)
+{
+    return whole(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
+}
+
+asio::awaitable<Problem> Repository::drop(SalvageInfo salvage)
+{
+    return whole(impl_, impl_->drop(std::move(salvage)));
+}
+
+void Repository::sweep()
+{
+    impl_->sweep();
 }
 
 asio::awaitable<std::vector<TreeInfo>> Repository::trees()

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,6 +87,7 @@ struct TreeInfo {
     bool missing = false;  ///< Git knows it, but its folder is gone.
     bool dirty = false;    ///< Uncommitted, staged or untracked work, or a dirty submodule.
     bool busy = false;     ///< An engine holds it.
+    std::string run_id;    ///< The run that it was made for; empty: it does not say.
     std::chrono::system_clock::time_point last_used;
 };
 
@@ -95,6 +97,24 @@ struct SalvageInfo {
     std::string commit;
     std::string reason;
     std::chrono::system_clock::time_point time;
+};
+
+/// What branches of steps and runs begin with.
+constexpr std::string_view own_branches = "workflow/";
+
+struct BranchRemovalOptions {
+    bool by_users = false;  ///< Only branches that are not `workflow/…` count as holding it.
+    bool dry_run = false;
+    // For a dry run: as if these were not there any more.
+    std::set<std::string> without_branches;
+    std::set<std::string> without_trees;
+};
+
+/// What became of a branch that was to be removed.
+struct RemovedBranch {
+    std::string commit;   ///< Where it was; empty: there is no such branch.
+    std::string held_by;  ///< Another branch that has all its commits; empty: that was not settled.
+    Problem problem;      ///< It stays.
 };
 
 /// Thread safety: none; one strand. Lifetime: operations keep what they need.
@@ -116,6 +136,9 @@ public:
     /// From now on each call of git holds this descriptor: a lock on it is not free, even if we
     /// die, before the last call has ended. Those then get a minute.
     void hold(int lock);
+
+    /// From now on worktrees are made for this run, and say so: `TreeInfo::run_id`.
+    void work_for(std::string run_id);
 
     /// Of any name that git understands; the project's HEAD for `HEAD`.
     asio::awaitable<Commit> resolve(std::string revision);
@@ -177,10 +200,27 @@ public:
     /// nothing is done.
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
 
+    /// Why `remove` would leave it, as far as that shows without saving anything; empty if it
+    /// would not. Nothing is changed.
+    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+
+    /// Those that are called `workflow/…`, by name.
+    asio::awaitable<std::vector<std::string>> branches();
+
+    /// Deletes one of them, if another branch has all its commits. One that is checked out or being
+    /// rebased somewhere, and one whose reflog has commits that nothing else has, stay.
+    asio::awaitable<RemovedBranch> remove_branch(std::string branch, BranchRemovalOptions options);
+
+    /// Removes what engines that were killed have left in the repository's own folder, if it is
+    /// older than a day.
+    void sweep();
+
     /// Those in `trees_folder()`, by name.
     asio::awaitable<std::vector<TreeInfo>> trees();
     /// Newest first.
     asio::awaitable<std::vector<SalvageInfo>> salvages();
+    /// Forgets one, if it still is that commit: git will clean it away some day.
+    asio::awaitable<Problem> drop(SalvageInfo salvage);
     /// A new worktree `name` with what was salvaged: files as they were, changes not committed.
     asio::awaitable<NewTree> restore(std::string salvage_ref, std::string name);
 

@@ -1,4 +1,5 @@
 #include "worktree/impl.hpp"
+#include "worktree/nested.hpp"
 #include "worktree/salvage_message.hpp"
 #include "worktree/unfinished.hpp"
 
@@ -45,12 +46,6 @@ std::vector<std::string_view> only_in_first(std::string_view raw)
     for (std::size_t i = 0; i + 1 < parts.size(); i += 2)
         if (!parts[i].starts_with(":000000")) paths.push_back(parts[i + 1]);
     return paths;
-}
-
-Problem repository_within(const Entry& entry, const std::string& path)
-{
-    return fmt::format("'{}' in {} is a repository of its own, which can't be saved. Move it away.",
-                       shown(path), entry.tree.string());
 }
 
 }  // namespace

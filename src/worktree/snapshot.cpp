@@ -14,6 +14,13 @@ namespace {
 // Words of one call: far below what the system takes. Even, since some belong together.
 constexpr std::size_t most_at_once = 500;
 
+std::string failure(std::string_view what, const std::filesystem::path& tree,
+                    const ProgramOutput& output)
+{
+    return fmt::format("{} in {}: {}", what, shown(tree.string()),
+                       output.cut ? "there are too many" : reason_of(output));
+}
+
 class Taker {
 public:
     Taker(const Git& git, Entry entry, SnapshotOptions options)
@@ -45,9 +52,7 @@ private:
 
     void fail(std::string_view what, const ProgramOutput& output)
     {
-        if (result_.problem.empty())
-            result_.problem = fmt::format("{} in {}: {}", what, shown(entry_.tree.string()),
-                                          output.cut ? "there are too many" : reason_of(output));
+        if (result_.problem.empty()) result_.problem = failure(what, entry_.tree, output);
     }
 
     // An index that refers to what is not there holds nothing that could be saved.
@@ -122,18 +127,11 @@ private:
         result_.fresh = std::move(index_);
     }
 
-    // Git lists a repository that is not a submodule as one untracked folder.
     asio::awaitable<void> find_repositories()
     {
-        Words words{"ls-files", "--others", "-z"};
-        if (!options_.include_ignored) words.emplace_back("--exclude-standard");
-        const auto listing = co_await git_.run(place(), std::move(words));
-        // What can't be read can't be saved.
-        const bool blind = listing.errors.find("could not open directory") != std::string::npos;
-        if (!listing.ok() || listing.cut || blind) fail("The files can't be listed", listing);
-        for (const auto path : split_nul(listing.output))
-            if (path.ends_with('/'))
-                result_.repositories.emplace_back(path.substr(0, path.size() - 1));
+        auto found = co_await other_repositories(git_, place(), options_);
+        if (result_.problem.empty()) result_.problem = std::move(found.problem);
+        result_.repositories = std::move(found.paths);
     }
 
     asio::awaitable<void> add_files()
@@ -190,6 +188,23 @@ private:
 };
 
 }  // namespace
+
+// Git lists a repository that is not a submodule as one untracked folder.
+asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place place,
+                                                      SnapshotOptions options)
+{
+    OtherRepositories found;
+    Words words{"ls-files", "--others", "-z"};
+    if (!options.include_ignored) words.emplace_back("--exclude-standard");
+    const auto listing = co_await git.run(place, std::move(words));
+    // What can't be read can't be saved.
+    const bool blind = listing.errors.find("could not open directory") != std::string::npos;
+    if (!listing.ok() || listing.cut || blind)
+        found.problem = failure("The files can't be listed", place.work_tree, listing);
+    for (const auto path : split_nul(listing.output))
+        if (path.ends_with('/')) found.paths.emplace_back(path.substr(0, path.size() - 1));
+    co_return found;
+}
 
 asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options)
 {

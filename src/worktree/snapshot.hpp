@@ -32,6 +32,14 @@ struct SnapshotOptions {
 /// `git` must outlive the operation.
 asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options);
 
+/// Repositories within the tree that are no submodules, or why nobody can tell.
+struct OtherRepositories {
+    std::vector<std::string> paths;
+    std::string problem;
+};
+asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place place,
+                                                      SnapshotOptions options);
+
 /// The paths that `.worktreeinclude` brought, relative to the tree, sorted.
 std::vector<std::string> included_paths(const Entry& entry);
 

@@ -1,4 +1,8 @@
-#include "support/workflow_project.hpp"
+#include "support/git_project.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 using namespace autoexec::test;
 
@@ -115,6 +119,86 @@ TEST_CASE("what is young, or of the newest runs, stays if that is asked for")
     CHECK(trees_of(project).empty());
 }
 
+TEST_CASE("the runs that are kept are counted, whether their worktrees are there or not")
+{
+    const UsedProject project;
+    CHECK(project.run({"worktree", "gc"}).code == 0);
+    REQUIRE(run_in_worktrees(project).code == 0);
+    const auto older = trees_of(project);
+    REQUIRE(run_in_worktrees(project).code == 0);
+    // One that has none does not count.
+    CHECK(project.run_workflow().code == 0);
+    REQUIRE(trees_of(project).size() == 2);
+    for (const auto& name : trees_of(project))
+        if (Words{name} != older)
+            project.git({"worktree", "remove", (project.records() / "worktrees" / name).string()});
+    CHECK(project.run({"worktree", "gc", "--keep", "2"}).code == 0);
+    CHECK(trees_of(project) == older);
+    CHECK(project.run({"worktree", "gc", "--keep", "1"}).code == 0);
+    CHECK(trees_of(project).empty());
+}
+
+TEST_CASE("a dry run tells what would stay, and why")
+{
+    const UsedProject project;
+    const auto name = trees_of(project).front();
+    project.git({"worktree", "lock", project.tree().string()});
+    const auto ended = project.run({"worktree", "gc", "--dry-run"});
+    CHECK(ended.code == 0);
+    CHECK(ended.out.starts_with(name + " would stay: "));
+    CHECK(contains(ended.out, "is locked: git worktree unlock"));
+    const auto told = objects_of(project.run({"worktree", "gc", "--dry-run", "--json"}).out);
+    REQUIRE(told.size() == 1);
+    CHECK(contains(text_at(told[0], "problem"), "is locked"));
+    CHECK(project.run({"worktree", "gc"}).code == 4);
+    project.git({"worktree", "unlock", project.tree().string()});
+    CHECK(project.run({"worktree", "gc"}).code == 0);
+}
+
+TEST_CASE("worktrees of a run that somebody goes on with meanwhile stay")
+{
+    const UsedProject project;
+    const auto run_id = text_at(project.newest_run(), "run_id");
+    const auto journal = project.records() / "workflow-state" / (run_id + ".jsonl");
+    const int engine = ::open(journal.c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(::flock(engine, LOCK_EX) == 0);
+    const auto ended = project.run({"worktree", "gc"});
+    CHECK(ended.code == 4);
+    CHECK(contains(ended.err, " stays: Its run is going on."));
+    CHECK(trees_of(project).size() == 1);
+    ::close(engine);
+    CHECK(project.run({"worktree", "gc"}).code == 0);
+    CHECK(trees_of(project).empty());
+}
+
+TEST_CASE("the worktree of a conflict goes with its run, however it is called")
+{
+    GitProject project;
+    const std::string id(90, 'w');
+    project.workflow("id: " + id + R"(
+steps:
+  - {id: a, agent: x, action: y}
+  - {id: b, agent: x, action: y}
+)");
+    project.on("a", "echo of a >shared");
+    project.on("b", "echo of b >shared");
+    project.commit("A workflow");
+    CHECK(project.go().code == 1);
+    REQUIRE(trees_of(project).size() == 3);
+    for (const auto& tree : listed(project)) CHECK(text_at(tree, "run_state") == "failed");
+    const auto run_id = text_at(project.newest_run(), "run_id");
+    for (const auto& name : trees_of(project)) {
+        const auto tree = project.records() / "worktrees" / name;
+        if (!contains(read_file(tree / "shared"), "<<<<<<<")) continue;
+        CHECK(!name.starts_with("workflow-" + run_id));
+        write_file(tree / "shared", "of both\n");
+        project.git_in(tree, {"commit", "-q", "-a", "-m", "Both"});
+    }
+    CHECK(project.resume().code == 0);
+    CHECK(project.run({"worktree", "gc"}).code == 0);
+    CHECK(trees_of(project).empty());
+}
+
 TEST_CASE("worktrees of runs that can go on stay, unless all are meant")
 {
     WorkflowProject project;
@@ -155,7 +239,8 @@ TEST_CASE("without a repository the verbs about worktrees say so")
     const Project project;
     fs::remove_all(project.root() / ".git");
     for (const Words& words :
-         {Words{"worktree", "list"}, Words{"worktree", "gc"}, Words{"worktree", "restore", "it"}}) {
+         {Words{"worktree", "list"}, Words{"worktree", "gc"}, Words{"worktree", "restore", "it"},
+          Words{"worktree", "drop", "it"}}) {
         const auto ended = project.run(words);
         CHECK(ended.code == 3);
         CHECK_MESSAGE(contains(ended.err, "is in no git repository"), ended.err);

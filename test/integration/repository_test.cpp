@@ -531,4 +531,20 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     CHECK(run(repository().state_of(tree)).size() == 4096);
 }
 
+TEST_CASE_FIXTURE(WorktreeFixture, "a worktree tells for which run it was made")
+{
+    add("before");
+    repository().work_for("run-1");
+    add("a");
+    CHECK(run(repository().open_conflict("conflict", "HEAD", "HEAD", "x")).problem.empty());
+    repository().work_for("run-2");
+    CHECK(run(repository().add_tree("a", "HEAD", true)).problem.empty());
+    CHECK(run(repository().add_tree("before", "HEAD", true)).problem.empty());
+    forget_repository();
+    std::string told;
+    for (const auto& tree : run(repository().trees())) told += tree.name + "=" + tree.run_id + " ";
+    CHECK(told == "a=run-1 before=run-2 conflict=run-1 ");
+    CHECK(status(trees() / "a").empty());
+}
+
 TEST_SUITE_END();

@@ -426,8 +426,10 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
         git_here({"init", "-q", "."});
         expected = "has become a repository of its own";
     }
+    const auto told = run(repository().what_keeps(tree, SalvageOptions()));
     const auto removed = remove(tree);
     CHECK_MESSAGE(contains(removed.problem, expected), removed.problem);
+    CHECK(told == removed.problem);
     CHECK(removed.ref.empty());
     CHECK(read_file(tree / "untracked ü") == "untracked\n");
     CHECK(fs::exists(entry("a")));
@@ -448,12 +450,16 @@ TEST_CASE_FIXTURE(Work, "a repository that git ignores counts only where ignored
 {
     put(".gitignore", "*.log\ninner/\n");
     git_here({"init", "-q", "inner"});
+    SalvageOptions how;
     SUBCASE("with them")
     {
+        how.include_ignored = true;
+        CHECK(contains(run(repository().what_keeps(tree, how)), "'inner' in "));
         CHECK(contains(remove(tree, true).problem, "'inner' in "));
     }
     SUBCASE("without")
     {
+        CHECK(run(repository().what_keeps(tree, how)).empty());
         CHECK(remove(tree).problem.empty());
     }
 }
@@ -475,6 +481,7 @@ TEST_CASE_FIXTURE(Work, "only what lies among the worktrees is ours to remove")
 TEST_CASE_FIXTURE(Work, "a tree whose folder is gone is forgotten, its staged work saved")
 {
     fs::remove_all(tree);
+    CHECK(run(repository().what_keeps(tree, SalvageOptions())).empty());
     const auto saved = remove(tree);
     CHECK(saved.problem.empty());
     CHECK(content(saved.ref, "staged") == "staged\n");
@@ -518,6 +525,29 @@ TEST_CASE_FIXTURE(Work,
     if (root_here) REQUIRE(::seteuid(0) == 0);
     CHECK_MESSAGE(saved.problem.empty(), saved.problem);
     CHECK(fs::is_empty(trees()));
+}
+
+TEST_CASE_FIXTURE(Work, "to ask what keeps a tree changes nothing in it, and holds it for nobody")
+{
+    const auto before = status(tree);
+    CHECK(run(repository().what_keeps(tree, SalvageOptions())).empty());
+    CHECK(status(tree) == before);
+    CHECK(run(repository().salvages()).empty());
+    CHECK_FALSE(run(repository().trees()).front().busy);
+}
+
+TEST_CASE_FIXTURE(Work, "what killed engines left in the repository goes after a day")
+{
+    const auto left = root() / ".git/autoexec";
+    for (const auto* const name : {"attributes-old", "attributes-new", "other"})
+        write_file(left / name / "folder/.gitattributes", "x");
+    const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(25);
+    for (const auto* const name : {"attributes-old", "other"})
+        fs::last_write_time(left / name, long_ago);
+    repository().sweep();
+    CHECK_FALSE(fs::exists(left / "attributes-old"));
+    CHECK(fs::exists(left / "attributes-new/folder/.gitattributes"));
+    CHECK(fs::exists(left / "other"));
 }
 
 TEST_CASE_FIXTURE(Work, "many trees are removed at once")

@@ -43,6 +43,8 @@ public:
                 return real();
             case config::SettingType::choice:
                 return std::string(s.choices[below(s.choices.size())]);
+            case config::SettingType::duration:
+                return std::to_string(below(100)) + (below(2) == 1 ? "" : "d");
             case config::SettingType::version:
                 return std::string(config::current_version);
             case config::SettingType::text:

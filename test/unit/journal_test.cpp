@@ -521,6 +521,34 @@ TEST_CASE_FIXTURE(Project, "a journal that another engine has is not taken over"
     CHECK(ec == errc::worktree_busy);
 }
 
+TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that goes on not held")
+{
+    const auto left = [this](const Journal& journal) {
+        return platform::UniqueFd(::dup(journal.descriptor()));
+    };
+    std::string id;
+    platform::UniqueFd program;
+    {
+        const auto journal = create();
+        id = journal.run_id();
+        program = left(journal);
+        CHECK_FALSE(hold_run(path(), id, ec));
+        CHECK(ec == errc::worktree_busy);
+    }
+    CHECK_FALSE(hold_run(path(), id, ec));
+    CHECK(ec == errc::worktree_busy);
+    program = platform::UniqueFd();
+    {
+        const auto held = hold_run(path(), id, ec);
+        CHECK(held);
+        CHECK_FALSE(Journal::take_over(path(), id, Durability::process, ec));
+        CHECK(ec == errc::worktree_busy);
+    }
+    CHECK(take_over(id).is_settled());
+    CHECK_FALSE(hold_run(path(), "another", ec));
+    CHECK(ec == boost::system::errc::no_such_file_or_directory);
+}
+
 TEST_CASE_FIXTURE(Project, "those who look get in the way of no engine")
 {
     const auto id = create().run_id();

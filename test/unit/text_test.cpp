@@ -259,13 +259,20 @@ TEST_CASE("durations are read with and without a unit")
     CHECK(parse_duration("90s") == 90s);
     CHECK(parse_duration("1.5m") == 90s);
     CHECK(parse_duration("2h") == 2h);
+    CHECK(parse_duration("7d") == 168h);
+    CHECK(parse_duration("1.5d") == 36h);
+    CHECK(parse_duration("2w") == 336h);
     CHECK(parse_duration("500ms") == 500ms);
     CHECK(parse_duration("1.1s") == 1100ms);
     CHECK(parse_duration("0") == 0ms);
     CHECK(parse_duration("0.0001s") == 1ms);
     CHECK(parse_duration("876600h") == 876600h);
-    for (const char* text : {"", "s", "-1", "+1", "1 s", " 1", "1d", "inf", "nan", "1e3", "0x10",
-                             ".5", "1h30m", "876601h", "99999999999999999999999999h"}) {
+    CHECK(parse_duration("36525d") == 876600h);
+    for (const char* text :
+         {"",       "s",     "-1",    "+1",      "1 s",
+          " 1",     "1D",    "1y",    "1d12h",   "1 d",
+          "36526d", "5218w", "inf",   "nan",     "1e3",
+          "0x10",   ".5",    "1h30m", "876601h", "99999999999999999999999999h"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }
@@ -280,4 +287,7 @@ TEST_CASE("durations are shown to the precision that a person reads")
     CHECK(format_duration(59'999ms) == "59.9s");
     CHECK(format_duration(4min + 5s) == "4m05s");
     CHECK(format_duration(2h + 3min + 59s) == "2h03m");
+    CHECK(format_duration(24h - 1ms) == "23h59m");
+    CHECK(format_duration(76h + 59min) == "3d04h");
+    CHECK(format_duration(24h * 365) == "365d00h");
 }

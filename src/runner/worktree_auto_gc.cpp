@@ -1,0 +1,74 @@
+#include "platform/git_dir.hpp"
+#include "protocol/text.hpp"
+#include "runner/configuration.hpp"
+#include "runner/tell.hpp"
+#include "runner/worktree_collector.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace autoexec::runner {
+namespace {
+
+struct Tally {
+    std::size_t removed = 0;
+    std::size_t saved = 0;
+    std::size_t stay = 0;
+    std::size_t branches = 0;
+};
+
+std::string counted(std::size_t count, std::string_view one, std::string_view many)
+{
+    return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string sentence_of(const Tally& tally)
+{
+    auto text = fmt::format("Removed {}", counted(tally.removed, "worktree", "worktrees"));
+    if (tally.branches > 0)
+        text += fmt::format(" and {}", counted(tally.branches, "branch", "branches"));
+    text += " of runs that have completed";
+    if (tally.saved > 0)
+        text += fmt::format("; what was in {} is saved: autoexec worktree list", tally.saved);
+    if (tally.stay > 0)
+        text += fmt::format("; {} autoexec worktree gc says why",
+                            counted(tally.stay, "stays:", "stay:"));
+    return text + ".";
+}
+
+asio::awaitable<int> collect(GcRules rules, std::filesystem::path root, bool quiet,
+                             std::shared_ptr<worktree::Repository> repository)
+{
+    Tally tally;
+    Collector collector(
+        rules, std::move(root), std::move(repository),
+        [&tally](const worktree::TreeInfo&, const worktree::Salvage& saved) {
+            ++(saved.problem.empty() ? tally.removed : tally.stay);
+            if (saved.problem.empty() && !saved.ref.empty()) ++tally.saved;
+        },
+        [&tally](const std::string&, const worktree::RemovedBranch& removed) {
+            if (removed.problem.empty()) ++tally.branches;
+        });
+    auto collecting = collector.collect();
+    co_await std::move(collecting);
+    const bool nothing = tally.removed + tally.stay + tally.branches == 0;
+    if (!nothing && !quiet) tell(stderr, "{}\n", sentence_of(tally));
+    co_return exit_completed;
+}
+
+}  // namespace
+
+void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
+{
+    const auto& root = manager.project_root();
+    const auto config = load_configuration(manager, true);
+    if (!config || !config->worktrees.auto_gc || !platform::git_dir_of(root)) return;
+    const auto rules = rules_of(config->worktrees);
+    (void)with_repository(repository_options(root), "gc", [&](auto repository) {
+        return collect(rules, root, quiet, std::move(repository));
+    });
+}
+
+}  // namespace autoexec::runner

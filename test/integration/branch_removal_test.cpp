@@ -1,0 +1,192 @@
+#include "support/worktree_fixture.hpp"
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace autoexec::worktree;
+
+namespace {
+
+/// A branch `workflow/a` with a commit that `main` has not, and no worktree.
+struct Left : WorktreeFixture {
+    Left()
+    {
+        const auto tree = add("a");
+        write_file(tree / "file", "of a\n");
+        tip = commit_quietly(tree);
+        REQUIRE(remove(tree).problem.empty());
+    }
+    RemovedBranch take(const std::string& branch = "workflow/a", BranchRemovalOptions how = {})
+    {
+        return run(repository().remove_branch(branch, std::move(how)));
+    }
+    [[nodiscard]] bool is_there(const std::string& branch = "workflow/a") const
+    {
+        return try_git(root(), {"show-ref", "--verify", "-q", "refs/heads/" + branch}).code == 0;
+    }
+    /// It must stay, and say so.
+    void stays(const std::string& why, BranchRemovalOptions how = {})
+    {
+        const auto before = git({"for-each-ref"});
+        const auto removed = take("workflow/a", std::move(how));
+        CHECK_MESSAGE(contains(removed.problem, why), removed.problem);
+        CHECK(removed.commit == tip);
+        CHECK(removed.held_by.empty());
+        CHECK(git({"for-each-ref"}) == before);
+    }
+
+    std::string tip;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("branch_removal");
+
+TEST_CASE_FIXTURE(Left, "a branch goes when another one has its commits")
+{
+    git({"branch", "keeper", tip});
+    auto removed = take();
+    CHECK_MESSAGE(removed.problem.empty(), removed.problem);
+    CHECK(removed.commit == tip);
+    CHECK(removed.held_by == "keeper");
+    CHECK_FALSE(is_there());
+    CHECK(id("keeper") == tip);
+    removed = take();
+    CHECK(removed.commit.empty());
+    CHECK(removed.problem.empty());
+}
+
+TEST_CASE_FIXTURE(Left, "a branch stays whose commits no other branch has")
+{
+    SUBCASE("nothing has them") {}
+    SUBCASE("a tag has them")
+    {
+        git({"tag", "v1", tip});
+    }
+    SUBCASE("a branch of another repository has them")
+    {
+        git({"update-ref", "refs/remotes/origin/main", tip});
+    }
+    SUBCASE("another name of the same branch has them")
+    {
+        git({"symbolic-ref", "refs/heads/alias", "refs/heads/workflow/a"});
+    }
+    SUBCASE("what else has them lies below its name")
+    {
+        git({"branch", "older", tip + "^"});
+    }
+    stays("It has commits that no other branch has.");
+}
+
+TEST_CASE_FIXTURE(Left, "of two branches at one commit one stays")
+{
+    git({"branch", "workflow/b", tip});
+    BranchRemovalOptions how;
+    how.dry_run = true;
+    CHECK(take("workflow/a", how).held_by == "workflow/b");
+    how.without_branches.insert("workflow/a");
+    CHECK(contains(take("workflow/b", how).problem, "no other branch"));
+    CHECK(is_there());
+    CHECK(take("workflow/a").problem.empty());
+    CHECK(contains(take("workflow/b").problem, "no other branch"));
+    CHECK(id("workflow/b") == tip);
+}
+
+TEST_CASE_FIXTURE(Left, "where only branches of the user's count, others of workflows don't")
+{
+    git({"branch", "workflow/b", tip});
+    BranchRemovalOptions how;
+    how.by_users = true;
+    stays("No branch of yours has its commits.", how);
+    git({"branch", "mine", tip});
+    CHECK(take("workflow/a", how).held_by == "mine");
+    CHECK_FALSE(is_there());
+}
+
+TEST_CASE_FIXTURE(Left, "a branch that somebody works on stays")
+{
+    git({"branch", "keeper", tip});
+    const auto place = folder / "place";
+    SUBCASE("checked out in a worktree")
+    {
+        git({"worktree", "add", "-q", place.string(), "workflow/a"});
+    }
+    SUBCASE("checked out in the project itself")
+    {
+        git({"checkout", "-q", "workflow/a"});
+    }
+    SUBCASE("checked out in a worktree whose folder is gone")
+    {
+        git({"worktree", "add", "-q", place.string(), "workflow/a"});
+        fs::remove_all(place);
+    }
+    SUBCASE("being rebased")
+    {
+        write("file", "of main\n");
+        commit("main");
+        git({"worktree", "add", "-q", place.string(), "workflow/a"});
+        CHECK(try_git(place, {"rebase", "-q", "main"}).code != 0);
+    }
+    stays("It is checked out in ");
+}
+
+TEST_CASE_FIXTURE(Left, "in a dry run worktrees that would go don't count")
+{
+    git({"branch", "keeper", tip});
+    REQUIRE(run(repository().add_tree("a", "HEAD", true)).problem.empty());
+    BranchRemovalOptions how;
+    how.dry_run = true;
+    stays("It is checked out in ", how);
+    how.without_trees.insert("a");
+    CHECK(take("workflow/a", how).problem.empty());
+    CHECK(is_there());
+}
+
+TEST_CASE_FIXTURE(Left, "a branch stays whose reflog alone has a commit")
+{
+    const auto other =
+        git({"commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "taken back by its agent"});
+    git({"update-ref", "--create-reflog", "refs/heads/workflow/a", other});
+    git({"update-ref", "refs/heads/workflow/a", tip});
+    git({"branch", "keeper", tip});
+    stays("Only its reflog has the commit " + other);
+    git({"tag", "kept", other});
+    CHECK(take().problem.empty());
+    CHECK_FALSE(is_there());
+}
+
+TEST_CASE_FIXTURE(Left, "what is no branch of ours is not deleted")
+{
+    git({"branch", "keeper", tip});
+    git({"branch", "mine", tip});
+    git({"symbolic-ref", "refs/heads/workflow/alias", "refs/heads/mine"});
+    const auto before = git({"for-each-ref"});
+    CHECK(contains(take("mine").problem, "not for us"));
+    CHECK(contains(take("workflow/alias").problem, "another name for refs/heads/mine"));
+    for (const auto* const name : {"workflow", "workflow/", "", "workflow/x", "../HEAD"})
+        CHECK_MESSAGE(take(name).commit.empty(), name);
+    CHECK(git({"for-each-ref"}) == before);
+}
+
+TEST_CASE_FIXTURE(Left, "the branches of workflows are listed")
+{
+    git({"branch", "workflow/b"});
+    git({"branch", "workflows"});
+    CHECK(run(repository().branches()) == Words{"workflow/a", "workflow/b"});
+}
+
+TEST_CASE_FIXTURE(Left, "a salvage is dropped if it is still that commit")
+{
+    const auto tree = add("b");
+    write_file(tree / "file", "changed\n");
+    REQUIRE(salvage(tree).problem.empty());
+    const auto saved = run(repository().salvages()).at(0);
+    auto other = saved;
+    other.commit = tip;
+    CHECK(contains(run(repository().drop(other)), "can't be dropped"));
+    CHECK(run(repository().salvages()).size() == 1);
+    CHECK(run(repository().drop(saved)).empty());
+    CHECK(run(repository().salvages()).empty());
+    CHECK(content(saved.commit, "file") == "changed\n");
+}
+
+TEST_SUITE_END();
