@@ -239,7 +239,8 @@ public:
     /// completed don't run again. What was in flight is adopted if its agent still works on it, or
     /// has finished; if it never began it is run; else the rules of retries say whether it is run
     /// again. Of `options` those of the first run hold that say where steps work, and parameters
-    /// that aren't given.
+    /// that aren't given. Call the engine's `recover` only afterwards: it stops what could be
+    /// adopted, and removes what an engine has left that died while it tidied up.
     ///
     /// Errors and cancellation as `async_run`; `errc::invalid_workflow` also for a run that is not
     /// there, whose engine lives, of which the workflow has changed, or with nothing left to do.

@@ -21,6 +21,37 @@ json::value or_null(const std::string& text)
     return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
+// An agent's words must not fill the journal.
+constexpr std::size_t longest_words = 16 * 1024;
+constexpr std::size_t most_items = 1000;
+
+std::string first_words(const std::string& text)
+{
+    if (text.size() <= longest_words) return text;
+    return protocol::valid_utf8(text.substr(0, longest_words)) + "…";
+}
+
+void shorten(json::value& value);
+
+void shorten(json::object& object)
+{
+    for (auto& [key, value] : object) shorten(value);
+}
+
+// Its depth is that of our own result, plus what an agent may have told: bounded by the reader.
+void shorten(json::value& value)
+{
+    if (value.is_string()) {
+        const auto& text = value.get_string();
+        if (text.size() > longest_words) value = first_words(std::string(text));
+    } else if (auto* const list = value.if_array()) {
+        if (list->size() > most_items) list->resize(most_items);
+        for (auto& item : *list) shorten(item);
+    } else if (auto* const object = value.if_object()) {
+        shorten(*object);
+    }
+}
+
 bool has_ended_well(StepState state)
 {
     return state == StepState::completed || state == StepState::skipped;
@@ -78,10 +109,11 @@ json::object Run::step_record(std::size_t i) const
     const auto& execution = result.execution;
     auto whole = to_json(result);
     whole.erase("output");  // stands in `output/`; here it would only fill the journal
+    shorten(whole);
     return {{"step", result.id},
             {"round", result.round},
             {"state", to_string(result.state)},
-            {"reason", or_null(result.reason)},
+            {"reason", or_null(first_words(result.reason))},
             {"execution_id", or_null(execution ? execution->execution_id : std::string())},
             {"attempts", execution ? execution->attempts : 0},
             {"started_at", or_null(result.started_at)},
@@ -97,7 +129,7 @@ bool Run::record_executed(const Ended& ended)
     step.result.execution = ended.execution;
     auto line = step_record(ended.step);
     line["state"] = to_string(ended.state);
-    line["reason"] = or_null(ended.reason);
+    line["reason"] = or_null(first_words(ended.reason));
     line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
     return record(WorkflowEvent::Type::step_executed, std::move(line));
 }

@@ -145,9 +145,12 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
     step.request.worktree = made.path;
-    if (reuse && step.goes_on && workflow_.steps[i].retry_from_clean) {
-        auto resetting = trees_->repository().reset(made.path, step.result.branch, step.base,
-                                                    "Before it goes on");
+    // In a tree of all steps, what one that failed has left is not the next one's.
+    const bool is_of_others = options_.worktrees == WorktreeMode::workflow && !step.goes_on;
+    if (is_of_others || (reuse && step.goes_on && workflow_.steps[i].retry_from_clean)) {
+        auto resetting = trees_->repository().reset(
+            made.path, step.result.branch, step.base,
+            is_of_others ? "Left by a step before" : "Before it goes on");
         const auto saved = co_await std::move(resetting);
         if (!saved.problem.empty()) co_return saved.problem;
     }

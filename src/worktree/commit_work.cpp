@@ -125,9 +125,32 @@ private:
         if (!unfinished_.empty())
             done_.warnings.push_back(fmt::format("An unfinished {} was ended where it stood.",
                                                  fmt::join(unfinished_, " and ")));
-        for (const auto& path : snapshot_.repositories)
+        auto repositories = snapshot_.repositories;
+        const auto linked = co_await links_without_module();
+        repositories.insert(repositories.end(), linked.begin(), linked.end());
+        for (const auto& path : repositories)
             done_.warnings.push_back(fmt::format(
                 "'{}' is a repository of its own; its files are not committed.", shown(path)));
+    }
+
+    // An agent's `git add` makes a link of a repository within, and no `.gitmodules` says whose.
+    asio::awaitable<Words> links_without_module()
+    {
+        constexpr std::string_view new_link = ":000000 160000 ";
+        Words found;
+        if (!snapshot_.has_submodules) co_return found;
+        const auto start = co_await impl_.git(impl_.bare, "merge-base", done_.commit, "HEAD");
+        const auto changes = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
+                                                line_of(start), done_.commit);
+        const auto modules =
+            co_await impl_.git(impl_.bare, "config", "--blob", done_.commit + ":.gitmodules",
+                               "--get-regexp", "^submodule\\..*\\.path$");
+        const auto parts = split_nul(changes.output);
+        for (std::size_t k = 0; k + 1 < parts.size(); k += 2)
+            if (parts[k].starts_with(new_link) &&
+                modules.output.find(fmt::format(" {}\n", parts[k + 1])) == std::string::npos)
+                found.emplace_back(parts[k + 1]);
+        co_return found;
     }
 
     // From here on only the bookkeeping of the tree follows: files stay as they are.

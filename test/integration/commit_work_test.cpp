@@ -442,6 +442,21 @@ TEST_CASE_FIXTURE(Agent, "a tree that became a repository of its own is committe
     CHECK(contains(done.warnings[0], "repository of its own"));
 }
 
+TEST_CASE_FIXTURE(Agent, "a repository within the tree that the agent has linked is named, too")
+{
+    git_here({"init", "-q", "inner"});
+    put("inner/file", "x");
+    git_in(tree / "inner", {"add", "."});
+    git_in(tree / "inner", {"commit", "-q", "-m", "inner"});
+    git_here({"-c", "advice.addEmbeddedRepo=false", "add", "inner"});
+    git_here({"commit", "-q", "-m", "work"});
+    const auto done = commit_work(tree);
+    CHECK_MESSAGE(done.problem.empty(), done.problem);
+    CHECK(std::any_of(done.warnings.begin(), done.warnings.end(), [](const auto& warning) {
+        return contains(warning, "'inner' is a repository of its own");
+    }));
+}
+
 TEST_CASE_FIXTURE(Agent, "a repository within the tree is left out, and said so")
 {
     put("new", "x");

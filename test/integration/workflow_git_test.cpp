@@ -201,6 +201,19 @@ TEST_CASE_FIXTURE(GitFixture, "all steps can take turns in one new worktree of t
     CHECK(of("a").execution->worktree == of("b").execution->worktree);
 }
 
+TEST_CASE_FIXTURE(GitFixture,
+                  "what a step that failed has left in the tree of all is not the next one's")
+{
+    run_options.worktrees = WorktreeMode::workflow;
+    go(workflow_of(
+        {script("a", "echo half >a; echo changed >file; exit 1"), script("b", "ls >list")}));
+    CHECK(of("a").state == StepState::failed);
+    CHECK(of("b").state == StepState::completed);
+    CHECK_FALSE(contains(made("list"), "a\n"));
+    CHECK(made("file") != "changed\n");
+    CHECK(contains(git({"for-each-ref", "refs/autoexec/salvage"}), "refs/autoexec/salvage/"));
+}
+
 TEST_CASE_FIXTURE(GitFixture, "a branch of the user's gets the work only when that is asked for")
 {
     git({"branch", "release"});

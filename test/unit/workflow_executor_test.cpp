@@ -489,6 +489,19 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK_FALSE(workflow::find_marker(project.path(), result.run_id, "c", problem));
 }
 
+TEST_CASE_FIXTURE(WorkflowFixture, "an agent that says much does not fill the journal")
+{
+    auto& tree = handoff->at(project.path().string());
+    tree.on_publish = [&] {
+        tree.take();
+        tree.fail(std::string(1024 * 1024, 'x'));
+    };
+    run(workflow_of({step("a")}));
+    CHECK(of("a").reason.size() > 1'000'000);
+    CHECK(std::filesystem::file_size(project.path() / ".tapps-agents/workflow-state" /
+                                     workflow::journal_name(result.run_id)) < 256 * 1024);
+}
+
 TEST_CASE_FIXTURE(WorkflowFixture, "a manual step waits for its marker")
 {
     run_options.automatic = false;
