@@ -1,4 +1,5 @@
 #include "support/workflow_fixture.hpp"
+#include "workflow/journal_place.hpp"
 #include "workflow/markers.hpp"
 
 #include <boost/asio/co_spawn.hpp>

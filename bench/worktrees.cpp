@@ -1,0 +1,151 @@
+// What does a workflow cost whose steps work in worktrees of their own?
+//
+// A hundred steps side by side in a repository with 10,000 files, each of which changes one, and
+// one that waits for all of them. The limit is what git itself needs for the same worktrees,
+// commits and merges, by the commands that a person would type, one after the other.
+
+#include "autoexec/agent.hpp"
+#include "autoexec/workflow_executor.hpp"
+
+#include "agent/agents_file.hpp"
+#include "measure.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <cstdlib>
+
+using namespace autoexec;
+using namespace autoexec::bench;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int steps = 100;
+constexpr int files = 10'000;
+constexpr int rounds = 3;
+
+void sh(const fs::path& folder, const std::string& script)
+{
+    const auto line = fmt::format("cd '{}' && {}", folder.string(), script);
+    if (std::system(line.c_str()) == 0) return;
+    say("failed: {}", line);
+    std::exit(1);
+}
+
+fs::path make_repository(const fs::path& folder)
+{
+    const auto root = folder / "project";
+    fs::create_directories(root);
+    for (int i = 0; i < files; ++i) {
+        const auto place = root / fmt::format("folder-{}", i / 100);
+        fs::create_directories(place);
+        std::ofstream(place / fmt::format("file-{}", i)) << "content " << i << "\n";
+    }
+    sh(root,
+       "git init -q -b main . && git config user.name Bench && git config user.email "
+       "bench@localhost "
+       "&& git config gc.auto 0 && git add -A && git commit -q -m files");
+    return root;
+}
+
+std::string work_of(int i)
+{
+    return fmt::format("echo changed >folder-{0}/file-{0}00", i);
+}
+
+Workflow make_workflow()
+{
+    Workflow w;
+    w.id = "bench";
+    WorkflowStep last;
+    last.id = "last";
+    last.argv = {"sh", "-c", "echo done >done"};
+    for (int i = 0; i < steps; ++i) {
+        WorkflowStep s;
+        s.id = fmt::format("s{}", i);
+        s.argv = {"sh", "-c", work_of(i)};
+        last.depends_on.push_back(s.id);
+        w.steps.push_back(std::move(s));
+    }
+    w.steps.push_back(std::move(last));
+    return w;
+}
+
+void by_the_engine(const fs::path& root)
+{
+    raise_descriptor_limit();
+    asio::io_context ctx(1);
+    const auto spawner = supervised_spawner(AUTOEXEC_SUPERVISOR);
+    ExecutorOptions o;
+    o.project_root = root;
+    o.notifier = local_notifier();
+    o.max_concurrency = 0;
+    BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
+    AgentOptions a;
+    a.project_root = root;
+    const auto reading = agent::parse_agents_file(
+        "agents: [{name: sh, type: background, commands: ['sh -c {command}'], accept_argv: true}]",
+        "agents.yaml");
+    a.agents = *reading.file;
+    a.notifier = o.notifier;
+    a.find_worktrees = false;
+    a.spawner = spawner;
+    BackgroundAgent agent(ctx.get_executor(), a);
+    WorkflowExecutorOptions e;
+    e.project_root = root;
+    e.spawner = spawner;
+    e.free_bytes_floor = 0;
+    e.on_worktree = [&](const fs::path& tree) { agent.add_worktree(tree); };
+    WorkflowExecutor executor(engine, e);
+    asio::co_spawn(ctx, agent.run(), asio::detached);
+    WorkflowRunOptions run;
+    run.worktrees = WorktreeMode::step;
+    executor.async_run(make_workflow(), run, [&](error_code, WorkflowResult result) {
+        if (result.status != WorkflowStatus::completed) {
+            say("failed: {}", result.error);
+            std::exit(1);
+        }
+        asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+    });
+    ctx.run();
+}
+
+// The merges in a tree of their own, as somebody's own checkout is not to be touched.
+void by_hand(const fs::path& root)
+{
+    sh(root, "git worktree add -q -b all ../all");
+    for (int i = 0; i < steps; ++i)
+        sh(root, fmt::format("git worktree add -q -b s{0} ../s{0} && cd ../s{0} && {1} && "
+                             "git add -A && git commit -q -m s{0}",
+                             i, work_of(i)));
+    for (int i = 0; i < steps; ++i) sh(root, fmt::format("git -C ../all merge -q -m m s{}", i));
+    sh(root, "cd ../all && echo done >done && git add -A && git commit -q -m last");
+}
+
+std::function<Cost()> measured(void (*work)(const fs::path&))
+{
+    return [work] {
+        const Scratch folder;
+        const auto root = make_repository(folder.path());
+        return cost_of([&] { work(root); });
+    };
+}
+
+}  // namespace
+
+int main()
+{
+    std::vector<Contender> all = {
+        {"git by hand, in a row", measured(by_hand), {}},
+        {"the engine, side by side", measured(by_the_engine), {}},
+    };
+    run_in_turn(all, rounds);
+    say("{} steps in worktrees of a repository with {} files, and their merges", steps, files);
+    say("  {:<26}{:>10}{:>10}{:>16}{:>16}", "", "wall, s", "CPU, s", "wall, by hand",
+        "CPU, by hand");
+    for (const auto& c : all)
+        say("  {:<26}{:>10.1f}{:>10.1f}{:>15.2f}×{:>15.2f}×", c.name, c.wall(), c.cpu(),
+            c.wall() / all[0].wall(), c.cpu_ratio(all[0]));
+}
