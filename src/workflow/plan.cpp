@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <span>
@@ -20,6 +21,7 @@ namespace {
 using Kind = GateTarget::Kind;
 
 constexpr std::size_t most_steps = 10'000;
+constexpr std::size_t most_edges = 200'000;
 constexpr std::size_t most_creators = 100;  // of one artifact: each is an edge to each who needs it
 constexpr std::size_t most_problems = 1000;  // more would help nobody
 constexpr std::size_t most_guesses = 100;    // a guess compares with all names
@@ -50,6 +52,13 @@ public:
         find_creators();
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
+        if (edges_ > most_edges) {
+            if (problems_.size() == most_problems) problems_.pop_back();
+            complain({}, "steps", 0,
+                     fmt::format("The steps wait for each other in more than {} ways", most_edges),
+                     "Let a step come in between that waits for many, and for which many wait.");
+            return std::move(plan_);
+        }
         if (!sort()) return std::move(plan_);
         place_failing_exits();
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) check_entries(i);
@@ -306,7 +315,8 @@ private:
 
     void connect(std::size_t from, std::size_t to, std::string why)
     {
-        followers_[from].emplace(to, std::move(why));
+        if (edges_ > most_edges) return;  // that is complained of
+        if (followers_[from].emplace(to, std::move(why)).second) ++edges_;
     }
 
     void read_condition(std::size_t i)
@@ -538,16 +548,7 @@ private:
             }
         }
         for (auto& p : plan_.steps) std::sort(p.waits_for.begin(), p.waits_for.end());
-        for (auto it = plan_.order.rbegin(); it != plan_.order.rend(); ++it) {
-            auto& reach = plan_.steps[*it].leads_to;
-            reach.assign(count, false);
-            for (const auto& [to, why] : followers_[*it]) {
-                reach[to] = true;
-                const auto& further = plan_.steps[to].leads_to;
-                for (std::size_t k = 0; k < count; ++k)
-                    if (further[k]) reach[k] = true;
-            }
-        }
+        reach();
         const auto last =
             std::max_element(plan_.steps.begin(), plan_.steps.end(),
                              [](const auto& a, const auto& b) { return a.level < b.level; });
@@ -556,8 +557,33 @@ private:
             plan_.longest_chain.insert(plan_.longest_chain.begin(), i);
     }
 
+    // By words of bits: there may be hundreds of thousands of ways.
+    void reach()
+    {
+        constexpr std::size_t width = 64;
+        const auto count = plan_.steps.size();
+        const auto words = (count + width - 1) / width;
+        std::vector<std::uint64_t> all(count * words);
+        for (auto it = plan_.order.rbegin(); it != plan_.order.rend(); ++it) {
+            auto* const mine = &all[*it * words];
+            for (const auto& [to, why] : followers_[*it]) {
+                const auto* const further = &all[to * words];
+                for (std::size_t k = 0; k < words; ++k) mine[k] |= further[k];
+                mine[to / width] |= std::uint64_t{1} << (to % width);
+            }
+            auto& leads_to = plan_.steps[*it].leads_to;
+            leads_to.resize(count);
+            for (std::size_t k = 0; k < count; ++k)
+                leads_to[k] = (mine[k / width] >> (k % width) & 1) != 0;
+        }
+    }
+
     void settle_results()
     {
+        std::vector<bool> is_required(plan_.steps.size());
+        for (const auto& p : plan_.steps)
+            for (const auto& need : p.artifacts)
+                for (const auto creator : need.creators) is_required[creator] = true;
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
             auto& p = plan_.steps[i];
             const auto& s = step(i);
@@ -569,18 +595,8 @@ private:
                      fmt::format("No 'results' file is named: '{}' is read", p.results),
                      "Name the JSON file that the step leaves: 'results: FILE'.");
             }
-            p.require_artifacts = s.require_artifacts.value_or(is_required(i));
+            p.require_artifacts = s.require_artifacts.value_or(is_required[i]);
         }
-    }
-
-    bool is_required(std::size_t i) const
-    {
-        return std::any_of(plan_.steps.begin(), plan_.steps.end(), [i](const PlanStep& p) {
-            return std::any_of(p.artifacts.begin(), p.artifacts.end(), [i](const auto& need) {
-                return std::find(need.creators.begin(), need.creators.end(), i) !=
-                       need.creators.end();
-            });
-        });
     }
 
     const Workflow& workflow_;
@@ -592,6 +608,7 @@ private:
     std::vector<std::map<std::size_t, std::string>> followers_;      // who waits, and why
     std::map<std::size_t, std::optional<std::size_t>> fail_target_;  // by the gate's step
     std::set<std::size_t> results_wanted_;
+    std::size_t edges_ = 0;
 };
 
 }  // namespace

@@ -62,6 +62,8 @@ bool has_ended_well(StepState state)
 bool Run::record(WorkflowEvent::Type type, json::object more)
 {
     if (journal_error_) return false;
+    for (const auto* const key : {"reason", "error"})
+        if (auto* const words = more.if_contains(key)) shorten(*words);
     journal_error_ = journal_->append(type, around_->options.clock->system_now(), more);
     if (!journal_error_) return true;
     scheduler_->stop("The journal can't be written", Scheduler::Stop::by_failure);
@@ -113,7 +115,7 @@ json::object Run::step_record(std::size_t i) const
     return {{"step", result.id},
             {"round", result.round},
             {"state", to_string(result.state)},
-            {"reason", or_null(first_words(result.reason))},
+            {"reason", or_null(result.reason)},
             {"execution_id", or_null(execution ? execution->execution_id : std::string())},
             {"attempts", execution ? execution->attempts : 0},
             {"started_at", or_null(result.started_at)},
@@ -129,7 +131,7 @@ bool Run::record_executed(const Ended& ended)
     step.result.execution = ended.execution;
     auto line = step_record(ended.step);
     line["state"] = to_string(ended.state);
-    line["reason"] = or_null(first_words(ended.reason));
+    line["reason"] = or_null(ended.reason);
     line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
     return record(WorkflowEvent::Type::step_executed, std::move(line));
 }

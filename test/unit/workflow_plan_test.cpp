@@ -45,6 +45,19 @@ TEST_CASE("who requires an artifact waits for who creates it, however the path i
     CHECK_FALSE(plan.steps[1].require_artifacts);
 }
 
+TEST_CASE("more ways to wait than a plan holds are refused, however few the bytes")
+{
+    Workflow w;
+    w.id = "w";
+    for (int i = 0; i < 100; ++i) w.steps.push_back(maker("c" + std::to_string(i), {"x"}));
+    for (int i = 0; i < 2100; ++i) w.steps.push_back(maker("u" + std::to_string(i), {}, {"x"}));
+    std::vector<workflow::PlanProblem> problems;
+    (void)workflow::make_plan(w, problems);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems.front().message.find("more than 200000 ways") != std::string::npos);
+    CHECK_FALSE(problems.front().warning);
+}
+
 TEST_CASE("an artifact that no step creates must come from the repository")
 {
     const auto plan = plan_of(workflow_of({maker("a", {}, {"README.md"})}));
