@@ -1,6 +1,7 @@
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
 #include "workflow/journal.hpp"
+#include "workflow/journal_place.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -252,6 +253,62 @@ TEST_CASE("an engine that is killed with its agent is gone on from, where comman
 TEST_CASE("where they are not, what was in flight is run again only when that is asked for")
 {
     kill_after_every_handler(true, false);
+}
+
+TEST_CASE("a journal that ends after any of its lines is gone on from")
+{
+    const auto w = example(true);
+    World world;
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        REQUIRE(life.result.status == WorkflowStatus::completed);
+    }
+    const auto runs = workflow::list_runs(world.project.path());
+    const auto file =
+        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
+    const auto whole = read_file(file);
+    std::size_t cuts = 0;
+    for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
+        const auto kept = whole.substr(0, end);
+        INFO(kept.substr(kept.rfind('\n', kept.size() - 2) + 1));
+        write_file(file, kept);
+        Life life(world);
+        life.resume(w);
+        life.live();
+        CHECK_FALSE(life.ec);
+        CHECK(life.result.status == WorkflowStatus::completed);
+        for (const auto& s : life.result.steps)
+            CHECK((s.state == StepState::skipped) == (s.id == "mend" || s.id == "rests"));
+        ++cuts;
+    }
+    CHECK(cuts > 20);
+}
+
+TEST_CASE("a cancellation reaches a step that was adopted")
+{
+    World world;
+    const auto w = workflow_of({step("a"), step("b", {"a"})});
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 1s);
+    }
+    ++world.agent_life;  // it says nothing more
+    Life life(world);
+    const auto runs = workflow::list_runs(world.project.path());
+    asio::cancellation_signal cancel;
+    life.executor->async_resume(runs.front(), w, {}, life.options,
+                                asio::bind_cancellation_slot(cancel.slot(), life.handler()));
+    world.clock->run_until(life.ctx, 5s);
+    REQUIRE_FALSE(life.done);
+    cancel.emit(asio::cancellation_type::partial);
+    world.clock->run(life.ctx);
+    CHECK(life.result.status == WorkflowStatus::cancelled);
+    CHECK(life.result.steps.front().state == StepState::cancelled);
+    CHECK(world.clock->elapsed() < 60s);
+    CHECK(world.taken == Lines{"a"});
 }
 
 TEST_CASE("what failed is run again when asked, and what has completed is not")
