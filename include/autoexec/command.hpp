@@ -74,7 +74,8 @@ struct CommandRequest {
 
     /// Called once with the result of a command that was published, as soon as that is settled and
     /// recorded, and before the files and the record of what is in flight are removed: who writes
-    /// it down never loses it, wherever the process is killed. On the executor's strand.
+    /// it down never loses it, wherever the process is killed. If it throws, those stay, for
+    /// `adopt`. On the executor's strand.
     std::function<boost::asio::awaitable<void>(ExecutionResult)> on_end;
 };
 

@@ -171,7 +171,7 @@ struct BackgroundAgentAutoExecutor::Impl
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a,
                                                                 const AttemptEnd& end);
-    asio::awaitable<void> tell_end(Execution& x);
+    asio::awaitable<bool> tell_end(Execution& x);
     [[nodiscard]] WatchOptions watch_options(const Execution& x) const;
     void judge(Execution& x, Attempt& a, Watch& watch, const Sight& sight, AttemptEnd& end);
     void note_progress(Execution& x, const Attempt& a, const Watch& watch);

@@ -161,26 +161,34 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     else if (const auto ec = co_await undisturbed(strand, flush_all()))
         x.result.warnings.push_back("Records are late: " + ec.message());
     const auto delay = delay_before_retry(x, a, end);
-    if (!delay) co_await tell_end(x);
-    (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
-    forget_running(a);
+    bool known = true;
+    if (!delay) known = co_await tell_end(x);
+    if (known) {
+        (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
+        forget_running(a);
+    }
     x.attempt_id.clear();
     options.notifier->notify(x.request.worktree);
     if (!delay) co_return false;
-    co_return co_await pause(x, a, *delay);
+    const bool again = co_await pause(x, a, *delay);
+    if (!again) co_await tell_end(x);
+    co_return again;
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
+/// False if whoever asked for it does not know of the end.
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
 {
-    if (!x.request.on_end) co_return;
+    if (!x.request.on_end) co_return true;
     x.result.duration =
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
         auto telling = x.request.on_end(x.result);
         co_await undisturbed(strand, std::move(telling));
+        co_return true;
     } catch (const std::exception& e) {
         x.result.warnings.push_back(fmt::format("The end could not be told: {}", e.what()));
     }
+    co_return false;
 }
 
 void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, AttemptEnd& end)

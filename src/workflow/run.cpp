@@ -126,7 +126,10 @@ asio::awaitable<std::string> Run::open(error_code& ec)
     }
     record_start();
     if (trees_) problem = co_await trees_->begin();
-    if (!problem.empty()) journal_->discard(around_->options.project_root);
+    if (problem.empty())
+        tell_start();
+    else
+        journal_->discard(around_->options.project_root);
     co_return problem;
 }
 
@@ -269,17 +272,7 @@ void Run::end_unwanted(std::size_t i)
 void Run::spawn(std::size_t i, asio::awaitable<void> work)
 {
     auto finish = [self = shared_from_this(), i](std::exception_ptr failure) {
-        if (!failure) return;
-        Ended ended;
-        ended.step = i;
-        ended.state = StepState::failed;
-        ended.settled = true;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::exception& e) {
-            ended.reason = e.what();
-        }
-        self->note_ended(std::move(ended));
+        if (failure) self->note_ended(ended_by(i, failure));
     };
     asio::co_spawn(around_->strand, std::move(work), std::move(finish));
 }
@@ -320,8 +313,22 @@ void Run::run_command(std::size_t i)
 asio::awaitable<void> Run::note_early(std::shared_ptr<Run>, std::size_t i, ExecutionResult result)
 {
     const auto ended = ended_with(i, std::move(result));
-    (void)record_executed(ended);
+    if (!record_executed(ended)) throw system_error(journal_error_);
     co_return;
+}
+
+Run::Ended Run::ended_by(std::size_t i, const std::exception_ptr& failure)
+{
+    Ended ended;
+    ended.step = i;
+    ended.state = StepState::failed;
+    ended.settled = true;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+        ended.reason = e.what();
+    }
+    return ended;
 }
 
 Run::Ended Run::ended_with(std::size_t i, ExecutionResult result) const

@@ -121,6 +121,7 @@ private:
     asio::awaitable<void> note_early(std::shared_ptr<Run> keep, std::size_t i,
                                      ExecutionResult result);
     [[nodiscard]] Ended ended_with(std::size_t i, ExecutionResult result) const;
+    [[nodiscard]] static Ended ended_by(std::size_t i, const std::exception_ptr& failure);
     bool record_executed(const Ended& ended);
     bool record_begin(std::size_t i);
     void begin_work(std::size_t i);
@@ -187,6 +188,7 @@ private:
     // Records.
     bool record(WorkflowEvent::Type type, boost::json::object more);
     void record_start();
+    void tell_start() const;
     void record_end(std::size_t i, bool discarded, bool late = false);
     [[nodiscard]] boost::json::object step_record(std::size_t i) const;
     void mark(std::size_t i) const;

@@ -99,6 +99,10 @@ void Run::record_start()
             {"merge_into", or_null(options_.merge_into)},
             {"params", std::move(params)},
             {"steps", std::move(steps)}});
+}
+
+void Run::tell_start() const
+{
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::run_started;
     tell(std::move(event));

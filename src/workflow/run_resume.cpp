@@ -380,6 +380,7 @@ std::string Run::restart_what_is_asked()
                          resumption_->run_id, failures.size() == 1 ? "one step" : "some steps");
     scheduler_->set_fail_fast(options_.fail_fast);
     record_start();
+    tell_start();
     if (roots.empty()) return {};
     const auto all = scheduler_->restart(roots);
     json::array names;
@@ -449,16 +450,9 @@ void Run::adopt(std::size_t i)
     auto finish = [self = shared_from_this(), i](std::exception_ptr failure,
                                                  ExecutionResult result) {
         if (!failure) return self->note_adopted(i, std::move(result));
-        Ended ended;
-        ended.step = i;
-        ended.state = StepState::failed;
+        auto ended = ended_by(i, failure);
         ended.code = "interrupted";
-        ended.settled = true;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::exception& e) {
-            ended.reason = fmt::format("What was in flight can't be gone on with: {}", e.what());
-        }
+        ended.reason = "What was in flight can't be gone on with: " + ended.reason;
         self->note_ended(std::move(ended));
     };
     asio::co_spawn(

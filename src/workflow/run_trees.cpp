@@ -1,4 +1,3 @@
-#include "process/run_program.hpp"
 #include "protocol/text.hpp"
 #include "workflow/run.hpp"
 
@@ -15,8 +14,6 @@
 /// together in the end.
 namespace autoexec::workflow {
 namespace {
-
-namespace json = boost::json;
 
 // Saves what the attempt before has left, and goes back to where the step began. Throws if it
 // can't.
@@ -242,9 +239,9 @@ std::vector<Parent> Run::all_work() const
         bool is_built_upon = false;
         for (std::size_t k = 0; k < steps_.size(); ++k)
             is_built_upon |= plan_.steps[i].leads_to[k] && !steps_[k]->commit.empty();
-        // By another form of the workflow it may have come later.
-        is_built_upon = is_built_upon && !has_changed_;
-        if (!is_built_upon) work.push_back({workflow_.steps[i].id, steps_[i]->commit});
+        // Another form of the workflow may have had other steps build on it.
+        if (!is_built_upon || has_changed_)
+            work.push_back({workflow_.steps[i].id, steps_[i]->commit});
     }
     return work;
 }

@@ -79,7 +79,8 @@ asio::awaitable<bool> Repository::Impl::contains_both(std::string commit, std::s
                                                       std::string other)
 {
     const bool first = co_await contains(commit, std::move(one));
-    co_return first && (co_await contains(std::move(commit), std::move(other)));
+    if (!first) co_return false;
+    co_return co_await contains(std::move(commit), std::move(other));
 }
 
 asio::awaitable<Problem> Repository::Impl::set_branch(std::string branch, std::string commit,

@@ -19,6 +19,7 @@ constexpr std::size_t most_processes = 32;
 constexpr std::chrono::minutes orphan_grace{1};
 
 // What a user, an agent or a template has configured must neither stop a call nor widen it.
+// A ref's lock is waited for: agents and people call git, too.
 constexpr std::array<std::string_view, 22> settings = {
     "core.filesRefLockTimeout=15000",
     "core.packedRefsTimeout=15000",

@@ -502,6 +502,52 @@ TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its
     CHECK(sink->metrics().size() == 2);
 }
 
+TEST_CASE_FIXTURE(Many, "an end that can't be told leaves what is in flight to who adopts it")
+{
+    CommandRequest request("build", "/tree");
+    request.on_end = [](ExecutionResult) -> asio::awaitable<void> {
+        throw std::runtime_error("no room");
+        co_return;
+    };
+    tree.on_publish = [&] { tree.complete(); };
+    await([&]() -> asio::awaitable<void> {
+        const auto first = co_await make().execute_command(request);
+        CHECK(first.status == ExecutionStatus::completed);
+        CHECK_FALSE(first.warnings.empty());
+        const AttemptReference reference(first.execution_id, first.attempt_id, 1);
+        request.on_end = nullptr;
+        const auto again = co_await make().adopt(reference, request);
+        CHECK(again.status == ExecutionStatus::completed);
+        CHECK(again.execution_id == first.execution_id);
+    });
+    CHECK(tree.published.size() == 1);
+    CHECK(names_below(project / ".tapps-agents/running").empty());
+}
+
+TEST_CASE_FIXTURE(Many, "an end that comes while another attempt is waited for is told, too")
+{
+    CommandRequest request("build", "/tree");
+    request.idempotent = true;
+    request.max_attempts = 2;
+    request.before_retry = [](fs::path) -> asio::awaitable<std::string> {
+        throw std::runtime_error("not as it must be");
+        co_return std::string();
+    };
+    std::size_t told = 0;
+    request.on_end = [&](ExecutionResult) -> asio::awaitable<void> {
+        ++told;
+        co_return;
+    };
+    tree.on_publish = [&] { tree.fail("as scripted"); };
+    await([&]() -> asio::awaitable<void> {
+        const auto r = co_await make().execute_command(request);
+        CHECK(r.status == ExecutionStatus::failed);
+        CHECK(r.attempts == 1);
+    });
+    CHECK(told == 1);
+    CHECK(tree.published.size() == 1);
+}
+
 TEST_CASE_FIXTURE(Many, "an attempt that has never begun is made when it is adopted")
 {
     const AttemptReference reference("e", "a", 1);
