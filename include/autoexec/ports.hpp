@@ -188,7 +188,8 @@ struct ProcessSpec {
     std::filesystem::path directory;       ///< Working directory.
     std::vector<std::string> environment;  ///< All of it, as `NAME=value`.
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
-    /// Before TERM, if we die: for programs that end by themselves, and had better not be disturbed.
+    /// Before TERM, if we die: for programs that end by themselves, and had better not be
+    /// disturbed.
     std::chrono::milliseconds orphan_grace{0};
     /// Borrowed descriptors, four at most, that stay open until all of it has ended: a lock on one
     /// of them is held that long, even if we die. The program itself does not get them.

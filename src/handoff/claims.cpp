@@ -1,7 +1,7 @@
 #include "handoff/claims.hpp"
 
+#include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/git_dir.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/parse.hpp>
@@ -92,7 +92,7 @@ std::string host_name()
 
 UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
 {
-    return open_claims_folder(worktree_fd, platform::git_dir_of(worktree), ec);
+    return open_claims_folder(worktree_fd, git::git_dir_of(worktree), ec);
 }
 
 UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir,

@@ -78,8 +78,8 @@ public:
     /// Removes the file and gives up the lock: for a command that is not run after all.
     void drop(int claims_fd, const std::string& attempt_id);
 
-    /// Gives up the lock, whoever else holds the descriptor. When merely destroyed, it lasts as long
-    /// as the program that was started with it.
+    /// Gives up the lock, whoever else holds the descriptor. When merely destroyed, it lasts as
+    /// long as the program that was started with it.
     void release() noexcept;
 
     [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }

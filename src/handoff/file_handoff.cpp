@@ -1,8 +1,8 @@
 #include "handoff/file_handoff.hpp"
 
+#include "git/control_exclude.hpp"
+#include "git/git_dir.hpp"
 #include "handoff/claims.hpp"
-#include "handoff/git_exclude.hpp"
-#include "platform/git_dir.hpp"
 #include "protocol/text.hpp"
 
 #include <fcntl.h>
@@ -81,12 +81,12 @@ public:
 
     error_code try_lock() override
     {
-        const auto git_dir = platform::git_dir_of(path_);
+        const auto git_dir = git::git_dir_of(path_);
         if (const auto ec = open_claims(git_dir)) return ec;
         switch (lock_worktree(worktree_.get(), claims_->folder(), lock_file_)) {
             case LockResult::taken:
                 locked_ = true;
-                if (git_dir) exclude_from_git(*git_dir, options_.status_file_name);
+                if (git_dir) git::exclude_from_git(*git_dir, options_.status_file_name);
                 // Once more: who had the lock before us removes an empty folder when it leaves.
                 return open_claims(git_dir);
             case LockResult::busy:

@@ -1,10 +1,10 @@
 #include "agent/agents_file.hpp"
+#include "git/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/control_files.hpp"
 #include "health/checks.hpp"
 #include "health/places.hpp"
 #include "health/verdict.hpp"
-#include "platform/git_dir.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"
@@ -97,7 +97,7 @@ std::map<std::string, FoundClaim> find_claims(const std::vector<fs::path>& trees
         error_code ec;
         const auto fd = open_folder(tree, ec);
         if (!fd) continue;
-        if (const auto git_dir = platform::git_dir_of(tree))
+        if (const auto git_dir = git::git_dir_of(tree))
             add_claims(all, open_folder(*git_dir / "autoexec/claims", ec), fd.get(), tree);
         add_claims(all,
                    platform::open_beneath(fd.get(), control_files::claims_folder,

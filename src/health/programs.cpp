@@ -2,9 +2,9 @@
 #include "agent/agents_file.hpp"
 #include "agent/environment.hpp"
 #include "agent/presets.hpp"
+#include "git/git_dir.hpp"
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
-#include "platform/git_dir.hpp"
 #include "protocol/text.hpp"
 
 #include <fmt/format.h>
@@ -222,7 +222,7 @@ HealthCheckResult check_git(const HealthOptions& options)
         return std::move(verdict).finish(first_line(run.output) + " is there.");
     }
     auto problem = fmt::format("git can't be run: {}.", why(run));
-    if (platform::git_dir_of(options.project_root))
+    if (git::git_dir_of(options.project_root))
         verdict.unhealthy(std::move(problem), "Install git; the project is a repository.");
     else
         verdict.degraded(std::move(problem), "Install git; without it there are no worktrees.");

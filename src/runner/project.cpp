@@ -1,6 +1,6 @@
 #include "runner/project.hpp"
 
-#include "platform/git_dir.hpp"
+#include "git/git_dir.hpp"
 #include "protocol/text.hpp"
 #include "runner/tell.hpp"
 
@@ -35,8 +35,8 @@ fs::path project_root(const CommonOptions& common)
         return fs::canonical(common.project);
     }
     auto here = fs::current_path();
-    if (const auto git_dir = platform::git_dir_of(here)) {
-        const auto common_dir = platform::git_common_dir(*git_dir);
+    if (const auto git_dir = git::git_dir_of(here)) {
+        const auto common_dir = git::git_common_dir(*git_dir);
         if (common_dir.filename() == ".git") return common_dir.parent_path();
     }
     for (auto folder = here; folder.has_relative_path(); folder = folder.parent_path())

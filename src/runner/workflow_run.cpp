@@ -2,7 +2,7 @@
 
 #include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
-#include "platform/git_dir.hpp"
+#include "git/git_dir.hpp"
 #include "protocol/text.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
@@ -26,9 +26,9 @@ namespace fs = std::filesystem;
 fs::path current_worktree(const CommonOptions& common, const fs::path& root)
 {
     const auto here = fs::current_path();
-    const auto git_dir = platform::git_dir_of(here);
+    const auto git_dir = git::git_dir_of(here);
     const bool belongs =
-        common.project.empty() && git_dir && platform::git_common_dir(*git_dir) == root / ".git";
+        common.project.empty() && git_dir && git::git_common_dir(*git_dir) == root / ".git";
     if (!belongs) return root;
     auto folder = here;
     while (!fs::exists(folder / ".git") && folder.has_relative_path())
@@ -41,7 +41,7 @@ std::string base_of(const WorkflowRunVerbOptions& o, const fs::path& root)
 {
     const std::string base = o.base.empty() ? "HEAD" : o.base;
     const auto here = current_worktree(o.common, root);
-    const auto git_dir = platform::git_dir_of(here);
+    const auto git_dir = git::git_dir_of(here);
     const bool is_relative =
         base == "HEAD" || base.starts_with("HEAD~") || base.starts_with("HEAD^");
     if (here == root || !git_dir || !is_relative) return base;
@@ -60,7 +60,7 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
 {
     const bool asked = o.in_place || !o.worktree.empty();
     run.worktrees = asked ? WorktreeMode::in_place : workflow.worktrees;
-    if (run.worktrees != WorktreeMode::in_place && !platform::git_dir_of(root)) {
+    if (run.worktrees != WorktreeMode::in_place && !git::git_dir_of(root)) {
         run.worktrees = WorktreeMode::in_place;
         if (!o.engine.quiet)
             tell(stderr, "{} is no git repository, so all steps work there, in place.\n",

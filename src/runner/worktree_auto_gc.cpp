@@ -1,4 +1,4 @@
-#include "platform/git_dir.hpp"
+#include "git/git_dir.hpp"
 #include "protocol/text.hpp"
 #include "runner/configuration.hpp"
 #include "runner/tell.hpp"
@@ -39,16 +39,16 @@ std::string sentence_of(const Tally& tally)
 }
 
 asio::awaitable<int> collect(GcRules rules, std::filesystem::path root, bool quiet,
-                             std::shared_ptr<worktree::Repository> repository)
+                             std::shared_ptr<git::Repository> repository)
 {
     Tally tally;
     Collector collector(
         rules, std::move(root), std::move(repository),
-        [&tally](const worktree::TreeInfo&, const worktree::Salvage& saved) {
+        [&tally](const git::TreeInfo&, const git::Salvage& saved) {
             ++(saved.problem.empty() ? tally.removed : tally.stay);
             if (saved.problem.empty() && !saved.ref.empty()) ++tally.saved;
         },
-        [&tally](const std::string&, const worktree::RemovedBranch& removed) {
+        [&tally](const std::string&, const git::RemovedBranch& removed) {
             if (removed.problem.empty()) ++tally.branches;
         });
     auto collecting = collector.collect();
@@ -64,7 +64,7 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
 {
     const auto& root = manager.project_root();
     const auto config = load_configuration(manager, true);
-    if (!config || !config->worktrees.auto_gc || !platform::git_dir_of(root)) return;
+    if (!config || !config->worktrees.auto_gc || !git::git_dir_of(root)) return;
     const auto rules = rules_of(config->worktrees);
     (void)with_repository(repository_options(root), "gc", [&](auto repository) {
         return collect(rules, root, quiet, std::move(repository));

@@ -11,7 +11,7 @@
 
 namespace autoexec::runner {
 
-using worktree::TreeInfo;
+using git::TreeInfo;
 
 GcRules rules_of(const WorktreesConfig& config)
 {
@@ -23,7 +23,7 @@ GcRules rules_of(const WorktreesConfig& config)
 }
 
 Collector::Collector(GcRules rules, std::filesystem::path root,
-                     std::shared_ptr<worktree::Repository> repository, TellTree tell_tree,
+                     std::shared_ptr<git::Repository> repository, TellTree tell_tree,
                      TellBranch tell_branch)
     : rules_(rules),
       root_(std::move(root)),
@@ -110,10 +110,10 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
 {
     std::error_code ec;
     if (!tree.missing && !std::filesystem::exists(tree.path, ec)) co_return;  // by somebody else
-    worktree::SalvageOptions how;
+    git::SalvageOptions how;
     how.include_ignored = rules_.include_ignored;
     how.reason = "Before its worktree was removed";
-    worktree::Salvage saved;
+    git::Salvage saved;
     saved.problem = std::move(problem);
     if (rules_.dry_run) {
         auto looking = repository_->what_keeps(tree.path, std::move(how));
@@ -133,11 +133,11 @@ std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) co
     std::set<std::string> stay;
     for (const auto& tree : trees_)
         if (!gone_trees_.contains(tree.name))
-            stay.insert(std::string(worktree::own_branches) + tree.name);
+            stay.insert(std::string(git::own_branches) + tree.name);
     std::set<std::string> of_gone_trees;
     for (const auto& tree : trees_)
         if (gone_trees_.contains(tree.name) && owner_of(tree, runs_) == &run)
-            of_gone_trees.insert(std::string(worktree::own_branches) + tree.name);
+            of_gone_trees.insert(std::string(git::own_branches) + tree.name);
     for (const auto& branch : branches_)
         if (branch != run.branch && !stay.contains(branch) &&
             (has_branch(run, branch) || of_gone_trees.contains(branch)))
@@ -152,14 +152,14 @@ std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) co
 asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& branch,
                                         std::string problem)
 {
-    worktree::BranchRemovalOptions how;
+    git::BranchRemovalOptions how;
     how.by_users = branch == run.branch;
     how.dry_run = rules_.dry_run;
     if (rules_.dry_run) {
         how.without_branches = gone_branches_;
         how.without_trees = gone_trees_;
     }
-    worktree::RemovedBranch removed;
+    git::RemovedBranch removed;
     removed.problem = std::move(problem);
     if (removed.problem.empty()) {
         auto removing = repository_->remove_branch(branch, std::move(how));

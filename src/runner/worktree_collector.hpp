@@ -36,34 +36,34 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet);
 class Collector {
 public:
     /// Of each worktree that is to go: what was saved of it, or why it stays.
-    using TellTree = std::function<void(const worktree::TreeInfo&, const worktree::Salvage&)>;
+    using TellTree = std::function<void(const git::TreeInfo&, const git::Salvage&)>;
 
     /// The same of each branch.
-    using TellBranch = std::function<void(const std::string&, const worktree::RemovedBranch&)>;
+    using TellBranch = std::function<void(const std::string&, const git::RemovedBranch&)>;
 
     Collector(GcRules rules, std::filesystem::path root,
-              std::shared_ptr<worktree::Repository> repository, TellTree tell_tree,
+              std::shared_ptr<git::Repository> repository, TellTree tell_tree,
               TellBranch tell_branch);
 
     asio::awaitable<void> collect();
 
 private:
     [[nodiscard]] bool is_wanted(const TreeRun& run, std::size_t age) const;
-    [[nodiscard]] bool is_wanted(const worktree::TreeInfo& tree) const;
+    [[nodiscard]] bool is_wanted(const git::TreeInfo& tree) const;
     std::string hold(const TreeRun& run);
     asio::awaitable<void> collect_of(const TreeRun& run);
-    asio::awaitable<void> remove(const worktree::TreeInfo& tree, std::string problem);
+    asio::awaitable<void> remove(const git::TreeInfo& tree, std::string problem);
     [[nodiscard]] std::vector<std::string> branches_without_tree(const TreeRun& run) const;
     asio::awaitable<void> remove(const TreeRun& run, const std::string& branch,
                                  std::string problem);
 
     GcRules rules_;
     std::filesystem::path root_;
-    std::shared_ptr<worktree::Repository> repository_;
+    std::shared_ptr<git::Repository> repository_;
     TellTree tell_tree_;
     TellBranch tell_branch_;
     std::vector<TreeRun> runs_;
-    std::vector<worktree::TreeInfo> trees_;
+    std::vector<git::TreeInfo> trees_;
     std::vector<std::string> branches_;
     std::set<std::string> gone_trees_;  // or would be
     std::set<std::string> gone_branches_;

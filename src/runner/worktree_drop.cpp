@@ -15,10 +15,10 @@ namespace autoexec::runner {
 namespace {
 
 namespace json = boost::json;
-using Salvages = std::vector<worktree::SalvageInfo>;
+using Salvages = std::vector<git::SalvageInfo>;
 
 // A worktree's name is not enough: there may be several of it.
-bool is_meant(const worktree::SalvageInfo& salvage, const std::string& ref)
+bool is_meant(const git::SalvageInfo& salvage, const std::string& ref)
 {
     return salvage.ref == ref || salvage.ref.ends_with("/" + ref);
 }
@@ -46,7 +46,7 @@ std::optional<Salvages> chosen(const WorktreeDropOptions& o, const Salvages& all
     return found;
 }
 
-void tell_result(const WorktreeDropOptions& o, const worktree::SalvageInfo& salvage,
+void tell_result(const WorktreeDropOptions& o, const git::SalvageInfo& salvage,
                  const std::string& problem)
 {
     if (o.common.json)
@@ -63,8 +63,7 @@ void tell_result(const WorktreeDropOptions& o, const worktree::SalvageInfo& salv
         tell(stderr, "{}\n", protocol::printable(problem, true));
 }
 
-asio::awaitable<int> drop(const WorktreeDropOptions& o,
-                          std::shared_ptr<worktree::Repository> repository)
+asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Repository> repository)
 {
     auto remembering = repository->salvages();
     const auto all = co_await std::move(remembering);

@@ -16,14 +16,14 @@ namespace autoexec::runner {
 namespace {
 
 namespace json = boost::json;
-using worktree::TreeInfo;
+using git::TreeInfo;
 
 json::value or_null(const std::string& text)
 {
     return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
-void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktree::Salvage& saved)
+void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const git::Salvage& saved)
 {
     const bool done = !o.dry_run && saved.problem.empty();
     if (o.common.json) {
@@ -50,7 +50,7 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const worktre
 }
 
 void tell_result(const WorktreeGcOptions& o, const std::string& branch,
-                 const worktree::RemovedBranch& removed)
+                 const git::RemovedBranch& removed)
 {
     const bool done = !o.dry_run && removed.problem.empty();
     if (o.common.json) {
@@ -85,18 +85,18 @@ GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)
 }
 
 asio::awaitable<int> collect(const WorktreeGcOptions& o, GcRules rules, std::filesystem::path root,
-                             std::shared_ptr<worktree::Repository> repository)
+                             std::shared_ptr<git::Repository> repository)
 {
     int code = exit_completed;
     std::size_t count = 0;
     Collector collector(
         rules, std::move(root), std::move(repository),
-        [&](const TreeInfo& tree, const worktree::Salvage& saved) {
+        [&](const TreeInfo& tree, const git::Salvage& saved) {
             tell_result(o, tree, saved);
             if (!saved.problem.empty() && !o.dry_run) code = exit_engine;
             ++count;
         },
-        [&](const std::string& branch, const worktree::RemovedBranch& removed) {
+        [&](const std::string& branch, const git::RemovedBranch& removed) {
             tell_result(o, branch, removed);
             // That its work is nowhere else is no failure.
             const bool failed =

@@ -13,8 +13,8 @@ namespace autoexec::runner {
 namespace {
 
 namespace json = boost::json;
-using worktree::SalvageInfo;
-using worktree::TreeInfo;
+using git::SalvageInfo;
+using git::TreeInfo;
 
 json::value or_null(const std::string& text)
 {
@@ -62,7 +62,7 @@ void print(const SalvageInfo& salvage)
 }
 
 asio::awaitable<int> list(const WorktreeListOptions& options,
-                          std::shared_ptr<worktree::Repository> repository)
+                          std::shared_ptr<git::Repository> repository)
 {
     auto looking = repository->trees();
     const auto trees = co_await std::move(looking);

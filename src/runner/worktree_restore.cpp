@@ -22,7 +22,7 @@ std::string default_name(const std::string& ref)
 }
 
 asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
-                             std::shared_ptr<worktree::Repository> repository)
+                             std::shared_ptr<git::Repository> repository)
 {
     auto remembering = repository->salvages();
     const auto salvages = co_await std::move(remembering);

@@ -46,10 +46,10 @@ std::string prefix_of(const TreeRun& run)
 }
 
 asio::awaitable<int> open_and_work(
-    worktree::RepositoryOptions options, const char* verb,
-    std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work)
+    git::RepositoryOptions options, const char* verb,
+    std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
-    auto opening = worktree::Repository::open(std::move(options));
+    auto opening = git::Repository::open(std::move(options));
     const auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) {
         tell(stderr, "autoexec worktree {}: {}\n", verb, protocol::printable(opened.problem, true));
@@ -74,7 +74,7 @@ std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root)
     return runs;
 }
 
-const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs)
+const TreeRun* owner_of(const git::TreeInfo& tree, const std::vector<TreeRun>& runs)
 {
     const auto find = [&runs](auto is_owner) -> const TreeRun* {
         const auto found = std::find_if(runs.begin(), runs.end(), is_owner);
@@ -93,20 +93,20 @@ const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRu
 bool has_branch(const TreeRun& run, const std::string& branch)
 {
     return run.branches.contains(branch) ||
-           branch.starts_with(std::string(worktree::own_branches) + prefix_of(run));
+           branch.starts_with(std::string(git::own_branches) + prefix_of(run));
 }
 
-worktree::RepositoryOptions repository_options(const std::filesystem::path& root)
+git::RepositoryOptions repository_options(const std::filesystem::path& root)
 {
-    worktree::RepositoryOptions options;
+    git::RepositoryOptions options;
     options.project_root = root;
     options.spawner = supervised_spawner();
     options.clock = system_clock();
     return options;
 }
 
-int with_repository(worktree::RepositoryOptions options, const char* verb,
-                    std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work)
+int with_repository(git::RepositoryOptions options, const char* verb,
+                    std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
     asio::io_context ctx{1};
     int code = exit_engine;

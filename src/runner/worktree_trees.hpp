@@ -1,7 +1,7 @@
 #pragma once
 
+#include "git/repository.hpp"
 #include "runner/cli.hpp"
-#include "worktree/repository.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -31,17 +31,16 @@ struct TreeRun {
 std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root);
 
 /// Whose a worktree is; null: of no run that is known.
-const TreeRun* owner_of(const worktree::TreeInfo& tree, const std::vector<TreeRun>& runs);
+const TreeRun* owner_of(const git::TreeInfo& tree, const std::vector<TreeRun>& runs);
 
 /// Whether a branch is that of a worktree of the run.
 bool has_branch(const TreeRun& run, const std::string& branch);
 
 /// Of the project, without what is configured.
-worktree::RepositoryOptions repository_options(const std::filesystem::path& root);
+git::RepositoryOptions repository_options(const std::filesystem::path& root);
 
 /// Does something with the repository, and gives the exit code; says why if there is none.
-int with_repository(
-    worktree::RepositoryOptions options, const char* verb,
-    std::function<asio::awaitable<int>(std::shared_ptr<worktree::Repository>)> work);
+int with_repository(git::RepositoryOptions options, const char* verb,
+                    std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work);
 
 }  // namespace autoexec::runner

@@ -143,15 +143,16 @@ private:
         std::string why;
         auto found = values_.value_of ? values_.value_of(name, why) : std::nullopt;
         if (!found)
-            problem_ = why.empty() ? fmt::format("{} has no value", quoted(name.text())) : why;
+            problem_ =
+                why.empty() ? fmt::format("{} has no value", workflow::quoted(name.text())) : why;
         return found;
     }
 
     std::nullopt_t complain(const Node& node, const json::value& found, std::string_view wanted_by,
                             ValueType wanted)
     {
-        problem_ =
-            wrong_type(quoted(node.name.text()), describe(found), wanted_by, describe(wanted));
+        problem_ = wrong_type(workflow::quoted(node.name.text()), describe(found), wanted_by,
+                              describe(wanted));
         return std::nullopt;
     }
 

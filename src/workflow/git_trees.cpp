@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t most_named = 5;
 
-std::string listed(const std::vector<worktree::Conflict>& conflicts)
+std::string listed(const std::vector<git::Conflict>& conflicts)
 {
     std::string text;
     for (std::size_t k = 0; k < std::min(conflicts.size(), most_named); ++k)
@@ -23,18 +23,18 @@ std::string listed(const std::vector<worktree::Conflict>& conflicts)
 
 }  // namespace
 
-GitTrees::GitTrees(std::shared_ptr<worktree::Repository> repository, Names names, std::string base)
+GitTrees::GitTrees(std::shared_ptr<git::Repository> repository, Names names, std::string base)
     : repository_(std::move(repository)),
       names_(std::move(names)),
       base_(std::move(base)),
-      branch_("workflow/" + worktree::branch_part(names_.run_id))
+      branch_("workflow/" + git::branch_part(names_.run_id))
 {
     repository_->work_for(names_.run_id);
 }
 
 std::string GitTrees::shared_name() const
 {
-    return worktree::branch_part(names_.run_id);
+    return git::branch_part(names_.run_id);
 }
 
 std::filesystem::path GitTrees::path_of(const std::string& name) const
@@ -49,11 +49,11 @@ std::string GitTrees::trailer() const
                        names_.run_id);
 }
 
-asio::awaitable<GitTrees::Opened> GitTrees::open(worktree::RepositoryOptions options, Names names,
+asio::awaitable<GitTrees::Opened> GitTrees::open(git::RepositoryOptions options, Names names,
                                                  std::string revision)
 {
     Opened opened;
-    auto found = co_await worktree::Repository::open(std::move(options));
+    auto found = co_await git::Repository::open(std::move(options));
     opened.problem = std::move(found.problem);
     if (!opened.problem.empty()) co_return opened;
     auto base = co_await found.repository->resolve(std::move(revision));
@@ -68,7 +68,7 @@ void GitTrees::name_after(std::string run_id)
 {
     names_.run_id = std::move(run_id);
     repository_->work_for(names_.run_id);
-    branch_ = "workflow/" + worktree::branch_part(names_.run_id);
+    branch_ = "workflow/" + git::branch_part(names_.run_id);
 }
 
 asio::awaitable<std::string> GitTrees::begin()
@@ -107,7 +107,7 @@ asio::awaitable<Together> GitTrees::bring_together(std::vector<Parent> parents)
 asio::awaitable<Together> GitTrees::conflict(Together so_far, Parent next)
 {
     // Of the two sides alone: who else needs them together finds the same place.
-    const auto name = worktree::tree_name(
+    const auto name = git::tree_name(
         names_.run_id, fmt::format("merge-{}-{:.8}-{:.8}", next.step, so_far.commit, next.commit));
     auto looking = repository_->resolved_conflict(name, so_far.commit, next.commit);
     auto resolved = co_await std::move(looking);
@@ -135,16 +135,14 @@ asio::awaitable<Together> GitTrees::conflict(Together so_far, Parent next)
     co_return so_far;
 }
 
-asio::awaitable<worktree::NewTree> GitTrees::tree_for(std::string name, std::string base,
-                                                      bool reuse)
+asio::awaitable<git::NewTree> GitTrees::tree_for(std::string name, std::string base, bool reuse)
 {
     return repository_->add_tree(std::move(name), std::move(base), reuse);
 }
 
-asio::awaitable<worktree::CommittedWork> GitTrees::commit(std::filesystem::path tree,
-                                                          std::string branch, std::string step,
-                                                          int round, int attempt,
-                                                          std::string execution_id)
+asio::awaitable<git::CommittedWork> GitTrees::commit(std::filesystem::path tree, std::string branch,
+                                                     std::string step, int round, int attempt,
+                                                     std::string execution_id)
 {
     auto message = fmt::format("{}: {} (attempt {}){}Step: {}\nRound: {}\nAttempt: {}\n",
                                names_.workflow_id, step, attempt, trailer(), step, round, attempt);

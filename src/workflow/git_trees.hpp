@@ -1,6 +1,6 @@
 #pragma once
 
-#include "worktree/repository.hpp"
+#include "git/repository.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -22,7 +22,7 @@ struct Parent {
 /// Commits brought together, or what stands in the way.
 struct Together {
     std::string commit;
-    std::vector<worktree::Conflict> conflicts;
+    std::vector<git::Conflict> conflicts;
     std::string ours;             ///< The steps on the one side of a conflict …
     std::string theirs;           ///< … and the step on the other one.
     std::filesystem::path where;  ///< A worktree in which the conflict stands, to be resolved.
@@ -43,7 +43,7 @@ public:
     };
 
     /// Of a run from the commit that `revision` names.
-    static asio::awaitable<Opened> open(worktree::RepositoryOptions options, Names names,
+    static asio::awaitable<Opened> open(git::RepositoryOptions options, Names names,
                                         std::string revision);
 
     /// A new run has got its id.
@@ -54,7 +54,7 @@ public:
     [[nodiscard]] const std::string& base() const noexcept { return base_; }
     /// `workflow/<run>`, where all comes together.
     [[nodiscard]] const std::string& branch() const noexcept { return branch_; }
-    [[nodiscard]] worktree::Repository& repository() noexcept { return *repository_; }
+    [[nodiscard]] git::Repository& repository() noexcept { return *repository_; }
     /// Of the worktree in which all steps take turns.
     [[nodiscard]] std::string shared_name() const;
     [[nodiscard]] std::filesystem::path path_of(const std::string& name) const;
@@ -63,11 +63,11 @@ public:
     /// base where it has none. Resolutions of earlier conflicts are used.
     asio::awaitable<Together> bring_together(std::vector<Parent> parents);
 
-    asio::awaitable<worktree::NewTree> tree_for(std::string name, std::string base, bool reuse);
+    asio::awaitable<git::NewTree> tree_for(std::string name, std::string base, bool reuse);
 
-    asio::awaitable<worktree::CommittedWork> commit(std::filesystem::path tree, std::string branch,
-                                                    std::string step, int round, int attempt,
-                                                    std::string execution_id);
+    asio::awaitable<git::CommittedWork> commit(std::filesystem::path tree, std::string branch,
+                                               std::string step, int round, int attempt,
+                                               std::string execution_id);
 
     /// Makes the run's branch what `commit` is. `last`: where the run has left it before; what
     /// somebody else has committed there since is kept, and a sentence says so. A checkout of the
@@ -75,11 +75,11 @@ public:
     asio::awaitable<std::string> advance(std::string commit, std::string last);
 
 private:
-    GitTrees(std::shared_ptr<worktree::Repository> repository, Names names, std::string base);
+    GitTrees(std::shared_ptr<git::Repository> repository, Names names, std::string base);
     asio::awaitable<Together> conflict(Together so_far, Parent next);
     [[nodiscard]] std::string trailer() const;
 
-    std::shared_ptr<worktree::Repository> repository_;
+    std::shared_ptr<git::Repository> repository_;
     Names names_;
     std::string base_;
     std::string branch_;

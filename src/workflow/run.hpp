@@ -144,7 +144,7 @@ private:
     WorkflowResult finish();
 
     // With git.
-    [[nodiscard]] worktree::RepositoryOptions repository_options() const;
+    [[nodiscard]] git::RepositoryOptions repository_options() const;
     asio::awaitable<std::string> open_trees();
     asio::awaitable<std::string> what_is_missing_in_git();
     asio::awaitable<void> prepare_tree(std::shared_ptr<Run> keep, std::size_t i);

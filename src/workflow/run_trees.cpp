@@ -33,9 +33,9 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
 
 }  // namespace
 
-worktree::RepositoryOptions Run::repository_options() const
+git::RepositoryOptions Run::repository_options() const
 {
-    worktree::RepositoryOptions options;
+    git::RepositoryOptions options;
     options.project_root = around_->options.project_root;
     options.spawner = around_->options.spawner;
     options.clock = around_->options.clock;
@@ -100,7 +100,7 @@ std::string Run::tree_name_of(std::size_t i) const
 {
     if (options_.worktrees == WorktreeMode::workflow) return trees_->shared_name();
     const auto& result = steps_[i]->result;
-    return worktree::tree_name(journal_->run_id(), result.id, result.round);
+    return git::tree_name(journal_->run_id(), result.id, result.round);
 }
 
 /// A sentence if there is none; `result.code` says what kind of problem it is.

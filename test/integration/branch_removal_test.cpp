@@ -2,7 +2,7 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 
 namespace {
 

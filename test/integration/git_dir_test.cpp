@@ -1,4 +1,4 @@
-#include "platform/git_dir.hpp"
+#include "git/git_dir.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -8,8 +8,8 @@
 #include <string>
 
 using namespace autoexec;
-using platform::git_common_dir;
-using platform::git_dir_of;
+using git::git_common_dir;
+using git::git_dir_of;
 namespace fs = std::filesystem;
 
 namespace {

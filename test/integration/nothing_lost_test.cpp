@@ -1,4 +1,4 @@
-#include "worktree/repository.hpp"
+#include "git/repository.hpp"
 
 #include "support/worktree_fixture.hpp"
 
@@ -19,7 +19,7 @@
 /// AUTOEXEC_TEST_SEED repeats a run, AUTOEXEC_TEST_SEQUENCES makes it longer.
 using namespace autoexec;
 using namespace autoexec::test;
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 
 namespace {
 

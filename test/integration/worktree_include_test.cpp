@@ -1,4 +1,4 @@
-#include "worktree/include_file.hpp"
+#include "git/include_file.hpp"
 
 #include "support/worktree_fixture.hpp"
 
@@ -8,7 +8,7 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "worktree/repository.hpp"
+#include "git/repository.hpp"
 
 #include "support/worktree_fixture.hpp"
 
@@ -6,7 +6,7 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 
 namespace {
 

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "git/repository.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"
-#include "worktree/repository.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -187,8 +187,8 @@ public:
         REQUIRE(running_ == 0);
     }
 
-    worktree::Repository::Opened open() { return run(worktree::Repository::open(options)); }
-    worktree::Repository& repository()
+    git::Repository::Opened open() { return run(git::Repository::open(options)); }
+    git::Repository& repository()
     {
         if (!repository_) {
             auto opened = open();
@@ -207,7 +207,7 @@ public:
         REQUIRE_MESSAGE(made.problem.empty(), made.problem);
         return made.path;
     }
-    worktree::CommittedWork commit_work(const fs::path& tree, const std::string& message = "work")
+    git::CommittedWork commit_work(const fs::path& tree, const std::string& message = "work")
     {
         return run(repository().commit_work(tree, branch_of(tree), message));
     }
@@ -219,11 +219,11 @@ public:
         for (const auto& warning : done.warnings) FAIL_CHECK(warning);
         return done.commit;
     }
-    worktree::Salvage salvage(const fs::path& tree, bool include_ignored = false)
+    git::Salvage salvage(const fs::path& tree, bool include_ignored = false)
     {
         return run(repository().salvage(tree, how(include_ignored)));
     }
-    worktree::Salvage remove(const fs::path& tree, bool include_ignored = false)
+    git::Salvage remove(const fs::path& tree, bool include_ignored = false)
     {
         return run(repository().remove(tree, how(include_ignored)));
     }
@@ -235,18 +235,18 @@ public:
     TemporaryFolder folder;
     Environment environment;
     asio::io_context io;
-    worktree::RepositoryOptions options;
+    git::RepositoryOptions options;
 
 private:
-    static worktree::SalvageOptions how(bool include_ignored)
+    static git::SalvageOptions how(bool include_ignored)
     {
-        worktree::SalvageOptions options;
+        git::SalvageOptions options;
         options.include_ignored = include_ignored;
         options.reason = "for a test";
         return options;
     }
 
-    std::shared_ptr<worktree::Repository> repository_;
+    std::shared_ptr<git::Repository> repository_;
     int running_ = 0;
 };
 

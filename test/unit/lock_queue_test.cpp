@@ -1,4 +1,4 @@
-#include "worktree/lock_queue.hpp"
+#include "git/lock_queue.hpp"
 
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
@@ -15,7 +15,7 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,12 +1,12 @@
-#include "worktree/repository.hpp"
-#include "worktree/salvage_message.hpp"
+#include "git/repository.hpp"
+#include "git/salvage_message.hpp"
 
 #include <doctest/doctest.h>
 
 #include <set>
 #include <string>
 
-using namespace autoexec::worktree;
+using namespace autoexec::git;
 
 namespace {
 

@@ -1,0 +1,174 @@
+#include "git/impl.hpp"
+#include "git/nested.hpp"
+#include "platform/safe_files.hpp"
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t mebibyte = 1024 * 1024;
+
+// Of a form that branch_part keeps, and that is a part of a path.
+Problem unfit_name(const std::string& name)
+{
+    if (!name.empty() && name.front() != '-' && branch_part(name) == name) return {};
+    return fmt::format(
+        "'{}' is no name for a worktree: at most 80 letters, digits, '.', '_' and '-', that begin "
+        "with none of the latter.",
+        shown(name));
+}
+
+bool holds_something(const fs::path& path)
+{
+    std::error_code ec;
+    const auto status = fs::symlink_status(path, ec);
+    return fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path, ec));
+}
+
+}  // namespace
+
+fs::path Repository::Impl::trees_folder() const
+{
+    return options.project_root / ".tapps-agents" / "worktrees";
+}
+
+Problem Repository::Impl::lack_of_space() const
+{
+    if (options.free_bytes_floor == 0) return {};
+    std::error_code ec;
+    auto folder = trees_folder();
+    while (!fs::exists(folder, ec) && folder.has_relative_path()) folder = folder.parent_path();
+    struct statvfs space {};
+    if (::statvfs(folder.c_str(), &space) != 0) return {};
+    const auto free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
+    if (free >= options.free_bytes_floor) return {};
+    return fmt::format(
+        "Only {} MiB are free in {}, and no worktree is made with less than {} MiB. Remove those "
+        "that nobody needs any more: autoexec worktree gc",
+        free / mebibyte, folder.string(), options.free_bytes_floor / mebibyte);
+}
+
+asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::string base, bool reuse)
+{
+    NewTree made;
+    made.problem = unfit_name(name);
+    if (!made.problem.empty()) co_return made;
+    made.path = trees_folder() / name;
+    made.branch = "workflow/" + name;
+
+    const auto left = find_entry(common, made.path);
+    if (left && !left->missing() && reuse) co_return co_await reuse_tree(*left, std::move(made));
+    if (holds_something(made.path))
+        made.problem = fmt::format("{} is there already.", made.path.string());
+    if (made.problem.empty()) made.problem = lack_of_space();
+    if (!made.problem.empty()) co_return made;
+
+    const auto start = co_await resolve(std::move(base));
+    made.problem = start.problem;
+    if (made.problem.empty() && left) made.problem = co_await forget(*left, made.warnings);
+    if (!made.problem.empty()) co_return made;
+
+    const auto tip = co_await tip_of(made.branch);
+    if (tip.empty() || !reuse) made.problem = co_await move_branch(made.branch, start.id, "");
+    if (!made.problem.empty()) co_return made;
+    made.problem = co_await make_tree(made);
+    // Nobody has worked on a branch that we have just made.
+    if (!made.problem.empty() && tip.empty())
+        (void)co_await git(bare, "update-ref", "--no-deref", "-d", branch_ref(made.branch),
+                           start.id);
+    co_return made;
+}
+
+asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
+{
+    // An agent may have detached it, for a rebase say; its work is still this branch's.
+    const auto there = branch_of(entry.git_dir);
+    if (!there.empty() && there != made.branch)
+        made.problem = fmt::format("In {} the branch '{}' is checked out, not '{}'.",
+                                   entry.tree.string(), shown(there), made.branch);
+    if (!made.problem.empty()) co_return made;
+    (void)link_to_entry(entry);
+    if (!run_id.empty() && run_of(entry).empty()) record_run(entry, run_id);
+    sweep_temporary_indexes(entry);
+    // One whose making was interrupted: nobody has worked in it.
+    if (!entry.has_index()) made.problem = co_await fill(entry, made.warnings);
+    co_return made;
+}
+
+asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::string>& warnings)
+{
+    auto problem = co_await commits_in_submodules(git, entry);
+    if (!problem.empty()) co_return problem;
+    SalvageOptions how;
+    how.reason = "The folder was gone.";
+    Leaving leaving;
+    leaving.entry = true;
+    Snapshot snapshot;
+    const auto saved = co_await save_all(entry, std::move(how), std::move(leaving), snapshot);
+    if (!saved.problem.empty()) co_return saved.problem;
+    if (!saved.ref.empty())
+        warnings.push_back(
+            fmt::format("The folder {} was gone; what git still had of it is saved as {}.",
+                        entry.tree.string(), saved.ref));
+    Words words{"worktree", "remove", "--force", entry.tree.string()};
+    const auto done = co_await locked(std::move(words));
+    if (done.ok()) co_return Problem();
+    co_return fmt::format("What git remembers of {} can't be removed: {}", entry.tree.string(),
+                          reason_of(done));
+}
+
+asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
+{
+    error_code ec;
+    (void)platform::make_folders(made.path.parent_path(), ec);
+    // Without the files: filling a hundred trees is what takes long, and needs no lock.
+    Words words{"worktree", "add", "--quiet", "--no-checkout", made.path.string(), made.branch};
+    const auto added = co_await locked(std::move(words));
+    Problem problem;
+    std::optional<Entry> entry;
+    if (added.ok()) entry = find_entry(common, made.path);
+    if (!entry)
+        problem = fmt::format("The worktree {} can't be made: {}", made.path.string(),
+                              ec ? ec.message() : reason_of(added));
+    if (entry && !run_id.empty()) record_run(*entry, run_id);
+    if (entry) problem = co_await fill(*entry, made.warnings);
+    if (entry && !problem.empty()) {
+        Words undo{"worktree", "remove", "--force", made.path.string()};
+        (void)co_await locked(std::move(undo));
+    }
+    co_return problem;
+}
+
+asio::awaitable<Problem> Repository::Impl::fill(Entry entry, std::vector<std::string>& warnings)
+{
+    std::error_code ignored;
+    fs::remove(entry.git_dir / "index.lock", ignored);
+    const auto filled =
+        co_await git(entry.place(), "reset", "--hard", "--quiet", "--no-recurse-submodules");
+    if (!filled.ok())
+        co_return fmt::format("The files of {} can't be written: {}", entry.tree.string(),
+                              reason_of(filled));
+    auto said = co_await bring_included(entry);
+    std::move(said.begin(), said.end(), std::back_inserter(warnings));
+    co_return Problem();
+}
+
+asio::awaitable<ProgramOutput> Repository::Impl::locked(Words words)
+{
+    ProgramOutput output;
+    output.exit.error = co_await queue.enter();
+    if (!output.exit.error.empty()) co_return output;
+    output = co_await git.run(project, std::move(words), queue.descriptor());
+    queue.leave();
+    co_return output;
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,145 @@
+#include "git/entry.hpp"
+
+#include "git/git_dir.hpp"
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t file_limit = 16 * 1024 * 1024;
+constexpr std::size_t most_entries = 100'000;
+constexpr const char* run_file = "run";
+constexpr std::string_view head_prefix = "ref: refs/heads/";
+
+fs::path without_links(const fs::path& path)
+{
+    std::error_code ec;
+    auto found = fs::weakly_canonical(path, ec);
+    if (ec) return path.lexically_normal();
+    return found.has_filename() ? found : found.parent_path();
+}
+
+std::string first_line(const fs::path& file)
+{
+    auto text = read_git_file(file);
+    text.resize(std::min(text.find_first_of("\r\n"), text.size()));
+    return text;
+}
+
+std::optional<Entry> read_entry(const fs::path& git_dir)
+{
+    const fs::path link = first_line(git_dir / "gitdir");
+    if (link.filename() != ".git") return std::nullopt;
+    Entry entry;
+    entry.git_dir = git_dir;
+    entry.tree = without_links((git_dir / link).parent_path());
+    return entry;
+}
+
+bool is_being_rebased(const fs::path& git_dir, std::string_view branch)
+{
+    for (const auto* const folder : {"rebase-merge", "rebase-apply"})
+        if (first_line(git_dir / folder / "head-name") == branch_ref(branch)) return true;
+    return false;
+}
+
+}  // namespace
+
+bool Entry::missing() const
+{
+    std::error_code ec;
+    return !fs::is_directory(tree, ec);
+}
+
+Place Entry::place() const
+{
+    return {git_dir, missing() ? fs::path{} : tree};
+}
+
+bool Entry::has_index() const
+{
+    std::error_code ec;
+    return fs::exists(git_dir / "index", ec);
+}
+
+std::vector<Entry> entries_of(const fs::path& common_dir)
+{
+    std::vector<Entry> entries;
+    const auto folder = common_dir / "worktrees";
+    const platform::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return entries;
+    for (const auto& id : platform::list_folder(fd.get(), most_entries))
+        if (auto entry = read_entry(folder / id)) entries.push_back(std::move(*entry));
+    return entries;
+}
+
+std::optional<Entry> find_entry(const fs::path& common_dir, const fs::path& tree)
+{
+    const auto wanted = without_links(tree);
+    // Almost always the id is the folder's name.
+    auto likely = read_entry(common_dir / "worktrees" / wanted.filename());
+    if (likely && likely->tree == wanted) return likely;
+    for (auto& entry : entries_of(common_dir))
+        if (entry.tree == wanted) return std::move(entry);
+    return std::nullopt;
+}
+
+std::string branch_of(const fs::path& git_dir)
+{
+    const auto head = first_line(git_dir / "HEAD");
+    return head.starts_with(head_prefix) ? head.substr(head_prefix.size()) : std::string();
+}
+
+bool uses_branch(const fs::path& git_dir, std::string_view branch)
+{
+    return branch_of(git_dir) == branch || is_being_rebased(git_dir, branch);
+}
+
+std::string run_of(const Entry& entry)
+{
+    return first_line(entry.records() / run_file);
+}
+
+void record_run(const Entry& entry, std::string_view run_id)
+{
+    error_code ec;
+    const auto folder = platform::make_folders(entry.records(), ec);
+    if (folder)
+        (void)platform::replace_file(folder.get(), run_file, std::string(run_id) + "\n", 0600,
+                                     Durability::none);
+}
+
+bool link_to_entry(const Entry& entry)
+{
+    if (git::git_dir_of(entry.tree) == entry.git_dir) return true;
+    std::error_code ec;
+    if (fs::is_directory(fs::symlink_status(entry.tree / ".git", ec))) return false;
+    const auto wanted = "gitdir: " + entry.git_dir.string() + "\n";
+    const platform::UniqueFd folder(::open(entry.tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return folder && !platform::replace_file(folder.get(), ".git", wanted, 0644, Durability::none);
+}
+
+std::string read_git_file(const fs::path& file)
+{
+    const platform::UniqueFd folder(
+        ::open(file.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!folder || ::fstat(folder.get(), &info) != 0) return {};
+    // A file in a folder may belong to whom the folder belongs to.
+    return platform::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
+}
+
+std::string branch_ref(std::string_view branch)
+{
+    return std::string("refs/heads/").append(branch);
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,131 @@
+#include "git/git_dir.hpp"
+
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <system_error>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t pointer_limit = 8192;  // one path and a few words
+
+fs::path resolved(const fs::path& path)
+{
+    std::error_code ec;
+    fs::path found = path.empty() ? fs::path{} : fs::canonical(path, ec);
+    return ec ? fs::path{} : found;
+}
+
+bool is_there(const fs::path& path)
+{
+    std::error_code ec;
+    return fs::exists(path, ec);
+}
+
+// A file in a folder may belong to whom the folder belongs to.
+std::string read_beside(const fs::path& folder, const std::string& name)
+{
+    const platform::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0) return {};
+    return platform::read_regular(fd.get(), name, pointer_limit, {info.st_uid}).text;
+}
+
+// The path that a pointer file (`.git`, `gitdir`, `commondir`) holds after `prefix`; a relative
+// one counts from `folder`. Empty if the file is none.
+fs::path read_pointer(const fs::path& folder, const std::string& name, std::string_view prefix)
+{
+    const std::string text = read_beside(folder, name);
+    std::string_view line = text;
+    if (!line.starts_with(prefix)) return {};
+    line.remove_prefix(prefix.size());
+    while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty() || line.find('\0') != line.npos) return {};
+    return folder / fs::path(line);
+}
+
+bool trusted_owner(const fs::path& git_dir, uid_t worktree_owner)
+{
+    struct stat info {};
+    return ::stat(git_dir.c_str(), &info) == 0 &&
+           (info.st_uid == ::geteuid() || info.st_uid == 0 || info.st_uid == worktree_owner);
+}
+
+bool is_linked(const fs::path& git_dir)
+{
+    return is_there(git_dir / "commondir");
+}
+
+bool is_git_dir(const fs::path& dir)
+{
+    std::error_code ec;
+    if (!fs::is_regular_file(dir / "HEAD", ec)) return false;
+    return is_linked(dir) || (is_there(dir / "objects") && is_there(dir / "refs"));
+}
+
+// The common directory, if it counts this git directory among its worktrees.
+fs::path common_of_linked(const fs::path& git_dir)
+{
+    fs::path common = resolved(read_pointer(git_dir, "commondir", ""));
+    return resolved(common / "worktrees") == git_dir.parent_path() ? common : fs::path{};
+}
+
+// Whether the directory that `tree/.git` is or points to is this tree's.
+bool belongs_to(const fs::path& git_dir, const fs::path& tree)
+{
+    if (is_linked(git_dir)) {
+        const fs::path back = read_pointer(git_dir, "gitdir", "");
+        return back.filename() == ".git" && resolved(back.parent_path()) == tree &&
+               !common_of_linked(git_dir).empty();
+    }
+    // Submodules and separate git directories. One called `.git` has its tree around it.
+    return git_dir.filename() != ".git" || git_dir.parent_path() == tree;
+}
+
+std::optional<fs::path> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner)
+{
+    if (git_dir.empty() || !is_git_dir(git_dir)) return std::nullopt;
+    if (!trusted_owner(git_dir, owner) || !belongs_to(git_dir, tree)) return std::nullopt;
+    return git_dir;
+}
+
+}  // namespace
+
+std::optional<fs::path> git_dir_of(const fs::path& directory)
+{
+    const fs::path start = resolved(directory);
+    struct stat origin {};
+    if (start.empty() || ::stat(start.c_str(), &origin) != 0) return std::nullopt;
+
+    for (fs::path tree = start;; tree = tree.parent_path()) {
+        struct stat here {};
+        // Like git: another file system is another place.
+        if (::stat(tree.c_str(), &here) != 0 || here.st_dev != origin.st_dev) return std::nullopt;
+
+        struct stat info {};
+        if (::lstat((tree / ".git").c_str(), &info) == 0) {
+            const fs::path found = resolved(
+                S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ") : tree / ".git");
+            // Like git: a folder that only has the name is passed over, all else settles it.
+            if (!S_ISDIR(info.st_mode) || is_git_dir(found))
+                return checked(found, tree, origin.st_uid);
+        }
+        if (tree == tree.root_path()) return std::nullopt;
+    }
+}
+
+fs::path git_common_dir(const fs::path& git_dir)
+{
+    if (!is_linked(git_dir)) return git_dir;
+    fs::path common = common_of_linked(git_dir);
+    return common.empty() ? git_dir : common;
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+namespace autoexec::git {
+
+/// The git directory of the tree that `directory` lies in, absolute and without links: what
+/// `git rev-parse --absolute-git-dir` says, found without running git. Nothing outside git, and
+/// nothing where what was found can't be believed: a `.git` file is the agent's to rewrite, so a
+/// linked worktree's directory must name this tree in turn, and any git directory must belong to
+/// us, to root or to the owner of `directory`.
+std::optional<std::filesystem::path> git_dir_of(const std::filesystem::path& directory);
+
+/// The directory that a repository's worktrees share. `git_dir` itself, unless it is the one of a
+/// linked worktree.
+std::filesystem::path git_common_dir(const std::filesystem::path& git_dir);
+
+}  // namespace autoexec::git

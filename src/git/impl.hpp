@@ -1,0 +1,154 @@
+#pragma once
+
+#include "git/entry.hpp"
+#include "git/git.hpp"
+#include "git/lock_queue.hpp"
+#include "git/repository.hpp"
+#include "git/snapshot.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace autoexec::git {
+
+/// Where a tree's HEAD stands.
+struct Head {
+    std::string commit;  ///< Empty: a branch without a commit.
+    std::string tree;
+    std::string branch;  ///< Empty: detached.
+};
+
+/// What a salvage is made of. Empty parts are left out.
+struct Remains {
+    std::string files;  ///< Trees.
+    std::string index;
+    std::string sides;
+    Head head;
+    std::vector<std::string> tips;  ///< Commits that no ref would reach.
+    std::string reason;
+};
+
+/// What an operation on a tree takes away, beside what `Repository::salvage` tells of.
+struct Leaving {
+    std::string branch;             ///< It will point elsewhere,
+    std::string commit;             ///< to this.
+    std::vector<std::string> also;  ///< Commits that were reached by it.
+    bool entry = false;             ///< With all that git knows of the tree.
+};
+
+/// The operations' text; what each promises stands in `Repository`.
+struct Repository::Impl {
+    Impl(RepositoryOptions o, Git g, Place p, std::filesystem::path common_dir);
+
+    // branches.cpp
+    asio::awaitable<Commit> resolve(std::string revision);
+    asio::awaitable<bool> holds(std::string commit, std::string path);
+    asio::awaitable<Problem> set_branch(std::string branch, std::string commit, std::string old);
+    asio::awaitable<Problem> move_branch(std::string branch, std::string commit, std::string old);
+    asio::awaitable<std::string> tip_of(std::string branch);
+    asio::awaitable<bool> contains(std::string commit, std::string ancestor);
+    asio::awaitable<bool> contains_both(std::string commit, std::string one, std::string other);
+    asio::awaitable<Commit> commit_tree(std::string tree, Words parents, std::string message,
+                                        std::string date = {});
+    asio::awaitable<void> settle_identity();
+    void tell_identity(std::vector<std::string>& warnings);
+
+    // branch_removal.cpp
+    asio::awaitable<std::vector<std::string>> branches();
+    asio::awaitable<RemovedBranch> remove_branch(std::string branch, BranchRemovalOptions how);
+    [[nodiscard]] Problem checked_out(const std::string& branch,
+                                      const BranchRemovalOptions& how) const;
+    asio::awaitable<std::string> holder_of(std::string ref, std::string commit,
+                                           BranchRemovalOptions how);
+    asio::awaitable<Problem> drop(SalvageInfo salvage);
+
+    // add_tree.cpp
+    asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse);
+    asio::awaitable<Problem> make_tree(NewTree& made);
+    asio::awaitable<Problem> fill(Entry entry, std::vector<std::string>& warnings);
+    asio::awaitable<NewTree> reuse_tree(Entry entry, NewTree made);
+    asio::awaitable<Problem> forget(Entry entry, std::vector<std::string>& warnings);
+    asio::awaitable<ProgramOutput> locked(Words words);
+    [[nodiscard]] Problem lack_of_space() const;
+    [[nodiscard]] std::filesystem::path trees_folder() const;
+
+    // include_file.cpp
+    asio::awaitable<std::vector<std::string>> bring_included(Entry entry);
+    asio::awaitable<Words> not_ignored(Entry entry, Words paths);
+
+    // commit_work.cpp
+    asio::awaitable<CommittedWork> commit_work(std::filesystem::path tree, std::string branch,
+                                               std::string message);
+
+    // merging.cpp, conflict.cpp
+    asio::awaitable<Merged> merge(std::string ours, std::string theirs, std::string message);
+    asio::awaitable<Merged> merge_into(std::string branch, std::string commit, std::string message);
+    asio::awaitable<Problem> advance(std::string branch, std::string commit, std::string old);
+    asio::awaitable<NewTree> open_conflict(std::string name, std::string ours, std::string theirs,
+                                           std::string message);
+    asio::awaitable<Problem> begin_merge(Entry entry, std::string ours, std::string theirs,
+                                         std::string message);
+    asio::awaitable<Commit> resolved_conflict(std::string name, std::string ours,
+                                              std::string theirs);
+    asio::awaitable<Problem> unresolved(Entry entry);
+
+    // salvage.cpp, restore.cpp
+    asio::awaitable<Salvage> salvage(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Salvage> save_all(Entry entry, SalvageOptions options, Leaving leaving,
+                                      Snapshot& snapshot);
+    asio::awaitable<Salvage> save(Entry entry, Remains remains);
+    asio::awaitable<Words> lost_commits(Words candidates, Words kept, std::string branch);
+    asio::awaitable<Words> lost_tips(Entry entry, Leaving leaving, std::string head);
+    asio::awaitable<void> name_salvage(std::string tree, Salvage& saved);
+    /// Whether a tree has a file that none of the others has so.
+    asio::awaitable<bool> has_more(std::string tree, Words others);
+    asio::awaitable<std::vector<SalvageInfo>> salvages();
+    asio::awaitable<NewTree> restore(std::string ref, std::string name);
+    asio::awaitable<Problem> put_in_place(const NewTree& made, std::string base, std::string commit,
+                                          std::string index);
+
+    // reset.cpp
+    asio::awaitable<Salvage> reset(std::filesystem::path tree, std::string branch,
+                                   std::string commit, std::string reason);
+    [[nodiscard]] Problem branch_elsewhere(const Entry& entry, const std::string& branch) const;
+    asio::awaitable<Problem> replace_files(Entry entry, Snapshot snapshot, std::string commit);
+    asio::awaitable<std::string> ignored_in_the_way(Entry entry, std::string files,
+                                                    std::string commit);
+    asio::awaitable<Problem> return_to(Entry entry, std::string branch);
+    asio::awaitable<void> wait_for_index(Entry entry);
+
+    // removal.cpp
+    asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> work_beyond_us(Entry entry);
+    asio::awaitable<Problem> hold(int folder, Entry entry);
+    asio::awaitable<Problem> take_away(Entry entry);
+    asio::awaitable<Problem> erase(std::filesystem::path folder, Words paths);
+    void sweep() const;
+
+    // listing.cpp
+    asio::awaitable<Head> head_of(Place place);
+    [[nodiscard]] std::vector<Entry> all_trees() const;
+    asio::awaitable<TreeInfo> describe(Entry entry);
+    asio::awaitable<std::vector<TreeInfo>> trees();
+    asio::awaitable<std::string> state_of(std::filesystem::path tree);
+
+    RepositoryOptions options;
+    Git git;
+    Place project;  ///< The tree that the project's folder is in.
+    std::filesystem::path common;
+    Place bare;                 ///< The repository without a tree.
+    std::optional<Entry> main;  ///< Its first tree, unless it is bare.
+    LockQueue queue;
+    bool identity_settled = false;
+    std::string identity_warning;
+    std::int64_t last_salvage_us = 0;
+    std::string run_id;  ///< For which trees are made.
+    int removals = 0;    ///< Folders that are being erased.
+};
+
+}  // namespace autoexec::git

@@ -1,0 +1,192 @@
+#include "git/git.hpp"
+#include "git/include_file.hpp"
+#include "platform/safe_files.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+using platform::Links;
+using platform::UniqueFd;
+
+constexpr std::size_t portion = 1024 * 1024;
+constexpr std::size_t most_warnings = 20;
+
+// Where a link in the folder of `path` leads, it leads within the tree.
+bool stays_inside(const fs::path& path, const fs::path& target)
+{
+    if (target.is_absolute()) return false;
+    const auto end = (path.parent_path() / target).lexically_normal();
+    return end.empty() || *end.begin() != "..";
+}
+
+class Copier {
+public:
+    Copier(const fs::path& from, const fs::path& to, IncludeLimits limits)
+        : from_(::open(from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+          to_(::open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+          limits_(limits)
+    {}
+
+    asio::awaitable<Included> run(std::vector<std::string> paths)
+    {
+        const auto ex = co_await asio::this_coro::executor;
+        for (const auto& path : paths) {
+            if (is_ours(path)) continue;
+            if (!(co_await copy(path, ex))) break;
+            co_await asio::post(ex, asio::use_awaitable);
+        }
+        if (unsaid_ > 0) result_.warnings.push_back(fmt::format("… and {} more.", unsaid_));
+        co_return std::move(result_);
+    }
+
+private:
+    void warn(const std::string& path, std::string_view why)
+    {
+        if (result_.warnings.size() == most_warnings)
+            ++unsaid_;
+        else
+            result_.warnings.push_back(
+                fmt::format("'{}' of .worktreeinclude is not copied: {}.", shown(path), why));
+    }
+
+    // False: no more.
+    asio::awaitable<bool> copy(const std::string& path, const asio::any_io_executor& ex)
+    {
+        struct stat info {};
+        error_code ec;
+        const fs::path file = path;
+        const auto folder = folder_of(from_, file, ec);
+        const bool seen = folder && ::fstatat(folder.get(), file.filename().c_str(), &info,
+                                              AT_SYMLINK_NOFOLLOW) == 0;
+        if (path.ends_with('/')) {
+            warn(path, "it is a repository of its own");
+        } else if (!seen) {
+            warn(path, ec ? ec.message() : platform::last_error().message());
+        } else if (S_ISLNK(info.st_mode)) {
+            copy_link(file, folder);
+        } else if (S_ISREG(info.st_mode)) {
+            const auto size = static_cast<std::uint64_t>(info.st_size);
+            if (result_.paths.size() >= limits_.files || bytes_ + size > limits_.bytes) {
+                result_.warnings.push_back(fmt::format(
+                    ".worktreeinclude names more than {} files or {} MiB; '{}' and all after it "
+                    "are not copied.",
+                    limits_.files, limits_.bytes >> 20U, shown(path)));
+                co_return false;
+            }
+            bytes_ += size;
+            co_await copy_file(file, folder, info.st_mode & 0777U, ex);
+        } else {
+            warn(path, "it is no regular file");
+        }
+        co_return true;
+    }
+
+    static UniqueFd folder_of(const UniqueFd& top, const fs::path& file, error_code& ec)
+    {
+        const auto folder = file.has_parent_path() ? file.parent_path().string() : ".";
+        return platform::open_beneath(top.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
+    }
+
+    UniqueFd make_folder_of(const fs::path& file)
+    {
+        error_code ec;
+        auto folder = platform::make_folders(to_.get(), file.parent_path(), ec);
+        if (!folder) warn(file.string(), ec.message());
+        return folder;
+    }
+
+    void copy_link(const fs::path& file, const UniqueFd& from)
+    {
+        std::array<char, PATH_MAX> target{};
+        const auto size =
+            ::readlinkat(from.get(), file.filename().c_str(), target.data(), target.size() - 1);
+        if (size <= 0 || !stays_inside(file, target.data()))
+            return warn(file.string(), "it is a link that leads out of the tree");
+        const auto to = make_folder_of(file);
+        if (!to) return;
+        if (::symlinkat(target.data(), to.get(), file.filename().c_str()) == 0)
+            result_.paths.push_back(file.string());
+        else if (errno != EEXIST)
+            warn(file.string(), platform::last_error().message());
+    }
+
+    asio::awaitable<void> copy_file(const fs::path& file, const UniqueFd& from, unsigned mode,
+                                    const asio::any_io_executor& ex)
+    {
+        error_code ec;
+        const auto name = file.filename().string();
+        const auto source = platform::open_beneath(from.get(), name, O_RDONLY, Links::none, ec);
+        if (!source) co_return warn(file.string(), ec.message());
+        const auto to = make_folder_of(file);
+        if (!to) co_return;
+        const UniqueFd target(::openat(to.get(), name.c_str(),
+                                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!target && errno == EEXIST) co_return;
+        if (!target) co_return warn(file.string(), platform::last_error().message());
+
+        if (::ioctl(target.get(), FICLONE, source.get()) != 0)
+            co_await copy_content(source.get(), target.get(), ec, ex);
+        if (!ec && ::fchmod(target.get(), mode) != 0) ec = platform::last_error();
+        if (ec) {
+            ::unlinkat(to.get(), name.c_str(), 0);
+            co_return warn(file.string(), ec.message());
+        }
+        result_.paths.push_back(file.string());
+    }
+
+    static asio::awaitable<void> copy_content(int source, int target, error_code& ec,
+                                              const asio::any_io_executor& ex)
+    {
+        std::vector<char> buffer(portion);
+        for (;;) {
+            const auto size = ::read(source, buffer.data(), buffer.size());
+            if (size < 0 && errno == EINTR) continue;
+            if (size < 0) ec = platform::last_error();
+            if (size <= 0) co_return;
+            ec = platform::write_all(target, {buffer.data(), static_cast<std::size_t>(size)});
+            if (ec) co_return;
+            if (static_cast<std::size_t>(size) == portion)
+                co_await asio::post(ex, asio::use_awaitable);
+        }
+    }
+
+    UniqueFd from_;
+    UniqueFd to_;
+    IncludeLimits limits_;
+    std::uint64_t bytes_ = 0;
+    std::size_t unsaid_ = 0;
+    Included result_;
+};
+
+}  // namespace
+
+asio::awaitable<Included> copy_included(fs::path from, fs::path to, std::vector<std::string> paths,
+                                        IncludeLimits limits)
+{
+    Copier copier(from, to, limits);
+    co_return co_await copier.run(std::move(paths));
+}
+
+bool is_ours(std::string_view path)
+{
+    return path.starts_with(".tapps-agents/") || path.find("/.tapps-agents/") != path.npos ||
+           path.starts_with(".cursor-skill-") || path.find("/.cursor-skill-") != path.npos;
+}
+
+}  // namespace autoexec::git

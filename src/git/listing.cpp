@@ -1,0 +1,108 @@
+#include "git/impl.hpp"
+#include "handoff/claims.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::system_clock;
+
+constexpr std::size_t most_state = 4096;
+
+system_clock::time_point changed_at(const fs::path& path)
+{
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return {};
+    return system_clock::from_time_t(info.st_mtim.tv_sec);
+}
+
+// What git and we write when somebody works there.
+system_clock::time_point last_used(const Entry& entry)
+{
+    auto latest = changed_at(entry.tree);
+    for (const auto* const name : {"index", "HEAD", "logs/HEAD", "gitdir", "autoexec/claims"})
+        latest = std::max(latest, changed_at(entry.git_dir / name));
+    return latest;
+}
+
+bool is_busy(const fs::path& tree)
+{
+    const platform::UniqueFd fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return fd && handoff::engine_holds_lock(fd.get(), tree);
+}
+
+}  // namespace
+
+asio::awaitable<Head> Repository::Impl::head_of(Place place)
+{
+    Head head;
+    head.branch = branch_of(place.git_dir);
+    const auto output = co_await git(place, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
+    const auto lines = line_of(output);
+    const auto end = lines.find('\n');
+    if (!output.ok() || end == std::string::npos) co_return head;
+    head.commit = lines.substr(0, end);
+    head.tree = lines.substr(end + 1);
+    co_return head;
+}
+
+std::vector<Entry> Repository::Impl::all_trees() const
+{
+    auto trees = entries_of(common);
+    if (main) trees.push_back(*main);
+    return trees;
+}
+
+asio::awaitable<std::vector<TreeInfo>> Repository::Impl::trees()
+{
+    std::error_code ec;
+    const auto folder = fs::weakly_canonical(trees_folder(), ec);
+    std::vector<TreeInfo> found;
+    for (const auto& entry : entries_of(common))
+        if (entry.tree.parent_path() == folder) found.push_back(co_await describe(entry));
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
+    co_return found;
+}
+
+asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
+{
+    TreeInfo info;
+    info.path = entry.tree;
+    info.name = entry.name();
+    info.branch = branch_of(entry.git_dir);
+    info.missing = entry.missing();
+    info.run_id = run_of(entry);
+    info.last_used = last_used(entry);
+    const auto head = co_await head_of(entry.place());
+    info.head = head.commit;
+    if (info.missing) co_return info;
+    info.busy = is_busy(entry.tree);
+    const auto status =
+        co_await git(entry.place(), "status", "--porcelain", "-z", "--untracked-files=normal",
+                     "--ignore-submodules=none", "--no-renames");
+    // What git can't read is not clean.
+    info.dirty = entry.has_index() && (!status.ok() || !status.output.empty());
+    co_return info;
+}
+
+asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
+{
+    std::optional<Entry> found = find_entry(common, tree);
+    std::error_code ec;
+    if (!found && main && fs::equivalent(main->tree, tree, ec)) found = main;
+    if (!found || found->missing()) co_return std::string();
+    const auto status = co_await git(found->place(), "status", "--short", "--branch");
+    if (!status.ok()) co_return std::string();
+    co_return protocol::valid_utf8(status.output.substr(0, most_state));
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,70 @@
+#include "git/lock_queue.hpp"
+
+#include "protocol/text.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace autoexec::git {
+namespace {
+
+// Uneven, so that two processes don't keep meeting.
+std::chrono::milliseconds pause_before_try(unsigned tries)
+{
+    constexpr unsigned shortest = 10;
+    constexpr unsigned spread = 16;
+    return std::chrono::milliseconds(shortest +
+                                     (tries * 7 + static_cast<unsigned>(::getpid())) % spread);
+}
+
+}  // namespace
+
+asio::awaitable<std::string> LockQueue::enter()
+{
+    const auto timer = clock_->make_timer(co_await asio::this_coro::executor);
+    co_await gate_.enter();
+    auto problem = open();
+    const auto deadline = clock_->now() + patience_;
+    unsigned tries = 0;
+    while (problem.empty() && ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            problem = fmt::format("{} can't be locked: {}.", file_.string(),
+                                  platform::last_error().message());
+        } else if (clock_->now() >= deadline) {
+            problem = fmt::format("Another process has held {} for {}.", file_.string(),
+                                  protocol::format_duration(patience_));
+        } else {
+            co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
+        }
+    }
+    if (!problem.empty()) gate_.leave();
+    co_return problem;
+}
+
+void LockQueue::leave()
+{
+    ::flock(held_.get(), LOCK_UN);  // whoever else holds the descriptor
+    held_ = platform::UniqueFd();
+    gate_.leave();
+}
+
+std::string LockQueue::open()
+{
+    error_code ec;
+    const auto folder = platform::make_folders(file_.parent_path(), ec);
+    if (!ec) {
+        held_ = platform::UniqueFd(::openat(folder.get(), file_.filename().c_str(),
+                                            O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!held_) ec = platform::last_error();
+    }
+    if (!ec) return {};
+    return fmt::format("{} can't be opened: {}.", file_.string(), ec.message());
+}
+
+}  // namespace autoexec::git

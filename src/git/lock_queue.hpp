@@ -1,0 +1,47 @@
+#pragma once
+
+#include "autoexec/ports.hpp"
+
+#include "git/gate.hpp"
+#include "platform/safe_files.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace autoexec::git {
+
+/// The lock of a repository, a file in its common directory: whoever changes the list of its
+/// worktrees holds it, for milliseconds. Within a process it is passed on in the order of asking;
+/// between processes it is tried again and again, since a lock can't be awaited without a thread.
+///
+/// Thread safety: none; one strand. Must outlive its waiters.
+class LockQueue {
+public:
+    LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
+              std::chrono::milliseconds patience)
+        : file_(std::move(file)), clock_(std::move(clock)), patience_(patience), gate_(clock_, 1)
+    {}
+
+    /// Empty when it is held; else why not. After success `leave` must follow. The patience counts
+    /// from when nobody of this process is before us.
+    asio::awaitable<std::string> enter();
+    void leave();
+
+    /// Only while it is held.
+    [[nodiscard]] int descriptor() const noexcept { return held_.get(); }
+
+private:
+    std::string open();
+
+    std::filesystem::path file_;
+    std::shared_ptr<Clock> clock_;
+    std::chrono::milliseconds patience_;
+    Gate gate_;
+    platform::UniqueFd held_;
+};
+
+}  // namespace autoexec::git

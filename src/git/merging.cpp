@@ -1,0 +1,155 @@
+#include "git/attributes.hpp"
+#include "git/impl.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+constexpr std::string_view conflict_sign = "CONFLICT (";
+
+// `CONFLICT (add/add): Merge conflict in f` tells more than the type before it.
+std::string kind_in(std::string_view type, std::string_view message)
+{
+    for (const auto text : {message, type}) {
+        const auto begin = text.find(conflict_sign);
+        if (begin == std::string_view::npos) continue;
+        const auto rest = text.substr(begin + conflict_sign.size());
+        return std::string(rest.substr(0, rest.find(')')));
+    }
+    return {};
+}
+
+Conflict& conflict_of(std::vector<Conflict>& conflicts, std::string_view path)
+{
+    const auto found = std::find_if(conflicts.begin(), conflicts.end(),
+                                    [&](const auto& known) { return known.path == path; });
+    if (found != conflicts.end()) return *found;
+    conflicts.push_back({std::string(path), {}});
+    return conflicts.back();
+}
+
+// `merge-tree -z`: the tree, `mode id stage<tab>path` of what is unmerged, an empty part, then of
+// each message the number of its paths, these, a type and a text.
+std::vector<Conflict> conflicts_in(std::string_view output)
+{
+    std::vector<Conflict> conflicts;
+    const auto parts = split_nul(output);
+    std::size_t at = 1;
+    for (; at < parts.size() && !parts[at].empty(); ++at)
+        conflict_of(conflicts, parts[at].substr(parts[at].find('\t') + 1));
+    for (++at; at + 2 < parts.size();) {
+        const auto count = static_cast<std::size_t>(std::atol(std::string(parts[at]).c_str()));
+        const auto paths = at + 1;
+        if (count > parts.size() || paths + count + 1 >= parts.size()) break;
+        const auto kind = kind_in(parts[paths + count], parts[paths + count + 1]);
+        for (std::size_t i = paths; i < paths + count && !kind.empty(); ++i) {
+            auto& conflict = conflict_of(conflicts, parts[i]);
+            if (conflict.kind.empty()) conflict.kind = kind;
+        }
+        at = paths + count + 2;
+    }
+    for (auto& conflict : conflicts)
+        if (conflict.kind.empty()) conflict.kind = "content";
+    return conflicts;
+}
+
+// The later of two times, one a line, as a date of a commit.
+std::string younger_of(const std::string& ages)
+{
+    const auto second = std::min(ages.find('\n'), ages.size());
+    const auto time = std::max(std::atoll(ages.c_str()), std::atoll(ages.c_str() + second));
+    return time > 0 ? fmt::format("{} +0000", time) : std::string();
+}
+
+}  // namespace
+
+asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string theirs,
+                                                std::string message)
+{
+    const auto left = co_await resolve(std::move(ours));
+    const auto right = co_await resolve(std::move(theirs));
+    Merged merged;
+    merged.problem = left.problem.empty() ? right.problem : left.problem;
+    if (!merged.problem.empty()) co_return merged;
+    if (co_await contains(left.id, right.id)) merged.commit = left.id;
+    if (merged.commit.empty() && co_await contains(right.id, left.id)) merged.commit = right.id;
+    if (!merged.commit.empty()) co_return merged;
+
+    const auto base = co_await git(bare, "merge-base", left.id, right.id);
+    if (!base.ok()) {
+        merged.problem = fmt::format("{} and {} have no commit in common, so they can't be merged.",
+                                     left.id.substr(0, 12), right.id.substr(0, 12));
+        co_return merged;
+    }
+    AttributesFolder attributes(common);
+    co_await attributes.fill(git, left.id);
+    const auto tree = co_await git(attributes.place(), "merge-tree", "--write-tree", "-z",
+                                   "--messages", left.id, right.id);
+    if (tree.exit.exit_code == 1) merged.conflicts = conflicts_in(tree.output);
+    if (!tree.ok() && merged.conflicts.empty())
+        merged.problem = fmt::format("{} and {} can't be merged: {}", left.id.substr(0, 12),
+                                     right.id.substr(0, 12), reason_of(tree));
+    if (!tree.ok()) co_return merged;
+
+    Words parents{left.id, right.id};
+    const auto parts = split_nul(tree.output);
+    const std::string result(parts.empty() ? std::string_view() : parts.front());
+    // As old as the younger side: the same two always make the same commit.
+    const auto ages = co_await git(bare, "show", "--no-patch", "--format=%ct", left.id, right.id);
+    const auto made = co_await commit_tree(result, std::move(parents), std::move(message),
+                                           younger_of(line_of(ages)));
+    merged.commit = made.id;
+    merged.problem = made.problem;
+    co_return merged;
+}
+
+asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::string commit,
+                                                     std::string message)
+{
+    constexpr int most_tries = 10;
+    for (int tries = 1;; ++tries) {
+        Merged merged;
+        const auto tip = co_await tip_of(branch);
+        if (tip.empty()) {
+            merged.problem = fmt::format("There is no branch '{}'.", shown(branch));
+            co_return merged;
+        }
+        merged = co_await merge(tip, commit, message);
+        if (merged.commit.empty() || merged.commit == tip) co_return merged;
+        merged.problem = co_await advance(branch, merged.commit, tip);
+        if (merged.problem.empty()) co_return merged;
+        merged.commit.clear();
+        // Somebody else was quicker: then onto what is there now.
+        const auto now = co_await tip_of(branch);
+        if (now == tip || tries == most_tries) co_return merged;
+    }
+}
+
+asio::awaitable<Problem> Repository::Impl::advance(std::string branch, std::string commit,
+                                                   std::string old)
+{
+    for (const auto& tree : all_trees()) {
+        if (!uses_branch(tree.git_dir, branch) || tree.missing()) continue;
+        if (branch_of(tree.git_dir) != branch)
+            co_return fmt::format("'{}' is being rebased in {}; end that first.", shown(branch),
+                                  shown(tree.tree.string()));
+        std::error_code ec;
+        if (!std::filesystem::exists(tree.tree / ".git", ec))
+            co_return fmt::format(
+                "'{}' is checked out, and git does not tell where: {} is no worktree.",
+                shown(branch), shown(tree.tree.string()));
+        const auto done = co_await git(tree.place(), "merge", "--ff-only", "--quiet", "--no-stat",
+                                       "--no-autostash", "--no-overwrite-ignore", commit);
+        if (done.ok()) co_return Problem();
+        co_return fmt::format("'{}' is checked out in {}, which can't follow: {}", shown(branch),
+                              shown(tree.tree.string()), reason_of(done));
+    }
+    co_return co_await move_branch(std::move(branch), std::move(commit), std::move(old));
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,86 @@
+#include "git/repository.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/sha.h>
+
+#include <array>
+
+namespace autoexec::git {
+namespace {
+
+constexpr std::size_t longest_name = 80;
+constexpr std::size_t cut_hash = 10;
+constexpr std::size_t short_hash = 8;
+constexpr std::string_view lock_ending = ".lock";
+constexpr std::string_view between = "-step-";
+
+std::string hash_of(std::string_view text, std::size_t digits)
+{
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+    return fmt::format("{:02x}", fmt::join(digest, "")).substr(0, digits);
+}
+
+bool is_allowed(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+// Runs of `-` become one, and so do runs of `.`, which git does not allow.
+std::string allowed(std::string_view text)
+{
+    std::string name;
+    for (const char c : text) {
+        const char next = is_allowed(c) ? c : '-';
+        const bool repeats = (next == '-' || next == '.') && name.ends_with(next);
+        if (!repeats) name.push_back(next);
+    }
+    while (name.ends_with('-')) name.pop_back();
+    name.erase(0, name.find_first_not_of('-'));
+    return name;
+}
+
+std::string fitted(std::string name, std::size_t most)
+{
+    if (name.size() <= most) return name;
+    const auto hash = hash_of(name, cut_hash);
+    return name.substr(0, most - cut_hash - 1) + "-" + hash;
+}
+
+bool is_part(std::string_view name)
+{
+    return !name.empty() && name.front() != '.' && name.back() != '.' &&
+           !name.ends_with(lock_ending);
+}
+
+}  // namespace
+
+std::string tree_name(std::string_view workflow_id, std::string_view step_id, int round)
+{
+    const auto stem = fmt::format("workflow-{}{}{}", workflow_id, between, step_id);
+    const auto ending = round > 1 ? fmt::format("-r{}", round) : std::string();
+    // Else `a-step-b`, `c` would be `a`, `b-step-c`.
+    const bool ambiguous = stem.find(between) != stem.rfind(between);
+    const auto whole = ambiguous ? fmt::format("{}\n{}", workflow_id, step_id) : stem;
+    const auto name = allowed(stem + "-" + hash_of(whole, short_hash));
+    return fitted(name, longest_name - ending.size()) + ending;
+}
+
+std::string branch_part(std::string_view text)
+{
+    auto name = allowed(text);
+    if (name == text && name.size() <= longest_name && is_part(name)) return name;
+    while (!name.empty() && !is_part(name)) {
+        if (name.front() == '.')
+            name.erase(0, 1);
+        else
+            name.pop_back();
+    }
+    auto hash = hash_of(text, short_hash);
+    if (name.empty()) return hash;
+    return fitted(std::move(name), longest_name - short_hash - 1) + "-" + hash;
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,33 @@
+#include "git/snapshot.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <unistd.h>
+
+namespace autoexec::git {
+
+PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
+    : file_(entry.records() / ("paths-" + protocol::new_uuid()))
+{
+    std::string text;
+    for (const auto& path : paths) text.append(path).push_back('\0');
+    error_code ec;  // what fails here shows when git can't read the file
+    const auto folder = platform::make_folders(entry.records(), ec);
+    if (folder)
+        (void)platform::replace_file(folder.get(), file_.filename(), text, 0600, Durability::none);
+}
+
+PathFile::~PathFile()
+{
+    ::unlink(file_.c_str());
+}
+
+std::vector<std::string> included_paths(const Entry& entry)
+{
+    std::vector<std::string> paths;
+    const auto text = read_git_file(entry.records() / "included");
+    for (const auto path : split_nul(text)) paths.emplace_back(path);
+    return paths;
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,193 @@
+#include "git/attributes.hpp"
+#include "git/impl.hpp"
+#include "git/nested.hpp"
+#include "handoff/claims.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+using platform::UniqueFd;
+
+constexpr std::chrono::milliseconds lock_pause{25};
+constexpr int most_lock_tries = 20;
+constexpr std::size_t most_names = 10'000;
+// No merge takes so long.
+constexpr std::chrono::hours left_behind{24};
+// No tree is called so: none begins with a dot.
+constexpr std::string_view removed_prefix = ".removed-";
+
+Problem unfit_for_removal(const std::optional<Entry>& entry, const fs::path& tree,
+                          const fs::path& folder)
+{
+    std::error_code ec;
+    if (!entry) return fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+    if (entry->tree.parent_path() != fs::weakly_canonical(folder, ec))
+        return fmt::format("{} is not in {}, so it is not for us to remove.",
+                           shown(entry->tree.string()), folder.string());
+    if (fs::exists(entry->git_dir / "locked", ec))
+        return fmt::format("{} is locked: git worktree unlock {}", entry->tree.string(),
+                           entry->tree.string());
+    return {};
+}
+
+// An agent that nobody waits for any more may still write.
+Problem live_agent(int folder, const Entry& entry)
+{
+    error_code ec;
+    const std::optional<fs::path> git_dir = entry.git_dir;
+    auto claims = handoff::open_claims_folder(folder, git_dir, ec);
+    struct stat info {};
+    if (!claims || ::fstat(folder, &info) != 0) return {};
+    const auto attempt = handoff::ClaimReader(std::move(claims), info).sweep();
+    if (!attempt) return {};
+    return fmt::format("An agent still works in {} (attempt {}).", entry.tree.string(),
+                       shown(*attempt));
+}
+
+UniqueFd open_folder(const fs::path& folder)
+{
+    return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+Words leftovers(const fs::path& folder)
+{
+    const auto fd = open_folder(folder);
+    Words paths;
+    if (!fd) return paths;
+    for (const auto& name : platform::list_folder(fd.get(), most_names))
+        if (name.starts_with(removed_prefix)) paths.push_back((folder / name).string());
+    return paths;
+}
+
+}  // namespace
+
+asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions how)
+{
+    Salvage saved;
+    const auto entry = find_entry(common, tree);
+    saved.problem = unfit_for_removal(entry, tree, trees_folder());
+    if (!saved.problem.empty()) co_return saved;
+    // As an engine would, so that none begins there meanwhile.
+    const auto held = open_folder(entry->tree);
+    if (held) saved.problem = co_await hold(held.get(), *entry);
+    if (saved.problem.empty()) saved.problem = co_await work_beyond_us(*entry);
+    if (!saved.problem.empty()) co_return saved;
+
+    Leaving leaving;
+    leaving.entry = true;
+    Snapshot snapshot;
+    saved = co_await save_all(*entry, std::move(how), std::move(leaving), snapshot);
+    if (saved.problem.empty()) saved.problem = co_await take_away(*entry);
+    co_return saved;
+}
+
+asio::awaitable<Problem> Repository::Impl::what_keeps(fs::path tree, SalvageOptions how)
+{
+    const auto entry = find_entry(common, tree);
+    auto problem = unfit_for_removal(entry, tree, trees_folder());
+    if (!problem.empty()) co_return problem;
+    if (const auto held = open_folder(entry->tree)) problem = co_await hold(held.get(), *entry);
+    if (problem.empty()) problem = co_await work_beyond_us(*entry);
+    if (!problem.empty() || entry->missing()) co_return problem;
+    SnapshotOptions all;
+    all.include_ignored = how.include_ignored;
+    auto found = co_await other_repositories(git, entry->place(), all);
+    if (found.problem.empty() && !found.paths.empty())
+        found.problem = repository_within(*entry, found.paths.front());
+    co_return found.problem;
+}
+
+// What is in submodules can't be saved here.
+asio::awaitable<Problem> Repository::Impl::work_beyond_us(Entry entry)
+{
+    Problem problem;
+    if (!entry.missing()) problem = co_await work_in_submodules(git, entry);
+    if (problem.empty()) problem = co_await commits_in_submodules(git, entry);
+    co_return problem;
+}
+
+asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
+{
+    const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
+    // Who only looks whether it is locked holds it for a moment.
+    for (int tries = 0; ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
+        const bool locked_by_other = errno == EWOULDBLOCK;
+        const bool busy = locked_by_other ? tries == most_lock_tries
+                                          : handoff::engine_holds_lock(folder, entry.tree);
+        if (busy) co_return fmt::format("An engine works in {}.", entry.tree.string());
+        if (!locked_by_other) break;  // folders can't be locked here
+        co_await timer->wait_until(options.clock->now() + lock_pause);
+    }
+    co_return live_agent(folder, entry);
+}
+
+// First out of the way, which takes no time however large it is: the lock is not held for long, and
+// nobody sees a half of it.
+asio::awaitable<Problem> Repository::Impl::take_away(Entry entry)
+{
+    const auto folder = entry.tree.parent_path();
+    auto old = removals == 0 ? leftovers(folder) : Words();
+    const auto away = folder / fmt::format("{}{}", removed_prefix, protocol::new_uuid());
+    std::error_code ec;
+    if (!entry.missing()) fs::rename(entry.tree, away, ec);
+    if (ec) co_return fmt::format("{} can't be moved: {}", entry.tree.string(), ec.message());
+    Words words{"worktree", "remove", "--force", entry.tree.string()};
+    const auto removed = co_await locked(std::move(words));
+    if (!removed.ok()) {
+        fs::rename(away, entry.tree, ec);
+        co_return fmt::format("{} can't be removed: {}", entry.tree.string(), reason_of(removed));
+    }
+    ++removals;
+    old.push_back(away.string());
+    auto problem = co_await erase(folder, std::move(old));
+    --removals;
+    co_return problem;
+}
+
+asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
+{
+    const Words chmod{"chmod", "-R", "u+rwX", "--"};
+    const Words rm{"rm", "-rf", "--one-file-system", "--"};
+    const auto with_paths = [&paths](Words words) {
+        words.insert(words.end(), paths.begin(), paths.end());
+        return words;
+    };
+    auto done = co_await git.run_other(folder, with_paths(rm));
+    if (done.ok()) co_return Problem();
+    // Folders that are not writable, as some package managers leave them.
+    (void)co_await git.run_other(folder, with_paths(chmod));
+    done = co_await git.run_other(folder, with_paths(rm));
+    if (done.ok()) co_return Problem();
+    co_return fmt::format("A removed worktree is not gone from the disk: {}", reason_of(done));
+}
+
+void Repository::Impl::sweep() const
+{
+    const auto folder = common / "autoexec";
+    const auto fd = open_folder(folder);
+    if (!fd) return;
+    const auto now = options.clock->system_now();
+    for (const auto& name : platform::list_folder(fd.get(), most_names)) {
+        struct stat info {};
+        if (!name.starts_with(AttributesFolder::prefix) ||
+            ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        const auto changed = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec);
+        std::error_code ignored;
+        if (now - changed > left_behind) fs::remove_all(folder / name, ignored);
+    }
+}
+
+}  // namespace autoexec::git

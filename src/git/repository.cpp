@@ -1,0 +1,230 @@
+#include "git/repository.hpp"
+
+#include "git/control_exclude.hpp"
+#include "git/exclude.hpp"
+#include "git/impl.hpp"
+#include "git/open.hpp"
+#include "handoff/control_files.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <system_error>
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Result, class Kept>
+asio::awaitable<Result> unstoppable([[maybe_unused]] Kept keep, asio::awaitable<Result> work)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_return co_await std::move(work);
+}
+
+// As a coroutine of its own: the caller's can still be cancelled afterwards.
+template <class Result, class Kept>
+asio::awaitable<Result> whole(Kept keep, asio::awaitable<Result> work)
+{
+    auto all = unstoppable(std::move(keep), std::move(work));
+    co_return co_await asio::co_spawn(co_await asio::this_coro::executor, std::move(all),
+                                      asio::use_awaitable);
+}
+
+fs::path without_links(const fs::path& path)
+{
+    std::error_code ec;
+    auto found = fs::canonical(path, ec);
+    return ec ? path : found;
+}
+
+// The pattern that all projects get counts from the top.
+void exclude_trees(const Discovery& found, const fs::path& project_root)
+{
+    const auto below = project_root.lexically_relative(found.project.work_tree);
+    if (below == ".") return;
+    (void)exclude(found.common, {exclude_pattern(below.string()) + "/.tapps-agents/worktrees/"});
+}
+
+}  // namespace
+
+Repository::Impl::Impl(RepositoryOptions o, Git g, Place p, fs::path common_dir)
+    : options(std::move(o)),
+      git(std::move(g)),
+      project(std::move(p)),
+      common(std::move(common_dir)),
+      bare(common, fs::path()),
+      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_patience)
+{}
+
+Repository::Repository(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+void Repository::hold(int lock)
+{
+    impl_->git.hold(lock);
+}
+
+asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
+{
+    Opened opened;
+    const Git git(options.spawner, options.clock);
+    options.project_root = without_links(options.project_root);
+    auto found = co_await discover(git, options.project_root);
+    opened.problem = std::move(found.problem);
+    if (!opened.problem.empty()) co_return opened;
+    // Worktrees lie within the project: its own tree must not see them as new files.
+    exclude_from_git(found.project.git_dir, control_files::status);
+    exclude_trees(found, options.project_root);
+    auto impl = std::make_shared<Impl>(std::move(options), git, std::move(found.project),
+                                       std::move(found.common));
+    impl->main = std::move(found.main);
+    opened.repository.reset(new Repository(std::move(impl)));
+    co_return opened;
+}
+
+const fs::path& Repository::common_dir() const noexcept
+{
+    return impl_->common;
+}
+
+fs::path Repository::trees_folder() const
+{
+    return impl_->trees_folder();
+}
+
+void Repository::work_for(std::string run_id)
+{
+    impl_->run_id = std::move(run_id);
+}
+
+asio::awaitable<Commit> Repository::resolve(std::string revision)
+{
+    return whole(impl_, impl_->resolve(std::move(revision)));
+}
+
+asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
+{
+    return whole(impl_, impl_->holds(std::move(commit), std::move(path)));
+}
+
+asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,
+                                                std::string old)
+{
+    return whole(impl_, impl_->set_branch(std::move(branch), std::move(commit), std::move(old)));
+}
+
+asio::awaitable<Problem> Repository::advance(std::string branch, std::string commit,
+                                             std::string old)
+{
+    return whole(impl_, impl_->advance(std::move(branch), std::move(commit), std::move(old)));
+}
+
+asio::awaitable<bool> Repository::contains(std::string commit, std::string ancestor)
+{
+    return whole(impl_, impl_->contains(std::move(commit), std::move(ancestor)));
+}
+
+asio::awaitable<NewTree> Repository::add_tree(std::string name, std::string base, bool reuse)
+{
+    return whole(impl_, impl_->add_tree(std::move(name), std::move(base), reuse));
+}
+
+asio::awaitable<CommittedWork> Repository::commit_work(std::filesystem::path tree,
+                                                       std::string branch, std::string message)
+{
+    return whole(impl_, impl_->commit_work(std::move(tree), std::move(branch), std::move(message)));
+}
+
+asio::awaitable<Merged> Repository::merge(std::string ours, std::string theirs, std::string message)
+{
+    return whole(impl_, impl_->merge(std::move(ours), std::move(theirs), std::move(message)));
+}
+
+asio::awaitable<NewTree> Repository::open_conflict(std::string name, std::string ours,
+                                                   std::string theirs, std::string message)
+{
+    return whole(impl_, impl_->open_conflict(std::move(name), std::move(ours), std::move(theirs),
+                                             std::move(message)));
+}
+
+asio::awaitable<Commit> Repository::resolved_conflict(std::string name, std::string ours,
+                                                      std::string theirs)
+{
+    return whole(impl_,
+                 impl_->resolved_conflict(std::move(name), std::move(ours), std::move(theirs)));
+}
+
+asio::awaitable<Merged> Repository::merge_into(std::string branch, std::string commit,
+                                               std::string message)
+{
+    return whole(impl_,
+                 impl_->merge_into(std::move(branch), std::move(commit), std::move(message)));
+}
+
+asio::awaitable<Salvage> Repository::salvage(std::filesystem::path tree, SalvageOptions options)
+{
+    return whole(impl_, impl_->salvage(std::move(tree), std::move(options)));
+}
+
+asio::awaitable<Salvage> Repository::reset(std::filesystem::path tree, std::string branch,
+                                           std::string commit, std::string reason)
+{
+    return whole(impl_, impl_->reset(std::move(tree), std::move(branch), std::move(commit),
+                                     std::move(reason)));
+}
+
+asio::awaitable<Salvage> Repository::remove(std::filesystem::path tree, SalvageOptions options)
+{
+    return whole(impl_, impl_->remove(std::move(tree), std::move(options)));
+}
+
+asio::awaitable<Problem> Repository::what_keeps(std::filesystem::path tree, SalvageOptions options)
+{
+    return whole(impl_, impl_->what_keeps(std::move(tree), std::move(options)));
+}
+
+asio::awaitable<std::vector<std::string>> Repository::branches()
+{
+    return whole(impl_, impl_->branches());
+}
+
+asio::awaitable<RemovedBranch> Repository::remove_branch(std::string branch,
+                                                         BranchRemovalOptions options)
+{
+    return whole(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
+}
+
+asio::awaitable<Problem> Repository::drop(SalvageInfo salvage)
+{
+    return whole(impl_, impl_->drop(std::move(salvage)));
+}
+
+void Repository::sweep()
+{
+    impl_->sweep();
+}
+
+asio::awaitable<std::vector<TreeInfo>> Repository::trees()
+{
+    return whole(impl_, impl_->trees());
+}
+
+asio::awaitable<std::vector<SalvageInfo>> Repository::salvages()
+{
+    return whole(impl_, impl_->salvages());
+}
+
+asio::awaitable<NewTree> Repository::restore(std::string salvage_ref, std::string name)
+{
+    return whole(impl_, impl_->restore(std::move(salvage_ref), std::move(name)));
+}
+
+asio::awaitable<std::string> Repository::state_of(std::filesystem::path tree)
+{
+    return whole(impl_, impl_->state_of(std::move(tree)));
+}
+
+}  // namespace autoexec::git

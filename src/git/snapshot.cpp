@@ -1,0 +1,215 @@
+#include "git/snapshot.hpp"
+
+#include "git/index_facts.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+// Words of one call: far below what the system takes. Even, since some belong together.
+constexpr std::size_t most_at_once = 500;
+
+std::string failure(std::string_view what, const std::filesystem::path& tree,
+                    const ProgramOutput& output)
+{
+    return fmt::format("{} in {}: {}", what, shown(tree.string()),
+                       output.cut ? "there are too many" : reason_of(output));
+}
+
+class Taker {
+public:
+    Taker(const Git& git, Entry entry, SnapshotOptions options)
+        : git_(git), entry_(std::move(entry)), options_(options), index_(entry_)
+    {
+        sparse_ = is_sparse(entry_);
+    }
+
+    asio::awaitable<Snapshot> take()
+    {
+        if (index_.problem())
+            result_.problem = fmt::format("{} can't be written: {}.", entry_.records().string(),
+                                          index_.problem().message());
+        if (!result_.problem.empty()) co_return std::move(result_);
+        const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
+        IndexFacts facts;
+        if (copied) facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
+        result_.has_submodules = facts.has_submodules;
+        if (facts.readable) co_await take_index(facts);
+        if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
+
+        if (!facts.sound()) co_await begin_from_head();
+        co_await take_files();
+        co_return std::move(result_);
+    }
+
+private:
+    [[nodiscard]] Place place() const { return entry_.place().with_index(index_.file()); }
+
+    void fail(std::string_view what, const ProgramOutput& output)
+    {
+        if (result_.problem.empty()) result_.problem = failure(what, entry_.tree, output);
+    }
+
+    // An index that refers to what is not there holds nothing that could be saved.
+    asio::awaitable<void> take_index(const IndexFacts& facts)
+    {
+        if (facts.unmerged.empty()) {
+            const auto written = co_await git_(place(), "write-tree");
+            if (written.ok()) result_.index = line_of(written);
+            co_return;
+        }
+        for (const auto& entry : facts.unmerged)
+            if (result_.unmerged.empty() || result_.unmerged.back() != entry.path)
+                result_.unmerged.push_back(entry.path);
+        const TemporaryIndex merged(entry_);
+        const TemporaryIndex sides(entry_);
+        Words forget{"update-index", "--force-remove", "--"};
+        if (merged.copy_from(index_.file()))
+            result_.index = co_await tree_after(merged, std::move(forget), result_.unmerged);
+        Words add{"update-index", "--add"};
+        result_.sides = co_await tree_after(sides, std::move(add), words_of(facts.unmerged));
+        if (result_.index.empty() || result_.sides.empty())
+            result_.problem = fmt::format("The sides of the conflicts in {} can't be saved.",
+                                          shown(entry_.tree.string()));
+    }
+
+    static Words words_of(const std::vector<UnmergedEntry>& unmerged)
+    {
+        constexpr std::array<std::string_view, 4> folders{"", "base", "ours", "theirs"};
+        Words words;
+        for (const auto& entry : unmerged) {
+            words.emplace_back("--cacheinfo");
+            words.push_back(fmt::format("{},{},{}/{}", entry.mode, entry.id,
+                                        folders.at(entry.stage), entry.path));
+        }
+        return words;
+    }
+
+    // The tree of an index after a command with these arguments, a portion at a time.
+    asio::awaitable<std::string> tree_after(const TemporaryIndex& index, Words command,
+                                            const Words& arguments)
+    {
+        const auto there = entry_.place().with_index(index.file());
+        for (std::size_t at = 0; at < arguments.size(); at += most_at_once) {
+            auto words = command;
+            const auto end = std::min(arguments.size(), at + most_at_once);
+            words.insert(words.end(), arguments.begin() + static_cast<long>(at),
+                         arguments.begin() + static_cast<long>(end));
+            const auto done = co_await git_.run(there, std::move(words));
+            if (!done.ok()) co_return std::string();
+        }
+        const auto written = co_await git_(there, "write-tree");
+        co_return written.ok() ? line_of(written) : std::string();
+    }
+
+    asio::awaitable<void> begin_from_head()
+    {
+        index_ = TemporaryIndex(entry_);
+        result_.fresh_keeps_sparse = !sparse_;
+        // Fails for a branch without a commit; then all files are new.
+        (void)co_await git_(place(), "read-tree", "HEAD");
+    }
+
+    asio::awaitable<void> take_files()
+    {
+        co_await find_repositories();
+        if (result_.problem.empty()) co_await add_files();
+        if (result_.problem.empty() && !options_.include_ignored) co_await leave_out_included();
+        if (!result_.problem.empty()) co_return;
+        const auto written = co_await git_(place(), "write-tree");
+        if (!written.ok()) fail("The files can't be saved", written);
+        result_.files = line_of(written);
+        result_.fresh = std::move(index_);
+    }
+
+    asio::awaitable<void> find_repositories()
+    {
+        auto found = co_await other_repositories(git_, place(), options_);
+        if (result_.problem.empty()) result_.problem = std::move(found.problem);
+        result_.repositories = std::move(found.paths);
+    }
+
+    asio::awaitable<void> add_files()
+    {
+        Words paths{"."};
+        for (const auto& path : result_.repositories)
+            paths.push_back(":(exclude,top,literal)" + path);
+        const PathFile file(entry_, paths);
+        Words words{"add", file.option(), "--pathspec-file-nul"};
+        if (options_.include_ignored) words.emplace_back("--force");
+        auto all = words;
+        all.emplace_back("--all");
+        const auto added = co_await git_.run(place(), std::move(all));
+        // Outside the part that is checked out, git says 1 for what it leaves alone.
+        const bool well = added.ok() || (sparse_ && added.exit.exit_code == 1);
+        if (!well) fail("The files can't be saved", added);
+        if (well && sparse_) co_await add_outside(std::move(words));
+    }
+
+    // Files that an agent made there are work, too; that others are not there is intended.
+    asio::awaitable<void> add_outside(Words words)
+    {
+        words.emplace_back("--sparse");
+        words.emplace_back("--ignore-removal");
+        const auto added = co_await git_.run(place(), std::move(words));
+        if (!added.ok()) fail("The files can't be saved", added);
+    }
+
+    // What `.worktreeinclude` brought is not there for HEAD, and so it stays. What HEAD has by now
+    // is a file like others.
+    asio::awaitable<void> leave_out_included()
+    {
+        auto paths = included_paths(entry_);
+        if (paths.empty()) co_return;
+        const auto tracked =
+            co_await git_(place(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD");
+        for (const auto path : split_nul(tracked.output)) {
+            const auto found = std::lower_bound(paths.begin(), paths.end(), path);
+            if (found != paths.end() && *found == path) paths.erase(found);
+        }
+        if (paths.empty()) co_return;
+        const PathFile file(entry_, paths);
+        const auto done = co_await git_(place(), "--literal-pathspecs", "reset", "--quiet",
+                                        file.option(), "--pathspec-file-nul");
+        if (!done.ok()) fail("Included files can't be left out", done);
+    }
+
+    const Git& git_;
+    Entry entry_;
+    SnapshotOptions options_;
+    TemporaryIndex index_;
+    bool sparse_ = false;
+    Snapshot result_;
+};
+
+}  // namespace
+
+// Git lists a repository that is not a submodule as one untracked folder.
+asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place place,
+                                                      SnapshotOptions options)
+{
+    OtherRepositories found;
+    Words words{"ls-files", "--others", "-z"};
+    if (!options.include_ignored) words.emplace_back("--exclude-standard");
+    const auto listing = co_await git.run(place, std::move(words));
+    // What can't be read can't be saved.
+    const bool blind = listing.errors.find("could not open directory") != std::string::npos;
+    if (!listing.ok() || listing.cut || blind)
+        found.problem = failure("The files can't be listed", place.work_tree, listing);
+    for (const auto path : split_nul(listing.output))
+        if (path.ends_with('/')) found.paths.emplace_back(path.substr(0, path.size() - 1));
+    co_return found;
+}
+
+asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options)
+{
+    Taker taker(git, std::move(entry), options);
+    co_return co_await taker.take();
+}
+
+}  // namespace autoexec::git

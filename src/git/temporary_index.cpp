@@ -1,0 +1,93 @@
+#include "git/temporary_index.hpp"
+
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+using platform::UniqueFd;
+
+constexpr char prefix[] = "index-";
+constexpr char lock_suffix[] = ".lock";
+
+bool copy_bytes(int from, int to)
+{
+    constexpr std::size_t portion = 1 << 30;
+    ssize_t copied = 0;
+    do copied = ::copy_file_range(from, nullptr, to, nullptr, portion, 0);
+    while (copied > 0 || (copied < 0 && errno == EINTR));
+    if (copied == 0) return true;
+    // Not within this file system.
+    std::array<char, 64 * 1024> buffer;
+    for (;;) {
+        const auto size = ::read(from, buffer.data(), buffer.size());
+        if (size == 0) return true;
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return false;
+        if (platform::write_all(to, {buffer.data(), static_cast<std::size_t>(size)})) return false;
+    }
+}
+
+}  // namespace
+
+TemporaryIndex::TemporaryIndex(const Entry& entry)
+    : file_(entry.records() / (prefix + protocol::new_uuid()))
+{
+    (void)platform::make_folders(entry.records(), problem_);
+}
+
+TemporaryIndex::~TemporaryIndex()
+{
+    if (file_.empty()) return;
+    ::unlink(file_.c_str());
+    ::unlink((file_.string() + lock_suffix).c_str());
+}
+
+bool TemporaryIndex::copy_from(const fs::path& index) const
+{
+    const UniqueFd from(::open(index.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat info {};
+    if (!from || ::fstat(from.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    const UniqueFd to(::open(file_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!to || !copy_bytes(from.get(), to.get())) return false;
+    const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
+    return ::futimens(to.get(), times.data()) == 0;
+}
+
+// The lock is the index itself, by another name: so it can be told from those of others later.
+bool TemporaryIndex::install(const Entry& entry)
+{
+    const auto index = entry.git_dir / "index";
+    const auto lock = index.string() + lock_suffix;
+    if (::link(file_.c_str(), lock.c_str()) != 0) return false;
+    if (::rename(lock.c_str(), index.c_str()) == 0) return true;
+    ::unlink(lock.c_str());
+    return false;
+}
+
+void sweep_temporary_indexes(const Entry& entry)
+{
+    const auto index_lock = entry.git_dir / (std::string("index") + lock_suffix);
+    std::vector<fs::path> left;
+    std::error_code ec;
+    for (const auto& file : fs::directory_iterator(entry.records(), ec))
+        if (file.path().filename().string().starts_with(prefix)) left.push_back(file.path());
+    for (const auto& file : left) {
+        if (fs::equivalent(file, index_lock, ec)) ::unlink(index_lock.c_str());
+        ::unlink(file.c_str());
+    }
+}
+
+}  // namespace autoexec::git
