@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view protocol_version = "1.1";
+constexpr std::string_view protocol_version = "1.2";
 
 constexpr std::string_view instructions =
     "1. Run the command above, in this worktree.\n"

@@ -123,7 +123,7 @@ CONTEXT = {"workflow_id": or_null(is_text), "step_id": or_null(is_text),
 CORRELATION = {**CONTEXT, "created_at": is_time}
 COMMAND_BY_ORIGINAL = {"command": is_word, "correlation": CORRELATION, "worktree_path": is_word,
                        "instructions": is_text, "note": is_text}
-COMMAND_FILE = {**COMMAND_BY_ORIGINAL, "protocol": exactly("1.1"), "execution_id": is_uuid,
+COMMAND_FILE = {**COMMAND_BY_ORIGINAL, "protocol": matches(r"1\.[1-9]\d*"), "execution_id": is_uuid,
                 "attempt": at_least(1), "attempt_id": is_uuid}
 COMMAND_OPTIONAL = {"agent": is_word, "env_refs": list_of(matches(r"[A-Za-z_]\w*")),
                     "argv": lambda v: list_of(is_text)(v) and v and v[0],

@@ -81,7 +81,7 @@ TEST_CASE("a command file begins with the original's keys, then come ours")
     CHECK(keys == Strings{"command", "correlation", "worktree_path", "instructions", "note",
                           "protocol", "execution_id", "attempt", "attempt_id", "agent", "argv",
                           "env_refs", "deadline_seconds"});
-    CHECK(object.at("protocol") == "1.1");
+    CHECK(object.at("protocol") == "1.2");
     CHECK(object.at("correlation") == boost::json::parse(R"({"workflow_id": "w", "step_id": "s",
         "created_at": "2026-01-20T21:00:36+00:00", "expected_artifacts": ["a.md", "b/"]})"));
 }
