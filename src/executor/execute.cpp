@@ -1,4 +1,5 @@
 #include "executor/impl.hpp"
+#include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -126,11 +127,12 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
         r.retry->max_delay = std::min<milliseconds>(r.retry->max_delay, longest_time);
     }
     for (auto& path : r.expected_artifacts) {
-        auto beneath = artifact_beneath(path, r.worktree);
+        auto beneath = protocol::artifact_path(path, r.worktree);
         if (!beneath)
             return fail(x, errc::artifact_outside_worktree,
-                        fmt::format("The expected artifact '{}' lies outside the worktree '{}'. "
-                                    "Name a path beneath it.",
+                        fmt::format("The expected artifact '{}' is no path below the worktree "
+                                    "'{}'. Give the path of a file or folder in it, without "
+                                    "'..'.",
                                     protocol::printable(path), r.worktree.string()));
         path = std::move(*beneath);
     }

@@ -1,4 +1,5 @@
 #include "executor/impl.hpp"
+#include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/value_from.hpp>
@@ -223,7 +224,7 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, 
         r.warnings.push_back(options.redactor->redact(warning));
     r.artifacts.clear();
     for (const auto& path : status.artifacts) {
-        if (auto beneath = artifact_beneath(path, r.worktree))
+        if (auto beneath = protocol::artifact_path(path, r.worktree))
             r.artifacts.push_back(std::move(*beneath));
         else
             r.warnings.push_back(fmt::format("The agent names an artifact outside the worktree: {}",

@@ -188,20 +188,4 @@ Verification Watch::verify(std::vector<std::string>& missing) const
     return missing.empty() ? Verification::all : Verification::partial;
 }
 
-std::optional<std::string> artifact_beneath(const std::string& path,
-                                            const std::filesystem::path& worktree)
-{
-    if (path.empty() || path.find('\0') != std::string::npos) return std::nullopt;
-    auto relative = std::filesystem::path(path);
-    if (relative.is_absolute())
-        relative = relative.lexically_normal().lexically_relative(worktree.lexically_normal());
-    // Before normalising: `link/../x` is not `x` where `link` leads elsewhere.
-    if (std::find(relative.begin(), relative.end(), "..") != relative.end()) return std::nullopt;
-    relative = relative.lexically_normal();
-    if (relative.empty() || relative == ".") return std::nullopt;
-    auto text = relative.string();
-    while (text.ends_with('/')) text.pop_back();
-    return text;
-}
-
 }  // namespace autoexec

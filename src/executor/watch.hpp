@@ -105,8 +105,4 @@ private:
     std::optional<time_point> stable_since_;
 };
 
-/// `path` as a path beneath the worktree; nothing if it leads, or could lead, outside.
-std::optional<std::string> artifact_beneath(const std::string& path,
-                                            const std::filesystem::path& worktree);
-
 }  // namespace autoexec

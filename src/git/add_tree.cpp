@@ -16,13 +16,12 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 
-// Of a form that branch_part keeps, and that is a part of a path.
 Problem unfit_name(const std::string& name)
 {
-    if (!name.empty() && name.front() != '-' && branch_part(name) == name) return {};
+    if (is_branch_part(name)) return {};
     return fmt::format(
-        "'{}' is no name for a worktree: at most 80 letters, digits, '.', '_' and '-', that begin "
-        "with none of the latter.",
+        "'{}' is no name for a worktree: use at most 80 letters, digits, '.', '_' and '-', with no "
+        "'-' or '.' at either end or twice in a row, and without '.lock' at the end.",
         shown(name));
 }
 

@@ -42,16 +42,26 @@ std::string allowed(std::string_view text)
     return name;
 }
 
-std::string fitted(std::string name, std::size_t most)
+std::string with_hash(std::string name, std::string_view hash)
 {
-    if (name.size() <= most) return name;
-    const auto hash = hash_of(name, cut_hash);
-    return name.substr(0, most - cut_hash - 1) + "-" + hash;
+    while (name.ends_with('-')) name.pop_back();
+    return fmt::format("{}-{}", name, hash);
+}
+
+std::string fitted(const std::string& name, std::size_t max_size)
+{
+    if (name.size() <= max_size) return name;
+    return with_hash(name.substr(0, max_size - cut_hash - 1), hash_of(name, cut_hash));
+}
+
+bool may_end_a_name(char c)
+{
+    return c != '.' && c != '-';
 }
 
 bool is_part(std::string_view name)
 {
-    return !name.empty() && name.front() != '.' && name.back() != '.' &&
+    return !name.empty() && may_end_a_name(name.front()) && may_end_a_name(name.back()) &&
            !name.ends_with(lock_ending);
 }
 
@@ -68,19 +78,24 @@ std::string tree_name(std::string_view workflow_id, std::string_view step_id, in
     return fitted(name, longest_name - ending.size()) + ending;
 }
 
+bool is_branch_part(std::string_view text)
+{
+    return text.size() <= longest_name && is_part(text) && allowed(text) == text;
+}
+
 std::string branch_part(std::string_view text)
 {
+    if (is_branch_part(text)) return std::string(text);
     auto name = allowed(text);
-    if (name == text && name.size() <= longest_name && is_part(name)) return name;
     while (!name.empty() && !is_part(name)) {
-        if (name.front() == '.')
+        if (!may_end_a_name(name.front()))
             name.erase(0, 1);
         else
             name.pop_back();
     }
-    auto hash = hash_of(text, short_hash);
+    const auto hash = hash_of(text, short_hash);
     if (name.empty()) return hash;
-    return fitted(std::move(name), longest_name - short_hash - 1) + "-" + hash;
+    return with_hash(fitted(name, longest_name - short_hash - 1), hash);
 }
 
 }  // namespace autoexec::git

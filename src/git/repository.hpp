@@ -239,6 +239,11 @@ private:
 /// something. `round` 1 is left out.
 std::string tree_name(std::string_view workflow_id, std::string_view step_id, int round = 1);
 
+/// The one rule for names of worktrees and for parts of branch names. All names that `tree_name`
+/// and `branch_part` return fulfil it: at most 80 letters, digits, `.`, `_` and `-`, no `-` at
+/// either end or twice in a row, and what git requires of `.`.
+bool is_branch_part(std::string_view text);
+
 /// As a part of a branch name: what git does not allow is replaced, and a hash added.
 std::string branch_part(std::string_view text);
 

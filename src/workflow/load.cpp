@@ -1,7 +1,7 @@
 #include "autoexec/workflow.hpp"
 
 #include "platform/safe_files.hpp"
-#include "workflow/artifact_path.hpp"
+#include "protocol/artifact_path.hpp"
 #include "workflow/plan.hpp"
 #include "workflow/reader.hpp"
 
@@ -86,7 +86,7 @@ private:
         const auto& needs = definition_.workflow.steps[step].needs;
         const auto& others = planned.from_repository;
         for (std::size_t k = 0; k < needs.size() && missing_ < most_missing; ++k) {
-            const auto path = workflow::artifact_path(needs[k]);
+            const auto path = protocol::artifact_path(needs[k]);
             if (!path || std::find(others.begin(), others.end(), *path) == others.end()) continue;
             if (!is_there(*path)) report_missing(step, k, needs[k]);
         }

@@ -1,8 +1,8 @@
 #include "workflow/plan.hpp"
 
 #include "config/report.hpp"
+#include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
-#include "workflow/artifact_path.hpp"
 #include "workflow/names.hpp"
 #include "workflow/placeholders.hpp"
 
@@ -140,10 +140,12 @@ private:
     std::optional<std::string> check_path(std::size_t at, const std::string& field,
                                           std::size_t item, const std::string& path)
     {
-        auto normal = artifact_path(path);
+        auto normal = protocol::artifact_path(path);
         if (!normal)
-            complain(at, field, item, fmt::format("'{}' is no path within the worktree", path),
-                     "Name it relative to the worktree, without leaving it.");
+            complain(
+                at, field, item, fmt::format("'{}' is no path within the worktree", path),
+                "Give the path of a file or folder below the worktree, relative to it and without "
+                "'..'.");
         return normal;
     }
 
@@ -344,7 +346,7 @@ private:
                                                              : std::vector<std::string_view>{};
         };
         scope.allows_path = [](const std::string& path, ExpressionProblem& problem) {
-            if (artifact_path(path)) return true;
+            if (protocol::artifact_path(path)) return true;
             problem.message = fmt::format("'{}' is no path within the worktree", path);
             return false;
         };

@@ -1,8 +1,8 @@
 #include "workflow/results_file.hpp"
 
 #include "platform/safe_files.hpp"
+#include "protocol/artifact_path.hpp"
 #include "protocol/json.hpp"
-#include "workflow/artifact_path.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ UniqueFd open_in(const std::filesystem::path& worktree, const std::string& path,
                  error_code& ec)
 {
     const UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const auto normal = artifact_path(path);
+    const auto normal = protocol::artifact_path(path);
     if (folder && normal)
         return platform::open_beneath(folder.get(), *normal, flags, Links::inside, ec);
     ec = folder ? make_error_code(errc::unsafe_path) : platform::last_error();

@@ -1,5 +1,5 @@
+#include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
-#include "workflow/artifact_path.hpp"
 #include "workflow/results_file.hpp"
 #include "workflow/run.hpp"
 
@@ -292,8 +292,10 @@ std::optional<json::object> Run::results_of(std::size_t i, std::string& problem)
     }
     // What was there before says nothing of this attempt.
     const auto& execution = steps_[i]->result.execution;
-    const auto own = artifact_path(plan_.steps[i].results);
-    const auto is_own = [&](const std::string& path) { return artifact_path(path) == own; };
+    const auto own = protocol::artifact_path(plan_.steps[i].results);
+    const auto is_own = [&](const std::string& path) {
+        return protocol::artifact_path(path) == own;
+    };
     if (execution && std::any_of(execution->missing_artifacts.begin(),
                                  execution->missing_artifacts.end(), is_own)) {
         problem = fmt::format("'{}' has not written '{}' anew", workflow_.steps[i].id,
@@ -315,7 +317,7 @@ std::set<std::string> Run::provided_by(std::size_t i, const Ended& ended) const
     for (const auto& path : steps_[i]->request.expected_artifacts) {
         const bool is_missing = std::find(missing.begin(), missing.end(), path) != missing.end();
         if (is_missing && (!completed || plan_.steps[i].require_artifacts)) continue;
-        if (auto normal = artifact_path(path)) provided.insert(*std::move(normal));
+        if (auto normal = protocol::artifact_path(path)) provided.insert(*std::move(normal));
     }
     return provided;
 }

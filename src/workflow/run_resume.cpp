@@ -250,7 +250,7 @@ void Run::replay_preparation(std::size_t i, const json::object& transition)
     const Fields line(&transition, ignored);
     auto& step = *steps_[i];
     auto tree = line.string("tree").value_or("");
-    if (!step.in_git || tree.empty() || git::branch_part(tree) != tree) return;
+    if (!step.in_git || !git::is_branch_part(tree)) return;
     step.base = line.string("base").value_or("");
     step.tree = std::move(tree);
     step.result.branch = "workflow/" + step.tree;

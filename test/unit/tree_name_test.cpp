@@ -68,6 +68,33 @@ TEST_CASE("a name that would be too long keeps its beginning and its round")
     CHECK(second.ends_with("-r2"));
 }
 
+TEST_CASE("a name that is cut right behind a dash fulfils its own rule")
+{
+    // The cut is behind the dash after "architecture".
+    const auto workflow = "feature-" + std::string(29, 'x');
+    const auto name = tree_name(workflow, "architecture-and-more");
+    CHECK(name.find("architecture-") != name.npos);
+    CHECK(name.find("--") == name.npos);
+    CHECK(is_branch_part(name));
+}
+
+TEST_CASE("each name that is made fulfils the rule, wherever it is cut")
+{
+    for (std::size_t length = 0; length < 100; ++length)
+        for (const auto* const tail : {"-", "--a", "-.b", ".-c", "..", ".lock", "-step-"}) {
+            const auto id = std::string(length, 'x') + tail + long_id;
+            CAPTURE(id);
+            for (const auto& name :
+                 {tree_name("w", id), tree_name(id, "s"), tree_name("w", id, 123), branch_part(id),
+                  branch_part(tail + id), branch_part("." + std::string(tail) + id)}) {
+                CAPTURE(name);
+                CHECK(is_plain(name));
+                CHECK(is_branch_part(name));
+                CHECK(branch_part(name) == name);
+            }
+        }
+}
+
 TEST_CASE("a part of a branch name that git allows is taken as it is")
 {
     for (const auto* const text : {"build", "a.b", "a_b-c", "1"}) CHECK(branch_part(text) == text);
