@@ -10,6 +10,8 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
+#include <sys/prctl.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -324,6 +326,11 @@ int judge_output(int code)
 
 int main(int argc, char** argv)
 {
+#ifndef __SANITIZE_ADDRESS__  // whose leak check traces the process at its end
+    // The programs that agents run have our user id: without this they could read our memory,
+    // environment and descriptors, or trace us. Core dumps are off, too.
+    ::prctl(PR_SET_DUMPABLE, 0);
+#endif
     std::signal(SIGPIPE, SIG_IGN);  // `autoexec history | head` is no reason to die in a write
     const char* const plain = std::getenv("NO_COLOR");  // no-color.org
     spdlog::set_default_logger(spdlog::stderr_color_st(

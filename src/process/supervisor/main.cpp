@@ -219,6 +219,8 @@ int run(const Arguments& arguments)
     for (int fd = control::descriptor; fd < control::first_held + control::most_held; ++fd)
         ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::setsid();
+    // It holds the lock of the claim: the program below it, of the same user, must not reach that.
+    ::prctl(PR_SET_DUMPABLE, 0);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
     const int signals = open_signals();
