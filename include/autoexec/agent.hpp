@@ -40,12 +40,14 @@ struct AgentOptions : WorkOptions {
     std::vector<std::filesystem::path> worktrees;  ///< Besides those added later.
     bool find_worktrees = true;  ///< Also in `git worktree list` and the agents' watch paths.
     /// No other agent looks after these worktrees: a command that none of `agents` takes fails at
-    /// once, instead of being left for others.
+    /// once, instead of being left for others. Otherwise the agent shows in `autoexec status` and
+    /// `health` while it runs: `.tapps-agents/running/agents/`.
     bool alone = false;
 
     // Null ones: the real thing.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
+    std::shared_ptr<Offers> offers;      ///< Shared with the executors of this process, if any.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<const Redactor> redactor;
     /// Told about commands without an attempt id, whose engines write no records of ours.

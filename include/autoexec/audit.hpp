@@ -101,6 +101,8 @@ public:
     /// Writes what is left, then refuses more. Idempotent.
     asio::awaitable<error_code> async_stop();
 
+    [[nodiscard]] UnwrittenRecords unwritten() const override;
+
     /// Lines that were refused, after `async_stop` or at twice `queue_limit`, or lost to an error
     /// at the very end.
     [[nodiscard]] std::uint64_t lost_lines() const noexcept;

@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace autoexec {
@@ -26,6 +29,11 @@ struct RetryPolicy {
 
 struct ExecutionResult;
 
+/// What was there of the expected artifacts before a command's first attempt: by path, which
+/// version of the file it was (only to be compared), or an empty text for none. Only what is new or
+/// changed against it counts as made.
+using ArtifactBaseline = std::map<std::string, std::string>;
+
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
 /// `co_await` expression is destroyed twice by GCC 12.
 struct CommandRequest {
@@ -35,6 +43,11 @@ struct CommandRequest {
 
     /// A program and its arguments. `command` becomes their quoted form, for people to read.
     CommandRequest(std::vector<std::string> program, std::filesystem::path worktree_path);
+
+    /// The same with the words in braces, which could otherwise be meant for either of the above.
+    CommandRequest(std::initializer_list<std::string> program, std::filesystem::path worktree_path)
+        : CommandRequest(std::vector<std::string>(program), std::move(worktree_path))
+    {}
 
     std::string command;             ///< What the agent is asked to run. Not empty.
     std::filesystem::path worktree;  ///< Relative paths count from the project root.
@@ -49,6 +62,9 @@ struct CommandRequest {
     std::vector<std::string> expected_artifacts;
     /// A missing expected artifact turns `completed` into `failed` (`artifact_missing`).
     bool require_artifacts = false;
+    /// Of an earlier execution whose work this one continues in the same tree. Absent: taken before
+    /// the first attempt.
+    std::optional<ArtifactBaseline> artifact_baseline;
 
     /// Which agent takes it. Empty: the only one there that takes commands.
     std::string agent;
@@ -68,9 +84,13 @@ struct CommandRequest {
     std::optional<int> max_attempts;  ///< Wins over those of `retry`.
 
     /// What is done in the worktree before another attempt; what it returns is recorded. If it
-    /// throws, there is no other attempt. On the executor's strand. Empty: as
-    /// `ExecutorOptions::tree_state` says, which only looks.
+    /// throws, there is no other attempt. On the executor's strand. The baseline of the artifacts
+    /// is taken again afterwards. Empty: as `ExecutorOptions::tree_state` says, which only looks.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
+
+    /// Called with each baseline that was taken, before the attempt is published. If it throws, the
+    /// command is not published. On the executor's strand.
+    std::function<boost::asio::awaitable<void>(ArtifactBaseline)> on_baseline;
 
     /// Called once with the result of a command that was published, as soon as that is settled and
     /// recorded, and before the files and the record of what is in flight are removed: who writes

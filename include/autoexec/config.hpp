@@ -107,6 +107,7 @@ struct WorktreesConfig {
     bool delete_branches = false;
     bool auto_gc = false;
     std::int64_t free_space_floor = 512LL * 1024 * 1024;
+    std::int64_t max_file_bytes = 100LL * 1024 * 1024;
 
     bool operator==(const WorktreesConfig&) const = default;
 };

@@ -12,7 +12,7 @@ using boost::system::system_error;
 
 /// Failures of the engine itself. How a command ended is a value: see `ExecutionStatus`.
 enum class errc {
-    /// The command is empty, or holds a NUL character.
+    /// The command or its program (`argv[0]`) is empty, or it holds a NUL character.
     invalid_command = 1,
     /// The command file would be larger than agents read (256 KiB).
     command_too_large,
@@ -50,6 +50,10 @@ enum class errc {
     invalid_configuration,
     /// The workflow can't run as it is.
     invalid_workflow,
+    /// The system is out of descriptors, processes or memory; the same may work later.
+    no_resources,
+    /// The journal of a run was removed, replaced or truncated while the run wrote to it.
+    journal_lost,
 };
 
 /// Category `"autoexec"`; `message()` gives one full English sentence per code.

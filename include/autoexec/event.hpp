@@ -7,6 +7,8 @@
 #include <boost/json/object.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +22,8 @@ enum class EventType {
     execution_started,
     status_updated,    ///< The status word has changed.
     progress_updated,  ///< Only progress or output has: for people who watch, not for the records.
+    /// No agent has claimed the command for 10 s; once per attempt. Not for the records either.
+    command_unclaimed,
     execution_completed,
     execution_failed,  ///< A time-out, too: `details.outcome` says so.
     execution_cancelled,
@@ -65,6 +69,14 @@ struct Event {
     std::optional<ExecutionMetric> metric;  ///< At the end of each attempt.
 };
 
+/// The records that a sink was given and has not written.
+struct UnwrittenRecords {
+    std::uint64_t queued = 0;    ///< Kept; written as soon as that is possible.
+    std::uint64_t lost = 0;      ///< Given up: nothing will write them.
+    std::filesystem::path path;  ///< The file or folder that could not be written to.
+    error_code reason;
+};
+
 /// Where events go: the writers, the terminal, an application's own.
 ///
 /// Thread safety: `publish` and `flush` are called from one strand of the executor that the sink
@@ -81,6 +93,9 @@ public:
 
     /// Completes when all that was published is as durable as the sink was asked to make it.
     virtual asio::awaitable<error_code> flush() { co_return error_code{}; }
+
+    /// What is not written after a `flush` that failed, or a stop.
+    [[nodiscard]] virtual UnwrittenRecords unwritten() const { return {}; }
 };
 
 }  // namespace autoexec

@@ -57,7 +57,8 @@ struct ExecutionOptions {
     OnBusy on_busy = OnBusy::fail;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
 
-    /// Commands in flight at once; more wait in order. Zero: no limit.
+    /// Commands in flight at once; more wait in order. Zero: no limit but the descriptors that this
+    /// process can open, of which each command needs about 16 with an agent in the process.
     std::size_t max_concurrency = 0;
 };
 
@@ -67,6 +68,10 @@ struct ExecutorOptions : ExecutionOptions {
     bool enable_metrics = true;
     bool enable_audit = true;
     Durability durability = Durability::process;
+    /// Set this if a `BackgroundAgent` in this process runs all commands: it always claims an
+    /// attempt, and names it in each status. Then a status that does not name the attempt is
+    /// rejected, whoever wrote it, and only a claimed attempt can end by its status.
+    bool agent_in_process = false;
 
     // Limits.
     std::size_t status_limit = 16 * 1024 * 1024;   ///< Bytes of a status file.
@@ -79,6 +84,8 @@ struct ExecutorOptions : ExecutionOptions {
     std::shared_ptr<Handoff> handoff;
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
+    /// Shared with the agents of this process, for the default `handoff`. Null: not shared.
+    std::shared_ptr<Offers> offers;
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<AuditLogger> audit;  ///< Null and `enable_audit`: one for the project.
     std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
@@ -114,7 +121,7 @@ struct InterruptedAttempt {
 
 /// What `check_status` finds.
 struct StatusCheck {
-    bool completed = false;  ///< The status is final.
+    bool completed = false;  ///< The status is final, and no agent holds a claim there.
     bool status_file_exists = false;
     std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
     std::string problem;                ///< Why a file that exists was not understood.
@@ -145,9 +152,9 @@ public:
     ///
     /// Errors: `errc::invalid_command`, `command_too_large`, `invalid_options` (of the request),
     /// `invalid_worktree`, `worktree_not_writable`, `worktree_busy`, `worktree_busy_unconfirmed`,
-    /// `artifact_outside_worktree`, `secret_in_command`, `stopped`, and file system errors while
-    /// publishing. The result's `error` then holds the sentence for a person. How the command
-    /// ended is no error: time-outs and cancellation, too, are results.
+    /// `artifact_outside_worktree`, `secret_in_command`, `stopped`, `no_resources`, and file system
+    /// errors while publishing. The result's `error` then holds the sentence for a person. How the
+    /// command ended is no error: time-outs and cancellation, too, are results.
     ///
     /// Cancellation: *partial* and *total* ask the agent to stop and wait for it, at most
     /// `stop_grace` + 5 s; *terminal* asks and completes at once. Either way the result is
@@ -200,7 +207,9 @@ public:
 
     /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
     /// that still work on them to stop, and removes what was left in the worktrees: also of those
-    /// that had ended and were recorded, silently.
+    /// that had ended and were recorded, silently. Throws `system_error` where the project's
+    /// `running` folder can't be read (`errc::unsafe_path`: it is a link): then nothing is
+    /// recovered.
     asio::awaitable<std::vector<InterruptedAttempt>> recover();
 
     /// Cancels what is in flight (*partial*), waits for it, and flushes all sinks. New commands end

@@ -79,14 +79,15 @@ struct FoundFile {
     std::string text;
     FileStamp stamp;
     std::string problem;  ///< For a person; empty for `absent` and `present`.
+    error_code reason;    ///< Of `unreadable`: what the system said.
 };
 
 /// What a claim says about the agent that took an attempt.
 enum class ClaimState {
     none,    ///< Nobody has claimed the attempt.
-    live,    ///< Its agent holds the lock.
+    live,    ///< Its agent holds the lock, or the lock can't be asked.
     free,    ///< Its agent is gone.
-    remote,  ///< Its agent is on another host: the lock tells nothing.
+    remote,  ///< Its agent was on another host when first seen: a free lock tells nothing.
 };
 
 /// An expected artifact as it is now.
@@ -102,6 +103,7 @@ struct PublishedFiles {
     std::string command;
     std::string simple;
     std::string metadata;
+    std::string attempt_id;  ///< Empty: the command is not offered to agents, as a manual step.
 };
 
 /// One worktree as a mailbox between an engine and its agents. Held from the first to the last
@@ -114,8 +116,8 @@ public:
     /// engine, or for a moment an agent that looks whether one does.
     virtual error_code try_lock() = 0;
 
-    /// The attempt of an earlier execution whose agent still holds its claim, if there is one.
-    /// Claims that nobody holds any more are removed.
+    /// The attempt whose agent still holds its claim, if there is one. With the worktree's lock,
+    /// claims that nobody holds any more are removed.
     virtual std::optional<std::string> live_claim() = 0;
 
     /// Removes command, status and cancel files of earlier attempts, from both places.
@@ -128,10 +130,16 @@ public:
     /// out.
     virtual std::vector<FoundFile> look() = 0;
 
+    /// Once a claim was found, its file is asked whatever becomes of its path: removing, replacing
+    /// or rewriting it changes nothing. It is `none` again after it was removed *and* unlocked.
     virtual ClaimState claim(const std::string& attempt_id) = 0;
 
-    /// A command file is there, which nobody may have taken yet.
-    virtual bool has_command() = 0;
+    /// Offers the command that another engine has published for this attempt. False if its command
+    /// file is gone or was replaced.
+    virtual bool offer_again(const std::string& attempt_id) = 0;
+
+    /// True when there is something else in the place of the command file that `publish` wrote.
+    virtual bool command_replaced() { return false; }
 
     /// Takes the command file away, if it is still there.
     virtual error_code withdraw(const std::string& attempt_id) = 0;
@@ -182,6 +190,13 @@ std::shared_ptr<Notifier> null_notifier();
 /// Connects engines and agents of one process, if all are given the same one. Thread-safe.
 std::shared_ptr<Notifier> local_notifier();
 
+/// The attempts that the engines of this process have published. An agent that shares it with them
+/// runs nothing else in the worktrees that they hold, whatever files appear there.
+class Offers;
+
+/// For engines and agents of one process, all given the same one. Thread-safe.
+std::shared_ptr<Offers> local_offers();
+
 /// A program to run, supervised: when it ends or is stopped, all its descendants end.
 struct ProcessSpec {
     std::vector<std::string> argv;         ///< Not empty; `argv[0]` is looked up in PATH.
@@ -200,6 +215,7 @@ struct ProcessExit {
     std::optional<int> exit_code;
     std::optional<int> signal;
     std::string error;  ///< Why it did not start, or why its end is unknown; else empty.
+    error_code reason;  ///< What the system said, where the program did not start.
     std::chrono::microseconds cpu{0};  ///< User and system, descendants included.
     std::int64_t peak_memory_kib = 0;  ///< Of the largest process.
 };
@@ -233,8 +249,22 @@ public:
                                            error_code& ec, std::string& why) = 0;
 };
 
-/// Starts programs below `autoexec-supervise`. An empty path: looked for beside the running
-/// program, in `../libexec/autoexec` from there, then where it was installed.
+/// Starts programs below `autoexec-supervise`, which is opened here: a later change of the
+/// effective user, or an upgrade that replaces the file, does not matter. An empty path: searched
+/// for beside the running program and in `../libexec/autoexec` from there, then beside a shared
+/// library and where it is installed with one, then where the library was configured to be
+/// installed, and at last where the CMake target `autoexec::autoexec` had it when the application
+/// was built.
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
 
 }  // namespace autoexec
+
+#ifdef AUTOEXEC_SUPERVISOR
+// Defined by the CMake target where the library can't know the place. The library refers to it
+// weakly, so it must be in each program, used or not.
+extern "C" [[gnu::used, gnu::visibility("default")]] inline const char*
+autoexec_packaged_supervisor() noexcept
+{
+    return AUTOEXEC_SUPERVISOR;
+}
+#endif

@@ -11,9 +11,10 @@ namespace autoexec {
 /// Takes secrets out of text before it is stored or shown; the one place where that is done.
 ///
 /// First the exact values of environment variables named `*_TOKEN`, `*_KEY`, `*_SECRET`,
-/// `*_PASSWORD` (8 characters or more; also base64- and URL-encoded), then patterns: provider
-/// tokens, JWTs, PEM private keys, `Authorization` and URL credentials, and values of
-/// password/secret/token/api-key in `key=value`, `key: value`, `--key value` and JSON.
+/// `*_PASSWORD` (8 characters or more; also in base64, in hex and URL-encoded), then patterns:
+/// provider tokens, JWTs, PEM private keys, `Authorization` and URL credentials, values of
+/// password/secret/token/api-key in `key=value`, `key: value`, `--key value` and JSON, passwords in
+/// netrc entries, in `curl -u user:password` and in `-p` of the clients of MySQL and MariaDB.
 /// What is found becomes `***REDACTED***`.
 ///
 /// Thread safety: immutable; safe to share.

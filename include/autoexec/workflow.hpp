@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,6 +46,12 @@ enum class WorktreeMode {
     in_place,  ///< One after the other, in a folder that is there: git is not asked.
 };
 std::string_view to_string(WorktreeMode mode) noexcept;
+
+/// What is committed of a step's changes in a worktree of the run.
+enum class CommitScope {
+    all,      ///< All changes; the end of a step names those beside what it creates.
+    creates,  ///< What it creates; all else stays in its worktree, uncommitted.
+};
 
 /// Judges a step that has completed.
 struct WorkflowGate {
@@ -85,6 +92,7 @@ struct WorkflowStep {
     std::optional<RetryPolicy> retry;
     /// A retry begins from what the step began from; what the attempt before has left is saved.
     bool retry_from_clean = false;
+    std::optional<CommitScope> commit;  ///< Absent: as the workflow says.
     std::vector<std::string> env_refs;
     /// Absent: true where another step requires one of `creates`.
     std::optional<bool> require_artifacts;
@@ -116,6 +124,7 @@ struct Workflow {
     std::vector<WorkflowStep> steps;
 
     WorktreeMode worktrees = WorktreeMode::step;
+    CommitScope commit = CommitScope::all;
     std::size_t max_parallel = 0;  ///< Steps at once; zero: no limit of its own.
     int max_rounds = 3;            ///< Of gates that don't say.
 
@@ -130,11 +139,23 @@ struct LoadedWorkflow {
     std::vector<Diagnostic> warnings;
 };
 
+/// What is wrong with a step, by rules of an application.
+struct WorkflowStepProblem {
+    std::string message;  ///< A sentence; the step's id is put before it.
+    std::string hint;     ///< What to do about it; may be empty.
+    bool warning = false;
+};
+
 struct WorkflowReadOptions {
+    /// Keys that are not known are warnings. Otherwise they are errors: a step whose `if` was not
+    /// read would run.
+    bool lenient = false;
     /// Where artifacts that no step creates must be; empty: that is not looked at.
     std::filesystem::path worktree;
     /// Parameters that will be given, besides those with defaults. Absent: not looked at.
     std::optional<boost::json::object> params;
+    /// Judges what a step names as its `agent`. Null: that is not looked at.
+    std::function<std::optional<WorkflowStepProblem>(const WorkflowStep&)> check_agent;
 };
 
 /// Reads a file of at most 1 MiB. Says all that is wrong at once. Blocks.

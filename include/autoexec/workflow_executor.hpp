@@ -59,6 +59,9 @@ struct StepResult {
     /// Absent where no command was run. Its exit code and signal are what the program said,
     /// `reported` is what the agent claimed, `verified` what the engine saw.
     std::optional<ExecutionResult> execution;
+    /// Of the commit of its work: what else was committed, what was left out … `execution` has its
+    /// own ones.
+    std::vector<std::string> warnings;
 };
 boost::json::object to_json(const StepResult& result);
 
@@ -82,6 +85,7 @@ struct WorkflowEvent {
         run_started,
         step_started,
         step_prepared,  ///< Its worktree is about to be made.
+        step_ready,     ///< Its worktree is there, and the baseline of its artifacts is taken.
         step_waiting,   ///< Manual: its files are published.
         step_executed,  ///< Its command has ended; its work is about to be committed.
         step_ended,
@@ -183,8 +187,15 @@ struct WorkflowExecutorOptions {
     /// the records, and the only agent there is takes it.
     std::function<std::string(const WorkflowStep&, CommandRequest& request)> assign;
 
+    /// As `RetryPolicy::max_attempts` of the engine's options. A resumed run counts by it the
+    /// attempts of interrupted steps, where neither the run nor the step nor its agent has a
+    /// number.
+    int max_attempts = 3;
+
     /// No worktree is made with less than that free; zero: no floor.
     std::uint64_t free_bytes_floor = 512ULL * 1024 * 1024;
+    /// A larger file in a worktree is not committed; zero: no limit.
+    std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
 
     // Null ones: the real thing.
     std::shared_ptr<Clock> clock;

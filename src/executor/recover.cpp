@@ -18,10 +18,11 @@ using namespace std::chrono_literals;
 constexpr std::chrono::hours longest_outage{24 * 7};
 
 // Its engine died before it had published it, or after it had taken it back.
-bool is_nowhere(Mailbox& mailbox, Watch& watch, time_point now)
+bool is_nowhere(Mailbox& mailbox, Watch& watch, const std::string& attempt_id, time_point now)
 {
     const auto sight = watch.look(now);
-    return sight.kind == Sight::Kind::waiting && !watch.started() && !mailbox.has_command();
+    return sight.kind == Sight::Kind::waiting && !watch.started() &&
+           !mailbox.offer_again(attempt_id);
 }
 
 }  // namespace
@@ -80,7 +81,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     }
     if (auto file = records::RunningFile::take_over(options.project_root, a->id))
         a->running.emplace(std::move(*file));
-    if (is_nowhere(*x.mailbox, watch, options.clock->now())) {
+    if (is_nowhere(*x.mailbox, watch, a->id, options.clock->now())) {
         (void)x.mailbox->clean(a->id, false);
         forget_running(*a);
         co_return co_await run_attempts(x, a->number);

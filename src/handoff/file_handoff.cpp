@@ -143,7 +143,7 @@ public:
         return claims_ ? claims_->state(attempt_id) : ClaimState::none;
     }
 
-    bool has_command() override
+    bool offer_again(const std::string&) override
     {
         return ::faccessat(worktree_.get(), control_files::command, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     }

@@ -11,7 +11,7 @@ public:
     {
         switch (static_cast<errc>(code)) {
             case errc::invalid_command:
-                return "The command is empty or holds a NUL character.";
+                return "The command or its program is empty, or it holds a NUL character.";
             case errc::command_too_large:
                 return "The command file would be larger than agents read (256 KiB).";
             case errc::invalid_options:
@@ -46,6 +46,10 @@ public:
                 return "A record could not be written in time; it is kept and tried again.";
             case errc::invalid_workflow:
                 return "The workflow can't run as it is.";
+            case errc::no_resources:
+                return "The system is out of file descriptors, processes or memory.";
+            case errc::journal_lost:
+                return "The journal was removed, replaced or truncated during the run.";
             case errc::invalid_configuration:
                 return "The configuration is invalid.";
         }

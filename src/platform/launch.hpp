@@ -19,6 +19,7 @@
 
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
 /// Operations for any completion token, whose work is a coroutine on a strand of our own.
@@ -58,6 +59,16 @@ inline std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Str
     return relay;
 }
 
+/// Anything but a lack of memory is a bug, and thrown on.
+inline error_code error_of(std::exception_ptr failure)
+{
+    try {
+        std::rethrow_exception(std::move(failure));
+    } catch (const std::bad_alloc&) {
+        return errc::no_resources;
+    }
+}
+
 /// The handler is posted: called from the strand, it could block all other operations.
 template <class Result>
 void launch(const Strand& strand, asio::awaitable<Outcome<Result>> work,
@@ -68,7 +79,7 @@ void launch(const Strand& strand, asio::awaitable<Outcome<Result>> work,
     auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
     auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
                       std::exception_ptr failure, Outcome<Result> outcome) mutable {
-        if (failure) std::rethrow_exception(failure);  // a bug, or no memory
+        if (failure) outcome.ec = error_of(std::move(failure));
         asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
     };
     asio::co_spawn(strand, std::move(work),

@@ -108,6 +108,8 @@ std::string_view to_string(EventType type) noexcept
             return "status_updated";
         case EventType::progress_updated:
             return "progress_updated";
+        case EventType::command_unclaimed:
+            return "command_unclaimed";
         case EventType::execution_completed:
             return "execution_completed";
         case EventType::execution_failed:

@@ -197,7 +197,9 @@ std::vector<json::object> AuditLogger::query_events(const AuditFilter& filter) c
 
 void AuditLogger::publish(const Event& event)
 {
-    if (event.type == EventType::progress_updated) return;  // every second, from every agent
+    // The first comes every second from every agent; neither is for the records.
+    if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed)
+        return;
     try {
         log_event(record_of(event));
     } catch (...) {
@@ -218,6 +220,11 @@ asio::awaitable<error_code> AuditLogger::flush()
 asio::awaitable<error_code> AuditLogger::async_stop()
 {
     return records::LineWriter::stop(impl_->writer);
+}
+
+UnwrittenRecords AuditLogger::unwritten() const
+{
+    return impl_->writer->unwritten();
 }
 
 std::uint64_t AuditLogger::lost_lines() const noexcept

@@ -1,5 +1,8 @@
 #include "records/line_writer.hpp"
 
+#include "platform/log.hpp"
+#include "records/unwritten.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -171,6 +174,7 @@ error_code LineWriter::write_front()
     const auto before = std::string_view(batch.lines).substr(batch.written);
     auto rest = before;
     const auto ec = file_.append(batch.file, rest);
+    if (ec) note_problem(batch.file, ec);
 
     const auto gone = before.substr(0, before.size() - rest.size());
     batch.written += gone.size();
@@ -180,6 +184,13 @@ error_code LineWriter::write_front()
     }
     if (rest.empty()) batches_.pop_front();
     return ec;
+}
+
+void LineWriter::note_problem(const std::string& file, error_code ec)
+{
+    const std::lock_guard lock(mutex_);
+    failing_file_ = file;
+    failure_ = LogFile::is_busy(ec) ? make_error_code(errc::records_delayed) : ec;
 }
 
 // A lock that others hold becomes an error only when they hold it for long.
@@ -220,8 +231,10 @@ void LineWriter::close() noexcept
 {
     try {
         bool running = false;
+        bool reported = false;  // as lost, by `stop`
         {
             const std::lock_guard lock(mutex_);
+            reported = gave_up_;
             stopped_ = true;
             running = running_;
         }
@@ -231,11 +244,19 @@ void LineWriter::close() noexcept
             if (ec && !LogFile::is_busy(ec)) break;
             if (ec) std::this_thread::sleep_for(lock_interval);
         }
+        if (pending() && !reported) log_lost();
         // A drain that sleeps would keep the context running.
         if (running) asio::post(strand_, [self = shared_from_this()] { self->wake(); });
     } catch (...) {
         // Out of memory: nothing more can be done for these lines.
     }
+}
+
+void LineWriter::log_lost() const
+{
+    auto left = unwritten();
+    left.lost += std::exchange(left.queued, 0);
+    platform::log(platform::LogLevel::error, "{}", lost_sentence(left));
 }
 
 void LineWriter::count_lost() noexcept
@@ -248,6 +269,19 @@ std::uint64_t LineWriter::lost_lines() const noexcept
 {
     const std::lock_guard lock(mutex_);
     return refused_ + (gave_up_ ? pushed_ - done_ : 0);
+}
+
+UnwrittenRecords LineWriter::unwritten() const
+{
+    const std::lock_guard lock(mutex_);
+    const auto left = pushed_ - done_;
+    UnwrittenRecords records;
+    records.queued = gave_up_ ? 0 : left;
+    records.lost = refused_ + (gave_up_ ? left : 0);
+    if (records.queued + records.lost == 0) return records;
+    records.path = options_.folder.path() / failing_file_;
+    records.reason = failure_;
+    return records;
 }
 
 }  // namespace autoexec::records

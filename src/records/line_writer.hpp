@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
+#include "autoexec/event.hpp"
 #include "autoexec/ports.hpp"
 #include "records/log_file.hpp"
 
@@ -55,11 +56,13 @@ public:
     /// Refuses more, then flushes; an error ends the tries.
     static asio::awaitable<error_code> stop(std::shared_ptr<LineWriter> self);
 
-    /// The last try: writes what is left on this thread, and waits a little for a held lock.
+    /// The last try: writes what is left on this thread, and waits a little for a held lock. What
+    /// then remains is lost, and logged unless a `stop` has reported it.
     void close() noexcept;
 
     void count_lost() noexcept;
     std::uint64_t lost_lines() const noexcept;
+    UnwrittenRecords unwritten() const;
 
 private:
     struct Batch {
@@ -76,6 +79,8 @@ private:
     bool goes_on(error_code ec);
     error_code write();
     error_code write_front();
+    void note_problem(const std::string& file, error_code ec);
+    void log_lost() const;
     error_code patient(error_code ec);
     void report(error_code ec);
     asio::awaitable<void> sleep(std::chrono::nanoseconds duration);
@@ -92,6 +97,8 @@ private:
     bool running_ = false;  // a drain is on its way
     bool stopped_ = false;
     bool gave_up_ = false;
+    std::string failing_file_;  // of the last write that failed, with its reason
+    error_code failure_;
 
     std::mutex io_mutex_;  // guards these; contended only when the owner is destroyed early
     std::deque<Batch> batches_;

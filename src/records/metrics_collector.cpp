@@ -266,6 +266,11 @@ asio::awaitable<error_code> ExecutionMetricsCollector::async_stop()
     return records::LineWriter::stop(impl_->writer);
 }
 
+UnwrittenRecords ExecutionMetricsCollector::unwritten() const
+{
+    return impl_->writer->unwritten();
+}
+
 std::uint64_t ExecutionMetricsCollector::lost_lines() const noexcept
 {
     return impl_->writer->lost_lines();

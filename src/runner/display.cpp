@@ -93,6 +93,7 @@ std::string state_of(const Event& event)
             return "retry";
         case EventType::status_updated:
         case EventType::progress_updated:
+        case EventType::command_unclaimed:
             return event.status;
         default:
             return {};

@@ -79,6 +79,7 @@ private:
                 return send_back(in);
             case step_prepared:
                 return prepare(in);
+            case step_ready:  // for the engine alone
             case step_executed:
                 return;  // its end follows
             case merged:

@@ -134,7 +134,7 @@ public:
         const auto found = tree_->claims.find(attempt_id);
         return found == tree_->claims.end() ? ClaimState::none : found->second;
     }
-    bool has_command() override { return tree_->command.has_value(); }
+    bool offer_again(const std::string&) override { return tree_->command.has_value(); }
     error_code withdraw(const std::string&) override
     {
         tree_->calls.emplace_back("withdraw");
