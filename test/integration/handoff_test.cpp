@@ -27,7 +27,7 @@ namespace control = autoexec::control_files;
 
 namespace {
 
-const PublishedFiles files{"the command", "simple", "metadata"};
+const PublishedFiles files{"the command", "simple", "metadata", "attempt"};
 
 /// A worktree outside git, and what an engine does there.
 struct Tree : TemporaryFolder {
