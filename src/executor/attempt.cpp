@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds stop_margin{5000};  // beyond the agent's own grace
 constexpr milliseconds stop_poll{250};
+constexpr milliseconds release_poll{250};  // from an agent's final status to its claim's release
 
 CommandError engine_error(std::string code, std::string message)
 {
@@ -184,6 +185,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             // Taken away first: an agent that claims after this sees that the command is gone.
             (void)x.mailbox->withdraw(a.id);
             sight = watch.look(now);
+            note_rejections(x, a, sight.rejections);
             if (!watch.started() && sight.kind == Sight::Kind::waiting) {
                 end = failed_end(Cause::not_started, "not_started",
                                  fmt::format("No agent took the command within {}. Is one running "
@@ -212,6 +214,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             break;
         }
         auto next = std::min(deadline, now + interval.next(options.random()));
+        if (watch.end_is_pending()) next = std::min(next, now + release_poll);
         if (!watch.started()) next = std::min(next, start_deadline);
         if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
         co_await x.alarm->wait_until(next);
@@ -279,6 +282,8 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x, Attempt& a,
                                                                     Watch& watch, AttemptEnd& end)
 {
+    std::optional<FileStamp> pending;
+    if (end.facts.cause == Cause::deadline && watch.end_is_pending()) pending = watch.final_file();
     (void)x.mailbox->withdraw(a.id);
     auto sight = watch.look(options.clock->now());
     // Nobody has it, or nobody is left who could hear: there is nothing to wait for.
@@ -295,10 +300,11 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
     end.facts.stop_confirmed = false;
     for (;;) {
+        note_rejections(x, a, sight.rejections);
         if (sight.kind == Sight::Kind::final_status) {
-            x.result.details["status_during_stop"] = std::string(to_string(watch.status()->status));
+            judge_end_during_stop(x, watch, pending, end);
             // Its last act is to give up the claim; then it touches the worktree no more.
-            end.facts.stop_confirmed = watch.claim() != ClaimState::live;
+            end.facts.stop_confirmed = true;
         } else if (watch.claim() == ClaimState::free || sight.kind == Sight::Kind::worktree_lost) {
             end.facts.stop_confirmed = true;
         }
@@ -310,9 +316,36 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
         sight = watch.look(options.clock->now());
     }
-    if (!end.facts.stop_confirmed)
-        x.result.warnings.emplace_back(
-            "The agent has not confirmed that it stopped; the worktree stays busy until it does.");
+    if (end.facts.stop_confirmed) co_return;
+    x.result.warnings.emplace_back(
+        "The agent has not confirmed that it stopped; the worktree stays busy until it does.");
+    note_pending_end(x, watch, end);
+}
+
+// A status that was final before the deadline, and is still the same, was only waiting for the
+// release of its claim. Any other comes too late.
+void BackgroundAgentAutoExecutor::Impl::judge_end_during_stop(
+    Execution& x, const Watch& watch, const std::optional<FileStamp>& pending, AttemptEnd& end)
+{
+    const auto& status = *watch.status();
+    if (!pending || pending != watch.final_file()) {
+        x.result.details["status_during_stop"] = std::string(to_string(status.status));
+        return;
+    }
+    end = {};
+    judge_status(x, status, end);
+    x.result.completion_method = CompletionMethod::status_file;
+}
+
+void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const Watch& watch,
+                                                         AttemptEnd& end)
+{
+    if (!watch.end_is_pending()) return;
+    const std::string reported(to_string(watch.status()->status));
+    x.result.details["unreleased_status"] = reported;
+    if (end.error)
+        end.error->message +=
+            fmt::format("; its agent reported {}, but has not released its claim", reported);
 }
 
 }  // namespace autoexec

@@ -209,6 +209,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x
 WatchOptions BackgroundAgentAutoExecutor::Impl::watch_options(const Execution& x) const
 {
     WatchOptions w;
+    w.attempt_id_required = options.agent_in_process;
+    w.claim_required = options.agent_in_process;
     w.workflow_id = x.request.workflow_id;
     w.step_id = x.request.step_id;
     w.expected_artifacts = x.request.expected_artifacts;

@@ -169,7 +169,7 @@ StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::pat
         auto reading = protocol::parse_status(file.text);
         check.problem = reading.problem;
         if (reading.kind != protocol::StatusReading::Kind::valid) continue;
-        check.completed = reading.status.is_final();
+        check.completed = reading.status.is_final() && !mailbox->live_claim();
         check.status = std::move(reading.status);
         break;
     }

@@ -98,7 +98,7 @@ struct Execution {
     bool adopted = false;        ///< Published by another: an agent may have it already.
     bool recorded = false;       ///< So is its end, by that other.
     bool only_watching = false;  ///< Nothing in the worktree is touched.
-    std::string last_word;       ///< Of the status file.
+    std::string last_word;       ///< Of the status file, before the end.
     bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
     std::string attempt_id;      ///< Of the attempt in flight, if there is one.
     std::optional<time_point> first_published;
@@ -165,6 +165,9 @@ struct BackgroundAgentAutoExecutor::Impl
     void announce_running(Execution& x, Attempt& a, const std::string& started_at);
     static void forget_running(Attempt& a);
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
+    void judge_end_during_stop(Execution& x, const Watch& watch,
+                               const std::optional<FileStamp>& pending, AttemptEnd& end);
+    static void note_pending_end(Execution& x, const Watch& watch, AttemptEnd& end);
     bool clean_after_dead_engine(const records::RunningRecord& record);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;

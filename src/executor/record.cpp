@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 /// What an attempt leaves in the records and in the result.
 namespace autoexec {
 namespace {
@@ -116,8 +118,6 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
                                                       const Watch& watch)
 {
     const auto& status = *watch.status();
-    const std::string old = x.last_word;
-    x.last_word = to_string(status.status);
     if (!x.options.status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
@@ -125,7 +125,9 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
         progress.current_step = options.redactor->redact(progress.current_step);
         x.result.last_progress = std::move(progress);
     }
+    // The end itself is an event; one that does not count yet is none.
     if (status.is_final()) return;
+    const auto old = std::exchange(x.last_word, std::string(to_string(status.status)));
     const bool same_word = old == x.last_word;
     auto e = event(x, a, same_word ? EventType::progress_updated : EventType::status_updated);
     e.status = x.last_word;

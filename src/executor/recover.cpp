@@ -18,9 +18,9 @@ using namespace std::chrono_literals;
 constexpr std::chrono::hours longest_outage{24 * 7};
 
 // Its engine died before it had published it, or after it had taken it back.
-bool is_nowhere(Mailbox& mailbox, Watch& watch, const std::string& attempt_id, time_point now)
+bool is_nowhere(Mailbox& mailbox, const Watch& watch, const Sight& sight,
+                const std::string& attempt_id)
 {
-    const auto sight = watch.look(now);
     return sight.kind == Sight::Kind::waiting && !watch.started() &&
            !mailbox.offer_again(attempt_id);
 }
@@ -68,6 +68,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     auto w = watch_options(x);
     w.attempt_id = reference.attempt_id;
     w.artifact_detection = false;  // what was there before the command is not known
+    w.claim_required = false;      // its agent may be that of another process
     Watch watch(*x.mailbox, w);
     const auto a = std::make_unique<Attempt>();
     a->id = reference.attempt_id;
@@ -81,7 +82,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     }
     if (auto file = records::RunningFile::take_over(options.project_root, a->id))
         a->running.emplace(std::move(*file));
-    if (is_nowhere(*x.mailbox, watch, a->id, options.clock->now())) {
+    const auto sight = watch.look(options.clock->now());
+    note_rejections(x, *a, sight.rejections);
+    if (is_nowhere(*x.mailbox, watch, sight, a->id)) {
         (void)x.mailbox->clean(a->id, false);
         forget_running(*a);
         co_return co_await run_attempts(x, a->number);

@@ -42,7 +42,7 @@ Sight Watch::look(time_point now)
     }
     // Before the status: an agent writes its last status and then gives up its claim, so a free
     // claim and no final status in a look that came later mean that the agent is gone.
-    claim_ = options_.attempt_id.empty() ? ClaimState::none : mailbox_.claim(options_.attempt_id);
+    read_claim();
 
     std::optional<Candidate> best;
     bool unreadable = false;
@@ -63,8 +63,9 @@ Sight Watch::look(time_point now)
     else
         last_rejections_ = sight.rejections;
 
-    if (best) sight.changed = take(std::move(best->status), now);
-    if (best && status_->is_final())
+    judge_vanished_claim();
+    if (best) sight.changed = take(*std::move(best), now);
+    if (best && status_->is_final() && end_counts())
         sight.kind = Sight::Kind::final_status;
     else if (unreadable)
         sight.kind = Sight::Kind::waiting;  // the result may be there: say, no descriptor is left
@@ -73,6 +74,27 @@ Sight Watch::look(time_point now)
     else if (artifacts_ready(now))
         sight.kind = Sight::Kind::artifacts_ready;
     return sight;
+}
+
+void Watch::read_claim()
+{
+    if (options_.attempt_id.empty()) return;
+    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(options_.attempt_id);
+    claimed_ |= claim_ != ClaimState::none;
+}
+
+// A claim that is unlinked and unlocked was dropped by an agent that did not run the command; but
+// an agent that has reported did run it, so its claim was removed by somebody else.
+void Watch::judge_vanished_claim()
+{
+    if (!claimed_ || !identified_ || claim_ != ClaimState::none) return;
+    claim_ = ClaimState::free;
+    claim_released_ = true;
+}
+
+bool Watch::end_counts() const noexcept
+{
+    return claim_ != ClaimState::live && (claimed_ || !options_.claim_required);
 }
 
 std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& sight)
@@ -101,7 +123,19 @@ std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& s
         reject(sight, "stale", "The status file was there before the command was published.");
         return std::nullopt;
     }
-    return Candidate{std::move(reading.status), echoes};
+    if (lacks_needed_id(echoes, sight)) return std::nullopt;
+    identified_ |= echoes;
+    return Candidate{std::move(reading.status), file.stamp, echoes};
+}
+
+// Such a file may come from anywhere: a checkout, a merge, or the program itself.
+bool Watch::lacks_needed_id(bool echoes, Sight& sight)
+{
+    if (echoes || options_.attempt_id.empty()) return false;
+    if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
+    reject(sight, "no_attempt_id",
+           "The status file does not name this attempt, as its agent does.");
+    return true;
 }
 
 bool Watch::is_of_other(const AgentStatus& status, std::string& why) const
@@ -122,11 +156,14 @@ void Watch::reject(Sight& sight, std::string code, std::string reason)
     sight.rejections.push_back({std::move(code), std::move(reason)});
 }
 
-bool Watch::take(AgentStatus status, time_point now)
+bool Watch::take(Candidate candidate, time_point now)
 {
+    auto& status = candidate.status;
     const bool changed = !status_ || shows_change(*status_, status);
     const bool beat = !status_ || status_->sequence != status.sequence || changed;
     if (beat) last_beat_ = now;
+    final_file_.reset();
+    if (status.is_final()) final_file_ = candidate.stamp;
     status_ = std::move(status);
     return changed;
 }
@@ -152,7 +189,7 @@ bool Watch::heartbeat_lost(time_point now) const noexcept
 bool Watch::artifacts_ready(time_point now)
 {
     const bool possible = options_.artifact_detection && !options_.expected_artifacts.empty() &&
-                          claim_ == ClaimState::none;
+                          claim_ == ClaimState::none && !options_.claim_required;
     if (!possible) {
         stable_since_.reset();
         return false;

@@ -13,6 +13,11 @@ namespace autoexec {
 
 struct WatchOptions {
     std::string attempt_id;  ///< Empty: whatever comes counts.
+    /// A status that does not name the attempt never counts. Otherwise it counts until a claim of
+    /// the attempt, or a status that names it, was seen.
+    bool attempt_id_required = false;
+    /// Only an attempt whose claim was seen can end, by a status or by its artifacts.
+    bool claim_required = false;
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
     std::vector<std::string> expected_artifacts;
@@ -58,6 +63,18 @@ public:
     /// The last status that was believed.
     [[nodiscard]] const std::optional<AgentStatus>& status() const noexcept { return status_; }
 
+    /// The last status is final, but its agent has not released its claim: it does not count yet.
+    [[nodiscard]] bool end_is_pending() const noexcept
+    {
+        return status_ && status_->is_final() && !end_counts();
+    }
+
+    /// The file that the last status came from, if that is final.
+    [[nodiscard]] const std::optional<FileStamp>& final_file() const noexcept
+    {
+        return final_file_;
+    }
+
     /// Some agent has the command: its claim or its status has been seen.
     [[nodiscard]] bool started() const noexcept
     {
@@ -80,13 +97,19 @@ public:
 private:
     struct Candidate {
         AgentStatus status;
+        FileStamp stamp;
         bool echoes = false;  ///< Carries this attempt's id.
     };
 
+    void read_claim();
+    void judge_vanished_claim();
+    [[nodiscard]] bool end_counts() const noexcept;
+
     std::optional<Candidate> candidate(const FoundFile& file, Sight& sight);
+    bool lacks_needed_id(bool echoes, Sight& sight);
     void reject(Sight& sight, std::string code, std::string reason);
     bool is_of_other(const AgentStatus& status, std::string& why) const;
-    bool take(AgentStatus status, time_point now);
+    bool take(Candidate candidate, time_point now);
     bool artifacts_ready(time_point now);
     [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
 
@@ -96,7 +119,11 @@ private:
     std::map<std::string, ArtifactState> before_;
 
     std::optional<AgentStatus> status_;
+    std::optional<FileStamp> final_file_;
     ClaimState claim_ = ClaimState::none;
+    bool claimed_ = false;         ///< A claim was seen.
+    bool identified_ = false;      ///< A status that names the attempt was seen.
+    bool claim_released_ = false;  ///< For good: what appears at its path later is not asked.
     time_point last_beat_{};
     std::string problem_;
     std::vector<Rejection> last_rejections_;

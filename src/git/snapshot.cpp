@@ -1,6 +1,7 @@
 #include "git/snapshot.hpp"
 
 #include "git/index_facts.hpp"
+#include "handoff/control_files.hpp"
 
 #include <fmt/format.h>
 
@@ -138,6 +139,10 @@ private:
     {
         Words paths{"."};
         for (const auto& path : result_.repositories)
+            paths.push_back(":(exclude,top,literal)" + path);
+        // Those that a repository tracks stay as they are there: engines and agents remove and
+        // write them, and neither is work.
+        for (const auto& path : control_files::paths())
             paths.push_back(":(exclude,top,literal)" + path);
         const PathFile file(entry_, paths);
         Words words{"add", file.option(), "--pathspec-file-nul"};

@@ -33,13 +33,25 @@ std::string claim_name(const std::string& attempt_id)
     return protocol::file_name_of(attempt_id) + suffix;
 }
 
-// The lock itself is not wanted, only whether somebody has it. Shared, so that two who look at
-// the same time don't take each other for its holder.
+std::string attempt_of(const std::string& claim_name)
+{
+    return claim_name.substr(0, claim_name.size() - (sizeof suffix - 1));
+}
+
+enum class Lock { free, held, unknown };
+
+// Probes with a shared lock, so that two probes at once don't see each other as a holder.
+Lock probe_lock(int fd)
+{
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? Lock::held : Lock::unknown;
+    ::flock(fd, LOCK_UN);
+    return Lock::free;
+}
+
 bool is_locked(int fd)
 {
-    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
-    ::flock(fd, LOCK_UN);
-    return false;
+    return probe_lock(fd) == Lock::held;
 }
 
 UniqueFd open_claim(int folder, const std::string& name)
@@ -108,6 +120,19 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
     return platform::make_folders(worktree_fd, control_files::claims_folder, ec);
 }
 
+UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::path& worktree)
+{
+    error_code ec;
+    if (const auto git_dir = git::git_dir_of(worktree)) {
+        const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        auto folder = platform::open_beneath(base.get(), "autoexec/claims", O_RDONLY | O_DIRECTORY,
+                                             platform::Links::none, ec);
+        if (folder) return folder;
+    }
+    return platform::open_beneath(worktree_fd, control_files::claims_folder, O_RDONLY | O_DIRECTORY,
+                                  platform::Links::none, ec);
+}
+
 LockResult lock_worktree(int worktree_fd, int claims_fd, UniqueFd& file)
 {
     if (::flock(worktree_fd, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
@@ -148,8 +173,11 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
         const bool remote = is_remote(read_claim(fd.get()));
         open_.emplace(Open{attempt_id, std::move(fd), remote});
     }
+    const auto lock = probe_lock(open_->fd.get());
+    // Before the host: a lock that is visible here is held, whatever the content claims.
+    if (lock == Lock::held) return ClaimState::live;
     if (open_->remote) return ClaimState::remote;
-    if (is_locked(open_->fd.get())) return ClaimState::live;
+    if (lock == Lock::unknown) return ClaimState::live;
     struct stat st {};
     if (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0) return ClaimState::free;
     open_.reset();  // dropped by an agent that did not run the command after all
@@ -163,6 +191,17 @@ bool ClaimReader::is_elsewhere(const boost::json::object& claim) const
     struct stat st {};
     return path != nullptr && path->is_string() && ::stat(path->get_string().c_str(), &st) == 0 &&
            (st.st_dev != worktree_.st_dev || st.st_ino != worktree_.st_ino);
+}
+
+std::optional<std::string> ClaimReader::find_live() const
+{
+    for (const auto& name : platform::list_folder(folder_.get(), most_claims)) {
+        if (!name.ends_with(suffix)) continue;
+        const auto fd = open_claim(folder_.get(), name);
+        if (fd && !is_elsewhere(read_claim(fd.get())) && is_locked(fd.get()))
+            return attempt_of(name);
+    }
+    return std::nullopt;
 }
 
 std::optional<std::string> ClaimReader::sweep()
@@ -181,7 +220,7 @@ std::optional<std::string> ClaimReader::sweep()
         const auto claim = read_claim(fd.get());
         if (is_elsewhere(claim)) continue;
         if (is_locked(fd.get()))
-            living = name.substr(0, name.size() - (sizeof suffix - 1));
+            living = attempt_of(name);
         else if (!is_remote(claim) || is_old(fd.get()))
             (void)platform::remove_file(folder_.get(), name);
     }
@@ -228,6 +267,7 @@ void Claim::drop(int claims_fd, const std::string& attempt_id)
 
 void Claim::release() noexcept
 {
+    // Explicitly: other processes may still have copies of the descriptor.
     ::flock(fd_.get(), LOCK_UN);
     fd_ = UniqueFd();
 }

@@ -26,6 +26,9 @@ platform::UniqueFd open_claims_folder(int worktree_fd,
                                       const std::optional<std::filesystem::path>& git_dir,
                                       error_code& ec);
 
+/// The same folder if it exists; creates nothing.
+platform::UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::path& worktree);
+
 enum class LockResult { taken, busy, failed };
 
 /// Takes the lock that says "an engine runs a command in this worktree": on the worktree's folder,
@@ -46,7 +49,12 @@ public:
 
     [[nodiscard]] int folder() const noexcept { return folder_.get(); }
 
+    /// The first call that finds the claim keeps its file open; from then on that file is asked,
+    /// whatever becomes of the path and the content.
     ClaimState state(const std::string& attempt_id);
+
+    /// An attempt in this worktree whose agent still holds its claim. Changes nothing.
+    [[nodiscard]] std::optional<std::string> find_live() const;
 
     /// An attempt in this worktree whose agent still lives. Claims and temporaries of dead agents
     /// are removed.
@@ -78,8 +86,9 @@ public:
     /// Removes the file and gives up the lock: for a command that is not run after all.
     void drop(int claims_fd, const std::string& attempt_id);
 
-    /// Gives up the lock, whoever else holds the descriptor. When merely destroyed, it lasts as
-    /// long as the program that was started with it.
+    /// Unlocks, whoever else holds the descriptor, and closes it: it is writable, so closing the
+    /// last copy raises the file event `IN_CLOSE_WRITE`, which unlocking alone does not. When
+    /// merely destroyed, the lock lasts as long as the program that was started with it.
     void release() noexcept;
 
     [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 /// The files through which an engine and its agents talk, by name: `doc/file-protocol.md`.
 namespace autoexec::control_files {
 
@@ -13,5 +16,12 @@ inline constexpr char claims_folder[] = ".cursor-skill-claims";
 
 /// Some agents keep their status in here.
 inline constexpr char other_place[] = ".cursor";
+
+/// All that have one fixed path, relative to the worktree.
+inline std::vector<std::string> paths(const std::string& status_file_name = status)
+{
+    return {command, simple,           metadata,
+            cancel,  status_file_name, std::string(other_place) + '/' + status_file_name};
+}
 
 }  // namespace autoexec::control_files

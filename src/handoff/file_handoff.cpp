@@ -99,7 +99,9 @@ public:
 
     std::optional<std::string> live_claim() override
     {
-        return claims_ ? claims_->sweep() : std::nullopt;
+        if (locked_) return claims_->sweep();
+        auto folder = find_claims_folder(worktree_.get(), path_);
+        return folder ? ClaimReader(std::move(folder), identity_).find_live() : std::nullopt;
     }
 
     error_code prepare() override

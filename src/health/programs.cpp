@@ -3,7 +3,10 @@
 #include "agent/environment.hpp"
 #include "agent/presets.hpp"
 #include "git/git_dir.hpp"
+#include "git/index_file.hpp"
+#include "handoff/control_files.hpp"
 #include "health/checks.hpp"
+#include "health/places.hpp"
 #include "health/verdict.hpp"
 #include "protocol/text.hpp"
 
@@ -185,6 +188,37 @@ void judge_git_version(Verdict& verdict, std::string_view output)
                          "Update git; worktrees may not be made or listed rightly.");
 }
 
+// Of the repository: the nearest folder above that has a `.git`.
+std::filesystem::path top_of(std::filesystem::path folder)
+{
+    std::error_code ec;
+    while (!std::filesystem::exists(folder / ".git", ec) && folder.has_relative_path())
+        folder = folder.parent_path();
+    return folder;
+}
+
+void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
+                          const std::string& status_file_name)
+{
+    const auto git_dir = git::git_dir_of(tree);
+    if (!git_dir) return;
+    const auto below = tree.lexically_relative(top_of(tree));
+    std::vector<std::string> paths;
+    for (const auto& name : control_files::paths(status_file_name))
+        paths.push_back((below / name).lexically_normal().string());
+    const auto tracked = git::tracked_among(*git_dir, paths);
+    if (tracked.empty()) return;
+    std::vector<std::string> names;
+    for (const auto& path : tracked)
+        names.push_back(std::filesystem::path(path).lexically_relative(below).string());
+    verdict.degraded(
+        fmt::format("In {} git tracks control files: {}. Each checkout, merge or reset writes them "
+                    "again.",
+                    shown(tree), fmt::join(names, ", ")),
+        fmt::format("Remove them from the repository: git -C {} rm --cached -- {}, then commit.",
+                    shown(tree), fmt::join(names, " ")));
+}
+
 }  // namespace
 
 HealthCheckResult check_supervisor(const HealthOptions& options)
@@ -216,6 +250,8 @@ HealthCheckResult check_agent_programs(const HealthOptions& options)
 HealthCheckResult check_git(const HealthOptions& options)
 {
     Verdict verdict("git");
+    for (const auto& tree : worktrees_of(options))
+        report_tracked_files(verdict, tree, options.status_file_name);
     const auto run = options.probes.run({"git", "--version"}, "/", options.program_limit);
     if (run.exit_code == 0 && !run.timed_out) {
         judge_git_version(verdict, run.output);

@@ -82,7 +82,7 @@ Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Sc
       screen_(screen),
       root_(manager.project_root()),
       signals_(ctx_, SIGINT, SIGTERM),
-      options_(engine_options()),
+      options_(engine_options(agents.has_value())),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
       reloader_(
@@ -94,10 +94,11 @@ Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Sc
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions Engine::engine_options()
+ExecutorOptions Engine::engine_options(bool embeds_agent)
 {
     const auto config = manager_.load();
     auto e = executor_options(flags_, config, root_);
+    e.agent_in_process = embeds_agent;
     e.notifier = local_notifier();
     e.redactor = std::make_shared<const Redactor>();
     if (e.enable_audit)

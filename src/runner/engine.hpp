@@ -53,7 +53,7 @@ public:
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
-    ExecutorOptions engine_options();
+    ExecutorOptions engine_options(bool embeds_agent);
     AgentOptions embedded_agent(AgentsFile agents) const;
     void take(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
     void refuse(const std::vector<Diagnostic>& problems);

@@ -10,8 +10,11 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/inotify.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -134,6 +137,17 @@ TEST_CASE_FIXTURE(ProcessFixture, "a command runs in its worktree and its files 
     CHECK(result.output.find(tree.string() + "\n") != std::string::npos);
     CHECK(result.output.find("warning\n") != std::string::npos);
     CHECK(log(result) == result.output);
+}
+
+TEST_CASE_FIXTURE(ProcessFixture, "the end of a program raises a file event beside its claim")
+{
+    const auto claims = tree / control_files::claims_folder;
+    std::filesystem::create_directory(claims);
+    const platform::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    REQUIRE(::inotify_add_watch(watcher.get(), claims.c_str(), IN_CLOSE_WRITE) >= 0);
+    CHECK(run("true").status == ExecutionStatus::completed);
+    alignas(inotify_event) std::array<char, 4096> buffer{};
+    CHECK(::read(watcher.get(), buffer.data(), buffer.size()) > 0);
 }
 
 TEST_CASE_FIXTURE(ProcessFixture, "how a program ends is told")

@@ -123,6 +123,33 @@ TEST_CASE_FIXTURE(Agent, "files of the engine and what git ignores are not commi
     CHECK(fs::exists(tree / "build.log"));
 }
 
+TEST_CASE_FIXTURE(Agent, "control files that the repository tracks stay as they are there")
+{
+    const Words paths = {".cursor-skill-command.txt", ".cursor-skill-status.json",
+                         ".cursor/.cursor-skill-status.json"};
+    for (const auto& path : paths) {
+        put(path, "tracked\n");
+        git_here({"add", "-f", path});
+    }
+    git_here({"commit", "-q", "-m", "control files"});
+    const auto before = tip();
+    // As an engine and an agent leave them.
+    fs::remove(tree / paths[0]);
+    put(paths[1], R"({"status": "completed"})");
+    fs::remove(tree / paths[2]);
+    SUBCASE("with work beside them")
+    {
+        put("new", "work\n");
+        const auto work = commit_quietly(tree);
+        CHECK(content(work, "new") == "work\n");
+        for (const auto& path : paths) CHECK(content(work, path) == "tracked\n");
+    }
+    SUBCASE("and are no work alone")
+    {
+        CHECK(commit_quietly(tree) == before);
+    }
+}
+
 TEST_CASE_FIXTURE(Agent, "an agent that commits itself is believed")
 {
     put("new", "x");

@@ -1,4 +1,5 @@
 #include "handoff/agent_box.hpp"
+#include "handoff/claims.hpp"
 #include "handoff/file_handoff.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
@@ -137,6 +138,22 @@ TEST_CASE_FIXTURE(FilesFixture, "a status in either place completes a command")
     CHECK(result.status == ExecutionStatus::completed);
     CHECK(result.output == "done");
     CHECK(result.duration == 15s);
+}
+
+TEST_CASE_FIXTURE(FilesFixture, "a status is not complete while an agent holds a claim there")
+{
+    write_file(status, completed);
+    CHECK(make().check_status(tree.path()).completed);
+    const platform::UniqueFd folder(::open(tree.path().c_str(), O_RDONLY | O_DIRECTORY));
+    error_code failure;
+    {
+        const auto claims = handoff::open_claims_folder(folder.get(), tree.path(), failure);
+        auto claim = handoff::Claim::take(claims.get(), "a", "{}", failure);
+        REQUIRE(claim);
+        CHECK_FALSE(make().check_status(tree.path()).completed);
+        claim->release();
+    }
+    CHECK(make().check_status(tree.path()).completed);
 }
 
 TEST_CASE_FIXTURE(FilesFixture, "what an agent finds in the worktree while a command runs")

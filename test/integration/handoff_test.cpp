@@ -368,6 +368,89 @@ TEST_CASE_FIXTURE(Tree, "a claim that was dropped is none, not a dead agent's")
     CHECK(take(path(), "a"));
 }
 
+TEST_CASE_FIXTURE(Tree, "a claim is asked by its file, whatever becomes of its path")
+{
+    const auto mailbox = locked();
+    const auto folder = *this / control::claims_folder;
+    const auto file = folder / "a.json";
+    auto claim = take(path(), "a");
+    CHECK(mailbox->claim("a") == ClaimState::live);
+    auto after = ClaimState::none;
+    SUBCASE("it is removed")
+    {
+        fs::remove(file);
+    }
+    SUBCASE("its folder is removed")
+    {
+        fs::remove_all(folder);
+    }
+    SUBCASE("it is replaced")
+    {
+        write_file(folder / "other", "{}");
+        fs::rename(folder / "other", file);
+        after = ClaimState::free;  // of the file that is there by then
+    }
+    SUBCASE("it is rewritten")
+    {
+        write_file(file, R"({"host": "elsewhere"})");
+        after = ClaimState::free;
+    }
+    SUBCASE("it is emptied and made unreadable")
+    {
+        write_file(file, "");
+        fs::permissions(file, fs::perms::none);
+        after = ClaimState::free;
+    }
+    CHECK(mailbox->claim("a") == ClaimState::live);
+    claim->release();
+    auto first = mailbox->claim("a");
+    if (after == ClaimState::free && first == ClaimState::none) first = mailbox->claim("a");
+    CHECK(first == after);
+}
+
+TEST_CASE_FIXTURE(Tree, "a lock that is held here outweighs the host that a claim names")
+{
+    const auto mailbox = locked();
+    auto claim = take(path(), "a", R"({"host": "elsewhere"})");
+    CHECK(mailbox->claim("a") == ClaimState::live);
+    claim->release();
+    CHECK(mailbox->claim("a") == ClaimState::remote);
+}
+
+TEST_CASE_FIXTURE(Tree, "without the worktree's lock, a live claim is found and nothing is changed")
+{
+    const auto mailbox = open();
+    CHECK(mailbox->live_claim() == std::nullopt);
+    CHECK(names().empty());
+    auto claim = take(path(), "a");
+    (void)take(path(), "dead");
+    CHECK(mailbox->live_claim() == "a");
+    claim->release();
+    CHECK(mailbox->live_claim() == std::nullopt);
+    CHECK(fs::exists(*this / control::claims_folder / "dead.json"));
+}
+
+TEST_CASE_FIXTURE(Tree, "releasing a claim raises a file event once the last copy is closed")
+{
+    const auto mailbox = locked();
+    auto claim = take(path(), "a");
+    const platform::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    const auto folder = *this / control::claims_folder;
+    REQUIRE(::inotify_add_watch(watcher.get(), folder.c_str(), IN_CLOSE_WRITE) >= 0);
+    const auto raised = [&] {
+        alignas(inotify_event) std::array<char, 4096> buffer{};
+        return ::read(watcher.get(), buffer.data(), buffer.size()) > 0;
+    };
+    platform::UniqueFd copy(::fcntl(claim->descriptor(), F_DUPFD_CLOEXEC, 0));
+    REQUIRE(copy);
+    CHECK_FALSE(raised());
+    claim->release();
+    CHECK(mailbox->claim("a") == ClaimState::free);
+    CHECK_FALSE(raised());
+    copy = {};
+    CHECK(raised());
+}
+
 TEST_CASE_FIXTURE(Tree, "a dead agent's claim and old temporaries are swept away")
 {
     const auto mailbox = locked();

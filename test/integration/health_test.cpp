@@ -1,10 +1,12 @@
 #include "autoexec/health.hpp"
 
+#include "git/index_file.hpp"
 #include "handoff/claims.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
 #include "support/health_fixture.hpp"
 #include "support/planted.hpp"
+#include "support/worktree_fixture.hpp"
 
 #include <sched.h>
 #include <signal.h>
@@ -143,6 +145,51 @@ TEST_CASE("the real supervisor runs the real git")
     const RealProject p;
     check_is(p.checker().check_supervisor(), healthy, "supervised");
     check_is(p.checker().check_git(), healthy, "git version");
+}
+
+TEST_CASE("control files that git tracks are named, with the command that mends it")
+{
+    test::WorktreeFixture f;
+    f.write(".cursor-skill-status.json", "{}");
+    f.write("file-before-it", "x");
+    f.write("sub/.cursor-skill-status.json", "not at the top");
+    f.git({"add", "-f", "."});
+    f.git({"commit", "-q", "-m", "left by an agent"});
+    std::string version = "2";
+    SUBCASE("index version 2") {}
+    SUBCASE("index version 3")
+    {
+        version = "3";
+        f.write("intended", "x");
+        f.git({"add", "-N", "intended"});
+    }
+    SUBCASE("index version 4")
+    {
+        version = "4";
+    }
+    f.git({"update-index", "--index-version", version});
+    HealthOptions options;
+    options.project_root = f.root();
+    options.spawner = f.options.spawner;
+    const HealthChecker checker(options);
+    const auto found = checker.check_git();
+    check_is(found, degraded, ".cursor-skill-status.json");
+    CHECK(test::contains(found.remedy, "rm --cached -- .cursor-skill-status.json"));
+
+    f.git({"rm", "-q", "--cached", "--", ".cursor-skill-status.json"});
+    CHECK(checker.check_git().status == healthy);
+}
+
+TEST_CASE("an index that is not understood is no finding")
+{
+    const test::WorktreeFixture f;
+    const auto index = f.root() / ".git/index";
+    for (const std::string& text :
+         {std::string(), std::string("DIRC"), std::string("DIRC\0\0\0\2\xff\xff\xff\xff", 12),
+          test::read_file(index).substr(0, 90), std::string(4096, '\xff')}) {
+        write_file(index, text);
+        CHECK(git::tracked_among(f.root() / ".git", {"file", "folder/other"}).empty());
+    }
 }
 
 TEST_CASE("without a supervisor no command can be started")

@@ -235,10 +235,39 @@ TEST_CASE_FIXTURE(PeerFixture, "an independent agent hears a cancel")
     CHECK(result->warnings.empty());
 }
 
-TEST_CASE_FIXTURE(PeerFixture, "an original engine understands our agent")
+TEST_CASE_FIXTURE(PeerFixture, "an agent of version 1.1 ends a command when it releases its claim")
 {
     if (!can_run()) return;
     const auto tree = make_tree("tree");
+    BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
+    std::optional<ExecutionResult> result;
+    executor.async_execute_command({"build it", tree}, [&](error_code ec, ExecutionResult r) {
+        CHECK_FALSE(ec);
+        CHECK(std::filesystem::exists(tree / "released"));
+        result = std::move(r);
+        asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+    });
+    ProgramOutput output;
+    asio::co_spawn(ctx,
+                   peer({"agent", tree.string(), "--dialect", "structured-renamed", "--once",
+                         "--hold", "0.5"}),
+                   [&](std::exception_ptr e, ProgramOutput o) {
+                       rethrow(e);
+                       output = std::move(o);
+                   });
+    run();
+    CHECK_MESSAGE(output.ok(), output.errors);
+    REQUIRE(result);
+    CHECK(result->status == ExecutionStatus::completed);
+    CHECK(result->details.empty());
+}
+
+TEST_CASE_FIXTURE(PeerFixture, "engines of earlier versions understand our agent")
+{
+    if (!can_run()) return;
+    const auto tree = make_tree("tree");
+    std::string version = "1.0";
+    std::string legacy = "true";
     std::string script = "echo made > out.txt; echo said";
     std::string expected = "completed";
     SUBCASE("completed") {}
@@ -246,6 +275,11 @@ TEST_CASE_FIXTURE(PeerFixture, "an original engine understands our agent")
     {
         script += "; exit 3";
         expected = "failed";
+    }
+    SUBCASE("version 1.1")
+    {
+        version = "1.1";
+        legacy = "false";
     }
     AgentOptions agent_options;
     agent_options.project_root = project.path();
@@ -256,14 +290,13 @@ TEST_CASE_FIXTURE(PeerFixture, "an original engine understands our agent")
     agent_options.agents = agents_from(R"(
 agents:
   - {name: dev, type: background, commands: ['sh -c {command}']}
-global: {accept_legacy: true}
-)");
+global: {accept_legacy: )" + legacy + "}\n");
     BackgroundAgent agent(ctx.get_executor(), agent_options);
     asio::co_spawn(ctx, agent.run(), rethrow);
     ProgramOutput output;
     asio::co_spawn(ctx,
                    peer({"engine", tree.string(), script, "--timeout", "60", "--workflow", "w",
-                         "--step", "s", "--expect", "out.txt"}),
+                         "--step", "s", "--expect", "out.txt", "--protocol", version}),
                    [&](std::exception_ptr e, ProgramOutput o) {
                        rethrow(e);
                        output = std::move(o);
@@ -281,6 +314,11 @@ global: {accept_legacy: true}
     CHECK(said.at("torn_reads").as_int64() == 0);
     CHECK(said.at("output").as_string() == "said\n");
     CHECK(said.at("artifacts").as_array().size() == 1);
+    if (version == "1.1") {
+        CHECK(said.at("released").as_bool());
+        CHECK(sink->metrics().empty());  // its engine writes them
+        return;
+    }
     REQUIRE(sink->metrics().size() == 1);
     CHECK(sink->metrics()[0].status == expected);
     CHECK(sink->metrics()[0].step_id == "s");

@@ -2,11 +2,12 @@
 """An independent peer of the file protocol, written from its description alone.
 
     peer.py agent WORKTREE... --dialect structured-renamed --once
-    peer.py engine WORKTREE COMMAND --timeout 10
+    peer.py engine WORKTREE COMMAND --timeout 10 --protocol 1.1
     peer.py read-metrics executions_2025-01-31.jsonl...
     peer.py read-audit execution_audit.log...
 
-It shares no code with the library, so that a mistake on one side cannot hide on the other.
+It shares no code with the library, so that a mistake on one side cannot hide on the other. It
+speaks version 1.1 of the protocol, or 1.0 where it is told to, whatever the library speaks.
 A broken promise is reported on stderr as `peer: REASON`, and the exit status is 1.
 """
 import argparse
@@ -233,6 +234,29 @@ def engine_holds(root):
         os.close(descriptor)
 
 
+def hold(root):
+    """Takes the worktree's lock, as an engine of 1.1; gives the descriptor that has it."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def is_unlocked(path):
+    """Whether the claim is there and its agent has released it."""
+    try:
+        with open(path, "rb") as claim:
+            fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+    except (FileNotFoundError, BlockingIOError):
+        return False
+
+
+def claims_of(root):
+    """The folder of a worktree's claims."""
+    own = git(root, "rev-parse", "--absolute-git-dir")
+    return Path(own, "autoexec/claims") if own else Path(root) / ".cursor-skill-claims"
+
+
 def check_surroundings(root, command, options):
     """Everything else an engine has promised by the moment its command file appears."""
     texts, moments = {}, []
@@ -332,8 +356,7 @@ class Agent(threading.Thread):
 
     def claim(self):
         """Links a locked claim, then looks again; False if the attempt is not ours to run."""
-        own = git(self.root, "rev-parse", "--absolute-git-dir")
-        folder = Path(own, "autoexec/claims") if own else self.root / ".cursor-skill-claims"
+        folder = claims_of(self.root)
         folder.parent.mkdir(0o700, exist_ok=True)
         folder.mkdir(0o700, exist_ok=True)
         path = folder / f"{self.attempt_id or '-'.join(map(str, self.key[1:]))}.json"
@@ -432,6 +455,9 @@ class Agent(threading.Thread):
                 (self.root / COMMAND).unlink(missing_ok=True)
             if self.claim_path and not self.attempt_id:  # the engine knows of no claims
                 self.claim_path.unlink(missing_ok=True)
+        if self.options.hold:
+            time.sleep(self.options.hold)
+            (self.root / "released").touch()
         if self.lock:
             self.lock.close()
         return outcome
@@ -498,8 +524,13 @@ def play_engine(options):
                           "workflow_context": context, "interaction_pattern": INTERACTION,
                           "metadata": {}, "timestamp": created}, options.way)
     put(root / SIMPLE, options.command, options.way)
+    ids, lock, claim = {}, None, None
+    if options.protocol == "1.1":
+        ids = {"execution_id": str(uuid.uuid4()), "attempt": 1, "attempt_id": str(uuid.uuid4())}
+        lock, claim = hold(root), claims_of(root) / f"{ids['attempt_id']}.json"
     put(root / COMMAND, {**both, "worktree_path": str(root), "instructions": "Run the command "
-                         "here, then write the status file.", "note": ""}, options.way)
+                         "here, then write the status file.", "note": "",
+                         **({"protocol": "1.1", **ids} if ids else {})}, options.way)
     start = time.monotonic()
     result = {"status": "timeout", "error": None, "artifacts": [], "output": None}
     words, wrong, torn, sequence = [], [], 0, 0
@@ -513,6 +544,8 @@ def play_engine(options):
             except ValueError:
                 torn += 1
                 continue
+            if ids and status.get("attempt_id", ids["attempt_id"]) != ids["attempt_id"]:
+                continue
             structured = status.get("version") == "1.0"
             if structured:
                 wrong += [each for each in check_status(status, sequence) if each not in wrong]
@@ -525,10 +558,17 @@ def play_engine(options):
                           "output": partial.get("output") or status.get("output"),
                           "format": "structured" if structured else "legacy", "raw": status}
                 break
+    if claim:
+        while not is_unlocked(claim) and time.monotonic() < start + options.timeout:
+            time.sleep(options.poll)
+        result["released"] = is_unlocked(claim)
+        claim.unlink(missing_ok=True)
     result |= {"duration_ms": (time.monotonic() - start) * 1000, "words": words,
                "torn_reads": torn, "violations": wrong}
     for path in [] if options.keep else (root / COMMAND, *statuses, root / SIMPLE, root / METADATA):
         path.unlink(missing_ok=True)
+    if lock is not None:
+        os.close(lock)
     print(json.dumps(result, indent=2))
     return {"completed": 0, "failed": 1}.get(result["status"], 124)
 
@@ -596,7 +636,9 @@ def arguments():
         agent.add_argument(f"--{flag}", action="store_true", help=meaning)
     for name, default, meaning in (("delay", 0, "be at it that long at least"),
                                    ("tear", 0.2, "how long a status stays torn"),
-                                   ("heartbeat", 30, "between two running statuses")):
+                                   ("heartbeat", 30, "between two running statuses"),
+                                   ("hold", 0, "keep the claim that long after the last status, "
+                                    "then make a file `released`")):
         agent.add_argument(f"--{name}", type=float, default=default, metavar="S", help=meaning)
     agent.add_argument("--status-name", default=STATUS)
     agent.add_argument("--file-mode", type=lambda text: int(text, 8), default=0o600)
@@ -613,6 +655,7 @@ def arguments():
     engine.add_argument("--step")
     engine.add_argument("--expect", **paths)
     engine.add_argument("--way", choices=["renamed", "inplace", "torn"], default="renamed")
+    engine.add_argument("--protocol", choices=["1.0", "1.1"], default="1.0")
     engine.add_argument("--keep", action="store_true", help="leave the control files behind")
     engine.set_defaults(action=play_engine)
 

@@ -1,0 +1,130 @@
+#include "git/index_file.hpp"
+
+#include "platform/safe_files.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace autoexec::git {
+namespace {
+
+using platform::UniqueFd;
+
+constexpr std::size_t max_index_bytes = 64 * 1024 * 1024;
+constexpr std::size_t header_size = 12;
+constexpr std::size_t stat_size = 40;  // of an entry, before its object id
+constexpr std::uint32_t long_name = 0xFFF;
+
+/// The paths of an index, one after the other; gitformat-index(5).
+class IndexPaths {
+public:
+    /// `id_size`: 20 bytes with SHA-1, 32 with SHA-256. The index itself does not say.
+    IndexPaths(std::string_view data, std::size_t id_size) : data_(data), id_size_(id_size)
+    {
+        valid_ = data_.size() >= header_size && data_.starts_with("DIRC");
+        if (!valid_) return;
+        version_ = number(4, 4);
+        left_ = number(8, 4);
+        valid_ = version_ >= 2 && version_ <= 4;
+        at_ = header_size;
+    }
+
+    /// False at the end, or where the data is not understood.
+    bool next()
+    {
+        if (!valid_ || left_ == 0) return false;
+        --left_;
+        valid_ = read_entry();
+        return valid_;
+    }
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] bool valid() const noexcept { return valid_; }
+
+private:
+    [[nodiscard]] std::uint32_t number(std::size_t at, std::size_t bytes) const
+    {
+        std::uint32_t value = 0;
+        for (std::size_t i = 0; i < bytes; ++i)
+            value = value << 8U | static_cast<unsigned char>(data_[at + i]);
+        return value;
+    }
+
+    bool read_entry()
+    {
+        const auto begin = at_;
+        const auto flags_at = begin + stat_size + id_size_;
+        if (flags_at + 4 > data_.size()) return false;
+        const auto flags = number(flags_at, 2);
+        const bool extended = (flags & 0x4000U) != 0;
+        if (extended && version_ < 3) return false;
+        at_ = flags_at + (extended ? 4 : 2);
+        if (version_ == 4 && !drop_suffix()) return false;
+        const auto end = data_.find('\0', at_);
+        if (end == std::string_view::npos) return false;
+        if (version_ < 4) path_.clear();
+        path_.append(data_.substr(at_, end - at_));
+        // Entries of version 4 follow each other; others are padded with NULs to a multiple of 8.
+        at_ = version_ == 4 ? end + 1 : begin + (end - begin + 8) / 8 * 8;
+        const auto length = flags & long_name;
+        return length == long_name ? path_.size() >= long_name : path_.size() == length;
+    }
+
+    // How many bytes of the last path do not begin this one.
+    bool drop_suffix()
+    {
+        std::uint64_t drop = 0;
+        for (bool first = true;; first = false) {
+            if (at_ >= data_.size() || drop > max_index_bytes) return false;
+            const auto byte = static_cast<unsigned char>(data_[at_++]);
+            drop = (first ? 0 : drop + 1) << 7U | (byte & 0x7FU);
+            if ((byte & 0x80U) == 0) break;
+        }
+        if (drop > path_.size()) return false;
+        path_.resize(path_.size() - drop);
+        return true;
+    }
+
+    std::string_view data_;
+    std::size_t id_size_;
+    std::uint32_t version_ = 0;
+    std::uint32_t left_ = 0;
+    std::size_t at_ = 0;
+    std::string path_;
+    bool valid_ = false;
+};
+
+std::optional<std::vector<std::string>> find_paths(std::string_view data, std::size_t id_size,
+                                                   const std::vector<std::string>& wanted)
+{
+    std::vector<std::string> found;
+    IndexPaths paths(data, id_size);
+    while (paths.next()) {
+        const bool known = !found.empty() && found.back() == paths.path();  // sides of a conflict
+        if (!known && std::find(wanted.begin(), wanted.end(), paths.path()) != wanted.end())
+            found.push_back(paths.path());
+    }
+    if (!paths.valid()) return std::nullopt;
+    return found;
+}
+
+}  // namespace
+
+std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
+                                       const std::vector<std::string>& paths)
+{
+    const UniqueFd folder(::open(git_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return {};
+    const auto file = platform::read_regular(folder.get(), "index", max_index_bytes, {});
+    if (file.state != FoundFile::State::present) return {};
+    for (const std::size_t id_size : {20U, 32U})
+        if (auto found = find_paths(file.text, id_size, paths)) return *std::move(found);
+    return {};
+}
+
+}  // namespace autoexec::git
