@@ -3,6 +3,7 @@
 #include "agent/agents_file.hpp"
 #include "agent/job.hpp"
 #include "agent/work_finder.hpp"
+#include "git/git_dir.hpp"
 #include "handoff/agent_box.hpp"
 #include "platform/log.hpp"
 #include "protocol/text.hpp"
@@ -59,6 +60,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
         : options(std::move(o)),
           strand(e),
           id(fmt::format("autoexec-{}", protocol::new_uuid())),
+          trust{git::common_dir_of(options.project_root), options.offers},
           alarm(options.clock->make_timer(strand))
     {}
 
@@ -89,6 +91,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     AgentOptions options;
     asio::strand<asio::any_io_executor> strand;
     std::string id;
+    handoff::AgentBox::Trust trust;
     std::unique_ptr<Timer> alarm;
     std::map<fs::path, Place> places;
     int running = 0;
@@ -197,7 +200,7 @@ void BackgroundAgent::Impl::look(const fs::path& tree)
         return;
     }
     if (!has_room()) return;  // left to others until there is
-    auto box = handoff::AgentBox::open(tree, options.status_file_name);
+    auto box = handoff::AgentBox::open(tree, options.status_file_name, trust);
     if (!box) return;
     auto found = box->find(options.agents.accept_legacy);
     if (found.state == handoff::AgentBox::Found::State::none) return;

@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds stop_margin{5000};  // beyond the agent's own grace
 constexpr milliseconds stop_poll{250};
 constexpr milliseconds release_poll{250};  // from an agent's final status to its claim's release
+constexpr int max_published_again = 10;
 
 CommandError engine_error(std::string code, std::string message)
 {
@@ -43,15 +44,15 @@ std::string seconds(milliseconds d)
 
 }  // namespace
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
-                                                                       Watch& watch)
+/// The same bytes each time it is called for an attempt.
+PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, const Attempt& a)
 {
     const auto& r = x.request;
     protocol::CommandFile file;
     file.command = r.command;
     file.workflow_id = r.workflow_id;
     file.step_id = r.step_id;
-    file.created_at = protocol::iso_utc(options.clock->system_now());
+    file.created_at = a.started_at;
     file.expected_artifacts = r.expected_artifacts;
     file.worktree_path = r.worktree.string();
     file.execution_id = x.id;
@@ -67,6 +68,16 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     files.command = protocol::format_command(file);
     files.simple = x.redacted;
     files.metadata = protocol::format_metadata(file, x.redacted);
+    files.attempt_id = a.id;
+    return files;
+}
+
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
+                                                                       Watch& watch)
+{
+    const auto& r = x.request;
+    a.started_at = protocol::iso_utc(options.clock->system_now());
+    const auto files = files_of(x, a);
     if (files.command.size() > protocol::command_file_limit)
         co_return fail(x, errc::command_too_large,
                        fmt::format("The command file would have {} bytes; agents read at most {}. "
@@ -84,7 +95,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     auto ec = x.mailbox->prepare();
     if (!ec) {
         watch.remember();
-        announce_running(x, a, file.created_at);
+        announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);
     }
     if (ec) {
@@ -110,10 +121,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     co_return error_code{};
 }
 
-void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a,
-                                                         const std::string& started_at)
+void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a)
 {
-    a.started_at = started_at;
     records::RunningRecord record;
     record.execution_id = x.id;
     record.attempt_id = a.id;
@@ -181,6 +190,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             end.status = ExecutionStatus::cancelled;
             break;
         }
+        if (!watch.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
         if (!watch.started() && now >= start_deadline) {
             // Taken away first: an agent that claims after this sees that the command is gone.
             (void)x.mailbox->withdraw(a.id);
@@ -222,6 +232,24 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
     if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts &&
         !x.only_watching)
         co_await stop_agent(x, a, watch, end);
+}
+
+/// Something else is where the command file was, and no agent has claimed the attempt. False if it
+/// ends, not started.
+bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, AttemptEnd& end)
+{
+    note_rejections(x, a, {{"command_replaced", "The command file was replaced by another."}});
+    if (++a.published_again > max_published_again) {
+        end = failed_end(Cause::not_started, "not_started",
+                         fmt::format("No agent took the command: its file was replaced {} times. "
+                                     "Find out what writes {} in the worktree.",
+                                     a.published_again, control_files::command));
+        return false;
+    }
+    // What fails now is tried at the next look, as often as that is allowed.
+    (void)x.mailbox->publish(files_of(x, a), options.durability);
+    options.notifier->notify(x.request.worktree);
+    return true;
 }
 
 void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& watch,
@@ -275,7 +303,11 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
     // The agent was told by another process to stop; that this engine was, too, comes later.
     const bool told = records::take_cancel_request(options.project_root, x.attempt_id);
     const bool cancelled = end.error->code == "cancelled" && (x.cancel_asked || told);
-    end.status = cancelled ? ExecutionStatus::cancelled : ExecutionStatus::failed;
+    // Its own time-out may be shorter than ours.
+    const bool out_of_time = end.error->code == "timeout";
+    end.status = cancelled     ? ExecutionStatus::cancelled
+                 : out_of_time ? ExecutionStatus::timeout
+                               : ExecutionStatus::failed;
     if (cancelled) end.facts.cause = Cause::cancelled;
 }
 

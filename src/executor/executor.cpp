@@ -70,6 +70,8 @@ std::shared_ptr<Handoff> files_for(const ExecutorOptions& o)
     files.status_limit = o.status_limit;
     files.allowed_owners.assign(o.allowed_owners.begin(), o.allowed_owners.end());
     files.file_mode = o.file_mode;
+    files.project_root = o.project_root;
+    files.offers = o.offers;
     return handoff::file_handoff(std::move(files));
 }
 

@@ -113,6 +113,7 @@ struct Attempt {
     std::string started_at;                       ///< ISO-8601
     std::optional<records::RunningFile> running;  ///< Stays where the engine goes before its end.
     std::size_t rejections = 0;
+    int published_again = 0;  ///< Its command file was replaced before an agent claimed it.
 };
 
 /// How an attempt ended.
@@ -162,7 +163,9 @@ struct BackgroundAgentAutoExecutor::Impl
 
     error_code check(Execution& x);
     error_code fail(Execution& x, error_code ec, std::string sentence);
-    void announce_running(Execution& x, Attempt& a, const std::string& started_at);
+    static PublishedFiles files_of(const Execution& x, const Attempt& a);
+    bool publish_again(Execution& x, Attempt& a, AttemptEnd& end);
+    void announce_running(Execution& x, Attempt& a);
     static void forget_running(Attempt& a);
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
     void judge_end_during_stop(Execution& x, const Watch& watch,

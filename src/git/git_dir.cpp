@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
 #include <system_error>
 
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t pointer_limit = 8192;  // one path and a few words
+constexpr std::size_t max_worktrees = 10'000;
 
 fs::path resolved(const fs::path& path)
 {
@@ -96,6 +98,32 @@ std::optional<fs::path> checked(const fs::path& git_dir, const fs::path& tree, u
     return git_dir;
 }
 
+bool lies_in(const fs::path& directory, const fs::path& tree)
+{
+    const auto [end, ignored] =
+        std::mismatch(tree.begin(), tree.end(), directory.begin(), directory.end());
+    return end == tree.end();
+}
+
+// The innermost linked worktree of the repository that `directory` lies in.
+std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs::path& directory)
+{
+    std::optional<fs::path> found;
+    std::size_t depth = 0;
+    const platform::UniqueFd entries(
+        ::open((common_dir / "worktrees").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!entries) return found;
+    for (const auto& name : platform::list_folder(entries.get(), max_worktrees)) {
+        const auto git_dir = common_dir / "worktrees" / name;
+        const auto tree = read_pointer(git_dir, "gitdir", "").lexically_normal().parent_path();
+        const auto length = tree.native().size();
+        if (length <= depth || !lies_in(directory, tree)) continue;
+        found = git_dir;
+        depth = length;
+    }
+    return found;
+}
+
 }  // namespace
 
 std::optional<fs::path> git_dir_of(const fs::path& directory)
@@ -126,6 +154,26 @@ fs::path git_common_dir(const fs::path& git_dir)
     if (!is_linked(git_dir)) return git_dir;
     fs::path common = common_of_linked(git_dir);
     return common.empty() ? git_dir : common;
+}
+
+std::optional<fs::path> common_dir_of(const fs::path& directory)
+{
+    const auto git_dir = git_dir_of(directory);
+    if (!git_dir) return std::nullopt;
+    return git_common_dir(*git_dir);
+}
+
+std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
+                                   const fs::path& directory)
+{
+    auto found = git_dir_of(directory);
+    if (!common_dir) return found;
+    const auto tree = resolved(directory);
+    // Both sides agree, or it is the main worktree, which no entry names.
+    const bool linked_here = found && is_linked(*found) && git_common_dir(*found) == *common_dir;
+    if (linked_here || tree / ".git" == *common_dir) return found;
+    if (auto registered = registered_git_dir(*common_dir, tree)) return registered;
+    return found;
 }
 
 }  // namespace autoexec::git

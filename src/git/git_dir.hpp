@@ -16,4 +16,12 @@ std::optional<std::filesystem::path> git_dir_of(const std::filesystem::path& dir
 /// linked worktree.
 std::filesystem::path git_common_dir(const std::filesystem::path& git_dir);
 
+/// That of the repository that `directory` lies in; nothing outside git.
+std::optional<std::filesystem::path> common_dir_of(const std::filesystem::path& directory);
+
+/// As `git_dir_of`, but where the repository with this common directory counts `directory` among
+/// its linked worktrees, its word is taken: what a program does to `.git` there changes nothing.
+std::optional<std::filesystem::path> git_dir_in(
+    const std::optional<std::filesystem::path>& common_dir, const std::filesystem::path& directory);
+
 }  // namespace autoexec::git

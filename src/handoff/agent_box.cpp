@@ -1,6 +1,8 @@
 #include "handoff/agent_box.hpp"
 
+#include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
+#include "protocol/digest.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/object.hpp>
@@ -43,22 +45,23 @@ std::string claim_text(const AgentBox::Found& found, const std::string& agent_id
 
 }  // namespace
 
-AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string status_name)
+AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string status_name,
+                   Trust trust)
     : worktree_(std::move(worktree)),
+      trust_(std::move(trust)),
       folder_(std::move(folder)),
       status_name_(std::move(status_name))
 {
-    struct stat st {};
-    if (::fstat(folder_.get(), &st) == 0) owners_.push_back(st.st_uid);
+    if (::fstat(folder_.get(), &identity_) == 0) owners_.push_back(identity_.st_uid);
 }
 
 std::unique_ptr<AgentBox> AgentBox::open(const std::filesystem::path& worktree,
-                                         std::string status_file_name)
+                                         std::string status_file_name, Trust trust)
 {
     UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) return nullptr;
     return std::unique_ptr<AgentBox>(
-        new AgentBox(worktree, std::move(folder), std::move(status_file_name)));
+        new AgentBox(worktree, std::move(folder), std::move(status_file_name), std::move(trust)));
 }
 
 AgentBox::Found AgentBox::find(bool accept_legacy)
@@ -77,24 +80,41 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
     if (!command) return found;
     const bool legacy = command->attempt_id.empty();
     found.command = std::move(*command);
+    found.digest = protocol::sha256_hex(file.text);
+    git_dir_ = git::git_dir_in(trust_.common_dir, worktree_);
     if (legacy && !accept_legacy) {
         found.problem =
             "it names no attempt; set global.accept_legacy for engines that hold no lock";
         return found;
     }
-    if (!legacy && !engine_holds_lock(folder_.get(), worktree_)) {
+    if (!legacy && !engine_holds_lock(folder_.get(), git_dir_)) {
         found.problem = "no engine holds the worktree: it is left over";
+        return found;
+    }
+    // After the lock: an engine begins to offer before it takes that.
+    if (offer_of(found) == OfferState::refused) {
+        found.problem = "the engine that holds the worktree has not published it";
         return found;
     }
     found.state = Found::State::command;
     return found;
 }
 
+OfferState AgentBox::offer_of(const Found& found) const
+{
+    const auto& id = found.command.attempt_id;
+    if (trust_.offers) {
+        const auto state = trust_.offers->state(folder_id(identity_), id, found.digest);
+        if (state != OfferState::unknown) return state;
+    }
+    return offer_state(git_dir_, identity_, id, found.digest, owners_);
+}
+
 bool AgentBox::claim(const Found& found, const std::string& agent_id)
 {
     error_code ec;
     // Opened anew: an engine removes an empty folder of claims when it leaves.
-    claims_ = open_claims_folder(folder_.get(), worktree_, ec);
+    claims_ = open_claims_folder(folder_.get(), git_dir_, ec);
     if (!claims_) return false;
     claim_id_ = claim_id_of(found);
     claim_ = Claim::take(claims_.get(), claim_id_,
@@ -102,8 +122,7 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     if (!claim_) return false;
 
     const auto again = find(found.command.attempt_id.empty());
-    const bool same = again.state == Found::State::command &&
-                      again.command.attempt_id == found.command.attempt_id &&
+    const bool same = again.state == Found::State::command && again.digest == found.digest &&
                       again.stamp.inode == found.stamp.inode &&
                       again.stamp.modified_ns == found.stamp.modified_ns;
     if (same && !cancel_reason(found.command)) return true;

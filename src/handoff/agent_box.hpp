@@ -2,6 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "handoff/claims.hpp"
+#include "handoff/offers.hpp"
 #include "platform/safe_files.hpp"
 #include "protocol/command_file.hpp"
 
@@ -16,9 +17,21 @@ namespace autoexec::handoff {
 /// microseconds only.
 class AgentBox {
 public:
+    /// How an agent knows the commands that an engine has published from others.
+    struct Trust {
+        /// Of the project's repository: see `git::git_dir_in`.
+        std::optional<std::filesystem::path> common_dir;
+        std::shared_ptr<const Offers> offers;  ///< Of the engines of this process.
+    };
+
     /// Nothing if the worktree can't be opened.
     static std::unique_ptr<AgentBox> open(const std::filesystem::path& worktree,
-                                          std::string status_file_name);
+                                          std::string status_file_name, Trust trust);
+    static std::unique_ptr<AgentBox> open(const std::filesystem::path& worktree,
+                                          std::string status_file_name)
+    {
+        return open(worktree, std::move(status_file_name), Trust());
+    }
 
     struct Found {
         enum class State {
@@ -28,13 +41,15 @@ public:
         };
         State state = State::none;
         protocol::CommandFile command;
+        std::string digest;  ///< Of the bytes that `command` was read from.
         FileStamp stamp;
         std::string problem;
     };
 
     /// The command that is there now. One with an attempt id counts only while an engine holds
     /// the worktree's lock: neither a left-over nor a committed file is ever run. One without is
-    /// foreign unless `accept_legacy`.
+    /// foreign unless `accept_legacy`. Either is foreign where the engine publishes offers, and
+    /// none of this file.
     Found find(bool accept_legacy);
 
     /// Takes the attempt, and looks once more: nothing when somebody else has it, or when it was
@@ -63,9 +78,14 @@ public:
     [[nodiscard]] bool has_artifact(const std::string& path) const;
 
 private:
-    AgentBox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name);
+    AgentBox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name,
+             Trust trust);
+    [[nodiscard]] OfferState offer_of(const Found& found) const;
 
     std::filesystem::path worktree_;
+    Trust trust_;
+    std::optional<std::filesystem::path> git_dir_;  // as of the last look at a command
+    struct stat identity_ {};
     platform::UniqueFd folder_;
     platform::UniqueFd claims_;
     platform::Owners owners_;

@@ -20,7 +20,6 @@ namespace {
 
 using platform::UniqueFd;
 
-constexpr char lock_file[] = ".lock";
 constexpr char suffix[] = ".json";
 constexpr std::size_t most_claims = 1000;
 constexpr std::size_t claim_limit = 4096;
@@ -73,6 +72,23 @@ boost::json::object read_claim(int fd)
     error_code ec;
     const auto value = boost::json::parse(text, ec);
     return !ec && value.is_object() ? value.get_object() : boost::json::object();
+}
+
+// Nothing where a folder can't be locked.
+std::optional<bool> asked_lock(int folder)
+{
+    if (::flock(folder, LOCK_SH | LOCK_NB) == 0) {
+        ::flock(folder, LOCK_UN);
+        return false;
+    }
+    if (errno == EWOULDBLOCK) return true;
+    return std::nullopt;
+}
+
+bool has_locked_file(int folder)
+{
+    const auto file = open_claim(folder, folder_lock_file);
+    return file && is_locked(file.get());
 }
 
 bool is_regular(int folder, const std::string& name)
@@ -133,33 +149,40 @@ UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::path& worktr
                                   platform::Links::none, ec);
 }
 
-LockResult lock_worktree(int worktree_fd, int claims_fd, UniqueFd& file)
+LockResult lock_folder(int folder, int lock_file_folder, UniqueFd& file)
 {
-    if (::flock(worktree_fd, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
+    if (::flock(folder, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
     if (errno == EWOULDBLOCK) return LockResult::busy;
-    file =
-        UniqueFd(::openat(claims_fd, lock_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    file = UniqueFd(::openat(lock_file_folder, folder_lock_file,
+                             O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
     return errno == EWOULDBLOCK ? LockResult::busy : LockResult::failed;
 }
 
-void unlock_worktree(int worktree_fd, const UniqueFd& file) noexcept
+void unlock_folder(int folder, const UniqueFd& file) noexcept
 {
     // Said aloud: a descriptor inherited by a child would keep the lock past our close.
-    ::flock(file ? file.get() : worktree_fd, LOCK_UN);
+    ::flock(file ? file.get() : folder, LOCK_UN);
+}
+
+bool is_folder_locked(int folder, int lock_file_folder)
+{
+    const auto locked = asked_lock(folder);
+    return locked ? *locked : has_locked_file(lock_file_folder);
 }
 
 bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
 {
-    if (::flock(worktree_fd, LOCK_SH | LOCK_NB) == 0) {
-        ::flock(worktree_fd, LOCK_UN);
-        return false;
-    }
-    if (errno == EWOULDBLOCK) return true;
+    if (const auto locked = asked_lock(worktree_fd)) return *locked;
+    return engine_holds_lock(worktree_fd, git::git_dir_of(worktree));
+}
+
+bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
+{
+    if (const auto locked = asked_lock(worktree_fd)) return *locked;
     error_code ec;
-    const auto claims = open_claims_folder(worktree_fd, worktree, ec);
-    const auto file = claims ? open_claim(claims.get(), lock_file) : UniqueFd();
-    return file && is_locked(file.get());
+    const auto claims = open_claims_folder(worktree_fd, git_dir, ec);
+    return claims && has_locked_file(claims.get());
 }
 
 ClaimState ClaimReader::state(const std::string& attempt_id)
@@ -208,7 +231,7 @@ std::optional<std::string> ClaimReader::sweep()
 {
     std::optional<std::string> living;
     for (const auto& name : platform::list_folder(folder_.get(), most_claims)) {
-        if (name == lock_file) continue;
+        if (name == folder_lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
         if (!name.ends_with(suffix)) {

@@ -31,14 +31,20 @@ platform::UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::pa
 
 enum class LockResult { taken, busy, failed };
 
-/// Takes the lock that says "an engine runs a command in this worktree": on the worktree's folder,
-/// or, where folders can't be locked, on a file beside the claims. `file` keeps that file open.
-LockResult lock_worktree(int worktree_fd, int claims_fd, platform::UniqueFd& file);
-void unlock_worktree(int worktree_fd, const platform::UniqueFd& file) noexcept;
+/// Stands in for the lock of a folder where folders can't be locked.
+inline constexpr char folder_lock_file[] = ".lock";
+
+/// Locks `folder`, or, where folders can't be locked, a file in `lock_file_folder`. `file` keeps
+/// that file open. Of a worktree the lock says "an engine runs a command here"; its file is beside
+/// the claims.
+LockResult lock_folder(int folder, int lock_file_folder, platform::UniqueFd& file);
+void unlock_folder(int folder, const platform::UniqueFd& file) noexcept;
+bool is_folder_locked(int folder, int lock_file_folder);
 
 /// True when some engine holds the lock of the worktree. Creates nothing where folders can be
 /// locked.
 bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree);
+bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir);
 
 /// The engine's view of the claims in one worktree.
 class ClaimReader {

@@ -3,6 +3,9 @@
 #include "git/control_exclude.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/claims.hpp"
+#include "handoff/offers.hpp"
+#include "protocol/command_file.hpp"
+#include "protocol/digest.hpp"
 #include "protocol/text.hpp"
 
 #include <fcntl.h>
@@ -59,14 +62,25 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
     }
 }
 
+/// What the mailboxes of one handoff share, and keep: they may outlive it.
+struct Context {
+    explicit Context(FileHandoffOptions o)
+        : options(std::move(o)), common_dir(git::common_dir_of(options.project_root))
+    {}
+
+    FileHandoffOptions options;
+    std::optional<fs::path> common_dir;  ///< Of the project's repository.
+};
+
 class FileMailbox final : public Mailbox {
 public:
-    FileMailbox(const FileHandoffOptions& options, fs::path path, UniqueFd worktree)
-        : options_(options),
+    FileMailbox(std::shared_ptr<const Context> context, fs::path path, UniqueFd worktree)
+        : context_(std::move(context)),
+          options_(context_->options),
           path_(std::move(path)),
           worktree_(std::move(worktree)),
           identity_(stat_of(worktree_.get())),
-          owners_(options.allowed_owners)
+          owners_(options_.allowed_owners)
     {
         owners_.push_back(identity_.st_uid);
     }
@@ -76,25 +90,23 @@ public:
         if (!locked_) return;
         // Outside git the claims lie in the worktree; leave no empty folder there.
         (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
-        unlock_worktree(worktree_.get(), lock_file_);
+        unlock_folder(worktree_.get(), lock_file_);
     }
 
     error_code try_lock() override
     {
-        const auto git_dir = git::git_dir_of(path_);
+        const auto git_dir = git::git_dir_in(context_->common_dir, path_);
         if (const auto ec = open_claims(git_dir)) return ec;
-        switch (lock_worktree(worktree_.get(), claims_->folder(), lock_file_)) {
-            case LockResult::taken:
-                locked_ = true;
-                if (git_dir) git::exclude_from_git(*git_dir, options_.status_file_name);
-                // Once more: who had the lock before us removes an empty folder when it leaves.
-                return open_claims(git_dir);
-            case LockResult::busy:
-                return errc::worktree_busy;
-            case LockResult::failed:
-                break;
+        // Before the lock: who sees us hold the worktree also sees that only offers count.
+        if (const auto ec = begin_offers(git_dir)) return ec;
+        if (const auto ec = lock()) {
+            holder_.reset();
+            offers_.close();
+            return ec;
         }
-        return platform::last_error();
+        if (git_dir) git::exclude_from_git(*git_dir, options_.status_file_name);
+        // Once more: who had the lock before us removes an empty folder when it leaves.
+        return open_claims(git_dir);
     }
 
     std::optional<std::string> live_claim() override
@@ -111,21 +123,21 @@ public:
             if (const auto ec = platform::remove_file(worktree_.get(), name)) return ec;
         }
         remove_temporaries();
-        return {};
+        return withdraw_offers();
     }
 
     error_code publish(const PublishedFiles& files, Durability durability) override
     {
-        const std::array<std::pair<const char*, const std::string*>, 3> order = {{
+        const std::array<std::pair<const char*, const std::string*>, 2> first = {{
             {control_files::metadata, &files.metadata},
             {control_files::simple, &files.simple},
-            {control_files::command, &files.command},
         }};
-        for (const auto& [name, text] : order) {
-            if (const auto ec = platform::replace_file(worktree_.get(), name, *text,
-                                                       options_.file_mode, durability))
-                return ec;
-        }
+        for (const auto& [name, text] : first)
+            if (const auto ec = put(name, *text, durability)) return ec;
+        digest_ = protocol::sha256_hex(files.command);
+        if (const auto ec = offer(files.attempt_id, durability)) return ec;
+        if (const auto ec = put(control_files::command, files.command, durability)) return ec;
+        stamp_ = stamp_of_command();
         return {};
     }
 
@@ -145,9 +157,31 @@ public:
         return claims_ ? claims_->state(attempt_id) : ClaimState::none;
     }
 
-    bool offer_again(const std::string&) override
+    bool offer_again(const std::string& attempt_id) override
     {
-        return ::faccessat(worktree_.get(), control_files::command, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        const auto file = read_command();
+        if (file.state != FoundFile::State::present) return false;
+        const auto digest = protocol::sha256_hex(file.text);
+        std::string problem;
+        const auto command = protocol::parse_command(file.text, problem);
+        if (!command || command->attempt_id != attempt_id) return false;
+        // An engine of version 1.1 has made no offer.
+        const auto offered = offers_.digest_of(attempt_id);
+        if (offered && *offered != digest) return false;
+        digest_ = digest;
+        return !offer(attempt_id, Durability::none);
+    }
+
+    bool command_replaced() override
+    {
+        const auto stamp = stamp_of_command();
+        if (digest_.empty() || !stamp || stamp == stamp_) return false;
+        const auto file = read_command();
+        if (file.state == FoundFile::State::unreadable) return false;
+        if (file.state != FoundFile::State::present || protocol::sha256_hex(file.text) != digest_)
+            return true;
+        stamp_ = stamp;
+        return false;
     }
 
     error_code withdraw(const std::string&) override
@@ -173,6 +207,7 @@ public:
             if (!first) first = ec;
         }
         remove_status();
+        if (const auto ec = withdraw_offers(); !first) first = ec;
         if (keep_cancel) return first;
         remove_temporaries();
         const auto ec = platform::remove_file(worktree_.get(), control_files::cancel);
@@ -207,6 +242,74 @@ public:
     }
 
 private:
+    error_code begin_offers(const std::optional<fs::path>& git_dir)
+    {
+        if (options_.offers)
+            holder_ = std::make_unique<Offers::Holder>(options_.offers, folder_id(identity_));
+        if (!git_dir) return {};
+        switch (offers_.lock(*git_dir, identity_)) {
+            case LockResult::taken:
+                return {};
+            case LockResult::busy:
+                holder_.reset();
+                return errc::worktree_busy;
+            case LockResult::failed:
+                break;
+        }
+        // As the claims, which are then in the worktree.
+        if (errno == EACCES || errno == EROFS || errno == EPERM) return {};
+        const auto ec = platform::last_error();
+        holder_.reset();
+        return ec;
+    }
+
+    error_code lock()
+    {
+        switch (lock_folder(worktree_.get(), claims_->folder(), lock_file_)) {
+            case LockResult::taken:
+                locked_ = true;
+                return {};
+            case LockResult::busy:
+                return errc::worktree_busy;
+            case LockResult::failed:
+                break;
+        }
+        return platform::last_error();
+    }
+
+    error_code put(const char* name, const std::string& text, Durability durability)
+    {
+        return platform::replace_file(worktree_.get(), name, text, options_.file_mode, durability);
+    }
+
+    error_code offer(const std::string& attempt_id, Durability durability)
+    {
+        if (attempt_id.empty()) return {};
+        if (holder_) holder_->offer(attempt_id, digest_);
+        return offers_.put(attempt_id, digest_, durability);
+    }
+
+    error_code withdraw_offers()
+    {
+        digest_.clear();
+        if (holder_) holder_->withdraw_all();
+        return offers_.remove_all();
+    }
+
+    FoundFile read_command()
+    {
+        return platform::read_regular(worktree_.get(), control_files::command,
+                                      protocol::command_file_limit, owners_);
+    }
+
+    std::optional<FileStamp> stamp_of_command()
+    {
+        struct stat st {};
+        if (::fstatat(worktree_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            return std::nullopt;
+        return platform::stamp_of(st);
+    }
+
     error_code open_claims(const std::optional<fs::path>& git_dir)
     {
         error_code ec;
@@ -240,11 +343,17 @@ private:
         }
     }
 
+    std::shared_ptr<const Context> context_;
     const FileHandoffOptions& options_;
     fs::path path_;
     UniqueFd worktree_;
     struct stat identity_;
+    // Destroyed after the lock is given up: whoever sees it held also sees that offers count.
+    OfferFolder offers_;
+    std::unique_ptr<Offers::Holder> holder_;
     UniqueFd lock_file_;
+    std::string digest_;                 // of the command that is published
+    std::optional<FileStamp> stamp_;     // of its file when it was last read
     std::optional<ClaimReader> claims_;  // once locked
     platform::Owners owners_;
     bool locked_ = false;
@@ -252,7 +361,9 @@ private:
 
 class FileHandoff final : public Handoff {
 public:
-    explicit FileHandoff(FileHandoffOptions options) : options_(std::move(options)) {}
+    explicit FileHandoff(FileHandoffOptions options)
+        : context_(std::make_shared<const Context>(std::move(options)))
+    {}
 
     std::unique_ptr<Mailbox> open(const fs::path& worktree, error_code& ec,
                                   std::string& why) override
@@ -282,11 +393,11 @@ public:
                 worktree.string(), reason);
             return nullptr;
         }
-        return std::make_unique<FileMailbox>(options_, worktree, std::move(folder));
+        return std::make_unique<FileMailbox>(context_, worktree, std::move(folder));
     }
 
 private:
-    FileHandoffOptions options_;
+    std::shared_ptr<const Context> context_;
 };
 
 }  // namespace

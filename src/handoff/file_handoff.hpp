@@ -5,6 +5,7 @@
 #include "platform/safe_files.hpp"
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,10 @@ struct FileHandoffOptions {
     std::size_t status_limit = 16 * 1024 * 1024;
     platform::Owners allowed_owners;  ///< Besides us, root, and the worktree's owner.
     unsigned file_mode = 0600;        ///< Of the files that the engine writes.
+    /// Its repository is asked for the git directories of its worktrees. Empty: only the worktrees
+    /// themselves are.
+    std::filesystem::path project_root;
+    std::shared_ptr<Offers> offers;  ///< Shared with agents of this process. Null: not shared.
 };
 
 /// True for a plain name that is no other control file's.

@@ -1,11 +1,12 @@
 #include "protocol/text.hpp"
 
+#include "protocol/digest.hpp"
+
 #include "protocol/utf8.hpp"
 
 #include "autoexec/error.hpp"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -41,11 +42,7 @@ std::string percent_encoded(std::string_view id)
 /// 128 bits: nobody finds two ids that share it.
 std::string short_hash(std::string_view text)
 {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-    std::string out;
-    for (std::size_t i = 0; i < 16; ++i) out += fmt::format("{:02x}", digest[i]);
-    return out;
+    return sha256_hex(text).substr(0, 32);
 }
 
 /// Of `ESC [ … m`, which only colours; 0 when `text` begins with something else.

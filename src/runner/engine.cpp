@@ -100,6 +100,7 @@ ExecutorOptions Engine::engine_options(bool embeds_agent)
     auto e = executor_options(flags_, config, root_);
     e.agent_in_process = embeds_agent;
     e.notifier = local_notifier();
+    e.offers = local_offers();
     e.redactor = std::make_shared<const Redactor>();
     if (e.enable_audit)
         e.audit = std::make_shared<AuditLogger>(ctx_.get_executor(), audit_options(config, root_));
@@ -122,6 +123,7 @@ AgentOptions Engine::embedded_agent(AgentsFile agents) const
     a.find_worktrees = false;
     a.alone = true;
     a.notifier = options_.notifier;
+    a.offers = options_.offers;
     a.redactor = options_.redactor;
     a.spawner = spawner_;
     return a;

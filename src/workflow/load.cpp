@@ -2,17 +2,16 @@
 
 #include "platform/safe_files.hpp"
 #include "protocol/artifact_path.hpp"
+#include "protocol/digest.hpp"
 #include "workflow/plan.hpp"
 #include "workflow/reader.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/sha.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace autoexec {
@@ -27,13 +26,6 @@ using workflow::PlanProblem;
 
 constexpr std::size_t file_limit = 1024 * 1024;
 constexpr std::size_t most_missing = 100;  // more would help nobody
-
-std::string sha256(std::string_view text)
-{
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-    return fmt::format("{:02x}", fmt::join(digest, ""));
-}
 
 std::string name_of(const Workflow& workflow, std::size_t step)
 {
@@ -189,7 +181,7 @@ std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadO
     if (!options.worktree.empty()) RepositoryCheck(*definition, options.worktree, report).run(plan);
     if (options.params) check_params(*definition, *options.params, report);
     definition->workflow.path = report.path();
-    definition->workflow.hash = sha256(text);
+    definition->workflow.hash = protocol::sha256_hex(text);
     return std::move(definition->workflow);
 }
 

@@ -46,6 +46,7 @@ public:
         files.command = protocol::format_command(published_);
         files.simple = published_.command;
         files.metadata = protocol::format_metadata(published_, published_.command);
+        files.attempt_id = published_.attempt_id;
         REQUIRE_FALSE(mailbox_->publish(files, Durability::process));
         return published_;
     }

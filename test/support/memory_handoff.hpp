@@ -25,6 +25,8 @@ struct MemoryTree {
     bool exists = true;
     bool locked = false;
     bool gone = false;
+    bool command_replaced = false;  // until the next publishing
+    int published_again = 0;        // for the same attempt
     error_code lock_error;
     error_code publish_error;
     std::function<void()> on_publish;
@@ -118,7 +120,12 @@ public:
         tree_->calls.emplace_back("publish");
         std::string problem;
         tree_->command = protocol::parse_command(files.command, problem);
-        tree_->published.push_back(*tree_->command);
+        tree_->command_replaced = false;
+        const auto& all = tree_->published;
+        if (all.empty() || all.back().attempt_id != tree_->command->attempt_id)
+            tree_->published.push_back(*tree_->command);
+        else
+            ++tree_->published_again;
         if (tree_->on_publish) tree_->on_publish();
         return {};
     }
@@ -135,6 +142,7 @@ public:
         return found == tree_->claims.end() ? ClaimState::none : found->second;
     }
     bool offer_again(const std::string&) override { return tree_->command.has_value(); }
+    bool command_replaced() override { return tree_->command_replaced; }
     error_code withdraw(const std::string&) override
     {
         tree_->calls.emplace_back("withdraw");

@@ -315,6 +315,83 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent that claims while the command is ta
     CHECK(result.attempts == 1);
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "a command file that was replaced is published again")
+{
+    options.start_timeout = 61s;
+    std::string text;
+    tree.on_publish = [&] {
+        const auto again = protocol::format_command(*tree.command);
+        if (!text.empty()) CHECK(again == text);
+        text = again;
+    };
+    clock->at(12s, [&] { tree.command_replaced = true; });
+    clock->at(16s, [&] {
+        CHECK(tree.published_again == 1);
+        tree.take();
+        tree.command_replaced = true;  // too late to matter
+    });
+    clock->at(22s, [&] { tree.complete(); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.attempts == 1);
+    CHECK(tree.published_again == 1);
+    CHECK(sink->count(EventType::status_rejected) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a command file that is replaced for ever is not started")
+{
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] { tree.command_replaced = tree.published.size() == 1; };
+    clock->at(70s, [&] {
+        tree.take();
+        tree.complete();
+    });
+    SUBCASE("and tried again") {}
+    SUBCASE("for ever")
+    {
+        options.retry.max_attempts = 1;
+    }
+    execute();
+    CHECK(tree.published_again == 10);
+    if (options.retry.max_attempts == 2) {
+        CHECK(result.status == ExecutionStatus::completed);
+        CHECK(result.attempts == 2);
+    } else {
+        CHECK(result.error->code == "not_started");
+    }
+    CHECK(sink->count(EventType::agent_lost) == 0);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent's own time-out ends as a time-out")
+{
+    options.retry.max_attempts = 2;
+    auto r = request();
+    SUBCASE("once") {}
+    SUBCASE("and is retried as ours is")
+    {
+        r.idempotent = true;
+    }
+    SUBCASE("or by the word for it")
+    {
+        clock->at(3s, [&] { tree.write_text(R"({"status": "timed_out"})"); });
+    }
+    for (const auto t : {4s, 30s})
+        clock->at(t, [&] {
+            auto s = tree.status(StatusWord::failed);
+            s.outcome = "timeout";
+            s.error = CommandError{"Its time was over.", "timeout", {}, 0};
+            tree.report(std::move(s));
+        });
+    execute(r);
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.attempts == (r.idempotent ? 2 : 1));
+    CHECK(result.completion_method == CompletionMethod::status_file);
+    CHECK(result.error->code == "timeout");
+    CHECK(sink->metrics().back().status == "timeout");
+    CHECK(boost::json::serialize(sink->events.back().details).find(R"("outcome":"timeout")") !=
+          std::string::npos);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the command's")
 {
     struct Row {

@@ -1,0 +1,179 @@
+#include "handoff/offers.hpp"
+
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace autoexec {
+
+using handoff::FolderId;
+using handoff::OfferState;
+
+std::shared_ptr<Offers> local_offers()
+{
+    return std::make_shared<Offers>();
+}
+
+Offers::Holder::Holder(std::shared_ptr<Offers> offers, const FolderId& worktree)
+    : offers_(std::move(offers))
+{
+    const std::lock_guard lock(offers_->mutex_);
+    place_ = offers_->holders_.emplace(worktree, this);
+}
+
+Offers::Holder::~Holder()
+{
+    const std::lock_guard lock(offers_->mutex_);
+    offers_->holders_.erase(place_);
+}
+
+void Offers::Holder::offer(const std::string& attempt_id, const std::string& digest)
+{
+    const std::lock_guard lock(offers_->mutex_);
+    digests_[attempt_id] = digest;
+}
+
+void Offers::Holder::withdraw_all()
+{
+    const std::lock_guard lock(offers_->mutex_);
+    digests_.clear();
+}
+
+OfferState Offers::state(const FolderId& worktree, const std::string& attempt_id,
+                         const std::string& digest) const
+{
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = holders_.equal_range(worktree);
+    if (first == last) return OfferState::unknown;
+    for (auto it = first; it != last; ++it) {
+        const auto& digests = it->second->digests_;
+        const auto found = digests.find(attempt_id);
+        if (found != digests.end() && found->second == digest) return OfferState::offered;
+    }
+    return OfferState::refused;
+}
+
+}  // namespace autoexec
+
+namespace autoexec::handoff {
+namespace {
+
+using platform::UniqueFd;
+namespace fs = std::filesystem;
+
+constexpr char offers_folder[] = "autoexec/offers";
+constexpr std::size_t digest_limit = 256;
+constexpr std::size_t max_offers = 10'000;
+constexpr int max_tries = 10;
+
+std::string folder_name(const struct stat& worktree)
+{
+    return fmt::format("{}", worktree.st_ino);
+}
+
+UniqueFd open_git_dir(const fs::path& git_dir)
+{
+    return UniqueFd(::open(git_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool leads_to(const fs::path& path, int folder)
+{
+    struct stat named {};
+    struct stat held {};
+    return ::lstat(path.c_str(), &named) == 0 && ::fstat(folder, &held) == 0 &&
+           folder_id(named) == folder_id(held);
+}
+
+}  // namespace
+
+LockResult OfferFolder::lock(const fs::path& git_dir, const struct stat& worktree)
+{
+    close();
+    const auto base = open_git_dir(git_dir);
+    if (!base) return LockResult::failed;
+    const auto name = fs::path(offers_folder) / folder_name(worktree);
+    path_ = git_dir / name;
+    // An engine that leaves removes its folder: what was opened before is then another one.
+    for (int tries = 0; tries < max_tries; ++tries) {
+        error_code ec;
+        UniqueFd lock_file;
+        auto folder = platform::make_folders(base.get(), name, ec);
+        if (!folder && ec.value() == ENOENT) continue;
+        if (!folder) {
+            errno = ec.value();
+            return LockResult::failed;
+        }
+        const auto result = lock_folder(folder.get(), folder.get(), lock_file);
+        if (result != LockResult::taken) return result;
+        if (!leads_to(path_, folder.get())) continue;
+        folder_ = std::move(folder);
+        lock_file_ = std::move(lock_file);
+        return result;
+    }
+    return LockResult::busy;
+}
+
+error_code OfferFolder::put(const std::string& attempt_id, const std::string& digest,
+                            Durability durability)
+{
+    if (!folder_) return {};
+    return platform::replace_file(folder_.get(), protocol::file_name_of(attempt_id), digest, 0600,
+                                  durability);
+}
+
+std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id) const
+{
+    if (!folder_) return std::nullopt;
+    auto file =
+        platform::read_regular(folder_.get(), protocol::file_name_of(attempt_id), digest_limit, {});
+    if (file.state != FoundFile::State::present) return std::nullopt;
+    return std::move(file.text);
+}
+
+error_code OfferFolder::remove_all()
+{
+    if (!folder_) return {};
+    error_code first;
+    for (const auto& name : platform::list_folder(folder_.get(), max_offers)) {
+        if (name == folder_lock_file) continue;
+        const auto ec = platform::remove_file(folder_.get(), name);
+        if (!first) first = ec;
+    }
+    return first;
+}
+
+void OfferFolder::close() noexcept
+{
+    if (!folder_) return;
+    if (lock_file_) (void)::unlinkat(folder_.get(), folder_lock_file, 0);
+    (void)::rmdir(path_.c_str());
+    unlock_folder(folder_.get(), lock_file_);
+    folder_ = UniqueFd();
+    lock_file_ = UniqueFd();
+}
+
+OfferState offer_state(const std::optional<fs::path>& git_dir, const struct stat& worktree,
+                       const std::string& attempt_id, const std::string& digest,
+                       const platform::Owners& owners)
+{
+    if (!git_dir) return OfferState::unknown;
+    const auto base = open_git_dir(*git_dir);
+    if (!base) return OfferState::refused;
+    error_code ec;
+    const auto folder =
+        platform::open_beneath(base.get(), std::string(offers_folder) + '/' + folder_name(worktree),
+                               O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+    // EACCES: an agent of another user, who could not read the offers either.
+    const bool none = ec.value() == ENOENT || ec.value() == EACCES;
+    if (!folder) return none ? OfferState::unknown : OfferState::refused;
+    if (!is_folder_locked(folder.get(), folder.get())) return OfferState::unknown;
+    const auto offer = platform::read_regular(folder.get(), protocol::file_name_of(attempt_id),
+                                              digest_limit, owners);
+    return offer.text == digest ? OfferState::offered : OfferState::refused;
+}
+
+}  // namespace autoexec::handoff

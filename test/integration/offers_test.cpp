@@ -1,0 +1,384 @@
+#include "handoff/offers.hpp"
+
+#include "git/git_dir.hpp"
+#include "handoff/agent_box.hpp"
+#include "handoff/file_handoff.hpp"
+#include "protocol/command_file.hpp"
+#include "protocol/digest.hpp"
+#include "protocol/text.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using handoff::AgentBox;
+namespace fs = std::filesystem;
+namespace control = autoexec::control_files;
+using State = AgentBox::Found::State;
+
+namespace {
+
+protocol::CommandFile command(std::string text)
+{
+    protocol::CommandFile file;
+    file.command = std::move(text);
+    file.execution_id = protocol::new_uuid();
+    file.attempt_id = protocol::new_uuid();
+    file.attempt = 1;
+    return file;
+}
+
+PublishedFiles files_for(const protocol::CommandFile& file)
+{
+    PublishedFiles files;
+    files.command = protocol::format_command(file);
+    files.simple = file.command;
+    files.metadata = protocol::format_metadata(file, file.command);
+    files.attempt_id = file.attempt_id;
+    return files;
+}
+
+/// A linked worktree of a project, an engine that holds it, and an agent.
+struct LinkedTree {
+    TemporaryFolder folder;
+    fs::path project = folder / "project";
+    fs::path tree = folder / "tree";
+    fs::path git_dir = project / ".git/worktrees/tree";
+    handoff::FileHandoffOptions options;
+    std::shared_ptr<Handoff> handoff;
+    std::unique_ptr<Mailbox> engine;
+    AgentBox::Trust trust;
+
+    LinkedTree()
+    {
+        make_git_dir(project / ".git");
+        write_file(git_dir / "HEAD", "ref: refs/heads/tree\n");
+        write_file(git_dir / "commondir", "../..\n");
+        write_file(git_dir / "gitdir", (tree / ".git").string() + "\n");
+        write_file(tree / ".git", "gitdir: " + git_dir.string() + "\n");
+        options.project_root = project;
+        trust.common_dir = git::common_dir_of(project);
+        REQUIRE(trust.common_dir);
+    }
+
+    static void make_git_dir(const fs::path& dir)
+    {
+        write_file(dir / "HEAD", "ref: refs/heads/main\n");
+        fs::create_directories(dir / "objects");
+        fs::create_directories(dir / "refs");
+    }
+
+    std::unique_ptr<Mailbox> open(const fs::path& where)
+    {
+        if (!handoff) handoff = handoff::file_handoff(options);
+        error_code ec;
+        std::string why;
+        auto mailbox = handoff->open(where, ec, why);
+        REQUIRE_MESSAGE(mailbox, why);
+        REQUIRE_FALSE(mailbox->try_lock());
+        return mailbox;
+    }
+    std::unique_ptr<Mailbox> open() { return open(tree); }
+
+    protocol::CommandFile publish(std::string text = "build it")
+    {
+        if (!engine) engine = open();
+        REQUIRE_FALSE(engine->prepare());
+        auto file = command(std::move(text));
+        REQUIRE_FALSE(engine->publish(files_for(file), Durability::process));
+        return file;
+    }
+
+    void plant(const protocol::CommandFile& file) const
+    {
+        write_file(tree / control::command, protocol::format_command(file));
+    }
+
+    [[nodiscard]] std::unique_ptr<AgentBox> box() const
+    {
+        return AgentBox::open(tree, control::status, trust);
+    }
+    [[nodiscard]] State found(bool accept_legacy = false) const
+    {
+        return box()->find(accept_legacy).state;
+    }
+    /// Finds the command and claims it.
+    [[nodiscard]] std::unique_ptr<AgentBox> take() const
+    {
+        auto mine = box();
+        const auto what = mine->find(false);
+        if (what.state != State::command || !mine->claim(what, "agent")) return nullptr;
+        return mine;
+    }
+
+    [[nodiscard]] std::size_t files_below(const fs::path& path) const
+    {
+        std::size_t n = 0;
+        std::error_code none;
+        for (const auto& entry : fs::recursive_directory_iterator(path, none))
+            n += entry.is_regular_file() ? 1U : 0U;
+        return n;
+    }
+    [[nodiscard]] std::size_t claims() const { return files_below(git_dir / "autoexec/claims"); }
+    [[nodiscard]] std::size_t offers() const { return files_below(git_dir / "autoexec/offers"); }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("offers");
+
+TEST_CASE_FIXTURE(LinkedTree, "no command file runs but the bytes that its engine has published")
+{
+    const auto real = publish();
+    CHECK(offers() == 1);
+    CHECK(found() == State::command);
+
+    auto planted = command("steal it");
+    SUBCASE("another attempt") {}
+    SUBCASE("the same attempt, with other bytes")
+    {
+        planted.attempt_id = real.attempt_id;
+        planted.execution_id = real.execution_id;
+    }
+    SUBCASE("no attempt")
+    {
+        planted.attempt_id.clear();
+    }
+    SUBCASE("an attempt that names the lock or climbs out")
+    {
+        planted.attempt_id = "../../../../tree/offer";
+        write_file(tree / "offer", protocol::sha256_hex(protocol::format_command(planted)));
+    }
+    plant(planted);
+    CHECK(found(true) == State::foreign);
+    CHECK(claims() == 0);
+    CHECK(engine->command_replaced());
+
+    REQUIRE_FALSE(engine->publish(files_for(real), Durability::process));
+    CHECK_FALSE(engine->command_replaced());
+    const auto agent = take();
+    CHECK(agent);
+    CHECK(engine->claim(real.attempt_id) == ClaimState::live);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "a file that is planted between an agent's looks is not run")
+{
+    auto planted = publish();
+    const auto mine = box();
+    const auto what = mine->find(false);
+    REQUIRE(what.state == State::command);
+    planted.command = "steal it";
+    plant(planted);
+    CHECK_FALSE(mine->claim(what, "agent"));
+    CHECK(claims() == 0);
+    CHECK(engine->claim(planted.attempt_id) == ClaimState::none);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "a command file that was rewritten as it was is not replaced")
+{
+    const auto real = publish();
+    plant(real);
+    CHECK_FALSE(engine->command_replaced());
+    CHECK(found() == State::command);
+    fs::remove(tree / control::command);
+    CHECK_FALSE(engine->command_replaced());  // an agent of 1.0 may have taken it
+    fs::create_directory(tree / control::command);
+    CHECK(engine->command_replaced());
+    fs::remove(tree / control::command);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder with its engine")
+{
+    const auto file = publish();
+    REQUIRE_FALSE(engine->clean(file.attempt_id, false));
+    CHECK(offers() == 0);
+    plant(file);  // what its program has kept
+    CHECK(found() == State::foreign);
+    (void)publish();
+    CHECK(offers() == 1);
+    REQUIRE_FALSE(engine->prepare());
+    CHECK(offers() == 0);
+    engine.reset();
+    CHECK(fs::is_empty(git_dir / "autoexec/offers"));
+}
+
+TEST_CASE_FIXTURE(LinkedTree,
+                  "an engine that makes no offers is of version 1.1, and its commands run")
+{
+    const auto lock = platform::UniqueFd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    SUBCASE("in a fresh worktree") {}
+    SUBCASE("after an engine with offers")
+    {
+        (void)publish();
+        engine.reset();
+    }
+    SUBCASE("after an engine with offers that was killed")
+    {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            (void)publish();
+            ::_exit(0);
+        }
+        ::waitpid(child, nullptr, 0);
+        CHECK(offers() == 1);
+    }
+    REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
+    plant(command("build it"));
+    CHECK(found() == State::command);
+    CHECK(take());
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "a program that replaces .git hides neither offers nor claims")
+{
+    const auto real = publish();
+    const auto original = read_file(tree / ".git");
+    fs::remove(tree / ".git");
+    SUBCASE("by nothing") {}
+    SUBCASE("by a repository of its own")
+    {
+        make_git_dir(tree / ".git");
+    }
+    SUBCASE("by a link into the worktree")
+    {
+        const auto fake = tree / "fake/.git";
+        make_git_dir(fake);
+        write_file(fake / "worktrees/tree/HEAD", "ref: refs/heads/tree\n");
+        write_file(fake / "worktrees/tree/commondir", "../..\n");
+        write_file(fake / "worktrees/tree/gitdir", (tree / ".git").string() + "\n");
+        write_file(tree / ".git", "gitdir: " + (fake / "worktrees/tree").string() + "\n");
+    }
+    bool same_engine = true;
+    SUBCASE("before the engine began")
+    {
+        same_engine = false;
+        engine.reset();
+    }
+    const auto file = same_engine ? real : publish();
+    plant(command("steal it"));
+    CHECK(found(true) == State::foreign);
+    CHECK(claims() == 0);
+    REQUIRE_FALSE(engine->publish(files_for(file), Durability::process));
+    const auto agent = take();
+    CHECK(agent);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::live);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "an offer in one folder of a repository is none in another")
+{
+    const auto one = tree / "one";
+    const auto two = tree / "two";
+    fs::create_directories(one);
+    fs::create_directories(two);
+    const auto first = open(one);
+    auto second = open(two);
+    const auto file = command("build it");
+    REQUIRE_FALSE(first->publish(files_for(file), Durability::process));
+    fs::copy_file(one / control::command, two / control::command);
+    const auto state = [&](const fs::path& where) {
+        return AgentBox::open(where, control::status, trust)->find(false).state;
+    };
+    CHECK(state(one) == State::command);
+    CHECK(state(two) == State::foreign);
+    second.reset();  // which takes nothing of the first
+    CHECK(state(one) == State::command);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "within a process nothing runs but what is offered in memory")
+{
+    options.offers = local_offers();
+    trust.offers = options.offers;
+    SUBCASE("in git") {}
+    SUBCASE("outside git")
+    {
+        fs::remove(tree / ".git");
+        fs::remove_all(project);
+        trust.common_dir.reset();
+    }
+    const auto real = publish();
+    CHECK(found() == State::command);
+
+    // By a program that can write the git directory, too.
+    auto planted = real;
+    planted.command = "steal it";
+    SUBCASE("the same attempt") {}
+    SUBCASE("another attempt")
+    {
+        planted.attempt_id = protocol::new_uuid();
+    }
+    plant(planted);
+    for (const auto& place : fs::recursive_directory_iterator(folder.path()))
+        if (place.path().parent_path().filename() == "offers")
+            write_file(place.path() / planted.attempt_id,
+                       protocol::sha256_hex(protocol::format_command(planted)));
+    CHECK(found() == State::foreign);
+
+    // An engine of another process holds another worktree: there the files decide.
+    options.offers.reset();
+    handoff.reset();
+    tree = folder / "other";
+    fs::create_directories(tree);
+    const auto other = open();
+    const auto file = command("build it");
+    REQUIRE_FALSE(other->publish(files_for(file), Durability::process));
+    CHECK(found() == State::command);
+}
+
+TEST_CASE_FIXTURE(LinkedTree,
+                  "a command of a dead engine is offered again, if it is still that one")
+{
+    options.offers = local_offers();
+    trust.offers = options.offers;
+    auto file = command("build it");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        engine = open();
+        (void)engine->publish(files_for(file), Durability::process);
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    engine = open();
+    CHECK(found() == State::foreign);  // not before
+    SUBCASE("it is")
+    {
+        CHECK(engine->offer_again(file.attempt_id));
+        CHECK(found() == State::command);
+    }
+    SUBCASE("another attempt is asked for")
+    {
+        CHECK_FALSE(engine->offer_again(protocol::new_uuid()));
+        CHECK(found() == State::foreign);
+    }
+    SUBCASE("it was replaced")
+    {
+        file.command = "steal it";
+        plant(file);
+        CHECK_FALSE(engine->offer_again(file.attempt_id));
+        CHECK(found() == State::foreign);
+    }
+    SUBCASE("it is gone")
+    {
+        fs::remove(tree / control::command);
+        CHECK_FALSE(engine->offer_again(file.attempt_id));
+    }
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "of two engines one has the offers, and the other leaves them alone")
+{
+    (void)publish();
+    error_code ec;
+    std::string why;
+    for (int i = 0; i < 3; ++i) {
+        const auto other = handoff->open(tree, ec, why);
+        CHECK(other->try_lock() == errc::worktree_busy);
+    }
+    CHECK(offers() == 1);
+    CHECK(found() == State::command);
+}
+
+TEST_SUITE_END();
