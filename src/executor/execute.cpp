@@ -18,8 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 namespace fs = std::filesystem;
 
-constexpr milliseconds lock_retry{25};
-constexpr milliseconds lock_patience{250};  // an agent that asks for the lock holds it briefly
 constexpr milliseconds busy_poll{250};
 constexpr milliseconds requests_interval{500};
 

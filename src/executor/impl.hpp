@@ -23,6 +23,10 @@ namespace autoexec {
 /// Stands for "never" in sums that must not overflow.
 inline constexpr std::chrono::hours longest_time{24 * 365 * 100};
 
+inline constexpr std::chrono::milliseconds lock_retry{25};
+// An agent that asks for a worktree's lock holds it briefly.
+inline constexpr std::chrono::milliseconds lock_patience{250};
+
 /// Who may go on, first come, first served. On the executor's strand.
 class Turnstile {
 public:
@@ -123,6 +127,13 @@ struct AttemptEnd {
     AttemptFacts facts;
 };
 
+/// What is left in a worktree of an attempt whose engine has died.
+enum class Leftovers {
+    none,
+    of_live_agent,  ///< Its claim and the cancel file: it was told to stop.
+    out_of_reach,   ///< Another engine has the worktree, or it can't be opened now.
+};
+
 using Outcome = platform::Outcome<ExecutionResult>;
 
 struct BackgroundAgentAutoExecutor::Impl
@@ -171,7 +182,7 @@ struct BackgroundAgentAutoExecutor::Impl
     void judge_end_during_stop(Execution& x, const Watch& watch,
                                const std::optional<FileStamp>& pending, AttemptEnd& end);
     static void note_pending_end(Execution& x, const Watch& watch, AttemptEnd& end);
-    bool clean_after_dead_engine(const records::RunningRecord& record);
+    asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
@@ -207,7 +218,8 @@ struct BackgroundAgentAutoExecutor::Impl
     Turnstile slots;
     std::map<std::string, Turnstile> trees;  ///< By the worktree's real path.
     std::set<Execution*> active;
-    std::unique_ptr<Timer> requests_alarm;  ///< Of the coroutine that serves cancel requests.
+    std::set<std::string> told_interrupted;  ///< Attempts whose records `recover` had to keep.
+    std::unique_ptr<Timer> requests_alarm;   ///< Of the coroutine that serves cancel requests.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Whom to wake when nothing is active.
     bool stopping = false;
 };

@@ -25,6 +25,20 @@ bool is_nowhere(Mailbox& mailbox, const Watch& watch, const Sight& sight,
            !mailbox.offer_again(attempt_id);
 }
 
+InterruptedAttempt interrupted_attempt(const records::RunningRecord& record, bool agent_alive)
+{
+    InterruptedAttempt attempt;
+    attempt.execution_id = record.execution_id;
+    attempt.attempt_id = record.attempt_id;
+    attempt.workflow_id = record.workflow_id;
+    attempt.step_id = record.step_id;
+    attempt.command = record.command;
+    attempt.worktree = record.worktree;
+    attempt.started_at = record.started_at;
+    attempt.agent_alive = agent_alive;
+    return attempt;
+}
+
 }  // namespace
 
 asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_ptr<Impl>,
@@ -140,11 +154,11 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
     co_return outcome;
 }
 
+// May be killed after any step: each can be done again, and the record goes last.
 asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Impl::recover(
     std::shared_ptr<Impl>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    records::sweep_running(options.project_root);
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
     for (const auto& entry : records::list_running(options.project_root)) {
@@ -152,36 +166,41 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         const auto& record = entry.record;
         auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
         if (!held) continue;
-        InterruptedAttempt attempt;
-        attempt.execution_id = record.execution_id;
-        attempt.attempt_id = record.attempt_id;
-        attempt.workflow_id = record.workflow_id;
-        attempt.step_id = record.step_id;
-        attempt.command = record.command;
-        attempt.worktree = record.worktree;
-        attempt.started_at = record.started_at;
-        attempt.agent_alive = clean_after_dead_engine(record);
+        const auto left = co_await clean_after_dead_engine(record);
+        const bool alive = left == Leftovers::of_live_agent;
         // Its engine may have died between writing the record and tidying up.
-        const bool interrupted =
-            attempt.agent_alive || !is_recorded(record.execution_id, record.attempt);
-        if (interrupted) note_interrupted(record, attempt.agent_alive);
-        done.push_back(std::move(*held));
-        if (interrupted) found.push_back(std::move(attempt));
+        const bool interrupted = !is_recorded(record.execution_id, record.attempt) &&
+                                 told_interrupted.insert(record.attempt_id).second;
+        if (interrupted) {
+            note_interrupted(record, alive);
+            found.push_back(interrupted_attempt(record, alive));
+        }
+        if (left == Leftovers::none) done.push_back(std::move(*held));
     }
     // Recorded first: else who is killed in between leaves no trace of them.
     if (!found.empty()) (void)co_await flush_all();
     for (auto& file : done) file.remove();
+    records::sweep_running(options.project_root);
     co_return found;
 }
 
-bool BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
+asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
     const records::RunningRecord& record)
 {
     error_code ec;
     std::string why;
     const auto mailbox = open_mailbox(record.worktree, ec, why);
-    // Gone, or another engine is at work there already: then nothing there is ours.
-    if (!mailbox || mailbox->try_lock()) return false;
+    if (!mailbox) {
+        // Nothing there can be ours, unless only we are short of something now.
+        const bool lasting = ec.category() == autoexec_category();
+        co_return lasting ? Leftovers::none : Leftovers::out_of_reach;
+    }
+    const std::shared_ptr<Timer> alarm = options.clock->make_timer(strand);
+    const auto patience = options.clock->now() + lock_patience;
+    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience)
+        co_await alarm->wait_until(options.clock->now() + lock_retry);
+    if (ec) co_return Leftovers::out_of_reach;
+
     const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
     if (alive) {
         protocol::CancelFile cancel;
@@ -193,7 +212,7 @@ bool BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
         options.notifier->notify(record.worktree);
     }
     (void)mailbox->clean(record.attempt_id, alive);
-    return alive;
+    co_return alive ? Leftovers::of_live_agent : Leftovers::none;
 }
 
 void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningRecord& record,

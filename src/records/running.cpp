@@ -104,6 +104,19 @@ std::string name_of(const std::string& attempt_id)
     return protocol::file_name_of(attempt_id) + suffix;
 }
 
+// Requests for attempts that have ended. An attempt has its record before anybody can know of it.
+void sweep_requests(int running)
+{
+    error_code ec;
+    const auto requests = platform::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
+                                                 platform::Links::none, ec);
+    if (!requests) return;
+    for (const auto& name : platform::list_folder(requests.get(), most_records))
+        if (::faccessat(running, (name + suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+            (void)platform::remove_file(requests.get(), name);
+    (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
+}
+
 }  // namespace
 
 RunningFile::RunningFile(UniqueFd file, std::string path)
@@ -195,6 +208,7 @@ void sweep_running(const std::filesystem::path& project_root)
         if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
             (void)platform::remove_file(folder.get(), name);
     }
+    sweep_requests(folder.get());
 }
 
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)

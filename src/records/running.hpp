@@ -56,7 +56,8 @@ struct RunningEntry {
 /// All that is in flight or was when its engine died, oldest first.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
-/// Removes what engines have left that died while they made such a file.
+/// Removes what engines have left that died while they made such a file, and requests to cancel
+/// attempts that have ended.
 void sweep_running(const std::filesystem::path& project_root);
 
 /// Asks the engine of an attempt to cancel it.

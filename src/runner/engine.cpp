@@ -165,7 +165,8 @@ asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
     if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
     if (recovery == Recovery::before) co_await recover();
     co_await std::move(work);
-    if (recovery == Recovery::after) co_await recover();
+    // Once more: an agent that was told to stop before may have ended.
+    if (recovery == Recovery::after || interrupts_ < 2) co_await recover();
     co_await executor_.async_stop();
     if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
     screen_.clear();

@@ -656,9 +656,13 @@ TEST_CASE_FIXTURE(FilesFixture, "an engine that died is cleaned up after")
     start(request());
     write_at(clock->elapsed() + 2s, completed);
     clock->run(ctx);
-    if (alive)
+    if (alive) {
         CHECK(ec == errc::worktree_busy_unconfirmed);
-    else
+        box.reset();  // its agent has ended
+        CHECK(recover().empty());
+        CHECK(left_in(tree.path()).empty());
+        CHECK(fs::is_empty(project / ".tapps-agents/running"));
+    } else
         CHECK(result.status == ExecutionStatus::completed);
 }
 

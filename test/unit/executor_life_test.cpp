@@ -386,6 +386,9 @@ TEST_CASE("the context may end after any handler")
         next.await([&]() -> asio::awaitable<void> {
             auto found = co_await next.make().recover();
             interrupted = found.size();
+            // What its agents still hold is left until they have ended.
+            for (const auto& [path, tree] : handoff->trees)
+                for (auto& [attempt, claim] : tree->claims) claim = ClaimState::free;
             found = co_await next.make().recover();
             again = found.size();
         });
@@ -393,6 +396,7 @@ TEST_CASE("the context may end after any handler")
         for (const auto& [path, tree] : handoff->trees) {
             open += tree->command.has_value();
             CHECK((!tree->command || tree->published.empty()));
+            CHECK_FALSE(tree->cancel);
         }
         CHECK(open == 0);
         CHECK(interrupted <= 2);
@@ -782,7 +786,17 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
     CHECK(tree.claims.contains("a") == alive);
     if (alive) CHECK(tree.cancel->reason == "interrupted");
     CHECK_FALSE(tree.locked);
-    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(names_below(project / ".tapps-agents/running").empty() != alive);
+    if (alive) {  // the record stays until its agent has ended
+        tree.claims["a"] = ClaimState::free;
+        await([&]() -> asio::awaitable<void> {
+            auto last = co_await make().recover();
+            CHECK(last.empty());
+        });
+        CHECK_FALSE(tree.cancel);
+        CHECK(tree.claims.empty());
+        CHECK(names_below(project / ".tapps-agents/running").empty());
+    }
     CHECK(sink->count(EventType::execution_interrupted) == first + second);
     const auto metrics = sink->metrics();
     REQUIRE(metrics.size() == 1);
@@ -790,6 +804,39 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
     CHECK(metrics[0].retry_count == 1);
     CHECK(metrics[0].duration_ms == 60'000);
     CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
+}
+
+TEST_CASE_FIXTURE(Many, "what a dead engine left in a busy worktree is cleaned later")
+{
+    records::RunningRecord record;
+    record.execution_id = "e";
+    record.attempt_id = "a";
+    record.worktree = "/tree";
+    error_code failure;
+    (void)records::RunningFile::create(project.path(), record, failure);
+    tree.claims["a"] = ClaimState::free;
+    tree.locked = true;
+    bool kept = true;
+    SUBCASE("after another engine has ended") {}
+    SUBCASE("at once where an agent has only asked for the lock")
+    {
+        kept = false;
+        clock->at(60ms, [&] { tree.locked = false; });
+    }
+    std::size_t found = 0;
+    const auto recover = [&]() -> asio::awaitable<void> {
+        auto attempts = co_await make().recover();
+        found += attempts.size();
+    };
+    await(recover);
+    CHECK(found == 1);
+    CHECK(names_below(project / ".tapps-agents/running").empty() != kept);
+    CHECK(tree.claims.empty() != kept);
+    tree.locked = false;
+    await(recover);
+    CHECK(found == 1);
+    CHECK(tree.claims.empty());
+    CHECK(names_below(project / ".tapps-agents/running").empty());
 }
 
 TEST_CASE_FIXTURE(Many, "what another engine has in flight is left alone")
