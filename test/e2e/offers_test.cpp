@@ -70,3 +70,24 @@ TEST_CASE("a command that a program plants in its worktree is not run by another
     daemon.signal(SIGTERM);
     CHECK(daemon.wait().code == 0);
 }
+
+TEST_CASE("a command file that is replaced before an agent sees it is published again, and runs")
+{
+    PlantingProject project;
+    const auto command_file = project.tree / ".cursor-skill-command.txt";
+    Program engine(project.start({"run", "--external-agent", "--polling-interval", "50ms", "-w",
+                                  project.tree, "touch ran"}));
+    REQUIRE(eventually([&] { return fs::exists(command_file); }));
+    auto planted = boost::json::parse(read_file(command_file)).as_object();
+    planted["command"] = "touch planted_ran";
+    write_file(project.tree / "planted", boost::json::serialize(planted));
+    fs::rename(project.tree / "planted", command_file);
+    Program daemon(project.start({"agent"}));
+    const auto ended = engine.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(fs::exists(project.tree / "ran"));
+    CHECK_FALSE(fs::exists(project.tree / "planted_ran"));
+    CHECK(project.metrics().size() == 1);
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait().code == 0);
+}

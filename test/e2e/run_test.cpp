@@ -205,6 +205,20 @@ TEST_CASE("a time-out ends the command with all that it started")
     CHECK(project.metrics().at(0).at("status").as_string() == "timeout");
 }
 
+TEST_CASE("an agent's own time-out ends the command as a time-out")
+{
+    Project project;
+    project.add_agent("quick", "/bin/sh -c -- {command}", {"timeout_seconds: 1"});
+    const auto ended = project.run({"run", "--json", "sleep 1000"});
+    CHECK(ended.code == 1);
+    const auto result = only_object(ended);
+    CHECK(text_at(result, "status") == "timeout");
+    CHECK(text_at(result, "error_code") == "timeout");
+    const auto metrics = project.metrics();
+    REQUIRE(metrics.size() == 1);
+    CHECK(text_at(metrics.front(), "status") == "timeout");
+}
+
 TEST_CASE("what fails for a while is tried again; what fails is not, unless it is idempotent")
 {
     Project project;
