@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -122,9 +123,10 @@ bool is_deeper(const json::value& value, std::size_t levels)
 
 }  // namespace
 
-Journal::Journal(UniqueFd file, UniqueFd shared, std::string run_id, Durability durability,
-                 records::Disk& disk)
-    : file_(std::move(file)),
+Journal::Journal(fs::path path, UniqueFd file, UniqueFd shared, std::string run_id,
+                 Durability durability, records::Disk& disk)
+    : path_(std::move(path)),
+      file_(std::move(file)),
       shared_(std::move(shared)),
       run_id_(std::move(run_id)),
       durability_(durability),
@@ -152,7 +154,9 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
     if (!ec && durability == Durability::power && (ec = sync_folders(folder.get(), disk)))
         (void)platform::remove_file(folder.get(), journal_name(run_id));
     if (ec) return std::nullopt;
-    return Journal(std::move(file), std::move(shared), std::move(run_id), durability, disk);
+    auto path = state_folder(project_root).path() / journal_name(run_id);
+    return Journal(std::move(path), std::move(file), std::move(shared), std::move(run_id),
+                   durability, disk);
 }
 
 std::optional<Journal> Journal::take_over(const fs::path& project_root, std::string_view run_id,
@@ -172,7 +176,8 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
     const auto found = platform::read_regular(folder.get(), name, journal_limit, {});
     if ((ec = error_of(found))) return std::nullopt;
 
-    Journal journal(std::move(file), std::move(shared), std::string(run_id), durability, disk);
+    Journal journal(state_folder(project_root).path() / name, std::move(file), std::move(shared),
+                    std::string(run_id), durability, disk);
     journal.size_ = found.text.rfind('\n') + 1;  // without any: npos + 1 is 0
     journal.seq_ = last_seq(parse_journal(found.text));
     const bool torn = journal.size_ < found.text.size();
@@ -214,6 +219,7 @@ error_code Journal::append(WorkflowEvent::Type type, std::chrono::system_clock::
 error_code Journal::write(std::string_view line)
 {
     if (line.size() > journal_limit - size_) return errc::file_too_large;
+    if (!is_intact()) return broken_ = errc::journal_lost;
     ssize_t written = 0;
     do written = disk_->write(file_.get(), line);
     while (written < 0 && errno == EINTR);
@@ -228,8 +234,21 @@ error_code Journal::write(std::string_view line)
         ec = broken_ = last_error();
     }
     if (ec && disk_->truncate(file_.get(), static_cast<off_t>(size_)) != 0) broken_ = ec;
-    if (!ec) size_ += line.size();
-    return ec;
+    if (ec) return ec;
+    size_ += line.size();
+    // Once more: the last line of a run is followed by no other that would find it gone.
+    if (!is_intact()) broken_ = errc::journal_lost;
+    return broken_;
+}
+
+// Its name still leads to the file that we hold, and all that was written is in it.
+bool Journal::is_intact() const
+{
+    struct stat named {};
+    struct stat held {};
+    return ::lstat(path_.c_str(), &named) == 0 && ::fstat(file_.get(), &held) == 0 &&
+           named.st_dev == held.st_dev && named.st_ino == held.st_ino &&
+           static_cast<std::uint64_t>(held.st_size) >= size_;
 }
 
 UniqueFd hold_run(const fs::path& project_root, std::string_view run_id, error_code& ec)

@@ -40,6 +40,7 @@ public:
                                             records::Disk& disk = records::Disk::real());
 
     [[nodiscard]] const std::string& run_id() const noexcept { return run_id_; }
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
     /// For programs that work for the run to hold, so that who takes it over can wait for them.
     [[nodiscard]] int descriptor() const noexcept { return shared_.get(); }
@@ -52,16 +53,19 @@ public:
 
     /// Appends one transition: `seq` (1…), `time` and `event` are put before `more`. After an error
     /// nothing of it is there, as far as that can be had; where it can't, all later ones get the
-    /// same error. `errc::file_too_large` and `errc::invalid_options` for what no reader would
+    /// same error. `errc::journal_lost` where its file was removed, replaced or truncated since, by
+    /// whomever; `errc::file_too_large` and `errc::invalid_options` for what no reader would
     /// take.
     error_code append(WorkflowEvent::Type type, std::chrono::system_clock::time_point now,
                       const boost::json::object& more);
 
 private:
-    Journal(platform::UniqueFd file, platform::UniqueFd shared, std::string run_id,
-            Durability durability, records::Disk& disk);
+    Journal(std::filesystem::path path, platform::UniqueFd file, platform::UniqueFd shared,
+            std::string run_id, Durability durability, records::Disk& disk);
     error_code write(std::string_view line);
+    [[nodiscard]] bool is_intact() const;
 
+    std::filesystem::path path_;
     platform::UniqueFd file_;
     platform::UniqueFd shared_;  // another opening of the file: its lock lasts longer
     std::string run_id_;

@@ -51,6 +51,17 @@ private:
     Timer* alarm_;
 };
 
+std::string journal_sentence(const Journal& journal, error_code ec)
+{
+    const auto path = protocol::printable(journal.path().string());
+    if (ec == errc::journal_lost)
+        return fmt::format(
+            "The journal {} was removed, replaced or truncated during the run, so "
+            "nothing more was started.",
+            path);
+    return fmt::format("The journal {} can't be written: {}", path, ec.message());
+}
+
 bool is_in_flight(const StepResult& result)
 {
     return result.state == StepState::running || result.state == StepState::waiting_manual;
@@ -523,8 +534,7 @@ WorkflowResult Run::finish()
     const auto failures = scheduler_->failures();
     result.status = WorkflowStatus::completed;
     if (journal_error_) {
-        result.status = WorkflowStatus::failed;
-        result.error = "The journal can't be written: " + journal_error_.message();
+        fail_by_journal(result);
     } else if (cancelled_) {
         result.status = WorkflowStatus::cancelled;
         result.error = "The workflow was cancelled.";
@@ -540,12 +550,19 @@ WorkflowResult Run::finish()
            {{"status", to_string(result.status)},
             {"error", result.error.empty() ? boost::json::value(nullptr)
                                            : boost::json::value(result.error)}});
+    if (journal_error_) fail_by_journal(result);  // perhaps only now
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::run_ended;
     event.status = result.status;
     event.message = result.error;
     tell(std::move(event));
     return result;
+}
+
+void Run::fail_by_journal(WorkflowResult& result) const
+{
+    result.status = WorkflowStatus::failed;
+    result.error = journal_sentence(*journal_, journal_error_);
 }
 
 // The first that failed by itself: others may have been cancelled for it.

@@ -142,6 +142,7 @@ private:
     void stop(std::string reason, asio::cancellation_type how);
     void cancel_step(std::size_t i, asio::cancellation_type how);
     WorkflowResult finish();
+    void fail_by_journal(WorkflowResult& result) const;
 
     // With git.
     [[nodiscard]] git::RepositoryOptions repository_options() const;

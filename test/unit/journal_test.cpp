@@ -761,6 +761,62 @@ TEST_CASE_FIXTURE(Project, "a torn line that can't be cut off is an error, not a
     CHECK(ec == boost::system::errc::operation_not_permitted);
 }
 
+TEST_CASE_FIXTURE(Project, "a journal that was taken away ends, and nothing is written any more")
+{
+    auto journal = create();
+    REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run()));
+    const auto path = file(journal.run_id());
+    CHECK(journal.path() == path);
+    SUBCASE("removed")
+    {
+        fs::remove(path);
+    }
+    SUBCASE("moved")
+    {
+        fs::rename(path, path.parent_path() / "aside");
+    }
+    SUBCASE("replaced by a copy")
+    {
+        fs::copy_file(path, path.parent_path() / "copy");
+        fs::rename(path.parent_path() / "copy", path);
+    }
+    SUBCASE("emptied")
+    {
+        fs::resize_file(path, 0);
+    }
+    SUBCASE("cut")
+    {
+        fs::resize_file(path, fs::file_size(path) - 1);
+    }
+    SUBCASE("in a folder that was moved")
+    {
+        fs::rename(path.parent_path(), path.parent_path().string() + "-aside");
+    }
+    std::error_code ignored;
+    const auto size = fs::file_size(path, ignored);
+    for (int tries = 0; tries < 2; ++tries)
+        CHECK(journal.append(Type::step_waiting, when, {{"step", "plan"}}) == errc::journal_lost);
+    CHECK(fs::file_size(path, ignored) == size);
+}
+
+TEST_CASE_FIXTURE(Project, "a journal that is taken away while its last line is written is lost")
+{
+    struct RemovingDisk final : records::Disk {
+        fs::path path;
+        ssize_t write(int fd, std::string_view text) override
+        {
+            const auto written = Disk::write(fd, text);
+            fs::remove(path);
+            return written;
+        }
+    };
+    RemovingDisk disk;
+    auto journal = Journal::create(path(), "w", when, Durability::process, ec, disk);
+    REQUIRE(journal);
+    disk.path = journal->path();
+    CHECK(journal->append(Type::run_ended, when, {{"status", "completed"}}) == errc::journal_lost);
+}
+
 TEST_CASE_FIXTURE(Project, "what no reader would take is not written")
 {
     auto journal = create();

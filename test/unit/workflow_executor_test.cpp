@@ -472,6 +472,43 @@ TEST_CASE_FIXTURE(WorkflowFixture, "a journal that can't be written ends the run
     CHECK(result.error.find("can't be recorded") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(WorkflowFixture, "a journal that disappears during a run ends it as failed")
+{
+    std::string step_with_it;
+    SUBCASE("while a step runs")
+    {
+        step_with_it = "a";
+    }
+    SUBCASE("before the last line")
+    {
+        step_with_it = "c";
+    }
+    run_options.on_event = [&](const WorkflowEvent& event) {
+        if (event.type != WorkflowEvent::Type::step_started || event.step_id != step_with_it)
+            return;
+        std::filesystem::resize_file(
+            project / (".tapps-agents/workflow-state/" + event.run_id + ".jsonl"), 0);
+    };
+    run(workflow_of({step("a"), step("b", {"a"}), step("c", {"b"})}));
+    CHECK(ec == errc::journal_lost);
+    CHECK(result.status == WorkflowStatus::failed);
+    CHECK(result.error.find("was removed, replaced or truncated") != std::string::npos);
+    CHECK(commands.size() == (step_with_it == "a" ? 1 : 3));
+}
+
+TEST_CASE_FIXTURE(WorkflowFixture,
+                  "a journal that is removed while its end is written fails the run")
+{
+    run_options.on_event = [&](const WorkflowEvent& event) {
+        if (event.type == WorkflowEvent::Type::step_ended && event.step_id == "b")
+            std::filesystem::remove_all(project / ".tapps-agents/workflow-state");
+    };
+    run(workflow_of({step("a"), step("b", {"a"})}));
+    CHECK(ec == errc::journal_lost);
+    CHECK(result.status == WorkflowStatus::failed);
+    CHECK_FALSE(result.error.empty());
+}
+
 TEST_CASE_FIXTURE(WorkflowFixture,
                   "markers say how steps ended, as scripts for the original read them")
 {
