@@ -5,6 +5,7 @@
 #include "agent/template.hpp"
 #include "handoff/control_files.hpp"
 #include "platform/log.hpp"
+#include "platform/resources.hpp"
 #include "protocol/status.hpp"
 #include "protocol/text.hpp"
 
@@ -16,8 +17,8 @@
 
 #include <sysexits.h>
 
-#include <cerrno>
 #include <cstring>
+#include <new>
 
 namespace autoexec::agent {
 namespace {
@@ -29,6 +30,11 @@ constexpr milliseconds cancel_poll{250};
 constexpr milliseconds quiet_beat{1000};
 // The engine ends an attempt by its deadline; this is for the one that can't any more.
 constexpr milliseconds deadline_margin{15'000};
+// How long a result is kept that can't be written for want of descriptors or memory.
+constexpr milliseconds report_patience{10'000};
+constexpr milliseconds report_interval{250};
+
+constexpr char out_of_memory[] = "The agent ran out of memory.";
 
 std::filesystem::path log_path(const JobContext& context, const handoff::AgentBox::Found& found)
 {
@@ -39,10 +45,14 @@ std::filesystem::path log_path(const JobContext& context, const handoff::AgentBo
     return context.project_root / ".tapps-agents" / "output" / (name + ".log");
 }
 
-bool may_work_later(error_code ec)
+CommandError start_error(error_code ec, std::string message)
 {
-    return ec.value() == EAGAIN || ec.value() == ENOMEM || ec.value() == EMFILE ||
-           ec.value() == ENFILE || ec.value() == ETXTBSY;
+    CommandError error;
+    error.message = std::move(message);
+    error.code = platform::is_resource_shortage(ec) ? "no_resources" : "spawn_failed";
+    if (platform::is_resource_shortage(ec) || ec == boost::system::errc::text_file_busy)
+        error.retryable = true;
+    return error;
 }
 
 // Redacted before it is cut, or half a secret could stay.
@@ -95,7 +105,16 @@ asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition&
     if (const auto words = self->output_.last_words();
         verdict.ends_with_last_words && !words.empty())
         verdict.error.message += ": " + words;
-    self->report(verdict);
+    const auto text = self->last_status(verdict);
+    auto ec = self->box_->write_status(text);
+    // The claim is kept meanwhile: a free one without a result would mean that the agent is lost.
+    const auto& clock = *self->context_.options.clock;
+    const auto until = clock.now() + report_patience;
+    while (platform::is_resource_shortage(ec) && clock.now() < until && !self->box_->lost()) {
+        co_await self->alarm_->wait_until(clock.now() + report_interval);
+        ec = self->box_->write_status(text);
+    }
+    self->finish(verdict, ec);
 }
 
 // Only the program that does what the command says may be expected to say how that went.
@@ -174,9 +193,7 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
     std::string why;
     const auto process = context_.options.spawner->spawn(ex, spec, ec, why);
     if (!process) {
-        verdict.error.code = "spawn_failed";
-        verdict.error.message = why.empty() ? ec.message() : why;
-        if (may_work_later(ec)) verdict.error.retryable = true;
+        verdict.error = start_error(ec, why.empty() ? ec.message() : why);
         co_return;
     }
     pid_ = process->pid();
@@ -188,12 +205,30 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
         const auto take = [&job = *self](OutputStream stream, std::string_view chunk) {
             job.take(stream, chunk);
         };
-        result = co_await p.wait(take);
+        try {
+            result = co_await p.wait(take);
+        } catch (const std::bad_alloc&) {
+            result.reason = errc::no_resources;
+            result.error = out_of_memory;
+        }
         done = true;
         self->alarm_->wake();
     };
     asio::co_spawn(ex, wait_for_end(shared_from_this(), *process, exit, ended), asio::detached);
-    const bool stopped = co_await watch(*process, definition, ended);
+    bool stopped = false;
+    bool failed = false;
+    try {
+        stopped = co_await watch(*process, definition, ended);
+    } catch (const std::bad_alloc&) {
+        failed = true;
+    }
+    // Its end is awaited in any case: the other coroutine writes to this one's frame.
+    if (failed) process->stop();
+    while (!ended) co_await alarm_->wait_until(time_point::max());
+    if (failed) {
+        verdict.error = start_error(errc::no_resources, out_of_memory);
+        co_return;
+    }
     judge(exit, spec.argv.front(), definition, verdict);
     if (stopped) judge_stopped(verdict);
 }
@@ -283,8 +318,7 @@ void Job::judge(const ProcessExit& exit, const std::string& program,
     verdict.signal = exit.signal;
     if (!exit.error.empty()) {
         const auto missing = explain_missing(program, find_program(program, definition, worktree_));
-        verdict.error.code = "spawn_failed";
-        verdict.error.message = missing.empty() ? exit.error : missing;
+        verdict.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
         return;
     }
     const auto said = hearing_.judge.verdict(exit);
@@ -350,7 +384,7 @@ void Job::write_running()
     context_.options.notifier->notify(worktree_);
 }
 
-void Job::report(const Verdict& verdict)
+std::string Job::last_status(const Verdict& verdict)
 {
     auto s = status(verdict.completed ? StatusWord::completed : StatusWord::failed);
     s.completed_at = protocol::iso_utc(context_.options.clock->system_now());
@@ -368,7 +402,12 @@ void Job::report(const Verdict& verdict)
     }
     // Before the last status: once that is there, a command file may be the engine's next.
     box_->remove_command(found_);
-    if (const auto ec = box_->write_status(protocol::format_status(s)))
+    return protocol::format_status(s);
+}
+
+void Job::finish(const Verdict& verdict, error_code ec)
+{
+    if (ec)
         platform::log(platform::LogLevel::error, "{}: the result can't be written: {}",
                       worktree_.string(), ec.message());
     box_->release(legacy());
@@ -415,7 +454,7 @@ void Job::refuse(std::string code, std::string message)
     verdict.error.code = std::move(code);
     verdict.error.message = std::move(message);
     verdict.error.retryable = false;
-    report(verdict);
+    finish(verdict, box_->write_status(last_status(verdict)));
 }
 
 void Job::stop()

@@ -70,7 +70,8 @@ private:
     void judge_by_exit(const ProcessExit& exit, const std::string& program, Verdict& verdict) const;
     void judge_stopped(Verdict& verdict) const;
     void write_running();
-    void report(const Verdict& verdict);
+    [[nodiscard]] std::string last_status(const Verdict& verdict);
+    void finish(const Verdict& verdict, error_code ec);
     void record(const Verdict& verdict) const;
     [[nodiscard]] AgentStatus status(StatusWord word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }

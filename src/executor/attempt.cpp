@@ -1,5 +1,6 @@
 #include "executor/impl.hpp"
 #include "handoff/control_files.hpp"
+#include "platform/resources.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/asio/post.hpp>
@@ -23,6 +24,7 @@ constexpr milliseconds stop_margin{5000};  // beyond the agent's own grace
 constexpr milliseconds stop_poll{250};
 constexpr milliseconds release_poll{250};  // from an agent's final status to its claim's release
 constexpr int max_published_again = 10;
+constexpr milliseconds unclaimed_after{10'000};
 
 CommandError engine_error(std::string code, std::string message)
 {
@@ -159,6 +161,9 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
     auto start_deadline = x.options.start_timeout > milliseconds::zero() && !x.adopted
                               ? a.published + x.options.start_timeout
                               : time_point::max();
+    auto unclaimed_at = x.only_watching ? time_point::max() : a.published + unclaimed_after;
+    // A status that is there and can't be read for want of resources may be the result.
+    const auto patience = deadline + x.options.stop_grace + stop_margin;
     const bool stalls = x.options.stall_timeout > milliseconds::zero();
     auto last_change = a.published;
     PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
@@ -191,6 +196,16 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             break;
         }
         if (!watch.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
+        if (!watch.started() && now >= unclaimed_at) {
+            emit(event(x, a, EventType::command_unclaimed));
+            unclaimed_at = time_point::max();
+        }
+        if (now >= deadline && watch.shortage() && now < patience) {
+            co_await x.alarm->wait_until(std::min(now + stop_poll, patience));
+            continue;
+        }
+        // What can't be read may be the status of an agent that has started.
+        if (now >= start_deadline && watch.shortage()) start_deadline = now + stop_poll;
         if (!watch.started() && now >= start_deadline) {
             // Taken away first: an agent that claims after this sees that the command is gone.
             (void)x.mailbox->withdraw(a.id);
@@ -205,6 +220,13 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             }
             start_deadline = time_point::max();
             continue;
+        }
+        if (now >= deadline && watch.shortage()) {
+            end = failed_end(Cause::deadline, no_resources,
+                             fmt::format("The status file could not be read: {}. Run fewer "
+                                         "commands at once, or raise the limit.",
+                                         watch.shortage().message()));
+            break;
         }
         if (now >= deadline) {
             end = failed_end(
@@ -225,7 +247,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
         }
         auto next = std::min(deadline, now + interval.next(options.random()));
         if (watch.end_is_pending()) next = std::min(next, now + release_poll);
-        if (!watch.started()) next = std::min(next, start_deadline);
+        if (!watch.started()) next = std::min({next, start_deadline, unclaimed_at});
         if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
         co_await x.alarm->wait_until(next);
     }
@@ -326,7 +348,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     cancel.attempt_id = a.id;
     cancel.reason = std::string(to_string(end.status));
     cancel.requested_at = protocol::iso_utc(options.clock->system_now());
-    (void)x.mailbox->request_stop(protocol::format_cancel(cancel));
+    auto refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
     options.notifier->notify(x.request.worktree);
 
     const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
@@ -346,6 +368,8 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
                              asio::cancellation_type::none;
         if (end.facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
+        if (platform::is_resource_shortage(refused))
+            refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
         sight = watch.look(options.clock->now());
     }
     if (end.facts.stop_confirmed) co_return;

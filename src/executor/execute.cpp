@@ -1,4 +1,5 @@
 #include "executor/impl.hpp"
+#include "platform/resources.hpp"
 #include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
 
@@ -87,7 +88,9 @@ error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
 {
     x.result.status = ExecutionStatus::failed;
     x.result.error = CommandError{std::move(sentence), {}, false, 0};
-    return ec;
+    if (!platform::is_resource_shortage(ec)) return ec;
+    x.result.error->code = no_resources;
+    return errc::no_resources;
 }
 
 error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
@@ -105,6 +108,9 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
     if (r.command.empty())
         return fail(x, errc::invalid_command, "The command is empty. Say what is to be run.");
+    if (!r.argv.empty() && r.argv.front().empty())
+        return fail(x, errc::invalid_command,
+                    "The program's name is empty: argv[0] must name the program to run.");
     auto flaw = flaw_of(r.command);
     for (const auto& word : r.argv)
         if (flaw.empty()) flaw = flaw_of(word);
@@ -159,11 +165,23 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
         x.options = options;  // what stood in line begins now
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
-        if (!busy || x.options.on_busy == OnBusy::fail) co_return ec;
+        const bool waits_for_worktree = busy && x.options.on_busy == OnBusy::wait;
+        if (!waits_for_worktree && !waits_for_resources(x, ec)) co_return ec;
         x.mailbox.reset();
         x.slot.reset();
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
     }
+}
+
+// Those in flight give descriptors back when they end. Alone, a command takes what there is.
+bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, error_code ec) const
+{
+    constexpr unsigned of_one_command = 16;  // its agent and its program included
+    const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
+        return other != &x && !other->attempt_id.empty();
+    });
+    if (!in_flight || (ec && ec != errc::no_resources)) return false;
+    return ec == errc::no_resources || !platform::has_descriptors_left(of_one_command);
 }
 
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x)

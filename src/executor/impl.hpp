@@ -20,6 +20,9 @@
 
 namespace autoexec {
 
+/// The error's code where descriptors, processes or memory have run out.
+inline constexpr char no_resources[] = "no_resources";
+
 /// Stands for "never" in sums that must not overflow.
 inline constexpr std::chrono::hours longest_time{24 * 365 * 100};
 
@@ -144,6 +147,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<Outcome> execute(std::shared_ptr<Impl> keep, CommandRequest request);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
+    [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec) const;
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
     asio::awaitable<error_code> publish(Execution& x, Attempt& a, Watch& watch);
@@ -194,6 +198,7 @@ struct BackgroundAgentAutoExecutor::Impl
     void note_progress(Execution& x, const Attempt& a, const Watch& watch);
     void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
     void fill_result(Execution& x, Watch& watch, AttemptEnd& end);
+    void warn_of_unwritten(Execution& x, error_code ec) const;
     void record_end(Execution& x, const Attempt& a, const AttemptEnd& end);
     std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
                                           std::string& why);

@@ -1,5 +1,6 @@
 #include "executor/watch.hpp"
 
+#include "platform/resources.hpp"
 #include "protocol/status.hpp"
 
 #include <algorithm>
@@ -47,6 +48,7 @@ Sight Watch::look(time_point now)
     std::optional<Candidate> best;
     bool unreadable = false;
     problem_.clear();
+    shortage_ = {};
     for (const auto& file : mailbox_.look()) {
         if (file.state == FoundFile::State::too_large) {
             problem_ = file.problem;
@@ -54,6 +56,7 @@ Sight Watch::look(time_point now)
             return sight;
         }
         unreadable |= file.state == FoundFile::State::unreadable;
+        if (platform::is_resource_shortage(file.reason)) shortage_ = file.reason;
         auto found = candidate(file, sight);
         if (found && (!best || (found->echoes && !best->echoes))) best = std::move(found);
     }

@@ -94,6 +94,10 @@ public:
     /// Why the last status file was not understood; empty if it was.
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
+    /// Set when a status file is there that could not be read in the last look, because the system
+    /// was out of descriptors or memory.
+    [[nodiscard]] error_code shortage() const noexcept { return shortage_; }
+
 private:
     struct Candidate {
         AgentStatus status;
@@ -126,6 +130,7 @@ private:
     bool claim_released_ = false;  ///< For good: what appears at its path later is not asked.
     time_point last_beat_{};
     std::string problem_;
+    error_code shortage_;
     std::vector<Rejection> last_rejections_;
 
     std::map<std::string, ArtifactState> seen_;

@@ -1,5 +1,7 @@
 #include "platform/safe_files.hpp"
 
+#include "platform/resources.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -70,6 +72,8 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
     if (ec == boost::system::errc::no_such_file_or_directory) return found;
     struct stat st {};
     const bool seen = ::fstatat(folder, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+    // Without a descriptor to spare, opening fails before the name is looked up.
+    if (!seen && errno == ENOENT && is_resource_shortage(ec)) return found;
     // A socket and an unplugged device give ENXIO, a link in the way ELOOP or EXDEV.
     const bool unsafe = (seen && !S_ISREG(st.st_mode)) || ec.value() == ELOOP ||
                         ec.value() == EXDEV || ec.value() == ENXIO;
@@ -78,6 +82,7 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
     found.problem = seen && !S_ISREG(st.st_mode) ? "it is " + describe_type(st.st_mode)
                     : unsafe                     ? "its path leads through a symbolic link"
                                                  : ec.message();
+    if (!unsafe) found.reason = ec;
     return found;
 }
 
@@ -164,7 +169,8 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit, c
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0) {
         found.state = FoundFile::State::unreadable;
-        found.problem = last_error().message();
+        found.reason = last_error();
+        found.problem = found.reason.message();
         return found;
     }
     found.stamp = stamp_of(st);
@@ -181,6 +187,7 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit, c
         if (const auto failure = read_all(fd.get(), found.text, limit)) {
             found.state = FoundFile::State::unreadable;
             found.problem = failure.message();
+            found.reason = failure;
             found.text.clear();
             return found;
         }

@@ -65,6 +65,8 @@ error_code check(const ProcessSpec& spec, std::string& why)
         return fails(boost::system::errc::invalid_argument, "Too many descriptors are to be held.");
     if (spec.argv.empty())
         return fails(boost::system::errc::invalid_argument, "There is no program to start.");
+    if (spec.argv.front().empty())
+        return fails(boost::system::errc::invalid_argument, "The program's name is empty.");
     if (std::any_of(spec.argv.begin(), spec.argv.end(), holds_nul) ||
         std::any_of(spec.environment.begin(), spec.environment.end(), holds_nul))
         return fails(boost::system::errc::invalid_argument,

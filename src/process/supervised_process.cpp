@@ -143,9 +143,9 @@ private:
             case control::Kind::stop:
                 return;
             case control::Kind::not_started:
-                exit_.error = fmt::format(
-                    "Can't start \"{}\": {}.", link_.program,
-                    error_code(message.value, boost::system::system_category()).message());
+                exit_.reason = error_code(message.value, boost::system::system_category());
+                exit_.error =
+                    fmt::format("Can't start \"{}\": {}.", link_.program, exit_.reason.message());
                 return;
             case control::Kind::ended:
                 if (WIFEXITED(message.value)) exit_.exit_code = WEXITSTATUS(message.value);

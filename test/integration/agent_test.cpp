@@ -1,10 +1,12 @@
 #include "support/agent_fixture.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <cerrno>
 #include <cstdlib>
 
 using namespace autoexec;
@@ -430,20 +432,66 @@ TEST_CASE_FIXTURE(AgentFixture, "a signal is told")
 TEST_CASE_FIXTURE(AgentFixture,
                   "a program that can't be started is worth another try if it may work later")
 {
+    const auto system_error_of = [](int reason) {
+        return error_code(reason, boost::system::system_category());
+    };
     std::optional<bool> retryable;
+    std::string code = "spawn_failed";
     SUBCASE("no such program")
     {
-        spawner->refusal = make_error_code(boost::system::errc::no_such_file_or_directory);
+        spawner->refusal = system_error_of(ENOENT);
+    }
+    SUBCASE("a program that is being written")
+    {
+        spawner->refusal = system_error_of(ETXTBSY);
+        retryable = true;
     }
     SUBCASE("no process left")
     {
-        spawner->refusal = make_error_code(boost::system::errc::resource_unavailable_try_again);
+        spawner->refusal = system_error_of(EAGAIN);
         retryable = true;
+        code = "no_resources";
+    }
+    SUBCASE("no descriptor left")
+    {
+        spawner->refusal = system_error_of(EMFILE);
+        retryable = true;
+        code = "no_resources";
     }
     hand_over();
-    CHECK(error().code == "spawn_failed");
+    CHECK(error().code == code);
     CHECK(error().message == "It can't be started.");
     CHECK(error().retryable == retryable);
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "what the supervisor could not start for want of processes may be "
+                  "tried again")
+{
+    hand_over();
+    ProcessExit exit;
+    exit.error = "Can't start \"run\": Resource temporarily unavailable.";
+    exit.reason = error_code(EAGAIN, boost::system::system_category());
+    program().finish(exit);
+    run_for(1ms);
+    CHECK(error().code == "no_resources");
+    CHECK(error().retryable == true);
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "a result that can't be written for want of descriptors is written "
+                  "later, and the claim is kept until then")
+{
+    hand_over();
+    {
+        const NoDescriptorsLeft limit;
+        program().exit(0);
+        run_for(2s);
+        CHECK(engine.claim() == ClaimState::live);
+    }
+    run_for(1s);
+    CHECK(final_status().status == StatusWord::completed);
+    CHECK(engine.claim() != ClaimState::live);
 }
 
 TEST_CASE_FIXTURE(AgentFixture, "a running command shows that it is alive")

@@ -29,6 +29,7 @@ struct MemoryTree {
     int published_again = 0;        // for the same attempt
     error_code lock_error;
     error_code publish_error;
+    error_code stop_error;
     std::function<void()> on_publish;
     std::function<void()> on_withdraw;  // after the command file is gone
 
@@ -153,6 +154,7 @@ public:
     error_code request_stop(const std::string& text) override
     {
         tree_->calls.emplace_back("request_stop");
+        if (tree_->stop_error) return tree_->stop_error;
         tree_->cancel = protocol::parse_cancel(text);
         return {};
     }

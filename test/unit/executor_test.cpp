@@ -825,6 +825,12 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
         execute(request(std::string("a\0b", 3)));
         CHECK(ec == errc::invalid_command);
     }
+    SUBCASE("a program without a name")
+    {
+        execute(CommandRequest(std::vector<std::string>{"", "x"}, "/tree"));
+        CHECK(ec == errc::invalid_command);
+        CHECK(result.error->message.find("name is empty") != std::string::npos);
+    }
     SUBCASE("too large")
     {
         execute(request(std::string(256 * 1024, 'x')));

@@ -224,7 +224,11 @@ int run(const Arguments& arguments)
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
     const int signals = open_signals();
-    if (signals < 0) return 1;
+    if (signals < 0) {
+        send({control::Kind::not_started, errno, 0, 0});
+        report_end(0);
+        return 0;
+    }
     // The socket tells of the parent's death too, unless a fork of the parent holds its end.
     const int parent = static_cast<int>(::syscall(SYS_pidfd_open, arguments.parent, 0));
     if (::getppid() != arguments.parent) return 0;
