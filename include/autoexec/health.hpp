@@ -148,6 +148,7 @@ public:
     [[nodiscard]] virtual HealthCheckResult check_records() const;
     [[nodiscard]] virtual HealthCheckResult check_claims_and_locks() const;
     [[nodiscard]] virtual HealthCheckResult check_leftovers() const;
+    [[nodiscard]] virtual HealthCheckResult check_agents() const;
 
 protected:
     [[nodiscard]] const HealthOptions& options() const noexcept { return options_; }

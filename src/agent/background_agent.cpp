@@ -3,10 +3,12 @@
 #include "agent/agents_file.hpp"
 #include "agent/job.hpp"
 #include "agent/work_finder.hpp"
+#include "git/control_exclude.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/agent_box.hpp"
 #include "platform/log.hpp"
 #include "protocol/text.hpp"
+#include "records/agent_presence.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,7 +20,10 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <map>
+#include <new>
 #include <optional>
 #include <set>
 
@@ -41,6 +46,15 @@ void fill_in(AgentOptions& o)
     if (!o.spawner) o.spawner = supervised_spawner();
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
     limit_to_agents_file(o);
+}
+
+// Where that fails, too, the claim is free without a result: the engine sees a lost agent.
+void try_to_refuse(agent::Job& job) noexcept
+{
+    try {
+        job.refuse("no_resources", "The agent ran out of memory.");
+    } catch (const std::bad_alloc&) {
+    }
 }
 
 }  // namespace
@@ -75,6 +89,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
     asio::awaitable<void> work(std::shared_ptr<Impl> keep, fs::path tree,
                                std::shared_ptr<agent::Job> job, const AgentDefinition* definition);
+    void announce();
     void add(const fs::path& given, bool keep);
     void find_trees(bool with_globs);
     void look_everywhere();
@@ -98,6 +113,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     bool stopping = false;
     bool looping = false;
     std::vector<Timer*> until_idle;
+    std::optional<records::AgentPresence> presence;
 };
 
 asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
@@ -105,6 +121,7 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
     looping = true;
+    announce();
     for (const auto& tree : options.worktrees) add(tree, true);
     auto next_globs = options.clock->now();
     while (!stopping) {
@@ -114,6 +131,7 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
             const bool with_globs = options.clock->now() >= next_globs;
             if (with_globs) next_globs = options.clock->now() + options.glob_interval;
             find_trees(with_globs);
+            if (with_globs && presence && presence->vanished()) announce();
         }
         look_everywhere();
         co_await alarm->wait_until(options.clock->now() + options.scan_interval);
@@ -135,6 +153,31 @@ asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
     std::erase(until_idle, idle.get());
     for (auto* const other : until_idle) other->wake();
     places.clear();
+    if (presence) presence->remove();
+    presence.reset();
+}
+
+// For who wants to know whether an agent serves the project. One that works for the engine of its
+// own process alone does not.
+void BackgroundAgent::Impl::announce()
+{
+    if (options.alone) return;
+    records::AgentRecord record;
+    record.agent_id = id;
+    record.pid = ::getpid();
+    record.host = handoff::host_name();
+    record.started_at = protocol::iso_utc(options.clock->system_now());
+    for (const auto& definition : options.agents.agents)
+        if (agent::takes_commands(definition)) record.agents.push_back(definition.name);
+    if (const auto git_dir = git::git_dir_of(options.project_root))
+        git::exclude_from_git(*git_dir, options.status_file_name);
+    error_code ec;
+    presence = records::AgentPresence::create(options.project_root, record, ec);
+    if (ec)
+        platform::log(platform::LogLevel::warning,
+                      "this agent can't be announced in {}: {}; status and health will not show it",
+                      (options.project_root / ".tapps-agents/running/agents").string(),
+                      ec.message());
 }
 
 void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
@@ -241,7 +284,11 @@ asio::awaitable<void> BackgroundAgent::Impl::work(std::shared_ptr<Impl>, fs::pat
                                                   std::shared_ptr<agent::Job> job,
                                                   const AgentDefinition* definition)
 {
-    co_await agent::Job::run(job, *definition);
+    try {
+        co_await agent::Job::run(job, *definition);
+    } catch (const std::bad_alloc&) {
+        try_to_refuse(*job);
+    }
     --running;
     if (const auto place = places.find(tree); place != places.end()) place->second.job.reset();
     if (running == 0)

@@ -1,5 +1,6 @@
 #include "executor/impl.hpp"
 #include "protocol/text.hpp"
+#include "records/agent_presence.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -159,9 +160,14 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     std::shared_ptr<Impl>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    records::sweep_agents(options.project_root);
+    error_code problem;
+    const auto running = records::list_running(options.project_root, problem);
+    if (problem)
+        throw system_error(problem, (options.project_root / ".tapps-agents/running").string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
-    for (const auto& entry : records::list_running(options.project_root)) {
+    for (const auto& entry : running) {
         if (entry.alive) continue;
         const auto& record = entry.record;
         auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);

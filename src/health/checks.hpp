@@ -22,5 +22,6 @@ HealthCheckResult check_clock(const HealthOptions& options);
 HealthCheckResult check_records(const HealthOptions& options);
 HealthCheckResult check_claims_and_locks(const HealthOptions& options);
 HealthCheckResult check_leftovers(const HealthOptions& options);
+HealthCheckResult check_agents(const HealthOptions& options);
 
 }  // namespace autoexec::health

@@ -57,6 +57,7 @@ constexpr NamedCheck all_checks[] = {
     {"records", &HealthChecker::check_records},
     {"claims_and_locks", &HealthChecker::check_claims_and_locks},
     {"leftovers", &HealthChecker::check_leftovers},
+    {"agents", &HealthChecker::check_agents},
 };
 
 }  // namespace
@@ -196,6 +197,11 @@ HealthCheckResult HealthChecker::check_claims_and_locks() const
 HealthCheckResult HealthChecker::check_leftovers() const
 {
     return guarded("leftovers", [this] { return health::check_leftovers(options_); });
+}
+
+HealthCheckResult HealthChecker::check_agents() const
+{
+    return guarded("agents", [this] { return health::check_agents(options_); });
 }
 
 }  // namespace autoexec

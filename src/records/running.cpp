@@ -1,41 +1,60 @@
 #include "records/running.hpp"
 
 #include "protocol/text.hpp"
+#include "records/locked_file.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
 namespace autoexec::records {
 namespace {
 
 using platform::UniqueFd;
 namespace json = boost::json;
+namespace fs = std::filesystem;
 
 constexpr std::size_t record_limit = 512 * 1024;
 constexpr std::size_t most_records = 100'000;
 constexpr char suffix[] = ".json";
-constexpr char temporary_prefix[] = ".tmp.";
-constexpr std::time_t temporary_age = 60;
+constexpr char running_folder[] = ".tapps-agents/running";
 constexpr char requests_folder[] = "cancel";
 
 std::filesystem::path folder_of(const std::filesystem::path& project_root)
 {
-    return project_root / ".tapps-agents" / "running";
+    return project_root / running_folder;
+}
+
+// A link that leads away from the project is not followed.
+UniqueFd make_beneath(const fs::path& project_root, const fs::path& below, error_code& ec)
+{
+    const auto root = platform::make_folders(project_root, ec);
+    return root ? platform::make_folders(root.get(), below, ec) : UniqueFd();
+}
+
+// That the folder is not there is no error.
+UniqueFd open_existing(const std::filesystem::path& project_root, error_code& ec)
+{
+    UniqueFd folder(
+        ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    ec = folder || errno == ENOENT ? error_code{} : platform::last_error();
+    // What open(2) says of a link, and of what is no folder.
+    if (ec.value() == ELOOP || ec.value() == ENOTDIR) ec = errc::unsafe_path;
+    return folder;
 }
 
 UniqueFd open_existing(const std::filesystem::path& project_root)
 {
-    return UniqueFd(
-        ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    error_code ignored;
+    return open_existing(project_root, ignored);
 }
 
 json::value or_null(const std::optional<std::string>& text)
@@ -119,6 +138,15 @@ void sweep_requests(int running)
 
 }  // namespace
 
+std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem)
+{
+    return fmt::format(
+        "{} can't be read ({}), so attempts that run, or whose engine has died, can't "
+        "be found. Replace it by a plain folder that you own.",
+        protocol::printable(folder_of(project_root).string()),
+        problem == errc::unsafe_path ? "it is a link or not a folder" : problem.message());
+}
+
 RunningFile::RunningFile(UniqueFd file, std::string path)
     : file_(std::move(file)), path_(std::move(path))
 {}
@@ -131,33 +159,25 @@ void RunningFile::remove()
 std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
                                                const RunningRecord& record, error_code& ec)
 {
-    const auto path = folder_of(project_root);
-    const auto folder = platform::make_folders(path, ec);
+    const auto folder = make_beneath(project_root, running_folder, ec);
     if (!folder) return std::nullopt;
-    // Locked before it gets its name: nobody ever sees it without its engine.
-    const auto temporary = temporary_prefix + record.attempt_id;
-    UniqueFd file(::openat(folder.get(), temporary.c_str(),
-                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     const auto name = name_of(record.attempt_id);
-    if (!file)
-        ec = platform::last_error();
-    else if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
-        ec = platform::last_error();
-    else if ((ec = platform::write_all(file.get(), format(record))))
-        ;
-    else if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0)
-        ec = platform::last_error();
-    if (ec) {
-        (void)platform::remove_file(folder.get(), temporary);
-        return std::nullopt;
-    }
-    return RunningFile(std::move(file), (path / name).string());
+    auto file = create_locked(folder.get(), name, record.attempt_id, format(record), ec);
+    if (ec) return std::nullopt;
+    return RunningFile(std::move(file), (folder_of(project_root) / name).string());
 }
 
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root)
 {
+    error_code ignored;
+    return list_running(project_root, ignored);
+}
+
+std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
+                                       error_code& problem)
+{
     std::vector<RunningEntry> entries;
-    const auto folder = open_existing(project_root);
+    const auto folder = open_existing(project_root, problem);
     if (!folder) return entries;
     for (const auto& name : platform::list_folder(folder.get(), most_records)) {
         if (!name.ends_with(suffix)) continue;
@@ -196,18 +216,7 @@ void sweep_running(const std::filesystem::path& project_root)
 {
     const auto folder = open_existing(project_root);
     if (!folder) return;
-    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
-        if (!name.starts_with(temporary_prefix)) continue;
-        error_code ec;
-        const auto fd =
-            platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
-        struct stat st {};
-        // Its age first: asking for the lock of a young one could take it from its engine.
-        const bool old =
-            fd && ::fstat(fd.get(), &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
-        if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
-            (void)platform::remove_file(folder.get(), name);
-    }
+    sweep_temporaries(folder.get());
     sweep_requests(folder.get());
 }
 
@@ -217,7 +226,8 @@ error_code ask_to_cancel(const std::filesystem::path& project_root, const std::s
     const auto name = protocol::file_name_of(attempt_id);
     // Twice: an engine that has served the last wish removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
-        const auto folder = platform::make_folders(folder_of(project_root) / requests_folder, ec);
+        const auto folder =
+            make_beneath(project_root, fs::path(running_folder) / requests_folder, ec);
         if (!folder) return ec;
         const UniqueFd fd(::openat(folder.get(), name.c_str(),
                                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

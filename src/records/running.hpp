@@ -56,6 +56,13 @@ struct RunningEntry {
 /// All that is in flight or was when its engine died, oldest first.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
+/// The same; `problem` says why nothing can be known, as where the folder is a link.
+std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
+                                       error_code& problem);
+
+/// For a person: what such a problem means, and what to do.
+std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);
+
 /// Removes what engines have left that died while they made such a file, and requests to cancel
 /// attempts that have ended.
 void sweep_running(const std::filesystem::path& project_root);

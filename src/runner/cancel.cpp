@@ -31,7 +31,12 @@ bool still_there(const std::filesystem::path& root, const std::string& attempt_i
 int cancel(const CancelOptions& options)
 {
     const auto root = project_root(options.common);
-    auto entries = records::list_running(root);
+    error_code problem;
+    auto entries = records::list_running(root, problem);
+    if (problem) {
+        fmt::print(stderr, "autoexec cancel: {}\n", records::unreadable_sentence(root, problem));
+        return exit_engine;
+    }
     std::erase_if(entries, [&](const auto& entry) {
         return !entry.alive || (!is_called(entry.record.execution_id, options.execution) &&
                                 !is_called(entry.record.attempt_id, options.execution));

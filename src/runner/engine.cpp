@@ -3,9 +3,12 @@
 #include "autoexec/diagnostic.hpp"
 #include "protocol/text.hpp"
 #include "records/debug_log.hpp"
+#include "records/running.hpp"
+#include "records/unwritten.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
+#include "runner/unclaimed_notice.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -31,30 +34,32 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds redraw{200};
 
-// Descriptors are what runs out first: each command has its worktree, records, pipes, supervisor.
+// Descriptors run out first: each command has its worktree, records, pipes, supervisor.
 // Raised only as far as needed: programs inherit it.
-std::size_t jobs_within_limits(std::size_t wanted)
+std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
 {
     constexpr rlim_t of_one_command = 16;
     constexpr rlim_t of_the_program = 64;
     rlimit limit{};
-    if (wanted == 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    if (wanted == 0 || wanted > commands) wanted = std::max<std::size_t>(commands, 1);
     const rlim_t needed = wanted * of_one_command + of_the_program;
     if (needed <= limit.rlim_cur) return wanted;
     limit.rlim_cur = std::min(needed, limit.rlim_max);
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
     if (needed <= limit.rlim_cur) return wanted;
     const auto room = std::max<rlim_t>(limit.rlim_cur / of_one_command, 5) - 4;
-    tell(stderr, "Only {} commands at once: more need more open files (ulimit -n).\n", room);
+    tell(stderr, "At most {} at once: more need more open files (ulimit -n).\n",
+         room == 1 ? "1 command" : fmt::format("{} commands", room));
     return room;
 }
 
 // The command line wins over what is configured.
 ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionConfig& config,
-                                 const std::filesystem::path& root)
+                                 const std::filesystem::path& root, std::size_t commands)
 {
     auto e = autoexec::executor_options(config, root);
-    e.max_concurrency = jobs_within_limits(flags.jobs.value_or(e.max_concurrency));
+    e.max_concurrency = jobs_within_limits(flags.jobs.value_or(e.max_concurrency), commands);
     if (flags.polling_interval) e.polling_interval = *flags.polling_interval;
     if (flags.total_timeout) e.total_timeout = *flags.total_timeout;
     if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
@@ -76,8 +81,9 @@ AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& 
 }  // namespace
 
 Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-               std::optional<AgentsFile> agents)
+               std::optional<AgentsFile> agents, std::size_t commands)
     : flags_(flags),
+      commands_(commands),
       manager_(manager),
       screen_(screen),
       root_(manager.project_root()),
@@ -91,13 +97,14 @@ Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Sc
           [this](const auto& problems) { refuse(problems); })
 {
     executor_.subscribe(records::logging_sink());
+    if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(screen, root_));
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
 ExecutorOptions Engine::engine_options(bool embeds_agent)
 {
     const auto config = manager_.load();
-    auto e = executor_options(flags_, config, root_);
+    auto e = executor_options(flags_, config, root_, commands_);
     e.agent_in_process = embeds_agent;
     e.notifier = local_notifier();
     e.offers = local_offers();
@@ -132,7 +139,7 @@ AgentOptions Engine::embedded_agent(AgentsFile agents) const
 // A new configuration; executions that have begun keep theirs.
 void Engine::take(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
 {
-    executor_.set_options(executor_options(flags_, config, root_));
+    executor_.set_options(executor_options(flags_, config, root_, commands_));
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));
     records::set_debug_log(root_, config.debug);
     screen_.say(changes_sentence(changed));
@@ -169,13 +176,39 @@ asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
     if (recovery == Recovery::after || interrupts_ < 2) co_await recover();
     co_await executor_.async_stop();
     if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
+    // Who asked twice does not wait for a log that another process holds.
+    if (interrupts_ < 2) co_await stop_records();
     screen_.clear();
     ctx_.stop();
 }
 
+asio::awaitable<void> Engine::stop_records()
+{
+    if (options_.audit) (void)co_await options_.audit->async_stop();
+    if (options_.metrics) (void)co_await options_.metrics->async_stop();
+    report_lost(options_.audit.get());
+    report_lost(options_.metrics.get());
+}
+
+void Engine::report_lost(const EventSink* sink)
+{
+    if (sink == nullptr) return;
+    const auto records = sink->unwritten();
+    if (records.lost == 0) return;
+    records_lost_ = true;
+    screen_.say(records::lost_sentence(records));
+}
+
 asio::awaitable<void> Engine::recover()
 {
-    for (const auto& attempt : co_await executor_.recover())
+    std::vector<InterruptedAttempt> interrupted;
+    try {
+        interrupted = co_await executor_.recover();
+    } catch (const system_error& e) {
+        screen_.say(fmt::format("Nothing of earlier runs was recovered: {}",
+                                records::unreadable_sentence(root_, e.code())));
+    }
+    for (const auto& attempt : interrupted)
         screen_.say(fmt::format("interrupted: {} in {} (its engine had ended){}",
                                 short_id(attempt.execution_id), shown_path(attempt.worktree),
                                 attempt.agent_alive ? "; its agent was told to stop" : ""));

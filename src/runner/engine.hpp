@@ -29,9 +29,9 @@ public:
     using Cancel = std::function<void(asio::cancellation_type)>;
 
     /// `agents` are those of the agent within; absent: agents of other processes take the commands,
-    /// or people. All that is referred to must outlive it.
+    /// or people. At most `commands` ever run at once. All that is referred to must outlive it.
     Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-           std::optional<AgentsFile> agents);
+           std::optional<AgentsFile> agents, std::size_t commands);
 
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }
@@ -44,6 +44,9 @@ public:
 
     /// How often a signal asked for the end.
     [[nodiscard]] int interrupts() const noexcept { return interrupts_; }
+
+    /// Records of this run could not be written; the user has been told which.
+    [[nodiscard]] bool records_lost() const noexcept { return records_lost_; }
 
     /// When to tidy up after engines that have died: their agents are told to stop. `after` leaves
     /// to the work what it wants to go on with.
@@ -59,10 +62,13 @@ private:
     void refuse(const std::vector<Diagnostic>& problems);
     asio::awaitable<void> all(asio::awaitable<void> work, Recovery recovery);
     asio::awaitable<void> recover();
+    asio::awaitable<void> stop_records();
+    void report_lost(const EventSink* sink);
     asio::awaitable<void> watch_signals();
     asio::awaitable<void> redraw_often();
 
     const EngineFlags& flags_;
+    std::size_t commands_;
     AutoExecutionConfigManager& manager_;
     Screen& screen_;
     std::filesystem::path root_;
@@ -76,6 +82,7 @@ private:
     config::Reloader reloader_;
     Cancel cancel_;
     int interrupts_ = 0;
+    bool records_lost_ = false;
 };
 
 }  // namespace autoexec::runner

@@ -23,6 +23,11 @@ std::optional<std::string> if_given(const std::string& text)
     return text.empty() ? std::nullopt : std::optional(text);
 }
 
+bool names_no_program(const std::vector<std::string>& argv)
+{
+    return !argv.empty() && argv.front().empty();
+}
+
 void apply_defaults(const RunOptions& o, CommandRequest& r)
 {
     r.timeout = o.timeout;
@@ -161,6 +166,8 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
     reader.finish();
     if (r.command.empty() && !r.argv.empty()) r.command = protocol::quote_words(r.argv);
     if (r.command.empty()) problems.push_back(where + ": 'command' or 'argv' is needed");
+    if (names_no_program(r.argv))
+        problems.push_back(where + ": the program's name in 'argv' is empty");
     if (!worktree.empty() && !new_worktree.empty())
         problems.push_back(where + ": only one of 'worktree' and 'new_worktree' can be given");
     r.worktree = fs::absolute(worktree.empty() ? "." : worktree).lexically_normal();
@@ -220,6 +227,10 @@ std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& pro
         problems.emplace_back(sources == 0
                                   ? "say what to run: a COMMAND, -- PROGRAM ARGS, or --list FILE"
                                   : "only one of COMMAND, -- PROGRAM ARGS and --list can be given");
+        return {};
+    }
+    if (names_no_program(o.program)) {
+        problems.emplace_back("the name of the program after -- is empty");
         return {};
     }
     if (!o.list.empty()) {

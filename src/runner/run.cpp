@@ -29,6 +29,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <list>
 #include <map>
 
@@ -36,6 +37,12 @@ namespace autoexec::runner {
 namespace {
 
 using std::chrono::milliseconds;
+
+// Out of memory: without its end a command would be waited for without end.
+void rethrow(std::exception_ptr failure)
+{
+    if (failure) std::rethrow_exception(std::move(failure));
+}
 
 /// A list of commands, each of which ends for itself.
 class Run {
@@ -46,7 +53,8 @@ public:
           jobs_(std::move(jobs)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.engine.quiet), jobs_.size())),
           engine_(o.engine, manager, display_->screen(),
-                  o.engine.external_agent ? std::nullopt : std::optional(agents.all()))
+                  o.engine.external_agent ? std::nullopt : std::optional(agents.all()),
+                  jobs_.size())
     {
         engine_.executor().subscribe(display_);
     }
@@ -91,7 +99,7 @@ private:
         engine_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
         asio::co_spawn(engine_.context(), one(job),
-                       asio::bind_cancellation_slot(cancels_.back().slot(), asio::detached));
+                       asio::bind_cancellation_slot(cancels_.back().slot(), rethrow));
     }
 
     asio::awaitable<void> one(Job& job)
@@ -165,7 +173,7 @@ private:
     [[nodiscard]] int exit_code() const
     {
         if (engine_.interrupts() > 0) return exit_cancelled;
-        if (engine_failed_) return exit_engine;
+        if (engine_failed_ || engine_.records_lost()) return exit_engine;
         if (ends_.contains(ExecutionStatus::failed) || ends_.contains(ExecutionStatus::timeout))
             return exit_failed;
         return ends_.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;

@@ -1,8 +1,10 @@
 #include "autoexec/executor.hpp"
 #include "protocol/text.hpp"
+#include "records/agent_presence.hpp"
 #include "records/running.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
@@ -69,6 +71,21 @@ boost::json::object to_json(const records::RunningEntry& entry, const Seen& seen
     return o;
 }
 
+void print_agents(const std::filesystem::path& root)
+{
+    bool any = false;
+    for (const auto& [record, alive] : records::list_agents(root)) {
+        if (!alive) continue;
+        any = true;
+        tell(stderr, "Agent running: {}, since {}\n", records::describe(record),
+             protocol::printable(record.started_at));
+    }
+    if (!any)
+        tell(stderr,
+             "No agent process is running (autoexec agent starts one; autoexec run "
+             "brings its own).\n");
+}
+
 }  // namespace
 
 int status(const StatusOptions& options)
@@ -80,7 +97,12 @@ int status(const StatusOptions& options)
     plain.enable_audit = plain.enable_metrics = false;
     const BackgroundAgentAutoExecutor executor(ctx.get_executor(), std::move(plain));
 
-    const auto entries = records::list_running(root);
+    error_code problem;
+    const auto entries = records::list_running(root, problem);
+    if (problem) {
+        tell(stderr, "autoexec status: {}\n", records::unreadable_sentence(root, problem));
+        return exit_engine;
+    }
     if (entries.empty() && !options.common.json) fmt::print(stderr, "Nothing is in flight.\n");
     for (const auto& entry : entries) {
         const auto seen = look(executor, entry);
@@ -94,6 +116,7 @@ int status(const StatusOptions& options)
                    shown_path(entry.record.worktree), protocol::printable(entry.record.command),
                    protocol::printable(seen.message));
     }
+    if (!options.common.json) print_agents(root);
     return exit_completed;
 }
 

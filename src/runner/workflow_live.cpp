@@ -34,7 +34,8 @@ LiveWorkflow::LiveWorkflow(const WorkflowPlayOptions& options, AutoExecutionConf
                                                  workflow_)),
       engine_(options.engine, manager, display_->screen(),
               options.engine.external_agent || !run_.automatic ? std::nullopt
-                                                               : std::optional(agents.all())),
+                                                               : std::optional(agents.all()),
+              workflow_.steps.size()),
       executor_(engine_.executor(), executor_options(manager))
 {
     engine_.executor().subscribe(display_);
@@ -158,6 +159,7 @@ int LiveWorkflow::exit_code() const
 {
     if (ec_ == errc::invalid_workflow) return exit_invalid;
     if (ec_) return exit_engine;
+    if (engine_.records_lost() && result_.status != WorkflowStatus::cancelled) return exit_engine;
     switch (result_.status) {
         case WorkflowStatus::completed:
             return exit_completed;

@@ -175,6 +175,8 @@ private:
         if (ways > 1)
             complain(i, s.argv.empty() ? "command" : "argv", 0,
                      "Only one of 'action', 'command' and 'argv' can be given");
+        if (!s.argv.empty() && s.argv.front().empty())
+            complain(i, "argv", 0, "The program's name is empty");
         if (!s.action.empty() && s.agent.empty())
             complain(i, "action", 0, "An 'action' needs an 'agent'");
         if (s.action.empty() && !s.params.empty())

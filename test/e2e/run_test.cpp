@@ -135,6 +135,7 @@ not json
 {"command": "x", "timeout": "soon", "retry": -1}
 [1]
 {"command": "x", "worktree": "a", "new_worktree": "b"}
+{"argv": ["", "x"]}
 )";
     const auto ended = project.run({"run", "--list", "-"}, list);
     CHECK(ended.code == 2);
@@ -142,7 +143,7 @@ not json
     for (const auto* problem :
          {"stdin:2: 'command' must be a text", "stdin:3: ", "stdin:4: unknown key 'comand'",
           "stdin:5: 'timeout' must be a time", "stdin:5: 'retry' must be a number",
-          "stdin:6: ", "stdin:7: only one of"})
+          "stdin:6: ", "stdin:7: only one of", "stdin:8: the program's name in 'argv' is empty"})
         CHECK_MESSAGE(contains(ended.err, problem), problem, " in: ", ended.err);
     CHECK_FALSE(contains(ended.err, "stdin:1:"));
     CHECK_FALSE(fs::exists(project.root() / "ran"));
@@ -159,6 +160,7 @@ TEST_CASE("wrong use ends with 2 and says what would be right")
                                                  {"run"},
                                                  {"run", "true", "--list", "-"},
                                                  {"run", "true", "--", "true"},
+                                                 {"run", "--", ""},
                                                  {"run", "true", "--timeout", "soon"},
                                                  {"run", "true", "--timeout", "0"},
                                                  {"run", "true", "--retry", "-1"},

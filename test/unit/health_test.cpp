@@ -51,7 +51,8 @@ TEST_CASE("the original's four checks come first, and each check has its name")
     for (const auto& result : f.checker().check_all()) names += result.name + " ";
     CHECK(names ==
           "configuration file_system status_file_access command_file_access supervisor "
-          "agent_programs git disk_space inotify clock records claims_and_locks leftovers ");
+          "agent_programs git disk_space inotify clock records claims_and_locks leftovers "
+          "agents ");
 }
 
 TEST_CASE("the overall status is the worst one")

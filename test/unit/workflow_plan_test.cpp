@@ -281,3 +281,17 @@ TEST_CASE("every level and every order respects who waits for whom, in all graph
         }
     }
 }
+
+TEST_CASE("a step whose program has no name is refused")
+{
+    auto s = step("a");
+    s.command.clear();
+    s.agent.clear();
+    s.action.clear();
+    s.argv = {"", "x"};
+    std::vector<workflow::PlanProblem> problems;
+    (void)workflow::make_plan(workflow_of({s}), problems);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems.front().message == "The program's name is empty");
+    CHECK_FALSE(problems.front().warning);
+}

@@ -1,0 +1,53 @@
+#include "health/checks.hpp"
+#include "health/verdict.hpp"
+#include "records/agent_presence.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/array.hpp>
+
+#include <string>
+#include <vector>
+
+/// The agents that serve the project from processes of their own.
+namespace autoexec::health {
+namespace {
+
+boost::json::object to_json(const records::AgentRecord& record)
+{
+    boost::json::object o;
+    o["agent_id"] = record.agent_id;
+    o["pid"] = record.pid;
+    o["host"] = record.host;
+    o["started_at"] = record.started_at;
+    o["agents"] = boost::json::array(record.agents.begin(), record.agents.end());
+    return o;
+}
+
+}  // namespace
+
+HealthCheckResult check_agents(const HealthOptions& options)
+{
+    Verdict verdict("agents");
+    std::vector<std::string> running;
+    auto& details = verdict.details()["running"].emplace_array();
+    for (const auto& [record, alive] : records::list_agents(options.project_root)) {
+        if (!alive) {
+            verdict.degraded(fmt::format("An agent has died: {}.", records::describe(record)),
+                             "Nothing need be done: the next autoexec run or autoexec agent "
+                             "removes its record.");
+            continue;
+        }
+        running.push_back(records::describe(record));
+        details.push_back(to_json(record));
+    }
+    if (running.empty())
+        return std::move(verdict).finish(
+            "No agent process is running; autoexec run brings its own agent, and autoexec run "
+            "--external-agent needs one: autoexec agent.");
+    return std::move(verdict).finish(fmt::format("{} running: {}.",
+                                                 running.size() == 1 ? "An agent is" : "Agents are",
+                                                 fmt::join(running, ", ")));
+}
+
+}  // namespace autoexec::health

@@ -1,0 +1,54 @@
+#include "records/locked_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace autoexec::records {
+namespace {
+
+using platform::UniqueFd;
+
+constexpr char temporary_prefix[] = ".tmp.";
+constexpr std::time_t temporary_age = 60;
+constexpr std::size_t max_files = 100'000;
+
+}  // namespace
+
+UniqueFd create_locked(int folder, const std::string& name, const std::string& id,
+                       std::string_view text, error_code& ec)
+{
+    const auto temporary = temporary_prefix + id;
+    UniqueFd file(::openat(folder, temporary.c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    ec = {};
+    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+        ec = platform::last_error();
+    else if ((ec = platform::write_all(file.get(), text)))
+        ;
+    else if (::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0)
+        ec = platform::last_error();
+    if (!ec) return file;
+    (void)platform::remove_file(folder, temporary);
+    return {};
+}
+
+void sweep_temporaries(int folder)
+{
+    for (const auto& name : platform::list_folder(folder, max_files)) {
+        if (!name.starts_with(temporary_prefix)) continue;
+        error_code ec;
+        const auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
+        struct stat st {};
+        // Its age first: asking for the lock of a young one could take it from its owner.
+        const bool old =
+            fd && ::fstat(fd.get(), &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
+        if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
+            (void)platform::remove_file(folder, name);
+    }
+}
+
+}  // namespace autoexec::records
