@@ -1,6 +1,7 @@
 #include "executor/impl.hpp"
 #include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
+#include "records/unwritten.hpp"
 
 #include <boost/json/value_from.hpp>
 
@@ -162,7 +163,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     if (options.durability == Durability::none)
         co_await drain();
     else if (const auto ec = co_await undisturbed(strand, flush_all()))
-        x.result.warnings.push_back("Records are late: " + ec.message());
+        warn_of_unwritten(x, ec);
     const auto delay = delay_before_retry(x, a, end);
     bool known = true;
     if (!delay) known = co_await tell_end(x);
@@ -176,6 +177,18 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     const bool again = co_await pause(x, a, *delay);
     if (!again) co_await tell_end(x);
     co_return again;
+}
+
+void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_code ec) const
+{
+    const auto before = x.result.warnings.size();
+    for (const auto& sink : sinks) {
+        const auto records = sink->unwritten();
+        if (records.lost > 0) x.result.warnings.push_back(records::lost_sentence(records));
+        if (records.queued > 0) x.result.warnings.push_back(records::queued_sentence(records));
+    }
+    if (x.result.warnings.size() == before)
+        x.result.warnings.push_back("an event sink could not write its records: " + ec.message());
 }
 
 /// False if whoever asked for it does not know of the end.

@@ -7,6 +7,7 @@
 #include "autoexec/metrics.hpp"
 #include "platform/log.hpp"
 #include "records/debug_log.hpp"
+#include "records/unwritten.hpp"
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
@@ -39,6 +40,15 @@ AgentOptions agent_options(const AgentVerbOptions& o, const AutoExecutionConfig&
     return a;
 }
 
+// How many records were lost is logged; true if any was.
+bool report_lost(const EventSink* sink)
+{
+    const auto records = sink == nullptr ? UnwrittenRecords{} : sink->unwritten();
+    if (records.lost == 0) return false;
+    platform::log(platform::LogLevel::error, "{}", records::lost_sentence(records));
+    return true;
+}
+
 /// The writers that are wanted.
 struct Records {
     Records(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
@@ -57,6 +67,13 @@ struct Records {
         if (audit) all.push_back(audit);
         if (metrics) all.push_back(metrics);
         return all;
+    }
+
+    [[nodiscard]] bool report_lost() const
+    {
+        const bool audit_lost = runner::report_lost(audit.get());
+        const bool metrics_lost = runner::report_lost(metrics.get());
+        return audit_lost || metrics_lost;
     }
 
     std::shared_ptr<AuditLogger> audit;
@@ -140,7 +157,7 @@ int agent(const AgentVerbOptions& options)
         if (failure) std::rethrow_exception(failure);
     });
     ctx.run();
-    return exit_completed;
+    return records.report_lost() ? exit_engine : exit_completed;
 }
 
 }  // namespace autoexec::runner

@@ -77,6 +77,9 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
     std::string problem;
     auto record = read_run(root, run_id, problem);
     if (!record) co_return problem;
+    // Without those records a step that is still in flight would be started again.
+    (void)records::list_running(root, ec);
+    if (ec) co_return records::unreadable_sentence(root, ec);
     journal_ = Journal::take_over(root, run_id, around_->options.durability, ec);
     if (!journal_ && ec == errc::worktree_busy) {
         ec = {};

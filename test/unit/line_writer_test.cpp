@@ -1,5 +1,6 @@
 #include "records/line_writer.hpp"
 
+#include "records/unwritten.hpp"
 #include "support/log_folder.hpp"
 #include "support/virtual_clock.hpp"
 
@@ -342,6 +343,46 @@ TEST_CASE_FIXTURE(WriterFixture, "a stop on a failing disk ends, and closing tri
     writer->close();
     CHECK(writer->lost_lines() == 0);
     check_complete(folder.lines("log"), 3);
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "what is not written is kept until the stop, and lost after it")
+{
+    disk.fault = FaultyDisk::Fault::error;
+    disk.failing_call = 0;
+    disk.failing_calls = 3;
+    make();
+    push_lines(0, 3);
+    CHECK(writer->unwritten().lost == 0);
+    const auto flushed = start_flush();
+    clock->run_until(ctx, 0s);
+    REQUIRE(flushed->has_value());
+    auto left = writer->unwritten();
+    CHECK(left.queued == 3);
+    CHECK(left.lost == 0);
+    CHECK(left.path == folder.path() / "log");
+    CHECK(left.reason.value() == ENOSPC);
+    CHECK(records::queued_sentence(left).find("3 records not yet written to " +
+                                              left.path.string()) == 0);
+
+    const auto stopped = start_flush(true);
+    clock->run(ctx);
+    REQUIRE(stopped->has_value());
+    left = writer->unwritten();
+    CHECK(left.queued == 0);
+    CHECK(left.lost == 3);
+    CHECK(records::lost_sentence(left).find("3 records lost") == 0);
+    CHECK(records::lost_sentence(left).find("No space left") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "what was written is not told as missing")
+{
+    make();
+    push_lines(0, 3);
+    CHECK_FALSE(flush());
+    const auto left = writer->unwritten();
+    CHECK(left.queued == 0);
+    CHECK(left.lost == 0);
+    CHECK(left.path.empty());
 }
 
 TEST_CASE_FIXTURE(WriterFixture, "closing without a stop writes what is left")
