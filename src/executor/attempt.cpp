@@ -96,7 +96,10 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
 
     auto ec = x.mailbox->prepare();
     if (!ec) {
+        ec = co_await take_baseline(x);
+        if (ec) co_return ec;
         watch.remember();
+        watch.set_baseline(*x.baseline);
         announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);
     }
@@ -123,6 +126,30 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     co_return error_code{};
 }
 
+// A later attempt continues the work of the first one, so what that one made counts as made.
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_baseline(Execution& x)
+{
+    auto now = baseline_of(*x.mailbox, x.request.expected_artifacts);
+    if (!x.baseline) x.baseline.emplace();
+    const auto known = x.baseline->size();
+    x.baseline->merge(now);  // what is known stays as it is
+    if (!x.request.on_baseline || x.baseline->size() == known) co_return error_code{};
+    error_code ec;
+    std::string why;
+    try {
+        auto telling = x.request.on_baseline(*x.baseline);
+        co_await undisturbed(strand, std::move(telling));
+    } catch (const system_error& e) {
+        ec = e.code();
+        why = e.what();
+    } catch (const std::exception& e) {
+        ec = make_error_code(boost::system::errc::operation_canceled);
+        why = e.what();
+    }
+    if (ec) (void)fail(x, ec, fmt::format("The artifacts' baseline can't be recorded: {}", why));
+    co_return ec;
+}
+
 void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a)
 {
     records::RunningRecord record;
@@ -135,6 +162,7 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
     record.worktree = x.request.worktree.string();
     record.started_at = a.started_at;
     record.agent = x.request.agent;
+    record.artifacts = *x.baseline;
     record.pid = ::getpid();
     error_code ec;
     if (auto file = records::RunningFile::create(options.project_root, record, ec))

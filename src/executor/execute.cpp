@@ -98,6 +98,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     auto& r = x.request;
     const bool has_nul = r.worktree.native().find('\0') != std::string::npos;
     r.worktree = absolute(r.worktree);
+    x.baseline = r.artifact_baseline;
     x.redacted = options.redactor->redact(r.command);
     x.result.execution_id = x.id;
     x.result.workflow_id = r.workflow_id;
@@ -282,6 +283,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
         x.result.warnings.push_back("There is no other attempt: " + tree);
         co_return false;
     }
+    if (x.request.before_retry) x.baseline.reset();
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 

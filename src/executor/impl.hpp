@@ -109,6 +109,7 @@ struct Execution {
     bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
     std::string attempt_id;      ///< Of the attempt in flight, if there is one.
     std::optional<time_point> first_published;
+    std::optional<ArtifactBaseline> baseline;  ///< Absent: to be taken.
     ExecutionResult result;
 };
 
@@ -151,6 +152,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
     asio::awaitable<error_code> publish(Execution& x, Attempt& a, Watch& watch);
+    asio::awaitable<error_code> take_baseline(Execution& x);
     asio::awaitable<void> wait(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
     asio::awaitable<bool> finish(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);

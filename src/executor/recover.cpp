@@ -82,9 +82,12 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
 {
     auto w = watch_options(x);
     w.attempt_id = reference.attempt_id;
-    w.artifact_detection = false;  // what was there before the command is not known
+    w.artifact_detection = false;  // what was there before this attempt is not known
     w.claim_required = false;      // its agent may be that of another process
     Watch watch(*x.mailbox, w);
+    if (auto recorded = records::artifacts_before(options.project_root, reference.attempt_id))
+        x.baseline = std::move(recorded);
+    if (x.baseline) watch.set_baseline(*x.baseline);
     const auto a = std::make_unique<Attempt>();
     a->id = reference.attempt_id;
     a->number = std::max(reference.number, 1);

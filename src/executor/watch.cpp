@@ -3,6 +3,8 @@
 #include "platform/resources.hpp"
 #include "protocol/status.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace autoexec {
@@ -22,7 +24,22 @@ bool shows_change(const AgentStatus& before, const AgentStatus& after)
            before.artifacts != after.artifacts || before.output != after.output;
 }
 
+// Without the device: its number may be another after a restart of the machine.
+std::string version_of(const ArtifactState& state)
+{
+    if (!state.present) return {};
+    const auto& stamp = state.stamp;
+    return fmt::format("{}-{}-{}-{}", stamp.inode, stamp.modified_ns, stamp.changed_ns, stamp.size);
+}
+
 }  // namespace
+
+ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& paths)
+{
+    ArtifactBaseline baseline;
+    for (const auto& path : paths) baseline[path] = version_of(mailbox.artifact(path));
+    return baseline;
+}
 
 Watch::Watch(Mailbox& mailbox, WatchOptions options)
     : mailbox_(mailbox), options_(std::move(options))
@@ -219,9 +236,9 @@ Verification Watch::verify(std::vector<std::string>& missing) const
 {
     missing.clear();
     for (const auto& path : options_.expected_artifacts) {
-        const auto state = mailbox_.artifact(path);
-        const auto before = before_.find(path);
-        if (!state.present || (before != before_.end() && before->second == state))
+        const auto version = version_of(mailbox_.artifact(path));
+        const auto before = baseline_.find(path);
+        if (version.empty() || (before != baseline_.end() && before->second == version))
             missing.push_back(path);
     }
     if (missing.size() == options_.expected_artifacts.size()) return Verification::none;

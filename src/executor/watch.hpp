@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/command.hpp"
 #include "autoexec/ports.hpp"
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace autoexec {
@@ -49,6 +51,9 @@ struct Sight {
     std::vector<Rejection> rejections;  ///< New ones.
 };
 
+/// The artifacts as they are now. Versions can be compared with those of another process, too.
+ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& paths);
+
 /// Judges what an agent left in a worktree, by the reading rules: one attempt's memory of what
 /// was there before and what has been seen since. It waits for nothing and emits nothing.
 class Watch {
@@ -57,6 +62,9 @@ public:
 
     /// Remembers what is there before the command is published; it doesn't count later.
     void remember();
+    /// What `verify` compares with: artifacts as they were before the first attempt. Without it,
+    /// each artifact that is there counts as made.
+    void set_baseline(ArtifactBaseline baseline) { baseline_ = std::move(baseline); }
 
     Sight look(time_point now);
 
@@ -120,7 +128,8 @@ private:
     Mailbox& mailbox_;
     WatchOptions options_;
     std::vector<FileStamp> old_files_;
-    std::map<std::string, ArtifactState> before_;
+    std::map<std::string, ArtifactState> before_;  ///< This attempt.
+    ArtifactBaseline baseline_;                    ///< The first attempt.
 
     std::optional<AgentStatus> status_;
     std::optional<FileStamp> final_file_;

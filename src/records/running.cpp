@@ -1,5 +1,6 @@
 #include "records/running.hpp"
 
+#include "protocol/artifact_baseline.hpp"
 #include "protocol/text.hpp"
 #include "records/locked_file.hpp"
 
@@ -24,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t record_limit = 512 * 1024;
 constexpr std::size_t most_records = 100'000;
+constexpr std::size_t max_artifacts = 1000;
 constexpr char suffix[] = ".json";
 constexpr char running_folder[] = ".tapps-agents/running";
 constexpr char requests_folder[] = "cancel";
@@ -75,6 +77,8 @@ std::string format(const RunningRecord& r)
     o["started_at"] = r.started_at;
     o["agent"] = r.agent;
     o["pid"] = r.pid;
+    if (!r.artifacts.empty() && r.artifacts.size() <= max_artifacts)
+        o["artifacts"] = protocol::to_json(r.artifacts);
     return protocol::dump_indented(o);
 }
 
@@ -114,6 +118,9 @@ std::optional<RunningRecord> parse(const std::string& text)
     r.started_at = string_or(o, "started_at");
     r.agent = string_or(o, "agent");
     r.pid = integer_or(o, "pid", 0);
+    if (const auto* const artifacts = o.if_contains("artifacts");
+        artifacts && artifacts->is_object())
+        r.artifacts = protocol::baseline_in(artifacts->get_object());
     if (r.attempt_id.empty() || r.execution_id.empty()) return std::nullopt;
     return r;
 }
@@ -210,6 +217,17 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
     return RunningFile(std::move(fd), (folder_of(project_root) / name).string());
+}
+
+std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
+                                                 const std::string& attempt_id)
+{
+    const auto folder = open_existing(project_root);
+    if (!folder) return std::nullopt;
+    const auto found = platform::read_regular(folder.get(), name_of(attempt_id), record_limit, {});
+    auto record = parse(found.text);
+    if (!record || record->artifacts.empty()) return std::nullopt;
+    return std::move(record->artifacts);
 }
 
 void sweep_running(const std::filesystem::path& project_root)

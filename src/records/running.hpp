@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/command.hpp"
 #include "autoexec/error.hpp"
 #include "platform/safe_files.hpp"
 
@@ -24,6 +25,7 @@ struct RunningRecord {
     std::string started_at;
     std::string agent;
     std::int64_t pid = 0;
+    ArtifactBaseline artifacts;  ///< Left out of the file where there are more than 1000.
 };
 
 /// One attempt's file: locked until destroyed, there until removed. An engine that ends before its
@@ -62,6 +64,10 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
 
 /// For a person: what such a problem means, and what to do.
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);
+
+/// The artifacts before the execution of that attempt, as its record says; nothing if it does not.
+std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
+                                                 const std::string& attempt_id);
 
 /// Removes what engines have left that died while they made such a file, and requests to cancel
 /// attempts that have ended.

@@ -473,6 +473,37 @@ TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result coun
     CHECK(told->status == ExecutionStatus::completed);
 }
 
+TEST_CASE_FIXTURE(Many, "an adopted attempt is verified against what was there before it")
+{
+    bool changes = false;
+    SUBCASE("changed")
+    {
+        changes = true;
+    }
+    SUBCASE("unchanged") {}
+    CommandRequest request("build", "/tree");
+    request.expected_artifacts = {"report.md"};
+    tree.create("report.md");
+    {
+        Many dead;
+        dead.options.project_root = project.path();
+        dead.options.handoff = handoff;
+        tree.on_publish = [&] { tree.take(); };
+        dead.make().async_execute_command(request, [](error_code, ExecutionResult) {});
+        dead.clock->run_until(dead.ctx, 7s);
+    }
+    const AttemptReference reference(tree.published.back().execution_id, tree.attempt_id(), 1);
+    clock->at(12s, [&] {
+        if (changes) tree.create("report.md");
+        tree.complete();
+    });
+    await([&]() -> asio::awaitable<void> {
+        const auto r = co_await make().adopt(reference, request);
+        CHECK(r.status == ExecutionStatus::completed);
+        CHECK(r.verified == (changes ? Verification::all : Verification::none));
+    });
+}
+
 TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its request")
 {
     tree.published.emplace_back();

@@ -736,6 +736,118 @@ TEST_CASE_FIXTURE(ExecutorFixture, "success without a required artifact is a fai
     CHECK(result.missing_artifacts == std::vector<std::string>{"b.txt"});
 }
 
+namespace {
+
+struct RetryFixture : ExecutorFixture {
+    RetryFixture() { options.retry.max_attempts = 2; }
+
+    static CommandRequest report()
+    {
+        auto r = request();
+        r.expected_artifacts = {"report.md"};
+        r.require_artifacts = true;
+        return r;
+    }
+    /// The first attempt fails for a while, the second one completes.
+    void fail_once()
+    {
+        if (tree.published.size() < 2)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(RetryFixture, "what an earlier attempt made counts as made")
+{
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1) tree.create("report.md");
+        fail_once();
+    };
+    execute(report());
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.verified == Verification::all);
+    CHECK(result.attempts == 2);
+}
+
+TEST_CASE_FIXTURE(RetryFixture, "attempts that change nothing have made nothing")
+{
+    tree.create("report.md");
+    tree.on_publish = [&] { fail_once(); };
+    execute(report());
+    CHECK(result.attempts == 2);
+    CHECK(result.error->code == "artifact_missing");
+}
+
+TEST_CASE_FIXTURE(RetryFixture, "what a reset before a retry writes is not made by the command")
+{
+    tree.create("report.md");
+    tree.on_publish = [&] { fail_once(); };
+    auto r = report();
+    r.before_retry = [&](std::filesystem::path) -> asio::awaitable<std::string> {
+        tree.create("report.md");
+        co_return std::string();
+    };
+    execute(std::move(r));
+    CHECK(result.attempts == 2);
+    CHECK(result.error->code == "artifact_missing");
+}
+
+TEST_CASE_FIXTURE(RetryFixture, "artifacts of an earlier attempt do not complete a later one")
+{
+    options.timeout = 62s;
+    tree.on_publish = [&] {
+        tree.create("report.md");
+        if (tree.published.size() == 1) tree.fail("boom", "", true);
+        tree.on_publish = nullptr;
+    };
+    execute(report());
+    CHECK(result.attempts == 2);
+    CHECK(result.status == ExecutionStatus::timeout);
+}
+
+TEST_CASE_FIXTURE(RetryFixture,
+                  "a baseline is told before the command is published, and can be given")
+{
+    tree.create("report.md");
+    std::vector<ArtifactBaseline> told;
+    auto r = report();
+    r.on_baseline = [&](ArtifactBaseline baseline) -> asio::awaitable<void> {
+        CHECK(tree.published.empty());
+        told.push_back(std::move(baseline));
+        co_return;
+    };
+    tree.on_publish = [&] { fail_once(); };
+    SUBCASE("taken once")
+    {
+        execute(std::move(r));
+        REQUIRE(told.size() == 1);
+        CHECK_FALSE(told.front().at("report.md").empty());
+    }
+    SUBCASE("of an execution before")
+    {
+        r.artifact_baseline = ArtifactBaseline{{"report.md", ""}};
+        execute(std::move(r));
+        CHECK(told.empty());
+        CHECK(result.verified == Verification::all);
+    }
+}
+
+TEST_CASE_FIXTURE(RetryFixture, "nothing is published where the baseline can't be recorded")
+{
+    auto r = report();
+    r.on_baseline = [](ArtifactBaseline) -> asio::awaitable<void> {
+        throw system_error(make_error_code(boost::system::errc::no_space_on_device));
+        co_return;
+    };
+    execute(std::move(r));
+    CHECK(ec == boost::system::errc::no_space_on_device);
+    CHECK(result.error->message.starts_with("The artifacts' baseline can't be recorded: "));
+    CHECK(tree.published.empty());
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "cancellation before an agent has the command ends at once")
 {
     auto type = asio::cancellation_type::terminal;
