@@ -98,7 +98,8 @@ asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
     if (!run_id.empty() && run_of(entry).empty()) record_run(entry, run_id);
     sweep_temporary_indexes(entry);
     // One whose making was interrupted: nobody has worked in it.
-    if (!entry.has_index()) made.problem = co_await fill(entry, made.warnings);
+    made.reused = entry.has_index();
+    if (!made.reused) made.problem = co_await fill(entry, made.warnings);
     co_return made;
 }
 

@@ -113,10 +113,14 @@ asio::awaitable<std::string> Repository::Impl::holder_of(std::string ref, std::s
 
 asio::awaitable<Problem> Repository::Impl::drop(SalvageInfo salvage)
 {
-    const auto done =
-        co_await git(bare, "update-ref", "--no-deref", "-d", salvage.ref, salvage.commit);
+    co_return co_await drop_ref(std::move(salvage.ref), std::move(salvage.commit));
+}
+
+asio::awaitable<Problem> Repository::Impl::drop_ref(std::string ref, std::string commit)
+{
+    const auto done = co_await git(bare, "update-ref", "--no-deref", "-d", ref, commit);
     if (done.ok()) co_return Problem();
-    co_return fmt::format("{} can't be dropped: {}", shown(salvage.ref), reason_of(done));
+    co_return fmt::format("{} can't be dropped: {}", shown(ref), reason_of(done));
 }
 
 }  // namespace autoexec::git

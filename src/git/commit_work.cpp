@@ -19,11 +19,13 @@ constexpr int most_lock_tries = 50;
 /// One commit of a tree's work, from the look at what is there to the index that follows.
 class WorkCommit {
 public:
-    WorkCommit(Repository::Impl& impl, Entry entry, std::string branch, std::string message)
+    WorkCommit(Repository::Impl& impl, Entry entry, std::string branch, std::string message,
+               CommitRules rules)
         : impl_(impl),
           entry_(std::move(entry)),
           branch_(std::move(branch)),
-          message_(std::move(message))
+          message_(std::move(message)),
+          rules_(std::move(rules))
     {}
 
     asio::awaitable<CommittedWork> run()
@@ -34,8 +36,12 @@ public:
         tip_ = co_await impl_.tip_of(branch_);
         merge_heads_ = merge_heads(entry_);
         unfinished_ = unfinished(entry_);
-        snapshot_ = co_await take_snapshot(impl_.git, entry_, SnapshotOptions());
+        SnapshotOptions limits;
+        limits.max_file_bytes = impl_.options.max_file_bytes;
+        snapshot_ = co_await take_snapshot(impl_.git, entry_, limits);
+        work_ = snapshot_.files;
         done_.problem = snapshot_.problem;
+        if (done_.problem.empty()) done_.problem = declared_too_large();
         if (done_.problem.empty()) co_await commit();
         co_return std::move(done_);
     }
@@ -47,7 +53,9 @@ private:
         if (head_.commit.empty()) co_await begin_at_tip();
         // With conflicts in it, it would be no merge.
         if (!snapshot_.unmerged.empty()) merge_heads_.clear();
-        const bool changed = snapshot_.files != head_.tree || !merge_heads_.empty();
+        if (rules_.only_declared) co_await leave_out_others();
+        if (!done_.problem.empty()) co_return;
+        const bool changed = work_ != head_.tree || !merge_heads_.empty();
         if (!changed && head_.branch != branch_) {
             // Somebody only looked at an earlier state.
             const bool behind = co_await impl_.contains(tip_, head_.commit);
@@ -69,6 +77,34 @@ private:
         co_await tell_of_included();
     }
 
+    [[nodiscard]] Problem declared_too_large() const
+    {
+        for (const auto& file : snapshot_.large)
+            if (is_declared(file.path, rules_.declared))
+                return fmt::format(
+                    "{} is declared as an artifact, and is {}. Raise the limit, or make it "
+                    "smaller.",
+                    listed({file}), limit_text(impl_.options.max_file_bytes));
+        return {};
+    }
+
+    // The index becomes HEAD with the declared paths as they are in the files.
+    asio::awaitable<void> leave_out_others()
+    {
+        Words paths{"."};
+        for (const auto& path : rules_.declared) paths.push_back(":(exclude,top,literal)" + path);
+        const PathFile file(entry_, paths);
+        const auto place = entry_.place().with_index(snapshot_.fresh->file());
+        const auto reset = co_await impl_.git(place, "reset", "--quiet", head_.commit,
+                                              file.option(), "--pathspec-file-nul");
+        ProgramOutput written;
+        if (reset.ok()) written = co_await impl_.git(place, "write-tree");
+        work_ = line_of(written);
+        if (!is_object_id(work_))
+            done_.problem = fmt::format("What is not declared can't be left out: {}",
+                                        reason_of(reset.ok() ? written : reset));
+    }
+
     asio::awaitable<void> begin_at_tip()
     {
         head_.commit = tip_;
@@ -82,7 +118,7 @@ private:
         Words parents;
         if (!head_.commit.empty()) parents.push_back(head_.commit);
         parents.insert(parents.end(), merge_heads_.begin(), merge_heads_.end());
-        const auto made = co_await impl_.commit_tree(snapshot_.files, std::move(parents), message_);
+        const auto made = co_await impl_.commit_tree(work_, std::move(parents), message_);
         done_.commit = made.id;
         done_.problem = made.problem;
     }
@@ -114,6 +150,12 @@ private:
 
     asio::awaitable<void> tell_of_findings()
     {
+        if (!snapshot_.large.empty())
+            done_.warnings.push_back(
+                fmt::format("Not committed, for each is {}: {}. They stay in the worktree.",
+                            limit_text(impl_.options.max_file_bytes), listed(snapshot_.large)));
+        if (done_.changed && !rules_.declared.empty() && !rules_.only_declared)
+            co_await tell_of_others();
         if (snapshot_.has_submodules) {
             const auto work = co_await work_in_submodules(impl_.git, entry_);
             if (!work.empty()) done_.warnings.push_back(work);
@@ -131,6 +173,25 @@ private:
         for (const auto& path : repositories)
             done_.warnings.push_back(fmt::format(
                 "'{}' is a repository of its own; its files are not committed.", shown(path)));
+    }
+
+    asio::awaitable<void> tell_of_others()
+    {
+        constexpr std::size_t max_named = 10;
+        const auto changes = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
+                                                "--name-only", head_.commit, done_.commit);
+        Words named;
+        std::size_t count = 0;
+        for (const auto path : split_nul(changes.output)) {
+            if (is_declared(path, rules_.declared)) continue;
+            if (++count <= max_named) named.push_back(shown(path));
+        }
+        if (count == 0) co_return;
+        done_.warnings.push_back(fmt::format(
+            "Also committed, beside what the step creates: {}{}. 'commit: creates' leaves them "
+            "out.",
+            fmt::join(named, ", "),
+            count > max_named ? fmt::format(" and {} more", count - max_named) : ""));
     }
 
     // An agent's `git add` makes a link of a repository within, and no `.gitmodules` says whose.
@@ -212,11 +273,13 @@ private:
     Entry entry_;
     std::string branch_;
     std::string message_;
+    CommitRules rules_;
     Head head_;
     std::string tip_;
     Words merge_heads_;
     Words unfinished_;
     Snapshot snapshot_;
+    std::string work_;  ///< The tree that is committed.
     CommittedWork done_;
 };
 
@@ -224,7 +287,7 @@ private:
 
 asio::awaitable<CommittedWork> Repository::Impl::commit_work(std::filesystem::path tree,
                                                              std::string branch,
-                                                             std::string message)
+                                                             std::string message, CommitRules rules)
 {
     const auto entry = find_entry(common, tree);
     CommittedWork done;
@@ -234,7 +297,7 @@ asio::awaitable<CommittedWork> Repository::Impl::commit_work(std::filesystem::pa
         done.problem = fmt::format("The worktree {} is gone.", shown(tree.string()));
     if (!done.problem.empty()) co_return done;
     sweep_temporary_indexes(*entry);
-    WorkCommit work(*this, *entry, std::move(branch), std::move(message));
+    WorkCommit work(*this, *entry, std::move(branch), std::move(message), std::move(rules));
     co_return co_await work.run();
 }
 

@@ -65,6 +65,7 @@ struct Repository::Impl {
     asio::awaitable<std::string> holder_of(std::string ref, std::string commit,
                                            BranchRemovalOptions how);
     asio::awaitable<Problem> drop(SalvageInfo salvage);
+    asio::awaitable<Problem> drop_ref(std::string ref, std::string commit);
 
     // add_tree.cpp
     asio::awaitable<NewTree> add_tree(std::string name, std::string base, bool reuse);
@@ -82,7 +83,14 @@ struct Repository::Impl {
 
     // commit_work.cpp
     asio::awaitable<CommittedWork> commit_work(std::filesystem::path tree, std::string branch,
-                                               std::string message);
+                                               std::string message, CommitRules rules);
+
+    // artifacts.cpp, artifact_layer.cpp
+    asio::awaitable<KeptArtifacts> keep_ignored(std::filesystem::path tree, ArtifactRef ref,
+                                                Words declared);
+    asio::awaitable<Problem> lay_artifacts(std::filesystem::path tree,
+                                           std::vector<ArtifactSource> sources, bool keep_existing);
+    asio::awaitable<std::vector<ArtifactInfo>> artifacts();
 
     // merging.cpp, conflict.cpp
     asio::awaitable<Merged> merge(std::string ours, std::string theirs, std::string message);
@@ -125,6 +133,7 @@ struct Repository::Impl {
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
     asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
     asio::awaitable<Problem> work_beyond_us(Entry entry);
+    [[nodiscard]] Problem too_large(const Entry& entry, const std::vector<LargeFile>& files) const;
     asio::awaitable<Problem> hold(int folder, Entry entry);
     asio::awaitable<Problem> take_away(Entry entry);
     asio::awaitable<Problem> erase(std::filesystem::path folder, Words paths);

@@ -103,10 +103,20 @@ asio::awaitable<Problem> Repository::Impl::what_keeps(fs::path tree, SalvageOpti
     if (!problem.empty() || entry->missing()) co_return problem;
     SnapshotOptions all;
     all.include_ignored = how.include_ignored;
+    all.max_file_bytes = options.max_file_bytes;
     auto found = co_await other_repositories(git, entry->place(), all);
     if (found.problem.empty() && !found.paths.empty())
         found.problem = repository_within(*entry, found.paths.front());
+    if (found.problem.empty() && !found.large.empty())
+        found.problem = too_large(*entry, found.large);
     co_return found.problem;
+}
+
+Problem Repository::Impl::too_large(const Entry& entry, const std::vector<LargeFile>& files) const
+{
+    return fmt::format("In {}, {} can't be saved: that is {}. Move it away, or raise the limit.",
+                       shown(entry.tree.string()), listed(files),
+                       limit_text(options.max_file_bytes));
 }
 
 // What is in submodules can't be saved here.

@@ -133,9 +133,34 @@ asio::awaitable<NewTree> Repository::add_tree(std::string name, std::string base
 }
 
 asio::awaitable<CommittedWork> Repository::commit_work(std::filesystem::path tree,
-                                                       std::string branch, std::string message)
+                                                       std::string branch, std::string message,
+                                                       CommitRules rules)
 {
-    return whole(impl_, impl_->commit_work(std::move(tree), std::move(branch), std::move(message)));
+    return whole(impl_, impl_->commit_work(std::move(tree), std::move(branch), std::move(message),
+                                           std::move(rules)));
+}
+
+asio::awaitable<KeptArtifacts> Repository::keep_ignored(std::filesystem::path tree, ArtifactRef ref,
+                                                        std::vector<std::string> declared)
+{
+    return whole(impl_, impl_->keep_ignored(std::move(tree), std::move(ref), std::move(declared)));
+}
+
+asio::awaitable<Problem> Repository::lay_artifacts(std::filesystem::path tree,
+                                                   std::vector<ArtifactSource> sources,
+                                                   bool keep_existing)
+{
+    return whole(impl_, impl_->lay_artifacts(std::move(tree), std::move(sources), keep_existing));
+}
+
+asio::awaitable<std::vector<ArtifactInfo>> Repository::artifacts()
+{
+    return whole(impl_, impl_->artifacts());
+}
+
+asio::awaitable<Problem> Repository::drop(ArtifactInfo artifacts)
+{
+    return whole(impl_, impl_->drop_ref(std::move(artifacts.ref), std::move(artifacts.commit)));
 }
 
 asio::awaitable<Merged> Repository::merge(std::string ours, std::string theirs, std::string message)

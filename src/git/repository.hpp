@@ -27,6 +27,10 @@ struct RepositoryOptions {
     std::shared_ptr<Clock> clock;
     /// No worktree is made with less than that free for us; zero: no floor.
     std::uint64_t free_bytes_floor = 512ULL * 1024 * 1024;
+    /// A larger file in a worktree is neither committed nor saved; zero: no limit.
+    std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
+    /// Of the artifacts of one step that git ignores, together.
+    std::uint64_t max_artifact_bytes = 1024ULL * 1024 * 1024;
     /// How long the repository's lock is waited for.
     std::chrono::milliseconds lock_patience = std::chrono::minutes{2};
 };
@@ -41,9 +45,19 @@ struct Commit {
 
 struct NewTree {
     std::filesystem::path path;
-    std::string branch;  ///< `workflow/<name>`
+    std::string branch;   ///< `workflow/<name>`
+    bool reused = false;  ///< With what an earlier attempt has left there.
     Problem problem;
     std::vector<std::string> warnings;  ///< E.g. of files that `.worktreeinclude` names.
+};
+
+/// What of a tree's changes is committed. It has a constructor: see `CommandRequest`.
+struct CommitRules {
+    CommitRules() = default;
+
+    std::vector<std::string>
+        declared;                ///< Paths that belong to the work, folders with all in them.
+    bool only_declared = false;  ///< Everything else stays as it is, not committed.
 };
 
 struct CommittedWork {
@@ -51,6 +65,37 @@ struct CommittedWork {
     bool changed = false;  ///< A commit was made.
     Problem problem;
     std::vector<std::string> warnings;
+};
+
+/// Where the artifacts of a step that git ignores are kept:
+/// `refs/autoexec/artifacts/<run>/<step>`.
+struct ArtifactRef {
+    std::string run_id;
+    std::string step_id;
+    int round = 1;  ///< For the commit's message.
+
+    [[nodiscard]] std::string name() const;
+};
+
+struct KeptArtifacts {
+    std::string commit;
+    Problem problem;
+    std::vector<std::string> warnings;
+};
+
+/// What of a commit with artifacts is wanted.
+struct ArtifactSource {
+    std::string commit;
+    std::string path;  ///< A file, or a folder with all in it.
+
+    bool operator==(const ArtifactSource&) const = default;
+};
+
+struct ArtifactInfo {
+    std::string ref;
+    std::string run;  ///< As a part of the ref: `branch_part` of the run's id.
+    std::string commit;
+    std::chrono::system_clock::time_point time;
 };
 
 /// A path on which two sides can't be brought together.
@@ -166,9 +211,24 @@ public:
     /// along, what it left unfinished is ended where it stands, and HEAD is that branch then.
     /// Nothing that git ignores, nothing of the control files, nothing that `.worktreeinclude`
     /// brought. What the commit does not hold (the branch's old tip, what was staged and changed
-    /// again) is salvaged.
+    /// again) is salvaged. Files above `max_file_bytes` stay as they are and are named in a
+    /// warning; a declared one is a problem, and nothing is committed. Where something is declared,
+    /// a warning names what else was committed.
     asio::awaitable<CommittedWork> commit_work(std::filesystem::path tree, std::string branch,
-                                               std::string message);
+                                               std::string message, CommitRules rules = {});
+
+    /// Makes a commit of those declared files of a tree that git ignores, byte by byte, and lets
+    /// `ref` point to it. An empty commit: there are none.
+    asio::awaitable<KeptArtifacts> keep_ignored(std::filesystem::path tree, ArtifactRef ref,
+                                                std::vector<std::string> declared);
+    /// Writes what was kept into a tree, without adding it to its index. Of two sources with the
+    /// same file the later one counts. `keep_existing`: files that are there stay as they are.
+    asio::awaitable<Problem> lay_artifacts(std::filesystem::path tree,
+                                           std::vector<ArtifactSource> sources, bool keep_existing);
+    /// All that was kept, by ref.
+    asio::awaitable<std::vector<ArtifactInfo>> artifacts();
+    /// Forgets one, if it still is that commit.
+    asio::awaitable<Problem> drop(ArtifactInfo artifacts);
 
     /// Brings `theirs` into `ours` without a checkout. One that holds the other is the result.
     asio::awaitable<Merged> merge(std::string ours, std::string theirs, std::string message);

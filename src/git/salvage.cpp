@@ -99,6 +99,7 @@ asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions 
 {
     SnapshotOptions all;
     all.include_ignored = how.include_ignored;
+    all.max_file_bytes = options.max_file_bytes;
     snapshot = co_await take_snapshot(git, entry, all);
     Salvage nothing;
     nothing.problem = snapshot.problem;
@@ -106,6 +107,9 @@ asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions 
     const bool files_go = leaving.entry || !leaving.branch.empty();
     if (files_go && !snapshot.repositories.empty())
         nothing.problem = repository_within(entry, snapshot.repositories.front());
+    // A reset leaves them where they are.
+    if (leaving.entry && !snapshot.large.empty())
+        nothing.problem = too_large(entry, snapshot.large);
     if (!nothing.problem.empty()) co_return nothing;
 
     Remains remains;

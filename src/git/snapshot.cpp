@@ -119,7 +119,9 @@ private:
     asio::awaitable<void> take_files()
     {
         co_await find_repositories();
+        co_await find_large_files();
         if (result_.problem.empty()) co_await add_files();
+        if (result_.problem.empty()) co_await leave_out_large();
         if (result_.problem.empty() && !options_.include_ignored) co_await leave_out_included();
         if (!result_.problem.empty()) co_return;
         const auto written = co_await git_(place(), "write-tree");
@@ -133,6 +135,51 @@ private:
         auto found = co_await other_repositories(git_, place(), options_);
         if (result_.problem.empty()) result_.problem = std::move(found.problem);
         result_.repositories = std::move(found.paths);
+        result_.large = std::move(found.large);
+    }
+
+    // Of what git tracks, those that it would have to read.
+    asio::awaitable<void> find_large_files()
+    {
+        large_tracked_ = co_await large_tracked_files(git_, place(), options_.max_file_bytes);
+        Words words{"diff-files", "--name-only", "-z", "--ignore-submodules=all", "--"};
+        co_await note_large(std::move(words));
+    }
+
+    // What is staged already: its content is saved with the index.
+    asio::awaitable<void> leave_out_large()
+    {
+        const auto changed = result_.large.size();
+        Words words{"diff-index", "--cached", "--name-only", "-z", "HEAD", "--"};
+        co_await note_large(std::move(words));
+        if (result_.large.size() == changed) co_return;
+        Words paths;
+        for (auto k = changed; k < result_.large.size(); ++k)
+            paths.push_back(result_.large[k].path);
+        co_await put_back(std::move(paths), "Large files can't be left out");
+    }
+
+    // Which of the large ones git has to say something of.
+    asio::awaitable<void> note_large(Words words)
+    {
+        if (large_tracked_.empty()) co_return;
+        const auto listing = co_await git_.run(place(), std::move(words));
+        for (const auto path : split_nul(listing.output)) {
+            const bool is_new = std::none_of(result_.large.begin(), result_.large.end(),
+                                             [&](const auto& known) { return known.path == path; });
+            LargeFile file{std::string(path), 0};
+            if (is_new && is_large(entry_.tree, path, options_.max_file_bytes, file.size))
+                result_.large.push_back(std::move(file));
+        }
+    }
+
+    // As HEAD has them, or not at all.
+    asio::awaitable<void> put_back(Words paths, std::string_view failing)
+    {
+        const PathFile file(entry_, paths);
+        const auto done = co_await git_(place(), "--literal-pathspecs", "reset", "--quiet",
+                                        file.option(), "--pathspec-file-nul");
+        if (!done.ok()) fail(failing, done);
     }
 
     asio::awaitable<void> add_files()
@@ -144,6 +191,8 @@ private:
         // write them, and neither is work.
         for (const auto& path : control_files::paths())
             paths.push_back(":(exclude,top,literal)" + path);
+        for (const auto& large : result_.large)
+            paths.push_back(":(exclude,top,literal)" + large.path);
         const PathFile file(entry_, paths);
         Words words{"add", file.option(), "--pathspec-file-nul"};
         if (options_.include_ignored) words.emplace_back("--force");
@@ -177,11 +226,7 @@ private:
             const auto found = std::lower_bound(paths.begin(), paths.end(), path);
             if (found != paths.end() && *found == path) paths.erase(found);
         }
-        if (paths.empty()) co_return;
-        const PathFile file(entry_, paths);
-        const auto done = co_await git_(place(), "--literal-pathspecs", "reset", "--quiet",
-                                        file.option(), "--pathspec-file-nul");
-        if (!done.ok()) fail("Included files can't be left out", done);
+        if (!paths.empty()) co_await put_back(std::move(paths), "Included files can't be left out");
     }
 
     const Git& git_;
@@ -189,6 +234,7 @@ private:
     SnapshotOptions options_;
     TemporaryIndex index_;
     bool sparse_ = false;
+    Words large_tracked_;
     Snapshot result_;
 };
 
@@ -206,8 +252,13 @@ asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place plac
     const bool blind = listing.errors.find("could not open directory") != std::string::npos;
     if (!listing.ok() || listing.cut || blind)
         found.problem = failure("The files can't be listed", place.work_tree, listing);
-    for (const auto path : split_nul(listing.output))
-        if (path.ends_with('/')) found.paths.emplace_back(path.substr(0, path.size() - 1));
+    for (const auto path : split_nul(listing.output)) {
+        LargeFile file{std::string(path), 0};
+        if (path.ends_with('/'))
+            found.paths.emplace_back(path.substr(0, path.size() - 1));
+        else if (is_large(place.work_tree, path, options.max_file_bytes, file.size))
+            found.large.push_back(std::move(file));
+    }
     co_return found;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "git/large_files.hpp"
 #include "git/temporary_index.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -18,6 +19,7 @@ struct Snapshot {
     std::vector<std::string> unmerged;
     std::vector<std::string> repositories;  ///< Others within the tree; they are not in `files`.
     bool has_submodules = false;
+    std::vector<LargeFile> large;  ///< In `files` as HEAD has them, if at all.
 
     std::optional<TemporaryIndex> fresh;  ///< An index that is `files`.
     bool fresh_keeps_sparse = true;       ///< It also knows what the tree leaves out on purpose.
@@ -27,14 +29,17 @@ struct Snapshot {
 
 struct SnapshotOptions {
     bool include_ignored = false;
+    std::uint64_t max_file_bytes = 0;  ///< Larger files are left out; zero: none is.
 };
 
 /// `git` must outlive the operation.
 asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options);
 
-/// Repositories within the tree that are no submodules, or why nobody can tell.
+/// Repositories within the tree that are no submodules, and untracked files that are too large, or
+/// why they can't be listed.
 struct OtherRepositories {
     std::vector<std::string> paths;
+    std::vector<LargeFile> large;
     std::string problem;
 };
 asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place place,

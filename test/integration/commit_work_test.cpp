@@ -102,6 +102,174 @@ TEST_CASE_FIXTURE(Agent, "where nothing was changed the commit that is there is 
     CHECK(done.commit == head());
 }
 
+TEST_CASE_FIXTURE(Agent, "what is committed beside what was declared is named")
+{
+    put("made/one", "1\n");
+    put("report.md", "2\n");
+    CommitRules rules;
+    rules.declared = {"made", "report.md"};
+    CHECK(commit_by(tree, rules).warnings.empty());
+
+    put("made/two", "2\n");
+    put("made-up", "x\n");
+    fs::remove(tree / "file");
+    const auto done = commit_by(tree, rules);
+    CHECK(done.problem.empty());
+    CHECK(files(done.commit) == "folder/other\nmade-up\nmade/one\nmade/two\nreport.md");
+    REQUIRE(done.warnings.size() == 1);
+    CHECK(done.warnings.front() ==
+          "Also committed, beside what the step creates: file, made-up. 'commit: creates' leaves "
+          "them out.");
+
+    for (int k = 0; k < 30; ++k) put("many/" + std::to_string(k), "x");
+    const auto many = commit_by(tree, rules);
+    REQUIRE(many.warnings.size() == 1);
+    CHECK(contains(many.warnings.front(), " and 20 more."));
+}
+
+TEST_CASE_FIXTURE(Agent, "what was not declared stays as it is, if only that is to be committed")
+{
+    put("made/one", "1\n");
+    put("folder/other", "changed\n");
+    put("left", "left\n");
+    fs::remove(tree / "file");
+    git_here({"add", "left"});
+    CommitRules rules;
+    rules.declared = {"made"};
+    rules.only_declared = true;
+    const auto done = commit_by(tree, rules);
+    CHECK(done.problem.empty());
+    CHECK(done.changed);
+    CHECK(files(done.commit) == "file\nfolder/other\nmade/one");
+    CHECK(content(done.commit, "folder/other") == "other\n");
+    CHECK(status(tree) == " D file\n M folder/other\n?? left");
+    CHECK(read_file(tree / "left") == "left\n");
+
+    // Nothing of it is lost when the tree goes.
+    const auto saved = remove(tree);
+    CHECK_MESSAGE(saved.problem.empty(), saved.problem);
+    CHECK(salvaged("left") == "left\n");
+    CHECK(salvaged("folder/other") == "changed\n");
+}
+
+TEST_CASE_FIXTURE(Agent, "where nothing declared has changed nothing is committed")
+{
+    put("left", "left\n");
+    CommitRules rules;
+    rules.only_declared = true;
+    const auto done = commit_by(tree, rules);
+    CHECK(done.problem.empty());
+    CHECK_FALSE(done.changed);
+    CHECK(done.commit == head());
+    CHECK(status(tree) == "?? left");
+}
+
+namespace {
+
+struct LargeFiles : Agent {
+    LargeFiles()
+    {
+        options.max_file_bytes = 1000;
+        forget_repository();
+    }
+
+    /// Without content: reading it would take for ever.
+    void put_huge(const fs::path& path) const
+    {
+        put(path, "");
+        fs::resize_file(tree / path, 300ULL << 30U);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(LargeFiles, "a file that is too large is not read, but named, and stays")
+{
+    put("small", "x\n");
+    put_huge("build/huge");
+    put("file", std::string(2000, 'x'));
+    const auto done = commit_work(tree);
+    CHECK(done.problem.empty());
+    CHECK(files(done.commit) == "file\nfolder/other\nsmall");
+    CHECK(content(done.commit, "file") == "one\n");
+    REQUIRE(done.warnings.size() == 1);
+    CHECK(contains(done.warnings.front(), "'build/huge' (300.0 GiB)"));
+    CHECK(contains(done.warnings.front(), "'file' (2.0 KiB)"));
+    CHECK(contains(done.warnings.front(), "worktrees.max_file_bytes (1000 bytes)"));
+    CHECK(fs::file_size(tree / "build/huge") == 300ULL << 30U);
+    CHECK(read_file(tree / "file") == std::string(2000, 'x'));
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "a large file that the agent has staged is not committed either")
+{
+    put("staged", std::string(2000, 'x'));
+    git_here({"add", "staged"});
+    const auto done = commit_work(tree);
+    CHECK(done.problem.empty());
+    CHECK_FALSE(done.changed);
+    CHECK(files(done.commit) == "file\nfolder/other");
+    CHECK(status(tree) == "?? staged");
+    const auto saves = run(repository().salvages());
+    REQUIRE(saves.size() == 1);
+    CHECK(content(saves.front().ref + "^2", "staged").size() == 2000);
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "a large file that git has and nobody has changed is no matter")
+{
+    put("large", std::string(2000, 'x'));
+    commit_here("large");
+    put("small", "x\n");
+    const auto done = commit_work(tree);
+    CHECK(done.warnings.empty());
+    CHECK(files(done.commit) == "file\nfolder/other\nlarge\nsmall");
+    CHECK(status(tree).empty());
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "with a declared file that is too large nothing is committed")
+{
+    put("small", "x\n");
+    put_huge("made/huge");
+    CommitRules rules;
+    rules.declared = {"made"};
+    const auto done = commit_by(tree, rules);
+    CHECK(contains(done.problem, "'made/huge' (300.0 GiB) is declared as an artifact"));
+    CHECK(done.commit.empty());
+    CHECK(tip() == head());
+    CHECK(status(tree) == "?? made/\n?? small");
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "a tree with a file that is too large to be saved is not removed")
+{
+    put_huge("huge");
+    for (const auto& problem : {remove(tree).problem, run(repository().what_keeps(tree, {}))}) {
+        CHECK(contains(problem, "'huge' (300.0 GiB) can't be saved"));
+        CHECK(contains(problem, tree.string()));
+    }
+    CHECK(fs::exists(tree / "huge"));
+    fs::resize_file(tree / "huge", 10);
+    CHECK(remove(tree).problem.empty());
+    CHECK(salvaged("huge").size() == 10);
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "a reset leaves large files where they are")
+{
+    put_huge("huge");
+    put("small", "x\n");
+    const auto saved = run(repository().reset(tree, "workflow/a", head(), "for a test"));
+    CHECK_MESSAGE(saved.problem.empty(), saved.problem);
+    CHECK(salvaged("small") == "x\n");
+    CHECK(fs::exists(tree / "huge"));
+    CHECK_FALSE(fs::exists(tree / "small"));
+}
+
+TEST_CASE_FIXTURE(LargeFiles, "without a limit all files are committed")
+{
+    options.max_file_bytes = 0;
+    forget_repository();
+    put("large", std::string(2000, 'x'));
+    CHECK(content(commit_quietly(tree), "large").size() == 2000);
+}
+
 TEST_CASE_FIXTURE(Agent, "names that mean something to git or a shell are files like others")
 {
     const std::array names{"-n",    "--all", ":(top)x",    "*", "a\nb", " ",

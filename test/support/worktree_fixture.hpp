@@ -211,6 +211,10 @@ public:
     {
         return run(repository().commit_work(tree, branch_of(tree), message));
     }
+    git::CommittedWork commit_by(const fs::path& tree, const git::CommitRules& rules)
+    {
+        return run(repository().commit_work(tree, branch_of(tree), "work", rules));
+    }
     /// The same; it must succeed, and without a warning.
     std::string commit_quietly(const fs::path& tree)
     {

@@ -1,0 +1,191 @@
+#include "git/artifacts.hpp"
+#include "git/impl.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/text.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <system_error>
+#include <utility>
+
+/// Kept artifacts on their way into a tree: written beside it first, then moved into their places,
+/// so that no link in the tree leads them elsewhere, and none of them is ever seen half.
+namespace autoexec::git {
+namespace {
+
+namespace fs = std::filesystem;
+using platform::Links;
+using platform::UniqueFd;
+
+// Git ignores it, and it is on the tree's own file system.
+constexpr std::string_view staging_prefix = ".cursor-skill-tmp.artifacts-";
+constexpr std::size_t max_names = 10'000;
+constexpr std::size_t words_per_entry = 2;
+
+struct Blob {
+    std::string mode;
+    std::string id;
+};
+
+UniqueFd open_folder(const fs::path& folder)
+{
+    return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+class ArtifactLayer {
+public:
+    ArtifactLayer(Repository::Impl& impl, Entry entry, bool keep_existing)
+        : impl_(impl),
+          entry_(std::move(entry)),
+          keep_existing_(keep_existing),
+          index_(entry_),
+          tree_(open_folder(entry_.tree)),
+          staging_(entry_.tree / std::string(staging_prefix).append(protocol::new_uuid()))
+    {}
+
+    asio::awaitable<Problem> run(std::vector<ArtifactSource> sources)
+    {
+        for (auto& source : sources)
+            if (problem_.empty()) co_await list(std::move(source));
+        if (problem_.empty()) co_await leave_out_present();
+        if (problem_.empty() && !files_.empty()) co_await stage();
+        if (problem_.empty() && !files_.empty()) move_all();
+        sweep();
+        co_return std::move(problem_);
+    }
+
+private:
+    void fail(std::string_view why)
+    {
+        if (problem_.empty())
+            problem_ = fmt::format("The artifacts that it requires can't be written to {}: {}",
+                                   shown(entry_.tree.string()), why);
+    }
+
+    asio::awaitable<void> list(ArtifactSource source)
+    {
+        if (!is_object_id(source.commit)) co_return fail("they are not known");
+        const auto listing =
+            co_await impl_.git(impl_.bare, "--literal-pathspecs", "ls-tree", "-r", "-z",
+                               "--full-tree", source.commit, "--", source.path);
+        if (!listing.ok() || listing.cut) co_return fail(reason_of(listing));
+        for (const auto line : split_nul(listing.output)) note(line);
+    }
+
+    // `100644 blob <id><tab>path`
+    void note(std::string_view line)
+    {
+        constexpr std::string_view type = " blob ";
+        const auto tab = line.find('\t');
+        const auto at = line.find(type);
+        if (tab == std::string_view::npos || at == std::string_view::npos || at > tab) return;
+        const auto id = at + type.size();
+        files_.insert_or_assign(
+            std::string(line.substr(tab + 1)),
+            Blob{std::string(line.substr(0, at)), std::string(line.substr(id, tab - id))});
+    }
+
+    // A file that is there as it was kept is not touched: programs go by its time.
+    asio::awaitable<void> leave_out_present()
+    {
+        Words regular;
+        for (auto at = files_.begin(); at != files_.end();) {
+            struct stat info {};
+            const bool is_there = ::lstat((entry_.tree / at->first).c_str(), &info) == 0;
+            const bool is_program = (info.st_mode & S_IXUSR) != 0;
+            if (is_there && S_ISREG(info.st_mode) && is_program == (at->second.mode == "100755"))
+                regular.push_back(at->first);
+            at = is_there && keep_existing_ ? files_.erase(at) : std::next(at);
+        }
+        if (keep_existing_ || regular.empty()) co_return;
+        const auto ids = co_await hash_files(impl_.git, entry_.place(), regular, false);
+        if (ids.size() != regular.size()) co_return;
+        for (std::size_t k = 0; k < regular.size(); ++k)
+            if (files_.at(regular[k]).id == ids[k]) files_.erase(regular[k]);
+    }
+
+    asio::awaitable<void> stage()
+    {
+        Words entries;
+        for (const auto& [path, blob] : files_) {
+            entries.emplace_back("--cacheinfo");
+            entries.push_back(cache_info(blob.mode, blob.id, path));
+        }
+        if (::mkdirat(tree_.get(), staging_.filename().c_str(), 0700) != 0)
+            co_return fail(platform::last_error().message());
+        const auto place = Place(entry_.git_dir, staging_).with_index(index_.file());
+        Words add{"update-index", "--add"};
+        auto done = co_await run_in_portions(impl_.git, place, std::move(add), std::move(entries),
+                                             words_per_entry);
+        // The folder has no attributes of its own; these are what a user may have set for all.
+        Words write{"-c",
+                    "core.attributesFile=/dev/null",
+                    "-c",
+                    "core.autocrlf=false",
+                    "checkout-index",
+                    "--all",
+                    "--force",
+                    "--quiet"};
+        if (done.ok()) done = co_await impl_.git.run(place, std::move(write));
+        if (!done.ok()) fail(reason_of(done));
+    }
+
+    void move_all()
+    {
+        for (const auto& [path, blob] : files_) {
+            error_code ec;
+            const fs::path file = path;
+            const auto from = folder_of(file, ec);
+            const auto to = platform::make_folders(tree_.get(), file.parent_path(), ec);
+            const auto name = file.filename();
+            if (from && to && ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
+                continue;
+            return fail(
+                fmt::format("'{}': {}", shown(path), (ec ? ec : platform::last_error()).message()));
+        }
+    }
+
+    [[nodiscard]] UniqueFd folder_of(const fs::path& file, error_code& ec) const
+    {
+        const auto folder = (staging_.filename() / file).parent_path().string();
+        return platform::open_beneath(tree_.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
+    }
+
+    // Also what an engine that was killed has left.
+    void sweep() const
+    {
+        std::error_code ignored;
+        for (const auto& name : platform::list_folder(tree_.get(), max_names))
+            if (name.starts_with(staging_prefix)) fs::remove_all(entry_.tree / name, ignored);
+    }
+
+    Repository::Impl& impl_;
+    Entry entry_;
+    bool keep_existing_;
+    TemporaryIndex index_;
+    UniqueFd tree_;
+    fs::path staging_;
+    std::map<std::string, Blob> files_;
+    Problem problem_;
+};
+
+}  // namespace
+
+asio::awaitable<Problem> Repository::Impl::lay_artifacts(fs::path tree,
+                                                         std::vector<ArtifactSource> sources,
+                                                         bool keep_existing)
+{
+    const auto entry = find_entry(common, tree);
+    if (!entry || entry->missing())
+        co_return fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+    ArtifactLayer layer(*this, *entry, keep_existing);
+    co_return co_await layer.run(std::move(sources));
+}
+
+}  // namespace autoexec::git

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "git/git.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Files above `RepositoryOptions::max_file_bytes`: found by their size alone, never read.
+namespace autoexec::git {
+
+struct LargeFile {
+    std::string path;  ///< Relative to the tree.
+    std::uint64_t size = 0;
+};
+
+/// Whether a path of a tree is a file above the limit; zero: no limit.
+bool is_large(const std::filesystem::path& tree, std::string_view path, std::uint64_t limit,
+              std::uint64_t& size);
+
+/// Those that the index at `place` knows. `git` must outlive the operation.
+asio::awaitable<Words> large_tracked_files(const Git& git, Place place, std::uint64_t limit);
+
+/// Whether a path is one of the declared ones, or in one of them.
+bool is_declared(std::string_view path, const Words& declared);
+
+/// `'a' (300.0 GiB), 'b' (1.2 GiB) and 3 more`.
+std::string listed(const std::vector<LargeFile>& files);
+
+/// `300.0 GiB`.
+std::string size_text(std::uint64_t bytes);
+
+/// Why a file is left out.
+std::string limit_text(std::uint64_t limit);
+
+}  // namespace autoexec::git
