@@ -258,6 +258,11 @@ std::vector<Setting> worktree_settings()
                                "worktrees.free_space_floor",
                                "No worktree is made for a step with less than that free; 0: no "
                                "floor."))),
+        in("bytes", within(0, 512 * tebibyte,
+                           field<worktrees, &W::max_file_bytes>(
+                               "worktrees.max_file_bytes",
+                               "A larger file in a worktree is neither committed nor saved, but "
+                               "named, and stays there; 0: no limit."))),
     };
 }
 

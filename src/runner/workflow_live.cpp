@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <tuple>
@@ -58,6 +59,7 @@ WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManage
     options.spawner = engine_.spawner();
     options.free_bytes_floor =
         static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
+    options.max_file_bytes = static_cast<std::uint64_t>(manager.load().worktrees.max_file_bytes);
     options.on_worktree = [this](const std::filesystem::path& tree) { engine_.add_worktree(tree); };
     options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
         return agents_.assign(step, options_.engine.agent, request);
@@ -117,11 +119,18 @@ void LiveWorkflow::explain(const WorkflowEvent& event) const
         tell(stderr, "Run {}: {} {}\n", protocol::printable(event.run_id), count,
              count == 1 ? "step" : "steps");
     if (event.type == WorkflowEvent::Type::step_waiting) call_on_person(event);
-    if (event.type == WorkflowEvent::Type::step_ended && event.result->execution)
-        for (const auto& warning : event.result->execution->warnings)
-            tell(stderr, "  warning: {}\n", protocol::printable(warning));
+    if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
     const auto sentence = sentence_of(event);
     if (!sentence.empty()) tell(stderr, "{}\n", sentence);
+}
+
+void LiveWorkflow::print_warnings(const StepResult& result)
+{
+    const auto print = [](const std::string& warning) {
+        tell(stderr, "  warning: {}\n", protocol::printable(warning));
+    };
+    if (result.execution) std::ranges::for_each(result.execution->warnings, print);
+    std::ranges::for_each(result.warnings, print);
 }
 
 void LiveWorkflow::call_on_person(const WorkflowEvent& event) const

@@ -42,6 +42,7 @@ private:
     void show(const WorkflowEvent& event);
     void print(const WorkflowEvent& event) const;
     void explain(const WorkflowEvent& event) const;
+    static void print_warnings(const StepResult& result);
     void call_on_person(const WorkflowEvent& event) const;
     void conclude() const;
     [[nodiscard]] int exit_code() const;

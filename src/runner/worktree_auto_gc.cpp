@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <utility>
 
@@ -50,7 +51,8 @@ asio::awaitable<int> collect(GcRules rules, std::filesystem::path root, bool qui
         },
         [&tally](const std::string&, const git::RemovedBranch& removed) {
             if (removed.problem.empty()) ++tally.branches;
-        });
+        },
+        [](const git::ArtifactInfo&, const std::string&) {});
     auto collecting = collector.collect();
     co_await std::move(collecting);
     const bool nothing = tally.removed + tally.stay + tally.branches == 0;
@@ -66,7 +68,9 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
     const auto config = load_configuration(manager, true);
     if (!config || !config->worktrees.auto_gc || !git::git_dir_of(root)) return;
     const auto rules = rules_of(config->worktrees);
-    (void)with_repository(repository_options(root), "gc", [&](auto repository) {
+    auto options = repository_options(root);
+    options.max_file_bytes = static_cast<std::uint64_t>(config->worktrees.max_file_bytes);
+    (void)with_repository(std::move(options), "gc", [&](auto repository) {
         return collect(rules, root, quiet, std::move(repository));
     });
 }

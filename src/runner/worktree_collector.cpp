@@ -24,12 +24,13 @@ GcRules rules_of(const WorktreesConfig& config)
 
 Collector::Collector(GcRules rules, std::filesystem::path root,
                      std::shared_ptr<git::Repository> repository, TellTree tell_tree,
-                     TellBranch tell_branch)
+                     TellBranch tell_branch, TellArtifacts tell_artifacts)
     : rules_(rules),
       root_(std::move(root)),
       repository_(std::move(repository)),
       tell_tree_(std::move(tell_tree)),
-      tell_branch_(std::move(tell_branch))
+      tell_branch_(std::move(tell_branch)),
+      tell_artifacts_(std::move(tell_artifacts))
 {}
 
 asio::awaitable<void> Collector::collect()
@@ -41,6 +42,8 @@ asio::awaitable<void> Collector::collect()
         auto listing = repository_->branches();
         branches_ = co_await std::move(listing);
     }
+    auto finding = repository_->artifacts();
+    artifacts_ = co_await std::move(finding);
     // After them: the journal of a run is there before its worktrees.
     runs_ = runs_with_trees(root_);
     for (auto age = runs_.size(); age-- > 0;) {
@@ -49,9 +52,24 @@ asio::awaitable<void> Collector::collect()
         co_await std::move(collecting);
     }
     if (!rules_.all) co_return;
+    auto collecting = collect_of_no_run();
+    co_await std::move(collecting);
+}
+
+asio::awaitable<void> Collector::collect_of_no_run()
+{
     for (const auto& tree : trees_) {
         if (owner_of(tree, runs_) != nullptr || !is_wanted(tree)) continue;
         auto removing = remove(tree, {});
+        co_await std::move(removing);
+    }
+    for (const auto& artifacts : artifacts_) {
+        const bool is_of_run = std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) {
+            return git::branch_part(run.run_id) == artifacts.run;
+        });
+        const auto age = std::chrono::system_clock::now() - artifacts.time;
+        if (is_of_run || age < rules_.older_than) continue;
+        auto removing = remove(artifacts, {});
         co_await std::move(removing);
     }
 }
@@ -79,7 +97,10 @@ asio::awaitable<void> Collector::collect_of(const TreeRun& run)
         return branch == run.branch || has_branch(run, branch);
     };
     const bool has_branches = std::any_of(branches_.begin(), branches_.end(), is_its_own);
-    if (wanted.empty() && !has_branches) co_return;
+    std::vector<const git::ArtifactInfo*> kept;
+    for (const auto& artifacts : artifacts_)
+        if (artifacts.run == git::branch_part(run.run_id)) kept.push_back(&artifacts);
+    if (wanted.empty() && !has_branches && kept.empty()) co_return;
     const auto problem = rules_.dry_run ? std::string() : hold(run);
     for (const auto* const tree : wanted) {
         auto removing = remove(*tree, problem);
@@ -87,6 +108,10 @@ asio::awaitable<void> Collector::collect_of(const TreeRun& run)
     }
     for (const auto& branch : branches_without_tree(run)) {
         auto removing = remove(run, branch, problem);
+        co_await std::move(removing);
+    }
+    for (const auto* const artifacts : kept) {
+        auto removing = remove(*artifacts, problem);
         co_await std::move(removing);
     }
     held_ = platform::UniqueFd();
@@ -170,6 +195,15 @@ asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& b
     // That a run's branch stays until somebody has its work needs no word.
     const bool stays_as_ever = branch == run.branch && removed.held_by.empty();
     if (!stays_as_ever) tell_branch_(branch, removed);
+}
+
+asio::awaitable<void> Collector::remove(const git::ArtifactInfo& artifacts, std::string problem)
+{
+    if (problem.empty() && !rules_.dry_run) {
+        auto dropping = repository_->drop(artifacts);
+        problem = co_await std::move(dropping);
+    }
+    tell_artifacts_(artifacts, problem);
 }
 
 }  // namespace autoexec::runner

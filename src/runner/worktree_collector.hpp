@@ -41,9 +41,12 @@ public:
     /// The same of each branch.
     using TellBranch = std::function<void(const std::string&, const git::RemovedBranch&)>;
 
+    /// Of the artifacts that are kept for a step: why they stay; empty if they are gone.
+    using TellArtifacts = std::function<void(const git::ArtifactInfo&, const std::string&)>;
+
     Collector(GcRules rules, std::filesystem::path root,
               std::shared_ptr<git::Repository> repository, TellTree tell_tree,
-              TellBranch tell_branch);
+              TellBranch tell_branch, TellArtifacts tell_artifacts);
 
     asio::awaitable<void> collect();
 
@@ -56,15 +59,19 @@ private:
     [[nodiscard]] std::vector<std::string> branches_without_tree(const TreeRun& run) const;
     asio::awaitable<void> remove(const TreeRun& run, const std::string& branch,
                                  std::string problem);
+    asio::awaitable<void> remove(const git::ArtifactInfo& artifacts, std::string problem);
+    asio::awaitable<void> collect_of_no_run();
 
     GcRules rules_;
     std::filesystem::path root_;
     std::shared_ptr<git::Repository> repository_;
     TellTree tell_tree_;
     TellBranch tell_branch_;
+    TellArtifacts tell_artifacts_;
     std::vector<TreeRun> runs_;
     std::vector<git::TreeInfo> trees_;
     std::vector<std::string> branches_;
+    std::vector<git::ArtifactInfo> artifacts_;
     std::set<std::string> gone_trees_;  // or would be
     std::set<std::string> gone_branches_;
     platform::UniqueFd held_;  // the journal of the run whose worktrees go

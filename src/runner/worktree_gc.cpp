@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -72,6 +73,23 @@ void tell_result(const WorktreeGcOptions& o, const std::string& branch,
              holder);
 }
 
+void tell_result(const WorktreeGcOptions& o, const git::ArtifactInfo& artifacts,
+                 const std::string& problem)
+{
+    if (o.common.json) {
+        print_json(json::object{{"artifacts", artifacts.ref},
+                                {"commit", artifacts.commit},
+                                {"removed", !o.dry_run && problem.empty()},
+                                {"problem", or_null(problem)}});
+        return;
+    }
+    const auto ref = protocol::printable(artifacts.ref);
+    if (problem.empty())
+        tell(stdout, "{} {}\n", o.dry_run ? "would remove" : "removed", ref);
+    else
+        tell(stderr, "{} stays: {}\n", ref, protocol::printable(problem, true));
+}
+
 GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)
 {
     auto rules = rules_of(config);
@@ -103,6 +121,11 @@ asio::awaitable<int> collect(const WorktreeGcOptions& o, GcRules rules, std::fil
                 !removed.problem.empty() && (removed.commit.empty() || !removed.held_by.empty());
             if (failed) code = exit_engine;
             ++count;
+        },
+        [&](const git::ArtifactInfo& artifacts, const std::string& problem) {
+            tell_result(o, artifacts, problem);
+            if (!problem.empty()) code = exit_engine;
+            ++count;
         });
     auto collecting = collector.collect();
     co_await std::move(collecting);
@@ -119,7 +142,9 @@ int worktree_gc(const WorktreeGcOptions& options)
     const auto config = load_configuration(manager, false);
     if (!config) return exit_invalid;
     const auto rules = rules_for(options, config->worktrees);
-    return with_repository(repository_options(root), "gc", [&](auto repository) {
+    auto options_of_git = repository_options(root);
+    options_of_git.max_file_bytes = static_cast<std::uint64_t>(config->worktrees.max_file_bytes);
+    return with_repository(std::move(options_of_git), "gc", [&](auto repository) {
         return collect(options, rules, root, std::move(repository));
     });
 }

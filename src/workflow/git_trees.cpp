@@ -142,12 +142,22 @@ asio::awaitable<git::NewTree> GitTrees::tree_for(std::string name, std::string b
 
 asio::awaitable<git::CommittedWork> GitTrees::commit(std::filesystem::path tree, std::string branch,
                                                      std::string step, int round, int attempt,
-                                                     std::string execution_id)
+                                                     std::string execution_id,
+                                                     git::CommitRules rules)
 {
     auto message = fmt::format("{}: {} (attempt {}){}Step: {}\nRound: {}\nAttempt: {}\n",
                                names_.workflow_id, step, attempt, trailer(), step, round, attempt);
     if (!execution_id.empty()) message += fmt::format("Execution: {}\n", execution_id);
-    return repository_->commit_work(std::move(tree), std::move(branch), std::move(message));
+    return repository_->commit_work(std::move(tree), std::move(branch), std::move(message),
+                                    std::move(rules));
+}
+
+asio::awaitable<git::KeptArtifacts> GitTrees::keep_ignored(std::filesystem::path tree,
+                                                           std::string step, int round,
+                                                           std::vector<std::string> artifacts)
+{
+    git::ArtifactRef ref{names_.run_id, std::move(step), round};
+    return repository_->keep_ignored(std::move(tree), std::move(ref), std::move(artifacts));
 }
 
 asio::awaitable<std::string> GitTrees::advance(std::string commit, std::string last)

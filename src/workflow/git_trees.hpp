@@ -67,7 +67,10 @@ public:
 
     asio::awaitable<git::CommittedWork> commit(std::filesystem::path tree, std::string branch,
                                                std::string step, int round, int attempt,
-                                               std::string execution_id);
+                                               std::string execution_id, git::CommitRules rules);
+    /// Of a step's artifacts those that git ignores.
+    asio::awaitable<git::KeptArtifacts> keep_ignored(std::filesystem::path tree, std::string step,
+                                                     int round, std::vector<std::string> artifacts);
 
     /// Makes the run's branch what `commit` is. `last`: where the run has left it before; what
     /// somebody else has committed there since is kept, and a sentence says so. A checkout of the

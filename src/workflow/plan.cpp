@@ -64,6 +64,7 @@ public:
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) check_entries(i);
         (void)sort();
         measure();
+        check_producers();
         settle_results();
         return std::move(plan_);
     }
@@ -580,6 +581,53 @@ private:
             for (std::size_t k = 0; k < count; ++k)
                 leads_to[k] = (mine[k / width] >> (k % width) & 1) != 0;
         }
+    }
+
+    // Which of two versions a step gets must not depend on who was quicker. Steps that may be
+    // skipped are judged when they have run.
+    void check_producers()
+    {
+        const auto certain = steps_that_run();
+        for (const auto& [path, creators] : creators_)
+            for (std::size_t b = 1; b < creators.size(); ++b)
+                for (std::size_t a = 0; a < b; ++a) {
+                    const auto first = creators[a];
+                    const auto second = creators[b];
+                    const bool apart = step(first).worktree != step(second).worktree;
+                    const bool ordered =
+                        plan_.steps[first].leads_to[second] || plan_.steps[second].leads_to[first];
+                    if (apart || ordered || !certain[first] || !certain[second]) continue;
+                    report_producers(path, first, second);
+                    break;
+                }
+    }
+
+    void report_producers(const std::string& path, std::size_t first, std::size_t second)
+    {
+        const auto& creates = step(second).creates;
+        const auto found = std::find_if(creates.begin(), creates.end(), [&](const auto& created) {
+            return protocol::artifact_path(created) == path;
+        });
+        const bool by_results = found == creates.end();
+        complain(second, by_results ? "results" : "creates",
+                 by_results ? 0 : static_cast<std::size_t>(found - creates.begin()),
+                 fmt::format("'{}' is created by '{}', too, and neither waits for the other", path,
+                             step(first).id),
+                 "Let one depend on the other, or give them different paths.");
+    }
+
+    /// Those that no condition and no gate can skip.
+    [[nodiscard]] std::vector<bool> steps_that_run() const
+    {
+        std::vector<bool> certain(plan_.steps.size());
+        for (const auto i : plan_.order) {
+            const auto& p = plan_.steps[i];
+            certain[i] = p.entries.empty() && step(i).condition.empty() &&
+                         step(i).need != StepNeed::conditional &&
+                         std::all_of(p.waits_for.begin(), p.waits_for.end(),
+                                     [&](std::size_t from) { return certain[from]; });
+        }
+        return certain;
     }
 
     void settle_results()

@@ -25,7 +25,7 @@ constexpr std::size_t most_keys_shown = 5;
 
 constexpr std::string_view workflow_fields[]{
     "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
-    "settings", "metadata", "params",      "parameters", "steps", "worktree"};
+    "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit"};
 constexpr std::string_view settings_fields[]{
     "quality_gates", "code_scoring", "context_tier_default", "auto_detect", "loopback",
     "max_parallel",  "max_rounds"};
@@ -126,6 +126,7 @@ private:
         static constexpr WorktreeMode modes[] = {WorktreeMode::step, WorktreeMode::workflow,
                                                  WorktreeMode::in_place};
         if (const auto mode = fields_.choice("worktree", words)) workflow_.worktrees = modes[*mode];
+        workflow_.commit = read_commit_scope(fields_).value_or(workflow_.commit);
     }
 
     void read_settings()

@@ -38,6 +38,7 @@ constexpr std::array event_words{
     EventWord{WorkflowEvent::Type::run_started, "run_started"},
     EventWord{WorkflowEvent::Type::step_started, "step_started"},
     EventWord{WorkflowEvent::Type::step_prepared, "step_prepared"},
+    EventWord{WorkflowEvent::Type::step_ready, "step_ready"},
     EventWord{WorkflowEvent::Type::step_waiting, "step_waiting"},
     EventWord{WorkflowEvent::Type::step_executed, "step_executed"},
     EventWord{WorkflowEvent::Type::restarted, "restarted"},
@@ -148,6 +149,8 @@ json::object to_json(const StepResult& result)
                      {"duration_seconds", seconds(result.duration)}};
     put_execution(out, result.execution.value_or(ExecutionResult{}));
     if (!result.execution) out["status"] = nullptr;
+    auto& warnings = out["warnings"].as_array();
+    for (const auto& warning : result.warnings) warnings.emplace_back(warning);
     if (!result.code.empty()) out["error_code"] = result.code;
     out["branch"] = or_null(result.branch);
     out["commit"] = or_null(result.commit);

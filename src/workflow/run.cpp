@@ -236,6 +236,7 @@ void Run::begin_work(std::size_t i)
     }
     if (is_unwanted(i)) return end_unwanted(i);
     if (!record_begin(i)) return end_unwanted(i);
+    if (!step.in_git) drop_baseline_of_others(i);
     (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
     tell_step(WorkflowEvent::Type::step_started, i);
     if (step.runs_nothing)
@@ -258,6 +259,7 @@ bool Run::record_begin(std::size_t i)
     if (step.goes_on) {
         line["tree"] = step.tree;
         line["base"] = step.base;
+        line["laid"] = json_of(step.laid);
     }
     return record(WorkflowEvent::Type::step_started, std::move(line));
 }
@@ -290,6 +292,15 @@ void Run::spawn(std::size_t i, asio::awaitable<void> work)
 
 void Run::hand_over(std::size_t i)
 {
+    if (auto problem = missing_requirement(i); !problem.empty()) {
+        Ended ended;
+        ended.step = i;
+        ended.state = StepState::failed;
+        ended.code = "requirement_missing";
+        ended.reason = std::move(problem);
+        ended.settled = true;
+        return note_ended(std::move(ended));
+    }
     const auto& announce = around_->options.on_worktree;
     if (announce) announce(steps_[i]->request.worktree);
     if (options_.automatic)
@@ -302,6 +313,12 @@ CommandRequest Run::request_of(std::size_t i)
 {
     auto request = steps_[i]->request;
     if (steps_[i]->attempts_left) request.max_attempts = steps_[i]->attempts_left;
+    request.artifact_baseline = baseline_of(i);
+    request.on_baseline = [self = shared_from_this(), i](ArtifactBaseline baseline) {
+        return asio::co_spawn(self->around_->strand,
+                              self->note_baseline(self, i, std::move(baseline)),
+                              asio::use_awaitable);
+    };
     request.on_end = [self = shared_from_this(), i](ExecutionResult result) {
         return asio::co_spawn(self->around_->strand, self->note_early(self, i, std::move(result)),
                               asio::use_awaitable);
@@ -385,8 +402,11 @@ void Run::conclude(Ended ended)
     step.result.tolerated = ended.state != StepState::completed && scheduler_->node(i).goes_on;
     step.result.code = std::move(ended.code);
     if (discarded) step.commit.clear();
+    if (discarded) step.kept.clear();
     step.result.commit = step.commit;
+    step.result.warnings = std::move(ended.warnings);
     step.goes_on = false;
+    if (discarded || ended.state == StepState::completed) drop_baseline(i);
     record_end(i, discarded);
     if (!discarded) mark(i);
     tell_step(WorkflowEvent::Type::step_ended, i, step.result.reason);
@@ -447,6 +467,7 @@ void Run::send_back(std::size_t gate, const Verdict& verdict)
                                             {"steps", std::move(again)}});
     Parent feedback{workflow_.steps[gate].id, steps_[gate]->commit};
     forget_work(verdict.steps);
+    drop_baselines(verdict.steps);
     steps_[verdict.to]->feedback = std::move(feedback);
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::sent_back;
@@ -464,6 +485,7 @@ void Run::forget_work(const std::vector<std::size_t>& steps)
         auto& step = *steps_[k];
         if (!scheduler_->node(k).forced) step.feedback = {};
         step.commit.clear();
+        step.kept.clear();
         if (scheduler_->node(k).superseded)
             cancel_step(k, asio::cancellation_type::partial);
         else

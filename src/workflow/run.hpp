@@ -77,16 +77,23 @@ private:
         asio::cancellation_signal cancel;
 
         // With git:
-        bool in_git = false;   ///< Its worktree is one of the run's.
-        std::string tree;      ///< Its worktree's name.
-        std::string base;      ///< What it begins from.
-        std::string commit;    ///< Its work, once that is committed.
+        bool in_git = false;  ///< Its worktree is one of the run's.
+        std::string tree;     ///< Its worktree's name.
+        std::string base;     ///< What it begins from.
+        std::string commit;   ///< Its work, once that is committed.
+        std::string kept;     ///< A commit of its artifacts that git ignores; empty: none.
+        std::vector<git::ArtifactSource> laid;  ///< Artifacts of others that it begins with.
         Parent feedback;       ///< Of the gate that has sent back to it; also built upon.
         bool goes_on = false;  ///< In the worktree of an attempt that did not come to its end.
 
         bool failed_late = false;          ///< Its work could not be brought together.
         bool recorded = false;             ///< How its command has ended stands in the journal.
         std::optional<int> attempts_left;  ///< Of this round, where an engine before made some.
+    };
+    /// The artifacts in a worktree before a step's first attempt.
+    struct StepBaseline {
+        std::size_t step = 0;
+        ArtifactBaseline artifacts;
     };
     struct Ended {
         std::size_t step = 0;
@@ -97,6 +104,7 @@ private:
         /// Of its artifacts, where `execution` doesn't say.
         std::vector<std::string> missing = {};
         std::string code = {};
+        std::vector<std::string> warnings = {};
         bool settled = false;  ///< Its work is committed, or there is none to commit.
     };
 
@@ -118,6 +126,13 @@ private:
     void hand_over(std::size_t i);
     void run_command(std::size_t i);
     CommandRequest request_of(std::size_t i);
+    asio::awaitable<void> note_baseline(std::shared_ptr<Run> keep, std::size_t i,
+                                        ArtifactBaseline baseline);
+    [[nodiscard]] std::optional<ArtifactBaseline> baseline_of(std::size_t i) const;
+    void drop_baseline(std::size_t i);
+    void drop_baseline_of_others(std::size_t i);
+    void drop_baselines(const std::vector<std::size_t>& steps,
+                        const std::vector<std::size_t>& continued = {});
     asio::awaitable<void> note_early(std::shared_ptr<Run> keep, std::size_t i,
                                      ExecutionResult result);
     [[nodiscard]] Ended ended_with(std::size_t i, ExecutionResult result) const;
@@ -151,6 +166,16 @@ private:
     asio::awaitable<void> prepare_tree(std::shared_ptr<Run> keep, std::size_t i);
     asio::awaitable<std::string> make_tree(std::size_t i);
     void set_before_retry(std::size_t i);
+    asio::awaitable<std::string> reset_tree(std::size_t i, std::string reason);
+    asio::awaitable<void> save_work(Ended& ended);
+    [[nodiscard]] git::CommitRules commit_rules(std::size_t i) const;
+
+    // Artifacts.
+    [[nodiscard]] std::vector<std::string> artifacts_of(std::size_t i) const;
+    std::vector<git::ArtifactSource> artifacts_for(std::size_t i, std::string& problem) const;
+    static boost::json::array json_of(const std::vector<git::ArtifactSource>& sources);
+    [[nodiscard]] std::string missing_requirement(std::size_t i) const;
+    [[nodiscard]] std::string origin_of(std::size_t i, const std::string& artifact) const;
     [[nodiscard]] std::string tree_name_of(std::size_t i) const;
     asio::awaitable<void> commit(std::shared_ptr<Run> keep, Ended ended);
     [[nodiscard]] bool needs_commit(const Ended& ended) const;
@@ -173,6 +198,7 @@ private:
     void replay_judgement(std::size_t i, const boost::json::object& line);
     void replay_start(std::size_t i, const boost::json::object& line);
     void replay_preparation(std::size_t i, const boost::json::object& line);
+    void replay_baseline(std::size_t i, const boost::json::object& line);
     void note_skipped_by_restart();
     std::string restart_what_is_asked();
     [[nodiscard]] bool anything_left() const;
@@ -224,7 +250,8 @@ private:
     std::optional<Scheduler> scheduler_;
     std::optional<Journal> journal_;
     std::optional<Resumption> resumption_;
-    std::shared_ptr<GitTrees> trees_;        ///< Null: in place.
+    std::shared_ptr<GitTrees> trees_;                          ///< Null: in place.
+    std::map<std::filesystem::path, StepBaseline> baselines_;  ///< By the worktree.
     std::map<std::size_t, Ended> executed_;  ///< Ended when the engine died, and not committed.
     std::unique_ptr<Timer> alarm_;
     std::deque<Ended> ended_;

@@ -153,6 +153,7 @@ void Run::record_end(std::size_t i, bool discarded, bool late)
     line["ended_at"] = or_null(result.ended_at);
     line["provided"] = std::move(provided);
     line["commit"] = or_null(result.commit);
+    line["kept"] = or_null(steps_[i]->kept);
     record(WorkflowEvent::Type::step_ended, std::move(line));
 }
 

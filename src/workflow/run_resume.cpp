@@ -60,6 +60,20 @@ std::optional<ExecutionResult> execution_in(const Fields& line)
     return execution;
 }
 
+std::vector<git::ArtifactSource> sources_in(const json::object& transition)
+{
+    std::vector<git::ArtifactSource> sources;
+    const auto* const list = transition.if_contains("laid");
+    if (list == nullptr || !list->is_array()) return sources;
+    for (const auto& item : list->get_array()) {
+        std::vector<std::string> ignored;
+        const Fields source(item.if_object(), ignored);
+        sources.push_back(
+            {source.string("commit").value_or(""), source.string("path").value_or("")});
+    }
+    return sources;
+}
+
 std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
                                                    const std::string& execution_id)
 {
@@ -183,7 +197,9 @@ void Run::replay(const json::object& transition)
         std::vector<std::size_t> roots;
         for (const auto& id : line.strings("roots"))
             if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
-        forget_work(scheduler_->restart(roots));
+        const auto all = scheduler_->restart(roots);
+        forget_work(all);
+        drop_baselines(all, roots);
         note_skipped_by_restart();
     }
     const auto i = index_of(workflow_, line.string("step").value_or(""));
@@ -193,6 +209,8 @@ void Run::replay(const json::object& transition)
             return replay_start(*i, transition);
         case step_prepared:
             return replay_preparation(*i, transition);
+        case step_ready:
+            return replay_baseline(*i, transition);
         case step_waiting:
             steps_[*i]->result.state = StepState::waiting_manual;
             break;
@@ -241,6 +259,8 @@ void Run::replay_start(std::size_t i, const json::object& transition)
     step.recorded = step.failed_late = false;
     step.tree.clear();
     step.base.clear();
+    step.laid.clear();
+    if (!step.in_git) drop_baseline_of_others(i);
     if (step.in_git && line.string("tree")) replay_preparation(i, transition);
     executed_.erase(i);
     scheduler_->resume_start(i, step.result.round);
@@ -255,9 +275,11 @@ void Run::replay_preparation(std::size_t i, const json::object& transition)
     auto tree = line.string("tree").value_or("");
     if (!step.in_git || !git::is_branch_part(tree)) return;
     step.base = line.string("base").value_or("");
+    step.laid = sources_in(transition);
     step.tree = std::move(tree);
     step.result.branch = "workflow/" + step.tree;
     step.request.worktree = trees_->path_of(step.tree);
+    drop_baseline_of_others(i);
 }
 
 void Run::replay_end(std::size_t i, const json::object& transition)
@@ -286,6 +308,7 @@ void Run::replay_end(std::size_t i, const json::object& transition)
     }
     if (scheduler_->node(i).state != StepState::running) return;
     step.commit = line.string("commit").value_or("");
+    step.kept = line.string("kept").value_or("");
     if (options_.worktrees == WorktreeMode::workflow && !step.commit.empty())
         last_commit_ = step.commit;
     std::set<std::string> provided;
@@ -293,7 +316,12 @@ void Run::replay_end(std::size_t i, const json::object& transition)
     // A failure that counts as skipped was a failure when it ended.
     const bool tolerated = line.boolean("tolerated").value_or(false);
     const auto ended = state == StepState::skipped ? StepState::failed : state;
-    if (line.boolean("discarded").value_or(false)) step.commit.clear();
+    const bool discarded = line.boolean("discarded").value_or(false);
+    if (discarded) {
+        step.commit.clear();
+        step.kept.clear();
+    }
+    if (discarded || state == StepState::completed) drop_baseline(i);
     (void)scheduler_->ended(i, ended, std::move(provided), result.reason);
     result.state = scheduler_->node(i).state;
     result.tolerated = tolerated;
@@ -315,6 +343,7 @@ void Run::replay_judgement(std::size_t i, const json::object& transition)
         if (verdict.kind == Verdict::Kind::back) {
             Parent feedback{result.id, steps_[i]->commit};
             forget_work(verdict.steps);
+            drop_baselines(verdict.steps);
             steps_[verdict.to]->feedback = std::move(feedback);
             return;
         }
@@ -395,6 +424,7 @@ std::string Run::restart_what_is_asked()
     record(WorkflowEvent::Type::restarted,
            {{"roots", std::move(names)}, {"steps", std::move(again)}});
     forget_work(all);
+    drop_baselines(all, roots);
     note_skipped_by_restart();
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::restarted;

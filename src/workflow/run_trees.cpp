@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -40,6 +41,7 @@ git::RepositoryOptions Run::repository_options() const
     options.spawner = around_->options.spawner;
     options.clock = around_->options.clock;
     options.free_bytes_floor = around_->options.free_bytes_floor;
+    options.max_file_bytes = around_->options.max_file_bytes;
     return options;
 }
 
@@ -122,18 +124,23 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
         if (!last_commit_.empty()) base = last_commit_;  // where somebody has deleted it
         if (tip.problem.empty()) base = tip.id;
     }
+    std::string problem;
+    auto laid = artifacts_for(i, problem);
+    if (!problem.empty()) co_return problem;
     // What an earlier attempt has left is gone on with only where it began from the same.
-    const bool reuse =
-        options_.worktrees == WorktreeMode::workflow || (step.goes_on && step.base == base);
+    const bool same_start = step.base == base && step.laid == laid;
+    const bool reuse = options_.worktrees == WorktreeMode::workflow || (step.goes_on && same_start);
     if (step.goes_on && !reuse) {
         step.tree = tree_name_of(i);
         step.request.worktree = trees_->path_of(step.tree);
     }
     step.base = std::move(base);
+    step.laid = std::move(laid);
     step.result.branch = "workflow/" + step.tree;
     if (!record(WorkflowEvent::Type::step_prepared, {{"step", step.result.id},
                                                      {"round", step.result.round},
                                                      {"base", step.base},
+                                                     {"laid", json_of(step.laid)},
                                                      {"branch", step.result.branch},
                                                      {"tree", step.tree},
                                                      {"worktree", step.request.worktree.string()}}))
@@ -142,18 +149,33 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
     step.request.worktree = made.path;
+    drop_baseline_of_others(i);
+    if (!made.reused) drop_baseline(i);
     // In a tree of all steps, what one that failed has left is not the next one's.
     const bool is_of_others = options_.worktrees == WorktreeMode::workflow && !step.goes_on;
     if (is_of_others || (reuse && step.goes_on && workflow_.steps[i].retry_from_clean)) {
-        auto resetting = trees_->repository().reset(
-            made.path, step.result.branch, step.base,
-            is_of_others ? "Left by a step before" : "Before it goes on");
-        const auto saved = co_await std::move(resetting);
-        if (!saved.problem.empty()) co_return saved.problem;
+        auto resetting =
+            reset_tree(i, is_of_others ? "Left by a step before" : "Before it goes on");
+        problem = co_await std::move(resetting);
+        if (!problem.empty()) co_return problem;
     }
+    const bool continues = made.reused && step.goes_on && same_start;
+    auto laying = trees_->repository().lay_artifacts(made.path, step.laid, continues);
+    problem = co_await std::move(laying);
+    if (!problem.empty()) co_return problem;
     step.result.code.clear();
     set_before_retry(i);
     co_return std::string();
+}
+
+asio::awaitable<std::string> Run::reset_tree(std::size_t i, std::string reason)
+{
+    auto& step = *steps_[i];
+    drop_baseline(i);
+    auto resetting = trees_->repository().reset(step.request.worktree, step.result.branch,
+                                                step.base, std::move(reason));
+    auto saved = co_await std::move(resetting);
+    co_return std::move(saved.problem);
 }
 
 // On the run's strand, as all that works with git; the engine calls it on its own.
@@ -212,22 +234,49 @@ void Run::begin_commit(Ended ended)
 
 asio::awaitable<void> Run::commit(std::shared_ptr<Run>, Ended ended)
 {
+    auto saving = save_work(ended);
+    co_await std::move(saving);
+    ended.settled = true;
+    note_ended(std::move(ended));
+}
+
+// First what git ignores: where that fails, the branch has not moved either.
+asio::awaitable<void> Run::save_work(Ended& ended)
+{
     auto& step = *steps_[ended.step];
+    auto keeping = trees_->keep_ignored(step.request.worktree, step.result.id, step.result.round,
+                                        artifacts_of(ended.step));
+    auto kept = co_await std::move(keeping);
+    ended.warnings = std::move(kept.warnings);
+    if (!kept.problem.empty()) {
+        ended.state = StepState::failed;
+        ended.code = "artifacts";
+        ended.reason = std::move(kept.problem);
+        co_return;
+    }
     const int attempts = ended.execution ? std::max(ended.execution->attempts, 1) : 1;
-    auto committing = trees_->commit(step.request.worktree, step.result.branch, step.result.id,
-                                     step.result.round, attempts, step.request.execution_id);
+    auto committing =
+        trees_->commit(step.request.worktree, step.result.branch, step.result.id, step.result.round,
+                       attempts, step.request.execution_id, commit_rules(ended.step));
     auto work = co_await std::move(committing);
-    if (ended.execution)
-        for (auto& warning : work.warnings) ended.execution->warnings.push_back(std::move(warning));
+    std::ranges::move(work.warnings, std::back_inserter(ended.warnings));
     if (work.problem.empty()) {
         step.commit = std::move(work.commit);
+        step.kept = std::move(kept.commit);
     } else {
         ended.state = StepState::failed;
         ended.code = "commit";
         ended.reason = "Its work can't be committed: " + work.problem;
     }
-    ended.settled = true;
-    note_ended(std::move(ended));
+}
+
+git::CommitRules Run::commit_rules(std::size_t i) const
+{
+    git::CommitRules rules;
+    rules.declared = artifacts_of(i);
+    rules.only_declared =
+        workflow_.steps[i].commit.value_or(workflow_.commit) == CommitScope::creates;
+    return rules;
 }
 
 // The work of those upon whose work nobody has built: it holds that of all others.

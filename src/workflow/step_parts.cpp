@@ -44,6 +44,14 @@ void read_delay(FieldReader& fields, std::string_view name, std::string_view oth
 
 }  // namespace
 
+std::optional<CommitScope> read_commit_scope(FieldReader& fields)
+{
+    static constexpr std::string_view words[] = {"all", "creates"};
+    const auto word = fields.choice("commit", words);
+    if (!word) return std::nullopt;
+    return *word == 0 ? CommitScope::all : CommitScope::creates;
+}
+
 WorkflowGate read_gate(FieldReader& fields)
 {
     fields.check_keys(gate_fields);

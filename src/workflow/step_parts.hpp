@@ -21,6 +21,9 @@ std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields);
 /// One attempt where no number is given, as the original has it.
 RetryPolicy read_retry(FieldReader& fields);
 
+/// `commit: all` or `creates`.
+std::optional<CommitScope> read_commit_scope(FieldReader& fields);
+
 /// `2`, `"2"` or `TIER2`.
 std::optional<int> read_context_tier(FieldReader& fields, std::string_view key);
 

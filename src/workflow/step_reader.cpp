@@ -21,13 +21,13 @@ using config::YamlNode;
 
 constexpr std::chrono::seconds longest_timeout{100'000'000};  // three years
 
-constexpr std::array<std::string_view, 32> step_fields{
+constexpr std::array<std::string_view, 33> step_fields{
     "id",        "command",           "requires", "parameters",  "step",     "action",
     "condition", "depends_on",        "name",     "params",      "optional", "optional_steps",
     "agent",     "creates",           "on_error", "idempotent",  "argv",     "timeout",
     "env_refs",  "require_artifacts", "next",     "repeats",     "worktree", "context_tier",
     "gate",      "results",           "consults", "description", "notes",    "scoring",
-    "metadata",  "retry_from"};
+    "metadata",  "retry_from",        "commit"};
 
 // What other systems call it.
 constexpr FieldReader::Meant meant_fields[]{
@@ -100,6 +100,7 @@ private:
     {
         read_on_error();
         read_retry_from();
+        step_.commit = read_commit_scope(fields_);
         read_timeout();
         step_.idempotent = fields_.boolean("idempotent").value_or(false);
         step_.repeats = fields_.boolean("repeats").value_or(false);

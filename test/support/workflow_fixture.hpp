@@ -75,7 +75,10 @@ struct WorkflowFixture {
         clock->at(clock->elapsed() + reply.after, [this, reply, command, shared] {
             if (shared->published.back().attempt_id != command.attempt_id || !shared->command)
                 return;  // over by then
-            for (const auto& path : reply.creates) shared->create(path);
+            for (const auto& path : reply.creates) {
+                shared->create(path);
+                write_file(std::filesystem::path(command.worktree_path) / path, "made");
+            }
             auto status = shared->status(reply.status);
             if (reply.status == StatusWord::failed)
                 status.error = CommandError{"as scripted", "scripted", reply.retryable, 0};

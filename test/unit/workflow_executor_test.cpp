@@ -107,9 +107,36 @@ TEST_CASE_FIXTURE(WorkflowFixture, "artifacts that nobody asks to be seen are ta
     a.require_artifacts = false;
     auto b = step("b");
     b.needs = {"made"};
+    SUBCASE("and are there from before")
+    {
+        write_file(project / "made", "made");
+        run(workflow_of({a, b}));
+        CHECK(result.status == WorkflowStatus::completed);
+        CHECK(of("a").execution->missing_artifacts == Lines{"made"});
+    }
+    SUBCASE("and are not there")
+    {
+        run(workflow_of({a, b}));
+        CHECK(of("a").state == StepState::completed);
+        CHECK(of("b").state == StepState::failed);
+        CHECK(of("b").code == "requirement_missing");
+        CHECK(of("b").reason == "It requires 'made', which is not in its worktree " +
+                                    project.path().string() + ". Its creator is 'a'");
+    }
+}
+
+TEST_CASE_FIXTURE(WorkflowFixture, "nothing is carried from a worktree of a step's own")
+{
+    tree_at("x");
+    auto a = creating(step("a"), "made");
+    a.worktree = "x";
+    replies["a"].creates = {"made"};
+    auto b = step("b");
+    b.needs = {"made"};
     run(workflow_of({a, b}));
-    CHECK(result.status == WorkflowStatus::completed);
-    CHECK(of("a").execution->missing_artifacts == Lines{"made"});
+    CHECK(of("a").state == StepState::completed);
+    CHECK(of("b").code == "requirement_missing");
+    CHECK(of("b").reason.ends_with("say 'depends_on'"));
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "a gate sends back until it passes")
@@ -568,6 +595,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "a manual step waits for its marker")
     CHECK(tree.command->attempt_id.empty());
     CHECK_FALSE(tree.locked);
     tree.create("made");
+    write_file(project / "made", "made");
     mark("a", true);
     clock->run_until(ctx, 101s);
     CHECK(tree.published.size() == 2);

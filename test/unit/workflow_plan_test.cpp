@@ -73,6 +73,44 @@ TEST_CASE("of several creators those before a step count, and all where there is
     CHECK(plan.steps[3].waits_for == Indexes{1});
 }
 
+TEST_CASE("two steps that make one path in one place must wait for each other")
+{
+    auto b = maker("b", {"y", "./x/"});
+    SUBCASE("they don't")
+    {
+        CHECK(problems_of(workflow_of({maker("a", {"x"}), b})) ==
+              Lines{"b creates[1]: 'x' is created by 'a', too, and neither waits for the other"});
+    }
+    SUBCASE("one waits for the other")
+    {
+        b.needs = {"x"};
+        CHECK(problems_of(workflow_of({maker("a", {"x"}), b})).empty());
+    }
+    SUBCASE("one waits for the other through a third")
+    {
+        b.depends_on = {"between"};
+        const auto w = workflow_of({maker("a", {"x"}), step("between", {"a"}), b});
+        CHECK(problems_of(w).empty());
+    }
+    SUBCASE("they work in different places")
+    {
+        b.worktree = "elsewhere";
+        CHECK(problems_of(workflow_of({maker("a", {"x"}), b})).empty());
+    }
+    SUBCASE("a condition may keep one of them from running")
+    {
+        b.condition = "c.outcome == 'failed'";
+        CHECK(problems_of(workflow_of({maker("a", {"x"}), b, step("c")})).empty());
+    }
+    SUBCASE("they stand on different ways out of a gate")
+    {
+        auto choose = gated(step("choose"), gate("ok", to("b")));
+        choose.gate->on_pass = to("a");
+        choose.results = "results.json";
+        CHECK(problems_of(workflow_of({choose, maker("a", {"x"}), b})).empty());
+    }
+}
+
 TEST_CASE("a closing step that only a `next` names is on the last level")
 {
     const auto plan = plan_of(workflow_of(

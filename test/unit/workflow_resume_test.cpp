@@ -380,6 +380,70 @@ TEST_CASE("a cancelled run goes on where it was")
     CHECK(count(world.taken, "c") == 1);
 }
 
+TEST_CASE("a resumed step is verified against what was there before its first attempt")
+{
+    World world;
+    auto& tree = world.handoff->at(world.project.path().string());
+    auto a = step("a");
+    a.creates = {"report"};
+    a.require_artifacts = true;
+    const auto w = workflow_of({a});
+    bool makes = false;
+    SUBCASE("it has made its artifact by then")
+    {
+        makes = true;
+    }
+    SUBCASE("it has made nothing, and the artifact is from before")
+    {
+        tree.create("report");
+    }
+    {
+        Life life(world);
+        asio::cancellation_signal cancel;
+        life.executor->async_run(w, life.options,
+                                 asio::bind_cancellation_slot(cancel.slot(), life.handler()));
+        world.clock->run_until(life.ctx, 1s);
+        if (makes) tree.create("report");
+        cancel.emit(asio::cancellation_type::terminal);
+        world.clock->run(life.ctx);
+        CHECK(life.result.status == WorkflowStatus::cancelled);
+    }
+    world.kill_agent();
+    Life life(world);
+    life.resume(w);
+    life.live();
+    CHECK(count(world.taken, "a") == 2);
+    const auto& step = life.result.steps.front();
+    CHECK(step.state == (makes ? StepState::completed : StepState::failed));
+    CHECK(step.execution->verified == (makes ? Verification::all : Verification::none));
+}
+
+TEST_CASE("work from before another step has worked in the same tree does not count any more")
+{
+    World world;
+    auto& tree = world.handoff->at(world.project.path().string());
+    auto a = step("a");
+    a.creates = {"report"};
+    a.require_artifacts = true;
+    const auto w = workflow_of({a, step("b")});
+    world.failing["a"] = 1;
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 1s);
+        tree.create("report");
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+    }
+    Life life(world);
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    life.resume(w, what);
+    life.live();
+    CHECK(world.taken == Lines{"a", "b", "a"});
+    CHECK(life.result.steps.front().execution->error->code == "artifact_missing");
+}
+
 TEST_CASE("a workflow that has changed is gone on with only when that is accepted")
 {
     World world;
