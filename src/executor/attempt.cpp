@@ -194,6 +194,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
     const auto patience = deadline + x.options.stop_grace + stop_margin;
     const bool stalls = x.options.stall_timeout > milliseconds::zero();
     auto last_change = a.published;
+    auto next_poll = a.published;
     PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
                              x.options.adaptive_polling);
     const auto subscription = options.notifier->watch(
@@ -224,9 +225,11 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             break;
         }
         if (!watch.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
+        bool is_poll = true;  // and not only woken for the notice
         if (!watch.started() && now >= unclaimed_at) {
             emit(event(x, a, EventType::command_unclaimed));
             unclaimed_at = time_point::max();
+            is_poll = sight.changed || now >= next_poll;
         }
         if (now >= deadline && watch.shortage() && now < patience) {
             co_await x.alarm->wait_until(std::min(now + stop_poll, patience));
@@ -273,7 +276,8 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             end.status = ExecutionStatus::timeout;
             break;
         }
-        auto next = std::min(deadline, now + interval.next(options.random()));
+        if (is_poll) next_poll = now + interval.next(options.random());
+        auto next = std::min(deadline, next_poll);
         if (watch.end_is_pending()) next = std::min(next, now + release_poll);
         if (!watch.started()) next = std::min({next, start_deadline, unclaimed_at});
         if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
