@@ -188,7 +188,8 @@ struct BackgroundAgentAutoExecutor::Impl
     void judge_end_during_stop(Execution& x, const Watch& watch,
                                const std::optional<FileStamp>& pending, AttemptEnd& end);
     static void note_pending_end(Execution& x, const Watch& watch, AttemptEnd& end);
-    asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record);
+    asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record,
+                                                       time_point patience);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,

@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 
 // Bounded, as clocks are set.
 constexpr std::chrono::hours longest_outage{24 * 7};
+// For all worktrees together: those that other engines use are left to a later recovery.
+constexpr milliseconds recovery_patience{1000};
 
 // Its engine died before it had published it, or after it had taken it back.
 bool is_nowhere(Mailbox& mailbox, const Watch& watch, const Sight& sight,
@@ -170,12 +172,13 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         throw system_error(problem, (options.project_root / ".tapps-agents/running").string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
+    const auto patience = options.clock->now() + recovery_patience;
     for (const auto& entry : running) {
         if (entry.alive) continue;
         const auto& record = entry.record;
         auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
         if (!held) continue;
-        const auto left = co_await clean_after_dead_engine(record);
+        const auto left = co_await clean_after_dead_engine(record, patience);
         const bool alive = left == Leftovers::of_live_agent;
         // Its engine may have died between writing the record and tidying up.
         const bool interrupted = !is_recorded(record.execution_id, record.attempt) &&
@@ -194,7 +197,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
 }
 
 asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
-    const records::RunningRecord& record)
+    const records::RunningRecord& record, time_point patience)
 {
     error_code ec;
     std::string why;
@@ -205,7 +208,7 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
         co_return lasting ? Leftovers::none : Leftovers::out_of_reach;
     }
     const std::shared_ptr<Timer> alarm = options.clock->make_timer(strand);
-    const auto patience = options.clock->now() + lock_patience;
+    patience = std::min(patience, options.clock->now() + lock_patience);
     while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience)
         co_await alarm->wait_until(options.clock->now() + lock_retry);
     if (ec) co_return Leftovers::out_of_reach;

@@ -78,6 +78,14 @@ AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& 
     return a;
 }
 
+// Where not, that was said before the work.
+bool can_recover(const std::filesystem::path& root)
+{
+    error_code ec;
+    (void)records::list_running(root, ec);
+    return !ec;
+}
+
 }  // namespace
 
 Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
@@ -173,7 +181,7 @@ asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
     if (recovery == Recovery::before) co_await recover();
     co_await std::move(work);
     // Once more: an agent that was told to stop before may have ended.
-    if (recovery == Recovery::after || interrupts_ < 2) co_await recover();
+    if (recovery == Recovery::after || (interrupts_ < 2 && can_recover(root_))) co_await recover();
     co_await executor_.async_stop();
     if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
     // Who asked twice does not wait for a log that another process holds.

@@ -870,6 +870,28 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left in a busy worktree is cleaned l
     CHECK(names_below(project / ".tapps-agents/running").empty());
 }
 
+TEST_CASE_FIXTURE(Many,
+                  "recovery waits for busy worktrees a second at most, however many there are")
+{
+    for (int i = 0; i < 50; ++i) {
+        records::RunningRecord record;
+        record.execution_id = "e" + std::to_string(i);
+        record.attempt_id = "a" + std::to_string(i);
+        record.worktree = "/tree" + std::to_string(i);
+        error_code failure;
+        (void)records::RunningFile::create(project.path(), record, failure);
+        handoff->at(record.worktree).locked = true;
+    }
+    std::size_t found = 0;
+    await([&]() -> asio::awaitable<void> {
+        auto attempts = co_await make().recover();
+        found = attempts.size();
+    });
+    CHECK(found == 50);
+    CHECK(clock->elapsed() <= 1s);
+    CHECK(names_below(project / ".tapps-agents/running").size() == 50);
+}
+
 TEST_CASE_FIXTURE(Many, "what another engine has in flight is left alone")
 {
     records::RunningRecord record;
