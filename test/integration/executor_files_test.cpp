@@ -547,6 +547,7 @@ TEST_CASE_FIXTURE(FilesFixture,
         f.clock->run(f.ctx);
 
         f.check_nothing_is_left();
+        CHECK(f.result.status != ExecutionStatus::timeout);
         if (f.ec) {
             CHECK((f.ec == errc::no_resources || f.ec == errc::worktree_busy));
             REQUIRE(f.result.error);
