@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <system_error>
 
 namespace {
@@ -342,6 +343,12 @@ int main(int argc, char** argv)
     } catch (const std::system_error& e) {
         if (e.code() == std::errc::broken_pipe) return exit_completed;  // nobody reads any more
         tell(stderr, "autoexec: {}\n", e.what());
+        return exit_engine;
+    } catch (const std::bad_alloc&) {
+        std::fputs(
+            "autoexec: out of memory; run fewer commands at once (-j), or raise the limit "
+            "(ulimit -v)\n",
+            stderr);
         return exit_engine;
     } catch (const std::exception& e) {
         tell(stderr, "autoexec: {}\n", e.what());
