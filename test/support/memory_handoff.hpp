@@ -123,7 +123,8 @@ public:
         tree_->command = protocol::parse_command(files.command, problem);
         tree_->command_replaced = false;
         const auto& all = tree_->published;
-        if (all.empty() || all.back().attempt_id != tree_->command->attempt_id)
+        const auto& id = tree_->command->attempt_id;
+        if (id.empty() || all.empty() || all.back().attempt_id != id)
             tree_->published.push_back(*tree_->command);
         else
             ++tree_->published_again;
