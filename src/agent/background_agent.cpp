@@ -3,7 +3,7 @@
 #include "agent/agents_file.hpp"
 #include "agent/job.hpp"
 #include "agent/work_finder.hpp"
-#include "git/control_exclude.hpp"
+#include "git/exclude.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/agent_box.hpp"
 #include "platform/log.hpp"
@@ -170,7 +170,8 @@ void BackgroundAgent::Impl::announce()
     for (const auto& definition : options.agents.agents)
         if (agent::takes_commands(definition)) record.agents.push_back(definition.name);
     if (const auto git_dir = git::git_dir_of(options.project_root))
-        git::exclude_from_git(*git_dir, options.status_file_name);
+        (void)git::exclude(git::git_common_dir(*git_dir),
+                           git::control_patterns(options.status_file_name));
     error_code ec;
     presence = records::AgentPresence::create(options.project_root, record, ec);
     if (ec)

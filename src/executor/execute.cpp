@@ -1,4 +1,6 @@
 #include "executor/impl.hpp"
+#include "git/tree_state.hpp"
+#include "platform/on_cancel.hpp"
 #include "platform/resources.hpp"
 #include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
@@ -240,6 +242,8 @@ WatchOptions BackgroundAgentAutoExecutor::Impl::watch_options(const Execution& x
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x,
                                                                             int number)
 {
+    if (!x.git && !x.request.before_retry && !options.tree_state)
+        x.git = git::place_of(x.request.worktree);
     auto w = watch_options(x);
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>();
@@ -279,7 +283,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     retry.details["delay_ms"] = delay.count();
     if (x.result.error) retry.details["error"] = x.result.error->message;
     std::string tree;
-    if (!co_await undisturbed(strand, prepare_tree(x, tree))) {
+    if (!co_await prepared(x, tree)) {
         x.result.warnings.push_back("There is no other attempt: " + tree);
         co_return false;
     }
@@ -299,14 +303,25 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     co_return false;
 }
 
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Execution& x,
+                                                                  std::string& state)
+{
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    const platform::OnCancel stop_git(
+        cancellation.slot(), [interrupt = x.git_interrupt, clock = options.clock](
+                                 asio::cancellation_type) { interrupt->end_by(clock->now()); });
+    auto preparing = undisturbed(strand, prepare_tree(x, state));
+    co_return co_await std::move(preparing);
+}
+
 // Not to know what a tree looks like stops nothing; not to have made it what it has to be does.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Execution& x,
                                                                       std::string& state)
 {
     const bool only_looks = !x.request.before_retry;
-    const auto& prepare = only_looks ? options.tree_state : x.request.before_retry;
     try {
-        state = co_await prepare(x.request.worktree);
+        auto preparing = only_looks ? describe_tree(x) : x.request.before_retry(x.request.worktree);
+        state = co_await std::move(preparing);
         co_return true;
     } catch (const std::exception& e) {
         state = only_looks ? fmt::format("unknown: {}", e.what()) : e.what();
@@ -314,14 +329,26 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Exec
     co_return only_looks;
 }
 
+asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::describe_tree(const Execution& x)
+{
+    if (options.tree_state) co_return co_await options.tree_state(x.request.worktree);
+    if (!x.git) co_return std::string();
+    auto describing = git::tree_state(supervised_spawner(), options.clock, x.git_interrupt, *x.git);
+    co_return co_await std::move(describing);
+}
+
+void BackgroundAgentAutoExecutor::Impl::ask_to_end(Execution& x) const
+{
+    x.cancel_asked = true;
+    x.git_interrupt->end_by(options.clock->now());
+    x.alarm->wake();
+}
+
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Impl>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
-    for (auto* const x : active) {
-        x->cancel_asked = true;
-        x->alarm->wake();
-    }
+    for (auto* const x : active) ask_to_end(*x);
     const std::shared_ptr<Timer> idle = options.clock->make_timer(strand);
     while (!active.empty()) {
         until_idle.push_back(idle);
@@ -342,8 +369,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
                 if (x->attempt_id.empty() || x->cancel_asked ||
                     !records::take_cancel_request(options.project_root, x->attempt_id))
                     continue;
-                x->cancel_asked = true;
-                x->alarm->wake();
+                ask_to_end(*x);
             }
         }
         co_await requests_alarm->wait_until(options.clock->now() + requests_interval);

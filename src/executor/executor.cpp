@@ -2,7 +2,6 @@
 
 #include "executor/impl.hpp"
 #include "handoff/file_handoff.hpp"
-#include "process/run_program.hpp"
 #include "protocol/status.hpp"
 
 #include <boost/asio/dispatch.hpp>
@@ -85,7 +84,6 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
     if (!o.handoff) o.handoff = files_for(o);
     if (!o.random) o.random = random_source();
-    if (!o.tree_state) o.tree_state = process::git_tree_state;
     if (o.enable_audit && !o.audit) {
         AuditOptions audit;
         audit.project_root = o.project_root;
@@ -193,8 +191,7 @@ void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
     asio::post(impl_->strand, [impl = impl_, execution_id] {
         for (auto* const x : impl->active) {
             if (x->id != execution_id) continue;
-            x->cancel_asked = true;
-            x->alarm->wake();
+            impl->ask_to_end(*x);
         }
     });
 }

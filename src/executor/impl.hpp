@@ -3,6 +3,8 @@
 #include "autoexec/executor.hpp"
 #include "executor/retry.hpp"
 #include "executor/watch.hpp"
+#include "git/interrupt.hpp"
+#include "git/place.hpp"
 #include "platform/launch.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
@@ -101,6 +103,8 @@ struct Execution {
     std::unique_ptr<Place> tree_place;
     std::unique_ptr<Place> slot;  ///< Given back while waiting for a retry.
     std::unique_ptr<Mailbox> mailbox;
+    std::optional<git::Place> git;  ///< The worktree's, before a program could change it.
+    std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
     std::string tree_key;
     bool adopted = false;        ///< Published by another: an agent may have it already.
     bool recorded = false;       ///< So is its end, by that other.
@@ -211,7 +215,10 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
+    asio::awaitable<bool> prepared(const Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
+    asio::awaitable<std::string> describe_tree(const Execution& x);
+    void ask_to_end(Execution& x) const;
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     Turnstile& turnstile_of(const std::string& key);

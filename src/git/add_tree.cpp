@@ -66,7 +66,7 @@ asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::strin
     const auto left = find_entry(common, made.path);
     if (left && !left->missing() && reuse) co_return co_await reuse_tree(*left, std::move(made));
     if (holds_something(made.path))
-        made.problem = fmt::format("{} is there already.", made.path.string());
+        made.problem = fmt::format("{} already exists.", made.path.string());
     if (made.problem.empty()) made.problem = lack_of_space();
     if (!made.problem.empty()) co_return made;
 

@@ -39,8 +39,9 @@ asio::awaitable<Commit> Repository::Impl::resolve(std::string revision)
         const auto output =
             co_await git(project, "rev-parse", "--verify", "--quiet", revision + "^{commit}");
         if (output.ok()) found.id = line_of(output);
+        found.problem = output.exit.error;
     }
-    if (!is_object_id(found.id)) {
+    if (found.problem.empty() && !is_object_id(found.id)) {
         found.id.clear();
         found.problem = fmt::format("'{}' is no commit of this repository.", shown(revision));
     }

@@ -62,8 +62,9 @@ asio::awaitable<Problem> Repository::Impl::begin_merge(Entry entry, std::string 
     if (same_merge) co_return Problem();
     const bool resolved = sides.empty() && (co_await contains_both(head.commit, ours, theirs));
     if (resolved) co_return Problem();
-    const auto state = co_await git(entry.place(), "status", "--porcelain=v2", "-z",
-                                    "--untracked-files=normal", "--no-renames");
+    const auto state =
+        co_await git(entry.place(), "status", "--porcelain=v2", "-z", "--untracked-files=normal",
+                     "--ignore-submodules=dirty", "--no-renames");
     if (head.commit != ours || !state.ok() || !state.output.empty())
         co_return fmt::format("{} holds other work than this merge.", entry.tree.string());
 
@@ -107,8 +108,9 @@ asio::awaitable<Commit> Repository::Impl::resolved_conflict(std::string name, st
 
 asio::awaitable<Problem> Repository::Impl::unresolved(Entry entry)
 {
-    const auto status = co_await git(entry.place(), "status", "--porcelain=v2", "-z",
-                                     "--untracked-files=normal", "--no-renames");
+    const auto status =
+        co_await git(entry.place(), "status", "--porcelain=v2", "-z", "--untracked-files=normal",
+                     "--ignore-submodules=dirty", "--no-renames");
     const auto path = entry.tree.string();
     if (!status.ok())
         co_return fmt::format("Git can't tell the state of {}: {}", path, reason_of(status));

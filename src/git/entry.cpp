@@ -34,12 +34,14 @@ std::string first_line(const fs::path& file)
     return text;
 }
 
-std::optional<Entry> read_entry(const fs::path& git_dir)
+std::optional<Entry> read_entry(const fs::path& common_dir, const fs::path& id)
 {
+    const auto git_dir = common_dir / "worktrees" / id;
     const fs::path link = first_line(git_dir / "gitdir");
     if (link.filename() != ".git") return std::nullopt;
     Entry entry;
     entry.git_dir = git_dir;
+    entry.common_dir = common_dir;
     entry.tree = without_links((git_dir / link).parent_path());
     return entry;
 }
@@ -61,7 +63,7 @@ bool Entry::missing() const
 
 Place Entry::place() const
 {
-    return {git_dir, missing() ? fs::path{} : tree};
+    return {git_dir, common_dir, missing() ? fs::path{} : tree};
 }
 
 bool Entry::has_index() const
@@ -77,7 +79,7 @@ std::vector<Entry> entries_of(const fs::path& common_dir)
     const platform::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return entries;
     for (const auto& id : platform::list_folder(fd.get(), most_entries))
-        if (auto entry = read_entry(folder / id)) entries.push_back(std::move(*entry));
+        if (auto entry = read_entry(common_dir, id)) entries.push_back(std::move(*entry));
     return entries;
 }
 
@@ -85,7 +87,7 @@ std::optional<Entry> find_entry(const fs::path& common_dir, const fs::path& tree
 {
     const auto wanted = without_links(tree);
     // Almost always the id is the folder's name.
-    auto likely = read_entry(common_dir / "worktrees" / wanted.filename());
+    auto likely = read_entry(common_dir, wanted.filename());
     if (likely && likely->tree == wanted) return likely;
     for (auto& entry : entries_of(common_dir))
         if (entry.tree == wanted) return std::move(entry);

@@ -14,6 +14,7 @@ namespace autoexec::git {
 /// is the agent's to change, this is not.
 struct Entry {
     std::filesystem::path git_dir;  ///< `<common directory>/worktrees/<id>`
+    std::filesystem::path common_dir;
     std::filesystem::path tree;
 
     [[nodiscard]] std::string name() const { return tree.filename().string(); }

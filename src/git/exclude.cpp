@@ -1,59 +1,103 @@
 #include "git/exclude.hpp"
 
-#include "git/entry.hpp"
 #include "platform/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 
 namespace autoexec::git {
 namespace {
+
+constexpr std::size_t max_size = 1024 * 1024;
+
+// clang-format off
+constexpr std::array<std::string_view, 15> control_files = {
+    ".cursor-skill-command.txt",
+    ".cursor-skill-command-simple.txt",
+    ".cursor-skill-metadata.json",
+    ".cursor-skill-status.json",
+    ".cursor-skill-cancel.json",
+    ".cursor-skill-tmp.*",
+    ".cursor-skill-claims/",
+    ".tapps-agents/metrics/",
+    ".tapps-agents/audit/",
+    ".tapps-agents/running/",
+    ".tapps-agents/output/",
+    ".tapps-agents/worktrees/",
+    ".tapps-agents/workflow-state/",
+    ".tapps-agents/workflows/markers/",
+    ".tapps-agents/logs/",
+};
+// clang-format on
 
 bool has_line(std::string_view text, std::string_view line)
 {
     while (!text.empty()) {
         const auto end = std::min(text.find('\n'), text.size());
-        if (text.substr(0, end) == line) return true;
+        auto found = text.substr(0, end);
+        if (found.ends_with('\r')) found.remove_suffix(1);
+        if (found == line) return true;
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return false;
+}
+
+std::string escaped(std::string_view name, std::string_view special)
+{
+    std::string pattern;
+    for (const char c : name) {
+        if (special.find(c) != std::string_view::npos) pattern.push_back('\\');
+        pattern.push_back(c);
+    }
+    return pattern;
+}
+
+std::string missing_lines(std::string_view text, const std::vector<std::string>& patterns)
+{
+    std::string lines;
+    for (const auto& pattern : patterns)
+        if (!has_line(text, pattern) && !has_line(lines, pattern))
+            lines.append(pattern).append("\n");
+    if (!lines.empty() && !text.empty() && text.back() != '\n') lines.insert(0, "\n");
+    return lines;
 }
 
 }  // namespace
 
 bool exclude(const std::filesystem::path& common_dir, const std::vector<std::string>& patterns)
 {
+    const platform::UniqueFd common(::open(common_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!common) return false;
     error_code ec;
-    const auto info = platform::make_folders(common_dir / "info", ec);
+    const auto info = platform::make_folders(common.get(), "info", ec);
     if (!info) return false;
-    const auto known = read_git_file(common_dir / "info" / "exclude");
-    std::string lines;
-    for (const auto& pattern : patterns)
-        if (!has_line(known, pattern)) lines.append(pattern).append("\n");
-    if (lines.empty()) return true;
-    if (!known.empty() && known.back() != '\n') lines.insert(0, "\n");
-
     const platform::UniqueFd file(
         ::openat(info.get(), "exclude",
-                 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
-    // Under the lock that the control files' lines are added under.
+                 O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
     if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
-    const bool written = !platform::write_all(file.get(), lines);
+    struct stat folder {};
+    (void)::fstat(info.get(), &folder);
+    const auto known = platform::read_regular(info.get(), "exclude", max_size, {folder.st_uid});
+    const bool written = known.state == FoundFile::State::present &&
+                         !platform::write_all(file.get(), missing_lines(known.text, patterns));
     ::flock(file.get(), LOCK_UN);
     return written;
 }
 
 std::string exclude_pattern(std::string_view path)
 {
-    constexpr std::string_view special = "\\*?[ ";
-    std::string pattern = "/";
-    for (const char c : path) {
-        if (special.find(c) != std::string_view::npos) pattern.push_back('\\');
-        pattern.push_back(c);
-    }
-    return pattern;
+    return "/" + escaped(path, "\\*?[ ");
+}
+
+std::vector<std::string> control_patterns(std::string_view status_file_name)
+{
+    std::vector<std::string> patterns(control_files.begin(), control_files.end());
+    patterns.push_back(escaped(status_file_name, "\\*?[]#! "));
+    return patterns;
 }
 
 }  // namespace autoexec::git

@@ -1,9 +1,14 @@
 #include "git/git.hpp"
 
+#include "git/call_limit.hpp"
+#include "git/configured_programs.hpp"
+#include "git/git_environment.hpp"
 #include "protocol/text.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <utility>
 
 namespace autoexec::git {
@@ -12,122 +17,106 @@ namespace {
 namespace fs = std::filesystem;
 
 // Lists of files: of a million files, too.
-constexpr std::size_t most_output = 256 * 1024 * 1024;
-constexpr std::size_t longest_reason = 2000;
-constexpr std::size_t most_processes = 32;
+constexpr std::size_t max_output = 256 * 1024 * 1024;
+constexpr std::size_t max_reason = 2000;
+constexpr std::size_t max_processes = 32;
 // A git that is told to stop may leave a lock behind, or half a worktree.
 constexpr std::chrono::minutes orphan_grace{1};
-
-// What a user, an agent or a template has configured must neither stop a call nor widen it.
-// A ref's lock is waited for: agents and people call git, too.
-constexpr std::array<std::string_view, 22> settings = {
-    "core.filesRefLockTimeout=15000",
-    "core.packedRefsTimeout=15000",
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.editor=true",
-    "core.safecrlf=false",
-    "core.splitIndex=false",
-    "core.quotePath=false",
-    "sequence.editor=true",
-    "commit.gpgSign=false",
-    "tag.gpgSign=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "submodule.recurse=false",
-    "merge.verifySignatures=false",
-    "merge.autoStash=false",
-    "i18n.commitEncoding=UTF-8",
-    "color.ui=false",
-    "advice.addEmbeddedRepo=false",
-    "advice.updateSparsePath=false",
-    "advice.detachedHead=false",
-    "advice.resolveConflict=false",
-};
-
-// `false` as a program that asks: the answer is none, at once.
-constexpr std::array<std::string_view, 13> variables = {
-    "GIT_TERMINAL_PROMPT=0",
-    "GIT_ASKPASS=false",
-    "SSH_ASKPASS=false",
-    "SSH_ASKPASS_REQUIRE=force",
-    "GCM_INTERACTIVE=never",
-    "GIT_EDITOR=true",
-    "GIT_SEQUENCE_EDITOR=true",
-    "GIT_PAGER=cat",
-    "GIT_MERGE_AUTOEDIT=no",
-    "GIT_OPTIONAL_LOCKS=0",
-    "GIT_LITERAL_PATHSPECS=0",
-    "GIT_ICASE_PATHSPECS=0",
-    "LC_ALL=C",
-};
-
-// Git reads the first of two equal names.
-void set_variable(std::vector<std::string>& environment, std::string_view variable)
-{
-    const auto name = variable.substr(0, variable.find('=') + 1);
-    std::erase_if(environment, [&](const auto& known) { return known.starts_with(name); });
-    environment.emplace_back(variable);
-}
-
-std::vector<std::string> environment_of(const Place& place)
-{
-    auto environment = process::inherited_environment();
-    for (const auto variable : variables) set_variable(environment, variable);
-    if (!place.git_dir.empty()) {
-        set_variable(environment, "GIT_DIR=" + place.git_dir.string());
-        if (!place.work_tree.empty())
-            set_variable(environment, "GIT_WORK_TREE=" + place.work_tree.string());
-    }
-    if (!place.date.empty()) {
-        set_variable(environment, "GIT_AUTHOR_DATE=" + place.date);
-        set_variable(environment, "GIT_COMMITTER_DATE=" + place.date);
-    }
-    if (!place.index.empty()) set_variable(environment, "GIT_INDEX_FILE=" + place.index.string());
-    return environment;
-}
+// Git ends at once; a filter of its may not.
+constexpr std::chrono::seconds stop_grace{2};
 
 }  // namespace
 
-Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock)
-    : spawner_(std::move(spawner)), gate_(std::make_shared<Gate>(std::move(clock), most_processes))
-{}
+struct Git::Call {
+    Call(ProcessSpec process, std::string text, std::chrono::milliseconds most)
+        : spec(std::move(process)), name(std::move(text)), limit(most)
+    {}
+
+    ProcessSpec spec;
+    std::string name;  ///< For messages.
+    std::chrono::milliseconds limit;
+};
+
+Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock,
+         std::shared_ptr<Interrupt> interrupt)
+    : spawner_(std::move(spawner)),
+      clock_(std::move(clock)),
+      interrupt_(std::move(interrupt)),
+      gate_(std::make_shared<Gate>(clock_, max_processes))
+{
+    if (!interrupt_) interrupt_ = std::make_shared<Interrupt>();
+}
 
 asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words,
                                         std::optional<int> lock) const
 {
+    const std::string subcommand(subcommand_of(words));
     ProcessSpec spec;
     spec.orphan_grace = orphan_grace;
+    spec.stop_grace = stop_grace;
     spec.held = held_;
     if (lock) spec.held.push_back(*lock);
-    spec.argv.reserve(words.size() + 2 * settings.size() + 1);
-    spec.argv.emplace_back("git");
-    for (const auto setting : settings) {
-        spec.argv.emplace_back("-c");
-        spec.argv.emplace_back(setting);
-    }
+    spec.argv = hardened_command();
     std::move(words.begin(), words.end(), std::back_inserter(spec.argv));
     spec.directory = place.work_tree.empty() ? place.git_dir : place.work_tree;
-    spec.environment = environment_of(place);
+    spec.environment = environment_for(place);
     for (const auto& variable : identity_) set_variable(spec.environment, variable);
-    return in_turn(std::move(spec));
+    return perform(place, Call(std::move(spec), "git " + subcommand,
+                               std::min(limit_of(subcommand), max_limit_)));
+}
+
+// What may not be run is only known from the configuration, which git itself reads best.
+asio::awaitable<ProgramOutput> Git::perform(Place place, Call call) const
+{
+    if (has_untrusted_config(place)) {
+        Call reading(call.spec, "git config", reading_limit);
+        reading.spec.argv = hardened_command();
+        for (const auto* const word : {"config", "--list", "--includes", "--show-scope", "-z"})
+            reading.spec.argv.emplace_back(word);
+        auto listing = co_await in_turn(std::move(reading));
+        if (!listing.ok()) co_return listing;
+        const auto off = untrusted_programs(listing.output, place.trusted);
+        add_settings(call.spec.environment, off.settings);
+        if (off.transports) set_variable(call.spec.environment, "GIT_ALLOW_PROTOCOL=none");
+    }
+    co_return co_await in_turn(std::move(call));
 }
 
 asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv) const
 {
     ProcessSpec spec;
+    auto name = argv.front();
     spec.argv = std::move(argv);
     spec.directory = folder;
     spec.environment = process::inherited_environment();
-    return in_turn(std::move(spec));
+    spec.stop_grace = stop_grace;
+    return in_turn(Call(std::move(spec), std::move(name), writing_limit));
 }
 
-asio::awaitable<ProgramOutput> Git::in_turn(ProcessSpec spec) const
+asio::awaitable<ProgramOutput> Git::in_turn(Call call) const
 {
     co_await gate_->enter();
-    auto output = co_await process::run_program(spawner_, std::move(spec), most_output);
+    const auto ex = co_await asio::this_coro::executor;
+    const auto limit = std::make_shared<CallLimit>(call.name, call.limit, clock_, interrupt_);
+    ProgramOutput output;
+    if (limit->is_interrupted()) {
+        limit->refuse();
+    } else {
+        process::OnStart watch = [&](std::weak_ptr<Process> process) {
+            limit->watch(ex, std::move(process));
+        };
+        output = co_await process::run_program(spawner_, std::move(call.spec), max_output,
+                                               std::move(watch));
+        limit->call_ended();
+    }
     gate_->leave();
+    if (!limit->problem().empty() && !output.ok()) output.exit.error = limit->problem();
     co_return output;
+}
+
+Words version_command()
+{
+    return {"git", "--version"};
 }
 
 void Git::set_identity(std::string_view name, std::string_view email)
@@ -153,7 +142,7 @@ std::string reason_of(const ProgramOutput& output)
     while (!text.empty() && text.back() == '\n') text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
     if (text.empty()) return "git ended without a word";
-    return protocol::printable(protocol::tail(text, longest_reason));
+    return protocol::printable(protocol::tail(text, max_reason));
 }
 
 std::vector<std::string_view> split_nul(std::string_view text)

@@ -1,8 +1,11 @@
 #pragma once
 
 #include "git/gate.hpp"
+#include "git/interrupt.hpp"
+#include "git/place.hpp"
 #include "process/run_program.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -16,33 +19,16 @@ namespace autoexec::git {
 using Words = std::vector<std::string>;
 using process::ProgramOutput;
 
-/// Where a call of git works. Git is always told and never looks for itself: an agent may have put
-/// another `.git` into a tree, or taken it away, and the next one above is the user's own.
-struct Place {
-    Place() = default;
-    Place(std::filesystem::path directory, std::filesystem::path tree)
-        : git_dir(std::move(directory)), work_tree(std::move(tree))
-    {}
-
-    std::filesystem::path git_dir;    ///< Empty: git looks for it from `work_tree` on.
-    std::filesystem::path work_tree;  ///< Empty: none is needed.
-    std::filesystem::path index;      ///< Empty: the tree's own.
-    std::string date;                 ///< Of commits, as git reads it; empty: now.
-
-    [[nodiscard]] Place with_index(std::filesystem::path file) const
-    {
-        auto place = *this;
-        place.index = std::move(file);
-        return place;
-    }
-};
-
-/// Runs git: with no prompt, editor, hook, signature or automatic clean-up, in English, below the
-/// supervisor. Many calls at once take turns: each costs a few descriptors. Thread safety: none;
-/// one strand. Must outlive what it runs.
+/// The one caller of git. Runs it with no prompt, editor, pager, hook, file system monitor,
+/// signature, external diff or automatic clean-up, in English, below the supervisor, and stops it
+/// at its limit. Filters, merge and diff drivers are those of `Place::trusted`. Many calls at once
+/// take turns: each costs a few descriptors. Thread safety: none; one strand. Must outlive what it
+/// runs.
 class Git {
 public:
-    Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock);
+    /// `interrupt`: absent: only the limits end a call early.
+    Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock,
+        std::shared_ptr<Interrupt> interrupt = {});
 
     template <class... Text>
     asio::awaitable<ProgramOutput> operator()(const Place& place, const Text&... words) const
@@ -60,17 +46,28 @@ public:
     /// Another descriptor that each call holds from now on.
     void hold(int lock) { held_.assign(1, lock); }
 
+    /// No call takes longer from now on, whatever it does.
+    void limit_to(std::chrono::milliseconds limit) { max_limit_ = limit; }
+
     /// Who commits from now on, whatever is configured.
     void set_identity(std::string_view name, std::string_view email);
 
 private:
-    [[nodiscard]] asio::awaitable<ProgramOutput> in_turn(ProcessSpec spec) const;
+    struct Call;
+    [[nodiscard]] asio::awaitable<ProgramOutput> perform(Place place, Call call) const;
+    [[nodiscard]] asio::awaitable<ProgramOutput> in_turn(Call call) const;
 
     std::shared_ptr<Spawner> spawner_;
+    std::shared_ptr<Clock> clock_;
+    std::shared_ptr<Interrupt> interrupt_;
     std::shared_ptr<Gate> gate_;
     std::vector<std::string> identity_;
     std::vector<int> held_;
+    std::chrono::milliseconds max_limit_ = std::chrono::milliseconds::max();
 };
+
+/// Says which git there is. Needs no repository, so it runs in any folder.
+Words version_command();
 
 /// Standard output without the newline at its end.
 std::string line_of(const ProgramOutput& output);

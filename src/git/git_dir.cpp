@@ -91,11 +91,11 @@ bool belongs_to(const fs::path& git_dir, const fs::path& tree)
     return git_dir.filename() != ".git" || git_dir.parent_path() == tree;
 }
 
-std::optional<fs::path> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner)
+std::optional<FoundTree> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner)
 {
     if (git_dir.empty() || !is_git_dir(git_dir)) return std::nullopt;
     if (!trusted_owner(git_dir, owner) || !belongs_to(git_dir, tree)) return std::nullopt;
-    return git_dir;
+    return FoundTree{git_dir, tree};
 }
 
 bool lies_in(const fs::path& directory, const fs::path& tree)
@@ -126,7 +126,7 @@ std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs:
 
 }  // namespace
 
-std::optional<fs::path> git_dir_of(const fs::path& directory)
+std::optional<FoundTree> find_tree(const fs::path& directory)
 {
     const fs::path start = resolved(directory);
     struct stat origin {};
@@ -147,6 +147,12 @@ std::optional<fs::path> git_dir_of(const fs::path& directory)
         }
         if (tree == tree.root_path()) return std::nullopt;
     }
+}
+
+std::optional<fs::path> git_dir_of(const fs::path& directory)
+{
+    auto found = find_tree(directory);
+    return found ? std::optional(std::move(found->git_dir)) : std::nullopt;
 }
 
 fs::path git_common_dir(const fs::path& git_dir)

@@ -5,6 +5,15 @@
 
 namespace autoexec::git {
 
+/// A tree and its git directory.
+struct FoundTree {
+    std::filesystem::path git_dir;
+    std::filesystem::path top;
+};
+
+/// The tree that `directory` lies in, found as by `git_dir_of`.
+std::optional<FoundTree> find_tree(const std::filesystem::path& directory);
+
 /// The git directory of the tree that `directory` lies in, absolute and without links: what
 /// `git rev-parse --absolute-git-dir` says, found without running git. Nothing outside git, and
 /// nothing where what was found can't be believed: a `.git` file is the agent's to rewrite, so a

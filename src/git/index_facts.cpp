@@ -13,9 +13,12 @@ void note_entry(std::string_view line, bool sparse, IndexFacts& facts)
     if (tab == std::string_view::npos || line.size() < 2) return;
     const char tag = line[0];
     facts.hides_changes |= (tag >= 'a' && tag <= 'z') || (tag == 'S' && !sparse);
-    facts.has_submodules |= line.substr(2).starts_with("160000");
     const char stage = line[tab - 1];
-    if (stage == '0') return;
+    if (stage == '0') {
+        const auto links = gitlinks_in(line.substr(2));
+        facts.gitlinks.insert(facts.gitlinks.end(), links.begin(), links.end());
+        return;
+    }
     const auto mode_end = line.find(' ', 2);
     UnmergedEntry entry;
     entry.mode = line.substr(2, mode_end - 2);

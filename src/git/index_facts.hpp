@@ -1,6 +1,7 @@
 #pragma once
 
 #include "git/entry.hpp"
+#include "git/nested_files.hpp"
 
 #include <cstddef>
 #include <string>
@@ -19,7 +20,7 @@ struct UnmergedEntry {
 struct IndexFacts {
     bool readable = false;
     bool hides_changes = false;  ///< Of some files git is told to believe that they are unchanged.
-    bool has_submodules = false;
+    std::vector<Gitlink> gitlinks;
     std::vector<UnmergedEntry> unmerged;
 
     /// Whether it can become the index of all files.

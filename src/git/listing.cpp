@@ -1,4 +1,5 @@
 #include "git/impl.hpp"
+#include "git/nested.hpp"
 #include "handoff/claims.hpp"
 #include "platform/safe_files.hpp"
 #include "protocol/text.hpp"
@@ -88,9 +89,11 @@ asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
     info.busy = is_busy(entry.tree);
     const auto status =
         co_await git(entry.place(), "status", "--porcelain", "-z", "--untracked-files=normal",
-                     "--ignore-submodules=none", "--no-renames");
+                     "--ignore-submodules=dirty", "--no-renames");
     // What git can't read is not clean.
     info.dirty = entry.has_index() && (!status.ok() || !status.output.empty());
+    if (entry.has_index() && !info.dirty)
+        info.dirty = !(co_await work_in_submodules(git, entry)).empty();
     co_return info;
 }
 
@@ -100,7 +103,8 @@ asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
     std::error_code ec;
     if (!found && main && fs::equivalent(main->tree, tree, ec)) found = main;
     if (!found || found->missing()) co_return std::string();
-    const auto status = co_await git(found->place(), "status", "--short", "--branch");
+    const auto status =
+        co_await git(found->place(), "status", "--short", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return std::string();
     co_return protocol::valid_utf8(status.output.substr(0, most_state));
 }

@@ -30,12 +30,16 @@ asio::awaitable<std::string> LockQueue::enter()
     const auto timer = clock_->make_timer(co_await asio::this_coro::executor);
     co_await gate_.enter();
     auto problem = open();
-    const auto deadline = clock_->now() + patience_;
+    const auto begin = clock_->now();
+    const auto deadline = begin + patience_;
     unsigned tries = 0;
     while (problem.empty() && ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             problem = fmt::format("{} can't be locked: {}.", file_.string(),
                                   platform::last_error().message());
+        } else if (clock_->now() >= interrupt_->end_of(begin)) {
+            problem = fmt::format("{} was not waited for any longer: the operation was cancelled.",
+                                  file_.string());
         } else if (clock_->now() >= deadline) {
             problem = fmt::format("Another process has held {} for {}.", file_.string(),
                                   protocol::format_duration(patience_));

@@ -3,6 +3,7 @@
 #include "autoexec/ports.hpp"
 
 #include "git/gate.hpp"
+#include "git/interrupt.hpp"
 #include "platform/safe_files.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -22,8 +23,13 @@ namespace autoexec::git {
 class LockQueue {
 public:
     LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
-              std::chrono::milliseconds patience)
-        : file_(std::move(file)), clock_(std::move(clock)), patience_(patience), gate_(clock_, 1)
+              std::chrono::milliseconds patience,
+              std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>())
+        : file_(std::move(file)),
+          clock_(std::move(clock)),
+          patience_(patience),
+          interrupt_(std::move(interrupt)),
+          gate_(clock_, 1)
     {}
 
     /// Empty when it is held; else why not. After success `leave` must follow. The patience counts
@@ -40,6 +46,7 @@ private:
     std::filesystem::path file_;
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds patience_;
+    std::shared_ptr<Interrupt> interrupt_;
     Gate gate_;
     platform::UniqueFd held_;
 };

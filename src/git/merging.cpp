@@ -100,7 +100,8 @@ asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string th
     const auto parts = split_nul(tree.output);
     const std::string result(parts.empty() ? std::string_view() : parts.front());
     // As old as the younger side: the same two always make the same commit.
-    const auto ages = co_await git(bare, "show", "--no-patch", "--format=%ct", left.id, right.id);
+    const auto ages = co_await git(bare, "show", "--no-patch", "--no-ext-diff", "--no-textconv",
+                                   "--format=%ct", left.id, right.id);
     const auto made = co_await commit_tree(result, std::move(parents), std::move(message),
                                            younger_of(line_of(ages)));
     merged.commit = made.id;

@@ -1,10 +1,12 @@
 #include "git/nested.hpp"
 
+#include "git/index_facts.hpp"
+#include "git/nested_files.hpp"
+#include "git/nested_view.hpp"
 #include "git/temporary_index.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -14,30 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int most_depth = 8;
-constexpr std::string_view gitlink = "160000 ";
-
-// `1 .M S.M. …`: a submodule, with changed or untracked files.
-bool is_dirty_submodule(std::string_view line)
-{
-    return line.size() > 9 && line[0] != '?' && line[5] == 'S' &&
-           (line[7] == 'M' || line[8] == 'U');
-}
-
-// After eight fields.
-std::string_view path_of(std::string_view line)
-{
-    constexpr int fields = 8;
-    for (int i = 0; i < fields; ++i) line.remove_prefix(std::min(line.find(' ') + 1, line.size()));
-    return line;
-}
-
-bool is_repository(const fs::path& folder)
-{
-    std::error_code ec;
-    return fs::exists(folder / "HEAD", ec) && fs::is_directory(folder / "objects", ec) &&
-           fs::is_directory(folder / "refs", ec);
-}
+constexpr int max_depth = 8;
 
 // A submodule's name may hold slashes, and each may have submodules of its own.
 void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>& found)
@@ -52,46 +31,88 @@ void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>&
             find_repositories(at->path(), depth - 1, found);
 }
 
-// Repositories that stand within the tree as what the index calls submodules.
-asio::awaitable<std::vector<fs::path>> repositories_within(const Git& git, Entry entry)
+// The submodules of the index, or of HEAD where the index can't be read.
+asio::awaitable<ProgramOutput> list_index(const Git& git, Entry entry)
 {
-    std::vector<fs::path> found;
-    const auto listing = co_await git(entry.place(), "ls-files", "-s", "-z");
-    for (const auto line : split_nul(listing.output)) {
-        if (!line.starts_with(gitlink)) continue;
-        const auto folder = entry.tree / line.substr(line.find('\t') + 1) / ".git";
-        if (is_repository(folder)) found.push_back(folder);
-    }
-    co_return found;
+    auto listing = co_await git(entry.place(), "ls-files", "-s", "-z");
+    if (listing.ok()) co_return listing;
+    const TemporaryIndex index(entry);
+    const auto place = entry.place().with_index(index.file());
+    (void)co_await git(place, "read-tree", "HEAD");
+    co_return co_await git(place, "ls-files", "-s", "-z");
 }
+
+/// Looks for changes in one submodule after the other, and in theirs.
+class ChangeFinder {
+public:
+    ChangeFinder(const Git& git, Entry entry) : git_(git), entry_(std::move(entry)) {}
+
+    asio::awaitable<std::string> search(fs::path tree, std::vector<Gitlink> gitlinks, int depth)
+    {
+        for (const auto& link : gitlinks) {
+            const auto folder = populated(tree, link.path);
+            if (!folder) continue;
+            if (depth == 0) co_return unknown(*folder, "they are nested too deeply");
+            auto searching = search_in(*folder, depth);
+            auto problem = co_await std::move(searching);
+            if (!problem.empty()) co_return problem;
+        }
+        co_return std::string();
+    }
+
+private:
+    asio::awaitable<std::string> search_in(fs::path folder, int depth)
+    {
+        const auto git_dir = nested_git_dir(folder);
+        if (!git_dir) co_return unknown(folder, "its git directory can't be found");
+        const auto files = read_nested(*git_dir);
+        const NestedView view(entry_, files);
+        std::error_code ec;
+        const bool sparse = fs::exists(files.git_dir / "info" / "sparse-checkout", ec);
+        const auto listing = co_await git_(view.place(folder), "ls-files", "-v", "-s", "-z");
+        const auto facts = facts_of(listing, sparse);
+        if (!facts.readable || !view.has_index())
+            co_return unknown(folder, "its index can't be read");
+        if (facts.hides_changes) co_return unknown(folder, "its index hides some of its files");
+        const auto status = co_await git_(view.place(folder), "-c", "core.untrackedCache=false",
+                                          "status", "--porcelain", "-z", "--untracked-files=normal",
+                                          "--ignore-submodules=dirty", "--no-renames");
+        if (!status.ok()) co_return unknown(folder, reason_of(status));
+        if (!status.output.empty())
+            co_return fmt::format(
+                "The submodule '{}' in {} has changes that are not committed, and they can't be "
+                "saved from here. Commit and push them, or discard them.",
+                name_of(folder), entry_.tree.string());
+        auto searching = search(folder, facts.gitlinks, depth - 1);
+        co_return co_await std::move(searching);
+    }
+
+    [[nodiscard]] std::string name_of(const fs::path& folder) const
+    {
+        return shown(folder.lexically_relative(entry_.tree).string());
+    }
+
+    [[nodiscard]] std::string unknown(const fs::path& folder, std::string_view why) const
+    {
+        return fmt::format("What was changed in the submodule '{}' in {} can't be found out: {}.",
+                           name_of(folder), entry_.tree.string(), why);
+    }
+
+    const Git& git_;
+    Entry entry_;
+};
 
 }  // namespace
 
 asio::awaitable<std::string> work_in_submodules(const Git& git, Entry entry)
 {
-    const Words words{"status",
-                      "--porcelain=v2",
-                      "-z",
-                      "--untracked-files=normal",
-                      "--ignore-submodules=none",
-                      "--no-renames"};
-    auto status = co_await git.run(entry.place(), words);
-    const TemporaryIndex index(entry);
-    if (!status.ok()) {  // an index that can't be read
-        const auto place = entry.place().with_index(index.file());
-        (void)co_await git(place, "read-tree", "HEAD");
-        status = co_await git.run(place, words);
-    }
-    if (!status.ok())
+    const auto listing = co_await list_index(git, entry);
+    if (!listing.ok())
         co_return fmt::format("Git can't tell what was changed in {}: {}", entry.tree.string(),
-                              reason_of(status));
-    for (const auto line : split_nul(status.output))
-        if (is_dirty_submodule(line))
-            co_return fmt::format(
-                "The submodule '{}' in {} has changes that are not committed, and they can't be "
-                "saved from here. Commit and push them, or discard them.",
-                shown(path_of(line)), entry.tree.string());
-    co_return std::string();
+                              reason_of(listing));
+    ChangeFinder finder(git, entry);
+    auto searching = finder.search(entry.tree, gitlinks_in(listing.output), max_depth);
+    co_return co_await std::move(searching);
 }
 
 asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
@@ -99,12 +120,17 @@ asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
     if (is_repository(entry.tree / ".git"))
         co_return fmt::format("{} has become a repository of its own. Move it away.",
                               entry.tree.string());
-    auto found = co_await repositories_within(git, entry);
-    find_repositories(entry.git_dir / "modules", most_depth, found);
+    std::vector<fs::path> found;
+    const auto listing = co_await git(entry.place(), "ls-files", "-s", "-z");
+    for (const auto& link : gitlinks_in(listing.output)) {
+        const auto folder = populated(entry.tree, link.path);
+        if (folder && is_repository(*folder / ".git")) found.push_back(*folder / ".git");
+    }
+    find_repositories(entry.git_dir / "modules", max_depth, found);
     for (const auto& folder : found) {
-        const Place place(folder, folder);
+        const NestedView view(entry, read_nested(folder));
         const auto commits =
-            co_await git(place, "rev-list", "--max-count=1", "--all", "--not", "--remotes");
+            co_await git(view.place(), "rev-list", "--max-count=1", "--all", "--not", "--remotes");
         if (!commits.ok() || !commits.output.empty())
             co_return fmt::format(
                 "A submodule of {} has commits that none of its remotes has; they are in {}. Push "

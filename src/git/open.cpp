@@ -64,6 +64,7 @@ std::optional<Entry> main_tree(const fs::path& common, std::string_view listing)
     if (parts.size() < 2 || !parts[0].starts_with(word) || parts[1] == "bare") return std::nullopt;
     Entry entry;
     entry.git_dir = common;
+    entry.common_dir = common;
     entry.tree = parts[0].substr(word.size());
     return entry;
 }
@@ -76,11 +77,10 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
     const Place here(fs::path(), folder);
     const auto version = co_await git(here, "version");
     if (!version.exit.error.empty())
-        found.problem =
-            fmt::format("git can't be run, and workflows need it: {}", version.exit.error);
+        found.problem = fmt::format("git can't be run: {}", version.exit.error);
     else if (is_too_old(version.output))
-        found.problem =
-            fmt::format("{} is too old: workflows need git 2.{}.", line_of(version), oldest_minor);
+        found.problem = fmt::format("{} is too old: worktrees need git 2.{} or later.",
+                                    line_of(version), oldest_minor);
     if (!found.problem.empty()) co_return found;
 
     const auto answer = co_await git(here, "rev-parse", "--is-bare-repository",
@@ -90,8 +90,8 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
         found.problem = why_not(folder, answer);
         co_return found;
     }
-    found.project = Place(resolved(lines[1]), resolved(lines[3]));
     found.common = resolved(folder / lines[2]);
+    found.project = Place(resolved(lines[1]), found.common, resolved(lines[3]));
     const auto listing = co_await git(found.project, "worktree", "list", "--porcelain", "-z");
     found.main = main_tree(found.common, listing.output);
     // That listing takes a git directory elsewhere (a submodule's, say) for the tree itself.

@@ -1,11 +1,12 @@
 #include "git/repository.hpp"
 
-#include "git/control_exclude.hpp"
 #include "git/exclude.hpp"
 #include "git/impl.hpp"
 #include "git/open.hpp"
 #include "handoff/control_files.hpp"
+#include "platform/on_cancel.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -25,13 +26,31 @@ asio::awaitable<Result> unstoppable([[maybe_unused]] Kept keep, asio::awaitable<
     co_return co_await std::move(work);
 }
 
-// As a coroutine of its own: the caller's can still be cancelled afterwards.
+// As a coroutine of its own: the caller's can still be cancelled afterwards. A cancellation reaches
+// the calls of git; the operation itself goes on, and reports what it could not do.
 template <class Result, class Kept>
-asio::awaitable<Result> whole(Kept keep, asio::awaitable<Result> work)
+asio::awaitable<Result> whole(Kept keep, std::shared_ptr<Interrupt> interrupt,
+                              std::shared_ptr<Clock> clock, asio::awaitable<Result> work)
 {
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    const platform::OnCancel end_calls(
+        cancellation.slot(),
+        [interrupt = std::move(interrupt), clock = std::move(clock)](asio::cancellation_type type) {
+            interrupt->cancel(*clock, type);
+        });
     auto all = unstoppable(std::move(keep), std::move(work));
-    co_return co_await asio::co_spawn(co_await asio::this_coro::executor, std::move(all),
-                                      asio::use_awaitable);
+    auto spawned = asio::co_spawn(
+        co_await asio::this_coro::executor, std::move(all),
+        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
+    co_return co_await std::move(spawned);
+}
+
+template <class Result>
+asio::awaitable<Result> whole(std::shared_ptr<Repository::Impl> impl, asio::awaitable<Result> work)
+{
+    auto interrupt = impl->options.interrupt;
+    auto clock = impl->options.clock;
+    return whole(std::move(impl), std::move(interrupt), std::move(clock), std::move(work));
 }
 
 fs::path without_links(const fs::path& path)
@@ -57,7 +76,8 @@ Repository::Impl::Impl(RepositoryOptions o, Git g, Place p, fs::path common_dir)
       project(std::move(p)),
       common(std::move(common_dir)),
       bare(common, fs::path()),
-      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_patience)
+      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_patience,
+            options.interrupt)
 {}
 
 Repository::Repository(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -69,14 +89,22 @@ void Repository::hold(int lock)
 
 asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
 {
+    if (!options.interrupt) options.interrupt = std::make_shared<Interrupt>();
+    auto interrupt = options.interrupt;
+    auto clock = options.clock;
+    return whole(nullptr, std::move(interrupt), std::move(clock), open_whole(std::move(options)));
+}
+
+asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions options)
+{
     Opened opened;
-    const Git git(options.spawner, options.clock);
+    const Git git(options.spawner, options.clock, options.interrupt);
     options.project_root = without_links(options.project_root);
     auto found = co_await discover(git, options.project_root);
     opened.problem = std::move(found.problem);
     if (!opened.problem.empty()) co_return opened;
     // Worktrees lie within the project: its own tree must not see them as new files.
-    exclude_from_git(found.project.git_dir, control_files::status);
+    (void)exclude(found.common, control_patterns(control_files::status));
     exclude_trees(found, options.project_root);
     auto impl = std::make_shared<Impl>(std::move(options), git, std::move(found.project),
                                        std::move(found.common));
@@ -98,6 +126,11 @@ fs::path Repository::trees_folder() const
 void Repository::work_for(std::string run_id)
 {
     impl_->run_id = std::move(run_id);
+}
+
+bool Repository::is_cancelled() const noexcept
+{
+    return impl_->options.interrupt->is_requested();
 }
 
 asio::awaitable<Commit> Repository::resolve(std::string revision)

@@ -2,6 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "autoexec/ports.hpp"
+#include "git/interrupt.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -33,6 +34,8 @@ struct RepositoryOptions {
     std::uint64_t max_artifact_bytes = 1024ULL * 1024 * 1024;
     /// How long the repository's lock is waited for.
     std::chrono::milliseconds lock_patience = std::chrono::minutes{2};
+    /// Shared with whoever may cancel; absent: only the operations' own cancellation counts.
+    std::shared_ptr<Interrupt> interrupt;
 };
 
 /// What an operation has to say where it did not work: one or two sentences for a person.
@@ -164,7 +167,8 @@ struct RemovedBranch {
 
 /// Thread safety: none; one strand. Lifetime: operations keep what they need.
 ///
-/// Cancellation is ignored: each operation is short, and a half of one is worse.
+/// Cancellation ends the calls of git that an operation makes: at once if it is terminal, else
+/// within `cancel_grace`. The operation then reports a problem, and later ones do nothing.
 class Repository : public std::enable_shared_from_this<Repository> {
 public:
     struct Opened {
@@ -184,6 +188,9 @@ public:
 
     /// From now on worktrees are made for this run, and say so: `TreeInfo::run_id`.
     void work_for(std::string run_id);
+
+    /// Whether a cancellation has ended the calls of git, or is about to.
+    [[nodiscard]] bool is_cancelled() const noexcept;
 
     /// Of any name that git understands; the project's HEAD for `HEAD`.
     asio::awaitable<Commit> resolve(std::string revision);
@@ -290,6 +297,7 @@ public:
     struct Impl;  ///< The operations themselves.
 
 private:
+    static asio::awaitable<Opened> open_whole(RepositoryOptions options);
     explicit Repository(std::shared_ptr<Impl> impl);
     std::shared_ptr<Impl> impl_;
 };

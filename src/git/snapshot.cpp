@@ -1,6 +1,7 @@
 #include "git/snapshot.hpp"
 
 #include "git/index_facts.hpp"
+#include "git/nested_files.hpp"
 #include "handoff/control_files.hpp"
 
 #include <fmt/format.h>
@@ -13,7 +14,7 @@ namespace autoexec::git {
 namespace {
 
 // Words of one call: far below what the system takes. Even, since some belong together.
-constexpr std::size_t most_at_once = 500;
+constexpr std::size_t max_at_once = 500;
 
 std::string failure(std::string_view what, const std::filesystem::path& tree,
                     const ProgramOutput& output)
@@ -39,11 +40,15 @@ public:
         const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
         IndexFacts facts;
         if (copied) facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
-        result_.has_submodules = facts.has_submodules;
+        result_.has_submodules = !facts.gitlinks.empty();
         if (facts.readable) co_await take_index(facts);
         if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
 
-        if (!facts.sound()) co_await begin_from_head();
+        if (!facts.sound()) {
+            co_await begin_from_head();
+            facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
+        }
+        note_populated(facts.gitlinks);
         co_await take_files();
         co_return std::move(result_);
     }
@@ -96,9 +101,9 @@ private:
                                             const Words& arguments)
     {
         const auto there = entry_.place().with_index(index.file());
-        for (std::size_t at = 0; at < arguments.size(); at += most_at_once) {
+        for (std::size_t at = 0; at < arguments.size(); at += max_at_once) {
             auto words = command;
-            const auto end = std::min(arguments.size(), at + most_at_once);
+            const auto end = std::min(arguments.size(), at + max_at_once);
             words.insert(words.end(), arguments.begin() + static_cast<long>(at),
                          arguments.begin() + static_cast<long>(end));
             const auto done = co_await git_.run(there, std::move(words));
@@ -116,12 +121,20 @@ private:
         (void)co_await git_(place(), "read-tree", "HEAD");
     }
 
+    // Git would run itself in these, with what is configured there.
+    void note_populated(const std::vector<Gitlink>& gitlinks)
+    {
+        for (const auto& link : gitlinks)
+            if (populated(entry_.tree, link.path)) populated_.push_back(link);
+    }
+
     asio::awaitable<void> take_files()
     {
         co_await find_repositories();
         co_await find_large_files();
         if (result_.problem.empty()) co_await add_files();
         if (result_.problem.empty()) co_await leave_out_large();
+        if (result_.problem.empty()) co_await follow_submodules();
         if (result_.problem.empty() && !options_.include_ignored) co_await leave_out_included();
         if (!result_.problem.empty()) co_return;
         const auto written = co_await git_(place(), "write-tree");
@@ -193,6 +206,7 @@ private:
             paths.push_back(":(exclude,top,literal)" + path);
         for (const auto& large : result_.large)
             paths.push_back(":(exclude,top,literal)" + large.path);
+        for (const auto& link : populated_) paths.push_back(":(exclude,top,literal)" + link.path);
         const PathFile file(entry_, paths);
         Words words{"add", file.option(), "--pathspec-file-nul"};
         if (options_.include_ignored) words.emplace_back("--force");
@@ -203,6 +217,27 @@ private:
         const bool well = added.ok() || (sparse_ && added.exit.exit_code == 1);
         if (!well) fail("The files can't be saved", added);
         if (well && sparse_) co_await add_outside(std::move(words));
+    }
+
+    // The commit that is checked out in a submodule is what the tree has of it.
+    asio::awaitable<void> follow_submodules()
+    {
+        Words moved;
+        for (const auto& link : populated_) {
+            const auto git_dir = nested_git_dir(entry_.tree / link.path);
+            const auto head = git_dir ? read_nested(*git_dir).head : std::string();
+            if (head.empty() || head == link.id) continue;
+            moved.emplace_back("--cacheinfo");
+            moved.push_back(fmt::format("160000,{},{}", head, link.path));
+        }
+        for (std::size_t at = 0; at < moved.size(); at += max_at_once) {
+            Words words{"update-index"};
+            const auto end = std::min(moved.size(), at + max_at_once);
+            words.insert(words.end(), moved.begin() + static_cast<long>(at),
+                         moved.begin() + static_cast<long>(end));
+            const auto done = co_await git_.run(place(), std::move(words));
+            if (!done.ok()) fail("The commits of submodules can't be saved", done);
+        }
     }
 
     // Files that an agent made there are work, too; that others are not there is intended.
@@ -235,6 +270,7 @@ private:
     TemporaryIndex index_;
     bool sparse_ = false;
     Words large_tracked_;
+    std::vector<Gitlink> populated_;  ///< Submodules that are there as repositories.
     Snapshot result_;
 };
 

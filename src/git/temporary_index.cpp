@@ -1,5 +1,6 @@
 #include "git/temporary_index.hpp"
 
+#include "git/nested_view.hpp"
 #include "platform/safe_files.hpp"
 #include "protocol/text.hpp"
 
@@ -20,6 +21,8 @@ namespace fs = std::filesystem;
 using platform::UniqueFd;
 
 constexpr char prefix[] = "index-";
+// Of some ten million files. A sparse file of any size costs nothing to make.
+constexpr off_t max_index = off_t{1} << 30;
 constexpr char lock_suffix[] = ".lock";
 
 bool copy_bytes(int from, int to)
@@ -55,15 +58,16 @@ TemporaryIndex::~TemporaryIndex()
     ::unlink((file_.string() + lock_suffix).c_str());
 }
 
-bool TemporaryIndex::copy_from(const fs::path& index) const
+bool copy_index(const fs::path& from, const fs::path& to)
 {
-    const UniqueFd from(::open(index.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const UniqueFd source(::open(from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat info {};
-    if (!from || ::fstat(from.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
-    const UniqueFd to(::open(file_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!to || !copy_bytes(from.get(), to.get())) return false;
+    if (!source || ::fstat(source.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    if (info.st_size > max_index) return false;
+    const UniqueFd copy(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!copy || !copy_bytes(source.get(), copy.get())) return false;
     const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
-    return ::futimens(to.get(), times.data()) == 0;
+    return ::futimens(copy.get(), times.data()) == 0;
 }
 
 // The lock is the index itself, by another name: so it can be told from those of others later.
@@ -82,8 +86,13 @@ void sweep_temporary_indexes(const Entry& entry)
     const auto index_lock = entry.git_dir / (std::string("index") + lock_suffix);
     std::vector<fs::path> left;
     std::error_code ec;
-    for (const auto& file : fs::directory_iterator(entry.records(), ec))
-        if (file.path().filename().string().starts_with(prefix)) left.push_back(file.path());
+    std::vector<fs::path> views;
+    for (const auto& file : fs::directory_iterator(entry.records(), ec)) {
+        const auto name = file.path().filename().string();
+        if (name.starts_with(prefix)) left.push_back(file.path());
+        if (name.starts_with(NestedView::prefix)) views.push_back(file.path());
+    }
+    for (const auto& view : views) fs::remove_all(view, ec);
     for (const auto& file : left) {
         if (fs::equivalent(file, index_lock, ec)) ::unlink(index_lock.c_str());
         ::unlink(file.c_str());

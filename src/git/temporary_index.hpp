@@ -8,6 +8,9 @@
 
 namespace autoexec::git {
 
+/// Copies an index with its time. False: it can't be read, or is larger than any index can be.
+[[nodiscard]] bool copy_index(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// An index of our own beside that of a tree: an agent's lock is not in our way, and what the agent
 /// has staged stays as it is. Removed when destroyed.
 class TemporaryIndex {
@@ -28,7 +31,10 @@ public:
 
     /// Takes the content of another index, and its time: by that git tells whether a file that was
     /// changed in the same second must be looked at again.
-    [[nodiscard]] bool copy_from(const std::filesystem::path& index) const;
+    [[nodiscard]] bool copy_from(const std::filesystem::path& index) const
+    {
+        return copy_index(index, file_);
+    }
 
     /// Puts it in the place of the tree's index, under git's lock. False: another has that.
     [[nodiscard]] bool install(const Entry& entry);
@@ -38,8 +44,8 @@ private:
     error_code problem_;
 };
 
-/// Removes what an engine that was killed has left of such indexes, and its lock. Only while no
-/// other engine works with the tree.
+/// Removes what an engine that was killed has left of such indexes and of `NestedView`s, and its
+/// lock. Only while no other engine works with the tree.
 void sweep_temporary_indexes(const Entry& entry);
 
 }  // namespace autoexec::git

@@ -1,6 +1,6 @@
 #include "handoff/file_handoff.hpp"
 
-#include "git/control_exclude.hpp"
+#include "git/exclude.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
@@ -104,7 +104,9 @@ public:
             offers_.close();
             return ec;
         }
-        if (git_dir) git::exclude_from_git(*git_dir, options_.status_file_name);
+        if (git_dir)
+            (void)git::exclude(git::git_common_dir(*git_dir),
+                               git::control_patterns(options_.status_file_name));
         // Once more: who had the lock before us removes an empty folder when it leaves.
         return open_claims(git_dir);
     }

@@ -2,6 +2,7 @@
 #include "agent/agents_file.hpp"
 #include "agent/environment.hpp"
 #include "agent/presets.hpp"
+#include "git/git.hpp"
 #include "git/git_dir.hpp"
 #include "git/index_file.hpp"
 #include "handoff/control_files.hpp"
@@ -252,7 +253,7 @@ HealthCheckResult check_git(const HealthOptions& options)
     Verdict verdict("git");
     for (const auto& tree : worktrees_of(options))
         report_tracked_files(verdict, tree, options.status_file_name);
-    const auto run = options.probes.run({"git", "--version"}, "/", options.program_limit);
+    const auto run = options.probes.run(git::version_command(), "/", options.program_limit);
     if (run.exit_code == 0 && !run.timed_out) {
         judge_git_version(verdict, run.output);
         return std::move(verdict).finish(first_line(run.output) + " is there.");

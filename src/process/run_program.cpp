@@ -1,7 +1,5 @@
 #include "process/run_program.hpp"
 
-#include "protocol/text.hpp"
-
 #include <boost/asio/this_coro.hpp>
 
 #include <unistd.h>
@@ -15,7 +13,6 @@ namespace {
 
 constexpr std::size_t usual_output = 1024 * 1024;
 constexpr std::size_t most_errors = 64 * 1024;
-constexpr std::size_t most_tree_state = 4096;
 
 constexpr std::array<std::string_view, 8> git_variables = {
     "GIT_DIR=",    "GIT_COMMON_DIR=", "GIT_WORK_TREE=",        "GIT_INDEX_FILE=",
@@ -29,24 +26,25 @@ void append_capped(std::string& text, std::string_view chunk, std::size_t most)
 }  // namespace
 
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
-                                           std::size_t most_output)
+                                           std::size_t max_output, OnStart on_start)
 {
     ProgramOutput result;
     const auto ex = co_await asio::this_coro::executor;
     error_code ec;
     std::string why;
-    const auto process = spawner->spawn(ex, spec, ec, why);
+    const std::shared_ptr<Process> process = spawner->spawn(ex, spec, ec, why);
     if (!process) {
         result.exit.error = why.empty() ? ec.message() : why;
         co_return result;
     }
-    const auto take = [&result, most_output](OutputStream stream, std::string_view chunk) {
+    const auto take = [&result, max_output](OutputStream stream, std::string_view chunk) {
         if (stream == OutputStream::standard_output) {
-            result.cut |= chunk.size() > most_output - result.output.size();
-            append_capped(result.output, chunk, most_output);
+            result.cut |= chunk.size() > max_output - result.output.size();
+            append_capped(result.output, chunk, max_output);
         } else
             append_capped(result.errors, chunk, most_errors);
     };
+    if (on_start) on_start(process);
     result.exit = co_await process->wait(take);
     co_return result;
 }
@@ -72,31 +70,6 @@ asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
     spec.directory = std::move(directory);
     spec.environment = inherited_environment();
     return run_program(std::move(spawner), std::move(spec), usual_output);
-}
-
-asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
-                                       std::vector<std::string> arguments,
-                                       std::filesystem::path directory)
-{
-    ProcessSpec spec;
-    spec.argv = std::move(arguments);
-    spec.argv.insert(spec.argv.begin(), "git");
-    spec.directory = std::move(directory);
-    spec.environment = inherited_environment();
-    spec.environment.emplace_back("GIT_TERMINAL_PROMPT=0");
-    spec.environment.emplace_back("GIT_OPTIONAL_LOCKS=0");
-    spec.environment.emplace_back("LC_ALL=C");
-    return run_program(std::move(spawner), std::move(spec), usual_output);
-}
-
-asio::awaitable<std::string> git_tree_state(std::filesystem::path worktree)
-{
-    std::vector<std::string> arguments;
-    for (const char* word : {"status", "--porcelain", "--branch"}) arguments.emplace_back(word);
-    auto result = co_await run_git(supervised_spawner(), std::move(arguments), std::move(worktree));
-    if (!result.ok()) co_return std::string();
-    result.output.resize(std::min(result.output.size(), most_tree_state));
-    co_return protocol::valid_utf8(result.output);
 }
 
 }  // namespace autoexec::process

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,17 +28,12 @@ asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner,
                                            std::vector<std::string> argv,
                                            std::filesystem::path directory);
 
-/// The same with an environment of the caller's own; `most_output` bytes are kept.
+/// Gets the program when it has started, to stop it early.
+using OnStart = std::function<void(std::weak_ptr<Process>)>;
+
+/// The same with an environment of the caller's own; `max_output` bytes are kept.
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
-                                           std::size_t most_output);
-
-/// The same for git: no prompt, no lock of the index for mere reading.
-asio::awaitable<ProgramOutput> run_git(std::shared_ptr<Spawner> spawner,
-                                       std::vector<std::string> arguments,
-                                       std::filesystem::path directory);
-
-/// `git status --porcelain`, at most 4 KiB; empty outside git.
-asio::awaitable<std::string> git_tree_state(std::filesystem::path worktree);
+                                           std::size_t max_output, OnStart on_start = {});
 
 /// This process's environment as `NAME=value`, without the variables by which git would take
 /// another repository than the one it stands in.

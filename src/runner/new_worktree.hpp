@@ -1,23 +1,25 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "git/repository.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
 namespace autoexec::runner {
 
-struct NewWorktree {
-    std::filesystem::path path;
-    std::string problem;  ///< Why there is none; else empty.
-};
+/// Makes worktrees that are named `NAME[@REF]`: below `.tapps-agents/worktrees/`, on the new branch
+/// `workflow/NAME`, from REF or HEAD. The repository is opened for the first of them.
+class NewWorktrees {
+public:
+    explicit NewWorktrees(git::RepositoryOptions options) : options_(std::move(options)) {}
 
-/// `NAME[@REF]`: a worktree below `.tapps-agents/worktrees/`, on the new branch `workflow/NAME`,
-/// from REF or HEAD.
-asio::awaitable<NewWorktree> make_worktree(std::shared_ptr<Spawner> spawner,
-                                           std::filesystem::path project_root, std::string wanted);
+    asio::awaitable<git::NewTree> make(std::string wanted);
+
+private:
+    git::RepositoryOptions options_;
+    std::shared_ptr<git::Repository> repository_;
+};
 
 }  // namespace autoexec::runner

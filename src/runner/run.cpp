@@ -14,6 +14,7 @@
 #include "runner/notify.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
+#include "runner/worktree_trees.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -54,7 +55,8 @@ public:
           display_(std::make_shared<Display>(Screen::suitable_mode(o.engine.quiet), jobs_.size())),
           engine_(o.engine, manager, display_->screen(),
                   o.engine.external_agent ? std::nullopt : std::optional(agents.all()),
-                  jobs_.size())
+                  jobs_.size()),
+          new_worktrees_(worktree_options(manager))
     {
         engine_.executor().subscribe(display_);
     }
@@ -87,11 +89,24 @@ private:
         }
     }
 
+    git::RepositoryOptions worktree_options(AutoExecutionConfigManager& manager) const
+    {
+        auto options = repository_options(engine_.root());
+        options.spawner = engine_.spawner();
+        options.free_bytes_floor =
+            static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
+        options.interrupt = git_interrupt_;
+        return options;
+    }
+
     asio::awaitable<std::string> make_tree(Job& job)
     {
-        auto made = co_await make_worktree(engine_.spawner(), engine_.root(), job.new_worktree);
+        auto making = new_worktrees_.make(job.new_worktree);
+        auto made = co_await std::move(making);
+        for (const auto& warning : made.warnings)
+            display_->screen().say("warning: " + protocol::printable(warning));
         job.request.worktree = made.path;
-        co_return made.problem;
+        co_return std::move(made.problem);
     }
 
     void start(Job& job)
@@ -112,6 +127,7 @@ private:
 
     void cancel(asio::cancellation_type type)
     {
+        git_interrupt_->cancel(*system_clock(), type);
         if (type == asio::cancellation_type::partial)
             asio::co_spawn(engine_.context(), engine_.executor().async_stop(), asio::detached);
         else
@@ -183,6 +199,8 @@ private:
     std::vector<Job> jobs_;
     std::shared_ptr<Display> display_;
     Engine engine_;
+    std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
+    NewWorktrees new_worktrees_;
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{engine_.context(), asio::steady_timer::time_point::max()};
 

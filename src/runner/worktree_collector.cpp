@@ -133,6 +133,7 @@ std::string Collector::hold(const TreeRun& run)
 
 asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string problem)
 {
+    if (repository_->is_cancelled()) co_return;
     std::error_code ec;
     if (!tree.missing && !std::filesystem::exists(tree.path, ec)) co_return;  // by somebody else
     git::SalvageOptions how;
@@ -177,6 +178,7 @@ std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) co
 asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& branch,
                                         std::string problem)
 {
+    if (repository_->is_cancelled()) co_return;
     git::BranchRemovalOptions how;
     how.by_users = branch == run.branch;
     how.dry_run = rules_.dry_run;

@@ -8,8 +8,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -44,6 +46,45 @@ std::string prefix_of(const TreeRun& run)
 {
     return "workflow-" + run.run_id + "-";
 }
+
+/// Ends the calls of git for the first signal with their grace, for the second one at once.
+class SignalWatch {
+public:
+    SignalWatch(asio::io_context& ctx, std::shared_ptr<git::Interrupt> interrupt,
+                std::shared_ptr<Clock> clock)
+        : signals_(ctx, SIGINT, SIGTERM), interrupt_(std::move(interrupt)), clock_(std::move(clock))
+    {
+        wait();
+    }
+
+    void stop() { signals_.cancel(); }
+    [[nodiscard]] bool interrupted() const noexcept { return count_ > 0; }
+
+private:
+    void wait()
+    {
+        signals_.async_wait([this](error_code ec, int) {
+            if (!ec) interrupt();
+        });
+    }
+
+    void interrupt()
+    {
+        if (++count_ == 1) {
+            tell(stderr, "Cancelling: git gets {} s to end. Press Ctrl-C again to kill it.\n",
+                 git::cancel_grace.count());
+            interrupt_->cancel(*clock_, asio::cancellation_type::partial);
+            return wait();
+        }
+        interrupt_->cancel(*clock_, asio::cancellation_type::terminal);
+        signals_.clear();  // a third one finds the system's default
+    }
+
+    asio::signal_set signals_;
+    std::shared_ptr<git::Interrupt> interrupt_;
+    std::shared_ptr<Clock> clock_;
+    int count_ = 0;
+};
 
 asio::awaitable<int> open_and_work(
     git::RepositoryOptions options, const char* verb,
@@ -109,14 +150,17 @@ int with_repository(git::RepositoryOptions options, const char* verb,
                     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
     asio::io_context ctx{1};
+    options.interrupt = std::make_shared<git::Interrupt>();
+    SignalWatch signals(ctx, options.interrupt, options.clock);
     int code = exit_engine;
     asio::co_spawn(ctx, open_and_work(std::move(options), verb, std::move(work)),
-                   [&code](std::exception_ptr failure, int result) {
+                   [&](std::exception_ptr failure, int result) {
+                       signals.stop();
                        if (failure) std::rethrow_exception(failure);
                        code = result;
                    });
     ctx.run();
-    return code;
+    return signals.interrupted() ? exit_cancelled : code;
 }
 
 }  // namespace autoexec::runner

@@ -39,7 +39,8 @@ bool has_branch(const TreeRun& run, const std::string& branch);
 /// Of the project, without what is configured.
 git::RepositoryOptions repository_options(const std::filesystem::path& root);
 
-/// Does something with the repository, and gives the exit code; says why if there is none.
+/// Does something with the repository, and gives the exit code; says why if there is none. A signal
+/// ends the calls of git, and the code says so.
 int with_repository(git::RepositoryOptions options, const char* verb,
                     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work);
 

@@ -96,6 +96,12 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     outcome.result.workflow_id = workflow_.id;
     outcome.result.status = WorkflowStatus::failed;
     outcome.result.error = co_await open(outcome.ec);
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    const bool was_cancelled = cancellation.cancelled() != asio::cancellation_type::none;
+    if (!outcome.result.error.empty() && was_cancelled && !outcome.ec) {
+        outcome.result.status = WorkflowStatus::cancelled;
+        co_return outcome;
+    }
     if (!outcome.result.error.empty()) {
         if (!outcome.ec) outcome.ec = errc::invalid_workflow;
         co_return outcome;
@@ -532,6 +538,7 @@ void Run::stop(std::string reason, asio::cancellation_type how)
     cancelled_ = true;
     stopping_hard_ = hard;
     scheduler_->stop(std::move(reason));
+    git_interrupt_->cancel(*around_->options.clock, how);
     for (std::size_t i = 0; i < steps_.size(); ++i) cancel_step(i, how);
 }
 

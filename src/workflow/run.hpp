@@ -250,6 +250,7 @@ private:
     std::optional<Scheduler> scheduler_;
     std::optional<Journal> journal_;
     std::optional<Resumption> resumption_;
+    std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     std::shared_ptr<GitTrees> trees_;                          ///< Null: in place.
     std::map<std::filesystem::path, StepBaseline> baselines_;  ///< By the worktree.
     std::map<std::size_t, Ended> executed_;  ///< Ended when the engine died, and not committed.

@@ -42,6 +42,7 @@ git::RepositoryOptions Run::repository_options() const
     options.clock = around_->options.clock;
     options.free_bytes_floor = around_->options.free_bytes_floor;
     options.max_file_bytes = around_->options.max_file_bytes;
+    options.interrupt = git_interrupt_;
     return options;
 }
 
@@ -85,10 +86,9 @@ asio::awaitable<void> Run::prepare_tree(std::shared_ptr<Run>, std::size_t i)
 {
     auto making = make_tree(i);
     auto problem = co_await std::move(making);
-    if (problem.empty()) {
-        if (is_unwanted(i)) co_return end_unwanted(i);
-        co_return hand_over(i);
-    }
+    // A cancellation also ends the calls of git under way.
+    if (is_unwanted(i)) co_return end_unwanted(i);
+    if (problem.empty()) co_return hand_over(i);
     Ended ended;
     ended.step = i;
     ended.state = StepState::failed;
@@ -249,7 +249,7 @@ asio::awaitable<void> Run::save_work(Ended& ended)
     auto kept = co_await std::move(keeping);
     ended.warnings = std::move(kept.warnings);
     if (!kept.problem.empty()) {
-        ended.state = StepState::failed;
+        ended.state = cancelled_ ? StepState::cancelled : StepState::failed;
         ended.code = "artifacts";
         ended.reason = std::move(kept.problem);
         co_return;
@@ -263,6 +263,9 @@ asio::awaitable<void> Run::save_work(Ended& ended)
     if (work.problem.empty()) {
         step.commit = std::move(work.commit);
         step.kept = std::move(kept.commit);
+    } else if (cancelled_) {
+        ended.state = StepState::cancelled;
+        ended.reason = "It was cancelled before its work was committed: " + work.problem;
     } else {
         ended.state = StepState::failed;
         ended.code = "commit";

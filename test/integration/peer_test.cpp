@@ -167,7 +167,7 @@ TEST_CASE_FIXTURE(PeerFixture, "an independent agent finds all that was promised
     if (!can_run()) return;
     const auto tree = make_tree("repository");
     ProgramOutput git;
-    asio::co_spawn(ctx, process::run_git(spawner, {"init", "--quiet"}, tree),
+    asio::co_spawn(ctx, process::run_program(spawner, {"git", "init", "--quiet"}, tree),
                    [&](std::exception_ptr, ProgramOutput o) { git = std::move(o); });
     run();
     REQUIRE_MESSAGE(git.ok(), git.errors);

@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows can't have worktrees
     SUBCASE("no git")
     {
         only_programs(*this, {});
-        expected = "git can't be run, and workflows need it";
+        expected = "git can't be run: ";
     }
     const auto opened = open();
     CHECK_FALSE(opened.repository);
@@ -207,7 +207,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "what is there already is taken only if that 
     const auto tree = add("a");
     write_file(tree / "file", "changed\n");
     const auto refused = run(repository().add_tree("a", "HEAD"));
-    CHECK(contains(refused.problem, "is there already"));
+    CHECK(contains(refused.problem, "already exists"));
 
     SUBCASE("as it is")
     {
@@ -259,10 +259,10 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose making was interrupted is c
 TEST_CASE_FIXTURE(WorktreeFixture, "a folder that git does not know stays, and no tree is made")
 {
     write_file(trees() / "a" / "notes", "mine");
-    CHECK(contains(run(repository().add_tree("a", "HEAD", true)).problem, "is there already"));
+    CHECK(contains(run(repository().add_tree("a", "HEAD", true)).problem, "already exists"));
     CHECK(read_file(trees() / "a" / "notes") == "mine");
     fs::create_directory_symlink(folder / "home", trees() / "b");
-    CHECK(contains(run(repository().add_tree("b", "HEAD")).problem, "is there already"));
+    CHECK(contains(run(repository().add_tree("b", "HEAD")).problem, "already exists"));
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
 }
 
@@ -330,7 +330,25 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a hundred worktrees at once are made without
         CHECK(status(trees() / ("tree-" + std::to_string(i))).empty());
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled runs to its end")
+TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled gets a grace to run to its end")
+{
+    options.interrupt = std::make_shared<Interrupt>();
+    auto& repo = repository();
+    std::optional<NewTree> made;
+    start(repo.add_tree("a", "HEAD"), [&](NewTree tree) { made = std::move(tree); });
+    // With a git under way.
+    asio::steady_timer timer(io, 3ms);
+    timer.async_wait(
+        [&](auto) { options.interrupt->cancel(*options.clock, asio::cancellation_type::partial); });
+    finish();
+    REQUIRE(made);
+    CHECK_MESSAGE(made->problem.empty(), made->problem);
+    CHECK(read_file(made->path / "file") == "one\n");
+    CHECK(repo.is_cancelled());
+}
+
+TEST_CASE_FIXTURE(WorktreeFixture,
+                  "an operation that is cancelled at once says so, and can be repeated")
 {
     auto& repo = repository();
     asio::cancellation_signal signal;
@@ -341,13 +359,15 @@ TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled runs to its e
     };
     asio::co_spawn(io, repo.add_tree("a", "HEAD"),
                    asio::bind_cancellation_slot(signal.slot(), finished));
-    // With a git under way.
     asio::steady_timer timer(io, 3ms);
     timer.async_wait([&](auto) { signal.emit(asio::cancellation_type::terminal); });
     finish();
     REQUIRE(made);
-    CHECK_MESSAGE(made->problem.empty(), made->problem);
-    CHECK(read_file(made->path / "file") == "one\n");
+    CHECK_MESSAGE(contains(made->problem, "the operation was cancelled"), made->problem);
+    forget_repository();
+    const auto again = run(repository().add_tree("a", "HEAD", true));
+    CHECK_MESSAGE(again.problem.empty(), again.problem);
+    CHECK(read_file(again.path / "file") == "one\n");
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture,

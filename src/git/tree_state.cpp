@@ -1,0 +1,42 @@
+#include "git/tree_state.hpp"
+
+#include "git/git.hpp"
+#include "git/git_dir.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace autoexec::git {
+namespace {
+
+constexpr std::size_t max_state = 4096;
+// It only describes; a retry does not wait longer for it.
+constexpr std::chrono::seconds patience{10};
+
+}  // namespace
+
+std::optional<Place> place_of(const std::filesystem::path& folder)
+{
+    auto found = find_tree(folder);
+    if (!found) return std::nullopt;
+    auto common = git_common_dir(found->git_dir);
+    Place place(std::move(found->git_dir), std::move(common), std::move(found->top));
+    place.trusted = TrustedConfig::user;
+    return place;
+}
+
+asio::awaitable<std::string> tree_state(std::shared_ptr<Spawner> spawner,
+                                        std::shared_ptr<Clock> clock,
+                                        std::shared_ptr<Interrupt> interrupt, Place place)
+{
+    Git git(std::move(spawner), std::move(clock), std::move(interrupt));
+    git.limit_to(patience);
+    const auto status =
+        co_await git(place, "status", "--porcelain", "--branch", "--ignore-submodules=dirty");
+    if (!status.ok()) co_return fmt::format("unknown: {}", reason_of(status));
+    co_return protocol::valid_utf8(status.output.substr(0, max_state));
+}
+
+}  // namespace autoexec::git
