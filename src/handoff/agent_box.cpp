@@ -125,10 +125,20 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     const bool same = again.state == Found::State::command && again.digest == found.digest &&
                       again.stamp.inode == found.stamp.inode &&
                       again.stamp.modified_ns == found.stamp.modified_ns;
-    if (same && !cancel_reason(found.command)) return true;
+    if (same && !cancel_reason(found.command)) {
+        hand_over_claim();
+        return true;
+    }
     claim_->drop(claims_.get(), claim_id_);
     claim_.reset();
     return false;
+}
+
+void AgentBox::hand_over_claim() const
+{
+    if (!trust_.offers) return;
+    auto copy = reopen_claim(claims_.get(), claim_id_);
+    if (copy) trust_.offers->hand_over(folder_id(identity_), claim_id_, std::move(copy));
 }
 
 std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& command)

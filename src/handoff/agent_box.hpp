@@ -21,7 +21,7 @@ public:
     struct Trust {
         /// Of the project's repository: see `git::git_dir_in`.
         std::optional<std::filesystem::path> common_dir;
-        std::shared_ptr<const Offers> offers;  ///< Of the engines of this process.
+        std::shared_ptr<Offers> offers;  ///< Of the engines of this process.
     };
 
     /// Nothing if the worktree can't be opened.
@@ -81,6 +81,7 @@ private:
     AgentBox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name,
              Trust trust);
     [[nodiscard]] OfferState offer_of(const Found& found) const;
+    void hand_over_claim() const;
 
     std::filesystem::path worktree_;
     Trust trust_;

@@ -194,7 +194,7 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
             return is_regular(folder_.get(), claim_name(attempt_id)) ? ClaimState::live
                                                                      : ClaimState::none;
         const bool remote = is_remote(read_claim(fd.get()));
-        open_.emplace(Open{attempt_id, std::move(fd), remote});
+        open_.emplace(Open{attempt_id, std::move(fd), remote, false});
     }
     const auto lock = probe_lock(open_->fd.get());
     // Before the host: a lock that is visible here is held, whatever the content claims.
@@ -202,9 +202,15 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
     if (open_->remote) return ClaimState::remote;
     if (lock == Lock::unknown) return ClaimState::live;
     struct stat st {};
-    if (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0) return ClaimState::free;
+    if (open_->handed_over || (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0))
+        return ClaimState::free;
     open_.reset();  // dropped by an agent that did not run the command after all
     return ClaimState::none;
+}
+
+void ClaimReader::keep(const std::string& attempt_id, UniqueFd claim)
+{
+    open_.emplace(Open{attempt_id, std::move(claim), false, true});
 }
 
 // Folders of one repository share its git directory.
@@ -280,6 +286,11 @@ std::optional<Claim> Claim::take(int claims_fd, const std::string& attempt_id,
     ::unlinkat(claims_fd, temporary.c_str(), 0);
     if (!linked) return std::nullopt;
     return Claim(std::move(fd));
+}
+
+UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id)
+{
+    return open_claim(claims_fd, claim_name(attempt_id));
 }
 
 void Claim::drop(int claims_fd, const std::string& attempt_id)

@@ -59,6 +59,10 @@ public:
     /// whatever becomes of the path and the content.
     ClaimState state(const std::string& attempt_id);
 
+    /// Keeps the claim that an agent of this process has handed over: it runs the command, so an
+    /// unlocked claim is `free` even if it was removed.
+    void keep(const std::string& attempt_id, platform::UniqueFd claim);
+
     /// An attempt in this worktree whose agent still holds its claim. Changes nothing.
     [[nodiscard]] std::optional<std::string> find_live() const;
 
@@ -78,6 +82,7 @@ private:
         std::string attempt_id;
         platform::UniqueFd fd;
         bool remote = false;
+        bool handed_over = false;
     };
     std::optional<Open> open_;  // one look is then one system call
 };
@@ -103,6 +108,9 @@ private:
     explicit Claim(platform::UniqueFd fd) : fd_(std::move(fd)) {}
     platform::UniqueFd fd_;
 };
+
+/// Another descriptor of a claim in that folder, whose lock can be asked.
+platform::UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id);
 
 /// The name of this host, as claims carry it.
 std::string host_name();

@@ -156,7 +156,11 @@ public:
 
     ClaimState claim(const std::string& attempt_id) override
     {
-        return claims_ ? claims_->state(attempt_id) : ClaimState::none;
+        if (!claims_) return ClaimState::none;
+        if (holder_)
+            if (auto claim = holder_->take_claim(attempt_id))
+                claims_->keep(attempt_id, *std::move(claim));
+        return claims_->state(attempt_id);
     }
 
     bool offer_again(const std::string& attempt_id) override

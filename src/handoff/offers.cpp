@@ -41,6 +41,15 @@ void Offers::Holder::withdraw_all()
 {
     const std::lock_guard lock(offers_->mutex_);
     digests_.clear();
+    claims_.clear();
+}
+
+std::optional<platform::UniqueFd> Offers::Holder::take_claim(const std::string& attempt_id)
+{
+    const std::lock_guard lock(offers_->mutex_);
+    auto found = claims_.extract(attempt_id);
+    if (found.empty()) return std::nullopt;
+    return std::move(found.mapped());
 }
 
 OfferState Offers::state(const FolderId& worktree, const std::string& attempt_id,
@@ -55,6 +64,18 @@ OfferState Offers::state(const FolderId& worktree, const std::string& attempt_id
         if (found != digests.end() && found->second == digest) return OfferState::offered;
     }
     return OfferState::refused;
+}
+
+void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id,
+                       platform::UniqueFd claim)
+{
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = holders_.equal_range(worktree);
+    for (auto it = first; it != last; ++it) {
+        if (!it->second->digests_.contains(attempt_id)) continue;
+        it->second->claims_[attempt_id] = std::move(claim);
+        return;
+    }
 }
 
 }  // namespace autoexec

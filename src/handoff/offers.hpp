@@ -55,11 +55,16 @@ public:
         void offer(const std::string& attempt_id, const std::string& digest);
         void withdraw_all();
 
+        /// The claim that an agent has handed over for this attempt; once.
+        std::optional<platform::UniqueFd> take_claim(const std::string& attempt_id);
+
     private:
         friend class Offers;
         std::shared_ptr<Offers> offers_;
-        std::map<std::string, std::string> digests_;  // by attempt; guarded by Offers
-        std::multimap<handoff::FolderId, const Holder*>::iterator place_;
+        // By attempt; guarded by Offers.
+        std::map<std::string, std::string> digests_;
+        std::map<std::string, platform::UniqueFd> claims_;
+        std::multimap<handoff::FolderId, Holder*>::iterator place_;
     };
 
     /// `unknown`: no engine of this process holds the worktree.
@@ -67,9 +72,14 @@ public:
                                             const std::string& attempt_id,
                                             const std::string& digest) const;
 
+    /// Hands the claim of an offered attempt, opened for reading, to the engine that offers it.
+    /// That engine then knows the claim before the program starts, which might remove it.
+    void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
+                   platform::UniqueFd claim);
+
 private:
     mutable std::mutex mutex_;
-    std::multimap<handoff::FolderId, const Holder*> holders_;
+    std::multimap<handoff::FolderId, Holder*> holders_;
 };
 
 }  // namespace autoexec

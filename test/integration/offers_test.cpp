@@ -329,6 +329,24 @@ TEST_CASE_FIXTURE(LinkedTree, "within a process nothing runs but what is offered
     CHECK(found() == State::command);
 }
 
+TEST_CASE_FIXTURE(LinkedTree, "within a process a claim is known before a program can remove it")
+{
+    options.offers = local_offers();
+    trust.offers = options.offers;
+    const auto file = publish();
+    const auto agent = box();
+    REQUIRE(agent->claim(agent->find(false), "an agent"));
+    fs::remove(git_dir / "autoexec/claims" / (file.attempt_id + ".json"));
+    SUBCASE("while the program runs")
+    {
+        CHECK(engine->claim(file.attempt_id) == ClaimState::live);
+    }
+    SUBCASE("after it has ended") {}
+    agent->release(false);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::free);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::free);
+}
+
 TEST_CASE_FIXTURE(LinkedTree,
                   "a command of a dead engine is offered again, if it is still that one")
 {
