@@ -37,6 +37,7 @@ int main(int argc, char** argv)
 
     autoexec::ExecutorOptions options;
     options.notifier = autoexec::local_notifier();  // engine and agent need not poll
+    options.agent_in_process = true;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
 
     // An agent that runs programs as they are, and gives texts to a shell. `load_agents` reads

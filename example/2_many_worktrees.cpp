@@ -35,6 +35,7 @@ int main()
     autoexec::ExecutorOptions options;
     options.project_root = scratch.root();
     options.notifier = autoexec::local_notifier();
+    options.agent_in_process = true;
     options.max_concurrency = 4;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
     engine.subscribe(std::make_shared<Progress>());

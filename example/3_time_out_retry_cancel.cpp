@@ -24,6 +24,7 @@ int main()
     autoexec::ExecutorOptions options;
     options.project_root = scratch.root();
     options.notifier = autoexec::local_notifier();
+    options.agent_in_process = true;
     options.retry.initial_delay = 500ms;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
     autoexec::BackgroundAgent agent(ctx.get_executor(), scratch.shell_agent(options.notifier));

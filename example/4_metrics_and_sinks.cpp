@@ -60,6 +60,7 @@ int main()
     autoexec::ExecutorOptions options;
     options.project_root = scratch.root();
     options.notifier = autoexec::local_notifier();
+    options.agent_in_process = true;
     options.metrics = metrics;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
     engine.subscribe(std::make_shared<Alarm>());

@@ -35,6 +35,7 @@ int main()
     autoexec::ExecutorOptions options;
     options.project_root = scratch.root();
     options.notifier = autoexec::local_notifier();
+    options.agent_in_process = true;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
     autoexec::BackgroundAgent agent(ctx.get_executor(), scratch.shell_agent(options.notifier));
     const auto tree = scratch.worktree("tree");
