@@ -1,6 +1,7 @@
 #include "git/snapshot.hpp"
 
 #include "git/index_facts.hpp"
+#include "git/index_file.hpp"
 #include "git/nested_files.hpp"
 #include "handoff/control_files.hpp"
 
@@ -202,7 +203,8 @@ private:
             paths.push_back(":(exclude,top,literal)" + path);
         // Those that a repository tracks stay as they are there: engines and agents remove and
         // write them, and neither is work.
-        for (const auto& path : control_files::paths())
+        // Git takes an excluded path that is ignored and not tracked for one that is to be added.
+        for (const auto& path : tracked_among(entry_.git_dir, control_files::paths()))
             paths.push_back(":(exclude,top,literal)" + path);
         for (const auto& large : result_.large)
             paths.push_back(":(exclude,top,literal)" + large.path);
