@@ -77,7 +77,8 @@ struct WorkflowFixture {
                 return;  // over by then
             for (const auto& path : reply.creates) {
                 shared->create(path);
-                write_file(std::filesystem::path(command.worktree_path) / path, "made");
+                const auto file = std::filesystem::path(command.worktree_path) / path;
+                if (!std::filesystem::exists(file)) write_file(file, "made");
             }
             auto status = shared->status(reply.status);
             if (reply.status == StatusWord::failed)

@@ -454,7 +454,7 @@ TEST_CASE("what no step creates must be in the worktree")
                 needs + "\n",
             options);
     };
-    CHECK(errors("[src/, ./src/main.c, inside, inside/main.c, spec.md, .]").empty());
+    CHECK(errors("[src/, ./src/main.c, inside, inside/main.c, spec.md]").empty());
     CHECK(errors("[src, lib/]") ==
           "6:21: Step 'build': No step creates 'lib/', and it is not in the worktree\n");
     CHECK(errors("sepc.md") ==
