@@ -9,6 +9,9 @@
 namespace autoexec::protocol {
 namespace {
 
+// The hex forms of a longer one would take tens of megabytes.
+constexpr std::size_t max_hex_secret = 4096;
+
 std::string base64(std::string_view bytes, bool url)
 {
     constexpr std::string_view digits =
@@ -37,6 +40,19 @@ std::string url_encoded(std::string_view text, std::string_view kept, std::strin
             encoded += c == ' ' ? '+' : c;
         else
             encoded.append({'%', hex[byte >> 4], hex[byte & 15]});
+    }
+    return encoded;
+}
+
+// Each byte as two digits, with `mark` before it or, if `between`, only between two of them.
+std::string hex_encoded(std::string_view text, std::string_view mark, bool between,
+                        std::string_view hex)
+{
+    std::string encoded;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (!between || !encoded.empty()) encoded += mark;
+        encoded.append({hex[byte >> 4], hex[byte & 15]});
     }
     return encoded;
 }
@@ -113,6 +129,16 @@ void append_base64_forms(std::string_view secret, bool url, std::vector<SecretFo
     forms.push_back({std::move(padded)});
 }
 
+// `xxd -p`; escapes of C and Python; URLs in which every byte is encoded; dumps and fingerprints.
+void append_hex_forms(std::string_view secret, std::string_view hex, std::vector<SecretForm>& forms)
+{
+    if (secret.size() > max_hex_secret) return;
+    for (const std::string_view mark : {"", "\\x", "%"})
+        forms.push_back({hex_encoded(secret, mark, false, hex)});
+    for (const std::string_view mark : {" ", ":"})
+        forms.push_back({hex_encoded(secret, mark, true, hex)});
+}
+
 }  // namespace
 
 std::vector<SecretForm> forms_of_secret(const std::string& secret)
@@ -125,6 +151,7 @@ std::vector<SecretForm> forms_of_secret(const std::string& secret)
         for (const std::string_view also : {"", "/", "<>&"})
             forms.push_back({json_escaped(secret, also, hex)});
         forms.push_back({json_ascii(secret, hex)});
+        append_hex_forms(secret, hex, forms);
     }
     append_base64_forms(secret, false, forms);
     append_base64_forms(secret, true, forms);

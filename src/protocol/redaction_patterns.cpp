@@ -14,6 +14,10 @@ namespace {
 
 using re2::StringPiece;
 
+// How much of a line may tell whose option it is. Bounded, so that the time stays linear.
+constexpr std::size_t max_context = 4096;
+constexpr std::size_t max_client_context = 1024;
+
 // What the first group of a pattern is.
 enum class Kind {
     token,       // the secret
@@ -21,6 +25,10 @@ enum class Kind {
     bearer,      // the secret, if it looks random
     option,      // a key; its value follows on the command line
     assignment,  // a key, then its quote and the operator; the value follows
+    netrc,       // the password of a whole netrc entry
+    netrc_part,  // one that may be prose: the secret, if it looks random
+    curl_user,   // the quote of `user:password`, or nothing; the match ends at the password
+    mysql,       // the end of `-p`; the password follows
 };
 
 struct Pattern {
@@ -30,6 +38,10 @@ struct Pattern {
 
 // A token may follow the `\n` of an escaped string, whose `n` would be no word boundary.
 #define EDGE R"((?:\b|\\[nrt]))"
+#define GAP R"((?:[ \t]|\\[nrt]){1,16})"
+#define WORD R"([^\s\\]{1,100})"
+// Up to the escaped line end of a JSON string.
+#define NETRC_PASSWORD R"(password)" GAP R"(((?:[^\s"'\\]|\\[^nrt"'])+))"
 #define KEY                                                                       \
     R"((?:pass(?:word|wd|phrase)|pwd|secret|token|credential|)"                   \
     R"((?:api|access|account|secret|private|encryption|signing|shared)[_-]?key|)" \
@@ -72,9 +84,23 @@ constexpr auto patterns = std::to_array<Pattern>({
     {Kind::bearer, R"((?i)authorization\\*["']?[ \t]{0,8}[:=][ \t]{0,8}\\*["']?)"
                    R"(([^\s"'\\,;<>`]+))"},
     {Kind::bearer, R"((?i)\b(?:bearer|basic|token)[ \t]{1,8}([\w.~+/=-]{20,}))"},
+    {Kind::token, EDGE R"((fig[a-z]{1,2}_[\w-]{30,}|rubygems_[a-f0-9]{32,}))"},
+    {Kind::token, EDGE R"((dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[\w-]{2,40}\.)?\w{30,}))"},
+    {Kind::netrc, R"((?i))" EDGE R"(machine)" GAP WORD GAP R"((?:(?:login|account))" GAP WORD GAP
+                  R"(){0,2})" NETRC_PASSWORD},
+    {Kind::netrc, R"((?i))" EDGE R"(default)" GAP R"((?:(?:login|account))" GAP WORD GAP
+                  R"(){1,2})" NETRC_PASSWORD},
+    {Kind::netrc_part, R"((?i))" EDGE R"(login)" GAP WORD GAP NETRC_PASSWORD},
+    {Kind::netrc_part, R"((?im)^[ \t]{0,16}password[ \t]{1,16}(\S{1,200})[ \t\r]{0,16}$)"},
+    {Kind::curl_user, R"((?m:^|[ \t"'`])(?:-[A-Za-z#]{0,8}[uU]|--(?:proxy-)?user))"
+                      R"((?:[ \t]{0,16}|=|\\*["'],[ \t]{0,16})((?:\\*["'`])?)[^\s:"'`]{0,100}:)"},
+    {Kind::mysql, R"([ \t"'`]-p()[^\s-])"},
 });
 
 #undef KEY
+#undef NETRC_PASSWORD
+#undef WORD
+#undef GAP
 #undef EDGE
 
 RE2::Options options()
@@ -200,12 +226,86 @@ Finding assigned_value(std::string_view text, const std::array<StringPiece, 4>& 
     return {at, begin, is_secret_value(certainty, key, value) ? end : begin};
 }
 
+// What precedes `at` on its line, at most `max` bytes of it.
+std::string_view line_before(std::string_view text, std::size_t at, std::size_t max)
+{
+    const auto from = at > max ? at - max : 0;
+    const auto before = text.substr(from, at - from);
+    return before.substr(before.rfind('\n') + 1);  // without any: npos + 1 is 0
+}
+
+bool is_word_character(char c)
+{
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+}
+
+bool begins_word(std::string_view text, std::size_t at)
+{
+    return at == 0 || !is_word_character(text[at - 1]);
+}
+
+bool has_word(std::string_view text, std::string_view word)
+{
+    for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1)) {
+        const auto end = at + word.size();
+        if (begins_word(text, at) && (end == text.size() || !is_word_character(text[end])))
+            return true;
+    }
+    return false;
+}
+
+// `-u user:password` of curl. Without curl before it, it may be the next line of a long command.
+Finding curl_password(std::string_view text, const std::array<StringPiece, 4>& match)
+{
+    const auto head = static_cast<std::size_t>(match[0].data() - text.data());
+    const auto before = line_before(text, head, max_context);
+    const bool continued = before.find_first_not_of(" \t") == before.npos;
+    const bool is_curl = has_word(before, "curl");
+    if (!is_curl && !continued) return {head, head, head};
+
+    const auto begin = head + match[0].size();
+    const auto quote = static_cast<std::size_t>(match[1].data() - text.data());
+    const auto quoted = match[1].empty() ? std::nullopt : quoted_value(text, quote);
+    const auto end = quoted && quoted->end >= begin ? quoted->end : bare_value(text, begin).end;
+    const auto certainty = is_curl ? Certainty::strong : Certainty::weak;
+    const bool found = is_secret_value(certainty, "password", text.substr(begin, end - begin));
+    return {head, begin, found ? end : begin};
+}
+
+// What follows the name of a client of MySQL or MariaDB; nothing without one.
+std::optional<std::string_view> mysql_arguments(std::string_view line)
+{
+    for (const std::string_view client : {"mysql", "mariadb"}) {
+        const auto at = line.rfind(client);
+        if (at != line.npos && begins_word(line, at)) return line.substr(at + client.size());
+    }
+    return std::nullopt;
+}
+
+Finding mysql_password(std::string_view text, std::size_t head, std::size_t at)
+{
+    const auto arguments = mysql_arguments(line_before(text, head, max_client_context));
+    if (!arguments) return {head, head, head};
+    const auto quoted = quoted_value(text, at);
+    const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
+    const auto value = text.substr(begin, end - begin);
+    // Behind `|`, `;` or `&&` it may be another program's: `mkdir -pv`, `ssh -p2222`.
+    const bool other_program = arguments->find_first_of("|;") != arguments->npos ||
+                               arguments->find("&&") != arguments->npos;
+    const bool too_plain =
+        value.size() < 4 || value.find_first_not_of("0123456789:.") == value.npos;
+    const bool found =
+        !(other_program && too_plain) && is_secret_value(Certainty::strong, "password", value);
+    return {head, begin, found ? end : begin};
+}
+
 // A finding without length: look on behind it.
 Finding judge(Kind kind, std::string_view text, const std::array<StringPiece, 4>& match)
 {
     const auto begin = static_cast<std::size_t>(match[1].data() - text.data());
     const auto end = begin + match[1].size();
-    const auto head_end = static_cast<std::size_t>(match[0].data() + match[0].size() - text.data());
+    const auto head = static_cast<std::size_t>(match[0].data() - text.data());
+    const auto head_end = head + match[0].size();
     const std::string_view group(match[1].data(), match[1].size());
     switch (kind) {
         case Kind::token:
@@ -215,6 +315,16 @@ Finding judge(Kind kind, std::string_view text, const std::array<StringPiece, 4>
                     is_secret_value(Certainty::certain, "password", group) ? end : begin};
         case Kind::bearer:
             return {begin, begin, is_secret_value(Certainty::weak, "token", group) ? end : begin};
+        case Kind::netrc:
+            return {begin, begin,
+                    is_secret_value(Certainty::strong, "password", group) ? end : begin};
+        case Kind::netrc_part:
+            return {begin, begin,
+                    is_secret_value(Certainty::weak, "password", group) ? end : begin};
+        case Kind::curl_user:
+            return curl_password(text, match);
+        case Kind::mysql:
+            return mysql_password(text, head, begin);
         case Kind::option:
             return option_value(text, group, head_end);
         case Kind::assignment:

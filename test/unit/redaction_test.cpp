@@ -145,6 +145,11 @@ TEST_CASE("tokens of providers are found by their prefix, at every chunk border"
         "hvs." + noise(90),
         "dckr_pat_" + noise(27),
         "eyJ" + noise(20) + ".eyJ" + noise(40) + "." + noise(43),
+        "figd_" + noise(20) + "-" + noise(19),
+        "dp.pt." + noise(43),
+        "dp.st." + noise(43),
+        "dp.st.prd_eu." + noise(43),
+        "rubygems_" + hex + "0123456789abcdef",
     };
     for (const auto& token : tokens) {
         check_everywhere({}, "before " + token + " after", {token});
@@ -207,6 +212,61 @@ TEST_CASE("values of secret names go and the names stay")
     }
 }
 
+TEST_CASE("passwords of curl, of MySQL's clients and of netrc go")
+{
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"curl -u me:hunter22 https://host", "curl -u me:* https://host"},
+        {"curl -sSfu me:letmein https://host", "curl -sSfu me:* https://host"},
+        {"curl -ume:letmein x", "curl -ume:* x"},
+        {"curl --user 'me:let me in' x", "curl --user 'me:*' x"},
+        {"/usr/bin/curl -s \"x?a=1&b=2\" --proxy-user \"me:let\\\"me\" x",
+         "/usr/bin/curl -s \"x?a=1&b=2\" --proxy-user \"me:*\" x"},
+        {"curl -u a:letmein -U b:letmein x", "curl -u a:* -U b:* x"},
+        {R"(["curl", "-u", "me:letmein", "x"])", R"(["curl", "-u", "me:*", "x"])"},
+        {R"({"command":"curl -u \"me:letmein\" x"})", R"({"command":"curl -u \"me:*\" x"})"},
+        {"curl \\\n  -u me:hunter22 \\\n  https://host", "curl \\\n  -u me:* \\\n  https://host"},
+        {"mysql -u root -pletmein db", "mysql -u root -p* db"},
+        {"mysqldump -uroot -p'let me in' db | gzip", "mysqldump -uroot -p'*' db | gzip"},
+        {"mysqladmin -p1234 status", "mysqladmin -p* status"},
+        {"/usr/bin/mariadb-dump -pletmein db", "/usr/bin/mariadb-dump -p* db"},
+        {"mysql -e 'select 1; select 2' -pletmein", "mysql -e 'select 1; select 2' -p*"},
+        {R"(["mysql","-pletmein"])", R"(["mysql","-p*"])"},
+        {"machine host login me password letmein", "machine host login me password *"},
+        {"machine host\tpassword letmein login me", "machine host\tpassword * login me"},
+        {"default login me password letmein", "default login me password *"},
+        {"machine host\n  login me\n  password hunter22\n",
+         "machine host\n  login me\n  password *\n"},
+        {R"("machine host\n login me\n password letmein\nmachine b password letmein")",
+         R"("machine host\n login me\n password *\nmachine b password *")"},
+    };
+    for (auto [text, wanted] : cases) {
+        for (auto at = wanted.find('*'); at != wanted.npos; at = wanted.find('*', at + 14))
+            wanted.replace(at, 1, marker);
+        CHECK(redact(text) == wanted);
+        check_everywhere({}, text + "\n" + text, {});
+    }
+}
+
+TEST_CASE("environment secrets go in hex and percent-encoded forms, too")
+{
+    const Environment environment{{"A_TOKEN", "plain-One-1?"}};
+    const std::vector<std::string> forms{
+        "706c61696e2d4f6e652d313f",
+        "706C61696E2D4F6E652D313F",
+        "70 6c 61 69 6e 2d 4f 6e 65 2d 31 3f",
+        "70:6C:61:69:6E:2D:4F:6E:65:2D:31:3F",
+        R"(\x70\x6c\x61\x69\x6e\x2d\x4f\x6e\x65\x2d\x31\x3f)",
+        "%70%6C%61%69%6E%2D%4F%6E%65%2D%31%3F",
+        "%70%6c%61%69%6e%2d%4f%6e%65%2d%31%3f",
+        "plain-One-1%3F",
+        "plain%2dOne%2d1%3f",
+    };
+    for (const auto& form : forms) {
+        CHECK(redact("<" + form + ">", environment) == "<" + marker + ">");
+        check_everywhere(environment, "a " + form + form + "\n" + form, {form});
+    }
+}
+
 TEST_CASE("what only looks like a secret stays")
 {
     const std::vector<std::string> texts{
@@ -229,6 +289,16 @@ TEST_CASE("what only looks like a secret stays")
         "token=17",
         "token::type x; if (token == other) token = next();",
         "PWD=/home/me/work",
+        "docker run -u 1000:1000 image -p8080:80",
+        "curl -u \"$USER:$PASSWORD\" -u user: -u name:password x",
+        "chown -u me:staff file; install -o me:staff2",
+        "mysql -p db; mysql -p -u root; mysql --port=3306",
+        "mysql db && mkdir -pv x; ssh -p2222 host",
+        "ssh -pletmein host; mysqlx-tool; patch -p1",
+        "the login name and password are asked for",
+        "  password required",
+        "this machine needs a password manager",
+        "dp.pt.short figd_short rubygems_update rubygems_integration_tests",
         "commit 3f2a9c4e5b6d7f8091a2b3c4d5e6f708192a3b4c",
         "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "550e8400-e29b-41d4-a716-446655440000",
@@ -286,9 +356,26 @@ TEST_CASE("a private key that is cut off goes to the end, but not without bound"
 TEST_CASE("the time is linear in texts that are made to be slow")
 {
     const Environment environment{{"A_TOKEN", std::string(200, 'a') + "b"}};
-    for (const std::string unit :
-         {"-----BEGIN RSA PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE KEY-----", "a", "-", "\\",
-          "token: \"", "token: \\\"", "password=", "://a:", "--token ", "eyJ", "a.", ","}) {
+    for (const std::string unit : {"-----BEGIN RSA PRIVATE KEY-----\n",
+                                   "-----BEGIN RSA PRIVATE KEY-----",
+                                   "a",
+                                   "-",
+                                   "\\",
+                                   "token: \"",
+                                   "token: \\\"",
+                                   "password=",
+                                   "://a:",
+                                   "--token ",
+                                   "eyJ",
+                                   "a.",
+                                   ",",
+                                   " -ua:",
+                                   "curl -ua:$",
+                                   " -px",
+                                   "mysql -p",
+                                   "machine a ",
+                                   "login a password ",
+                                   "\n-u a:"}) {
         std::string text;
         while (text.size() < 1'000'000) text += unit;
         const auto start = std::chrono::steady_clock::now();
