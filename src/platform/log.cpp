@@ -1,5 +1,7 @@
 #include "platform/log.hpp"
 
+#include "protocol/text.hpp"
+
 #include <spdlog/spdlog.h>
 
 namespace autoexec::platform {
@@ -27,7 +29,8 @@ void vlog(LogLevel level, fmt::string_view format, fmt::format_args args)
     auto* const logger = spdlog::default_logger_raw();
     const auto wanted = level_of(level);
     if (logger != nullptr && logger->should_log(wanted))
-        logger->log(wanted, fmt::vformat(format, args));
+        // One entry is one line, whatever a path or an id in it holds.
+        logger->log(wanted, protocol::printable(fmt::vformat(format, args)));
 }
 
 }  // namespace autoexec::platform

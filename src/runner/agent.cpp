@@ -11,6 +11,7 @@
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -125,17 +126,17 @@ int agent(const AgentVerbOptions& options)
     records::set_debug_log(root, config->debug);
     auto loaded = load_agents(root);
     if (!loaded.errors.empty()) {
-        fmt::print(stderr, "{}", to_string(loaded.errors));
+        print_text(stderr, "{}", to_string(loaded.errors));
         return exit_invalid;
     }
-    fmt::print(stderr, "{}", to_string(loaded.file.warnings));
+    print_text(stderr, "{}", to_string(loaded.file.warnings));
 
     std::string names;
     for (const auto& definition : loaded.file.agents)
         if (autoexec::agent::takes_commands(definition))
             names += (names.empty() ? "" : ", ") + definition.name;
     if (names.empty()) {
-        fmt::print(stderr,
+        print_text(stderr,
                    "autoexec agent: no enabled agent in {} has a command with {{command}} or "
                    "{{command_file_path}}\n",
                    (root / ".cursor/background-agents.yaml").string());

@@ -4,6 +4,7 @@
 #include "autoexec/diagnostic.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -78,7 +79,7 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
         places += fmt::format(
             "{}{}", places.empty() ? "" : ", ",
             program.found.empty() ? program.name + " (not found)" : program.found.string());
-    fmt::print("{}  {}  {}  {}\n", cell(definition.name, 16),
+    print_text(stdout, "{}  {}  {}  {}\n", cell(definition.name, 16),
                cell(!definition.enabled                 ? "disabled"
                     : agent::takes_commands(definition) ? "takes commands"
                                                         : "takes none",
@@ -101,11 +102,11 @@ int agents_validate(const AgentsValidateOptions& options)
                                 {"warnings", to_json(reading.warnings)}});
         return reading.file ? exit_completed : exit_invalid;
     }
-    fmt::print(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
-    if (reading.missing) fmt::print(stderr, "{}", init_hint);
+    print_text(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
+    if (reading.missing) print_text(stderr, "{}", init_hint);
     if (!reading.file) return exit_invalid;
     const auto& agents = reading.file->agents;
-    fmt::print("{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
+    print_text(stdout, "{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
                agents.size() == 1 ? "agent" : "agents",
                std::count_if(agents.begin(), agents.end(), agent::takes_commands));
     return exit_completed;
@@ -115,8 +116,8 @@ int agents_list(const AgentsListOptions& options)
 {
     const auto root = project_root(options.common);
     const auto reading = agent::load_agents_file(root);
-    fmt::print(stderr, "{}", to_string(reading.errors));
-    if (reading.missing) fmt::print(stderr, "{}", init_hint);
+    print_text(stderr, "{}", to_string(reading.errors));
+    if (reading.missing) print_text(stderr, "{}", init_hint);
     if (!reading.file) return exit_invalid;
     for (const auto& definition : reading.file->agents) {
         const auto programs = programs_in(definition, root);

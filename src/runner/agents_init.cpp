@@ -6,6 +6,7 @@
 #include "platform/safe_files.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -29,7 +30,7 @@ constexpr unsigned file_mode = 0600;
 
 int refuse(const std::string& sentence)
 {
-    fmt::print(stderr, "autoexec agents init: {}\n", sentence);
+    print_text(stderr, "autoexec agents init: {}\n", sentence);
     return exit_usage;
 }
 
@@ -82,7 +83,7 @@ void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
         for (const auto& program : agent::programs_of(definition)) {
             const auto problem =
                 agent::explain_missing(program, agent::find_program(program, definition, root));
-            if (!problem.empty()) fmt::print(stderr, "warning: {}\n", problem);
+            if (!problem.empty()) print_text(stderr, "warning: {}\n", problem);
         }
 }
 
@@ -109,20 +110,20 @@ int agents_init(const AgentsInitOptions& options)
     }
 
     const auto reading = agent::parse_agents_file(text, options.from_template);
-    fmt::print(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
+    print_text(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
     if (!reading.file) return exit_invalid;
     if (options.to_stdout) {
-        fmt::print("{}", text);
+        print_text(stdout, "{}", text);
         return exit_completed;
     }
     const auto root = project_root(options.common);
     auto code = exit_completed;
     const auto problem = write(root, text, options.overwrite, code);
     if (!problem.empty()) {
-        fmt::print(stderr, "autoexec agents init: {}\n", problem);
+        print_text(stderr, "autoexec agents init: {}\n", problem);
         return code;
     }
-    fmt::print("Wrote {}.\n", shown_path(root / folder_name / file_name));
+    print_text(stdout, "Wrote {}.\n", shown_path(root / folder_name / file_name));
     warn_of_missing_programs(*reading.file, root);
     return exit_completed;
 }

@@ -2,6 +2,7 @@
 #include "records/running.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -42,21 +43,21 @@ int cancel(const CancelOptions& options)
                                 !is_called(entry.record.attempt_id, options.execution));
     });
     if (entries.size() != 1) {
-        fmt::print(stderr, "autoexec cancel: {} '{}' in flight; see autoexec status\n",
+        print_text(stderr, "autoexec cancel: {} '{}' in flight; see autoexec status\n",
                    entries.empty() ? "there is no execution" : "there are several executions",
                    protocol::printable(options.execution));
         return exit_usage;
     }
     const auto& record = entries.front().record;
     if (const auto ec = records::ask_to_cancel(root, record.attempt_id)) {
-        fmt::print(stderr, "autoexec cancel: the request can't be written: {}\n", ec.message());
+        print_text(stderr, "autoexec cancel: the request can't be written: {}\n", ec.message());
         return exit_engine;
     }
     if (options.no_wait) return exit_completed;
     const auto until = std::chrono::steady_clock::now() + patience;
     while (still_there(root, record.attempt_id)) {
         if (std::chrono::steady_clock::now() > until) {
-            fmt::print(stderr, "autoexec cancel: it was asked, but has not ended within {} s\n",
+            print_text(stderr, "autoexec cancel: it was asked, but has not ended within {} s\n",
                        patience.count());
             return exit_engine;
         }
@@ -68,7 +69,7 @@ int cancel(const CancelOptions& options)
         o["status"] = "ended";
         print_json(o);
     } else {
-        fmt::print("{} has ended\n", short_id(record.execution_id));
+        print_text(stdout, "{} has ended\n", short_id(record.execution_id));
     }
     return exit_completed;
 }

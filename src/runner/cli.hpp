@@ -88,6 +88,7 @@ struct LogsOptions {
     CommonOptions common;
     std::string execution;
     bool follow = false;
+    bool raw = false;
 };
 
 struct HealthVerbOptions {

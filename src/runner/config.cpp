@@ -7,6 +7,7 @@
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -59,15 +60,15 @@ void print_settings(const std::vector<EffectiveSetting>& settings, bool with_ori
     for (const auto& s : settings) {
         const auto value = protocol::printable(to_string(s.value));
         if (with_origin)
-            fmt::print("{:<{}}  {:<{}}  {}\n", s.key, keys, value, values, shown(s.origin));
+            print_text(stdout, "{:<{}}  {:<{}}  {}\n", s.key, keys, value, values, shown(s.origin));
         else
-            fmt::print("{:<{}}  {}\n", s.key, keys, value);
+            print_text(stdout, "{:<{}}  {}\n", s.key, keys, value);
     }
 }
 
 bool says_yes()
 {
-    fmt::print(stderr, "Write it? [y/N] ");
+    print_text(stderr, "Write it? [y/N] ");
     std::string answer;
     std::getline(std::cin, answer);
     return answer == "y" || answer == "Y" || answer == "yes";
@@ -126,20 +127,20 @@ int config_validate(const ConfigValidateOptions& options)
                                 {"diagnostics", to_json(found)}});
     } else {
         print_problems(found);
-        if (valid) fmt::print("The configuration is valid.\n");
+        if (valid) print_text(stdout, "The configuration is valid.\n");
     }
     return valid ? exit_completed : exit_invalid;
 }
 
 int config_schema()
 {
-    fmt::print("{}\n", protocol::dump_indented(config::json_schema({})));
+    print_text(stdout, "{}\n", protocol::dump_indented(config::json_schema({})));
     return exit_completed;
 }
 
 int config_reference()
 {
-    fmt::print("{}", config::reference({}));
+    print_text(stdout, "{}", config::reference({}));
     return exit_completed;
 }
 
@@ -150,7 +151,7 @@ int config_migrate(const ConfigMigrateOptions& options)
     const auto found = config::read_config_file(path, false);
     config::Report report(path.string(), found.text);
     if (found.state == FoundFile::State::absent) {
-        fmt::print("There is no {}: nothing to migrate.\n", shown_path(path));
+        print_text(stdout, "There is no {}: nothing to migrate.\n", shown_path(path));
         return exit_completed;
     }
     std::optional<std::string> migrated;
@@ -164,21 +165,22 @@ int config_migrate(const ConfigMigrateOptions& options)
     }
     const auto changes = config::difference(found.text, *migrated);
     if (changes.empty()) {
-        fmt::print("{} is up to date.\n", shown_path(path));
+        print_text(stdout, "{} is up to date.\n", shown_path(path));
         return exit_completed;
     }
-    fmt::print("--- {0}\n+++ {0}\n{1}", shown_path(path), protocol::printable(changes, true));
+    print_text(stdout, "--- {0}\n+++ {0}\n{1}", shown_path(path),
+               protocol::printable(changes, true));
     std::fflush(stdout);
     if (options.dry_run) return exit_completed;
     if (!options.yes && ::isatty(STDIN_FILENO) == 0) {
-        fmt::print(stderr, "Nothing was written: say --yes.\n");
+        print_text(stderr, "Nothing was written: say --yes.\n");
         return exit_usage;
     }
     if (!options.yes && !says_yes()) return exit_completed;
     const auto backup = backup_of(path);
     write(backup, found.text);
     write(path, *migrated);
-    fmt::print("Written; the old file is {}.\n", shown_path(backup));
+    print_text(stdout, "Written; the old file is {}.\n", shown_path(backup));
     return exit_completed;
 }
 

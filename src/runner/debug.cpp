@@ -4,6 +4,7 @@
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 
@@ -40,11 +41,11 @@ int debug(const DebugOptions& options)
             {"debug", config->debug}, {"origin", origin}, {"log", log.string()}});
         return exit_completed;
     }
-    fmt::print("Debugging is {} ({}).\n", config->debug ? "on" : "off", origin);
+    print_text(stdout, "Debugging is {} ({}).\n", config->debug ? "on" : "off", origin);
     if (config->debug)
-        fmt::print("autoexec run and autoexec agent write to {}.\n", shown_path(log));
+        print_text(stdout, "autoexec run and autoexec agent write to {}.\n", shown_path(log));
     if (options.change && *options.change != config->debug)
-        fmt::print(stderr, "The project's file says otherwise, but {} wins.\n", origin);
+        print_text(stderr, "The project's file says otherwise, but {} wins.\n", origin);
     return exit_completed;
 }
 

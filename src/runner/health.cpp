@@ -3,6 +3,7 @@
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -17,13 +18,13 @@ constexpr int message_column = 32;
 
 void print_below(std::string_view mark, std::string_view text)
 {
-    fmt::print("{:{}}{} {}\n", "", message_column, mark, protocol::printable(text));
+    print_text(stdout, "{:{}}{} {}\n", "", message_column, mark, protocol::printable(text));
 }
 
 void print(const HealthCheckResult& result)
 {
-    fmt::print("{:10} {:20} {}\n", to_string(result.status), protocol::printable(result.name),
-               protocol::printable(result.message));
+    print_text(stdout, "{:10} {:20} {}\n", to_string(result.status),
+               protocol::printable(result.name), protocol::printable(result.message));
     // The first is the message, or a worse one is.
     if (const auto* const all = result.details.if_contains("problems"); all && all->is_array())
         for (const auto& problem : all->get_array())
@@ -51,7 +52,7 @@ int health(const HealthVerbOptions& options)
         print_json(to_json(results));
     } else {
         for (const auto& result : results) print(result);
-        fmt::print("\nOverall: {}\n", to_string(overall));
+        print_text(stdout, "\nOverall: {}\n", to_string(overall));
     }
     return overall == HealthStatus::unhealthy ? exit_unhealthy : exit_completed;
 }

@@ -2,6 +2,7 @@
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -20,29 +21,29 @@ std::optional<std::string> if_given(const std::string& text)
 void print(const MetricsSummary& s)
 {
     if (s.total_executions == 0) {
-        fmt::print(stderr, "No execution history found.\n");
+        print_text(stderr, "No execution history found.\n");
         return;
     }
-    fmt::print(
-        "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
-        "Total Retries: {}\nBy Status:\n",
-        s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
-    for (const auto& [status, count] : s.by_status) fmt::print("  {}: {}\n", status, count);
+    print_text(stdout,
+               "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
+               "Total Retries: {}\nBy Status:\n",
+               s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
+    for (const auto& [status, count] : s.by_status) print_text(stdout, "  {}: {}\n", status, count);
     if (s.skipped_lines > 0)
-        fmt::print(stderr, "{} lines were no metric and were skipped.\n", s.skipped_lines);
+        print_text(stderr, "{} lines were no metric and were skipped.\n", s.skipped_lines);
 }
 
 void print(const ExecutionMetric& m)
 {
     const auto duration = std::chrono::milliseconds(static_cast<long long>(m.duration_ms));
-    fmt::print("{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
+    print_text(stdout, "{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
                short_id(m.execution_id), protocol::format_duration(duration), m.retry_count + 1,
                protocol::printable(m.command));
     if (m.workflow_id || m.step_id)
-        fmt::print("  [{}/{}]", protocol::printable(m.workflow_id.value_or("-")),
+        print_text(stdout, "  [{}/{}]", protocol::printable(m.workflow_id.value_or("-")),
                    protocol::printable(m.step_id.value_or("-")));
-    if (m.error_message) fmt::print("  {}", protocol::printable(*m.error_message));
-    fmt::print("\n");
+    if (m.error_message) print_text(stdout, "  {}", protocol::printable(*m.error_message));
+    print_text(stdout, "\n");
 }
 
 }  // namespace
@@ -69,7 +70,7 @@ int history(const HistoryOptions& options)
     filter.limit = options.limit;
     const auto metrics = collector.get_metrics(filter);
     if (metrics.empty() && !options.common.json)
-        fmt::print(stderr, "No execution history found.\n");
+        print_text(stderr, "No execution history found.\n");
     for (const auto& metric : metrics) {
         if (options.common.json)
             print_json(to_json(metric));

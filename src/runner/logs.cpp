@@ -1,15 +1,17 @@
 #include "autoexec/audit.hpp"
 #include "platform/safe_files.hpp"
+#include "protocol/printable_stream.hpp"
 #include "protocol/text.hpp"
+#include "records/log_file.hpp"
 #include "records/running.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 
 #include <boost/asio/io_context.hpp>
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,37 +78,60 @@ bool is_alive(const fs::path& root, const std::string& attempt_id)
     return false;
 }
 
+/// Standard output. What a program has printed could do anything to a terminal, so there it is made
+/// printable; a file or another program gets the bytes as they are.
+class Output {
+public:
+    explicit Output(bool raw) : raw_(raw || ::isatty(STDOUT_FILENO) != 1) {}
+
+    /// False when it can't be written: the reader has gone.
+    bool write(std::string_view bytes)
+    {
+        return put(raw_ ? std::string(bytes) : safe_.feed(bytes));
+    }
+    void finish() { (void)put(safe_.finish()); }
+
+private:
+    static bool put(std::string_view bytes) { return !platform::write_all(STDOUT_FILENO, bytes); }
+
+    bool raw_;
+    protocol::PrintableStream safe_;
+};
+
 // Copies what is there now. False when nobody reads us any more.
-bool copy_rest(int from)
+bool copy_rest(int from, Output& to)
 {
     std::array<char, 65536> buffer;
     for (;;) {
         const auto n = ::read(from, buffer.data(), buffer.size());
         if (n <= 0) return true;
-        if (platform::write_all(STDOUT_FILENO, {buffer.data(), static_cast<std::size_t>(n)}))
-            return false;
+        if (!to.write({buffer.data(), static_cast<std::size_t>(n)})) return false;
     }
 }
 
 // False when there is no such file (any more).
-bool show(const fs::path& root, const Attempt& attempt, bool follow)
+bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& options)
 {
-    const auto path =
-        root / ".tapps-agents" / "output" / (protocol::file_name_of(attempt.attempt_id) + ".log");
+    const auto folder = records::Folder::of({}, root, "output");
+    const auto name = protocol::file_name_of(attempt.attempt_id) + ".log";
     const auto open = [&] {
-        return platform::UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        error_code ec;
+        const auto fd = folder.open(ec);
+        return fd ? records::Folder::open_log(fd.get(), name, ec) : platform::UniqueFd();
     };
     auto file = open();
-    while (!file && follow && is_alive(root, attempt.attempt_id)) {
+    while (!file && options.follow && is_alive(root, attempt.attempt_id)) {
         std::this_thread::sleep_for(100ms);
         file = open();
     }
     if (!file) return false;
+    Output output(options.raw);
     bool alive = true;
-    while (copy_rest(file.get()) && follow && alive) {
+    while (copy_rest(file.get(), output) && options.follow && alive) {
         alive = is_alive(root, attempt.attempt_id);  // before the last look
         if (alive) std::this_thread::sleep_for(200ms);
     }
+    output.finish();
     return true;
 }
 
@@ -120,18 +145,18 @@ int logs(const LogsOptions& options)
         return a.execution_id != attempts.front().execution_id;
     });
     if (attempts.empty() || several) {
-        fmt::print(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
+        print_text(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
                    several ? "there are several executions" : "there is no execution",
                    protocol::printable(options.execution));
         return exit_usage;
     }
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (attempts.size() > 1) {
-            fmt::print(stderr, "--- attempt {} ---\n", i + 1);
+            print_text(stderr, "--- attempt {} ---\n", i + 1);
             std::fflush(stderr);
         }
-        if (!show(root, attempts[i], options.follow))
-            fmt::print(stderr, "No output was kept: {}\n",
+        if (!show(root, attempts[i], options))
+            print_text(stderr, "No output was kept: {}\n",
                        options.follow ? "the command was not started" : "it may run elsewhere");
     }
     return exit_completed;

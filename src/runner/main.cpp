@@ -276,6 +276,8 @@ int dispatch(int argc, char** argv)
                     "Its id, or the end of it: autoexec status, autoexec history")
         ->required();
     logs_verb.add_flag("-f,--follow", logs_options.follow, "Go on until it has ended");
+    logs_verb.add_flag("--raw", logs_options.raw,
+                       "Pass control characters and escape sequences to the terminal");
 
     HealthVerbOptions health_options;
     auto& health_verb = *app.add_subcommand("health", "Whether commands would run here");

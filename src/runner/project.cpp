@@ -94,7 +94,8 @@ std::string shown_path(const fs::path& path)
     std::error_code ec;
     const auto relative = fs::relative(path, ec);
     const auto text = relative.string();
-    return ec || text.starts_with("../../..") || text.empty() ? path.string() : text;
+    const bool far = ec || text.starts_with("../../..") || text.empty();
+    return protocol::printable(far ? path.string() : text);
 }
 
 }  // namespace autoexec::runner

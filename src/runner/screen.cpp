@@ -50,7 +50,7 @@ void Screen::tick()
 void Screen::clear()
 {
     if (drawn_ == 0) return;
-    tell(stderr, "\r\x1b[{}A\x1b[J", drawn_);
+    write_raw(stderr, fmt::format("\r\x1b[{}A\x1b[J", drawn_));
     drawn_ = 0;
 }
 

@@ -103,14 +103,14 @@ int status(const StatusOptions& options)
         tell(stderr, "autoexec status: {}\n", records::unreadable_sentence(root, problem));
         return exit_engine;
     }
-    if (entries.empty() && !options.common.json) fmt::print(stderr, "Nothing is in flight.\n");
+    if (entries.empty() && !options.common.json) print_text(stderr, "Nothing is in flight.\n");
     for (const auto& entry : entries) {
         const auto seen = look(executor, entry);
         if (options.common.json) {
             print_json(to_json(entry, seen));
             continue;
         }
-        fmt::print("{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
+        print_text(stdout, "{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
                    short_id(entry.record.execution_id),
                    protocol::format_duration(age_of(entry.record)), entry.record.attempt,
                    shown_path(entry.record.worktree), protocol::printable(entry.record.command),

@@ -2,6 +2,7 @@
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/runs.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -39,12 +40,12 @@ int workflow_cancel(const WorkflowCancelOptions& options)
     std::string problem;
     auto run = find_alive(root, options.run, problem);
     if (!run) {
-        fmt::print(stderr, "autoexec workflow cancel: {}\n", protocol::printable(problem));
+        print_text(stderr, "autoexec workflow cancel: {}\n", protocol::printable(problem));
         return exit_usage;
     }
     const auto id = run->run_id;
     if (const auto ec = workflow::ask_to_cancel_run(root, id)) {
-        fmt::print(stderr, "autoexec workflow cancel: the request can't be written: {}\n",
+        print_text(stderr, "autoexec workflow cancel: the request can't be written: {}\n",
                    ec.message());
         return exit_engine;
     }
@@ -52,7 +53,7 @@ int workflow_cancel(const WorkflowCancelOptions& options)
     const auto until = std::chrono::steady_clock::now() + patience;
     while (run && run->alive) {
         if (std::chrono::steady_clock::now() > until) {
-            fmt::print(stderr,
+            print_text(stderr,
                        "autoexec workflow cancel: it was asked, but has not ended within {} s\n",
                        patience.count());
             return exit_engine;
@@ -67,7 +68,7 @@ int workflow_cancel(const WorkflowCancelOptions& options)
         o["state"] = run ? state_of(*run) : "gone";
         print_json(o);
     } else {
-        fmt::print("{} has ended\n", protocol::printable(id));
+        print_text(stdout, "{} has ended\n", protocol::printable(id));
     }
     return exit_completed;
 }

@@ -2,6 +2,7 @@
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/runs.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 
@@ -13,8 +14,9 @@ namespace {
 void print(const workflow::RunRecord& run)
 {
     const auto duration = duration_of(run);
-    fmt::print("{}  {:11} {:>7} {:>5}  {}  {}\n", protocol::printable(run.started_at.substr(0, 19)),
-               state_of(run), duration ? protocol::format_duration(*duration) : "-",
+    print_text(stdout, "{}  {:11} {:>7} {:>5}  {}  {}\n",
+               protocol::printable(run.started_at.substr(0, 19)), state_of(run),
+               duration ? protocol::format_duration(*duration) : "-",
                fmt::format("{}/{}", count_ended(run), run.steps.size()),
                protocol::printable(run.run_id), protocol::printable(run.name));
 }
@@ -30,7 +32,7 @@ int workflow_list(const WorkflowListOptions& options)
         std::string problem;
         const auto run = workflow::read_run(root, id, problem);
         if (!run) {  // somebody else's file, or one that has just gone
-            fmt::print(stderr, "{}: {}\n", protocol::printable(id), protocol::printable(problem));
+            print_text(stderr, "{}: {}\n", protocol::printable(id), protocol::printable(problem));
             continue;
         }
         ++shown;
@@ -39,7 +41,7 @@ int workflow_list(const WorkflowListOptions& options)
         else
             print(*run);
     }
-    if (shown == 0 && !options.common.json) fmt::print(stderr, "No workflow has been run here.\n");
+    if (shown == 0 && !options.common.json) print_text(stderr, "No workflow has been run here.\n");
     return exit_completed;
 }
 

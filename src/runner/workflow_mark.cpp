@@ -2,6 +2,7 @@
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/runs.hpp"
+#include "runner/tell.hpp"
 #include "workflow/markers.hpp"
 
 #include <fmt/format.h>
@@ -87,12 +88,12 @@ int workflow_mark(const WorkflowMarkOptions& options)
     std::string problem;
     const auto run = find_target(root, options, problem);
     if (!run) {
-        fmt::print(stderr, "autoexec workflow {}: {}\n", verb, protocol::printable(problem));
+        print_text(stderr, "autoexec workflow {}: {}\n", verb, protocol::printable(problem));
         return exit_usage;
     }
     const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
     if (const auto ec = workflow::write_marker(root, marker)) {
-        fmt::print(stderr, "autoexec workflow {}: the marker can't be written: {}\n", verb,
+        print_text(stderr, "autoexec workflow {}: the marker can't be written: {}\n", verb,
                    ec.message());
         return exit_engine;
     }
@@ -103,7 +104,7 @@ int workflow_mark(const WorkflowMarkOptions& options)
         o["state"] = options.done ? "completed" : "failed";
         print_json(o);
     } else {
-        fmt::print("'{}' is marked as {}{}\n", protocol::printable(options.step),
+        print_text(stdout, "'{}' is marked as {}{}\n", protocol::printable(options.step),
                    options.done ? "done" : "failed",
                    run->alive ? "." : "; its run was interrupted.");
     }

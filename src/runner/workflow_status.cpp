@@ -2,6 +2,7 @@
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/runs.hpp"
+#include "runner/tell.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -79,22 +80,23 @@ void print(const StepRecord& step, bool alive, std::size_t width)
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
     if (!step.reason.empty()) line += "  " + protocol::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
-    fmt::print("{}\n", line);
+    print_text(stdout, "{}\n", line);
 }
 
 void print(const RunRecord& run)
 {
     const auto duration = duration_of(run);
-    fmt::print("{}  {}, {} of {} {} ended{}\n", protocol::printable(run.run_id), state_of(run),
-               count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
+    print_text(stdout, "{}  {}, {} of {} {} ended{}\n", protocol::printable(run.run_id),
+               state_of(run), count_ended(run), run.steps.size(),
+               run.steps.size() == 1 ? "step" : "steps",
                duration ? ", " + protocol::format_duration(*duration) : std::string());
-    if (!run.error.empty()) fmt::print("{}\n", protocol::printable(run.error));
+    if (!run.error.empty()) print_text(stdout, "{}\n", protocol::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());
     width = std::min<std::size_t>(width, 40);
     for (const auto& step : run.steps) print(step, run.alive, width);
     if (!run.commit.empty() && run.status == WorkflowStatus::completed)
-        fmt::print("The work is on the branch {}\n", protocol::printable(run.branch));
+        print_text(stdout, "The work is on the branch {}\n", protocol::printable(run.branch));
 }
 
 }  // namespace
@@ -104,7 +106,7 @@ int workflow_status(const WorkflowStatusOptions& options)
     std::string problem;
     const auto run = find_run(project_root(options.common), options.run, problem);
     if (!run) {
-        fmt::print(stderr, "autoexec workflow status: {}\n", protocol::printable(problem));
+        print_text(stderr, "autoexec workflow status: {}\n", protocol::printable(problem));
         return exit_usage;
     }
     if (options.common.json)

@@ -2,6 +2,7 @@
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
+#include "runner/tell.hpp"
 #include "runner/workflow_file.hpp"
 
 #include <fmt/format.h>
@@ -25,7 +26,7 @@ void print(const std::string& path, const WorkflowFile& file)
     if (!file.workflow) return;
     const auto steps = file.workflow->steps.size();
     const auto gates = count_gates(*file.workflow);
-    fmt::print("{} is valid: {} {}, {} {}.\n", protocol::printable(shown_path(path)), steps,
+    print_text(stdout, "{} is valid: {} {}, {} {}.\n", protocol::printable(shown_path(path)), steps,
                steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
 }
 

@@ -159,3 +159,49 @@ TEST_CASE("a terminal that is closed cancels what runs in it")
     CHECK(program.wait().code == 130);
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
 }
+
+TEST_CASE("logs passes no escape sequence to a terminal, unless it is asked to")
+{
+    Project project;
+    project.run({"run", R"(printf '\033]0;title\007one\r\ntwo \033[31mred\033[0m\n')"});
+    const auto id = text_at(project.metrics().at(0), "execution_id");
+    Program safe(on_terminal(project, {"logs", id}));
+    CHECK(safe.wait().code == 0);
+    CHECK(contains(safe.screen(), R"(\x1b]0;title\x07one)"));
+    CHECK(contains(safe.screen(), "two red"));
+    CHECK_FALSE(contains(safe.screen(), "\x1b"));
+    Program raw(on_terminal(project, {"logs", "--raw", id}));
+    CHECK(raw.wait().code == 0);
+    CHECK(contains(raw.screen(), "\x1b]0;title\x07one"));
+    CHECK(project.run({"logs", id}).out == "\x1b]0;title\x07one\r\ntwo \x1b[31mred\x1b[0m\n");
+}
+
+TEST_CASE("no path passes an escape sequence to a terminal or forges a line")
+{
+    Project project;
+    const auto tree = project.root().parent_path() / "t\x1b[2J\rforged";
+    project.git({"worktree", "add", "-q", "-b", "tree", tree.string()});
+    Program engine(project.start({"run", "-w", tree, "until test -e go; do sleep 0.02; done"}));
+    const auto id = project.wait_for_running(1).front();
+    const auto status = project.run({"status"});
+    write_file(tree / "go", "");
+    const auto run = engine.wait();
+    CHECK(run.code == 0);
+    CHECK(contains(status.out, R"(t\x1b[2J\rforged)"));
+    const auto file = "f\x1b[2J\rforged.yaml";
+    project.write(file, "agents: []\n");
+    project.write(".tapps-agents/auto_execution_config.yaml", "nonsense\n");
+    project.git({"worktree", "add", "-q", "-b", "other",
+                 (project.records() / "worktrees" / "w\x1b[2J\rforged").string()});
+    for (const auto& ended :
+         {status, run, project.run({"worktree", "list"}), project.run({"history"}),
+          project.run({"agents", "validate", file}), project.run({"workflow", "validate", file}),
+          project.run({"config", "validate", file}), project.run({"logs", "\x1b[2J\rforged"}),
+          project.run({"run", "-w", "no\x1b[2J\rforged", "true"}), project.run({"health"})}) {
+        const auto text = ended.out + ended.err;
+        CAPTURE(text);
+        CHECK_FALSE(text.empty());
+        CHECK_FALSE(contains(text, "\x1b"));
+        CHECK_FALSE(contains(text, "\rforged"));
+    }
+}

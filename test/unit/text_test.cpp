@@ -1,4 +1,5 @@
 #include "protocol/text.hpp"
+#include "protocol/printable_stream.hpp"
 #include "protocol/utf8.hpp"
 #include "support/time_zone.hpp"
 
@@ -120,6 +121,27 @@ TEST_CASE("text for a terminal neither moves the cursor nor hides anything")
                     "31m") == "\\x9b31m");
     CHECK(printable("user\u202Etxt.exe") == "user\\u202etxt.exe");
     CHECK(printable("\xFF漢") == "\xEF\xBF\xBD漢");
+}
+
+TEST_CASE("text that comes in chunks is made printable as a whole would be")
+{
+    const std::string text =
+        "a\r\nb\rc\x1b[1;31mred\x1b[0m \x1b[2J\x1b]0;t\x07 \xE6\xBC\xA2\xF0\x9F\x98\x80\xE6\xBC "
+        "\xFF\t"
+        "\xC2\x9B\x1b[3";
+    const auto whole = printable(text, true);
+    CHECK(whole.find('\x1b') == whole.npos);
+    for (std::size_t first = 0; first <= text.size(); ++first)
+        for (std::size_t second = first; second <= text.size(); ++second) {
+            PrintableStream stream;
+            auto out = stream.feed(std::string_view(text).substr(0, first));
+            out += stream.feed(std::string_view(text).substr(first, second - first));
+            out += stream.feed(std::string_view(text).substr(second));
+            CHECK(out + stream.finish() == whole);
+        }
+    PrintableStream stream;
+    CHECK(stream.feed("a prompt? ") == "a prompt? ");
+    CHECK(stream.feed("\x1b[" + std::string(1000, '1')).starts_with("\\x1b[11"));
 }
 
 TEST_CASE("an id that is a good file name stays as it is")
