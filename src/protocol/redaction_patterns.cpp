@@ -2,6 +2,7 @@
 #include "protocol/redaction_literals.hpp"
 
 #include <re2/re2.h>
+#include <string.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +17,7 @@ using re2::StringPiece;
 
 // How much of a line may tell whose option it is. Bounded, so that the time stays linear.
 constexpr std::size_t max_context = 4096;
-constexpr std::size_t max_client_context = 1024;
+constexpr std::size_t max_client_context = 512;
 
 // What the first group of a pattern is.
 enum class Kind {
@@ -231,7 +232,11 @@ std::string_view line_before(std::string_view text, std::size_t at, std::size_t 
 {
     const auto from = at > max ? at - max : 0;
     const auto before = text.substr(from, at - from);
-    return before.substr(before.rfind('\n') + 1);  // without any: npos + 1 is 0
+    const auto* const newline =
+        static_cast<const char*>(::memrchr(before.data(), '\n', before.size()));
+    return newline == nullptr
+               ? before
+               : before.substr(static_cast<std::size_t>(newline - before.data()) + 1);
 }
 
 bool is_word_character(char c)
@@ -275,11 +280,11 @@ Finding curl_password(std::string_view text, const std::array<StringPiece, 4>& m
 // What follows the name of a client of MySQL or MariaDB; nothing without one.
 std::optional<std::string_view> mysql_arguments(std::string_view line)
 {
-    for (const std::string_view client : {"mysql", "mariadb"}) {
-        const auto at = line.rfind(client);
-        if (at != line.npos && begins_word(line, at)) return line.substr(at + client.size());
-    }
-    return std::nullopt;
+    std::optional<std::string_view> arguments;
+    for (const std::string_view client : {"mysql", "mariadb"})
+        for (auto at = line.find(client); at != line.npos; at = line.find(client, at + 1))
+            if (begins_word(line, at)) arguments = line.substr(at + client.size());
+    return arguments;
 }
 
 Finding mysql_password(std::string_view text, std::size_t head, std::size_t at)
