@@ -1,3 +1,4 @@
+#include "executor/agent_words.hpp"
 #include "executor/impl.hpp"
 #include "handoff/control_files.hpp"
 #include "platform/resources.hpp"
@@ -351,7 +352,8 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
         return;
     }
     end.error = status.error.value_or(CommandError{});
-    end.error->message = options.redactor->redact(end.error->message);
+    end.error->message = words_of_agent(*options.redactor, end.error->message, max_agent_message);
+    end.error->code = words_of_agent(*options.redactor, end.error->code, max_agent_code);
     if (end.error->message.empty()) end.error->message = "Unknown error";
     end.facts.retryable = end.error->retryable;
     // The agent was told by another process to stop; that this engine was, too, comes later.

@@ -1,3 +1,4 @@
+#include "executor/agent_words.hpp"
 #include "executor/impl.hpp"
 #include "protocol/artifact_path.hpp"
 #include "protocol/text.hpp"
@@ -122,8 +123,9 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
     if (!x.options.status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
-        progress.message = options.redactor->redact(progress.message);
-        progress.current_step = options.redactor->redact(progress.current_step);
+        progress.message = words_of_agent(*options.redactor, progress.message, max_agent_message);
+        progress.current_step =
+            words_of_agent(*options.redactor, progress.current_step, max_agent_message);
         x.result.last_progress = std::move(progress);
     }
     // The end itself is an event; one that does not count yet is none.
@@ -237,14 +239,7 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, 
     r.output = options.redactor->redact(status.output.value_or(""));
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
-    r.artifacts.clear();
-    for (const auto& path : status.artifacts) {
-        if (auto beneath = protocol::artifact_path(path, r.worktree))
-            r.artifacts.push_back(std::move(*beneath));
-        else
-            r.warnings.push_back(fmt::format("The agent names an artifact outside the worktree: {}",
-                                             protocol::printable(path)));
-    }
+    set_artifacts(*options.redactor, status.artifacts, r);
 }
 
 void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& a,

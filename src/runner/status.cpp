@@ -1,4 +1,5 @@
 #include "autoexec/executor.hpp"
+#include "autoexec/redaction.hpp"
 #include "protocol/text.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
@@ -33,7 +34,7 @@ Seen look(const BackgroundAgentAutoExecutor& executor, const records::RunningEnt
         return seen;
     seen.state = std::string(to_string(check.status->status));
     if (check.status->progress) {
-        seen.message = check.status->progress->message;
+        seen.message = Redactor().redact(check.status->progress->message);
         seen.percentage = check.status->progress->percentage;
     }
     return seen;

@@ -1,0 +1,50 @@
+#include "executor/agent_words.hpp"
+
+#include "protocol/artifact_path.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+namespace autoexec {
+namespace {
+
+constexpr std::size_t max_outside_warnings = 10;
+constexpr std::size_t max_name_in_warning = 200;
+
+}  // namespace
+
+std::string words_of_agent(const Redactor& redactor, std::string_view text, std::size_t max)
+{
+    // Redacted before it is cut: else half a secret could stay.
+    auto words = redactor.redact(text);
+    if (words.size() <= max) return words;
+    while (max > 0 && (static_cast<unsigned char>(words[max]) & 0xC0) == 0x80) --max;
+    words.resize(max);
+    return words + "…";
+}
+
+void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,
+                   ExecutionResult& result)
+{
+    result.artifacts.clear();
+    std::size_t inside = 0;
+    std::size_t outside = 0;
+    for (const auto& path : named) {
+        const auto beneath = protocol::artifact_path(path, result.worktree);
+        if (beneath && ++inside <= max_artifacts)
+            result.artifacts.push_back(words_of_agent(redactor, *beneath, max_artifact_name));
+        else if (!beneath && ++outside <= max_outside_warnings)
+            result.warnings.push_back(fmt::format(
+                "The agent names an artifact outside the worktree: {}",
+                protocol::printable(words_of_agent(redactor, path, max_name_in_warning))));
+    }
+    if (outside > max_outside_warnings)
+        result.warnings.push_back(
+            fmt::format("The agent names {} more artifacts outside the worktree.",
+                        outside - max_outside_warnings));
+    if (inside > max_artifacts)
+        result.warnings.push_back(fmt::format(
+            "The agent names {} artifacts; the first {} are kept.", inside, max_artifacts));
+}
+
+}  // namespace autoexec
