@@ -149,13 +149,22 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
     if (!root || ::fstat(root.get(), &info) != 0)
         return failed(path, "Configuration file not found: " + path, true);
 
-    const auto found = platform::read_regular(root.get(), file_name, file_limit, {info.st_uid});
+    const auto folder = std::filesystem::path(path).parent_path();
+    const auto problem = platform::distrust_folder(root.get(), folder.filename().string(),
+                                                   {folder.string(), info.st_uid});
+    if (!problem.empty())
+        return failed(folder.string(), "The folder of the agents file can't be used: " + problem);
+
+    const auto found =
+        platform::read_trusted(root.get(), file_name, file_limit, {path, info.st_uid});
     switch (found.state) {
         case FoundFile::State::present:
             return parse_agents_file(found.text, path);
         case FoundFile::State::absent:
             return failed(path, "Configuration file not found: " + path, true);
         case FoundFile::State::unsafe:
+            if (found.reason)
+                return failed(path, "Configuration file can't be used: " + found.problem);
             return failed(path, fmt::format("Configuration path is not a file: {} ({})", path,
                                             found.problem));
         case FoundFile::State::too_large:

@@ -45,6 +45,10 @@ Other sections of these files are left alone, also when autoexec writes to them.
 A file that is wrong is never read as if it were not there: the program says what is wrong, and where,
 and stops with exit code 3 before anything runs.
 
+So it does where another user could have written one of these files, or can write to `.tapps-agents/` or
+`~/.config/autoexec/`; the message has the command that mends it (`chmod go-w PATH`). The
+[rule](file-protocol.md#owners) is that of Debian's ssh.
+
 ## While it runs
 
 `autoexec run` and `autoexec agent` look at the files every second, and at once on `SIGHUP`. A new

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 
 namespace autoexec::config {
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t file_limit = 1024 * 1024;
+constexpr char project_folder[] = ".tapps-agents";
 
 /// One file, with the report that refers to its text.
 struct Source {
@@ -40,6 +42,7 @@ public:
 
     Resolved run()
     {
+        check_folders();
         read_file(ConfigLayer::user_file, places_.user_file);
         read_file(ConfigLayer::project_config, places_.project_file);
         read_file(ConfigLayer::auto_execution, places_.own_file);
@@ -53,6 +56,24 @@ public:
     }
 
 private:
+    // Who can write to one of these can put a file of their own into the place of ours. Other
+    // folders are not ours to name.
+    void check_folders()
+    {
+        std::set<fs::path> folders;
+        for (const auto* const file : {&places_.project_file, &places_.own_file})
+            if (file->parent_path().filename() == project_folder)
+                folders.insert(file->parent_path());
+        if (!places_.user_file.empty()) folders.insert(places_.user_file.parent_path());
+        for (const auto& folder : folders) {
+            auto problem = folder_problem(folder);
+            if (problem.empty()) continue;
+            auto& source = sources_.emplace_back(folder, std::string());
+            source.report.error({}, "The folder can't be used: " + std::move(problem));
+            take(source.report.take_errors());
+        }
+    }
+
     void read_file(ConfigLayer layer, const fs::path& path)
     {
         // The user's own file may be a link to where they keep such files.
@@ -61,7 +82,9 @@ private:
         if (found.state == FoundFile::State::absent) return;
         auto& source = sources_.emplace_back(path, std::move(found.text));
         if (found.state != FoundFile::State::present)
-            source.report.error({}, "The file can't be read: " + found.problem);
+            source.report.error(
+                {}, (found.reason ? "The file can't be used: " : "The file can't be read: ") +
+                        found.problem);
         else
             read_text(layer, source, path);
         auto problems = source.report.take_errors();
@@ -129,7 +152,7 @@ private:
 std::pair<fs::path, fs::path> split(const fs::path& path)
 {
     const auto folder = path.parent_path();
-    if (folder.filename() != ".tapps-agents") return {folder, path.filename()};
+    if (folder.filename() != project_folder) return {folder, path.filename()};
     return {folder.parent_path(), folder.filename() / path.filename()};
 }
 
@@ -169,7 +192,18 @@ FoundFile read_config_file(const fs::path& path, bool follow_links)
         found.problem = platform::last_error().message();
         return found;
     }
-    return platform::read_regular(folder.get(), below.string(), file_limit, {info.st_uid});
+    return platform::read_trusted(folder.get(), below.string(), file_limit,
+                                  {path.string(), info.st_uid});
+}
+
+std::string folder_problem(const fs::path& folder)
+{
+    const auto project = folder.parent_path();
+    const platform::UniqueFd fd(::open(project.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0) return {};
+    return platform::distrust_folder(fd.get(), folder.filename().string(),
+                                     {folder.string(), info.st_uid});
 }
 
 error_code write_config_file(const fs::path& path, std::string_view text)

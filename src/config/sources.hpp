@@ -51,7 +51,11 @@ std::vector<FileStamp> stamps_of(const Places& places);
 /// `$XDG_CONFIG_HOME/autoexec/config.yaml`, else below `$HOME/.config`; empty without either.
 std::filesystem::path user_file(const std::vector<std::string>& environment);
 
-/// A file as it is now; one that can't be read gives an error, one that is not there nothing.
+/// Why a folder of ours is not believed: others can write to it. Empty if it is, or is not there.
+std::string folder_problem(const std::filesystem::path& folder);
+
+/// A file as it is now; one that can't be read or that others can write gives an error, one that is
+/// not there nothing.
 FoundFile read_config_file(const std::filesystem::path& path, bool follow_links);
 /// Replaces it, mode 0600, whole or not at all.
 error_code write_config_file(const std::filesystem::path& path, std::string_view text);

@@ -159,7 +159,18 @@ FileStamp stamp_of(const struct stat& st) noexcept
     return stamp;
 }
 
-FoundFile read_regular(int folder, const std::string& path, std::size_t limit, const Owners& owners)
+namespace {
+
+std::string flaw_of_owner(const struct stat& st, const Owners& owners)
+{
+    const bool known = st.st_uid == ::geteuid() || st.st_uid == 0 ||
+                       std::find(owners.begin(), owners.end(), st.st_uid) != owners.end();
+    return known ? std::string() : fmt::format("it belongs to user {}", st.st_uid);
+}
+
+// `flaw_of` says why a regular file is not believed.
+template <class FlawOf>
+FoundFile read_checked(int folder, const std::string& path, std::size_t limit, FlawOf flaw_of)
 {
     error_code ec;
     const auto fd = open_beneath(folder, path, O_RDONLY, Links::none, ec);
@@ -174,12 +185,9 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit, c
         return found;
     }
     found.stamp = stamp_of(st);
-    const bool known_owner = st.st_uid == ::geteuid() || st.st_uid == 0 ||
-                             std::find(owners.begin(), owners.end(), st.st_uid) != owners.end();
-    if (!S_ISREG(st.st_mode) || !known_owner) {
+    found.problem = S_ISREG(st.st_mode) ? flaw_of(st) : "it is " + describe_type(st.st_mode);
+    if (!found.problem.empty()) {
         found.state = FoundFile::State::unsafe;
-        found.problem = S_ISREG(st.st_mode) ? fmt::format("it belongs to user {}", st.st_uid)
-                                            : "it is " + describe_type(st.st_mode);
         return found;
     }
     if (found.stamp.size <= limit) {
@@ -199,6 +207,27 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit, c
         return found;
     }
     found.state = FoundFile::State::present;
+    return found;
+}
+
+}  // namespace
+
+FoundFile read_regular(int folder, const std::string& path, std::size_t limit, const Owners& owners)
+{
+    return read_checked(folder, path, limit,
+                        [&](const struct stat& st) { return flaw_of_owner(st, owners); });
+}
+
+FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
+                       const TrustedPlace& place)
+{
+    bool distrusted = false;
+    auto found = read_checked(folder, path, limit, [&](const struct stat& st) {
+        auto problem = distrust(st, place);
+        distrusted = !problem.empty();
+        return problem;
+    });
+    if (distrusted) found.reason = errc::unsafe_path;
     return found;
 }
 

@@ -2,6 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "autoexec/ports.hpp"
+#include "platform/trust.hpp"
 
 #include <sys/stat.h>
 
@@ -54,6 +55,11 @@ using Owners = std::vector<unsigned>;
 /// Reads a regular file of at most `limit` bytes.
 FoundFile read_regular(int folder, const std::string& path, std::size_t limit,
                        const Owners& owners);
+
+/// The same of a file that decides what is run. Where others can write to it, `reason` is
+/// `errc::unsafe_path`, and `problem` has the command that mends it.
+FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
+                       const TrustedPlace& place);
 
 /// Replaces `name`, whatever it is, by a file with this content: whole or not at all.
 /// Temporaries are named `.cursor-skill-tmp.*`.
