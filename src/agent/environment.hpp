@@ -18,6 +18,11 @@ std::string make_environment(const AgentDefinition& definition,
                              const std::filesystem::path& worktree,
                              std::vector<std::string>& environment);
 
+/// Why the program must not start there: a relative directory leads out of the worktree through a
+/// link, or is none. Empty if it may; one that is absolute is the user's own choice.
+std::string working_directory_problem(const AgentDefinition& definition,
+                                      const std::filesystem::path& worktree);
+
 /// Where it starts.
 std::filesystem::path working_directory(const AgentDefinition& definition,
                                         const std::filesystem::path& worktree);

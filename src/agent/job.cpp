@@ -36,13 +36,12 @@ constexpr milliseconds report_interval{250};
 
 constexpr char out_of_memory[] = "The agent ran out of memory.";
 
-std::filesystem::path log_path(const JobContext& context, const handoff::AgentBox::Found& found)
+std::string log_name(const handoff::AgentBox::Found& found)
 {
     const auto& id = found.command.attempt_id;
-    const auto name = id.empty()
-                          ? fmt::format("legacy-{}-{}", found.stamp.inode, found.stamp.modified_ns)
-                          : protocol::file_name_of(id);
-    return context.project_root / ".tapps-agents" / "output" / (name + ".log");
+    return (id.empty() ? fmt::format("legacy-{}-{}", found.stamp.inode, found.stamp.modified_ns)
+                       : protocol::file_name_of(id)) +
+           ".log";
 }
 
 CommandError start_error(error_code ec, std::string message)
@@ -82,8 +81,8 @@ Job::Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<han
       box_(std::move(box)),
       found_(std::move(found)),
       alarm_(std::move(alarm)),
-      output_(log_path(context_, found_), context_.options.redactor, work_.output_limit,
-              work_.tail_limit),
+      output_(context_.project_root, log_name(found_), context_.options.redactor,
+              work_.output_limit, work_.tail_limit),
       started_(context_.options.clock->now()),
       started_at_(protocol::iso_utc(context_.options.clock->system_now()))
 {}
@@ -169,6 +168,11 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdic
         return false;
     }
     spec.directory = working_directory(definition, worktree_);
+    if (auto problem = working_directory_problem(definition, worktree_); !problem.empty()) {
+        verdict.error.code = "invalid_working_directory";
+        verdict.error.message = std::move(problem);
+        return false;
+    }
     spec.stop_grace = work_.stop_grace;
     // If we die, the attempt is not free before its program has ended.
     if (const auto claim = box_->claim_descriptor()) spec.held.push_back(*claim);

@@ -1,8 +1,8 @@
 #include "agent/output_log.hpp"
 
+#include "platform/log.hpp"
 #include "protocol/text.hpp"
-
-#include <fcntl.h>
+#include "records/log_file.hpp"
 
 #include <algorithm>
 
@@ -12,21 +12,25 @@ namespace {
 constexpr std::string_view cut_mark = "\n[autoexec: the rest of the output is not kept]\n";
 constexpr std::size_t most_line = 500;
 
-platform::UniqueFd create(const std::filesystem::path& file)
+platform::UniqueFd create(const std::filesystem::path& project_root, const std::string& name)
 {
     error_code ec;
-    const auto folder = platform::make_folders(file.parent_path(), ec);
-    if (!folder) return {};
-    return platform::UniqueFd(
-        ::openat(folder.get(), file.filename().c_str(),
-                 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    const auto place = records::Folder::of({}, project_root, "output");
+    const auto folder = place.create(ec);
+    auto file =
+        folder ? records::Folder::open_to_append(folder.get(), name, ec) : platform::UniqueFd();
+    if (ec)
+        platform::log(platform::LogLevel::warning, "the command's output is not kept in {}: {}",
+                      (place.path() / name).string(), ec.message());
+    return file;
 }
 
 }  // namespace
 
-OutputLog::OutputLog(const std::filesystem::path& file, std::shared_ptr<const Redactor> redactor,
-                     std::size_t file_limit, std::size_t tail_limit)
-    : file_(create(file)),
+OutputLog::OutputLog(const std::filesystem::path& project_root, const std::string& name,
+                     std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
+                     std::size_t tail_limit)
+    : file_(create(project_root, name)),
       file_left_(file_limit),
       tail_limit_(tail_limit),
       out_(redactor),

@@ -15,8 +15,10 @@ namespace autoexec::agent {
 /// What a command prints: redacted, to a file up to a limit, and the tail of it in memory.
 class OutputLog {
 public:
-    OutputLog(const std::filesystem::path& file, std::shared_ptr<const Redactor> redactor,
-              std::size_t file_limit, std::size_t tail_limit);
+    /// Appends to `<project_root>/.tapps-agents/output/<name>`.
+    OutputLog(const std::filesystem::path& project_root, const std::string& name,
+              std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
+              std::size_t tail_limit);
 
     void take(OutputStream stream, std::string_view chunk);
 

@@ -32,6 +32,21 @@ bool holds_something(const fs::path& path)
     return fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path, ec));
 }
 
+// A link could lead anywhere, and git would fill and remove folders there.
+Problem link_above(const fs::path& folder)
+{
+    for (const auto& path : {folder.parent_path(), folder}) {
+        std::error_code ec;
+        if (fs::is_symlink(path, ec))
+            return fmt::format(
+                "{0} is a symbolic link, and worktrees are only made in the project's own folder. "
+                "Replace it by a folder; to keep worktrees on another disk, mount that there: "
+                "mount --bind OTHER_FOLDER {0}",
+                path.string());
+    }
+    return {};
+}
+
 }  // namespace
 
 fs::path Repository::Impl::trees_folder() const
@@ -59,6 +74,7 @@ asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::strin
 {
     NewTree made;
     made.problem = unfit_name(name);
+    if (made.problem.empty()) made.problem = link_above(trees_folder());
     if (!made.problem.empty()) co_return made;
     made.path = trees_folder() / name;
     made.branch = "workflow/" + name;

@@ -115,6 +115,19 @@ UniqueFd Folder::open_log(int folder, const std::string& name, error_code& ec)
     return open_regular(folder, name, O_RDONLY, ec);
 }
 
+UniqueFd Folder::open_to_append(int folder, const std::string& name, error_code& ec)
+{
+    auto file = open_regular(folder, name, O_RDWR | O_APPEND | O_CREAT, ec);
+    struct stat st {};
+    struct stat around {};
+    if (!file) return {};
+    if (::fstat(file.get(), &st) != 0 || ::fstat(folder, &around) != 0)
+        ec = last_error();
+    else if (!platform::is_trusted_owner(st.st_uid, around.st_uid))
+        ec = errc::unsafe_path;
+    return ec ? UniqueFd() : std::move(file);
+}
+
 LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk)
     : place_(std::move(folder)), rotation_(rotation), durability_(durability), disk_(disk)
 {}
@@ -161,7 +174,7 @@ error_code LogFile::open(const std::string& name)
     error_code ec;
     folder_ = place_.create(ec);
     if (ec) return ec;
-    file_ = open_regular(folder_.get(), name, O_RDWR | O_APPEND | O_CREAT, ec);
+    file_ = Folder::open_to_append(folder_.get(), name, ec);
     name_ = name;
     path_ = place_.path() / name;
     new_entry_ = true;

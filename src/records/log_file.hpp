@@ -40,6 +40,9 @@ struct Folder {
 
     /// A log to read; only a regular file is opened.
     static platform::UniqueFd open_log(int folder, const std::string& name, error_code& ec);
+    /// A log to append to, made if it is not there. One of another user is `errc::unsafe_path`: see
+    /// `platform::is_trusted_owner`.
+    static platform::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
 };
 
 struct Rotation {

@@ -3,6 +3,7 @@
 #include "platform/safe_files.hpp"
 #include "process/run_program.hpp"
 #include "protocol/text.hpp"
+#include "records/log_file.hpp"
 
 #include <fmt/format.h>
 
@@ -23,7 +24,8 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner, std::strin
         co_return "--notify: " + (problem.empty() ? "there is no program" : problem);
 
     error_code ec;
-    const auto where = platform::make_folders(folder, ec);
+    const auto project_root = folder.parent_path().parent_path();
+    const auto where = records::Folder::of({}, project_root, folder.filename()).create(ec);
     const auto name = result.execution_id + ".result.json";
     if (where)
         ec = platform::replace_file(where.get(), name, protocol::dump_line(to_json(result)) + "\n",
