@@ -8,6 +8,7 @@
 #include "protocol/command_file.hpp"
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"
+#include "records/broken_records.hpp"
 #include "records/running.hpp"
 
 #include <fmt/format.h>
@@ -232,6 +233,13 @@ HealthCheckResult check_leftovers(const HealthOptions& options)
             verdict.degraded(fmt::format("The engine of execution {} in {} has died.",
                                          entry.record.execution_id, entry.record.worktree),
                              "Nothing need be done: the next autoexec run tidies up after it.");
+    for (const auto& broken : records::find_broken_records(options.project_root))
+        verdict.degraded(
+            fmt::format("{} is no record of an attempt: {}.",
+                        shown(options.project_root / ".tapps-agents/running" / broken.name),
+                        broken.problem),
+            broken.removable ? "Nothing need be done: the next autoexec run removes it."
+                             : "Unless a later version of autoexec made it, remove it.");
     std::vector<fs::path> trees;
     if (!accepts_legacy(options.project_root)) trees = worktrees_of(options);
     const auto claims = find_claims(trees);

@@ -92,6 +92,11 @@ private:
         if (name.empty() || ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return;
         const auto path = root_ / below / name;
         if (!S_ISREG(st.st_mode)) return complain(path, "it is no regular file");
+        struct stat around {};
+        if (::fstat(folder, &around) == 0 && !platform::is_trusted_owner(st.st_uid, around.st_uid))
+            return complain(path, fmt::format("it belongs to user {}, and records of other users "
+                                              "are not appended to",
+                                              st.st_uid));
         error_code ec;
         const auto fd =
             platform::open_beneath(folder, name, O_RDWR | O_APPEND, platform::Links::none, ec);

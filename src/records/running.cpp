@@ -2,6 +2,7 @@
 
 #include "protocol/artifact_baseline.hpp"
 #include "protocol/text.hpp"
+#include "records/broken_records.hpp"
 #include "records/locked_file.hpp"
 
 #include <boost/json/object.hpp>
@@ -23,7 +24,6 @@ using platform::UniqueFd;
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-constexpr std::size_t record_limit = 512 * 1024;
 constexpr std::size_t most_records = 100'000;
 constexpr std::size_t max_artifacts = 1000;
 constexpr char suffix[] = ".json";
@@ -101,7 +101,22 @@ std::int64_t integer_or(const json::object& o, std::string_view key, std::int64_
     return v != nullptr && v->is_int64() ? v->get_int64() : otherwise;
 }
 
-std::optional<RunningRecord> parse(const std::string& text)
+// Requests for attempts that have ended. An attempt has its record before anybody can know of it.
+void sweep_requests(int running)
+{
+    error_code ec;
+    const auto requests = platform::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
+                                                 platform::Links::none, ec);
+    if (!requests) return;
+    for (const auto& name : platform::list_folder(requests.get(), most_records))
+        if (::faccessat(running, (name + suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+            (void)platform::remove_file(requests.get(), name);
+    (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
+}
+
+}  // namespace
+
+std::optional<RunningRecord> parse_running(const std::string& text)
 {
     error_code ec;
     const auto value = json::parse(text, ec);
@@ -125,25 +140,15 @@ std::optional<RunningRecord> parse(const std::string& text)
     return r;
 }
 
-std::string name_of(const std::string& attempt_id)
+std::string running_name(const std::string& attempt_id)
 {
     return protocol::file_name_of(attempt_id) + suffix;
 }
 
-// Requests for attempts that have ended. An attempt has its record before anybody can know of it.
-void sweep_requests(int running)
+bool is_running_name(const std::string& name)
 {
-    error_code ec;
-    const auto requests = platform::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
-                                                 platform::Links::none, ec);
-    if (!requests) return;
-    for (const auto& name : platform::list_folder(requests.get(), most_records))
-        if (::faccessat(running, (name + suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-            (void)platform::remove_file(requests.get(), name);
-    (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
+    return name.ends_with(suffix) && !name.starts_with('.');  // as temporaries do
 }
-
-}  // namespace
 
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem)
 {
@@ -168,7 +173,7 @@ std::optional<RunningFile> RunningFile::create(const std::filesystem::path& proj
 {
     const auto folder = make_beneath(project_root, running_folder, ec);
     if (!folder) return std::nullopt;
-    const auto name = name_of(record.attempt_id);
+    const auto name = running_name(record.attempt_id);
     auto file = create_locked(folder.get(), name, record.attempt_id, format(record), ec);
     if (ec) return std::nullopt;
     return RunningFile(std::move(file), (folder_of(project_root) / name).string());
@@ -192,9 +197,10 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
         const auto fd =
             platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
         if (!fd) continue;
-        auto found = platform::read_regular(folder.get(), name, record_limit, {});
-        auto record = parse(found.text);
-        if (!record) continue;
+        auto found = platform::read_regular(folder.get(), name, running_limit, {});
+        auto record = parse_running(found.text);
+        if (!record || running_name(record->attempt_id) != name) continue;
+        if (!std::filesystem::path(record->worktree).is_absolute()) continue;
         // Shared: two that list at the same time must not take each other for the engine.
         const bool dead = ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0;
         entries.push_back({std::move(*record), !dead});
@@ -211,7 +217,7 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     auto folder = open_existing(project_root);
     if (!folder) return std::nullopt;
     error_code ec;
-    auto name = name_of(attempt_id);
+    auto name = running_name(attempt_id);
     auto fd = platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat st {};
@@ -224,8 +230,9 @@ std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& pr
 {
     const auto folder = open_existing(project_root);
     if (!folder) return std::nullopt;
-    const auto found = platform::read_regular(folder.get(), name_of(attempt_id), record_limit, {});
-    auto record = parse(found.text);
+    const auto found =
+        platform::read_regular(folder.get(), running_name(attempt_id), running_limit, {});
+    auto record = parse_running(found.text);
     if (!record || record->artifacts.empty()) return std::nullopt;
     return std::move(record->artifacts);
 }
@@ -235,6 +242,7 @@ void sweep_running(const std::filesystem::path& project_root)
     const auto folder = open_existing(project_root);
     if (!folder) return;
     sweep_temporaries(folder.get());
+    remove_broken_records(project_root);
     sweep_requests(folder.get());
 }
 
@@ -257,10 +265,14 @@ error_code ask_to_cancel(const std::filesystem::path& project_root, const std::s
 
 bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
-    const auto folder = folder_of(project_root) / requests_folder;
-    const auto name = folder / protocol::file_name_of(attempt_id);
-    if (::unlink(name.c_str()) != 0) return false;
-    (void)::rmdir(folder.c_str());
+    const auto running = open_existing(project_root);
+    if (!running) return false;
+    error_code ec;
+    const auto requests = platform::open_beneath(running.get(), requests_folder,
+                                                 O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+    const auto name = protocol::file_name_of(attempt_id);
+    if (!requests || ::unlinkat(requests.get(), name.c_str(), 0) != 0) return false;
+    (void)::unlinkat(running.get(), requests_folder, AT_REMOVEDIR);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "autoexec/error.hpp"
 #include "platform/safe_files.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -27,6 +28,15 @@ struct RunningRecord {
     std::int64_t pid = 0;
     ArtifactBaseline artifacts;  ///< Left out of the file where there are more than 1000.
 };
+
+inline constexpr std::size_t running_limit = 512 * 1024;
+
+/// Nothing if it names no attempt.
+std::optional<RunningRecord> parse_running(const std::string& text);
+
+/// `<attempt_id>.json`, encoded.
+std::string running_name(const std::string& attempt_id);
+bool is_running_name(const std::string& name);
 
 /// One attempt's file: locked until destroyed, there until removed. An engine that ends before its
 /// attempt leaves the file behind, for the next one to find.
@@ -55,7 +65,7 @@ struct RunningEntry {
     bool alive = false;  ///< Its engine holds the lock.
 };
 
-/// All that is in flight or was when its engine died, oldest first.
+/// All that is in flight or was when its engine died, oldest first. Without broken records.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
 /// The same; `problem` says why nothing can be known, as where the folder is a link.
@@ -69,8 +79,8 @@ std::string unreadable_sentence(const std::filesystem::path& project_root, error
 std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
                                                  const std::string& attempt_id);
 
-/// Removes what engines have left that died while they made such a file, and requests to cancel
-/// attempts that have ended.
+/// Removes what engines have left that died while they made such a file, broken records, and
+/// requests to cancel attempts that have ended.
 void sweep_running(const std::filesystem::path& project_root);
 
 /// Asks the engine of an attempt to cancel it.

@@ -35,7 +35,7 @@ int cancel(const CancelOptions& options)
     error_code problem;
     auto entries = records::list_running(root, problem);
     if (problem) {
-        fmt::print(stderr, "autoexec cancel: {}\n", records::unreadable_sentence(root, problem));
+        print_text(stderr, "autoexec cancel: {}\n", records::unreadable_sentence(root, problem));
         return exit_engine;
     }
     std::erase_if(entries, [&](const auto& entry) {
