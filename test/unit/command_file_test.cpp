@@ -187,6 +187,17 @@ TEST_CASE("a cancel file is read back, and one that names no attempt is none")
     }
 }
 
+TEST_CASE("a program in braces is a program, with one word and with several")
+{
+    const CommandRequest one({"true"}, "tree");
+    CHECK(one.argv == Strings{"true"});
+    CHECK(one.command == "true");
+    const std::string file = "a file with a long name, which is not kept within the string";
+    const CommandRequest two({"cat", file}, "tree");
+    CHECK(two.argv == Strings{"cat", file});
+    CHECK(CommandRequest("true", "tree").argv.empty());
+}
+
 TEST_CASE("a program with arguments becomes a command that people can read")
 {
     const CommandRequest request(Strings{"cp", "a b", "-x", "it's"}, "tree");
