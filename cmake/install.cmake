@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS autoexec EXPORT autoexec-targets)
 install(DIRECTORY include/autoexec DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
-install(TARGETS autoexec-supervise DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoexec)
+install(TARGETS autoexec_supervisor EXPORT autoexec-targets DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoexec)
 if(TARGET autoexec-program)
     install(TARGETS autoexec-program)
 endif()
@@ -13,21 +13,22 @@ install(DIRECTORY doc DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # CMake packages.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/autoexec)
 install(EXPORT autoexec-targets NAMESPACE autoexec:: DESTINATION ${package_dir})
-configure_package_config_file(cmake/autoexecConfig.cmake.in ${PROJECT_BINARY_DIR}/autoexecConfig.cmake
-                              INSTALL_DESTINATION ${package_dir})
+set(package_supervisor ${CMAKE_INSTALL_LIBEXECDIR}/autoexec/autoexec-supervise)
+configure_package_config_file(
+    cmake/autoexecConfig.cmake.in ${PROJECT_BINARY_DIR}/autoexecConfig.cmake
+    INSTALL_DESTINATION ${package_dir} PATH_VARS package_supervisor)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/autoexecConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/autoexecConfig.cmake ${PROJECT_BINARY_DIR}/autoexecConfigVersion.cmake
         DESTINATION ${package_dir})
 
-# pkg-config. Who links the static library links what it uses, too.
-if(BUILD_SHARED_LIBS)
-    set(pc_requires Requires.private)
-else()
-    set(pc_requires Requires)
-endif()
+# pkg-config, from wherever the folder with all of it was moved.
+set(pc_dir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH pc_prefix ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
 cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
 cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
+cmake_path(APPEND pc_libexecdir "\${prefix}" ${CMAKE_INSTALL_LIBEXECDIR})
 configure_file(cmake/autoexec.pc.in autoexec.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/autoexec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -10,7 +10,7 @@
 namespace autoexec::control {
 
 /// A supervisor refuses to work for a spawner that speaks otherwise.
-inline constexpr const char* version = "2";
+inline constexpr const char* version = "3";
 
 /// Arguments of the supervisor: this version, the spawner's process id, the grace and the orphan
 /// grace in milliseconds, "--", then the program and its own arguments.
@@ -22,6 +22,10 @@ inline constexpr int descriptor = 3;
 /// Above it, what the supervisor only holds.
 inline constexpr int first_held = descriptor + 1;
 inline constexpr int most_held = 4;
+
+/// The first descriptor that the supervisor is never given: after what it holds comes its own
+/// program, by which it was started.
+inline constexpr int first_free = first_held + most_held + 1;
 
 /// How long the supervisor waits for processes that were killed and don't go, in an
 /// uninterruptible system call for example.

@@ -1,9 +1,9 @@
 #include "platform/safe_files.hpp"
 #include "process/control.hpp"
 #include "process/supervised_process.hpp"
+#include "process/supervisor_file.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -25,25 +26,6 @@ using platform::UniqueFd;
 constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
 constexpr std::chrono::milliseconds shortest_grace{0};
 constexpr std::chrono::milliseconds longest_grace = std::chrono::hours{24};
-constexpr const char* supervisor_name = "autoexec-supervise";
-
-std::vector<std::filesystem::path> usual_places()
-{
-    std::error_code ignored;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-    return {self / supervisor_name,
-            (self / "../libexec/autoexec" / supervisor_name).lexically_normal(),
-            std::filesystem::path(AUTOEXEC_LIBEXEC_DIR) / supervisor_name};
-}
-
-std::filesystem::path find_supervisor()
-{
-    const auto places = usual_places();
-    const auto found = std::find_if(places.begin(), places.end(), [](const auto& place) {
-        return ::access(place.c_str(), X_OK) == 0;
-    });
-    return found == places.end() ? std::filesystem::path{} : *found;
-}
 
 std::chrono::milliseconds clamped(std::chrono::milliseconds grace)
 {
@@ -87,7 +69,7 @@ error_code check(const ProcessSpec& spec, std::string& why)
 // of a fixed number, must not be one already, or the copies overwrite each other.
 UniqueFd copy_above_fixed(int fd)
 {
-    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::first_held + control::most_held));
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::first_free));
 }
 
 /// The supervisor's ends.
@@ -137,7 +119,8 @@ error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>
 /// What the child does between fork and exec.
 class ChildSetup {
 public:
-    ChildSetup(int directory, const ChildEnds& ends)
+    /// `program`: none if it is -1.
+    ChildSetup(int directory, const ChildEnds& ends, int program)
     {
         ::posix_spawn_file_actions_init(&actions_);
         ::posix_spawn_file_actions_addfchdir_np(&actions_, directory);
@@ -148,6 +131,10 @@ public:
         int next = control::first_held;
         for (const auto& fd : ends.held)
             ::posix_spawn_file_actions_adddup2(&actions_, fd.get(), next++);
+        if (program >= 0) {
+            program_path_ = fmt::format("/proc/self/fd/{}", next);
+            ::posix_spawn_file_actions_adddup2(&actions_, program, next++);
+        }
         ::posix_spawn_file_actions_addclosefrom_np(&actions_, next);
 
         // Whatever the host ignores, the program gets as it would from a shell. All signals stay
@@ -169,8 +156,11 @@ public:
 
     const posix_spawn_file_actions_t* actions() const { return &actions_; }
     const posix_spawnattr_t* attributes() const { return &attributes_; }
+    /// Of `program`, as the child sees it.
+    const std::string& program_path() const { return program_path_; }
 
 private:
+    std::string program_path_;
     posix_spawn_file_actions_t actions_;
     posix_spawnattr_t attributes_;
 };
@@ -187,7 +177,7 @@ std::vector<char*> pointers(const std::vector<std::string>& strings)
 
 std::vector<std::string> supervisor_arguments(const SupervisorLink& link, const ProcessSpec& spec)
 {
-    std::vector<std::string> arguments{supervisor_name,
+    std::vector<std::string> arguments{process::supervisor_name,
                                        control::version,
                                        std::to_string(::getpid()),
                                        std::to_string(link.stop_grace.count()),
@@ -213,7 +203,7 @@ error_code explain_failure(int error, const std::string& supervisor, std::string
 
 class SupervisedSpawner final : public Spawner {
 public:
-    explicit SupervisedSpawner(std::filesystem::path supervisor)
+    explicit SupervisedSpawner(process::SupervisorFile supervisor)
         : supervisor_(std::move(supervisor))
     {}
 
@@ -223,10 +213,9 @@ public:
         why.clear();
         ec = check(spec, why);
         if (ec) return nullptr;
-        if (supervisor_.empty()) {
+        if (supervisor_.path.empty()) {
             ec = errc::supervisor_unavailable;
-            why = fmt::format("{} was not found; looked for {}.", supervisor_name,
-                              fmt::join(names_of(usual_places()), ", "));
+            why = supervisor_.problem;
             return nullptr;
         }
         const UniqueFd directory(::open(spec.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -239,11 +228,6 @@ public:
     }
 
 private:
-    static std::vector<std::string> names_of(const std::vector<std::filesystem::path>& paths)
-    {
-        return {paths.begin(), paths.end()};
-    }
-
     std::unique_ptr<Process> start(const asio::any_io_executor& ex, const ProcessSpec& spec,
                                    int directory, error_code& ec, std::string& why) const
     {
@@ -259,19 +243,37 @@ private:
             why = fmt::format("Can't open pipes for \"{}\": {}.", spec.argv[0], ec.message());
             return nullptr;
         }
-        const ChildSetup setup(directory, ends);
-        const auto arguments = supervisor_arguments(link, spec);
-        const int error =
-            ::posix_spawn(&link.pid, supervisor_.c_str(), setup.actions(), setup.attributes(),
-                          pointers(arguments).data(), pointers(spec.environment).data());
+        const int error = start_supervisor(link, spec, directory, ends);
         if (error != 0) {
-            ec = explain_failure(error, supervisor_.string(), why);
+            ec = explain_failure(error, supervisor_.path.string(), why);
             return nullptr;
         }
         return make_supervised_process(std::move(link));
     }
 
-    const std::filesystem::path supervisor_;
+    // By its descriptor; by its path where that can't be had: it was not there yet, or there is no
+    // /proc.
+    int start_supervisor(SupervisorLink& link, const ProcessSpec& spec, int directory,
+                         const ChildEnds& ends) const
+    {
+        const auto arguments = supervisor_arguments(link, spec);
+        if (supervisor_.file) {
+            const ChildSetup setup(directory, ends, supervisor_.file.get());
+            const int error = execute(link.pid, setup.program_path(), setup, arguments, spec);
+            if (error != ENOENT) return error;
+        }
+        const ChildSetup setup(directory, ends, -1);
+        return execute(link.pid, supervisor_.path.string(), setup, arguments, spec);
+    }
+
+    static int execute(pid_t& pid, const std::string& program, const ChildSetup& setup,
+                       const std::vector<std::string>& arguments, const ProcessSpec& spec)
+    {
+        return ::posix_spawn(&pid, program.c_str(), setup.actions(), setup.attributes(),
+                             pointers(arguments).data(), pointers(spec.environment).data());
+    }
+
+    const process::SupervisorFile supervisor_;
 };
 
 }  // namespace
@@ -279,7 +281,8 @@ private:
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor)
 {
     return std::make_shared<SupervisedSpawner>(
-        supervisor.empty() ? find_supervisor() : std::filesystem::absolute(supervisor));
+        supervisor.empty() ? process::find_supervisor()
+                           : process::open_supervisor(std::filesystem::absolute(supervisor)));
 }
 
 }  // namespace autoexec

@@ -46,7 +46,7 @@ std::string read_all(const fs::path& path)
 // Looks again until it is so; a test that waits in vain fails.
 bool eventually(const std::function<bool()>& condition)
 {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    const auto deadline = std::chrono::steady_clock::now() + 120s;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::yield();
@@ -251,6 +251,58 @@ TEST_CASE("what can't be started is refused before anything runs")
     host.spawner = supervised_spawner(host.folder / "missing");
     CHECK(host.refuses(host.shell("true"), why) == errc::supervisor_unavailable);
     CHECK(host.marked() == 0);
+}
+
+TEST_CASE("a supervisor is started that only the user who opened it can reach")
+{
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: only root can become another user");
+        return;
+    }
+    Host host;
+    fs::permissions(host.folder, fs::perms(0755));
+    const auto home = host.folder / "home";
+    fs::create_directory(home);
+    fs::copy_file(supervisor, home / "supervisor");
+    fs::permissions(home, fs::perms::owner_all);
+    host.spawner = supervised_spawner(home / "supervisor");
+    REQUIRE(::seteuid(65534) == 0);
+    const auto outcome = host.run(host.spec({"id", "-u"}));
+    std::string why;
+    const auto later = supervised_spawner(home / "supervisor");
+    host.spawner = later;
+    const auto refused = host.refuses(host.shell("true"), why);
+    REQUIRE(::seteuid(0) == 0);
+    CHECK(outcome.exit.exit_code == 0);
+    CHECK(outcome.out == "65534\n");
+    CHECK(refused == errc::supervisor_unavailable);
+    CHECK(why.find((home / "supervisor").string() + ": Permission denied") != std::string::npos);
+}
+
+TEST_CASE("a supervisor that an upgrade replaces remains the one of the running program")
+{
+    Host host;
+    const auto copy = host.folder / "supervisor";
+    fs::copy_file(supervisor, copy);
+    host.spawner = supervised_spawner(copy);
+    fs::remove(copy);
+    write_script(copy, "#!/bin/sh\nexit 1\n");
+    CHECK(host.run(host.shell("exit 3")).exit.exit_code == 3);
+}
+
+TEST_CASE("a supervisor that is installed later is found then")
+{
+    Host host;
+    const auto copy = host.folder / "supervisor";
+    host.spawner = supervised_spawner(copy);
+    fs::copy_file(supervisor, copy);
+    CHECK(host.run(host.shell("exit 3")).exit.exit_code == 3);
+}
+
+TEST_CASE("a supervisor has its own name, however it was started")
+{
+    Host host;
+    CHECK(host.run(host.shell("cat /proc/$PPID/comm")).out == "autoexec-superv\n");
 }
 
 TEST_CASE("an argument that the system does not take is refused with a way out")

@@ -216,7 +216,9 @@ int run(const Arguments& arguments)
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_BLOCK, &all, nullptr);
-    for (int fd = control::descriptor; fd < control::first_held + control::most_held; ++fd)
+    // It was started by a descriptor, whose number is the name of the process until now.
+    ::prctl(PR_SET_NAME, "autoexec-supervise");
+    for (int fd = control::descriptor; fd < control::first_free; ++fd)
         ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::setsid();
     // It holds the lock of the claim: the program below it, of the same user, must not reach that.

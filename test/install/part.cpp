@@ -1,0 +1,6 @@
+int run_commands();
+
+int main()
+{
+    return run_commands();
+}
