@@ -1,4 +1,5 @@
 #include "support/project.hpp"
+#include "support/sweep.hpp"
 
 #include <set>
 
@@ -7,9 +8,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t worktree_count = 64;
-constexpr std::size_t kill_count = 200;
-constexpr std::size_t daemon_kills = 8;
 constexpr double deadline_seconds = 20;   // of a command, over all its attempts
 constexpr double stop_seconds = 0.5 + 5;  // the grace, and what the engine adds
 
@@ -29,7 +27,7 @@ std::string name_of(pid_t pid)
 /// Kills at random, by a seed, what was started for commands: supervisors and their descendants.
 class Killer {
 public:
-    explicit Killer(const Project& project) : project_(project) { MESSAGE("seed " << seed_); }
+    explicit Killer(const Project& project) : project_(project) {}
 
     /// One round of at most `most`; true if something was killed.
     bool strike(std::size_t most)
@@ -53,8 +51,7 @@ public:
 
 private:
     const Project& project_;
-    const unsigned seed_ = std::random_device{}();
-    std::mt19937 random_{seed_};
+    std::mt19937 random_{sweep_seed()};
     std::size_t kills_ = 0;
     std::size_t supervisors_ = 0;
 };
@@ -137,8 +134,11 @@ void check_results(const Project& project, const Ended& ended, std::size_t count
 
 }  // namespace
 
-TEST_CASE("whatever is killed of 64 commands, each has one result in time and nothing is left")
+TEST_CASE("whatever is killed of many commands, each has one result in time and nothing is left" *
+          doctest::test_suite("sweep"))
 {
+    const std::size_t worktree_count = sweep_rounds(12, 64);
+    const std::size_t kill_count = 3 * worktree_count;
     Project project;
     const auto list = make_list(project, worktree_count);
     const auto begin = std::chrono::steady_clock::now();
@@ -147,7 +147,7 @@ TEST_CASE("whatever is killed of 64 commands, each has one result in time and no
     while (!engine.ends_within(5ms)) {
         const auto left = kill_count - std::min(kill_count, killer.kills());
         if (left > 0) killer.strike(std::min<std::size_t>(left, 4));
-        REQUIRE(std::chrono::steady_clock::now() - begin < 120s);
+        REQUIRE(std::chrono::steady_clock::now() - begin < 600s);
     }
     const auto ended = engine.wait();
     CHECK(killer.kills() == kill_count);
@@ -156,9 +156,11 @@ TEST_CASE("whatever is killed of 64 commands, each has one result in time and no
     check_results(project, ended, worktree_count);
 }
 
-TEST_CASE("an agent that is killed again and again costs attempts, not results")
+TEST_CASE("an agent that is killed again and again costs attempts, not results" *
+          doctest::test_suite("sweep"))
 {
-    constexpr std::size_t trees = 16;
+    const std::size_t daemon_kills = sweep_rounds(3, 8);
+    const std::size_t trees = 2 * daemon_kills;
     Project project;
     project.add_agent("shell", "/bin/sh -c -- {command}");
     const auto list = make_list(project, trees);
@@ -168,7 +170,7 @@ TEST_CASE("an agent that is killed again and again costs attempts, not results")
     Killer killer(project);
     std::size_t deaths = 0;
     while (!engine.ends_within(20ms)) {
-        REQUIRE(std::chrono::steady_clock::now() - begin < 120s);
+        REQUIRE(std::chrono::steady_clock::now() - begin < 600s);
         if (deaths == daemon_kills) continue;
         // As soon as it is at work.
         if (!killer.strike(1)) continue;

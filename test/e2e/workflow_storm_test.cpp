@@ -1,32 +1,19 @@
 #include "support/git_project.hpp"
+#include "support/sweep.hpp"
 
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <random>
 #include <string>
 
-/// The engine of a run is killed again and again, at moments by a seed; AUTOEXEC_TEST_SEED repeats
-/// one, AUTOEXEC_TEST_KILLS makes it longer.
+/// The engine of a run is killed again and again, at moments by a seed. Each kill is a round.
 
 using namespace autoexec::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-#ifdef __SANITIZE_ADDRESS__
-constexpr unsigned kills_wanted = 10;
-#else
-constexpr unsigned kills_wanted = 50;
-#endif
-
-unsigned number_from(const char* name, unsigned otherwise)
-{
-    const char* const text = std::getenv(name);
-    return text != nullptr ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
 
 /// Side by side, a gate that leads back once, a step that only `retry_from: clean` makes
 /// repeatable, joins. What each step makes depends on nothing but the tree that it gets.
@@ -90,12 +77,13 @@ std::string locks_in(const fs::path& folder)
     return found;
 }
 
-void storm(unsigned offset)
+}  // namespace
+
+TEST_CASE("a run whose engine is killed at any moment ends in the same files" *
+          doctest::test_suite("sweep"))
 {
-    const auto seed = number_from("AUTOEXEC_TEST_SEED", std::random_device{}()) + offset;
-    const auto wanted = number_from("AUTOEXEC_TEST_KILLS", kills_wanted);
-    MESSAGE("AUTOEXEC_TEST_SEED=", seed - offset);
-    std::mt19937 random(seed);
+    std::mt19937 random(sweep_seed());
+    const auto wanted = sweep_rounds(4, 200);
 
     Words expected;
     std::chrono::milliseconds whole{};
@@ -146,26 +134,3 @@ void storm(unsigned offset)
         CHECK(Project::names_in(project.root() / ".git/worktrees").empty());
     }
 }
-
-}  // namespace
-
-TEST_SUITE_BEGIN("workflow storm");
-
-TEST_CASE("a run whose engine is killed at any moment ends in the same files (1)")
-{
-    storm(0);
-}
-TEST_CASE("a run whose engine is killed at any moment ends in the same files (2)")
-{
-    storm(1);
-}
-TEST_CASE("a run whose engine is killed at any moment ends in the same files (3)")
-{
-    storm(2);
-}
-TEST_CASE("a run whose engine is killed at any moment ends in the same files (4)")
-{
-    storm(3);
-}
-
-TEST_SUITE_END();

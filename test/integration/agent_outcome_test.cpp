@@ -300,7 +300,7 @@ public:
         BackgroundAgent worker(ctx_.get_executor(), options_);
         asio::co_spawn(ctx_, worker.run(), asio::detached);
         engine_.publish(command);
-        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        const auto deadline = std::chrono::steady_clock::now() + 120s;
         const auto is_over = [&] { return !spy_->seen.empty() && spy_->seen.back().is_final(); };
         while (!is_over() && std::chrono::steady_clock::now() < deadline) ctx_.run_one_for(1s);
         CHECK(is_over());

@@ -88,7 +88,7 @@ struct ProcessFixture {
         asio::co_spawn(ctx, main(), [](std::exception_ptr e) {
             if (e) std::rethrow_exception(e);
         });
-        const auto limit = std::chrono::steady_clock::now() + 60s;
+        const auto limit = std::chrono::steady_clock::now() + 120s;
         while (ctx.run_one_for(10ms), !ctx.stopped()) {
             if (meanwhile) meanwhile();
             REQUIRE(std::chrono::steady_clock::now() < limit);

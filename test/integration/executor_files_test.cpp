@@ -4,6 +4,7 @@
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/planted.hpp"
+#include "support/sweep.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -667,12 +668,11 @@ TEST_CASE_FIXTURE(FilesFixture, "an engine that died is cleaned up after")
         CHECK(result.status == ExecutionStatus::completed);
 }
 
-TEST_CASE_FIXTURE(FilesFixture, "twenty folders of one repository at once, each with its own agent")
+TEST_CASE_FIXTURE(FilesFixture,
+                  "twenty folders of one repository at once, each with its own agent" *
+                      doctest::test_suite("sweep"))
 {
-    std::random_device device;
-    const auto seed = device();
-    INFO("seed ", seed);
-    std::mt19937 random(seed);
+    std::mt19937 random(sweep_seed());
     write_file(tree / ".git/HEAD", "ref: refs/heads/main\n");
     fs::create_directories(tree / ".git/objects");
     fs::create_directories(tree / ".git/refs");

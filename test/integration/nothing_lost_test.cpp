@@ -1,5 +1,6 @@
 #include "git/repository.hpp"
 
+#include "support/sweep.hpp"
 #include "support/worktree_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -16,7 +17,7 @@
 /// salvages, restores and merges: no content that was there when the engine began is gone
 /// afterwards. Contents are never equal, so each of them counts.
 ///
-/// AUTOEXEC_TEST_SEED repeats a run, AUTOEXEC_TEST_SEQUENCES makes it longer.
+/// A round is one repository: `support/sweep.hpp` says how many there are.
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace autoexec::git;
@@ -24,12 +25,6 @@ using namespace autoexec::git;
 namespace {
 
 using Contents = std::set<std::string>;  // blob ids
-
-unsigned number_from(const char* variable, unsigned usual)
-{
-    const char* const text = std::getenv(variable);
-    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : usual;
-}
 
 std::string blob_id(std::string_view content)
 {
@@ -368,15 +363,13 @@ std::string missing()
 
 }  // namespace
 
-TEST_SUITE_BEGIN("nothing_lost");
-
-TEST_CASE("no order of agents' and engine's doings loses a content")
+TEST_CASE("no order of agents' and engine's doings loses a content" * doctest::test_suite("sweep"))
 {
-    const auto first = number_from("AUTOEXEC_TEST_SEED", std::random_device{}());
-    const bool repeat = std::getenv("AUTOEXEC_TEST_SEED") != nullptr;
-    const auto sequences = number_from("AUTOEXEC_TEST_SEQUENCES", repeat ? 1 : 60);
+    constexpr unsigned enough = 60;  // for each operation to succeed at least once, nearly always
     constexpr int operations = 12;
-    const bool covers_all = sequences >= 60;  // fewer can't be expected to
+    const auto first = sweep_seed();
+    const auto sequences = sweep_rounds(4, enough);
+    const bool covers_all = sequences >= enough;
     // Chance may leave one out: then it goes on until all have been there.
     for (unsigned i = 0; i < sequences || (covers_all && !missing().empty() && i < 10 * sequences);
          ++i) {
@@ -391,5 +384,3 @@ TEST_CASE("no order of agents' and engine's doings loses a content")
     }
     if (covers_all) CHECK_MESSAGE(missing().empty(), missing());
 }
-
-TEST_SUITE_END();

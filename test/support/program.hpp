@@ -27,7 +27,7 @@
 
 namespace autoexec::test {
 
-inline constexpr std::chrono::seconds patience{30};
+inline constexpr std::chrono::seconds patience{120};
 
 /// Looks again every few milliseconds until it is so; a test that waits in vain fails.
 inline bool eventually(const std::function<bool()>& condition,

@@ -1,5 +1,6 @@
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
+#include "support/sweep.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -407,9 +408,12 @@ TEST_CASE("the context may end after any handler")
     CHECK(open_descriptors() == descriptors);
 }
 
-TEST_CASE("the context may end after any handler, by the real clock, too")
+TEST_CASE("the context may end after any handler, by the real clock, too" *
+          doctest::test_suite("sweep"))
 {
-    for (int n = 0; n < 120; ++n) {
+    constexpr int handlers = 120;
+    const int step = std::max(handlers / static_cast<int>(sweep_rounds(15, handlers)), 1);
+    for (int n = 0; n < handlers; n += step) {
         Many f;
         f.options.clock.reset();
         f.options.polling_interval = 1ms;
@@ -1063,12 +1067,10 @@ TEST_CASE_FIXTURE(Many, "a cancellation while records are flushed cuts nothing s
     CHECK_FALSE(tree.command);
 }
 
-TEST_CASE("fifty worktrees at once, with agents of every kind: one result each")
+TEST_CASE("fifty worktrees at once, with agents of every kind: one result each" *
+          doctest::test_suite("sweep"))
 {
-    std::random_device device;
-    const auto seed = device();
-    INFO("seed ", seed);
-    std::mt19937_64 random(seed);
+    std::mt19937_64 random(sweep_seed());
     const auto up_to = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
 
     Many f;

@@ -1,7 +1,7 @@
+#include "support/sweep.hpp"
 #include "support/workflow_fixture.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 
 using namespace autoexec;
@@ -247,63 +247,14 @@ private:
     bool cancel_asked_ = false;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned workflows = 100;  // each takes many times as long
-#else
-constexpr unsigned workflows = 1000;
-#endif
+}  // namespace
 
-// Ten times, so that they can run beside each other.
-void play_many()
+TEST_CASE("random workflows keep every promise" * doctest::test_suite("sweep"))
 {
-    const char* const given = std::getenv("AUTOEXEC_TEST_SEED");
-    const auto first = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10))
-                                        : std::random_device{}();
+    const auto first = sweep_seed();
+    const auto workflows = sweep_rounds(100, 10'000);
     for (unsigned k = 0; k < workflows; ++k) {
         INFO("AUTOEXEC_TEST_SEED=", first + k);
         RandomRun(first + k).play();
     }
-}
-
-}  // namespace
-
-TEST_CASE("random workflows keep every promise (1)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (2)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (3)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (4)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (5)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (6)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (7)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (8)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (9)")
-{
-    play_many();
-}
-TEST_CASE("random workflows keep every promise (10)")
-{
-    play_many();
 }

@@ -1,3 +1,4 @@
+#include "support/sweep.hpp"
 #include "support/workflows.hpp"
 #include "workflow/scheduler.hpp"
 
@@ -574,12 +575,12 @@ TEST_CASE("all graphs of five steps, with all ends, come out as they must, withi
     }
 }
 
-TEST_CASE("workflows of up to twelve steps with every kind of edge come out as they must")
+TEST_CASE("workflows of up to twelve steps with every kind of edge come out as they must" *
+          doctest::test_suite("sweep"))
 {
-    const auto seed = std::random_device{}();
-    INFO("seed ", seed);
-    RandomWorkflow random(seed);
-    for (int round = 0; round < 4000; ++round) {
+    RandomWorkflow random(sweep_seed());
+    const auto rounds = sweep_rounds(1'000, 40'000);
+    for (unsigned round = 0; round < rounds; ++round) {
         const auto n = 1 + random.below(12);
         const auto w = random.make(n);
         std::vector<workflow::PlanProblem> problems;
