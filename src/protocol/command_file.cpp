@@ -144,7 +144,7 @@ std::optional<CommandFile> parse_command(std::string_view text, std::string& pro
         problem = std::move(json.problem);
         return std::nullopt;
     }
-    std::vector<std::string> complaints;
+    auto complaints = std::move(json.warnings);
     if (json.repaired) complaints.emplace_back("It holds text that is not UTF-8.");
     auto file = read_command(json.object, complaints);
     if (auto sentence = objection(file); !sentence.empty())

@@ -1,6 +1,7 @@
 #include "protocol/json.hpp"
 
 #include "protocol/json_number.hpp"
+#include "protocol/text.hpp"
 #include "protocol/utf8.hpp"
 
 #include <fmt/format.h>
@@ -36,6 +37,7 @@ public:
             out.kind = incomplete_ ? JsonReading::Kind::incomplete : JsonReading::Kind::malformed;
         out.problem = std::move(problem_);
         out.repaired = repaired_;
+        out.warnings = std::move(warnings_);
         return out;
     }
 
@@ -99,7 +101,9 @@ private:
             skip_space();
             const auto [member, fresh] = out.emplace(key, nullptr);
             if (!fresh) return fail("A key occurs twice in one object");
+            const auto outer = std::exchange(key_, key);
             if (!value(member->value())) return false;
+            key_ = outer;
         } while (more());
         return close('}', "a comma or a closing brace");
     }
@@ -262,8 +266,19 @@ private:
             if (!some_digits()) return false;
         }
         if (auto value = json_number(text_.substr(begin, at_ - begin), integral))
-            return out = std::move(*value), true;
-        return fail("A number is too large for a double");
+            out = std::move(*value);
+        else
+            drop_number(begin);
+        return true;
+    }
+
+    /// The value stays null.
+    void drop_number(std::size_t begin)
+    {
+        constexpr std::size_t longest_key = 40;
+        if (warnings_.size() == json_warning_limit) return;
+        warnings_.push_back(fmt::format("`{}` is too large for a double and is ignored ({}).",
+                                        printable(key_.substr(0, longest_key)), place_of(begin)));
     }
 
     bool some_digits()
@@ -306,12 +321,16 @@ private:
 
     bool fail(std::string_view what)
     {
-        const auto before = text_.substr(0, at_);
-        const auto line_begin = before.rfind('\n') + 1;  // `npos` + 1 is 0
-        problem_ =
-            fmt::format("{} (line {}, column {}).", what,
-                        1 + std::count(before.begin(), before.end(), '\n'), 1 + at_ - line_begin);
+        problem_ = fmt::format("{} ({}).", what, place_of(at_));
         return false;
+    }
+
+    std::string place_of(std::size_t at) const
+    {
+        const auto before = text_.substr(0, at);
+        const auto line_begin = before.rfind('\n') + 1;  // `npos` + 1 is 0
+        return fmt::format("line {}, column {}", 1 + std::count(before.begin(), before.end(), '\n'),
+                           1 + at - line_begin);
     }
 
     bool at_end() const { return at_ == text_.size(); }
@@ -325,6 +344,8 @@ private:
     bool incomplete_ = false;
     bool repaired_ = false;
     std::string problem_;
+    std::string_view key_;  ///< Of the member that is being read.
+    std::vector<std::string> warnings_;
 };
 
 }  // namespace

@@ -49,9 +49,9 @@ std::string format_metric(const ExecutionMetric& metric)
 
 std::optional<ExecutionMetric> parse_metric(std::string_view line)
 {
-    const auto json = read_json_object(line);
+    auto json = read_json_object(line);
     if (json.kind != JsonReading::Kind::valid) return std::nullopt;
-    std::vector<std::string> complaints;
+    auto complaints = std::move(json.warnings);
     const Fields top(&json.object, complaints);
     auto execution_id = top.string("execution_id");
     auto command = top.string("command");

@@ -66,7 +66,10 @@ std::optional<int> small_integer(const Fields& fields, std::string_view key, int
 /// Reads one file into an `AgentStatus`.
 class Reader {
 public:
-    explicit Reader(const boost::json::object& object) : top_(&object, status_.warnings) {}
+    explicit Reader(JsonReading& json) : top_(&json.object, status_.warnings)
+    {
+        status_.warnings = std::move(json.warnings);
+    }
 
     AgentStatus read()
     {
@@ -239,7 +242,7 @@ StatusReading parse_status(std::string_view text)
     out.kind = StatusReading::Kind::malformed;
     out.problem = std::move(json.problem);
     if (json.kind == JsonReading::Kind::malformed) return out;
-    Reader reader(json.object);
+    Reader reader(json);
     out.status = reader.read();
     if (const auto key = json.repaired ? damaged_key(out.status, reader.word()) : "";
         !key.empty()) {

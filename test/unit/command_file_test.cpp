@@ -139,6 +139,8 @@ TEST_CASE("a file of a bad shape is refused with a sentence")
         {R"({"command": "x", "attempt": 0})", "`attempt` is not a whole number in its range."},
         {R"({"command": "x", "deadline_seconds": 0})", "`deadline_seconds` is not above zero."},
         {R"({"command": "x", "deadline_seconds": "9"})", "`deadline_seconds` is not a number."},
+        {R"({"command": "x", "deadline_seconds": 1e999})",
+         "`deadline_seconds` is too large for a double and is ignored (line 1, column 38)."},
         {R"({"command": "x", "protocol": "2.0"})", "Its protocol is newer than this program."},
         {R"({"command": "x", "protocol": 1.1})", "`protocol` is not a string."}};
     for (const auto& [text, sentence] : rows) CHECK(refusal(text) == sentence);

@@ -101,8 +101,8 @@ TEST_CASE("a line that is no metric is nothing")
     }
     for (const auto& [from, to] :
          {std::pair("\"e\"", "5"), std::pair(":1,", ":\"1\","), std::pair(":0}", ":-1}"),
-          std::pair(":0}", ":\"0\"}"), std::pair(":0}", ":0,\"workflow_id\":5}"),
-          std::pair(":0}", ":0,\"command\":\"d\"}")}) {
+          std::pair(":0}", ":\"0\"}"), std::pair(":0}", ":1e999}"),
+          std::pair(":0}", ":0,\"workflow_id\":5}"), std::pair(":0}", ":0,\"command\":\"d\"}")}) {
         auto changed = good;
         changed.replace(changed.find(from), std::string_view(from).size(), to);
         CAPTURE(changed);

@@ -258,6 +258,21 @@ TEST_CASE("a field of another type is dropped with a warning that names it")
     CHECK(structured(R"("zzz":{"deep":[1]})").warnings.empty());
 }
 
+TEST_CASE("a number too large for a double drops its field, not the file")
+{
+    const auto status = structured(
+        R"("progress":{"percentage":1e999,"message":"half"},"exit_code":-1e999,"output":"done")");
+    CHECK(status.status == StatusWord::running);
+    REQUIRE(status.progress);
+    CHECK(status.progress->percentage == 0);
+    CHECK(status.progress->message == "half");
+    CHECK_FALSE(status.exit_code);
+    CHECK(status.output == "done");
+    REQUIRE(status.warnings.size() == 2);
+    CHECK(status.warnings[0].starts_with("`percentage` is too large for a double and is ignored"));
+    CHECK(status.warnings[1].starts_with("`exit_code` is too large for a double and is ignored"));
+}
+
 TEST_CASE("a number may be written with a point, and a percentage stays in its range")
 {
     CHECK(structured(R"("exit_code":3.0)").exit_code == 3);
