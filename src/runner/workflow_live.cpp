@@ -44,6 +44,8 @@ LiveWorkflow::LiveWorkflow(const WorkflowPlayOptions& options, AutoExecutionConf
     if (resumption_)
         for (const auto& step : resumption_->steps)
             if (has_ended(step)) display_->note_earlier(step.id, step.state);
+    // A resumed run decides itself whether interrupted steps get another attempt.
+    if (!engine_.options().error_handling) run_.max_attempts = 1;
     result_.workflow_id = workflow_.id;
     result_.status = WorkflowStatus::cancelled;  // until there is another one
 }
@@ -53,6 +55,7 @@ WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManage
     WorkflowExecutorOptions options;
     options.project_root = engine_.root();
     options.durability = engine_.options().durability;
+    options.max_attempts = engine_.options().retry.max_attempts;
     options.agent_limits = agents_.limits();
     options.redactor = engine_.options().redactor;
     options.metrics = engine_.options().metrics;

@@ -40,9 +40,6 @@ struct Surroundings {
     std::set<Timer*> waiting;  ///< Whom to wake when somebody is busy no more.
 };
 
-/// Of steps that an engine's death has interrupted, where neither they nor the run say.
-inline constexpr int default_attempts = 3;
-
 /// A run to go on with.
 struct Resumption {
     std::string run_id;
@@ -209,7 +206,7 @@ private:
     void note_adopted(std::size_t i, ExecutionResult result);
     void settle_by_records(std::size_t i);
     void note_lost(std::size_t i, int attempts, const std::string& reason);
-    [[nodiscard]] int most_attempts(std::size_t i) const;
+    [[nodiscard]] int max_attempts(std::size_t i) const;
     [[nodiscard]] std::optional<ExecutionMetric> last_metric(std::size_t i) const;
 
     // Records.

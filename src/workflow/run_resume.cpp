@@ -528,8 +528,8 @@ void Run::settle_by_records(std::size_t i)
     const int attempts = last->retry_count + 1;
     if (last->error_message == records::interrupted_message)
         return note_lost(i, attempts, *last->error_message);
-    if (last->status != "completed" && attempts < most_attempts(i)) {
-        steps_[i]->attempts_left = most_attempts(i) - attempts;
+    if (last->status != "completed" && attempts < max_attempts(i)) {
+        steps_[i]->attempts_left = max_attempts(i) - attempts;
         return begin_work(i);
     }
     ExecutionResult result;
@@ -551,19 +551,19 @@ std::optional<ExecutionMetric> Run::last_metric(std::size_t i) const
     return std::move(metrics.front());
 }
 
-int Run::most_attempts(std::size_t i) const
+int Run::max_attempts(std::size_t i) const
 {
     const auto& request = steps_[i]->request;
     return request.max_attempts.value_or(request.retry ? request.retry->max_attempts
-                                                       : default_attempts);
+                                                       : around_->options.max_attempts);
 }
 
 // By the rules of retries: again only where that does no harm, and never more often than allowed.
 void Run::note_lost(std::size_t i, int attempts, const std::string& reason)
 {
     const bool idempotent = workflow_.steps[i].idempotent;
-    if (idempotent && attempts < most_attempts(i)) {
-        steps_[i]->attempts_left = most_attempts(i) - attempts;
+    if (idempotent && attempts < max_attempts(i)) {
+        steps_[i]->attempts_left = max_attempts(i) - attempts;
         return begin_work(i);
     }
     Ended ended;

@@ -468,6 +468,27 @@ TEST_CASE("what was in flight and has lost its worktree is not taken for never b
     CHECK(project.asked() == "a a");
 }
 
+TEST_CASE("an interrupted step runs again as often as the configuration says")
+{
+    for (const auto* const most : {"1", "2"}) {
+        GitProject project;
+        project.write(".tapps-agents/auto_execution_config.yaml",
+                      std::string("auto_execution: {retry: {max_attempts: ") + most + "}}\n");
+        project.committed_steps({"id: a, agent: x, action: y, idempotent: true"});
+        project.on("a", "[ $tries -gt 1 ] && exit 0; sleep 1000");
+        {
+            Program program(project.start(GitProject::words()));
+            project.wait_until_asked("a");
+            program.signal(SIGKILL);
+            (void)program.wait();
+        }
+        REQUIRE(eventually([&] { return project.processes().empty(); }));
+        const bool again = std::string_view(most) == "2";
+        CHECK(project.resume().code == (again ? 0 : 1));
+        CHECK(project.asked() == (again ? "a a" : "a"));
+    }
+}
+
 TEST_CASE("in a linked worktree steps begin from what is checked out there")
 {
     GitProject project;
