@@ -34,7 +34,10 @@ auto_execution:
     timeout_seconds: 900
 ```
 
-Other sections of these files are left alone, also when autoexec writes to them.
+A key that is not known is a warning, below `auto_execution:` as well as beside it; with
+`autoexec config validate --strict` it is an error. `config.yaml` holds sections of other programs: there,
+only keys that resemble `workflow`, `auto_execution` or a key of ours are warned of. When autoexec writes
+to a file, it leaves all other keys as they are.
 
 - `autoexec config show --origin` tells what holds, and which line of which file says so.
 - `autoexec config validate` checks without running anything; `--strict` takes warnings for errors.
@@ -215,6 +218,7 @@ boost::json::object json_schema(const SettingsTable& table)
     return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
             {"title", "auto_execution_config.yaml"},
             {"type", "object"},
+            {"additionalProperties", false},
             {"properties", std::move(ours)}};
 }
 

@@ -15,6 +15,7 @@ namespace autoexec::config {
 namespace {
 
 constexpr std::string_view extensions_section = "extensions";
+constexpr std::string_view project_section = "workflow";
 
 std::string join(std::string_view section, std::string_view name)
 {
@@ -147,21 +148,38 @@ void warn_unknown(const LayerReading& reading, const YamlEntry& entry, std::stri
                            std::move(hint));
 }
 
-// At the top of our file everything may be others'; a near miss is said all the same.
-void warn_near_misses(const LayerReading& reading, const YamlNode& root)
+std::string hint_beside(const LayerReading& reading, std::string_view key)
 {
     static constexpr std::array<std::string_view, 1> ours{own_section};
-    const bool has_section = root.find(own_section) != nullptr;
+    if (reading.table.find(key) != nullptr || reading.table.is_section(key) ||
+        key == extensions_section)
+        return fmt::format("It belongs below '{}:'.", own_section);
+    auto guess = did_you_mean(key, ours);
+    return guess.empty() ? fmt::format("Known here: {}.", own_section) : guess;
+}
+
+// The file is ours, so nothing else belongs beside the section.
+void warn_beside(const LayerReading& reading, const YamlNode& root)
+{
+    for (const auto& entry : root.entries)
+        if (entry.key != own_section)
+            reading.report.warning(entry.at, fmt::format("Unknown key '{}'", entry.key),
+                                   hint_beside(reading, entry.key));
+}
+
+// The file holds sections of other programs: only what resembles one of ours deserves a warning.
+void warn_near_misses(const LayerReading& reading, const YamlNode& root)
+{
+    static constexpr std::array<std::string_view, 1> read{project_section};
+    static constexpr std::array<std::string_view, 1> elsewhere{own_section};
     for (const auto& entry : root.entries) {
-        if (entry.key == own_section) continue;
-        auto guess = did_you_mean(entry.key, ours);
+        if (entry.key == project_section) continue;
+        auto guess = did_you_mean(entry.key, read);
+        if (entry.key == own_section || !did_you_mean(entry.key, elsewhere).empty())
+            guess = fmt::format("'{}:' belongs into auto_execution_config.yaml.", own_section);
         if (!guess.empty())
             reading.report.warning(entry.at, fmt::format("Unknown key '{}'", entry.key),
                                    std::move(guess));
-        else if (!has_section &&
-                 (reading.table.find(entry.key) != nullptr || reading.table.is_section(entry.key)))
-            reading.report.warning(entry.at, fmt::format("'{}' is not read here", entry.key),
-                                   fmt::format("It belongs below '{}:'.", own_section));
     }
 }
 
@@ -247,7 +265,7 @@ void read_own_file(const LayerReading& reading, std::string_view text)
 {
     const auto root = read_mapping(reading, text);
     if (!root) return;
-    warn_near_misses(reading, *root);
+    warn_beside(reading, *root);
     if (const auto* const section = find_mapping(reading, *root, own_section))
         read_section(reading, *section, {});
 }
@@ -256,7 +274,8 @@ void read_project_file(const LayerReading& reading, std::string_view text)
 {
     const auto root = read_mapping(reading, text);
     if (!root) return;
-    const auto* const section = find_mapping(reading, *root, "workflow");
+    warn_near_misses(reading, *root);
+    const auto* const section = find_mapping(reading, *root, project_section);
     if (section == nullptr) return;
     std::vector<std::string_view> aliases;
     for (const auto& s : reading.table.settings()) {

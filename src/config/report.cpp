@@ -57,6 +57,14 @@ void Report::warning(Position at, std::string message, std::string hint)
     warnings_.back().severity = Diagnostic::Severity::warning;
 }
 
+void Report::unknown_key(Position at, std::string message, std::string hint)
+{
+    if (refuses_unknown_keys_)
+        error(at, std::move(message), std::move(hint));
+    else
+        warning(at, std::move(message), std::move(hint));
+}
+
 Position Report::find(Position at, std::string_view word) const
 {
     const auto from = static_cast<std::size_t>(std::max(at.column - 1, 0));

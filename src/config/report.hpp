@@ -24,6 +24,9 @@ public:
 
     void error(Position at, std::string message, std::string hint = {});
     void warning(Position at, std::string message, std::string hint = {});
+    /// A warning, unless `refuse_unknown_keys` was called.
+    void unknown_key(Position at, std::string message, std::string hint = {});
+    void refuse_unknown_keys() noexcept { refuses_unknown_keys_ = true; }
 
     /// The first place of `word` on the line of `at`, at its column or after it; else `at`.
     [[nodiscard]] Position find(Position at, std::string_view word) const;
@@ -43,6 +46,7 @@ private:
     std::vector<std::string_view> lines_;
     std::vector<Diagnostic> errors_;
     std::vector<Diagnostic> warnings_;
+    bool refuses_unknown_keys_ = false;
 };
 
 /// The candidate that `word` was most likely meant to be; empty if none is near.

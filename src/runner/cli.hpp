@@ -146,6 +146,7 @@ struct WorkflowPlayOptions {
     std::optional<int> retry;
     std::optional<std::chrono::milliseconds> timeout;
     bool fail_fast = false;
+    bool lenient = false;           ///< Unknown keys of the workflow are warnings.
     std::optional<bool> automatic;  ///< Absent: as configured.
 };
 
@@ -164,16 +165,19 @@ struct WorkflowResumeVerbOptions : WorkflowPlayOptions {
     std::vector<std::string> from;
     bool from_failed = false;
     bool accept_changed = false;
+    bool allow_outside = false;  ///< The workflow's file may be outside the project.
 };
 
 struct WorkflowValidateOptions {
     CommonOptions common;
     std::vector<std::string> paths;
     bool strict = false;
+    bool lenient = false;
 };
 
 struct WorkflowGraphOptions {
     std::string path;
+    bool lenient = false;
     bool dot = false;
     bool mermaid = false;
 };

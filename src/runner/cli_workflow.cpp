@@ -24,6 +24,8 @@ Exit codes: 0 completed, 1 a step failed, 2 wrong use, 3 the workflow or another
 project is invalid, or a step has no agent, 4 the engine could not do its job, 130 cancelled.
 )";
 
+constexpr char lenient_help[] = "Warn of unknown keys in the workflow instead of refusing it";
+
 constexpr char resume_examples[] = R"(
 Steps that have completed don't run again. What was in flight goes on if its agent still works on
 it; else it is run again where that does no harm.
@@ -60,6 +62,7 @@ void add_play(CLI::App& app, WorkflowPlayOptions& o)
            "--keep-going", [&o] { o.fail_fast = false; },
            "After a failure, run what does not build on it (the default)")
         ->excludes(fast);
+    app.add_flag("--lenient", o.lenient, lenient_help);
     auto* const automatic = app.add_flag_callback(
         "--auto", [&o] { o.automatic = true; }, "Agents carry out the steps");
     app.add_flag_callback(
@@ -108,7 +111,8 @@ void WorkflowVerbs::define_run()
                    "A branch that gets the work once it has completed")
         ->type_name("BRANCH");
     app.add_flag("--dry-run", o.dry_run, "Only show what would be done");
-    app.add_flag("--strict", o.strict, "Take warnings about the workflow for errors");
+    app.add_flag("--strict", o.strict, "Take warnings about the workflow for errors")
+        ->excludes("--lenient");
 }
 
 void WorkflowVerbs::define_resume()
@@ -126,16 +130,21 @@ void WorkflowVerbs::define_resume()
                  "Run again what has failed, and what builds on it");
     app.add_flag("--accept-changed", o.accept_changed,
                  "The workflow's file may be another than it was");
+    app.add_flag("--allow-outside", o.allow_outside,
+                 "The run's workflow file may be outside the project");
 }
 
 void WorkflowVerbs::define_files()
 {
     add_common(validate_verb_, validate_.common);
     validate_verb_.add_option("files", validate_.paths, "Workflows")->type_name("FILE")->required();
-    validate_verb_.add_flag("--strict", validate_.strict, "Take warnings for errors");
+    auto* const strict =
+        validate_verb_.add_flag("--strict", validate_.strict, "Take warnings for errors");
+    validate_verb_.add_flag("--lenient", validate_.lenient, lenient_help)->excludes(strict);
     validate_verb_.footer("Exit codes: 0 all are valid, 3 one is not.");
 
     graph_verb_.add_option("file", graph_.path, "The workflow")->type_name("FILE")->required();
+    graph_verb_.add_flag("--lenient", graph_.lenient, lenient_help);
     auto* const dot = graph_verb_.add_flag("--dot", graph_.dot, "For Graphviz");
     graph_verb_.add_flag("--mermaid", graph_.mermaid, "For Mermaid, in Markdown")->excludes(dot);
     graph_verb_.footer("Example:\n  autoexec workflow graph release.yaml --dot | dot -Tsvg >g.svg");

@@ -44,6 +44,31 @@ fs::path project_root(const CommonOptions& common)
     return here;
 }
 
+fs::path current_worktree(const CommonOptions& common, const fs::path& root)
+{
+    const auto here = fs::current_path();
+    const auto git_dir = git::git_dir_of(here);
+    const bool belongs =
+        common.project.empty() && git_dir && git::git_common_dir(*git_dir) == root / ".git";
+    if (!belongs) return root;
+    auto folder = here;
+    while (!fs::exists(folder / ".git") && folder.has_relative_path())
+        folder = folder.parent_path();
+    return folder;
+}
+
+bool is_within(const fs::path& path, const fs::path& folder)
+{
+    if (path.native().find('\0') != std::string::npos) return false;
+    std::error_code ec;
+    const auto real = fs::weakly_canonical(fs::absolute(path), ec);
+    if (ec) return false;
+    const auto real_folder = fs::canonical(folder, ec);
+    if (ec) return false;
+    const auto relative = real.lexically_relative(real_folder);
+    return !relative.empty() && *relative.begin() != "..";
+}
+
 std::optional<std::string> read_text(const fs::path& path, std::string& problem)
 {
     std::ifstream in(path, std::ios::binary);

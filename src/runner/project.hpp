@@ -18,6 +18,14 @@ namespace autoexec::runner {
 /// one.
 std::filesystem::path project_root(const CommonOptions& common);
 
+/// The root of the worktree that the current folder is in, if that is one of the project's, else
+/// the project's root: where the artifacts of a workflow count from.
+std::filesystem::path current_worktree(const CommonOptions& common,
+                                       const std::filesystem::path& root);
+
+/// Whether a path is below a folder once all links are followed. False if that can't be found out.
+bool is_within(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 /// A file that was named by a person, of at most 1 MiB. Nothing, and a sentence, if it can't be
 /// read.
 std::optional<std::string> read_text(const std::filesystem::path& path, std::string& problem);

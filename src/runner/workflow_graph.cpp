@@ -9,7 +9,9 @@ namespace autoexec::runner {
 
 int workflow_graph(const WorkflowGraphOptions& options)
 {
-    const auto file = read_workflow_file(options.path, false);
+    WorkflowReadOptions read;
+    read.lenient = options.lenient;
+    const auto file = read_workflow_file(options.path, false, read);
     if (!file.workflow) {
         print_problems(file.diagnostics);
         return exit_invalid;

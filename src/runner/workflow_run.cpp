@@ -21,21 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The root of the worktree that the current folder is in, if that is one of the project's: where
-// the artifacts of a workflow count from.
-fs::path current_worktree(const CommonOptions& common, const fs::path& root)
-{
-    const auto here = fs::current_path();
-    const auto git_dir = git::git_dir_of(here);
-    const bool belongs =
-        common.project.empty() && git_dir && git::git_common_dir(*git_dir) == root / ".git";
-    if (!belongs) return root;
-    auto folder = here;
-    while (!fs::exists(folder / ".git") && folder.has_relative_path())
-        folder = folder.parent_path();
-    return folder;
-}
-
 // As git means it where the call is made: another worktree has a HEAD of its own.
 std::string base_of(const WorkflowRunVerbOptions& o, const fs::path& root)
 {
@@ -77,11 +62,12 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
 std::optional<Workflow> read_workflow(const WorkflowRunVerbOptions& o, const fs::path& root,
                                       const ParamWords& params, WorkflowRunOptions& run)
 {
-    auto file = read_workflow_file(o.path, o.strict);
+    WorkflowReadOptions check;
+    check.lenient = o.lenient;
+    auto file = read_workflow_file(o.path, o.strict, check);
     if (file.workflow) {
         choose_place(o, root, *file.workflow, run);
         run.params = typed_params(params, file.workflow->params);
-        WorkflowReadOptions check;
         check.worktree = run.worktree;
         check.params = run.params;
         file = read_workflow_file(o.path, o.strict, check);

@@ -73,19 +73,19 @@ void FieldReader::check_keys(std::span<const std::string_view> known, std::span<
         if (entry.key == "<<")
             error(entry.key, "A '<<' is not followed", "Write out the fields that it stands for.");
         else if (!is_known)
-            warn_unknown(entry, other == meant.end()
-                                    ? config::did_you_mean(entry.key, known)
-                                    : fmt::format("Did you mean '{}'?", other->second));
+            report_unknown(entry, other == meant.end()
+                                      ? config::did_you_mean(entry.key, known)
+                                      : fmt::format("Did you mean '{}'?", other->second));
         else if (has_no_value(entry, report_))
             report_.warning(entry.at, fmt::format("{}Field '{}' is empty", prefix_, entry.key),
                             "Leave it away if there is nothing to say.");
     }
 }
 
-void FieldReader::warn_unknown(const YamlEntry& entry, std::string hint)
+void FieldReader::report_unknown(const YamlEntry& entry, std::string hint)
 {
-    report_.warning(entry.at, fmt::format("{}Unknown field '{}'", prefix_, entry.key),
-                    std::move(hint));
+    report_.unknown_key(entry.at, fmt::format("{}Unknown field '{}'", prefix_, entry.key),
+                        std::move(hint));
 }
 
 const YamlNode* FieldReader::find(std::string_view key) const

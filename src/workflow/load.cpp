@@ -33,22 +33,40 @@ std::string name_of(const Workflow& workflow, std::size_t step)
     return id.empty() ? fmt::format("Step {}: ", step + 1) : fmt::format("Step '{}': ", id);
 }
 
+void add_problem(const Definition& definition, const PlanProblem& problem, Report& report)
+{
+    const auto at = definition.places.of(problem, report);
+    auto message =
+        (problem.step ? name_of(definition.workflow, *problem.step) : "") + problem.message;
+    if (problem.warning)
+        report.warning(at, std::move(message), problem.hint);
+    else
+        report.error(at, std::move(message), problem.hint);
+}
+
 // The plan is usable if the report has not failed.
 Plan check_plan(const Definition& definition, Report& report)
 {
     std::vector<PlanProblem> problems;
     auto plan = workflow::make_plan(definition.workflow, problems);
-    for (const auto& problem : problems) {
-        if (definition.places.follows(problem)) continue;
-        const auto at = definition.places.of(problem, report);
-        auto message =
-            (problem.step ? name_of(definition.workflow, *problem.step) : "") + problem.message;
-        if (problem.warning)
-            report.warning(at, std::move(message), problem.hint);
-        else
-            report.error(at, std::move(message), problem.hint);
-    }
+    for (const auto& problem : problems)
+        if (!definition.places.follows(problem)) add_problem(definition, problem, report);
     return plan;
+}
+
+void check_agents(const Definition& definition, const WorkflowReadOptions& options, Report& report)
+{
+    for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
+        auto found = options.check_agent(definition.workflow.steps[i]);
+        if (!found) continue;
+        PlanProblem problem;
+        problem.step = i;
+        problem.field = "agent";
+        problem.message = std::move(found->message);
+        problem.hint = std::move(found->hint);
+        problem.warning = found->warning;
+        add_problem(definition, problem, report);
+    }
 }
 
 /// Looks for what no step creates.
@@ -177,6 +195,7 @@ std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadO
     auto definition = workflow::read_definition(*root, report);
     if (!definition) return std::nullopt;
     const auto plan = check_plan(*definition, report);
+    if (options.check_agent) check_agents(*definition, options, report);
     if (report.failed()) return std::nullopt;
     if (!options.worktree.empty()) RepositoryCheck(*definition, options.worktree, report).run(plan);
     if (options.params) check_params(*definition, *options.params, report);
@@ -229,6 +248,7 @@ LoadedWorkflow parse_workflow(std::string_view text, const std::string& path,
                               const WorkflowReadOptions& options)
 {
     Report report(path, text);
+    if (!options.lenient) report.refuse_unknown_keys();
     auto workflow = read_workflow(text, options, report);
     LoadedWorkflow loaded;
     loaded.errors = report.take_errors();

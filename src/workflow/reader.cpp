@@ -262,16 +262,16 @@ private:
     int context_tier_ = 2;
 };
 
-void warn_beside(const YamlNode& root, Report& report)
+void report_beside(const YamlNode& root, Report& report)
 {
     for (const auto& entry : root.entries) {
         if (entry.key == "workflow") continue;
         if (is_one_of(workflow_fields, entry.key))
-            report.warning(entry.at, fmt::format("'{}' is ignored here", entry.key),
-                           "Put it below 'workflow'.");
+            report.unknown_key(entry.at, fmt::format("'{}' is not read here", entry.key),
+                               "Put it below 'workflow'.");
         else
-            report.warning(entry.at, fmt::format("Unknown field '{}'", entry.key),
-                           config::did_you_mean(entry.key, workflow_fields));
+            report.unknown_key(entry.at, fmt::format("Unknown field '{}'", entry.key),
+                               config::did_you_mean(entry.key, workflow_fields));
     }
 }
 
@@ -288,7 +288,7 @@ std::optional<Definition> read_definition(const YamlNode& root, Report& report)
     }
     FieldReader top(root, "", report);
     if (root.find("workflow") != nullptr) {
-        warn_beside(root, report);
+        report_beside(root, report);
         const auto* const node = top.mapping("workflow");
         if (node == nullptr && top.wrong().empty())
             top.error("workflow", "Field 'workflow' must be a mapping", "This is empty.");

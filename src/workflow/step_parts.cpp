@@ -74,8 +74,8 @@ std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields)
     for (const auto& entry : inner->node().entries) {
         const std::string_view key = entry.key;
         if (key == least || !key.ends_with(least))
-            inner->warn_unknown(entry,
-                                key == least ? "" : fmt::format("Did you mean '{}_min'?", key));
+            inner->report_unknown(entry,
+                                  key == least ? "" : fmt::format("Did you mean '{}_min'?", key));
         else if (const auto value = inner->number(key, -largest_threshold, largest_threshold))
             thresholds.emplace(key.substr(0, key.size() - least.size()), *value);
     }

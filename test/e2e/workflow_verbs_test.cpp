@@ -16,7 +16,7 @@ steps:
     results: r.json
     gate: {condition: ok, on_fail: a}
 )";
-constexpr char odd[] = "id: odd\ntypo: 1\nsteps:\n  - {id: a, agent: x, action: y}\n";
+constexpr char odd[] = "id: odd\nname:\nsteps:\n  - {id: a, agent: tester, action: y}\n";
 constexpr char broken[] =
     "id: broken\nsteps:\n  - {id: a, agent: x, action: y, next: nowhere}\n"
     "  - {id: b, agent: x, timeout: soon}\n";
@@ -53,10 +53,106 @@ TEST_CASE("all that is wrong with any of the files is said, and those that are v
     ended = project.run({"workflow", "validate", "odd.yaml", "--strict"});
     CHECK(ended.code == 3);
     CHECK(contains(ended.err, "odd.yaml:2:1: error: "));
+    CHECK(project.run({"workflow", "validate", "--lenient", "--strict", "odd.yaml"}).code == 2);
     CHECK(project.run({"workflow", "validate"}).code == 2);
     CHECK(project.run({"workflow", "validate", "no-such-file"}).code == 3);
     CHECK(project.run({"workflow", "validate", "."}).code == 3);
     CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("a key that is not known is an error wherever a workflow is read, unless asked otherwise")
+{
+    Project project;
+    project.write("deploy.yaml",
+                  "id: deploy\nsteps:\n  - {id: a, argv: [touch, ran], if: false, manual: true}\n");
+    for (const auto* const verb : {"validate", "graph", "run"}) {
+        CAPTURE(verb);
+        auto ended = project.run({"workflow", verb, "deploy.yaml"});
+        CHECK(ended.code == 3);
+        CHECK(contains(ended.err, "deploy.yaml:3:32: error: Step 'a': Unknown field 'if'"));
+        CHECK(contains(ended.err, "Did you mean 'condition'?"));
+        CHECK(contains(ended.err, "deploy.yaml:3:43: error: Step 'a': Unknown field 'manual'"));
+        CHECK_FALSE(fs::exists(project.root() / "ran"));
+        ended = project.run({"workflow", verb, "deploy.yaml", "--lenient"});
+        CHECK(ended.code == 0);
+        CHECK(contains(ended.err, "error:") == false);
+    }
+}
+
+TEST_CASE("an agent that does not exist is told with its place, and only warned of without a file")
+{
+    Project project;
+    project.write("w.yaml",
+                  "id: w\nsteps:\n  - {id: a, agent: cluade, action: y}\n"
+                  "  - {id: b, agent: reviewer, action: y}\n");
+    auto ended = project.run({"workflow", "validate", "w.yaml"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "w.yaml:3:20: warning: Step 'a': there is no agent 'cluade'"));
+    CHECK_FALSE(contains(ended.err, "Step 'b'"));
+    project.add_agent("claude", "echo {command}");
+    ended = project.run({"workflow", "validate", "w.yaml"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err,
+                   "w.yaml:3:20: error: Step 'a': there is no agent or role 'cluade'. "
+                   "Did you mean 'claude'?"));
+    CHECK_FALSE(contains(ended.err, "Step 'b'"));
+}
+
+TEST_CASE("a run is resumed unasked only if its workflow's file is in the project")
+{
+    Project project;
+    const std::string failing =
+        "id: w\nsteps:\n  - {id: a, argv: [sh, -c, 'echo x >>tries; false']}\n";
+    const auto outside = project.root().parent_path() / "outside.yaml";
+    write_file(outside, failing);
+    project.write("inside.yaml", failing);
+    fs::create_symlink(outside, project.root() / "link.yaml");
+    const auto tries = [&] { return lines_of(read_file(project.root() / "tries")).size(); };
+    const auto resume = [&project](Words more) {
+        more.insert(more.begin(), {"workflow", "resume", "--from-failed"});
+        return project.run(more);
+    };
+    CHECK(project.run({"workflow", "run", "--in-place", "inside.yaml"}).code == 1);
+    for (const auto& file : {outside.string(), std::string("link.yaml")})
+        CHECK(project.run({"workflow", "run", "--in-place", file}).code == 1);
+    const auto runs = objects_of(project.run({"workflow", "list", "--json"}).out);
+    REQUIRE(runs.size() == 3);
+    CHECK(tries() == 3);
+
+    auto ended = resume({});
+    CHECK(ended.code == 1);
+    CHECK(tries() == 4);
+    CHECK(contains(ended.err, "Run " + text_at(runs[2], "run_id")));
+    for (const auto i : {0, 1}) {
+        const auto id = text_at(runs[static_cast<std::size_t>(i)], "run_id");
+        CHECK(contains(ended.err, "skipped " + id + ": its workflow file "));
+        const auto refused = resume({id});
+        CHECK(refused.code == 3);
+        CHECK(contains(refused.err, "outside the project"));
+        CHECK(contains(refused.err, "--allow-outside"));
+        CHECK(tries() == 4);
+    }
+    CHECK(resume({text_at(runs[1], "run_id"), "--allow-outside"}).code == 1);
+    CHECK(tries() == 5);
+}
+
+TEST_CASE("a run of a file in another worktree is resumed unasked from there")
+{
+    Project project;
+    project.write("w.yaml", "id: w\nsteps:\n  - {id: a, argv: [\"false\"]}\n");
+    project.commit("workflow");
+    const auto tree = project.worktree("other");
+    const auto in_tree = [&](const Words& words) {
+        auto start = project.start(words);
+        start.folder = tree;
+        Program program(start);
+        return program.wait();
+    };
+    CHECK(in_tree({"workflow", "run", "w.yaml"}).code == 1);
+    CHECK(contains(project.run({"workflow", "resume", "--from-failed"}).err, "skipped w-"));
+    const auto ended = in_tree({"workflow", "resume", "--from-failed"});
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.err, "Run w-"));
 }
 
 TEST_CASE("what is wrong with files can be read by programs, too")

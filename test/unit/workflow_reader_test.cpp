@@ -592,6 +592,73 @@ TEST_CASE("a file may have 1 MiB, and not a byte more")
           "The workflow file can't be read: it is larger than 1048576 bytes");
 }
 
+TEST_CASE("a key that is not known is an error, wherever it is, unless the reading is lenient")
+{
+    const std::string steps = "steps:\n  - {id: a, command: make}\n";
+    const std::string step = "id: w\nsteps:\n  - id: a\n    command: make\n    ";
+    const std::string texts[] = {
+        "id: w\nneeds: x\n" + steps,
+        "id: w\nsettings: {max_paralel: 1}\n" + steps,
+        "id: w\nsettings: {loopback: {max: 1}}\n" + steps,
+        "workflow:\n  id: w\n  steps: [{id: a, command: make}]\nname: x\n",
+        "workflow:\n  id: w\n  steps: [{id: a, command: make}]\nother: x\n",
+        step + "manual: true\n",
+        step + "if: false\n",
+        step + "gate: {when: false}\n",
+        step + "scoring: {min: 3}\n",
+        step + "scoring: {thresholds: {overall: 3}}\n",
+        step + "metadata: {retry: {attempts: 3}}\n"};
+    WorkflowReadOptions lenient;
+    lenient.lenient = true;
+    for (const auto& text : texts) {
+        CAPTURE(text);
+        const auto loaded = parse_workflow(text, "w.yaml");
+        CHECK_FALSE(loaded.workflow);
+        REQUIRE(loaded.errors.size() == 1);
+        CHECK(loaded.errors.front().line > 0);
+        CHECK(loaded.errors.front().column > 0);
+        CHECK(loaded.warnings.empty());
+        const auto other = parse_workflow(text, "w.yaml", lenient);
+        CHECK(other.workflow);
+        CHECK(other.errors.empty());
+        CHECK(other.warnings.size() == 1);
+    }
+}
+
+TEST_CASE("keys that belong to the user are not judged")
+{
+    const auto loaded = parse_workflow(
+        "id: w\nparams: {anything: 1}\nmetadata: {mine: {x: 1}}\nsteps:\n"
+        "  - {id: a, agent: x, action: y, params: {some: 1}, metadata: {mine: 2}}\n",
+        "w.yaml");
+    CHECK_MESSAGE(loaded.workflow, to_string(loaded.errors));
+    CHECK(loaded.warnings.empty());
+}
+
+TEST_CASE("an application can judge the agents that steps name")
+{
+    WorkflowReadOptions options;
+    options.check_agent = [](const WorkflowStep& step) -> std::optional<WorkflowStepProblem> {
+        if (step.agent == "x") return std::nullopt;
+        return WorkflowStepProblem{"no such agent", "Take x.", step.agent == "warned"};
+    };
+    const auto read = [&](const std::string& agent) {
+        return parse_workflow("id: w\nsteps:\n  - {id: a, agent: " + agent + ", action: y}\n",
+                              "w.yaml", options);
+    };
+    CHECK(read("x").workflow);
+    CHECK(read("x").warnings.empty());
+    auto loaded = read("z");
+    CHECK_FALSE(loaded.workflow);
+    REQUIRE(loaded.errors.size() == 1);
+    CHECK(to_string(loaded.errors.front())
+              .starts_with("w.yaml:3:20: error: Step 'a': no such agent"));
+    CHECK(loaded.errors.front().hint == "Take x.");
+    loaded = read("warned");
+    CHECK(loaded.workflow);
+    CHECK(loaded.warnings.size() == 1);
+}
+
 TEST_CASE("of mistakes without end a hundred are told")
 {
     std::string text = "id: w\nsteps:\n";
