@@ -13,6 +13,7 @@
 #include <array>
 #include <map>
 #include <utility>
+#include <vector>
 
 namespace autoexec::agent {
 namespace {
@@ -25,7 +26,7 @@ constexpr auto file_name = ".cursor/background-agents.yaml";
 constexpr std::size_t file_limit = 1024 * 1024;
 constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
 
-constexpr std::array<std::string_view, 2> top_fields{"agents", "global"};
+constexpr std::array<std::string_view, 3> top_fields{"agents", "roles", "global"};
 constexpr std::array<std::string_view, 8> global_fields{
     "max_parallel_agents", "timeout_seconds",    "accept_legacy",   "context7_cache",
     "output_directory",    "progress_reporting", "result_delivery", "worktree_base"};
@@ -71,6 +72,43 @@ void read_global(const YamlNode& root, AgentsFile& file, Report& report)
     if (!seconds) return;
     for (auto& agent : file.agents)
         if (!agent.timeout) agent.timeout = std::chrono::seconds(*seconds);
+}
+
+void read_role(const config::YamlEntry& entry, AgentsFile& file, Report& report)
+{
+    std::vector<std::string_view> names;
+    for (const auto& agent : file.agents) names.emplace_back(agent.name);
+    const auto is_agent = [&names](std::string_view name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const auto text = entry.value.as_string();
+    const bool is_open = entry.value.kind == YamlNode::Kind::null;
+    if (entry.key.empty())
+        report.error(entry.at, "roles: A role needs a name");
+    else if (!is_open && !text)
+        report.error(entry.value.at,
+                     fmt::format("roles: '{}' must be the name of an agent", entry.key),
+                     config::type_hint(entry.value, "text"));
+    else if (!is_open && !is_agent(*text))
+        report.error(
+            entry.value.at,
+            fmt::format("roles: '{}' names the agent '{}', which does not exist", entry.key, *text),
+            config::did_you_mean(*text, names));
+    else if (is_agent(entry.key) && text.value_or(entry.key) != entry.key)
+        report.error(entry.at, fmt::format("roles: '{}' is the name of an agent", entry.key),
+                     "Give the role or the agent another name.");
+    else
+        file.roles.emplace(entry.key, text.value_or(""));
+}
+
+void read_roles(const YamlNode& root, AgentsFile& file, Report& report)
+{
+    const auto* const node = root.find("roles");
+    if (node == nullptr || node->kind == YamlNode::Kind::null) return;
+    if (node->kind != YamlNode::Kind::mapping)
+        return report.error(node->at, "Field 'roles' must be a mapping",
+                            "Write 'ROLE: AGENT' on each line below it.");
+    for (const auto& entry : node->entries) read_role(entry, file, report);
 }
 
 AgentsFileReading failed(const std::string& path, std::string message, bool missing = false)
@@ -126,6 +164,7 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
         if (root->kind == YamlNode::Kind::mapping) {
             Fields(*root, "", report).warn_unknown(top_fields);
             read_agents(*root, file, report);
+            read_roles(*root, file, report);
             read_global(*root, file, report);
         } else {
             report.error(root->at, "Configuration must be a YAML object/dictionary");

@@ -2,17 +2,27 @@
 
 #include "agent/agents_file.hpp"
 #include "agent/template.hpp"
+#include "config/report.hpp"
 #include "protocol/text.hpp"
+#include "workflow/roles.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace autoexec::runner {
 namespace {
 
 constexpr char own_agent[] = "autoexec run";
-constexpr char no_file[] = "the project has no .cursor/background-agents.yaml";
+constexpr std::string_view shell = "shell";
+constexpr std::string_view file_name = ".cursor/background-agents.yaml";
+constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
+constexpr std::string_view remedy =
+    "create it with `autoexec agents init`, or name no agent, or 'shell', to run a command with "
+    "/bin/sh";
 
 AgentDefinition make_own_agent()
 {
@@ -36,29 +46,68 @@ Agents::Agents(const std::filesystem::path& root, bool external, bool read) : ex
 std::string Agents::assign(CommandRequest& request) const
 {
     if (external_) return {};
-    const bool own = !request.argv.empty() || (loaded_.missing && request.agent.empty());
-    if (!own) return select(request);
-    request.agent = own_agent;
-    return {};
+    auto named = resolve(request.agent, Roles::declared);
+    return named.problem.empty() ? hand_over(std::move(named), request) : std::move(named.problem);
 }
 
 std::string Agents::assign(const WorkflowStep& step, const std::string& preferred,
                            CommandRequest& request) const
 {
-    request.agent = knows(step.agent) ? step.agent : preferred;
-    const bool is_text = !step.command.empty() || !step.argv.empty();
-    if (!external_ && loaded_.missing && !is_text && preferred.empty())
-        return fmt::format("{}, so there is no agent for '{}'; `autoexec agents init` makes one",
-                           no_file, protocol::printable(step.agent));
-    return assign(request);
+    auto named = resolve(step.agent, Roles::known);
+    if (external_) {
+        // Agents of other processes have names that are not known here.
+        request.agent = !named.problem.empty() || named.agent == own_agent ? step.agent
+                        : named.agent.empty()                              ? preferred
+                                                                           : named.agent;
+        return {};
+    }
+    if (!named.problem.empty()) return named.problem;
+    if (named.agent.empty() && !preferred.empty()) named = resolve(preferred, Roles::declared);
+    if (!named.problem.empty()) return named.problem;
+    if (named.agent == own_agent && !step.action.empty())
+        return fmt::format("'{}' runs commands, not actions; give the step a 'command'", shell);
+    named.is_asked_for |= !step.action.empty();
+    return hand_over(std::move(named), request);
+}
+
+std::string Agents::name_problem(const std::string& name) const
+{
+    return resolve(name, Roles::known).problem;
+}
+
+Agents::Named Agents::resolve(const std::string& name, Roles roles) const
+{
+    Named named;
+    named.is_asked_for = !name.empty();
+    const auto role = loaded_.file.roles.find(name);
+    if (has(name))
+        named.agent = name;
+    else if (role != loaded_.file.roles.end())
+        named.agent = role->second;
+    else if (name == shell)
+        named.agent = own_agent;
+    else if (!name.empty() && !(roles == Roles::known && workflow::is_known_role(name)))
+        named.problem = unknown_name(name);
+    return named;
+}
+
+std::string Agents::hand_over(Named named, CommandRequest& request) const
+{
+    const bool is_own = !request.argv.empty() || named.agent == own_agent ||
+                        (loaded_.missing && !named.is_asked_for);
+    if (is_own) {
+        request.agent = own_agent;
+        return {};
+    }
+    if (loaded_.missing)
+        return fmt::format("there is no agent to take this: {}; {}", no_file, remedy);
+    request.agent = std::move(named.agent);
+    return select(request);
 }
 
 // An agent's own number of retries counts where nobody else has said any.
 std::string Agents::select(CommandRequest& request) const
 {
-    if (loaded_.missing)
-        return fmt::format("there is no agent '{}': {}", protocol::printable(request.agent),
-                           no_file);
     std::string problem;
     const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
     if (definition == nullptr) return problem;
@@ -66,6 +115,23 @@ std::string Agents::select(CommandRequest& request) const
     if (!request.max_attempts && !request.retry && definition->retry_count)
         request.max_attempts = *definition->retry_count + 1;
     return {};
+}
+
+std::string Agents::unknown_name(const std::string& name) const
+{
+    const auto shown = protocol::printable(name);
+    if (loaded_.missing)
+        return fmt::format("there is no agent '{}': {}; {}", shown, no_file, remedy);
+    std::vector<std::string_view> names;
+    for (const auto& agent : loaded_.file.agents)
+        if (agent::takes_commands(agent)) names.push_back(agent.name);
+    for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
+    const auto guess = config::did_you_mean(name, names);
+    return fmt::format(
+        "there is no agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an "
+        "agent",
+        shown, guess, guess.empty() ? "" : " ",
+        names.empty() ? "" : fmt::format("There are '{}'. ", fmt::join(names, "', '")), file_name);
 }
 
 bool Agents::is_own(const std::string& name)
@@ -89,12 +155,11 @@ std::map<std::string, std::size_t, std::less<>> Agents::limits() const
     return limits;
 }
 
-bool Agents::knows(const std::string& name) const
+bool Agents::has(std::string_view name) const
 {
     const auto& agents = loaded_.file.agents;
-    return !name.empty() && std::any_of(agents.begin(), agents.end(), [&](const auto& agent) {
-        return agent.name == name && agent::takes_commands(agent);
-    });
+    return std::any_of(agents.begin(), agents.end(),
+                       [name](const auto& agent) { return agent.name == name; });
 }
 
 }  // namespace autoexec::runner

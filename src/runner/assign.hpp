@@ -8,12 +8,16 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace autoexec::runner {
 
 /// Decides which agent takes what, before anything runs: those of the project's agents file, or
-/// the program's own one. That runs programs with their arguments, and command texts with
-/// `/bin/sh` where the project has no such file.
+/// the program's own one. That runs programs with their arguments, and with `/bin/sh` command texts
+/// for `shell`, or for nobody by name where the project has no such file.
+///
+/// A name must be that of an agent of the file, of a role that the file declares, or `shell`. A
+/// workflow's step may also name a role of the original system's workflows.
 class Agents {
 public:
     /// `read`: some command needs the agents file. `external`: agents of another process take the
@@ -28,10 +32,14 @@ public:
     /// Names the agent for a request; returns a sentence if there is none.
     std::string assign(CommandRequest& request) const;
 
-    /// The same for a step of a workflow: an agent that is called as the step's, else the one
-    /// that is `preferred`, else the only one there is.
+    /// The same for a step of a workflow: the agent that its name stands for; for a role that
+    /// stands for none, and without a name, the one that is `preferred`, else the only one there
+    /// is.
     std::string assign(const WorkflowStep& step, const std::string& preferred,
                        CommandRequest& request) const;
+
+    /// What is wrong with a name that a step gives as its agent; empty: nothing.
+    [[nodiscard]] std::string name_problem(const std::string& name) const;
 
     /// Whether that is the program's own one.
     [[nodiscard]] static bool is_own(const std::string& name);
@@ -43,8 +51,20 @@ public:
     [[nodiscard]] std::map<std::string, std::size_t, std::less<>> limits() const;
 
 private:
-    [[nodiscard]] bool knows(const std::string& name) const;
+    enum class Roles { declared, known };
+
+    /// What a name stands for.
+    struct Named {
+        std::string agent;  ///< Empty: any.
+        bool is_asked_for = false;
+        std::string problem;
+    };
+
+    [[nodiscard]] Named resolve(const std::string& name, Roles roles) const;
+    std::string hand_over(Named named, CommandRequest& request) const;
     std::string select(CommandRequest& request) const;
+    [[nodiscard]] bool has(std::string_view name) const;
+    [[nodiscard]] std::string unknown_name(const std::string& name) const;
 
     bool external_;
     LoadedAgents loaded_;

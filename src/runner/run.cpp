@@ -233,7 +233,10 @@ int run(const RunOptions& options)
     records::set_debug_log(root, config->debug);
     const bool any_text = std::any_of(jobs.begin(), jobs.end(),
                                       [](const Job& job) { return job.request.argv.empty(); });
-    const Agents agents(root, flags.external_agent, any_text && !flags.external_agent);
+    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [](const Job& job) {
+        return job.request.argv.empty() || !job.request.agent.empty();
+    });
+    const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
     if (!agents.usable()) {
         tell(stderr, "{}", to_string(agents.loaded().errors));
         return exit_invalid;

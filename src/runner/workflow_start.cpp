@@ -16,17 +16,18 @@
 namespace autoexec::runner {
 namespace {
 
-bool has_command_text(const Workflow& workflow)
+bool has_command_for_nobody(const Workflow& workflow)
 {
     return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
-        return step.argv.empty() && !step.command.empty();
+        return step.agent.empty() && !step.command.empty();
     });
 }
 
 bool needs_agents_file(const Workflow& workflow)
 {
-    return std::any_of(workflow.steps.begin(), workflow.steps.end(),
-                       [](const WorkflowStep& step) { return step.argv.empty(); });
+    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
+        return step.argv.empty() || !step.agent.empty();
+    });
 }
 
 }  // namespace
@@ -76,7 +77,7 @@ void announce(const WorkflowPlayOptions& options, AutoExecutionConfigManager& ma
               const Agents& agents, const Workflow& workflow)
 {
     records::set_debug_log(manager.project_root(), manager.load().debug);
-    if (agents.own_runs_texts() && has_command_text(workflow) && !options.engine.quiet)
+    if (agents.own_runs_texts() && has_command_for_nobody(workflow) && !options.engine.quiet)
         tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
              shown_path(manager.project_root()));
 }

@@ -1,4 +1,5 @@
 #include "protocol/text.hpp"
+#include "runner/assign.hpp"
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 namespace autoexec::runner {
 namespace {
@@ -42,13 +45,30 @@ void print_as_json(const std::string& path, const WorkflowFile& file)
     print_json(o);
 }
 
+// The file may be meant for another project, so without an agents file here names are only warned
+// of.
+WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const Agents& agents)
+{
+    WorkflowReadOptions read;
+    read.lenient = options.lenient;
+    if (!agents.usable()) return read;
+    read.check_agent = [&agents](const WorkflowStep& step) -> std::optional<WorkflowStepProblem> {
+        auto problem = agents.name_problem(step.agent);
+        if (problem.empty()) return std::nullopt;
+        return WorkflowStepProblem{std::move(problem), {}, agents.loaded().missing};
+    };
+    return read;
+}
+
 }  // namespace
 
 int workflow_validate(const WorkflowValidateOptions& options)
 {
+    const Agents agents(project_root(options.common), false, true);
+    const auto read = read_options(options, agents);
     bool all_valid = true;
     for (const auto& path : options.paths) {
-        const auto file = read_workflow_file(path, options.strict);
+        const auto file = read_workflow_file(path, options.strict, read);
         all_valid &= file.workflow.has_value();
         if (options.common.json)
             print_as_json(path, file);

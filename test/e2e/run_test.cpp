@@ -243,6 +243,22 @@ TEST_CASE("what fails for a while is tried again; what fails is not, unless it i
     CHECK(project.metrics().size() == 6);
 }
 
+TEST_CASE("a line's number of attempts wins over that of the call, and that over the agent's")
+{
+    Project project;
+    project.add_agent("scripted", "/bin/sh -c {command}", {"retry_count: 0"});
+    project.write(".tapps-agents/auto_execution_config.yaml",
+                  "auto_execution: {retry: {max_attempts: 4, initial_delay_seconds: 0}}\n");
+    project.write("list.jsonl", R"({"command": "exit 75", "retry": 2})");
+    const auto attempts = [&project](const Words& words) {
+        return text_at(only_object(project.run(words)), "attempts");
+    };
+    CHECK(attempts({"run", "--json", "--list", "list.jsonl", "--retry", "1"}) == "3");
+    CHECK(attempts({"run", "--json", "--retry", "1", "exit 75"}) == "2");
+    CHECK(attempts({"run", "--json", "exit 75"}) == "1");
+    CHECK(attempts({"run", "--json", "--", "/bin/sh", "-c", "exit 75"}) == "4");
+}
+
 TEST_CASE("an expected file that is missing or unchanged makes success a failure")
 {
     Project project;
@@ -268,6 +284,8 @@ TEST_CASE("the project's agents run command texts, by the name that is given")
     ended = project.run({"run", "a prompt"});
     CHECK(ended.code == 3);
     CHECK(contains(ended.err, "'loud', 'quiet'"));
+    CHECK(project.run({"run", "--agent", "laud", "--", "touch", "ran"}).code == 3);
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
     ended = project.run({"run", "--agent", "laud", "a prompt"});
     CHECK(ended.code == 3);
     CHECK(contains(ended.err, "loud"));

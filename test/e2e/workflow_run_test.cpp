@@ -219,21 +219,34 @@ TEST_CASE("what its condition or a gate leads past is skipped, with the reason")
     CHECK_FALSE(text_at(step_in(result, "d"), "reason").empty());
 }
 
-TEST_CASE("the command line wins over a step's number of attempts, and that over the agent's")
+TEST_CASE(
+    "of all places that set the number of attempts, the first in the documented order decides")
 {
-    const auto tries = [](const Words& agent, const std::string& step, const Words& words) {
+    const auto tries = [](const Words& agent, const std::string& step, const Words& words,
+                          const std::string& configured) {
         WorkflowProject project(agent);
+        project.write(".tapps-agents/auto_execution_config.yaml",
+                      "auto_execution: {" + configured + "}\n");
         project.steps({"id: a, agent: a, action: a" + step});
         project.on("a", "exit 75");  // worth another try
         CHECK(project.run_workflow(words).code == 1);
         return lines_of(read_file(project.stage() / "asked")).size();
     };
+    const std::string three = "retry: {initial_delay_seconds: 0}";
+    const std::string five = "retry: {max_attempts: 5, initial_delay_seconds: 0}";
     const std::string twice = ", metadata: {retry: {max_attempts: 2, initial_delay_seconds: 0}}";
-    CHECK(tries({"retry_count: 0"}, "", {}) == 1);
-    CHECK(tries({"retry_count: 0"}, twice, {}) == 2);
-    CHECK(tries({}, twice, {}) == 2);
-    CHECK(tries({}, twice, {"--retry", "0"}) == 1);
-    CHECK(tries({"retry_count: 0"}, twice, {"--retry", "3"}) == 4);
+    const std::string once = ", metadata: {retry: {initial_delay_seconds: 0}}";
+    CHECK(tries({}, "", {}, three) == 3);
+    CHECK(tries({}, "", {}, five) == 5);
+    CHECK(tries({}, "", {}, "retry: {enabled: false}") == 1);
+    CHECK(tries({"retry_count: 3"}, "", {}, five) == 4);
+    CHECK(tries({"retry_count: 0"}, "", {}, five) == 1);
+    CHECK(tries({"retry_count: 3"}, twice, {}, five) == 2);
+    CHECK(tries({"retry_count: 3"}, once, {}, five) == 1);
+    CHECK(tries({"retry_count: 0"}, twice, {"--retry", "3"}, five) == 4);
+    CHECK(tries({}, twice, {"--retry", "0"}, five) == 1);
+    CHECK(tries({"retry_count: 3"}, twice, {"--retry", "3"},
+                five + ", features: {error_handling: false}") == 1);
 }
 
 TEST_CASE(
@@ -260,27 +273,93 @@ TEST_CASE(
     CHECK(project.run_workflow({"--agent", "people"}).code == 3);
 }
 
-TEST_CASE("without an agents file /bin/sh runs command texts, and steps of agents are refused")
+TEST_CASE("without an agents file /bin/sh runs what names no agent, or 'shell', and nothing else")
 {
     WorkflowProject project;
     fs::remove(project.root() / ".cursor/background-agents.yaml");
-    project.steps({"id: a, command: 'echo {params.what} >made', agent: anybody",
-                   "id: b, argv: [touch, b c], depends_on: [a]"});
+    project.steps({"id: a, command: 'echo {params.what} >made'",
+                   "id: b, argv: [touch, b c], depends_on: [a]",
+                   "id: c, agent: shell, command: touch by-shell, depends_on: [b]",
+                   "id: d, agent: tester, argv: [touch, by-itself], depends_on: [c]"});
     project.workflow("params: {what: it}\n" + read_file(project.root() / "workflow.yaml"));
     auto ended = project.run_workflow();
     CHECK_MESSAGE(ended.code == 0, ended.err);
     CHECK(read_file(project.root() / "made") == "it\n");
-    CHECK(fs::exists(project.root() / "b c"));
+    for (const auto* const made : {"b c", "by-shell", "by-itself"})
+        CHECK(fs::exists(project.root() / made));
     CHECK(contains(ended.err, "/bin/sh runs the commands"));
-    CHECK(project.run_workflow({"--agent", "shell"}).code == 3);
 
-    project.steps({"id: a, agent: writer, action: write", "id: b, command: touch ran"});
-    ended = project.run_workflow();
-    CHECK(ended.code == 3);
-    CHECK(contains(ended.err, "Step 'a': the project has no .cursor/background-agents.yaml"));
-    CHECK(contains(ended.err, "autoexec agents init"));
-    CHECK_FALSE(contains(ended.err, "Step 'b'"));
+    project.steps({"id: a, agent: shell, action: write"});
+    CHECK(contains(project.run_workflow().err, "'shell' runs commands, not actions"));
+    fs::remove_all(project.records());
+    for (const auto* const step :
+         {"agent: writer, action: write", "agent: claude, command: touch ran",
+          "agent: reviewer, action: review-code", "agent: reviewer, command: touch ran",
+          "agent: claude, argv: [touch, ran]"}) {
+        CAPTURE(step);
+        project.steps({std::string("id: a, ") + step, "id: b, command: touch ran"});
+        for (const Words& words : {Words{}, Words{"--dry-run"}}) {
+            ended = project.run_workflow(words);
+            CHECK(ended.code == 3);
+            CHECK(contains(ended.err, "Step 'a': there is no agent"));
+            CHECK(contains(ended.err, "the project has no .cursor/background-agents.yaml"));
+            CHECK(contains(ended.err, "autoexec agents init"));
+            CHECK_FALSE(contains(ended.err, "Step 'b'"));
+            CHECK_FALSE(contains(ended.err, "/bin/sh runs the commands"));
+        }
+    }
     CHECK_FALSE(fs::exists(project.root() / "ran"));
+    CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("a step that names neither an agent nor a role is refused, with what there is")
+{
+    WorkflowProject project;
+    project.add_agent("claude", "echo claude {command}");
+    const Words named = {"--agent", "scripted"};
+    for (const auto* const what : {"action: write", "command: touch ran", "argv: [touch, ran]"}) {
+        CAPTURE(what);
+        project.steps({"id: b, argv: [touch, ran]", std::string("id: a, agent: cluade, ") + what});
+        for (const Words& words : {Words{}, named, Words{"--dry-run"}}) {
+            const auto ended = project.run_workflow(words);
+            CHECK(ended.code == 3);
+            CHECK(contains(ended.err,
+                           "Step 'a': there is no agent or role 'cluade'. Did you mean "
+                           "'claude'? There are 'scripted', 'claude', "));
+            CHECK(contains(ended.err,
+                           "Declare a role below 'roles:' in "
+                           ".cursor/background-agents.yaml, or add an agent"));
+        }
+    }
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
+    CHECK_FALSE(fs::exists(project.records()));
+
+    // Known of the original's workflows.
+    project.steps({"id: a, agent: Architect, action: design_system"});
+    CHECK(project.run_workflow(named).code == 0);
+    CHECK(project.asked() == "a");
+    CHECK(project.run_workflow({"--agent", "architect"}).code == 3);
+}
+
+TEST_CASE("a role goes to the agent that the agents file says")
+{
+    WorkflowProject project;
+    project.write(".cursor/background-agents.yaml", R"(roles: {writer: loud, critic: ~}
+agents:
+  - {name: loud, type: background, commands: ["echo loud {command}"]}
+  - {name: quiet, type: background, commands: ["echo quiet {command}"]}
+)");
+    project.steps({"id: a, agent: writer, command: a", "id: b, agent: critic, command: b",
+                   "id: c, agent: quiet, command: c"});
+    auto ended = project.run_workflow();
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "Step 'b': Several agents"));
+    const auto result = result_of(project.run_workflow({"--json", "--agent", "quiet"}));
+    CHECK(text_at(step_in(result, "a"), "output") == "loud a\n");
+    CHECK(text_at(step_in(result, "b"), "output") == "quiet b\n");
+    CHECK(text_at(step_in(result, "c"), "output") == "quiet c\n");
+    ended = project.run({"run", "--json", "--agent", "writer", "words"});
+    CHECK(text_at(only_object(ended), "output") == "loud words\n");
 }
 
 TEST_CASE("an agent gets no more steps at once than its file says")
@@ -524,9 +603,14 @@ TEST_CASE("a workflow file that can't be used is told by line and column, and no
     CHECK(contains(refusal("id: w\nsteps:\n  - {id: a, agent: x, action: y, requires: [no.md]}\n"),
                    "workflow.yaml:3:"));
     const std::string odd = "id: w\ntypo: 1\nsteps:\n  - {id: a, agent: x, action: y}\n";
-    CHECK(contains(refusal(odd, {"--strict"}), "workflow.yaml:2:1: error:"));
-    CHECK(contains(project.run_workflow().err, "workflow.yaml:2:1: warning:"));
-    CHECK_FALSE(contains(project.run_workflow({"-q"}).err, "warning:"));
+    CHECK(contains(refusal(odd), "workflow.yaml:2:1: error: Unknown field 'typo'"));
+    CHECK(contains(refusal(odd, {"--dry-run"}), "workflow.yaml:2:1: error:"));
+    CHECK_FALSE(fs::exists(project.records()));
+    CHECK(contains(project.run_workflow({"--lenient"}).err, "workflow.yaml:2:1: warning:"));
+    CHECK_FALSE(contains(project.run_workflow({"--lenient", "-q"}).err, "warning:"));
+    CHECK(project.run_workflow({"--lenient", "--strict"}).code == 2);
+    const std::string forgotten = "id: w\nname:\nsteps:\n  - {id: a, agent: x, action: y}\n";
+    CHECK(contains(refusal(forgotten, {"--strict"}), "workflow.yaml:2:1: error:"));
     CHECK(project.run({"workflow", "run", "no-such-file"}).code == 3);
 
     project.steps({"id: a, agent: x, action: y"});

@@ -107,6 +107,10 @@ public:
         write_file(root() / path, text);
     }
 
+    /// Names that the tests' workflows give as agents, besides those of agents.
+    static constexpr std::string_view roles =
+        "roles: {a: ~, b: ~, c: ~, d: ~, r: ~, x: ~, writer: ~, reader: ~, looks: ~}\n";
+
     /// Adds an agent to the agents file; `more` are further fields, each `name: value`.
     void add_agent(const std::string& name, const std::string& command, const Words& more = {})
     {
@@ -114,7 +118,7 @@ public:
         agents_ +=
             "  - name: " + name + "\n    type: background\n    commands: [\"" + command + "\"]\n";
         for (const auto& field : more) agents_ += "    " + field + "\n";
-        write(".cursor/background-agents.yaml", agents_);
+        write(".cursor/background-agents.yaml", std::string(roles) + agents_);
     }
 
     std::string git(const Words& words) const { return git_in(root(), words); }

@@ -150,6 +150,35 @@ TEST_CASE("what is wrong with the file as a whole is said in one sentence")
           "global: Field 'max_parallel_agents' must be a non-negative integer");
 }
 
+TEST_CASE("a role stands for an agent, or for any")
+{
+    const auto file =
+        parse("roles:\n  writer: worker\n  critic:\n  worker: worker\n" + agent_with(""));
+    CHECK(file.warnings.empty());
+    using Roles = std::map<std::string, std::string, std::less<>>;
+    CHECK(file.roles == Roles{{"writer", "worker"}, {"critic", ""}, {"worker", "worker"}});
+    CHECK(parse("roles:\n" + agent_with("")).roles.empty());
+}
+
+TEST_CASE("a role that stands for no agent of the file is an error")
+{
+    CHECK(only_error(agent_with("") + "roles: [writer]\n") == "Field 'roles' must be a mapping");
+    CHECK(only_error(agent_with("") + "roles: {writer: [worker]}\n") ==
+          "roles: 'writer' must be the name of an agent");
+    CHECK(only_error(agent_with("") + "roles: {writer: 7}\n") ==
+          "roles: 'writer' must be the name of an agent");
+    CHECK(only_error(agent_with("") + "roles: {\"\": worker}\n") == "roles: A role needs a name");
+    const auto errors = errors_of(agent_with("") + "roles: {writer: wroker}\n");
+    REQUIRE(errors.size() == 1);
+    CHECK(errors.front().message ==
+          "roles: 'writer' names the agent 'wroker', which does not exist");
+    CHECK(errors.front().hint == "Did you mean 'worker'?");
+    CHECK(only_error("roles: {a: b}\nagents:\n"
+                     "  - {name: a, type: background, commands: [\"x {command}\"]}\n"
+                     "  - {name: b, type: background, commands: [\"x {command}\"]}\n") ==
+          "roles: 'a' is the name of an agent");
+}
+
 TEST_CASE("what is wrong with a field names agent and field")
 {
     CHECK(only_error(agent_with("timeout_seconds: 0")) ==

@@ -1,4 +1,5 @@
 #include "autoexec/workflow.hpp"
+#include "workflow/roles.hpp"
 
 #include <doctest/doctest.h>
 
@@ -53,6 +54,11 @@ TEST_CASE("each workflow of the original system loads, or is refused with its re
         refused += refuse;
         CHECK_MESSAGE(loaded.workflow.has_value() == !refuse, to_string(loaded.errors));
         CHECK(loaded.errors.empty() == !refuse);
+        if (loaded.workflow)
+            for (const auto& step : loaded.workflow->steps) {
+                CAPTURE(step.agent);
+                CHECK(workflow::is_known_role(step.agent));
+            }
         check_places(loaded.errors, path);
         check_places(loaded.warnings, path);
     }
