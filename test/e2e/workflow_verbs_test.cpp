@@ -7,10 +7,10 @@ namespace {
 constexpr char three_steps[] = R"(id: three
 name: Three steps
 steps:
-  - {id: a, agent: x, action: y}
-  - {id: b, agent: x, action: y, depends_on: [a]}
+  - {id: a, agent: tester, action: y}
+  - {id: b, agent: tester, action: y, depends_on: [a]}
   - id: c
-    agent: x
+    agent: tester
     action: y
     depends_on: [b]
     results: r.json
@@ -69,9 +69,9 @@ TEST_CASE("a key that is not known is an error wherever a workflow is read, unle
         CAPTURE(verb);
         auto ended = project.run({"workflow", verb, "deploy.yaml"});
         CHECK(ended.code == 3);
-        CHECK(contains(ended.err, "deploy.yaml:3:32: error: Step 'a': Unknown field 'if'"));
+        CHECK(contains(ended.err, "deploy.yaml:3:33: error: Step 'a': Unknown field 'if'"));
         CHECK(contains(ended.err, "Did you mean 'condition'?"));
-        CHECK(contains(ended.err, "deploy.yaml:3:43: error: Step 'a': Unknown field 'manual'"));
+        CHECK(contains(ended.err, "deploy.yaml:3:44: error: Step 'a': Unknown field 'manual'"));
         CHECK_FALSE(fs::exists(project.root() / "ran"));
         ended = project.run({"workflow", verb, "deploy.yaml", "--lenient"});
         CHECK(ended.code == 0);
