@@ -70,10 +70,10 @@ struct AgentDefinition {
 struct AgentsFile {
     std::vector<AgentDefinition> agents;
     int max_parallel_agents = 0;  ///< Zero: not set.
-    /// Names that a workflow's steps give as their agent, and the agent that each stands for; empty:
-    /// the one that is chosen for steps without an agent.
+    /// Names that a workflow's steps give as their agent, and the agent that each stands for;
+    /// empty: the one that is chosen for steps without an agent.
     std::map<std::string, std::string, std::less<>> roles;
-    bool accept_legacy = false;   ///< Take command files of engines that hold no lock.
+    bool accept_legacy = false;  ///< Take command files of engines that hold no lock.
     std::vector<Diagnostic> warnings;
 };
 

@@ -29,9 +29,9 @@ struct RetryPolicy {
 
 struct ExecutionResult;
 
-/// What was there of the expected artifacts before a command's first attempt: by path, which version
-/// of the file it was (only to be compared), or an empty text for none. Only what is new or changed
-/// against it counts as made.
+/// What was there of the expected artifacts before a command's first attempt: by path, which
+/// version of the file it was (only to be compared), or an empty text for none. Only what is new or
+/// changed against it counts as made.
 using ArtifactBaseline = std::map<std::string, std::string>;
 
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
@@ -84,8 +84,8 @@ struct CommandRequest {
     std::optional<int> max_attempts;  ///< Wins over those of `retry`.
 
     /// What is done in the worktree before another attempt; what it returns is recorded. If it
-    /// throws, there is no other attempt. On the executor's strand. The baseline of the artifacts is
-    /// taken again afterwards. Empty: as `ExecutorOptions::tree_state` says, which only looks.
+    /// throws, there is no other attempt. On the executor's strand. The baseline of the artifacts
+    /// is taken again afterwards. Empty: as `ExecutorOptions::tree_state` says, which only looks.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
 
     /// Called with each baseline that was taken, before the attempt is published. If it throws, the
@@ -197,7 +197,9 @@ struct ExecutionResult {
     std::optional<Progress> last_progress;
     std::string output;  ///< The tail that the agent reported.
     std::vector<std::string> warnings;
-    boost::json::object details;  ///< `status_during_stop`: a final status that came too late.
+    /// `status_during_stop`: a final status that came too late. `unreleased_status`: one whose
+    /// agent had not released its claim when the engine ended the wait.
+    boost::json::object details;
 };
 
 /// What `autoexec run --json` prints; `doc/cli.md` lists the keys.

@@ -207,7 +207,8 @@ public:
 
     /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
     /// that still work on them to stop, and removes what was left in the worktrees: also of those
-    /// that had ended and were recorded, silently. Throws `system_error` where the project's
+    /// that had ended and were recorded, silently. What an agent or another engine still uses is
+    /// left to a later call. Throws `system_error` where the project's
     /// `running` folder can't be read (`errc::unsafe_path`: it is a link): then nothing is
     /// recovered.
     asio::awaitable<std::vector<InterruptedAttempt>> recover();

@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,11 +16,17 @@ class NewWorktrees {
 public:
     explicit NewWorktrees(git::RepositoryOptions options) : options_(std::move(options)) {}
 
+    /// Fixes the commit that REF names now: a command that runs in the checkout may move it.
+    asio::awaitable<void> resolve(std::string wanted);
+
     asio::awaitable<git::NewTree> make(std::string wanted);
 
 private:
+    asio::awaitable<git::Problem> open();
+
     git::RepositoryOptions options_;
     std::shared_ptr<git::Repository> repository_;
+    std::map<std::string, std::string> commits_;  ///< By REF.
 };
 
 }  // namespace autoexec::runner

@@ -73,6 +73,8 @@ private:
     asio::awaitable<void> all()
     {
         pending_ = jobs_.size();
+        for (const auto& job : jobs_)
+            if (!job.new_worktree.empty()) co_await new_worktrees_.resolve(job.new_worktree);
         for (auto& job : jobs_) {
             std::string problem;
             if (!job.new_worktree.empty() && engine_.interrupts() == 0)

@@ -177,7 +177,7 @@ TEST_CASE_FIXTURE(ProcessFixture, "how a program ends is told")
     {
         agents("sh -c {command}", "    working_directory: nowhere\n");
         const auto result = run("true");
-        CHECK(result.error->code == "spawn_failed");
+        CHECK(result.error->code == "invalid_working_directory");
     }
 }
 

@@ -375,6 +375,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a reference to a variable that is not set fails
 TEST_CASE_FIXTURE(AgentFixture, "a working directory counts from the worktree")
 {
     std::filesystem::path expected = tree;
+    std::filesystem::create_directories(tree / "src/app");
     SUBCASE("relative")
     {
         options.agents = agents_with("working_directory: src/app");

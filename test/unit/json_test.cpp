@@ -216,8 +216,7 @@ TEST_CASE("a document of 100 MB is read or refused in linear time and bounded me
     CHECK(read_json_object(text).object.at("a").as_string().size() == size);
     CHECK(problem_of("{\"a\":[" + repeat("0,", size / 2))
               .starts_with("It holds more than a million"));
-    CHECK(
-        problem_of("{\"a\":" + std::string(size, '9') + "}").starts_with("A number is too large"));
+    CHECK(read_json_object("{\"a\":" + std::string(size, '9') + "}").warnings.size() == 1);
     CHECK(read_json_object(std::string(size, ' ')).kind == Kind::incomplete);
     CHECK(problem_of("{" + std::string(size, '\n') + "x").find("line 100000001,") !=
           std::string::npos);

@@ -562,7 +562,9 @@ TEST_CASE_FIXTURE(WorkflowFixture, "an agent that says much does not fill the jo
         tree.fail(std::string(1024 * 1024, 'x'));
     };
     run(workflow_of({step("a")}));
-    CHECK(of("a").reason.size() > 1'000'000);
+    const auto length = of("a").reason.size();
+    CHECK(length > 10'000);
+    CHECK(length < 20'000);
     CHECK(std::filesystem::file_size(project.path() / ".tapps-agents/workflow-state" /
                                      workflow::journal_name(result.run_id)) < 256 * 1024);
 }
