@@ -152,6 +152,25 @@ public:
         words.insert(words.begin(), program_path);
         return Start{std::move(words), root(), environment()};
     }
+    /// The same without the rights of root: as a user who owns the project, and who may be unable
+    /// to reach the build folder.
+    [[nodiscard]] Start start_unprivileged(Words words) const
+    {
+        auto wanted = start(std::move(words));
+        if (::geteuid() != 0) return wanted;
+        constexpr unsigned nobody = 65534;
+        const auto programs = folder_ / "programs";
+        fs::create_directory(programs);
+        for (const auto* name : {"autoexec", "autoexec-supervise"})
+            fs::copy_file(fs::path(program_path).replace_filename(name), programs / name);
+        for (const auto& entry : fs::recursive_directory_iterator(folder_.path()))
+            (void)!::lchown(entry.path().c_str(), nobody, nobody);
+        (void)!::chown(folder_.path().c_str(), nobody, nobody);
+        wanted.argv.front() = programs / "autoexec";
+        wanted.argv.insert(wanted.argv.begin(),
+                           {"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"});
+        return wanted;
+    }
     Ended run(Words words, std::string input = {}) const
     {
         auto wanted = start(std::move(words));
