@@ -250,7 +250,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
                                              seconds(x.options.start_timeout)));
                 break;
             }
-            start_deadline = time_point::max();
+            start_deadline = now + stop_poll;  // an agent may still drop its claim
             continue;
         }
         if (now >= deadline && watch.shortage()) {
@@ -374,13 +374,15 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     if (end.facts.cause == Cause::deadline && watch.end_is_pending()) pending = watch.final_file();
     (void)x.mailbox->withdraw(a.id);
     auto sight = watch.look(options.clock->now());
+    if (watch.started() && end.facts.cause == Cause::not_started)
+        end.facts.cause = Cause::deadline;  // an agent claimed it meanwhile
     // Nobody has it, or nobody is left who could hear: there is nothing to wait for.
     if (!watch.started() || !watch.heeds_cancel()) co_return;
 
     protocol::CancelFile cancel;
     cancel.execution_id = x.id;
     cancel.attempt_id = a.id;
-    cancel.reason = std::string(to_string(end.status));
+    cancel.reason = end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
     cancel.requested_at = protocol::iso_utc(options.clock->system_now());
     auto refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
     options.notifier->notify(x.request.worktree);
@@ -393,8 +395,9 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
             judge_end_during_stop(x, watch, pending, end);
             // Its last act is to give up the claim; then it touches the worktree no more.
             end.facts.stop_confirmed = true;
-        } else if (watch.claim() == ClaimState::free || sight.kind == Sight::Kind::worktree_lost) {
-            end.facts.stop_confirmed = true;
+        } else if (watch.claim() == ClaimState::free || !watch.started() ||
+                   sight.kind == Sight::Kind::worktree_lost) {
+            end.facts.stop_confirmed = true;  // also where an agent dropped its claim, unused
         }
         const auto now = options.clock->now();
         const auto state = co_await asio::this_coro::cancellation_state;

@@ -213,6 +213,8 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
         co_await alarm->wait_until(options.clock->now() + lock_retry);
     if (ec) co_return Leftovers::out_of_reach;
 
+    // First: now that we hold the worktree, an agent would take the command that was left.
+    (void)mailbox->withdraw(record.attempt_id);
     const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
     if (alive) {
         protocol::CancelFile cancel;

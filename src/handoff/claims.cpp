@@ -136,10 +136,10 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
     return platform::make_folders(worktree_fd, control_files::claims_folder, ec);
 }
 
-UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::path& worktree)
+UniqueFd find_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
 {
     error_code ec;
-    if (const auto git_dir = git::git_dir_of(worktree)) {
+    if (git_dir) {
         const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         auto folder = platform::open_beneath(base.get(), "autoexec/claims", O_RDONLY | O_DIRECTORY,
                                              platform::Links::none, ec);

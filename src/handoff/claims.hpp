@@ -27,7 +27,8 @@ platform::UniqueFd open_claims_folder(int worktree_fd,
                                       error_code& ec);
 
 /// The same folder if it exists; creates nothing.
-platform::UniqueFd find_claims_folder(int worktree_fd, const std::filesystem::path& worktree);
+platform::UniqueFd find_claims_folder(int worktree_fd,
+                                      const std::optional<std::filesystem::path>& git_dir);
 
 enum class LockResult { taken, busy, failed };
 

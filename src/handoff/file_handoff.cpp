@@ -113,8 +113,13 @@ public:
 
     std::optional<std::string> live_claim() override
     {
-        if (locked_) return claims_->sweep();
-        auto folder = find_claims_folder(worktree_.get(), path_);
+        if (locked_) {
+            // First: now that we hold the worktree, an agent would take a command that was left.
+            (void)withdraw({});
+            return claims_->sweep();
+        }
+        auto folder =
+            find_claims_folder(worktree_.get(), git::git_dir_in(context_->common_dir, path_));
         return folder ? ClaimReader(std::move(folder), identity_).find_live() : std::nullopt;
     }
 
@@ -183,7 +188,8 @@ public:
         const auto stamp = stamp_of_command();
         if (digest_.empty() || !stamp || stamp == stamp_) return false;
         const auto file = read_command();
-        if (file.state == FoundFile::State::unreadable) return false;
+        if (file.state == FoundFile::State::unreadable || file.state == FoundFile::State::absent)
+            return false;
         if (file.state != FoundFile::State::present || protocol::sha256_hex(file.text) != digest_)
             return true;
         stamp_ = stamp;

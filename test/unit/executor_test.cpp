@@ -316,6 +316,41 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent that claims while the command is ta
     CHECK(result.attempts == 1);
 }
 
+TEST_CASE_FIXTURE(
+    ExecutorFixture,
+    "an agent that drops its claim of a command that was taken away has not started it")
+{
+    options.start_timeout = 61s;
+    options.retry.max_attempts = 1;
+    tree.on_withdraw = [&] {
+        if (tree.claims.contains(tree.attempt_id())) return;
+        tree.take();
+        clock->at(clock->elapsed() + 10ms,
+                  [&] { tree.claims[tree.attempt_id()] = ClaimState::none; });
+    };
+    execute();
+    REQUIRE(result.error);
+    CHECK(result.error->code == "not_started");
+    CHECK(result.duration < 70s);  // at the next poll
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a claim that is dropped during a stop confirms it")
+{
+    options.start_timeout = 0s;
+    options.timeout = 30s;
+    options.retry.max_attempts = 1;
+    tree.on_withdraw = [&] {
+        tree.take();
+        clock->at(clock->elapsed() + 10ms,
+                  [&] { tree.claims[tree.attempt_id()] = ClaimState::none; });
+    };
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.duration < 31s);
+    CHECK(result.warnings.empty());
+    CHECK_FALSE(tree.cancel);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a command file that was replaced is published again")
 {
     options.start_timeout = 61s;
