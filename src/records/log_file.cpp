@@ -83,7 +83,9 @@ Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::pa
 {
     // Made absolute now: an application may change its directory later.
     const auto absolute = [](const std::filesystem::path& path) {
-        auto clean = (std::filesystem::current_path() / path).lexically_normal();
+        // Only then: a command may have removed it.
+        auto whole = path.is_absolute() ? path : std::filesystem::current_path() / path;
+        auto clean = whole.lexically_normal();
         return clean.has_filename() ? clean : clean.parent_path();
     };
     Folder folder;

@@ -117,8 +117,8 @@ std::string cell(std::string_view text, std::size_t width)
 std::string shown_path(const fs::path& path)
 {
     std::error_code ec;
-    const auto relative = fs::relative(path, ec);
-    const auto text = relative.string();
+    const auto here = fs::current_path(ec);  // a command may have removed it
+    const auto text = ec ? std::string() : fs::relative(path, here, ec).string();
     const bool far = ec || text.starts_with("../../..") || text.empty();
     return protocol::printable(far ? path.string() : text);
 }

@@ -415,6 +415,19 @@ TEST_CASE("a worktree that another engine holds is an error, or is waited for")
     CHECK(waiting.wait().code == 0);
 }
 
+TEST_CASE("a command that removes the folder that the program was started in harms no other")
+{
+    Project project;
+    const auto folder = project.root() / "folder";
+    fs::create_directory(folder);
+    auto start = project.start({"run", "-w", "..", "rmdir folder"});
+    start.folder = folder;
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK(ended.code == 0);
+    CHECK_MESSAGE(contains(ended.out, "completed"), ended.out, ended.err);
+}
+
 TEST_CASE("two commands for one worktree run one after the other")
 {
     Project project;
