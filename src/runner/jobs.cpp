@@ -141,11 +141,17 @@ private:
 std::optional<Job> parse_line(std::string_view line, const std::string& where,
                               const RunOptions& defaults, std::vector<std::string>& problems)
 {
+    // What is run must be exact, and the reading would repair it.
+    if (protocol::valid_utf8(line) != line) {
+        problems.push_back(where + ": the line is not UTF-8");
+        return std::nullopt;
+    }
     const auto reading = protocol::read_json_object(line);
     if (reading.kind != protocol::JsonReading::Kind::valid) {
         problems.push_back(where + ": " + reading.problem);
         return std::nullopt;
     }
+    for (const auto& dropped : reading.warnings) problems.push_back(where + ": " + dropped);
     CommandRequest r(std::string{}, fs::path{});
     apply_defaults(defaults, r);
     std::string worktree;

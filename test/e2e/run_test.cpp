@@ -415,6 +415,18 @@ TEST_CASE("a worktree that another engine holds is an error, or is waited for")
     CHECK(waiting.wait().code == 0);
 }
 
+TEST_CASE("a line of a list that can't be taken exactly as it is written is refused")
+{
+    Project project;
+    const auto bytes = project.run({"run", "--list", "-"}, "{\"command\": \"echo \xFF\"}\n");
+    CHECK(bytes.code == 2);
+    CHECK_MESSAGE(contains(bytes.err, "stdin:1: the line is not UTF-8"), bytes.err);
+    const auto number =
+        project.run({"run", "--list", "-"}, R"({"command": "true", "retry": 1e999})");
+    CHECK(number.code == 2);
+    CHECK_MESSAGE(contains(number.err, "stdin:1: "), number.err);
+}
+
 TEST_CASE("a command that removes the folder that the program was started in harms no other")
 {
     Project project;
