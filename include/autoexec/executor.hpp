@@ -70,7 +70,7 @@ struct ExecutorOptions : ExecutionOptions {
     Durability durability = Durability::process;
     /// Set this if a `BackgroundAgent` in this process runs all commands: it always claims an
     /// attempt, and names it in each status. Then a status that does not name the attempt is
-    /// rejected, whoever wrote it, and only a claimed attempt can end by its status.
+    /// rejected in any case, and only a claimed attempt can end by its status.
     bool agent_in_process = false;
 
     // Limits.

@@ -13,8 +13,8 @@ namespace autoexec::git {
 /// What each call gets to end by itself when its operation is cancelled.
 constexpr std::chrono::seconds cancel_grace{10};
 
-/// Ends calls of git before their own limit: whoever can be cancelled owns one and shares it with
-/// the caller of git. Thread safety: none; one strand.
+/// Ends calls of git before their own limit: an operation that can be cancelled owns one and shares
+/// it with the caller of git. Thread safety: none; one strand.
 class Interrupt {
 public:
     /// As a cancellation of this type asks for: `terminal` ends all calls at once. Others give each
