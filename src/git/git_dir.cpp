@@ -1,5 +1,6 @@
 #include "git/git_dir.hpp"
 
+#include "platform/resources.hpp"
 #include "platform/safe_files.hpp"
 
 #include <fcntl.h>
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace autoexec::git {
 namespace {
@@ -31,20 +34,31 @@ bool is_there(const fs::path& path)
     return fs::exists(path, ec);
 }
 
+void note_shortage(error_code ec, error_code& shortage)
+{
+    if (!shortage && platform::is_resource_shortage(ec)) shortage = ec;
+}
+
 // A file in a folder may belong to whom the folder belongs to.
-std::string read_beside(const fs::path& folder, const std::string& name)
+std::string read_beside(const fs::path& folder, const std::string& name, error_code& shortage)
 {
     const platform::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
-    if (!fd || ::fstat(fd.get(), &info) != 0) return {};
-    return platform::read_regular(fd.get(), name, pointer_limit, {info.st_uid}).text;
+    if (!fd || ::fstat(fd.get(), &info) != 0) {
+        note_shortage(platform::last_error(), shortage);
+        return {};
+    }
+    auto file = platform::read_regular(fd.get(), name, pointer_limit, {info.st_uid});
+    note_shortage(file.reason, shortage);
+    return std::move(file.text);
 }
 
 // The path that a pointer file (`.git`, `gitdir`, `commondir`) holds after `prefix`; a relative
 // one counts from `folder`. Empty if the file is none.
-fs::path read_pointer(const fs::path& folder, const std::string& name, std::string_view prefix)
+fs::path read_pointer(const fs::path& folder, const std::string& name, std::string_view prefix,
+                      error_code& shortage)
 {
-    const std::string text = read_beside(folder, name);
+    const std::string text = read_beside(folder, name, shortage);
     std::string_view line = text;
     if (!line.starts_with(prefix)) return {};
     line.remove_prefix(prefix.size());
@@ -73,29 +87,37 @@ bool is_git_dir(const fs::path& dir)
 }
 
 // The common directory, if it counts this git directory among its worktrees.
-fs::path common_of_linked(const fs::path& git_dir)
+fs::path common_of_linked(const fs::path& git_dir, error_code& shortage)
 {
-    fs::path common = resolved(read_pointer(git_dir, "commondir", ""));
+    fs::path common = resolved(read_pointer(git_dir, "commondir", "", shortage));
     return resolved(common / "worktrees") == git_dir.parent_path() ? common : fs::path{};
 }
 
 // Whether the directory that `tree/.git` is or points to is this tree's.
-bool belongs_to(const fs::path& git_dir, const fs::path& tree)
+bool belongs_to(const fs::path& git_dir, const fs::path& tree, error_code& shortage)
 {
     if (is_linked(git_dir)) {
-        const fs::path back = read_pointer(git_dir, "gitdir", "");
+        const fs::path back = read_pointer(git_dir, "gitdir", "", shortage);
         return back.filename() == ".git" && resolved(back.parent_path()) == tree &&
-               !common_of_linked(git_dir).empty();
+               !common_of_linked(git_dir, shortage).empty();
     }
     // Submodules and separate git directories. One called `.git` has its tree around it.
     return git_dir.filename() != ".git" || git_dir.parent_path() == tree;
 }
 
-std::optional<FoundTree> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner)
+std::optional<FoundTree> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner,
+                                 error_code& shortage)
 {
     if (git_dir.empty() || !is_git_dir(git_dir)) return std::nullopt;
-    if (!trusted_owner(git_dir, owner) || !belongs_to(git_dir, tree)) return std::nullopt;
+    if (!trusted_owner(git_dir, owner) || !belongs_to(git_dir, tree, shortage)) return std::nullopt;
     return FoundTree{git_dir, tree};
+}
+
+fs::path common_dir_beside(const fs::path& git_dir, error_code& shortage)
+{
+    if (!is_linked(git_dir)) return git_dir;
+    fs::path common = common_of_linked(git_dir, shortage);
+    return common.empty() ? git_dir : common;
 }
 
 bool lies_in(const fs::path& directory, const fs::path& tree)
@@ -105,17 +127,27 @@ bool lies_in(const fs::path& directory, const fs::path& tree)
     return end == tree.end();
 }
 
+std::vector<fs::path> entries_in(const fs::path& folder, error_code& shortage)
+{
+    std::vector<fs::path> entries;
+    std::error_code ec;
+    for (fs::directory_iterator at(folder, ec), end; !ec && at != end; at.increment(ec)) {
+        if (entries.size() == max_worktrees) break;
+        entries.push_back(at->path());
+    }
+    note_shortage({ec.value(), boost::system::system_category()}, shortage);
+    return entries;
+}
+
 // The innermost linked worktree of the repository that `directory` lies in.
-std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs::path& directory)
+std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs::path& directory,
+                                           error_code& shortage)
 {
     std::optional<fs::path> found;
     std::size_t depth = 0;
-    const platform::UniqueFd entries(
-        ::open((common_dir / "worktrees").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!entries) return found;
-    for (const auto& name : platform::list_folder(entries.get(), max_worktrees)) {
-        const auto git_dir = common_dir / "worktrees" / name;
-        const auto tree = read_pointer(git_dir, "gitdir", "").lexically_normal().parent_path();
+    for (const auto& git_dir : entries_in(common_dir / "worktrees", shortage)) {
+        const auto tree =
+            read_pointer(git_dir, "gitdir", "", shortage).lexically_normal().parent_path();
         const auto length = tree.native().size();
         if (length <= depth || !lies_in(directory, tree)) continue;
         found = git_dir;
@@ -126,8 +158,9 @@ std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs:
 
 }  // namespace
 
-std::optional<FoundTree> find_tree(const fs::path& directory)
+std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shortage)
 {
+    shortage = {};
     const fs::path start = resolved(directory);
     struct stat origin {};
     if (start.empty() || ::stat(start.c_str(), &origin) != 0) return std::nullopt;
@@ -140,13 +173,20 @@ std::optional<FoundTree> find_tree(const fs::path& directory)
         struct stat info {};
         if (::lstat((tree / ".git").c_str(), &info) == 0) {
             const fs::path found = resolved(
-                S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ") : tree / ".git");
+                S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ", shortage)
+                                      : tree / ".git");
             // Like git: a folder that only has the name is passed over, all else settles it.
             if (!S_ISDIR(info.st_mode) || is_git_dir(found))
-                return checked(found, tree, origin.st_uid);
+                return checked(found, tree, origin.st_uid, shortage);
         }
         if (tree == tree.root_path()) return std::nullopt;
     }
+}
+
+std::optional<FoundTree> find_tree(const fs::path& directory)
+{
+    error_code ignored;
+    return find_tree(directory, ignored);
 }
 
 std::optional<fs::path> git_dir_of(const fs::path& directory)
@@ -157,9 +197,8 @@ std::optional<fs::path> git_dir_of(const fs::path& directory)
 
 fs::path git_common_dir(const fs::path& git_dir)
 {
-    if (!is_linked(git_dir)) return git_dir;
-    fs::path common = common_of_linked(git_dir);
-    return common.empty() ? git_dir : common;
+    error_code ignored;
+    return common_dir_beside(git_dir, ignored);
 }
 
 std::optional<fs::path> common_dir_of(const fs::path& directory)
@@ -170,16 +209,20 @@ std::optional<fs::path> common_dir_of(const fs::path& directory)
 }
 
 std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
-                                   const fs::path& directory)
+                                   const fs::path& directory, error_code& shortage)
 {
-    auto found = git_dir_of(directory);
-    if (!common_dir) return found;
-    const auto tree = resolved(directory);
-    // Both sides agree, or it is the main worktree, which no entry names.
-    const bool linked_here = found && is_linked(*found) && git_common_dir(*found) == *common_dir;
-    if (linked_here || tree / ".git" == *common_dir) return found;
-    if (auto registered = registered_git_dir(*common_dir, tree)) return registered;
-    return found;
+    const auto tree_here = find_tree(directory, shortage);
+    auto found = tree_here ? std::optional(tree_here->git_dir) : std::nullopt;
+    if (common_dir && !shortage) {
+        const auto tree = resolved(directory);
+        // Both sides agree, or it is the main worktree, which no entry names.
+        const bool linked_here = found && is_linked(*found) &&
+                                 common_dir_beside(*found, shortage) == *common_dir;
+        if (!linked_here && tree / ".git" != *common_dir)
+            if (auto registered = registered_git_dir(*common_dir, tree, shortage))
+                found = std::move(registered);
+    }
+    return shortage ? std::nullopt : found;
 }
 
 }  // namespace autoexec::git

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "autoexec/error.hpp"
+
 #include <filesystem>
 #include <optional>
 
@@ -13,6 +15,8 @@ struct FoundTree {
 
 /// The tree that `directory` lies in, found as by `git_dir_of`.
 std::optional<FoundTree> find_tree(const std::filesystem::path& directory);
+/// `shortage`: set where descriptors or memory were lacking: then nothing found tells nothing.
+std::optional<FoundTree> find_tree(const std::filesystem::path& directory, error_code& shortage);
 
 /// The git directory of the tree that `directory` lies in, absolute and without links: what
 /// `git rev-parse --absolute-git-dir` says, found without running git. Nothing outside git, and
@@ -30,7 +34,9 @@ std::optional<std::filesystem::path> common_dir_of(const std::filesystem::path& 
 
 /// As `git_dir_of`, but where the repository with this common directory counts `directory` among
 /// its linked worktrees, its word is taken: what a program does to `.git` there changes nothing.
+/// `shortage`: as for `find_tree`.
 std::optional<std::filesystem::path> git_dir_in(
-    const std::optional<std::filesystem::path>& common_dir, const std::filesystem::path& directory);
+    const std::optional<std::filesystem::path>& common_dir, const std::filesystem::path& directory,
+    error_code& shortage);
 
 }  // namespace autoexec::git

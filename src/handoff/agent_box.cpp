@@ -81,7 +81,12 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
     const bool legacy = command->attempt_id.empty();
     found.command = std::move(*command);
     found.digest = protocol::sha256_hex(file.text);
-    git_dir_ = git::git_dir_in(trust_.common_dir, worktree_);
+    error_code shortage;
+    git_dir_ = git::git_dir_in(trust_.common_dir, worktree_, shortage);
+    if (shortage) {
+        found.problem = "its worktree can't be looked at now: " + shortage.message();
+        return found;
+    }
     if (legacy && !accept_legacy) {
         found.problem =
             "it names no attempt; set global.accept_legacy for engines that hold no lock";

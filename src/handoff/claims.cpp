@@ -2,6 +2,7 @@
 
 #include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
+#include "platform/resources.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/parse.hpp>
@@ -128,10 +129,13 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
 {
     if (git_dir) {
         const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        ec = base ? error_code() : platform::last_error();
         if (base) {
             auto folder = platform::make_folders(base.get(), "autoexec/claims", ec);
             if (folder) return folder;
         }
+        // Other engines and agents, which have descriptors, look for claims there alone.
+        if (platform::is_resource_shortage(ec)) return {};
     }
     return platform::make_folders(worktree_fd, control_files::claims_folder, ec);
 }

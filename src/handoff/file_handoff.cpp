@@ -95,7 +95,9 @@ public:
 
     error_code try_lock() override
     {
-        const auto git_dir = git::git_dir_in(context_->common_dir, path_);
+        error_code shortage;
+        const auto git_dir = git::git_dir_in(context_->common_dir, path_, shortage);
+        if (shortage) return shortage;
         if (const auto ec = open_claims(git_dir)) return ec;
         // Before the lock: who sees us hold the worktree also sees that only offers count.
         if (const auto ec = begin_offers(git_dir)) return ec;
@@ -118,8 +120,9 @@ public:
             (void)withdraw({});
             return claims_->sweep();
         }
-        auto folder =
-            find_claims_folder(worktree_.get(), git::git_dir_in(context_->common_dir, path_));
+        error_code shortage;
+        const auto git_dir = git::git_dir_in(context_->common_dir, path_, shortage);
+        auto folder = find_claims_folder(worktree_.get(), git_dir);
         return folder ? ClaimReader(std::move(folder), identity_).find_live() : std::nullopt;
     }
 

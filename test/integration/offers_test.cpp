@@ -5,7 +5,9 @@
 #include "handoff/file_handoff.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/digest.hpp"
+#include "platform/resources.hpp"
 #include "protocol/text.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -42,6 +44,11 @@ PublishedFiles files_for(const protocol::CommandFile& file)
     files.metadata = protocol::format_metadata(file, file.command);
     files.attempt_id = file.attempt_id;
     return files;
+}
+
+bool contains(std::string_view text, std::string_view part)
+{
+    return text.find(part) != std::string_view::npos;
 }
 
 /// A linked worktree of a project, an engine that holds it, and an agent.
@@ -397,6 +404,51 @@ TEST_CASE_FIXTURE(LinkedTree, "of two engines one has the offers, and the other 
     }
     CHECK(offers() == 1);
     CHECK(found() == State::command);
+}
+
+TEST_CASE_FIXTURE(LinkedTree,
+                  "for any number of free descriptors an agent takes no command that was not "
+                  "published")
+{
+    const auto real = publish();
+    plant(command("something else"));
+    const auto mine = box();
+    for (int left = 0; left < 10; ++left) {
+        CAPTURE(left);
+        AgentBox::Found what;
+        {
+            const FewDescriptorsLeft limit(left);
+            what = mine->find(false);
+        }
+        CHECK(what.state == State::foreign);
+        CHECK_FALSE(what.problem.empty());
+    }
+    CHECK(contains(mine->find(false).problem, "has not published it"));
+    plant(real);
+    CHECK(mine->find(false).state == State::command);
+}
+
+TEST_CASE_FIXTURE(LinkedTree,
+                  "for any number of free descriptors an engine's claims lie in the git directory")
+{
+    bool went_well = false;
+    for (int left = 0; left < 30 && !went_well; ++left) {
+        CAPTURE(left);
+        error_code ec;
+        std::string why;
+        handoff = handoff::file_handoff(options);
+        const auto mailbox = handoff->open(tree, ec, why);
+        REQUIRE_MESSAGE(mailbox, why);
+        {
+            const FewDescriptorsLeft limit(left);
+            ec = mailbox->try_lock();
+        }
+        went_well = !ec;
+        CHECK((!ec || platform::is_resource_shortage(ec)));
+        CHECK_FALSE(fs::exists(tree / control::claims_folder));
+    }
+    CHECK(went_well);
+    CHECK(fs::exists(git_dir / "autoexec/claims"));
 }
 
 TEST_SUITE_END();
