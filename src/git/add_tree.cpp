@@ -96,9 +96,10 @@ asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::strin
     if (!made.problem.empty()) co_return made;
     made.problem = co_await make_tree(made);
     // Nobody has worked on a branch that we have just made.
-    if (!made.problem.empty() && tip.empty())
-        (void)co_await git(bare, "update-ref", "--no-deref", "-d", branch_ref(made.branch),
-                           start.id);
+    if (!made.problem.empty() && tip.empty()) {
+        auto going = drop_new_branch(made.branch, start.id);
+        co_await std::move(going);
+    }
     co_return made;
 }
 
@@ -157,8 +158,8 @@ asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
     if (entry && !run_id.empty()) record_run(*entry, run_id);
     if (entry) problem = co_await fill(*entry, made.warnings);
     if (entry && !problem.empty()) {
-        Words undo{"worktree", "remove", "--force", made.path.string()};
-        (void)co_await locked(std::move(undo));
+        auto removing = remove_new_tree(made.path);
+        co_await std::move(removing);
     }
     co_return problem;
 }
@@ -177,14 +178,29 @@ asio::awaitable<Problem> Repository::Impl::fill(Entry entry, std::vector<std::st
     co_return Problem();
 }
 
-asio::awaitable<ProgramOutput> Repository::Impl::locked(Words words)
+asio::awaitable<ProgramOutput> Repository::Impl::locked_by(Git caller, Words words)
 {
     ProgramOutput output;
-    output.exit.error = co_await queue.enter();
+    output.exit.error = co_await queue.enter(caller.interrupt());
     if (!output.exit.error.empty()) co_return output;
-    output = co_await git.run(project, std::move(words), queue.descriptor());
-    queue.leave();
+    const Turn<LockQueue> turn(queue);
+    output = co_await caller.run(project, std::move(words), queue.descriptor());
     co_return output;
+}
+
+// Half a tree must not stay where a cancellation has ended its making: it would be in the way of
+// the next one. The limits of the calls still hold.
+asio::awaitable<void> Repository::Impl::remove_new_tree(fs::path tree)
+{
+    auto caller = git.uninterrupted();
+    Words words{"worktree", "remove", "--force", tree.string()};
+    (void)co_await locked_by(std::move(caller), std::move(words));
+}
+
+asio::awaitable<void> Repository::Impl::drop_new_branch(std::string branch, std::string commit)
+{
+    const auto caller = git.uninterrupted();
+    (void)co_await caller(bare, "update-ref", "--no-deref", "-d", branch_ref(branch), commit);
 }
 
 }  // namespace autoexec::git

@@ -50,6 +50,11 @@ asio::awaitable<NewTree> Repository::Impl::open_conflict(std::string name, std::
     const auto entry = find_entry(common, made.path);
     if (!entry) made.problem = fmt::format("The worktree {} is gone.", made.path.string());
     if (entry) made.problem = co_await begin_merge(*entry, left.id, right.id, std::move(message));
+    // What a merge that was ended has written would pass for a person's work.
+    if (entry && !made.problem.empty() && !made.reused) {
+        auto removing = remove_new_tree(made.path);
+        co_await std::move(removing);
+    }
     co_return made;
 }
 

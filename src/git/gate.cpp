@@ -2,6 +2,8 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include <algorithm>
+
 namespace autoexec::git {
 
 asio::awaitable<void> Gate::enter()
@@ -10,10 +12,18 @@ asio::awaitable<void> Gate::enter()
         --free_;
         co_return;
     }
-    Waiter waiter;
+    Waiter waiter(*this);
     waiter.timer = clock_->make_timer(co_await asio::this_coro::executor);
     line_.push_back(&waiter);
     while (!waiter.admitted) co_await waiter.timer->wait_until(time_point::max());
+    waiter.inside = true;
+}
+
+// One that was destroyed while it waited must not be admitted, nor keep what was passed on to it.
+Gate::Waiter::~Waiter()
+{
+    std::erase(gate.line_, this);
+    if (admitted && !inside) gate.leave();
 }
 
 void Gate::leave()

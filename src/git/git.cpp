@@ -25,6 +25,18 @@ constexpr std::chrono::minutes orphan_grace{1};
 // Git ends at once; a filter of its may not.
 constexpr std::chrono::seconds stop_grace{2};
 
+// Told in any case: the watch would wait for the limit else.
+class EndOfCall {
+public:
+    explicit EndOfCall(CallLimit& limit) : limit_(limit) {}
+    ~EndOfCall() { limit_.call_ended(); }
+    EndOfCall(const EndOfCall&) = delete;
+    EndOfCall& operator=(const EndOfCall&) = delete;
+
+private:
+    CallLimit& limit_;
+};
+
 }  // namespace
 
 struct Git::Call {
@@ -45,6 +57,13 @@ Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock,
       gate_(std::make_shared<Gate>(clock_, max_processes))
 {
     if (!interrupt_) interrupt_ = std::make_shared<Interrupt>();
+}
+
+Git Git::uninterrupted() const
+{
+    auto other = *this;
+    other.interrupt_ = std::make_shared<Interrupt>();
+    return other;
 }
 
 asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words,
@@ -96,20 +115,20 @@ asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv
 asio::awaitable<ProgramOutput> Git::in_turn(Call call) const
 {
     co_await gate_->enter();
+    const Turn<Gate> turn(*gate_);
     const auto ex = co_await asio::this_coro::executor;
     const auto limit = std::make_shared<CallLimit>(call.name, call.limit, clock_, interrupt_);
     ProgramOutput output;
     if (limit->is_interrupted()) {
         limit->refuse();
     } else {
+        const EndOfCall end(*limit);
         process::OnStart watch = [&](std::weak_ptr<Process> process) {
             limit->watch(ex, std::move(process));
         };
         output = co_await process::run_program(spawner_, std::move(call.spec), max_output,
                                                std::move(watch));
-        limit->call_ended();
     }
-    gate_->leave();
     if (!limit->problem().empty() && !output.ok()) output.exit.error = limit->problem();
     co_return output;
 }

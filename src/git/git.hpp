@@ -49,6 +49,10 @@ public:
     /// No call takes longer from now on, whatever it does.
     void limit_to(std::chrono::milliseconds limit) { max_limit_ = limit; }
 
+    /// The same, but no cancellation ends its calls: for what undoes that which one has ended.
+    [[nodiscard]] Git uninterrupted() const;
+    [[nodiscard]] std::shared_ptr<const Interrupt> interrupt() const { return interrupt_; }
+
     /// Who commits from now on, whatever is configured.
     void set_identity(std::string_view name, std::string_view email);
 

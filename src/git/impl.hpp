@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace autoexec::git {
@@ -73,7 +74,11 @@ struct Repository::Impl {
     asio::awaitable<Problem> fill(Entry entry, std::vector<std::string>& warnings);
     asio::awaitable<NewTree> reuse_tree(Entry entry, NewTree made);
     asio::awaitable<Problem> forget(Entry entry, std::vector<std::string>& warnings);
-    asio::awaitable<ProgramOutput> locked(Words words);
+    asio::awaitable<ProgramOutput> locked(Words words) { return locked_by(git, std::move(words)); }
+    asio::awaitable<ProgramOutput> locked_by(Git caller, Words words);
+    /// For what this operation has made, and nobody has worked with.
+    asio::awaitable<void> remove_new_tree(std::filesystem::path tree);
+    asio::awaitable<void> drop_new_branch(std::string branch, std::string commit);
     [[nodiscard]] Problem lack_of_space() const;
     [[nodiscard]] std::filesystem::path trees_folder() const;
 

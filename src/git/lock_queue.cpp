@@ -25,10 +25,11 @@ std::chrono::milliseconds pause_before_try(unsigned tries)
 
 }  // namespace
 
-asio::awaitable<std::string> LockQueue::enter()
+asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> interrupt)
 {
     const auto timer = clock_->make_timer(co_await asio::this_coro::executor);
     co_await gate_.enter();
+    Turn<Gate> turn(gate_);
     auto problem = open();
     const auto begin = clock_->now();
     const auto deadline = begin + patience_;
@@ -37,7 +38,7 @@ asio::awaitable<std::string> LockQueue::enter()
         if (errno != EWOULDBLOCK && errno != EINTR) {
             problem = fmt::format("{} can't be locked: {}.", file_.string(),
                                   platform::last_error().message());
-        } else if (clock_->now() >= interrupt_->end_of(begin)) {
+        } else if (clock_->now() >= interrupt->end_of(begin)) {
             problem = fmt::format("{} was not waited for any longer: the operation was cancelled.",
                                   file_.string());
         } else if (clock_->now() >= deadline) {
@@ -47,7 +48,7 @@ asio::awaitable<std::string> LockQueue::enter()
             co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
         }
     }
-    if (!problem.empty()) gate_.leave();
+    if (problem.empty()) turn.keep();
     co_return problem;
 }
 

@@ -32,9 +32,11 @@ public:
           gate_(clock_, 1)
     {}
 
-    /// Empty when it is held; else why not. After success `leave` must follow. The patience counts
-    /// from when nobody of this process is before us.
-    asio::awaitable<std::string> enter();
+    /// Empty when it is held; else why not. After success `leave` must follow: see `Turn`. The
+    /// patience counts from when nobody of this process is before us.
+    asio::awaitable<std::string> enter() { return enter(interrupt_); }
+    /// The same for who has an interrupt of its own.
+    asio::awaitable<std::string> enter(std::shared_ptr<const Interrupt> interrupt);
     void leave();
 
     /// Only while it is held.

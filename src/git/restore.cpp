@@ -25,9 +25,13 @@ asio::awaitable<NewTree> Repository::Impl::restore(std::string ref, std::string 
     made = co_await add_tree(std::move(name), base, false);
     if (!made.problem.empty()) co_return made;
     made.problem = co_await put_in_place(made, base, commit, note.index);
-    if (!made.problem.empty())
-        made.problem = fmt::format("{} could not be restored into {}: {}", ref, made.path.string(),
-                                   made.problem);
+    if (made.problem.empty()) co_return made;
+    made.problem =
+        fmt::format("{} could not be restored into {}: {}", ref, made.path.string(), made.problem);
+    auto removing = remove_new_tree(made.path);
+    co_await std::move(removing);
+    auto going = drop_new_branch(made.branch, base);
+    co_await std::move(going);
     co_return made;
 }
 

@@ -142,6 +142,17 @@ TEST_CASE_FIXTURE(Sides, "histories with nothing in common are not merged")
     CHECK(contains(run(repository().merge("main", "nothing", "m")).problem, "is no commit"));
 }
 
+TEST_CASE_FIXTURE(Sides, "a merge that is cancelled leaves no tree that a person has to look at")
+{
+    conflict();
+    interrupt_at("--no-ff");
+    const auto made = open_conflict();
+    CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
+    CHECK_FALSE(fs::exists(trees() / "c"));
+    forget_interrupt();
+    CHECK(open_conflict().problem.empty());
+}
+
 TEST_CASE_FIXTURE(Sides, "a conflict stands in the files of a tree of its own until it is resolved")
 {
     conflict();

@@ -165,6 +165,19 @@ TEST_CASE_FIXTURE(Work, "a salvage is restored into a new worktree, staged and u
     CHECK(content(remove(made.path).ref, "staged") == "staged\n");
 }
 
+TEST_CASE_FIXTURE(Work, "of a restoration that is cancelled nothing stays, and its name is free")
+{
+    const auto saved = remove(tree);
+    REQUIRE_MESSAGE(saved.problem.empty(), saved.problem);
+    interrupt_at("read-tree");
+    const auto made = run(repository().restore(saved.ref, "b"));
+    CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
+    CHECK_FALSE(fs::exists(trees() / "b"));
+    CHECK(git({"branch", "--list", "workflow/b"}).empty());
+    forget_interrupt();
+    CHECK(run(repository().restore(saved.ref, "b")).problem.empty());
+}
+
 TEST_CASE_FIXTURE(Work, "what is no salvage is not restored")
 {
     salvage(tree);

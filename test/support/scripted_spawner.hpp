@@ -9,6 +9,7 @@
 #include <csignal>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -56,6 +57,7 @@ struct ScriptedSpawner final : Spawner {
     std::vector<std::shared_ptr<ScriptedProgram>> programs;  ///< All that were started.
     std::function<void(ScriptedProgram&)> on_wait;           ///< At the start of each.
     error_code refusal;                                      ///< Set: nothing can be started.
+    bool lacks_memory = false;                               ///< Each start throws.
 
     ScriptedProgram& last() { return *programs.back(); }
 
@@ -69,6 +71,7 @@ struct ScriptedSpawner final : Spawner {
     std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
                                    error_code& ec, std::string& why) override
     {
+        if (lacks_memory) throw std::bad_alloc();
         ec = refusal;
         if (ec) {
             why = "It can't be started.";

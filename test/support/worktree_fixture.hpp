@@ -1,6 +1,7 @@
 #pragma once
 
 #include "git/repository.hpp"
+#include "support/hooked_spawner.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -199,6 +200,36 @@ public:
     }
     /// After a change of the options or the environment.
     void forget_repository() { repository_.reset(); }
+
+    /// The call of git with this word never ends by itself, and all is cancelled while it runs.
+    void interrupt_at(std::string word)
+    {
+        options.interrupt = std::make_shared<git::Interrupt>();
+        const auto hook = [this, word = std::move(word)](ProcessSpec& spec) {
+            if (std::ranges::find(spec.argv, word) == spec.argv.end()) return;
+            spec.argv = {"sleep", "1000"};
+            options.interrupt->end_by(options.clock->now());
+        };
+        replace_spawner(hook);
+    }
+    /// The call of git with this word fails.
+    void fail_at(std::string word)
+    {
+        replace_spawner([word = std::move(word)](ProcessSpec& spec) {
+            if (std::ranges::find(spec.argv, word) != spec.argv.end()) spec.argv = {"false"};
+        });
+    }
+    void replace_spawner(HookedSpawner::Hook hook)
+    {
+        options.spawner = std::make_shared<HookedSpawner>(options.spawner, std::move(hook));
+        forget_repository();
+    }
+    void forget_interrupt()
+    {
+        options.interrupt.reset();
+        options.spawner = supervised_spawner(AUTOEXEC_BINARY_DIR "/autoexec-supervise");
+        forget_repository();
+    }
 
     /// A new worktree; it must succeed.
     fs::path add(const std::string& name, const std::string& base = "HEAD")

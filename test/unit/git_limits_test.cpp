@@ -1,7 +1,9 @@
 #include "git/call_limit.hpp"
 #include "git/git.hpp"
+#include "git/impl.hpp"
 
 #include "support/scripted_spawner.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
 #include <doctest/doctest.h>
@@ -28,9 +30,10 @@ struct Hanging {
     std::vector<std::string> reasons;
     std::vector<std::chrono::nanoseconds> times;
 
-    void call(Words words)
+    void call(Words words) { call_by(git, std::move(words)); }
+    void call_by(const Git& caller, Words words)
     {
-        asio::co_spawn(io, git.run(place, std::move(words)),
+        asio::co_spawn(io, caller.run(place, std::move(words)),
                        [this](std::exception_ptr failure, ProgramOutput output) {
                            CHECK_FALSE(failure);
                            reasons.push_back(output.ok() ? "" : reason_of(output));
@@ -118,6 +121,76 @@ TEST_CASE_FIXTURE(Hanging, "after the time of a cancellation no call begins")
     run();
     CHECK(contains(reasons.at(0), "'git add' was not started"));
     CHECK(spawner->programs.empty());
+}
+
+TEST_CASE_FIXTURE(Hanging, "what undoes is not ended by the cancellation that it follows")
+{
+    interrupt->end_by(clock->now());
+    const auto caller = git.uninterrupted();
+    spawner->on_wait = [this](ScriptedProgram& program) {
+        clock->at(1min, [&program] { program.exit(0); });
+    };
+    call_by(caller, {"worktree", "remove", "--force", "/tree"});
+    run();
+    CHECK(reasons.at(0).empty());
+    CHECK(times.at(0) == 1min);
+}
+
+TEST_CASE_FIXTURE(Hanging, "what undoes has the limit of any call")
+{
+    interrupt->end_by(clock->now());
+    const auto caller = git.uninterrupted();
+    call_by(caller, {"worktree", "remove", "--force", "/tree"});
+    run();
+    CHECK(times.at(0) == writing_limit);
+    CHECK(contains(reasons.at(0), "did not end within"));
+}
+
+TEST_CASE_FIXTURE(Hanging, "calls whose start throws give back their turns")
+{
+    constexpr int more_than_turns = 40;
+    spawner->lacks_memory = true;
+    int thrown = 0;
+    for (int i = 0; i < more_than_turns; ++i)
+        asio::co_spawn(io, git.run(place, {"status"}), [&](std::exception_ptr failure, auto) {
+            thrown += failure ? 1 : 0;
+        });
+    run();
+    CHECK(thrown == more_than_turns);
+    spawner->lacks_memory = false;
+    spawner->on_wait = [](ScriptedProgram& program) { program.exit(0); };
+    call({"status"});
+    run();
+    CHECK(reasons.at(0).empty());
+}
+
+TEST_CASE_FIXTURE(Hanging, "a call whose start throws gives back the repository's lock")
+{
+    const TemporaryFolder folder;
+    RepositoryOptions options;
+    options.project_root = folder.path();
+    options.spawner = spawner;
+    options.clock = clock;
+    options.interrupt = interrupt;
+    Repository::Impl repository(options, git, place, folder / ".git");
+    int thrown = 0;
+    std::vector<int> codes;
+    const auto begin = [&] {
+        asio::co_spawn(io, repository.locked({"worktree", "prune"}),
+                       [&](std::exception_ptr failure, const ProgramOutput& output) {
+                           thrown += failure ? 1 : 0;
+                           if (!failure) codes.push_back(output.exit.exit_code.value_or(-1));
+                       });
+    };
+    spawner->lacks_memory = true;
+    begin();
+    run();
+    CHECK(thrown == 1);
+    spawner->lacks_memory = false;
+    spawner->on_wait = [](ScriptedProgram& program) { program.exit(0); };
+    begin();
+    run();
+    CHECK(codes == std::vector<int>{0});
 }
 
 TEST_CASE_FIXTURE(Hanging, "a program that can't be started is told as such")
