@@ -28,11 +28,6 @@ constexpr std::string_view staging_prefix = ".cursor-skill-tmp.artifacts-";
 constexpr std::size_t max_names = 10'000;
 constexpr std::size_t words_per_entry = 2;
 
-struct Blob {
-    std::string mode;
-    std::string id;
-};
-
 UniqueFd open_folder(const fs::path& folder)
 {
     return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -70,25 +65,9 @@ private:
 
     asio::awaitable<void> list(ArtifactSource source)
     {
-        if (!is_object_id(source.commit)) co_return fail("they are not known");
-        const auto listing =
-            co_await impl_.git(impl_.bare, "--literal-pathspecs", "ls-tree", "-r", "-z",
-                               "--full-tree", source.commit, "--", source.path);
-        if (!listing.ok() || listing.cut) co_return fail(reason_of(listing));
-        for (const auto line : split_nul(listing.output)) note(line);
-    }
-
-    // `100644 blob <id><tab>path`
-    void note(std::string_view line)
-    {
-        constexpr std::string_view type = " blob ";
-        const auto tab = line.find('\t');
-        const auto at = line.find(type);
-        if (tab == std::string_view::npos || at == std::string_view::npos || at > tab) return;
-        const auto id = at + type.size();
-        files_.insert_or_assign(
-            std::string(line.substr(tab + 1)),
-            Blob{std::string(line.substr(0, at)), std::string(line.substr(id, tab - id))});
+        const auto problem =
+            co_await list_blobs(impl_.git, impl_.bare, std::move(source), files_);
+        if (!problem.empty()) fail(problem);
     }
 
     // A file that is there as it was kept is not touched: programs go by its time.
@@ -142,7 +121,8 @@ private:
             error_code ec;
             const fs::path file = path;
             const auto from = folder_of(file, ec);
-            const auto to = platform::make_folders(tree_.get(), file.parent_path(), ec);
+            const auto to = from ? platform::make_folders(tree_.get(), file.parent_path(), ec)
+                                 : UniqueFd();
             const auto name = file.filename();
             if (from && to && ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
                 continue;

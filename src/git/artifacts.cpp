@@ -179,6 +179,27 @@ std::string cache_info(std::string_view mode, std::string_view id, std::string_v
     return fmt::format("{},{},{}", mode, id, path);
 }
 
+asio::awaitable<Problem> list_blobs(const Git& git, Place place, ArtifactSource source,
+                                    std::map<std::string, Blob>& files)
+{
+    if (!is_object_id(source.commit)) co_return "they are not known";
+    const auto listing = co_await git(place, "--literal-pathspecs", "ls-tree", "-r", "-z",
+                                      "--full-tree", source.commit, "--", source.path);
+    if (!listing.ok() || listing.cut) co_return reason_of(listing);
+    // `100644 blob <id><tab>path`
+    constexpr std::string_view type = " blob ";
+    for (const auto line : split_nul(listing.output)) {
+        const auto tab = line.find('\t');
+        const auto at = line.find(type);
+        if (tab == std::string_view::npos || at == std::string_view::npos || at > tab) continue;
+        const auto id = at + type.size();
+        files.insert_or_assign(
+            std::string(line.substr(tab + 1)),
+            Blob{std::string(line.substr(0, at)), std::string(line.substr(id, tab - id))});
+    }
+    co_return Problem();
+}
+
 asio::awaitable<Words> hash_files(const Git& git, Place place, Words paths, bool write)
 {
     Words words{"hash-object", "--no-filters"};

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "git/git.hpp"
+#include "git/repository.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,15 @@ asio::awaitable<ProgramOutput> run_in_portions(const Git& git, Place place, Word
 
 /// An index entry, for `update-index --cacheinfo`.
 std::string cache_info(std::string_view mode, std::string_view id, std::string_view path);
+
+struct Blob {
+    std::string mode;
+    std::string id;
+};
+
+/// Adds the files that a commit has at or below a path, by theirs. What is in the way of that.
+asio::awaitable<Problem> list_blobs(const Git& git, Place place, ArtifactSource source,
+                                    std::map<std::string, Blob>& files);
 
 /// The ids of these regular files of a tree; with `write` they are in the object database then.
 /// Nothing if one can't be read.

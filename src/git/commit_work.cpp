@@ -1,3 +1,4 @@
+#include "git/artifacts.hpp"
 #include "git/impl.hpp"
 #include "git/nested.hpp"
 #include "git/unfinished.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -54,6 +56,7 @@ private:
         // With conflicts in it, it would be no merge.
         if (!snapshot_.unmerged.empty()) merge_heads_.clear();
         if (rules_.only_declared) co_await leave_out_others();
+        if (done_.problem.empty() && !rules_.laid.empty()) co_await leave_out_laid();
         if (!done_.problem.empty()) co_return;
         const bool changed = work_ != head_.tree || !merge_heads_.empty();
         if (!changed && head_.branch != branch_) {
@@ -93,6 +96,12 @@ private:
     {
         Words paths{"."};
         for (const auto& path : rules_.declared) paths.push_back(":(exclude,top,literal)" + path);
+        co_await leave_out(std::move(paths), "What is not declared can't be left out");
+    }
+
+    // As HEAD has it, or not at all.
+    asio::awaitable<void> leave_out(Words paths, std::string_view failing)
+    {
         const PathFile file(entry_, paths);
         const auto place = entry_.place().with_index(snapshot_.fresh->file());
         const auto reset = co_await impl_.git(place, "reset", "--quiet", head_.commit,
@@ -101,8 +110,43 @@ private:
         if (reset.ok()) written = co_await impl_.git(place, "write-tree");
         work_ = line_of(written);
         if (!is_object_id(work_))
-            done_.problem = fmt::format("What is not declared can't be left out: {}",
-                                        reason_of(reset.ok() ? written : reset));
+            done_.problem =
+                fmt::format("{}: {}", failing, reason_of(reset.ok() ? written : reset));
+    }
+
+    // The step that made them keeps them: what it ignored is not work because this tree does not
+    // ignore it.
+    asio::awaitable<void> leave_out_laid()
+    {
+        std::map<std::string, Blob> laid;
+        for (auto& source : rules_.laid) {
+            const auto problem =
+                co_await list_blobs(impl_.git, impl_.bare, std::move(source), laid);
+            if (!problem.empty()) co_return;  // then nobody could have laid it
+        }
+        const auto added = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
+                                              "--name-only", "--diff-filter=A", head_.tree, work_);
+        Words files;
+        for (const auto path : split_nul(added.output))
+            if (is_file_of(laid, path) && !is_declared(path, rules_.declared))
+                files.emplace_back(path);
+        const auto ids = co_await hash_files(impl_.git, entry_.place(), files, false);
+        if (ids.size() != files.size()) co_return;
+        Words unchanged;
+        for (std::size_t k = 0; k < files.size(); ++k)
+            if (laid.at(files[k]).id == ids[k]) unchanged.push_back(":(top,literal)" + files[k]);
+        if (unchanged.empty()) co_return;
+        co_await leave_out(std::move(unchanged), "The artifacts of other steps can't be left out");
+    }
+
+    // A link is not asked for: its content is no path's.
+    [[nodiscard]] bool is_file_of(const std::map<std::string, Blob>& laid,
+                                  std::string_view path) const
+    {
+        std::error_code ec;
+        return laid.contains(std::string(path)) &&
+               std::filesystem::is_regular_file(
+                   std::filesystem::symlink_status(entry_.tree / path, ec));
     }
 
     asio::awaitable<void> begin_at_tip()
@@ -244,7 +288,12 @@ private:
         // From nothing, git works out again which files are left out on purpose.
         std::error_code ignored;
         std::filesystem::remove(entry_.git_dir / "index", ignored);
-        (void)co_await impl_.git(entry_.place(), "reset", "--quiet", "--mixed");
+        const auto reset = co_await impl_.git(entry_.place(), "reset", "--quiet", "--mixed");
+        if (reset.ok()) co_return;
+        done_.warnings.push_back(fmt::format(
+            "The index of {0} can't be made anew: {1}. All is committed, but git tells of changes "
+            "there that are none until this is run: git -C '{0}' reset --mixed",
+            shown(entry_.tree.string()), reason_of(reset)));
     }
 
     void tell_of_lock()

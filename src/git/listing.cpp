@@ -1,3 +1,4 @@
+#include "git/git_dir.hpp"
 #include "git/impl.hpp"
 #include "git/nested.hpp"
 #include "handoff/claims.hpp"
@@ -32,6 +33,13 @@ system_clock::time_point last_used(const Entry& entry)
     for (const auto* const name : {"index", "HEAD", "logs/HEAD", "gitdir", "autoexec/claims"})
         latest = std::max(latest, changed_at(entry.git_dir / name));
     return latest;
+}
+
+bool leads_elsewhere(const Entry& entry)
+{
+    error_code shortage;
+    const auto found = find_tree(entry.tree, shortage);
+    return !shortage && !(found && found->git_dir == entry.git_dir);
 }
 
 bool is_busy(const fs::path& tree)
@@ -87,6 +95,7 @@ asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
     info.head = head.commit;
     if (info.missing) co_return info;
     info.busy = is_busy(entry.tree);
+    info.replaced = leads_elsewhere(entry);
     const auto status =
         co_await git(entry.place(), "status", "--porcelain", "-z", "--untracked-files=normal",
                      "--ignore-submodules=dirty", "--no-renames");

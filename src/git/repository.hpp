@@ -54,6 +54,14 @@ struct NewTree {
     std::vector<std::string> warnings;  ///< E.g. of files that `.worktreeinclude` names.
 };
 
+/// What of a commit with artifacts is wanted.
+struct ArtifactSource {
+    std::string commit;
+    std::string path;  ///< A file, or a folder with all in it.
+
+    bool operator==(const ArtifactSource&) const = default;
+};
+
 /// What of a tree's changes is committed. It has a constructor: see `CommandRequest`.
 struct CommitRules {
     CommitRules() = default;
@@ -61,6 +69,8 @@ struct CommitRules {
     std::vector<std::string>
         declared;                ///< Paths that belong to the work, folders with all in them.
     bool only_declared = false;  ///< Everything else stays as it is, not committed.
+    /// What `lay_artifacts` wrote: files that are still so, and not declared, are not committed.
+    std::vector<ArtifactSource> laid;
 };
 
 struct CommittedWork {
@@ -84,14 +94,6 @@ struct KeptArtifacts {
     std::string commit;
     Problem problem;
     std::vector<std::string> warnings;
-};
-
-/// What of a commit with artifacts is wanted.
-struct ArtifactSource {
-    std::string commit;
-    std::string path;  ///< A file, or a folder with all in it.
-
-    bool operator==(const ArtifactSource&) const = default;
 };
 
 struct ArtifactInfo {
@@ -133,6 +135,8 @@ struct TreeInfo {
     std::string branch;  ///< Empty: detached.
     std::string head;
     bool missing = false;  ///< Git knows it, but its folder is gone.
+    /// Its `.git` is gone, or leads elsewhere: git there works on another repository.
+    bool replaced = false;
     bool dirty = false;    ///< Uncommitted, staged or untracked work, or a dirty submodule.
     bool busy = false;     ///< An engine holds it.
     std::string run_id;    ///< The run that it was made for; empty: it does not say.
@@ -168,7 +172,8 @@ struct RemovedBranch {
 /// Thread safety: none; one strand. Lifetime: operations keep what they need.
 ///
 /// Cancellation ends the calls of git that an operation makes: at once if it is terminal, else
-/// within `cancel_grace`. The operation then reports a problem, and later ones do nothing.
+/// within `cancel_grace`. The operation then reports a problem, and later ones do nothing. Half a
+/// worktree is still removed: only the limits of calls end that.
 class Repository : public std::enable_shared_from_this<Repository> {
 public:
     struct Opened {

@@ -214,7 +214,7 @@ void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
         names.push_back(std::filesystem::path(path).lexically_relative(below).string());
     verdict.degraded(
         fmt::format("In {} git tracks control files: {}. Each checkout, merge or reset writes them "
-                    "again.",
+                    "again, and after a command git status shows them as deleted.",
                     shown(tree), fmt::join(names, ", ")),
         fmt::format("Remove them from the repository: git -C {} rm --cached -- {}, then commit.",
                     shown(tree), fmt::join(names, " ")));

@@ -23,7 +23,10 @@ json::value or_null(const std::string& text)
 
 std::string_view state_of(const TreeInfo& tree)
 {
-    return tree.busy ? "busy" : tree.missing ? "missing" : tree.dirty ? "dirty" : "clean";
+    if (tree.busy) return "busy";
+    if (tree.missing) return "missing";
+    if (tree.replaced) return "replaced";
+    return tree.dirty ? "dirty" : "clean";
 }
 
 json::object to_json(const TreeInfo& tree, const TreeRun* run)
@@ -49,7 +52,7 @@ json::object to_json(const SalvageInfo& salvage)
 
 void print(const TreeInfo& tree, const TreeRun* run)
 {
-    tell(stdout, "{}  {:7}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
+    tell(stdout, "{}  {:8}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
          state_of(tree), protocol::printable(tree.name),
          run == nullptr ? "of no run"
                         : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
@@ -57,7 +60,7 @@ void print(const TreeInfo& tree, const TreeRun* run)
 
 void print(const SalvageInfo& salvage)
 {
-    tell(stdout, "{}  saved    {}  {}\n", protocol::iso_utc(salvage.time).substr(0, 19),
+    tell(stdout, "{}  saved     {}  {}\n", protocol::iso_utc(salvage.time).substr(0, 19),
          protocol::printable(salvage.ref), protocol::printable(salvage.reason));
 }
 

@@ -277,6 +277,7 @@ git::CommitRules Run::commit_rules(std::size_t i) const
 {
     git::CommitRules rules;
     rules.declared = artifacts_of(i);
+    rules.laid = steps_[i]->laid;
     rules.only_declared =
         workflow_.steps[i].commit.value_or(workflow_.commit) == CommitScope::creates;
     return rules;

@@ -58,7 +58,7 @@ TEST_CASE("worktrees of runs that have completed are removed, and what was in th
     REQUIRE(before.size() == 1);
     CHECK(text_at(before[0], "state") == "dirty");
     CHECK(text_at(before[0], "run_state") == "completed");
-    CHECK(contains(project.run({"worktree", "list"}).out, "  dirty    workflow-w-"));
+    CHECK(contains(project.run({"worktree", "list"}).out, "  dirty     workflow-w-"));
 
     const auto told = objects_of(project.run({"worktree", "gc", "--json"}).out);
     REQUIRE(told.size() == 1);
@@ -232,6 +232,21 @@ TEST_CASE("worktrees of a run that is alive stay")
     CHECK(joined(states) == "clean busy");
     write_file(project.stage() / "go", "");
     CHECK(program.wait().code == 0);
+}
+
+TEST_CASE("a worktree whose .git was replaced is not called clean")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: x, action: y"});
+    project.commit("A workflow");
+    CHECK(project.run({"workflow", "run", "workflow.yaml"}).code == 0);
+    REQUIRE(trees_of(project).size() == 1);
+    REQUIRE(listed(project).size() == 1);
+    const fs::path tree = text_at(listed(project).front(), "path");
+    CHECK(text_at(listed(project).front(), "state") == "clean");
+    fs::remove(tree / ".git");
+    CHECK(text_at(listed(project).front(), "state") == "replaced");
+    CHECK(contains(project.run({"worktree", "list"}).out, " replaced "));
 }
 
 TEST_CASE("without a repository the verbs about worktrees say so")

@@ -172,6 +172,36 @@ TEST_CASE_FIXTURE(Ignored, "what was kept is listed, and can be forgotten")
     CHECK(run(repository().artifacts()).empty());
 }
 
+TEST_CASE_FIXTURE(Ignored, "what was laid is not committed where git does not ignore it")
+{
+    write_file(from / "build/app", "x\r\n");
+    write_file(from / "build/other", "x");
+    CommitRules rules;
+    rules.laid.push_back({kept({"build"}), "build"});
+    fs::remove(to / ".gitignore");
+    configure("[core]\nautocrlf = input");
+    forget_repository();
+    CHECK(lay(rules.laid.front().commit, "build").empty());
+    write_file(to / "own", "own");
+    std::string expected = "file\nfolder/other\nown";
+    SUBCASE("as it was laid") {}
+    SUBCASE("but what was changed is")
+    {
+        write_file(to / "build/app", "changed");
+        expected = "build/app\n" + expected;
+    }
+    SUBCASE("but what is declared is")
+    {
+        rules.declared = {"build/app", "own", ".gitignore"};
+        expected = "build/app\n" + expected;
+    }
+    const auto done = commit_by(to, rules);
+    CHECK_MESSAGE(done.problem.empty(), done.problem);
+    for (const auto& warning : done.warnings) FAIL_CHECK(warning);
+    CHECK(files(done.commit) == expected);
+    CHECK(read_file(to / "build/other") == "x");
+}
+
 TEST_CASE_FIXTURE(Ignored, "a source that is no commit is refused")
 {
     CHECK(contains(lay("--output=x", "build"), "they are not known"));

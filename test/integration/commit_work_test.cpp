@@ -704,6 +704,20 @@ TEST_CASE_FIXTURE(Agent,
     CHECK(status(tree) == "");
 }
 
+TEST_CASE_FIXTURE(Agent, "an index that can't follow a commit is told, with what mends it")
+{
+    git_here({"sparse-checkout", "set", "folder"});
+    write_file(entry("a") / "index", "garbage");
+    put("folder/new", "new\n");
+    fail_at("--mixed");
+    const auto done = commit_work(tree);
+    CHECK_MESSAGE(done.problem.empty(), done.problem);
+    CHECK(files(done.commit) == "file\nfolder/new\nfolder/other");
+    REQUIRE(done.warnings.size() == 1);
+    CHECK(contains(done.warnings[0], "can't be made anew"));
+    CHECK(contains(done.warnings[0], "git -C '" + tree.string() + "' reset --mixed"));
+}
+
 TEST_CASE_FIXTURE(Agent, "what a user has configured for commits stops none")
 {
     forget_repository();

@@ -174,6 +174,7 @@ TEST_CASE("control files that git tracks are named, with the command that mends 
     const HealthChecker checker(options);
     const auto found = checker.check_git();
     check_is(found, degraded, ".cursor-skill-status.json");
+    CHECK(test::contains(found.message, "git status shows them as deleted"));
     CHECK(test::contains(found.remedy, "rm --cached -- .cursor-skill-status.json"));
 
     f.git({"rm", "-q", "--cached", "--", ".cursor-skill-status.json"});

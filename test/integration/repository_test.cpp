@@ -371,6 +371,28 @@ TEST_CASE_FIXTURE(WorktreeFixture,
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture,
+                  "of a worktree whose making is cancelled nothing stays, and its name is free")
+{
+    // The call that fills it never ends by itself.
+    interrupt_at("--hard");
+    SUBCASE("new")
+    {
+        const auto made = run(repository().add_tree("a", "HEAD"));
+        CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
+    }
+    SUBCASE("for a merge")
+    {
+        const auto made = run(repository().open_conflict("a", "HEAD", "HEAD", "m"));
+        CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
+    }
+    CHECK_FALSE(fs::exists(trees() / "a"));
+    CHECK_FALSE(fs::exists(entry("a")));
+    CHECK(git({"branch", "--list", "workflow/*"}).empty());
+    forget_interrupt();
+    CHECK(run(repository().add_tree("a", "HEAD")).problem.empty());
+}
+
+TEST_CASE_FIXTURE(WorktreeFixture,
                   "another process that changes the list of worktrees is waited for")
 {
     repository();
@@ -549,6 +571,34 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     CHECK(run(repository().state_of(folder.path())).empty());
     for (int i = 0; i < 400; ++i) write_file(tree / ("a-long-name-" + std::to_string(i)), "x");
     CHECK(run(repository().state_of(tree)).size() == 4096);
+}
+
+TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere says so")
+{
+    const auto tree = add("a");
+    const auto other = add("b");
+    CHECK_FALSE(run(repository().trees()).front().replaced);
+    SUBCASE("gone")
+    {
+        fs::remove(tree / ".git");
+    }
+    SUBCASE("another repository")
+    {
+        fs::remove(tree / ".git");
+        git_in(tree, {"init", "-q", "."});
+    }
+    SUBCASE("a folder that is no repository")
+    {
+        fs::remove(tree / ".git");
+        fs::create_directory(tree / ".git");
+    }
+    SUBCASE("another worktree")
+    {
+        fs::copy_file(other / ".git", tree / ".git", fs::copy_options::overwrite_existing);
+    }
+    const auto all = run(repository().trees());
+    CHECK(all.front().replaced);
+    CHECK_FALSE(all.back().replaced);
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture, "a worktree tells for which run it was made")
