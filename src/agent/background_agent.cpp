@@ -7,6 +7,7 @@
 #include "git/git_dir.hpp"
 #include "handoff/agent_box.hpp"
 #include "platform/log.hpp"
+#include "platform/resources.hpp"
 #include "protocol/text.hpp"
 #include "records/agent_presence.hpp"
 
@@ -20,12 +21,14 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
 #include <new>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace autoexec {
 namespace {
@@ -96,6 +99,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     void look(const fs::path& tree);
     void take(const fs::path& tree, Place& place, std::unique_ptr<handoff::AgentBox> box,
               handoff::AgentBox::Found found);
+    void report_shortage(const fs::path& tree);
     void complain_once(const fs::path& tree, Place& place, const handoff::AgentBox::Found& found);
     [[nodiscard]] fs::path absolute(const fs::path& tree) const;
     [[nodiscard]] bool has_room() const noexcept
@@ -114,6 +118,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     bool looping = false;
     std::vector<Timer*> until_idle;
     std::optional<records::AgentPresence> presence;
+    bool told_unannounced = false;
 };
 
 asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
@@ -121,7 +126,7 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
     looping = true;
-    announce();
+    if (!options.alone) announce();
     for (const auto& tree : options.worktrees) add(tree, true);
     auto next_globs = options.clock->now();
     while (!stopping) {
@@ -131,7 +136,8 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
             const bool with_globs = options.clock->now() >= next_globs;
             if (with_globs) next_globs = options.clock->now() + options.glob_interval;
             find_trees(with_globs);
-            if (with_globs && presence && presence->vanished()) announce();
+            const bool announced = presence && !presence->vanished();
+            if (with_globs && !options.alone && !announced) announce();
         }
         look_everywhere();
         co_await alarm->wait_until(options.clock->now() + options.scan_interval);
@@ -161,7 +167,6 @@ asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
 // own process alone does not.
 void BackgroundAgent::Impl::announce()
 {
-    if (options.alone) return;
     records::AgentRecord record;
     record.agent_id = id;
     record.pid = ::getpid();
@@ -174,7 +179,7 @@ void BackgroundAgent::Impl::announce()
                            git::control_patterns(options.status_file_name));
     error_code ec;
     presence = records::AgentPresence::create(options.project_root, record, ec);
-    if (ec)
+    if (ec && !std::exchange(told_unannounced, true))
         platform::log(platform::LogLevel::warning,
                       "this agent can't be announced in {}: {}; status and health will not show it",
                       (options.project_root / ".tapps-agents/running/agents").string(),
@@ -245,13 +250,25 @@ void BackgroundAgent::Impl::look(const fs::path& tree)
     }
     if (!has_room()) return;  // left to others until there is
     auto box = handoff::AgentBox::open(tree, options.status_file_name, trust);
-    if (!box) return;
+    if (!box) {
+        if (!platform::has_descriptors_left(1)) report_shortage(tree);
+        return;
+    }
     auto found = box->find(options.agents.accept_legacy);
+    if (box->lacks_resources()) report_shortage(tree);
     if (found.state == handoff::AgentBox::Found::State::none) return;
     if (found.state == handoff::AgentBox::Found::State::foreign)
         complain_once(tree, place, found);
     else
         take(tree, place, std::move(box), std::move(found));
+}
+
+// An engine of this process would wait for an agent that can't even look.
+void BackgroundAgent::Impl::report_shortage(const fs::path& tree)
+{
+    struct stat st {};
+    if (!options.offers || ::stat(tree.c_str(), &st) != 0) return;
+    if (options.offers->report_shortage(handoff::folder_id(st))) options.notifier->notify(tree);
 }
 
 void BackgroundAgent::Impl::take(const fs::path& tree, Place& place,
@@ -267,7 +284,10 @@ void BackgroundAgent::Impl::take(const fs::path& tree, Place& place,
         complain_once(tree, place, found);
         return;
     }
-    if (!box->claim(found, id)) return;
+    if (!box->claim(found, id)) {
+        if (box->lacks_resources()) report_shortage(tree);
+        return;
+    }
     agent::JobContext context{options, id, options.project_root};
     auto job = std::make_shared<agent::Job>(std::move(context), tree, std::move(box),
                                             std::move(found), options.clock->make_timer(strand));

@@ -414,6 +414,7 @@ void Job::finish(const Verdict& verdict, error_code ec)
     if (ec)
         platform::log(platform::LogLevel::error, "{}: the result can't be written: {}",
                       worktree_.string(), ec.message());
+    if (platform::is_resource_shortage(ec)) (void)box_->report_shortage();
     box_->release(legacy());
     if (legacy()) record(verdict);
     context_.options.notifier->notify(worktree_);
@@ -454,6 +455,7 @@ void Job::record(const Verdict& verdict) const
 
 void Job::refuse(std::string code, std::string message)
 {
+    if (!box_->claim_descriptor()) return;  // it has ended: the worktree may be another's by now
     Verdict verdict;
     verdict.error.code = std::move(code);
     verdict.error.message = std::move(message);

@@ -1,6 +1,7 @@
 #include "executor/agent_words.hpp"
 #include "executor/impl.hpp"
 #include "handoff/control_files.hpp"
+#include "handoff/offers.hpp"
 #include "platform/resources.hpp"
 #include "protocol/text.hpp"
 
@@ -27,6 +28,10 @@ constexpr milliseconds release_poll{250};  // from an agent's final status to it
 constexpr int max_published_again = 10;
 constexpr milliseconds unclaimed_after{10'000};
 
+constexpr char too_few_resources[] =
+    "The agent has no descriptor or memory left. Run fewer commands at once, or raise the limit "
+    "(ulimit -n).";
+
 CommandError engine_error(std::string code, std::string message)
 {
     return {std::move(message), std::move(code), false, 0};
@@ -38,6 +43,27 @@ AttemptEnd failed_end(Cause cause, std::string code, std::string message)
     end.facts.cause = cause;
     end.error = engine_error(std::move(code), std::move(message));
     return end;
+}
+
+// What could not be removed is what keeps others from being written.
+std::string obstacles_in(const std::filesystem::path& worktree, const std::string& status_name)
+{
+    std::string paths;
+    for (const auto& name : control_files::paths(status_name)) {
+        std::error_code ec;
+        const auto path = worktree / name;
+        if (!std::filesystem::exists(std::filesystem::symlink_status(path, ec))) continue;
+        paths += (paths.empty() ? " Remove " : ", ") + protocol::printable(path.string());
+    }
+    return paths.empty() ? paths : paths + '.';
+}
+
+std::string folder_instead_of(const std::filesystem::path& status_file)
+{
+    std::error_code ec;
+    if (!std::filesystem::is_directory(std::filesystem::symlink_status(status_file, ec))) return {};
+    return " Its status file can't be written, because it is a folder: remove " +
+           protocol::printable(status_file.string()) + ", or set another status_file_name.";
 }
 
 std::string seconds(milliseconds d)
@@ -108,8 +134,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
         (void)x.mailbox->clean(a.id, false);
         forget_running(a);
         co_return fail(x, ec,
-                       fmt::format("The command can't be published in the worktree '{}': {}.",
-                                   r.worktree.string(), ec.message()));
+                       fmt::format("The command can't be published in the worktree '{}': {}.{}",
+                                   r.worktree.string(), ec.message(),
+                                   obstacles_in(r.worktree, options.status_file_name)));
     }
     a.published = options.clock->now();
     if (!x.first_published) x.first_published = a.published;
@@ -238,16 +265,14 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
         }
         // What can't be read may be the status of an agent that has started.
         if (now >= start_deadline && watch.shortage()) start_deadline = now + stop_poll;
-        if (!watch.started() && now >= start_deadline) {
+        const bool hopeless = agent_is_short(a.id) && !may_get_resources(x);
+        if (!watch.started() && (now >= start_deadline || hopeless)) {
             // Taken away first: an agent that claims after this sees that the command is gone.
             (void)x.mailbox->withdraw(a.id);
             sight = watch.look(now);
             note_rejections(x, a, sight.rejections);
             if (!watch.started() && sight.kind == Sight::Kind::waiting) {
-                end = failed_end(Cause::not_started, "not_started",
-                                 fmt::format("No agent took the command within {}. Is one running "
-                                             "that looks after this worktree?",
-                                             seconds(x.options.start_timeout)));
+                end = not_started_end(x, a);
                 break;
             }
             start_deadline = now + stop_poll;  // an agent may still drop its claim
@@ -258,6 +283,10 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
                              fmt::format("The status file could not be read: {}. Run fewer "
                                          "commands at once, or raise the limit.",
                                          watch.shortage().message()));
+            break;
+        }
+        if (now >= deadline && !watch.started() && agent_is_short(a.id)) {
+            end = not_started_end(x, a);
             break;
         }
         if (now >= deadline) {
@@ -287,6 +316,32 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
     if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts &&
         !x.only_watching)
         co_await stop_agent(x, a, watch, end);
+}
+
+// Whether its agent, one of this process, has no descriptor or memory to look at it.
+bool BackgroundAgentAutoExecutor::Impl::agent_is_short(const std::string& attempt_id) const
+{
+    return options.offers && options.offers->is_short(attempt_id);
+}
+
+// Those in flight give descriptors back when they end.
+bool BackgroundAgentAutoExecutor::Impl::may_get_resources(const Execution& x) const
+{
+    return std::any_of(active.begin(), active.end(), [&](const Execution* other) {
+        return other != &x && !other->attempt_id.empty() && !agent_is_short(other->attempt_id);
+    });
+}
+
+AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x,
+                                                              const Attempt& a) const
+{
+    // Alone, another attempt would lack the same.
+    const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
+    if (agent_is_short(a.id)) return failed_end(cause, no_resources, too_few_resources);
+    return failed_end(Cause::not_started, "not_started",
+                      fmt::format("No agent took the command within {}. Is one running that looks "
+                                  "after this worktree?",
+                                  seconds(x.options.start_timeout)));
 }
 
 /// Something else is where the command file was, and no agent has claimed the attempt. False if it
@@ -325,8 +380,13 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
                              "The status file is not read: " + watch.problem() + ".");
             break;
         case Sight::Kind::agent_lost: {
+            if (agent_is_short(a.id)) {
+                end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
+                break;
+            }
             end = failed_end(Cause::agent_lost, "agent_lost",
-                             "The agent ended without reporting a result.");
+                             "The agent ended without reporting a result." +
+                                 folder_instead_of(x.request.worktree / options.status_file_name));
             auto lost = event(x, a, EventType::agent_lost);
             lost.details["claim"] = watch.claim() == ClaimState::free ? "free" : "silent";
             emit(lost);

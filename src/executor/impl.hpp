@@ -186,6 +186,9 @@ struct BackgroundAgentAutoExecutor::Impl
     error_code fail(Execution& x, error_code ec, std::string sentence);
     static PublishedFiles files_of(const Execution& x, const Attempt& a);
     bool publish_again(Execution& x, Attempt& a, AttemptEnd& end);
+    [[nodiscard]] bool agent_is_short(const std::string& attempt_id) const;
+    [[nodiscard]] bool may_get_resources(const Execution& x) const;
+    [[nodiscard]] AttemptEnd not_started_end(const Execution& x, const Attempt& a) const;
     void announce_running(Execution& x, Attempt& a);
     static void forget_running(Attempt& a);
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);

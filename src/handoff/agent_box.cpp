@@ -2,6 +2,8 @@
 
 #include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
+#include "handoff/removal.hpp"
+#include "platform/resources.hpp"
 #include "protocol/digest.hpp"
 #include "protocol/text.hpp"
 
@@ -69,6 +71,7 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
     Found found;
     auto file = platform::read_regular(folder_.get(), control_files::command,
                                        protocol::command_file_limit, owners_);
+    note(file.reason);
     if (file.state == FoundFile::State::absent) return found;
     found.stamp = file.stamp;
     found.state = Found::State::foreign;
@@ -84,6 +87,7 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
     error_code shortage;
     git_dir_ = git::git_dir_in(trust_.common_dir, worktree_, shortage);
     if (shortage) {
+        note(shortage);
         found.problem = "its worktree can't be looked at now: " + shortage.message();
         return found;
     }
@@ -120,17 +124,20 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     error_code ec;
     // Opened anew: an engine removes an empty folder of claims when it leaves.
     claims_ = open_claims_folder(folder_.get(), git_dir_, ec);
+    note(ec);
     if (!claims_) return false;
     claim_id_ = claim_id_of(found);
     claim_ = Claim::take(claims_.get(), claim_id_,
                          claim_text(found, agent_id, std::filesystem::absolute(worktree_)), ec);
+    note(ec);
     if (!claim_) return false;
 
     const auto again = find(found.command.attempt_id.empty());
+    keep_descriptor();
     const bool same = again.state == Found::State::command && again.digest == found.digest &&
                       again.stamp.inode == found.stamp.inode &&
                       again.stamp.modified_ns == found.stamp.modified_ns;
-    if (same && !cancel_reason(found.command)) {
+    if (same && spare_ && !cancel_reason(found.command)) {
         hand_over_claim();
         return true;
     }
@@ -142,8 +149,8 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
 void AgentBox::hand_over_claim() const
 {
     if (!trust_.offers) return;
-    auto copy = reopen_claim(claims_.get(), claim_id_);
-    if (copy) trust_.offers->hand_over(folder_id(identity_), claim_id_, std::move(copy));
+    trust_.offers->hand_over(folder_id(identity_), claim_id_,
+                             reopen_claim(claims_.get(), claim_id_));
 }
 
 std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& command)
@@ -160,11 +167,32 @@ std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& 
 error_code AgentBox::write_status(const std::string& text)
 {
     constexpr unsigned mode = 0600;
-    auto ec = platform::replace_file(folder_.get(), status_name_, text, mode, Durability::process);
+    auto ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
+    if (spare_ && platform::is_resource_shortage(ec)) {
+        spare_ = UniqueFd();
+        ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
+        keep_descriptor();
+    }
     // An engine may have swept our temporary away just then.
     if (ec == boost::system::errc::no_such_file_or_directory)
-        ec = platform::replace_file(folder_.get(), status_name_, text, mode, Durability::process);
+        ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
     return ec;
+}
+
+bool AgentBox::report_shortage() const
+{
+    return trust_.offers && trust_.offers->report_shortage(folder_id(identity_));
+}
+
+void AgentBox::note(error_code ec)
+{
+    lacks_resources_ = platform::is_resource_shortage(ec);
+}
+
+void AgentBox::keep_descriptor()
+{
+    spare_ = UniqueFd(::openat(folder_.get(), ".", O_PATH | O_CLOEXEC));
+    if (!spare_) note(platform::last_error());
 }
 
 void AgentBox::remove_command(const Found& found)

@@ -60,7 +60,14 @@ public:
     /// `interrupted`.
     std::optional<std::string> cancel_reason(const protocol::CommandFile& command);
 
+    /// With a descriptor that is kept for it, where none is left.
     error_code write_status(const std::string& text);
+
+    /// Whether the last look or claim failed for want of descriptors or memory.
+    [[nodiscard]] bool lacks_resources() const noexcept { return lacks_resources_; }
+
+    /// Tells that to the engine, if it is one of this process. True if it is news.
+    bool report_shortage() const;
 
     /// Removes the command file if it is still this one.
     void remove_command(const Found& found);
@@ -82,6 +89,8 @@ private:
              Trust trust);
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
+    void note(error_code ec);
+    void keep_descriptor();
 
     std::filesystem::path worktree_;
     Trust trust_;
@@ -93,6 +102,8 @@ private:
     std::string status_name_;
     std::string claim_id_;
     std::optional<Claim> claim_;
+    platform::UniqueFd spare_;
+    bool lacks_resources_ = false;
 };
 
 }  // namespace autoexec::handoff

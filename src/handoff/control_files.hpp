@@ -11,6 +11,8 @@ inline constexpr char simple[] = ".cursor-skill-command-simple.txt";
 inline constexpr char metadata[] = ".cursor-skill-metadata.json";
 inline constexpr char status[] = ".cursor-skill-status.json";
 inline constexpr char cancel[] = ".cursor-skill-cancel.json";
+/// Of all names that no user chose.
+inline constexpr char own_prefix[] = ".cursor-skill-";
 inline constexpr char temporary_prefix[] = ".cursor-skill-tmp.";
 inline constexpr char claims_folder[] = ".cursor-skill-claims";
 

@@ -4,8 +4,10 @@
 #include "git/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
+#include "handoff/removal.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/digest.hpp"
+#include "protocol/status.hpp"
 #include "protocol/text.hpp"
 
 #include <fcntl.h>
@@ -106,9 +108,7 @@ public:
             offers_.close();
             return ec;
         }
-        if (git_dir)
-            (void)git::exclude(git::git_common_dir(*git_dir),
-                               git::control_patterns(options_.status_file_name));
+        if (git_dir) repository_ = git::git_common_dir(*git_dir);
         // Once more: who had the lock before us removes an empty folder when it leaves.
         return open_claims(git_dir);
     }
@@ -128,11 +128,14 @@ public:
 
     error_code prepare() override
     {
+        ours_ = true;
+        if (repository_)
+            (void)git::exclude(*repository_, git::control_patterns(options_.status_file_name));
         remove_status();
         for (const auto* name : {control_files::cancel, control_files::command}) {
-            if (const auto ec = platform::remove_file(worktree_.get(), name)) return ec;
+            if (const auto ec = clear_name(worktree_.get(), name)) return ec;
         }
-        remove_temporaries();
+        remove_all_temporaries();
         return withdraw_offers();
     }
 
@@ -144,6 +147,7 @@ public:
         }};
         for (const auto& [name, text] : first)
             if (const auto ec = put(name, *text, durability)) return ec;
+        ours_ = true;
         digest_ = protocol::sha256_hex(files.command);
         if (const auto ec = offer(files.attempt_id, durability)) return ec;
         if (const auto ec = put(control_files::command, files.command, durability)) return ec;
@@ -199,36 +203,47 @@ public:
         return false;
     }
 
-    error_code withdraw(const std::string&) override
+    error_code withdraw(const std::string& attempt_id) override
     {
+        const bool of_other_engine = !ours_ && !attempt_id.empty();
+        if (of_other_engine && attempt_in(read_command()) != attempt_id) return {};
         // Renamed first: an agent that has it open already re-reads the name after its claim.
         const auto away = control_files::temporary_prefix + protocol::new_uuid();
         if (::renameat(worktree_.get(), control_files::command, worktree_.get(), away.c_str()) != 0)
             return errno == ENOENT ? error_code{} : platform::last_error();
-        return platform::remove_file(worktree_.get(), away);
+        // Until `clean`: it tells whose the files are that name no attempt.
+        if (of_other_engine)
+            withdrawn_ = away;
+        else
+            remove_temporary(worktree_.get(), away);
+        return {};
     }
 
     error_code request_stop(const std::string& text) override
     {
-        return platform::replace_file(worktree_.get(), control_files::cancel, text,
-                                      options_.file_mode, Durability::none);
+        return put(control_files::cancel, text, Durability::none);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        auto first = platform::remove_file(worktree_.get(), control_files::command);
-        for (const auto* name : {control_files::simple, control_files::metadata}) {
-            const auto ec = platform::remove_file(worktree_.get(), name);
+        if (!ours_ && !is_here(attempt_id))
+            return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
+        error_code first;
+        const auto note = [&first](error_code ec) {
             if (!first) first = ec;
-        }
+        };
+        for (const auto* name :
+             {control_files::command, control_files::simple, control_files::metadata})
+            note(clear_name(worktree_.get(), name));
         remove_status();
-        if (const auto ec = withdraw_offers(); !first) first = ec;
+        note(withdraw_offers());
+        // After those that name no attempt: if we are killed, the next recovery still knows them.
+        if (!withdrawn_.empty()) remove_temporary(worktree_.get(), withdrawn_);
         if (keep_cancel) return first;
-        remove_temporaries();
-        const auto ec = platform::remove_file(worktree_.get(), control_files::cancel);
-        if (!first) first = ec;
-        const auto claim_ec = claims_ ? claims_->remove(attempt_id) : error_code{};
-        return first ? first : claim_ec;
+        remove_all_temporaries();
+        note(clear_name(worktree_.get(), control_files::cancel));
+        if (claims_) note(claims_->remove(attempt_id));
+        return first;
     }
 
     bool lost() override
@@ -294,7 +309,7 @@ private:
 
     error_code put(const char* name, const std::string& text, Durability durability)
     {
-        return platform::replace_file(worktree_.get(), name, text, options_.file_mode, durability);
+        return replace_control_file(worktree_.get(), name, text, options_.file_mode, durability);
     }
 
     error_code offer(const std::string& attempt_id, Durability durability)
@@ -311,10 +326,11 @@ private:
         return offers_.remove_all();
     }
 
-    FoundFile read_command()
+    FoundFile read_command() { return read_control(control_files::command); }
+
+    FoundFile read_control(const std::string& name)
     {
-        return platform::read_regular(worktree_.get(), control_files::command,
-                                      protocol::command_file_limit, owners_);
+        return platform::read_regular(worktree_.get(), name, protocol::command_file_limit, owners_);
     }
 
     std::optional<FileStamp> stamp_of_command()
@@ -338,24 +354,50 @@ private:
         return std::string(control_files::other_place) + '/' + options_.status_file_name;
     }
 
-    // What can't be removed (a folder, another user's) is reported by each look.
+    UniqueFd open_other_place()
+    {
+        error_code ec;
+        return platform::open_beneath(worktree_.get(), control_files::other_place,
+                                      O_RDONLY | O_DIRECTORY, Links::none, ec);
+    }
+
+    // What can't be removed (say, another user's) is reported by each look.
     void remove_status()
     {
-        (void)platform::remove_file(worktree_.get(), options_.status_file_name);
-        error_code ec;
-        const auto other = platform::open_beneath(worktree_.get(), control_files::other_place,
-                                                  O_RDONLY | O_DIRECTORY, Links::none, ec);
-        if (other) (void)platform::remove_file(other.get(), options_.status_file_name);
+        (void)clear_name(worktree_.get(), options_.status_file_name);
+        if (const auto other = open_other_place())
+            (void)clear_name(other.get(), options_.status_file_name);
     }
 
     // Left by an engine or agent that was killed while it wrote. We hold the lock, so no engine
     // is writing; an agent that is finds its rename failing and writes again.
-    void remove_temporaries()
+    void remove_all_temporaries()
     {
-        for (const auto& name : platform::list_folder(worktree_.get(), most_entries)) {
-            if (name.starts_with(control_files::temporary_prefix))
-                (void)platform::remove_file(worktree_.get(), name);
-        }
+        remove_temporaries(worktree_.get());
+        if (const auto other = open_other_place()) remove_temporaries(other.get());
+    }
+
+    static std::string attempt_in(const FoundFile& command_file)
+    {
+        std::string problem;
+        const auto command = protocol::parse_command(command_file.text, problem);
+        return command ? command->attempt_id : std::string();
+    }
+
+    // Whether a file here names that attempt, so that the others are its, too: a record of what is
+    // in flight may have been written by anybody. A claim is no proof: folders share them.
+    bool is_here(const std::string& attempt_id)
+    {
+        if (offers_.digest_of(attempt_id) || attempt_in(read_command()) == attempt_id) return true;
+        const auto cancel = protocol::parse_cancel(read_control(control_files::cancel).text);
+        if (cancel && cancel->attempt_id == attempt_id) return true;
+        for (const auto& file : look())
+            if (protocol::parse_status(file.text).status.attempt_id == attempt_id) return true;
+        const auto names = platform::list_folder(worktree_.get(), most_entries);
+        return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+            return name.starts_with(control_files::temporary_prefix) &&
+                   attempt_in(read_control(name)) == attempt_id;
+        });
     }
 
     std::shared_ptr<const Context> context_;
@@ -371,7 +413,10 @@ private:
     std::optional<FileStamp> stamp_;     // of its file when it was last read
     std::optional<ClaimReader> claims_;  // once locked
     platform::Owners owners_;
+    std::optional<fs::path> repository_;  // its common directory, once locked
+    std::string withdrawn_;               // a temporary: the command file of another engine
     bool locked_ = false;
+    bool ours_ = false;  // the control files that are there: published by this engine, or none
 };
 
 class FileHandoff final : public Handoff {

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace autoexec {
 
@@ -35,6 +37,7 @@ void Offers::Holder::offer(const std::string& attempt_id, const std::string& dig
 {
     const std::lock_guard lock(offers_->mutex_);
     digests_[attempt_id] = digest;
+    short_ = false;
 }
 
 void Offers::Holder::withdraw_all()
@@ -42,6 +45,7 @@ void Offers::Holder::withdraw_all()
     const std::lock_guard lock(offers_->mutex_);
     digests_.clear();
     claims_.clear();
+    short_ = false;
 }
 
 std::optional<platform::UniqueFd> Offers::Holder::take_claim(const std::string& attempt_id)
@@ -73,9 +77,28 @@ void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id,
     const auto [first, last] = holders_.equal_range(worktree);
     for (auto it = first; it != last; ++it) {
         if (!it->second->digests_.contains(attempt_id)) continue;
-        it->second->claims_[attempt_id] = std::move(claim);
+        it->second->short_ = false;
+        if (claim) it->second->claims_[attempt_id] = std::move(claim);
         return;
     }
+}
+
+bool Offers::report_shortage(const FolderId& worktree)
+{
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = holders_.equal_range(worktree);
+    bool is_new = false;
+    for (auto it = first; it != last; ++it)
+        if (!it->second->digests_.empty()) is_new |= !std::exchange(it->second->short_, true);
+    return is_new;
+}
+
+bool Offers::is_short(const std::string& attempt_id) const
+{
+    const std::lock_guard lock(mutex_);
+    return std::any_of(holders_.begin(), holders_.end(), [&](const auto& holder) {
+        return holder.second->short_ && holder.second->digests_.contains(attempt_id);
+    });
 }
 
 }  // namespace autoexec

@@ -64,6 +64,7 @@ public:
         // By attempt; guarded by Offers.
         std::map<std::string, std::string> digests_;
         std::map<std::string, platform::UniqueFd> claims_;
+        bool short_ = false;  // an agent lacks resources for what is offered
         std::multimap<handoff::FolderId, Holder*>::iterator place_;
     };
 
@@ -73,9 +74,16 @@ public:
                                             const std::string& digest) const;
 
     /// Hands the claim of an offered attempt, opened for reading, to the engine that offers it.
-    /// That engine then knows the claim before the program starts, which might remove it.
+    /// That engine then knows the claim before the program starts, which might remove it. Empty: it
+    /// could not be opened again.
     void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
                    platform::UniqueFd claim);
+
+    /// An agent has no descriptor or memory to look at, or to report, what is offered there. True
+    /// the first time since that was offered or claimed.
+    bool report_shortage(const handoff::FolderId& worktree);
+    /// Whether that is so for this attempt.
+    [[nodiscard]] bool is_short(const std::string& attempt_id) const;
 
 private:
     mutable std::mutex mutex_;

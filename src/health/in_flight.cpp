@@ -193,14 +193,35 @@ std::vector<std::string> control_files_in(int worktree, const HealthOptions& opt
     return names;
 }
 
+bool is_folder(int worktree, const std::string& name)
+{
+    struct stat st {};
+    return ::fstatat(worktree, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+void judge_control_folder(Verdict& verdict, const fs::path& path)
+{
+    const bool is_chosen = !path.filename().string().starts_with(control_files::own_prefix);
+    verdict.degraded(fmt::format("A folder is where a control file belongs: {}.", shown(path)),
+                     is_chosen ? "Remove it, or set another status_file_name: while anything is in "
+                                 "that folder, no agent can report there."
+                               : "The next command there removes it as far as it can. If it stays, "
+                                 "remove it yourself.");
+}
+
 void judge_control_files(Verdict& verdict, const fs::path& tree, const HealthOptions& options)
 {
     error_code ec;
     const auto fd = open_folder(tree, ec);
     // Before and after: an engine may come or go while we list.
     if (!fd || may_be_held(fd.get())) return;
-    const auto names = control_files_in(fd.get(), options);
+    auto names = control_files_in(fd.get(), options);
     if (names.empty() || may_be_held(fd.get())) return;
+    const auto files = std::stable_partition(
+        names.begin(), names.end(), [&](const auto& name) { return is_folder(fd.get(), name); });
+    for (auto it = names.begin(); it != files; ++it) judge_control_folder(verdict, tree / *it);
+    names.erase(names.begin(), files);
+    if (names.empty()) return;
     verdict.degraded(
         fmt::format("{} of a run that is over {} in {}: {}.", count_of(names.size(), "file"),
                     names.size() == 1 ? "is" : "are", shown(tree), fmt::join(names, ", ")),

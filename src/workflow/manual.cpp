@@ -104,7 +104,10 @@ void Run::take_back(std::size_t i, StepState state, std::string reason)
         for (const auto& path : request.expected_artifacts)
             if (!mailbox->artifact(path).present) ended.missing.push_back(path);
         // An engine that has come in between removes the files itself.
-        if (!mailbox->try_lock()) (void)mailbox->clean(request.execution_id, false);
+        if (!mailbox->try_lock()) {
+            (void)mailbox->prepare();  // a mailbox that publishes nothing cleans only by attempt
+            (void)mailbox->clean(request.execution_id, false);
+        }
     }
     if (!ended.missing.empty() && state == StepState::completed && request.require_artifacts) {
         ended.state = StepState::failed;

@@ -61,3 +61,37 @@ TEST_CASE("without a limit to run into, -j 0 runs all commands at once and says 
     CHECK(ended.code == 0);
     CHECK_FALSE(contains(ended.err, "At most"));
 }
+
+TEST_CASE("for any number of descriptors a command is done, or ends for want of them")
+{
+    Project project;
+    int completed = 0;
+    for (int n = 10; n <= 40; ++n) {
+        CAPTURE(n);
+        Program program(limited(project, "-n " + std::to_string(n),
+                                {"run", "--json", "echo done >made"}));
+        const auto ended = program.wait();
+        CAPTURE(ended.err);
+        if (ended.code == 0) {
+            ++completed;
+            continue;
+        }
+        // With fewer, not even its libraries can be loaded.
+        if (ended.out.empty()) CHECK(n < 16);
+        for (const auto& result : objects_of(ended.out))
+            CHECK(text_at(result, "error_code") == "no_resources");
+    }
+    CHECK(completed > 0);
+}
+
+TEST_CASE("a folder that a program makes in place of a control file hinders no command")
+{
+    Project project;
+    for (const std::string name : {".cursor-skill-cancel.json", ".cursor-skill-status.json",
+                                   ".cursor-skill-command.txt", ".cursor-skill-metadata.json"}) {
+        CAPTURE(name);
+        const auto ended = project.run({"run", "rm -f " + name + "; mkdir -p " + name + "/inner"});
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK_FALSE(fs::exists(project.root() / name));
+    }
+}

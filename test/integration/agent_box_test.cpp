@@ -1,5 +1,6 @@
 #include "handoff/agent_box.hpp"
 
+#include "support/descriptor_limit.hpp"
 #include "support/engine_side.hpp"
 #include "support/planted.hpp"
 #include "support/temporary_folder.hpp"
@@ -8,6 +9,7 @@
 
 #include <atomic>
 #include <latch>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -160,6 +162,67 @@ TEST_CASE_FIXTURE(BoxFixture, "nothing but a regular file is read as a command o
         if (!plant(kind, tree / control_files::cancel, folder / "cancel")) continue;
         CHECK_FALSE(box->cancel_reason(found.command));
     }
+}
+
+TEST_CASE_FIXTURE(BoxFixture, "a status is written, whatever has taken its place")
+{
+    engine.publish();
+    write_file(folder / "elsewhere", "precious");
+    for (const auto kind : all_planted) {
+        CAPTURE(name_of(kind));
+        std::filesystem::remove(tree / control_files::status);
+        if (!plant(kind, tree / control_files::status, folder / "elsewhere")) continue;
+        if (kind == Planted::directory) write_file(tree / control_files::status / "file", "");
+        CHECK_FALSE(box->write_status(R"({"status": "completed"})"));
+        REQUIRE(engine.status());
+        CHECK(engine.status()->is_final());
+        CHECK(read_file(folder / "elsewhere") == "precious");
+    }
+}
+
+TEST_CASE_FIXTURE(BoxFixture, "an agent tells why it has to stop")
+{
+    const auto file = engine.publish();
+    CHECK_FALSE(box->cancel_reason(file));
+    for (const std::string reason : {"timeout", "interrupted", "cancelled"}) {
+        engine.ask_to_stop(reason);
+        CHECK(box->cancel_reason(file) == reason);
+    }
+    for (const std::string reason : {"", "agent_stopped", "a later word"}) {
+        engine.ask_to_stop(reason);
+        CHECK(box->cancel_reason(file) == "cancelled");
+    }
+    CHECK_FALSE(box->cancel_reason(EngineSide::command()));
+}
+
+TEST_CASE_FIXTURE(BoxFixture, "without a descriptor left a result is written, but nothing is claimed")
+{
+    engine.publish();
+    const auto found = box->find(false);
+    std::optional<FewDescriptorsLeft> none;
+    SUBCASE("when it looks")
+    {
+        none.emplace(0);
+        CHECK(box->find(false).state != State::command);
+    }
+    SUBCASE("when it claims")
+    {
+        none.emplace(0);
+        CHECK_FALSE(box->claim(found, "agent"));
+    }
+    if (none) {
+        CHECK(box->lacks_resources());
+        none.reset();
+        CHECK(box->find(false).state == State::command);
+        CHECK_FALSE(box->lacks_resources());
+        return;
+    }
+    REQUIRE(box->claim(found, "agent"));
+    none.emplace(0);
+    const auto ec = box->write_status(R"({"status": "completed"})");
+    none.reset();
+    CHECK_FALSE(ec);
+    CHECK(engine.status()->is_final());
 }
 
 TEST_CASE_FIXTURE(BoxFixture, "the command file of the next attempt is not removed for this one")

@@ -138,3 +138,15 @@ TEST_CASE_FIXTURE(AgentFixture, "an agent that serves only its own process is no
     run_for(1s);
     CHECK(records::list_agents(project.path()).empty());
 }
+
+TEST_CASE_FIXTURE(AgentFixture, "an agent that could not list itself does so later")
+{
+    options.find_worktrees = true;
+    write_file(project / ".tapps-agents/running", "in the way");
+    start();
+    run_for(1s);
+    CHECK(count_alive(project.path()) == 0);
+    fs::remove(project / ".tapps-agents/running");
+    run_for(options.glob_interval + 1s);
+    CHECK(count_alive(project.path()) == 1);
+}

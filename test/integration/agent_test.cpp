@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <new>
+#include <set>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -846,3 +848,119 @@ TEST_CASE_FIXTURE(AgentFixture, "accepting original engines accepts no left-over
 }
 
 TEST_SUITE_END();
+
+namespace {
+
+/// Memory runs out when it is told that a command has ended.
+struct FailingNotifier final : Notifier {
+    std::shared_ptr<Notifier> real;
+    int failures = 0;
+
+    Subscription watch(const std::filesystem::path& worktree,
+                       std::function<void()> changed) override
+    {
+        return real->watch(worktree, std::move(changed));
+    }
+    void notify(const std::filesystem::path& worktree) override
+    {
+        const auto status = EngineSide::status_in(worktree);
+        if (status && status->is_final() && ++failures == 1) throw std::bad_alloc();
+        real->notify(worktree);
+    }
+};
+
+/// An engine with an agent in its process, in virtual time.
+struct OwnAgent : ExecutorFixture {
+    TemporaryFolder trees;
+    std::shared_ptr<ScriptedSpawner> spawner = std::make_shared<ScriptedSpawner>();
+    std::unique_ptr<BackgroundAgent> agent;
+
+    OwnAgent()
+    {
+        options.handoff.reset();
+        options.agent_in_process = true;
+        options.offers = local_offers();
+        options.notifier = local_notifier();
+        options.max_concurrency = 0;
+        options.start_timeout = 9s;
+        options.timeout = 33s;
+        spawner->on_wait = [this](ScriptedProgram& program) {
+            clock->at(clock->elapsed() + 4s, [&program] { program.exit(0); });
+        };
+        AgentOptions o;
+        o.project_root = project.path();
+        o.find_worktrees = false;
+        o.alone = true;
+        o.clock = clock;
+        o.notifier = options.notifier;
+        o.offers = options.offers;
+        o.spawner = spawner;
+        o.agents = agents_from(R"(
+agents:
+  - {name: dev, type: background, commands: ['run {command}']}
+)");
+        agent = std::make_unique<BackgroundAgent>(ctx.get_executor(), std::move(o));
+        asio::co_spawn(ctx, agent->run(), asio::detached);
+        clock->run_until(ctx, 1ms);
+    }
+
+    void hand_over(const std::string& name)
+    {
+        const auto where = trees / name;
+        std::filesystem::create_directory(where);
+        agent->add_worktree(where);
+        make().async_execute_command({"build", where}, [this](error_code e, ExecutionResult r) {
+            codes.insert(e ? e.message() : r.error ? r.error->code : "completed");
+            ++results;
+        });
+    }
+
+    void stop()
+    {
+        asio::co_spawn(ctx, agent->async_stop(), asio::detached);
+        clock->run(ctx);
+    }
+
+    std::set<std::string> codes;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(AgentFixture, "a result that was reported stands, even if memory runs out then")
+{
+    const auto failing = std::make_shared<FailingNotifier>();
+    failing->real = spy;
+    options.notifier = failing;
+    hand_over();
+    exit(0);
+    REQUIRE(failing->failures > 0);
+    REQUIRE(engine.status());
+    CHECK(engine.status()->status == StatusWord::completed);
+}
+
+TEST_CASE("for any number of free descriptors an agent of the process runs a command, or lacks them")
+{
+    bool went_well = false;
+    int free = 0;
+    for (; !went_well && free < 40; ++free) {
+        CAPTURE(free);
+        OwnAgent f;
+        (void)f.make();
+        {
+            const FewDescriptorsLeft few(free);
+            f.hand_over("one");
+            f.hand_over("two");
+            bool runs = true;
+            while (f.results < 2 && runs) runs = f.clock->step(f.ctx);
+            CHECK(f.clock->elapsed() < 33s);
+        }
+        f.stop();
+        CHECK(f.results == 2);
+        went_well = f.codes == std::set<std::string>{"completed"};
+        for (const auto& code : f.codes)
+            CHECK((code == "completed" || code == "no_resources" ||
+                   code == make_error_code(errc::no_resources).message()));
+    }
+    CHECK(went_well);
+    CHECK(free > 5);
+}

@@ -161,7 +161,7 @@ TEST_CASE_FIXTURE(Tree, "files can be made readable for an agent of another user
         CHECK(mode(name) == fs::perms{0664});
 }
 
-TEST_CASE_FIXTURE(Tree, "what was planted where the engine writes is replaced, or named")
+TEST_CASE_FIXTURE(Tree, "what was planted where the engine writes is replaced")
 {
     TemporaryFolder outside;
     write_file(outside / "target", "precious");
@@ -173,16 +173,14 @@ TEST_CASE_FIXTURE(Tree, "what was planted where the engine writes is replaced, o
             CAPTURE(name_of(kind));
             if (!plant(kind, *this / name, outside / "target")) continue;
             const auto mailbox = locked();
-            auto ec = mailbox->prepare();
-            if (!ec) ec = mailbox->publish(files, Durability::process);
-            if (!ec) ec = mailbox->request_stop("stop");
-            CHECK(static_cast<bool>(ec) == (kind == Planted::directory));
-            if (!ec) CHECK(fs::is_regular_file(fs::symlink_status(*this / name)));
-            CHECK(static_cast<bool>(mailbox->clean("a", false)) == (kind == Planted::directory));
-            CHECK(names().erase(control::command) == (name == control::command && ec ? 1 : 0));
+            CHECK_FALSE(mailbox->prepare());
+            CHECK_FALSE(mailbox->publish(files, Durability::process));
+            CHECK_FALSE(mailbox->request_stop("stop"));
+            CHECK(fs::is_regular_file(fs::symlink_status(*this / name)));
+            CHECK_FALSE(mailbox->clean("a", false));
+            CHECK(names() == std::set<std::string>{control::claims_folder});
             CHECK(read_file(outside / "target") == "precious");
             CHECK(std::distance(fs::directory_iterator(outside.path()), {}) == 1);
-            fs::remove(*this / name);
         }
     }
     CHECK(names().empty());
@@ -206,12 +204,70 @@ TEST_CASE_FIXTURE(Tree,
             CHECK(found.front().state == State::unsafe);
             CHECK(found.front().text.empty());
             CHECK_FALSE(mailbox->prepare());
-            const bool stays = kind == Planted::directory;
-            CHECK(mailbox->look().size() == (stays ? 1 : 0));
+            CHECK(mailbox->look().empty());
             CHECK(fs::exists(outside / "target"));
-            fs::remove(*this / name);
         }
     }
+}
+
+TEST_CASE_FIXTURE(Tree, "a folder in place of a control file goes with all that is in it")
+{
+    TemporaryFolder outside;
+    write_file(outside / "target", "precious");
+    for (const std::string name :
+         {control::command, control::simple, control::metadata, control::cancel, control::status,
+          ".cursor/.cursor-skill-status.json", ".cursor-skill-tmp.0123"}) {
+        CAPTURE(name);
+        const auto make = [&] {
+            fs::remove_all(*this / name);
+            write(name + "/a/b/file", "text");
+            fs::create_directory_symlink(outside.path(), *this / name / "link");
+            fs::permissions(*this / name / "a", fs::perms{0500});
+        };
+        const auto mailbox = locked();
+        make();
+        CHECK_FALSE(mailbox->prepare());
+        make();  // while the command runs
+        CHECK_FALSE(mailbox->publish(files, Durability::process));
+        CHECK_FALSE(mailbox->request_stop("stop"));
+        CHECK_FALSE(mailbox->clean("a", false));
+        fs::remove(*this / ".cursor");
+        CHECK(names() == std::set<std::string>{control::claims_folder});
+        CHECK(read_file(outside / "target") == "precious");
+    }
+}
+
+TEST_CASE_FIXTURE(Tree, "a folder too large to be removed at once is out of the way at once")
+{
+    const auto name = *this / control::cancel;
+    for (int i = 0; i < 5000; ++i) fs::create_directories(name / std::to_string(i));
+    const auto mailbox = locked();
+    CHECK_FALSE(mailbox->prepare());
+    CHECK_FALSE(fs::exists(name));
+    CHECK(names().size() == 2);  // the rest, as a temporary, and the claims' folder
+    CHECK_FALSE(mailbox->prepare());
+    CHECK(names() == std::set<std::string>{control::claims_folder});
+}
+
+TEST_CASE_FIXTURE(Tree, "a folder with the name that a user chose for the status stays if it is used")
+{
+    options.status_file_name = "docs";
+    write("docs/page", "precious");
+    write(".cursor/docs/page", "precious");
+    const auto mailbox = locked();
+    CHECK_FALSE(mailbox->prepare());
+    CHECK_FALSE(mailbox->clean("a", false));
+    CHECK(read_file(*this / "docs/page") == "precious");
+    CHECK(read_file(*this / ".cursor/docs/page") == "precious");
+    CHECK(mailbox->look().size() == 2);
+}
+
+TEST_CASE_FIXTURE(Tree, "a command that was left is gone before claims are looked for")
+{
+    write(control::command, files.command);
+    const auto mailbox = locked();
+    CHECK(mailbox->live_claim() == std::nullopt);
+    CHECK(names() == std::set<std::string>{control::claims_folder});
 }
 
 TEST_CASE_FIXTURE(Tree, "a status in either place is found, the root's first")
@@ -587,7 +643,7 @@ TEST_CASE_FIXTURE(GitTree, "git is told to leave the control files alone, once")
     {
         write_file(exclude, ".cursor-skill-tmp.*\r\n\n*.o\n");
     }
-    (void)locked();
+    CHECK_FALSE(locked()->prepare());
     const auto first = read_file(exclude);
     const auto lines = lines_of(exclude);
     CHECK(std::count(lines.begin(), lines.end(), control::command) == 1);
@@ -597,7 +653,7 @@ TEST_CASE_FIXTURE(GitTree, "git is told to leave the control files alone, once")
     if (first.find("*.o") != std::string::npos)
         CHECK(std::count(lines.begin(), lines.end(), "*.o") == 1);
     const auto stamp = fs::last_write_time(exclude);
-    for (int i = 0; i < 3; ++i) (void)locked();
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(locked()->prepare());
     CHECK(read_file(exclude) == first);
     CHECK(fs::last_write_time(exclude) == stamp);
 }
@@ -605,7 +661,7 @@ TEST_CASE_FIXTURE(GitTree, "git is told to leave the control files alone, once")
 TEST_CASE_FIXTURE(GitTree, "a status file by another name is left alone by git, too")
 {
     options.status_file_name = "#my [status]!.json";
-    (void)locked();
+    CHECK_FALSE(locked()->prepare());
     const auto lines = lines_of(*this / ".git/info/exclude");
     CHECK(std::count(lines.begin(), lines.end(), R"(\#my\ \[status\]\!.json)") == 1);
 }
@@ -616,7 +672,7 @@ TEST_CASE_FIXTURE(GitTree, "an exclude file that is a link or a FIFO is left alo
     write_file(outside / "target", "precious");
     for (const auto kind : all_planted) {
         if (!plant(kind, *this / ".git/info/exclude", outside / "target")) continue;
-        (void)locked();
+        CHECK_FALSE(locked()->prepare());
         CHECK(read_file(outside / "target") == "precious");
         fs::remove(*this / ".git/info/exclude");
     }

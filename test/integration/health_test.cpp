@@ -413,6 +413,16 @@ TEST_CASE("control files that nobody waits for are left over")
     }
 }
 
+TEST_CASE("folders in place of control files are named, with who removes them")
+{
+    const RealProject p;
+    std::filesystem::create_directories(p.root() / ".cursor-skill-cancel.json/x");
+    const auto found = p.checker().check_leftovers();
+    check_is(found, degraded, ".cursor-skill-cancel.json");
+    CHECK(found.remedy.find("If it stays, remove it yourself") != std::string::npos);
+    CHECK(found.remedy.find("Nothing need be done") == std::string::npos);
+}
+
 TEST_CASE("control files are not left over while an agent lives")
 {
     const RealProject p;

@@ -1,15 +1,18 @@
 #include "handoff/offers.hpp"
 
+#include "autoexec/executor.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/agent_box.hpp"
 #include "handoff/file_handoff.hpp"
+#include "platform/resources.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/digest.hpp"
-#include "platform/resources.hpp"
+#include "protocol/status.hpp"
 #include "protocol/text.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
@@ -352,6 +355,64 @@ TEST_CASE_FIXTURE(LinkedTree, "within a process a claim is known before a progra
     agent->release(false);
     CHECK(engine->claim(file.attempt_id) == ClaimState::free);
     CHECK(engine->claim(file.attempt_id) == ClaimState::free);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "a status is not final while the claim of its agent is held")
+{
+    const auto file = publish();
+    const auto agent = take();
+    REQUIRE(agent);
+    AgentStatus status;
+    status.structured = true;
+    status.status = StatusWord::completed;
+    status.attempt_id = file.attempt_id;
+    REQUIRE_FALSE(agent->write_status(protocol::format_status(status)));
+    SUBCASE("as it was") {}
+    SUBCASE("where the program has removed .git")
+    {
+        fs::remove(tree / ".git");
+    }
+    SUBCASE("where the program has made a repository of its own")
+    {
+        fs::remove(tree / ".git");
+        make_git_dir(tree / ".git");
+    }
+    asio::io_context ctx;
+    ExecutorOptions o;
+    o.project_root = project;
+    o.enable_audit = o.enable_metrics = false;
+    const BackgroundAgentAutoExecutor executor(ctx.get_executor(), o);
+    CHECK(executor.check_status(tree).status_file_exists);
+    CHECK_FALSE(executor.check_status(tree).completed);
+    agent->release(false);
+    CHECK(executor.check_status(tree).completed);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "an agent's want of resources is told to the engine that it serves")
+{
+    options.offers = local_offers();
+    trust.offers = options.offers;
+    const auto file = publish();
+    const auto& id = file.attempt_id;
+    const auto agent = box();
+    CHECK_FALSE(options.offers->is_short(id));
+    CHECK(agent->report_shortage());
+    CHECK_FALSE(agent->report_shortage());  // no news
+    CHECK(options.offers->is_short(id));
+    CHECK_FALSE(options.offers->is_short(protocol::new_uuid()));
+    SUBCASE("until it has the command")
+    {
+        REQUIRE(agent->claim(agent->find(false), "an agent"));
+    }
+    SUBCASE("until the end of the attempt")
+    {
+        REQUIRE_FALSE(engine->clean(id, false));
+    }
+    SUBCASE("until the engine has left")
+    {
+        engine.reset();
+    }
+    CHECK_FALSE(options.offers->is_short(id));
 }
 
 TEST_CASE_FIXTURE(LinkedTree,

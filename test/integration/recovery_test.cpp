@@ -1,5 +1,6 @@
 #include "handoff/agent_box.hpp"
 #include "handoff/control_files.hpp"
+#include "protocol/text.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <map>
 #include <set>
 
 /// Recovery that is killed before each of its changes to files, one after the other.
@@ -80,7 +82,14 @@ ssize_t write(int fd, const void* data, size_t size)
 
 namespace {
 
-/// A worktree in git with an attempt whose engine was killed.
+void make_git_dir(const fs::path& tree)
+{
+    write_file(tree / ".git/HEAD", "ref: refs/heads/main\n");
+    fs::create_directories(tree / ".git/objects");
+    fs::create_directories(tree / ".git/refs");
+}
+
+/// A worktree with an attempt whose engine was killed.
 struct DeadEngine {
     TemporaryFolder project;
     TemporaryFolder tree;
@@ -89,11 +98,9 @@ struct DeadEngine {
     /// How far the attempt had come.
     enum class Agent { none, dead, live };
 
-    explicit DeadEngine(Agent kind)
+    explicit DeadEngine(Agent kind, bool in_git = true)
     {
-        write_file(tree / ".git/HEAD", "ref: refs/heads/main\n");
-        fs::create_directories(tree / ".git/objects");
-        fs::create_directories(tree / ".git/refs");
+        if (in_git) make_git_dir(tree.path());
         int published[2];
         int over[2];
         REQUIRE(::pipe2(published, O_CLOEXEC) == 0);
@@ -194,7 +201,12 @@ struct DeadEngine {
 TEST_CASE("recovery that is killed at any step leaves nothing that the next one does not clear")
 {
     auto kind = DeadEngine::Agent::none;
+    bool in_git = true;
     SUBCASE("no agent had the command") {}
+    SUBCASE("no agent had the command, outside git")
+    {
+        in_git = false;
+    }
     SUBCASE("its agent is gone, too")
     {
         kind = DeadEngine::Agent::dead;
@@ -208,7 +220,7 @@ TEST_CASE("recovery that is killed at any step leaves nothing that the next one 
     for (; killed; ++changes) {
         CAPTURE(changes);
         REQUIRE(changes < 200);
-        DeadEngine dead(kind);
+        DeadEngine dead(kind, in_git);
         killed = dead.recover_killed_after(changes);
         dead.agent.reset();  // it has stopped, or was killed as well
         dead.recover();
@@ -221,4 +233,66 @@ TEST_CASE("recovery that is killed at any step leaves nothing that the next one 
         CHECK(records.get_metrics({}).size() == 1);
     }
     CHECK(changes > 10);
+}
+
+namespace {
+
+std::map<std::string, std::string> files_below(const fs::path& folder)
+{
+    std::map<std::string, std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.is_regular_file()) found[entry.path().string()] = read_file(entry.path());
+    return found;
+}
+
+/// What other commands, and a person, have left in a folder.
+void write_files_of_others(const fs::path& tree)
+{
+    protocol::CommandFile command;
+    command.command = "build";
+    command.attempt_id = "of-another";
+    protocol::CancelFile cancel;
+    cancel.attempt_id = "of-another";
+    write_file(tree / control::command, protocol::format_command(command));
+    write_file(tree / control::simple, "build");
+    write_file(tree / control::metadata, protocol::format_metadata(command, "build"));
+    write_file(tree / control::cancel, protocol::format_cancel(cancel));
+    write_file(tree / control::status, R"({"status": "completed"})");
+    write_file(tree / ".cursor" / control::status, R"({"attempt_id": "of-another"})");
+    write_file(tree / ".cursor-skill-tmp.0123", "{}");
+}
+
+}  // namespace
+
+TEST_CASE("recovery removes nothing where a record only says that its attempt was")
+{
+    const TemporaryFolder project;
+    const TemporaryFolder victim;
+    SUBCASE("in git")
+    {
+        make_git_dir(victim.path());
+    }
+    SUBCASE("outside git") {}
+    write_files_of_others(victim.path());
+    const auto before = files_below(victim.path());
+    records::RunningRecord record;
+    record.execution_id = protocol::new_uuid();
+    record.attempt_id = protocol::new_uuid();
+    record.worktree = victim.path().string();
+    error_code failure;
+    (void)records::RunningFile::create(project.path(), record, failure);
+    REQUIRE_FALSE(failure);
+
+    ExecutorFixture f;
+    f.options.project_root = project.path();
+    f.options.handoff.reset();
+    std::size_t told = 0;
+    asio::co_spawn(f.ctx, f.make().recover(), [&](std::exception_ptr e, const auto& attempts) {
+        CHECK_FALSE(e);
+        told = attempts.size();
+    });
+    f.clock->run(f.ctx);
+    CHECK(told == 1);
+    CHECK(files_below(victim.path()) == before);
+    CHECK(records::list_running(project.path()).empty());
 }

@@ -841,6 +841,26 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
     CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
 }
 
+TEST_CASE_FIXTURE(Many, "an agent that takes the command of a dead engine at the last moment is told")
+{
+    records::RunningRecord record;
+    record.execution_id = "e";
+    record.attempt_id = "a";
+    record.worktree = "/tree";
+    error_code failure;
+    (void)records::RunningFile::create(project.path(), record, failure);
+    tree.command.emplace();
+    tree.on_withdraw = [&] { tree.claims["a"] = ClaimState::live; };
+    bool alive = false;
+    await([&]() -> asio::awaitable<void> {
+        auto found = co_await make().recover();
+        alive = found.size() == 1 && found[0].agent_alive;
+    });
+    CHECK(alive);
+    CHECK(tree.cancel);
+    CHECK_FALSE(names_below(project / ".tapps-agents/running").empty());
+}
+
 TEST_CASE_FIXTURE(Many, "what a dead engine left in a busy worktree is cleaned later")
 {
     records::RunningRecord record;

@@ -398,6 +398,42 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a command file that is replaced for ever is 
     CHECK(sink->count(EventType::agent_lost) == 0);
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "a command that is claimed after its file was replaced too often may have run")
+{
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] { tree.command_replaced = true; };
+    tree.on_withdraw = [&] {
+        tree.take();
+        clock->at(clock->elapsed() + 1s, [&] { tree.fail("It was stopped.", "timeout"); });
+    };
+    execute();
+    CHECK(tree.published_again == 10);
+    CHECK(result.status == ExecutionStatus::failed);
+    CHECK(result.attempts == 1);  // another could do twice what is not idempotent
+    CHECK(std::count(tree.calls.begin(), tree.calls.end(), "request_stop") == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent is told to stop as cancelled, or else for want of time")
+{
+    options.timeout = 60s;
+    std::string reason = "timeout";
+    clock->at(1s, [&] { tree.take(); });
+    SUBCASE("the deadline") {}
+    SUBCASE("nothing changes")
+    {
+        options.stall_timeout = 20s;
+    }
+    SUBCASE("cancelled")
+    {
+        reason = "cancelled";
+        clock->at(7s, [&] { cancel.emit(asio::cancellation_type::total); });
+    }
+    execute();
+    REQUIRE(tree.cancel);
+    CHECK(tree.cancel->reason == reason);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "an agent's own time-out ends as a time-out")
 {
     options.retry.max_attempts = 2;

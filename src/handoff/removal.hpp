@@ -1,0 +1,27 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "autoexec/ports.hpp"
+
+#include <string>
+#include <string_view>
+
+/// Control files whose names are taken by something else: programs that run in a worktree can make
+/// folders there. No link is followed.
+namespace autoexec::handoff {
+
+/// Frees the name of a control file. A folder that is not empty is renamed to a temporary, which is
+/// removed as far as possible; one with a name that a user chose is left alone.
+error_code clear_name(int folder, const std::string& name);
+
+/// As `platform::replace_file`, also where a folder has taken the name.
+error_code replace_control_file(int folder, const std::string& name, std::string_view text,
+                                unsigned mode, Durability durability);
+
+/// Removes a temporary; of a folder as much as is possible within bounds.
+void remove_temporary(int folder, const std::string& name);
+
+/// Removes all temporaries in `folder`.
+void remove_temporaries(int folder);
+
+}  // namespace autoexec::handoff
