@@ -32,8 +32,8 @@ public:
     {
         if (::unlinkat(folder, name.c_str(), 0) == 0 || depth == max_depth) return;
         error_code ec;
-        const auto inner = platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY,
-                                                  platform::Links::none, ec);
+        const auto inner =
+            platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
         struct stat st {};
         if (!inner || ::fstat(inner.get(), &st) != 0 || st.st_dev != device_) return;
         (void)::fchmod(inner.get(), 0700);

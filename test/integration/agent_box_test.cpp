@@ -195,7 +195,8 @@ TEST_CASE_FIXTURE(BoxFixture, "an agent tells why it has to stop")
     CHECK_FALSE(box->cancel_reason(EngineSide::command()));
 }
 
-TEST_CASE_FIXTURE(BoxFixture, "without a descriptor left a result is written, but nothing is claimed")
+TEST_CASE_FIXTURE(BoxFixture,
+                  "without a descriptor left a result is written, but nothing is claimed")
 {
     engine.publish();
     const auto found = box->find(false);
@@ -210,6 +211,7 @@ TEST_CASE_FIXTURE(BoxFixture, "without a descriptor left a result is written, bu
         none.emplace(0);
         CHECK_FALSE(box->claim(found, "agent"));
     }
+    SUBCASE("when it reports") {}
     if (none) {
         CHECK(box->lacks_resources());
         none.reset();

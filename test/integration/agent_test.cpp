@@ -938,7 +938,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a result that was reported stands, even if memo
     CHECK(engine.status()->status == StatusWord::completed);
 }
 
-TEST_CASE("for any number of free descriptors an agent of the process runs a command, or lacks them")
+TEST_CASE("for any number of free descriptors an own agent runs a command, or lacks them")
 {
     bool went_well = false;
     int free = 0;

@@ -249,7 +249,8 @@ TEST_CASE_FIXTURE(Tree, "a folder too large to be removed at once is out of the 
     CHECK(names() == std::set<std::string>{control::claims_folder});
 }
 
-TEST_CASE_FIXTURE(Tree, "a folder with the name that a user chose for the status stays if it is used")
+TEST_CASE_FIXTURE(Tree,
+                  "a folder with the name that a user chose for the status stays if it is used")
 {
     options.status_file_name = "docs";
     write("docs/page", "precious");

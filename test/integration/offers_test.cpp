@@ -12,8 +12,8 @@
 #include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
+#include <boost/asio/io_context.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>

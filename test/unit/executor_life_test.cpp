@@ -841,7 +841,8 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
     CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
 }
 
-TEST_CASE_FIXTURE(Many, "an agent that takes the command of a dead engine at the last moment is told")
+TEST_CASE_FIXTURE(Many,
+                  "an agent that takes the command of a dead engine at the last moment is told")
 {
     records::RunningRecord record;
     record.execution_id = "e";

@@ -414,7 +414,8 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     CHECK(std::count(tree.calls.begin(), tree.calls.end(), "request_stop") == 1);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "an agent is told to stop as cancelled, or else for want of time")
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "an agent is told to stop as cancelled, or else for want of time")
 {
     options.timeout = 60s;
     std::string reason = "timeout";
