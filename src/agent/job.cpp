@@ -321,7 +321,8 @@ void Job::judge(const ProcessExit& exit, const std::string& program,
     verdict.exit_code = exit.exit_code;
     verdict.signal = exit.signal;
     if (!exit.error.empty()) {
-        const auto missing = explain_missing(program, find_program(program, definition, worktree_));
+        const auto missing =
+            explain_missing(program, find_program(program, definition, worktree_), definition);
         verdict.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
         return;
     }

@@ -2,9 +2,14 @@
 
 #include "platform/log.hpp"
 #include "protocol/text.hpp"
-#include "records/log_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace autoexec::agent {
 namespace {
@@ -12,10 +17,9 @@ namespace {
 constexpr std::string_view cut_mark = "\n[autoexec: the rest of the output is not kept]\n";
 constexpr std::size_t most_line = 500;
 
-platform::UniqueFd create(const std::filesystem::path& project_root, const std::string& name)
+platform::UniqueFd create(const records::Folder& place, const std::string& name)
 {
     error_code ec;
-    const auto place = records::Folder::of({}, project_root, "output");
     const auto folder = place.create(ec);
     auto file =
         folder ? records::Folder::open_to_append(folder.get(), name, ec) : platform::UniqueFd();
@@ -30,7 +34,9 @@ platform::UniqueFd create(const std::filesystem::path& project_root, const std::
 OutputLog::OutputLog(const std::filesystem::path& project_root, const std::string& name,
                      std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
                      std::size_t tail_limit)
-    : file_(create(project_root, name)),
+    : place_(records::Folder::of({}, project_root, "output")),
+      name_(name),
+      file_(create(place_, name_)),
       file_left_(file_limit),
       tail_limit_(tail_limit),
       out_(redactor),
@@ -46,6 +52,8 @@ void OutputLog::finish()
 {
     write(OutputStream::standard_output, out_.finish());
     write(OutputStream::standard_error, err_.finish());
+    if (file_ && total_ > 0 && !is_in_place()) restore();
+    file_ = platform::UniqueFd();
 }
 
 void OutputLog::write(OutputStream stream, std::string_view text)
@@ -57,14 +65,39 @@ void OutputLog::write(OutputStream stream, std::string_view text)
     tail_.append(text);
     if (tail_.size() > 2 * tail_limit_) tail_.erase(0, tail_.size() - tail_limit_);
 
-    if (!file_) return;
+    if (!file_ || full_) return;
     const auto part = text.substr(0, file_left_);
     file_left_ -= part.size();
     // A full disk costs the log, not the command.
     const bool failed = static_cast<bool>(platform::write_all(file_.get(), part));
     if (!failed && part.size() == text.size()) return;
     (void)platform::write_all(file_.get(), cut_mark);
-    file_ = platform::UniqueFd();
+    full_ = true;
+}
+
+bool OutputLog::is_in_place() const
+{
+    error_code ec;
+    const auto folder = place_.open(ec);
+    struct stat there {};
+    struct stat ours {};
+    return !ec && ::fstatat(folder.get(), name_.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ::fstat(file_.get(), &ours) == 0 && there.st_ino == ours.st_ino &&
+           there.st_dev == ours.st_dev;
+}
+
+void OutputLog::restore()
+{
+    const auto copy = create(place_, name_);
+    std::array<char, 65536> buffer;
+    off_t at = 0;
+    while (copy) {
+        const auto size = ::pread(file_.get(), buffer.data(), buffer.size(), at);
+        if (size <= 0) break;
+        const std::string_view part(buffer.data(), static_cast<std::size_t>(size));
+        if (platform::write_all(copy.get(), part)) break;
+        at += size;
+    }
 }
 
 std::string OutputLog::tail() const

@@ -3,6 +3,7 @@
 #include "autoexec/ports.hpp"
 #include "autoexec/redaction.hpp"
 #include "platform/safe_files.hpp"
+#include "records/log_file.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -22,7 +23,8 @@ public:
 
     void take(OutputStream stream, std::string_view chunk);
 
-    /// Lets go of what redaction held back. Nothing is taken afterwards.
+    /// Lets go of what redaction held back, and writes the file anew if a command has removed or
+    /// moved it. Nothing is taken afterwards.
     void finish();
 
     [[nodiscard]] std::string tail() const;
@@ -39,8 +41,13 @@ private:
     };
 
     void write(OutputStream stream, std::string_view text);
+    [[nodiscard]] bool is_in_place() const;
+    void restore();
 
+    records::Folder place_;
+    std::string name_;
     platform::UniqueFd file_;
+    bool full_ = false;
     std::size_t file_left_;
     std::size_t tail_limit_;
     std::size_t total_ = 0;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 namespace autoexec::agent {
 namespace {
@@ -27,6 +28,21 @@ std::string path_of(const AgentDefinition& definition)
         if (name == "PATH") return value;
     const char* const ours = std::getenv("PATH");
     return ours == nullptr ? "/bin:/usr/bin" : ours;  // the C library's own choice
+}
+
+std::string_view remedy_for(const std::string& program, const AgentDefinition& definition)
+{
+    const bool is_relative = !program.starts_with('/');
+    if (program.find('/') != std::string::npos) {
+        if (is_relative && !definition.working_directory.empty())
+            return "Check the agent's working_directory.";
+        return is_relative ? "Check the path: it counts from the worktree." : "Check the path.";
+    }
+    const auto& variables = definition.environment;
+    const bool has_own_path = std::any_of(variables.begin(), variables.end(),
+                                          [](const auto& v) { return v.first == "PATH"; });
+    return has_own_path ? "Install it, or add its folder to PATH in the agent's environment."
+                        : "Install it, or add its folder to PATH.";
 }
 
 }  // namespace
@@ -75,14 +91,12 @@ ProgramSearch find_program(const std::string& program, const AgentDefinition& de
     return find_program(program, path_of(definition), working_directory(definition, worktree));
 }
 
-std::string explain_missing(const std::string& program, const ProgramSearch& search)
+std::string explain_missing(const std::string& program, const ProgramSearch& search,
+                            const AgentDefinition& definition)
 {
     if (!search.found.empty()) return {};
-    const bool is_path = program.find('/') != std::string::npos;
     return fmt::format("'{}' was not found; looked in {}. {}", program,
-                       fmt::join(search.places, ", "),
-                       is_path ? "Check the agent's working_directory."
-                               : "Install it, or set PATH in the agent's environment.");
+                       fmt::join(search.places, ", "), remedy_for(program, definition));
 }
 
 }  // namespace autoexec::agent

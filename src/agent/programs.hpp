@@ -29,7 +29,9 @@ struct ProgramSearch {
                                          const AgentDefinition& definition,
                                          const std::filesystem::path& worktree);
 
-/// `'claude' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found.
-[[nodiscard]] std::string explain_missing(const std::string& program, const ProgramSearch& search);
+/// `'claude' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found. What is to
+/// be done depends on what the agent says of folders.
+[[nodiscard]] std::string explain_missing(const std::string& program, const ProgramSearch& search,
+                                          const AgentDefinition& definition);
 
 }  // namespace autoexec::agent

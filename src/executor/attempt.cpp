@@ -386,7 +386,8 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
             }
             end = failed_end(Cause::agent_lost, "agent_lost",
                              "The agent ended without reporting a result." +
-                                 folder_instead_of(x.request.worktree / options.status_file_name));
+                                 folder_instead_of(x.request.worktree / options.status_file_name) +
+                                 why_unreported(x.request.worktree));
             auto lost = event(x, a, EventType::agent_lost);
             lost.details["claim"] = watch.claim() == ClaimState::free ? "free" : "silent";
             emit(lost);
@@ -400,6 +401,15 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
         case Sight::Kind::waiting:
             break;
     }
+}
+
+// An agent can't write its status where nobody can.
+std::string BackgroundAgentAutoExecutor::Impl::why_unreported(const std::filesystem::path& tree)
+{
+    error_code ec;
+    std::string why;
+    const auto again = open_mailbox(tree, ec, why);
+    return again || platform::is_resource_shortage(ec) ? std::string() : " " + why;
 }
 
 void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentStatus& status,

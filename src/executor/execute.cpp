@@ -109,8 +109,10 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     x.result.worktree = r.worktree;
 
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
-    if (r.command.empty())
-        return fail(x, errc::invalid_command, "The command is empty. Say what is to be run.");
+    if (protocol::is_blank_command(r.command))
+        return fail(x, errc::invalid_command,
+                    fmt::format("The command is {}. Say what is to be run.",
+                                r.command.empty() ? "empty" : "blank"));
     if (!r.argv.empty() && r.argv.front().empty())
         return fail(x, errc::invalid_command,
                     "The program's name is empty: argv[0] must name the program to run.");

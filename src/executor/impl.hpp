@@ -205,6 +205,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<bool> tell_end(Execution& x);
     [[nodiscard]] WatchOptions watch_options(const Execution& x) const;
     void judge(Execution& x, Attempt& a, Watch& watch, const Sight& sight, AttemptEnd& end);
+    std::string why_unreported(const std::filesystem::path& tree);
     void note_progress(Execution& x, const Attempt& a, const Watch& watch);
     void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
     void fill_result(Execution& x, Watch& watch, AttemptEnd& end);

@@ -170,7 +170,11 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     bool known = true;
     if (!delay) known = co_await tell_end(x);
     if (known) {
-        (void)x.mailbox->clean(a.id, !end.facts.stop_confirmed);
+        const auto ec = x.mailbox->clean(a.id, !end.facts.stop_confirmed);
+        if (ec)
+            x.result.warnings.push_back(
+                fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
+                            x.request.worktree.string(), ec.message()));
         forget_running(a);
     }
     x.attempt_id.clear();

@@ -126,7 +126,7 @@ private:
               const agent::ProgramSearch& search)
     {
         verdict_.degraded(fmt::format("Agent '{}' can't run: {}", definition.name,
-                                      agent::explain_missing(program, search)),
+                                      agent::explain_missing(program, search, definition)),
                           fmt::format("Install {} or put its folder into PATH; or disable the "
                                       "agent (`enabled: false`).",
                                       program));

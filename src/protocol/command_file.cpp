@@ -89,6 +89,11 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
 
 }  // namespace
 
+bool is_blank_command(std::string_view command)
+{
+    return command.find_first_not_of(" \t\r\n\v\f") == command.npos;
+}
+
 std::string format_command(const CommandFile& file)
 {
     json::object out{{"command", file.command},

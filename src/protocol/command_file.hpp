@@ -31,6 +31,9 @@ struct CommandFile {
     std::optional<double> deadline_seconds;
 };
 
+/// Nothing but white space: an engine refuses it, as one that is empty.
+bool is_blank_command(std::string_view command);
+
 /// The exact command, unredacted.
 std::string format_command(const CommandFile& file);
 

@@ -57,7 +57,25 @@ std::vector<Program> programs_in(const AgentDefinition& definition, const fs::pa
     return programs;
 }
 
-json::object to_json(const AgentDefinition& definition, const std::vector<Program>& programs)
+// Empty: the role names none, and several could be chosen, or none.
+std::string taker_of(const AgentsFile& file, const std::string& agent_of_role)
+{
+    std::string problem;
+    const auto* const definition =
+        agent_of_role.empty() ? agent::select_agent(file, {}, problem) : nullptr;
+    return definition == nullptr ? agent_of_role : definition->name;
+}
+
+json::array roles_of(const AgentsFile& file, const std::string& agent)
+{
+    json::array names;
+    for (const auto& [role, agent_of_role] : file.roles)
+        if (taker_of(file, agent_of_role) == agent) names.push_back(json::string(role));
+    return names;
+}
+
+json::object to_json(const AgentDefinition& definition, const std::vector<Program>& programs,
+                     json::array roles)
 {
     json::array all;
     for (const auto& program : programs)
@@ -69,7 +87,17 @@ json::object to_json(const AgentDefinition& definition, const std::vector<Progra
             {"enabled", definition.enabled},
             {"takes_commands", agent::takes_commands(definition)},
             {"outcome", agent::name_of(definition.outcome)},
-            {"programs", std::move(all)}};
+            {"programs", std::move(all)},
+            {"roles", std::move(roles)}};
+}
+
+void print_roles(const AgentsFile& file)
+{
+    for (const auto& [role, agent_of_role] : file.roles) {
+        const auto taker = taker_of(file, agent_of_role);
+        print_text(stdout, "{}  {}  {}\n", cell(role, 16), cell("role", 14),
+                   taker.empty() ? "of no agent in particular" : "of " + taker);
+    }
 }
 
 void print(const AgentDefinition& definition, const std::vector<Program>& programs)
@@ -122,10 +150,11 @@ int agents_list(const AgentsListOptions& options)
     for (const auto& definition : reading.file->agents) {
         const auto programs = programs_in(definition, root);
         if (options.common.json)
-            print_json(to_json(definition, programs));
+            print_json(to_json(definition, programs, roles_of(*reading.file, definition.name)));
         else
             print(definition, programs);
     }
+    if (!options.common.json) print_roles(*reading.file);
     return exit_completed;
 }
 

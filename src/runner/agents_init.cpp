@@ -81,8 +81,8 @@ void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
 {
     for (const auto& definition : file.agents)
         for (const auto& program : agent::programs_of(definition)) {
-            const auto problem =
-                agent::explain_missing(program, agent::find_program(program, definition, root));
+            const auto search = agent::find_program(program, definition, root);
+            const auto problem = agent::explain_missing(program, search, definition);
             if (!problem.empty()) print_text(stderr, "warning: {}\n", problem);
         }
 }

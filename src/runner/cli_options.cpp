@@ -5,7 +5,17 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <system_error>
+#include <utility>
+
 namespace autoexec::runner {
+namespace {
+
+constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_concurrency
+constexpr std::size_t max_lines = 1'000'000'000;
+
+}  // namespace
 
 // A library option type would tie every verb to the library.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
@@ -24,6 +34,32 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
     return option->type_name("TIME");
 }
 
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
+                       std::function<void(std::size_t)> set, const std::string& help)
+{
+    auto* const option = app.add_option_function<std::string>(
+        name,
+        [name, max, set = std::move(set)](const std::string& text) {
+            std::size_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, value);
+            if (error != std::errc{} || stop != end || text.empty() || value > max)
+                throw CLI::ValidationError(name, fmt::format("'{}' is no whole number from 0 to {}",
+                                                             protocol::printable(text), max));
+            set(value);
+        },
+        help);
+    return option->type_name("N");
+}
+
+void add_limit(CLI::App& app, std::size_t& limit)
+{
+    add_count(
+        app, "-n,--limit", max_lines, [&limit](std::size_t n) { limit = n; },
+        "At most so many; 0: all")
+        ->default_str(std::to_string(limit));
+}
+
 void add_project(CLI::App& app, CommonOptions& common)
 {
     app.add_option("--project", common.project,
@@ -39,7 +75,9 @@ void add_common(CLI::App& app, CommonOptions& common)
 
 void add_engine(CLI::App& app, EngineFlags& flags)
 {
-    app.add_option("-j,--jobs", flags.jobs, "Commands at once; 0: no limit (default 8)");
+    add_count(
+        app, "-j,--jobs", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
+        "Commands at once; 0: no limit (default 8)");
     add_duration(app, "--total-timeout", flags.total_timeout, "For all attempts of a command");
     add_duration(app, "--polling-interval", flags.polling_interval, "Between looks (default 5s)");
     add_duration(app, "--stop-grace", flags.stop_grace,

@@ -52,10 +52,9 @@ void add_play(CLI::App& app, WorkflowPlayOptions& o)
     add_engine(app, o.engine);
     add_duration(app, "--timeout", o.timeout,
                  "For each attempt of steps that don't say (default 1h)");
-    app.add_option("--retry", o.retry,
-                   "Try each step again at most N times, whatever the workflow says")
-        ->type_name("N")
-        ->check(CLI::Range(0, 1000));
+    add_count(
+        app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
+        "Try each step again at most N times, whatever the workflow says");
     auto* const fast = app.add_flag("--fail-fast", o.fail_fast,
                                     "The first failure cancels what runs and ends the workflow");
     app.add_flag_callback(
@@ -153,8 +152,7 @@ void WorkflowVerbs::define_files()
 void WorkflowVerbs::define_runs()
 {
     add_common(list_verb_, list_.common);
-    list_verb_.add_option("-n,--limit", list_.limit, "At most so many; 0: all")
-        ->capture_default_str();
+    add_limit(list_verb_, list_.limit);
     add_common(status_verb_, status_.common);
     add_run(status_verb_, "run", status_.run,
             "Its id, or the beginning or end of it; else the newest");

@@ -5,6 +5,11 @@
 #include <CLI/CLI.hpp>
 
 namespace autoexec::runner {
+namespace {
+
+constexpr std::size_t max_kept = 1'000'000;  // as the setting worktrees.keep
+
+}  // namespace
 
 WorktreeVerbs::WorktreeVerbs(CLI::App& app)
     : list_verb_(*app.add_subcommand("list", "Which there are, and what was saved of others")),
@@ -44,8 +49,9 @@ void WorktreeVerbs::define_gc()
                       "Only show what would be removed, and what would stay");
     auto* const age = add_duration(gc_verb_, "--older-than", gc_.older_than,
                                    "Only those that nobody has used for so long", true);
-    gc_verb_.add_option("--keep", gc_.keep, "Keep those of the newest N runs that had some")
-        ->type_name("N");
+    add_count(
+        gc_verb_, "--keep", max_kept, [this](std::size_t n) { gc_.keep = n; },
+        "Keep those of the newest N runs that had some");
     auto* const branches = gc_verb_.add_flag_callback(
         "--branches", [this] { gc_.branches = true; },
         "Delete also branches of steps, if another one has their work");

@@ -6,6 +6,7 @@
 #include "records/running.hpp"
 #include "records/unwritten.hpp"
 #include "runner/configuration.hpp"
+#include "runner/lost_output.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
 #include "runner/unclaimed_notice.hpp"
@@ -33,13 +34,15 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds redraw{200};
+// From killing the programs to giving up their agent, whose claims then stay.
+constexpr milliseconds kill_patience{2000};
 
 // Descriptors run out first: each command has its worktree, records, pipes, supervisor.
 // Raised only as far as needed: programs inherit it.
 std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
 {
-    constexpr rlim_t of_one_command = 16;
-    constexpr rlim_t of_the_program = 64;
+    constexpr rlim_t of_one_command = 16;  // 13 while it runs
+    constexpr rlim_t of_the_program = 32;
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
     if (wanted == 0 || wanted > commands) wanted = std::max<std::size_t>(commands, 1);
@@ -48,7 +51,8 @@ std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
     limit.rlim_cur = std::min(needed, limit.rlim_max);
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
     if (needed <= limit.rlim_cur) return wanted;
-    const auto room = std::max<rlim_t>(limit.rlim_cur / of_one_command, 5) - 4;
+    const auto left = std::max(limit.rlim_cur, of_the_program) - of_the_program;
+    const auto room = std::max<rlim_t>(left / of_one_command, 1);
     tell(stderr, "At most {} at once: more need more open files (ulimit -n).\n",
          room == 1 ? "1 command" : fmt::format("{} commands", room));
     return room;
@@ -99,6 +103,7 @@ Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Sc
       options_(engine_options(agents.has_value())),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
+      agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
       reloader_(
           manager, options_.audit,
           [this](const auto& config, const auto& changed) { take(config, changed); },
@@ -140,7 +145,7 @@ AgentOptions Engine::embedded_agent(AgentsFile agents) const
     a.notifier = options_.notifier;
     a.offers = options_.offers;
     a.redactor = options_.redactor;
-    a.spawner = spawner_;
+    a.spawner = agent_spawner_;
     return a;
 }
 
@@ -207,6 +212,14 @@ void Engine::report_lost(const EventSink* sink)
     screen_.say(records::lost_sentence(records));
 }
 
+std::string Engine::lost_output(const ExecutionResult& result)
+{
+    if (!agent_) return {};
+    auto sentence = runner::lost_output(root_, result);
+    records_lost_ |= !sentence.empty();
+    return sentence;
+}
+
 asio::awaitable<void> Engine::recover()
 {
     std::vector<InterruptedAttempt> interrupted;
@@ -235,11 +248,25 @@ asio::awaitable<void> Engine::watch_signals()
             cancel_(asio::cancellation_type::partial);
         } else {
             screen_.say("Ending now; what still runs is killed.");
-            cancel_(asio::cancellation_type::terminal);
             signals_.clear();  // a third one finds the system's default
+            co_await kill_programs();
+            cancel_(asio::cancellation_type::terminal);
             co_return;
         }
     }
+}
+
+// Until the agent has reported the ends and given up its claims: then nothing in the worktrees has
+// to stay for it.
+asio::awaitable<void> Engine::kill_programs()
+{
+    if (!agent_) co_return;
+    agent_spawner_->kill_all();
+    const auto patience = std::make_shared<asio::steady_timer>(ctx_, kill_patience);
+    asio::co_spawn(ctx_, agent_->async_stop(),
+                   [patience](const std::exception_ptr&) { patience->expires_after({}); });
+    error_code ignored;
+    co_await patience->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 asio::awaitable<void> Engine::redraw_often()

@@ -5,6 +5,7 @@
 #include "autoexec/executor.hpp"
 #include "config/reloader.hpp"
 #include "runner/cli.hpp"
+#include "runner/killing_spawner.hpp"
 #include "runner/screen.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -48,6 +49,10 @@ public:
     /// Records of this run could not be written; the user has been told which.
     [[nodiscard]] bool records_lost() const noexcept { return records_lost_; }
 
+    /// Says so where the agent within has kept output of that command, and it is gone; else empty.
+    /// Such output counts as lost records.
+    [[nodiscard]] std::string lost_output(const ExecutionResult& result);
+
     /// When to tidy up after engines that have died: their agents are told to stop. `after` leaves
     /// to the work what it wants to go on with.
     enum class Recovery { before, after };
@@ -65,6 +70,7 @@ private:
     asio::awaitable<void> stop_records();
     void report_lost(const EventSink* sink);
     asio::awaitable<void> watch_signals();
+    asio::awaitable<void> kill_programs();
     asio::awaitable<void> redraw_often();
 
     const EngineFlags& flags_;
@@ -78,6 +84,7 @@ private:
     ExecutorOptions options_;
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;
+    std::shared_ptr<KillingSpawner> agent_spawner_;
     std::optional<BackgroundAgent> agent_;
     config::Reloader reloader_;
     Cancel cancel_;

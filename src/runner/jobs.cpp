@@ -1,11 +1,15 @@
 #include "runner/jobs.hpp"
 
+#include "git/repository.hpp"
+#include "protocol/artifact_path.hpp"
+#include "protocol/command_file.hpp"
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value_to.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -26,6 +30,30 @@ std::optional<std::string> if_given(const std::string& text)
 bool names_no_program(const std::vector<std::string>& argv)
 {
     return !argv.empty() && argv.front().empty();
+}
+
+// The executor and git would refuse all of this, too, but later, and for each command anew.
+void check(const Job& job, const std::string& where, std::vector<std::string>& problems)
+{
+    const auto complain = [&problems](std::string problem) {
+        if (std::find(problems.begin(), problems.end(), problem) == problems.end())
+            problems.push_back(std::move(problem));
+    };
+    const auto name = job.new_worktree.substr(0, job.new_worktree.find('@'));
+    if (!job.new_worktree.empty() && !git::is_branch_part(name))
+        complain(fmt::format(
+            "{}'{}' is no name for a new worktree: use at most 80 letters, digits, '.', '_' and "
+            "'-', with no '-' or '.' at either end or twice in a row",
+            where, protocol::printable(name)));
+    for (const auto& path : job.request.expected_artifacts) {
+        // Where a new worktree will be is not known yet.
+        const bool is_open = !job.new_worktree.empty() && fs::path(path).is_absolute();
+        if (!is_open && !protocol::artifact_path(path, job.request.worktree))
+            complain(fmt::format(
+                "{}the expected file '{}' is not below the worktree: give the path of a file or "
+                "folder in it, without '..'",
+                where, protocol::printable(path)));
+    }
 }
 
 void apply_defaults(const RunOptions& o, CommandRequest& r)
@@ -171,7 +199,9 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
     reader.texts("env", r.env_refs);
     reader.finish();
     if (r.command.empty() && !r.argv.empty()) r.command = protocol::quote_words(r.argv);
-    if (r.command.empty()) problems.push_back(where + ": 'command' or 'argv' is needed");
+    if (protocol::is_blank_command(r.command))
+        problems.push_back(where + (r.command.empty() ? ": 'command' or 'argv' is needed"
+                                                      : ": 'command' is blank"));
     if (names_no_program(r.argv))
         problems.push_back(where + ": the program's name in 'argv' is empty");
     if (!worktree.empty() && !new_worktree.empty())
@@ -180,6 +210,7 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
     r.require_artifacts = !r.expected_artifacts.empty();
     Job job(std::move(r));
     job.new_worktree = std::move(new_worktree);
+    check(job, where + ": ", problems);
     return job;
 }
 
@@ -239,11 +270,21 @@ std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& pro
         problems.emplace_back("the name of the program after -- is empty");
         return {};
     }
+    if (!o.command.empty() && protocol::is_blank_command(o.command)) {
+        problems.emplace_back("the command is blank: say what to run");
+        return {};
+    }
     if (!o.list.empty()) {
         if (!o.worktrees.empty() || !o.new_worktrees.empty())
             problems.emplace_back("with --list the worktrees stand in the list");
         const auto text = read_list(o.list, problems);
         return problems.empty() ? parse_job_list(text, o, problems) : std::vector<Job>{};
+    }
+    const auto is_empty = [](const std::string& text) { return text.empty(); };
+    if (std::any_of(o.worktrees.begin(), o.worktrees.end(), is_empty) ||
+        std::any_of(o.new_worktrees.begin(), o.new_worktrees.end(), is_empty)) {
+        problems.emplace_back("the name of a worktree is empty");
+        return {};
     }
     std::vector<Job> jobs;
     for (const auto& tree : o.worktrees) {
@@ -260,6 +301,7 @@ std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& pro
         request.worktree = fs::current_path();
         jobs.emplace_back(std::move(request));
     }
+    for (const auto& job : jobs) check(job, "", problems);
     return jobs;
 }
 

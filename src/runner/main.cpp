@@ -1,5 +1,6 @@
 #include "runner/cli.hpp"
 
+#include "protocol/text.hpp"
 #include "runner/cli_options.hpp"
 #include "runner/cli_workflow.hpp"
 #include "runner/cli_worktree.hpp"
@@ -41,6 +42,8 @@ Exit codes: 0 all completed, 1 a command failed or timed out, 2 wrong use, 3 a f
 project is invalid, 4 the engine could not do its job, 130 cancelled.
 )";
 
+constexpr std::size_t max_agent_jobs = 10'000;  // as the setting agent.max_parallel
+
 void define_run(CLI::App& app, RunOptions& o)
 {
     app.footer(run_examples);
@@ -62,9 +65,9 @@ void define_run(CLI::App& app, RunOptions& o)
     app.add_option("--expect", o.expect, "A file the command must create or change, else it failed")
         ->type_name("FILE")
         ->allow_extra_args(false);
-    app.add_option("--retry", o.retry, "Try again at most N times (default 2)")
-        ->type_name("N")
-        ->check(CLI::Range(0, 1000));
+    add_count(
+        app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
+        "Try again at most N times (default 2)");
     app.add_flag("--idempotent", o.idempotent,
                  "Running it twice does no harm: retry after time-outs and plain failures, too");
     app.add_option("--agent", o.engine.agent, "Which agent of the agents file")->type_name("NAME");
@@ -86,7 +89,7 @@ void define_history(CLI::App& app, HistoryOptions& o)
     app.add_option("--step-id", o.step_id, "Only of this step");
     app.add_option("--status", o.status, "Only with this end")
         ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
-    app.add_option("-n,--limit", o.limit, "At most so many; 0: all")->capture_default_str();
+    add_limit(app, o.limit);
     app.add_flag("--summary", o.summary, "Only the totals");
 }
 
@@ -219,8 +222,21 @@ std::vector<std::string> take_program(int& argc, char** argv)
     return {};
 }
 
+// What is run, stored and shown must be exact, and text that is not UTF-8 would be repaired.
+bool are_exact(int argc, char** argv)
+{
+    for (int i = 1; i < argc; ++i) {
+        if (autoexec::protocol::valid_utf8(argv[i]) == argv[i]) continue;
+        tell(stderr, "autoexec: argument {} ('{}') is not UTF-8\n", i,
+             autoexec::protocol::printable(autoexec::protocol::valid_utf8(argv[i])));
+        return false;
+    }
+    return true;
+}
+
 int dispatch(int argc, char** argv)
 {
+    if (!are_exact(argc, argv)) return exit_usage;
     CLI::App app("Hands commands to coding agents, each in a git worktree of its own.", "autoexec");
     app.set_version_flag("--version", std::string("autoexec ") + AUTOEXEC_VERSION);
     app.require_subcommand(1);
@@ -240,8 +256,10 @@ int dispatch(int argc, char** argv)
                     "Look here, too, besides the repository's worktrees; may be repeated")
         ->type_name("DIR")
         ->allow_extra_args(false);
-    agent_verb.add_option("-j,--jobs", agent_options.jobs,
-                          "Commands at once; 0: as the agents file says");
+    add_count(
+        agent_verb, "-j,--jobs", max_agent_jobs,
+        [&agent_options](std::size_t n) { agent_options.jobs = static_cast<int>(n); },
+        "Commands at once; 0: as the agents file says");
     agent_verb.add_flag("-v,--verbose", agent_options.verbose, "Say what is left alone, and why");
     agent_verb.footer(
         "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it "

@@ -1,28 +1,53 @@
 #include "runner/notify.hpp"
 
+#include "agent/programs.hpp"
 #include "platform/safe_files.hpp"
 #include "process/run_program.hpp"
 #include "protocol/text.hpp"
 #include "records/log_file.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <utility>
 
 namespace autoexec::runner {
 namespace {
 
+constexpr char default_path[] = "/bin:/usr/bin";  // the shell's, where there is none
 // Programs below the supervisor read /dev/null; this one gets a file instead.
 constexpr char script[] = "exec <\"$1\"; rm -f -- \"$1\"; shift; exec timeout 60 \"$@\"";
 
 }  // namespace
 
-asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner, std::string program,
-                                    ExecutionResult result, std::filesystem::path folder)
+std::vector<std::string> notify_words(const std::string& program, std::string& problem)
 {
-    std::string problem;
     auto words = protocol::split_words(program, problem);
-    if (!words || words->empty())
-        co_return "--notify: " + (problem.empty() ? "there is no program" : problem);
+    if (words && (words->empty() || words->front().empty())) problem = "there is no program";
+    if (!words || !problem.empty()) {
+        problem = "--notify: " + problem;
+        return {};
+    }
+    auto& name = words->front();
+    const bool is_path = name.find('/') != std::string::npos;
+    const char* const path = std::getenv("PATH");
+    const auto search = agent::find_program(name, path == nullptr ? default_path : path,
+                                            std::filesystem::current_path());
+    if (search.found.empty()) {
+        problem =
+            fmt::format("--notify: there is no program '{}' that can be run{}", name,
+                        is_path ? fmt::format(" in {}", fmt::join(search.places, "")) : " in PATH");
+        return {};
+    }
+    if (is_path) name = search.found.string();
+    return std::move(*words);
+}
 
+asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
+                                    std::vector<std::string> words, ExecutionResult result,
+                                    std::filesystem::path folder)
+{
     error_code ec;
     const auto project_root = folder.parent_path().parent_path();
     const auto where = records::Folder::of({}, project_root, folder.filename()).create(ec);
@@ -33,7 +58,7 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner, std::strin
     if (ec) co_return "--notify: the result can't be written: " + ec.message();
 
     std::vector<std::string> argv = {"/bin/sh", "-c", script, "notify", (folder / name).string()};
-    argv.insert(argv.end(), words->begin(), words->end());
+    argv.insert(argv.end(), words.begin(), words.end());
     const auto output =
         co_await process::run_program(std::move(spawner), std::move(argv), std::move(folder));
     (void)platform::remove_file(where.get(), name);
@@ -41,7 +66,7 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner, std::strin
     const auto reason = output.exit.error.empty() ? fmt::format("it exited with code {}",
                                                                 output.exit.exit_code.value_or(-1))
                                                   : output.exit.error;
-    co_return fmt::format("--notify: {}: {}", words->front(), reason);
+    co_return fmt::format("--notify: {}: {}", words.front(), reason);
 }
 
 }  // namespace autoexec::runner

@@ -49,9 +49,10 @@ void rethrow(std::exception_ptr failure)
 class Run {
 public:
     Run(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<Job> jobs,
-        const Agents& agents)
+        const Agents& agents, std::vector<std::string> notify)
         : options_(o),
           jobs_(std::move(jobs)),
+          notify_(std::move(notify)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.engine.quiet), jobs_.size())),
           engine_(o.engine, manager, display_->screen(),
                   o.engine.external_agent ? std::nullopt : std::optional(agents.all()),
@@ -140,6 +141,8 @@ private:
     {
         ++ends_[result.status];
         if (engine_failed && engine_.interrupts() == 0) engine_failed_ = true;
+        if (auto lost = engine_.lost_output(result); !lost.empty())
+            result.warnings.push_back(std::move(lost));
         auto& screen = display_->screen();
         screen.clear();
         display_->finished(result);
@@ -148,10 +151,10 @@ private:
         else
             print(result);
         screen.tick();
-        if (!options_.notify.empty()) {
-            const auto folder = engine_.root() / ".tapps-agents" / "output";
-            const auto problem =
-                co_await notify(engine_.spawner(), options_.notify, result, folder);
+        if (!notify_.empty()) {
+            auto folder = engine_.root() / ".tapps-agents" / "output";
+            auto notifying = notify(engine_.spawner(), notify_, result, std::move(folder));
+            const auto problem = co_await std::move(notifying);
             if (!problem.empty()) screen.say(problem);
         }
         if (--pending_ == 0) done_.cancel();
@@ -199,6 +202,7 @@ private:
 
     const RunOptions& options_;
     std::vector<Job> jobs_;
+    std::vector<std::string> notify_;  ///< The words of the program; empty: none.
     std::shared_ptr<Display> display_;
     Engine engine_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
@@ -223,6 +227,12 @@ int run(const RunOptions& options)
     const auto& flags = options.engine;
     std::vector<std::string> problems;
     auto jobs = collect_jobs(options, problems);
+    std::vector<std::string> notify;
+    if (!options.notify.empty()) {
+        std::string problem;
+        notify = notify_words(options.notify, problem);
+        if (!problem.empty()) problems.push_back(std::move(problem));
+    }
     if (!problems.empty()) {
         print_problems(problems);
         tell(stderr, "autoexec run --help shows examples.\n");
@@ -255,7 +265,7 @@ int run(const RunOptions& options)
     if (any_text && agents.own_runs_texts() && !flags.quiet)
         tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
              shown_path(root));
-    return Run(options, manager, std::move(jobs), agents).go();
+    return Run(options, manager, std::move(jobs), agents, std::move(notify)).go();
 }
 
 }  // namespace autoexec::runner

@@ -95,6 +95,20 @@ asio::awaitable<void> LiveWorkflow::work()
 
 void LiveWorkflow::show(const WorkflowEvent& event)
 {
+    const bool has_ended = event.type == WorkflowEvent::Type::step_ended;
+    const bool has_run = has_ended && event.result->execution.has_value();
+    const auto lost = has_run ? engine_.lost_output(*event.result->execution) : std::string();
+    if (lost.empty()) return show_as_it_is(event);
+    auto result = *event.result;
+    result.warnings.push_back(lost);
+    auto with_warning = event;
+    with_warning.result = &result;
+    show_as_it_is(with_warning);
+    if (options_.engine.quiet) display_->screen().say("warning: " + protocol::printable(lost));
+}
+
+void LiveWorkflow::show_as_it_is(const WorkflowEvent& event)
+{
     auto& screen = display_->screen();
     screen.clear();
     display_->note(event);

@@ -40,6 +40,7 @@ private:
     WorkflowExecutorOptions executor_options(AutoExecutionConfigManager& manager);
     asio::awaitable<void> work();
     void show(const WorkflowEvent& event);
+    void show_as_it_is(const WorkflowEvent& event);
     void print(const WorkflowEvent& event) const;
     void explain(const WorkflowEvent& event) const;
     static void print_warnings(const StepResult& result);

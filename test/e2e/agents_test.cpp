@@ -114,6 +114,26 @@ TEST_CASE("presets may be several, and a program that is missing is told")
     CHECK(contains(text_at(only_object(ended), "error"), "'codex' was not found; looked in /"));
 }
 
+TEST_CASE("the list of agents shows which roles each of them has")
+{
+    Project project;
+    project.write(".cursor/background-agents.yaml",
+                  "agents:\n"
+                  "  - {name: one, type: background, commands: ['/bin/sh -c {command}']}\n"
+                  "  - {name: two, type: background, commands: ['/bin/true']}\n"
+                  "roles: {writer: one, reader: two, looks: ~}\n");
+    const auto agents = objects_of(project.run({"agents", "list", "--json"}).out);
+    REQUIRE(agents.size() == 2);
+    CHECK(text_at(agents[0], "roles") == R"(["looks","writer"])");
+    CHECK(text_at(agents[1], "roles") == R"(["reader"])");
+    const auto text = project.run({"agents", "list"}).out;
+    const auto lines = lines_of(text);
+    REQUIRE(lines.size() == 5);
+    CHECK(lines[2] == "looks             role            of one");
+    CHECK(lines[3] == "reader            role            of two");
+    CHECK(lines[4] == "writer            role            of one");
+}
+
 TEST_CASE("a preset that is not known is a wrong use that names the likely one")
 {
     Project project;

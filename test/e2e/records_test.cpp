@@ -52,6 +52,64 @@ TEST_CASE("records of a workflow that can't be written exit with 4, too")
     CHECK(contains(ended.err, "1 record lost: could not be written to "));
 }
 
+TEST_CASE("the log of a command that removes or moves the folder of outputs is written anew")
+{
+    Project project;
+    for (const std::string removal : {"rm -rf .tapps-agents/output", "rm -rf .tapps-agents",
+                                      "mv .tapps-agents/output \"moved$$\""}) {
+        CAPTURE(removal);
+        const auto ended = project.run({"run", "--json", "echo one; " + removal + "; echo two"});
+        CHECK(ended.code == 0);
+        const auto attempt = text_at(objects_of(ended.out).at(0), "attempt_id");
+        CHECK(read_file(project.records() / "output" / (attempt + ".log")) == "one\ntwo\n");
+        CHECK(text_at(objects_of(ended.out).at(0), "warnings") == "[]");
+    }
+}
+
+TEST_CASE("output that can't be kept is lost, told with its path, and exits with 4")
+{
+    Project project;
+    const auto folder = (project.records() / "output").string();
+    SUBCASE("a file is in the folder's place")
+    {
+        const auto ended =
+            project.run({"run", "rm -rf .tapps-agents/output; : >.tapps-agents/output; echo x"});
+        CHECK(ended.code == 4);
+        CHECK_MESSAGE(contains(ended.err, "warning: The command's output is lost: " + folder),
+                      ended.err);
+    }
+    SUBCASE("a link is in the folder's place, and the result is JSON")
+    {
+        const auto ended = project.run(
+            {"run", "-q", "--json",
+             "mv .tapps-agents/output moved && ln -s ../moved .tapps-agents/output; echo x"});
+        CHECK(ended.code == 4);
+        const auto warnings = text_at(objects_of(ended.out).at(0), "warnings");
+        CHECK_MESSAGE(contains(warnings, "The command's output is lost: "), warnings);
+        CHECK(contains(warnings, "link"));
+    }
+    SUBCASE("the file can't be made from the beginning")
+    {
+        fs::create_directory(project.records());
+        project.write(".tapps-agents/output", "");
+        CHECK(project.run({"run", "echo x"}).code == 4);
+        CHECK(project.run({"run", "true"}).code == 0);  // which has no output
+    }
+}
+
+TEST_CASE("output of a workflow's step that is lost is told, too")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: x, action: a"});
+    project.on("a", "cd '" + project.records().string() + "'; rm -rf output; : >output; echo x");
+    for (const auto* const how : {"--json", "--quiet"}) {
+        const auto ended = project.run_workflow({how});
+        CHECK(ended.code == 4);
+        const auto& told = how == std::string("--json") ? ended.out : ended.err;
+        CHECK_MESSAGE(contains(told, "The command's output is lost: "), told);
+    }
+}
+
 TEST_CASE("records that can be written again by the end of a run are not lost")
 {
     Project project;

@@ -41,13 +41,32 @@ TEST_CASE(
         Program program(start);
         const auto ended = program.wait();
         CHECK_MESSAGE(ended.code == 0, ended.err);
-        CHECK(contains(ended.err, "At most 1 command at once"));
+        CHECK_MESSAGE(contains(ended.err, "At most 2 commands at once"), ended.err);
         int completed = 0;
         for (const auto& result : objects_of(ended.out))
             completed += text_at(result, "status") == "completed" ? 1 : 0;
         CHECK(completed == count);
         for (int i = 0; i < count; ++i)
             fs::remove_all(project.root() / ("tree" + std::to_string(i)));
+    }
+}
+
+TEST_CASE("as many commands run at once as there is room for in the open files that are allowed")
+{
+    Project project;
+    const std::vector<std::pair<std::string, std::string>> cases = {
+        {"40", "At most 1 command at once"},
+        {"128", "At most 6 commands at once"},
+        {"256", "At most 14 commands at once"}};
+    for (const auto& [files, sentence] : cases) {
+        CAPTURE(files);
+        auto start = limited(project, "-n " + files, {"run", "-j", "0", "--list", "-"});
+        start.input = list_of(project, 20);
+        Program program(start);
+        const auto ended = program.wait();
+        CHECK(ended.code == 0);
+        CHECK_MESSAGE(contains(ended.err, sentence), ended.err);
+        for (int i = 0; i < 20; ++i) fs::remove_all(project.root() / ("tree" + std::to_string(i)));
     }
 }
 

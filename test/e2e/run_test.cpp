@@ -99,7 +99,6 @@ TEST_CASE("new worktrees are made from the commits that are named")
     const auto again = project.run({"run", "--json", "--new-worktree", "old", "true"});
     CHECK(again.code == 4);
     CHECK(contains(text_at(only_object(again), "error"), "already exists"));
-    CHECK(project.run({"run", "--new-worktree", "../out", "true"}).code == 4);
     CHECK(project.run({"run", "--new-worktree", "x@no-such-commit", "true"}).code == 4);
 }
 
@@ -164,6 +163,27 @@ TEST_CASE("wrong use ends with 2 and says what would be right")
                                                  {"run", "true", "--timeout", "soon"},
                                                  {"run", "true", "--timeout", "0"},
                                                  {"run", "true", "--retry", "-1"},
+                                                 {"run", "true", "--retry", "x"},
+                                                 {"run", "true", "-j", "-1"},
+                                                 {"run", "true", "-j", "100001"},
+                                                 {"run", "true", "-j", "x"},
+                                                 {"run", "  \t\n"},
+                                                 {"run", "true", "-w", ""},
+                                                 {"run", "true", "--new-worktree", ""},
+                                                 {"run", "true", "--new-worktree=../up"},
+                                                 {"run", "true", "--new-worktree", "@v1"},
+                                                 {"run", "true", "--expect", ""},
+                                                 {"run", "true", "--expect", "../x"},
+                                                 {"run", "true", "--notify", "./none"},
+                                                 {"run", "true", "--notify", "no-such-hook"},
+                                                 {"run", "true", "--notify", "'"},
+                                                 {"agent", "-j", "-1"},
+                                                 {"agent", "-j", "10001"},
+                                                 {"history", "-n", "-1"},
+                                                 {"workflow", "run", "flow.yaml", "-j", "-1"},
+                                                 {"workflow", "run", "flow.yaml", "--retry", "1.5"},
+                                                 {"workflow", "list", "-n", "x"},
+                                                 {"worktree", "gc", "--keep", "-1"},
                                                  {"run", "true", "--no-such-option"},
                                                  {"no-such-verb"},
                                                  {"status", "--", "true"}}) {
@@ -176,6 +196,44 @@ TEST_CASE("wrong use ends with 2 and says what would be right")
     CHECK(project.run({"--help"}).code == 0);
     CHECK(contains(project.run({"run", "--help"}).out, "Exit codes"));
     CHECK(project.run({"--version"}).out.starts_with("autoexec "));
+}
+
+TEST_CASE("wrong use names the option or argument, and what it may be")
+{
+    Project project;
+    const auto says = [&](const Words& words, const std::string& sentence) {
+        const auto ended = project.run(words);
+        CHECK(ended.code == 2);
+        CHECK_MESSAGE(contains(ended.err, sentence), sentence, " in: ", ended.err);
+    };
+    says({"run", "true", "-j", "x"}, "--jobs: 'x' is no whole number from 0 to 100000");
+    says({"run", "true", "-j", "99999999999999999999"}, "is no whole number from 0 to 100000");
+    says({"agent", "-j", "-1"}, "--jobs: '-1' is no whole number from 0 to 10000");
+    says({"run", "   "}, "the command is blank");
+    says({"run", "--expect", "../x", "-w", "a", "-w", "b", "true"},
+         "the expected file '../x' is not below the worktree");
+    says({"run", "--new-worktree=../up", "true"}, "'../up' is no name for a new worktree");
+    says({"run", "--notify", "./none", "true"},
+         "there is no program './none' that can be run in " + project.root().string());
+    says({"run", "echo \xFF"}, "autoexec: argument 2 (");
+    says({"run", "--", "printf", "\xC3\x28"}, "autoexec: argument 4 (");
+    CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("a list's lines are held to the rules of the command line")
+{
+    Project project;
+    const auto ended = project.run({"run", "--list", "-"},
+                                   R"({"command": "touch ran"}
+{"command": " "}
+{"command": "true", "expect": ["../x"]}
+{"command": "true", "new_worktree": "a/b"}
+)");
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "stdin:2: 'command' is blank"));
+    CHECK(contains(ended.err, "stdin:3: the expected file '../x' is not below"));
+    CHECK(contains(ended.err, "stdin:4: 'a/b' is no name for a new worktree"));
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
 }
 
 TEST_CASE("a result as JSON has the documented keys")
@@ -268,7 +326,7 @@ TEST_CASE("an expected file that is missing or unchanged makes success a failure
     const auto result = only_object(ended);
     CHECK(text_at(result, "error_code") == "artifact_missing");
     CHECK(text_at(result, "missing_artifacts") == R"(["file","no"])");
-    CHECK(project.run({"run", "--expect", "../outside", "true"}).code == 4);
+    CHECK(project.run({"run", "--expect", "../outside", "true"}).code == 2);
 }
 
 TEST_CASE("the project's agents run command texts, by the name that is given")
@@ -326,9 +384,28 @@ TEST_CASE("the program at --notify gets each result as JSON on its standard inpu
     CHECK(ended.code == 1);
     CHECK(read_file(told) == ended.out);
 
-    ended = project.run({"run", "--notify", "/no/such/program", "true"});
+    ended = project.run({"run", "--notify", "/bin/sh -c 'exit 3'", "true"});
     CHECK(ended.code == 0);
-    CHECK(contains(ended.err, "--notify"));
+    CHECK(contains(ended.err, "--notify: /bin/sh: it exited with code 3"));
+}
+
+TEST_CASE("a program at --notify counts from the folder of the call, and is looked for before all")
+{
+    Project project;
+    project.write("hooks/hook", "#!/bin/sh\ncat >\"$1\"\n");
+    const auto told = project.root() / "told";
+    auto start = project.start(
+        {"run", "-w", "..", "--json", "--notify", "./hook '" + told.string() + "'", "touch ran"});
+    start.folder = project.root() / "hooks";
+    const auto refused = Program(start).wait();
+    CHECK(refused.code == 2);  // it is not executable yet
+    CHECK_FALSE(fs::exists(project.root() / "ran"));
+
+    fs::permissions(start.folder / "hook", fs::perms::owner_all);
+    const auto ended = Program(start).wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(read_file(told) == ended.out);
+    CHECK(ended.err.find("--notify") == std::string::npos);
 }
 
 TEST_CASE("an agent in another process takes the commands")
@@ -385,6 +462,25 @@ TEST_CASE("a worktree that can't be written to is an error of the engine that sa
     CHECK(ended.code == 4);
     CHECK_MESSAGE(contains(ended.out, "can't be written to"), ended.out, ended.err);
     fs::permissions(tree, fs::perms::owner_all);
+}
+
+TEST_CASE("a command that makes its worktree read-only is told why its result is missing")
+{
+    Project project;
+    const auto tree = project.worktree("tree");
+    auto start =
+        project.start_unprivileged({"run", "--json", "--retry", "0", "-w", tree, "chmod 555 ."});
+    const auto ended = Program(start).wait();
+    fs::permissions(tree, fs::perms::owner_all);
+    CHECK(ended.code == 1);
+    const auto result = only_object(ended);
+    CHECK(text_at(result, "error_code") == "agent_lost");
+    const auto error = text_at(result, "error");
+    CHECK_MESSAGE(contains(error, "The worktree '" + tree.string() + "' can't be written to: "),
+                  error);
+    CHECK(contains(text_at(result, "warnings"), "could not be removed from the worktree"));
+    start.argv.back() = "true";
+    CHECK(Program(start).wait().code == 0);
 }
 
 TEST_CASE("a program reads nothing of the processes above it")

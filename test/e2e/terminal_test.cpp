@@ -1,4 +1,5 @@
 #include "support/terminal.hpp"
+#include "support/workflow_project.hpp"
 
 using namespace autoexec::test;
 
@@ -113,9 +114,24 @@ TEST_CASE("the second Ctrl-C ends at once, and kills what still runs")
     CHECK(ended.code == 130);
     CHECK(contains(program.screen(), "Ending now"));
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
-    CHECK(eventually([&] { return project.processes().empty(); }));
-    // The stop was not confirmed, so its file stayed; the worktree is free nevertheless.
-    CHECK(project.run({"run", "true"}).code == 0);
+    CHECK(project.processes().empty());
+    CHECK_MESSAGE(project.leftovers().empty(), project.leftovers());
+}
+
+TEST_CASE("the second Ctrl-C of a workflow kills its programs, and nothing of them is left")
+{
+    WorkflowProject project;
+    project.steps({"id: a, agent: x, action: a"});
+    project.on("a", stubborn);
+    Program program(project.start_workflow({"--stop-grace", "300s"}));
+    wait_until_there(project);
+    program.signal(SIGINT);
+    REQUIRE(eventually([&] { return contains(program.err(), "Cancelling"); }));
+    program.signal(SIGINT);
+    const auto ended = program.wait(std::chrono::seconds(10));
+    CHECK(ended.code == 130);
+    CHECK(project.processes().empty());
+    CHECK_MESSAGE(project.leftovers().empty(), project.leftovers());
 }
 
 TEST_CASE("a termination signal cancels like Ctrl-C")

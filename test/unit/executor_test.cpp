@@ -1004,6 +1004,13 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
     {
         execute(request(""));
         CHECK(ec == errc::invalid_command);
+        CHECK(result.error->message == "The command is empty. Say what is to be run.");
+    }
+    SUBCASE("blank command")
+    {
+        execute(request(" \t\n"));
+        CHECK(ec == errc::invalid_command);
+        CHECK(result.error->message == "The command is blank. Say what is to be run.");
     }
     SUBCASE("NUL")
     {

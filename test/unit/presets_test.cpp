@@ -163,12 +163,32 @@ TEST_CASE("a program is found where the system would start it from")
 
     const auto missing = find_program("claude", "/a:/b:/a", "/");
     CHECK(missing.found.empty());
-    CHECK(explain_missing("claude", missing)
+    CHECK(explain_missing("tool", find_program("tool", path, "/"), AgentDefinition{}).empty());
+}
+
+TEST_CASE("what to do about a missing program depends on what its agent says of folders")
+{
+    const AgentDefinition plain;
+    const auto remedy = [](const std::string& program, const AgentDefinition& definition) {
+        const auto text =
+            explain_missing(program, find_program(program, "/a:/b:/a", "/c"), definition);
+        const auto end = text.find(". ");
+        REQUIRE(end != std::string::npos);
+        return text.substr(end + 2);
+    };
+    CHECK(explain_missing("claude", find_program("claude", "/a:/b:/a", "/"), plain)
               .starts_with("'claude' was not found; looked in /a, /b. Install"));
-    CHECK(explain_missing("./x", find_program("./x", path, in)) ==
-          "'./x' was not found; looked in " + in.string() +
-              ". Check the agent's working_directory.");
-    CHECK(explain_missing("tool", find_program("tool", path, "/")).empty());
+    CHECK(remedy("claude", plain) == "Install it, or add its folder to PATH.");
+    CHECK(remedy("./x", plain) == "Check the path: it counts from the worktree.");
+    CHECK(remedy("/no/x", plain) == "Check the path.");
+
+    AgentDefinition particular;
+    particular.working_directory = "sub";
+    particular.environment.emplace_back("PATH", "/a");
+    CHECK(remedy("claude", particular) ==
+          "Install it, or add its folder to PATH in the agent's environment.");
+    CHECK(remedy("./x", particular) == "Check the agent's working_directory.");
+    CHECK(remedy("/no/x", particular) == "Check the path.");
 }
 
 TEST_CASE("an agent's own PATH and folder are where its programs are looked for")
