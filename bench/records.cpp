@@ -2,8 +2,8 @@
 //
 // The limit is one write(2) for each line of a text that is there already; another, 64 KiB a write.
 
-#include "autoexec/audit.hpp"
-#include "autoexec/metrics.hpp"
+#include "autoexec/audit_logger.hpp"
+#include "autoexec/metrics_collector.hpp"
 
 #include "measure.hpp"
 #include "platform/safe_files.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/agents_file.hpp"
-#include "autoexec/event.hpp"
+#include "autoexec/event_sink.hpp"
 #include "autoexec/ports.hpp"
 #include "autoexec/redaction.hpp"
 

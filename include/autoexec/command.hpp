@@ -1,14 +1,13 @@
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/json/object.hpp>
+#include <boost/json/fwd.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +26,7 @@ struct RetryPolicy {
     std::chrono::milliseconds max_delay = std::chrono::seconds{60};
 };
 
-struct ExecutionResult;
+struct CommandHooks;
 
 /// What was there of the expected artifacts before a command's first attempt: by path, which
 /// version of the file it was (only to be compared), or an empty text for none. Only what is new or
@@ -83,20 +82,8 @@ struct CommandRequest {
     std::optional<RetryPolicy> retry;
     std::optional<int> max_attempts;  ///< Wins over those of `retry`.
 
-    /// What is done in the worktree before another attempt; what it returns is recorded. If it
-    /// throws, there is no other attempt. On the executor's strand. The baseline of the artifacts
-    /// is taken again afterwards. Empty: as `ExecutorOptions::tree_state` says, which only looks.
-    std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
-
-    /// Called with each baseline that was taken, before the attempt is published. If it throws, the
-    /// command is not published. On the executor's strand.
-    std::function<boost::asio::awaitable<void>(ArtifactBaseline)> on_baseline;
-
-    /// Called once with the result of a command that was published, as soon as that is settled and
-    /// recorded, and before the files and the record of what is in flight are removed: who writes
-    /// it down never loses it, wherever the process is killed. If it throws, those stay, for
-    /// `adopt`. On the executor's strand.
-    std::function<boost::asio::awaitable<void>(ExecutionResult)> on_end;
+    /// What the application does meanwhile; null: nothing.
+    std::shared_ptr<const CommandHooks> hooks;
 };
 
 /// How a command ended.
@@ -197,9 +184,10 @@ struct ExecutionResult {
     std::optional<Progress> last_progress;
     std::string output;  ///< The tail that the agent reported.
     std::vector<std::string> warnings;
-    /// `status_during_stop`: a final status that came too late. `unreleased_status`: one whose
-    /// agent had not released its claim when the engine ended the wait.
-    boost::json::object details;
+    /// A final status that came too late, after the agent was told to stop.
+    std::optional<StatusWord> status_during_stop;
+    /// A final status whose agent had not released its claim when the engine ended the wait.
+    std::optional<StatusWord> unreleased_status;
 };
 
 /// What `autoexec run --json` prints; `doc/cli.md` lists the keys.

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "autoexec/agent.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/error.hpp"
-#include "autoexec/executor.hpp"
+#include "autoexec/execution_options.hpp"
+#include "autoexec/file.hpp"
 
-#include <boost/json/object.hpp>
+#include <boost/json/fwd.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -20,6 +20,11 @@
 #include <vector>
 
 namespace autoexec {
+
+struct AgentOptions;
+struct AuditOptions;
+struct ExecutorOptions;
+struct MetricsOptions;
 
 /// What a setting can hold. Choices are text.
 using SettingValue = std::variant<bool, std::int64_t, double, std::string>;
@@ -251,7 +256,8 @@ public:
     /// False for a name that nobody knows. An object `auto_execution.features` in
     /// `workflow_override` wins.
     [[nodiscard]] bool get_feature_flag(std::string_view name,
-                                        const boost::json::object& workflow_override = {});
+                                        const boost::json::object& workflow_override);
+    [[nodiscard]] bool get_feature_flag(std::string_view name);
 
     /// Errors and warnings of the last reading, in the order of the layers, lines ascending.
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept;

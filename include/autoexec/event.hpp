@@ -3,7 +3,6 @@
 #include "autoexec/command.hpp"
 #include "autoexec/error.hpp"
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/json/object.hpp>
 
 #include <chrono>
@@ -14,8 +13,6 @@
 #include <string_view>
 
 namespace autoexec {
-
-namespace asio = boost::asio;
 
 enum class EventType {
     command_detected,  ///< The command file has been published.
@@ -75,27 +72,6 @@ struct UnwrittenRecords {
     std::uint64_t lost = 0;      ///< Given up: nothing will write them.
     std::filesystem::path path;  ///< The file or folder that could not be written to.
     error_code reason;
-};
-
-/// Where events go: the writers, the terminal, an application's own.
-///
-/// Thread safety: `publish` and `flush` are called from one strand of the executor that the sink
-/// is given to; a sink given to several executors must be safe to call concurrently.
-class EventSink {
-public:
-    virtual ~EventSink() = default;
-
-    /// Takes the event. Neither blocks nor throws.
-    virtual void publish(const Event& event) = 0;
-
-    /// True when `flush` should be awaited before more is published.
-    virtual bool full() const noexcept { return false; }
-
-    /// Completes when all that was published is as durable as the sink was asked to make it.
-    virtual asio::awaitable<error_code> flush() { co_return error_code{}; }
-
-    /// What is not written after a `flush` that failed, or a stop.
-    [[nodiscard]] virtual UnwrittenRecords unwritten() const { return {}; }
 };
 
 }  // namespace autoexec

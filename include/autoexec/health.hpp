@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/diagnostic.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/error.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -19,6 +19,8 @@
 #include <vector>
 
 namespace autoexec {
+
+class Spawner;
 
 /// From good to bad.
 enum class HealthStatus {

@@ -2,6 +2,7 @@
 
 #include "autoexec/executor.hpp"
 #include "autoexec/workflow.hpp"
+#include "autoexec/workflow_result.hpp"
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -22,92 +23,6 @@
 #include <vector>
 
 namespace autoexec {
-
-enum class StepState {
-    pending,
-    running,
-    waiting_manual,  ///< Its files are there; it ends by its marker.
-    completed,
-    failed,
-    timeout,
-    cancelled,
-    skipped,
-};
-std::string_view to_string(StepState state) noexcept;
-
-enum class WorkflowStatus { running, completed, failed, cancelled };
-std::string_view to_string(WorkflowStatus status) noexcept;
-
-/// What became of a step, in its last round.
-struct StepResult {
-    std::string id;
-    StepState state = StepState::pending;
-    int round = 0;  ///< 0: it never began.
-    /// Why it was skipped, or failed before it ran.
-    std::string reason;
-    std::optional<bool> gate_passed;
-    bool tolerated = false;  ///< It failed, and that stops nothing.
-    std::string started_at;  ///< ISO-8601, UTC; empty: never.
-    std::string ended_at;
-    std::string branch;  ///< Of its worktree; empty without one.
-    std::string commit;  ///< Its work, or what it began from if it changed nothing.
-    /// Why it failed, where no command of its own says so: `merge_conflict`, `gate`, `worktree`,
-    /// `interrupted` …
-    std::string code;
-    std::chrono::milliseconds duration{
-        0};  ///< From its start to its end, waits for a slot included.
-    /// Absent where no command was run. Its exit code and signal are what the program said,
-    /// `reported` is what the agent claimed, `verified` what the engine saw.
-    std::optional<ExecutionResult> execution;
-    /// Of the commit of its work: what else was committed, what was left out … `execution` has its
-    /// own ones.
-    std::vector<std::string> warnings;
-};
-boost::json::object to_json(const StepResult& result);
-
-struct WorkflowResult {
-    std::string run_id;
-    std::string workflow_id;
-    WorkflowStatus status = WorkflowStatus::running;
-    std::string error;              ///< A sentence; empty if completed.
-    std::string branch;             ///< Where the steps' work came together; empty without git.
-    std::string commit;             ///< The head of that branch.
-    std::vector<StepResult> steps;  ///< In the order of the file.
-    std::chrono::milliseconds duration{0};
-    /// The chain of steps that took longest, first to last: what to make faster.
-    std::vector<std::string> critical_path;
-};
-boost::json::object to_json(const WorkflowResult& result);
-
-/// Something that happened to a run. It is on disk by then.
-struct WorkflowEvent {
-    enum class Type {
-        run_started,
-        step_started,
-        step_prepared,  ///< Its worktree is about to be made.
-        step_ready,     ///< Its worktree is there, and the baseline of its artifacts is taken.
-        step_waiting,   ///< Manual: its files are published.
-        step_executed,  ///< Its command has ended; its work is about to be committed.
-        step_ended,
-        step_skipped,
-        gate_judged,
-        sent_back,  ///< By its gate: `steps` run again.
-        restarted,  ///< By a resumption: `steps` run again.
-        merged,     ///< The work of all steps is on the run's branch.
-        run_ended,
-    };
-    Type type = Type::run_started;
-    std::string run_id;
-    std::string step_id;  ///< Empty for the run itself.
-    int round = 0;
-    StepState state = StepState::pending;
-    WorkflowStatus status = WorkflowStatus::running;
-    std::string message;                 ///< For people; may be empty.
-    std::vector<std::string> steps;      ///< For `sent_back` and `restarted`.
-    std::filesystem::path worktree;      ///< Of the step; empty for the run itself.
-    const StepResult* result = nullptr;  ///< For `step_ended` and `step_skipped`; during the call.
-};
-std::string_view to_string(WorkflowEvent::Type type) noexcept;
 
 /// From an agent and an action to the words of a command.
 struct AgentCommand {

@@ -19,7 +19,6 @@ using config::Fields;
 using config::Report;
 using config::YamlNode;
 
-constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
 constexpr std::int64_t most_retries = 1000;
 constexpr std::int64_t longest_linger = 3600;  // seconds
 constexpr std::int64_t most_parallel = 10'000;
@@ -81,7 +80,7 @@ private:
     void read_numbers()
     {
         if (const auto seconds =
-                fields_.integer("timeout_seconds", 1, longest_timeout, "a positive integer"))
+                fields_.integer("timeout_seconds", 1, max_timeout_seconds, "a positive integer"))
             agent_.timeout = std::chrono::seconds(*seconds);
         if (const auto count =
                 fields_.integer("retry_count", 0, most_retries, "a non-negative integer"))

@@ -24,7 +24,6 @@ using config::YamlNode;
 
 constexpr auto file_name = ".cursor/background-agents.yaml";
 constexpr std::size_t file_limit = 1024 * 1024;
-constexpr std::int64_t longest_timeout = 100'000'000;  // seconds: three years
 
 constexpr std::array<std::string_view, 3> top_fields{"agents", "roles", "global"};
 constexpr std::array<std::string_view, 8> global_fields{
@@ -68,7 +67,7 @@ void read_global(const YamlNode& root, AgentsFile& file, Report& report)
     file.max_parallel_agents = static_cast<int>(
         fields.integer("max_parallel_agents", 0, 10'000, "a non-negative integer").value_or(0));
     const auto seconds =
-        fields.integer("timeout_seconds", 1, longest_timeout, "a positive integer");
+        fields.integer("timeout_seconds", 1, max_timeout_seconds, "a positive integer");
     if (!seconds) return;
     for (auto& agent : file.agents)
         if (!agent.timeout) agent.timeout = std::chrono::seconds(*seconds);

@@ -32,14 +32,14 @@ constexpr std::array<std::string_view, 14> allowed = {"PATH",
 
 constexpr std::string_view project_root_variable = "${PROJECT_ROOT}";
 
-std::string_view name_of(std::string_view variable)
+std::string_view variable_name(std::string_view variable)
 {
     return variable.substr(0, variable.find('='));
 }
 
 void unset(std::vector<std::string>& environment, std::string_view name)
 {
-    std::erase_if(environment, [&](const auto& variable) { return name_of(variable) == name; });
+    std::erase_if(environment, [&](const auto& variable) { return variable_name(variable) == name; });
 }
 
 void set(std::vector<std::string>& environment, std::string_view name, std::string_view value)
@@ -51,7 +51,7 @@ void set(std::vector<std::string>& environment, std::string_view name, std::stri
 void keep_allowed(std::vector<std::string>& environment)
 {
     std::erase_if(environment, [](const auto& variable) {
-        const auto name = name_of(variable);
+        const auto name = variable_name(variable);
         return !name.starts_with("LC_") &&
                std::find(allowed.begin(), allowed.end(), name) == allowed.end();
     });

@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 constexpr std::size_t longest_line = 4 * 1024 * 1024;
 
-constexpr std::array<std::string_view, 3> names{"exit_code", "claude", "codex"};
+constexpr std::array<std::string_view, 3> rule_names{"exit_code", "claude", "codex"};
 
 std::string_view text_at(const json::object& object, std::string_view key)
 {
@@ -130,19 +130,19 @@ Outcome no_result(OutcomeRule rule, bool skipped_a_line)
 
 std::span<const std::string_view> outcome_rule_names()
 {
-    return names;
+    return rule_names;
 }
 
 std::optional<OutcomeRule> outcome_rule_named(std::string_view name)
 {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) return std::nullopt;
-    return static_cast<OutcomeRule>(found - names.begin());
+    const auto found = std::find(rule_names.begin(), rule_names.end(), name);
+    if (found == rule_names.end()) return std::nullopt;
+    return static_cast<OutcomeRule>(found - rule_names.begin());
 }
 
 std::string_view name_of(OutcomeRule rule)
 {
-    return names.at(static_cast<std::size_t>(rule));
+    return rule_names.at(static_cast<std::size_t>(rule));
 }
 
 void OutcomeJudge::feed(OutputStream stream, std::string_view chunk)

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "autoexec/agents_file.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/file.hpp"
+#include "autoexec/process.hpp"
 
 #include <boost/json/object.hpp>
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/file.hpp"
+#include "autoexec/process.hpp"
 #include "autoexec/redaction.hpp"
 #include "platform/safe_files.hpp"
 #include "records/log_file.hpp"

@@ -9,7 +9,7 @@ namespace autoexec::agent {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 5> names{"command", "command_file_path", "worktree",
+constexpr std::array<std::string_view, 5> placeholder_names{"command", "command_file_path", "worktree",
                                                 "workflow_id", "step_id"};
 
 }  // namespace
@@ -24,20 +24,20 @@ std::string_view name_in_braces(std::string_view text)
 
 std::optional<Placeholder> placeholder_named(std::string_view name)
 {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) return std::nullopt;
-    return static_cast<Placeholder>(found - names.begin());
+    const auto found = std::find(placeholder_names.begin(), placeholder_names.end(), name);
+    if (found == placeholder_names.end()) return std::nullopt;
+    return static_cast<Placeholder>(found - placeholder_names.begin());
 }
 
 std::string_view guess_placeholder(std::string_view name)
 {
-    return config::nearest(name, names);
+    return config::nearest(name, placeholder_names);
 }
 
 std::string placeholder_list()
 {
     std::string list;
-    for (const auto name : names) list.append(list.empty() ? "{" : ", {").append(name) += '}';
+    for (const auto name : placeholder_names) list.append(list.empty() ? "{" : ", {").append(name) += '}';
     return list;
 }
 

@@ -6,6 +6,8 @@
 #include "config/yaml_edit.hpp"
 #include "protocol/text.hpp"
 
+#include <boost/json/object.hpp>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -245,6 +247,11 @@ void AutoExecutionConfigManager::save(const std::optional<AutoExecutionConfig>& 
     if (const auto ec = config::write_config_file(impl_->places.own_file, text))
         throw system_error(ec, impl_->places.own_file.string());
     impl_->read(false);
+}
+
+bool AutoExecutionConfigManager::get_feature_flag(std::string_view name)
+{
+    return get_feature_flag(name, {});
 }
 
 bool AutoExecutionConfigManager::get_feature_flag(std::string_view name,

@@ -1,4 +1,6 @@
+#include "autoexec/agent.hpp"
 #include "autoexec/config.hpp"
+#include "autoexec/executor.hpp"
 
 #include <cmath>
 

@@ -1,5 +1,6 @@
 #include "config/layer.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <fmt/format.h>

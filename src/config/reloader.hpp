@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/audit.hpp"
+#include "autoexec/audit_logger.hpp"
 #include "autoexec/config.hpp"
 
 #include <functional>

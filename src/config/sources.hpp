@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/file.hpp"
 #include "config/layer.hpp"
 
 #include <filesystem>

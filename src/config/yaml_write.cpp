@@ -8,7 +8,7 @@
 namespace autoexec::config {
 namespace {
 
-constexpr std::size_t step = 2;  // of indentation
+constexpr std::size_t indent_step = 2;  // of indentation
 
 std::string on_one_line(const YamlNode& node)
 {
@@ -44,7 +44,7 @@ void write_value(const YamlNode& node, std::size_t indentation, std::string& out
         return;
     }
     out += '\n';
-    write(node, indentation + step, out);
+    write(node, indentation + indent_step, out);
 }
 
 void write(const YamlNode& node, std::size_t indentation, std::string& out)

@@ -161,11 +161,12 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_baseline(Exe
     if (!x.baseline) x.baseline.emplace();
     const auto known = x.baseline->size();
     x.baseline->merge(now);  // what is known stays as it is
-    if (!x.request.on_baseline || x.baseline->size() == known) co_return error_code{};
+    const auto& on_baseline = x.hooks().on_baseline;
+    if (!on_baseline || x.baseline->size() == known) co_return error_code{};
     error_code ec;
     std::string why;
     try {
-        auto telling = x.request.on_baseline(*x.baseline);
+        auto telling = on_baseline(*x.baseline);
         co_await undisturbed(strand, std::move(telling));
     } catch (const system_error& e) {
         ec = e.code();
@@ -492,7 +493,7 @@ void BackgroundAgentAutoExecutor::Impl::judge_end_during_stop(
 {
     const auto& status = *watch.status();
     if (!pending || pending != watch.final_file()) {
-        x.result.details["status_during_stop"] = std::string(to_string(status.status));
+        x.result.status_during_stop = status.status;
         return;
     }
     end = {};
@@ -504,11 +505,11 @@ void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const Wat
                                                          AttemptEnd& end)
 {
     if (!watch.end_is_pending()) return;
-    const std::string reported(to_string(watch.status()->status));
-    x.result.details["unreleased_status"] = reported;
+    const auto reported = watch.status()->status;
+    x.result.unreleased_status = reported;
     if (end.error)
         end.error->message +=
-            fmt::format("; its agent reported {}, but has not released its claim", reported);
+            fmt::format("; its agent reported {}, but has not released its claim", to_string(reported));
 }
 
 }  // namespace autoexec

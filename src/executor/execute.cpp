@@ -244,7 +244,7 @@ WatchOptions BackgroundAgentAutoExecutor::Impl::watch_options(const Execution& x
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x,
                                                                             int number)
 {
-    if (!x.git && !x.request.before_retry && !options.tree_state)
+    if (!x.git && !x.hooks().before_retry && !options.tree_state)
         x.git = git::place_of(x.request.worktree);
     auto w = watch_options(x);
     for (;; ++number) {
@@ -289,7 +289,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
         x.result.warnings.push_back("There is no other attempt: " + tree);
         co_return false;
     }
-    if (x.request.before_retry) x.baseline.reset();
+    if (x.hooks().before_retry) x.baseline.reset();
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
@@ -320,9 +320,9 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Executio
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Execution& x,
                                                                       std::string& state)
 {
-    const bool only_looks = !x.request.before_retry;
+    const bool only_looks = !x.hooks().before_retry;
     try {
-        auto preparing = only_looks ? describe_tree(x) : x.request.before_retry(x.request.worktree);
+        auto preparing = only_looks ? describe_tree(x) : x.hooks().before_retry(x.request.worktree);
         state = co_await std::move(preparing);
         co_return true;
     } catch (const std::exception& e) {

@@ -94,6 +94,12 @@ struct Execution {
         : id(std::move(execution_id)), request(std::move(r)), options(o)
     {}
 
+    [[nodiscard]] const CommandHooks& hooks() const noexcept
+    {
+        static const CommandHooks none;
+        return request.hooks ? *request.hooks : none;
+    }
+
     std::string id;
     CommandRequest request;
     ExecutionOptions options;  ///< As they were when it began.

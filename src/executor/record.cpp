@@ -200,11 +200,12 @@ void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_co
 /// False if whoever asked for it does not know of the end.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
 {
-    if (!x.request.on_end) co_return true;
+    const auto& on_end = x.hooks().on_end;
+    if (!on_end) co_return true;
     x.result.duration =
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
-        auto telling = x.request.on_end(x.result);
+        auto telling = on_end(x.result);
         co_await undisturbed(strand, std::move(telling));
         co_return true;
     } catch (const std::exception& e) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/executor.hpp"
+#include "autoexec/execution_options.hpp"
 
 #include <chrono>
 

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "autoexec/command.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/mailbox.hpp"
+#include "autoexec/time.hpp"
 
 #include <chrono>
 #include <cstddef>

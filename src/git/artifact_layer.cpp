@@ -26,7 +26,6 @@ using platform::UniqueFd;
 // Git ignores it, and it is on the tree's own file system.
 constexpr std::string_view staging_prefix = ".cursor-skill-tmp.artifacts-";
 constexpr std::size_t max_names = 10'000;
-constexpr std::size_t words_per_entry = 2;
 
 UniqueFd open_folder(const fs::path& folder)
 {

@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view artifact_refs = "refs/autoexec/artifacts/";
 constexpr std::size_t max_files = 100'000;
 constexpr std::size_t max_arguments = 500;
-constexpr std::size_t words_per_entry = 2;
 
 /// The declared files of one tree that git ignores, from their list to the ref.
 class ArtifactKeeper {

@@ -13,6 +13,9 @@
 /// they come out as they went in, and nothing that a worktree configures is run.
 namespace autoexec::git {
 
+/// `--cacheinfo` and what it adds.
+constexpr std::size_t words_per_entry = 2;
+
 /// `words` with the arguments in portions that the system takes; stops at the first failure.
 /// `together`: how many arguments belong together. The outputs, one after the other.
 asio::awaitable<ProgramOutput> run_in_portions(const Git& git, Place place, Words words,

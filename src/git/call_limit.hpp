@@ -1,6 +1,7 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/clock.hpp"
+#include "autoexec/spawner.hpp"
 #include "git/interrupt.hpp"
 
 #include <boost/asio/any_io_executor.hpp>

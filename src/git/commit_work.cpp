@@ -15,8 +15,8 @@
 namespace autoexec::git {
 namespace {
 
-constexpr std::chrono::milliseconds lock_pause{20};
-constexpr int most_lock_tries = 50;
+constexpr std::chrono::milliseconds commit_lock_pause{20};
+constexpr int max_commit_lock_tries = 50;
 
 /// One commit of a tree's work, from the look at what is there to the index that follows.
 class WorkCommit {
@@ -279,10 +279,10 @@ private:
     asio::awaitable<void> follow_with_index()
     {
         const auto timer = impl_.options.clock->make_timer(co_await asio::this_coro::executor);
-        for (int tries = 0; tries < most_lock_tries; ++tries) {
+        for (int tries = 0; tries < max_commit_lock_tries; ++tries) {
             if (snapshot_.fresh->install(entry_)) break;
-            if (tries + 1 == most_lock_tries) co_return tell_of_lock();
-            co_await timer->wait_until(impl_.options.clock->now() + lock_pause);
+            if (tries + 1 == max_commit_lock_tries) co_return tell_of_lock();
+            co_await timer->wait_until(impl_.options.clock->now() + commit_lock_pause);
         }
         if (snapshot_.fresh_keeps_sparse) co_return;
         // From nothing, git works out again which files are left out on purpose.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "git/git.hpp"
+#include "git/place.hpp"
 
 #include <filesystem>
 #include <optional>

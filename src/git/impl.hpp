@@ -16,6 +16,10 @@
 
 namespace autoexec::git {
 
+/// How long a lock of git is waited for before it counts as left behind.
+constexpr std::chrono::milliseconds lock_pause{25};
+constexpr int max_lock_tries = 20;
+
 /// Where a tree's HEAD stands.
 struct Head {
     std::string commit;  ///< Empty: a branch without a commit.

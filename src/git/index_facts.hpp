@@ -1,6 +1,7 @@
 #pragma once
 
 #include "git/entry.hpp"
+#include "git/git.hpp"
 #include "git/nested_files.hpp"
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/clock.hpp"
 
 #include <boost/asio/cancellation_type.hpp>
 

@@ -49,7 +49,7 @@ std::string why_not(const fs::path& folder, const ProgramOutput& answer)
                        reason_of(answer));
 }
 
-fs::path resolved(const fs::path& path)
+fs::path canonical_or_normal(const fs::path& path)
 {
     std::error_code ec;
     auto found = fs::canonical(path, ec);
@@ -90,8 +90,8 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
         found.problem = why_not(folder, answer);
         co_return found;
     }
-    found.common = resolved(folder / lines[2]);
-    found.project = Place(resolved(lines[1]), found.common, resolved(lines[3]));
+    found.common = canonical_or_normal(folder / lines[2]);
+    found.project = Place(canonical_or_normal(lines[1]), found.common, canonical_or_normal(lines[3]));
     const auto listing = co_await git(found.project, "worktree", "list", "--porcelain", "-z");
     found.main = main_tree(found.common, listing.output);
     // That listing takes a git directory elsewhere (a submodule's, say) for the tree itself.
@@ -100,7 +100,7 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
     } else if (found.main) {
         const Place bare(found.common, fs::path());
         const auto place = co_await git(bare, "config", "--get", "core.worktree");
-        if (place.ok()) found.main->tree = resolved(found.common / line_of(place));
+        if (place.ok()) found.main->tree = canonical_or_normal(found.common / line_of(place));
     }
     const auto head =
         co_await git(found.project, "rev-parse", "--verify", "--quiet", "HEAD^{commit}");

@@ -20,9 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using platform::UniqueFd;
 
-constexpr std::chrono::milliseconds lock_pause{25};
-constexpr int most_lock_tries = 20;
-constexpr std::size_t most_names = 10'000;
+constexpr std::size_t max_leftovers = 10'000;
 // No merge takes so long.
 constexpr std::chrono::hours left_behind{24};
 // No tree is called so: none begins with a dot.
@@ -56,17 +54,17 @@ Problem live_agent(int folder, const Entry& entry)
                        shown(*attempt));
 }
 
-UniqueFd open_folder(const fs::path& folder)
+UniqueFd open_parent(const fs::path& folder)
 {
     return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 Words leftovers(const fs::path& folder)
 {
-    const auto fd = open_folder(folder);
+    const auto fd = open_parent(folder);
     Words paths;
     if (!fd) return paths;
-    for (const auto& name : platform::list_folder(fd.get(), most_names))
+    for (const auto& name : platform::list_folder(fd.get(), max_leftovers))
         if (name.starts_with(removed_prefix)) paths.push_back((folder / name).string());
     return paths;
 }
@@ -80,7 +78,7 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     saved.problem = unfit_for_removal(entry, tree, trees_folder());
     if (!saved.problem.empty()) co_return saved;
     // As an engine would, so that none begins there meanwhile.
-    const auto held = open_folder(entry->tree);
+    const auto held = open_parent(entry->tree);
     if (held) saved.problem = co_await hold(held.get(), *entry);
     if (saved.problem.empty()) saved.problem = co_await work_beyond_us(*entry);
     if (!saved.problem.empty()) co_return saved;
@@ -98,7 +96,7 @@ asio::awaitable<Problem> Repository::Impl::what_keeps(fs::path tree, SalvageOpti
     const auto entry = find_entry(common, tree);
     auto problem = unfit_for_removal(entry, tree, trees_folder());
     if (!problem.empty()) co_return problem;
-    if (const auto held = open_folder(entry->tree)) problem = co_await hold(held.get(), *entry);
+    if (const auto held = open_parent(entry->tree)) problem = co_await hold(held.get(), *entry);
     if (problem.empty()) problem = co_await work_beyond_us(*entry);
     if (!problem.empty() || entry->missing()) co_return problem;
     SnapshotOptions all;
@@ -134,7 +132,7 @@ asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
     // Who only looks whether it is locked holds it for a moment.
     for (int tries = 0; ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
         const bool locked_by_other = errno == EWOULDBLOCK;
-        const bool busy = locked_by_other ? tries == most_lock_tries
+        const bool busy = locked_by_other ? tries == max_lock_tries
                                           : handoff::engine_holds_lock(folder, entry.tree);
         if (busy) co_return fmt::format("An engine works in {}.", entry.tree.string());
         if (!locked_by_other) break;  // folders can't be locked here
@@ -186,10 +184,10 @@ asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
 void Repository::Impl::sweep() const
 {
     const auto folder = common / "autoexec";
-    const auto fd = open_folder(folder);
+    const auto fd = open_parent(folder);
     if (!fd) return;
     const auto now = options.clock->system_now();
-    for (const auto& name : platform::list_folder(fd.get(), most_names)) {
+    for (const auto& name : platform::list_folder(fd.get(), max_leftovers)) {
         struct stat info {};
         if (!name.starts_with(AttributesFolder::prefix) ||
             ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)

@@ -53,7 +53,7 @@ asio::awaitable<Result> whole(std::shared_ptr<Repository::Impl> impl, asio::awai
     return whole(std::move(impl), std::move(interrupt), std::move(clock), std::move(work));
 }
 
-fs::path without_links(const fs::path& path)
+fs::path canonical_or_same(const fs::path& path)
 {
     std::error_code ec;
     auto found = fs::canonical(path, ec);
@@ -99,7 +99,7 @@ asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions opt
 {
     Opened opened;
     const Git git(options.spawner, options.clock, options.interrupt);
-    options.project_root = without_links(options.project_root);
+    options.project_root = canonical_or_same(options.project_root);
     auto found = co_await discover(git, options.project_root);
     opened.problem = std::move(found.problem);
     if (!opened.problem.empty()) co_return opened;

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/clock.hpp"
+#include "autoexec/spawner.hpp"
 #include "git/interrupt.hpp"
 
 #include <boost/asio/any_io_executor.hpp>

@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds lock_pause{25};
-constexpr int most_lock_tries = 20;
 
 bool is_taken(const fs::path& path)
 {
@@ -113,7 +111,7 @@ asio::awaitable<void> Repository::Impl::wait_for_index(Entry entry)
     const auto file = entry.git_dir / "index.lock";
     const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
     std::error_code ec;
-    for (int tries = 0; tries < most_lock_tries && fs::exists(file, ec); ++tries)
+    for (int tries = 0; tries < max_lock_tries && fs::exists(file, ec); ++tries)
         co_await timer->wait_until(options.clock->now() + lock_pause);
     fs::remove(file, ec);
 }

@@ -13,7 +13,7 @@
 namespace autoexec::git {
 namespace {
 
-constexpr int most_names = 20;
+constexpr int max_listed = 20;
 
 // Of `rev-list --parents`: those that no other one has as a parent.
 Words ends_of(std::string_view listing)
@@ -182,7 +182,7 @@ asio::awaitable<void> Repository::Impl::name_salvage(std::string tree, Salvage& 
 {
     using namespace std::chrono;
     ProgramOutput output;
-    for (int tries = 0; tries < most_names && !output.ok(); ++tries) {
+    for (int tries = 0; tries < max_listed && !output.ok(); ++tries) {
         const auto now = floor<microseconds>(options.clock->system_now()).time_since_epoch();
         last_salvage_us = std::max<std::int64_t>(now.count(), last_salvage_us + 1);
         saved.ref =

@@ -40,7 +40,7 @@ constexpr std::array<const char*, 14> places{
     "rebase-apply/autostash",
 };
 
-bool is_there(const fs::path& path)
+bool has_path(const fs::path& path)
 {
     std::error_code ec;
     return fs::exists(path, ec);
@@ -100,7 +100,7 @@ std::vector<std::string> unfinished(const Entry& entry)
 {
     std::vector<std::string> found;
     for (const auto& [name, what] : signs)
-        if (is_there(entry.git_dir / name) &&
+        if (has_path(entry.git_dir / name) &&
             std::find(found.begin(), found.end(), what) == found.end())
             found.emplace_back(what);
     return found;
@@ -140,11 +140,11 @@ std::vector<std::string> reflog_of(const fs::path& common_dir, std::string_view 
 asio::awaitable<void> quit_unfinished(const Git& git, Entry entry)
 {
     // Each of them keeps what was set aside by an automatic stash.
-    if (is_there(entry.git_dir / "rebase-merge") ||
-        is_there(entry.git_dir / "rebase-apply/rebasing"))
+    if (has_path(entry.git_dir / "rebase-merge") ||
+        has_path(entry.git_dir / "rebase-apply/rebasing"))
         (void)co_await git(entry.place(), "rebase", "--quit");
-    if (is_there(entry.git_dir / "rebase-apply")) (void)co_await git(entry.place(), "am", "--quit");
-    if (is_there(entry.git_dir / "MERGE_HEAD"))
+    if (has_path(entry.git_dir / "rebase-apply")) (void)co_await git(entry.place(), "am", "--quit");
+    if (has_path(entry.git_dir / "MERGE_HEAD"))
         (void)co_await git(entry.place(), "merge", "--quit");
     const auto left = unfinished(entry);
     if (!left.empty()) (void)co_await git(entry.place(), "cherry-pick", "--quit");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "git/entry.hpp"
+#include "git/git.hpp"
 
 #include <string>
 #include <string_view>

@@ -5,6 +5,7 @@
 #include "handoff/removal.hpp"
 #include "platform/resources.hpp"
 #include "protocol/digest.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/object.hpp>

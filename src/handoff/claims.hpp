@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/mailbox.hpp"
 #include "platform/safe_files.hpp"
 
 #include <boost/json/object.hpp>

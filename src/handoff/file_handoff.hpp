@@ -1,6 +1,7 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/mailbox.hpp"
+#include "autoexec/notifier.hpp"
 #include "handoff/control_files.hpp"
 #include "platform/safe_files.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/notifier.hpp"
 #include "handoff/claims.hpp"
 #include "platform/safe_files.hpp"
 

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using platform::UniqueFd;
 
 constexpr char records_folder[] = ".tapps-agents";
-constexpr std::size_t most_names = 2000;
+constexpr std::size_t max_worktree_names = 2000;
 constexpr std::size_t most_status_files = 5;  // of a folder
 
 constexpr char mend_permissions[] =
@@ -87,7 +87,7 @@ public:
                                    platform::Links::none, ec);
         if (!other) return;
         std::size_t seen = 0;
-        for (const auto& name : platform::list_folder(other.get(), most_names))
+        for (const auto& name : platform::list_folder(other.get(), max_worktree_names))
             if (is_status_name(name) && ++seen <= most_status_files)
                 read(other.get(), tree / control_files::other_place, name);
     }

@@ -34,7 +34,7 @@ using platform::UniqueFd;
 constexpr char claim_suffix[] = ".json";
 constexpr std::size_t claim_limit = 4096;
 constexpr std::size_t most_claims = 1000;
-constexpr std::size_t most_names = 20'000;
+constexpr std::size_t max_claim_names = 20'000;
 constexpr auto overdue = 60s;  // after its deadline: the stop, its grace, and a busy machine
 
 // Shared and given back at once: two that look must not take each other for an engine. Where
@@ -187,7 +187,7 @@ bool is_control_file(const std::string& name, const HealthOptions& options)
 
 std::vector<std::string> control_files_in(int worktree, const HealthOptions& options)
 {
-    auto names = platform::list_folder(worktree, most_names);
+    auto names = platform::list_folder(worktree, max_claim_names);
     std::erase_if(names, [&](const auto& name) { return !is_control_file(name, options); });
     std::sort(names.begin(), names.end());
     return names;

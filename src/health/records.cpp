@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 4> folders = {"metrics", "audit", "running", "output"};
 constexpr char audit_log[] = "execution_audit.log";
-constexpr std::size_t most_names = 100'000;
+constexpr std::size_t max_record_names = 100'000;
 
 // A writer holds a log for the time of one write.
 constexpr int lock_tries = 20;
@@ -43,7 +43,7 @@ bool stays_locked(int fd)
 
 std::string newest_metrics(int folder)
 {
-    auto names = platform::list_folder(folder, most_names);
+    auto names = platform::list_folder(folder, max_record_names);
     std::erase_if(names, [](const std::string& name) {
         return !name.starts_with("executions_") || !name.ends_with(".jsonl");
     });

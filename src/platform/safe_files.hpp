@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/file.hpp"
 #include "platform/trust.hpp"
 
 #include <sys/stat.h>

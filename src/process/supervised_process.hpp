@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/ports.hpp"
+#include "autoexec/spawner.hpp"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 

@@ -1,5 +1,6 @@
 #include "autoexec/command.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include "autoexec/event.hpp"
@@ -13,16 +14,6 @@ namespace autoexec {
 namespace {
 
 namespace json = boost::json;
-
-json::value or_null(const auto& value)
-{
-    return value ? json::value(*value) : json::value(nullptr);
-}
-
-json::array strings(const std::vector<std::string>& values)
-{
-    return json::array(values.begin(), values.end());
-}
 
 json::value to_value(const std::optional<Progress>& progress)
 {
@@ -130,46 +121,56 @@ std::string_view to_string(EventType type) noexcept
     return "unknown";
 }
 
+json::object details_of(const ExecutionResult& result)
+{
+    json::object details;
+    if (result.status_during_stop)
+        details["status_during_stop"] = to_string(*result.status_during_stop);
+    if (result.unreleased_status)
+        details["unreleased_status"] = to_string(*result.unreleased_status);
+    return details;
+}
+
 json::object to_json(const ExecutionResult& result)
 {
     using seconds = std::chrono::duration<double>;
     return {{"status", to_string(result.status)},
             {"command", result.command},
             {"worktree", result.worktree.string()},
-            {"artifacts", strings(result.artifacts)},
+            {"artifacts", protocol::array_of(result.artifacts)},
             {"error", result.error ? json::value(result.error->message) : json::value(nullptr)},
             {"duration_seconds", std::chrono::duration_cast<seconds>(result.duration).count()},
             {"execution_id", result.execution_id},
             {"attempt_id", result.attempt_id},
-            {"workflow_id", or_null(result.workflow_id)},
-            {"step_id", or_null(result.step_id)},
+            {"workflow_id", protocol::or_null(result.workflow_id)},
+            {"step_id", protocol::or_null(result.step_id)},
             {"attempts", result.attempts},
             {"completion_method", to_string(result.completion_method)},
             {"reported",
              result.reported ? json::value(to_string(*result.reported)) : json::value(nullptr)},
             {"verified", to_string(result.verified)},
-            {"missing_artifacts", strings(result.missing_artifacts)},
+            {"missing_artifacts", protocol::array_of(result.missing_artifacts)},
             {"error_code", result.error ? json::value(result.error->code) : json::value(nullptr)},
-            {"exit_code", or_null(result.exit_code)},
-            {"signal", or_null(result.signal)},
+            {"exit_code", protocol::or_null(result.exit_code)},
+            {"signal", protocol::or_null(result.signal)},
             {"progress", to_value(result.last_progress)},
             {"output", result.output},
-            {"warnings", strings(result.warnings)},
-            {"details", result.details}};
+            {"warnings", protocol::array_of(result.warnings)},
+            {"details", details_of(result)}};
 }
 
 json::object to_json(const ExecutionMetric& metric)
 {
     return {{"execution_id", metric.execution_id},
-            {"workflow_id", or_null(metric.workflow_id)},
-            {"step_id", or_null(metric.step_id)},
+            {"workflow_id", protocol::or_null(metric.workflow_id)},
+            {"step_id", protocol::or_null(metric.step_id)},
             {"command", metric.command},
             {"status", metric.status},
             {"duration_ms", metric.duration_ms},
             {"started_at", metric.started_at},
             {"retry_count", metric.retry_count},
-            {"completed_at", or_null(metric.completed_at)},
-            {"error_message", or_null(metric.error_message)}};
+            {"completed_at", protocol::or_null(metric.completed_at)},
+            {"error_message", protocol::or_null(metric.error_message)}};
 }
 
 }  // namespace autoexec

@@ -31,22 +31,12 @@ constexpr std::string_view note =
     "The command stands here exactly as it is to be run. Only its owner can read this file, and "
     "it is removed when the attempt ends.";
 
-json::value or_null(const std::optional<std::string>& value)
-{
-    return value ? json::value(*value) : json::value(nullptr);
-}
-
-json::array strings(const std::vector<std::string>& values)
-{
-    return json::array(values.begin(), values.end());
-}
-
 json::object correlation(const CommandFile& file)
 {
     return {{"workflow_id", or_null(file.workflow_id)},
             {"step_id", or_null(file.step_id)},
             {"created_at", file.created_at},
-            {"expected_artifacts", strings(file.expected_artifacts)}};
+            {"expected_artifacts", array_of(file.expected_artifacts)}};
 }
 
 /// What decides whether and what is run is exact, or the file is no command file.
@@ -109,8 +99,8 @@ std::string format_command(const CommandFile& file)
     if (file.attempt > 0) out["attempt"] = file.attempt;
     put("attempt_id", file.attempt_id);
     put("agent", file.agent);
-    if (!file.argv.empty()) out["argv"] = strings(file.argv);
-    if (!file.env_refs.empty()) out["env_refs"] = strings(file.env_refs);
+    if (!file.argv.empty()) out["argv"] = array_of(file.argv);
+    if (!file.env_refs.empty()) out["env_refs"] = array_of(file.env_refs);
     if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
     return dump_indented(out);
 }
@@ -125,7 +115,7 @@ std::string format_metadata(const CommandFile& file, std::string_view redacted_c
         {"workflow_context",
          {{"workflow_id", or_null(file.workflow_id)},
           {"step_id", or_null(file.step_id)},
-          {"expected_artifacts", strings(file.expected_artifacts)}}},
+          {"expected_artifacts", array_of(file.expected_artifacts)}}},
         {"interaction_pattern",
          {{"mode", "async"},
           {"completion_detection", "status_file_and_artifacts"},

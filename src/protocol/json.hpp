@@ -1,8 +1,11 @@
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +38,23 @@ struct JsonReading {
 /// count. Laxer in three points: a byte-order mark is skipped, text in strings is repaired instead
 /// of refused, and a number that is too large is dropped. Time and memory are linear.
 JsonReading read_json_object(std::string_view text);
+
+/// JSON as Python's `json.dumps(…, indent=2)` gives it: ASCII, doubles as `1500.0`.
+std::string dump_indented(const boost::json::value& value);
+
+/// JSON on one line as Python's `json.dumps` gives it: ASCII, `", "` and `": "`.
+std::string dump_line(const boost::json::value& value);
+
+/// null for an absent value.
+template <class T>
+boost::json::value or_null(const std::optional<T>& value)
+{
+    return value ? boost::json::value(*value) : boost::json::value(nullptr);
+}
+
+/// null for an empty text.
+boost::json::value text_or_null(std::string_view text);
+
+boost::json::array array_of(const std::vector<std::string>& texts);
 
 }  // namespace autoexec::protocol

@@ -19,11 +19,6 @@ namespace {
 
 namespace json = boost::json;
 
-json::value or_null(const std::optional<std::string>& value)
-{
-    return value ? json::value(*value) : json::value(nullptr);
-}
-
 std::string local_seconds(std::chrono::system_clock::time_point t)
 {
     auto out = iso_local(t).substr(0, 19);

@@ -104,7 +104,7 @@ constexpr auto patterns = std::to_array<Pattern>({
 #undef GAP
 #undef EDGE
 
-RE2::Options options()
+RE2::Options pattern_options()
 {
     RE2::Options options;
     options.set_encoding(RE2::Options::EncodingLatin1);  // any bytes
@@ -121,10 +121,10 @@ struct Compiled {
     {
         std::string all;
         for (const auto& pattern : patterns) {
-            each.push_back(std::make_unique<RE2>(pattern.text, options()));
+            each.push_back(std::make_unique<RE2>(pattern.text, pattern_options()));
             all.append(all.empty() ? "(?:" : "|(?:").append(pattern.text).append(")");
         }
-        any = std::make_unique<RE2>(all, options());
+        any = std::make_unique<RE2>(all, pattern_options());
     }
 };
 

@@ -9,7 +9,7 @@
 namespace autoexec::protocol {
 namespace {
 
-RE2::Options options()
+RE2::Options value_options()
 {
     RE2::Options options;
     options.set_encoding(RE2::Options::EncodingLatin1);
@@ -28,7 +28,7 @@ bool is_reference(std::string_view value)
     static const RE2 pattern(
         R"re((?i)[<\[({].*|\$[{(].*|\$[a-z_]+(?:[-.:\[].*)?|%[sdvq]|%\(.*|%[a-z_]+%|)re"
         R"re(x{3,}|\*+|[.]{2,}.*|[-_=?/\\]+)re",
-        options());
+        value_options());
     return matches(value, pattern);
 }
 
@@ -41,7 +41,7 @@ bool is_placeholder(std::string_view value)
         R"re((?:[a-z]+[-_.])*(?:password|passwd|pwd|passphrase|secret|token|key)|)re"
         R"re([a-z_]+(?:(?:\.|::|->)[a-z_]+)*\(.*|[a-z_]+(?:(?:\.|::|->)[a-z_]+)+|)re"
         R"re((?-i:[A-Z]+(?:_[A-Z]+)*)(?:,.*)?)re",
-        options());
+        value_options());
     return matches(value, pattern);
 }
 
@@ -49,7 +49,7 @@ bool has_code(std::string_view value)
 {
     static const RE2 pattern(
         R"re([a-zA-Z_]\w*(?:\.|::|->)[a-zA-Z_].*|.*[(\[{<>].*|.*://.*|[~.]{0,2}/[^/]+/.*|&.*)re",
-        options());
+        value_options());
     return matches(value, pattern);
 }
 

@@ -1,4 +1,5 @@
 #include "protocol/status.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/array.hpp>

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t longest_file_name = 128;
 
-bool is_plain(char c) noexcept
+bool is_plain_in_name(char c) noexcept
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
@@ -30,7 +30,7 @@ std::string percent_encoded(std::string_view id)
     std::string out;
     for (std::size_t i = 0; i < id.size(); ++i) {
         // A leading dot hides a file or climbs out; a leading dash looks like an option.
-        const bool plain = is_plain(id[i]) && (i > 0 || (id[i] != '.' && id[i] != '-'));
+        const bool plain = is_plain_in_name(id[i]) && (i > 0 || (id[i] != '.' && id[i] != '-'));
         if (plain)
             out += id[i];
         else

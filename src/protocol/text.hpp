@@ -1,7 +1,5 @@
 #pragma once
 
-#include <boost/json/value.hpp>
-
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -37,12 +35,6 @@ std::string printable(std::string_view text, bool keep_newlines = false);
 
 /// An id as a file name: percent-encoded, at most 128 bytes, with a hash where that changed it.
 std::string file_name_of(std::string_view id);
-
-/// JSON as Python's `json.dumps(…, indent=2)` gives it: ASCII, doubles as `1500.0`.
-std::string dump_indented(const boost::json::value& value);
-
-/// JSON on one line as Python's `json.dumps` gives it: ASCII, `", "` and `": "`.
-std::string dump_line(const boost::json::value& value);
 
 /// A double so that Python reads it back exactly and always with a point: `1500.0`.
 std::string format_double(double value);

@@ -1,3 +1,4 @@
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include "protocol/utf8.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
-bool is_plain(char c)
+bool is_plain_in_json(char c)
 {
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
@@ -109,7 +110,7 @@ private:
         out_ += '"';
         while (!text.empty()) {
             // Most text is plain, and goes over in one piece.
-            const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain);
+            const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
             out_.append(text.begin(), rest);
             text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
             if (text.empty()) break;
@@ -180,6 +181,16 @@ std::string format_double(double value)
     std::string out(buffer.data(), end.ptr);
     if (fixed && out.find('.') == out.npos) out += ".0";
     return out;
+}
+
+json::value text_or_null(std::string_view text)
+{
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
+json::array array_of(const std::vector<std::string>& texts)
+{
+    return json::array(texts.begin(), texts.end());
 }
 
 }  // namespace autoexec::protocol

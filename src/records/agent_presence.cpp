@@ -22,7 +22,7 @@ using platform::UniqueFd;
 namespace json = boost::json;
 
 constexpr char agents_folder[] = ".tapps-agents/running/agents";
-constexpr char suffix[] = ".json";
+constexpr char record_suffix[] = ".json";
 constexpr std::size_t record_limit = 64 * 1024;
 constexpr std::size_t max_agents = 1000;
 
@@ -31,7 +31,7 @@ UniqueFd open_root(const std::filesystem::path& project_root)
     return UniqueFd(::open(project_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-UniqueFd open_existing(const std::filesystem::path& project_root)
+UniqueFd open_agents_folder(const std::filesystem::path& project_root)
 {
     const auto root = open_root(project_root);
     error_code ec;
@@ -92,7 +92,7 @@ void sweep(int folder)
 {
     sweep_temporaries(folder);
     for (const auto& name : platform::list_folder(folder, max_agents)) {
-        if (!name.ends_with(suffix)) continue;
+        if (!name.ends_with(record_suffix)) continue;
         error_code ec;
         const auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
         if (fd && is_dead(fd.get())) (void)platform::remove_file(folder, name);
@@ -111,7 +111,7 @@ std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& 
     const auto root = open_root(project_root);
     ec = root ? error_code{} : platform::last_error();
     if (ec) return std::nullopt;
-    auto name = protocol::file_name_of(record.agent_id) + suffix;
+    auto name = protocol::file_name_of(record.agent_id) + record_suffix;
     // Twice: an agent that leaves removes the empty folder.
     for (int tries = 0; tries < 2; ++tries) {
         auto folder = platform::make_folders(root.get(), agents_folder, ec);
@@ -140,10 +140,10 @@ bool AgentPresence::vanished() const
 std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)
 {
     std::vector<AgentEntry> entries;
-    const auto folder = open_existing(project_root);
+    const auto folder = open_agents_folder(project_root);
     if (!folder) return entries;
     for (const auto& name : platform::list_folder(folder.get(), max_agents)) {
-        if (!name.ends_with(suffix)) continue;
+        if (!name.ends_with(record_suffix)) continue;
         error_code ec;
         const auto fd =
             platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
@@ -160,7 +160,7 @@ std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)
 
 void sweep_agents(const std::filesystem::path& project_root)
 {
-    const auto folder = open_existing(project_root);
+    const auto folder = open_agents_folder(project_root);
     if (!folder) return;
     sweep(folder.get());
     remove_folder_if_empty(folder.get());

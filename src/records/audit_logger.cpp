@@ -1,4 +1,4 @@
-#include "autoexec/audit.hpp"
+#include "autoexec/audit_logger.hpp"
 
 #include "protocol/record_lines.hpp"
 #include "records/line_writer.hpp"

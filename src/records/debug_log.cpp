@@ -2,6 +2,7 @@
 
 #include "autoexec/redaction.hpp"
 #include "platform/log.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "records/log_file.hpp"
 

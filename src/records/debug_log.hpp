@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/event.hpp"
+#include "autoexec/event_sink.hpp"
 
 #include <filesystem>
 #include <memory>

@@ -2,7 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "autoexec/event.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/clock.hpp"
 #include "records/log_file.hpp"
 
 #include <boost/asio/any_io_executor.hpp>

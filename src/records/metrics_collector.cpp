@@ -1,4 +1,4 @@
-#include "autoexec/metrics.hpp"
+#include "autoexec/metrics_collector.hpp"
 
 #include "protocol/record_lines.hpp"
 #include "protocol/text.hpp"

@@ -1,6 +1,7 @@
 #include "records/running.hpp"
 
 #include "protocol/artifact_baseline.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "records/broken_records.hpp"
 #include "records/locked_file.hpp"
@@ -26,7 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t most_records = 100'000;
 constexpr std::size_t max_artifacts = 1000;
-constexpr char suffix[] = ".json";
+constexpr char entry_suffix[] = ".json";
 constexpr char running_folder[] = ".tapps-agents/running";
 constexpr char requests_folder[] = "cancel";
 
@@ -59,19 +60,14 @@ UniqueFd open_existing(const std::filesystem::path& project_root)
     return open_existing(project_root, ignored);
 }
 
-json::value or_null(const std::optional<std::string>& text)
-{
-    return text ? json::value(*text) : json::value(nullptr);
-}
-
 std::string format(const RunningRecord& r)
 {
     json::object o;
     o["execution_id"] = r.execution_id;
     o["attempt_id"] = r.attempt_id;
     o["attempt"] = r.attempt;
-    o["workflow_id"] = or_null(r.workflow_id);
-    o["step_id"] = or_null(r.step_id);
+    o["workflow_id"] = protocol::or_null(r.workflow_id);
+    o["step_id"] = protocol::or_null(r.step_id);
     o["command"] = r.command;
     o["worktree"] = r.worktree;
     o["started_at"] = r.started_at;
@@ -109,7 +105,7 @@ void sweep_requests(int running)
                                                  platform::Links::none, ec);
     if (!requests) return;
     for (const auto& name : platform::list_folder(requests.get(), most_records))
-        if (::faccessat(running, (name + suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        if (::faccessat(running, (name + entry_suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             (void)platform::remove_file(requests.get(), name);
     (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
 }
@@ -142,12 +138,12 @@ std::optional<RunningRecord> parse_running(const std::string& text)
 
 std::string running_name(const std::string& attempt_id)
 {
-    return protocol::file_name_of(attempt_id) + suffix;
+    return protocol::file_name_of(attempt_id) + entry_suffix;
 }
 
 bool is_running_name(const std::string& name)
 {
-    return name.ends_with(suffix) && !name.starts_with('.');  // as temporaries do
+    return name.ends_with(entry_suffix) && !name.starts_with('.');  // as temporaries do
 }
 
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem)
@@ -192,7 +188,7 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
     const auto folder = open_existing(project_root, problem);
     if (!folder) return entries;
     for (const auto& name : platform::list_folder(folder.get(), most_records)) {
-        if (!name.ends_with(suffix)) continue;
+        if (!name.ends_with(entry_suffix)) continue;
         error_code ec;
         const auto fd =
             platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);

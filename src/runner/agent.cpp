@@ -1,10 +1,10 @@
 #include "autoexec/agent.hpp"
 
 #include "agent/agents_file.hpp"
-#include "autoexec/audit.hpp"
+#include "autoexec/audit_logger.hpp"
 #include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
-#include "autoexec/metrics.hpp"
+#include "autoexec/metrics_collector.hpp"
 #include "platform/log.hpp"
 #include "records/debug_log.hpp"
 #include "records/unwritten.hpp"

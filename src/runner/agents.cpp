@@ -3,6 +3,7 @@
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "runner/cli.hpp"
+#include "runner/configuration.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
 
@@ -19,15 +20,6 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::string_view init_hint = "`autoexec agents init` makes one.\n";
-
-json::array to_json(const std::vector<Diagnostic>& diagnostics)
-{
-    json::array all;
-    for (const auto& d : diagnostics)
-        all.push_back(
-            {{"line", d.line}, {"column", d.column}, {"message", d.message}, {"hint", d.hint}});
-    return all;
-}
 
 agent::AgentsFileReading read_named(const fs::path& path)
 {

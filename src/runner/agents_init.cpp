@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto folder_name = ".cursor";
-constexpr auto file_name = "background-agents.yaml";
+constexpr auto base_name = "background-agents.yaml";
 // `environment:` may come to hold a key. Git keeps no such modes: who clones the file gets their
 // own.
 constexpr unsigned file_mode = 0600;
@@ -56,14 +56,14 @@ std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Pr
 
 std::string write(const fs::path& root, const std::string& text, bool overwrite, ExitCode& code)
 {
-    const auto shown = shown_path(root / folder_name / file_name);
+    const auto shown = shown_path(root / folder_name / base_name);
     error_code ec;
     const platform::UniqueFd project(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!project) ec = platform::last_error();
     platform::UniqueFd folder;
     if (!ec) folder = platform::make_folders(project.get(), folder_name, ec);
     struct stat info {};
-    if (!ec && !overwrite && ::fstatat(folder.get(), file_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
         code = exit_usage;
         return fmt::format(
             "{} exists already; --overwrite replaces it, --stdout only shows what "
@@ -71,7 +71,7 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
             shown);
     }
     if (!ec)
-        ec = platform::replace_file(folder.get(), file_name, text, file_mode, Durability::process);
+        ec = platform::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
     if (!ec) return {};
     code = exit_engine;
     return fmt::format("{} can't be written: {}.", shown, ec.message());
@@ -123,7 +123,7 @@ int agents_init(const AgentsInitOptions& options)
         print_text(stderr, "autoexec agents init: {}\n", problem);
         return code;
     }
-    print_text(stdout, "Wrote {}.\n", shown_path(root / folder_name / file_name));
+    print_text(stdout, "Wrote {}.\n", shown_path(root / folder_name / base_name));
     warn_of_missing_programs(*reading.file, root);
     return exit_completed;
 }

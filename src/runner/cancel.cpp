@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience = 30s;
+constexpr auto cancel_timeout = 30s;
 
 bool still_there(const std::filesystem::path& root, const std::string& attempt_id)
 {
@@ -54,11 +54,11 @@ int cancel(const CancelOptions& options)
         return exit_engine;
     }
     if (options.no_wait) return exit_completed;
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = std::chrono::steady_clock::now() + cancel_timeout;
     while (still_there(root, record.attempt_id)) {
         if (std::chrono::steady_clock::now() > until) {
             print_text(stderr, "autoexec cancel: it was asked, but has not ended within {} s\n",
-                       patience.count());
+                       cancel_timeout.count());
             return exit_engine;
         }
         std::this_thread::sleep_for(100ms);

@@ -7,7 +7,7 @@
 namespace autoexec::runner {
 namespace {
 
-constexpr char run_examples[] = R"(
+constexpr char workflow_run_examples[] = R"(
 Examples:
   autoexec workflow run release.yaml --param version=1.4.0
   autoexec workflow run feature.yaml -p "Sign in with a passkey" --agent claude -j 4
@@ -95,7 +95,7 @@ void WorkflowVerbs::define_run()
 {
     auto& app = run_verb_;
     auto& o = run_;
-    app.footer(run_examples);
+    app.footer(workflow_run_examples);
     app.add_option("file", o.path, "The workflow")->type_name("FILE")->required();
     add_play(app, o);
     auto* const worktree =

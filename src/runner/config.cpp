@@ -3,6 +3,7 @@
 #include "config/describe.hpp"
 #include "config/migration.hpp"
 #include "config/sources.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"

@@ -1,4 +1,4 @@
-#include "autoexec/metrics.hpp"
+#include "autoexec/metrics_collector.hpp"
 #include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
@@ -12,11 +12,6 @@
 
 namespace autoexec::runner {
 namespace {
-
-std::optional<std::string> if_given(const std::string& text)
-{
-    return text.empty() ? std::nullopt : std::optional(text);
-}
 
 void print(const MetricsSummary& s)
 {

@@ -5,6 +5,7 @@
 #include "protocol/command_file.hpp"
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"
+#include "runner/project.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value_to.hpp>
@@ -21,11 +22,6 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::size_t line_limit = 1024 * 1024;
-
-std::optional<std::string> if_given(const std::string& text)
-{
-    return text.empty() ? std::nullopt : std::optional(text);
-}
 
 bool names_no_program(const std::vector<std::string>& argv)
 {

@@ -1,4 +1,4 @@
-#include "autoexec/audit.hpp"
+#include "autoexec/audit_logger.hpp"
 #include "platform/safe_files.hpp"
 #include "protocol/printable_stream.hpp"
 #include "protocol/text.hpp"

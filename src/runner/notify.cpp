@@ -3,6 +3,7 @@
 #include "agent/programs.hpp"
 #include "platform/safe_files.hpp"
 #include "process/run_program.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "records/log_file.hpp"
 

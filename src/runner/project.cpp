@@ -1,6 +1,7 @@
 #include "runner/project.hpp"
 
 #include "git/git_dir.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "runner/tell.hpp"
 
@@ -121,6 +122,11 @@ std::string shown_path(const fs::path& path)
     const auto text = ec ? std::string() : fs::relative(path, here, ec).string();
     const bool far = ec || text.starts_with("../../..") || text.empty();
     return protocol::printable(far ? path.string() : text);
+}
+
+std::optional<std::string> if_given(const std::string& text)
+{
+    return text.empty() ? std::nullopt : std::optional(text);
 }
 
 }  // namespace autoexec::runner

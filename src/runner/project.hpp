@@ -46,4 +46,7 @@ std::string cell(std::string_view text, std::size_t width);
 /// A path as people would type it here.
 std::string shown_path(const std::filesystem::path& path);
 
+/// Nothing for an option that was not given.
+std::optional<std::string> if_given(const std::string& text);
+
 }  // namespace autoexec::runner

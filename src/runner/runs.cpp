@@ -1,5 +1,6 @@
 #include "runner/runs.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <fmt/format.h>
@@ -19,11 +20,6 @@ constexpr std::size_t least_part = 4;
 bool is_part(std::string_view id, std::string_view wanted)
 {
     return wanted.size() >= least_part && (id.starts_with(wanted) || id.ends_with(wanted));
-}
-
-boost::json::value or_null(const std::string& text)
-{
-    return text.empty() ? boost::json::value(nullptr) : boost::json::value(text);
 }
 
 }  // namespace
@@ -88,18 +84,18 @@ boost::json::object to_json(const RunRecord& run)
     boost::json::object o;
     o["run_id"] = run.run_id;
     o["workflow_id"] = run.workflow_id;
-    o["name"] = or_null(run.name);
-    o["path"] = or_null(run.path);
+    o["name"] = protocol::text_or_null(run.name);
+    o["path"] = protocol::text_or_null(run.path);
     o["state"] = state_of(run);
-    o["error"] = or_null(run.error);
-    o["started_at"] = or_null(run.started_at);
-    o["ended_at"] = or_null(run.ended_at);
+    o["error"] = protocol::text_or_null(run.error);
+    o["started_at"] = protocol::text_or_null(run.started_at);
+    o["ended_at"] = protocol::text_or_null(run.ended_at);
     o["duration_seconds"] =
         duration ? boost::json::value(std::chrono::duration<double>(*duration).count()) : nullptr;
     o["automatic"] = run.automatic;
     o["pid"] = run.pid;
-    o["branch"] = or_null(run.branch);
-    o["commit"] = or_null(run.commit);
+    o["branch"] = protocol::text_or_null(run.branch);
+    o["commit"] = protocol::text_or_null(run.commit);
     o["steps_total"] = run.steps.size();
     o["steps_ended"] = count_ended(run);
     return o;

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using workflow::RunRecord;
 
-constexpr auto patience = 30s;
+constexpr auto run_cancel_timeout = 30s;
 
 std::optional<RunRecord> find_alive(const std::filesystem::path& root, const std::string& wanted,
                                     std::string& problem)
@@ -50,12 +50,12 @@ int workflow_cancel(const WorkflowCancelOptions& options)
         return exit_engine;
     }
     if (options.no_wait) return exit_completed;
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = std::chrono::steady_clock::now() + run_cancel_timeout;
     while (run && run->alive) {
         if (std::chrono::steady_clock::now() > until) {
             print_text(stderr,
                        "autoexec workflow cancel: it was asked, but has not ended within {} s\n",
-                       patience.count());
+                       run_cancel_timeout.count());
             return exit_engine;
         }
         std::this_thread::sleep_for(100ms);

@@ -2,7 +2,7 @@
 
 #include "autoexec/event.hpp"
 #include "autoexec/workflow.hpp"
-#include "autoexec/workflow_executor.hpp"
+#include "autoexec/workflow_result.hpp"
 #include "runner/screen.hpp"
 
 #include <chrono>

@@ -1,5 +1,6 @@
 #include "runner/workflow_text.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "runner/project.hpp"
 
@@ -22,11 +23,6 @@ constexpr std::size_t most_failures = 10;
 std::string execution_of(const StepResult& result)
 {
     return result.execution ? short_id(result.execution->execution_id) : std::string();
-}
-
-json::value or_null(const std::string& text)
-{
-    return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
 std::string_view word_for(StepState state)
@@ -162,13 +158,13 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
     o["time"] = protocol::iso_utc(std::chrono::system_clock::now());
     o["run_id"] = event.run_id;
     o["workflow_id"] = workflow_id;
-    o["step_id"] = or_null(event.step_id);
+    o["step_id"] = protocol::text_or_null(event.step_id);
     if (of_step)
         o["round"] = event.round;
     else
         o["status"] = to_string(event.status);
     if (event.result != nullptr) o["state"] = to_string(event.state);
-    o["message"] = or_null(event.message);
+    o["message"] = protocol::text_or_null(event.message);
     if (event.type == WorkflowEvent::Type::sent_back ||
         event.type == WorkflowEvent::Type::restarted)
         o["steps"] = json::array(event.steps.begin(), event.steps.end());

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/workflow_executor.hpp"
+#include "autoexec/workflow_result.hpp"
 
 #include <boost/json/object.hpp>
 

@@ -1,4 +1,5 @@
 #include "protocol/text.hpp"
+#include "protocol/json.hpp"
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
@@ -19,22 +20,17 @@ namespace {
 namespace json = boost::json;
 using git::TreeInfo;
 
-json::value or_null(const std::string& text)
-{
-    return text.empty() ? json::value(nullptr) : json::value(text);
-}
-
 void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const git::Salvage& saved)
 {
     const bool done = !o.dry_run && saved.problem.empty();
     if (o.common.json) {
         print_json(json::object{{"name", tree.name},
                                 {"path", tree.path.string()},
-                                {"branch", or_null(tree.branch)},
+                                {"branch", protocol::text_or_null(tree.branch)},
                                 {"dirty", tree.dirty},
                                 {"removed", done},
-                                {"saved_as", or_null(saved.ref)},
-                                {"problem", or_null(saved.problem)}});
+                                {"saved_as", protocol::text_or_null(saved.ref)},
+                                {"problem", protocol::text_or_null(saved.problem)}});
         return;
     }
     const auto name = protocol::printable(tree.name);
@@ -56,10 +52,10 @@ void tell_result(const WorktreeGcOptions& o, const std::string& branch,
     const bool done = !o.dry_run && removed.problem.empty();
     if (o.common.json) {
         print_json(json::object{{"branch", branch},
-                                {"commit", or_null(removed.commit)},
+                                {"commit", protocol::text_or_null(removed.commit)},
                                 {"removed", done},
-                                {"held_by", or_null(removed.held_by)},
-                                {"problem", or_null(removed.problem)}});
+                                {"held_by", protocol::text_or_null(removed.held_by)},
+                                {"problem", protocol::text_or_null(removed.problem)}});
         return;
     }
     const auto name = protocol::printable(branch);
@@ -80,7 +76,7 @@ void tell_result(const WorktreeGcOptions& o, const git::ArtifactInfo& artifacts,
         print_json(json::object{{"artifacts", artifacts.ref},
                                 {"commit", artifacts.commit},
                                 {"removed", !o.dry_run && problem.empty()},
-                                {"problem", or_null(problem)}});
+                                {"problem", protocol::text_or_null(problem)}});
         return;
     }
     const auto ref = protocol::printable(artifacts.ref);

@@ -1,4 +1,5 @@
 #include "protocol/text.hpp"
+#include "protocol/json.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
@@ -16,12 +17,7 @@ namespace json = boost::json;
 using git::SalvageInfo;
 using git::TreeInfo;
 
-json::value or_null(const std::string& text)
-{
-    return text.empty() ? json::value(nullptr) : json::value(text);
-}
-
-std::string_view state_of(const TreeInfo& tree)
+std::string_view tree_state_of(const TreeInfo& tree)
 {
     if (tree.busy) return "busy";
     if (tree.missing) return "missing";
@@ -33,9 +29,9 @@ json::object to_json(const TreeInfo& tree, const TreeRun* run)
 {
     return {{"name", tree.name},
             {"path", tree.path.string()},
-            {"branch", or_null(tree.branch)},
-            {"commit", or_null(tree.head)},
-            {"state", state_of(tree)},
+            {"branch", protocol::text_or_null(tree.branch)},
+            {"commit", protocol::text_or_null(tree.head)},
+            {"state", tree_state_of(tree)},
             {"last_used", protocol::iso_utc(tree.last_used)},
             {"run_id", run != nullptr ? json::value(run->run_id) : nullptr},
             {"run_state", run != nullptr ? json::value(run->state) : nullptr}};
@@ -46,14 +42,14 @@ json::object to_json(const SalvageInfo& salvage)
     return {{"ref", salvage.ref},
             {"tree", salvage.tree},
             {"commit", salvage.commit},
-            {"reason", or_null(salvage.reason)},
+            {"reason", protocol::text_or_null(salvage.reason)},
             {"time", protocol::iso_utc(salvage.time)}};
 }
 
 void print(const TreeInfo& tree, const TreeRun* run)
 {
     tell(stdout, "{}  {:8}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
-         state_of(tree), protocol::printable(tree.name),
+         tree_state_of(tree), protocol::printable(tree.name),
          run == nullptr ? "of no run"
                         : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
 }

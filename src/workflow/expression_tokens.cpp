@@ -57,17 +57,17 @@ constexpr std::array<std::pair<std::string_view, Kind>, 5> keywords{{
     {"false", Kind::literal},
 }};
 
-bool is_one_of(std::string_view set, char c)
+bool is_in(std::string_view set, char c)
 {
     return set.find(c) != set.npos;
 }
 bool begins_name(char c)
 {
-    return c == '_' || is_one_of(letters, c);
+    return c == '_' || is_in(letters, c);
 }
 bool continues_name(char c)
 {
-    return begins_name(c) || c == '-' || is_one_of(digits, c);
+    return begins_name(c) || c == '-' || is_in(digits, c);
 }
 
 std::size_t end_of_part(std::string_view text, std::size_t from)
@@ -86,7 +86,7 @@ std::string in_lower_case(std::string_view word)
 
 bool skip_one_of(std::string_view set, std::string_view& text)
 {
-    const bool there = !text.empty() && is_one_of(set, text.front());
+    const bool there = !text.empty() && is_in(set, text.front());
     if (there) text.remove_prefix(1);
     return there;
 }
@@ -110,9 +110,9 @@ std::size_t number_size(std::string_view text)
 {
     std::size_t size = 1;
     while (size < text.size()) {
-        const bool signs_exponent = is_one_of("eE", text[size - 1]) && is_one_of("+-", text[size]);
-        if (!signs_exponent && !is_one_of(letters, text[size]) && !is_one_of("_.", text[size]) &&
-            !is_one_of(digits, text[size]))
+        const bool signs_exponent = is_in("eE", text[size - 1]) && is_in("+-", text[size]);
+        if (!signs_exponent && !is_in(letters, text[size]) && !is_in("_.", text[size]) &&
+            !is_in(digits, text[size]))
             break;
         ++size;
     }
@@ -148,7 +148,7 @@ std::optional<Token> TokenReader::next()
     if (at_ == text_.size()) return take(Kind::end, 0);
     const auto rest = text_.substr(at_);
     if (begins_name(rest.front())) return word();
-    if (is_one_of("'\"", rest.front())) return text_literal();
+    if (is_in("'\"", rest.front())) return text_literal();
     if (begins_number(rest)) return number();
     return symbol();
 }
@@ -228,8 +228,8 @@ std::nullopt_t TokenReader::unknown_character()
     const auto rest = text_.substr(at_);
     const auto character = rest.substr(0, protocol::decode_utf8(rest).length);
     std::string hint;
-    if (is_one_of("+-*/%", rest.front())) hint = "There is no arithmetic.";
-    if (is_one_of("${}", rest.front())) hint = "Names stand without '$' and braces.";
+    if (is_in("+-*/%", rest.front())) hint = "There is no arithmetic.";
+    if (is_in("${}", rest.front())) hint = "Names stand without '$' and braces.";
     return fail(at_, fmt::format("{} has no meaning here", quoted(character)), std::move(hint));
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "autoexec/ports.hpp"
-#include "autoexec/workflow_executor.hpp"
+#include "autoexec/file.hpp"
+#include "autoexec/workflow_result.hpp"
 #include "platform/safe_files.hpp"
 #include "records/log_file.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "autoexec/ports.hpp"
+#include "autoexec/file.hpp"
 
 #include <boost/json/object.hpp>
 

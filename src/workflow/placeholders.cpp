@@ -1,5 +1,6 @@
 #include "workflow/placeholders.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <algorithm>

@@ -19,7 +19,7 @@ using config::Report;
 using config::YamlNode;
 
 constexpr int most_parallel = 10'000;
-constexpr int most_rounds = 1000;
+constexpr int max_workflow_rounds = 1000;
 constexpr double longest_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t most_keys_shown = 5;
 
@@ -32,7 +32,7 @@ constexpr std::string_view settings_fields[]{
 constexpr std::string_view loopback_fields[]{"max_attempts", "retry_backoff"};
 constexpr std::string_view types[]{"greenfield", "brownfield", "hybrid"};
 
-bool is_one_of(std::span<const std::string_view> words, std::string_view word)
+bool is_among(std::span<const std::string_view> words, std::string_view word)
 {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -111,7 +111,7 @@ private:
         const auto text = fields_.text("type");
         if (!text) return;
         const auto lower = in_lower_case(*text);
-        const bool known = is_one_of(types, lower);
+        const bool known = is_among(types, lower);
         workflow_.type = known ? lower : *text;
         if (known) return;
         const auto guess = config::did_you_mean(lower, types);
@@ -143,14 +143,14 @@ private:
         workflow_.max_parallel = static_cast<std::size_t>(
             settings->integer("max_parallel", 0, most_parallel).value_or(0));
         workflow_.max_rounds =
-            settings->integer("max_rounds", 1, most_rounds).value_or(workflow_.max_rounds);
+            settings->integer("max_rounds", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
     }
 
     void read_loopback(FieldReader& loopback)
     {
         loopback.check_keys(loopback_fields);
         workflow_.max_rounds =
-            loopback.integer("max_attempts", 1, most_rounds).value_or(workflow_.max_rounds);
+            loopback.integer("max_attempts", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
         (void)loopback.number("retry_backoff", 0, longest_backoff);
     }
 
@@ -266,7 +266,7 @@ void report_beside(const YamlNode& root, Report& report)
 {
     for (const auto& entry : root.entries) {
         if (entry.key == "workflow") continue;
-        if (is_one_of(workflow_fields, entry.key))
+        if (is_among(workflow_fields, entry.key))
             report.unknown_key(entry.at, fmt::format("'{}' is not read here", entry.key),
                                "Put it below 'workflow'.");
         else

@@ -1,4 +1,5 @@
 #include "workflow/result.hpp"
+#include "protocol/json.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -68,16 +69,6 @@ std::optional<Value> value_of(const std::array<std::pair<Value, std::string_view
     return std::nullopt;
 }
 
-json::value or_null(const auto& value)
-{
-    return value ? json::value(*value) : json::value(nullptr);
-}
-
-json::value or_null(const std::string& text)
-{
-    return text.empty() ? json::value(nullptr) : json::value(text);
-}
-
 json::array strings(const std::vector<std::string>& values)
 {
     return json::array(values.begin(), values.end());
@@ -97,17 +88,17 @@ json::value reported(const ExecutionResult& execution)
 void put_execution(json::object& out, const ExecutionResult& execution)
 {
     const auto& error = execution.error;
-    out["exit"] = {{"exit_code", or_null(execution.exit_code)},
-                   {"signal", or_null(execution.signal)}};
+    out["exit"] = {{"exit_code", protocol::or_null(execution.exit_code)},
+                   {"signal", protocol::or_null(execution.signal)}};
     out["claimed"] = {{"status", reported(execution)}, {"artifacts", strings(execution.artifacts)}};
     out["verified"] = {{"artifacts", to_string(execution.verified)},
                        {"missing", strings(execution.missing_artifacts)}};
-    out["execution_id"] = or_null(execution.execution_id);
+    out["execution_id"] = protocol::text_or_null(execution.execution_id);
     out["attempts"] = execution.attempts;
     out["status"] = to_string(execution.status);
     out["error"] = error ? json::value(error->message) : json::value(nullptr);
-    out["error_code"] = error ? or_null(error->code) : json::value(nullptr);
-    out["worktree"] = or_null(execution.worktree.string());
+    out["error_code"] = error ? protocol::text_or_null(error->code) : json::value(nullptr);
+    out["worktree"] = protocol::text_or_null(execution.worktree.string());
     out["output"] = execution.output;
     out["warnings"] = strings(execution.warnings);
 }
@@ -141,19 +132,19 @@ json::object to_json(const StepResult& result)
     json::object out{{"id", result.id},
                      {"state", to_string(result.state)},
                      {"round", result.round},
-                     {"reason", or_null(result.reason)},
+                     {"reason", protocol::text_or_null(result.reason)},
                      {"tolerated", result.tolerated},
-                     {"gate_passed", or_null(result.gate_passed)},
-                     {"started_at", or_null(result.started_at)},
-                     {"ended_at", or_null(result.ended_at)},
+                     {"gate_passed", protocol::or_null(result.gate_passed)},
+                     {"started_at", protocol::text_or_null(result.started_at)},
+                     {"ended_at", protocol::text_or_null(result.ended_at)},
                      {"duration_seconds", seconds(result.duration)}};
     put_execution(out, result.execution.value_or(ExecutionResult{}));
     if (!result.execution) out["status"] = nullptr;
     auto& warnings = out["warnings"].as_array();
     for (const auto& warning : result.warnings) warnings.emplace_back(warning);
     if (!result.code.empty()) out["error_code"] = result.code;
-    out["branch"] = or_null(result.branch);
-    out["commit"] = or_null(result.commit);
+    out["branch"] = protocol::text_or_null(result.branch);
+    out["commit"] = protocol::text_or_null(result.commit);
     return out;
 }
 
@@ -164,10 +155,10 @@ json::object to_json(const WorkflowResult& result)
     return {{"run_id", result.run_id},
             {"workflow_id", result.workflow_id},
             {"status", to_string(result.status)},
-            {"error", or_null(result.error)},
+            {"error", protocol::text_or_null(result.error)},
             {"duration_seconds", seconds(result.duration)},
-            {"branch", or_null(result.branch)},
-            {"commit", or_null(result.commit)},
+            {"branch", protocol::text_or_null(result.branch)},
+            {"commit", protocol::text_or_null(result.commit)},
             {"critical_path", strings(result.critical_path)},
             {"steps", std::move(steps)}};
 }

@@ -320,15 +320,18 @@ CommandRequest Run::request_of(std::size_t i)
     auto request = steps_[i]->request;
     if (steps_[i]->attempts_left) request.max_attempts = steps_[i]->attempts_left;
     request.artifact_baseline = baseline_of(i);
-    request.on_baseline = [self = shared_from_this(), i](ArtifactBaseline baseline) {
+    const auto hooks = std::make_shared<CommandHooks>();
+    hooks->before_retry = steps_[i]->before_retry;
+    hooks->on_baseline = [self = shared_from_this(), i](ArtifactBaseline baseline) {
         return asio::co_spawn(self->around_->strand,
                               self->note_baseline(self, i, std::move(baseline)),
                               asio::use_awaitable);
     };
-    request.on_end = [self = shared_from_this(), i](ExecutionResult result) {
+    hooks->on_end = [self = shared_from_this(), i](ExecutionResult result) {
         return asio::co_spawn(self->around_->strand, self->note_early(self, i, std::move(result)),
                               asio::use_awaitable);
     };
+    request.hooks = hooks;
     return request;
 }
 

@@ -64,7 +64,8 @@ private:
     struct Step {
         explicit Step(CommandRequest r) : request(std::move(r)) {}
 
-        CommandRequest request;  ///< Of each round, but for its execution id.
+        CommandRequest request;  ///< Of each round, but for its execution id and hooks.
+        std::function<asio::awaitable<std::string>(std::filesystem::path)> before_retry;
         bool runs_nothing = false;
         std::string agent;  ///< Whose limit counts.
         std::string turn;   ///< Who names the same takes turns with it; empty: nobody.

@@ -1,4 +1,5 @@
 #include "protocol/artifact_path.hpp"
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "workflow/results_file.hpp"
 #include "workflow/run.hpp"
@@ -15,11 +16,6 @@ namespace autoexec::workflow {
 namespace {
 
 namespace json = boost::json;
-
-json::value or_null(const std::string& text)
-{
-    return text.empty() ? json::value(nullptr) : json::value(text);
-}
 
 // An agent's words must not fill the journal.
 constexpr std::size_t longest_words = 16 * 1024;
@@ -94,9 +90,9 @@ void Run::record_start()
             {"max_parallel", options_.max_parallel},
             {"worktrees", to_string(options_.worktrees)},
             {"worktree", around_->absolute(options_.worktree).string()},
-            {"base", or_null(trees_ ? trees_->base() : std::string())},
-            {"branch", or_null(trees_ ? trees_->branch() : std::string())},
-            {"merge_into", or_null(options_.merge_into)},
+            {"base", protocol::text_or_null(trees_ ? trees_->base() : std::string())},
+            {"branch", protocol::text_or_null(trees_ ? trees_->branch() : std::string())},
+            {"merge_into", protocol::text_or_null(options_.merge_into)},
             {"params", std::move(params)},
             {"steps", std::move(steps)}});
 }
@@ -119,10 +115,10 @@ json::object Run::step_record(std::size_t i) const
     return {{"step", result.id},
             {"round", result.round},
             {"state", to_string(result.state)},
-            {"reason", or_null(result.reason)},
-            {"execution_id", or_null(execution ? execution->execution_id : std::string())},
+            {"reason", protocol::text_or_null(result.reason)},
+            {"execution_id", protocol::text_or_null(execution ? execution->execution_id : std::string())},
             {"attempts", execution ? execution->attempts : 0},
-            {"started_at", or_null(result.started_at)},
+            {"started_at", protocol::text_or_null(result.started_at)},
             {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
             {"result", std::move(whole)}};
 }
@@ -135,7 +131,7 @@ bool Run::record_executed(const Ended& ended)
     step.result.execution = ended.execution;
     auto line = step_record(ended.step);
     line["state"] = to_string(ended.state);
-    line["reason"] = or_null(ended.reason);
+    line["reason"] = protocol::text_or_null(ended.reason);
     line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
     return record(WorkflowEvent::Type::step_executed, std::move(line));
 }
@@ -149,11 +145,11 @@ void Run::record_end(std::size_t i, bool discarded, bool late)
     line["tolerated"] = result.tolerated;
     line["discarded"] = discarded;
     line["late"] = late;
-    line["code"] = or_null(result.code);
-    line["ended_at"] = or_null(result.ended_at);
+    line["code"] = protocol::text_or_null(result.code);
+    line["ended_at"] = protocol::text_or_null(result.ended_at);
     line["provided"] = std::move(provided);
-    line["commit"] = or_null(result.commit);
-    line["kept"] = or_null(steps_[i]->kept);
+    line["commit"] = protocol::text_or_null(result.commit);
+    line["kept"] = protocol::text_or_null(steps_[i]->kept);
     record(WorkflowEvent::Type::step_ended, std::move(line));
 }
 

@@ -183,7 +183,7 @@ void Run::set_before_retry(std::size_t i)
 {
     auto& step = *steps_[i];
     if (!step.in_git || !workflow_.steps[i].retry_from_clean) return;
-    step.request.before_retry = [trees = trees_, branch = step.result.branch, from = step.base,
+    step.before_retry = [trees = trees_, branch = step.result.branch, from = step.base,
                                  strand = around_->strand](std::filesystem::path tree) {
         return asio::co_spawn(strand, start_afresh(trees, std::move(tree), branch, from),
                               asio::use_awaitable);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "autoexec/workflow_executor.hpp"
+#include "autoexec/workflow_result.hpp"
 #include "workflow/plan.hpp"
 
 #include <cstddef>

@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int most_attempts = 1000;
-constexpr int most_rounds = 1000;
+constexpr int max_gate_rounds = 1000;
 constexpr double longest_delay = 100'000'000;  // seconds: three years
 constexpr double largest_multiplier = 1000;
 constexpr double largest_threshold = 1e9;
@@ -59,7 +59,7 @@ WorkflowGate read_gate(FieldReader& fields)
     gate.condition = fields.expression("condition").value_or("");
     if (const auto word = fields.text("on_pass")) gate.on_pass = target_named(*word);
     if (const auto word = fields.text("on_fail")) gate.on_fail = target_named(*word);
-    gate.max_rounds = fields.integer("max_rounds", 1, most_rounds);
+    gate.max_rounds = fields.integer("max_rounds", 1, max_gate_rounds);
     return gate;
 }
 

@@ -1,5 +1,5 @@
-#include "autoexec/audit.hpp"
-#include "autoexec/metrics.hpp"
+#include "autoexec/audit_logger.hpp"
+#include "autoexec/metrics_collector.hpp"
 
 #include "support/log_folder.hpp"
 

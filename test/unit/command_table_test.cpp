@@ -1,5 +1,6 @@
 #include "autoexec/workflow_executor.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <doctest/doctest.h>

@@ -125,7 +125,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a final status counts once its claim is releas
     CHECK(result.duration >= 101s);
     CHECK(result.duration <= 101s + 250ms);
     CHECK(sink->count(EventType::status_updated) == 1);
-    CHECK_FALSE(result.details.contains("unreleased_status"));
+    CHECK_FALSE(result.unreleased_status);
 }
 
 TEST_CASE_FIXTURE(ClaimsFixture, "the holder of the claim has the last word")
@@ -148,7 +148,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an end whose claim is never released is a time
     CHECK(result.duration == 62s + 10s + 5s);
     CHECK(result.error->code == "timeout");
     CHECK(result.error->message.find("has not released its claim") != std::string::npos);
-    CHECK(result.details.at("unreleased_status") == "completed");
+    CHECK(result.unreleased_status == StatusWord::completed);
     CHECK(result.warnings.size() == 1);
     CHECK(tree.calls.back() == "clean, keep cancel");
     REQUIRE(tree.cancel);
@@ -169,7 +169,7 @@ TEST_CASE_FIXTURE(ClaimsFixture,
     CHECK(result.status == ExecutionStatus::failed);
     CHECK(result.error->code == "E1");
     CHECK(result.completion_method == CompletionMethod::status_file);
-    CHECK_FALSE(result.details.contains("status_during_stop"));
+    CHECK_FALSE(result.status_during_stop);
     CHECK(result.warnings.empty());
     CHECK(tree.calls.back() == "clean");
 }
@@ -182,8 +182,8 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an end that is written again during the stop c
     clock->at(64s, [&] { tree.fail("stopped", "timeout"); });
     execute();
     CHECK(result.status == ExecutionStatus::timeout);
-    CHECK(result.details.at("status_during_stop") == "failed");
-    CHECK_FALSE(result.details.contains("unreleased_status"));
+    CHECK(result.status_during_stop == StatusWord::failed);
+    CHECK_FALSE(result.unreleased_status);
     CHECK(tree.calls.back() == "clean");
 }
 
@@ -195,7 +195,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a pending end does not outlast a cancellation"
     clock->at(13s, [&] { release(); });
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
-    CHECK(result.details.at("status_during_stop") == "completed");
+    CHECK(result.status_during_stop == StatusWord::completed);
 }
 
 TEST_CASE_FIXTURE(ClaimsFixture,

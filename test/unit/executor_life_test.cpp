@@ -451,7 +451,9 @@ TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result coun
     const AttemptReference reference(execution, attempt, 3);
     CommandRequest request("build", "/tree");
     std::optional<ExecutionResult> told;
-    request.on_end = [&](ExecutionResult r) -> asio::awaitable<void> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    request.hooks = hooks;
+    hooks->on_end = [&](ExecutionResult r) -> asio::awaitable<void> {
         CHECK_FALSE(tree.claims.empty());  // what is in flight is known until then
         told = std::move(r);
         co_return;
@@ -518,7 +520,9 @@ TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its
     request.idempotent = true;
     request.max_attempts = 3;
     std::size_t told = 0;
-    request.on_end = [&](ExecutionResult) -> asio::awaitable<void> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    request.hooks = hooks;
+    hooks->on_end = [&](ExecutionResult) -> asio::awaitable<void> {
         ++told;
         co_return;
     };
@@ -544,7 +548,9 @@ TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its
 TEST_CASE_FIXTURE(Many, "an end that can't be told leaves what is in flight to who adopts it")
 {
     CommandRequest request("build", "/tree");
-    request.on_end = [](ExecutionResult) -> asio::awaitable<void> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    request.hooks = hooks;
+    hooks->on_end = [](ExecutionResult) -> asio::awaitable<void> {
         throw std::runtime_error("no room");
         co_return;
     };
@@ -554,7 +560,7 @@ TEST_CASE_FIXTURE(Many, "an end that can't be told leaves what is in flight to w
         CHECK(first.status == ExecutionStatus::completed);
         CHECK_FALSE(first.warnings.empty());
         const AttemptReference reference(first.execution_id, first.attempt_id, 1);
-        request.on_end = nullptr;
+        request.hooks = nullptr;
         const auto again = co_await make().adopt(reference, request);
         CHECK(again.status == ExecutionStatus::completed);
         CHECK(again.execution_id == first.execution_id);
@@ -568,12 +574,14 @@ TEST_CASE_FIXTURE(Many, "an end that comes while another attempt is waited for i
     CommandRequest request("build", "/tree");
     request.idempotent = true;
     request.max_attempts = 2;
-    request.before_retry = [](fs::path) -> asio::awaitable<std::string> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    request.hooks = hooks;
+    hooks->before_retry = [](fs::path) -> asio::awaitable<std::string> {
         throw std::runtime_error("not as it must be");
         co_return std::string();
     };
     std::size_t told = 0;
-    request.on_end = [&](ExecutionResult) -> asio::awaitable<void> {
+    hooks->on_end = [&](ExecutionResult) -> asio::awaitable<void> {
         ++told;
         co_return;
     };

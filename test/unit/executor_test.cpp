@@ -618,7 +618,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if 
     execute(std::move(r));
     CHECK(result.status == ExecutionStatus::timeout);
     CHECK(result.attempts == (idempotent ? 2 : 1));
-    CHECK(result.details.contains("status_during_stop"));
+    CHECK(result.status_during_stop);
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture, "an agent that ignores the stop keeps the worktree busy")
@@ -859,7 +859,9 @@ TEST_CASE_FIXTURE(RetryFixture, "what a reset before a retry writes is not made 
     tree.create("report.md");
     tree.on_publish = [&] { fail_once(); };
     auto r = report();
-    r.before_retry = [&](std::filesystem::path) -> asio::awaitable<std::string> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    r.hooks = hooks;
+    hooks->before_retry = [&](std::filesystem::path) -> asio::awaitable<std::string> {
         tree.create("report.md");
         co_return std::string();
     };
@@ -887,7 +889,9 @@ TEST_CASE_FIXTURE(RetryFixture,
     tree.create("report.md");
     std::vector<ArtifactBaseline> told;
     auto r = report();
-    r.on_baseline = [&](ArtifactBaseline baseline) -> asio::awaitable<void> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    r.hooks = hooks;
+    hooks->on_baseline = [&](ArtifactBaseline baseline) -> asio::awaitable<void> {
         CHECK(tree.published.empty());
         told.push_back(std::move(baseline));
         co_return;
@@ -911,7 +915,9 @@ TEST_CASE_FIXTURE(RetryFixture,
 TEST_CASE_FIXTURE(RetryFixture, "nothing is published where the baseline can't be recorded")
 {
     auto r = report();
-    r.on_baseline = [](ArtifactBaseline) -> asio::awaitable<void> {
+    const auto hooks = std::make_shared<CommandHooks>();
+    r.hooks = hooks;
+    hooks->on_baseline = [](ArtifactBaseline) -> asio::awaitable<void> {
         throw system_error(make_error_code(boost::system::errc::no_space_on_device));
         co_return;
     };
@@ -953,7 +959,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "partial cancellation waits for the agent's s
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
     CHECK(result.duration == 9s);
-    CHECK(result.details.at("status_during_stop") == "completed");
+    CHECK(result.status_during_stop == StatusWord::completed);
     CHECK_FALSE(tree.cancel);
 }
 

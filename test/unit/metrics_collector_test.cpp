@@ -1,4 +1,4 @@
-#include "autoexec/metrics.hpp"
+#include "autoexec/metrics_collector.hpp"
 
 #include "support/log_folder.hpp"
 #include "support/virtual_clock.hpp"

@@ -1,3 +1,4 @@
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 #include "protocol/printable_stream.hpp"
 #include "protocol/utf8.hpp"

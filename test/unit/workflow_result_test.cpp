@@ -1,5 +1,6 @@
 #include "workflow/result.hpp"
 
+#include "protocol/json.hpp"
 #include "protocol/text.hpp"
 
 #include <doctest/doctest.h>

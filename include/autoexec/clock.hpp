@@ -1,0 +1,37 @@
+#pragma once
+
+#include "autoexec/time.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <memory>
+
+namespace autoexec {
+
+namespace asio = boost::asio;
+
+/// One waiter's alarm. Single-threaded: everything on the executor it was made for.
+class Timer {
+public:
+    virtual ~Timer() = default;
+
+    /// Completes at `t`, at `wake()`, or when the coroutine is cancelled, whichever is first;
+    /// at once if `wake()` was called since the last wait. Does not throw.
+    virtual asio::awaitable<void> wait_until(time_point t) = 0;
+    virtual void wake() = 0;
+};
+
+class Clock {
+public:
+    virtual ~Clock() = default;
+    virtual time_point now() const noexcept = 0;
+    virtual std::chrono::system_clock::time_point system_now() const noexcept = 0;
+    virtual std::unique_ptr<Timer> make_timer(const asio::any_io_executor& ex) = 0;
+};
+
+/// The real clock: `steady_timer`s, rounded up to a grid of 1 ms.
+std::shared_ptr<Clock> system_clock();
+
+}  // namespace autoexec

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "autoexec/command.hpp"
+
+#include <chrono>
+#include <cstddef>
+
+namespace autoexec {
+
+/// What to do when another engine holds the worktree.
+enum class OnBusy { fail, wait };
+
+/// What to do with a command text in which a secret is found.
+enum class SecretsInCommand { warn, refuse, allow };
+
+/// What may change while an executor runs; each execution keeps what held when it began, or got its
+/// place after standing in line.
+struct ExecutionOptions {
+    std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
+    std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
+
+    // Waiting.
+    bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
+    std::chrono::milliseconds max_polling_interval = std::chrono::seconds{30};
+    /// Over all attempts, waiting for retries included. Zero: none.
+    std::chrono::milliseconds total_timeout{0};
+    /// From publishing to an agent's claim. Zero: none, for agents that don't claim.
+    std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
+    /// Without a change of status, progress or output. Zero: none.
+    std::chrono::milliseconds stall_timeout{0};
+    /// How long an agent has for its stop before the engine goes on without it (5 s are added).
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
+
+    // Behaviour.
+    RetryPolicy retry;
+    bool error_handling = true;  ///< False: no retries.
+    bool artifact_detection = true;
+    bool status_tracking = true;  ///< False: no progress; the final status is still read.
+    OnBusy on_busy = OnBusy::fail;
+    SecretsInCommand secrets_in_command = SecretsInCommand::warn;
+
+    /// Commands in flight at once; more wait in order. Zero: no limit but the descriptors that this
+    /// process can open, of which each command needs about 16 with an agent in the process.
+    std::size_t max_concurrency = 0;
+};
+
+}  // namespace autoexec

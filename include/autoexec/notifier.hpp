@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+namespace autoexec {
+
+/// Tells who waits that something in a worktree may have changed. Only ever a hint: polling is
+/// the authority.
+class Notifier {
+public:
+    virtual ~Notifier() = default;
+
+    /// Ends the subscription when destroyed.
+    using Subscription = std::shared_ptr<void>;
+
+    /// `changed` is called from any thread, at most once per change.
+    virtual Subscription watch(const std::filesystem::path& worktree,
+                               std::function<void()> changed) = 0;
+
+    /// Something in `worktree` was changed by this process.
+    virtual void notify(const std::filesystem::path& worktree) = 0;
+};
+
+/// Polling only.
+std::shared_ptr<Notifier> null_notifier();
+
+/// Connects engines and agents of one process, if all are given the same one. Thread-safe.
+std::shared_ptr<Notifier> local_notifier();
+
+/// The attempts that the engines of this process have published. An agent that shares it with them
+/// runs nothing else in the worktrees that they hold, whatever files appear there.
+class Offers;
+
+/// For engines and agents of one process, all given the same one. Thread-safe.
+std::shared_ptr<Offers> local_offers();
+
+}  // namespace autoexec

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec {
+
+/// A program to run, supervised: when it ends or is stopped, all its descendants end.
+struct ProcessSpec {
+    std::vector<std::string> argv;         ///< Not empty; `argv[0]` is looked up in PATH.
+    std::filesystem::path directory;       ///< Working directory.
+    std::vector<std::string> environment;  ///< All of it, as `NAME=value`.
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
+    /// Before TERM, if we die: for programs that end by themselves, and had better not be
+    /// disturbed.
+    std::chrono::milliseconds orphan_grace{0};
+    /// Borrowed descriptors, four at most, that stay open until all of it has ended: a lock on one
+    /// of them is held that long, even if we die. The program itself does not get them.
+    std::vector<int> held;
+};
+
+struct ProcessExit {
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    std::string error;  ///< Why it did not start, or why its end is unknown; else empty.
+    error_code reason;  ///< What the system said, where the program did not start.
+    std::chrono::microseconds cpu{0};  ///< User and system, descendants included.
+    std::int64_t peak_memory_kib = 0;  ///< Of the largest process.
+};
+
+enum class OutputStream { standard_output, standard_error };
+
+}  // namespace autoexec

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "autoexec/process.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace autoexec {
+
+namespace asio = boost::asio;
+
+/// A running program. Everything on the executor it was made for. Destroying it stops the
+/// program and all its descendants without waiting.
+class Process {
+public:
+    virtual ~Process() = default;
+
+    /// Completes when the program and all its descendants have ended and the output is drained.
+    /// Calls `output` for each chunk. Called once. Ignores cancellation: use `stop`.
+    virtual asio::awaitable<ProcessExit> wait(
+        std::function<void(OutputStream, std::string_view)> output) = 0;
+
+    /// TERM to all, KILL after the grace. Idempotent.
+    virtual void stop() noexcept = 0;
+
+    /// Of the supervisor.
+    virtual std::int64_t pid() const noexcept = 0;
+};
+
+class Spawner {
+public:
+    virtual ~Spawner() = default;
+
+    /// Starts a program. On failure `ec` is set and `why` gets the sentence for a person.
+    virtual std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
+                                           error_code& ec, std::string& why) = 0;
+};
+
+/// Starts programs below `autoexec-supervise`, which is opened here: a later change of the
+/// effective user, or an upgrade that replaces the file, does not matter. An empty path: searched
+/// for beside the running program and in `../libexec/autoexec` from there, then beside a shared
+/// library and where it is installed with one, then where the library was configured to be
+/// installed, and at last where the CMake target `autoexec::autoexec` had it when the application
+/// was built.
+std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
+
+}  // namespace autoexec
+
+#ifdef AUTOEXEC_SUPERVISOR
+// Defined by the CMake target where the library can't know the place. The library refers to it
+// weakly, so it must be in each program, used or not.
+extern "C" [[gnu::used, gnu::visibility("default")]] inline const char*
+autoexec_packaged_supervisor() noexcept
+{
+    return AUTOEXEC_SUPERVISOR;
+}
+#endif
