@@ -17,7 +17,7 @@ namespace {
 constexpr int max_entries = 2000;
 constexpr int max_depth = 64;  // one descriptor each
 // A program may make its folder again while we write.
-constexpr int max_tries = 8;
+constexpr int max_removal_tries = 8;
 
 // Not across mounts.
 class TreeRemoval {
@@ -74,7 +74,7 @@ error_code replace_control_file(int folder, const std::string& name, std::string
                                 unsigned mode, Durability durability)
 {
     error_code ec;
-    for (int tries = 0; tries < max_tries; ++tries) {
+    for (int tries = 0; tries < max_removal_tries; ++tries) {
         ec = platform::replace_file(folder, name, text, mode, durability);
         if (!is_taken(ec) || clear_name(folder, name)) break;
     }

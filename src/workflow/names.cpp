@@ -12,7 +12,7 @@
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, StepField>, 6> fields{{
+constexpr std::array<std::pair<std::string_view, StepField>, 6> step_fields{{
     {"outcome", StepField::outcome},
     {"status", StepField::outcome},
     {"exit_code", StepField::exit_code},
@@ -20,7 +20,7 @@ constexpr std::array<std::pair<std::string_view, StepField>, 6> fields{{
     {"round", StepField::round},
     {"verified", StepField::verified},
 }};
-constexpr std::string_view results = "results";
+constexpr std::string_view results_name = "results";
 
 using Parts = std::vector<std::string>;
 
@@ -43,21 +43,21 @@ Meaning of_step(std::size_t step, const Parts& rest)
 {
     Meaning meaning;
     meaning.step = step;
-    if (rest.size() > 1 && rest.front() == results) {
+    if (rest.size() > 1 && rest.front() == results_name) {
         meaning.kind = Meaning::Kind::step_result;
         meaning.path.assign(rest.begin() + 1, rest.end());
         return meaning;
     }
-    const auto* const field = std::find_if(fields.begin(), fields.end(), [&](const auto& known) {
+    const auto* const field = std::find_if(step_fields.begin(), step_fields.end(), [&](const auto& known) {
         return rest.size() == 1 && known.first == rest.front();
     });
-    if (field != fields.end()) {
+    if (field != step_fields.end()) {
         meaning.kind = Meaning::Kind::step_field;
         meaning.field = field->second;
         return meaning;
     }
-    std::vector<std::string_view> known{results};
-    for (const auto& one : fields) known.push_back(one.first);
+    std::vector<std::string_view> known{results_name};
+    for (const auto& one : step_fields) known.push_back(one.first);
     meaning.problem = rest.empty() ? "What of the step is asked for?"
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
     meaning.hint = rest.empty() ? std::string() : config::did_you_mean(rest.front(), known);

@@ -259,7 +259,8 @@ TEST_CASE_FIXTURE(PeerFixture, "an agent of version 1.1 ends a command when it r
     CHECK_MESSAGE(output.ok(), output.errors);
     REQUIRE(result);
     CHECK(result->status == ExecutionStatus::completed);
-    CHECK(result->details.empty());
+    CHECK_FALSE(result->status_during_stop);
+    CHECK_FALSE(result->unreleased_status);
 }
 
 TEST_CASE_FIXTURE(PeerFixture, "engines of earlier versions understand our agent")
