@@ -17,7 +17,7 @@ constexpr std::size_t max_lines = 1'000'000'000;
 
 }  // namespace
 
-// A library option type would tie every verb to the library.
+// A library option type would tie every command to the library.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
                           std::optional<std::chrono::milliseconds>& value, const std::string& help,
                           bool may_be_zero)
@@ -28,7 +28,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
             value = protocol::parse_duration(text);
             if (!value || (value->count() == 0 && !may_be_zero))
                 throw CLI::ValidationError(
-                    name, fmt::format("'{}' is no time; write 90s, 1.5h or 7d", text));
+                    name, fmt::format("invalid duration '{}'; use 90s, 15m, 2h or 3d", text));
         },
         help);
     return option->type_name("TIME");
@@ -44,8 +44,9 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
             const char* const end = text.data() + text.size();
             const auto [stop, error] = std::from_chars(text.data(), end, value);
             if (error != std::errc{} || stop != end || text.empty() || value > max)
-                throw CLI::ValidationError(name, fmt::format("'{}' is no whole number from 0 to {}",
-                                                             protocol::printable(text), max));
+                throw CLI::ValidationError(
+                    name, fmt::format("invalid number '{}'; use a whole number from 0 to {}",
+                                      protocol::printable(text), max));
             set(value);
         },
         help);
@@ -56,36 +57,38 @@ void add_limit(CLI::App& app, std::size_t& limit)
 {
     add_count(
         app, "-n,--limit", max_lines, [&limit](std::size_t n) { limit = n; },
-        "At most so many; 0: all")
+        "Show at most N; 0: all")
         ->default_str(std::to_string(limit));
 }
 
 void add_project(CLI::App& app, CommonOptions& common)
 {
     app.add_option("--project", common.project,
-                   "The project's folder; else the repository that the current folder is in")
+                   "Use this project folder (default: the repository of the current folder)")
         ->type_name("DIR");
 }
 
 void add_common(CLI::App& app, CommonOptions& common)
 {
     add_project(app, common);
-    app.add_flag("--json", common.json, "Results as JSON, one object a line");
+    app.add_flag("--json", common.json, "Print results as JSON, one object per line");
 }
 
 void add_engine(CLI::App& app, EngineFlags& flags)
 {
     add_count(
         app, "-j,--jobs", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
-        "Commands at once; 0: no limit (default 8)");
-    add_duration(app, "--total-timeout", flags.total_timeout, "For all attempts of a command");
-    add_duration(app, "--polling-interval", flags.polling_interval, "Between looks (default 5s)");
+        "Run at most N commands at once; 0: no limit (default 8)");
+    add_duration(app, "--total-timeout", flags.total_timeout,
+                 "Time limit for all attempts of a command");
+    add_duration(app, "--polling-interval", flags.polling_interval,
+                 "Interval between status polls (default 5s)");
     add_duration(app, "--stop-grace", flags.stop_grace,
-                 "From asking a command to stop to killing it (default 10s)");
+                 "Time to stop before a command is killed (default 10s)");
     app.add_flag("--external-agent", flags.external_agent,
-                 "An agent that already runs takes the commands");
-    app.add_flag("--wait", flags.wait_for_worktree, "Wait for worktrees that another engine holds");
-    app.add_flag("-q,--quiet", flags.quiet, "No progress, only results");
+                 "Leave the commands to an agent that is already running");
+    app.add_flag("--wait", flags.wait_for_worktree, "Wait for busy worktrees instead of failing");
+    app.add_flag("-q,--quiet", flags.quiet, "Print results only, no progress");
 }
 
 }  // namespace autoexec::runner

@@ -14,23 +14,23 @@ Examples:
   autoexec workflow run feature.yaml --dry-run
   autoexec workflow run feature.yaml --merge-into develop
 
-In a git repository each step works in a worktree of its own, and the work of all comes together
-on the branch workflow/RUN, unless the file, -w or --in-place says otherwise.
+In a git repository, each step runs in its own worktree, and all work is merged into the branch
+workflow/RUN. The workflow file, -w and --in-place can change this.
 
-Whether agents carry out the steps, or people, is said by --auto or --manual, else by
-`auto_execution` in the file's metadata, else by the setting `enabled`.
+Agents run the steps with --auto, people carry them out with --manual. The default is
+`auto_execution` of the file's metadata, then the setting `enabled`.
 
-Exit codes: 0 completed, 1 a step failed, 2 wrong use, 3 the workflow or another file of the
-project is invalid, or a step has no agent, 4 the engine could not do its job, 130 cancelled.
+Exit codes: 0 completed, 1 a step failed, 2 usage error, 3 invalid workflow or project file, or a
+step without an agent, 4 internal or system error, 130 cancelled.
 )";
 
-constexpr char lenient_help[] = "Warn of unknown keys in the workflow instead of refusing it";
+constexpr char lenient_help[] = "Warn about unknown keys in the workflow instead of rejecting it";
 
 constexpr char resume_examples[] = R"(
-Steps that have completed don't run again. What was in flight goes on if its agent still works on
-it; else it is run again where that does no harm.
+Completed steps do not run again. An interrupted step continues if its agent is still running it;
+otherwise it runs again if that is safe.
 
-Exit codes: as of autoexec workflow run; 2 also if there is no such run.
+Exit codes: as for autoexec workflow run; 2 also if there is no such run.
 )";
 
 CLI::Option* add_run(CLI::App& app, const char* name, std::string& run, const char* help)
@@ -41,47 +41,48 @@ CLI::Option* add_run(CLI::App& app, const char* name, std::string& run, const ch
 void add_play(CLI::App& app, WorkflowPlayOptions& o)
 {
     add_common(app, o.common);
-    app.add_option("--param", o.params, "A parameter of the workflow; may be repeated")
+    app.add_option("--param", o.params, "Set a parameter of the workflow; may be repeated")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    app.add_option("-p,--prompt", o.prompt, "What is to be made: as --param prompt=TEXT")
+    app.add_option("-p,--prompt", o.prompt, "The task: short for --param prompt=TEXT")
         ->type_name("TEXT");
     app.add_option("--agent", o.engine.agent,
-                   "Who takes the steps whose agent is not in the agents file")
+                   "Run steps whose agent is not in the agents file with this one")
         ->type_name("NAME");
     add_engine(app, o.engine);
     add_duration(app, "--timeout", o.timeout,
-                 "For each attempt of steps that don't say (default 1h)");
+                 "Time limit for each attempt of steps without their own (default 1h)");
     add_count(
         app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
-        "Try each step again at most N times, whatever the workflow says");
-    auto* const fast = app.add_flag("--fail-fast", o.fail_fast,
-                                    "The first failure cancels what runs and ends the workflow");
+        "Retry each step at most N times, overriding the workflow");
+    auto* const fast =
+        app.add_flag("--fail-fast", o.fail_fast, "Cancel all steps at the first failure");
     app.add_flag_callback(
            "--keep-going", [&o] { o.fail_fast = false; },
-           "After a failure, run what does not build on it (the default)")
+           "After a failure, run the steps that do not depend on it (default)")
         ->excludes(fast);
     app.add_flag("--lenient", o.lenient, lenient_help);
     auto* const automatic = app.add_flag_callback(
-        "--auto", [&o] { o.automatic = true; }, "Agents carry out the steps");
+        "--auto", [&o] { o.automatic = true; }, "Let agents run the steps");
     app.add_flag_callback(
            "--manual", [&o] { o.automatic = false; },
-           "People carry out the steps, and say so: autoexec workflow done")
+           "Let people carry out the steps and report them with autoexec workflow done")
         ->excludes(automatic);
 }
 
 }  // namespace
 
 WorkflowVerbs::WorkflowVerbs(CLI::App& app)
-    : run_verb_(*app.add_subcommand("run", "Run one to its end")),
-      resume_verb_(*app.add_subcommand("resume", "Go on with a run that has not completed")),
-      validate_verb_(*app.add_subcommand("validate", "Say all that is wrong with a file")),
-      graph_verb_(*app.add_subcommand("graph", "Show which step waits for which")),
-      list_verb_(*app.add_subcommand("list", "Runs, newest first")),
-      status_verb_(*app.add_subcommand("status", "How a run stands, step by step")),
+    : run_verb_(*app.add_subcommand("run", "Run a workflow")),
+      resume_verb_(*app.add_subcommand("resume", "Resume an unfinished run")),
+      validate_verb_(
+          *app.add_subcommand("validate", "Check workflow files and report every problem")),
+      graph_verb_(*app.add_subcommand("graph", "Show the dependencies between steps")),
+      list_verb_(*app.add_subcommand("list", "List runs, newest first")),
+      status_verb_(*app.add_subcommand("status", "Show a run's status, step by step")),
       cancel_verb_(*app.add_subcommand("cancel", "Cancel a run")),
-      done_verb_(*app.add_subcommand("done", "Say that a manual step is done")),
-      fail_verb_(*app.add_subcommand("fail", "Say that a manual step has failed"))
+      done_verb_(*app.add_subcommand("done", "Mark a manual step as done")),
+      fail_verb_(*app.add_subcommand("fail", "Mark a manual step as failed"))
 {
     app.require_subcommand(1);
     define_run();
@@ -96,21 +97,20 @@ void WorkflowVerbs::define_run()
     auto& app = run_verb_;
     auto& o = run_;
     app.footer(workflow_run_examples);
-    app.add_option("file", o.path, "The workflow")->type_name("FILE")->required();
+    app.add_option("file", o.path, "The workflow file")->type_name("FILE")->required();
     add_play(app, o);
     auto* const worktree =
-        app.add_option("-w,--worktree", o.worktree, "All steps that don't say work in this folder")
+        app.add_option("-w,--worktree", o.worktree, "Run steps without their own worktree in DIR")
             ->type_name("DIR");
     app.add_flag("--in-place", o.in_place,
-                 "All steps that don't say work in the worktree of the current folder")
+                 "Run steps without their own worktree in the worktree of the current folder")
         ->excludes(worktree);
-    app.add_option("--base", o.base, "The commit that steps begin from (default HEAD)")
+    app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
         ->type_name("REF");
-    app.add_option("--merge-into", o.merge_into,
-                   "A branch that gets the work once it has completed")
+    app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
         ->type_name("BRANCH");
-    app.add_flag("--dry-run", o.dry_run, "Only show what would be done");
-    app.add_flag("--strict", o.strict, "Take warnings about the workflow for errors")
+    app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");
+    app.add_flag("--strict", o.strict, "Treat warnings about the workflow as errors")
         ->excludes("--lenient");
 }
 
@@ -120,32 +120,35 @@ void WorkflowVerbs::define_resume()
     auto& o = resume_;
     app.footer(resume_examples);
     add_run(app, "run", o.run,
-            "Its id, or the beginning or end of it; else the newest that has not completed");
+            "The run's id, or its beginning or end (default: the newest unfinished run)");
     add_play(app, o);
-    app.add_option("--from", o.from, "Run this step again, and what builds on it; may be repeated")
+    app.add_option("--from", o.from,
+                   "Run STEP and the steps that depend on it again; may be repeated")
         ->type_name("STEP")
         ->allow_extra_args(false);
     app.add_flag("--from-failed", o.from_failed,
-                 "Run again what has failed, and what builds on it");
+                 "Run failed steps and the steps that depend on them again");
     app.add_flag("--accept-changed", o.accept_changed,
-                 "The workflow's file may be another than it was");
-    app.add_flag("--allow-outside", o.allow_outside,
-                 "The run's workflow file may be outside the project");
+                 "Accept a workflow file that has changed since the run started");
+    app.add_flag("--allow-outside", o.allow_outside, "Accept a workflow file outside the project");
 }
 
 void WorkflowVerbs::define_files()
 {
     add_common(validate_verb_, validate_.common);
-    validate_verb_.add_option("files", validate_.paths, "Workflows")->type_name("FILE")->required();
+    validate_verb_.add_option("files", validate_.paths, "Workflow files")
+        ->type_name("FILE")
+        ->required();
     auto* const strict =
-        validate_verb_.add_flag("--strict", validate_.strict, "Take warnings for errors");
+        validate_verb_.add_flag("--strict", validate_.strict, "Treat warnings as errors");
     validate_verb_.add_flag("--lenient", validate_.lenient, lenient_help)->excludes(strict);
-    validate_verb_.footer("Exit codes: 0 all are valid, 3 one is not.");
+    validate_verb_.footer("Exit codes: 0 all files are valid, 3 a file is invalid.");
 
-    graph_verb_.add_option("file", graph_.path, "The workflow")->type_name("FILE")->required();
+    graph_verb_.add_option("file", graph_.path, "The workflow file")->type_name("FILE")->required();
     graph_verb_.add_flag("--lenient", graph_.lenient, lenient_help);
-    auto* const dot = graph_verb_.add_flag("--dot", graph_.dot, "For Graphviz");
-    graph_verb_.add_flag("--mermaid", graph_.mermaid, "For Mermaid, in Markdown")->excludes(dot);
+    auto* const dot = graph_verb_.add_flag("--dot", graph_.dot, "Print the graph for Graphviz");
+    graph_verb_.add_flag("--mermaid", graph_.mermaid, "Print the graph for Mermaid, in Markdown")
+        ->excludes(dot);
     graph_verb_.footer("Example:\n  autoexec workflow graph release.yaml --dot | dot -Tsvg >g.svg");
 }
 
@@ -155,11 +158,11 @@ void WorkflowVerbs::define_runs()
     add_limit(list_verb_, list_.limit);
     add_common(status_verb_, status_.common);
     add_run(status_verb_, "run", status_.run,
-            "Its id, or the beginning or end of it; else the newest");
+            "The run's id, or its beginning or end (default: the newest run)");
     add_common(cancel_verb_, cancel_.common);
     add_run(cancel_verb_, "run", cancel_.run,
-            "Its id, or the beginning or end of it; else the newest that is running");
-    cancel_verb_.add_flag("--no-wait", cancel_.no_wait, "Only ask");
+            "The run's id, or its beginning or end (default: the newest active run)");
+    cancel_verb_.add_flag("--no-wait", cancel_.no_wait, "Do not wait until the run has ended");
 }
 
 void WorkflowVerbs::define_marks()
@@ -167,10 +170,12 @@ void WorkflowVerbs::define_marks()
     fail_.done = false;
     for (const auto& [verb, options] : {std::pair(&done_verb_, &done_), {&fail_verb_, &fail_}}) {
         add_common(*verb, options->common);
-        verb->add_option("step", options->step, "Its id")->type_name("STEP")->required();
-        add_run(*verb, "--run", options->run, "Of which run; else the one in which it waits");
+        verb->add_option("step", options->step, "The step's id")->type_name("STEP")->required();
+        add_run(*verb, "--run", options->run,
+                "The step's run (default: the run in which it is waiting)");
     }
-    fail_verb_.add_option("--reason", fail_.reason, "Why, for the records")->type_name("TEXT");
+    fail_verb_.add_option("--reason", fail_.reason, "Record why the step failed")
+        ->type_name("TEXT");
 }
 
 int WorkflowVerbs::go() const

@@ -27,19 +27,19 @@ using namespace autoexec::runner;
 
 constexpr char run_examples[] = R"(
 Examples:
-  autoexec run "make test"                                here
+  autoexec run "make test"                                # in the current folder
   autoexec run "make test" --worktree ../a --worktree ../b
   autoexec run "fix issue 12" --new-worktree issue-12 --agent claude
   autoexec run --new-worktree a@v1.0 --new-worktree b -- make -j4 all
   autoexec run --list commands.jsonl -j 4 --json > results.jsonl
 
-A line of a list, all but the command optional:
+Each line of a list is a JSON object; only the command is required:
   {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
    "timeout": "90s", "expect": ["FILE"], "retry": 2, "idempotent": true, "agent": "NAME",
    "env": ["VARIABLE"], "workflow_id": "w", "step_id": "s"}
 
-Exit codes: 0 all completed, 1 a command failed or timed out, 2 wrong use, 3 a file of the
-project is invalid, 4 the engine could not do its job, 130 cancelled.
+Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage error, 3 invalid
+project file, 4 internal or system error, 130 cancelled.
 )";
 
 constexpr std::size_t max_agent_jobs = 10'000;  // as the setting agent.max_parallel
@@ -49,75 +49,79 @@ void define_run(CLI::App& app, RunOptions& o)
     app.footer(run_examples);
     add_common(app, o.common);
     app.add_option("command,--command", o.command,
-                   "What the agent is to run; as --command=TEXT it may begin with -")
+                   "The command for the agent; use --command=TEXT if it begins with '-'")
         ->type_name("COMMAND");
-    app.add_option("--list", o.list, "Commands from a JSONL file, or - for stdin")
+    app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
         ->type_name("FILE");
-    app.add_option("-w,--worktree", o.worktrees, "An existing worktree; may be repeated")
+    app.add_option("-w,--worktree", o.worktrees, "Run in this existing worktree; may be repeated")
         ->type_name("DIR")
         ->allow_extra_args(false);
     app.add_option("--new-worktree", o.new_worktrees,
-                   "A new worktree, with branch workflow/NAME from REF; may be repeated")
+                   "Create a worktree with branch workflow/NAME at REF; may be repeated")
         ->type_name("NAME[@REF]")
         ->allow_extra_args(false);
     add_engine(app, o.engine);
-    add_duration(app, "--timeout", o.timeout, "For each attempt (default 1h)");
-    app.add_option("--expect", o.expect, "A file the command must create or change, else it failed")
+    add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
+    app.add_option("--expect", o.expect,
+                   "Fail unless the command creates or changes FILE; may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
     add_count(
         app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
-        "Try again at most N times (default 2)");
+        "Retry at most N times (default 2)");
     app.add_flag("--idempotent", o.idempotent,
-                 "Running it twice does no harm: retry after time-outs and plain failures, too");
-    app.add_option("--agent", o.engine.agent, "Which agent of the agents file")->type_name("NAME");
-    app.add_option("--env", o.env_refs, "A variable that the agent passes to the command")
+                 "The command is safe to run twice: also retry it after time-outs and failures");
+    app.add_option("--agent", o.engine.agent, "Use this agent or role of the agents file")
+        ->type_name("NAME");
+    app.add_option("--env", o.env_refs,
+                   "Pass this environment variable to the command; may be repeated")
         ->type_name("VARIABLE")
         ->allow_extra_args(false);
-    app.add_option("--workflow-id", o.workflow_id, "For the records");
-    app.add_option("--step-id", o.step_id, "For the records");
+    app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
+    app.add_option("--step-id", o.step_id, "Record this step id");
     app.add_option("--notify", o.notify,
-                   "Run this at each result, with the result as JSON on stdin")
+                   "Run PROGRAM for each result, with the result as JSON on stdin")
         ->type_name("PROGRAM");
-    app.add_flag("--show-output", o.show_output, "Print the end of each command's output");
+    app.add_flag("--show-output", o.show_output, "Print the last lines of each command's output");
 }
 
 void define_history(CLI::App& app, HistoryOptions& o)
 {
     add_common(app, o.common);
-    app.add_option("--workflow-id", o.workflow_id, "Only of this workflow");
-    app.add_option("--step-id", o.step_id, "Only of this step");
-    app.add_option("--status", o.status, "Only with this end")
+    app.add_option("--workflow-id", o.workflow_id, "Only commands of this workflow");
+    app.add_option("--step-id", o.step_id, "Only commands of this step");
+    app.add_option("--status", o.status, "Only commands with this result")
         ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
     add_limit(app, o.limit);
-    app.add_flag("--summary", o.summary, "Only the totals");
+    app.add_flag("--summary", o.summary, "Print totals only");
 }
 
 void define_health(CLI::App& app, HealthVerbOptions& o)
 {
     add_common(app, o.common);
-    app.add_option("-w,--worktree", o.worktrees,
-                   "Look at this worktree instead of all; may be repeated")
+    app.add_option("-w,--worktree", o.worktrees, "Check only this worktree; may be repeated")
         ->type_name("DIR")
         ->allow_extra_args(false);
-    app.add_flag("--deep", o.deep, "Ask every agent's program for its version, scripts, too");
+    app.add_flag("--deep", o.deep,
+                 "Also ask the program of every agent for its version, including scripts");
     app.footer(
-        "It only looks: nothing is made, changed or left behind.\n"
+        "The checks create and change nothing.\n"
         "\nExit codes: 0 healthy or degraded, 5 unhealthy.");
 }
 
 /// What `autoexec agents` can do.
 struct AgentsVerbs {
     explicit AgentsVerbs(CLI::App& app)
-        : validate_verb(*app.add_subcommand("validate", "Say all that is wrong with it")),
-          list_verb(*app.add_subcommand("list", "Whose programs it starts, and where they are")),
-          init_verb(*app.add_subcommand("init", "Write one"))
+        : validate_verb(
+              *app.add_subcommand("validate", "Check the agents file and report every problem")),
+          list_verb(*app.add_subcommand("list", "List the agents and their programs")),
+          init_verb(*app.add_subcommand("init", "Create the agents file"))
     {
         app.require_subcommand(1);
         add_common(validate_verb, validate.common);
-        validate_verb.add_option("path", validate.path, "Another file than the project's")
+        validate_verb.add_option("path", validate.path, "Check FILE instead of the project's file")
             ->type_name("FILE");
-        validate_verb.footer("Exit codes: 0 valid, 3 invalid or not there.");
+        validate_verb.footer("Exit codes: 0 valid, 3 invalid or missing.");
         add_common(list_verb, list.common);
         define_init();
     }
@@ -135,15 +139,15 @@ private:
         add_project(init_verb, init.common);
         init_verb
             .add_option("--preset", init.presets,
-                        "An agent for claude, codex, cursor, gemini, opencode, aider or shell; may "
-                        "be repeated (default shell)")
+                        "Add an agent for claude, codex, cursor, gemini, opencode, aider or shell; "
+                        "may be repeated (default shell)")
             ->type_name("NAME")
             ->allow_extra_args(false);
-        init_verb.add_option("--template", init.from_template, "Copy this file, if it is valid")
+        init_verb.add_option("--template", init.from_template, "Copy FILE, which must be valid")
             ->type_name("FILE");
-        init_verb.add_flag("--minimal", init.minimal, "Without comments");
-        init_verb.add_flag("--overwrite", init.overwrite, "Replace the file that is there");
-        init_verb.add_flag("--stdout", init.to_stdout, "Only show it");
+        init_verb.add_flag("--minimal", init.minimal, "Write no comments");
+        init_verb.add_flag("--overwrite", init.overwrite, "Replace an existing file");
+        init_verb.add_flag("--stdout", init.to_stdout, "Print the file instead of writing it");
         init_verb.footer("Example:\n  autoexec agents init --preset claude --preset shell");
     }
 
@@ -158,23 +162,25 @@ private:
 /// What `autoexec config` can do.
 struct ConfigVerbs {
     explicit ConfigVerbs(CLI::App& app)
-        : show_verb(*app.add_subcommand("show", "What holds")),
-          validate_verb(*app.add_subcommand("validate", "Say all that is wrong")),
-          schema_verb(*app.add_subcommand("schema", "A JSON Schema for editors")),
-          reference_verb(*app.add_subcommand("reference", "All settings, as a page of Markdown")),
-          migrate_verb(*app.add_subcommand("migrate", "Bring an older file up to date"))
+        : show_verb(*app.add_subcommand("show", "Show the effective settings")),
+          validate_verb(
+              *app.add_subcommand("validate", "Check the configuration and report every problem")),
+          schema_verb(*app.add_subcommand("schema", "Print a JSON Schema for editors")),
+          reference_verb(*app.add_subcommand("reference", "Describe all settings, in Markdown")),
+          migrate_verb(*app.add_subcommand("migrate", "Update a file of an older version"))
     {
         app.require_subcommand(1);
         add_common(show_verb, show.common);
-        show_verb.add_flag("--origin", show.origin, "And where each value comes from");
+        show_verb.add_flag("--origin", show.origin, "Also show where each value comes from");
         add_common(validate_verb, validate.common);
-        validate_verb.add_option("path", validate.path, "Another file than the project's")
+        validate_verb.add_option("path", validate.path, "Check FILE instead of the project's file")
             ->type_name("FILE");
-        validate_verb.add_flag("--strict", validate.strict, "Take warnings for errors");
+        validate_verb.add_flag("--strict", validate.strict, "Treat warnings as errors");
         validate_verb.footer("Exit codes: 0 valid, 3 invalid.");
         add_project(migrate_verb, migrate.common);
-        migrate_verb.add_flag("--dry-run", migrate.dry_run, "Only show the difference");
-        migrate_verb.add_flag("--yes", migrate.yes, "Write without asking");
+        migrate_verb.add_flag("--dry-run", migrate.dry_run,
+                              "Show the changes without writing them");
+        migrate_verb.add_flag("--yes", migrate.yes, "Write without asking for confirmation");
     }
 
     [[nodiscard]] int go() const
@@ -207,7 +213,7 @@ void define_debug(CLI::App& app, DebugOptions& o)
            },
            "on, off or status")
         ->check(CLI::IsMember({"on", "off", "status"}));
-    app.footer("It lasts: the setting `debug` in the project's configuration is written.");
+    app.footer("The setting is stored as `debug` in the project's configuration.");
 }
 
 // What follows `--` is the program, whatever it looks like.
@@ -237,81 +243,88 @@ bool are_exact(int argc, char** argv)
 int dispatch(int argc, char** argv)
 {
     if (!are_exact(argc, argv)) return exit_usage;
-    CLI::App app("Hands commands to coding agents, each in a git worktree of its own.", "autoexec");
+    CLI::App app("Run coding agents, each in its own git worktree.", "autoexec");
     app.set_version_flag("--version", std::string("autoexec ") + AUTOEXEC_VERSION);
     app.require_subcommand(1);
-    app.footer("autoexec VERB --help tells more, with examples.");
+    app.footer("Run 'autoexec SUBCOMMAND --help' for options and examples.");
 
     RunOptions run_options;
     run_options.program = take_program(argc, argv);
-    auto& run_verb = *app.add_subcommand("run", "Run a command in one or many worktrees");
+    auto& run_verb = *app.add_subcommand("run", "Run commands in one or more worktrees");
     define_run(run_verb, run_options);
 
     AgentVerbOptions agent_options;
-    auto& agent_verb =
-        *app.add_subcommand("agent", "Look for commands and run them, until it is stopped");
+    auto& agent_verb = *app.add_subcommand(
+        "agent", "Run as an agent: claim and run published commands until stopped");
     add_common(agent_verb, agent_options.common);
     agent_verb
         .add_option("-w,--worktree", agent_options.worktrees,
-                    "Look here, too, besides the repository's worktrees; may be repeated")
+                    "Also watch DIR, besides the repository's worktrees; may be repeated")
         ->type_name("DIR")
         ->allow_extra_args(false);
     add_count(
         agent_verb, "-j,--jobs", max_agent_jobs,
         [&agent_options](std::size_t n) { agent_options.jobs = static_cast<int>(n); },
-        "Commands at once; 0: as the agents file says");
-    agent_verb.add_flag("-v,--verbose", agent_options.verbose, "Say what is left alone, and why");
+        "Run at most N commands at once; 0: use the limits of the agents file");
+    agent_verb.add_flag("-v,--verbose", agent_options.verbose,
+                        "Log each ignored command with the reason");
     agent_verb.footer(
-        "It reads .cursor/background-agents.yaml of the project. Ctrl-C stops it and what it "
-        "runs.\n"
+        "The agents are read from the project's .cursor/background-agents.yaml. Ctrl-C stops the\n"
+        "agent and its commands.\n"
         "\nExample:\n  autoexec agent --project ~/src/app");
 
-    auto& agents_verb = *app.add_subcommand("agents", "The file that says who runs what");
+    auto& agents_verb =
+        *app.add_subcommand("agents", "Create, check and list the agents of this project");
     AgentsVerbs agents_verbs(agents_verb);
 
     StatusOptions status_options;
-    auto& status_verb = *app.add_subcommand("status", "What is in flight");
+    auto& status_verb = *app.add_subcommand("status", "Show running and queued commands");
     add_common(status_verb, status_options.common);
 
     HistoryOptions history_options;
-    auto& history_verb = *app.add_subcommand("history", "What has ended, newest first");
+    auto& history_verb = *app.add_subcommand("history", "List finished commands, newest first");
     define_history(history_verb, history_options);
 
     CancelOptions cancel_options;
-    auto& cancel_verb = *app.add_subcommand("cancel", "Cancel an execution that is in flight");
+    auto& cancel_verb = *app.add_subcommand("cancel", "Cancel a running or queued command");
     add_common(cancel_verb, cancel_options.common);
     cancel_verb
         .add_option("execution", cancel_options.execution,
-                    "Its id, or the end of it: autoexec status")
+                    "The execution's id or the end of it, as autoexec status shows it")
         ->required();
-    cancel_verb.add_flag("--no-wait", cancel_options.no_wait, "Only ask");
+    cancel_verb.add_flag("--no-wait", cancel_options.no_wait,
+                         "Do not wait until the execution has ended");
 
     LogsOptions logs_options;
-    auto& logs_verb = *app.add_subcommand("logs", "What a command has printed");
+    auto& logs_verb = *app.add_subcommand("logs", "Print the output of a command");
     add_common(logs_verb, logs_options.common);
     logs_verb
         .add_option("execution", logs_options.execution,
-                    "Its id, or the end of it: autoexec status, autoexec history")
+                    "The execution's id or the end of it, as autoexec status and autoexec history "
+                    "show it")
         ->required();
-    logs_verb.add_flag("-f,--follow", logs_options.follow, "Go on until it has ended");
+    logs_verb.add_flag("-f,--follow", logs_options.follow,
+                       "Continue printing until the execution has ended");
     logs_verb.add_flag("--raw", logs_options.raw,
                        "Pass control characters and escape sequences to the terminal");
 
     HealthVerbOptions health_options;
-    auto& health_verb = *app.add_subcommand("health", "Whether commands would run here");
+    auto& health_verb = *app.add_subcommand("health", "Check that commands can run here");
     define_health(health_verb, health_options);
 
-    auto& workflow_verb = *app.add_subcommand("workflow", "Steps that build on one another");
+    auto& workflow_verb =
+        *app.add_subcommand("workflow", "Run and manage workflows of dependent steps");
     WorkflowVerbs workflow(workflow_verb);
 
-    auto& worktree_verb = *app.add_subcommand("worktree", "Where steps of workflows have worked");
+    auto& worktree_verb =
+        *app.add_subcommand("worktree", "List, remove and restore the worktrees of workflows");
     WorktreeVerbs worktree(worktree_verb);
 
-    auto& config_verb = *app.add_subcommand("config", "What is configured, and where");
+    auto& config_verb = *app.add_subcommand("config", "Show, check and migrate the configuration");
     const ConfigVerbs config(config_verb);
 
     DebugOptions debug_options;
-    auto& debug_verb = *app.add_subcommand("debug", "Write a log with all that happens, or not");
+    auto& debug_verb = *app.add_subcommand("debug", "Switch the debug log on or off");
     define_debug(debug_verb, debug_options);
 
     try {
@@ -335,11 +348,11 @@ int dispatch(int argc, char** argv)
     return logs(logs_options);
 }
 
-// What was to be read by somebody and could not be written makes success a failure.
+// A failed write to standard output makes the exit code a failure.
 int judge_output(int code)
 {
     if (std::ferror(stdout) == 0 && (std::fflush(stdout) == 0 || errno == EPIPE)) return code;
-    tell(stderr, "autoexec: not all could be written to standard output\n");
+    tell(stderr, "autoexec: cannot write all results to standard output\n");
     return code == exit_completed ? exit_engine : code;
 }
 
