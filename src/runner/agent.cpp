@@ -91,7 +91,7 @@ asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
     error_code ec;
     co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
     platform::log(platform::LogLevel::info,
-                  "stopping; what runs is told to end, then killed. Once more ends at once.");
+                  "stopping running commands. Press Ctrl-C again to kill them.");
     signals.clear();
     co_await worker.async_stop();
     if (records.audit) (void)co_await records.audit->async_stop();
@@ -109,7 +109,7 @@ config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManage
     };
     const auto refuse = [](const auto& problems) {
         print_problems(problems);
-        platform::log(platform::LogLevel::error, "The configuration stays as it was.");
+        platform::log(platform::LogLevel::error, "The previous configuration stays in effect.");
     };
     return {manager, records.audit, take, refuse};
 }

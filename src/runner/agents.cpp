@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::string_view init_hint = "`autoexec agents init` makes one.\n";
+constexpr std::string_view init_hint = "Create one with 'autoexec agents init'.\n";
 
 agent::AgentsFileReading read_named(const fs::path& path)
 {
@@ -88,7 +88,7 @@ void print_roles(const AgentsFile& file)
     for (const auto& [role, agent_of_role] : file.roles) {
         const auto taker = taker_of(file, agent_of_role);
         print_text(stdout, "{}  {}  {}\n", cell(role, 16), cell("role", 14),
-                   taker.empty() ? "of no agent in particular" : "of " + taker);
+                   taker.empty() ? "any agent" : "agent " + taker);
     }
 }
 
@@ -102,7 +102,7 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
     print_text(stdout, "{}  {}  {}  {}\n", cell(definition.name, 16),
                cell(!definition.enabled                 ? "disabled"
                     : agent::takes_commands(definition) ? "takes commands"
-                                                        : "takes none",
+                                                        : "no commands",
                     14),
                cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
 }

@@ -43,7 +43,7 @@ std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Pr
             std::vector<std::string_view> names;
             for (const auto& known : agent::presets()) names.push_back(known.name);
             const auto guess = config::did_you_mean(name, names);
-            return fmt::format("there is no preset '{}'. {}{}There are: {}.", name, guess,
+            return fmt::format("unknown preset '{}'. {}{}Available presets: {}.", name, guess,
                                guess.empty() ? "" : " ", fmt::join(names, ", "));
         }
         if (std::none_of(chosen.begin(), chosen.end(),
@@ -66,15 +66,15 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
     if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
         code = exit_usage;
         return fmt::format(
-            "{} exists already; --overwrite replaces it, --stdout only shows what "
-            "would be written.",
+            "{} already exists; replace it with --overwrite, or print the new file with "
+            "--stdout.",
             shown);
     }
     if (!ec)
         ec = platform::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
     if (!ec) return {};
     code = exit_engine;
-    return fmt::format("{} can't be written: {}.", shown, ec.message());
+    return fmt::format("cannot write {}: {}.", shown, ec.message());
 }
 
 void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
@@ -93,8 +93,7 @@ int agents_init(const AgentsInitOptions& options)
 {
     const bool from_template = !options.from_template.empty();
     if (from_template && (options.minimal || !options.presets.empty()))
-        return refuse(
-            "with --template, the text is that of the file; leave --preset and --minimal.");
+        return refuse("--template cannot be combined with --preset or --minimal.");
     std::vector<agent::Preset> chosen;
     std::string text;
     if (from_template) {

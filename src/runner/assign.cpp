@@ -21,7 +21,7 @@ constexpr std::string_view shell = "shell";
 constexpr std::string_view file_name = ".cursor/background-agents.yaml";
 constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
 constexpr std::string_view remedy =
-    "create it with `autoexec agents init`, or name no agent, or 'shell', to run a command with "
+    "create it with 'autoexec agents init', or use the agent 'shell' to run a command with "
     "/bin/sh";
 
 AgentDefinition make_own_agent()
@@ -99,8 +99,7 @@ std::string Agents::hand_over(Named named, CommandRequest& request) const
         request.agent = own_agent;
         return {};
     }
-    if (loaded_.missing)
-        return fmt::format("there is no agent to take this: {}; {}", no_file, remedy);
+    if (loaded_.missing) return fmt::format("no agent can run this: {}; {}", no_file, remedy);
     request.agent = std::move(named.agent);
     return select(request);
 }
@@ -120,18 +119,16 @@ std::string Agents::select(CommandRequest& request) const
 std::string Agents::unknown_name(const std::string& name) const
 {
     const auto shown = protocol::printable(name);
-    if (loaded_.missing)
-        return fmt::format("there is no agent '{}': {}; {}", shown, no_file, remedy);
+    if (loaded_.missing) return fmt::format("unknown agent '{}': {}; {}", shown, no_file, remedy);
     std::vector<std::string_view> names;
     for (const auto& agent : loaded_.file.agents)
         if (agent::takes_commands(agent)) names.push_back(agent.name);
     for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
     const auto guess = config::did_you_mean(name, names);
     return fmt::format(
-        "there is no agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an "
-        "agent",
+        "unknown agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an agent",
         shown, guess, guess.empty() ? "" : " ",
-        names.empty() ? "" : fmt::format("There are '{}'. ", fmt::join(names, "', '")), file_name);
+        names.empty() ? "" : fmt::format("Available: '{}'. ", fmt::join(names, "', '")), file_name);
 }
 
 bool Agents::is_own(const std::string& name)

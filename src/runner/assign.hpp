@@ -12,6 +12,10 @@
 
 namespace autoexec::runner {
 
+inline constexpr char no_agents_file_notice[] =
+    "no agents file found; running commands with /bin/sh (create one with 'autoexec agents "
+    "init')\n";
+
 /// Decides which agent takes what, before anything runs: those of the project's agents file, or
 /// the program's own one. That runs programs with their arguments, and with `/bin/sh` command texts
 /// for `shell`, or for nobody by name where the project has no such file.

@@ -43,21 +43,23 @@ int cancel(const CancelOptions& options)
                                 !is_called(entry.record.attempt_id, options.execution));
     });
     if (entries.size() != 1) {
-        print_text(stderr, "autoexec cancel: {} '{}' in flight; see autoexec status\n",
-                   entries.empty() ? "there is no execution" : "there are several executions",
-                   protocol::printable(options.execution));
+        print_text(
+            stderr, "autoexec cancel: {} '{}'; see autoexec status\n",
+            entries.empty() ? "no active execution matches" : "several active executions match",
+            protocol::printable(options.execution));
         return exit_usage;
     }
     const auto& record = entries.front().record;
     if (const auto ec = records::ask_to_cancel(root, record.attempt_id)) {
-        print_text(stderr, "autoexec cancel: the request can't be written: {}\n", ec.message());
+        print_text(stderr, "autoexec cancel: cannot write the request: {}\n", ec.message());
         return exit_engine;
     }
     if (options.no_wait) return exit_completed;
     const auto until = std::chrono::steady_clock::now() + cancel_timeout;
     while (still_there(root, record.attempt_id)) {
         if (std::chrono::steady_clock::now() > until) {
-            print_text(stderr, "autoexec cancel: it was asked, but has not ended within {} s\n",
+            print_text(stderr,
+                       "autoexec cancel: requested, but the execution has not ended within {} s\n",
                        cancel_timeout.count());
             return exit_engine;
         }

@@ -69,7 +69,7 @@ void print_settings(const std::vector<EffectiveSetting>& settings, bool with_ori
 
 bool says_yes()
 {
-    print_text(stderr, "Write it? [y/N] ");
+    print_text(stderr, "Write the file? [y/N] ");
     std::string answer;
     std::getline(std::cin, answer);
     return answer == "y" || answer == "Y" || answer == "yes";
@@ -152,12 +152,12 @@ int config_migrate(const ConfigMigrateOptions& options)
     const auto found = config::read_config_file(path, false);
     config::Report report(path.string(), found.text);
     if (found.state == FoundFile::State::absent) {
-        print_text(stdout, "There is no {}: nothing to migrate.\n", shown_path(path));
+        print_text(stdout, "Nothing to migrate: {} does not exist.\n", shown_path(path));
         return exit_completed;
     }
     std::optional<std::string> migrated;
     if (found.state != FoundFile::State::present)
-        report.error({}, "The file can't be read: " + found.problem);
+        report.error({}, "Cannot read the file: " + found.problem);
     else
         migrated = config::migrate(found.text, report);
     if (!migrated) {
@@ -174,14 +174,14 @@ int config_migrate(const ConfigMigrateOptions& options)
     std::fflush(stdout);
     if (options.dry_run) return exit_completed;
     if (!options.yes && ::isatty(STDIN_FILENO) == 0) {
-        print_text(stderr, "Nothing was written: say --yes.\n");
+        print_text(stderr, "Nothing written. Confirm with --yes.\n");
         return exit_usage;
     }
     if (!options.yes && !says_yes()) return exit_completed;
     const auto backup = backup_of(path);
     write(backup, found.text);
     write(path, *migrated);
-    print_text(stdout, "Written; the old file is {}.\n", shown_path(backup));
+    print_text(stdout, "File written. The old file is {}.\n", shown_path(backup));
     return exit_completed;
 }
 

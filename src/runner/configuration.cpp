@@ -101,8 +101,9 @@ std::string changes_sentence(const std::vector<std::string>& changed)
     for (const auto& key : changed) (takes_effect_at_once(key) ? now : later).push_back(key);
     auto sentence =
         fmt::format("Configuration reloaded: {}",
-                    now.empty() ? "nothing changes now" : fmt::to_string(fmt::join(now, ", ")));
-    if (!later.empty()) sentence += fmt::format("; at the next start: {}", fmt::join(later, ", "));
+                    now.empty() ? "no setting changes now" : fmt::to_string(fmt::join(now, ", ")));
+    if (!later.empty())
+        sentence += fmt::format("; effective at the next start: {}", fmt::join(later, ", "));
     return sentence + ".";
 }
 

@@ -41,11 +41,12 @@ int debug(const DebugOptions& options)
             {"debug", config->debug}, {"origin", origin}, {"log", log.string()}});
         return exit_completed;
     }
-    print_text(stdout, "Debugging is {} ({}).\n", config->debug ? "on" : "off", origin);
+    print_text(stdout, "The debug log is {} ({}).\n", config->debug ? "on" : "off", origin);
     if (config->debug)
         print_text(stdout, "autoexec run and autoexec agent write to {}.\n", shown_path(log));
     if (options.change && *options.change != config->debug)
-        print_text(stderr, "The project's file says otherwise, but {} wins.\n", origin);
+        print_text(stderr, "The project's configuration differs, but {} takes precedence.\n",
+                   origin);
     return exit_completed;
 }
 

@@ -79,7 +79,7 @@ std::vector<std::string> Display::table(const Screen::Size& size) const
                                     cell(row.progress, rest - tree_width)));
     }
     if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
-    lines.push_back(fmt::format("{} of {} ended, {} in flight", ended_, total_, rows_.size()));
+    lines.push_back(fmt::format("{} of {} finished, {} active", ended_, total_, rows_.size()));
     return lines;
 }
 
@@ -115,9 +115,9 @@ std::string sentence_of(const Event& event)
         case EventType::execution_retry:
             return fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
         case EventType::status_rejected:
-            return fmt::format("status file not believed: {}", detail(event, "reason"));
+            return fmt::format("status file ignored: {}", detail(event, "reason"));
         case EventType::secret_in_command:
-            return "the command text holds a secret; name a variable instead: --env, or env_refs";
+            return "the command text contains a secret; pass a variable instead (--env, env_refs)";
         default:
             return {};
     }

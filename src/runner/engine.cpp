@@ -53,7 +53,8 @@ std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
     if (needed <= limit.rlim_cur) return wanted;
     const auto left = std::max(limit.rlim_cur, of_the_program) - of_the_program;
     const auto room = std::max<rlim_t>(left / of_one_command, 1);
-    tell(stderr, "At most {} at once: more need more open files (ulimit -n).\n",
+    tell(stderr,
+         "Running at most {} at once; to run more, raise the limit of open files (ulimit -n).\n",
          room == 1 ? "1 command" : fmt::format("{} commands", room));
     return room;
 }
@@ -160,7 +161,7 @@ void Engine::take(const AutoExecutionConfig& config, const std::vector<std::stri
 
 void Engine::refuse(const std::vector<Diagnostic>& problems)
 {
-    screen_.say(to_string(problems) + "The configuration stays as it was.");
+    screen_.say(to_string(problems) + "The previous configuration stays in effect.");
 }
 
 void Engine::add_worktree(const std::filesystem::path& worktree)
@@ -226,7 +227,7 @@ asio::awaitable<void> Engine::recover()
     try {
         interrupted = co_await executor_.recover();
     } catch (const system_error& e) {
-        screen_.say(fmt::format("Nothing of earlier runs was recovered: {}",
+        screen_.say(fmt::format("Earlier runs could not be recovered: {}",
                                 records::unreadable_sentence(root_, e.code())));
     }
     for (const auto& attempt : interrupted)
@@ -243,11 +244,11 @@ asio::awaitable<void> Engine::watch_signals()
         if (ec) co_return;
         if (++interrupts_ == 1) {
             screen_.say(fmt::format(
-                "Cancelling: agents are told to stop, at most {} s. Once more ends at once.",
+                "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.",
                 (options_.stop_grace.count() + 5000) / 1000));
             cancel_(asio::cancellation_type::partial);
         } else {
-            screen_.say("Ending now; what still runs is killed.");
+            screen_.say("Killing the running commands.");
             signals_.clear();  // a third one finds the system's default
             co_await kill_programs();
             cancel_(asio::cancellation_type::terminal);

@@ -24,8 +24,7 @@ void print(const MetricsSummary& s)
                "Total Retries: {}\nBy Status:\n",
                s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
     for (const auto& [status, count] : s.by_status) print_text(stdout, "  {}: {}\n", status, count);
-    if (s.skipped_lines > 0)
-        print_text(stderr, "{} lines were no metric and were skipped.\n", s.skipped_lines);
+    if (s.skipped_lines > 0) print_text(stderr, "Skipped invalid lines: {}\n", s.skipped_lines);
 }
 
 void print(const ExecutionMetric& m)

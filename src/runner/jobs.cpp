@@ -38,7 +38,7 @@ void check(const Job& job, const std::string& where, std::vector<std::string>& p
     const auto name = job.new_worktree.substr(0, job.new_worktree.find('@'));
     if (!job.new_worktree.empty() && !git::is_branch_part(name))
         complain(fmt::format(
-            "{}'{}' is no name for a new worktree: use at most 80 letters, digits, '.', '_' and "
+            "{}invalid worktree name '{}': use at most 80 letters, digits, '.', '_' and "
             "'-', with no '-' or '.' at either end or twice in a row",
             where, protocol::printable(name)));
     for (const auto& path : job.request.expected_artifacts) {
@@ -46,7 +46,7 @@ void check(const Job& job, const std::string& where, std::vector<std::string>& p
         const bool is_open = !job.new_worktree.empty() && fs::path(path).is_absolute();
         if (!is_open && !protocol::artifact_path(path, job.request.worktree))
             complain(fmt::format(
-                "{}the expected file '{}' is not below the worktree: give the path of a file or "
+                "{}the expected file '{}' is outside the worktree: use the path of a file or "
                 "folder in it, without '..'",
                 where, protocol::printable(path)));
     }
@@ -78,7 +78,7 @@ public:
         if (v->is_string())
             to = json::value_to<std::string>(*v);
         else
-            complain(key, "a text");
+            complain(key, "a string");
     }
     void optional_text(const char* key, std::optional<std::string>& to)
     {
@@ -103,7 +103,7 @@ public:
         if (good)
             to = std::move(list);
         else
-            complain(key, "a list of texts");
+            complain(key, "a list of strings");
     }
     void flag(const char* key, bool& to)
     {
@@ -135,7 +135,7 @@ public:
         if (d && d->count() > 0)
             to = d;
         else
-            complain(key, "a time, as \"90s\"");
+            complain(key, "a duration such as \"90s\"");
     }
     void finish()
     {
@@ -196,12 +196,12 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
     reader.finish();
     if (r.command.empty() && !r.argv.empty()) r.command = protocol::quote_words(r.argv);
     if (protocol::is_blank_command(r.command))
-        problems.push_back(where + (r.command.empty() ? ": 'command' or 'argv' is needed"
+        problems.push_back(where + (r.command.empty() ? ": 'command' or 'argv' is required"
                                                       : ": 'command' is blank"));
     if (names_no_program(r.argv))
-        problems.push_back(where + ": the program's name in 'argv' is empty");
+        problems.push_back(where + ": the program name in 'argv' is empty");
     if (!worktree.empty() && !new_worktree.empty())
-        problems.push_back(where + ": only one of 'worktree' and 'new_worktree' can be given");
+        problems.push_back(where + ": 'worktree' and 'new_worktree' cannot be combined");
     r.worktree = fs::absolute(worktree.empty() ? "." : worktree).lexically_normal();
     r.require_artifacts = !r.expected_artifacts.empty();
     Job job(std::move(r));
@@ -215,7 +215,7 @@ std::string read_list(const std::string& name, std::vector<std::string>& problem
     if (name == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
     std::ifstream in(name, std::ios::binary);
     if (!in || fs::is_directory(name)) {
-        problems.push_back(fmt::format("{}: can't be read", name));
+        problems.push_back(fmt::format("cannot read {}", name));
         return {};
     }
     return {std::istreambuf_iterator<char>(in), {}};
@@ -249,7 +249,7 @@ std::vector<Job> parse_job_list(std::string_view text, const RunOptions& default
         }
         if (auto job = parse_line(line, where, defaults, problems)) jobs.push_back(std::move(*job));
     }
-    if (jobs.empty() && problems.empty()) problems.push_back(name + ": there is no command in it");
+    if (jobs.empty() && problems.empty()) problems.push_back(name + ": no commands found");
     return jobs;
 }
 
@@ -258,28 +258,29 @@ std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& pro
     const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
     if (sources != 1) {
         problems.emplace_back(sources == 0
-                                  ? "say what to run: a COMMAND, -- PROGRAM ARGS, or --list FILE"
-                                  : "only one of COMMAND, -- PROGRAM ARGS and --list can be given");
+                                  ? "nothing to run: give COMMAND, -- PROGRAM ARGS or --list FILE"
+                                  : "COMMAND, -- PROGRAM ARGS and --list cannot be combined");
         return {};
     }
     if (names_no_program(o.program)) {
-        problems.emplace_back("the name of the program after -- is empty");
+        problems.emplace_back("the program name after -- is empty");
         return {};
     }
     if (!o.command.empty() && protocol::is_blank_command(o.command)) {
-        problems.emplace_back("the command is blank: say what to run");
+        problems.emplace_back("the command is blank");
         return {};
     }
     if (!o.list.empty()) {
         if (!o.worktrees.empty() || !o.new_worktrees.empty())
-            problems.emplace_back("with --list the worktrees stand in the list");
+            problems.emplace_back(
+                "--list cannot be combined with worktree options; set the worktrees in the list");
         const auto text = read_list(o.list, problems);
         return problems.empty() ? parse_job_list(text, o, problems) : std::vector<Job>{};
     }
     const auto is_empty = [](const std::string& text) { return text.empty(); };
     if (std::any_of(o.worktrees.begin(), o.worktrees.end(), is_empty) ||
         std::any_of(o.new_worktrees.begin(), o.new_worktrees.end(), is_empty)) {
-        problems.emplace_back("the name of a worktree is empty");
+        problems.emplace_back("a worktree name is empty");
         return {};
     }
     std::vector<Job> jobs;

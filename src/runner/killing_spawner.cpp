@@ -30,7 +30,7 @@ private:
     static asio::awaitable<ProcessExit> end_of_killed()
     {
         ProcessExit exit;
-        exit.error = "It was killed before its start.";
+        exit.error = "The program was killed before it started.";
         co_return exit;
     }
 
@@ -47,7 +47,7 @@ std::unique_ptr<Process> KillingSpawner::spawn(const asio::any_io_executor& ex,
 {
     if (killed_) {
         ec = make_error_code(boost::system::errc::operation_canceled);
-        why = "Nothing is started any more: all that runs is killed.";
+        why = "Not started, because all programs are being killed.";
         return nullptr;
     }
     auto process = inner_->spawn(ex, spec, ec, why);

@@ -146,7 +146,7 @@ int logs(const LogsOptions& options)
     });
     if (attempts.empty() || several) {
         print_text(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
-                   several ? "there are several executions" : "there is no execution",
+                   several ? "several executions match" : "no execution matches",
                    protocol::printable(options.execution));
         return exit_usage;
     }
@@ -156,8 +156,9 @@ int logs(const LogsOptions& options)
             std::fflush(stderr);
         }
         if (!show(root, attempts[i], options))
-            print_text(stderr, "No output was kept: {}\n",
-                       options.follow ? "the command was not started" : "it may run elsewhere");
+            print_text(
+                stderr, "No output was recorded: {}\n",
+                options.follow ? "the command was not started" : "the command may run elsewhere");
     }
     return exit_completed;
 }

@@ -30,7 +30,7 @@ std::string reason_of(error_code ec)
     const bool by_link = ec == errc::unsafe_path ||
                          ec == boost::system::errc::too_many_symbolic_link_levels ||
                          ec == boost::system::errc::not_a_directory;
-    if (by_link) return "there is a link, or no folder, in its path";
+    if (by_link) return "its path contains a link or a file";
     return ec.message();
 }
 
@@ -43,8 +43,9 @@ std::string lost_output(const std::filesystem::path& root, const ExecutionResult
     const auto name = protocol::file_name_of(result.attempt_id) + ".log";
     const auto ec = look_for(place, name);
     if (!ec || platform::is_resource_shortage(ec)) return {};
-    return fmt::format("The command's output is lost: {}: {}. Let no command remove or replace {}.",
-                       (place.path() / name).string(), reason_of(ec), place.path().string());
+    return fmt::format(
+        "The command's output is lost: {}: {}. Commands must not remove or replace {}.",
+        (place.path() / name).string(), reason_of(ec), place.path().string());
 }
 
 }  // namespace autoexec::runner

@@ -25,7 +25,7 @@ constexpr char script[] = "exec <\"$1\"; rm -f -- \"$1\"; shift; exec timeout 60
 std::vector<std::string> notify_words(const std::string& program, std::string& problem)
 {
     auto words = protocol::split_words(program, problem);
-    if (words && (words->empty() || words->front().empty())) problem = "there is no program";
+    if (words && (words->empty() || words->front().empty())) problem = "no program is given";
     if (!words || !problem.empty()) {
         problem = "--notify: " + problem;
         return {};
@@ -37,7 +37,7 @@ std::vector<std::string> notify_words(const std::string& program, std::string& p
                                             std::filesystem::current_path());
     if (search.found.empty()) {
         problem =
-            fmt::format("--notify: there is no program '{}' that can be run{}", name,
+            fmt::format("--notify: no executable program '{}'{}", name,
                         is_path ? fmt::format(" in {}", fmt::join(search.places, "")) : " in PATH");
         return {};
     }
@@ -56,7 +56,7 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
     if (where)
         ec = platform::replace_file(where.get(), name, protocol::dump_line(to_json(result)) + "\n",
                                     0600, Durability::none);
-    if (ec) co_return "--notify: the result can't be written: " + ec.message();
+    if (ec) co_return "--notify: cannot write the result: " + ec.message();
 
     std::vector<std::string> argv = {"/bin/sh", "-c", script, "notify", (folder / name).string()};
     argv.insert(argv.end(), words.begin(), words.end());

@@ -31,7 +31,7 @@ fs::path project_root(const CommonOptions& common)
 {
     if (!common.project.empty()) {
         if (!fs::is_directory(common.project))
-            throw fs::filesystem_error("the project is no folder", common.project,
+            throw fs::filesystem_error("the project is not a folder", common.project,
                                        std::make_error_code(std::errc::not_a_directory));
         return fs::canonical(common.project);
     }
@@ -75,9 +75,8 @@ std::optional<std::string> read_text(const fs::path& path, std::string& problem)
     std::ifstream in(path, std::ios::binary);
     std::string text(most_text + 1, '\0');
     if (!in || fs::is_directory(path)) {
-        problem = fmt::format(
-            "{} can't be read: {}", path.string(),
-            fs::exists(path) ? "it is no file, or not for us" : "there is no such file");
+        problem = fmt::format("cannot read {}: {}", path.string(),
+                              fs::exists(path) ? "not a readable file" : "no such file");
         return std::nullopt;
     }
     in.read(text.data(), static_cast<std::streamsize>(text.size()));

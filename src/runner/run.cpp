@@ -235,7 +235,7 @@ int run(const RunOptions& options)
     }
     if (!problems.empty()) {
         print_problems(problems);
-        tell(stderr, "autoexec run --help shows examples.\n");
+        tell(stderr, "Run 'autoexec run --help' for examples.\n");
         return exit_usage;
     }
     const auto root = project_root(options.common);
@@ -262,9 +262,7 @@ int run(const RunOptions& options)
         print_problems(problems);
         return exit_invalid;
     }
-    if (any_text && agents.own_runs_texts() && !flags.quiet)
-        tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
-             shown_path(root));
+    if (any_text && agents.own_runs_texts() && !flags.quiet) tell(stderr, no_agents_file_notice);
     return Run(options, manager, std::move(jobs), agents, std::move(notify)).go();
 }
 

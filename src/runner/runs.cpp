@@ -33,9 +33,9 @@ std::optional<RunRecord> find_run(const std::filesystem::path& root, std::string
         return workflow::read_run(root, wanted, problem);
     std::erase_if(ids, [&](const auto& id) { return !is_part(id, wanted); });
     if (ids.size() == 1) return workflow::read_run(root, ids.front(), problem);
-    problem = wanted.empty() ? std::string("no workflow has been run here")
-                             : fmt::format("there {} '{}'; see autoexec workflow list",
-                                           ids.empty() ? "is no run" : "are several runs",
+    problem = wanted.empty() ? std::string("no workflow runs found")
+                             : fmt::format("{} '{}'; see autoexec workflow list",
+                                           ids.empty() ? "no run matches" : "several runs match",
                                            protocol::printable(wanted));
     return std::nullopt;
 }

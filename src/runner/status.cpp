@@ -83,8 +83,8 @@ void print_agents(const std::filesystem::path& root)
     }
     if (!any)
         tell(stderr,
-             "No agent process is running (autoexec agent starts one; autoexec run "
-             "brings its own).\n");
+             "No agent process is running (start one with 'autoexec agent'; autoexec run "
+             "uses its own).\n");
 }
 
 }  // namespace
@@ -104,7 +104,8 @@ int status(const StatusOptions& options)
         tell(stderr, "autoexec status: {}\n", records::unreadable_sentence(root, problem));
         return exit_engine;
     }
-    if (entries.empty() && !options.common.json) print_text(stderr, "Nothing is in flight.\n");
+    if (entries.empty() && !options.common.json)
+        print_text(stderr, "No commands are running or queued.\n");
     for (const auto& entry : entries) {
         const auto seen = look(executor, entry);
         if (options.common.json) {

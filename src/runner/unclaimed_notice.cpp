@@ -28,12 +28,12 @@ std::string advice(const std::filesystem::path& root)
         if (alive) running += (running.empty() ? "" : ", ") + records::describe(record);
     if (running.empty())
         return fmt::format(
-            "No agent of autoexec is running for this project; start one in another "
+            "No autoexec agent is running for this project; start one in another "
             "terminal: {}",
             words_to_start_one(root));
     return fmt::format(
         "Running: {}. It may be busy, or not watch this worktree; start another one "
-        "for it with: {} --worktree DIR",
+        "with: {} --worktree DIR",
         running, words_to_start_one(root));
 }
 

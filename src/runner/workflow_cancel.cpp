@@ -26,7 +26,7 @@ std::optional<RunRecord> find_alive(const std::filesystem::path& root, const std
     auto run = wanted.empty() ? newest_run(root, is_alive) : find_run(root, wanted, problem);
     if (run && run->alive) return run;
     if (wanted.empty())
-        problem = "no workflow is running here";
+        problem = "no workflow is running";
     else if (run)
         problem = fmt::format("{} is not running: {}", run->run_id, state_of(*run));
     return std::nullopt;
@@ -45,7 +45,7 @@ int workflow_cancel(const WorkflowCancelOptions& options)
     }
     const auto id = run->run_id;
     if (const auto ec = workflow::ask_to_cancel_run(root, id)) {
-        print_text(stderr, "autoexec workflow cancel: the request can't be written: {}\n",
+        print_text(stderr, "autoexec workflow cancel: cannot write the request: {}\n",
                    ec.message());
         return exit_engine;
     }
@@ -53,9 +53,10 @@ int workflow_cancel(const WorkflowCancelOptions& options)
     const auto until = std::chrono::steady_clock::now() + run_cancel_timeout;
     while (run && run->alive) {
         if (std::chrono::steady_clock::now() > until) {
-            print_text(stderr,
-                       "autoexec workflow cancel: it was asked, but has not ended within {} s\n",
-                       run_cancel_timeout.count());
+            print_text(
+                stderr,
+                "autoexec workflow cancel: requested, but the run has not ended within {} s\n",
+                run_cancel_timeout.count());
             return exit_engine;
         }
         std::this_thread::sleep_for(100ms);

@@ -144,7 +144,7 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     const auto waiting = count([](StepState s) { return s == StepState::pending; });
     const auto in_flight = count(is_in_flight);
     const auto all = static_cast<long>(states_.size());
-    lines.push_back(fmt::format("{} of {} {} ended, {} in flight, {} waiting",
+    lines.push_back(fmt::format("{} of {} {} finished, {} running, {} waiting",
                                 all - waiting - in_flight, all, all == 1 ? "step" : "steps",
                                 in_flight, waiting));
     return lines;

@@ -128,7 +128,7 @@ private:
     [[nodiscard]] std::string command_of(const WorkflowStep& step) const
     {
         const auto* const request = request_of(step);
-        return request == nullptr ? "nothing is to be run" : redactor_.redact(request->command);
+        return request == nullptr ? "nothing to run" : redactor_.redact(request->command);
     }
 
     [[nodiscard]] json::object to_json(std::size_t i) const

@@ -41,7 +41,7 @@ int workflow_list(const WorkflowListOptions& options)
         else
             print(*run);
     }
-    if (shown == 0 && !options.common.json) print_text(stderr, "No workflow has been run here.\n");
+    if (shown == 0 && !options.common.json) print_text(stderr, "No workflow runs found.\n");
     return exit_completed;
 }
 

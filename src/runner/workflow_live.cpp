@@ -157,7 +157,7 @@ void LiveWorkflow::call_on_person(const WorkflowEvent& event) const
         words.insert(words.end(), {"--project", engine_.root().string()});
     words.push_back(event.step_id);
     const auto file = event.worktree / control_files::simple;
-    tell(stderr, "{}: yours. What is to be done stands in {}; then: {}\n",
+    tell(stderr, "{}: waiting for you. Instructions: {}. When done: {}\n",
          protocol::printable(event.step_id), protocol::printable(shown_path(file)),
          protocol::printable(protocol::quote_words(words)));
 }

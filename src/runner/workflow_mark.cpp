@@ -40,7 +40,7 @@ std::string why_not(const RunRecord& run, const std::string& id)
     if (step == nullptr) return fmt::format("{} has no step '{}'", run.run_id, id);
     if (run.status != WorkflowStatus::running)
         return fmt::format("{} has ended: {}", run.run_id, to_string(run.status));
-    return fmt::format("'{}' does not wait for a person: {}", id, to_string(step->state));
+    return fmt::format("'{}' is not waiting for a person: {}", id, to_string(step->state));
 }
 
 // Of several runs in which it waits, one that goes on.
@@ -93,7 +93,7 @@ int workflow_mark(const WorkflowMarkOptions& options)
     }
     const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
     if (const auto ec = workflow::write_marker(root, marker)) {
-        print_text(stderr, "autoexec workflow {}: the marker can't be written: {}\n", verb,
+        print_text(stderr, "autoexec workflow {}: cannot write the marker: {}\n", verb,
                    ec.message());
         return exit_engine;
     }

@@ -41,7 +41,7 @@ ParamWords split_params(const std::vector<std::string>& words, std::vector<std::
         const auto equals = word.find('=');
         if (equals == word.npos || equals == 0) {
             problems.push_back(
-                fmt::format("'{}' is no parameter; write NAME=VALUE", protocol::printable(word)));
+                fmt::format("invalid parameter '{}'; use NAME=VALUE", protocol::printable(word)));
             continue;
         }
         auto name = word.substr(0, equals);

@@ -62,7 +62,7 @@ private:
             if (!may_resume(r)) report_skipped(r);
             return may_resume(r);
         });
-        if (!run) problem = "there is no run to resume; see autoexec workflow list";
+        if (!run) problem = "no run to resume; see autoexec workflow list";
         return run;
     }
 
@@ -89,7 +89,7 @@ private:
 std::optional<Workflow> read_workflow(const WorkflowResumeVerbOptions& o, const RunRecord& run)
 {
     if (run.path.empty()) {
-        tell(stderr, "autoexec workflow resume: {} does not say which file it is of\n",
+        tell(stderr, "autoexec workflow resume: the journal of {} names no workflow file\n",
              protocol::printable(run.run_id));
         return std::nullopt;
     }

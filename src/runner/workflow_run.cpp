@@ -48,7 +48,7 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
     if (run.worktrees != WorktreeMode::in_place && !git::git_dir_of(root)) {
         run.worktrees = WorktreeMode::in_place;
         if (!o.engine.quiet)
-            tell(stderr, "{} is no git repository, so all steps work there, in place.\n",
+            tell(stderr, "{} is not a git repository; all steps work in place.\n",
                  protocol::printable(root.string()));
     }
     if (run.worktrees == WorktreeMode::in_place)
@@ -85,7 +85,7 @@ bool makes_sense(const WorkflowRunVerbOptions& o, const WorkflowRunOptions& run)
 {
     if (run.worktrees != WorktreeMode::in_place || (o.base.empty() && o.merge_into.empty()))
         return true;
-    tell(stderr, "autoexec workflow run: {} is for steps with worktrees of their own\n",
+    tell(stderr, "autoexec workflow run: {} requires steps with their own worktrees\n",
          o.base.empty() ? "--merge-into" : "--base");
     return false;
 }
@@ -98,7 +98,7 @@ int workflow_run(const WorkflowRunVerbOptions& options)
     if (!params) return exit_usage;
     const auto root = project_root(options.common);
     if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
-        tell(stderr, "autoexec workflow run: the worktree '{}' is no folder\n",
+        tell(stderr, "autoexec workflow run: the worktree '{}' is not a folder\n",
              protocol::printable(options.worktree));
         return exit_engine;
     }

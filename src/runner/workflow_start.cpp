@@ -78,8 +78,7 @@ void announce(const WorkflowPlayOptions& options, AutoExecutionConfigManager& ma
 {
     records::set_debug_log(manager.project_root(), manager.load().debug);
     if (agents.own_runs_texts() && has_command_for_nobody(workflow) && !options.engine.quiet)
-        tell(stderr, "No .cursor/background-agents.yaml in {}: /bin/sh runs the commands.\n",
-             shown_path(manager.project_root()));
+        tell(stderr, no_agents_file_notice);
 }
 
 void set_timeout(const WorkflowPlayOptions& options, Workflow& workflow)

@@ -82,7 +82,7 @@ std::string place_of_work(const WorkflowResult& result, const std::string& merge
     if (result.branch.empty() || result.commit.empty() || !has_work) return {};
     const auto branch = protocol::printable(result.branch);
     if (result.status != WorkflowStatus::completed)
-        return fmt::format("What has completed is on the branch {}\n", branch);
+        return fmt::format("The completed work is on the branch {}\n", branch);
     if (!merged_into.empty())
         return fmt::format("The work is on the branch {}, and in {}\n", branch,
                            protocol::printable(merged_into));
@@ -98,7 +98,7 @@ std::string way_on(const WorkflowResult& result)
             return is_failure(step) && !step.tolerated && step.state != StepState::cancelled &&
                    step.code != "merge_conflict";
         });
-    return fmt::format("To go on: autoexec workflow resume{} {}\n",
+    return fmt::format("To resume: autoexec workflow resume{} {}\n",
                        must_be_asked ? " --from-failed" : "", protocol::printable(result.run_id));
 }
 
@@ -117,21 +117,22 @@ std::string step_line(const StepResult& result)
             fmt::format("{}attempt {}", numbers.empty() ? "" : ", ", result.execution->attempts);
     if (!numbers.empty()) line += fmt::format("  ({})", numbers);
     if (!result.reason.empty()) line += "  " + protocol::printable(result.reason);
-    if (result.tolerated && is_failure(result)) line += "  (the workflow goes on)";
+    if (result.tolerated && is_failure(result)) line += "  (the workflow continues)";
     return line;
 }
 
 std::string sentence_of(const WorkflowEvent& event)
 {
     if (event.type == WorkflowEvent::Type::restarted)
-        return protocol::printable(fmt::format("Again: {}", fmt::join(event.steps, ", ")));
+        return protocol::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
     const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
                             event.type == WorkflowEvent::Type::sent_back;
     if (!is_of_gate) return {};
     auto text = fmt::format("{}: {}", protocol::printable(event.step_id),
                             protocol::printable(event.message));
     if (event.steps.size() > 1)
-        text += protocol::printable(fmt::format("; again: {}", fmt::join(event.steps, ", ")));
+        text +=
+            protocol::printable(fmt::format("; running again: {}", fmt::join(event.steps, ", ")));
     return text;
 }
 
@@ -142,7 +143,7 @@ std::string summary_of(const WorkflowResult& result, const std::string& merged_i
         result.status == WorkflowStatus::cancelled ? "was cancelled" : to_string(result.status),
         protocol::format_duration(result.duration), counts_of(result.steps));
     if (result.critical_path.size() > 1)
-        text += fmt::format("The longest chain: {}\n", chain_of(result));
+        text += fmt::format("Critical path: {}\n", chain_of(result));
     const auto failures = failures_of(result);
     text += failures;
     if (failures.empty() && result.status == WorkflowStatus::failed)

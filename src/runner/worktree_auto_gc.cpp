@@ -30,12 +30,11 @@ std::string sentence_of(const Tally& tally)
     auto text = fmt::format("Removed {}", counted(tally.removed, "worktree", "worktrees"));
     if (tally.branches > 0)
         text += fmt::format(" and {}", counted(tally.branches, "branch", "branches"));
-    text += " of runs that have completed";
+    text += " of completed runs";
     if (tally.saved > 0)
-        text += fmt::format("; what was in {} is saved: autoexec worktree list", tally.saved);
+        text += fmt::format("; saved the work in {} (see autoexec worktree list)", tally.saved);
     if (tally.stay > 0)
-        text += fmt::format("; {} autoexec worktree gc says why",
-                            counted(tally.stay, "stays:", "stay:"));
+        text += fmt::format("; kept {} (for the reasons, run autoexec worktree gc)", tally.stay);
     return text + ".";
 }
 

@@ -122,13 +122,13 @@ std::string Collector::hold(const TreeRun& run)
 {
     error_code ec;
     held_ = workflow::hold_run(root_, run.run_id, ec);
-    if (ec == errc::worktree_busy) return "Its run is going on.";
-    if (ec) return fmt::format("The journal of its run can't be locked: {}", ec.message());
+    if (ec == errc::worktree_busy) return "Its run is active.";
+    if (ec) return fmt::format("Cannot lock the journal of its run: {}", ec.message());
     std::string problem;
     const auto now = workflow::read_run(root_, run.run_id, problem);
     if (!now) return problem;
     return now->transitions.size() == run.transitions ? std::string()
-                                                      : "Its run has gone on meanwhile.";
+                                                      : "Its run has been resumed meanwhile.";
 }
 
 asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string problem)

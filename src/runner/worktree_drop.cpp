@@ -34,8 +34,9 @@ std::optional<Salvages> chosen(const WorktreeDropOptions& o, const Salvages& all
         const auto is_this = [&](const auto& salvage) { return is_meant(salvage, ref); };
         const auto count = std::count_if(all.begin(), all.end(), is_this);
         if (count != 1) {
-            tell(stderr, "autoexec worktree drop: {} saved as '{}'; see autoexec worktree list\n",
-                 count == 0 ? "nothing was" : "several were", protocol::printable(ref));
+            tell(stderr, "autoexec worktree drop: {} '{}'; see autoexec worktree list\n",
+                 count == 0 ? "no saved work matches" : "several saved refs match",
+                 protocol::printable(ref));
             return std::nullopt;
         }
         const auto& salvage = *std::find_if(all.begin(), all.end(), is_this);
@@ -57,7 +58,7 @@ void tell_result(const WorktreeDropOptions& o, const git::SalvageInfo& salvage,
             {"dropped", !o.dry_run && problem.empty()},
             {"problem", problem.empty() ? json::value(nullptr) : json::value(problem)}});
     else if (problem.empty())
-        tell(stdout, "{} {}: it was {}\n", o.dry_run ? "would drop" : "dropped",
+        tell(stdout, "{} {} (was {})\n", o.dry_run ? "would drop" : "dropped",
              protocol::printable(salvage.ref), salvage.commit);
     else
         tell(stderr, "{}\n", protocol::printable(problem, true));
@@ -81,9 +82,9 @@ asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Rep
     }
     if (o.common.json) co_return code;
     if (salvages->empty())
-        tell(stderr, "There is nothing to drop.\n");
+        tell(stderr, "Nothing to drop.\n");
     else if (!o.dry_run && code == exit_completed)
-        tell(stderr, "Until git cleans up (git gc), git branch NAME COMMIT brings one back.\n");
+        tell(stderr, "To recover one before git prunes it (git gc): git branch NAME COMMIT\n");
     co_return code;
 }
 
@@ -92,7 +93,7 @@ asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Rep
 int worktree_drop(const WorktreeDropOptions& options)
 {
     if (options.refs.empty() && !options.older_than) {
-        tell(stderr, "autoexec worktree drop: say which, or --older-than TIME\n");
+        tell(stderr, "autoexec worktree drop: give REF or --older-than TIME\n");
         return exit_usage;
     }
     return with_repository(repository_options(project_root(options.common)), "drop",

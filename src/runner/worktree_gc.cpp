@@ -1,5 +1,5 @@
-#include "protocol/text.hpp"
 #include "protocol/json.hpp"
+#include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/configuration.hpp"
 #include "runner/project.hpp"
@@ -35,11 +35,12 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const git::Sa
     }
     const auto name = protocol::printable(tree.name);
     if (o.dry_run && !saved.problem.empty())
-        tell(stdout, "{} would stay: {}\n", name, protocol::printable(saved.problem, true));
+        tell(stdout, "would keep {}: {}\n", name, protocol::printable(saved.problem, true));
     else if (o.dry_run)
-        tell(stdout, "would remove {}{}\n", name, tree.dirty ? ", and save what is in it" : "");
+        tell(stdout, "would remove {}{}\n", name,
+             tree.dirty ? ", and save its uncommitted work" : "");
     else if (!done)
-        tell(stderr, "{} stays: {}\n", name, protocol::printable(saved.problem, true));
+        tell(stderr, "kept {}: {}\n", name, protocol::printable(saved.problem, true));
     else if (saved.ref.empty())
         tell(stdout, "removed {}\n", name);
     else
@@ -62,8 +63,8 @@ void tell_result(const WorktreeGcOptions& o, const std::string& branch,
     const auto why = protocol::printable(removed.problem, true);
     const auto holder = protocol::printable(removed.held_by);
     if (!removed.problem.empty())
-        tell(o.dry_run ? stdout : stderr, "branch {} {}: {}\n", name,
-             o.dry_run ? "would stay" : "stays", why);
+        tell(o.dry_run ? stdout : stderr, "{} branch {}: {}\n", o.dry_run ? "would keep" : "kept",
+             name, why);
     else
         tell(stdout, "{} branch {}: {} has its work\n", done ? "deleted" : "would delete", name,
              holder);
@@ -83,7 +84,7 @@ void tell_result(const WorktreeGcOptions& o, const git::ArtifactInfo& artifacts,
     if (problem.empty())
         tell(stdout, "{} {}\n", o.dry_run ? "would remove" : "removed", ref);
     else
-        tell(stderr, "{} stays: {}\n", ref, protocol::printable(problem, true));
+        tell(stderr, "kept {}: {}\n", ref, protocol::printable(problem, true));
 }
 
 GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)
@@ -125,7 +126,7 @@ asio::awaitable<int> collect(const WorktreeGcOptions& o, GcRules rules, std::fil
         });
     auto collecting = collector.collect();
     co_await std::move(collecting);
-    if (count == 0 && !o.common.json) tell(stderr, "There is nothing to remove.\n");
+    if (count == 0 && !o.common.json) tell(stderr, "Nothing to remove.\n");
     co_return code;
 }
 

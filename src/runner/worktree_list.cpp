@@ -1,5 +1,5 @@
-#include "protocol/text.hpp"
 #include "protocol/json.hpp"
+#include "protocol/text.hpp"
 #include "runner/cli.hpp"
 #include "runner/project.hpp"
 #include "runner/tell.hpp"
@@ -50,7 +50,7 @@ void print(const TreeInfo& tree, const TreeRun* run)
 {
     tell(stdout, "{}  {:8}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
          tree_state_of(tree), protocol::printable(tree.name),
-         run == nullptr ? "of no run"
+         run == nullptr ? "no run"
                         : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
 }
 
@@ -81,7 +81,7 @@ asio::awaitable<int> list(const WorktreeListOptions& options,
             print(salvage);
     }
     if (trees.empty() && salvages.empty() && !options.common.json)
-        tell(stderr, "There are no worktrees in {}.\n", shown_path(repository->trees_folder()));
+        tell(stderr, "No worktrees in {}.\n", shown_path(repository->trees_folder()));
     co_return exit_completed;
 }
 

@@ -31,8 +31,7 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
     });
     if (salvage == salvages.end()) {
         tell(stderr,
-             "autoexec worktree restore: nothing was saved as '{}'; see autoexec worktree "
-             "list\n",
+             "autoexec worktree restore: no saved work matches '{}'; see autoexec worktree list\n",
              protocol::printable(o.ref));
         co_return exit_usage;
     }
@@ -49,7 +48,7 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
         print_json(boost::json::object{
             {"ref", salvage->ref}, {"path", tree.path.string()}, {"branch", tree.branch}});
     else
-        tell(stdout, "{} is in {}, on the branch {}\n", protocol::printable(salvage->ref),
+        tell(stdout, "restored {} in {}, on the branch {}\n", protocol::printable(salvage->ref),
              protocol::printable(shown_path(tree.path)), protocol::printable(tree.branch));
     co_return exit_completed;
 }

@@ -71,7 +71,7 @@ private:
     void interrupt()
     {
         if (++count_ == 1) {
-            tell(stderr, "Cancelling: git gets {} s to end. Press Ctrl-C again to kill it.\n",
+            tell(stderr, "Cancelling: git has {} s to end. Press Ctrl-C again to kill it.\n",
                  git::cancel_grace.count());
             interrupt_->cancel(*clock_, asio::cancellation_type::partial);
             return wait();

@@ -46,7 +46,7 @@ TEST_CASE("a file is written and a command runs in a repository without commits"
     ended = run_in(project, folder.path(), {"run", "--json", "echo hi"});
     CHECK_MESSAGE(ended.code == 0, ended.out, ended.err);
     CHECK(text_at(only_object(ended), "output") == "hi\n");
-    CHECK_FALSE(contains(ended.err, "/bin/sh runs the commands"));
+    CHECK_FALSE(contains(ended.err, "running commands with /bin/sh"));
     const auto left = project.git_in(folder.path(), {"status", "--porcelain", "-uall"});
     CHECK(left == "?? .cursor/background-agents.yaml\n");
 }
@@ -57,7 +57,7 @@ TEST_CASE("a file that is there is kept, unless it is to be replaced")
     project.write(agents_file, "mine");
     auto ended = project.run({"agents", "init"});
     CHECK(ended.code == 2);
-    CHECK(contains(ended.err, "exists already; --overwrite"));
+    CHECK(contains(ended.err, "already exists; replace it with --overwrite"));
     CHECK(read_file(project.root() / agents_file) == "mine");
     CHECK(Project::names_in(project.root() / ".cursor") == Words{"background-agents.yaml"});
 
@@ -87,7 +87,7 @@ TEST_CASE("a link in the place of the file or its folder is not followed")
     fs::create_directory_symlink(elsewhere.path(), project.root() / ".cursor");
     const auto ended = project.run({"agents", "init"});
     CHECK(ended.code == 4);
-    CHECK(contains(ended.err, "can't be written"));
+    CHECK(contains(ended.err, "autoexec agents init: cannot write "));
     CHECK(Project::names_in(elsewhere.path()) == Words{"theirs"});
 }
 

@@ -110,9 +110,9 @@ TEST_CASE("what is configured holds where the command line says nothing")
 TEST_CASE("debugging lasts, and its log holds no secrets")
 {
     Project project;
-    CHECK(contains(project.run({"debug", "status"}).out, "Debugging is off (default)"));
+    CHECK(contains(project.run({"debug", "status"}).out, "The debug log is off (default)"));
     CHECK(project.run({"debug", "on"}).code == 0);
-    CHECK(contains(project.run({"debug"}).out, "Debugging is on"));
+    CHECK(contains(project.run({"debug"}).out, "The debug log is on"));
     const std::string secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB";
     CHECK(project.run({"run", "echo " + secret}).code == 0);
     const auto log = project.root() / ".tapps-agents/logs/autoexec.log";
@@ -140,7 +140,7 @@ TEST_CASE("a run takes a new configuration for what begins later, and refuses a 
 
     replace(project, "auto_execution:\n  polling: [\n");
     REQUIRE(eventually([&] { return has_event(project, "config_rejected"); }));
-    CHECK(contains(run.err(), "The configuration stays as it was."));
+    CHECK(contains(run.err(), "The previous configuration stays in effect."));
     CHECK(contains(run.err(), "Invalid YAML syntax"));
 
     replace(project, "auto_execution:\n  polling: {interval_seconds: 0.1, timeout_seconds: 0.5}\n");
@@ -173,7 +173,7 @@ TEST_CASE("migrating shows the difference first, and keeps the old file")
 {
     Project project;
     const std::string old = "auto_execution:\n  enabled: true  # yes\n";
-    CHECK(contains(project.run({"config", "migrate"}).out, "nothing to migrate"));
+    CHECK(contains(project.run({"config", "migrate"}).out, "Nothing to migrate"));
     project.write(own, old);
     const auto shown = project.run({"config", "migrate", "--dry-run"});
     CHECK(shown.code == 0);

@@ -129,7 +129,7 @@ TEST_CASE("a running folder that is a link is reported, and so is what can't be 
     fs::create_directory_symlink("..", project.records() / "running");
     const auto ended = project.run({"run", "true"});
     CHECK(ended.code == 0);
-    CHECK(contains(ended.err, "Nothing of earlier runs was recovered: "));
+    CHECK(contains(ended.err, "Earlier runs could not be recovered: "));
     CHECK(contains(ended.err, ".tapps-agents/running can't be read (it is a link"));
     CHECK(contains(ended.err, "warning: What is in flight can't be recorded"));
 

@@ -41,7 +41,7 @@ TEST_CASE(
         Program program(start);
         const auto ended = program.wait();
         CHECK_MESSAGE(ended.code == 0, ended.err);
-        CHECK_MESSAGE(contains(ended.err, "At most 2 commands at once"), ended.err);
+        CHECK_MESSAGE(contains(ended.err, "Running at most 2 commands at once"), ended.err);
         int completed = 0;
         for (const auto& result : objects_of(ended.out))
             completed += text_at(result, "status") == "completed" ? 1 : 0;
@@ -55,9 +55,9 @@ TEST_CASE("as many commands run at once as there is room for in the open files t
 {
     Project project;
     const std::vector<std::pair<std::string, std::string>> cases = {
-        {"40", "At most 1 command at once"},
-        {"128", "At most 6 commands at once"},
-        {"256", "At most 14 commands at once"}};
+        {"40", "Running at most 1 command at once"},
+        {"128", "Running at most 6 commands at once"},
+        {"256", "Running at most 14 commands at once"}};
     for (const auto& [files, sentence] : cases) {
         CAPTURE(files);
         auto start = limited(project, "-n " + files, {"run", "-j", "0", "--list", "-"});
@@ -78,7 +78,7 @@ TEST_CASE("without a limit to run into, -j 0 runs all commands at once and says 
     Program program(start);
     const auto ended = program.wait();
     CHECK(ended.code == 0);
-    CHECK_FALSE(contains(ended.err, "At most"));
+    CHECK_FALSE(contains(ended.err, "Running at most"));
 }
 
 TEST_CASE("for any number of descriptors a command is done, or ends for want of them")

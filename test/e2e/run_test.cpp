@@ -25,7 +25,7 @@ TEST_CASE("a command runs where the program is called, and its result goes to st
     REQUIRE(lines_of(ended.out).size() == 1);
     CHECK(ended.out.starts_with("completed"));
     CHECK(contains(ended.err, "1 completed"));
-    CHECK(contains(ended.err, "/bin/sh runs the commands"));
+    CHECK(contains(ended.err, "running commands with /bin/sh"));
     CHECK(project.metrics().size() == 1);
 }
 
@@ -140,9 +140,10 @@ not json
     CHECK(ended.code == 2);
     CHECK(ended.out.empty());
     for (const auto* problem :
-         {"stdin:2: 'command' must be a text", "stdin:3: ", "stdin:4: unknown key 'comand'",
+         {"stdin:2: 'command' must be a string", "stdin:3: ", "stdin:4: unknown key 'comand'",
           "stdin:5: 'timeout' must be a time", "stdin:5: 'retry' must be a number",
-          "stdin:6: ", "stdin:7: only one of", "stdin:8: the program's name in 'argv' is empty"})
+          "stdin:6: ", "stdin:7: 'worktree' and 'new_worktree' cannot be combined",
+          "stdin:8: the program name in 'argv' is empty"})
         CHECK_MESSAGE(contains(ended.err, problem), problem, " in: ", ended.err);
     CHECK_FALSE(contains(ended.err, "stdin:1:"));
     CHECK_FALSE(fs::exists(project.root() / "ran"));
@@ -206,15 +207,16 @@ TEST_CASE("wrong use names the option or argument, and what it may be")
         CHECK(ended.code == 2);
         CHECK_MESSAGE(contains(ended.err, sentence), sentence, " in: ", ended.err);
     };
-    says({"run", "true", "-j", "x"}, "--jobs: 'x' is no whole number from 0 to 100000");
-    says({"run", "true", "-j", "99999999999999999999"}, "is no whole number from 0 to 100000");
-    says({"agent", "-j", "-1"}, "--jobs: '-1' is no whole number from 0 to 10000");
+    says({"run", "true", "-j", "x"},
+         "--jobs: invalid number 'x'; use a whole number from 0 to 100000");
+    says({"run", "true", "-j", "99999999999999999999"}, "; use a whole number from 0 to 100000");
+    says({"agent", "-j", "-1"}, "--jobs: invalid number '-1'; use a whole number from 0 to 10000");
     says({"run", "   "}, "the command is blank");
     says({"run", "--expect", "../x", "-w", "a", "-w", "b", "true"},
-         "the expected file '../x' is not below the worktree");
-    says({"run", "--new-worktree=../up", "true"}, "'../up' is no name for a new worktree");
+         "the expected file '../x' is outside the worktree");
+    says({"run", "--new-worktree=../up", "true"}, "invalid worktree name '../up'");
     says({"run", "--notify", "./none", "true"},
-         "there is no program './none' that can be run in " + project.root().string());
+         "no executable program './none' in " + project.root().string());
     says({"run", "echo \xFF"}, "autoexec: argument 2 (");
     says({"run", "--", "printf", "\xC3\x28"}, "autoexec: argument 4 (");
     CHECK_FALSE(fs::exists(project.records()));
@@ -231,8 +233,8 @@ TEST_CASE("a list's lines are held to the rules of the command line")
 )");
     CHECK(ended.code == 2);
     CHECK(contains(ended.err, "stdin:2: 'command' is blank"));
-    CHECK(contains(ended.err, "stdin:3: the expected file '../x' is not below"));
-    CHECK(contains(ended.err, "stdin:4: 'a/b' is no name for a new worktree"));
+    CHECK(contains(ended.err, "stdin:3: the expected file '../x' is outside"));
+    CHECK(contains(ended.err, "stdin:4: invalid worktree name 'a/b'"));
     CHECK_FALSE(fs::exists(project.root() / "ran"));
 }
 

@@ -25,19 +25,19 @@ TEST_CASE("a terminal shows a live table, and in the end only results")
         project, {"run", "-w", a, "-w", b, "echo working; until test -e go; do sleep 0.02; done"}));
     CHECK(eventually([&] {
         const auto lines = shown(program.screen());
-        return count_of(lines, "running") == 2 && count_of(lines, "0 of 2 ended, 2 in flight") == 1;
+        return count_of(lines, "running") == 2 && count_of(lines, "0 of 2 finished, 2 active") == 1;
     }));
     write_file(a / "go", "");
     CHECK(eventually([&] {
         const auto lines = shown(program.screen());
         return count_of(lines, "completed") == 1 &&
-               count_of(lines, "1 of 2 ended, 1 in flight") == 1;
+               count_of(lines, "1 of 2 finished, 1 active") == 1;
     }));
     write_file(b / "go", "");
     CHECK(program.wait().code == 0);
     const auto lines = shown(program.screen());
     CHECK(count_of(lines, "completed") == 3);  // with the summary
-    CHECK(count_of(lines, "in flight") == 0);
+    CHECK(count_of(lines, " active") == 0);
     CHECK(count_of(lines, "running") == 0);
     for (const auto& line : lines) CHECK(line.size() <= 200);
 }
@@ -51,7 +51,7 @@ TEST_CASE("no line of the table is wider than the terminal")
                   "i=0; while test $i -lt 99; do printf long; i=$((i+1)); done; echo; touch there;"
                   " until test -e go; do sleep 0.02; done"}));
     REQUIRE(eventually([&] { return fs::exists(tree / "there"); }));
-    CHECK(eventually([&] { return count_of(shown(program.screen()), "1 in flight") == 1; }));
+    CHECK(eventually([&] { return count_of(shown(program.screen()), "1 active") == 1; }));
     for (const auto& line : shown(program.screen()))
         if (contains(line, "#1"))
             CHECK(std::count_if(line.begin(), line.end(),
@@ -96,9 +96,9 @@ TEST_CASE("the first Ctrl-C says what happens, stops what runs, and ends with 13
     CHECK(program.wait().code == 130);
     const auto lines = shown(program.screen());
     CHECK(count_of(lines, "Cancelling") == 1);
-    CHECK(count_of(lines, "Once more ends at once") == 1);
+    CHECK(count_of(lines, "Press Ctrl-C again to kill them.") == 1);
     CHECK(count_of(lines, "cancelled") == 2);
-    CHECK(count_of(lines, "in flight") == 0);
+    CHECK(count_of(lines, " active") == 0);
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("the second Ctrl-C ends at once, and kills what still runs")
     program.type(ctrl_c);
     const auto ended = program.wait(std::chrono::seconds(10));
     CHECK(ended.code == 130);
-    CHECK(contains(program.screen(), "Ending now"));
+    CHECK(contains(program.screen(), "Killing the running commands."));
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
     CHECK(project.processes().empty());
     CHECK_MESSAGE(project.leftovers().empty(), project.leftovers());

@@ -52,7 +52,7 @@ TEST_CASE("status and health say whether an agent is alive")
         return boost::json::object();
     };
     const auto status = [&] { return project.run({"status"}).err; };
-    CHECK(contains(status(), "No agent process is running (autoexec agent starts one"));
+    CHECK(contains(status(), "No agent process is running (start one with 'autoexec agent'"));
     CHECK(contains(text_at(agents_check(), "message"), "No agent process is running"));
     CHECK_FALSE(fs::exists(project.records()));
 

@@ -37,7 +37,7 @@ TEST_CASE("status shows what is in flight, for people and for programs")
     const auto after = project.run({"status"});
     CHECK(after.code == 0);
     CHECK(after.out.empty());
-    CHECK(contains(after.err, "Nothing is in flight"));
+    CHECK(contains(after.err, "No commands are running or queued"));
     CHECK(project.run({"status", "--json"}).out.empty());
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("a bad line in the metrics is skipped, and counted in the summary")
     const auto file = Project::files_in(project.records() / "metrics").at(0);
     std::ofstream(file, std::ios::app) << "not a metric\n";
     CHECK(objects_of(project.run({"history", "--json"}).out).size() == 1);
-    CHECK(contains(project.run({"history", "--summary"}).err, "1 lines were no metric"));
+    CHECK(contains(project.run({"history", "--summary"}).err, "Skipped invalid lines: 1"));
 }
 
 TEST_CASE("cancel ends one execution by the end of its id, and no other")
@@ -141,7 +141,7 @@ TEST_CASE("an execution that is not there, or not the only one of its name, is w
     for (const auto* verb : {"cancel", "logs"}) {
         const auto none = project.run({verb, "0000aaaa"});
         CHECK(none.code == 2);
-        CHECK(contains(none.err, "there is no execution '0000aaaa'"));
+        CHECK(contains(none.err, "no execution matches '0000aaaa'"));
         CHECK(project.run({verb, "\033[31m"}).code == 2);
         CHECK(project.run({verb, ""}).code == 2);
         CHECK(project.run({verb}).code == 2);
@@ -159,7 +159,7 @@ TEST_CASE("an execution that is not there, or not the only one of its name, is w
     project.write(".tapps-agents/audit/execution_audit.log", log);
     const auto several = project.run({"logs", "same-end"});
     CHECK(several.code == 2);
-    CHECK(contains(several.err, "there are several executions"));
+    CHECK(contains(several.err, "several executions match"));
     CHECK(project.run({"logs", "10000000-same-end"}).code == 0);
 }
 

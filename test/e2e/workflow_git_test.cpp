@@ -293,7 +293,7 @@ TEST_CASE("outside of git steps work in place, and that is said")
     fs::remove_all(project.root() / ".git");
     const auto ended = project.go();
     CHECK_MESSAGE(ended.code == 0, ended.err);
-    CHECK(contains(ended.err, "is no git repository, so all steps work there, in place"));
+    CHECK(contains(ended.err, "is not a git repository; all steps work in place"));
     CHECK(fs::exists(project.root() / "a"));
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("steps run in the order that their artifacts ask for, and the closing 
     CHECK(steps_with(ended, "completed") == "plan code test finish");
     CHECK(contains(ended.err, "w completed in"));
     CHECK(contains(ended.err, "4 completed"));
-    CHECK(contains(ended.err, "The longest chain: plan"));
+    CHECK(contains(ended.err, "Critical path: plan"));
     CHECK(contains(ended.err, ".tapps-agents/workflow-state/w-"));
     CHECK(contains(project.commands().front(), "@planner plan"));
     CHECK(project.metrics().size() == 3);
@@ -157,7 +157,7 @@ TEST_CASE("a step whose errors don't count fails, and the workflow goes on")
     CHECK_MESSAGE(ended.code == 0, ended.err);
     CHECK(project.asked() == "a b");
     CHECK(steps_with(ended, "failed") == "a");
-    CHECK(contains(ended.out, "(the workflow goes on)"));
+    CHECK(contains(ended.out, "(the workflow continues)"));
 }
 
 TEST_CASE("after a failure what doesn't build on it runs, unless it is to fail fast")
@@ -287,21 +287,24 @@ TEST_CASE("without an agents file /bin/sh runs what names no agent, or 'shell', 
     CHECK(read_file(project.root() / "made") == "it\n");
     for (const auto* const made : {"b c", "by-shell", "by-itself"})
         CHECK(fs::exists(project.root() / made));
-    CHECK(contains(ended.err, "/bin/sh runs the commands"));
+    CHECK(contains(ended.err, "running commands with /bin/sh"));
 
     project.steps({"id: a, agent: shell, action: write"});
     CHECK(contains(project.run_workflow().err, "'shell' runs commands, not actions"));
     fs::remove_all(project.records());
-    for (const auto* const step :
-         {"agent: writer, action: write", "agent: claude, command: touch ran",
-          "agent: reviewer, action: review-code", "agent: reviewer, command: touch ran",
-          "agent: claude, argv: [touch, ran]"}) {
+    const std::string for_role = "Step 'a': no agent can run this: ";
+    const std::string for_name = "Step 'a': unknown agent 'claude': ";
+    for (const auto& [step, problem] : {std::pair("agent: writer, action: write", for_role),
+                                        {"agent: claude, command: touch ran", for_name},
+                                        {"agent: reviewer, action: review-code", for_role},
+                                        {"agent: reviewer, command: touch ran", for_role},
+                                        {"agent: claude, argv: [touch, ran]", for_name}}) {
         CAPTURE(step);
         project.steps({std::string("id: a, ") + step, "id: b, command: touch ran"});
         for (const Words& words : {Words{}, Words{"--dry-run"}}) {
             ended = project.run_workflow(words);
             CHECK(ended.code == 3);
-            CHECK(contains(ended.err, "Step 'a': there is no agent"));
+            CHECK(contains(ended.err, problem));
             CHECK(contains(ended.err, "the project has no .cursor/background-agents.yaml"));
             CHECK(contains(ended.err, "autoexec agents init"));
             CHECK_FALSE(contains(ended.err, "Step 'b'"));
@@ -323,7 +326,7 @@ TEST_CASE("a step that names neither an agent nor a role is refused, with what t
             const auto ended = project.run_workflow(words);
             CHECK(ended.code == 3);
             CHECK(contains(ended.err,
-                           "Step 'a': there is no agent or role 'cluade'. Did you mean "
+                           "Step 'a': unknown agent or role 'cluade'. Did you mean "
                            "'claude'? There are 'scripted', 'claude', "));
             CHECK(contains(ended.err,
                            "Declare a role below 'roles:' in "
@@ -448,7 +451,7 @@ TEST_CASE("people carry out the steps of a manual run, and say how they ended")
     CHECK(state_in(result, "b") == "failed");
     CHECK(text_at(step_in(result, "b"), "reason") == "no time");
     CHECK(state_in(result, "c") == "completed");
-    CHECK(contains(ended.err, "then: autoexec workflow done a\n"));
+    CHECK(contains(ended.err, "When done: autoexec workflow done a\n"));
     CHECK(project.asked().empty());
 }
 
@@ -526,7 +529,7 @@ TEST_CASE("a signal cancels the steps that run, and a second one ends at once")
     program.signal(SIGTERM);
     const auto ended = program.wait(std::chrono::seconds(10));
     CHECK(ended.code == 130);
-    CHECK(contains(ended.err, "Ending now"));
+    CHECK(contains(ended.err, "Killing the running commands."));
     CHECK(text_at(project.newest_run(), "state") == "cancelled");
     CHECK(eventually([&] { return project.processes().empty(); }));
     CHECK(project.run({"run", "--agent", "scripted", "true"}).code == 0);  // and cleans up

@@ -34,17 +34,17 @@ TEST_CASE("a terminal shows the steps in flight, and in the end only how they en
     CHECK(shows({{"working", 2},
                  {"running  plan", 1},
                  {"running  elsewhere", 1},
-                 {"0 of 3 steps ended, 2 in flight, 1 waiting", 1}}));
+                 {"0 of 3 steps finished, 2 running, 1 waiting", 1}}));
     write_file(project.stage() / "go-plan", "");
     CHECK(shows({{"running  build", 1},
                  {"completed", 1},
-                 {"1 of 3 steps ended, 2 in flight, 0 waiting", 1}}));
+                 {"1 of 3 steps finished, 2 running, 0 waiting", 1}}));
     write_file(project.stage() / "go-build", "");
     write_file(project.stage() / "go-elsewhere", "");
     CHECK(program.wait().code == 0);
     const auto lines = shown(program.screen());
     CHECK(count_of(lines, "completed") == 4);  // with the summary
-    CHECK(count_of(lines, "in flight") == 0);
+    CHECK(count_of(lines, " running, ") == 0);
     CHECK(count_of(lines, "started") == 0);
 }
 
@@ -67,7 +67,7 @@ TEST_CASE("rounds, attempts and what a gate said are to be seen on a terminal")
         return count_of(lines, "review: The gate did not pass") == 1 &&
                count_of(lines, "review: Back to 'code'") == 1 && count_of(lines, " r2 ") == 1 &&
                count_of(lines, "code  (attempt 2)") == 1 &&
-               count_of(lines, "0 of 2 steps ended, 1 in flight, 1 waiting") == 1;
+               count_of(lines, "0 of 2 steps finished, 1 running, 1 waiting") == 1;
     }));
     write_file(project.stage() / "go-code", "");
     CHECK(program.wait().code == 0);
@@ -84,7 +84,7 @@ TEST_CASE("no line of the table of steps is wider than the terminal")
     Program program(workflow_on_terminal(project));
     CHECK(eventually([&] {
         const auto lines = shown(program.screen());
-        return count_of(lines, "1 in flight") == 1 && count_of(lines, "working") == 1;
+        return count_of(lines, "1 running") == 1 && count_of(lines, "working") == 1;
     }));
     for (const auto& line : shown(program.screen()))
         if (contains(line, "#1"))
@@ -127,7 +127,7 @@ TEST_CASE("the first Ctrl-C cancels the workflow, the second ends it at once")
         const auto lines = shown(program.screen());
         CHECK(count_of(lines, "Cancelling") == 1);
         CHECK(count_of(lines, "w was cancelled in") == 1);
-        CHECK(count_of(lines, "in flight") == 0);
+        CHECK(count_of(lines, " running, ") == 0);
     }
     fs::remove(project.root() / "there");
     Program program(workflow_on_terminal(project, {"--stop-grace", "300s"}));
@@ -136,7 +136,7 @@ TEST_CASE("the first Ctrl-C cancels the workflow, the second ends it at once")
     REQUIRE(eventually([&] { return contains(program.screen(), "Cancelling"); }));
     program.type(ctrl_c);
     CHECK(program.wait(std::chrono::seconds(10)).code == 130);
-    CHECK(contains(program.screen(), "Ending now"));
+    CHECK(contains(program.screen(), "Killing the running commands."));
     CHECK(eventually([&] { return project.processes().empty(); }));
     CHECK(project.run({"run", "--agent", "scripted", "true"}).code == 0);  // and cleans up
 }

@@ -93,7 +93,7 @@ TEST_CASE("an agent that does not exist is told with its place, and only warned 
     ended = project.run({"workflow", "validate", "w.yaml"});
     CHECK(ended.code == 3);
     CHECK(contains(ended.err,
-                   "w.yaml:3:20: error: Step 'a': there is no agent or role 'cluade'. "
+                   "w.yaml:3:20: error: Step 'a': unknown agent or role 'cluade'. "
                    "Did you mean 'claude'?"));
     CHECK_FALSE(contains(ended.err, "Step 'b'"));
 }
@@ -203,7 +203,7 @@ TEST_CASE("where no workflow has been run, the verbs say so")
 {
     Project project;
     CHECK(project.run({"workflow", "list"}).code == 0);
-    CHECK(contains(project.run({"workflow", "list"}).err, "No workflow has been run here"));
+    CHECK(contains(project.run({"workflow", "list"}).err, "No workflow runs found"));
     CHECK(project.run({"workflow", "list", "--json"}).out.empty());
     for (const Words& words : std::vector<Words>{{"workflow", "status"},
                                                  {"workflow", "status", "three"},
@@ -267,10 +267,10 @@ TEST_CASE("a run is called by its id, or by an end of it that no other run has")
     CHECK(found(id) == id);
     CHECK(found(id.substr(id.size() - 6)) == id);
     CHECK(found(id.substr(0, id.size() - 1)) == id);
-    CHECK(contains(found("w-20"), "there are several runs 'w-20'"));
-    CHECK(contains(found(id.substr(id.size() - 3)), "there is no run"));
-    CHECK(contains(found("no-such-run"), "there is no run"));
-    CHECK(contains(found("../../etc"), "there is no run"));
+    CHECK(contains(found("w-20"), "several runs match 'w-20'"));
+    CHECK(contains(found(id.substr(id.size() - 3)), "no run matches"));
+    CHECK(contains(found("no-such-run"), "no run matches"));
+    CHECK(contains(found("../../etc"), "no run matches"));
 }
 
 TEST_CASE("a run that goes on is seen by others, and one that has ended can't be cancelled")
@@ -296,7 +296,7 @@ TEST_CASE("a run that goes on is seen by others, and one that has ended can't be
     CHECK(contains(ended.err, id + " is not running: completed"));
     ended = project.run({"workflow", "cancel"});
     CHECK(ended.code == 2);
-    CHECK(contains(ended.err, "no workflow is running here"));
+    CHECK(contains(ended.err, "no workflow is running"));
 }
 
 TEST_CASE("cancelling names the run, or takes the newest that goes on, and need not wait")
@@ -332,7 +332,7 @@ TEST_CASE("only a step that waits for a person can be marked, and it is said why
         CHECK(ended.code == 2);
         return ended.err;
     };
-    CHECK(contains(why({"workflow", "done", "b"}), "'b' does not wait for a person: pending"));
+    CHECK(contains(why({"workflow", "done", "b"}), "'b' is not waiting for a person: pending"));
     CHECK(contains(why({"workflow", "done", "c"}), id + " has no step 'c'"));
     CHECK(contains(why({"workflow", "fail", "a", "--run", "elsewhere"}), "no run 'elsewhere'"));
     CHECK(why({"workflow", "done"}).size() > 0);

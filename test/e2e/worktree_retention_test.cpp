@@ -45,7 +45,7 @@ TEST_CASE("settings say which worktrees stay, and options of the call win over t
     REQUIRE(project.go().code == 0);
     REQUIRE(project.trees().size() == 4);
     project.configure("older_than: 1h");
-    CHECK(project.gc().err == "There is nothing to remove.\n");
+    CHECK(project.gc().err == "Nothing to remove.\n");
     project.configure("older_than: 1w");
     CHECK(project.gc().code == 0);
     CHECK(project.trees().size() == 4);
@@ -97,8 +97,8 @@ TEST_CASE("worktrees go after a run that has completed, if that is configured")
     ended = project.go({"--json"});
     CHECK(ended.code == 0);
     CHECK(contains(ended.err,
-                   "Removed 2 worktrees of runs that have completed; what was in 1 is "
-                   "saved: autoexec worktree list.\n"));
+                   "Removed 2 worktrees of completed runs; saved the work in 1 "
+                   "(see autoexec worktree list).\n"));
     CHECK(text_at(objects_of(ended.out).back(), "event") == "result");
     CHECK(project.trees().size() == 2);
     CHECK(project.trees() != first);
@@ -153,7 +153,7 @@ TEST_CASE(
     CHECK_MESSAGE(ended.code == 0, ended.err);
     CHECK(project.branches() == Words{own});
     CHECK(project.trees().empty());
-    CHECK(project.gc({"--branches"}).err == "There is nothing to remove.\n");
+    CHECK(project.gc({"--branches"}).err == "Nothing to remove.\n");
     project.git({"merge", "-q", own});
     const auto told = objects_of(project.gc({"--branches", "--json"}).out);
     REQUIRE(told.size() == 1);
@@ -186,7 +186,7 @@ TEST_CASE("branches whose worktrees went earlier are found, and those that are n
 
     CHECK(project.gc().code == 0);
     project.configure("delete_branches: true");
-    CHECK(project.gc({"--no-branches"}).err == "There is nothing to remove.\n");
+    CHECK(project.gc({"--no-branches"}).err == "Nothing to remove.\n");
     auto branches = project.branches();
     std::erase_if(branches, [](const auto& name) { return !contains(name, "-step-"); });
     REQUIRE(branches.size() == 2);
@@ -198,9 +198,9 @@ TEST_CASE("branches whose worktrees went earlier are found, and those that are n
     const auto ended = project.gc();
     CHECK(ended.code == 0);
     CAPTURE(ended.err);
-    CHECK(contains(ended.err, "branch " + branches[0] + " stays: It is checked out in "));
+    CHECK(contains(ended.err, "kept branch " + branches[0] + ": It is checked out in "));
     CHECK(contains(ended.err,
-                   "branch " + branches[1] + " stays: It has commits that no other branch has.\n"));
+                   "kept branch " + branches[1] + ": It has commits that no other branch has.\n"));
     CHECK(project.branches().size() == 4);
 }
 
@@ -209,7 +209,7 @@ TEST_CASE("a run that can go on still can when its worktrees and branches are go
     const Steps project;
     project.on("b", "exit 1");
     REQUIRE(project.go().code == 1);
-    CHECK(project.gc({"--branches"}).err == "There is nothing to remove.\n");
+    CHECK(project.gc({"--branches"}).err == "Nothing to remove.\n");
     const auto ended = project.gc({"--branches", "--all", "--older-than", "0"});
     CHECK_MESSAGE(ended.code == 0, ended.err);
     CHECK(project.trees().empty());
@@ -257,18 +257,17 @@ TEST_CASE("what was saved is dropped only when that is asked for, and its commit
     CHECK(project.run({"worktree", "drop", text_at(before[0], "tree")}).code == 2);
     CHECK(project.run({"worktree", "drop", text_at(before[0], "ref"), "nothing"}).code == 2);
     CHECK(project.run({"worktree", "drop", "x", "--older-than", "1d"}).code == 2);
-    CHECK(project.run({"worktree", "drop", "--older-than", "30d"}).err ==
-          "There is nothing to drop.\n");
+    CHECK(project.run({"worktree", "drop", "--older-than", "30d"}).err == "Nothing to drop.\n");
     CHECK(saved().size() == 2);
 
     const auto ref = text_at(before[0], "ref");
     const auto commit = text_at(before[0], "commit");
     auto ended = project.run({"worktree", "drop", ref, "--dry-run"});
-    CHECK(ended.out == "would drop " + ref + ": it was " + commit + "\n");
+    CHECK(ended.out == "would drop " + ref + " (was " + commit + ")\n");
     CHECK(saved().size() == 2);
     ended = project.run({"worktree", "drop", ref.substr(ref.rfind('/') + 1), ref});
     CHECK(ended.code == 0);
-    CHECK(ended.out == "dropped " + ref + ": it was " + commit + "\n");
+    CHECK(ended.out == "dropped " + ref + " (was " + commit + ")\n");
     CHECK(contains(ended.err, "git branch NAME COMMIT"));
     REQUIRE(saved().size() == 1);
     CHECK(text_at(saved()[0], "ref") == text_at(before[1], "ref"));

@@ -99,7 +99,7 @@ TEST_CASE("a dry run tells what would be removed, and changes nothing")
     const auto name = trees_of(project).front();
     const auto ended = project.run({"worktree", "gc", "--dry-run"});
     CHECK(ended.code == 0);
-    CHECK(ended.out == "would remove " + name + ", and save what is in it\n");
+    CHECK(ended.out == "would remove " + name + ", and save its uncommitted work\n");
     CHECK(trees_of(project) == Words{name});
     CHECK(read_file(project.tree() / "new") == "new\n");
     CHECK(project.git({"for-each-ref"}) == refs);
@@ -145,7 +145,7 @@ TEST_CASE("a dry run tells what would stay, and why")
     project.git({"worktree", "lock", project.tree().string()});
     const auto ended = project.run({"worktree", "gc", "--dry-run"});
     CHECK(ended.code == 0);
-    CHECK(ended.out.starts_with(name + " would stay: "));
+    CHECK(ended.out.starts_with("would keep " + name + ": "));
     CHECK(contains(ended.out, "is locked: git worktree unlock"));
     const auto told = objects_of(project.run({"worktree", "gc", "--dry-run", "--json"}).out);
     REQUIRE(told.size() == 1);
@@ -158,13 +158,14 @@ TEST_CASE("a dry run tells what would stay, and why")
 TEST_CASE("worktrees of a run that somebody goes on with meanwhile stay")
 {
     const UsedProject project;
+    const auto name = trees_of(project).front();
     const auto run_id = text_at(project.newest_run(), "run_id");
     const auto journal = project.records() / "workflow-state" / (run_id + ".jsonl");
     const int engine = ::open(journal.c_str(), O_RDONLY | O_CLOEXEC);
     REQUIRE(::flock(engine, LOCK_EX) == 0);
     const auto ended = project.run({"worktree", "gc"});
     CHECK(ended.code == 4);
-    CHECK(contains(ended.err, " stays: Its run is going on."));
+    CHECK(contains(ended.err, "kept " + name + ": Its run is active."));
     CHECK(trees_of(project).size() == 1);
     ::close(engine);
     CHECK(project.run({"worktree", "gc"}).code == 0);
@@ -208,7 +209,7 @@ TEST_CASE("worktrees of runs that can go on stay, unless all are meant")
     CHECK(run_in_worktrees(project).code == 1);
     auto ended = project.run({"worktree", "gc"});
     CHECK(ended.code == 0);
-    CHECK(ended.err == "There is nothing to remove.\n");
+    CHECK(ended.err == "Nothing to remove.\n");
     CHECK(project.run({"worktree", "gc", "--all"}).code == 2);
     CHECK(trees_of(project).size() == 1);
     ended = project.run({"worktree", "gc", "--all", "--older-than", "1ms"});
