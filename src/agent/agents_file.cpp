@@ -231,10 +231,10 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
 
     const auto count = std::count_if(file.agents.begin(), file.agents.end(), takes_commands);
     if (count == 1) return &*std::find_if(file.agents.begin(), file.agents.end(), takes_commands);
-    problem = count == 0 ? "No enabled agent takes commands: none has {command} or "
-                           "{command_file_path} in a command of its own."
-                         : "Several agents could take the command, which must name one of them: " +
-                               list_names(file) + ".";
+    problem = count == 0
+                  ? "No enabled agent takes commands: none has {command} or "
+                    "{command_file_path} in a command of its own."
+                  : "several agents match; choose one with --agent (" + list_names(file) + ")";
     return nullptr;
 }
 

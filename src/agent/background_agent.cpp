@@ -181,7 +181,7 @@ void BackgroundAgent::Impl::announce()
     presence = records::AgentPresence::create(options.project_root, record, ec);
     if (ec && !std::exchange(told_unannounced, true))
         platform::log(platform::LogLevel::warning,
-                      "this agent can't be announced in {}: {}; status and health will not show it",
+                      "cannot announce this agent in {}: {}; status and health will not show it",
                       (options.project_root / ".tapps-agents/running/agents").string(),
                       ec.message());
 }
@@ -324,7 +324,7 @@ void BackgroundAgent::Impl::complain_once(const fs::path& tree, Place& place,
 {
     if (place.told == found.stamp) return;
     place.told = found.stamp;
-    platform::log(platform::LogLevel::debug, "{}: command file left alone: {}", tree.string(),
+    platform::log(platform::LogLevel::debug, "{}: command file ignored: {}", tree.string(),
                   options.redactor->redact(found.problem));
 }
 

@@ -64,10 +64,11 @@ std::string first_words(const std::string& redacted)
 
 std::string stop_message(const std::string& reason)
 {
-    if (reason == "timeout") return "The command was stopped: its time was over.";
-    if (reason == "agent_stopped") return "The command was stopped: its agent was stopped.";
-    if (reason == "interrupted") return "The command was stopped: its engine has ended.";
-    if (reason == "worktree_lost") return "The command was stopped: its worktree is gone.";
+    if (reason == "timeout") return "The command was stopped after its time-out.";
+    if (reason == "agent_stopped") return "The command was stopped because its agent was stopped.";
+    if (reason == "interrupted") return "The command was stopped because its executor has ended.";
+    if (reason == "worktree_lost")
+        return "The command was stopped because its worktree was removed.";
     return "The command was cancelled.";
 }
 
@@ -384,7 +385,7 @@ void Job::write_running()
     progress.message = output_.last_words();
     s.progress = std::move(progress);
     if (const auto ec = box_->write_status(protocol::format_status(s)))
-        platform::log(platform::LogLevel::warning, "{}: the status can't be written: {}",
+        platform::log(platform::LogLevel::warning, "{}: cannot write the status: {}",
                       worktree_.string(), ec.message());
     context_.options.notifier->notify(worktree_);
 }
@@ -413,7 +414,7 @@ std::string Job::last_status(const Verdict& verdict)
 void Job::finish(const Verdict& verdict, error_code ec)
 {
     if (ec)
-        platform::log(platform::LogLevel::error, "{}: the result can't be written: {}",
+        platform::log(platform::LogLevel::error, "{}: cannot write the result: {}",
                       worktree_.string(), ec.message());
     if (platform::is_resource_shortage(ec)) (void)box_->report_shortage();
     box_->release(legacy());

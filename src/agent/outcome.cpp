@@ -56,10 +56,10 @@ Outcome claude_needs_permission(std::string_view tool)
     if (tool == "AskUserQuestion" || tool == "ExitPlanMode")
         return failure(
             "question_asked",
-            "Claude asked a question, and nobody was there to answer: say in the command "
-            "what it is to decide by itself.");
+            "Claude asked a question that nobody can answer; describe in the command what "
+            "it shall decide by itself.");
     return failure("permission_needed",
-                   fmt::format("Claude needed permission for {}, and nobody was there to give it: "
+                   fmt::format("Claude needed permission for {}, which nobody can give; "
                                "allow it by --allowedTools or --permission-mode in the agent's "
                                "command, or in the project's .claude/settings.json.",
                                tool.empty() ? "a tool" : tool));
@@ -68,7 +68,7 @@ Outcome claude_needs_permission(std::string_view tool)
 Outcome codex_needs_permission(std::string_view what)
 {
     return failure("permission_needed",
-                   fmt::format("Codex needed permission for {}, and nobody was there to give it: "
+                   fmt::format("Codex needed permission for {}, which nobody can give; "
                                "allow it by --sandbox or --add-dir in the agent's command.",
                                what.empty() ? "a command" : what));
 }
@@ -109,8 +109,8 @@ Outcome codex_prompt(std::string_view type)
 {
     if (type == "request_user_input" || type == "elicitation_request")
         return failure("question_asked",
-                       "Codex asked a question, and nobody was there to answer: say in the command "
-                       "what it is to decide by itself.");
+                       "Codex asked a question that nobody can answer; describe in the command "
+                       "what it shall decide by itself.");
     return codex_needs_permission({});
 }
 
@@ -119,7 +119,7 @@ Outcome no_result(OutcomeRule rule, bool skipped_a_line)
     const bool claude = rule == OutcomeRule::claude;
     return failure(
         "no_result",
-        fmt::format("{} exited with code 0, but never said how it ended{}. 'outcome: {}' needs {} "
+        fmt::format("{} exited with code 0, but reported no result{}. 'outcome: {}' needs {} "
                     "in the agent's command.",
                     claude ? "Claude" : "Codex",
                     skipped_a_line ? " (a line of more than 4 MiB was not read)" : "",

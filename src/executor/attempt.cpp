@@ -117,7 +117,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     if (a.number == 1 && x.redacted != r.command &&
         x.options.secrets_in_command == SecretsInCommand::warn) {
         x.result.warnings.emplace_back(
-            "The command text holds a secret; name a variable in env_refs instead.");
+            "The command text contains a secret; name a variable in env_refs instead.");
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
     }
 
@@ -134,7 +134,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
         (void)x.mailbox->clean(a.id, false);
         forget_running(a);
         co_return fail(x, ec,
-                       fmt::format("The command can't be published in the worktree '{}': {}.{}",
+                       fmt::format("Cannot publish the command in the worktree '{}': {}.{}",
                                    r.worktree.string(), ec.message(),
                                    obstacles_in(r.worktree, options.status_file_name)));
     }
@@ -175,7 +175,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_baseline(Exe
         ec = make_error_code(boost::system::errc::operation_canceled);
         why = e.what();
     }
-    if (ec) (void)fail(x, ec, fmt::format("The artifacts' baseline can't be recorded: {}", why));
+    if (ec) (void)fail(x, ec, fmt::format("Cannot record the baseline of the artifacts: {}", why));
     co_return ec;
 }
 
@@ -198,7 +198,7 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
         a.running.emplace(std::move(*file));
     if (ec && a.number == 1)
         x.result.warnings.push_back(
-            fmt::format("What is in flight can't be recorded in '{}': {}.",
+            fmt::format("Cannot record the running attempt in '{}': {}.",
                         (options.project_root / ".tapps-agents/running").string(), ec.message()));
 }
 
@@ -296,14 +296,13 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
                 fmt::format("Command did not complete within {} timeout",
                             seconds(duration_cast<milliseconds>(deadline - a.published))));
             if (!watch.problem().empty())
-                end.error->message += "; its status file was not understood: " + watch.problem();
+                end.error->message += "; its status file was ignored: " + watch.problem();
             end.status = ExecutionStatus::timeout;
             break;
         }
         if (stalls && now >= last_change + x.options.stall_timeout) {
-            end = failed_end(
-                Cause::stalled, "stalled",
-                fmt::format("Nothing changed for {}.", seconds(x.options.stall_timeout)));
+            end = failed_end(Cause::stalled, "stalled",
+                             fmt::format("No progress for {}.", seconds(x.options.stall_timeout)));
             end.status = ExecutionStatus::timeout;
             break;
         }
@@ -340,8 +339,8 @@ AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x
     const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
     if (agent_is_short(a.id)) return failed_end(cause, no_resources, too_few_resources);
     return failed_end(Cause::not_started, "not_started",
-                      fmt::format("No agent took the command within {}. Is one running that looks "
-                                  "after this worktree?",
+                      fmt::format("No agent claimed the command within {}. Check that an agent "
+                                  "is running and watches this worktree.",
                                   seconds(x.options.start_timeout)));
 }
 
@@ -349,12 +348,13 @@ AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x
 /// ends, not started.
 bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, AttemptEnd& end)
 {
-    note_rejections(x, a, {{"command_replaced", "The command file was replaced by another."}});
+    note_rejections(x, a, {{"command_replaced", "The command file was replaced."}});
     if (++a.published_again > max_published_again) {
-        end = failed_end(Cause::not_started, "not_started",
-                         fmt::format("No agent took the command: its file was replaced {} times. "
-                                     "Find out what writes {} in the worktree.",
-                                     a.published_again, control_files::command));
+        end =
+            failed_end(Cause::not_started, "not_started",
+                       fmt::format("No agent claimed the command: its file was replaced {} times. "
+                                   "Find out what writes {} in the worktree.",
+                                   a.published_again, control_files::command));
         return false;
     }
     // What fails now is tried at the next look, as often as that is allowed.
@@ -378,7 +378,7 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
             break;
         case Sight::Kind::status_too_large:
             end = failed_end(Cause::broken, "status_too_large",
-                             "The status file is not read: " + watch.problem() + ".");
+                             "Cannot read the status file: " + watch.problem() + ".");
             break;
         case Sight::Kind::agent_lost: {
             if (agent_is_short(a.id)) {
@@ -396,7 +396,7 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
         }
         case Sight::Kind::worktree_lost:
             end = failed_end(Cause::broken, "worktree_lost",
-                             fmt::format("The worktree '{}' is gone, or is another one now.",
+                             fmt::format("The worktree '{}' was removed or replaced.",
                                          x.request.worktree.string()));
             break;
         case Sight::Kind::waiting:
@@ -482,7 +482,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     }
     if (end.facts.stop_confirmed) co_return;
     x.result.warnings.emplace_back(
-        "The agent has not confirmed that it stopped; the worktree stays busy until it does.");
+        "The agent has not confirmed that it stopped; the worktree stays busy until then.");
     note_pending_end(x, watch, end);
 }
 
@@ -508,8 +508,8 @@ void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const Wat
     const auto reported = watch.status()->status;
     x.result.unreleased_status = reported;
     if (end.error)
-        end.error->message +=
-            fmt::format("; its agent reported {}, but has not released its claim", to_string(reported));
+        end.error->message += fmt::format("; its agent reported {}, but has not released its claim",
+                                          to_string(reported));
 }
 
 }  // namespace autoexec

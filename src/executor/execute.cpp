@@ -33,7 +33,7 @@ asio::awaitable<bool> is_cancelled(const Execution& x)
 // What could not be handed over exactly as it is.
 std::string flaw_of(const std::string& text)
 {
-    if (text.find('\0') != std::string::npos) return "holds a NUL character";
+    if (text.find('\0') != std::string::npos) return "contains a NUL character";
     if (protocol::valid_utf8(text) != text) return "is not UTF-8";
     return {};
 }
@@ -111,8 +111,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
     if (protocol::is_blank_command(r.command))
         return fail(x, errc::invalid_command,
-                    fmt::format("The command is {}. Say what is to be run.",
-                                r.command.empty() ? "empty" : "blank"));
+                    fmt::format("The command is {}.", r.command.empty() ? "empty" : "blank"));
     if (!r.argv.empty() && r.argv.front().empty())
         return fail(x, errc::invalid_command,
                     "The program's name is empty: argv[0] must name the program to run.");
@@ -121,9 +120,9 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
         if (flaw.empty()) flaw = flaw_of(word);
     if (!flaw.empty())
         return fail(x, errc::invalid_command,
-                    "The command " + flaw + ", so it can't be handed over as it is.");
+                    "The command " + flaw + ", so it cannot be passed to an agent.");
     if (has_nul)
-        return fail(x, errc::invalid_worktree, "The worktree's path holds a NUL character.");
+        return fail(x, errc::invalid_worktree, "The worktree's path contains a NUL character.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
     if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, longest_time);
@@ -139,15 +138,15 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
         auto beneath = protocol::artifact_path(path, r.worktree);
         if (!beneath)
             return fail(x, errc::artifact_outside_worktree,
-                        fmt::format("The expected artifact '{}' is no path below the worktree "
-                                    "'{}'. Give the path of a file or folder in it, without "
+                        fmt::format("The expected artifact '{}' is outside the worktree '{}'. "
+                                    "Use the path of a file or folder in it, without "
                                     "'..'.",
                                     protocol::printable(path), r.worktree.string()));
         path = std::move(*beneath);
     }
     if (x.options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
         return fail(x, errc::secret_in_command,
-                    "The command text holds a secret. Pass the name of a variable in env_refs "
+                    "The command text contains a secret. Pass the name of a variable in env_refs "
                     "instead, and use that variable in the command.");
     return {};
 }
@@ -200,8 +199,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
     if (const auto attempt = x.mailbox->live_claim()) {
         ec = errc::worktree_busy_unconfirmed;
         co_return fail(x, ec,
-                       fmt::format("An agent still works on attempt {} in the worktree '{}', "
-                                   "though it was told to stop. Wait for it, or end it.",
+                       fmt::format("An agent is still running attempt {} in the worktree '{}', "
+                                   "although it was asked to stop. Wait for it, or kill it.",
                                    *attempt, x.request.worktree.string()));
     }
     co_return error_code{};
@@ -218,12 +217,12 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x
     const auto tree = x.request.worktree.string();
     if (ec == errc::worktree_busy)
         co_return fail(x, ec,
-                       fmt::format("Another engine runs a command in the worktree '{}'. Wait for "
-                                   "it, or look who it is: autoexec status.",
+                       fmt::format("Another executor is running a command in the worktree '{}'. "
+                                   "Wait for it, or identify it with 'autoexec status'.",
                                    tree));
     if (ec)
         co_return fail(x, ec,
-                       fmt::format("The worktree '{}' can't be locked: {}.", tree, ec.message()));
+                       fmt::format("Cannot lock the worktree '{}': {}.", tree, ec.message()));
     co_return error_code{};
 }
 
@@ -286,7 +285,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     if (x.result.error) retry.details["error"] = x.result.error->message;
     std::string tree;
     if (!co_await prepared(x, tree)) {
-        x.result.warnings.push_back("There is no other attempt: " + tree);
+        x.result.warnings.push_back("No further attempt: " + tree);
         co_return false;
     }
     if (x.hooks().before_retry) x.baseline.reset();
@@ -301,7 +300,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     while (!x.slot->admitted() && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(time_point::max());
     if (!co_await is_cancelled(x)) co_return true;
-    set_cancelled(x.result, "The command was cancelled while it waited for its next attempt.");
+    set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");
     co_return false;
 }
 

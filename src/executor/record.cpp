@@ -209,7 +209,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
         co_await undisturbed(strand, std::move(telling));
         co_return true;
     } catch (const std::exception& e) {
-        x.result.warnings.push_back(fmt::format("The end could not be told: {}", e.what()));
+        x.result.warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));
     }
     co_return false;
 }
@@ -221,12 +221,11 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, 
     if (end.status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
         end.status = ExecutionStatus::failed;
-        end.error = CommandError{
-            fmt::format("The agent reported success, but {} of {} expected artifacts are missing "
-                        "or unchanged: {}",
-                        r.missing_artifacts.size(), x.request.expected_artifacts.size(),
-                        fmt::join(r.missing_artifacts, ", ")),
-            "artifact_missing", std::nullopt, 0};
+        end.error =
+            CommandError{fmt::format("the agent reported success, but {} {} missing or unchanged",
+                                     fmt::join(r.missing_artifacts, ", "),
+                                     r.missing_artifacts.size() == 1 ? "is" : "are"),
+                         "artifact_missing", std::nullopt, 0};
     }
     end.facts.completed = end.status == ExecutionStatus::completed;
     r.status = end.status;

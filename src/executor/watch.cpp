@@ -121,7 +121,7 @@ std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& s
 {
     if (file.state == FoundFile::State::unsafe || file.state == FoundFile::State::unreadable) {
         reject(sight, file.state == FoundFile::State::unsafe ? "unsafe_path" : "unreadable",
-               "The status file is not read: " + file.problem + ".");
+               "Cannot read the status file: " + file.problem + ".");
         return std::nullopt;
     }
     auto reading = protocol::parse_status(file.text);
@@ -140,7 +140,7 @@ std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& s
     const bool old =
         std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
     if (old && !echoes) {
-        reject(sight, "stale", "The status file was there before the command was published.");
+        reject(sight, "stale", "The status file existed before the command was published.");
         return std::nullopt;
     }
     if (lacks_needed_id(echoes, sight)) return std::nullopt;
@@ -153,8 +153,7 @@ bool Watch::lacks_needed_id(bool echoes, Sight& sight)
 {
     if (echoes || options_.attempt_id.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
-    reject(sight, "no_attempt_id",
-           "The status file does not name this attempt, as its agent does.");
+    reject(sight, "no_attempt_id", "The status file does not name this attempt.");
     return true;
 }
 
@@ -162,11 +161,11 @@ bool Watch::is_of_other(const AgentStatus& status, std::string& why) const
 {
     if (!options_.attempt_id.empty() &&
         differs(status.attempt_id, std::optional(options_.attempt_id)))
-        why = "The status file is of another attempt.";
+        why = "The status file belongs to another attempt.";
     else if (differs(status.workflow_id, options_.workflow_id))
-        why = "The status file is of another workflow.";
+        why = "The status file belongs to another workflow.";
     else if (differs(status.step_id, options_.step_id))
-        why = "The status file is of another step.";
+        why = "The status file belongs to another step.";
     return !why.empty();
 }
 

@@ -131,7 +131,7 @@ TEST_CASE("a running folder that is a link is reported, and so is what can't be 
     CHECK(ended.code == 0);
     CHECK(contains(ended.err, "Earlier runs could not be recovered: "));
     CHECK(contains(ended.err, ".tapps-agents/running can't be read (it is a link"));
-    CHECK(contains(ended.err, "warning: What is in flight can't be recorded"));
+    CHECK(contains(ended.err, "warning: Cannot record the running attempt"));
 
     for (const auto* const verb : {"status", "cancel"}) {
         auto words = Words{verb};

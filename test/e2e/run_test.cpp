@@ -505,7 +505,7 @@ TEST_CASE("a worktree that another engine holds is an error, or is waited for")
     project.wait_for_running(1);
     const auto refused = project.run({"run", "true"});
     CHECK(refused.code == 4);
-    CHECK(contains(refused.out, "Another engine runs a command"));
+    CHECK(contains(refused.out, "Another executor is running a command"));
     Program waiting(project.start({"run", "--wait", "true"}));
     CHECK_FALSE(waiting.ends_within(std::chrono::milliseconds(400)));
     project.write("go", "");

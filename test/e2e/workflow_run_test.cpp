@@ -263,7 +263,7 @@ TEST_CASE(
     project.add_agent("people", "make coffee");
     auto ended = project.run_workflow();
     CHECK(ended.code == 3);
-    CHECK(contains(ended.err, "Step 'b': Several agents"));
+    CHECK(contains(ended.err, "Step 'b': several agents match; choose one with --agent ("));
     CHECK(ended.out.empty());
     ended = project.run_workflow({"--json", "--agent", "scripted"});
     CHECK(ended.code == 0);
@@ -355,7 +355,7 @@ agents:
                    "id: c, agent: quiet, command: c"});
     auto ended = project.run_workflow();
     CHECK(ended.code == 3);
-    CHECK(contains(ended.err, "Step 'b': Several agents"));
+    CHECK(contains(ended.err, "Step 'b': several agents match; choose one with --agent ("));
     const auto result = result_of(project.run_workflow({"--json", "--agent", "quiet"}));
     CHECK(text_at(step_in(result, "a"), "output") == "loud a\n");
     CHECK(text_at(step_in(result, "b"), "output") == "quiet b\n");

@@ -585,7 +585,7 @@ TEST_CASE_FIXTURE(FilesFixture,
         f.check_nothing_is_left();
         if (f.ec) {
             CHECK(f.ec.value() == EFBIG);
-            CHECK(f.result.error->message.find("can't be published") != std::string::npos);
+            CHECK(f.result.error->message.find("Cannot publish the command") != std::string::npos);
         } else {
             went_well = f.result.status == ExecutionStatus::completed && f.result.warnings.empty();
         }

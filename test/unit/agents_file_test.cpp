@@ -339,9 +339,7 @@ TEST_CASE("why no agent was selected is said in a sentence")
               entry("lister", "run all") + entry("resting", "run {command}", ", enabled: false"));
     std::string problem;
     CHECK(select_agent(file, "", problem) == nullptr);
-    CHECK(problem ==
-          "Several agents could take the command, which must name one of them: 'builder', "
-          "'tester'.");
+    CHECK(problem == "several agents match; choose one with --agent ('builder', 'tester')");
     CHECK(select_agent(file, "bilder", problem) == nullptr);
     CHECK(problem ==
           "There is no agent 'bilder'. Did you mean 'builder'? Available: 'builder', 'tester'.");

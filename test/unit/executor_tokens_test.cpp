@@ -209,7 +209,7 @@ TEST_CASE_FIXTURE(QuickTree, "the awaitable form throws an error whose text is f
     const auto thrown =
         run([&]() -> asio::awaitable<void> { co_await make().execute_command(request()); });
     CHECK(code_of(thrown) == errc::worktree_busy);
-    CHECK(what_of(thrown).find("Another engine runs a command in the worktree '/tree'") !=
+    CHECK(what_of(thrown).find("Another executor is running a command in the worktree '/tree'") !=
           std::string::npos);
 }
 
