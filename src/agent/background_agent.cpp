@@ -324,7 +324,7 @@ void BackgroundAgent::Impl::complain_once(const fs::path& tree, Place& place,
 {
     if (place.told == found.stamp) return;
     place.told = found.stamp;
-    platform::log(platform::LogLevel::debug, "{}: command file ignored: {}", tree.string(),
+    platform::log(platform::LogLevel::debug, "{}: command file left alone: {}", tree.string(),
                   options.redactor->redact(found.problem));
 }
 

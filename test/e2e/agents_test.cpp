@@ -129,9 +129,9 @@ TEST_CASE("the list of agents shows which roles each of them has")
     const auto text = project.run({"agents", "list"}).out;
     const auto lines = lines_of(text);
     REQUIRE(lines.size() == 5);
-    CHECK(lines[2] == "looks             role            of one");
-    CHECK(lines[3] == "reader            role            of two");
-    CHECK(lines[4] == "writer            role            of one");
+    CHECK(lines[2] == "looks             role            agent one");
+    CHECK(lines[3] == "reader            role            agent two");
+    CHECK(lines[4] == "writer            role            agent one");
 }
 
 TEST_CASE("a preset that is not known is a wrong use that names the likely one")
@@ -216,6 +216,6 @@ TEST_CASE("all that is wrong with the file is told by line and column, as text o
     for (const auto* path : {"no-such", "sub"}) {
         ended = project.run({"agents", "validate", path});
         CHECK(ended.code == 3);
-        CHECK(contains(ended.err, "can't be read"));
+        CHECK(contains(ended.err, "cannot read "));
     }
 }

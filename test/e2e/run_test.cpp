@@ -141,7 +141,8 @@ not json
     CHECK(ended.out.empty());
     for (const auto* problem :
          {"stdin:2: 'command' must be a string", "stdin:3: ", "stdin:4: unknown key 'comand'",
-          "stdin:5: 'timeout' must be a time", "stdin:5: 'retry' must be a number",
+          "stdin:5: 'timeout' must be a duration such as \"90s\"",
+          "stdin:5: 'retry' must be a number",
           "stdin:6: ", "stdin:7: 'worktree' and 'new_worktree' cannot be combined",
           "stdin:8: the program name in 'argv' is empty"})
         CHECK_MESSAGE(contains(ended.err, problem), problem, " in: ", ended.err);
