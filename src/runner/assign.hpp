@@ -13,7 +13,7 @@
 namespace autoexec::runner {
 
 inline constexpr char no_agents_file_notice[] =
-    "no agents file found; running commands with /bin/sh (create one with 'autoexec agents "
+    "no agents file found; commands run with /bin/sh (create one with 'autoexec agents "
     "init')\n";
 
 /// Decides which agent takes what, before anything runs: those of the project's agents file, or

@@ -43,10 +43,9 @@ int cancel(const CancelOptions& options)
                                 !is_called(entry.record.attempt_id, options.execution));
     });
     if (entries.size() != 1) {
-        print_text(
-            stderr, "autoexec cancel: {} '{}'; see autoexec status\n",
-            entries.empty() ? "no active execution matches" : "several active executions match",
-            protocol::printable(options.execution));
+        print_text(stderr, "autoexec cancel: {} '{}'; see autoexec status\n",
+                   entries.empty() ? "no execution matches" : "several executions match",
+                   protocol::printable(options.execution));
         return exit_usage;
     }
     const auto& record = entries.front().record;

@@ -46,7 +46,7 @@ TEST_CASE("a file is written and a command runs in a repository without commits"
     ended = run_in(project, folder.path(), {"run", "--json", "echo hi"});
     CHECK_MESSAGE(ended.code == 0, ended.out, ended.err);
     CHECK(text_at(only_object(ended), "output") == "hi\n");
-    CHECK_FALSE(contains(ended.err, "running commands with /bin/sh"));
+    CHECK_FALSE(contains(ended.err, "commands run with /bin/sh"));
     const auto left = project.git_in(folder.path(), {"status", "--porcelain", "-uall"});
     CHECK(left == "?? .cursor/background-agents.yaml\n");
 }

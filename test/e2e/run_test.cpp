@@ -25,7 +25,7 @@ TEST_CASE("a command runs where the program is called, and its result goes to st
     REQUIRE(lines_of(ended.out).size() == 1);
     CHECK(ended.out.starts_with("completed"));
     CHECK(contains(ended.err, "1 completed"));
-    CHECK(contains(ended.err, "running commands with /bin/sh"));
+    CHECK(contains(ended.err, "commands run with /bin/sh"));
     CHECK(project.metrics().size() == 1);
 }
 

@@ -287,7 +287,7 @@ TEST_CASE("without an agents file /bin/sh runs what names no agent, or 'shell', 
     CHECK(read_file(project.root() / "made") == "it\n");
     for (const auto* const made : {"b c", "by-shell", "by-itself"})
         CHECK(fs::exists(project.root() / made));
-    CHECK(contains(ended.err, "running commands with /bin/sh"));
+    CHECK(contains(ended.err, "commands run with /bin/sh"));
 
     project.steps({"id: a, agent: shell, action: write"});
     CHECK(contains(project.run_workflow().err, "'shell' runs commands, not actions"));
