@@ -19,9 +19,9 @@ using config::Fields;
 using config::Report;
 using config::YamlNode;
 
-constexpr std::int64_t most_retries = 1000;
-constexpr std::int64_t longest_linger = 3600;  // seconds
-constexpr std::int64_t most_parallel = 10'000;
+constexpr std::int64_t max_retries = 1000;
+constexpr std::int64_t max_linger = 3600;  // seconds
+constexpr std::int64_t parallel_limit = 10'000;
 
 // With those that other readers of the file know.
 constexpr std::array<std::string_view, 21> known_fields{
@@ -83,13 +83,13 @@ private:
                 fields_.integer("timeout_seconds", 1, max_timeout_seconds, "a positive integer"))
             agent_.timeout = std::chrono::seconds(*seconds);
         if (const auto count =
-                fields_.integer("retry_count", 0, most_retries, "a non-negative integer"))
+                fields_.integer("retry_count", 0, max_retries, "a non-negative integer"))
             agent_.retry_count = static_cast<int>(*count);
         if (const auto seconds =
-                fields_.integer("linger_seconds", 0, longest_linger, "an integer from 0 to 3600"))
+                fields_.integer("linger_seconds", 0, max_linger, "an integer from 0 to 3600"))
             agent_.linger = std::chrono::seconds(*seconds);
         if (const auto count =
-                fields_.integer("max_parallel", 0, most_parallel, "an integer from 0 to 10000"))
+                fields_.integer("max_parallel", 0, parallel_limit, "an integer from 0 to 10000"))
             agent_.max_parallel = static_cast<int>(*count);
     }
 

@@ -31,7 +31,7 @@ constexpr milliseconds quiet_beat{1000};
 // The engine ends an attempt by its deadline; this is for the one that can't any more.
 constexpr milliseconds deadline_margin{15'000};
 // How long a result is kept that can't be written for want of descriptors or memory.
-constexpr milliseconds report_patience{10'000};
+constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_interval{250};
 
 constexpr char out_of_memory[] = "The agent ran out of memory.";
@@ -109,7 +109,7 @@ asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition&
     auto ec = self->box_->write_status(text);
     // The claim is kept meanwhile: a free one without a result would mean that the agent is lost.
     const auto& clock = *self->context_.options.clock;
-    const auto until = clock.now() + report_patience;
+    const auto until = clock.now() + report_timeout;
     while (platform::is_resource_shortage(ec) && clock.now() < until && !self->box_->lost()) {
         co_await self->alarm_->wait_until(clock.now() + report_interval);
         ec = self->box_->write_status(text);

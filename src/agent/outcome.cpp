@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t longest_line = 4 * 1024 * 1024;
+constexpr std::size_t max_line_length = 4 * 1024 * 1024;
 
 constexpr std::array<std::string_view, 3> rule_names{"exit_code", "claude", "codex"};
 
@@ -151,7 +151,7 @@ void OutcomeJudge::feed(OutputStream stream, std::string_view chunk)
     while (!chunk.empty()) {
         const auto end = chunk.find('\n');
         const auto part = chunk.substr(0, end);
-        if (!skips_line_ && line_.size() + part.size() > longest_line) {
+        if (!skips_line_ && line_.size() + part.size() > max_line_length) {
             skips_line_ = skipped_a_line_ = true;
             line_ = {};
         }

@@ -15,7 +15,7 @@ namespace autoexec::agent {
 namespace {
 
 constexpr std::string_view cut_mark = "\n[autoexec: the rest of the output is not kept]\n";
-constexpr std::size_t most_line = 500;
+constexpr std::size_t max_line = 500;
 
 platform::UniqueFd create(const records::Folder& place, const std::string& name)
 {
@@ -118,7 +118,7 @@ void OutputLog::Line::feed(std::string_view text)
 {
     for (const char c : text) {
         if (c != '\n') {
-            if (current.size() < most_line) current.push_back(c);
+            if (current.size() < max_line) current.push_back(c);
         } else if (!current.empty()) {
             last = std::exchange(current, {});
         }

@@ -12,8 +12,8 @@
 namespace autoexec::agent {
 namespace {
 
-constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
-constexpr std::size_t longest_total = 1024 * 1024;        // half of the usual ARG_MAX
+constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
+constexpr std::size_t max_total = 1024 * 1024;        // half of the usual ARG_MAX
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -151,7 +151,7 @@ std::string expand_word(const CommandTemplate::Word& word, const TemplateValues&
     for (const auto& piece : word) {
         const auto* fixed = std::get_if<std::string>(&piece);
         text += fixed ? *fixed : value_of(values, std::get<Placeholder>(piece));
-        if (text.size() > longest_argument) break;
+        if (text.size() > max_argument_length) break;
     }
     return text;
 }
@@ -196,7 +196,7 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
     for (const auto& word : command.words) {
         argv.push_back(expand_word(word, values));
         total += argv.back().size();
-        if (argv.back().size() > longest_argument || total > longest_total) {
+        if (argv.back().size() > max_argument_length || total > max_total) {
             problem =
                 "The arguments are longer than programs can take (128 KiB each, 1 MiB in all); "
                 "let the agent's command use {command_file_path} instead of {command}";

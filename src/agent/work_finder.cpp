@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t most_worktrees = 1000;
+constexpr std::size_t max_worktrees = 1000;
 constexpr std::size_t pointer_limit = 8192;  // one path
 
 fs::path existing_folder(const fs::path& path)
@@ -63,7 +63,7 @@ std::vector<fs::path> git_worktrees(const fs::path& project_root)
     const platform::UniqueFd entries(
         ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!entries) return trees;
-    auto names = platform::list_folder(entries.get(), most_worktrees);
+    auto names = platform::list_folder(entries.get(), max_worktrees);
     std::sort(names.begin(), names.end());
     for (const auto& name : names) add_once(trees, linked_tree(entries.get(), folder, name));
     return trees;

@@ -9,9 +9,9 @@
 namespace autoexec::config {
 namespace {
 
-constexpr std::size_t most_diagnostics = 100;
+constexpr std::size_t max_diagnostics = 100;
 constexpr std::size_t widest_line = 160;
-constexpr std::size_t longest_word = 64;
+constexpr std::size_t max_word_length = 64;
 
 // Edits (a swap of neighbours is one) from one word to the other.
 std::size_t distance(std::string_view a, std::string_view b)
@@ -46,13 +46,13 @@ Report::Report(std::string path, std::string_view text) : path_(std::move(path))
 
 void Report::error(Position at, std::string message, std::string hint)
 {
-    if (errors_.size() >= most_diagnostics) return;
+    if (errors_.size() >= max_diagnostics) return;
     errors_.push_back(diagnose(at, std::move(message), std::move(hint)));
 }
 
 void Report::warning(Position at, std::string message, std::string hint)
 {
-    if (warnings_.size() >= most_diagnostics) return;
+    if (warnings_.size() >= max_diagnostics) return;
     warnings_.push_back(diagnose(at, std::move(message), std::move(hint)));
     warnings_.back().severity = Diagnostic::Severity::warning;
 }
@@ -100,12 +100,12 @@ Diagnostic Report::diagnose(Position at, std::string message, std::string hint) 
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates)
 {
-    if (word.size() > longest_word) return {};
+    if (word.size() > max_word_length) return {};
     std::string_view best;
     // A third of the letters may differ: with more, the guess is more of a riddle than a help.
     std::size_t least = std::max<std::size_t>(word.size() / 3, 1) + 1;
     for (const auto candidate : candidates) {
-        if (candidate.size() > longest_word) continue;
+        if (candidate.size() > max_word_length) continue;
         const auto edits = distance(word, candidate);
         if (edits < least) {
             least = edits;

@@ -220,7 +220,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
                               : time_point::max();
     auto unclaimed_at = x.only_watching ? time_point::max() : a.published + unclaimed_after;
     // A status that is there and can't be read for want of resources may be the result.
-    const auto patience = deadline + x.options.stop_grace + stop_margin;
+    const auto give_up_at = deadline + x.options.stop_grace + stop_margin;
     const bool stalls = x.options.stall_timeout > milliseconds::zero();
     auto last_change = a.published;
     auto next_poll = a.published;
@@ -260,8 +260,8 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             unclaimed_at = time_point::max();
             is_poll = sight.changed || now >= next_poll;
         }
-        if (now >= deadline && watch.shortage() && now < patience) {
-            co_await x.alarm->wait_until(std::min(now + stop_poll, patience));
+        if (now >= deadline && watch.shortage() && now < give_up_at) {
+            co_await x.alarm->wait_until(std::min(now + stop_poll, give_up_at));
             continue;
         }
         // What can't be read may be the status of an agent that has started.

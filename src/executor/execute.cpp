@@ -125,14 +125,14 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
         return fail(x, errc::invalid_worktree, "The worktree's path contains a NUL character.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
-    if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, longest_time);
+    if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, max_time);
     if (r.max_attempts && *r.max_attempts < 1)
         return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
     if (r.retry) {
         if (auto flaw_of_retry = flaw_of(*r.retry); !flaw_of_retry.empty())
             return fail(x, errc::invalid_options, std::move(flaw_of_retry));
-        r.retry->initial_delay = std::min<milliseconds>(r.retry->initial_delay, longest_time);
-        r.retry->max_delay = std::min<milliseconds>(r.retry->max_delay, longest_time);
+        r.retry->initial_delay = std::min<milliseconds>(r.retry->initial_delay, max_time);
+        r.retry->max_delay = std::min<milliseconds>(r.retry->max_delay, max_time);
     }
     for (auto& path : r.expected_artifacts) {
         auto beneath = protocol::artifact_path(path, r.worktree);
@@ -209,8 +209,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x)
 {
     error_code ec;
-    const auto patience = options.clock->now() + lock_patience;
-    while ((ec = x.mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience &&
+    const auto give_up_at = options.clock->now() + lock_timeout;
+    while ((ec = x.mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_at &&
            !co_await is_cancelled(x))
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
 

@@ -52,7 +52,7 @@ void bound(ExecutionOptions& o)
     for (auto* const time : {&o.polling_interval, &o.max_polling_interval, &o.timeout,
                              &o.total_timeout, &o.start_timeout, &o.stall_timeout, &o.stop_grace,
                              &o.retry.initial_delay, &o.retry.max_delay})
-        *time = std::min<std::chrono::milliseconds>(*time, longest_time);
+        *time = std::min<std::chrono::milliseconds>(*time, max_time);
 }
 
 std::function<double()> random_source()

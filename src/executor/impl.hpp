@@ -26,11 +26,11 @@ namespace autoexec {
 inline constexpr char no_resources[] = "no_resources";
 
 /// Stands for "never" in sums that must not overflow.
-inline constexpr std::chrono::hours longest_time{24 * 365 * 100};
+inline constexpr std::chrono::hours max_time{24 * 365 * 100};
 
 inline constexpr std::chrono::milliseconds lock_retry{25};
 // An agent that asks for a worktree's lock holds it briefly.
-inline constexpr std::chrono::milliseconds lock_patience{250};
+inline constexpr std::chrono::milliseconds lock_timeout{250};
 
 /// Who may go on, first come, first served. On the executor's strand.
 class Turnstile {
@@ -202,7 +202,7 @@ struct BackgroundAgentAutoExecutor::Impl
                                const std::optional<FileStamp>& pending, AttemptEnd& end);
     static void note_pending_end(Execution& x, const Watch& watch, AttemptEnd& end);
     asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record,
-                                                       time_point patience);
+                                                       time_point give_up_at);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,

@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_rejections = 10;
+constexpr std::size_t max_rejections = 10;
 
 double as_ms(std::chrono::nanoseconds d)
 {
@@ -148,7 +148,7 @@ void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a
                                                         const std::vector<Rejection>& rejections)
 {
     for (const auto& rejection : rejections) {
-        if (++a.rejections > most_rejections) continue;
+        if (++a.rejections > max_rejections) continue;
         auto e = event(x, a, EventType::status_rejected);
         e.details["code"] = rejection.code;
         e.details["reason"] = options.redactor->redact(rejection.reason);
@@ -250,10 +250,10 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
                                                    const AttemptEnd& end)
 {
     const auto duration = as_ms(options.clock->now() - a.published);
-    if (a.rejections > most_rejections) {
+    if (a.rejections > max_rejections) {
         auto e = event(x, a, EventType::status_rejected);
         e.details["code"] = "more";
-        e.details["count"] = a.rejections - most_rejections;
+        e.details["count"] = a.rejections - max_rejections;
         emit(e);
     }
     auto e = event(x, a, end_type(end.status));

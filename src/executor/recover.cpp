@@ -16,9 +16,9 @@ using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 // Bounded, as clocks are set.
-constexpr std::chrono::hours longest_outage{24 * 7};
+constexpr std::chrono::hours max_outage{24 * 7};
 // For all worktrees together: those that other engines use are left to a later recovery.
-constexpr milliseconds recovery_patience{1000};
+constexpr milliseconds recovery_timeout{1000};
 
 // Its engine died before it had published it, or after it had taken it back.
 bool is_nowhere(Mailbox& mailbox, const Watch& watch, const Sight& sight,
@@ -98,7 +98,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     if (const auto start = protocol::parse_iso(reference.started_at)) {
         const auto since = options.clock->system_now() - *start;
         a->started_at = reference.started_at;
-        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, longest_outage);
+        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_outage);
     }
     if (auto file = records::RunningFile::take_over(options.project_root, a->id))
         a->running.emplace(std::move(*file));
@@ -172,13 +172,13 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         throw system_error(problem, (options.project_root / ".tapps-agents/running").string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
-    const auto patience = options.clock->now() + recovery_patience;
+    const auto give_up_at = options.clock->now() + recovery_timeout;
     for (const auto& entry : running) {
         if (entry.alive) continue;
         const auto& record = entry.record;
         auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
         if (!held) continue;
-        const auto left = co_await clean_after_dead_engine(record, patience);
+        const auto left = co_await clean_after_dead_engine(record, give_up_at);
         const bool alive = left == Leftovers::of_live_agent;
         // Its engine may have died between writing the record and tidying up.
         const bool interrupted = !is_recorded(record.execution_id, record.attempt) &&
@@ -197,7 +197,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
 }
 
 asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
-    const records::RunningRecord& record, time_point patience)
+    const records::RunningRecord& record, time_point give_up_at)
 {
     error_code ec;
     std::string why;
@@ -208,8 +208,8 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
         co_return lasting ? Leftovers::none : Leftovers::out_of_reach;
     }
     const std::shared_ptr<Timer> alarm = options.clock->make_timer(strand);
-    patience = std::min(patience, options.clock->now() + lock_patience);
-    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < patience)
+    give_up_at = std::min(give_up_at, options.clock->now() + lock_timeout);
+    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_at)
         co_await alarm->wait_until(options.clock->now() + lock_retry);
     if (ec) co_return Leftovers::out_of_reach;
 

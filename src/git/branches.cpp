@@ -8,13 +8,13 @@
 namespace autoexec::git {
 namespace {
 
-constexpr std::size_t longest_message = 64 * 1024;
+constexpr std::size_t max_message_length = 64 * 1024;
 constexpr std::string_view engine_name = "autoexec";
 constexpr std::string_view engine_email = "autoexec@localhost";
 
 std::string message_text(std::string text)
 {
-    text = protocol::valid_utf8(text.substr(0, longest_message));
+    text = protocol::valid_utf8(text.substr(0, max_message_length));
     std::erase(text, '\0');
     return text;
 }

@@ -10,7 +10,7 @@
 namespace autoexec::git {
 namespace {
 
-constexpr std::size_t most_paths = 10;
+constexpr std::size_t max_paths = 10;
 
 // Of `status --porcelain=v2 -z`: paths with conflicts, or all that is changed.
 Words paths_in(std::string_view status, bool unmerged)
@@ -30,9 +30,9 @@ Words paths_in(std::string_view status, bool unmerged)
 std::string some_of(Words paths)
 {
     const auto count = paths.size();
-    paths.resize(std::min(count, most_paths));
+    paths.resize(std::min(count, max_paths));
     auto text = fmt::format("{}", fmt::join(paths, ", "));
-    return count > most_paths ? fmt::format("{} and {} more", text, count - most_paths) : text;
+    return count > max_paths ? fmt::format("{} and {} more", text, count - max_paths) : text;
 }
 
 }  // namespace

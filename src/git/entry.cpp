@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t file_limit = 16 * 1024 * 1024;
-constexpr std::size_t most_entries = 100'000;
+constexpr std::size_t max_entries = 100'000;
 constexpr const char* run_file = "run";
 constexpr std::string_view head_prefix = "ref: refs/heads/";
 
@@ -78,7 +78,7 @@ std::vector<Entry> entries_of(const fs::path& common_dir)
     const auto folder = common_dir / "worktrees";
     const platform::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return entries;
-    for (const auto& id : platform::list_folder(fd.get(), most_entries))
+    for (const auto& id : platform::list_folder(fd.get(), max_entries))
         if (auto entry = read_entry(common_dir, id)) entries.push_back(std::move(*entry));
     return entries;
 }

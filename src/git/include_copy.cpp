@@ -25,7 +25,7 @@ using platform::Links;
 using platform::UniqueFd;
 
 constexpr std::size_t portion = 1024 * 1024;
-constexpr std::size_t most_warnings = 20;
+constexpr std::size_t max_warnings = 20;
 
 // Where a link in the folder of `path` leads, it leads within the tree.
 bool stays_inside(const fs::path& path, const fs::path& target)
@@ -58,7 +58,7 @@ public:
 private:
     void warn(const std::string& path, std::string_view why)
     {
-        if (result_.warnings.size() == most_warnings)
+        if (result_.warnings.size() == max_warnings)
             ++unsaid_;
         else
             result_.warnings.push_back(

@@ -32,7 +32,7 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
     Turn<Gate> turn(gate_);
     auto problem = open();
     const auto begin = clock_->now();
-    const auto deadline = begin + patience_;
+    const auto deadline = begin + timeout_;
     unsigned tries = 0;
     while (problem.empty() && ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
@@ -43,7 +43,7 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
                                   file_.string());
         } else if (clock_->now() >= deadline) {
             problem = fmt::format("Another process has held {} for {}.", file_.string(),
-                                  protocol::format_duration(patience_));
+                                  protocol::format_duration(timeout_));
         } else {
             co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
         }

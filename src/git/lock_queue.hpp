@@ -23,17 +23,17 @@ namespace autoexec::git {
 class LockQueue {
 public:
     LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
-              std::chrono::milliseconds patience,
+              std::chrono::milliseconds timeout,
               std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>())
         : file_(std::move(file)),
           clock_(std::move(clock)),
-          patience_(patience),
+          timeout_(timeout),
           interrupt_(std::move(interrupt)),
           gate_(clock_, 1)
     {}
 
-    /// Empty when it is held; else why not. After success `leave` must follow: see `Turn`. The
-    /// patience counts from when nobody of this process is before us.
+    /// Returns an empty text when the lock is held, else the reason. `leave` must follow: see `Turn`.
+    /// The time-out starts when this call is the first of this process in the queue.
     asio::awaitable<std::string> enter() { return enter(interrupt_); }
     /// The same for who has an interrupt of its own.
     asio::awaitable<std::string> enter(std::shared_ptr<const Interrupt> interrupt);
@@ -47,7 +47,7 @@ private:
 
     std::filesystem::path file_;
     std::shared_ptr<Clock> clock_;
-    std::chrono::milliseconds patience_;
+    std::chrono::milliseconds timeout_;
     std::shared_ptr<Interrupt> interrupt_;
     Gate gate_;
     platform::UniqueFd held_;

@@ -112,7 +112,7 @@ asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string th
 asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::string commit,
                                                      std::string message)
 {
-    constexpr int most_tries = 10;
+    constexpr int max_tries = 10;
     for (int tries = 1;; ++tries) {
         Merged merged;
         const auto tip = co_await tip_of(branch);
@@ -127,7 +127,7 @@ asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::st
         merged.commit.clear();
         // Somebody else was quicker: then onto what is there now.
         const auto now = co_await tip_of(branch);
-        if (now == tip || tries == most_tries) co_return merged;
+        if (now == tip || tries == max_tries) co_return merged;
     }
 }
 

@@ -9,7 +9,7 @@
 namespace autoexec::git {
 namespace {
 
-constexpr std::size_t longest_name = 80;
+constexpr std::size_t max_name_length = 80;
 constexpr std::size_t cut_hash = 10;
 constexpr std::size_t short_hash = 8;
 constexpr std::string_view lock_ending = ".lock";
@@ -75,12 +75,12 @@ std::string tree_name(std::string_view workflow_id, std::string_view step_id, in
     const bool ambiguous = stem.find(between) != stem.rfind(between);
     const auto whole = ambiguous ? fmt::format("{}\n{}", workflow_id, step_id) : stem;
     const auto name = allowed(stem + "-" + hash_of(whole, short_hash));
-    return fitted(name, longest_name - ending.size()) + ending;
+    return fitted(name, max_name_length - ending.size()) + ending;
 }
 
 bool is_branch_part(std::string_view text)
 {
-    return text.size() <= longest_name && is_part(text) && allowed(text) == text;
+    return text.size() <= max_name_length && is_part(text) && allowed(text) == text;
 }
 
 std::string branch_part(std::string_view text)
@@ -95,7 +95,7 @@ std::string branch_part(std::string_view text)
     }
     const auto hash = hash_of(text, short_hash);
     if (name.empty()) return hash;
-    return with_hash(fitted(name, longest_name - short_hash - 1), hash);
+    return with_hash(fitted(name, max_name_length - short_hash - 1), hash);
 }
 
 }  // namespace autoexec::git

@@ -76,7 +76,7 @@ Repository::Impl::Impl(RepositoryOptions o, Git g, Place p, fs::path common_dir)
       project(std::move(p)),
       common(std::move(common_dir)),
       bare(common, fs::path()),
-      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_patience,
+      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_timeout,
             options.interrupt)
 {}
 

@@ -34,7 +34,7 @@ struct RepositoryOptions {
     /// Of the artifacts of one step that git ignores, together.
     std::uint64_t max_artifact_bytes = 1024ULL * 1024 * 1024;
     /// How long the repository's lock is waited for.
-    std::chrono::milliseconds lock_patience = std::chrono::minutes{2};
+    std::chrono::milliseconds lock_timeout = std::chrono::minutes{2};
     /// Shared with whoever may cancel; absent: only the operations' own cancellation counts.
     std::shared_ptr<Interrupt> interrupt;
 };

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_state = 4096;
 // It only describes; a retry does not wait longer for it.
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds time_limit{10};
 
 }  // namespace
 
@@ -32,7 +32,7 @@ asio::awaitable<std::string> tree_state(std::shared_ptr<Spawner> spawner,
                                         std::shared_ptr<Interrupt> interrupt, Place place)
 {
     Git git(std::move(spawner), std::move(clock), std::move(interrupt));
-    git.limit_to(patience);
+    git.limit_to(time_limit);
     const auto status =
         co_await git(place, "status", "--porcelain", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return fmt::format("unknown: {}", reason_of(status));

@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Words of one call have their limit, and older ones have been looked at before.
-constexpr std::size_t most_commits = 8'000;
+constexpr std::size_t max_commits = 8'000;
 
 constexpr std::array<std::pair<const char*, const char*>, 6> signs{{
     {"MERGE_HEAD", "merge"},
@@ -90,7 +90,7 @@ std::vector<std::string> without_repetition(std::vector<std::string> ids)
 {
     std::set<std::string> seen;
     std::erase_if(ids, [&](const auto& id) { return !seen.insert(id).second; });
-    if (ids.size() > most_commits) ids.resize(most_commits);
+    if (ids.size() > max_commits) ids.resize(max_commits);
     return ids;
 }
 

@@ -22,7 +22,7 @@ namespace {
 using platform::UniqueFd;
 
 constexpr char suffix[] = ".json";
-constexpr std::size_t most_claims = 1000;
+constexpr std::size_t max_claims = 1000;
 constexpr std::size_t claim_limit = 4096;
 
 // An agent between creating its temporary and linking it must not lose it.
@@ -228,7 +228,7 @@ bool ClaimReader::is_elsewhere(const boost::json::object& claim) const
 
 std::optional<std::string> ClaimReader::find_live() const
 {
-    for (const auto& name : platform::list_folder(folder_.get(), most_claims)) {
+    for (const auto& name : platform::list_folder(folder_.get(), max_claims)) {
         if (!name.ends_with(suffix)) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (fd && !is_elsewhere(read_claim(fd.get())) && is_locked(fd.get()))
@@ -240,7 +240,7 @@ std::optional<std::string> ClaimReader::find_live() const
 std::optional<std::string> ClaimReader::sweep()
 {
     std::optional<std::string> living;
-    for (const auto& name : platform::list_folder(folder_.get(), most_claims)) {
+    for (const auto& name : platform::list_folder(folder_.get(), max_claims)) {
         if (name == folder_lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;

@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 // An artifact that is a folder: enough to see whether something is in it, never a walk through a
 // whole dependency tree.
-constexpr int most_entries = 2000;
-constexpr int most_depth = 12;
+constexpr int max_entries = 2000;
+constexpr int max_depth = 12;
 
 struct stat stat_of(int fd)
 {
@@ -55,7 +55,7 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
             if (!newest.present || stamp.modified_ns > newest.stamp.modified_ns)
                 newest.stamp = stamp;
             newest.present = true;
-        } else if (S_ISDIR(st.st_mode) && depth < most_depth) {
+        } else if (S_ISDIR(st.st_mode) && depth < max_depth) {
             error_code ec;
             const auto inner =
                 platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, Links::none, ec);
@@ -265,7 +265,7 @@ public:
             state.stamp = platform::stamp_of(st);
         } else if (S_ISDIR(st.st_mode)) {
             const UniqueFd folder(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-            int budget = most_entries;
+            int budget = max_entries;
             if (folder) newest_file(folder.get(), 0, budget, state);
         }
         return state;
@@ -393,7 +393,7 @@ private:
         if (cancel && cancel->attempt_id == attempt_id) return true;
         for (const auto& file : look())
             if (protocol::parse_status(file.text).status.attempt_id == attempt_id) return true;
-        const auto names = platform::list_folder(worktree_.get(), most_entries);
+        const auto names = platform::list_folder(worktree_.get(), max_entries);
         return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
             return name.starts_with(control_files::temporary_prefix) &&
                    attempt_in(read_control(name)) == attempt_id;

@@ -23,7 +23,7 @@ using platform::UniqueFd;
 
 constexpr char records_folder[] = ".tapps-agents";
 constexpr std::size_t max_worktree_names = 2000;
-constexpr std::size_t most_status_files = 5;  // of a folder
+constexpr std::size_t max_status_files = 5;  // of a folder
 
 constexpr char mend_permissions[] =
     "Look at the folder's owner and permissions (ls -ld), and whether its file system is mounted "
@@ -88,7 +88,7 @@ public:
         if (!other) return;
         std::size_t seen = 0;
         for (const auto& name : platform::list_folder(other.get(), max_worktree_names))
-            if (is_status_name(name) && ++seen <= most_status_files)
+            if (is_status_name(name) && ++seen <= max_status_files)
                 read(other.get(), tree / control_files::other_place, name);
     }
 

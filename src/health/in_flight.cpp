@@ -33,7 +33,7 @@ using platform::UniqueFd;
 
 constexpr char claim_suffix[] = ".json";
 constexpr std::size_t claim_limit = 4096;
-constexpr std::size_t most_claims = 1000;
+constexpr std::size_t max_claims = 1000;
 constexpr std::size_t max_claim_names = 20'000;
 constexpr auto overdue = 60s;  // after its deadline: the stop, its grace, and a busy machine
 
@@ -78,7 +78,7 @@ void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int wor
                 const fs::path& path)
 {
     if (!folder) return;
-    const auto names = platform::list_folder(folder.get(), most_claims);
+    const auto names = platform::list_folder(folder.get(), max_claims);
     struct stat st {};
     (void)::fstat(worktree, &st);
     handoff::ClaimReader reader(std::move(folder), st);

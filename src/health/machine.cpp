@@ -24,8 +24,8 @@ using std::chrono::system_clock;
 constexpr std::uint64_t degraded_factor = 4;
 constexpr std::uint64_t watches_per_worktree = 2;  // its root and .cursor
 constexpr std::uint64_t instances_needed = 2;      // an engine and an agent
-constexpr auto most_ahead = 1min;                  // of records that other hosts may have written
-constexpr auto most_apart = 5s;
+constexpr auto max_ahead = 1min;                  // of records that other hosts may have written
+constexpr auto max_apart = 5s;
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 
 struct Amount {
@@ -145,7 +145,7 @@ HealthCheckResult check_clock(const HealthOptions& options)
                           "Set the clock: records would be filed under wrong days.");
     if (const auto newest = newest_record(options.project_root)) {
         verdict.details()["newest_record"] = protocol::iso_utc(*newest);
-        if (*newest > now + most_ahead)
+        if (*newest > now + max_ahead)
             verdict.degraded(
                 fmt::format("The newest record is from {} in the future ({}).",
                             shown_duration(*newest - now), protocol::iso_utc(*newest)),
@@ -156,7 +156,7 @@ HealthCheckResult check_clock(const HealthOptions& options)
     if (file_time)
         verdict.details()["file_system_seconds_ahead"] =
             std::chrono::duration<double>(difference).count();
-    if (difference > most_apart || difference < -most_apart)
+    if (difference > max_apart || difference < -max_apart)
         verdict.degraded(
             fmt::format("The project's file system is {} {} the system's clock.",
                         shown_duration(difference), difference > 0s ? "ahead of" : "behind"),

@@ -22,9 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_output = 4096;
+constexpr std::size_t max_output = 4096;
 constexpr milliseconds grace{500};  // whoever answers no question in time gets no long farewell
-constexpr milliseconds patience{1000};
+constexpr milliseconds time_limit{1000};
 
 // NFS, SMB1, CIFS, SMB2, 9p, FUSE, CEPH, AFS, Coda
 constexpr std::array<std::uint32_t, 9> remote_types = {0x6969,     0x517B,     0xFF534D42,
@@ -71,7 +71,7 @@ std::string read_variable(const std::string& name)
 
 void append_capped(std::string& text, std::string_view chunk)
 {
-    text.append(chunk.substr(0, most_output - std::min(most_output, text.size())));
+    text.append(chunk.substr(0, max_output - std::min(max_output, text.size())));
 }
 
 HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std::string>& argv,
@@ -99,7 +99,7 @@ HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std:
     if (!end) {
         run.timed_out = true;
         process->stop();
-        ctx.run_for(grace + patience);
+        ctx.run_for(grace + time_limit);
     }
     run.output += errors;
     if (!end) return run;  // unkillable: its supervisor looks after it

@@ -27,14 +27,14 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t most_version = 200;
-constexpr int most_programs = 3;  // so many limits, then the check gives up
+constexpr std::size_t max_version = 200;
+constexpr int max_programs = 3;  // so many limits, then the check gives up
 constexpr std::array<int, 2> least_git = {2, 36};
 
 std::string first_line(std::string_view output)
 {
     while (output.starts_with('\n')) output.remove_prefix(1);
-    output = output.substr(0, std::min(output.find('\n'), most_version));
+    output = output.substr(0, std::min(output.find('\n'), max_version));
     return protocol::printable(protocol::valid_utf8(output));
 }
 
@@ -42,7 +42,7 @@ std::string first_line(std::string_view output)
 class Questioner {
 public:
     explicit Questioner(const HealthOptions& options)
-        : options_(options), deadline_(steady_clock::now() + most_programs * options.program_limit)
+        : options_(options), deadline_(steady_clock::now() + max_programs * options.program_limit)
     {}
 
     HealthProbes::ProgramRun ask(const std::vector<std::string>& argv, const fs::path& directory)

@@ -11,7 +11,7 @@
 namespace autoexec::health {
 namespace {
 
-constexpr std::size_t most_listed = 100;
+constexpr std::size_t max_listed = 100;
 
 }  // namespace
 
@@ -50,7 +50,7 @@ HealthCheckResult Verdict::finish(std::string otherwise) &&
     result.message += fmt::format(" ({} more)", problems_.size() - 1);
     auto& list = result.details["problems"].emplace_array();
     for (const auto& problem : problems_) {
-        if (list.size() == most_listed) break;
+        if (list.size() == max_listed) break;
         list.emplace_back(protocol::valid_utf8(problem.text));
     }
     return result;

@@ -17,7 +17,7 @@
 namespace autoexec::platform {
 namespace {
 
-constexpr int most_tries = 64;
+constexpr int max_tries = 64;
 
 int open_retrying(int folder, const char* path, int flags, unsigned mode = 0)
 {
@@ -137,7 +137,7 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
     long fd = -1;
     int tries = 0;
     do fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < most_tries)));
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < max_tries)));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
 
     if (errno == ENOSYS || errno == EPERM) {

@@ -21,15 +21,15 @@ inline constexpr int descriptor = 3;
 
 /// Above it, what the supervisor only holds.
 inline constexpr int first_held = descriptor + 1;
-inline constexpr int most_held = 4;
+inline constexpr int max_held = 4;
 
 /// The first descriptor that the supervisor is never given: after what it holds comes its own
 /// program, by which it was started.
-inline constexpr int first_free = first_held + most_held + 1;
+inline constexpr int first_free = first_held + max_held + 1;
 
 /// How long the supervisor waits for processes that were killed and don't go, in an
 /// uninterruptible system call for example.
-inline constexpr int kill_patience_ms = 5000;
+inline constexpr int kill_timeout_ms = 5000;
 
 enum class Kind : std::int32_t {
     stop,         ///< To the supervisor: TERM to all, KILL after the grace.

@@ -12,7 +12,7 @@ namespace autoexec::process {
 namespace {
 
 constexpr std::size_t usual_output = 1024 * 1024;
-constexpr std::size_t most_errors = 64 * 1024;
+constexpr std::size_t max_errors = 64 * 1024;
 
 constexpr std::array<std::string_view, 8> git_variables = {
     "GIT_DIR=",    "GIT_COMMON_DIR=", "GIT_WORK_TREE=",        "GIT_INDEX_FILE=",
@@ -42,7 +42,7 @@ asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, Pro
             result.cut |= chunk.size() > max_output - result.output.size();
             append_capped(result.output, chunk, max_output);
         } else
-            append_capped(result.errors, chunk, most_errors);
+            append_capped(result.errors, chunk, max_errors);
     };
     if (on_start) on_start(process);
     result.exit = co_await process->wait(take);

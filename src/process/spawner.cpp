@@ -23,13 +23,13 @@ namespace {
 
 using platform::UniqueFd;
 
-constexpr std::size_t longest_argument = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
-constexpr std::chrono::milliseconds shortest_grace{0};
-constexpr std::chrono::milliseconds longest_grace = std::chrono::hours{24};
+constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
+constexpr std::chrono::milliseconds min_grace{0};
+constexpr std::chrono::milliseconds max_grace = std::chrono::hours{24};
 
 std::chrono::milliseconds clamped(std::chrono::milliseconds grace)
 {
-    return std::clamp(grace, shortest_grace, longest_grace);
+    return std::clamp(grace, min_grace, max_grace);
 }
 
 bool holds_nul(const std::string& text)
@@ -43,7 +43,7 @@ error_code check(const ProcessSpec& spec, std::string& why)
         why = std::move(reason);
         return make_error_code(code);
     };
-    if (spec.held.size() > control::most_held)
+    if (spec.held.size() > control::max_held)
         return fails(boost::system::errc::invalid_argument, "Too many descriptors are to be held.");
     if (spec.argv.empty())
         return fails(boost::system::errc::invalid_argument, "There is no program to start.");
@@ -54,13 +54,13 @@ error_code check(const ProcessSpec& spec, std::string& why)
         return fails(boost::system::errc::invalid_argument,
                      "An argument or an environment variable holds a NUL character.");
     for (std::size_t i = 0; i < spec.argv.size(); ++i) {
-        if (spec.argv[i].size() <= longest_argument) continue;
+        if (spec.argv[i].size() <= max_argument_length) continue;
         return fails(
             boost::system::errc::argument_list_too_long,
             fmt::format(
                 "Argument {} of \"{}\" has {} bytes; the system takes {}. For long commands "
                 "pass {{command_file_path}} and let the program read the file.",
-                i, spec.argv[0].substr(0, 200), spec.argv[i].size(), longest_argument));
+                i, spec.argv[0].substr(0, 200), spec.argv[i].size(), max_argument_length));
     }
     return {};
 }

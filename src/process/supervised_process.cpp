@@ -213,8 +213,8 @@ private:
     // A program can keep its supervisor from working, but nobody waits for that for ever.
     void kill_supervisor_when_late()
     {
-        const std::chrono::milliseconds patience{2 * control::kill_patience_ms};
-        guard_.expires_after(link_.stop_grace + patience);
+        const std::chrono::milliseconds kill_timeout{2 * control::kill_timeout_ms};
+        guard_.expires_after(link_.stop_grace + kill_timeout);
         guard_.async_wait([weak = weak_from_this()](error_code ec) {
             const auto self = weak.lock();
             if (!ec && self) self->signal_supervisor(SIGKILL);

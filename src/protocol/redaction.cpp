@@ -17,7 +17,7 @@ namespace {
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 using protocol::find_secret;
-using protocol::longest_secret;
+using protocol::max_secret_length;
 using protocol::redaction_marker;
 
 Environment own_environment()
@@ -35,9 +35,9 @@ Environment own_environment()
 // text is never changed again.
 std::string redact_line(std::string_view line)
 {
-    constexpr int most_passes = 8;
+    constexpr int max_passes = 8;
     std::string text(line);
-    for (int pass = 0; pass < most_passes; ++pass) {
+    for (int pass = 0; pass < max_passes; ++pass) {
         std::string next;
         std::size_t at = 0;
         while (const auto found = find_secret(text, at)) {
@@ -95,12 +95,12 @@ public:
         std::size_t line = 0;
         const std::string_view text = held_;
         for (;;) {
-            const auto near = text.substr(0, line + longest_secret + 1);
+            const auto near = text.substr(0, line + max_secret_length + 1);
             const auto newline = near.find('\n', std::max(line, searched_));
             const auto length = std::min(newline, text.size()) - line;
-            if (length >= longest_secret) {
+            if (length >= max_secret_length) {
                 redact_lines(text.substr(done, line - done), out);
-                done = line += redact_window(text.substr(line, longest_secret), out);
+                done = line += redact_window(text.substr(line, max_secret_length), out);
             } else if (newline == text.npos) {
                 break;
             } else {

@@ -9,9 +9,9 @@
 namespace autoexec::protocol {
 namespace {
 
-constexpr std::size_t longest_label = 80;
-constexpr std::size_t longest_piece = 1024;
-constexpr int most_prose = 8;
+constexpr std::size_t max_label_length = 80;
+constexpr std::size_t max_piece_length = 1024;
+constexpr int max_prose = 8;
 
 struct Label {
     std::size_t begin;
@@ -52,7 +52,7 @@ std::size_t partial_label(std::string_view text)
 {
     const auto line = text.rfind('\n');
     auto from = line == text.npos ? 0 : line + 1;
-    if (text.size() > longest_label) from = std::max(from, text.size() - longest_label);
+    if (text.size() > max_label_length) from = std::max(from, text.size() - max_label_length);
     return std::min(text.find('-', from), text.size());
 }
 
@@ -94,9 +94,9 @@ bool KeyBlocks::pass(std::string_view& rest, std::string& out, bool last)
 // Goes by pieces that depend on the text alone, not on how it was chunked: lines, or parts of one.
 bool KeyBlocks::skip(std::string_view& rest, bool last)
 {
-    const auto newline = rest.substr(0, longest_piece).find('\n');
-    if (newline == rest.npos && rest.size() < longest_piece && !last) return false;
-    const auto piece = rest.substr(0, std::min(newline, longest_piece));
+    const auto newline = rest.substr(0, max_piece_length).find('\n');
+    if (newline == rest.npos && rest.size() < max_piece_length && !last) return false;
+    const auto piece = rest.substr(0, std::min(newline, max_piece_length));
 
     if (const auto label = find_begin_or_end(piece)) {
         rest.remove_prefix(label->end);
@@ -106,8 +106,8 @@ bool KeyBlocks::skip(std::string_view& rest, bool last)
         return true;
     }
     weigh(piece);
-    const bool whole = newline != rest.npos || rest.size() < longest_piece;
-    auto used = whole ? piece.size() : piece.size() - longest_label;
+    const bool whole = newline != rest.npos || rest.size() < max_piece_length;
+    auto used = whole ? piece.size() : piece.size() - max_label_length;
     if (open_ && newline != rest.npos) ++used;
     skipped_ += used;
     rest.remove_prefix(used);
@@ -130,7 +130,7 @@ void KeyBlocks::weigh(std::string_view line)
         prose_ = 0;
     else if (words >= 3)
         ++prose_;
-    if (prose_ >= most_prose || skipped_ + line.size() >= longest_secret) open_ = false;
+    if (prose_ >= max_prose || skipped_ + line.size() >= max_secret_length) open_ = false;
 }
 
 }  // namespace autoexec::protocol

@@ -7,7 +7,7 @@
 namespace autoexec::protocol {
 namespace {
 
-constexpr std::size_t shortest_secret = 8;
+constexpr std::size_t min_secret_length = 8;
 
 bool is_alnum(char c)
 {
@@ -63,7 +63,7 @@ SecretLiterals::SecretLiterals(std::span<const std::pair<std::string, std::strin
 {
     for (const auto& [name, value] : environment) {
         const std::string secret(trimmed(value));
-        if (secret.size() < shortest_secret || secret.size() > longest_secret) continue;
+        if (secret.size() < min_secret_length || secret.size() > max_secret_length) continue;
         if (!names_secret(name)) continue;
         for (const auto& form : forms_of_secret(secret)) insert(form);
     }
@@ -73,7 +73,7 @@ SecretLiterals::SecretLiterals(std::span<const std::pair<std::string, std::strin
 void SecretLiterals::insert(const SecretForm& form)
 {
     const auto text = apart_from_marker(form.text);
-    if (text.size() < shortest_secret - 2) return;
+    if (text.size() < min_secret_length - 2) return;
 
     std::uint32_t at = 0;
     for (const unsigned char byte : text) {

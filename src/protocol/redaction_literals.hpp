@@ -17,7 +17,7 @@ namespace autoexec::protocol {
 inline constexpr std::string_view redaction_marker = "***REDACTED***";
 
 /// No secret longer than this is promised to be found, and no stage holds back more.
-inline constexpr std::size_t longest_secret = 64 * 1024;
+inline constexpr std::size_t max_secret_length = 64 * 1024;
 
 /// The known values of an environment, in every form they are commonly written in, as one
 /// Aho-Corasick automaton: the time is linear in the text, however many secrets there are.

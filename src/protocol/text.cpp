@@ -17,7 +17,7 @@
 namespace autoexec::protocol {
 namespace {
 
-constexpr std::size_t longest_file_name = 128;
+constexpr std::size_t max_file_name_length = 128;
 
 bool is_plain_in_name(char c) noexcept
 {
@@ -102,10 +102,10 @@ std::string printable(std::string_view text, bool keep_newlines)
 std::string file_name_of(std::string_view id)
 {
     auto name = percent_encoded(id);
-    if (!name.empty() && name == id && name.size() <= longest_file_name) return name;
+    if (!name.empty() && name == id && name.size() <= max_file_name_length) return name;
     // `~` occurs in no name that was left as it is, so none of those can be equal to this one.
     const auto suffix = "~" + short_hash(id);
-    auto length = std::min(name.size(), longest_file_name - suffix.size());
+    auto length = std::min(name.size(), max_file_name_length - suffix.size());
     if (const auto escape = name.rfind('%', length); escape != name.npos && escape + 3 > length)
         length = std::min(length, escape);
     return name.substr(0, length) + suffix;

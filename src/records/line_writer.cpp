@@ -126,7 +126,7 @@ asio::awaitable<void> LineWriter::drain(std::shared_ptr<LineWriter> self)
     // co_spawn starts a coroutine at once where it can: then each line would be a write.
     co_await asio::post(self->strand_, asio::use_awaitable);
     const bool may_wait = self->options_.durability == Durability::none;
-    if (may_wait && self->flushing_ == 0 && !self->full()) co_await self->sleep(longest_wait);
+    if (may_wait && self->flushing_ == 0 && !self->full()) co_await self->sleep(max_wait);
     for (;;) {
         const auto ec = self->write();
         const auto problem = self->patient(ec);
@@ -202,7 +202,7 @@ error_code LineWriter::patient(error_code ec)
     }
     const auto now = options_.clock->now();
     busy_since_ = std::min(busy_since_, now);
-    return now - busy_since_ >= lock_patience ? make_error_code(errc::records_delayed)
+    return now - busy_since_ >= lock_timeout ? make_error_code(errc::records_delayed)
                                               : error_code{};
 }
 
@@ -238,8 +238,8 @@ void LineWriter::close() noexcept
             stopped_ = true;
             running = running_;
         }
-        constexpr int most_tries = 100;
-        for (int tries = 0; pending() && tries < most_tries; ++tries) {
+        constexpr int max_tries = 100;
+        for (int tries = 0; pending() && tries < max_tries; ++tries) {
             const auto ec = write();
             if (ec && !LogFile::is_busy(ec)) break;
             if (ec) std::this_thread::sleep_for(lock_interval);

@@ -25,7 +25,7 @@ using platform::UniqueFd;
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-constexpr std::size_t most_records = 100'000;
+constexpr std::size_t max_records = 100'000;
 constexpr std::size_t max_artifacts = 1000;
 constexpr char entry_suffix[] = ".json";
 constexpr char running_folder[] = ".tapps-agents/running";
@@ -104,7 +104,7 @@ void sweep_requests(int running)
     const auto requests = platform::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
                                                  platform::Links::none, ec);
     if (!requests) return;
-    for (const auto& name : platform::list_folder(requests.get(), most_records))
+    for (const auto& name : platform::list_folder(requests.get(), max_records))
         if (::faccessat(running, (name + entry_suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             (void)platform::remove_file(requests.get(), name);
     (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
@@ -187,7 +187,7 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
     std::vector<RunningEntry> entries;
     const auto folder = open_existing(project_root, problem);
     if (!folder) return entries;
-    for (const auto& name : platform::list_folder(folder.get(), most_records)) {
+    for (const auto& name : platform::list_folder(folder.get(), max_records)) {
         if (!name.ends_with(entry_suffix)) continue;
         error_code ec;
         const auto fd =

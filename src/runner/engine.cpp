@@ -35,7 +35,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds redraw{200};
 // From killing the programs to giving up their agent, whose claims then stay.
-constexpr milliseconds kill_patience{2000};
+constexpr milliseconds kill_timeout{2000};
 
 // Descriptors run out first: each command has its worktree, records, pipes, supervisor.
 // Raised only as far as needed: programs inherit it.
@@ -263,11 +263,11 @@ asio::awaitable<void> Engine::kill_programs()
 {
     if (!agent_) co_return;
     agent_spawner_->kill_all();
-    const auto patience = std::make_shared<asio::steady_timer>(ctx_, kill_patience);
+    const auto kill_timer = std::make_shared<asio::steady_timer>(ctx_, kill_timeout);
     asio::co_spawn(ctx_, agent_->async_stop(),
-                   [patience](const std::exception_ptr&) { patience->expires_after({}); });
+                   [kill_timer](const std::exception_ptr&) { kill_timer->expires_after({}); });
     error_code ignored;
-    co_await patience->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await kill_timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 asio::awaitable<void> Engine::redraw_often()

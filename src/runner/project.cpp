@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t short_length = 8;
-constexpr std::size_t most_text = 1024 * 1024;
+constexpr std::size_t max_text = 1024 * 1024;
 
 // Every character counts as one column.
 bool is_lead(char c)
@@ -73,7 +73,7 @@ bool is_within(const fs::path& path, const fs::path& folder)
 std::optional<std::string> read_text(const fs::path& path, std::string& problem)
 {
     std::ifstream in(path, std::ios::binary);
-    std::string text(most_text + 1, '\0');
+    std::string text(max_text + 1, '\0');
     if (!in || fs::is_directory(path)) {
         problem = fmt::format("cannot read {}: {}", path.string(),
                               fs::exists(path) ? "not a readable file" : "no such file");
@@ -81,8 +81,8 @@ std::optional<std::string> read_text(const fs::path& path, std::string& problem)
     }
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.size() <= most_text) return text;
-    problem = fmt::format("{} is larger than {} bytes", path.string(), most_text);
+    if (text.size() <= max_text) return text;
+    problem = fmt::format("{} is larger than {} bytes", path.string(), max_text);
     return std::nullopt;
 }
 

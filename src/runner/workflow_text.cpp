@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t most_failures = 10;
+constexpr std::size_t max_failures = 10;
 
 std::string execution_of(const StepResult& result)
 {
@@ -64,14 +64,14 @@ std::string failures_of(const WorkflowResult& result)
     std::string text;
     std::size_t count = 0;
     for (const auto& step : result.steps) {
-        if (!is_failure(step) || ++count > most_failures) continue;
+        if (!is_failure(step) || ++count > max_failures) continue;
         text += fmt::format("{} {}: {}", protocol::printable(step.id), word_for(step.state),
                             protocol::printable(step.reason));
         if (step.execution && step.execution->attempts > 0)
             text += fmt::format(" (autoexec logs {})", execution_of(step));
         text += '\n';
     }
-    if (count > most_failures) text += fmt::format("… and {} more\n", count - most_failures);
+    if (count > max_failures) text += fmt::format("… and {} more\n", count - max_failures);
     return text;
 }
 

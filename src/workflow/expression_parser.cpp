@@ -15,7 +15,7 @@ using Node = Expression::Node;
 using Kind = Token::Kind;
 using Parsed = std::optional<Node>;
 
-constexpr std::size_t longest_text = 4096;
+constexpr std::size_t max_text_length = 4096;
 constexpr int deepest = 64;
 
 // The first is the usual spelling.
@@ -260,8 +260,8 @@ private:
 
 std::optional<Node> parse_expression(std::string_view text, ExpressionProblem& problem)
 {
-    if (text.size() <= longest_text) return Parser(text, problem).run();
-    problem = {longest_text, fmt::format("An expression has at most {} bytes", longest_text), {}};
+    if (text.size() <= max_text_length) return Parser(text, problem).run();
+    problem = {max_text_length, fmt::format("An expression has at most {} bytes", max_text_length), {}};
     return std::nullopt;
 }
 

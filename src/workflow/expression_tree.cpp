@@ -12,7 +12,7 @@ namespace {
 namespace json = boost::json;
 using Node = Expression::Node;
 
-constexpr std::size_t longest_quotation = 60;
+constexpr std::size_t max_quotation_length = 60;
 
 std::string_view operator_of(Relation relation)
 {
@@ -40,8 +40,8 @@ bool continues_character(char c)
 
 std::string shortened(std::string_view text)
 {
-    if (text.size() <= longest_quotation) return protocol::printable(text);
-    auto size = longest_quotation;
+    if (text.size() <= max_quotation_length) return protocol::printable(text);
+    auto size = max_quotation_length;
     while (size > 0 && continues_character(text[size])) --size;
     return protocol::printable(text.substr(0, size)) + "\u2026";
 }

@@ -9,15 +9,15 @@
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::size_t most_named = 5;
+constexpr std::size_t max_named = 5;
 
 std::string listed(const std::vector<git::Conflict>& conflicts)
 {
     std::string text;
-    for (std::size_t k = 0; k < std::min(conflicts.size(), most_named); ++k)
+    for (std::size_t k = 0; k < std::min(conflicts.size(), max_named); ++k)
         text += fmt::format("{}{} ({})", k == 0 ? "" : ", ", conflicts[k].path, conflicts[k].kind);
-    if (conflicts.size() > most_named)
-        text += fmt::format(" and {} more", conflicts.size() - most_named);
+    if (conflicts.size() > max_named)
+        text += fmt::format(" and {} more", conflicts.size() - max_named);
     return text;
 }
 

@@ -25,8 +25,8 @@ namespace json = boost::json;
 using platform::last_error;
 using platform::UniqueFd;
 
-constexpr int most_names = 1000;
-constexpr int most_lock_tries = 250;
+constexpr int max_names = 1000;
+constexpr int max_lock_tries = 250;
 constexpr std::chrono::milliseconds lock_interval{1};
 
 std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::time_point t)
@@ -43,7 +43,7 @@ std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::t
 std::string link_to_free_name(int folder, const std::string& file, std::string_view workflow_id,
                               std::chrono::system_clock::time_point now, error_code& ec)
 {
-    for (int tries = 0; tries < most_names; ++tries) {
+    for (int tries = 0; tries < max_names; ++tries) {
         auto run_id = run_id_of(workflow_id, now + std::chrono::microseconds(tries));
         const bool linked =
             ::linkat(folder, file.c_str(), folder, journal_name(run_id).c_str(), 0) == 0;
@@ -67,7 +67,7 @@ error_code sync_folders(int folder, records::Disk& disk)
 // Patient with those who only look.
 error_code lock(int fd)
 {
-    for (int tries = 0; tries < most_lock_tries; ++tries) {
+    for (int tries = 0; tries < max_lock_tries; ++tries) {
         if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
         if (errno != EWOULDBLOCK) return last_error();
         if (is_locked(fd)) break;

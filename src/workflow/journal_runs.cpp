@@ -25,7 +25,7 @@ using platform::last_error;
 using platform::UniqueFd;
 
 constexpr std::size_t first_line_limit = 1024 * 1024;
-constexpr std::size_t most_runs = 100'000;
+constexpr std::size_t max_runs = 100'000;
 
 records::Folder requests_folder(const fs::path& project_root)
 {
@@ -142,7 +142,7 @@ std::vector<std::string> list_runs(const fs::path& project_root)
     const auto folder = state_folder(project_root).open(ec);
     if (!folder) return {};
     std::vector<ListedRun> runs;
-    for (const auto& name : platform::list_folder(folder.get(), most_runs))
+    for (const auto& name : platform::list_folder(folder.get(), max_runs))
         if (auto run = list_run(folder.get(), name)) runs.push_back(std::move(*run));
     std::ranges::sort(runs, std::greater(),
                       [](const auto& run) { return std::tie(run.started, run.name); });

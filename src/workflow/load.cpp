@@ -25,7 +25,7 @@ using workflow::Plan;
 using workflow::PlanProblem;
 
 constexpr std::size_t file_limit = 1024 * 1024;
-constexpr std::size_t most_missing = 100;  // more would help nobody
+constexpr std::size_t max_missing = 100;  // more would help nobody
 
 std::string name_of(const Workflow& workflow, std::size_t step)
 {
@@ -95,7 +95,7 @@ private:
     {
         const auto& needs = definition_.workflow.steps[step].needs;
         const auto& others = planned.from_repository;
-        for (std::size_t k = 0; k < needs.size() && missing_ < most_missing; ++k) {
+        for (std::size_t k = 0; k < needs.size() && missing_ < max_missing; ++k) {
             const auto path = protocol::artifact_path(needs[k]);
             if (!path || std::find(others.begin(), others.end(), *path) == others.end()) continue;
             if (!is_there(*path)) report_missing(step, k, needs[k]);

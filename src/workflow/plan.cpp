@@ -20,11 +20,11 @@ namespace {
 
 using Kind = GateTarget::Kind;
 
-constexpr std::size_t most_steps = 10'000;
-constexpr std::size_t most_edges = 200'000;
-constexpr std::size_t most_creators = 100;  // of one artifact: each is an edge to each who needs it
-constexpr std::size_t most_problems = 1000;  // more would help nobody
-constexpr std::size_t most_guesses = 100;    // a guess compares with all names
+constexpr std::size_t max_steps = 10'000;
+constexpr std::size_t max_edges = 200'000;
+constexpr std::size_t max_creators = 100;  // of one artifact: each is an edge to each who needs it
+constexpr std::size_t max_problems = 1000;  // more would help nobody
+constexpr std::size_t max_guesses = 100;    // a guess compares with all names
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
 
 std::string result_file_of(const std::string& id)
@@ -44,18 +44,18 @@ public:
     {
         if (workflow_.id.empty()) complain({}, "id", 0, "The workflow needs an id");
         if (workflow_.steps.empty()) complain({}, "steps", 0, "The workflow has no steps");
-        if (workflow_.steps.size() > most_steps) {
-            complain({}, "steps", 0, fmt::format("There are more than {} steps", most_steps));
+        if (workflow_.steps.size() > max_steps) {
+            complain({}, "steps", 0, fmt::format("There are more than {} steps", max_steps));
             return std::move(plan_);
         }
         index_steps();
         find_creators();
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
-        if (edges_ > most_edges) {
-            if (problems_.size() == most_problems) problems_.pop_back();
+        if (edges_ > max_edges) {
+            if (problems_.size() == max_problems) problems_.pop_back();
             complain({}, "steps", 0,
-                     fmt::format("The steps wait for each other in more than {} ways", most_edges),
+                     fmt::format("The steps wait for each other in more than {} ways", max_edges),
                      "Let a step come in between that waits for many, and for which many wait.");
             return std::move(plan_);
         }
@@ -75,7 +75,7 @@ private:
     void complain(std::optional<std::size_t> at, std::string field, std::size_t item,
                   std::string message, std::string hint = {})
     {
-        if (problems_.size() >= most_problems) return;
+        if (problems_.size() >= max_problems) return;
         PlanProblem problem;
         problem.step = at;
         problem.field = std::move(field);
@@ -93,7 +93,7 @@ private:
 
     std::string guess(std::string_view word, std::span<const std::string_view> known) const
     {
-        return problems_.size() < most_guesses ? config::did_you_mean(word, known) : std::string();
+        return problems_.size() < max_guesses ? config::did_you_mean(word, known) : std::string();
     }
 
     void index_steps()
@@ -131,9 +131,9 @@ private:
         const auto path = check_path(i, field, item, artifact);
         if (!path) return;
         auto& creators = creators_[*path];
-        if (creators.size() == most_creators)
+        if (creators.size() == max_creators)
             complain(i, field, item,
-                     fmt::format("More than {} steps create '{}'", most_creators, artifact));
+                     fmt::format("More than {} steps create '{}'", max_creators, artifact));
         else if (creators.empty() || creators.back() != i)
             creators.push_back(i);
     }
@@ -320,7 +320,7 @@ private:
 
     void connect(std::size_t from, std::size_t to, std::string why)
     {
-        if (edges_ > most_edges) return;  // that is complained of
+        if (edges_ > max_edges) return;  // that is complained of
         if (followers_[from].emplace(to, std::move(why)).second) ++edges_;
     }
 

@@ -18,10 +18,10 @@ namespace {
 using config::Report;
 using config::YamlNode;
 
-constexpr int most_parallel = 10'000;
+constexpr int parallel_limit = 10'000;
 constexpr int max_workflow_rounds = 1000;
-constexpr double longest_backoff = 100'000'000;  // seconds: three years
-constexpr std::size_t most_keys_shown = 5;
+constexpr double max_backoff = 100'000'000;  // seconds: three years
+constexpr std::size_t max_keys_shown = 5;
 
 constexpr std::string_view workflow_fields[]{
     "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
@@ -51,7 +51,7 @@ std::string keys_of(const YamlNode& mapping)
 {
     std::vector<std::string> keys;
     for (const auto& entry : mapping.entries) {
-        if (keys.size() == most_keys_shown) {
+        if (keys.size() == max_keys_shown) {
             keys.emplace_back("…");
             break;
         }
@@ -141,7 +141,7 @@ private:
             read_context_tier(*settings, "context_tier_default").value_or(context_tier_);
         if (auto loopback = settings->within("loopback")) read_loopback(*loopback);
         workflow_.max_parallel = static_cast<std::size_t>(
-            settings->integer("max_parallel", 0, most_parallel).value_or(0));
+            settings->integer("max_parallel", 0, parallel_limit).value_or(0));
         workflow_.max_rounds =
             settings->integer("max_rounds", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
     }
@@ -151,7 +151,7 @@ private:
         loopback.check_keys(loopback_fields);
         workflow_.max_rounds =
             loopback.integer("max_attempts", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
-        (void)loopback.number("retry_backoff", 0, longest_backoff);
+        (void)loopback.number("retry_backoff", 0, max_backoff);
     }
 
     // To take any text for true would switch on what "false" in quotes was to switch off.

@@ -19,7 +19,7 @@ using platform::Links;
 using platform::UniqueFd;
 namespace json = boost::json;
 
-constexpr std::size_t most_results = 1024 * 1024;
+constexpr std::size_t max_results = 1024 * 1024;
 
 UniqueFd open_in(const std::filesystem::path& worktree, const std::string& path, int flags,
                  error_code& ec)
@@ -68,9 +68,9 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
                               (ec ? ec : platform::last_error()).message());
         return std::nullopt;
     }
-    const auto text = S_ISREG(st.st_mode) ? read_whole(file.get(), most_results) : std::nullopt;
+    const auto text = S_ISREG(st.st_mode) ? read_whole(file.get(), max_results) : std::nullopt;
     if (!text) {
-        problem = fmt::format("'{}' is no file of at most {} bytes", path, most_results);
+        problem = fmt::format("'{}' is no file of at most {} bytes", path, max_results);
         return std::nullopt;
     }
     auto reading = protocol::read_json_object(*text);

@@ -18,13 +18,13 @@ namespace {
 namespace json = boost::json;
 
 // An agent's words must not fill the journal.
-constexpr std::size_t longest_words = 16 * 1024;
-constexpr std::size_t most_items = 1000;
+constexpr std::size_t max_words_length = 16 * 1024;
+constexpr std::size_t max_items = 1000;
 
 std::string first_words(const std::string& text)
 {
-    if (text.size() <= longest_words) return text;
-    return protocol::valid_utf8(text.substr(0, longest_words)) + "…";
+    if (text.size() <= max_words_length) return text;
+    return protocol::valid_utf8(text.substr(0, max_words_length)) + "…";
 }
 
 void shorten(json::value& value);
@@ -39,9 +39,9 @@ void shorten(json::value& value)
 {
     if (value.is_string()) {
         const auto& text = value.get_string();
-        if (text.size() > longest_words) value = first_words(std::string(text));
+        if (text.size() > max_words_length) value = first_words(std::string(text));
     } else if (auto* const list = value.if_array()) {
-        if (list->size() > most_items) list->resize(most_items);
+        if (list->size() > max_items) list->resize(max_items);
         for (auto& item : *list) shorten(item);
     } else if (auto* const object = value.if_object()) {
         shorten(*object);

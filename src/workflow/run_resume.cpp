@@ -141,10 +141,10 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
 asio::awaitable<bool> Run::settle_calls()
 {
     constexpr std::chrono::milliseconds interval{20};
-    constexpr std::chrono::seconds patience{75};  // more than they get
+    constexpr std::chrono::seconds time_limit{75};  // more than they get
     auto& clock = *around_->options.clock;
     const auto timer = clock.make_timer(around_->strand);
-    const auto deadline = clock.now() + patience;
+    const auto deadline = clock.now() + time_limit;
     while (!journal_->is_settled()) {
         if (clock.now() >= deadline) co_return false;
         co_await timer->wait_until(clock.now() + interval);

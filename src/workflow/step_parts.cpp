@@ -11,11 +11,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int most_attempts = 1000;
+constexpr int attempts_limit = 1000;
 constexpr int max_gate_rounds = 1000;
-constexpr double longest_delay = 100'000'000;  // seconds: three years
-constexpr double largest_multiplier = 1000;
-constexpr double largest_threshold = 1e9;
+constexpr double delay_limit = 100'000'000;  // seconds: three years
+constexpr double max_multiplier = 1000;
+constexpr double max_threshold = 1e9;
 
 constexpr std::string_view gate_fields[]{"condition", "on_pass", "on_fail", "max_rounds"};
 constexpr std::string_view scoring_fields[]{"enabled", "thresholds"};
@@ -38,7 +38,7 @@ void read_delay(FieldReader& fields, std::string_view name, std::string_view oth
 {
     const auto key = fields.either(name, other);
     if (key.empty()) return;
-    if (const auto seconds = fields.number(key, 0, longest_delay))
+    if (const auto seconds = fields.number(key, 0, delay_limit))
         delay = milliseconds(std::llround(*seconds * 1000));
 }
 
@@ -76,7 +76,7 @@ std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields)
         if (key == least || !key.ends_with(least))
             inner->report_unknown(entry,
                                   key == least ? "" : fmt::format("Did you mean '{}_min'?", key));
-        else if (const auto value = inner->number(key, -largest_threshold, largest_threshold))
+        else if (const auto value = inner->number(key, -max_threshold, max_threshold))
             thresholds.emplace(key.substr(0, key.size() - least.size()), *value);
     }
     if (!enabled) thresholds.clear();
@@ -87,10 +87,10 @@ RetryPolicy read_retry(FieldReader& fields)
 {
     fields.check_keys(retry_fields);
     RetryPolicy retry;
-    retry.max_attempts = fields.integer("max_attempts", 1, most_attempts).value_or(1);
+    retry.max_attempts = fields.integer("max_attempts", 1, attempts_limit).value_or(1);
     if (!fields.boolean("enabled").value_or(true)) retry.max_attempts = 1;
     retry.multiplier =
-        fields.number("backoff_multiplier", 1, largest_multiplier).value_or(retry.multiplier);
+        fields.number("backoff_multiplier", 1, max_multiplier).value_or(retry.multiplier);
     read_delay(fields, "initial_backoff_seconds", "initial_delay_seconds", retry.initial_delay);
     read_delay(fields, "max_backoff_seconds", "max_delay_seconds", retry.max_delay);
     return retry;

@@ -19,7 +19,7 @@ namespace {
 using config::Report;
 using config::YamlNode;
 
-constexpr std::chrono::seconds longest_timeout{100'000'000};  // three years
+constexpr std::chrono::seconds max_timeout{100'000'000};  // three years
 
 constexpr std::array<std::string_view, 33> step_fields{
     "id",        "command",           "requires", "parameters",  "step",     "action",
@@ -182,13 +182,13 @@ private:
         if (node == nullptr) return;
         const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
         const auto time = may_be ? protocol::parse_duration(node->text) : std::nullopt;
-        if (time && time->count() > 0 && *time <= longest_timeout)
+        if (time && time->count() > 0 && *time <= max_timeout)
             step_.timeout = time;
         else
             fields_.error("timeout",
                           "Field 'timeout' must be a positive number of seconds, or as '90s'",
                           may_be ? fmt::format("Units are ms, s, m, h, d and w; the most is {} s.",
-                                               longest_timeout.count())
+                                               max_timeout.count())
                                  : config::type_hint(*node, "a number"));
     }
 

@@ -15,7 +15,7 @@ namespace {
 
 using autoexec::Redactor;
 
-constexpr std::size_t longest_input = 4096;
+constexpr std::size_t max_input_length = 4096;
 
 std::shared_ptr<const Redactor> make_redactor()
 {
@@ -35,7 +35,7 @@ void require(bool holds)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     static const auto redactor = make_redactor();
-    if (size == 0 || size > longest_input) return 0;
+    if (size == 0 || size > max_input_length) return 0;
 
     const std::string text(data + 1, data + size);
     const auto whole = redactor->redact(text);

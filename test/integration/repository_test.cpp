@@ -408,7 +408,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     }
     SUBCASE("but not for ever")
     {
-        options.lock_patience = 50ms;
+        options.lock_timeout = 50ms;
         forget_repository();
         const auto made = run(repository().add_tree("a", "HEAD"));
         CHECK(contains(made.problem, "repository.lock for 50ms"));

@@ -27,11 +27,11 @@
 
 namespace autoexec::test {
 
-inline constexpr std::chrono::seconds patience{120};
+inline constexpr std::chrono::seconds default_timeout{120};
 
 /// Looks again every few milliseconds until it is so; a test that waits in vain fails.
 inline bool eventually(const std::function<bool()>& condition,
-                       std::chrono::milliseconds bound = patience)
+                       std::chrono::milliseconds bound = default_timeout)
 {
     const auto deadline = std::chrono::steady_clock::now() + bound;
     while (!condition()) {
@@ -123,7 +123,7 @@ public:
     }
 
     /// Its end; a program that takes longer than that fails the test.
-    Ended wait(std::chrono::milliseconds bound = patience)
+    Ended wait(std::chrono::milliseconds bound = default_timeout)
     {
         if (!ends_within(bound))
             throw std::runtime_error("the program has not ended; it said:\n" + out() + err());

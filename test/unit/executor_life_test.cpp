@@ -1120,8 +1120,8 @@ TEST_CASE("fifty worktrees at once, with agents of every kind: one result each" 
         its.on_publish = [&, path] {
             CHECK(its.locked);
             const auto id = its.attempt_id();
-            const auto later = [&](int most_ms, auto what) {
-                const auto at = f.clock->elapsed() + std::chrono::milliseconds{up_to(most_ms)};
+            const auto later = [&](int max_ms, auto what) {
+                const auto at = f.clock->elapsed() + std::chrono::milliseconds{up_to(max_ms)};
                 f.clock->at(at, [&, id, what] {
                     if (!its.command && !its.claims.contains(id)) return;  // not ours any more
                     if (!its.published.empty() && its.attempt_id() == id) what();

@@ -507,14 +507,14 @@ TEST_CASE("any bytes come through")
 TEST_CASE("documentation is left alone: at most one line in 10,000 is altered")
 {
     namespace fs = std::filesystem;
-    constexpr std::size_t most_bytes = 40'000'000;
+    constexpr std::size_t max_bytes = 40'000'000;
     const Redactor redactor(Environment{});
     std::size_t bytes = 0;
     std::ptrdiff_t lines = 0;
     std::size_t altered = 0;
     std::error_code ignored;
     fs::recursive_directory_iterator files("/usr/share/doc", ignored);
-    for (; files != fs::end(files) && bytes < most_bytes; files.increment(ignored)) {
+    for (; files != fs::end(files) && bytes < max_bytes; files.increment(ignored)) {
         if (!files->is_regular_file(ignored) || files->path().extension() == ".gz") continue;
         std::ifstream in(files->path(), std::ios::binary);
         for (std::string line; std::getline(in, line) && line.find('\0') == line.npos; ++lines) {

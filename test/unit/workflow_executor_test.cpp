@@ -387,12 +387,12 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     other.worktree = "t4";
     options.agent_limits["shy"] = 1;
     int at_work = 0;
-    int most_at_work = 0;
+    int max_at_work = 0;
     int done = 0;
     run_options.on_event = [&](const WorkflowEvent& event) {
         if (event.step_id.empty() || event.step_id == "t4") return;
         at_work += event.type == WorkflowEvent::Type::step_started ? 1 : -1;
-        most_at_work = std::max(most_at_work, at_work);
+        max_at_work = std::max(max_at_work, at_work);
     };
     make();
     for (auto& w : {workflow_of({steps[0], steps[1]}), workflow_of({steps[2], other})})
@@ -401,7 +401,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
         });
     clock->run(ctx);
     CHECK(done == 2);
-    CHECK(most_at_work == 1);
+    CHECK(max_at_work == 1);
     CHECK(clock->elapsed() < 4s);  // nobody waits longer than for the one before
 }
 

@@ -113,7 +113,7 @@ public:
             if (phase_ == Phase::running && (ended_ || stop_requested_ || overdue)) terminate(now);
             if (phase_ == Phase::terminating && now >= deadline_) {
                 phase_ = Phase::killing;
-                deadline_ = now + control::kill_patience_ms;
+                deadline_ = now + control::kill_timeout_ms;
             }
             if (phase_ == Phase::killing) {
                 if (now >= deadline_) return count_descendants();
