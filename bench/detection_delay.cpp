@@ -30,7 +30,7 @@ using steady = std::chrono::steady_clock;
 
 constexpr std::size_t count = 400;  // of each run
 constexpr milliseconds pace{5};     // between two commands
-constexpr int min_ms = 20;     // what the agent takes
+constexpr int min_ms = 20;          // what the agent takes
 constexpr int max_ms = 120;
 
 /// When what happened, by execution.
@@ -85,8 +85,7 @@ LightAgent::Delay random_delay(const asio::any_io_executor& ex)
 {
     return [ex, random = std::mt19937(1)](std::function<void()> report) mutable {
         const auto timer = std::make_shared<asio::steady_timer>(ex);
-        timer->expires_after(
-            milliseconds(std::uniform_int_distribution(min_ms, max_ms)(random)));
+        timer->expires_after(milliseconds(std::uniform_int_distribution(min_ms, max_ms)(random)));
         timer->async_wait([timer, report](error_code) { report(); });
     };
 }

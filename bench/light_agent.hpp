@@ -2,7 +2,7 @@
 
 #include "autoexec/ports.hpp"
 
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "handoff/control_files.hpp"
 #include "measure.hpp"
 #include "protocol/status.hpp"
@@ -51,8 +51,8 @@ public:
 private:
     struct Work {
         std::filesystem::path tree;
-        std::unique_ptr<handoff::AgentBox> box;
-        handoff::AgentBox::Found found;
+        std::unique_ptr<handoff::AgentMailbox> box;
+        handoff::AgentMailbox::Found found;
     };
 
     void look(const std::filesystem::path& tree)
@@ -60,9 +60,9 @@ private:
         const auto start = thread_cpu_time();
         const auto work = std::make_shared<Work>();
         work->tree = tree;
-        work->box = handoff::AgentBox::open(tree, control_files::status);
+        work->box = handoff::AgentMailbox::open(tree, control_files::status);
         work->found = work->box->find(false);
-        const bool ours = work->found.state == handoff::AgentBox::Found::State::command &&
+        const bool ours = work->found.state == handoff::AgentMailbox::Found::State::command &&
                           work->box->claim(work->found, "light");
         if (ours && !delay) report(*work);
         cpu_ += thread_cpu_time() - start;
@@ -74,7 +74,7 @@ private:
         const auto& command = work.found.command;
         AgentStatus status;
         status.structured = true;
-        status.status = StatusWord::completed;
+        status.status = ReportedStatus::completed;
         status.execution_id = command.execution_id;
         status.attempt_id = command.attempt_id;
         status.attempt = command.attempt;

@@ -117,13 +117,13 @@ struct CommandError {
     bool operator==(const CommandError&) const = default;
 };
 
-enum class StatusWord { pending, running, completed, failed };
-std::string_view to_string(StatusWord word) noexcept;
+enum class ReportedStatus { pending, running, completed, failed };
+std::string_view to_string(ReportedStatus word) noexcept;
 
 /// A status file, read by the rules of `doc/file-protocol.md`.
 struct AgentStatus {
     bool structured = false;  ///< Version "1.0"; everything else is read as legacy.
-    StatusWord status = StatusWord::pending;
+    ReportedStatus status = ReportedStatus::pending;
     std::optional<std::string> started_at;
     std::optional<std::string> completed_at;
     std::optional<Progress> progress;
@@ -151,7 +151,7 @@ struct AgentStatus {
 
     [[nodiscard]] bool is_final() const noexcept
     {
-        return status == StatusWord::completed || status == StatusWord::failed;
+        return status == ReportedStatus::completed || status == ReportedStatus::failed;
     }
 };
 
@@ -166,7 +166,7 @@ struct ExecutionResult {
     std::filesystem::path worktree;
 
     /// The last word of the agent's status: what it claims. Absent where it has reported none.
-    std::optional<StatusWord> reported;
+    std::optional<ReportedStatus> reported;
 
     /// What the agent names, relative to the worktree. The bundled agent names those of the
     /// expected ones that are there.
@@ -185,9 +185,9 @@ struct ExecutionResult {
     std::string output;  ///< The tail that the agent reported.
     std::vector<std::string> warnings;
     /// A final status that came too late, after the agent was told to stop.
-    std::optional<StatusWord> status_during_stop;
+    std::optional<ReportedStatus> status_during_stop;
     /// A final status whose agent had not released its claim when the engine ended the wait.
-    std::optional<StatusWord> unreleased_status;
+    std::optional<ReportedStatus> unreleased_status;
 };
 
 /// What `autoexec run --json` prints; `doc/cli.md` lists the keys.

@@ -5,7 +5,7 @@
 #include "agent/work_finder.hpp"
 #include "git/exclude.hpp"
 #include "git/git_dir.hpp"
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "platform/log.hpp"
 #include "platform/resources.hpp"
 #include "protocol/text.hpp"
@@ -97,10 +97,11 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     void find_trees(bool with_globs);
     void look_everywhere();
     void look(const fs::path& tree);
-    void take(const fs::path& tree, Place& place, std::unique_ptr<handoff::AgentBox> box,
-              handoff::AgentBox::Found found);
+    void take(const fs::path& tree, Place& place, std::unique_ptr<handoff::AgentMailbox> box,
+              handoff::AgentMailbox::Found found);
     void report_shortage(const fs::path& tree);
-    void complain_once(const fs::path& tree, Place& place, const handoff::AgentBox::Found& found);
+    void complain_once(const fs::path& tree, Place& place,
+                       const handoff::AgentMailbox::Found& found);
     [[nodiscard]] fs::path absolute(const fs::path& tree) const;
     [[nodiscard]] bool has_room() const noexcept
     {
@@ -110,7 +111,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     AgentOptions options;
     asio::strand<asio::any_io_executor> strand;
     std::string id;
-    handoff::AgentBox::Trust trust;
+    handoff::AgentMailbox::Trust trust;
     std::unique_ptr<Timer> alarm;
     std::map<fs::path, Place> places;
     int running = 0;
@@ -249,15 +250,15 @@ void BackgroundAgent::Impl::look(const fs::path& tree)
         return;
     }
     if (!has_room()) return;  // left to others until there is
-    auto box = handoff::AgentBox::open(tree, options.status_file_name, trust);
+    auto box = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
     if (!box) {
         if (!platform::has_descriptors_left(1)) report_shortage(tree);
         return;
     }
     auto found = box->find(options.agents.accept_legacy);
     if (box->lacks_resources()) report_shortage(tree);
-    if (found.state == handoff::AgentBox::Found::State::none) return;
-    if (found.state == handoff::AgentBox::Found::State::foreign)
+    if (found.state == handoff::AgentMailbox::Found::State::none) return;
+    if (found.state == handoff::AgentMailbox::Found::State::foreign)
         complain_once(tree, place, found);
     else
         take(tree, place, std::move(box), std::move(found));
@@ -272,8 +273,8 @@ void BackgroundAgent::Impl::report_shortage(const fs::path& tree)
 }
 
 void BackgroundAgent::Impl::take(const fs::path& tree, Place& place,
-                                 std::unique_ptr<handoff::AgentBox> box,
-                                 handoff::AgentBox::Found found)
+                                 std::unique_ptr<handoff::AgentMailbox> box,
+                                 handoff::AgentMailbox::Found found)
 {
     std::string problem;
     const auto* const definition =
@@ -320,7 +321,7 @@ asio::awaitable<void> BackgroundAgent::Impl::work(std::shared_ptr<Impl>, fs::pat
 }
 
 void BackgroundAgent::Impl::complain_once(const fs::path& tree, Place& place,
-                                          const handoff::AgentBox::Found& found)
+                                          const handoff::AgentMailbox::Found& found)
 {
     if (place.told == found.stamp) return;
     place.told = found.stamp;

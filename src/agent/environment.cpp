@@ -39,7 +39,8 @@ std::string_view variable_name(std::string_view variable)
 
 void unset(std::vector<std::string>& environment, std::string_view name)
 {
-    std::erase_if(environment, [&](const auto& variable) { return variable_name(variable) == name; });
+    std::erase_if(environment,
+                  [&](const auto& variable) { return variable_name(variable) == name; });
 }
 
 void set(std::vector<std::string>& environment, std::string_view name, std::string_view value)

@@ -36,7 +36,7 @@ constexpr milliseconds report_interval{250};
 
 constexpr char out_of_memory[] = "The agent ran out of memory.";
 
-std::string log_name(const handoff::AgentBox::Found& found)
+std::string log_name(const handoff::AgentMailbox::Found& found)
 {
     const auto& id = found.command.attempt_id;
     return (id.empty() ? fmt::format("legacy-{}-{}", found.stamp.inode, found.stamp.modified_ns)
@@ -74,8 +74,9 @@ std::string stop_message(const std::string& reason)
 
 }  // namespace
 
-Job::Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<handoff::AgentBox> box,
-         handoff::AgentBox::Found found, std::unique_ptr<Timer> alarm)
+Job::Job(JobContext context, std::filesystem::path worktree,
+         std::unique_ptr<handoff::AgentMailbox> box, handoff::AgentMailbox::Found found,
+         std::unique_ptr<Timer> alarm)
     : context_(std::move(context)),
       work_(context_.options),
       worktree_(std::move(worktree)),
@@ -90,7 +91,7 @@ Job::Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<han
 
 asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition& definition)
 {
-    Verdict verdict;
+    ProgramResult verdict;
     std::vector<std::vector<std::string>> programs;
     if (self->make_programs(definition, programs, verdict)) {
         for (std::size_t i = 0; i < programs.size(); ++i) {
@@ -128,7 +129,8 @@ OutcomeRule Job::rule_of(const AgentDefinition& definition, std::size_t program)
 }
 
 bool Job::make_programs(const AgentDefinition& definition,
-                        std::vector<std::vector<std::string>>& programs, Verdict& verdict) const
+                        std::vector<std::vector<std::string>>& programs,
+                        ProgramResult& verdict) const
 {
     const auto& command = found_.command;
     if (!command.argv.empty()) {
@@ -158,7 +160,8 @@ bool Job::make_programs(const AgentDefinition& definition,
     return true;
 }
 
-bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const
+bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
+                    ProgramResult& verdict) const
 {
     const auto missing = make_environment(definition, found_.command, worktree_, spec.environment);
     if (!missing.empty()) {
@@ -181,11 +184,11 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdic
 }
 
 asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                   OutcomeRule rule, Verdict& verdict)
+                                   OutcomeRule rule, ProgramResult& verdict)
 {
     const auto ex = co_await asio::this_coro::executor;
     verdict = {};
-    hearing_ = {OutcomeJudge(rule), {}, false};
+    hearing_ = {OutcomeParser(rule), {}, false};
     ProcessSpec spec;
     spec.argv = std::move(argv);
     if (!make_spec(definition, spec, verdict)) co_return;
@@ -304,7 +307,7 @@ std::string Job::reason_to_stop(bool late)
     return box_->lost() ? "worktree_lost" : "";
 }
 
-void Job::judge_stopped(Verdict& verdict) const
+void Job::judge_stopped(ProgramResult& verdict) const
 {
     const bool late = stop_reason_ == "timeout";
     verdict.completed = false;
@@ -317,7 +320,7 @@ void Job::judge_stopped(Verdict& verdict) const
 }
 
 void Job::judge(const ProcessExit& exit, const std::string& program,
-                const AgentDefinition& definition, Verdict& verdict)
+                const AgentDefinition& definition, ProgramResult& verdict)
 {
     verdict.exit_code = exit.exit_code;
     verdict.signal = exit.signal;
@@ -334,7 +337,8 @@ void Job::judge(const ProcessExit& exit, const std::string& program,
     verdict.error.message = first_words(context_.options.redactor->redact(said->message));
 }
 
-void Job::judge_by_exit(const ProcessExit& exit, const std::string& program, Verdict& verdict) const
+void Job::judge_by_exit(const ProcessExit& exit, const std::string& program,
+                        ProgramResult& verdict) const
 {
     if (exit.exit_code == 0) {
         verdict.completed = true;
@@ -354,7 +358,7 @@ void Job::judge_by_exit(const ProcessExit& exit, const std::string& program, Ver
     verdict.ends_with_last_words = true;
 }
 
-AgentStatus Job::status(StatusWord word)
+AgentStatus Job::status(ReportedStatus word)
 {
     const auto& command = found_.command;
     AgentStatus s;
@@ -379,7 +383,7 @@ AgentStatus Job::status(StatusWord word)
 
 void Job::write_running()
 {
-    auto s = status(StatusWord::running);
+    auto s = status(ReportedStatus::running);
     Progress progress;
     progress.current_step = step_;
     progress.message = output_.last_words();
@@ -390,9 +394,9 @@ void Job::write_running()
     context_.options.notifier->notify(worktree_);
 }
 
-std::string Job::last_status(const Verdict& verdict)
+std::string Job::last_status(const ProgramResult& verdict)
 {
-    auto s = status(verdict.completed ? StatusWord::completed : StatusWord::failed);
+    auto s = status(verdict.completed ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = protocol::iso_utc(context_.options.clock->system_now());
     s.outcome = verdict.completed         ? "completed"
                 : verdict.outcome.empty() ? "failed"
@@ -411,7 +415,7 @@ std::string Job::last_status(const Verdict& verdict)
     return protocol::format_status(s);
 }
 
-void Job::finish(const Verdict& verdict, error_code ec)
+void Job::finish(const ProgramResult& verdict, error_code ec)
 {
     if (ec)
         platform::log(platform::LogLevel::error, "{}: cannot write the result: {}",
@@ -423,7 +427,7 @@ void Job::finish(const Verdict& verdict, error_code ec)
 }
 
 // For a command whose engine writes no records of ours.
-void Job::record(const Verdict& verdict) const
+void Job::record(const ProgramResult& verdict) const
 {
     const auto& options = context_.options;
     Event e;
@@ -458,7 +462,7 @@ void Job::record(const Verdict& verdict) const
 void Job::refuse(std::string code, std::string message)
 {
     if (!box_->claim_descriptor()) return;  // it has ended: the worktree may be another's by now
-    Verdict verdict;
+    ProgramResult verdict;
     verdict.error.code = std::move(code);
     verdict.error.message = std::move(message);
     verdict.error.retryable = false;

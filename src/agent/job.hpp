@@ -3,7 +3,7 @@
 #include "agent/outcome.hpp"
 #include "agent/output_log.hpp"
 #include "autoexec/agent.hpp"
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -23,8 +23,9 @@ struct JobContext {
 /// One claimed command, from its first to its last status. On the agent's strand.
 class Job : public std::enable_shared_from_this<Job> {
 public:
-    Job(JobContext context, std::filesystem::path worktree, std::unique_ptr<handoff::AgentBox> box,
-        handoff::AgentBox::Found found, std::unique_ptr<Timer> alarm);
+    Job(JobContext context, std::filesystem::path worktree,
+        std::unique_ptr<handoff::AgentMailbox> box, handoff::AgentMailbox::Found found,
+        std::unique_ptr<Timer> alarm);
 
     /// Runs `definition`'s commands, reports, and gives up the claim.
     static asio::awaitable<void> run(std::shared_ptr<Job> self, const AgentDefinition& definition);
@@ -38,7 +39,7 @@ public:
     void wake() { alarm_->wake(); }
 
 private:
-    struct Verdict {
+    struct ProgramResult {
         bool completed = false;
         CommandError error;
         std::string outcome;
@@ -48,14 +49,14 @@ private:
     };
 
     /// What the running program says of its own end.
-    struct Hearing {
-        OutcomeJudge judge;
+    struct OutcomeSource {
+        OutcomeParser judge;
         std::optional<time_point> concluded_at;
         bool closed = false;  ///< It was stopped because it went on; nothing more counts.
     };
 
     asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                  OutcomeRule rule, Verdict& verdict);
+                                  OutcomeRule rule, ProgramResult& verdict);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
     void take(OutputStream stream, std::string_view chunk);
@@ -63,27 +64,30 @@ private:
     [[nodiscard]] OutcomeRule rule_of(const AgentDefinition& definition, std::size_t program) const;
     [[nodiscard]] time_point deadline(const AgentDefinition& definition) const;
     bool make_programs(const AgentDefinition& definition,
-                       std::vector<std::vector<std::string>>& programs, Verdict& verdict) const;
-    bool make_spec(const AgentDefinition& definition, ProcessSpec& spec, Verdict& verdict) const;
+                       std::vector<std::vector<std::string>>& programs,
+                       ProgramResult& verdict) const;
+    bool make_spec(const AgentDefinition& definition, ProcessSpec& spec,
+                   ProgramResult& verdict) const;
     void judge(const ProcessExit& exit, const std::string& program,
-               const AgentDefinition& definition, Verdict& verdict);
-    void judge_by_exit(const ProcessExit& exit, const std::string& program, Verdict& verdict) const;
-    void judge_stopped(Verdict& verdict) const;
+               const AgentDefinition& definition, ProgramResult& verdict);
+    void judge_by_exit(const ProcessExit& exit, const std::string& program,
+                       ProgramResult& verdict) const;
+    void judge_stopped(ProgramResult& verdict) const;
     void write_running();
-    [[nodiscard]] std::string last_status(const Verdict& verdict);
-    void finish(const Verdict& verdict, error_code ec);
-    void record(const Verdict& verdict) const;
-    [[nodiscard]] AgentStatus status(StatusWord word);
+    [[nodiscard]] std::string last_status(const ProgramResult& verdict);
+    void finish(const ProgramResult& verdict, error_code ec);
+    void record(const ProgramResult& verdict) const;
+    [[nodiscard]] AgentStatus status(ReportedStatus word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
     JobContext context_;
     WorkOptions work_;  ///< As they were when the command was taken.
     std::filesystem::path worktree_;
-    std::unique_ptr<handoff::AgentBox> box_;
-    handoff::AgentBox::Found found_;
+    std::unique_ptr<handoff::AgentMailbox> box_;
+    handoff::AgentMailbox::Found found_;
     std::unique_ptr<Timer> alarm_;
     OutputLog output_;
-    Hearing hearing_{OutcomeJudge(OutcomeRule::exit_code), {}, false};
+    OutcomeSource hearing_{OutcomeParser(OutcomeRule::exit_code), {}, false};
     time_point started_;
     std::string started_at_;
     std::string step_;  ///< `1/2`

@@ -145,7 +145,7 @@ std::string_view name_of(OutcomeRule rule)
     return rule_names.at(static_cast<std::size_t>(rule));
 }
 
-void OutcomeJudge::feed(OutputStream stream, std::string_view chunk)
+void OutcomeParser::feed(OutputStream stream, std::string_view chunk)
 {
     if (rule_ == OutcomeRule::exit_code || stream != OutputStream::standard_output) return;
     while (!chunk.empty()) {
@@ -162,7 +162,7 @@ void OutcomeJudge::feed(OutputStream stream, std::string_view chunk)
     }
 }
 
-void OutcomeJudge::take_line()
+void OutcomeParser::take_line()
 {
     skips_line_ = false;
     const auto line = std::exchange(line_, {});
@@ -174,7 +174,7 @@ void OutcomeJudge::take_line()
         read_codex(reading.object);
 }
 
-void OutcomeJudge::read_claude(const json::object& event)
+void OutcomeParser::read_claude(const json::object& event)
 {
     const auto type = text_at(event, "type");
     if (type == "result") {
@@ -188,7 +188,7 @@ void OutcomeJudge::read_claude(const json::object& event)
     }
 }
 
-void OutcomeJudge::read_codex(const json::object& event)
+void OutcomeParser::read_codex(const json::object& event)
 {
     const auto type = text_at(event, "type");
     const auto older_type = text_at(object_at(event, "msg"), "type");
@@ -208,13 +208,13 @@ void OutcomeJudge::read_codex(const json::object& event)
     }
 }
 
-void OutcomeJudge::conclude(Outcome outcome)
+void OutcomeParser::conclude(Outcome outcome)
 {
     said_ = std::move(outcome);
     concluded_ = true;
 }
 
-std::optional<Outcome> OutcomeJudge::verdict(const ProcessExit& exit)
+std::optional<Outcome> OutcomeParser::verdict(const ProcessExit& exit)
 {
     if (rule_ == OutcomeRule::exit_code) return std::nullopt;
     take_line();  // the last one may lack its newline

@@ -28,9 +28,9 @@ struct Outcome {
 
 /// Reads what one program prints and tells how it ended. What is no event of that program is
 /// passed over, and so are lines of more than 4 MiB: that much memory, and no more, is held.
-class OutcomeJudge {
+class OutcomeParser {
 public:
-    explicit OutcomeJudge(OutcomeRule rule) : rule_(rule) {}
+    explicit OutcomeParser(OutcomeRule rule) : rule_(rule) {}
 
     void feed(OutputStream stream, std::string_view chunk);
 

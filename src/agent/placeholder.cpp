@@ -9,8 +9,8 @@ namespace autoexec::agent {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 5> placeholder_names{"command", "command_file_path", "worktree",
-                                                "workflow_id", "step_id"};
+constexpr std::array<std::string_view, 5> placeholder_names{"command", "command_file_path",
+                                                            "worktree", "workflow_id", "step_id"};
 
 }  // namespace
 
@@ -37,7 +37,8 @@ std::string_view guess_placeholder(std::string_view name)
 std::string placeholder_list()
 {
     std::string list;
-    for (const auto name : placeholder_names) list.append(list.empty() ? "{" : ", {").append(name) += '}';
+    for (const auto name : placeholder_names)
+        list.append(list.empty() ? "{" : ", {").append(name) += '}';
     return list;
 }
 

@@ -13,7 +13,7 @@ namespace autoexec::agent {
 namespace {
 
 constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
-constexpr std::size_t max_total = 1024 * 1024;        // half of the usual ARG_MAX
+constexpr std::size_t max_total = 1024 * 1024;               // half of the usual ARG_MAX
 
 const std::string* literal(const CommandTemplate::Word& word)
 {

@@ -151,7 +151,7 @@ struct AutoExecutionConfigManager::Impl {
     fs::path project_root;
     config::SettingsTable table;
     config::Places places;
-    config::Given given;
+    config::ConfigInputs given;
 
     config::Resolved current;  // the last that could be used
     bool known = false;        // `current` was read with what is given now

@@ -33,7 +33,7 @@ struct Source {
 
 class Resolver {
 public:
-    Resolver(const SettingsTable& table, const Places& places, const Given& given)
+    Resolver(const SettingsTable& table, const Places& places, const ConfigInputs& given)
         : table_(table), places_(places), given_(given)
     {
         result_.config = table.defaults();
@@ -142,7 +142,7 @@ private:
 
     const SettingsTable& table_;
     const Places& places_;
-    const Given& given_;
+    const ConfigInputs& given_;
     std::list<Source> sources_;
     std::vector<LayerValue> values_;  // weakest first
     Resolved result_;
@@ -173,7 +173,7 @@ bool Resolved::failed() const
     });
 }
 
-Resolved resolve(const SettingsTable& table, const Places& places, const Given& given)
+Resolved resolve(const SettingsTable& table, const Places& places, const ConfigInputs& given)
 {
     return Resolver(table, places, given).run();
 }

@@ -20,7 +20,7 @@ struct Places {
 };
 
 /// What was given besides the files.
-struct Given {
+struct ConfigInputs {
     struct Override {
         std::string key;
         SettingValue value;
@@ -43,7 +43,7 @@ struct Resolved {
 };
 
 /// Blocks.
-Resolved resolve(const SettingsTable& table, const Places& places, const Given& given);
+Resolved resolve(const SettingsTable& table, const Places& places, const ConfigInputs& given);
 
 /// What the files are now.
 std::vector<FileStamp> stamps_of(const Places& places);

@@ -102,7 +102,7 @@ PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, c
 }
 
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
-                                                                       Watch& watch)
+                                                                       AttemptMonitor& watch)
 {
     const auto& r = x.request;
     a.started_at = protocol::iso_utc(options.clock->system_now());
@@ -209,7 +209,8 @@ void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
-                                                              Watch& watch, AttemptEnd& end)
+                                                              AttemptMonitor& watch,
+                                                              AttemptEnd& end)
 {
     const auto timeout = x.request.timeout.value_or(x.options.timeout);
     auto deadline = a.published + timeout;
@@ -243,7 +244,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             note_progress(x, a, watch);
         }
         co_await drain();
-        if (sight.kind != Sight::Kind::waiting) {
+        if (sight.kind != Observation::Kind::waiting) {
             judge(x, a, watch, sight, end);
             break;
         }
@@ -272,7 +273,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
             (void)x.mailbox->withdraw(a.id);
             sight = watch.look(now);
             note_rejections(x, a, sight.rejections);
-            if (!watch.started() && sight.kind == Sight::Kind::waiting) {
+            if (!watch.started() && sight.kind == Observation::Kind::waiting) {
                 end = not_started_end(x, a);
                 break;
             }
@@ -363,24 +364,24 @@ bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, 
     return true;
 }
 
-void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& watch,
-                                              const Sight& sight, AttemptEnd& end)
+void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, AttemptMonitor& watch,
+                                              const Observation& sight, AttemptEnd& end)
 {
     switch (sight.kind) {
-        case Sight::Kind::final_status:
+        case Observation::Kind::final_status:
             judge_status(x, *watch.status(), end);
             x.result.completion_method = CompletionMethod::status_file;
             break;
-        case Sight::Kind::artifacts_ready:
+        case Observation::Kind::artifacts_ready:
             end.status = ExecutionStatus::completed;
             end.facts.cause = Cause::artifacts;
             x.result.completion_method = CompletionMethod::artifact_detection;
             break;
-        case Sight::Kind::status_too_large:
+        case Observation::Kind::status_too_large:
             end = failed_end(Cause::broken, "status_too_large",
                              "Cannot read the status file: " + watch.problem() + ".");
             break;
-        case Sight::Kind::agent_lost: {
+        case Observation::Kind::agent_lost: {
             if (agent_is_short(a.id)) {
                 end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
                 break;
@@ -394,12 +395,12 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, Watch& w
             emit(lost);
             break;
         }
-        case Sight::Kind::worktree_lost:
+        case Observation::Kind::worktree_lost:
             end = failed_end(Cause::broken, "worktree_lost",
                              fmt::format("The worktree '{}' was removed or replaced.",
                                          x.request.worktree.string()));
             break;
-        case Sight::Kind::waiting:
+        case Observation::Kind::waiting:
             break;
     }
 }
@@ -418,7 +419,7 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
 {
     end.facts.cause = Cause::reported;
     end.facts.echoes = status.attempt_id && !status.attempt_id->empty();
-    if (status.status == StatusWord::completed) {
+    if (status.status == ReportedStatus::completed) {
         end.status = ExecutionStatus::completed;
         return;
     }
@@ -439,7 +440,8 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x, Attempt& a,
-                                                                    Watch& watch, AttemptEnd& end)
+                                                                    AttemptMonitor& watch,
+                                                                    AttemptEnd& end)
 {
     std::optional<FileStamp> pending;
     if (end.facts.cause == Cause::deadline && watch.end_is_pending()) pending = watch.final_file();
@@ -448,7 +450,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     if (watch.started() && end.facts.cause == Cause::not_started)
         end.facts.cause = Cause::deadline;  // an agent claimed it meanwhile
     // Nobody has it, or nobody is left who could hear: there is nothing to wait for.
-    if (!watch.started() || !watch.heeds_cancel()) co_return;
+    if (!watch.started() || !watch.supports_cancel()) co_return;
 
     protocol::CancelFile cancel;
     cancel.execution_id = x.id;
@@ -462,12 +464,12 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     end.facts.stop_confirmed = false;
     for (;;) {
         note_rejections(x, a, sight.rejections);
-        if (sight.kind == Sight::Kind::final_status) {
+        if (sight.kind == Observation::Kind::final_status) {
             judge_end_during_stop(x, watch, pending, end);
             // Its last act is to give up the claim; then it touches the worktree no more.
             end.facts.stop_confirmed = true;
         } else if (watch.claim() == ClaimState::free || !watch.started() ||
-                   sight.kind == Sight::Kind::worktree_lost) {
+                   sight.kind == Observation::Kind::worktree_lost) {
             end.facts.stop_confirmed = true;  // also where an agent dropped its claim, unused
         }
         const auto now = options.clock->now();
@@ -489,7 +491,8 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
 // A status that was final before the deadline, and is still the same, was only waiting for the
 // release of its claim. Any other comes too late.
 void BackgroundAgentAutoExecutor::Impl::judge_end_during_stop(
-    Execution& x, const Watch& watch, const std::optional<FileStamp>& pending, AttemptEnd& end)
+    Execution& x, const AttemptMonitor& watch, const std::optional<FileStamp>& pending,
+    AttemptEnd& end)
 {
     const auto& status = *watch.status();
     if (!pending || pending != watch.final_file()) {
@@ -501,7 +504,7 @@ void BackgroundAgentAutoExecutor::Impl::judge_end_during_stop(
     x.result.completion_method = CompletionMethod::status_file;
 }
 
-void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const Watch& watch,
+void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const AttemptMonitor& watch,
                                                          AttemptEnd& end)
 {
     if (!watch.end_is_pending()) return;

@@ -64,7 +64,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
 
     auto id = request.execution_id.empty() ? protocol::new_uuid() : request.execution_id;
     const auto x = std::make_unique<Execution>(std::move(id), std::move(request), options);
-    const Presence present(*this, *x);
+    const ActiveGuard present(*this, *x);
 
     auto ec = check(*x);
     if (!ec) ec = co_await admit(*x);
@@ -155,11 +155,11 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& x)
 {
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<Place>(turnstile_of(x.tree_key), *x.alarm);
+    x.tree_place = std::make_unique<SemaphoreGuard>(turnstile_of(x.tree_key), *x.alarm);
     for (;;) {
         while (!x.tree_place->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
-        if (!x.slot) x.slot = std::make_unique<Place>(slots, *x.alarm);
+        if (!x.slot) x.slot = std::make_unique<SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
         if (co_await is_cancelled(x)) {
@@ -210,8 +210,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x
 {
     error_code ec;
     const auto give_up_at = options.clock->now() + lock_timeout;
-    while ((ec = x.mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_at &&
-           !co_await is_cancelled(x))
+    while ((ec = x.mailbox->try_lock()) == errc::worktree_busy &&
+           options.clock->now() < give_up_at && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
 
     const auto tree = x.request.worktree.string();
@@ -226,9 +226,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x
     co_return error_code{};
 }
 
-WatchOptions BackgroundAgentAutoExecutor::Impl::watch_options(const Execution& x) const
+MonitorOptions BackgroundAgentAutoExecutor::Impl::monitor_options(const Execution& x) const
 {
-    WatchOptions w;
+    MonitorOptions w;
     w.attempt_id_required = options.agent_in_process;
     w.claim_required = options.agent_in_process;
     w.workflow_id = x.request.workflow_id;
@@ -245,13 +245,13 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
 {
     if (!x.git && !x.hooks().before_retry && !options.tree_state)
         x.git = git::place_of(x.request.worktree);
-    auto w = watch_options(x);
+    auto w = monitor_options(x);
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>();
         a->number = number;
         a->id = protocol::new_uuid();
         w.attempt_id = a->id;
-        Watch watch(*x.mailbox, w);
+        AttemptMonitor watch(*x.mailbox, w);
         if (const auto ec = co_await publish(x, *a, watch)) co_return ec;
         AttemptEnd end;
         co_await wait(x, *a, watch, end);
@@ -296,7 +296,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     x.slot.reset();
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
-    x.slot = std::make_unique<Place>(slots, *x.alarm);
+    x.slot = std::make_unique<SemaphoreGuard>(slots, *x.alarm);
     while (!x.slot->admitted() && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(time_point::max());
     if (!co_await is_cancelled(x)) co_return true;
@@ -378,7 +378,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
     requests_alarm.reset();
 }
 
-BackgroundAgentAutoExecutor::Impl::Presence::Presence(Impl& i, Execution& e) : impl(i), x(e)
+BackgroundAgentAutoExecutor::Impl::ActiveGuard::ActiveGuard(Impl& i, Execution& e) : impl(i), x(e)
 {
     x.alarm = impl.options.clock->make_timer(impl.strand);
     impl.active.insert(&x);
@@ -388,7 +388,7 @@ BackgroundAgentAutoExecutor::Impl::Presence::Presence(Impl& i, Execution& e) : i
                    asio::detached);
 }
 
-BackgroundAgentAutoExecutor::Impl::Presence::~Presence()
+BackgroundAgentAutoExecutor::Impl::ActiveGuard::~ActiveGuard()
 {
     impl.active.erase(&x);
     if (!impl.active.empty()) return;
@@ -410,7 +410,7 @@ fs::path BackgroundAgentAutoExecutor::Impl::absolute(const fs::path& path) const
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 
-Turnstile& BackgroundAgentAutoExecutor::Impl::turnstile_of(const std::string& key)
+FifoSemaphore& BackgroundAgentAutoExecutor::Impl::turnstile_of(const std::string& key)
 {
     return trees.try_emplace(key, 1).first->second;
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "autoexec/executor.hpp"
+#include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
-#include "executor/watch.hpp"
 #include "git/interrupt.hpp"
 #include "git/place.hpp"
 #include "platform/launch.hpp"
@@ -33,7 +33,7 @@ inline constexpr std::chrono::milliseconds lock_retry{25};
 inline constexpr std::chrono::milliseconds lock_timeout{250};
 
 /// Who may go on, first come, first served. On the executor's strand.
-class Turnstile {
+class FifoSemaphore {
 public:
     /// Takes a place, or stands in line for one.
     struct Ticket {
@@ -42,7 +42,7 @@ public:
     };
 
     /// Zero places: as many as wanted.
-    explicit Turnstile(std::size_t places) { set_places(places); }
+    explicit FifoSemaphore(std::size_t places) { set_places(places); }
 
     void join(Ticket& ticket);
     /// Gives back a place, or leaves the line.
@@ -60,22 +60,22 @@ private:
 };
 
 /// Holds a place while it lives.
-class Place {
+class SemaphoreGuard {
 public:
-    Place(Turnstile& turnstile, Timer& alarm) : turnstile_(&turnstile)
+    SemaphoreGuard(FifoSemaphore& turnstile, Timer& alarm) : turnstile_(&turnstile)
     {
         ticket_.alarm = &alarm;
         turnstile_->join(ticket_);
     }
-    ~Place() { turnstile_->leave(ticket_); }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
+    ~SemaphoreGuard() { turnstile_->leave(ticket_); }
+    SemaphoreGuard(const SemaphoreGuard&) = delete;
+    SemaphoreGuard& operator=(const SemaphoreGuard&) = delete;
 
     [[nodiscard]] bool admitted() const noexcept { return ticket_.admitted; }
 
 private:
-    Turnstile* turnstile_;
-    Turnstile::Ticket ticket_;
+    FifoSemaphore* turnstile_;
+    FifoSemaphore::Ticket ticket_;
 };
 
 /// Runs `work` on `strand` to its end, whatever cancellation comes meanwhile.
@@ -106,8 +106,8 @@ struct Execution {
     std::string redacted;
     std::shared_ptr<Timer> alarm;
     // Left in the opposite order: the lock first, the place in the worktree's line last.
-    std::unique_ptr<Place> tree_place;
-    std::unique_ptr<Place> slot;  ///< Given back while waiting for a retry.
+    std::unique_ptr<SemaphoreGuard> tree_place;
+    std::unique_ptr<SemaphoreGuard> slot;  ///< Given back while waiting for a retry.
     std::unique_ptr<Mailbox> mailbox;
     std::optional<git::Place> git;  ///< The worktree's, before a program could change it.
     std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
@@ -115,7 +115,7 @@ struct Execution {
     bool adopted = false;        ///< Published by another: an agent may have it already.
     bool recorded = false;       ///< So is its end, by that other.
     bool only_watching = false;  ///< Nothing in the worktree is touched.
-    std::string last_word;       ///< Of the status file, before the end.
+    std::string last_status;     ///< Of the status file, before the end.
     bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
     std::string attempt_id;      ///< Of the attempt in flight, if there is one.
     std::optional<time_point> first_published;
@@ -161,11 +161,12 @@ struct BackgroundAgentAutoExecutor::Impl
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec) const;
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
-    asio::awaitable<error_code> publish(Execution& x, Attempt& a, Watch& watch);
+    asio::awaitable<error_code> publish(Execution& x, Attempt& a, AttemptMonitor& watch);
     asio::awaitable<error_code> take_baseline(Execution& x);
-    asio::awaitable<void> wait(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
-    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
-    asio::awaitable<bool> finish(Execution& x, Attempt& a, Watch& watch, AttemptEnd& end);
+    asio::awaitable<void> wait(Execution& x, Attempt& a, AttemptMonitor& watch, AttemptEnd& end);
+    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, AttemptMonitor& watch,
+                                     AttemptEnd& end);
+    asio::awaitable<bool> finish(Execution& x, Attempt& a, AttemptMonitor& watch, AttemptEnd& end);
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
     asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference,
                                    CommandRequest request);
@@ -179,11 +180,11 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<void> serve_cancel_requests(std::shared_ptr<Impl> keep);
 
     /// An execution is active while this lives.
-    struct Presence {
-        Presence(Impl& i, Execution& e);
-        ~Presence();
-        Presence(const Presence&) = delete;
-        Presence& operator=(const Presence&) = delete;
+    struct ActiveGuard {
+        ActiveGuard(Impl& i, Execution& e);
+        ~ActiveGuard();
+        ActiveGuard(const ActiveGuard&) = delete;
+        ActiveGuard& operator=(const ActiveGuard&) = delete;
         Impl& impl;
         Execution& x;
     };
@@ -198,9 +199,9 @@ struct BackgroundAgentAutoExecutor::Impl
     void announce_running(Execution& x, Attempt& a);
     static void forget_running(Attempt& a);
     void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
-    void judge_end_during_stop(Execution& x, const Watch& watch,
+    void judge_end_during_stop(Execution& x, const AttemptMonitor& watch,
                                const std::optional<FileStamp>& pending, AttemptEnd& end);
-    static void note_pending_end(Execution& x, const Watch& watch, AttemptEnd& end);
+    static void note_pending_end(Execution& x, const AttemptMonitor& watch, AttemptEnd& end);
     asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record,
                                                        time_point give_up_at);
     void note_interrupted(const records::RunningRecord& record, bool agent_alive);
@@ -208,13 +209,14 @@ struct BackgroundAgentAutoExecutor::Impl
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a,
                                                                 const AttemptEnd& end);
-    asio::awaitable<bool> tell_end(Execution& x);
-    [[nodiscard]] WatchOptions watch_options(const Execution& x) const;
-    void judge(Execution& x, Attempt& a, Watch& watch, const Sight& sight, AttemptEnd& end);
+    asio::awaitable<bool> notify_end(Execution& x);
+    [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
+    void judge(Execution& x, Attempt& a, AttemptMonitor& watch, const Observation& sight,
+               AttemptEnd& end);
     std::string why_unreported(const std::filesystem::path& tree);
-    void note_progress(Execution& x, const Attempt& a, const Watch& watch);
+    void note_progress(Execution& x, const Attempt& a, const AttemptMonitor& watch);
     void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
-    void fill_result(Execution& x, Watch& watch, AttemptEnd& end);
+    void fill_result(Execution& x, AttemptMonitor& watch, AttemptEnd& end);
     void warn_of_unwritten(Execution& x, error_code ec) const;
     void record_end(Execution& x, const Attempt& a, const AttemptEnd& end);
     std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
@@ -231,7 +233,7 @@ struct BackgroundAgentAutoExecutor::Impl
     void ask_to_end(Execution& x) const;
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
-    Turnstile& turnstile_of(const std::string& key);
+    FifoSemaphore& turnstile_of(const std::string& key);
     void drop_idle_turnstile(const std::string& key);
     void leave(Execution& x);
     static std::string tree_key_of(const std::filesystem::path& worktree);
@@ -240,8 +242,8 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::any_io_executor ex;
     asio::strand<asio::any_io_executor> strand;
     std::vector<std::shared_ptr<EventSink>> sinks;
-    Turnstile slots;
-    std::map<std::string, Turnstile> trees;  ///< By the worktree's real path.
+    FifoSemaphore slots;
+    std::map<std::string, FifoSemaphore> trees;  ///< By the worktree's real path.
     std::set<Execution*> active;
     std::set<std::string> told_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;   ///< Of the coroutine that serves cancel requests.

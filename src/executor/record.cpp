@@ -117,7 +117,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
 }
 
 void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attempt& a,
-                                                      const Watch& watch)
+                                                      const AttemptMonitor& watch)
 {
     const auto& status = *watch.status();
     if (!x.options.status_tracking) return;
@@ -130,12 +130,12 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
     }
     // The end itself is an event; one that does not count yet is none.
     if (status.is_final()) return;
-    const auto old = std::exchange(x.last_word, std::string(to_string(status.status)));
-    const bool same_word = old == x.last_word;
+    const auto old = std::exchange(x.last_status, std::string(to_string(status.status)));
+    const bool same_word = old == x.last_status;
     auto e = event(x, a, same_word ? EventType::progress_updated : EventType::status_updated);
-    e.status = x.last_word;
+    e.status = x.last_status;
     e.details["old_status"] = old.empty() ? boost::json::value(nullptr) : boost::json::value(old);
-    e.details["new_status"] = x.last_word;
+    e.details["new_status"] = x.last_status;
     e.progress = x.result.last_progress;
     if (e.progress) {
         e.details["percentage"] = e.progress->percentage;
@@ -158,7 +158,8 @@ void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a
 
 /// True if there is another attempt.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
-                                                                Watch& watch, AttemptEnd& end)
+                                                                AttemptMonitor& watch,
+                                                                AttemptEnd& end)
 {
     fill_result(x, watch, end);
     if (!std::exchange(x.recorded, false)) record_end(x, a, end);
@@ -168,7 +169,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
         warn_of_unwritten(x, ec);
     const auto delay = delay_before_retry(x, a, end);
     bool known = true;
-    if (!delay) known = co_await tell_end(x);
+    if (!delay) known = co_await notify_end(x);
     if (known) {
         const auto ec = x.mailbox->clean(a.id, !end.facts.stop_confirmed);
         if (ec)
@@ -181,7 +182,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     options.notifier->notify(x.request.worktree);
     if (!delay) co_return false;
     const bool again = co_await pause(x, a, *delay);
-    if (!again) co_await tell_end(x);
+    if (!again) co_await notify_end(x);
     co_return again;
 }
 
@@ -198,7 +199,7 @@ void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_co
 }
 
 /// False if whoever asked for it does not know of the end.
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
+asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x)
 {
     const auto& on_end = x.hooks().on_end;
     if (!on_end) co_return true;
@@ -214,7 +215,8 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::tell_end(Execution& x)
     co_return false;
 }
 
-void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, Watch& watch, AttemptEnd& end)
+void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor& watch,
+                                                    AttemptEnd& end)
 {
     auto& r = x.result;
     r.verified = watch.verify(r.missing_artifacts);

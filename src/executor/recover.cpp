@@ -21,10 +21,10 @@ constexpr std::chrono::hours max_outage{24 * 7};
 constexpr milliseconds recovery_timeout{1000};
 
 // Its engine died before it had published it, or after it had taken it back.
-bool is_nowhere(Mailbox& mailbox, const Watch& watch, const Sight& sight,
+bool is_nowhere(Mailbox& mailbox, const AttemptMonitor& watch, const Observation& sight,
                 const std::string& attempt_id)
 {
-    return sight.kind == Sight::Kind::waiting && !watch.started() &&
+    return sight.kind == Observation::Kind::waiting && !watch.started() &&
            !mailbox.offer_again(attempt_id);
 }
 
@@ -52,7 +52,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
     co_await asio::this_coro::throw_if_cancelled(false);
 
     const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request), options);
-    const Presence present(*this, *x);
+    const ActiveGuard present(*this, *x);
     auto ec = check(*x);
     if (!ec) ec = co_await take_over(*x);
     if (!ec) ec = co_await go_on(*x, reference);
@@ -72,7 +72,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_over(Executi
     if (!x.mailbox) co_return fail(x, ec, std::move(why));
     // Whoever comes meanwhile stands in line; who is at work already is not waited for.
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<Place>(turnstile_of(x.tree_key), *x.alarm);
+    x.tree_place = std::make_unique<SemaphoreGuard>(turnstile_of(x.tree_key), *x.alarm);
     if (x.tree_place->admitted()) co_return co_await lock(x);
     co_return fail(
         x, errc::worktree_busy,
@@ -82,11 +82,11 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_over(Executi
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     Execution& x, const AttemptReference& reference)
 {
-    auto w = watch_options(x);
+    auto w = monitor_options(x);
     w.attempt_id = reference.attempt_id;
     w.artifact_detection = false;  // what was there before this attempt is not known
     w.claim_required = false;      // its agent may be that of another process
-    Watch watch(*x.mailbox, w);
+    AttemptMonitor watch(*x.mailbox, w);
     if (auto recorded = records::artifacts_before(options.project_root, reference.attempt_id))
         x.baseline = std::move(recorded);
     if (x.baseline) watch.set_baseline(*x.baseline);
@@ -133,17 +133,17 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
     request.expected_artifacts = std::move(expected);
     request.timeout = timeout;
     const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request), options);
-    const Presence present(*this, *x);
+    const ActiveGuard present(*this, *x);
     x->adopted = true;
     auto ec = check(*x);
     std::string why;
     if (!ec) x->mailbox = open_mailbox(x->request.worktree, ec, why);
     if (x->mailbox) {
-        WatchOptions w;
+        MonitorOptions w;
         w.expected_artifacts = x->request.expected_artifacts;
         w.artifact_detection = x->options.artifact_detection;
         w.stability = std::max(x->options.polling_interval, milliseconds{2000});
-        Watch watch(*x->mailbox, w);
+        AttemptMonitor watch(*x->mailbox, w);
         Attempt a;
         a.published = options.clock->now();
         x->first_published = a.published;

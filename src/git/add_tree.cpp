@@ -126,7 +126,7 @@ asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::
     if (!problem.empty()) co_return problem;
     SalvageOptions how;
     how.reason = "The folder was gone.";
-    Leaving leaving;
+    RemovalScope leaving;
     leaving.entry = true;
     Snapshot snapshot;
     const auto saved = co_await save_all(entry, std::move(how), std::move(leaving), snapshot);

@@ -64,8 +64,7 @@ private:
 
     asio::awaitable<void> list(ArtifactSource source)
     {
-        const auto problem =
-            co_await list_blobs(impl_.git, impl_.bare, std::move(source), files_);
+        const auto problem = co_await list_blobs(impl_.git, impl_.bare, std::move(source), files_);
         if (!problem.empty()) fail(problem);
     }
 
@@ -120,8 +119,8 @@ private:
             error_code ec;
             const fs::path file = path;
             const auto from = folder_of(file, ec);
-            const auto to = from ? platform::make_folders(tree_.get(), file.parent_path(), ec)
-                                 : UniqueFd();
+            const auto to =
+                from ? platform::make_folders(tree_.get(), file.parent_path(), ec) : UniqueFd();
             const auto name = file.filename();
             if (from && to && ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
                 continue;

@@ -110,8 +110,7 @@ private:
         if (reset.ok()) written = co_await impl_.git(place, "write-tree");
         work_ = line_of(written);
         if (!is_object_id(work_))
-            done_.problem =
-                fmt::format("{}: {}", failing, reason_of(reset.ok() ? written : reset));
+            done_.problem = fmt::format("{}: {}", failing, reason_of(reset.ok() ? written : reset));
     }
 
     // The step that made them keeps them: what it ignored is not work because this tree does not
@@ -173,7 +172,7 @@ private:
         auto candidates = commits_of_unfinished(entry_);
         if (!tip_.empty()) candidates.push_back(tip_);
         Words kept{done_.commit};
-        Remains remains;
+        SalvageContents remains;
         remains.tips = co_await impl_.lost_commits(std::move(candidates), std::move(kept), branch_);
         Words elsewhere{snapshot_.files, head_.tree};
         const bool staged = co_await impl_.has_more(snapshot_.index, std::move(elsewhere));

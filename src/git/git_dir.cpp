@@ -172,9 +172,9 @@ std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shorta
 
         struct stat info {};
         if (::lstat((tree / ".git").c_str(), &info) == 0) {
-            const fs::path found = resolved(
-                S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ", shortage)
-                                      : tree / ".git");
+            const fs::path found =
+                resolved(S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ", shortage)
+                                               : tree / ".git");
             // Like git: a folder that only has the name is passed over, all else settles it.
             if (!S_ISDIR(info.st_mode) || is_git_dir(found))
                 return checked(found, tree, origin.st_uid, shortage);
@@ -216,8 +216,8 @@ std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
     if (common_dir && !shortage) {
         const auto tree = resolved(directory);
         // Both sides agree, or it is the main worktree, which no entry names.
-        const bool linked_here = found && is_linked(*found) &&
-                                 common_dir_beside(*found, shortage) == *common_dir;
+        const bool linked_here =
+            found && is_linked(*found) && common_dir_beside(*found, shortage) == *common_dir;
         if (!linked_here && tree / ".git" != *common_dir)
             if (auto registered = registered_git_dir(*common_dir, tree, shortage))
                 found = std::move(registered);

@@ -28,7 +28,7 @@ struct Head {
 };
 
 /// What a salvage is made of. Empty parts are left out.
-struct Remains {
+struct SalvageContents {
     std::string files;  ///< Trees.
     std::string index;
     std::string sides;
@@ -38,7 +38,7 @@ struct Remains {
 };
 
 /// What an operation on a tree takes away, beside what `Repository::salvage` tells of.
-struct Leaving {
+struct RemovalScope {
     std::string branch;             ///< It will point elsewhere,
     std::string commit;             ///< to this.
     std::vector<std::string> also;  ///< Commits that were reached by it.
@@ -115,11 +115,11 @@ struct Repository::Impl {
 
     // salvage.cpp, restore.cpp
     asio::awaitable<Salvage> salvage(std::filesystem::path tree, SalvageOptions options);
-    asio::awaitable<Salvage> save_all(Entry entry, SalvageOptions options, Leaving leaving,
+    asio::awaitable<Salvage> save_all(Entry entry, SalvageOptions options, RemovalScope leaving,
                                       Snapshot& snapshot);
-    asio::awaitable<Salvage> save(Entry entry, Remains remains);
+    asio::awaitable<Salvage> save(Entry entry, SalvageContents remains);
     asio::awaitable<Words> lost_commits(Words candidates, Words kept, std::string branch);
-    asio::awaitable<Words> lost_tips(Entry entry, Leaving leaving, std::string head);
+    asio::awaitable<Words> lost_tips(Entry entry, RemovalScope leaving, std::string head);
     asio::awaitable<void> name_salvage(std::string tree, Salvage& saved);
     /// Whether a tree has a file that none of the others has so.
     asio::awaitable<bool> has_more(std::string tree, Words others);
@@ -140,7 +140,7 @@ struct Repository::Impl {
 
     // removal.cpp
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
-    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> removal_blocker(std::filesystem::path tree, SalvageOptions options);
     asio::awaitable<Problem> work_beyond_us(Entry entry);
     [[nodiscard]] Problem too_large(const Entry& entry, const std::vector<LargeFile>& files) const;
     asio::awaitable<Problem> hold(int folder, Entry entry);

@@ -32,8 +32,8 @@ public:
           gate_(clock_, 1)
     {}
 
-    /// Returns an empty text when the lock is held, else the reason. `leave` must follow: see `Turn`.
-    /// The time-out starts when this call is the first of this process in the queue.
+    /// Returns an empty text when the lock is held, else the reason. `leave` must follow: see
+    /// `Turn`. The time-out starts when this call is the first of this process in the queue.
     asio::awaitable<std::string> enter() { return enter(interrupt_); }
     /// The same for who has an interrupt of its own.
     asio::awaitable<std::string> enter(std::shared_ptr<const Interrupt> interrupt);

@@ -91,7 +91,8 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
         co_return found;
     }
     found.common = canonical_or_normal(folder / lines[2]);
-    found.project = Place(canonical_or_normal(lines[1]), found.common, canonical_or_normal(lines[3]));
+    found.project =
+        Place(canonical_or_normal(lines[1]), found.common, canonical_or_normal(lines[3]));
     const auto listing = co_await git(found.project, "worktree", "list", "--porcelain", "-z");
     found.main = main_tree(found.common, listing.output);
     // That listing takes a git directory elsewhere (a submodule's, say) for the tree itself.

@@ -83,7 +83,7 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     if (saved.problem.empty()) saved.problem = co_await work_beyond_us(*entry);
     if (!saved.problem.empty()) co_return saved;
 
-    Leaving leaving;
+    RemovalScope leaving;
     leaving.entry = true;
     Snapshot snapshot;
     saved = co_await save_all(*entry, std::move(how), std::move(leaving), snapshot);
@@ -91,7 +91,7 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     co_return saved;
 }
 
-asio::awaitable<Problem> Repository::Impl::what_keeps(fs::path tree, SalvageOptions how)
+asio::awaitable<Problem> Repository::Impl::removal_blocker(fs::path tree, SalvageOptions how)
 {
     const auto entry = find_entry(common, tree);
     auto problem = unfit_for_removal(entry, tree, trees_folder());

@@ -239,9 +239,10 @@ asio::awaitable<Salvage> Repository::remove(std::filesystem::path tree, SalvageO
     return whole(impl_, impl_->remove(std::move(tree), std::move(options)));
 }
 
-asio::awaitable<Problem> Repository::what_keeps(std::filesystem::path tree, SalvageOptions options)
+asio::awaitable<Problem> Repository::removal_blocker(std::filesystem::path tree,
+                                                     SalvageOptions options)
 {
-    return whole(impl_, impl_->what_keeps(std::move(tree), std::move(options)));
+    return whole(impl_, impl_->removal_blocker(std::move(tree), std::move(options)));
 }
 
 asio::awaitable<std::vector<std::string>> Repository::branches()

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/error.hpp"
 #include "autoexec/clock.hpp"
+#include "autoexec/error.hpp"
 #include "autoexec/spawner.hpp"
 #include "git/interrupt.hpp"
 
@@ -138,9 +138,9 @@ struct TreeInfo {
     bool missing = false;  ///< Git knows it, but its folder is gone.
     /// Its `.git` is gone, or leads elsewhere: git there works on another repository.
     bool replaced = false;
-    bool dirty = false;    ///< Uncommitted, staged or untracked work, or a dirty submodule.
-    bool busy = false;     ///< An engine holds it.
-    std::string run_id;    ///< The run that it was made for; empty: it does not say.
+    bool dirty = false;  ///< Uncommitted, staged or untracked work, or a dirty submodule.
+    bool busy = false;   ///< An engine holds it.
+    std::string run_id;  ///< The run that it was made for; empty: it does not say.
     std::chrono::system_clock::time_point last_used;
 };
 
@@ -275,7 +275,7 @@ public:
 
     /// Why `remove` would leave it, as far as that shows without saving anything; empty if it
     /// would not. Nothing is changed.
-    asio::awaitable<Problem> what_keeps(std::filesystem::path tree, SalvageOptions options);
+    asio::awaitable<Problem> removal_blocker(std::filesystem::path tree, SalvageOptions options);
 
     /// Those that are called `workflow/…`, by name.
     asio::awaitable<std::vector<std::string>> branches();

@@ -12,7 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 bool is_taken(const fs::path& path)
 {
     std::error_code ec;
@@ -40,7 +39,7 @@ asio::awaitable<Salvage> Repository::Impl::reset(fs::path tree, std::string bran
     if (!saved.problem.empty()) co_return saved;
 
     const auto tip = co_await tip_of(branch);
-    Leaving leaving;
+    RemovalScope leaving;
     leaving.branch = branch;
     leaving.commit = target.id;
     leaving.also.push_back(tip);

@@ -91,11 +91,11 @@ asio::awaitable<Salvage> Repository::Impl::salvage(std::filesystem::path tree, S
         co_return saved;
     }
     Snapshot snapshot;
-    co_return co_await save_all(*entry, std::move(how), Leaving(), snapshot);
+    co_return co_await save_all(*entry, std::move(how), RemovalScope(), snapshot);
 }
 
 asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions how,
-                                                    Leaving leaving, Snapshot& snapshot)
+                                                    RemovalScope leaving, Snapshot& snapshot)
 {
     SnapshotOptions all;
     all.include_ignored = how.include_ignored;
@@ -112,7 +112,7 @@ asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions 
         nothing.problem = too_large(entry, snapshot.large);
     if (!nothing.problem.empty()) co_return nothing;
 
-    Remains remains;
+    SalvageContents remains;
     remains.head = co_await head_of(entry.place());
     remains.reason = std::move(how.reason);
     remains.sides = snapshot.sides;
@@ -127,7 +127,8 @@ asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions 
     co_return co_await save(std::move(entry), std::move(remains));
 }
 
-asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, Leaving leaving, std::string head)
+asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, RemovalScope leaving,
+                                                   std::string head)
 {
     Words kept;
     auto candidates = leaving.entry ? commits_known_to(entry) : commits_of_unfinished(entry);
@@ -143,7 +144,7 @@ asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, Leaving leaving,
     co_return co_await lost_commits(std::move(candidates), std::move(kept), leaving.branch);
 }
 
-asio::awaitable<Salvage> Repository::Impl::save(Entry entry, Remains remains)
+asio::awaitable<Salvage> Repository::Impl::save(Entry entry, SalvageContents remains)
 {
     SalvageNote note;
     note.tree = entry.name();

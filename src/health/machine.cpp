@@ -24,7 +24,7 @@ using std::chrono::system_clock;
 constexpr std::uint64_t degraded_factor = 4;
 constexpr std::uint64_t watches_per_worktree = 2;  // its root and .cursor
 constexpr std::uint64_t instances_needed = 2;      // an engine and an agent
-constexpr auto max_ahead = 1min;                  // of records that other hosts may have written
+constexpr auto max_ahead = 1min;                   // of records that other hosts may have written
 constexpr auto max_apart = 5s;
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 

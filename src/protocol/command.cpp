@@ -73,16 +73,16 @@ std::string_view to_string(Verification verification) noexcept
     return "unknown";
 }
 
-std::string_view to_string(StatusWord word) noexcept
+std::string_view to_string(ReportedStatus word) noexcept
 {
     switch (word) {
-        case StatusWord::pending:
+        case ReportedStatus::pending:
             return "pending";
-        case StatusWord::running:
+        case ReportedStatus::running:
             return "running";
-        case StatusWord::completed:
+        case ReportedStatus::completed:
             return "completed";
-        case StatusWord::failed:
+        case ReportedStatus::failed:
             return "failed";
     }
     return "unknown";

@@ -278,7 +278,8 @@ private:
         constexpr std::size_t max_key_length = 40;
         if (warnings_.size() == json_warning_limit) return;
         warnings_.push_back(fmt::format("`{}` is too large for a double and is ignored ({}).",
-                                        printable(key_.substr(0, max_key_length)), place_of(begin)));
+                                        printable(key_.substr(0, max_key_length)),
+                                        place_of(begin)));
     }
 
     bool some_digits()

@@ -13,8 +13,8 @@ struct SecretForm {
     bool grows_right = false;
 };
 
-/// A secret as it is, and quoted for a shell, in JSON, in URLs, in base64 and, up to 4 KiB, in hex as
-/// common writers do it. Some of them may be equal.
+/// A secret as it is, and quoted for a shell, in JSON, in URLs, in base64 and, up to 4 KiB, in hex
+/// as common writers do it. Some of them may be equal.
 std::vector<SecretForm> forms_of_secret(const std::string& secret);
 
 }  // namespace autoexec::protocol

@@ -18,30 +18,30 @@ constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
 struct Word {
     std::string_view word;
-    StatusWord status;
+    ReportedStatus status;
     std::string_view code = {};
 };
 
 /// What agents write. Compared without regard to case.
 constexpr Word known_words[] = {
-    {"pending", StatusWord::pending},
-    {"running", StatusWord::running},
-    {"completed", StatusWord::completed},
-    {"complete", StatusWord::completed},
-    {"success", StatusWord::completed},
-    {"succeeded", StatusWord::completed},
-    {"done", StatusWord::completed},
-    {"ok", StatusWord::completed},
-    {"finished", StatusWord::completed},
-    {"passed", StatusWord::completed},
-    {"failed", StatusWord::failed},
-    {"error", StatusWord::failed},
-    {"failure", StatusWord::failed},
-    {"aborted", StatusWord::failed},
-    {"cancelled", StatusWord::failed, "cancelled"},
-    {"canceled", StatusWord::failed, "cancelled"},
-    {"timeout", StatusWord::failed, "timeout"},
-    {"timed_out", StatusWord::failed, "timeout"},
+    {"pending", ReportedStatus::pending},
+    {"running", ReportedStatus::running},
+    {"completed", ReportedStatus::completed},
+    {"complete", ReportedStatus::completed},
+    {"success", ReportedStatus::completed},
+    {"succeeded", ReportedStatus::completed},
+    {"done", ReportedStatus::completed},
+    {"ok", ReportedStatus::completed},
+    {"finished", ReportedStatus::completed},
+    {"passed", ReportedStatus::completed},
+    {"failed", ReportedStatus::failed},
+    {"error", ReportedStatus::failed},
+    {"failure", ReportedStatus::failed},
+    {"aborted", ReportedStatus::failed},
+    {"cancelled", ReportedStatus::failed, "cancelled"},
+    {"canceled", ReportedStatus::failed, "cancelled"},
+    {"timeout", ReportedStatus::failed, "timeout"},
+    {"timed_out", ReportedStatus::failed, "timeout"},
 };
 
 std::string lower(std::string text)
@@ -81,7 +81,7 @@ public:
         read_results();
         read_own_fields();
         read_word();
-        if (status_.status == StatusWord::failed) complete_error();
+        if (status_.status == ReportedStatus::failed) complete_error();
         return std::move(status_);
     }
 
@@ -178,7 +178,7 @@ private:
     void read_word()
     {
         const auto word = top_.string("status");
-        status_.status = StatusWord::running;
+        status_.status = ReportedStatus::running;
         if (!word) {
             warn("The file has no status; it is taken as running.");
             return;
@@ -193,8 +193,8 @@ private:
         status_.status = found->status;
         code_ = found->code;
         const bool denied = top_.boolean("success") == false;
-        if (!denied || status_.status != StatusWord::completed) return;
-        status_.status = StatusWord::failed;
+        if (!denied || status_.status != ReportedStatus::completed) return;
+        status_.status = ReportedStatus::failed;
         reason_ = "The agent says that it completed without success.";
     }
 

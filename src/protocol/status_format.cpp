@@ -1,5 +1,5 @@
-#include "protocol/status.hpp"
 #include "protocol/json.hpp"
+#include "protocol/status.hpp"
 #include "protocol/text.hpp"
 
 #include <boost/json/array.hpp>

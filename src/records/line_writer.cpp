@@ -203,7 +203,7 @@ error_code LineWriter::patient(error_code ec)
     const auto now = options_.clock->now();
     busy_since_ = std::min(busy_since_, now);
     return now - busy_since_ >= lock_timeout ? make_error_code(errc::records_delayed)
-                                              : error_code{};
+                                             : error_code{};
 }
 
 void LineWriter::report(error_code ec)

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "autoexec/clock.hpp"
 #include "autoexec/error.hpp"
 #include "autoexec/event.hpp"
-#include "autoexec/clock.hpp"
 #include "records/log_file.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -38,9 +38,9 @@ public:
         Disk* disk = &Disk::real();
     };
 
-    static constexpr std::chrono::seconds max_wait{1};        ///< `Durability::none`
+    static constexpr std::chrono::seconds max_wait{1};            ///< `Durability::none`
     static constexpr std::chrono::milliseconds lock_interval{5};  ///< Between looks at a held lock.
-    static constexpr std::chrono::seconds lock_timeout{5};       ///< Then it is an error.
+    static constexpr std::chrono::seconds lock_timeout{5};        ///< Then it is an error.
     static constexpr std::chrono::seconds retry_interval{1};      ///< After an error.
 
     LineWriter(const asio::any_io_executor& ex, Options options);

@@ -90,7 +90,7 @@ std::uint64_t scan(const records::Folder& place,
 }
 
 // A line can stand there twice when its writer could not tell whether the first was safe.
-class Repeats {
+class DuplicateFilter {
 public:
     bool is_new(const ExecutionMetric& metric)
     {
@@ -212,7 +212,7 @@ std::vector<ExecutionMetric> ExecutionMetricsCollector::get_metrics(
     const MetricsFilter& filter) const
 {
     std::vector<ExecutionMetric> found;
-    Repeats repeats;
+    DuplicateFilter repeats;
     scan(impl_->place, [&](std::string_view line) {
         if (!may_match(line, filter)) return true;
         auto metric = protocol::parse_metric(line);
@@ -226,7 +226,7 @@ std::vector<ExecutionMetric> ExecutionMetricsCollector::get_metrics(
 MetricsSummary ExecutionMetricsCollector::get_summary() const
 {
     Totals totals;
-    Repeats repeats;
+    DuplicateFilter repeats;
     std::uint64_t bad = 0;
     const auto too_long = scan(impl_->place, [&](std::string_view line) {
         const auto metric = protocol::parse_metric(line);

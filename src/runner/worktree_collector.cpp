@@ -142,7 +142,7 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
     git::Salvage saved;
     saved.problem = std::move(problem);
     if (rules_.dry_run) {
-        auto looking = repository_->what_keeps(tree.path, std::move(how));
+        auto looking = repository_->removal_blocker(tree.path, std::move(how));
         saved.problem = co_await std::move(looking);
     } else if (saved.problem.empty()) {
         auto removing = repository_->remove(tree.path, std::move(how));

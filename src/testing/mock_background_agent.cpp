@@ -1,6 +1,6 @@
 #include "autoexec/testing/mock_background_agent.hpp"
 
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "protocol/status.hpp"
 #include "protocol/text.hpp"
 
@@ -24,7 +24,7 @@ namespace autoexec::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using handoff::AgentBox;
+using handoff::AgentMailbox;
 
 MockCommand describe(const fs::path& worktree, const protocol::CommandFile& file)
 {
@@ -83,8 +83,8 @@ struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
     struct Place {
         fs::path worktree;
         Notifier::Subscription subscription;
-        std::unique_ptr<AgentBox> box;
-        AgentBox::Found found;
+        std::unique_ptr<AgentMailbox> box;
+        AgentMailbox::Found found;
         MockCommand command;
         std::unique_ptr<Timer> alarm;
         std::int64_t sequence = 0;
@@ -100,7 +100,7 @@ struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
     void look();
     void wake_all();
     [[nodiscard]] MockReply reply_to(const MockCommand& command) const;
-    AgentStatus status(Place& place, StatusWord word) const;
+    AgentStatus status(Place& place, ReportedStatus word) const;
     void write(Place& place, const AgentStatus& s);
     void report(Place& place, MockReply& reply);
 
@@ -164,10 +164,10 @@ void MockBackgroundAgent::Impl::look()
 {
     for (auto& place : places) {
         if (place.busy) continue;
-        place.box = AgentBox::open(place.worktree, options.status_file_name);
+        place.box = AgentMailbox::open(place.worktree, options.status_file_name);
         if (!place.box) continue;
         place.found = place.box->find(options.accept_legacy);
-        if (place.found.state != AgentBox::Found::State::command) continue;
+        if (place.found.state != AgentMailbox::Found::State::command) continue;
         if (!place.box->claim(place.found, id)) continue;
         place.command = describe(place.worktree, place.found.command);
         place.alarm = options.clock->make_timer(strand);
@@ -207,13 +207,13 @@ asio::awaitable<void> MockBackgroundAgent::Impl::answer(std::shared_ptr<Impl>, P
 // From the first status to just before the last.
 asio::awaitable<void> MockBackgroundAgent::Impl::play(Place& place, MockReply& reply)
 {
-    write(place, status(place, StatusWord::running));
+    write(place, status(place, ReportedStatus::running));
     const auto start = options.clock->now();
     const auto parts = static_cast<std::int64_t>(reply.progress.size()) + 1;
     for (std::int64_t part = 1; part < parts; ++part) {
         const auto until = start + std::chrono::nanoseconds(reply.delay) * part / parts;
         if (!co_await wait(place, until, reply)) co_return;
-        auto s = status(place, StatusWord::running);
+        auto s = status(place, ReportedStatus::running);
         s.progress = reply.progress[static_cast<std::size_t>(part - 1)];
         write(place, s);
     }
@@ -248,7 +248,7 @@ asio::awaitable<bool> MockBackgroundAgent::Impl::wait(Place& place, time_point u
     }
 }
 
-AgentStatus MockBackgroundAgent::Impl::status(Place& place, StatusWord word) const
+AgentStatus MockBackgroundAgent::Impl::status(Place& place, ReportedStatus word) const
 {
     const auto& command = place.command;
     AgentStatus s;
@@ -277,7 +277,7 @@ void MockBackgroundAgent::Impl::write(Place& place, const AgentStatus& s)
 void MockBackgroundAgent::Impl::report(Place& place, MockReply& reply)
 {
     const bool well = reply.outcome == MockOutcome::complete;
-    auto s = status(place, well ? StatusWord::completed : StatusWord::failed);
+    auto s = status(place, well ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = protocol::iso_utc(options.clock->system_now());
     s.exit_code = reply.exit_code;
     if (!reply.output.empty()) s.output = reply.output;

@@ -25,11 +25,11 @@ std::string sentence_of(const WorkflowResult& result)
 
 }  // namespace
 
-struct WorkflowExecutor::Impl : workflow::Surroundings {
-    using Surroundings::Surroundings;
+struct WorkflowExecutor::Impl : workflow::RunContext {
+    using RunContext::RunContext;
 };
 
-std::filesystem::path workflow::Surroundings::absolute(const std::filesystem::path& path) const
+std::filesystem::path workflow::RunContext::absolute(const std::filesystem::path& path) const
 {
     auto normal = (options.project_root / path).lexically_normal();
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();

@@ -261,7 +261,8 @@ private:
 std::optional<Node> parse_expression(std::string_view text, ExpressionProblem& problem)
 {
     if (text.size() <= max_text_length) return Parser(text, problem).run();
-    problem = {max_text_length, fmt::format("An expression has at most {} bytes", max_text_length), {}};
+    problem = {
+        max_text_length, fmt::format("An expression has at most {} bytes", max_text_length), {}};
     return std::nullopt;
 }
 

@@ -64,7 +64,8 @@ FieldReader::FieldReader(const YamlNode& mapping, std::string prefix, Report& re
       fields_(mapping, prefix_, report)
 {}
 
-void FieldReader::check_keys(std::span<const std::string_view> known, std::span<const Meant> meant)
+void FieldReader::check_keys(std::span<const std::string_view> known,
+                             std::span<const KeyAlias> meant)
 {
     for (const auto& entry : mapping_.entries) {
         const auto other = std::find_if(meant.begin(), meant.end(),

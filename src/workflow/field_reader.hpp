@@ -33,8 +33,8 @@ public:
     /// Reports each key that is not known, and warns of each that was left without a value. An
     /// error for YAML's merge key: fields would be lost.
     /// `meant` says which key somebody has meant who knows other systems.
-    using Meant = std::pair<std::string_view, std::string_view>;
-    void check_keys(std::span<const std::string_view> known, std::span<const Meant> meant = {});
+    using KeyAlias = std::pair<std::string_view, std::string_view>;
+    void check_keys(std::span<const std::string_view> known, std::span<const KeyAlias> meant = {});
     void report_unknown(const config::YamlEntry& entry, std::string hint);
 
     [[nodiscard]] const config::YamlNode& node() const noexcept { return mapping_; }

@@ -76,9 +76,9 @@ asio::awaitable<std::string> GitTrees::begin()
     return repository_->set_branch(branch_, base_, {});
 }
 
-asio::awaitable<Together> GitTrees::bring_together(std::vector<Parent> parents)
+asio::awaitable<MergeResult> GitTrees::merge_all(std::vector<Parent> parents)
 {
-    Together all;
+    MergeResult all;
     all.commit = base_;
     for (auto& parent : parents) {
         auto message = fmt::format("Merge the work of {}{}", parent.step, trailer());
@@ -104,7 +104,7 @@ asio::awaitable<Together> GitTrees::bring_together(std::vector<Parent> parents)
 }
 
 // The resolution that a person has committed, or the place where that is to be done.
-asio::awaitable<Together> GitTrees::conflict(Together so_far, Parent next)
+asio::awaitable<MergeResult> GitTrees::conflict(MergeResult so_far, Parent next)
 {
     // Of the two sides alone: who else needs them together finds the same place.
     const auto name = git::tree_name(

@@ -20,7 +20,7 @@ struct Parent {
 };
 
 /// Commits brought together, or what stands in the way.
-struct Together {
+struct MergeResult {
     std::string commit;
     std::vector<git::Conflict> conflicts;
     std::string ours;             ///< The steps on the one side of a conflict …
@@ -61,7 +61,7 @@ public:
 
     /// What a step starts from: the work of its parents, brought together in their order; the run's
     /// base where it has none. Resolutions of earlier conflicts are used.
-    asio::awaitable<Together> bring_together(std::vector<Parent> parents);
+    asio::awaitable<MergeResult> merge_all(std::vector<Parent> parents);
 
     asio::awaitable<git::NewTree> tree_for(std::string name, std::string base, bool reuse);
 
@@ -79,7 +79,7 @@ public:
 
 private:
     GitTrees(std::shared_ptr<git::Repository> repository, Names names, std::string base);
-    asio::awaitable<Together> conflict(Together so_far, Parent next);
+    asio::awaitable<MergeResult> conflict(MergeResult so_far, Parent next);
     [[nodiscard]] std::string trailer() const;
 
     std::shared_ptr<git::Repository> repository_;

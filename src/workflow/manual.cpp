@@ -38,7 +38,7 @@ error_code Run::put_files(std::size_t i, std::string& why)
 {
     auto& step = *steps_[i];
     error_code ec;
-    const auto mailbox = around_->options.handoff->open(step.request.worktree, ec, why);
+    const auto mailbox = context_->options.handoff->open(step.request.worktree, ec, why);
     if (mailbox) {
         ec = mailbox->try_lock();
         if (ec == errc::worktree_busy)
@@ -47,8 +47,8 @@ error_code Run::put_files(std::size_t i, std::string& why)
         if (!ec) ec = mailbox->prepare();
         if (!ec)
             ec = mailbox->publish(
-                files_for(step.request, step.result.started_at, *around_->options.redactor),
-                around_->options.durability);
+                files_for(step.request, step.result.started_at, *context_->options.redactor),
+                context_->options.durability);
     }
     if (ec && why.empty()) why = "The command can't be published: " + ec.message();
     return ec;
@@ -78,14 +78,14 @@ void Run::look_at_manual_steps()
         auto& step = *steps_[i];
         if (step.result.state != StepState::waiting_manual) continue;
         std::string problem;
-        const auto marker =
-            find_marker(around_->options.project_root, journal_->run_id(), step.result.id, problem);
+        const auto marker = find_marker(context_->options.project_root, journal_->run_id(),
+                                        step.result.id, problem);
         if (marker && marker->done)
             take_back(i, StepState::completed, {});
         else if (marker)
             take_back(i, StepState::failed,
                       marker->error.empty() ? "The marker says that it failed" : marker->error);
-        else if (step.deadline && around_->options.clock->now() >= *step.deadline)
+        else if (step.deadline && context_->options.clock->now() >= *step.deadline)
             take_back(i, StepState::timeout, "Nobody has said within its time that it is done");
     }
 }
@@ -96,11 +96,11 @@ void Run::take_back(std::size_t i, StepState state, std::string reason)
     Ended ended;
     ended.step = i;
     ended.state = state;
-    ended.reason = around_->options.redactor->redact(reason);
+    ended.reason = context_->options.redactor->redact(reason);
     const auto& request = steps_[i]->request;
     std::string why;
     error_code ec;
-    if (const auto mailbox = around_->options.handoff->open(request.worktree, ec, why)) {
+    if (const auto mailbox = context_->options.handoff->open(request.worktree, ec, why)) {
         for (const auto& path : request.expected_artifacts)
             if (!mailbox->artifact(path).present) ended.missing.push_back(path);
         // An engine that has come in between removes the files itself.

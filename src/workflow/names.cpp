@@ -48,9 +48,9 @@ Meaning of_step(std::size_t step, const Parts& rest)
         meaning.path.assign(rest.begin() + 1, rest.end());
         return meaning;
     }
-    const auto* const field = std::find_if(step_fields.begin(), step_fields.end(), [&](const auto& known) {
-        return rest.size() == 1 && known.first == rest.front();
-    });
+    const auto* const field = std::find_if(
+        step_fields.begin(), step_fields.end(),
+        [&](const auto& known) { return rest.size() == 1 && known.first == rest.front(); });
     if (field != step_fields.end()) {
         meaning.kind = Meaning::Kind::step_field;
         meaning.field = field->second;

@@ -22,7 +22,7 @@ using Kind = GateTarget::Kind;
 
 constexpr std::size_t max_steps = 10'000;
 constexpr std::size_t max_edges = 200'000;
-constexpr std::size_t max_creators = 100;  // of one artifact: each is an edge to each who needs it
+constexpr std::size_t max_creators = 100;   // of one artifact: each is an edge to each who needs it
 constexpr std::size_t max_problems = 1000;  // more would help nobody
 constexpr std::size_t max_guesses = 100;    // a guess compares with all names
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};

@@ -36,18 +36,18 @@ StepState state_of(ExecutionStatus status)
 }
 
 /// Who is woken when somebody is busy no more, while this lives.
-class Waiting {
+class WakeRegistration {
 public:
-    Waiting(Surroundings& around, Timer& alarm) : around_(around), alarm_(&alarm)
+    WakeRegistration(RunContext& around, Timer& alarm) : context_(around), alarm_(&alarm)
     {
-        around_.waiting.insert(alarm_);
+        context_.waiting.insert(alarm_);
     }
-    ~Waiting() { around_.waiting.erase(alarm_); }
-    Waiting(const Waiting&) = delete;
-    Waiting& operator=(const Waiting&) = delete;
+    ~WakeRegistration() { context_.waiting.erase(alarm_); }
+    WakeRegistration(const WakeRegistration&) = delete;
+    WakeRegistration& operator=(const WakeRegistration&) = delete;
 
 private:
-    Surroundings& around_;
+    RunContext& context_;
     Timer* alarm_;
 };
 
@@ -69,13 +69,13 @@ bool is_in_flight(const StepResult& result)
 
 }  // namespace
 
-Run::Run(std::shared_ptr<Surroundings> around, Workflow workflow, WorkflowRunOptions options,
+Run::Run(std::shared_ptr<RunContext> around, Workflow workflow, WorkflowRunOptions options,
          std::optional<Resumption> resumption)
-    : around_(std::move(around)),
+    : context_(std::move(around)),
       workflow_(std::move(workflow)),
       options_(std::move(options)),
       resumption_(std::move(resumption)),
-      alarm_(around_->options.clock->make_timer(around_->strand))
+      alarm_(context_->options.clock->make_timer(context_->strand))
 {}
 
 Run::~Run()
@@ -90,8 +90,8 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    const Waiting waiting(*around_, *alarm_);
-    begun_ = around_->options.clock->now();
+    const WakeRegistration waiting(*context_, *alarm_);
+    begun_ = context_->options.clock->now();
     Outcome outcome;
     outcome.result.workflow_id = workflow_.id;
     outcome.result.status = WorkflowStatus::failed;
@@ -131,11 +131,11 @@ asio::awaitable<std::string> Run::open(error_code& ec)
         co_return problem;
     }
     journal_ =
-        Journal::create(around_->options.project_root, workflow_.id,
-                        around_->options.clock->system_now(), around_->options.durability, ec);
+        Journal::create(context_->options.project_root, workflow_.id,
+                        context_->options.clock->system_now(), context_->options.durability, ec);
     if (!journal_)
         co_return fmt::format("The run can't be recorded in '{}': {}.",
-                              (around_->options.project_root / ".tapps-agents").string(),
+                              (context_->options.project_root / ".tapps-agents").string(),
                               ec.message());
     if (trees_) {
         trees_->repository().hold(journal_->descriptor());
@@ -146,7 +146,7 @@ asio::awaitable<std::string> Run::open(error_code& ec)
     if (problem.empty())
         tell_start();
     else
-        journal_->discard(around_->options.project_root);
+        journal_->discard(context_->options.project_root);
     co_return problem;
 }
 
@@ -166,11 +166,13 @@ asio::awaitable<void> Run::go_through()
         advance();
         if (!ended_.empty()) continue;
         if (scheduler_->in_flight() == 0 && scheduler_->finished()) break;
-        co_await alarm_->wait_until(around_->options.clock->now() + around_->options.look_interval);
+        co_await alarm_->wait_until(context_->options.clock->now() +
+                                    context_->options.look_interval);
     }
     if (trees_ && !cancelled_ && !journal_error_) {
-        co_await bring_together();
-        if (!options_.merge_into.empty() && scheduler_->failures().empty()) co_await give_to_user();
+        co_await merge_all();
+        if (!options_.merge_into.empty() && scheduler_->failures().empty())
+            co_await merge_into_target();
     }
 }
 
@@ -181,7 +183,7 @@ void Run::look_around(asio::cancellation_type asked)
             (asked & asio::cancellation_type::terminal) != asio::cancellation_type::none;
         stop("The workflow was cancelled",
              at_once ? asio::cancellation_type::terminal : asio::cancellation_type::partial);
-    } else if (take_run_cancel(around_->options.project_root, journal_->run_id())) {
+    } else if (take_run_cancel(context_->options.project_root, journal_->run_id())) {
         stop("The workflow was cancelled", asio::cancellation_type::partial);
     }
     look_at_manual_steps();
@@ -223,7 +225,7 @@ void Run::begin(std::size_t i, int round)
     step.result.state = StepState::running;
     step.result.round = round;
     step.result.started_at = now_text();
-    step.started = around_->options.clock->now();
+    step.started = context_->options.clock->now();
     step.attempts_left.reset();
     if (step.in_git && !step.goes_on) step.tree.clear();
     occupy(i);
@@ -243,7 +245,7 @@ void Run::begin_work(std::size_t i)
     if (is_unwanted(i)) return end_unwanted(i);
     if (!record_begin(i)) return end_unwanted(i);
     if (!step.in_git) drop_baseline_of_others(i);
-    (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+    (void)remove_markers(context_->options.project_root, journal_->run_id(), step.result.id);
     tell_step(WorkflowEvent::Type::step_started, i);
     if (step.runs_nothing)
         ended_.push_back({i, {}, {}, StepState::completed});
@@ -293,7 +295,7 @@ void Run::spawn(std::size_t i, asio::awaitable<void> work)
     auto finish = [self = shared_from_this(), i](std::exception_ptr failure) {
         if (failure) self->note_ended(ended_by(i, failure));
     };
-    asio::co_spawn(around_->strand, std::move(work), std::move(finish));
+    asio::co_spawn(context_->strand, std::move(work), std::move(finish));
 }
 
 void Run::hand_over(std::size_t i)
@@ -307,7 +309,7 @@ void Run::hand_over(std::size_t i)
         ended.settled = true;
         return note_ended(std::move(ended));
     }
-    const auto& announce = around_->options.on_worktree;
+    const auto& announce = context_->options.on_worktree;
     if (announce) announce(steps_[i]->request.worktree);
     if (options_.automatic)
         run_command(i);
@@ -323,12 +325,12 @@ CommandRequest Run::request_of(std::size_t i)
     const auto hooks = std::make_shared<CommandHooks>();
     hooks->before_retry = steps_[i]->before_retry;
     hooks->on_baseline = [self = shared_from_this(), i](ArtifactBaseline baseline) {
-        return asio::co_spawn(self->around_->strand,
+        return asio::co_spawn(self->context_->strand,
                               self->note_baseline(self, i, std::move(baseline)),
                               asio::use_awaitable);
     };
     hooks->on_end = [self = shared_from_this(), i](ExecutionResult result) {
-        return asio::co_spawn(self->around_->strand, self->note_early(self, i, std::move(result)),
+        return asio::co_spawn(self->context_->strand, self->note_early(self, i, std::move(result)),
                               asio::use_awaitable);
     };
     request.hooks = hooks;
@@ -340,10 +342,10 @@ void Run::run_command(std::size_t i)
     auto finish = [self = shared_from_this(), i](error_code ec, ExecutionResult result) {
         self->note_execution(i, ec, std::move(result));
     };
-    around_->engine.async_execute_command(
+    context_->engine.async_execute_command(
         request_of(i),
         asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
-                                     asio::bind_executor(around_->strand, std::move(finish))));
+                                     asio::bind_executor(context_->strand, std::move(finish))));
 }
 
 // Before what is in flight is tidied up: so it is always known how a command has ended.
@@ -402,7 +404,7 @@ void Run::conclude(Ended ended)
     step.result.execution = std::move(ended.execution);
     step.result.ended_at = now_text();
     step.result.duration =
-        duration_cast<milliseconds>(around_->options.clock->now() - step.started);
+        duration_cast<milliseconds>(context_->options.clock->now() - step.started);
     const auto judged = scheduler_->ended(i, ended.state, provided, ended.reason);
     const bool discarded = judged == Scheduler::Judged::discarded;
     step.result.state = discarded ? StepState::cancelled : scheduler_->node(i).state;
@@ -452,7 +454,7 @@ void Run::judge(std::size_t i)
             {"reason",
              has_failed ? boost::json::value(step.result.reason) : boost::json::value(nullptr)}});
     if (has_failed) {
-        (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+        (void)remove_markers(context_->options.project_root, journal_->run_id(), step.result.id);
         mark(i);
     }
     tell_step(WorkflowEvent::Type::gate_judged, i,
@@ -541,7 +543,7 @@ void Run::stop(std::string reason, asio::cancellation_type how)
     cancelled_ = true;
     stopping_hard_ = hard;
     scheduler_->stop(std::move(reason));
-    git_interrupt_->cancel(*around_->options.clock, how);
+    git_interrupt_->cancel(*context_->options.clock, how);
     for (std::size_t i = 0; i < steps_.size(); ++i) cancel_step(i, how);
 }
 
@@ -559,7 +561,7 @@ WorkflowResult Run::finish()
     WorkflowResult result;
     result.run_id = journal_->run_id();
     result.workflow_id = workflow_.id;
-    result.duration = duration_cast<milliseconds>(around_->options.clock->now() - begun_);
+    result.duration = duration_cast<milliseconds>(context_->options.clock->now() - begun_);
     if (trees_) result.branch = trees_->branch();
     result.commit = commit_;
     for (const auto& step : steps_) result.steps.push_back(step->result);

@@ -24,8 +24,8 @@ namespace autoexec::workflow {
 using Outcome = platform::Outcome<WorkflowResult>;
 
 /// What the runs of one executor share. On its strand.
-struct Surroundings {
-    Surroundings(BackgroundAgentAutoExecutor& e, WorkflowExecutorOptions o)
+struct RunContext {
+    RunContext(BackgroundAgentAutoExecutor& e, WorkflowExecutorOptions o)
         : engine(e), options(std::move(o)), strand(e.get_executor())
     {}
 
@@ -50,7 +50,7 @@ struct Resumption {
 /// One run from its start to its end. Everything on the strand.
 class Run : public std::enable_shared_from_this<Run> {
 public:
-    Run(std::shared_ptr<Surroundings> around, Workflow workflow, WorkflowRunOptions options,
+    Run(std::shared_ptr<RunContext> around, Workflow workflow, WorkflowRunOptions options,
         std::optional<Resumption> resumption = {});
     ~Run();
     Run(const Run&) = delete;
@@ -181,8 +181,8 @@ private:
     [[nodiscard]] std::vector<Parent> parents_of(std::size_t i) const;
     void find_parents(std::size_t i, std::vector<bool>& seen, std::set<std::size_t>& found) const;
     [[nodiscard]] std::vector<Parent> all_work() const;
-    asio::awaitable<void> bring_together();
-    asio::awaitable<void> give_to_user();
+    asio::awaitable<void> merge_all();
+    asio::awaitable<void> merge_into_target();
     void note_resolved(std::size_t i);
     void fail_late(std::size_t i, std::string code, std::string reason);
     void forget_work(const std::vector<std::size_t>& steps);
@@ -239,7 +239,7 @@ private:
     [[nodiscard]] std::vector<std::string> critical_path() const;
     [[nodiscard]] std::string now_text() const;
 
-    std::shared_ptr<Surroundings> around_;
+    std::shared_ptr<RunContext> context_;
     Workflow workflow_;
     WorkflowRunOptions options_;
     Plan plan_;

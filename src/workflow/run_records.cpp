@@ -60,7 +60,7 @@ bool Run::record(WorkflowEvent::Type type, json::object more)
     if (journal_error_) return false;
     for (const auto* const key : {"reason", "error"})
         if (auto* const words = more.if_contains(key)) shorten(*words);
-    journal_error_ = journal_->append(type, around_->options.clock->system_now(), more);
+    journal_error_ = journal_->append(type, context_->options.clock->system_now(), more);
     if (!journal_error_) return true;
     scheduler_->stop("The journal can't be written", Scheduler::Stop::by_failure);
     for (std::size_t i = 0; i < steps_.size(); ++i)
@@ -70,7 +70,7 @@ bool Run::record(WorkflowEvent::Type type, json::object more)
 
 void Run::record_start()
 {
-    const auto& redactor = *around_->options.redactor;
+    const auto& redactor = *context_->options.redactor;
     json::object params;
     for (const auto& [name, value] : options_.params)
         params[name] = value.is_string() ? json::value(redactor.redact(value.get_string())) : value;
@@ -89,7 +89,7 @@ void Run::record_start()
             {"fail_fast", options_.fail_fast},
             {"max_parallel", options_.max_parallel},
             {"worktrees", to_string(options_.worktrees)},
-            {"worktree", around_->absolute(options_.worktree).string()},
+            {"worktree", context_->absolute(options_.worktree).string()},
             {"base", protocol::text_or_null(trees_ ? trees_->base() : std::string())},
             {"branch", protocol::text_or_null(trees_ ? trees_->branch() : std::string())},
             {"merge_into", protocol::text_or_null(options_.merge_into)},
@@ -116,7 +116,8 @@ json::object Run::step_record(std::size_t i) const
             {"round", result.round},
             {"state", to_string(result.state)},
             {"reason", protocol::text_or_null(result.reason)},
-            {"execution_id", protocol::text_or_null(execution ? execution->execution_id : std::string())},
+            {"execution_id",
+             protocol::text_or_null(execution ? execution->execution_id : std::string())},
             {"attempts", execution ? execution->attempts : 0},
             {"started_at", protocol::text_or_null(result.started_at)},
             {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
@@ -166,7 +167,7 @@ void Run::mark(std::size_t i) const
         return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
     marker.done = has_ended_well(result.state);
-    marker.timestamp = protocol::iso_local(around_->options.clock->system_now());
+    marker.timestamp = protocol::iso_local(context_->options.clock->system_now());
     marker.error = result.reason;
     marker.worktree_path = steps_[i]->request.worktree.string();
     marker.worktree_name = steps_[i]->request.worktree.filename().string();
@@ -179,7 +180,7 @@ void Run::mark(std::size_t i) const
     if (result.execution && result.execution->error)
         marker.error_type = result.execution->error->code;
     // The journal is the truth; a marker that can't be written is missed by scripts alone.
-    (void)write_marker(around_->options.project_root, marker);
+    (void)write_marker(context_->options.project_root, marker);
 }
 
 void Run::tell(WorkflowEvent event) const
@@ -225,7 +226,7 @@ bool Run::exists(std::size_t i, bool in_gate, const std::string& path) const
     find_parents(i, seen, parents);
     for (const auto k : parents)
         if (is_in_worktree(steps_[k]->request.worktree, path)) return true;
-    return parents.empty() && is_in_worktree(around_->options.project_root, path);
+    return parents.empty() && is_in_worktree(context_->options.project_root, path);
 }
 
 std::optional<json::value> Run::value_of(std::size_t i, bool in_gate, const ExpressionName& name,
@@ -323,39 +324,39 @@ bool Run::has_room(std::size_t i) const
 {
     const auto& step = *steps_[i];
     if (step.runs_nothing) return true;
-    if (!step.turn.empty() && around_->busy_trees.contains(step.turn)) return false;
-    const auto limit = around_->options.agent_limits.find(step.agent);
-    if (limit == around_->options.agent_limits.end() || limit->second == 0) return true;
-    const auto busy = around_->busy_agents.find(step.agent);
-    return busy == around_->busy_agents.end() || busy->second < limit->second;
+    if (!step.turn.empty() && context_->busy_trees.contains(step.turn)) return false;
+    const auto limit = context_->options.agent_limits.find(step.agent);
+    if (limit == context_->options.agent_limits.end() || limit->second == 0) return true;
+    const auto busy = context_->busy_agents.find(step.agent);
+    return busy == context_->busy_agents.end() || busy->second < limit->second;
 }
 
 void Run::occupy(std::size_t i)
 {
     const auto& step = *steps_[i];
     if (step.runs_nothing) return;
-    if (!step.turn.empty()) around_->busy_trees.insert(step.turn);
-    ++around_->busy_agents[step.agent];
+    if (!step.turn.empty()) context_->busy_trees.insert(step.turn);
+    ++context_->busy_agents[step.agent];
 }
 
 void Run::give_back(std::size_t i)
 {
     const auto& step = *steps_[i];
     if (step.runs_nothing) return;
-    if (!step.turn.empty()) around_->busy_trees.erase(step.turn);
-    --around_->busy_agents[step.agent];
+    if (!step.turn.empty()) context_->busy_trees.erase(step.turn);
+    --context_->busy_agents[step.agent];
 }
 
 void Run::release(std::size_t i)
 {
     give_back(i);
-    for (auto* const timer : around_->waiting)
+    for (auto* const timer : context_->waiting)
         if (timer != alarm_.get()) timer->wake();
 }
 
 std::string Run::now_text() const
 {
-    return protocol::iso_utc(around_->options.clock->system_now());
+    return protocol::iso_utc(context_->options.clock->system_now());
 }
 
 }  // namespace autoexec::workflow

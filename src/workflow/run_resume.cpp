@@ -86,7 +86,7 @@ std::optional<records::RunningEntry> running_entry(const std::filesystem::path& 
 
 asio::awaitable<std::string> Run::read_journal(error_code& ec)
 {
-    const auto& root = around_->options.project_root;
+    const auto& root = context_->options.project_root;
     const auto& run_id = resumption_->run_id;
     std::string problem;
     auto record = read_run(root, run_id, problem);
@@ -94,7 +94,7 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
     // Without those records a step that is still in flight would be started again.
     (void)records::list_running(root, ec);
     if (ec) co_return records::unreadable_sentence(root, ec);
-    journal_ = Journal::take_over(root, run_id, around_->options.durability, ec);
+    journal_ = Journal::take_over(root, run_id, context_->options.durability, ec);
     if (!journal_ && ec == errc::worktree_busy) {
         ec = {};
         co_return fmt::format("The run '{}' goes on already: its engine lives.", run_id);
@@ -142,8 +142,8 @@ asio::awaitable<bool> Run::settle_calls()
 {
     constexpr std::chrono::milliseconds interval{20};
     constexpr std::chrono::seconds time_limit{75};  // more than they get
-    auto& clock = *around_->options.clock;
-    const auto timer = clock.make_timer(around_->strand);
+    auto& clock = *context_->options.clock;
+    const auto timer = clock.make_timer(context_->strand);
     const auto deadline = clock.now() + time_limit;
     while (!journal_->is_settled()) {
         if (clock.now() >= deadline) co_return false;
@@ -450,7 +450,7 @@ void Run::settle_in_flight()
     for (std::size_t i = 0; i < steps_.size(); ++i) {
         auto& step = *steps_[i];
         if (scheduler_->node(i).state != StepState::running) continue;
-        step.started = around_->options.clock->now();
+        step.started = context_->options.clock->now();
         occupy(i);
         if (const auto executed = executed_.find(i); executed != executed_.end()) {
             ended_.push_back(executed->second);
@@ -473,12 +473,12 @@ void Run::settle_in_flight()
 void Run::adopt(std::size_t i)
 {
     const auto& step = *steps_[i];
-    const auto entry = running_entry(around_->options.project_root, step.request.execution_id);
+    const auto entry = running_entry(context_->options.project_root, step.request.execution_id);
     if (!entry) return settle_by_records(i);
     AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
                                entry->record.attempt);
     reference.started_at = entry->record.started_at;
-    if (const auto& announce = around_->options.on_worktree) announce(step.request.worktree);
+    if (const auto& announce = context_->options.on_worktree) announce(step.request.worktree);
     set_before_retry(i);
     auto finish = [self = shared_from_this(), i](std::exception_ptr failure,
                                                  ExecutionResult result) {
@@ -489,9 +489,9 @@ void Run::adopt(std::size_t i)
         self->note_ended(std::move(ended));
     };
     asio::co_spawn(
-        around_->strand, adopt_attempt(std::move(reference), request_of(i)),
+        context_->strand, adopt_attempt(std::move(reference), request_of(i)),
         asio::bind_cancellation_slot(steps_[i]->cancel.slot(),
-                                     asio::bind_executor(around_->strand, std::move(finish))));
+                                     asio::bind_executor(context_->strand, std::move(finish))));
 }
 
 asio::awaitable<ExecutionResult> Run::adopt_attempt(AttemptReference attempt,
@@ -499,7 +499,7 @@ asio::awaitable<ExecutionResult> Run::adopt_attempt(AttemptReference attempt,
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
-    auto adopting = around_->engine.adopt(std::move(attempt), std::move(request));
+    auto adopting = context_->engine.adopt(std::move(attempt), std::move(request));
     co_return co_await std::move(adopting);
 }
 
@@ -542,11 +542,11 @@ void Run::settle_by_records(std::size_t i)
 
 std::optional<ExecutionMetric> Run::last_metric(std::size_t i) const
 {
-    if (!around_->options.metrics) return std::nullopt;
+    if (!context_->options.metrics) return std::nullopt;
     MetricsFilter filter;
     filter.execution_id = steps_[i]->request.execution_id;
     filter.limit = 1;
-    auto metrics = around_->options.metrics->get_metrics(filter);
+    auto metrics = context_->options.metrics->get_metrics(filter);
     if (metrics.empty()) return std::nullopt;
     return std::move(metrics.front());
 }
@@ -555,7 +555,7 @@ int Run::max_attempts(std::size_t i) const
 {
     const auto& request = steps_[i]->request;
     return request.max_attempts.value_or(request.retry ? request.retry->max_attempts
-                                                       : around_->options.max_attempts);
+                                                       : context_->options.max_attempts);
 }
 
 // By the rules of retries: again only where that does no harm, and never more often than allowed.

@@ -99,8 +99,8 @@ std::string Run::make_step(std::size_t i)
         step->turn =
             options_.worktrees == WorktreeMode::workflow ? fmt::format("{}", fmt::ptr(this)) : "";
     std::string problem;
-    if (!step->runs_nothing && options_.automatic && around_->options.assign)
-        problem = around_->options.assign(definition, step->request);
+    if (!step->runs_nothing && options_.automatic && context_->options.assign)
+        problem = context_->options.assign(definition, step->request);
     step->agent = step->request.agent.empty() ? definition.agent : step->request.agent;
     steps_.push_back(std::move(step));
     return problem.empty() ? problem : fmt::format("Step '{}': {}\n", definition.id, problem);
@@ -140,7 +140,7 @@ CommandRequest Run::make_request(std::size_t i) const
     const auto text = !argv.empty()          ? protocol::quote_words(argv)
                       : step.command.empty() ? built_command(step, plan)
                                              : fill_placeholders(step.command, options_.params);
-    CommandRequest request(text, around_->absolute(tree));
+    CommandRequest request(text, context_->absolute(tree));
     request.argv = std::move(argv);
     request.step_id = step.id;
     request.expected_artifacts = step.creates;
@@ -159,7 +159,7 @@ CommandRequest Run::make_request(std::size_t i) const
 
 std::string Run::built_command(const WorkflowStep& step, const PlanStep& plan) const
 {
-    const auto& table = around_->options.commands;
+    const auto& table = context_->options.commands;
     const auto* const known = table.find(step.agent, step.action);
     json::object more;
     const auto flag =

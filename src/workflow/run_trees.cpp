@@ -37,11 +37,11 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
 git::RepositoryOptions Run::repository_options() const
 {
     git::RepositoryOptions options;
-    options.project_root = around_->options.project_root;
-    options.spawner = around_->options.spawner;
-    options.clock = around_->options.clock;
-    options.free_bytes_floor = around_->options.free_bytes_floor;
-    options.max_file_bytes = around_->options.max_file_bytes;
+    options.project_root = context_->options.project_root;
+    options.spawner = context_->options.spawner;
+    options.clock = context_->options.clock;
+    options.free_bytes_floor = context_->options.free_bytes_floor;
+    options.max_file_bytes = context_->options.max_file_bytes;
     options.interrupt = git_interrupt_;
     return options;
 }
@@ -112,7 +112,7 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     step.result.code = "worktree";
     auto base = trees_->base();
     if (options_.worktrees == WorktreeMode::step) {
-        auto gathering = trees_->bring_together(parents_of(i));
+        auto gathering = trees_->merge_all(parents_of(i));
         auto together = co_await std::move(gathering);
         if (!together.conflicts.empty()) step.result.code = "merge_conflict";
         if (!together.problem.empty()) co_return together.problem;
@@ -184,7 +184,7 @@ void Run::set_before_retry(std::size_t i)
     auto& step = *steps_[i];
     if (!step.in_git || !workflow_.steps[i].retry_from_clean) return;
     step.before_retry = [trees = trees_, branch = step.result.branch, from = step.base,
-                                 strand = around_->strand](std::filesystem::path tree) {
+                         strand = context_->strand](std::filesystem::path tree) {
         return asio::co_spawn(strand, start_afresh(trees, std::move(tree), branch, from),
                               asio::use_awaitable);
     };
@@ -299,7 +299,7 @@ std::vector<Parent> Run::all_work() const
     return work;
 }
 
-asio::awaitable<void> Run::bring_together()
+asio::awaitable<void> Run::merge_all()
 {
     std::string problem;
     if (options_.worktrees == WorktreeMode::workflow) {
@@ -308,7 +308,7 @@ asio::awaitable<void> Run::bring_together()
         commit_ = std::move(now.id);
         problem = std::move(now.problem);
     } else {
-        auto gathering = trees_->bring_together(all_work());
+        auto gathering = trees_->merge_all(all_work());
         auto together = co_await std::move(gathering);
         if (!together.conflicts.empty()) {
             fail_late(*index_of(workflow_, together.theirs), "merge_conflict", together.problem);
@@ -335,7 +335,7 @@ asio::awaitable<void> Run::bring_together()
     tell(std::move(event));
 }
 
-asio::awaitable<void> Run::give_to_user()
+asio::awaitable<void> Run::merge_into_target()
 {
     if (commit_.empty()) co_return;
     auto merging = trees_->repository().merge_into(
@@ -357,7 +357,7 @@ asio::awaitable<void> Run::give_to_user()
 void Run::note_resolved(std::size_t i)
 {
     record_end(i, false);
-    (void)remove_markers(around_->options.project_root, journal_->run_id(), steps_[i]->result.id);
+    (void)remove_markers(context_->options.project_root, journal_->run_id(), steps_[i]->result.id);
     mark(i);
 }
 
@@ -371,7 +371,7 @@ void Run::fail_late(std::size_t i, std::string code, std::string reason)
     step.result.reason = std::move(reason);
     step.result.tolerated = false;
     record_end(i, false, true);
-    (void)remove_markers(around_->options.project_root, journal_->run_id(), step.result.id);
+    (void)remove_markers(context_->options.project_root, journal_->run_id(), step.result.id);
     mark(i);
     tell_step(WorkflowEvent::Type::step_ended, i, step.result.reason);
 }

@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 33> step_fields{
     "metadata",  "retry_from",        "commit"};
 
 // What other systems call it.
-constexpr FieldReader::Meant meant_fields[]{
+constexpr FieldReader::KeyAlias meant_fields[]{
     {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
     {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
     {"run", "command"},      {"outputs", "creates"},  {"artifacts", "creates"},

@@ -8,13 +8,13 @@
 #include <string_view>
 
 using namespace autoexec;
-using agent::OutcomeJudge;
+using agent::OutcomeParser;
 
 namespace {
 
 std::optional<agent::Outcome> judged(OutcomeRule rule, std::string_view text, std::size_t chunk)
 {
-    OutcomeJudge judge(rule);
+    OutcomeParser judge(rule);
     for (; !text.empty(); text.remove_prefix(std::min(chunk, text.size())))
         judge.feed(OutputStream::standard_output, text.substr(0, chunk));
     ProcessExit exit;

@@ -27,8 +27,8 @@ constexpr std::string_view claude_works = R"({"type":"assistant"})"
                                           "\n";
 
 // An agent that is judged by what it says, over scripted programs in virtual time.
-struct Hearing : AgentFixture {
-    Hearing()
+struct OutcomeSource : AgentFixture {
+    OutcomeSource()
     {
         options.agents = agents_from(R"(
 agents:
@@ -41,14 +41,15 @@ agents:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Hearing, "what the program says of its end is the result, whatever its exit code")
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "what the program says of its end is the result, whatever its exit code")
 {
     hand_over();
     SUBCASE("success, and exit code 1")
     {
         program().print(claude_done);
         exit(1);
-        CHECK(final_status().status == StatusWord::completed);
+        CHECK(final_status().status == ReportedStatus::completed);
         CHECK(final_status().exit_code == 1);
         CHECK_FALSE(final_status().error);
     }
@@ -74,7 +75,7 @@ TEST_CASE_FIXTURE(Hearing, "what the program says of its end is the result, what
     }
 }
 
-TEST_CASE_FIXTURE(Hearing,
+TEST_CASE_FIXTURE(OutcomeSource,
                   "a program that goes on after its result is stopped, and the result stands")
 {
     hand_over();
@@ -84,11 +85,12 @@ TEST_CASE_FIXTURE(Hearing,
     CHECK(program().stops == 0);
     run_for(200ms);
     CHECK(program().stops > 0);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
     CHECK(final_status().outcome == "completed");
 }
 
-TEST_CASE_FIXTURE(Hearing, "what a program says while it is stopped changes its result no more")
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "what a program says while it is stopped changes its result no more")
 {
     definition().linger = 0s;
     hand_over();
@@ -113,10 +115,10 @@ TEST_CASE_FIXTURE(Hearing, "what a program says while it is stopped changes its 
         run_for(70s);
         exit(143);
     }
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
 }
 
-TEST_CASE_FIXTURE(Hearing, "a program that works on after a result is left to it")
+TEST_CASE_FIXTURE(OutcomeSource, "a program that works on after a result is left to it")
 {
     hand_over();
     program().print(claude_done);
@@ -128,10 +130,10 @@ TEST_CASE_FIXTURE(Hearing, "a program that works on after a result is left to it
     run_for(3s);
     CHECK(program().stops == 0);
     exit(0);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
 }
 
-TEST_CASE_FIXTURE(Hearing,
+TEST_CASE_FIXTURE(OutcomeSource,
                   "a result before the time-out stands, even if the program exits after it")
 {
     definition().linger = 10s;
@@ -140,10 +142,10 @@ TEST_CASE_FIXTURE(Hearing,
     program().print(claude_done);
     run_for(10s);
     CHECK(program().stops > 0);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
 }
 
-TEST_CASE_FIXTURE(Hearing, "without a result the time-out ends the program as any other")
+TEST_CASE_FIXTURE(OutcomeSource, "without a result the time-out ends the program as any other")
 {
     hand_over();
     program().print(claude_works);
@@ -151,7 +153,8 @@ TEST_CASE_FIXTURE(Hearing, "without a result the time-out ends the program as an
     CHECK(error().code == "timeout");
 }
 
-TEST_CASE_FIXTURE(Hearing, "a cancelled program's result does not count if the cancel came first")
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "a cancelled program's result does not count if the cancel came first")
 {
     hand_over();
     program().deaf = true;
@@ -162,7 +165,7 @@ TEST_CASE_FIXTURE(Hearing, "a cancelled program's result does not count if the c
     CHECK(error().code == "cancelled");
 }
 
-TEST_CASE_FIXTURE(Hearing, "a program that asks is stopped, and the report says what to do")
+TEST_CASE_FIXTURE(OutcomeSource, "a program that asks is stopped, and the report says what to do")
 {
     hand_over();
     program().print(
@@ -173,7 +176,7 @@ TEST_CASE_FIXTURE(Hearing, "a program that asks is stopped, and the report says 
     CHECK(contains(error().message, "--allowedTools"));
 }
 
-TEST_CASE_FIXTURE(Hearing, "what an agent says of its end is reported without its secrets")
+TEST_CASE_FIXTURE(OutcomeSource, "what an agent says of its end is reported without its secrets")
 {
     const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');
     hand_over();
@@ -186,7 +189,7 @@ TEST_CASE_FIXTURE(Hearing, "what an agent says of its end is reported without it
     CHECK_FALSE(contains(log(), secret));
 }
 
-TEST_CASE_FIXTURE(Hearing, "programs beside the agent's own are judged by their exit codes")
+TEST_CASE_FIXTURE(OutcomeSource, "programs beside the agent's own are judged by their exit codes")
 {
     options.agents = agents_from(R"(
 agents:
@@ -202,14 +205,14 @@ agents:
     CHECK(error().code == "exit_2");
 }
 
-TEST_CASE_FIXTURE(Hearing, "a command's own program is judged by its exit code")
+TEST_CASE_FIXTURE(OutcomeSource, "a command's own program is judged by its exit code")
 {
     definition().accept_argv = true;
     auto command = EngineSide::command("make");
     command.argv = {"make"};
     hand_over(command);
     exit(0);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
 }
 
 namespace {

@@ -65,11 +65,11 @@ TEST_CASE_FIXTURE(AgentFixture, "a command is run and reported while its engine 
     program().print("compiled\n");
     exit(0);
     REQUIRE(spy->seen.size() == 2);
-    CHECK(spy->seen[0].status == StatusWord::running);
+    CHECK(spy->seen[0].status == ReportedStatus::running);
     CHECK(spy->seen[0].progress->current_step == "1/1");
     const auto last = final_status();
     CHECK(last.structured);
-    CHECK(last.status == StatusWord::completed);
+    CHECK(last.status == ReportedStatus::completed);
     CHECK(last.outcome == "completed");
     CHECK(last.exit_code == 0);
     CHECK(last.artifacts == std::vector<std::string>{"made.txt"});
@@ -153,7 +153,7 @@ TEST_CASE_FIXTURE(AgentFixture, "of several agents exactly one runs a command")
     for (std::size_t i = 1; i <= 20; ++i) {
         hand_over();
         CHECK(spawner->programs.size() == i);
-        CHECK(engine.status()->status == StatusWord::completed);
+        CHECK(engine.status()->status == ReportedStatus::completed);
         engine.clean();
     }
 }
@@ -191,7 +191,7 @@ TEST_CASE_FIXTURE(AgentFixture, "at most so many commands run at once")
     for (const auto& p : spawner->programs) p->exit(0);
     run_for(1ms);
     for (auto* each : {&engine, &second, &third}) {
-        CHECK(each->status()->status == StatusWord::completed);
+        CHECK(each->status()->status == ReportedStatus::completed);
         CHECK(each->claim() == ClaimState::free);
     }
 }
@@ -296,13 +296,13 @@ agents:
     CHECK(program().spec.argv.front() == "one");
     exit(0);
     CHECK(program().spec.argv.front() == "two");
-    CHECK(spy->seen.back().status == StatusWord::running);
+    CHECK(spy->seen.back().status == ReportedStatus::running);
     CHECK(spy->seen.back().progress->current_step == "2/3");
     SUBCASE("all succeed")
     {
         exit(0);
         exit(0);
-        CHECK(final_status().status == StatusWord::completed);
+        CHECK(final_status().status == ReportedStatus::completed);
         CHECK(spawner->programs.size() == 3);
     }
     SUBCASE("the second fails")
@@ -493,7 +493,7 @@ TEST_CASE_FIXTURE(AgentFixture,
         CHECK(engine.claim() == ClaimState::live);
     }
     run_for(1s);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
     CHECK(engine.claim() != ClaimState::live);
 }
 
@@ -537,7 +537,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a cancel is noticed by the next poll, and at on
         run_for(0ms);
     }
     CHECK(program().stops > 0);
-    CHECK(final_status().status == StatusWord::failed);
+    CHECK(final_status().status == ReportedStatus::failed);
     CHECK(final_status().outcome == "cancelled");
     CHECK(error().code == "cancelled");
     CHECK(error().retryable == false);
@@ -594,7 +594,7 @@ TEST_CASE_FIXTURE(AgentFixture,
     program().exit(0);
     engine.ask_to_stop();
     run_for(1ms);
-    CHECK(final_status().status == StatusWord::completed);
+    CHECK(final_status().status == ReportedStatus::completed);
 }
 
 TEST_CASE_FIXTURE(AgentFixture, "time-outs end a command that its engine does not end")
@@ -935,7 +935,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a result that was reported stands, even if memo
     exit(0);
     REQUIRE(failing->failures > 0);
     REQUIRE(engine.status());
-    CHECK(engine.status()->status == StatusWord::completed);
+    CHECK(engine.status()->status == ReportedStatus::completed);
 }
 
 TEST_CASE("for any number of free descriptors an own agent runs a command, or lacks them")

@@ -241,7 +241,8 @@ TEST_CASE_FIXTURE(LargeFiles, "with a declared file that is too large nothing is
 TEST_CASE_FIXTURE(LargeFiles, "a tree with a file that is too large to be saved is not removed")
 {
     put_huge("huge");
-    for (const auto& problem : {remove(tree).problem, run(repository().what_keeps(tree, {}))}) {
+    for (const auto& problem :
+         {remove(tree).problem, run(repository().removal_blocker(tree, {}))}) {
         CHECK(contains(problem, "'huge' (300.0 GiB) can't be saved"));
         CHECK(contains(problem, tree.string()));
     }

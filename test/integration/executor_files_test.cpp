@@ -1,4 +1,4 @@
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/file_handoff.hpp"
 #include "records/running.hpp"
@@ -100,19 +100,19 @@ struct FilesFixture : ExecutorFixture {
     }
 
     /// The agent's side, as ours does it.
-    std::unique_ptr<handoff::AgentBox> take(const fs::path& where)
+    std::unique_ptr<handoff::AgentMailbox> take(const fs::path& where)
     {
-        auto box = handoff::AgentBox::open(where, control::status);
+        auto box = handoff::AgentMailbox::open(where, control::status);
         REQUIRE(box);
         const auto found = box->find(false);
-        REQUIRE(found.state == handoff::AgentBox::Found::State::command);
+        REQUIRE(found.state == handoff::AgentMailbox::Found::State::command);
         REQUIRE(box->claim(found, "agent"));
         attempt_id = found.command.attempt_id;
         return box;
     }
     std::string attempt_id;
 
-    std::string status_text(StatusWord word) const
+    std::string status_text(ReportedStatus word) const
     {
         AgentStatus s;
         s.structured = true;
@@ -454,10 +454,10 @@ TEST_CASE_FIXTURE(FilesFixture, "a worktree that goes with all its records ends 
 
 TEST_CASE_FIXTURE(FilesFixture, "an agent that claims, reports, and leaves")
 {
-    std::unique_ptr<handoff::AgentBox> box;
+    std::unique_ptr<handoff::AgentMailbox> box;
     at(2s, [&] { box = take(tree.path()); });
     at(12s, [&] {
-        CHECK_FALSE(box->write_status(status_text(StatusWord::completed)));
+        CHECK_FALSE(box->write_status(status_text(ReportedStatus::completed)));
         box.reset();
     });
     options.start_timeout = 9s;
@@ -468,10 +468,10 @@ TEST_CASE_FIXTURE(FilesFixture, "an agent that claims, reports, and leaves")
 
 TEST_CASE_FIXTURE(FilesFixture, "an agent that dies is lost at the next look")
 {
-    std::unique_ptr<handoff::AgentBox> box;
+    std::unique_ptr<handoff::AgentMailbox> box;
     at(2s, [&] {
         box = take(tree.path());
-        CHECK_FALSE(box->write_status(status_text(StatusWord::running)));
+        CHECK_FALSE(box->write_status(status_text(ReportedStatus::running)));
     });
     at(12s, [&] { box.reset(); });
     run();
@@ -482,7 +482,7 @@ TEST_CASE_FIXTURE(FilesFixture, "an agent that dies is lost at the next look")
 
 TEST_CASE_FIXTURE(FilesFixture, "an agent that does not stop keeps the worktree until it does")
 {
-    std::unique_ptr<handoff::AgentBox> box;
+    std::unique_ptr<handoff::AgentMailbox> box;
     at(2s, [&] { box = take(tree.path()); });
     start(request());
     clock->run(ctx);
@@ -597,7 +597,7 @@ TEST_CASE_FIXTURE(FilesFixture,
 
 TEST_CASE_FIXTURE(FilesFixture, "an engine that died is cleaned up after")
 {
-    std::unique_ptr<handoff::AgentBox> box;
+    std::unique_ptr<handoff::AgentMailbox> box;
     bool alive = false;
     SUBCASE("its agent is gone, too") {}
     SUBCASE("its agent is at work")
@@ -679,7 +679,7 @@ TEST_CASE_FIXTURE(FilesFixture,
 
     struct Place {
         fs::path where;
-        std::unique_ptr<handoff::AgentBox> box;
+        std::unique_ptr<handoff::AgentMailbox> box;
         std::string attempt_id;
         int kind = 0;
         int results = 0;
@@ -699,8 +699,9 @@ TEST_CASE_FIXTURE(FilesFixture,
         });
         at(ended, [&] {
             attempt_id = p.attempt_id;
-            if (p.kind == 0) CHECK_FALSE(p.box->write_status(status_text(StatusWord::completed)));
-            if (p.kind == 1) CHECK_FALSE(p.box->write_status(status_text(StatusWord::failed)));
+            if (p.kind == 0)
+                CHECK_FALSE(p.box->write_status(status_text(ReportedStatus::completed)));
+            if (p.kind == 1) CHECK_FALSE(p.box->write_status(status_text(ReportedStatus::failed)));
             p.box.reset();  // the third kind just dies
         });
         make().async_execute_command(CommandRequest("build", p.where),

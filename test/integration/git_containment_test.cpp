@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(Trapped, "git is never run in a repository that was made withi
     check_unmarked();
     CHECK_FALSE(run(repository().state_of(tree)).empty());
     check_unmarked();
-    CHECK_FALSE(run(repository().what_keeps(tree, SalvageOptions())).empty());
+    CHECK_FALSE(run(repository().removal_blocker(tree, SalvageOptions())).empty());
     check_unmarked();
     CHECK_FALSE(salvage(tree).commit.empty());
     check_unmarked();

@@ -2,7 +2,7 @@
 
 #include "autoexec/executor.hpp"
 #include "git/git_dir.hpp"
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "handoff/file_handoff.hpp"
 #include "platform/resources.hpp"
 #include "protocol/command_file.hpp"
@@ -22,10 +22,10 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using handoff::AgentBox;
+using handoff::AgentMailbox;
 namespace fs = std::filesystem;
 namespace control = autoexec::control_files;
-using State = AgentBox::Found::State;
+using State = AgentMailbox::Found::State;
 
 namespace {
 
@@ -63,7 +63,7 @@ struct LinkedTree {
     handoff::FileHandoffOptions options;
     std::shared_ptr<Handoff> handoff;
     std::unique_ptr<Mailbox> engine;
-    AgentBox::Trust trust;
+    AgentMailbox::Trust trust;
 
     LinkedTree()
     {
@@ -110,16 +110,16 @@ struct LinkedTree {
         write_file(tree / control::command, protocol::format_command(file));
     }
 
-    [[nodiscard]] std::unique_ptr<AgentBox> box() const
+    [[nodiscard]] std::unique_ptr<AgentMailbox> box() const
     {
-        return AgentBox::open(tree, control::status, trust);
+        return AgentMailbox::open(tree, control::status, trust);
     }
     [[nodiscard]] State found(bool accept_legacy = false) const
     {
         return box()->find(accept_legacy).state;
     }
     /// Finds the command and claims it.
-    [[nodiscard]] std::unique_ptr<AgentBox> take() const
+    [[nodiscard]] std::unique_ptr<AgentMailbox> take() const
     {
         auto mine = box();
         const auto what = mine->find(false);
@@ -291,7 +291,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an offer in one folder of a repository is none in
     REQUIRE_FALSE(first->publish(files_for(file), Durability::process));
     fs::copy_file(one / control::command, two / control::command);
     const auto state = [&](const fs::path& where) {
-        return AgentBox::open(where, control::status, trust)->find(false).state;
+        return AgentMailbox::open(where, control::status, trust)->find(false).state;
     };
     CHECK(state(one) == State::command);
     CHECK(state(two) == State::foreign);
@@ -364,7 +364,7 @@ TEST_CASE_FIXTURE(LinkedTree, "a status is not final while the claim of its agen
     REQUIRE(agent);
     AgentStatus status;
     status.structured = true;
-    status.status = StatusWord::completed;
+    status.status = ReportedStatus::completed;
     status.attempt_id = file.attempt_id;
     REQUIRE_FALSE(agent->write_status(protocol::format_status(status)));
     SUBCASE("as it was") {}
@@ -476,7 +476,7 @@ TEST_CASE_FIXTURE(LinkedTree,
     const auto mine = box();
     for (int left = 0; left < 10; ++left) {
         CAPTURE(left);
-        AgentBox::Found what;
+        AgentMailbox::Found what;
         {
             const FewDescriptorsLeft limit(left);
             what = mine->find(false);

@@ -1,4 +1,4 @@
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 #include "handoff/control_files.hpp"
 #include "protocol/text.hpp"
 #include "records/running.hpp"
@@ -93,7 +93,7 @@ void make_git_dir(const fs::path& tree)
 struct DeadEngine {
     TemporaryFolder project;
     TemporaryFolder tree;
-    std::unique_ptr<handoff::AgentBox> agent;
+    std::unique_ptr<handoff::AgentMailbox> agent;
 
     /// How far the attempt had come.
     enum class Agent { none, dead, live };
@@ -132,13 +132,13 @@ struct DeadEngine {
 
     void claim()
     {
-        agent = handoff::AgentBox::open(tree.path(), control::status);
+        agent = handoff::AgentMailbox::open(tree.path(), control::status);
         const auto found = agent->find(false);
-        REQUIRE(found.state == handoff::AgentBox::Found::State::command);
+        REQUIRE(found.state == handoff::AgentMailbox::Found::State::command);
         REQUIRE(agent->claim(found, "agent"));
         AgentStatus s;
         s.structured = true;
-        s.status = StatusWord::running;
+        s.status = ReportedStatus::running;
         s.attempt_id = found.command.attempt_id;
         REQUIRE_FALSE(agent->write_status(protocol::format_status(s)));
     }

@@ -439,7 +439,7 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
         git_here({"init", "-q", "."});
         expected = "has become a repository of its own";
     }
-    const auto told = run(repository().what_keeps(tree, SalvageOptions()));
+    const auto told = run(repository().removal_blocker(tree, SalvageOptions()));
     const auto removed = remove(tree);
     CHECK_MESSAGE(contains(removed.problem, expected), removed.problem);
     CHECK(told == removed.problem);
@@ -467,12 +467,12 @@ TEST_CASE_FIXTURE(Work, "a repository that git ignores counts only where ignored
     SUBCASE("with them")
     {
         how.include_ignored = true;
-        CHECK(contains(run(repository().what_keeps(tree, how)), "'inner' in "));
+        CHECK(contains(run(repository().removal_blocker(tree, how)), "'inner' in "));
         CHECK(contains(remove(tree, true).problem, "'inner' in "));
     }
     SUBCASE("without")
     {
-        CHECK(run(repository().what_keeps(tree, how)).empty());
+        CHECK(run(repository().removal_blocker(tree, how)).empty());
         CHECK(remove(tree).problem.empty());
     }
 }
@@ -494,7 +494,7 @@ TEST_CASE_FIXTURE(Work, "only what lies among the worktrees is ours to remove")
 TEST_CASE_FIXTURE(Work, "a tree whose folder is gone is forgotten, its staged work saved")
 {
     fs::remove_all(tree);
-    CHECK(run(repository().what_keeps(tree, SalvageOptions())).empty());
+    CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
     const auto saved = remove(tree);
     CHECK(saved.problem.empty());
     CHECK(content(saved.ref, "staged") == "staged\n");
@@ -543,7 +543,7 @@ TEST_CASE_FIXTURE(Work,
 TEST_CASE_FIXTURE(Work, "to ask what keeps a tree changes nothing in it, and holds it for nobody")
 {
     const auto before = status(tree);
-    CHECK(run(repository().what_keeps(tree, SalvageOptions())).empty());
+    CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
     CHECK(status(tree) == before);
     CHECK(run(repository().salvages()).empty());
     CHECK_FALSE(run(repository().trees()).front().busy);

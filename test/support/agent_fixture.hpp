@@ -134,7 +134,7 @@ agents:
     CommandError error()
     {
         const auto status = final_status();
-        REQUIRE(status.status == StatusWord::failed);
+        REQUIRE(status.status == ReportedStatus::failed);
         REQUIRE(status.error);
         return *status.error;
     }

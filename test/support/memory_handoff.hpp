@@ -52,7 +52,7 @@ struct MemoryTree {
     void take() { claims[attempt_id()] = ClaimState::live; }
 
     /// A status of ours for the attempt in flight.
-    AgentStatus status(StatusWord word) const
+    AgentStatus status(ReportedStatus word) const
     {
         AgentStatus s;
         s.structured = true;
@@ -70,10 +70,10 @@ struct MemoryTree {
         write(s);
         if (claims.contains(attempt_id())) claims[attempt_id()] = ClaimState::free;
     }
-    void complete() { report(status(StatusWord::completed)); }
+    void complete() { report(status(ReportedStatus::completed)); }
     void fail(std::string message, std::string code = {}, std::optional<bool> retryable = {})
     {
-        auto s = status(StatusWord::failed);
+        auto s = status(ReportedStatus::failed);
         s.error = CommandError{std::move(message), std::move(code), retryable, 0};
         report(std::move(s));
     }

@@ -21,7 +21,7 @@ namespace autoexec::test {
 /// What a scripted agent does with a step's command.
 struct Reply {
     std::chrono::nanoseconds after = std::chrono::seconds{1};
-    StatusWord status = StatusWord::completed;
+    ReportedStatus status = ReportedStatus::completed;
     std::optional<bool> retryable = {};
     std::vector<std::string> creates = {};
     bool never = false;
@@ -81,7 +81,7 @@ struct WorkflowFixture {
                 if (!std::filesystem::exists(file)) write_file(file, "made");
             }
             auto status = shared->status(reply.status);
-            if (reply.status == StatusWord::failed)
+            if (reply.status == ReportedStatus::failed)
                 status.error = CommandError{"as scripted", "scripted", reply.retryable, 0};
             shared->report(std::move(status));
             engine_options.notifier->notify(command.worktree_path);

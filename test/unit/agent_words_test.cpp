@@ -53,7 +53,7 @@ TEST_CASE("the artifacts that an agent names are bounded in number and length, a
 TEST_CASE_FIXTURE(ExecutorFixture, "no record holds a secret or a flood from an agent's status")
 {
     clock->at(std::chrono::seconds(3), [&] {
-        auto status = tree.status(StatusWord::failed);
+        auto status = tree.status(ReportedStatus::failed);
         status.error = CommandError{token + " " + std::string(1'000'000, 'm'),
                                     token + " " + std::string(1'000'000, 'c'), false, 0};
         status.artifacts = {"build/" + token, "/elsewhere/" + token};

@@ -219,7 +219,7 @@ TEST_CASE("a result has the guide's keys first, then ours")
     result.duration = std::chrono::milliseconds{1500};
     result.completion_method = CompletionMethod::status_file;
     result.verified = Verification::partial;
-    result.reported = StatusWord::running;
+    result.reported = ReportedStatus::running;
     result.exit_code = 3;
     const auto object = to_json(result);
     Strings keys;

@@ -21,7 +21,7 @@ struct ClaimsFixture : ExecutorFixture {
     {
         clock->at(t, [this] {
             tree.take();
-            tree.write(tree.status(StatusWord::running));
+            tree.write(tree.status(ReportedStatus::running));
         });
     }
     void release() { tree.claims[tree.attempt_id()] = ClaimState::free; }
@@ -31,7 +31,8 @@ struct ClaimsFixture : ExecutorFixture {
     {
         std::size_t count = 0;
         for (const auto& event : sink->events)
-            if (event.type == EventType::status_rejected) count += event.details.at("code").as_string() == code ? 1 : 0;
+            if (event.type == EventType::status_rejected)
+                count += event.details.at("code").as_string() == code ? 1 : 0;
         return count;
     }
 };
@@ -69,7 +70,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "with an agent in the process, a status must na
     execute();
     CHECK(result.status == ExecutionStatus::timeout);
     CHECK_FALSE(result.last_progress);
-    CHECK(result.reported == StatusWord::running);
+    CHECK(result.reported == ReportedStatus::running);
     CHECK(rejections("no_attempt_id") > 0);
 }
 
@@ -99,7 +100,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a status without an id counts until a claim wa
 
 TEST_CASE_FIXTURE(ClaimsFixture, "a status without an id counts until one with the id was seen")
 {
-    clock->at(2s, [&] { tree.write(tree.status(StatusWord::running)); });
+    clock->at(2s, [&] { tree.write(tree.status(ReportedStatus::running)); });
     clock->at(7s, [&] { tree.write_text(legacy_end); });
     clock->at(17s, [&] { tree.fail("the real end"); });
     execute();
@@ -117,7 +118,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a final status counts once its claim is releas
     }
     SUBCASE("with an external agent") {}
     take_at(2s);
-    clock->at(7s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(7s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     clock->at(101s, [&] { release(); });
     execute();
     CHECK(result.status == ExecutionStatus::completed);
@@ -131,7 +132,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a final status counts once its claim is releas
 TEST_CASE_FIXTURE(ClaimsFixture, "the holder of the claim has the last word")
 {
     take_at(2s);
-    clock->at(7s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(7s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     clock->at(50s, [&] { tree.fail("the real end"); });
     execute();
     CHECK(result.status == ExecutionStatus::failed);
@@ -142,13 +143,13 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an end whose claim is never released is a time
 {
     options.timeout = 62s;
     take_at(2s);
-    clock->at(7s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(7s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     execute();
     CHECK(result.status == ExecutionStatus::timeout);
     CHECK(result.duration == 62s + 10s + 5s);
     CHECK(result.error->code == "timeout");
     CHECK(result.error->message.find("has not released its claim") != std::string::npos);
-    CHECK(result.unreleased_status == StatusWord::completed);
+    CHECK(result.unreleased_status == ReportedStatus::completed);
     CHECK(result.warnings.size() == 1);
     CHECK(tree.calls.back() == "clean, keep cancel");
     REQUIRE(tree.cancel);
@@ -178,11 +179,11 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an end that is written again during the stop c
 {
     options.timeout = 62s;
     take_at(2s);
-    clock->at(7s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(7s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     clock->at(64s, [&] { tree.fail("stopped", "timeout"); });
     execute();
     CHECK(result.status == ExecutionStatus::timeout);
-    CHECK(result.status_during_stop == StatusWord::failed);
+    CHECK(result.status_during_stop == ReportedStatus::failed);
     CHECK_FALSE(result.unreleased_status);
     CHECK(tree.calls.back() == "clean");
 }
@@ -190,12 +191,12 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an end that is written again during the stop c
 TEST_CASE_FIXTURE(ClaimsFixture, "a pending end does not outlast a cancellation")
 {
     take_at(2s);
-    clock->at(7s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(7s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     clock->at(12s, [&] { cancel.emit(asio::cancellation_type::partial); });
     clock->at(13s, [&] { release(); });
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
-    CHECK(result.status_during_stop == StatusWord::completed);
+    CHECK(result.status_during_stop == ReportedStatus::completed);
 }
 
 TEST_CASE_FIXTURE(ClaimsFixture,
@@ -222,7 +223,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a claim that was dropped unused is no claim")
 
 TEST_CASE_FIXTURE(ClaimsFixture, "a final status of an agent that never claimed counts at once")
 {
-    clock->at(2s, [&] { tree.write(tree.status(StatusWord::completed)); });
+    clock->at(2s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     execute();
     CHECK(result.status == ExecutionStatus::completed);
     CHECK(result.duration == 5s);
@@ -232,7 +233,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "a final status from another host counts at onc
 {
     clock->at(2s, [&] {
         tree.claims[tree.attempt_id()] = ClaimState::remote;
-        tree.write(tree.status(StatusWord::completed));
+        tree.write(tree.status(ReportedStatus::completed));
     });
     execute();
     CHECK(result.status == ExecutionStatus::completed);
@@ -245,7 +246,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "with an agent in the process, only a claimed a
     options.timeout = 32s;
     SUBCASE("by its status")
     {
-        clock->at(2s, [&] { tree.write(tree.status(StatusWord::completed)); });
+        clock->at(2s, [&] { tree.write(tree.status(ReportedStatus::completed)); });
     }
     SUBCASE("by its artifacts")
     {
@@ -264,7 +265,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an adopted attempt goes by the same rules")
     const AttemptReference attempt("e", "a", 1);
     auto status = AgentStatus{};
     status.structured = true;
-    status.status = StatusWord::completed;
+    status.status = ReportedStatus::completed;
     status.attempt_id = "a";
     ExecutionStatus expected = ExecutionStatus::completed;
     SUBCASE("a status that does not name it")
@@ -304,7 +305,7 @@ TEST_CASE_FIXTURE(ClaimsFixture, "an agent in the process ends a wait by one not
     const auto notify = [&] { options.notifier->notify("/tree"); };
     clock->at(2s, [&] {
         tree.take();
-        tree.write(tree.status(StatusWord::running));
+        tree.write(tree.status(ReportedStatus::running));
         notify();
     });
     clock->at(7s, [&] {

@@ -12,7 +12,7 @@ TEST_SUITE_BEGIN("executor");
 TEST_CASE_FIXTURE(ExecutorFixture, "a final status is seen at the next poll")
 {
     clock->at(12s, [&] {
-        auto s = tree.status(StatusWord::completed);
+        auto s = tree.status(ReportedStatus::completed);
         s.artifacts = {"a.txt", "../outside", "/etc/passwd"};
         s.output = "done";
         s.exit_code = 0;
@@ -87,7 +87,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "what was there before the command doesn't co
     SUBCASE("a status of another attempt")
     {
         tree.on_publish = [&] {
-            auto s = tree.status(StatusWord::completed);
+            auto s = tree.status(ReportedStatus::completed);
             s.attempt_id = "another";
             tree.write(s);
         };
@@ -122,7 +122,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "of two status files the one with this attemp
 {
     clock->at(2s, [&] {
         tree.write_text(R"({"status": "failed", "error": "legacy"})");
-        tree.other_status = tree.file(protocol::format_status(tree.status(StatusWord::completed)));
+        tree.other_status =
+            tree.file(protocol::format_status(tree.status(ReportedStatus::completed)));
     });
     execute();
     CHECK(result.status == ExecutionStatus::completed);
@@ -241,7 +242,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "progress is told as it changes")
 {
     for (int i = 1; i <= 3; ++i)
         clock->at(i * 7s, [this, i] {
-            auto s = tree.status(StatusWord::running);
+            auto s = tree.status(ReportedStatus::running);
             s.progress = Progress{i * 25.0, "step", "working"};
             tree.write(s);
         });
@@ -265,9 +266,9 @@ TEST_CASE_FIXTURE(ExecutorFixture, "polling slows down by half and starts afresh
     options.adaptive_polling = true;         // random 0.5: no jitter
     tree.on_publish = [&] { tree.take(); };  // else a look at 10 s asks whether it is claimed
     // Without a change: looks at 0, 5, 12.5, 23.75 … Here 6 s are seen at 12.5, 13 s at 17.5.
-    clock->at(6s, [&] { tree.write(tree.status(StatusWord::running)); });
+    clock->at(6s, [&] { tree.write(tree.status(ReportedStatus::running)); });
     clock->at(13s, [&] {
-        auto s = tree.status(StatusWord::running);
+        auto s = tree.status(ReportedStatus::running);
         s.progress = Progress{1, "", ""};
         tree.write(s);
     });
@@ -450,7 +451,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent's own time-out ends as a time-out")
     }
     for (const auto t : {4s, 30s})
         clock->at(t, [&] {
-            auto s = tree.status(StatusWord::failed);
+            auto s = tree.status(ReportedStatus::failed);
             s.outcome = "timeout";
             s.error = CommandError{"Its time was over.", "timeout", {}, 0};
             tree.report(std::move(s));
@@ -505,7 +506,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the com
         row = {true, true, true, 1};
     }
     tree.on_publish = [&] {
-        auto s = tree.status(StatusWord::failed);
+        auto s = tree.status(ReportedStatus::failed);
         s.error = CommandError{"boom", "", row.retryable, 0};
         if (!row.echoes) s.attempt_id.reset();
         tree.write(s);
@@ -565,14 +566,14 @@ TEST_CASE_FIXTURE(ExecutorFixture, "what the agent claims is kept apart from how
         r.require_artifacts = true;
         execute(std::move(r));
         CHECK(result.status == ExecutionStatus::failed);
-        CHECK(result.reported == StatusWord::completed);
+        CHECK(result.reported == ReportedStatus::completed);
     }
     SUBCASE("still at it when its time was over")
     {
-        tree.on_publish = [&] { tree.write(tree.status(StatusWord::running)); };
+        tree.on_publish = [&] { tree.write(tree.status(ReportedStatus::running)); };
         execute(std::move(r));
         CHECK(result.status == ExecutionStatus::timeout);
-        CHECK(result.reported == StatusWord::running);
+        CHECK(result.reported == ReportedStatus::running);
     }
 }
 
@@ -605,7 +606,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if 
     SUBCASE("not idempotent") {}
     tree.on_publish = [&] {
         tree.take();
-        tree.write(tree.status(StatusWord::running));
+        tree.write(tree.status(ReportedStatus::running));
     };
     // The agent obeys the cancel file.
     for (int i = 1; i < 100; ++i)
@@ -698,12 +699,12 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent on another host is lost 60 s after 
 {
     tree.on_publish = [&] {
         tree.claims[tree.attempt_id()] = ClaimState::remote;
-        auto s = tree.status(StatusWord::running);
+        auto s = tree.status(ReportedStatus::running);
         s.sequence = 1;
         tree.write(s);
     };
     clock->at(31s, [&] {
-        auto s = tree.status(StatusWord::running);
+        auto s = tree.status(ReportedStatus::running);
         s.sequence = 2;
         tree.write(s);
     });
@@ -959,7 +960,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "partial cancellation waits for the agent's s
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
     CHECK(result.duration == 9s);
-    CHECK(result.status_during_stop == StatusWord::completed);
+    CHECK(result.status_during_stop == ReportedStatus::completed);
     CHECK_FALSE(tree.cancel);
 }
 

@@ -152,9 +152,8 @@ TEST_CASE_FIXTURE(Hanging, "calls whose start throws give back their turns")
     spawner->lacks_memory = true;
     int thrown = 0;
     for (int i = 0; i < more_than_turns; ++i)
-        asio::co_spawn(io, git.run(place, {"status"}), [&](std::exception_ptr failure, auto) {
-            thrown += failure ? 1 : 0;
-        });
+        asio::co_spawn(io, git.run(place, {"status"}),
+                       [&](std::exception_ptr failure, auto) { thrown += failure ? 1 : 0; });
     run();
     CHECK(thrown == more_than_turns);
     spawner->lacks_memory = false;

@@ -8,7 +8,7 @@
 
 using namespace autoexec;
 using agent::Outcome;
-using agent::OutcomeJudge;
+using agent::OutcomeParser;
 
 namespace {
 
@@ -40,7 +40,7 @@ ProcessExit died(int signal)
 std::optional<Outcome> judged(OutcomeRule rule, std::string_view text,
                               const ProcessExit& exit = exited(0))
 {
-    OutcomeJudge judge(rule);
+    OutcomeParser judge(rule);
     judge.feed(out, text);
     return judge.verdict(exit);
 }
@@ -65,7 +65,7 @@ bool contains(std::string_view text, std::string_view part)
 TEST_CASE("a rule that goes by the exit code reads nothing")
 {
     CHECK_FALSE(judged(OutcomeRule::exit_code, claude_error));
-    OutcomeJudge judge(OutcomeRule::exit_code);
+    OutcomeParser judge(OutcomeRule::exit_code);
     judge.feed(out, claude_success);
     CHECK_FALSE(judge.concluded());
 }
@@ -149,7 +149,7 @@ TEST_CASE("a tool that Claude was not allowed to use makes success a failure wit
 
 TEST_CASE("a permission prompt concludes, unless Claude goes on by itself")
 {
-    OutcomeJudge judge(OutcomeRule::claude);
+    OutcomeParser judge(OutcomeRule::claude);
     judge.feed(out, R"({"type":"control_request","request":{"subtype":"initialize"}})"
                     "\n");
     CHECK_FALSE(judge.concluded());
@@ -172,7 +172,7 @@ TEST_CASE("a permission prompt concludes, unless Claude goes on by itself")
 
 TEST_CASE("a result concludes; work after it takes that back, chatter doesn't")
 {
-    OutcomeJudge judge(OutcomeRule::claude);
+    OutcomeParser judge(OutcomeRule::claude);
     judge.feed(out, claude_success);
     CHECK(judge.concluded());
     judge.feed(out, R"({"type":"system","subtype":"hook_response"})"
@@ -211,7 +211,7 @@ TEST_CASE("the last end of a turn tells how Codex ended")
     CHECK(contains(refused.message, "'git push'"));
     CHECK(codex(started + declined + completed + started + completed).completed);
 
-    OutcomeJudge judge(OutcomeRule::codex);
+    OutcomeParser judge(OutcomeRule::codex);
     judge.feed(out, completed);
     CHECK(judge.concluded());
     judge.feed(out, started);
@@ -222,7 +222,7 @@ TEST_CASE("a question of Codex concludes, in the older form, too")
 {
     for (const auto* text : {R"({"type":"exec_approval_request"})",
                              R"({"id":"1","msg":{"type":"apply_patch_approval_request"}})"}) {
-        OutcomeJudge judge(OutcomeRule::codex);
+        OutcomeParser judge(OutcomeRule::codex);
         judge.feed(out, std::string(text) + "\n");
         CHECK(judge.concluded());
         CHECK(judge.verdict(died(15)).value().code == "permission_needed");
@@ -234,7 +234,7 @@ TEST_CASE("events are found however the output is cut into chunks")
 {
     const std::string text = "noise\r\n{\"type\":\"assistant\"}\r\n" + claude_success;
     for (std::size_t size = 1; size < text.size(); ++size) {
-        OutcomeJudge judge(OutcomeRule::claude);
+        OutcomeParser judge(OutcomeRule::claude);
         for (std::size_t at = 0; at < text.size(); at += size)
             judge.feed(out, std::string_view(text).substr(at, size));
         CHECK(judge.concluded());
@@ -259,7 +259,7 @@ TEST_CASE("what is no event of Claude's own is passed over")
           R"({"type":"result","type":"result","is_error":false})"})
         CHECK(claude(std::string(text) + "\n").code == "no_result");
 
-    OutcomeJudge judge(OutcomeRule::claude);
+    OutcomeParser judge(OutcomeRule::claude);
     judge.feed(err, claude_success);
     CHECK_FALSE(judge.concluded());
     CHECK(judge.verdict(exited(0)).value().code == "no_result");
@@ -272,7 +272,7 @@ TEST_CASE("a result on the same line as other output is none")
 
 TEST_CASE("a line that is too long is passed over as a whole, and its absence is explained")
 {
-    OutcomeJudge judge(OutcomeRule::claude);
+    OutcomeParser judge(OutcomeRule::claude);
     const std::string chunk(1024 * 1024, 'x');
     judge.feed(out, R"({"type":"result","is_error":true,"result":")");
     for (int i = 0; i < 40; ++i) judge.feed(out, chunk);
@@ -292,7 +292,7 @@ TEST_CASE("any bytes end in a verdict")
         "\\",    "\xC3",     "\"",        "\"msg\":",   "turn.started",
         "1e999", "\"item\":"};
     for (int round = 0; round < 2000; ++round) {
-        OutcomeJudge judge(round % 2 == 0 ? OutcomeRule::claude : OutcomeRule::codex);
+        OutcomeParser judge(round % 2 == 0 ? OutcomeRule::claude : OutcomeRule::codex);
         for (int i = 0; i < 60; ++i) judge.feed(out, pieces[random() % pieces.size()]);
         CHECK(judge.verdict(exited(0)));
     }

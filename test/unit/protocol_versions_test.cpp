@@ -70,14 +70,14 @@ TEST_CASE("a cancel file of version 1.1 is read")
 TEST_CASE("the status files of version 1.1 are read")
 {
     const auto running = status_of(sample("status-running.json"));
-    CHECK(running.status == StatusWord::running);
+    CHECK(running.status == ReportedStatus::running);
     CHECK(running.attempt_id == attempt_id);
     CHECK(running.sequence == 3);
     const auto completed = status_of(sample("status-completed.json"));
-    CHECK(completed.status == StatusWord::completed);
+    CHECK(completed.status == ReportedStatus::completed);
     CHECK(completed.exit_code == 0);
     const auto failed = status_of(sample("status-failed.json"));
-    CHECK(failed.status == StatusWord::failed);
+    CHECK(failed.status == ReportedStatus::failed);
     REQUIRE(failed.error);
     CHECK_FALSE(failed.error->message.empty());
 }

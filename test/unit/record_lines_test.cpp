@@ -172,17 +172,17 @@ TEST_CASE("the files of version 1 are still read")
 TEST_CASE("the status files of version 1 are still read")
 {
     const auto running = example_status("status-running.json");
-    CHECK(running.status == StatusWord::running);
+    CHECK(running.status == ReportedStatus::running);
     CHECK(running.progress->percentage == 40);
     CHECK(running.sequence == 3);
     const auto completed = example_status("status-completed.json");
-    CHECK(completed.status == StatusWord::completed);
+    CHECK(completed.status == ReportedStatus::completed);
     CHECK(completed.artifacts.size() == 2);
     CHECK(completed.exit_code == 0);
     const auto failed = example_status("status-failed.json");
     CHECK(failed.error == CommandError{"The linker found no main.", "exit_1", true, 0});
     const auto legacy = example_status("status-legacy.json");
     CHECK_FALSE(legacy.structured);
-    CHECK(legacy.status == StatusWord::completed);
+    CHECK(legacy.status == ReportedStatus::completed);
     CHECK(legacy.output == "42 tests passed");
 }

@@ -100,7 +100,7 @@ std::string taken_and_silent(const AutoExecutionConfig& config)
     engine.options.retry.max_attempts = 1;
     engine.tree.on_publish = [&] {
         engine.tree.take();
-        engine.tree.write(engine.tree.status(StatusWord::running));
+        engine.tree.write(engine.tree.status(ReportedStatus::running));
     };
     engine.run();
     return engine.end();
@@ -150,7 +150,7 @@ std::string progress(const AutoExecutionConfig& config)
 {
     Engine engine(config);
     engine.clock->at(1s, [&] {
-        auto s = engine.tree.status(StatusWord::running);
+        auto s = engine.tree.status(ReportedStatus::running);
         s.progress = Progress{50, "", ""};
         engine.tree.write(s);
     });

@@ -40,7 +40,7 @@ AgentStatus full_status()
 {
     AgentStatus status;
     status.structured = true;
-    status.status = StatusWord::failed;
+    status.status = ReportedStatus::failed;
     status.started_at = "2026-01-20T21:00:36+00:00";
     status.completed_at = "2026-01-20T21:01:36+00:00";
     status.progress = Progress{62.5, "build", "über"};
@@ -90,19 +90,19 @@ TEST_CASE("words are read without regard to case, and their synonyms are known")
 {
     struct Row {
         std::vector<const char*> words;
-        StatusWord status;
+        ReportedStatus status;
         const char* code;
     };
     const Row rows[] = {
-        {{"pending", "PENDING"}, StatusWord::pending, ""},
-        {{"running", "Running"}, StatusWord::running, ""},
+        {{"pending", "PENDING"}, ReportedStatus::pending, ""},
+        {{"running", "Running"}, ReportedStatus::running, ""},
         {{"completed", "COMPLETED", "complete", "success", "Succeeded", "done", "ok", "OK",
           "finished", "passed"},
-         StatusWord::completed,
+         ReportedStatus::completed,
          ""},
-        {{"failed", "FAILED", "error", "failure", "aborted"}, StatusWord::failed, ""},
-        {{"cancelled", "canceled", "Cancelled"}, StatusWord::failed, "cancelled"},
-        {{"timeout", "timed_out", "TIMEOUT"}, StatusWord::failed, "timeout"}};
+        {{"failed", "FAILED", "error", "failure", "aborted"}, ReportedStatus::failed, ""},
+        {{"cancelled", "canceled", "Cancelled"}, ReportedStatus::failed, "cancelled"},
+        {{"timeout", "timed_out", "TIMEOUT"}, ReportedStatus::failed, "timeout"}};
     for (const auto& row : rows)
         for (const char* word : row.words)
             for (const char* version : {"", R"("version":"1.0",)"}) {
@@ -111,7 +111,7 @@ TEST_CASE("words are read without regard to case, and their synonyms are known")
                     read("{" + std::string(version) + R"("status":")" + word + "\"}");
                 CHECK(status.status == row.status);
                 CHECK(status.warnings.empty());
-                CHECK(status.error.has_value() == (row.status == StatusWord::failed));
+                CHECK(status.error.has_value() == (row.status == ReportedStatus::failed));
                 if (status.error) CHECK(status.error->code == row.code);
             }
 }
@@ -119,10 +119,10 @@ TEST_CASE("words are read without regard to case, and their synonyms are known")
 TEST_CASE("any other word counts as running, with one warning that can be shown")
 {
     const auto status = read(R"({"status":"in\u001b[2Jprogress"})");
-    CHECK(status.status == StatusWord::running);
+    CHECK(status.status == ReportedStatus::running);
     CHECK(status.warnings ==
           Strings{"The status “in\\x1b[2Jprogress” is not known; it is taken as running."});
-    CHECK(read(R"({"status":" completed"})").status == StatusWord::running);
+    CHECK(read(R"({"status":" completed"})").status == ReportedStatus::running);
     CHECK(read(R"({"status":""})").warnings.size() == 1);
     const auto longer = read(R"({"status":")" + std::string(100'000, 'x') + "\"}");
     CHECK(longer.warnings.front().size() < 150);
@@ -130,11 +130,11 @@ TEST_CASE("any other word counts as running, with one warning that can be shown"
 
 TEST_CASE("a file without a status, or with one that is no word, counts as running")
 {
-    CHECK(read("{}").status == StatusWord::running);
+    CHECK(read("{}").status == ReportedStatus::running);
     CHECK(read("{}").warnings.size() == 1);
-    CHECK(read(R"({"status":null,"success":false})").status == StatusWord::running);
+    CHECK(read(R"({"status":null,"success":false})").status == ReportedStatus::running);
     const auto number = read(R"({"status":1})");
-    CHECK(number.status == StatusWord::running);
+    CHECK(number.status == ReportedStatus::running);
     CHECK(number.warnings.front() == "`status` is not a string.");
 }
 
@@ -143,13 +143,15 @@ TEST_CASE("completed without success has failed")
     for (const char* version : {"", R"("version":"1.0",)"}) {
         const auto head = "{" + std::string(version);
         const auto denied = read(head + R"("status":"done","success":false})");
-        CHECK(denied.status == StatusWord::failed);
+        CHECK(denied.status == ReportedStatus::failed);
         CHECK(denied.error->message == "The agent says that it completed without success.");
-        CHECK(read(head + R"("status":"done","success":true})").status == StatusWord::completed);
-        CHECK(read(head + R"("status":"running","success":false})").status == StatusWord::running);
+        CHECK(read(head + R"("status":"done","success":true})").status ==
+              ReportedStatus::completed);
+        CHECK(read(head + R"("status":"running","success":false})").status ==
+              ReportedStatus::running);
     }
     const auto odd = read(R"({"status":"done","success":"no"})");
-    CHECK(odd.status == StatusWord::completed);
+    CHECK(odd.status == ReportedStatus::completed);
     CHECK(odd.warnings == Strings{"`success` is not true or false."});
 }
 
@@ -262,7 +264,7 @@ TEST_CASE("a number too large for a double drops its field, not the file")
 {
     const auto status = structured(
         R"("progress":{"percentage":1e999,"message":"half"},"exit_code":-1e999,"output":"done")");
-    CHECK(status.status == StatusWord::running);
+    CHECK(status.status == ReportedStatus::running);
     REQUIRE(status.progress);
     CHECK(status.progress->percentage == 0);
     CHECK(status.progress->message == "half");
@@ -359,7 +361,7 @@ TEST_CASE("a status is written as the first version wrote it, then our fields")
 TEST_CASE("empty fields are left out")
 {
     AgentStatus status;
-    status.status = StatusWord::running;
+    status.status = ReportedStatus::running;
     status.output = "";
     CHECK(format_status(status) == "{\n  \"version\": \"1.0\",\n  \"status\": \"running\"\n}");
     status.progress = Progress{std::numeric_limits<double>::infinity(), "", ""};

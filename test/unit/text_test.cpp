@@ -1,5 +1,5 @@
-#include "protocol/json.hpp"
 #include "protocol/text.hpp"
+#include "protocol/json.hpp"
 #include "protocol/printable_stream.hpp"
 #include "protocol/utf8.hpp"
 #include "support/time_zone.hpp"

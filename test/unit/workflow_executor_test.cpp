@@ -58,7 +58,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
 
 TEST_CASE_FIXTURE(WorkflowFixture, "a failed step stops what depends on it, and nothing else")
 {
-    replies["a"].status = StatusWord::failed;
+    replies["a"].status = ReportedStatus::failed;
     run(workflow_of({step("a"), step("of-a", {"a"}), step("b"), step("of-b", {"b"})}));
     CHECK(result.status == WorkflowStatus::failed);
     CHECK(result.error == "Step 'a': as scripted");
@@ -74,7 +74,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "with fail-fast a failure cancels what runs")
     auto slow = step("slow");
     slow.worktree = "x";
     replies["slow"].after = 100s;
-    replies["a"].status = StatusWord::failed;
+    replies["a"].status = ReportedStatus::failed;
     run_options.fail_fast = true;
     run(workflow_of({slow, step("a"), step("b", {"slow"})}));
     CHECK(result.status == WorkflowStatus::failed);
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "results are not read from outside of the wor
 
 TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and artifacts")
 {
-    replies["a"].status = StatusWord::failed;
+    replies["a"].status = ReportedStatus::failed;
     auto a = step("a");
     a.continue_on_error = true;
     auto runs = step("runs");
@@ -325,7 +325,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     auto slow = step("slow");
     slow.worktree = "x";
     slow.need = StepNeed::optional;
-    replies["slow"] = {9s, StatusWord::failed};
+    replies["slow"] = {9s, ReportedStatus::failed};
     auto a = with_gate(step("a"), gate("true", {GateTarget::Kind::fail, {}}));
     a.gate->on_pass = {GateTarget::Kind::end, {}};
     run(workflow_of({slow, a}));
@@ -335,7 +335,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
 
 TEST_CASE_FIXTURE(WorkflowFixture, "one number says how often a step is tried")
 {
-    replies["a"] = {1s, StatusWord::failed, true};
+    replies["a"] = {1s, ReportedStatus::failed, true};
     auto a = step("a");
     engine_options.retry.max_attempts = 5;
     SUBCASE("the engine's, where the step says nothing")
@@ -539,7 +539,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
 TEST_CASE_FIXTURE(WorkflowFixture,
                   "markers say how steps ended, as scripts for the original read them")
 {
-    replies["b"].status = StatusWord::failed;
+    replies["b"].status = ReportedStatus::failed;
     run(workflow_of({step("a"), step("b"), step("c", {"b"})}));
     std::string problem;
     const auto a = workflow::find_marker(project.path(), result.run_id, "a", problem);

@@ -149,7 +149,7 @@ private:
         Reply reply;
         reply.after = std::chrono::milliseconds(1 + below(5'000));
         reply.never = once_in(40);
-        if (once_in(6)) reply.status = StatusWord::failed;
+        if (once_in(6)) reply.status = ReportedStatus::failed;
         return reply;
     }
 

@@ -48,7 +48,7 @@ StepResult full_step()
     execution.status = ExecutionStatus::failed;
     execution.execution_id = "e";
     execution.worktree = "/w";
-    execution.reported = StatusWord::completed;
+    execution.reported = ReportedStatus::completed;
     execution.artifacts = {"a.md"};
     execution.verified = Verification::partial;
     execution.missing_artifacts = {"b.md"};

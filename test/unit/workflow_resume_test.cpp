@@ -1,5 +1,5 @@
-#include "support/executor_fixture.hpp"
 #include "autoexec/workflow_executor.hpp"
+#include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
 #include "workflow/journal.hpp"
 #include "workflow/journal_place.hpp"

@@ -14,7 +14,7 @@
 
 namespace autoexec {
 
-struct WatchOptions {
+struct MonitorOptions {
     std::string attempt_id;  ///< Empty: whatever comes counts.
     /// A status that does not name the attempt never counts. Otherwise it counts until a claim of
     /// the attempt, or a status that names it, was seen.
@@ -38,7 +38,7 @@ struct Rejection {
 };
 
 /// What one look at a worktree has shown.
-struct Sight {
+struct Observation {
     enum class Kind {
         waiting,
         final_status,
@@ -57,9 +57,9 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
 
 /// Judges what an agent left in a worktree, by the reading rules: one attempt's memory of what
 /// was there before and what has been seen since. It waits for nothing and emits nothing.
-class Watch {
+class AttemptMonitor {
 public:
-    Watch(Mailbox& mailbox, WatchOptions options);
+    AttemptMonitor(Mailbox& mailbox, MonitorOptions options);
 
     /// Remembers what is there before the command is published; it doesn't count later.
     void remember();
@@ -67,7 +67,7 @@ public:
     /// each artifact that is there counts as made.
     void set_baseline(ArtifactBaseline baseline) { baseline_ = std::move(baseline); }
 
-    Sight look(time_point now);
+    Observation look(time_point now);
 
     /// The last status that was believed.
     [[nodiscard]] const std::optional<AgentStatus>& status() const noexcept { return status_; }
@@ -92,10 +92,10 @@ public:
     [[nodiscard]] ClaimState claim() const noexcept { return claim_; }
 
     /// The agent knows our protocol, so it will see a cancel file.
-    [[nodiscard]] bool heeds_cancel() const noexcept;
+    [[nodiscard]] bool supports_cancel() const noexcept;
 
     /// No heartbeat for 30 s from an agent whose claim can't be asked.
-    [[nodiscard]] bool suspect(time_point now) const noexcept;
+    [[nodiscard]] bool heartbeat_stale(time_point now) const noexcept;
 
     /// How many expected artifacts are new or changed; the others' names go to `missing`.
     Verification verify(std::vector<std::string>& missing) const;
@@ -118,16 +118,16 @@ private:
     void judge_vanished_claim();
     [[nodiscard]] bool end_counts() const noexcept;
 
-    std::optional<Candidate> candidate(const FoundFile& file, Sight& sight);
-    bool lacks_needed_id(bool echoes, Sight& sight);
-    void reject(Sight& sight, std::string code, std::string reason);
+    std::optional<Candidate> candidate(const FoundFile& file, Observation& sight);
+    bool lacks_needed_id(bool echoes, Observation& sight);
+    void reject(Observation& sight, std::string code, std::string reason);
     bool is_of_other(const AgentStatus& status, std::string& why) const;
     bool take(Candidate candidate, time_point now);
     bool artifacts_ready(time_point now);
     [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
 
     Mailbox& mailbox_;
-    WatchOptions options_;
+    MonitorOptions options_;
     std::vector<FileStamp> old_files_;
     std::map<std::string, ArtifactState> before_;  ///< This attempt.
     ArtifactBaseline baseline_;                    ///< The first attempt.

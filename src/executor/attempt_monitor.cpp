@@ -1,4 +1,4 @@
-#include "executor/watch.hpp"
+#include "executor/attempt_monitor.hpp"
 
 #include "platform/resources.hpp"
 #include "protocol/status.hpp"
@@ -41,21 +41,21 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
     return baseline;
 }
 
-Watch::Watch(Mailbox& mailbox, WatchOptions options)
+AttemptMonitor::AttemptMonitor(Mailbox& mailbox, MonitorOptions options)
     : mailbox_(mailbox), options_(std::move(options))
 {}
 
-void Watch::remember()
+void AttemptMonitor::remember()
 {
     for (const auto& file : mailbox_.look()) old_files_.push_back(file.stamp);
     for (const auto& path : options_.expected_artifacts) before_[path] = mailbox_.artifact(path);
 }
 
-Sight Watch::look(time_point now)
+Observation AttemptMonitor::look(time_point now)
 {
-    Sight sight;
+    Observation sight;
     if (mailbox_.lost()) {
-        sight.kind = Sight::Kind::worktree_lost;
+        sight.kind = Observation::Kind::worktree_lost;
         return sight;
     }
     // Before the status: an agent writes its last status and then gives up its claim, so a free
@@ -69,7 +69,7 @@ Sight Watch::look(time_point now)
     for (const auto& file : mailbox_.look()) {
         if (file.state == FoundFile::State::too_large) {
             problem_ = file.problem;
-            sight.kind = Sight::Kind::status_too_large;
+            sight.kind = Observation::Kind::status_too_large;
             return sight;
         }
         unreadable |= file.state == FoundFile::State::unreadable;
@@ -86,17 +86,18 @@ Sight Watch::look(time_point now)
     judge_vanished_claim();
     if (best) sight.changed = take(*std::move(best), now);
     if (best && status_->is_final() && end_counts())
-        sight.kind = Sight::Kind::final_status;
+        sight.kind = Observation::Kind::final_status;
     else if (unreadable)
-        sight.kind = Sight::Kind::waiting;  // the result may be there: say, no descriptor is left
+        sight.kind =
+            Observation::Kind::waiting;  // the result may be there: say, no descriptor is left
     else if (claim_ == ClaimState::free || heartbeat_lost(now))
-        sight.kind = Sight::Kind::agent_lost;
+        sight.kind = Observation::Kind::agent_lost;
     else if (artifacts_ready(now))
-        sight.kind = Sight::Kind::artifacts_ready;
+        sight.kind = Observation::Kind::artifacts_ready;
     return sight;
 }
 
-void Watch::read_claim()
+void AttemptMonitor::read_claim()
 {
     if (options_.attempt_id.empty()) return;
     claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(options_.attempt_id);
@@ -105,19 +106,20 @@ void Watch::read_claim()
 
 // A claim that is unlinked and unlocked was dropped by an agent that did not run the command; but
 // an agent that has reported did run it, so its claim was removed by somebody else.
-void Watch::judge_vanished_claim()
+void AttemptMonitor::judge_vanished_claim()
 {
     if (!claimed_ || !identified_ || claim_ != ClaimState::none) return;
     claim_ = ClaimState::free;
     claim_released_ = true;
 }
 
-bool Watch::end_counts() const noexcept
+bool AttemptMonitor::end_counts() const noexcept
 {
     return claim_ != ClaimState::live && (claimed_ || !options_.claim_required);
 }
 
-std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& sight)
+std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFile& file,
+                                                                   Observation& sight)
 {
     if (file.state == FoundFile::State::unsafe || file.state == FoundFile::State::unreadable) {
         reject(sight, file.state == FoundFile::State::unsafe ? "unsafe_path" : "unreadable",
@@ -149,7 +151,7 @@ std::optional<Watch::Candidate> Watch::candidate(const FoundFile& file, Sight& s
 }
 
 // Such a file may come from anywhere: a checkout, a merge, or the program itself.
-bool Watch::lacks_needed_id(bool echoes, Sight& sight)
+bool AttemptMonitor::lacks_needed_id(bool echoes, Observation& sight)
 {
     if (echoes || options_.attempt_id.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
@@ -157,7 +159,7 @@ bool Watch::lacks_needed_id(bool echoes, Sight& sight)
     return true;
 }
 
-bool Watch::is_of_other(const AgentStatus& status, std::string& why) const
+bool AttemptMonitor::is_of_other(const AgentStatus& status, std::string& why) const
 {
     if (!options_.attempt_id.empty() &&
         differs(status.attempt_id, std::optional(options_.attempt_id)))
@@ -169,13 +171,13 @@ bool Watch::is_of_other(const AgentStatus& status, std::string& why) const
     return !why.empty();
 }
 
-void Watch::reject(Sight& sight, std::string code, std::string reason)
+void AttemptMonitor::reject(Observation& sight, std::string code, std::string reason)
 {
     problem_ = reason;
     sight.rejections.push_back({std::move(code), std::move(reason)});
 }
 
-bool Watch::take(Candidate candidate, time_point now)
+bool AttemptMonitor::take(Candidate candidate, time_point now)
 {
     auto& status = candidate.status;
     const bool changed = !status_ || shows_change(*status_, status);
@@ -187,25 +189,25 @@ bool Watch::take(Candidate candidate, time_point now)
     return changed;
 }
 
-bool Watch::heeds_cancel() const noexcept
+bool AttemptMonitor::supports_cancel() const noexcept
 {
     return claim_ == ClaimState::live || claim_ == ClaimState::remote ||
            (status_ && status_->attempt_id && !status_->attempt_id->empty());
 }
 
-bool Watch::suspect(time_point now) const noexcept
+bool AttemptMonitor::heartbeat_stale(time_point now) const noexcept
 {
     const bool beats = status_ && status_->sequence && status_->attempt_id;
     const bool unknowable = claim_ == ClaimState::remote || claim_ == ClaimState::none;
     return beats && unknowable && !status_->is_final() && now - last_beat_ >= suspect_after;
 }
 
-bool Watch::heartbeat_lost(time_point now) const noexcept
+bool AttemptMonitor::heartbeat_lost(time_point now) const noexcept
 {
-    return suspect(now) && now - last_beat_ >= lost_after;
+    return heartbeat_stale(now) && now - last_beat_ >= lost_after;
 }
 
-bool Watch::artifacts_ready(time_point now)
+bool AttemptMonitor::artifacts_ready(time_point now)
 {
     const bool possible = options_.artifact_detection && !options_.expected_artifacts.empty() &&
                           claim_ == ClaimState::none && !options_.claim_required;
@@ -231,7 +233,7 @@ bool Watch::artifacts_ready(time_point now)
     return now - *stable_since_ >= options_.stability;
 }
 
-Verification Watch::verify(std::vector<std::string>& missing) const
+Verification AttemptMonitor::verify(std::vector<std::string>& missing) const
 {
     missing.clear();
     for (const auto& path : options_.expected_artifacts) {

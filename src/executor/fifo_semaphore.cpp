@@ -4,7 +4,7 @@
 
 namespace autoexec {
 
-void Turnstile::join(Ticket& ticket)
+void FifoSemaphore::join(Ticket& ticket)
 {
     if (taken_ < places_ && waiting_.empty()) {
         ++taken_;
@@ -14,7 +14,7 @@ void Turnstile::join(Ticket& ticket)
     }
 }
 
-void Turnstile::leave(Ticket& ticket)
+void FifoSemaphore::leave(Ticket& ticket)
 {
     if (!ticket.admitted) {
         waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &ticket));
@@ -24,14 +24,14 @@ void Turnstile::leave(Ticket& ticket)
     admit_waiting();
 }
 
-void Turnstile::set_places(std::size_t places)
+void FifoSemaphore::set_places(std::size_t places)
 {
     places_ = places == 0 ? std::size_t(-1) : places;
     admit_waiting();
 }
 
 // The place goes straight to the next in line: nobody can slip in between.
-void Turnstile::admit_waiting()
+void FifoSemaphore::admit_waiting()
 {
     while (taken_ < places_ && !waiting_.empty()) {
         auto* const next = waiting_.front();

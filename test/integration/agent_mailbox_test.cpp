@@ -1,4 +1,4 @@
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 
 #include "support/descriptor_limit.hpp"
 #include "support/engine_side.hpp"
@@ -15,8 +15,8 @@
 
 using namespace autoexec;
 using namespace autoexec::test;
-using handoff::AgentBox;
-using State = handoff::AgentBox::Found::State;
+using handoff::AgentMailbox;
+using State = handoff::AgentMailbox::Found::State;
 
 namespace {
 
@@ -24,9 +24,12 @@ struct BoxFixture {
     TemporaryFolder folder;
     EngineSide engine{folder / "tree"};
     const std::filesystem::path& tree = engine.tree();
-    std::unique_ptr<AgentBox> box = open();
+    std::unique_ptr<AgentMailbox> box = open();
 
-    std::unique_ptr<AgentBox> open() const { return AgentBox::open(tree, control_files::status); }
+    std::unique_ptr<AgentMailbox> open() const
+    {
+        return AgentMailbox::open(tree, control_files::status);
+    }
 
     std::size_t claims() const
     {
@@ -49,7 +52,7 @@ TEST_CASE_FIXTURE(BoxFixture, "of agents that claim at the same time exactly one
         engine.publish();
         std::latch ready(agents);
         std::atomic<int> won = 0;
-        std::vector<std::unique_ptr<AgentBox>> boxes(agents);  // hold their claims to the end
+        std::vector<std::unique_ptr<AgentMailbox>> boxes(agents);  // hold their claims to the end
         std::vector<std::thread> threads;
         for (auto& mine : boxes)
             threads.emplace_back([&] {
@@ -260,7 +263,7 @@ TEST_CASE_FIXTURE(BoxFixture, "a worktree that was moved away or replaced is los
     CHECK(box->lost());
     std::filesystem::create_directory(tree);
     CHECK(box->lost());
-    CHECK_FALSE(AgentBox::open(folder / "nowhere", control_files::status));
+    CHECK_FALSE(AgentMailbox::open(folder / "nowhere", control_files::status));
 }
 
 TEST_SUITE_END();

@@ -1,4 +1,4 @@
-#include "handoff/agent_box.hpp"
+#include "handoff/agent_mailbox.hpp"
 
 #include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
@@ -26,13 +26,13 @@ using platform::UniqueFd;
 constexpr std::size_t cancel_limit = 64 * 1024;
 
 // Without an attempt id only the file itself tells one command from another.
-std::string claim_id_of(const AgentBox::Found& found)
+std::string claim_id_of(const AgentMailbox::Found& found)
 {
     if (!found.command.attempt_id.empty()) return found.command.attempt_id;
     return fmt::format("{}-{}", found.stamp.inode, found.stamp.modified_ns);
 }
 
-std::string claim_text(const AgentBox::Found& found, const std::string& agent_id,
+std::string claim_text(const AgentMailbox::Found& found, const std::string& agent_id,
                        const std::filesystem::path& worktree)
 {
     boost::json::object o;
@@ -48,8 +48,8 @@ std::string claim_text(const AgentBox::Found& found, const std::string& agent_id
 
 }  // namespace
 
-AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string status_name,
-                   Trust trust)
+AgentMailbox::AgentMailbox(std::filesystem::path worktree, UniqueFd folder, std::string status_name,
+                           Trust trust)
     : worktree_(std::move(worktree)),
       trust_(std::move(trust)),
       folder_(std::move(folder)),
@@ -58,16 +58,16 @@ AgentBox::AgentBox(std::filesystem::path worktree, UniqueFd folder, std::string 
     if (::fstat(folder_.get(), &identity_) == 0) owners_.push_back(identity_.st_uid);
 }
 
-std::unique_ptr<AgentBox> AgentBox::open(const std::filesystem::path& worktree,
-                                         std::string status_file_name, Trust trust)
+std::unique_ptr<AgentMailbox> AgentMailbox::open(const std::filesystem::path& worktree,
+                                                 std::string status_file_name, Trust trust)
 {
     UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) return nullptr;
-    return std::unique_ptr<AgentBox>(
-        new AgentBox(worktree, std::move(folder), std::move(status_file_name), std::move(trust)));
+    return std::unique_ptr<AgentMailbox>(new AgentMailbox(
+        worktree, std::move(folder), std::move(status_file_name), std::move(trust)));
 }
 
-AgentBox::Found AgentBox::find(bool accept_legacy)
+AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
 {
     Found found;
     auto file = platform::read_regular(folder_.get(), control_files::command,
@@ -110,7 +110,7 @@ AgentBox::Found AgentBox::find(bool accept_legacy)
     return found;
 }
 
-OfferState AgentBox::offer_of(const Found& found) const
+OfferState AgentMailbox::offer_of(const Found& found) const
 {
     const auto& id = found.command.attempt_id;
     if (trust_.offers) {
@@ -120,7 +120,7 @@ OfferState AgentBox::offer_of(const Found& found) const
     return offer_state(git_dir_, identity_, id, found.digest, owners_);
 }
 
-bool AgentBox::claim(const Found& found, const std::string& agent_id)
+bool AgentMailbox::claim(const Found& found, const std::string& agent_id)
 {
     error_code ec;
     // Opened anew: an engine removes an empty folder of claims when it leaves.
@@ -147,14 +147,14 @@ bool AgentBox::claim(const Found& found, const std::string& agent_id)
     return false;
 }
 
-void AgentBox::hand_over_claim() const
+void AgentMailbox::hand_over_claim() const
 {
     if (!trust_.offers) return;
     trust_.offers->hand_over(folder_id(identity_), claim_id_,
                              reopen_claim(claims_.get(), claim_id_));
 }
 
-std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& command)
+std::optional<std::string> AgentMailbox::cancel_reason(const protocol::CommandFile& command)
 {
     const auto file =
         platform::read_regular(folder_.get(), control_files::cancel, cancel_limit, owners_);
@@ -165,7 +165,7 @@ std::optional<std::string> AgentBox::cancel_reason(const protocol::CommandFile& 
     return "cancelled";
 }
 
-error_code AgentBox::write_status(const std::string& text)
+error_code AgentMailbox::write_status(const std::string& text)
 {
     constexpr unsigned mode = 0600;
     auto ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
@@ -180,23 +180,23 @@ error_code AgentBox::write_status(const std::string& text)
     return ec;
 }
 
-bool AgentBox::report_shortage() const
+bool AgentMailbox::report_shortage() const
 {
     return trust_.offers && trust_.offers->report_shortage(folder_id(identity_));
 }
 
-void AgentBox::note(error_code ec)
+void AgentMailbox::note(error_code ec)
 {
     lacks_resources_ = platform::is_resource_shortage(ec);
 }
 
-void AgentBox::keep_descriptor()
+void AgentMailbox::keep_descriptor()
 {
     spare_ = UniqueFd(::openat(folder_.get(), ".", O_PATH | O_CLOEXEC));
     if (!spare_) note(platform::last_error());
 }
 
-void AgentBox::remove_command(const Found& found)
+void AgentMailbox::remove_command(const Found& found)
 {
     struct stat st {};
     if (::fstatat(folder_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -204,7 +204,7 @@ void AgentBox::remove_command(const Found& found)
         (void)platform::remove_file(folder_.get(), control_files::command);
 }
 
-void AgentBox::release(bool forget)
+void AgentMailbox::release(bool forget)
 {
     if (!claim_) return;
     if (forget)
@@ -214,12 +214,12 @@ void AgentBox::release(bool forget)
     claim_.reset();
 }
 
-std::optional<int> AgentBox::claim_descriptor() const
+std::optional<int> AgentMailbox::claim_descriptor() const
 {
     return claim_ ? std::optional(claim_->descriptor()) : std::nullopt;
 }
 
-bool AgentBox::lost() const
+bool AgentMailbox::lost() const
 {
     struct stat held {};
     struct stat named {};
@@ -227,7 +227,7 @@ bool AgentBox::lost() const
            named.st_dev != held.st_dev || named.st_ino != held.st_ino;
 }
 
-bool AgentBox::has_artifact(const std::string& path) const
+bool AgentMailbox::has_artifact(const std::string& path) const
 {
     error_code ec;
     return static_cast<bool>(

@@ -15,7 +15,7 @@ namespace autoexec::handoff {
 
 /// The agent's side of a worktree: finds the command, claims it, reports. All of it blocks for
 /// microseconds only.
-class AgentBox {
+class AgentMailbox {
 public:
     /// How an agent knows the commands that an engine has published from others.
     struct Trust {
@@ -25,10 +25,10 @@ public:
     };
 
     /// Nothing if the worktree can't be opened.
-    static std::unique_ptr<AgentBox> open(const std::filesystem::path& worktree,
-                                          std::string status_file_name, Trust trust);
-    static std::unique_ptr<AgentBox> open(const std::filesystem::path& worktree,
-                                          std::string status_file_name)
+    static std::unique_ptr<AgentMailbox> open(const std::filesystem::path& worktree,
+                                              std::string status_file_name, Trust trust);
+    static std::unique_ptr<AgentMailbox> open(const std::filesystem::path& worktree,
+                                              std::string status_file_name)
     {
         return open(worktree, std::move(status_file_name), Trust());
     }
@@ -85,8 +85,8 @@ public:
     [[nodiscard]] bool has_artifact(const std::string& path) const;
 
 private:
-    AgentBox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name,
-             Trust trust);
+    AgentMailbox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name,
+                 Trust trust);
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
     void note(error_code ec);
