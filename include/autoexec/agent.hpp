@@ -1,9 +1,9 @@
 #pragma once
 
-#include "autoexec/agents_file.hpp"
-#include "autoexec/event_sink.hpp"
-#include "autoexec/ports.hpp"
-#include "autoexec/redaction.hpp"
+#include <autoexec/agents_file.hpp>
+#include <autoexec/event_sink.hpp>
+#include <autoexec/ports.hpp>
+#include <autoexec/redaction.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/diagnostic.hpp"
+#include <autoexec/diagnostic.hpp>
 
 #include <chrono>
 #include <map>

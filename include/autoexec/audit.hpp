@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/file.hpp"
+#include <autoexec/file.hpp>
 
 #include <boost/json/object.hpp>
 

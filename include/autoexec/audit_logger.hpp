@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/audit.hpp"
-#include "autoexec/event_sink.hpp"
+#include <autoexec/audit.hpp>
+#include <autoexec/event_sink.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/time.hpp"
+#include <autoexec/time.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "autoexec/diagnostic.hpp"
-#include "autoexec/error.hpp"
-#include "autoexec/execution_options.hpp"
-#include "autoexec/file.hpp"
+#include <autoexec/diagnostic.hpp>
+#include <autoexec/error.hpp>
+#include <autoexec/execution_options.hpp>
+#include <autoexec/file.hpp>
 
 #include <boost/json/fwd.hpp>
 

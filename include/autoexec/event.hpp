@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/command.hpp"
-#include "autoexec/error.hpp"
+#include <autoexec/command.hpp>
+#include <autoexec/error.hpp>
 
 #include <boost/json/object.hpp>
 

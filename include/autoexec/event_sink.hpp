@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/event.hpp"
+#include <autoexec/event.hpp>
 
 #include <boost/asio/awaitable.hpp>
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "autoexec/audit_logger.hpp"
-#include "autoexec/command_hooks.hpp"
-#include "autoexec/execution_options.hpp"
-#include "autoexec/metrics_collector.hpp"
-#include "autoexec/ports.hpp"
-#include "autoexec/redaction.hpp"
+#include <autoexec/audit_logger.hpp>
+#include <autoexec/command_hooks.hpp>
+#include <autoexec/execution_options.hpp>
+#include <autoexec/metrics_collector.hpp>
+#include <autoexec/ports.hpp>
+#include <autoexec/redaction.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/error.hpp"
-#include "autoexec/file.hpp"
+#include <autoexec/error.hpp>
+#include <autoexec/file.hpp>
 
 #include <filesystem>
 #include <memory>

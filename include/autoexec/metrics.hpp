@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/event.hpp"
-#include "autoexec/file.hpp"
+#include <autoexec/event.hpp>
+#include <autoexec/file.hpp>
 
 #include <cstddef>
 #include <cstdint>

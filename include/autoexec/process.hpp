@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/error.hpp"
+#include <autoexec/error.hpp>
 
 #include <chrono>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/error.hpp"
-#include "autoexec/process.hpp"
+#include <autoexec/error.hpp>
+#include <autoexec/process.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>

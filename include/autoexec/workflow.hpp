@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/command.hpp"
-#include "autoexec/diagnostic.hpp"
+#include <autoexec/command.hpp>
+#include <autoexec/diagnostic.hpp>
 
 #include <boost/json/object.hpp>
 

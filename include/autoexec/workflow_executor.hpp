@@ -1,8 +1,8 @@
 #pragma once
 
-#include "autoexec/executor.hpp"
-#include "autoexec/workflow.hpp"
-#include "autoexec/workflow_result.hpp"
+#include <autoexec/executor.hpp>
+#include <autoexec/workflow.hpp>
+#include <autoexec/workflow_result.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>

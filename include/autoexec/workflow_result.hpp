@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/command.hpp"
+#include <autoexec/command.hpp>
 
 #include <boost/json/fwd.hpp>
 

@@ -1,5 +1,6 @@
 #include "runner/cli.hpp"
 
+#include "autoexec/version.hpp"
 #include "protocol/text.hpp"
 #include "runner/cli_options.hpp"
 #include "runner/cli_workflow.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autoexec/command.hpp"
-#include "autoexec/ports.hpp"
+#include <autoexec/command.hpp>
+#include <autoexec/ports.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
