@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 constexpr const char* file_name = ".gitattributes";
 
 // What `-merge` and its like are worth does not need thousands of them.
-constexpr std::size_t max_files = 200;
+constexpr std::size_t max_attribute_files = 200;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ asio::awaitable<void> AttributesFolder::fill(const Git& git, std::string commit)
     std::size_t count = 0;
     for (const auto path : split_nul(listing.output)) {
         const fs::path file = path;
-        if (file.filename() != file_name || ++count > max_files) continue;
+        if (file.filename() != file_name || ++count > max_attribute_files) continue;
         const auto content =
             co_await git(place(), "cat-file", "blob", commit + ":" + std::string(path));
         error_code ec;

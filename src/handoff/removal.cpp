@@ -14,8 +14,8 @@
 namespace autoexec::handoff {
 namespace {
 
-constexpr int max_entries = 2000;
-constexpr int max_depth = 64;  // one descriptor each
+constexpr int max_removed_entries = 2000;
+constexpr int max_removed_depth = 64;  // one descriptor each
 // A program may make its folder again while we write.
 constexpr int max_removal_tries = 8;
 
@@ -30,14 +30,14 @@ public:
 
     void remove(int folder, const std::string& name, int depth = 0)
     {
-        if (::unlinkat(folder, name.c_str(), 0) == 0 || depth == max_depth) return;
+        if (::unlinkat(folder, name.c_str(), 0) == 0 || depth == max_removed_depth) return;
         error_code ec;
         const auto inner =
             platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
         struct stat st {};
         if (!inner || ::fstat(inner.get(), &st) != 0 || st.st_dev != device_) return;
         (void)::fchmod(inner.get(), 0700);
-        for (const auto& entry : platform::list_folder(inner.get(), max_entries)) {
+        for (const auto& entry : platform::list_folder(inner.get(), max_removed_entries)) {
             if (--budget_ < 0) return;
             remove(inner.get(), entry, depth + 1);
         }
@@ -46,7 +46,7 @@ public:
 
 private:
     dev_t device_ = 0;
-    int budget_ = max_entries;
+    int budget_ = max_removed_entries;
 };
 
 bool is_taken(error_code ec)
@@ -89,7 +89,7 @@ void remove_temporary(int folder, const std::string& name)
 void remove_temporaries(int folder)
 {
     TreeRemoval removal(folder);
-    for (const auto& name : platform::list_folder(folder, max_entries))
+    for (const auto& name : platform::list_folder(folder, max_removed_entries))
         if (name.starts_with(control_files::temporary_prefix)) removal.remove(folder, name);
 }
 
