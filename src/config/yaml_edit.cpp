@@ -9,7 +9,7 @@
 namespace autoexec::config {
 namespace {
 
-constexpr std::size_t indent_step = 2;  // of indentation, as in yaml_write.cpp
+constexpr std::size_t edit_indent = 2;  // of indentation, as in yaml_write.cpp
 
 std::optional<YamlNode> parse(std::string_view text)
 {
@@ -131,7 +131,7 @@ private:
     {
         if (node_->kind != YamlNode::Kind::null || entry_ == nullptr) return std::nullopt;
         if (known_ < path_.size()) {
-            const auto indentation = static_cast<std::size_t>(entry_->at.column) - 1 + indent_step;
+            const auto indentation = static_cast<std::size_t>(entry_->at.column) - 1 + edit_indent;
             return replaced(text_, start_of_line(text_, entry_->at.line + 1), 0,
                             new_lines(path_.subspan(known_), value_, indentation));
         }

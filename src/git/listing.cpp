@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::system_clock;
 
-constexpr std::size_t max_state = 4096;
+constexpr std::size_t max_listed_state = 4096;
 
 system_clock::time_point changed_at(const fs::path& path)
 {
@@ -115,7 +115,7 @@ asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
     const auto status =
         co_await git(found->place(), "status", "--short", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return std::string();
-    co_return protocol::valid_utf8(status.output.substr(0, max_state));
+    co_return protocol::valid_utf8(status.output.substr(0, max_listed_state));
 }
 
 }  // namespace autoexec::git

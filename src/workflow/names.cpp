@@ -12,7 +12,7 @@
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, StepField>, 6> step_fields{{
+constexpr std::array<std::pair<std::string_view, StepField>, 6> field_names{{
     {"outcome", StepField::outcome},
     {"status", StepField::outcome},
     {"exit_code", StepField::exit_code},
@@ -49,15 +49,15 @@ Meaning of_step(std::size_t step, const Parts& rest)
         return meaning;
     }
     const auto* const field = std::find_if(
-        step_fields.begin(), step_fields.end(),
+        field_names.begin(), step_fields.end(),
         [&](const auto& known) { return rest.size() == 1 && known.first == rest.front(); });
-    if (field != step_fields.end()) {
+    if (field != field_names.end()) {
         meaning.kind = Meaning::Kind::step_field;
         meaning.field = field->second;
         return meaning;
     }
     std::vector<std::string_view> known{results_name};
-    for (const auto& one : step_fields) known.push_back(one.first);
+    for (const auto& one : field_names) known.push_back(one.first);
     meaning.problem = rest.empty() ? "What of the step is asked for?"
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
     meaning.hint = rest.empty() ? std::string() : config::did_you_mean(rest.front(), known);

@@ -11,7 +11,7 @@ constexpr std::array<std::string_view, 17> roles{
     "enhancer", "evaluator", "implementer", "improver", "ops",       "orchestrator",
     "planner",  "quality",   "reviewer",    "tester",   "testing"};
 
-char lower(char c)
+char lower_char(char c)
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -22,7 +22,7 @@ bool is_known_role(std::string_view name)
 {
     return std::any_of(roles.begin(), roles.end(), [name](std::string_view role) {
         return std::equal(role.begin(), role.end(), name.begin(), name.end(),
-                          [](char a, char b) { return a == lower(b); });
+                          [](char a, char b) { return a == lower_char(b); });
     });
 }
 

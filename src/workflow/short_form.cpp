@@ -18,7 +18,7 @@ bool is_letter_or_digit(char c)
     return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
 }
 
-char lower(char c)
+char lowered(char c)
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -34,7 +34,7 @@ bool is_plain_id(std::string_view name)
 std::string as_compared(std::string_view name)
 {
     std::string text(name);
-    for (auto& c : text) c = c == '_' ? '-' : lower(c);
+    for (auto& c : text) c = c == '_' ? '-' : lowered(c);
     return text;
 }
 
@@ -57,7 +57,7 @@ std::string id_of_name(std::string_view name)
     if (is_plain_id(name)) return std::string(name);
     std::string id;
     for (char c : name) {
-        c = lower(c);
+        c = lowered(c);
         if (is_lower_or_digit(c) || c == '.' || c == '_')
             id += c;
         else if (!id.empty() && id.back() != '-')
