@@ -49,7 +49,7 @@ Meaning of_step(std::size_t step, const Parts& rest)
         return meaning;
     }
     const auto* const field = std::find_if(
-        field_names.begin(), step_fields.end(),
+        field_names.begin(), field_names.end(),
         [&](const auto& known) { return rest.size() == 1 && known.first == rest.front(); });
     if (field != field_names.end()) {
         meaning.kind = Meaning::Kind::step_field;
