@@ -294,11 +294,13 @@ TEST_CASE("without an agents file /bin/sh runs what names no agent, or 'shell', 
     fs::remove_all(project.records());
     const std::string for_role = "Step 'a': no agent can run this: ";
     const std::string for_name = "Step 'a': unknown agent 'claude': ";
-    for (const auto& [step, problem] : {std::pair("agent: writer, action: write", for_role),
-                                        {"agent: claude, command: touch ran", for_name},
-                                        {"agent: reviewer, action: review-code", for_role},
-                                        {"agent: reviewer, command: touch ran", for_role},
-                                        {"agent: claude, argv: [touch, ran]", for_name}}) {
+    for (const auto& [step, problem] :
+         {std::pair("agent: writer, action: write",
+                    std::string("Step 'a': unknown agent 'writer': ")),
+          {"agent: claude, command: touch ran", for_name},
+          {"agent: reviewer, action: review-code", for_role},
+          {"agent: reviewer, command: touch ran", for_role},
+          {"agent: claude, argv: [touch, ran]", for_name}}) {
         CAPTURE(step);
         project.steps({std::string("id: a, ") + step, "id: b, command: touch ran"});
         for (const Words& words : {Words{}, Words{"--dry-run"}}) {
@@ -327,7 +329,7 @@ TEST_CASE("a step that names neither an agent nor a role is refused, with what t
             CHECK(ended.code == 3);
             CHECK(contains(ended.err,
                            "Step 'a': unknown agent or role 'cluade'. Did you mean "
-                           "'claude'? There are 'scripted', 'claude', "));
+                           "'claude'? Available: 'scripted', 'claude', "));
             CHECK(contains(ended.err,
                            "Declare a role below 'roles:' in "
                            ".cursor/background-agents.yaml, or add an agent"));
@@ -461,8 +463,9 @@ TEST_CASE("whether people or agents carry out the steps is configured, and the c
     const auto waits = [&](const Words& words) {
         fs::remove(project.stage() / "asked");
         Program program(project.start_workflow(words));
-        REQUIRE(eventually(
-            [&] { return contains(program.err(), "a: yours") || !project.asked().empty(); }));
+        REQUIRE(eventually([&] {
+            return contains(program.err(), "a: waiting for you") || !project.asked().empty();
+        }));
         const bool manual = project.asked().empty();
         if (manual) CHECK(project.run({"workflow", "done", "a"}).code == 0);
         CHECK(program.wait().code == 0);

@@ -101,12 +101,12 @@ TEST_CASE("a person at a terminal is told what is theirs to do")
     Program program(workflow_on_terminal(project, {"--manual"}));
     CHECK(eventually([&] {
         const auto lines = shown(program.screen());
-        return count_of(lines, "a: yours") == 1 &&
+        return count_of(lines, "a: waiting for you") == 1 &&
                count_of(lines, ".cursor-skill-command-simple.txt") == 1 &&
                count_of(lines, "manual   a") == 1;
     }));
     CHECK(project.run({"workflow", "done", "a"}).code == 0);
-    CHECK(eventually([&] { return count_of(shown(program.screen()), "b: yours") == 1; }));
+    CHECK(eventually([&] { return count_of(shown(program.screen()), "b: waiting for you") == 1; }));
     program.type(ctrl_c);
     CHECK(program.wait().code == 130);
     CHECK(count_of(shown(program.screen()), "Cancelling") == 1);
