@@ -28,7 +28,7 @@ struct ExecutionOptions {
     std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
     /// Without a change of status, progress or output. Zero: none.
     std::chrono::milliseconds stall_timeout{0};
-    /// How long an agent has for its stop before the engine goes on without it (5 s are added).
+    /// Time for an agent to stop before the executor continues without it (5 s are added).
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
 
     // Behaviour.

@@ -8,7 +8,7 @@
 /// What the library's interfaces say about small files.
 namespace autoexec {
 
-/// How safe a file is before its writer goes on.
+/// How durable a file is before its writer continues.
 enum class Durability {
     none,     ///< Records may wait in memory for up to one second.
     process,  ///< Written: survives kill -9.

@@ -10,8 +10,8 @@
 /// folders there. No link is followed.
 namespace autoexec::handoff {
 
-/// Frees the name of a control file. A folder that is not empty is renamed to a temporary, which is
-/// removed as far as possible; one with a name that a user chose is left alone.
+/// Frees the name of a control file. A folder that is not empty is renamed to a temporary and then
+/// removed within bounds. A folder with a name that a user chose is not touched.
 error_code clear_name(int folder, const std::string& name);
 
 /// As `platform::replace_file`, also where a folder has taken the name.

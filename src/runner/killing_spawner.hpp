@@ -16,8 +16,7 @@ public:
     std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
                                    error_code& ec, std::string& why) override;
 
-    /// Without any grace; who waits for one of them is told of its end. Nothing is started
-    /// afterwards.
+    /// Kills without a grace period; pending waits complete. Later calls of `spawn` fail.
     void kill_all();
 
 private:
