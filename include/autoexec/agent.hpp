@@ -23,7 +23,7 @@ struct WorkOptions {
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
     std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
     std::chrono::milliseconds glob_interval = std::chrono::seconds{30};
-    /// How often a running command's status is written anew. Zero: only when its output changed.
+    /// How often a running command's status is written again. Zero: only when its output changed.
     std::chrono::milliseconds heartbeat = std::chrono::seconds{10};
 
     // Limits, in bytes.

@@ -24,8 +24,8 @@ public:
 
     void take(OutputStream stream, std::string_view chunk);
 
-    /// Lets go of what redaction held back, and writes the file anew if a command has removed or
-    /// moved it. Nothing is taken afterwards.
+    /// Writes what redaction held back, and the whole file again if a command has removed or moved
+    /// it. `take` must not be called afterwards.
     void finish();
 
     [[nodiscard]] std::string tail() const;

@@ -290,8 +290,8 @@ private:
         const auto reset = co_await impl_.git(entry_.place(), "reset", "--quiet", "--mixed");
         if (reset.ok()) co_return;
         done_.warnings.push_back(fmt::format(
-            "The index of {0} can't be made anew: {1}. All is committed, but git tells of changes "
-            "there that are none until this is run: git -C '{0}' reset --mixed",
+            "The index of {0} can't be rebuilt: {1}. All work is committed, but git shows changes "
+            "that do not exist. To rebuild it, run: git -C '{0}' reset --mixed",
             shown(entry_.tree.string()), reason_of(reset)));
     }
 

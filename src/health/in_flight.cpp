@@ -205,8 +205,8 @@ void judge_control_folder(Verdict& verdict, const fs::path& path)
     verdict.degraded(fmt::format("A folder is where a control file belongs: {}.", shown(path)),
                      is_chosen ? "Remove it, or set another status_file_name: while anything is in "
                                  "that folder, no agent can report there."
-                               : "The next command there removes it as far as it can. If it stays, "
-                                 "remove it yourself.");
+                               : "The next command in that worktree tries to remove it. If that "
+                                 "fails, remove it yourself.");
 }
 
 void judge_control_files(Verdict& verdict, const fs::path& tree, const HealthOptions& options)

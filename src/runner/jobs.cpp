@@ -28,7 +28,7 @@ bool names_no_program(const std::vector<std::string>& argv)
     return !argv.empty() && argv.front().empty();
 }
 
-// The executor and git would refuse all of this, too, but later, and for each command anew.
+// The executor and git refuse all of this, too, but later, and once per command.
 void check(const Job& job, const std::string& where, std::vector<std::string>& problems)
 {
     const auto complain = [&problems](std::string problem) {

@@ -52,7 +52,7 @@ TEST_CASE("records of a workflow that can't be written exit with 4, too")
     CHECK(contains(ended.err, "1 record lost: could not be written to "));
 }
 
-TEST_CASE("the log of a command that removes or moves the folder of outputs is written anew")
+TEST_CASE("a log whose folder the command removes or moves is written again")
 {
     Project project;
     for (const std::string removal : {"rm -rf .tapps-agents/output", "rm -rf .tapps-agents",
@@ -97,7 +97,7 @@ TEST_CASE("output that can't be kept is lost, told with its path, and exits with
     }
 }
 
-TEST_CASE("output of a workflow's step that is lost is told, too")
+TEST_CASE("the lost output of a workflow step is reported, too")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: x, action: a"});

@@ -467,7 +467,7 @@ TEST_CASE("a worktree that can't be written to is an error of the engine that sa
     fs::permissions(tree, fs::perms::owner_all);
 }
 
-TEST_CASE("a command that makes its worktree read-only is told why its result is missing")
+TEST_CASE("the result of a command that makes its worktree read-only names the cause")
 {
     Project project;
     const auto tree = project.worktree("tree");

@@ -851,7 +851,7 @@ TEST_SUITE_END();
 
 namespace {
 
-/// Memory runs out when it is told that a command has ended.
+/// Runs out of memory when a command has ended.
 struct FailingNotifier final : Notifier {
     std::shared_ptr<Notifier> real;
     int failures = 0;

@@ -705,7 +705,8 @@ TEST_CASE_FIXTURE(Agent,
     CHECK(status(tree) == "");
 }
 
-TEST_CASE_FIXTURE(Agent, "an index that can't follow a commit is told, with what mends it")
+TEST_CASE_FIXTURE(Agent,
+                  "a failed rebuild of the index is a warning with the command that repairs it")
 {
     git_here({"sparse-checkout", "set", "folder"});
     write_file(entry("a") / "index", "garbage");
@@ -715,7 +716,7 @@ TEST_CASE_FIXTURE(Agent, "an index that can't follow a commit is told, with what
     CHECK_MESSAGE(done.problem.empty(), done.problem);
     CHECK(files(done.commit) == "file\nfolder/new\nfolder/other");
     REQUIRE(done.warnings.size() == 1);
-    CHECK(contains(done.warnings[0], "can't be made anew"));
+    CHECK(contains(done.warnings[0], "can't be rebuilt"));
     CHECK(contains(done.warnings[0], "git -C '" + tree.string() + "' reset --mixed"));
 }
 

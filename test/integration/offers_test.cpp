@@ -388,7 +388,7 @@ TEST_CASE_FIXTURE(LinkedTree, "a status is not final while the claim of its agen
     CHECK(executor.check_status(tree).completed);
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "an agent's want of resources is told to the engine that it serves")
+TEST_CASE_FIXTURE(LinkedTree, "an agent reports its lack of resources to the engine that it serves")
 {
     options.offers = local_offers();
     trust.offers = options.offers;

@@ -849,8 +849,8 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
     CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
 }
 
-TEST_CASE_FIXTURE(Many,
-                  "an agent that takes the command of a dead engine at the last moment is told")
+TEST_CASE_FIXTURE(
+    Many, "an agent that claims a dead engine's command at the last moment is asked to stop")
 {
     records::RunningRecord record;
     record.execution_id = "e";
