@@ -419,7 +419,7 @@ TEST_CASE("folders in place of control files are named, with who removes them")
     std::filesystem::create_directories(p.root() / ".cursor-skill-cancel.json/x");
     const auto found = p.checker().check_leftovers();
     check_is(found, degraded, ".cursor-skill-cancel.json");
-    CHECK(found.remedy.find("If it stays, remove it yourself") != std::string::npos);
+    CHECK(found.remedy.find("If that fails, remove it yourself") != std::string::npos);
     CHECK(found.remedy.find("Nothing need be done") == std::string::npos);
 }
 
