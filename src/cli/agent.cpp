@@ -1,0 +1,164 @@
+#include "autoexec/agent.hpp"
+
+#include "agent/agents_file.hpp"
+#include "autoexec/audit_logger.hpp"
+#include "autoexec/config.hpp"
+#include "autoexec/diagnostic.hpp"
+#include "autoexec/metrics_collector.hpp"
+#include "cli/cli.hpp"
+#include "cli/session/configuration.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "platform/log.hpp"
+#include "records/debug_log.hpp"
+#include "records/unwritten.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The command line wins over what is configured.
+AgentOptions agent_options(const AgentVerbOptions& o, const AutoExecutionConfig& config,
+                           const fs::path& root)
+{
+    auto a = autoexec::agent_options(config, root);
+    if (o.jobs > 0) a.max_parallel = o.jobs;
+    for (const auto& tree : o.worktrees)
+        a.worktrees.push_back(fs::absolute(tree).lexically_normal());
+    return a;
+}
+
+// How many records were lost is logged; true if any was.
+bool report_lost(const EventSink* sink)
+{
+    const auto records = sink == nullptr ? UnwrittenRecords{} : sink->unwritten();
+    if (records.lost == 0) return false;
+    platform::log(platform::LogLevel::error, "{}", records::lost_sentence(records));
+    return true;
+}
+
+/// The writers that are wanted.
+struct Records {
+    Records(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
+            const fs::path& root)
+    {
+        if (config.features.audit_logging)
+            audit = std::make_shared<AuditLogger>(ex, audit_options(config, root));
+        if (config.features.metrics_collection)
+            metrics =
+                std::make_shared<ExecutionMetricsCollector>(ex, metrics_options(config, root));
+    }
+
+    [[nodiscard]] std::vector<std::shared_ptr<EventSink>> sinks() const
+    {
+        std::vector<std::shared_ptr<EventSink>> all{records::logging_sink()};
+        if (audit) all.push_back(audit);
+        if (metrics) all.push_back(metrics);
+        return all;
+    }
+
+    [[nodiscard]] bool report_lost() const
+    {
+        const bool audit_lost = cli::report_lost(audit.get());
+        const bool metrics_lost = cli::report_lost(metrics.get());
+        return audit_lost || metrics_lost;
+    }
+
+    std::shared_ptr<AuditLogger> audit;
+    std::shared_ptr<ExecutionMetricsCollector> metrics;
+};
+
+// Two lives side by side: the agent's, and the wait for the signal that ends it.
+asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
+                            BackgroundAgent& worker, Records records)
+{
+    asio::co_spawn(ctx, worker.run(), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
+    error_code ec;
+    co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+    platform::log(platform::LogLevel::info,
+                  "stopping running commands. Press Ctrl-C again to kill them.");
+    signals.clear();
+    co_await worker.async_stop();
+    if (records.audit) (void)co_await records.audit->async_stop();
+    if (records.metrics) (void)co_await records.metrics->async_stop();
+    ctx.stop();
+}
+
+config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManager& manager,
+                              const AgentVerbOptions& options, const Records& records)
+{
+    const auto take = [&](const AutoExecutionConfig& config, const auto& changed) {
+        worker.set_options(agent_options(options, config, manager.project_root()));
+        records::set_debug_log(manager.project_root(), config.debug);
+        platform::log(platform::LogLevel::info, "{}", changes_sentence(changed));
+    };
+    const auto refuse = [](const auto& problems) {
+        print_problems(problems);
+        platform::log(platform::LogLevel::error, "The previous configuration stays in effect.");
+    };
+    return {manager, records.audit, take, refuse};
+}
+
+}  // namespace
+
+int agent(const AgentVerbOptions& options)
+{
+    if (options.verbose) spdlog::set_level(spdlog::level::debug);
+    const auto root = project_root(options.common);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, false);
+    if (!config) return exit_invalid;
+    records::set_debug_log(root, config->debug);
+    auto loaded = load_agents(root);
+    if (!loaded.errors.empty()) {
+        print_text(stderr, "{}", to_string(loaded.errors));
+        return exit_invalid;
+    }
+    print_text(stderr, "{}", to_string(loaded.file.warnings));
+
+    std::string names;
+    for (const auto& definition : loaded.file.agents)
+        if (autoexec::agent::takes_commands(definition))
+            names += (names.empty() ? "" : ", ") + definition.name;
+    if (names.empty()) {
+        print_text(stderr,
+                   "autoexec agent: no enabled agent in {} has a command with {{command}} or "
+                   "{{command_file_path}}\n",
+                   (root / ".cursor/background-agents.yaml").string());
+        return exit_invalid;
+    }
+
+    asio::io_context ctx(1);
+    asio::signal_set signals(ctx, SIGINT, SIGTERM);  // before anybody is told that we are here
+    const Records records(ctx.get_executor(), *config, root);
+    auto worker_options = agent_options(options, *config, root);
+    worker_options.agents = std::move(loaded.file);
+    worker_options.sinks = records.sinks();
+    BackgroundAgent worker(ctx.get_executor(), std::move(worker_options));
+    auto reloader = reloader_for(worker, manager, options, records);
+    keep_configuration_fresh(ctx.get_executor(), reloader);
+    platform::log(platform::LogLevel::info, "looking for commands in {} as {}", root.string(),
+                  names);
+    asio::co_spawn(ctx, serve(ctx, signals, worker, records), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
+    ctx.run();
+    return records.report_lost() ? exit_engine : exit_completed;
+}
+
+}  // namespace autoexec::cli

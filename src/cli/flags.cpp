@@ -1,0 +1,94 @@
+#include "cli/flags.hpp"
+
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+namespace autoexec::cli {
+namespace {
+
+constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_concurrency
+constexpr std::size_t max_lines = 1'000'000'000;
+
+}  // namespace
+
+// A library option type would tie every command to the library.
+CLI::Option* add_duration(CLI::App& app, const std::string& name,
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help,
+                          bool may_be_zero)
+{
+    auto* const option = app.add_option_function<std::string>(
+        name,
+        [&value, name, may_be_zero](const std::string& text) {
+            value = protocol::parse_duration(text);
+            if (!value || (value->count() == 0 && !may_be_zero))
+                throw CLI::ValidationError(
+                    name, fmt::format("invalid duration '{}'; use 90s, 15m, 2h or 3d", text));
+        },
+        help);
+    return option->type_name("TIME");
+}
+
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
+                       std::function<void(std::size_t)> set, const std::string& help)
+{
+    auto* const option = app.add_option_function<std::string>(
+        name,
+        [name, max, set = std::move(set)](const std::string& text) {
+            std::size_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, value);
+            if (error != std::errc{} || stop != end || text.empty() || value > max)
+                throw CLI::ValidationError(
+                    name, fmt::format("invalid number '{}'; use a whole number from 0 to {}",
+                                      protocol::printable(text), max));
+            set(value);
+        },
+        help);
+    return option->type_name("N");
+}
+
+void add_limit(CLI::App& app, std::size_t& limit)
+{
+    add_count(
+        app, "-n,--limit", max_lines, [&limit](std::size_t n) { limit = n; },
+        "Show at most N; 0: all")
+        ->default_str(std::to_string(limit));
+}
+
+void add_project(CLI::App& app, CommonOptions& common)
+{
+    app.add_option("--project", common.project,
+                   "Use this project folder (default: the repository of the current folder)")
+        ->type_name("DIR");
+}
+
+void add_common(CLI::App& app, CommonOptions& common)
+{
+    add_project(app, common);
+    app.add_flag("--json", common.json, "Print results as JSON, one object per line");
+}
+
+void add_engine(CLI::App& app, EngineFlags& flags)
+{
+    add_count(
+        app, "-j,--jobs", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
+        "Run at most N commands at once; 0: no limit (default 8)");
+    add_duration(app, "--total-timeout", flags.total_timeout,
+                 "Time limit for all attempts of a command");
+    add_duration(app, "--polling-interval", flags.polling_interval,
+                 "Interval between status polls (default 5s)");
+    add_duration(app, "--stop-grace", flags.stop_grace,
+                 "Time to stop before a command is killed (default 10s)");
+    app.add_flag("--external-agent", flags.external_agent,
+                 "Leave the commands to an agent that is already running");
+    app.add_flag("--wait", flags.wait_for_worktree, "Wait for busy worktrees instead of failing");
+    app.add_flag("-q,--quiet", flags.quiet, "Print results only, no progress");
+}
+
+}  // namespace autoexec::cli

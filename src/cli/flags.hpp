@@ -1,0 +1,34 @@
+#pragma once
+
+#include "cli/cli.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+/// Options of several verbs.
+namespace autoexec::cli {
+
+inline constexpr std::size_t max_retries = 1000;
+
+/// What must be longer than nothing, unless zero has a meaning.
+CLI::Option* add_duration(CLI::App& app, const std::string& name,
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help,
+                          bool may_be_zero = false);
+/// A whole number from 0 to `max`.
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
+                       std::function<void(std::size_t)> set, const std::string& help);
+void add_limit(CLI::App& app, std::size_t& limit);
+void add_project(CLI::App& app, CommonOptions& common);
+void add_common(CLI::App& app, CommonOptions& common);
+/// All but `--agent`, which is not the same to all.
+void add_engine(CLI::App& app, EngineFlags& flags);
+
+}  // namespace autoexec::cli

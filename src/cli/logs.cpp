@@ -1,0 +1,166 @@
+#include "autoexec/audit_logger.hpp"
+#include "cli/cli.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "platform/safe_files.hpp"
+#include "protocol/printable_stream.hpp"
+#include "protocol/text.hpp"
+#include "records/log_file.hpp"
+#include "records/running.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <thread>
+
+namespace autoexec::cli {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+struct Attempt {
+    std::string execution_id;
+    std::string attempt_id;
+    bool alive = false;
+};
+
+std::string text_of(const boost::json::object& o, const char* key)
+{
+    const auto* const v = o.if_contains(key);
+    return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
+}
+
+void add(std::vector<Attempt>& attempts, Attempt attempt)
+{
+    const bool known = std::any_of(attempts.begin(), attempts.end(), [&](const auto& a) {
+        return a.attempt_id == attempt.attempt_id;
+    });
+    if (!known && !attempt.attempt_id.empty()) attempts.push_back(std::move(attempt));
+}
+
+// What runs now, then what the audit trail remembers; oldest first.
+std::vector<Attempt> find_attempts(const fs::path& root, const std::string& wanted)
+{
+    std::vector<Attempt> attempts;
+    for (const auto& entry : records::list_running(root)) {
+        if (is_called(entry.record.execution_id, wanted) ||
+            is_called(entry.record.attempt_id, wanted))
+            add(attempts, {entry.record.execution_id, entry.record.attempt_id, entry.alive});
+    }
+    asio::io_context ctx;
+    AuditOptions where;
+    where.project_root = root;
+    const AuditLogger audit(ctx.get_executor(), std::move(where));
+    AuditFilter filter;
+    filter.event_type = "execution_started";
+    filter.limit = 0;
+    for (const auto& event : audit.query_events(filter)) {
+        Attempt attempt{text_of(event, "execution_id"), text_of(event, "attempt_id"), false};
+        if (is_called(attempt.execution_id, wanted) || is_called(attempt.attempt_id, wanted))
+            add(attempts, std::move(attempt));
+    }
+    std::sort(attempts.begin(), attempts.end(),
+              [](const auto& a, const auto& b) { return a.attempt_id < b.attempt_id; });
+    return attempts;
+}
+
+bool is_alive(const fs::path& root, const std::string& attempt_id)
+{
+    for (const auto& entry : records::list_running(root))
+        if (entry.record.attempt_id == attempt_id) return entry.alive;
+    return false;
+}
+
+/// Standard output. What a program has printed could do anything to a terminal, so there it is made
+/// printable; a file or another program gets the bytes as they are.
+class Output {
+public:
+    explicit Output(bool raw) : raw_(raw || ::isatty(STDOUT_FILENO) != 1) {}
+
+    /// False when it can't be written: the reader has gone.
+    bool write(std::string_view bytes)
+    {
+        return put(raw_ ? std::string(bytes) : safe_.feed(bytes));
+    }
+    void finish() { (void)put(safe_.finish()); }
+
+private:
+    static bool put(std::string_view bytes) { return !platform::write_all(STDOUT_FILENO, bytes); }
+
+    bool raw_;
+    protocol::PrintableStream safe_;
+};
+
+// Copies what is there now. False when nobody reads us any more.
+bool copy_rest(int from, Output& to)
+{
+    std::array<char, 65536> buffer;
+    for (;;) {
+        const auto n = ::read(from, buffer.data(), buffer.size());
+        if (n <= 0) return true;
+        if (!to.write({buffer.data(), static_cast<std::size_t>(n)})) return false;
+    }
+}
+
+// False when there is no such file (any more).
+bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& options)
+{
+    const auto folder = records::Folder::of({}, root, "output");
+    const auto name = protocol::file_name_of(attempt.attempt_id) + ".log";
+    const auto open = [&] {
+        error_code ec;
+        const auto fd = folder.open(ec);
+        return fd ? records::Folder::open_log(fd.get(), name, ec) : platform::UniqueFd();
+    };
+    auto file = open();
+    while (!file && options.follow && is_alive(root, attempt.attempt_id)) {
+        std::this_thread::sleep_for(100ms);
+        file = open();
+    }
+    if (!file) return false;
+    Output output(options.raw);
+    bool alive = true;
+    while (copy_rest(file.get(), output) && options.follow && alive) {
+        alive = is_alive(root, attempt.attempt_id);  // before the last look
+        if (alive) std::this_thread::sleep_for(200ms);
+    }
+    output.finish();
+    return true;
+}
+
+}  // namespace
+
+int logs(const LogsOptions& options)
+{
+    const auto root = project_root(options.common);
+    const auto attempts = find_attempts(root, options.execution);
+    const bool several = std::any_of(attempts.begin(), attempts.end(), [&](const auto& a) {
+        return a.execution_id != attempts.front().execution_id;
+    });
+    if (attempts.empty() || several) {
+        print_text(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
+                   several ? "several executions match" : "no execution matches",
+                   protocol::printable(options.execution));
+        return exit_usage;
+    }
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        if (attempts.size() > 1) {
+            print_text(stderr, "--- attempt {} ---\n", i + 1);
+            std::fflush(stderr);
+        }
+        if (!show(root, attempts[i], options))
+            print_text(
+                stderr, "No output was recorded: {}\n",
+                options.follow ? "the command was not started" : "the command may run elsewhere");
+    }
+    return exit_completed;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,162 @@
+#include "cli/session/assign.hpp"
+
+#include "agent/agents_file.hpp"
+#include "agent/template.hpp"
+#include "config/report.hpp"
+#include "protocol/text.hpp"
+#include "workflow/roles.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace autoexec::cli {
+namespace {
+
+constexpr char own_agent[] = "autoexec run";
+constexpr std::string_view shell = "shell";
+constexpr std::string_view file_name = ".cursor/background-agents.yaml";
+constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
+constexpr std::string_view remedy =
+    "create it with 'autoexec agents init', or use the agent 'shell' to run a command with "
+    "/bin/sh";
+
+AgentDefinition make_own_agent()
+{
+    AgentDefinition definition;
+    definition.name = own_agent;
+    definition.commands.emplace_back("/bin/sh -c -- {command}");
+    agent::TemplateProblem problem;
+    definition.templates.push_back(
+        agent::compile_template(definition.commands.front(), false, problem).value());
+    definition.accept_argv = true;
+    return definition;
+}
+
+}  // namespace
+
+Agents::Agents(const std::filesystem::path& root, bool external, bool read) : external_(external)
+{
+    if (read) loaded_ = load_agents(root);
+}
+
+std::string Agents::assign(CommandRequest& request) const
+{
+    if (external_) return {};
+    auto named = resolve(request.agent, Roles::declared);
+    return named.problem.empty() ? hand_over(std::move(named), request) : std::move(named.problem);
+}
+
+std::string Agents::assign(const WorkflowStep& step, const std::string& preferred,
+                           CommandRequest& request) const
+{
+    auto named = resolve(step.agent, Roles::known);
+    if (external_) {
+        // Agents of other processes have names that are not known here.
+        request.agent = !named.problem.empty() || named.agent == own_agent ? step.agent
+                        : named.agent.empty()                              ? preferred
+                                                                           : named.agent;
+        return {};
+    }
+    if (!named.problem.empty()) return named.problem;
+    if (named.agent.empty() && !preferred.empty()) named = resolve(preferred, Roles::declared);
+    if (!named.problem.empty()) return named.problem;
+    if (named.agent == own_agent && !step.action.empty())
+        return fmt::format("'{}' runs commands, not actions; give the step a 'command'", shell);
+    named.is_asked_for |= !step.action.empty();
+    return hand_over(std::move(named), request);
+}
+
+std::string Agents::name_problem(const std::string& name) const
+{
+    return resolve(name, Roles::known).problem;
+}
+
+Agents::Named Agents::resolve(const std::string& name, Roles roles) const
+{
+    Named named;
+    named.is_asked_for = !name.empty();
+    const auto role = loaded_.file.roles.find(name);
+    if (has(name))
+        named.agent = name;
+    else if (role != loaded_.file.roles.end())
+        named.agent = role->second;
+    else if (name == shell)
+        named.agent = own_agent;
+    else if (!name.empty() && !(roles == Roles::known && workflow::is_known_role(name)))
+        named.problem = unknown_name(name);
+    return named;
+}
+
+std::string Agents::hand_over(Named named, CommandRequest& request) const
+{
+    const bool is_own = !request.argv.empty() || named.agent == own_agent ||
+                        (loaded_.missing && !named.is_asked_for);
+    if (is_own) {
+        request.agent = own_agent;
+        return {};
+    }
+    if (loaded_.missing) return fmt::format("no agent can run this: {}; {}", no_file, remedy);
+    request.agent = std::move(named.agent);
+    return select(request);
+}
+
+// An agent's own number of retries counts where nobody else has said any.
+std::string Agents::select(CommandRequest& request) const
+{
+    std::string problem;
+    const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
+    if (definition == nullptr) return problem;
+    request.agent = definition->name;
+    if (!request.max_attempts && !request.retry && definition->retry_count)
+        request.max_attempts = *definition->retry_count + 1;
+    return {};
+}
+
+std::string Agents::unknown_name(const std::string& name) const
+{
+    const auto shown = protocol::printable(name);
+    if (loaded_.missing) return fmt::format("unknown agent '{}': {}; {}", shown, no_file, remedy);
+    std::vector<std::string_view> names;
+    for (const auto& agent : loaded_.file.agents)
+        if (agent::takes_commands(agent)) names.push_back(agent.name);
+    for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
+    const auto guess = config::did_you_mean(name, names);
+    return fmt::format(
+        "unknown agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an agent",
+        shown, guess, guess.empty() ? "" : " ",
+        names.empty() ? "" : fmt::format("Available: '{}'. ", fmt::join(names, "', '")), file_name);
+}
+
+bool Agents::is_own(const std::string& name)
+{
+    return name == own_agent;
+}
+
+AgentsFile Agents::all() const
+{
+    AgentsFile file = loaded_.file;
+    file.agents.push_back(make_own_agent());
+    return file;
+}
+
+std::map<std::string, std::size_t, std::less<>> Agents::limits() const
+{
+    std::map<std::string, std::size_t, std::less<>> limits;
+    for (const auto& agent : loaded_.file.agents)
+        if (agent.max_parallel > 0)
+            limits[agent.name] = static_cast<std::size_t>(agent.max_parallel);
+    return limits;
+}
+
+bool Agents::has(std::string_view name) const
+{
+    const auto& agents = loaded_.file.agents;
+    return std::any_of(agents.begin(), agents.end(),
+                       [name](const auto& agent) { return agent.name == name; });
+}
+
+}  // namespace autoexec::cli

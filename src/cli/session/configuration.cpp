@@ -1,0 +1,133 @@
+#include "cli/session/configuration.hpp"
+
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace autoexec::cli {
+namespace {
+
+constexpr std::chrono::seconds look_interval{1};
+
+bool has_terminal()
+{
+    const int fd = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) ::close(fd);
+    return fd >= 0;
+}
+
+bool ignores_hang_ups()
+{
+    struct sigaction now {};
+    return ::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+asio::awaitable<void> look_often(config::Reloader& reloader)
+{
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (;;) {
+        error_code ec;
+        timer.expires_after(look_interval);
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        reloader.look();
+    }
+}
+
+asio::awaitable<void> look_when_asked(config::Reloader& reloader)
+{
+    const bool had_terminal = has_terminal();
+    asio::signal_set signals(co_await asio::this_coro::executor, SIGHUP);
+    for (;;) {
+        error_code ec;
+        co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        if (had_terminal && !has_terminal())
+            std::raise(SIGTERM);
+        else
+            reloader.look(true);
+    }
+}
+
+}  // namespace
+
+void print_problems(std::vector<Diagnostic> diagnostics)
+{
+    for (auto& d : diagnostics)
+        if (d.path.starts_with('/')) d.path = shown_path(d.path);
+    tell(stderr, to_string(diagnostics));
+}
+
+std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager& manager,
+                                                      bool quiet)
+{
+    try {
+        auto config = manager.load();
+        if (!quiet) print_problems(manager.diagnostics());
+        return config;
+    } catch (const InvalidConfiguration& e) {
+        print_problems(e.diagnostics());
+        return std::nullopt;
+    }
+}
+
+void keep_configuration_fresh(const asio::any_io_executor& ex, config::Reloader& reloader)
+{
+    asio::co_spawn(ex, look_often(reloader), asio::detached);
+    if (!ignores_hang_ups()) asio::co_spawn(ex, look_when_asked(reloader), asio::detached);
+}
+
+std::string changes_sentence(const std::vector<std::string>& changed)
+{
+    std::vector<std::string> now;
+    std::vector<std::string> later;
+    for (const auto& key : changed) (takes_effect_at_once(key) ? now : later).push_back(key);
+    auto sentence =
+        fmt::format("Configuration reloaded: {}",
+                    now.empty() ? "no setting changes now" : fmt::to_string(fmt::join(now, ", ")));
+    if (!later.empty())
+        sentence += fmt::format("; effective at the next start: {}", fmt::join(later, ", "));
+    return sentence + ".";
+}
+
+std::vector<std::string> variables_of_files()
+{
+    std::vector<std::string> variables;
+    for (const auto* const name : {"HOME", "XDG_CONFIG_HOME"})
+        if (const char* const value = std::getenv(name))
+            variables.push_back(fmt::format("{}={}", name, value));
+    return variables;
+}
+
+boost::json::array to_json(const std::vector<Diagnostic>& diagnostics)
+{
+    boost::json::array all;
+    for (const auto& d : diagnostics)
+        all.push_back(
+            {{"severity", d.severity == Diagnostic::Severity::error ? "error" : "warning"},
+             {"path", d.path},
+             {"line", d.line},
+             {"column", d.column},
+             {"message", d.message},
+             {"hint", d.hint}});
+    return all;
+}
+
+}  // namespace autoexec::cli

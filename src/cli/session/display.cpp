@@ -1,0 +1,135 @@
+#include "cli/session/display.hpp"
+
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+#include <string_view>
+
+namespace autoexec::cli {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+// Of worktrees that lie together the beginning is the same for all.
+std::string end_of(const std::string& path, std::size_t width)
+{
+    if (path.size() <= width) return path;
+    auto from = path.size() - width + 1;
+    while (from < path.size() && (static_cast<unsigned char>(path[from]) & 0xC0) == 0x80) ++from;
+    return "…" + path.substr(from);
+}
+
+std::string_view detail(const Event& event, const char* key)
+{
+    const auto* const v = event.details.if_contains(key);
+    return v != nullptr && v->is_string() ? std::string_view(v->get_string()) : std::string_view();
+}
+
+}  // namespace
+
+Display::Display(Screen::Mode mode, std::size_t total)
+    : screen_(mode, [this](const Screen::Size& size) { return table(size); }), total_(total)
+{}
+
+void Display::publish(const Event& event)
+{
+    if (event.type == EventType::execution_interrupted) return;  // of another run
+    auto& row = rows_[event.execution_id];
+    if (row.worktree.empty()) {
+        row.execution_id = event.execution_id;
+        row.worktree = shown_path(event.worktree);
+        row.since = std::chrono::steady_clock::now();
+    }
+    row.attempt = event.attempt;
+    if (const auto state = state_of(event); !state.empty()) row.state = state;
+    if (event.progress) row.progress = text_of(event.progress);
+    if (screen_.mode() != Screen::Mode::lines) return;
+    if (const auto what = sentence_of(event); !what.empty())
+        tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
+             protocol::printable(what));
+}
+
+void Display::finished(const ExecutionResult& result)
+{
+    ++ended_;
+    rows_.erase(result.execution_id);
+}
+
+std::vector<std::string> Display::table(const Screen::Size& size) const
+{
+    const auto shown = std::min(rows_.size(), room_for_rows(size));
+    const std::size_t fixed = 9 + 9 + 8 + 4;
+    const auto rest = size.columns > fixed + 20 ? size.columns - fixed - 1 : 20;
+    const auto tree_width = std::min<std::size_t>(rest / 2, 40);
+    std::vector<std::string> lines;
+    const auto now = std::chrono::steady_clock::now();
+    for (auto it = rows_.begin(); it != std::next(rows_.begin(), static_cast<long>(shown)); ++it) {
+        const auto& row = it->second;
+        const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
+        lines.push_back(fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
+                                    cell(row.state, 8), age, row.attempt,
+                                    cell(end_of(row.worktree, tree_width), tree_width),
+                                    cell(row.progress, rest - tree_width)));
+    }
+    if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
+    lines.push_back(fmt::format("{} of {} finished, {} active", ended_, total_, rows_.size()));
+    return lines;
+}
+
+std::string state_of(const Event& event)
+{
+    switch (event.type) {
+        case EventType::command_detected:
+        case EventType::execution_started:
+            return "waiting";
+        case EventType::execution_retry:
+            return "retry";
+        case EventType::status_updated:
+        case EventType::progress_updated:
+        case EventType::command_unclaimed:
+            return event.status;
+        default:
+            return {};
+    }
+}
+
+std::string text_of(const std::optional<Progress>& progress)
+{
+    if (!progress) return {};
+    if (progress->percentage <= 0) return progress->message;
+    return fmt::format("{:.0f} % {}", progress->percentage, progress->message);
+}
+
+std::string sentence_of(const Event& event)
+{
+    switch (event.type) {
+        case EventType::execution_started:
+            return event.attempt == 1 ? "started" : fmt::format("attempt {}", event.attempt);
+        case EventType::execution_retry:
+            return fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
+        case EventType::status_rejected:
+            return fmt::format("status file ignored: {}", detail(event, "reason"));
+        case EventType::secret_in_command:
+            return "the command text contains a secret; pass a variable instead (--env, env_refs)";
+        default:
+            return {};
+    }
+}
+
+std::string result_line(const ExecutionResult& r)
+{
+    auto line = fmt::format("{:9} {} {:>7}  {}", to_string(r.status), short_id(r.execution_id),
+                            protocol::format_duration(r.duration), shown_path(r.worktree));
+    if (r.attempts > 1) line += fmt::format("  (attempt {})", r.attempts);
+    if (r.error) line += "  " + protocol::printable(r.error->message);
+    return line;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,305 @@
+#include "cli/session/jobs.hpp"
+
+#include "cli/session/project.hpp"
+#include "git/repository.hpp"
+#include "protocol/artifact_path.hpp"
+#include "protocol/command_file.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/value_to.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr std::size_t line_limit = 1024 * 1024;
+
+bool names_no_program(const std::vector<std::string>& argv)
+{
+    return !argv.empty() && argv.front().empty();
+}
+
+// The executor and git refuse all of this, too, but later, and once per command.
+void check(const Job& job, const std::string& where, std::vector<std::string>& problems)
+{
+    const auto complain = [&problems](std::string problem) {
+        if (std::find(problems.begin(), problems.end(), problem) == problems.end())
+            problems.push_back(std::move(problem));
+    };
+    const auto name = job.new_worktree.substr(0, job.new_worktree.find('@'));
+    if (!job.new_worktree.empty() && !git::is_branch_part(name))
+        complain(fmt::format(
+            "{}invalid worktree name '{}': use at most 80 letters, digits, '.', '_' and "
+            "'-', with no '-' or '.' at either end or twice in a row",
+            where, protocol::printable(name)));
+    for (const auto& path : job.request.expected_artifacts) {
+        // Where a new worktree will be is not known yet.
+        const bool is_open = !job.new_worktree.empty() && fs::path(path).is_absolute();
+        if (!is_open && !protocol::artifact_path(path, job.request.worktree))
+            complain(fmt::format(
+                "{}the expected file '{}' is outside the worktree: use the path of a file or "
+                "folder in it, without '..'",
+                where, protocol::printable(path)));
+    }
+}
+
+void apply_defaults(const RunOptions& o, CommandRequest& r)
+{
+    r.timeout = o.timeout;
+    r.expected_artifacts = o.expect;
+    r.workflow_id = if_given(o.workflow_id);
+    r.step_id = if_given(o.step_id);
+    r.idempotent = o.idempotent;
+    r.agent = o.engine.agent;
+    r.env_refs = o.env_refs;
+    if (o.retry) r.max_attempts = *o.retry + 1;
+}
+
+// One line of a list, key by key.
+class LineReader {
+public:
+    LineReader(const json::object& object, std::string where, std::vector<std::string>& problems)
+        : object_(object), where_(std::move(where)), problems_(problems)
+    {}
+
+    void text(const char* key, std::string& to)
+    {
+        const auto* const v = take(key);
+        if (v == nullptr) return;
+        if (v->is_string())
+            to = json::value_to<std::string>(*v);
+        else
+            complain(key, "a string");
+    }
+    void optional_text(const char* key, std::optional<std::string>& to)
+    {
+        std::string value = to.value_or("");
+        text(key, value);
+        to = if_given(value);
+    }
+    void texts(const char* key, std::vector<std::string>& to)
+    {
+        const auto* const v = take(key);
+        if (v == nullptr) return;
+        std::vector<std::string> list;
+        bool good = v->is_array();
+        if (good) {
+            for (const auto& item : v->get_array()) {
+                if (item.is_string())
+                    list.push_back(json::value_to<std::string>(item));
+                else
+                    good = false;
+            }
+        }
+        if (good)
+            to = std::move(list);
+        else
+            complain(key, "a list of strings");
+    }
+    void flag(const char* key, bool& to)
+    {
+        const auto* const v = take(key);
+        if (v == nullptr) return;
+        if (v->is_bool())
+            to = v->get_bool();
+        else
+            complain(key, "true or false");
+    }
+    void attempts(const char* key, std::optional<int>& to)
+    {
+        const auto* const v = take(key);
+        if (v == nullptr) return;
+        if (v->is_int64() && v->get_int64() >= 0 && v->get_int64() <= 1000)
+            to = static_cast<int>(v->get_int64()) + 1;
+        else
+            complain(key, "a number from 0 to 1000");
+    }
+    void duration(const char* key, std::optional<std::chrono::milliseconds>& to)
+    {
+        const auto* const v = take(key);
+        if (v == nullptr) return;
+        std::optional<std::chrono::milliseconds> d;
+        if (v->is_string())
+            d = protocol::parse_duration(v->get_string());
+        else if (v->is_int64() || v->is_double())
+            d = protocol::parse_duration(protocol::dump_line(*v));
+        if (d && d->count() > 0)
+            to = d;
+        else
+            complain(key, "a duration such as \"90s\"");
+    }
+    void finish()
+    {
+        for (const auto& item : object_)
+            if (!known_.contains(item.key()))
+                problems_.push_back(
+                    fmt::format("{}: unknown key '{}'", where_, protocol::printable(item.key())));
+    }
+
+private:
+    const json::value* take(const char* key)
+    {
+        known_[key] = true;
+        return object_.if_contains(key);
+    }
+    void complain(const char* key, const char* wanted)
+    {
+        problems_.push_back(fmt::format("{}: '{}' must be {}", where_, key, wanted));
+    }
+
+    const json::object& object_;
+    json::object known_;
+    std::string where_;
+    std::vector<std::string>& problems_;
+};
+
+std::optional<Job> parse_line(std::string_view line, const std::string& where,
+                              const RunOptions& defaults, std::vector<std::string>& problems)
+{
+    // What is run must be exact, and the reading would repair it.
+    if (protocol::valid_utf8(line) != line) {
+        problems.push_back(where + ": the line is not UTF-8");
+        return std::nullopt;
+    }
+    const auto reading = protocol::read_json_object(line);
+    if (reading.kind != protocol::JsonReading::Kind::valid) {
+        problems.push_back(where + ": " + reading.problem);
+        return std::nullopt;
+    }
+    for (const auto& dropped : reading.warnings) problems.push_back(where + ": " + dropped);
+    CommandRequest r(std::string{}, fs::path{});
+    apply_defaults(defaults, r);
+    std::string worktree;
+    std::string new_worktree;
+    LineReader reader(reading.object, where, problems);
+    reader.text("command", r.command);
+    reader.texts("argv", r.argv);
+    reader.text("worktree", worktree);
+    reader.text("new_worktree", new_worktree);
+    reader.optional_text("workflow_id", r.workflow_id);
+    reader.optional_text("step_id", r.step_id);
+    reader.texts("expect", r.expected_artifacts);
+    reader.duration("timeout", r.timeout);
+    reader.attempts("retry", r.max_attempts);
+    reader.flag("idempotent", r.idempotent);
+    reader.text("agent", r.agent);
+    reader.texts("env", r.env_refs);
+    reader.finish();
+    if (r.command.empty() && !r.argv.empty()) r.command = protocol::quote_words(r.argv);
+    if (protocol::is_blank_command(r.command))
+        problems.push_back(where + (r.command.empty() ? ": 'command' or 'argv' is required"
+                                                      : ": 'command' is blank"));
+    if (names_no_program(r.argv))
+        problems.push_back(where + ": the program name in 'argv' is empty");
+    if (!worktree.empty() && !new_worktree.empty())
+        problems.push_back(where + ": 'worktree' and 'new_worktree' cannot be combined");
+    r.worktree = fs::absolute(worktree.empty() ? "." : worktree).lexically_normal();
+    r.require_artifacts = !r.expected_artifacts.empty();
+    Job job(std::move(r));
+    job.new_worktree = std::move(new_worktree);
+    check(job, where + ": ", problems);
+    return job;
+}
+
+std::string read_list(const std::string& name, std::vector<std::string>& problems)
+{
+    if (name == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+    std::ifstream in(name, std::ios::binary);
+    if (!in || fs::is_directory(name)) {
+        problems.push_back(fmt::format("cannot read {}", name));
+        return {};
+    }
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+CommandRequest base_request(const RunOptions& o)
+{
+    CommandRequest r = o.program.empty() ? CommandRequest(o.command, fs::path{})
+                                         : CommandRequest(o.program, fs::path{});
+    apply_defaults(o, r);
+    r.require_artifacts = !r.expected_artifacts.empty();
+    return r;
+}
+
+}  // namespace
+
+std::vector<Job> parse_job_list(std::string_view text, const RunOptions& defaults,
+                                std::vector<std::string>& problems)
+{
+    std::vector<Job> jobs;
+    const std::string name = defaults.list == "-" ? "stdin" : defaults.list;
+    for (int number = 1; !text.empty(); ++number) {
+        const auto end = std::min(text.find('\n'), text.size());
+        const auto line = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+        const auto where = fmt::format("{}:{}", name, number);
+        if (line.size() > line_limit) {
+            problems.push_back(where + ": the line is longer than 1 MiB");
+            continue;
+        }
+        if (auto job = parse_line(line, where, defaults, problems)) jobs.push_back(std::move(*job));
+    }
+    if (jobs.empty() && problems.empty()) problems.push_back(name + ": no commands found");
+    return jobs;
+}
+
+std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& problems)
+{
+    const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
+    if (sources != 1) {
+        problems.emplace_back(sources == 0
+                                  ? "nothing to run: give COMMAND, -- PROGRAM ARGS or --list FILE"
+                                  : "COMMAND, -- PROGRAM ARGS and --list cannot be combined");
+        return {};
+    }
+    if (names_no_program(o.program)) {
+        problems.emplace_back("the program name after -- is empty");
+        return {};
+    }
+    if (!o.command.empty() && protocol::is_blank_command(o.command)) {
+        problems.emplace_back("the command is blank");
+        return {};
+    }
+    if (!o.list.empty()) {
+        if (!o.worktrees.empty() || !o.new_worktrees.empty())
+            problems.emplace_back(
+                "--list cannot be combined with worktree options; set the worktrees in the list");
+        const auto text = read_list(o.list, problems);
+        return problems.empty() ? parse_job_list(text, o, problems) : std::vector<Job>{};
+    }
+    const auto is_empty = [](const std::string& text) { return text.empty(); };
+    if (std::any_of(o.worktrees.begin(), o.worktrees.end(), is_empty) ||
+        std::any_of(o.new_worktrees.begin(), o.new_worktrees.end(), is_empty)) {
+        problems.emplace_back("a worktree name is empty");
+        return {};
+    }
+    std::vector<Job> jobs;
+    for (const auto& tree : o.worktrees) {
+        auto request = base_request(o);
+        request.worktree = fs::absolute(tree).lexically_normal();
+        jobs.emplace_back(std::move(request));
+    }
+    for (const auto& name : o.new_worktrees) {
+        jobs.emplace_back(base_request(o));
+        jobs.back().new_worktree = name;
+    }
+    if (jobs.empty()) {
+        auto request = base_request(o);
+        request.worktree = fs::current_path();
+        jobs.emplace_back(std::move(request));
+    }
+    for (const auto& job : jobs) check(job, "", problems);
+    return jobs;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,131 @@
+#include "cli/session/project.hpp"
+
+#include "cli/session/output.hpp"
+#include "git/git_dir.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t short_length = 8;
+constexpr std::size_t max_text = 1024 * 1024;
+
+// Every character counts as one column.
+bool is_lead(char c)
+{
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+}
+
+}  // namespace
+
+fs::path project_root(const CommonOptions& common)
+{
+    if (!common.project.empty()) {
+        if (!fs::is_directory(common.project))
+            throw fs::filesystem_error("the project is not a folder", common.project,
+                                       std::make_error_code(std::errc::not_a_directory));
+        return fs::canonical(common.project);
+    }
+    auto here = fs::current_path();
+    if (const auto git_dir = git::git_dir_of(here)) {
+        const auto common_dir = git::git_common_dir(*git_dir);
+        if (common_dir.filename() == ".git") return common_dir.parent_path();
+    }
+    for (auto folder = here; folder.has_relative_path(); folder = folder.parent_path())
+        if (fs::is_directory(folder / ".tapps-agents")) return folder;
+    return here;
+}
+
+fs::path current_worktree(const CommonOptions& common, const fs::path& root)
+{
+    const auto here = fs::current_path();
+    const auto git_dir = git::git_dir_of(here);
+    const bool belongs =
+        common.project.empty() && git_dir && git::git_common_dir(*git_dir) == root / ".git";
+    if (!belongs) return root;
+    auto folder = here;
+    while (!fs::exists(folder / ".git") && folder.has_relative_path())
+        folder = folder.parent_path();
+    return folder;
+}
+
+bool is_within(const fs::path& path, const fs::path& folder)
+{
+    if (path.native().find('\0') != std::string::npos) return false;
+    std::error_code ec;
+    const auto real = fs::weakly_canonical(fs::absolute(path), ec);
+    if (ec) return false;
+    const auto real_folder = fs::canonical(folder, ec);
+    if (ec) return false;
+    const auto relative = real.lexically_relative(real_folder);
+    return !relative.empty() && *relative.begin() != "..";
+}
+
+std::optional<std::string> read_text(const fs::path& path, std::string& problem)
+{
+    std::ifstream in(path, std::ios::binary);
+    std::string text(max_text + 1, '\0');
+    if (!in || fs::is_directory(path)) {
+        problem = fmt::format("cannot read {}: {}", path.string(),
+                              fs::exists(path) ? "not a readable file" : "no such file");
+        return std::nullopt;
+    }
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.size() <= max_text) return text;
+    problem = fmt::format("{} is larger than {} bytes", path.string(), max_text);
+    return std::nullopt;
+}
+
+std::string short_id(std::string_view id)
+{
+    return std::string(id.substr(id.size() - std::min(id.size(), short_length)));
+}
+
+bool is_called(std::string_view id, std::string_view wanted)
+{
+    return id == wanted || (wanted.size() >= 4 && id.ends_with(wanted));
+}
+
+void print_json(const boost::json::value& value)
+{
+    tell(stdout, "{}\n", protocol::dump_line(value));
+}
+
+std::string cell(std::string_view text, std::size_t width)
+{
+    auto line = protocol::printable(text);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    const auto columns = static_cast<std::size_t>(std::count_if(line.begin(), line.end(), is_lead));
+    if (columns <= width) return line + std::string(width - columns, ' ');
+    std::size_t seen = 0;
+    const auto cut = std::find_if(line.begin(), line.end(),
+                                  [&](char c) { return is_lead(c) && ++seen == width; });
+    line.erase(cut, line.end());
+    return line + "…";
+}
+
+std::string shown_path(const fs::path& path)
+{
+    std::error_code ec;
+    const auto here = fs::current_path(ec);  // a command may have removed it
+    const auto text = ec ? std::string() : fs::relative(path, here, ec).string();
+    const bool far = ec || text.starts_with("../../..") || text.empty();
+    return protocol::printable(far ? path.string() : text);
+}
+
+std::optional<std::string> if_given(const std::string& text)
+{
+    return text.empty() ? std::nullopt : std::optional(text);
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,285 @@
+#include "cli/session/session.hpp"
+
+#include "autoexec/diagnostic.hpp"
+#include "cli/session/configuration.hpp"
+#include "cli/session/lost_output.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/session/unclaimed_notice.hpp"
+#include "protocol/text.hpp"
+#include "records/debug_log.hpp"
+#include "records/running.hpp"
+#include "records/unwritten.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace autoexec::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds redraw{200};
+// From killing the programs to giving up their agent, whose claims then stay.
+constexpr milliseconds kill_timeout{2000};
+
+// Descriptors run out first: each command has its worktree, records, pipes, supervisor.
+// Raised only as far as needed: programs inherit it.
+std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
+{
+    constexpr rlim_t of_one_command = 16;  // 13 while it runs
+    constexpr rlim_t of_the_program = 32;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    if (wanted == 0 || wanted > commands) wanted = std::max<std::size_t>(commands, 1);
+    const rlim_t needed = wanted * of_one_command + of_the_program;
+    if (needed <= limit.rlim_cur) return wanted;
+    limit.rlim_cur = std::min(needed, limit.rlim_max);
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    if (needed <= limit.rlim_cur) return wanted;
+    const auto left = std::max(limit.rlim_cur, of_the_program) - of_the_program;
+    const auto room = std::max<rlim_t>(left / of_one_command, 1);
+    tell(stderr,
+         "Running at most {} at once; to run more, raise the limit of open files (ulimit -n).\n",
+         room == 1 ? "1 command" : fmt::format("{} commands", room));
+    return room;
+}
+
+// The command line wins over what is configured.
+ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+                                 const std::filesystem::path& root, std::size_t commands)
+{
+    auto e = autoexec::executor_options(config, root);
+    e.max_concurrency = jobs_within_limits(flags.jobs.value_or(e.max_concurrency), commands);
+    if (flags.polling_interval) e.polling_interval = *flags.polling_interval;
+    if (flags.total_timeout) e.total_timeout = *flags.total_timeout;
+    if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
+    if (flags.external_agent) e.start_timeout = milliseconds{0};
+    if (flags.wait_for_worktree) e.on_busy = OnBusy::wait;
+    return e;
+}
+
+AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+                           const std::filesystem::path& root)
+{
+    auto a = autoexec::agent_options(config, root);
+    a.max_parallel = 0;  // the executor keeps the limit
+    a.heartbeat = milliseconds{0};
+    if (flags.stop_grace) a.stop_grace = *flags.stop_grace;
+    return a;
+}
+
+// Where not, that was said before the work.
+bool can_recover(const std::filesystem::path& root)
+{
+    error_code ec;
+    (void)records::list_running(root, ec);
+    return !ec;
+}
+
+}  // namespace
+
+Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
+               std::optional<AgentsFile> agents, std::size_t commands)
+    : flags_(flags),
+      commands_(commands),
+      manager_(manager),
+      screen_(screen),
+      root_(manager.project_root()),
+      signals_(ctx_, SIGINT, SIGTERM),
+      options_(engine_options(agents.has_value())),
+      executor_(ctx_.get_executor(), options_),
+      spawner_(supervised_spawner()),
+      agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
+      reloader_(
+          manager, options_.audit,
+          [this](const auto& config, const auto& changed) { take(config, changed); },
+          [this](const auto& problems) { refuse(problems); })
+{
+    executor_.subscribe(records::logging_sink());
+    if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(screen, root_));
+    if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
+}
+
+ExecutorOptions Engine::engine_options(bool embeds_agent)
+{
+    const auto config = manager_.load();
+    auto e = executor_options(flags_, config, root_, commands_);
+    e.agent_in_process = embeds_agent;
+    e.notifier = local_notifier();
+    e.offers = local_offers();
+    e.redactor = std::make_shared<const Redactor>();
+    if (e.enable_audit)
+        e.audit = std::make_shared<AuditLogger>(ctx_.get_executor(), audit_options(config, root_));
+    if (e.enable_metrics) {
+        MetricsOptions metrics;
+        metrics.project_root = root_;
+        metrics.durability = e.durability;
+        e.metrics =
+            std::make_shared<ExecutionMetricsCollector>(ctx_.get_executor(), std::move(metrics));
+    }
+    return e;
+}
+
+AgentOptions Engine::embedded_agent(AgentsFile agents) const
+{
+    auto a = agent_options(flags_, manager_.load(), root_);
+    a.agents = std::move(agents);
+    a.agents.accept_legacy = false;
+    a.agents.max_parallel_agents = 0;
+    a.find_worktrees = false;
+    a.alone = true;
+    a.notifier = options_.notifier;
+    a.offers = options_.offers;
+    a.redactor = options_.redactor;
+    a.spawner = agent_spawner_;
+    return a;
+}
+
+// A new configuration; executions that have begun keep theirs.
+void Engine::take(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
+{
+    executor_.set_options(executor_options(flags_, config, root_, commands_));
+    if (agent_) agent_->set_options(agent_options(flags_, config, root_));
+    records::set_debug_log(root_, config.debug);
+    screen_.say(changes_sentence(changed));
+}
+
+void Engine::refuse(const std::vector<Diagnostic>& problems)
+{
+    screen_.say(to_string(problems) + "The previous configuration stays in effect.");
+}
+
+void Engine::add_worktree(const std::filesystem::path& worktree)
+{
+    if (agent_) agent_->add_worktree(worktree);
+}
+
+void Engine::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
+{
+    cancel_ = std::move(cancel);
+    asio::co_spawn(ctx_, all(std::move(work), recovery), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
+    ctx_.run();
+}
+
+asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
+{
+    asio::co_spawn(ctx_, watch_signals(), asio::detached);
+    asio::co_spawn(ctx_, redraw_often(), asio::detached);
+    keep_configuration_fresh(ctx_.get_executor(), reloader_);
+    if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
+    if (recovery == Recovery::before) co_await recover();
+    co_await std::move(work);
+    // Once more: an agent that was told to stop before may have ended.
+    if (recovery == Recovery::after || (interrupts_ < 2 && can_recover(root_))) co_await recover();
+    co_await executor_.async_stop();
+    if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
+    // Who asked twice does not wait for a log that another process holds.
+    if (interrupts_ < 2) co_await stop_records();
+    screen_.clear();
+    ctx_.stop();
+}
+
+asio::awaitable<void> Engine::stop_records()
+{
+    if (options_.audit) (void)co_await options_.audit->async_stop();
+    if (options_.metrics) (void)co_await options_.metrics->async_stop();
+    report_lost(options_.audit.get());
+    report_lost(options_.metrics.get());
+}
+
+void Engine::report_lost(const EventSink* sink)
+{
+    if (sink == nullptr) return;
+    const auto records = sink->unwritten();
+    if (records.lost == 0) return;
+    records_lost_ = true;
+    screen_.say(records::lost_sentence(records));
+}
+
+std::string Engine::lost_output(const ExecutionResult& result)
+{
+    if (!agent_) return {};
+    auto sentence = cli::lost_output(root_, result);
+    records_lost_ |= !sentence.empty();
+    return sentence;
+}
+
+asio::awaitable<void> Engine::recover()
+{
+    std::vector<InterruptedAttempt> interrupted;
+    try {
+        interrupted = co_await executor_.recover();
+    } catch (const system_error& e) {
+        screen_.say(fmt::format("Earlier runs could not be recovered: {}",
+                                records::unreadable_sentence(root_, e.code())));
+    }
+    for (const auto& attempt : interrupted)
+        screen_.say(fmt::format("interrupted: {} in {} (its engine had ended){}",
+                                short_id(attempt.execution_id), shown_path(attempt.worktree),
+                                attempt.agent_alive ? "; its agent was told to stop" : ""));
+}
+
+asio::awaitable<void> Engine::watch_signals()
+{
+    for (;;) {
+        error_code ec;
+        co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        if (++interrupts_ == 1) {
+            screen_.say(fmt::format(
+                "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.",
+                (options_.stop_grace.count() + 5000) / 1000));
+            cancel_(asio::cancellation_type::partial);
+        } else {
+            screen_.say("Killing the running commands.");
+            signals_.clear();  // a third one finds the system's default
+            co_await kill_programs();
+            cancel_(asio::cancellation_type::terminal);
+            co_return;
+        }
+    }
+}
+
+// Until the agent has reported the ends and given up its claims: then nothing in the worktrees has
+// to stay for it.
+asio::awaitable<void> Engine::kill_programs()
+{
+    if (!agent_) co_return;
+    agent_spawner_->kill_all();
+    const auto kill_timer = std::make_shared<asio::steady_timer>(ctx_, kill_timeout);
+    asio::co_spawn(ctx_, agent_->async_stop(),
+                   [kill_timer](const std::exception_ptr&) { kill_timer->expires_after({}); });
+    error_code ignored;
+    co_await kill_timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+asio::awaitable<void> Engine::redraw_often()
+{
+    asio::steady_timer ticker(ctx_);
+    for (;;) {
+        error_code ec;
+        ticker.expires_after(redraw);
+        co_await ticker.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;
+        screen_.tick();
+    }
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,114 @@
+#include "cli/cli.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/workflow/runs.hpp"
+#include "protocol/text.hpp"
+#include "workflow/markers.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iterator>
+
+namespace autoexec::cli {
+namespace {
+
+using workflow::RunRecord;
+using workflow::StepRecord;
+
+const StepRecord* find_step(const RunRecord& run, const std::string& id)
+{
+    const auto at = std::find_if(run.steps.begin(), run.steps.end(),
+                                 [&](const StepRecord& step) { return step.id == id; });
+    return at == run.steps.end() ? nullptr : &*at;
+}
+
+const StepRecord* find_waiting(const RunRecord& run, const std::string& id)
+{
+    const auto* const step = find_step(run, id);
+    const bool waits = run.status == WorkflowStatus::running && step != nullptr &&
+                       step->state == StepState::waiting_manual;
+    return waits ? step : nullptr;
+}
+
+std::string why_not(const RunRecord& run, const std::string& id)
+{
+    const auto* const step = find_step(run, id);
+    if (step == nullptr) return fmt::format("{} has no step '{}'", run.run_id, id);
+    if (run.status != WorkflowStatus::running)
+        return fmt::format("{} has ended: {}", run.run_id, to_string(run.status));
+    return fmt::format("'{}' is not waiting for a person: {}", id, to_string(step->state));
+}
+
+// Of several runs in which it waits, one that goes on.
+std::optional<RunRecord> find_target(const std::filesystem::path& root,
+                                     const WorkflowMarkOptions& options, std::string& problem)
+{
+    std::optional<RunRecord> run;
+    if (options.run.empty()) {
+        const auto waits = [&](const RunRecord& r) { return find_waiting(r, options.step); };
+        run = newest_run(root, [&](const RunRecord& r) { return r.alive && waits(r); });
+        if (!run) run = newest_run(root, waits);
+    }
+    if (!run) run = find_run(root, options.run, problem);
+    if (!run || find_waiting(*run, options.step)) return run;
+    problem = why_not(*run, options.step);
+    return std::nullopt;
+}
+
+workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
+                             const WorkflowMarkOptions& options)
+{
+    const auto now = std::chrono::system_clock::now();
+    workflow::Marker marker;
+    marker.workflow_id = run.run_id;
+    marker.step_id = step.id;
+    marker.agent = step.agent;
+    marker.action = step.action;
+    marker.done = options.done;
+    marker.timestamp = protocol::iso_local(now);
+    marker.worktree_path = step.worktree;
+    marker.started_at = step.started_at;
+    if (options.done)
+        marker.completed_at = protocol::iso_utc(now);
+    else
+        marker.error = options.reason;
+    return marker;
+}
+
+}  // namespace
+
+int workflow_mark(const WorkflowMarkOptions& options)
+{
+    const char* const verb = options.done ? "done" : "fail";
+    const auto root = project_root(options.common);
+    std::string problem;
+    const auto run = find_target(root, options, problem);
+    if (!run) {
+        print_text(stderr, "autoexec workflow {}: {}\n", verb, protocol::printable(problem));
+        return exit_usage;
+    }
+    const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
+    if (const auto ec = workflow::write_marker(root, marker)) {
+        print_text(stderr, "autoexec workflow {}: cannot write the marker: {}\n", verb,
+                   ec.message());
+        return exit_engine;
+    }
+    if (options.common.json) {
+        boost::json::object o;
+        o["run_id"] = run->run_id;
+        o["step_id"] = options.step;
+        o["state"] = options.done ? "completed" : "failed";
+        print_json(o);
+    } else {
+        print_text(stdout, "'{}' is marked as {}{}\n", protocol::printable(options.step),
+                   options.done ? "done" : "failed",
+                   run->alive ? "." : "; its run was interrupted.");
+    }
+    return exit_completed;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,104 @@
+#include "cli/workflow/runs.hpp"
+
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace autoexec::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using workflow::RunRecord;
+
+constexpr std::size_t least_part = 4;
+
+bool is_part(std::string_view id, std::string_view wanted)
+{
+    return wanted.size() >= least_part && (id.starts_with(wanted) || id.ends_with(wanted));
+}
+
+}  // namespace
+
+std::optional<RunRecord> find_run(const std::filesystem::path& root, std::string_view wanted,
+                                  std::string& problem)
+{
+    auto ids = workflow::list_runs(root);
+    if (wanted.empty() && !ids.empty()) return workflow::read_run(root, ids.front(), problem);
+    if (std::find(ids.begin(), ids.end(), wanted) != ids.end())
+        return workflow::read_run(root, wanted, problem);
+    std::erase_if(ids, [&](const auto& id) { return !is_part(id, wanted); });
+    if (ids.size() == 1) return workflow::read_run(root, ids.front(), problem);
+    problem = wanted.empty() ? std::string("no workflow runs found")
+                             : fmt::format("{} '{}'; see autoexec workflow list",
+                                           ids.empty() ? "no run matches" : "several runs match",
+                                           protocol::printable(wanted));
+    return std::nullopt;
+}
+
+std::optional<RunRecord> newest_run(const std::filesystem::path& root,
+                                    const std::function<bool(const RunRecord&)>& holds)
+{
+    for (const auto& id : workflow::list_runs(root)) {
+        std::string ignored;
+        auto run = workflow::read_run(root, id, ignored);
+        if (run && holds(*run)) return run;
+    }
+    return std::nullopt;
+}
+
+std::string_view state_of(const RunRecord& run)
+{
+    if (run.status == WorkflowStatus::running && !run.alive) return "interrupted";
+    return to_string(run.status);
+}
+
+std::optional<milliseconds> duration_of(const RunRecord& run)
+{
+    const auto start = protocol::parse_iso(run.started_at);
+    const auto end = run.alive && run.ended_at.empty()
+                         ? std::optional(std::chrono::system_clock::now())
+                         : protocol::parse_iso(run.ended_at);
+    if (!start || !end || *end < *start) return std::nullopt;
+    return std::chrono::duration_cast<milliseconds>(*end - *start);
+}
+
+bool has_ended(const workflow::StepRecord& step)
+{
+    return step.state != StepState::pending && step.state != StepState::running &&
+           step.state != StepState::waiting_manual;
+}
+
+std::size_t count_ended(const RunRecord& run)
+{
+    return static_cast<std::size_t>(std::count_if(run.steps.begin(), run.steps.end(), has_ended));
+}
+
+boost::json::object to_json(const RunRecord& run)
+{
+    const auto duration = duration_of(run);
+    boost::json::object o;
+    o["run_id"] = run.run_id;
+    o["workflow_id"] = run.workflow_id;
+    o["name"] = protocol::text_or_null(run.name);
+    o["path"] = protocol::text_or_null(run.path);
+    o["state"] = state_of(run);
+    o["error"] = protocol::text_or_null(run.error);
+    o["started_at"] = protocol::text_or_null(run.started_at);
+    o["ended_at"] = protocol::text_or_null(run.ended_at);
+    o["duration_seconds"] =
+        duration ? boost::json::value(std::chrono::duration<double>(*duration).count()) : nullptr;
+    o["automatic"] = run.automatic;
+    o["pid"] = run.pid;
+    o["branch"] = protocol::text_or_null(run.branch);
+    o["commit"] = protocol::text_or_null(run.commit);
+    o["steps_total"] = run.steps.size();
+    o["steps_ended"] = count_ended(run);
+    return o;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,119 @@
+#include "cli/cli.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/workflow/runs.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace autoexec::cli {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::milliseconds;
+using workflow::RunRecord;
+using workflow::StepRecord;
+
+std::string_view word_for(const StepRecord& step, bool alive)
+{
+    // What no engine looks after any more does not go on.
+    if (step.state == StepState::running && !alive) return "interrupted";
+    return step.state == StepState::waiting_manual ? "manual" : to_string(step.state);
+}
+
+std::string age_of(const StepRecord& step, bool alive)
+{
+    if (step.duration_seconds)
+        return protocol::format_duration(
+            milliseconds(static_cast<std::int64_t>(*step.duration_seconds * 1000)));
+    const auto start = protocol::parse_iso(step.started_at);
+    if (!start || !alive || has_ended(step)) return "-";
+    return protocol::format_duration(std::max(
+        milliseconds{0},
+        std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *start)));
+}
+
+json::object json_of(const StepRecord& step)
+{
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(text);
+    };
+    json::object o;
+    o["id"] = step.id;
+    o["agent"] = or_null(step.agent);
+    o["action"] = or_null(step.action);
+    o["state"] = to_string(step.state);
+    o["round"] = step.round;
+    o["attempts"] = step.attempts;
+    o["reason"] = or_null(step.reason);
+    o["started_at"] = or_null(step.started_at);
+    o["ended_at"] = or_null(step.ended_at);
+    o["duration_seconds"] =
+        step.duration_seconds ? json::value(*step.duration_seconds) : json::value(nullptr);
+    o["execution_id"] = or_null(step.execution_id);
+    o["worktree"] = or_null(step.worktree);
+    o["branch"] = or_null(step.branch);
+    o["commit"] = or_null(step.commit);
+    return o;
+}
+
+void print_as_json(const RunRecord& run)
+{
+    auto o = to_json(run);
+    json::array steps;
+    for (const auto& step : run.steps) steps.emplace_back(json_of(step));
+    o["steps"] = std::move(steps);
+    print_json(o);
+}
+
+void print(const StepRecord& step, bool alive, std::size_t width)
+{
+    const bool has_logs = step.attempts > 0 || !has_ended(step);
+    const auto id = has_logs ? short_id(step.execution_id) : std::string();
+    auto line = fmt::format("{:11} {} {:>7}  {}", word_for(step, alive), cell(id, 8),
+                            age_of(step, alive), cell(step.id, width));
+    if (step.round > 1) line += fmt::format("  (round {})", step.round);
+    if (!step.reason.empty()) line += "  " + protocol::printable(step.reason);
+    line.erase(line.find_last_not_of(' ') + 1);
+    print_text(stdout, "{}\n", line);
+}
+
+void print(const RunRecord& run)
+{
+    const auto duration = duration_of(run);
+    print_text(stdout, "{}  {}, {} of {} {} ended{}\n", protocol::printable(run.run_id),
+               state_of(run), count_ended(run), run.steps.size(),
+               run.steps.size() == 1 ? "step" : "steps",
+               duration ? ", " + protocol::format_duration(*duration) : std::string());
+    if (!run.error.empty()) print_text(stdout, "{}\n", protocol::printable(run.error));
+    std::size_t width = 0;
+    for (const auto& step : run.steps) width = std::max(width, step.id.size());
+    width = std::min<std::size_t>(width, 40);
+    for (const auto& step : run.steps) print(step, run.alive, width);
+    if (!run.commit.empty() && run.status == WorkflowStatus::completed)
+        print_text(stdout, "The work is on the branch {}\n", protocol::printable(run.branch));
+}
+
+}  // namespace
+
+int workflow_status(const WorkflowStatusOptions& options)
+{
+    std::string problem;
+    const auto run = find_run(project_root(options.common), options.run, problem);
+    if (!run) {
+        print_text(stderr, "autoexec workflow status: {}\n", protocol::printable(problem));
+        return exit_usage;
+    }
+    if (options.common.json)
+        print_as_json(*run);
+    else
+        print(*run);
+    return exit_completed;
+}
+
+}  // namespace autoexec::cli

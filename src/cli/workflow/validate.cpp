@@ -1,0 +1,81 @@
+#include "cli/cli.hpp"
+#include "cli/session/assign.hpp"
+#include "cli/session/configuration.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/workflow/workflow_file.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+namespace autoexec::cli {
+namespace {
+
+std::size_t count_gates(const Workflow& workflow)
+{
+    return static_cast<std::size_t>(
+        std::count_if(workflow.steps.begin(), workflow.steps.end(),
+                      [](const WorkflowStep& step) { return step.gate.has_value(); }));
+}
+
+void print(const std::string& path, const WorkflowFile& file)
+{
+    print_problems(file.diagnostics);
+    if (!file.workflow) return;
+    const auto steps = file.workflow->steps.size();
+    const auto gates = count_gates(*file.workflow);
+    print_text(stdout, "{} is valid: {} {}, {} {}.\n", protocol::printable(shown_path(path)), steps,
+               steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
+}
+
+void print_as_json(const std::string& path, const WorkflowFile& file)
+{
+    boost::json::object o;
+    o["path"] = path;
+    o["valid"] = file.workflow.has_value();
+    o["id"] = file.workflow ? boost::json::value(file.workflow->id) : nullptr;
+    o["steps"] = file.workflow ? boost::json::value(file.workflow->steps.size()) : nullptr;
+    o["gates"] = file.workflow ? boost::json::value(count_gates(*file.workflow)) : nullptr;
+    o["diagnostics"] = to_json(file.diagnostics);
+    print_json(o);
+}
+
+// The file may be meant for another project, so without an agents file here names are only warned
+// of.
+WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const Agents& agents)
+{
+    WorkflowReadOptions read;
+    read.lenient = options.lenient;
+    if (!agents.usable()) return read;
+    read.check_agent = [&agents](const WorkflowStep& step) -> std::optional<WorkflowStepProblem> {
+        auto problem = agents.name_problem(step.agent);
+        if (problem.empty()) return std::nullopt;
+        return WorkflowStepProblem{std::move(problem), {}, agents.loaded().missing};
+    };
+    return read;
+}
+
+}  // namespace
+
+int workflow_validate(const WorkflowValidateOptions& options)
+{
+    const Agents agents(project_root(options.common), false, true);
+    const auto read = read_options(options, agents);
+    bool all_valid = true;
+    for (const auto& path : options.paths) {
+        const auto file = read_workflow_file(path, options.strict, read);
+        all_valid &= file.workflow.has_value();
+        if (options.common.json)
+            print_as_json(path, file);
+        else
+            print(path, file);
+    }
+    return all_valid ? exit_completed : exit_invalid;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "autoexec/event.hpp"
+#include "autoexec/workflow.hpp"
+#include "autoexec/workflow_result.hpp"
+#include "cli/session/screen.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace autoexec::cli {
+
+/// What a person sees of a workflow that runs: on a terminal a row for each step in flight, below
+/// the lines of what has ended; elsewhere a line for each transition.
+class WorkflowDisplay final : public EventSink {
+public:
+    WorkflowDisplay(Screen::Mode mode, const Workflow& workflow);
+    WorkflowDisplay(const WorkflowDisplay&) = delete;
+    WorkflowDisplay& operator=(const WorkflowDisplay&) = delete;
+
+    [[nodiscard]] Screen& screen() noexcept { return screen_; }
+
+    /// What happens to the commands of the steps. On the engine's strand.
+    void publish(const Event& event) override;
+
+    /// How a step ended before this program began.
+    void note_earlier(const std::string& step_id, StepState state);
+
+    /// What happens to the steps.
+    void note(const WorkflowEvent& event);
+
+private:
+    struct Row {
+        std::string step_id;
+        std::string state;
+        std::string progress;
+        int round = 1;
+        int attempt = 1;
+        std::chrono::steady_clock::time_point since;
+    };
+
+    void begin(const WorkflowEvent& event);
+    void end(const WorkflowEvent& event);
+    void send_back(const WorkflowEvent& event);
+    Row* find(const std::string& step_id);
+    [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
+
+    Screen screen_;
+    std::string run_id_;
+    std::map<std::string, StepState> states_;
+    std::set<std::string> outdated_;  ///< In flight, and will run again.
+    std::vector<Row> rows_;           ///< In the order of their start.
+};
+
+}  // namespace autoexec::cli

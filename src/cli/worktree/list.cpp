@@ -1,0 +1,96 @@
+#include "cli/cli.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/worktree/trees.hpp"
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+
+#include <cstdio>
+
+namespace autoexec::cli {
+namespace {
+
+namespace json = boost::json;
+using git::SalvageInfo;
+using git::TreeInfo;
+
+std::string_view tree_state_of(const TreeInfo& tree)
+{
+    if (tree.busy) return "busy";
+    if (tree.missing) return "missing";
+    if (tree.replaced) return "replaced";
+    return tree.dirty ? "dirty" : "clean";
+}
+
+json::object to_json(const TreeInfo& tree, const TreeRun* run)
+{
+    return {{"name", tree.name},
+            {"path", tree.path.string()},
+            {"branch", protocol::text_or_null(tree.branch)},
+            {"commit", protocol::text_or_null(tree.head)},
+            {"state", tree_state_of(tree)},
+            {"last_used", protocol::iso_utc(tree.last_used)},
+            {"run_id", run != nullptr ? json::value(run->run_id) : nullptr},
+            {"run_state", run != nullptr ? json::value(run->state) : nullptr}};
+}
+
+json::object to_json(const SalvageInfo& salvage)
+{
+    return {{"ref", salvage.ref},
+            {"tree", salvage.tree},
+            {"commit", salvage.commit},
+            {"reason", protocol::text_or_null(salvage.reason)},
+            {"time", protocol::iso_utc(salvage.time)}};
+}
+
+void print(const TreeInfo& tree, const TreeRun* run)
+{
+    tell(stdout, "{}  {:8}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
+         tree_state_of(tree), protocol::printable(tree.name),
+         run == nullptr ? "no run"
+                        : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
+}
+
+void print(const SalvageInfo& salvage)
+{
+    tell(stdout, "{}  saved     {}  {}\n", protocol::iso_utc(salvage.time).substr(0, 19),
+         protocol::printable(salvage.ref), protocol::printable(salvage.reason));
+}
+
+asio::awaitable<int> list(const WorktreeListOptions& options,
+                          std::shared_ptr<git::Repository> repository)
+{
+    auto looking = repository->trees();
+    const auto trees = co_await std::move(looking);
+    auto remembering = repository->salvages();
+    const auto salvages = co_await std::move(remembering);
+    const auto runs = runs_with_trees(project_root(options.common));
+    for (const auto& tree : trees) {
+        if (options.common.json)
+            print_json(to_json(tree, owner_of(tree, runs)));
+        else
+            print(tree, owner_of(tree, runs));
+    }
+    for (const auto& salvage : salvages) {
+        if (options.common.json)
+            print_json(to_json(salvage));
+        else
+            print(salvage);
+    }
+    if (trees.empty() && salvages.empty() && !options.common.json)
+        tell(stderr, "No worktrees in {}.\n", shown_path(repository->trees_folder()));
+    co_return exit_completed;
+}
+
+}  // namespace
+
+int worktree_list(const WorktreeListOptions& options)
+{
+    return with_repository(repository_options(project_root(options.common)), "list",
+                           [&](auto repository) { return list(options, repository); });
+}
+
+}  // namespace autoexec::cli
