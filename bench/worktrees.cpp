@@ -81,7 +81,7 @@ void by_the_engine(const fs::path& root)
     ExecutorOptions o;
     o.project_root = root;
     o.notifier = local_notifier();
-    o.max_concurrency = 0;
+    o.max_parallel = 0;
     BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
     AgentOptions a;
     a.project_root = root;
@@ -96,7 +96,7 @@ void by_the_engine(const fs::path& root)
     WorkflowExecutorOptions e;
     e.project_root = root;
     e.spawner = spawner;
-    e.free_bytes_floor = 0;
+    e.min_free_bytes = 0;
     e.on_worktree = [&](const fs::path& tree) { agent.add_worktree(tree); };
     WorkflowExecutor executor(engine, e);
     asio::co_spawn(ctx, agent.run(), asio::detached);

@@ -36,12 +36,13 @@ int main()
     options.project_root = scratch.root();
     options.notifier = autoexec::local_notifier();
     options.agent_in_process = true;
-    options.max_concurrency = 4;
+    options.max_parallel = 4;
     autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
     engine.subscribe(std::make_shared<Progress>());
 
     auto agent_options = scratch.shell_agent(options.notifier);
-    agent_options.heartbeat = std::chrono::milliseconds{100};  // how often progress is reported
+    agent_options.heartbeat_interval =
+        std::chrono::milliseconds{100};  // how often progress is reported
     autoexec::BackgroundAgent agent(ctx.get_executor(), agent_options);
     asio::co_spawn(ctx, agent.run(), asio::detached);
 

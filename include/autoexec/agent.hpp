@@ -22,13 +22,13 @@ struct WorkOptions {
     int max_parallel = 0;  ///< Commands at once; zero: as the agents file says, else no limit.
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
     std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
-    std::chrono::milliseconds glob_interval = std::chrono::seconds{30};
+    std::chrono::milliseconds watch_paths_interval = std::chrono::seconds{30};
     /// How often a running command's status is written again. Zero: only when its output changed.
-    std::chrono::milliseconds heartbeat = std::chrono::seconds{10};
+    std::chrono::milliseconds heartbeat_interval = std::chrono::seconds{10};
 
     // Limits, in bytes.
-    std::size_t output_limit = 10 * 1024 * 1024;  ///< Of `output/<attempt_id>.log`.
-    std::size_t tail_limit = 8 * 1024;            ///< Of the output in the status.
+    std::size_t max_output_bytes = 10 * 1024 * 1024;  ///< Of `output/<attempt_id>.log`.
+    std::size_t max_output_tail_bytes = 8 * 1024;     ///< Of the output in the status.
 };
 
 struct AgentOptions : WorkOptions {

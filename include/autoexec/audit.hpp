@@ -25,7 +25,7 @@ struct AuditOptions {
     std::filesystem::path project_root;
 
     std::uint64_t max_bytes = 10 * 1024 * 1024;  ///< Rotated before the line that would reach it.
-    int backups = 5;  ///< `.1` (newest) … `.5`; zero: truncate instead.
+    int max_backups = 5;  ///< `.1` (newest) … `.5`; zero: truncate instead.
 
     Durability durability = Durability::process;
     /// Lines that may wait in memory; at this many `full()` is true, and at twice as many lines

@@ -22,7 +22,7 @@ struct RetryPolicy {
     /// Attempts in all; 1: never again. At least 1.
     int max_attempts = 3;
     std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
-    double multiplier = 2.0;  ///< At least 1.
+    double backoff_multiplier = 2.0;  ///< At least 1.
     std::chrono::milliseconds max_delay = std::chrono::seconds{60};
 };
 

@@ -86,9 +86,6 @@ struct SecretsConfig {
     bool operator==(const SecretsConfig&) const = default;
 };
 
-/// Who may read the files that the engine writes into worktrees.
-enum class FileAccess { owner, group, everyone };
-
 struct FilesConfig {
     std::string status_name = ".cursor-skill-status.json";
     FileAccess access = FileAccess::owner;

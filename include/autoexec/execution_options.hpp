@@ -13,6 +13,9 @@ enum class OnBusy { fail, wait };
 /// What to do with a command text in which a secret is found.
 enum class SecretsInCommand { warn, refuse, allow };
 
+/// Who may read the files that an executor writes into worktrees: mode 0600, 0640 or 0644.
+enum class FileAccess { owner, group, everyone };
+
 /// What may change while an executor runs; each execution keeps what held when it began, or got its
 /// place after standing in line.
 struct ExecutionOptions {
@@ -41,7 +44,7 @@ struct ExecutionOptions {
 
     /// Commands in flight at once; more wait in order. Zero: no limit but the descriptors that this
     /// process can open, of which each command needs about 16 with an agent in the process.
-    std::size_t max_concurrency = 0;
+    std::size_t max_parallel = 0;
 };
 
 }  // namespace autoexec

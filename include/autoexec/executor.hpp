@@ -37,11 +37,12 @@ struct ExecutorOptions : ExecutionOptions {
     bool agent_in_process = false;
 
     // Limits.
-    std::size_t status_limit = 16 * 1024 * 1024;   ///< Bytes of a status file.
-    std::uint64_t audit_limit = 10 * 1024 * 1024;  ///< Bytes of the audit log, before its rotation.
-    int audit_backups = 5;
-    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
-    unsigned file_mode = 0600;             ///< Of the files in the worktree.
+    std::size_t max_status_bytes = 16 * 1024 * 1024;  ///< Bytes of a status file.
+    std::uint64_t max_audit_bytes =
+        10 * 1024 * 1024;  ///< Bytes of the audit log, before its rotation.
+    int max_audit_backups = 5;
+    std::vector<unsigned> allowed_owners;        ///< User ids whose status files are believed.
+    FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
 
     // Null ones: the real thing.
     std::shared_ptr<Handoff> handoff;

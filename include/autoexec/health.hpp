@@ -89,8 +89,8 @@ struct HealthOptions {
     std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
 
     // Floors: unhealthy below them, degraded below four times as much.
-    std::uint64_t free_bytes = 256 * 1024 * 1024;
-    std::uint64_t free_inodes = 10'000;
+    std::uint64_t min_free_bytes = 256 * 1024 * 1024;
+    std::uint64_t min_free_inodes = 10'000;
 
     /// For each program that is run; three times as long for all programs of a check.
     std::chrono::milliseconds program_limit = std::chrono::seconds{5};

@@ -108,7 +108,7 @@ struct WorkflowExecutorOptions {
     int max_attempts = 3;
 
     /// No worktree is made with less than that free; zero: no floor.
-    std::uint64_t free_bytes_floor = 512ULL * 1024 * 1024;
+    std::uint64_t min_free_bytes = 512ULL * 1024 * 1024;
     /// A larger file in a worktree is not committed; zero: no limit.
     std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
 

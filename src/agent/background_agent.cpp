@@ -135,7 +135,7 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
         if (state.cancelled() != asio::cancellation_type::none) break;
         if (options.find_worktrees) {
             const bool with_globs = options.clock->now() >= next_globs;
-            if (with_globs) next_globs = options.clock->now() + options.glob_interval;
+            if (with_globs) next_globs = options.clock->now() + options.watch_paths_interval;
             find_trees(with_globs);
             const bool announced = presence && !presence->vanished();
             if (with_globs && !options.alone && !announced) announce();

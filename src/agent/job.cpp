@@ -84,7 +84,7 @@ Job::Job(JobContext context, std::filesystem::path worktree,
       found_(std::move(found)),
       alarm_(std::move(alarm)),
       output_(context_.project_root, log_name(found_), context_.options.redactor,
-              work_.output_limit, work_.tail_limit),
+              work_.max_output_bytes, work_.max_output_tail_bytes),
       started_(context_.options.clock->now()),
       started_at_(protocol::iso_utc(context_.options.clock->system_now()))
 {}
@@ -272,8 +272,8 @@ asio::awaitable<bool> Job::watch(Process& process, const AgentDefinition& defini
                                  const bool& ended)
 {
     const auto& clock = *context_.options.clock;
-    const bool beats = work_.heartbeat > milliseconds::zero();
-    const auto beat = beats ? work_.heartbeat : quiet_beat;
+    const bool beats = work_.heartbeat_interval > milliseconds::zero();
+    const auto beat = beats ? work_.heartbeat_interval : quiet_beat;
     auto next_beat = clock.now() + beat;
     std::size_t told = 0;
     bool stopped = false;

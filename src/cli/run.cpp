@@ -96,7 +96,7 @@ private:
     {
         auto options = repository_options(engine_.root());
         options.spawner = engine_.spawner();
-        options.free_bytes_floor =
+        options.min_free_bytes =
             static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
         options.interrupt = git_interrupt_;
         return options;

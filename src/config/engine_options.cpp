@@ -31,7 +31,7 @@ void apply_retry(const RetryConfig& retry, ExecutionOptions& o)
 {
     o.retry.max_attempts = retry.enabled ? static_cast<int>(retry.max_attempts) : 1;
     o.retry.initial_delay = of_seconds(retry.initial_delay_seconds);
-    o.retry.multiplier = retry.backoff_multiplier;
+    o.retry.backoff_multiplier = retry.backoff_multiplier;
     o.retry.max_delay = of_seconds(retry.max_delay_seconds);
 }
 
@@ -41,19 +41,6 @@ void apply_clocks(const ClocksConfig& clocks, ExecutionOptions& o)
     o.stall_timeout = of_seconds(clocks.stall_seconds);
     o.total_timeout = of_seconds(clocks.total_seconds);
     o.stop_grace = of_seconds(clocks.stop_grace_seconds);
-}
-
-unsigned mode_of(FileAccess access)
-{
-    switch (access) {
-        case FileAccess::owner:
-            return 0600;
-        case FileAccess::group:
-            return 0640;
-        case FileAccess::everyone:
-            break;
-    }
-    return 0644;
 }
 
 }  // namespace
@@ -74,12 +61,12 @@ ExecutorOptions executor_options(const AutoExecutionConfig& config,
     o.on_busy = config.on_busy;
     o.secrets_in_command = config.secrets.in_command;
     o.durability = config.durability;
-    o.max_concurrency = static_cast<std::size_t>(config.limits.max_concurrency);
-    o.status_limit = static_cast<std::size_t>(config.limits.status_bytes);
-    o.audit_limit = static_cast<std::uint64_t>(config.limits.audit_bytes);
-    o.audit_backups = static_cast<int>(config.limits.audit_backups);
+    o.max_parallel = static_cast<std::size_t>(config.limits.max_concurrency);
+    o.max_status_bytes = static_cast<std::size_t>(config.limits.status_bytes);
+    o.max_audit_bytes = static_cast<std::uint64_t>(config.limits.audit_bytes);
+    o.max_audit_backups = static_cast<int>(config.limits.audit_backups);
     o.status_file_name = config.files.status_name;
-    o.file_mode = mode_of(config.files.access);
+    o.file_access = config.files.access;
     return o;
 }
 
@@ -91,10 +78,10 @@ AgentOptions agent_options(const AutoExecutionConfig& config, std::filesystem::p
     o.max_parallel = static_cast<int>(config.agent.max_parallel);
     o.stop_grace = of_seconds(config.clocks.stop_grace_seconds);
     o.scan_interval = of_seconds(config.agent.scan_interval_seconds);
-    o.glob_interval = of_seconds(config.agent.watch_paths_interval_seconds);
-    o.heartbeat = of_seconds(config.agent.heartbeat_seconds);
-    o.output_limit = static_cast<std::size_t>(config.limits.output_bytes);
-    o.tail_limit = static_cast<std::size_t>(config.limits.output_tail_bytes);
+    o.watch_paths_interval = of_seconds(config.agent.watch_paths_interval_seconds);
+    o.heartbeat_interval = of_seconds(config.agent.heartbeat_seconds);
+    o.max_output_bytes = static_cast<std::size_t>(config.limits.output_bytes);
+    o.max_output_tail_bytes = static_cast<std::size_t>(config.limits.output_tail_bytes);
     return o;
 }
 
@@ -103,7 +90,7 @@ AuditOptions audit_options(const AutoExecutionConfig& config, std::filesystem::p
     AuditOptions o;
     o.project_root = std::move(project_root);
     o.max_bytes = static_cast<std::uint64_t>(config.limits.audit_bytes);
-    o.backups = static_cast<int>(config.limits.audit_backups);
+    o.max_backups = static_cast<int>(config.limits.audit_backups);
     o.durability = config.durability;
     return o;
 }

@@ -41,7 +41,7 @@ std::string flaw_of(const std::string& text)
 std::string flaw_of(const RetryPolicy& retry)
 {
     if (retry.max_attempts < 1) return "The number of attempts must be at least 1.";
-    if (!(retry.multiplier >= 1)) return "The multiplier of the retry must be at least 1.";
+    if (!(retry.backoff_multiplier >= 1)) return "The multiplier of the retry must be at least 1.";
     if (retry.initial_delay < milliseconds::zero() || retry.max_delay < milliseconds::zero())
         return "The delays of the retry must not be negative.";
     return {};

@@ -31,7 +31,7 @@ void check(const ExecutionOptions& o)
     require(o.stall_timeout >= zero, "stall_timeout must not be negative");
     require(o.stop_grace >= zero, "stop_grace must not be negative");
     require(o.retry.max_attempts >= 1, "retry.max_attempts must be at least 1");
-    require(o.retry.multiplier >= 1, "retry.multiplier must be at least 1");
+    require(o.retry.backoff_multiplier >= 1, "retry.backoff_multiplier must be at least 1");
     require(o.retry.initial_delay >= zero, "retry.initial_delay must not be negative");
     require(o.retry.max_delay >= zero, "retry.max_delay must not be negative");
 }
@@ -39,9 +39,9 @@ void check(const ExecutionOptions& o)
 void check(const ExecutorOptions& o)
 {
     check(static_cast<const ExecutionOptions&>(o));
-    require(o.status_limit > 0, "status_limit must be positive");
-    require(o.audit_limit > 0, "audit_limit must be positive");
-    require(o.audit_backups >= 0, "audit_backups must not be negative");
+    require(o.max_status_bytes > 0, "max_status_bytes must be positive");
+    require(o.max_audit_bytes > 0, "max_audit_bytes must be positive");
+    require(o.max_audit_backups >= 0, "max_audit_backups must not be negative");
     require(handoff::is_valid_status_name(o.status_file_name),
             "status_file_name must be a plain name that no other control file has");
 }
@@ -62,13 +62,26 @@ std::function<double()> random_source()
     };
 }
 
+unsigned mode_of(FileAccess access)
+{
+    switch (access) {
+        case FileAccess::owner:
+            return 0600;
+        case FileAccess::group:
+            return 0640;
+        case FileAccess::everyone:
+            break;
+    }
+    return 0644;
+}
+
 std::shared_ptr<Handoff> files_for(const ExecutorOptions& o)
 {
     handoff::FileHandoffOptions files;
     files.status_file_name = o.status_file_name;
-    files.status_limit = o.status_limit;
+    files.max_status_bytes = o.max_status_bytes;
     files.allowed_owners.assign(o.allowed_owners.begin(), o.allowed_owners.end());
-    files.file_mode = o.file_mode;
+    files.file_mode = mode_of(o.file_access);
     files.project_root = o.project_root;
     files.offers = o.offers;
     return handoff::file_handoff(std::move(files));
@@ -87,8 +100,8 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     if (o.enable_audit && !o.audit) {
         AuditOptions audit;
         audit.project_root = o.project_root;
-        audit.max_bytes = o.audit_limit;
-        audit.backups = o.audit_backups;
+        audit.max_bytes = o.max_audit_bytes;
+        audit.max_backups = o.max_audit_backups;
         audit.durability = o.durability;
         audit.clock = o.clock;
         o.audit = std::make_shared<AuditLogger>(ex, std::move(audit));
@@ -110,7 +123,7 @@ std::string sentence_of(const ExecutionResult& result)
 }  // namespace
 
 BackgroundAgentAutoExecutor::Impl::Impl(asio::any_io_executor e, ExecutorOptions opts)
-    : options(std::move(opts)), ex(std::move(e)), strand(ex), slots(options.max_concurrency)
+    : options(std::move(opts)), ex(std::move(e)), strand(ex), slots(options.max_parallel)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);
@@ -182,7 +195,7 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
     bound(options);
     asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<ExecutionOptions&>(impl->options) = o;
-        impl->slots.set_places(o.max_concurrency);
+        impl->slots.set_places(o.max_parallel);
     });
 }
 

@@ -33,8 +33,8 @@ std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, do
 {
     using Ms = std::chrono::duration<double, std::milli>;
     // Finite, so that a delay of zero stays zero.
-    const double factor =
-        std::min(std::pow(policy.multiplier, attempt - 1), std::numeric_limits<double>::max());
+    const double factor = std::min(std::pow(policy.backoff_multiplier, attempt - 1),
+                                   std::numeric_limits<double>::max());
     const auto longest = Ms(policy.max_delay).count();
     const double base = std::min(Ms(policy.initial_delay).count() * factor, longest);
     return std::chrono::milliseconds(std::llround(base * random));

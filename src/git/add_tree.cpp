@@ -56,18 +56,18 @@ fs::path Repository::Impl::trees_folder() const
 
 Problem Repository::Impl::lack_of_space() const
 {
-    if (options.free_bytes_floor == 0) return {};
+    if (options.min_free_bytes == 0) return {};
     std::error_code ec;
     auto folder = trees_folder();
     while (!fs::exists(folder, ec) && folder.has_relative_path()) folder = folder.parent_path();
     struct statvfs space {};
     if (::statvfs(folder.c_str(), &space) != 0) return {};
     const auto free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
-    if (free >= options.free_bytes_floor) return {};
+    if (free >= options.min_free_bytes) return {};
     return fmt::format(
         "Only {} MiB are free in {}, and no worktree is made with less than {} MiB. Remove those "
         "that nobody needs any more: autoexec worktree gc",
-        free / mebibyte, folder.string(), options.free_bytes_floor / mebibyte);
+        free / mebibyte, folder.string(), options.min_free_bytes / mebibyte);
 }
 
 asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::string base, bool reuse)

@@ -28,7 +28,7 @@ struct RepositoryOptions {
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<Clock> clock;
     /// No worktree is made with less than that free for us; zero: no floor.
-    std::uint64_t free_bytes_floor = 512ULL * 1024 * 1024;
+    std::uint64_t min_free_bytes = 512ULL * 1024 * 1024;
     /// A larger file in a worktree is neither committed nor saved; zero: no limit.
     std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
     /// Of the artifacts of one step that git ignores, together.

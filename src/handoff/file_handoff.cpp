@@ -160,7 +160,7 @@ public:
         std::vector<FoundFile> found;
         for (const auto& path : {options_.status_file_name, other_status()}) {
             auto file =
-                platform::read_regular(worktree_.get(), path, options_.status_limit, owners_);
+                platform::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
             if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
         }
         return found;

@@ -16,7 +16,7 @@ namespace autoexec::handoff {
 
 struct FileHandoffOptions {
     std::string status_file_name = control_files::status;
-    std::size_t status_limit = 16 * 1024 * 1024;
+    std::size_t max_status_bytes = 16 * 1024 * 1024;
     platform::Owners allowed_owners;  ///< Besides us, root, and the worktree's owner.
     unsigned file_mode = 0600;        ///< Of the files that the engine writes.
     /// Its repository is asked for the git directories of its worktrees. Empty: only the worktrees

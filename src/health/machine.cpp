@@ -98,9 +98,10 @@ HealthCheckResult check_disk_space(const HealthOptions& options)
         if (!found) continue;  // that it is not there is another check's business
         if (!seen.insert(found->device).second) continue;
         least_bytes = std::min(least_bytes, found->free_bytes);
-        judge(verdict, place, {"Space", found->free_bytes, options.free_bytes, " MiB", mebibyte});
+        judge(verdict, place,
+              {"Space", found->free_bytes, options.min_free_bytes, " MiB", mebibyte});
         if (found->total_inodes > 0)
-            judge(verdict, place, {"Inodes", found->free_inodes, options.free_inodes, "", 1});
+            judge(verdict, place, {"Inodes", found->free_inodes, options.min_free_inodes, "", 1});
     }
     if (seen.empty()) {
         verdict.degraded("No file system tells how much space it has.",

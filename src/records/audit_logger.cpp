@@ -20,7 +20,7 @@ constexpr std::string_view log_name = "execution_audit.log";
 AuditOptions checked(AuditOptions options)
 {
     if (options.max_bytes == 0) throw system_error(errc::invalid_options, "max_bytes");
-    if (options.backups < 0) throw system_error(errc::invalid_options, "backups");
+    if (options.max_backups < 0) throw system_error(errc::invalid_options, "max_backups");
     if (options.queue_limit == 0) throw system_error(errc::invalid_options, "queue_limit");
     if (!options.clock) options.clock = system_clock();
     return options;
@@ -32,7 +32,7 @@ records::LineWriter::Options writer_options(const AuditOptions& options,
     records::LineWriter::Options writer;
     writer.folder = place;
     writer.rotation.max_bytes = options.max_bytes;
-    writer.rotation.backups = options.backups;
+    writer.rotation.backups = options.max_backups;
     writer.durability = options.durability;
     writer.queue_limit = options.queue_limit;
     writer.clock = options.clock;
@@ -182,7 +182,7 @@ void AuditLogger::log_execution_failed(std::string_view workflow_id, std::string
 std::vector<json::object> AuditLogger::query_events(const AuditFilter& filter) const
 {
     std::vector<json::object> found;
-    for (auto& log : open_logs(impl_->place, impl_->options.backups)) {
+    for (auto& log : open_logs(impl_->place, impl_->options.max_backups)) {
         records::ReverseLines lines(std::move(log));
         while (const auto line = lines.next()) {
             if (!may_match(*line, filter)) continue;

@@ -40,7 +40,7 @@ git::RepositoryOptions Run::repository_options() const
     options.project_root = context_->options.project_root;
     options.spawner = context_->options.spawner;
     options.clock = context_->options.clock;
-    options.free_bytes_floor = context_->options.free_bytes_floor;
+    options.min_free_bytes = context_->options.min_free_bytes;
     options.max_file_bytes = context_->options.max_file_bytes;
     options.interrupt = git_interrupt_;
     return options;

@@ -89,8 +89,8 @@ RetryPolicy read_retry(FieldReader& fields)
     RetryPolicy retry;
     retry.max_attempts = fields.integer("max_attempts", 1, attempts_limit).value_or(1);
     if (!fields.boolean("enabled").value_or(true)) retry.max_attempts = 1;
-    retry.multiplier =
-        fields.number("backoff_multiplier", 1, max_multiplier).value_or(retry.multiplier);
+    retry.backoff_multiplier =
+        fields.number("backoff_multiplier", 1, max_multiplier).value_or(retry.backoff_multiplier);
     read_delay(fields, "initial_backoff_seconds", "initial_delay_seconds", retry.initial_delay);
     read_delay(fields, "max_backoff_seconds", "max_delay_seconds", retry.max_delay);
     return retry;

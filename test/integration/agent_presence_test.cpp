@@ -127,7 +127,7 @@ TEST_CASE_FIXTURE(AgentFixture, "an agent whose record was removed lists itself 
     run_for(1s);
     fs::remove_all(project / ".tapps-agents/running");
     CHECK(count_alive(project.path()) == 0);
-    run_for(options.glob_interval + 1s);
+    run_for(options.watch_paths_interval + 1s);
     CHECK(count_alive(project.path()) == 1);
 }
 
@@ -147,6 +147,6 @@ TEST_CASE_FIXTURE(AgentFixture, "an agent that could not list itself does so lat
     run_for(1s);
     CHECK(count_alive(project.path()) == 0);
     fs::remove(project / ".tapps-agents/running");
-    run_for(options.glob_interval + 1s);
+    run_for(options.watch_paths_interval + 1s);
     CHECK(count_alive(project.path()) == 1);
 }

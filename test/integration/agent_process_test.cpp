@@ -250,8 +250,8 @@ TEST_CASE_FIXTURE(ProcessFixture, "a time-out stops the program before the resul
 
 TEST_CASE_FIXTURE(ProcessFixture, "a flood of output is capped in the log and in the result")
 {
-    agent_options.output_limit = 100'000;
-    agent_options.tail_limit = 1000;
+    agent_options.max_output_bytes = 100'000;
+    agent_options.max_output_tail_bytes = 1000;
     const auto result = run("head -c 3000000 /dev/zero | tr '\\0' x; echo end");
     CHECK(result.status == ExecutionStatus::completed);
     CHECK(result.output.size() <= 1000);

@@ -505,12 +505,12 @@ TEST_CASE_FIXTURE(AgentFixture, "a running command shows that it is alive")
         for (std::size_t beats = 1; beats <= 4; ++beats) {
             CHECK(spy->seen.size() == beats);
             CHECK(spy->seen.back().sequence == static_cast<std::int64_t>(beats));
-            run_for(options.heartbeat);
+            run_for(options.heartbeat_interval);
         }
     }
     SUBCASE("without one, only when there is something new")
     {
-        options.heartbeat = 0s;
+        options.heartbeat_interval = 0s;
         hand_over();
         run_for(62s);
         CHECK(spy->seen.size() == 1);
@@ -731,8 +731,8 @@ TEST_CASE_FIXTURE(AgentFixture, "a command whose worktree is deleted is stopped"
 
 TEST_CASE_FIXTURE(AgentFixture, "the log holds the output up to its limit, the status the tail")
 {
-    options.output_limit = 1000;
-    options.tail_limit = 100;
+    options.max_output_bytes = 1000;
+    options.max_output_tail_bytes = 100;
     hand_over();
     std::string all;
     SUBCASE("more than both")
@@ -881,7 +881,7 @@ struct OwnAgent : ExecutorFixture {
         options.agent_in_process = true;
         options.offers = local_offers();
         options.notifier = local_notifier();
-        options.max_concurrency = 0;
+        options.max_parallel = 0;
         options.start_timeout = 9s;
         options.timeout = 33s;
         spawner->on_wait = [this](ScriptedProgram& program) {

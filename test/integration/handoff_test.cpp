@@ -287,7 +287,7 @@ TEST_CASE_FIXTURE(Tree, "a status in either place is found, the root's first")
 
 TEST_CASE_FIXTURE(Tree, "a status too large, of another user, or by another name")
 {
-    options.status_limit = 10;
+    options.max_status_bytes = 10;
     options.status_file_name = "other.json";
     const auto mailbox = open();
     write(control::status, "not looked for");

@@ -52,7 +52,7 @@ AuditOptions shared_log(const test::LogFolder& folder)
     AuditOptions options;
     options.project_root = folder.path();
     options.max_bytes = 64 * 1024;
-    options.backups = 100;  // all are kept
+    options.max_backups = 100;  // all are kept
     return options;
 }
 

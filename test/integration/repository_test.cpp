@@ -464,7 +464,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files can't be written leaves n
 
 TEST_CASE_FIXTURE(WorktreeFixture, "with less free space than the floor no worktree is made")
 {
-    options.free_bytes_floor = 1ULL << 60;
+    options.min_free_bytes = 1ULL << 60;
     const auto made = run(repository().add_tree("a", "HEAD"));
     CHECK(contains(made.problem, "MiB are free in "));
     CHECK(contains(made.problem, "autoexec worktree gc"));

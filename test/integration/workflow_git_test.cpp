@@ -43,14 +43,14 @@ struct GitFixture : WorktreeFixture {
         a.agents = *reading.file;
         a.notifier = o.notifier;
         a.find_worktrees = false;
-        a.heartbeat = 0ms;
+        a.heartbeat_interval = 0ms;
         a.spawner = options.spawner;
         BackgroundAgent agent(ctx.get_executor(), a);
         WorkflowExecutorOptions e;
         e.project_root = root();
         e.metrics = o.metrics;
         e.spawner = options.spawner;
-        e.free_bytes_floor = 0;
+        e.min_free_bytes = 0;
         e.on_worktree = [&](const fs::path& tree) { agent.add_worktree(tree); };
         WorkflowExecutor executor(engine, e);
         asio::co_spawn(ctx, agent.run(), asio::detached);

@@ -90,7 +90,7 @@ public:
         options.project_root = root();
         options.spawner = supervised_spawner(AUTOEXEC_BINARY_DIR "/autoexec-supervise");
         options.clock = system_clock();
-        options.free_bytes_floor = 0;
+        options.min_free_bytes = 0;
     }
     WorktreeFixture(const WorktreeFixture&) = delete;
     WorktreeFixture& operator=(const WorktreeFixture&) = delete;

@@ -304,7 +304,7 @@ TEST_CASE_FIXTURE(AuditFixture, "options out of their range are refused by name"
     }
     SUBCASE("backups")
     {
-        options.backups = -1;
+        options.max_backups = -1;
         CHECK_THROWS_WITH(make(), doctest::Contains("backups"));
     }
     SUBCASE("queue_limit")

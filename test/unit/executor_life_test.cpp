@@ -136,7 +136,7 @@ TEST_CASE_FIXTURE(Many, "other worktrees don't wait")
 
 TEST_CASE_FIXTURE(Many, "no more commands at once than allowed, and first come, first served")
 {
-    options.max_concurrency = 2;
+    options.max_parallel = 2;
     int now = 0;
     int most = 0;
     std::vector<std::string> order;
@@ -162,7 +162,7 @@ TEST_CASE_FIXTURE(Many, "no more commands at once than allowed, and first come, 
 
 TEST_CASE_FIXTURE(Many, "a slot is given back while a command waits for its retry")
 {
-    options.max_concurrency = 1;
+    options.max_parallel = 1;
     options.retry.max_attempts = 2;
     options.retry.initial_delay = 60s;  // half of it, by the fixture's random
     tree.on_publish = [&] {
@@ -196,7 +196,7 @@ TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for its turn")
     SUBCASE("in the worktree's line") {}
     SUBCASE("for a slot")
     {
-        options.max_concurrency = 1;
+        options.max_parallel = 1;
         path = "/other";
     }
     SUBCASE("for a lock")
@@ -237,7 +237,7 @@ TEST_CASE_FIXTURE(Many, "the order in line survives one that leaves it")
 
 TEST_CASE_FIXTURE(Many, "stopping ends all that is in flight, and refuses what is new")
 {
-    options.max_concurrency = 2;
+    options.max_parallel = 2;
     options.retry.max_attempts = 2;
     options.retry.initial_delay = 600s;
     tree.on_publish = [&] { tree.take(); };  // at work; obeys at 9 s
@@ -358,7 +358,7 @@ TEST_CASE("the context may end after any handler")
             f.options.project_root = project.path();
             f.options.handoff = f.handoff = handoff;
             f.options.enable_audit = f.options.enable_metrics = true;
-            f.options.max_concurrency = 2;
+            f.options.max_parallel = 2;
             f.options.notifier = local_notifier();
             f.options.retry.max_attempts = 2;
             asio::cancellation_signal second;
@@ -1105,7 +1105,7 @@ TEST_CASE("fifty worktrees at once, with agents of every kind: one result each" 
     Many f;
     f.options.polling_interval = 1s;
     f.options.adaptive_polling = true;
-    f.options.max_concurrency = 7;
+    f.options.max_parallel = 7;
     f.options.timeout = 90s;
     f.options.start_timeout = 20s;
     f.options.retry.max_attempts = 3;
@@ -1215,7 +1215,7 @@ TEST_CASE("two executors on the threads of one pool share their records")
             std::make_shared<ExecutionMetricsCollector>(pool.get_executor(), for_metrics);
         options.audit = std::make_shared<AuditLogger>(pool.get_executor(), for_audit);
         options.notifier = local_notifier();
-        options.max_concurrency = 8;
+        options.max_parallel = 8;
 
         std::vector<std::unique_ptr<BackgroundAgentAutoExecutor>> executors;
         std::vector<std::shared_ptr<MemoryHandoff>> handoffs;

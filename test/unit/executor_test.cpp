@@ -1134,10 +1134,10 @@ TEST_CASE_FIXTURE(ExecutorFixture, "options out of range are named")
     refuses([](auto& o) { o.polling_interval = 0ms; });
     refuses([](auto& o) { o.timeout = -1s; });
     refuses([](auto& o) { o.retry.max_attempts = 0; });
-    refuses([](auto& o) { o.retry.multiplier = 0.5; });
+    refuses([](auto& o) { o.retry.backoff_multiplier = 0.5; });
     refuses([](auto& o) { o.status_file_name = "../status.json"; });
     refuses([](auto& o) { o.status_file_name = ".cursor-skill-command.txt"; });
-    refuses([](auto& o) { o.status_limit = 0; });
+    refuses([](auto& o) { o.max_status_bytes = 0; });
 }
 
 TEST_SUITE_END();

@@ -393,7 +393,7 @@ TEST_CASE("free space and inodes are held against their floors")
     for (const auto& [free, status] : rows) {
         CAPTURE(free);
         HealthFixture f;
-        f.options.free_bytes = f.options.free_inodes = 1000;
+        f.options.min_free_bytes = f.options.min_free_inodes = 1000;
         f.machine.disk.free_bytes = free;
         CHECK(f.checker().check_disk_space().status == status);
         f.machine.disk.free_bytes = test::plenty;

@@ -55,7 +55,7 @@ TEST_CASE("the delay grows by the multiplier, up to the longest, times the jitte
 {
     RetryPolicy policy;
     policy.initial_delay = 1s;
-    policy.multiplier = 3;
+    policy.backoff_multiplier = 3;
     policy.max_delay = 20s;
     CHECK(retry_delay(policy, 1, 1.0) == 1s);
     CHECK(retry_delay(policy, 2, 1.0) == 3s);
@@ -76,7 +76,7 @@ TEST_CASE("no policy makes a delay negative, endless, or longer than the longest
                 for (const int attempt : {1, 2, 100, 1'000'000'000}) {
                     RetryPolicy policy;
                     policy.initial_delay = initial;
-                    policy.multiplier = multiplier;
+                    policy.backoff_multiplier = multiplier;
                     policy.max_delay = longest;
                     const auto delay = retry_delay(policy, attempt, 0.999999);
                     CHECK(delay >= 0ms);

@@ -530,18 +530,18 @@ TEST_CASE("the defaults of the configuration are those of the engine and the age
     CHECK(configured_engine.retry.max_attempts == engine.retry.max_attempts);
     CHECK(configured_engine.retry.initial_delay == engine.retry.initial_delay);
     CHECK(configured_engine.retry.max_delay == engine.retry.max_delay);
-    CHECK(configured_engine.status_limit == engine.status_limit);
-    CHECK(configured_engine.audit_limit == engine.audit_limit);
+    CHECK(configured_engine.max_status_bytes == engine.max_status_bytes);
+    CHECK(configured_engine.max_audit_bytes == engine.max_audit_bytes);
     CHECK(configured_engine.status_file_name == engine.status_file_name);
-    CHECK(configured_engine.file_mode == engine.file_mode);
-    CHECK(configured_engine.max_concurrency == 8);  // the program's; a library has no limit
+    CHECK(configured_engine.file_access == engine.file_access);
+    CHECK(configured_engine.max_parallel == 8);  // the program's; a library has no limit
     const auto configured_agent = agent_options({});
     const AgentOptions agent;
     CHECK(configured_agent.scan_interval == agent.scan_interval);
-    CHECK(configured_agent.glob_interval == agent.glob_interval);
-    CHECK(configured_agent.heartbeat == agent.heartbeat);
-    CHECK(configured_agent.output_limit == agent.output_limit);
-    CHECK(configured_agent.tail_limit == agent.tail_limit);
+    CHECK(configured_agent.watch_paths_interval == agent.watch_paths_interval);
+    CHECK(configured_agent.heartbeat_interval == agent.heartbeat_interval);
+    CHECK(configured_agent.max_output_bytes == agent.max_output_bytes);
+    CHECK(configured_agent.max_output_tail_bytes == agent.max_output_tail_bytes);
     CHECK(configured_agent.stop_grace == agent.stop_grace);
 }
 
@@ -567,14 +567,14 @@ TEST_CASE("what changes while an executor runs holds for what begins later")
 TEST_CASE("more places let in at once those who wait for one")
 {
     ExecutorFixture f;
-    f.options.max_concurrency = 1;
+    f.options.max_parallel = 1;
     f.options.timeout = 20s;
     f.start(CommandRequest("one", "/a"));
     f.start(CommandRequest("two", "/b"));
     f.clock->at(3s, [&] {
         CHECK(f.handoff->at("/b").published.empty());
         auto changed = f.options;
-        changed.max_concurrency = 2;
+        changed.max_parallel = 2;
         changed.timeout = 30s;
         f.make().set_options(changed);
     });

@@ -254,7 +254,7 @@ TEST_CASE("a retry without a number of attempts is none")
         "max_delay_seconds: 20");
     CHECK(full.max_attempts == 4);
     CHECK(full.initial_delay == 500ms);
-    CHECK(full.multiplier == 3);
+    CHECK(full.backoff_multiplier == 3);
     CHECK(full.max_delay == 20s);
 }
 

@@ -64,7 +64,7 @@ ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionCo
                                  const std::filesystem::path& root, std::size_t commands)
 {
     auto e = autoexec::executor_options(config, root);
-    e.max_concurrency = jobs_within_limits(flags.jobs.value_or(e.max_concurrency), commands);
+    e.max_parallel = jobs_within_limits(flags.jobs.value_or(e.max_parallel), commands);
     if (flags.polling_interval) e.polling_interval = *flags.polling_interval;
     if (flags.total_timeout) e.total_timeout = *flags.total_timeout;
     if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
@@ -78,7 +78,7 @@ AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& 
 {
     auto a = autoexec::agent_options(config, root);
     a.max_parallel = 0;  // the executor keeps the limit
-    a.heartbeat = milliseconds{0};
+    a.heartbeat_interval = milliseconds{0};
     if (flags.stop_grace) a.stop_grace = *flags.stop_grace;
     return a;
 }

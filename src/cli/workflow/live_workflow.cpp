@@ -60,8 +60,7 @@ WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManage
     options.redactor = engine_.options().redactor;
     options.metrics = engine_.options().metrics;
     options.spawner = engine_.spawner();
-    options.free_bytes_floor =
-        static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
+    options.min_free_bytes = static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
     options.max_file_bytes = static_cast<std::uint64_t>(manager.load().worktrees.max_file_bytes);
     options.on_worktree = [this](const std::filesystem::path& tree) { engine_.add_worktree(tree); };
     options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
