@@ -4,32 +4,17 @@
 #include <autoexec/event_sink.hpp>
 #include <autoexec/ports.hpp>
 #include <autoexec/redaction.hpp>
+#include <autoexec/work_options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
-#include <chrono>
-#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace autoexec {
-
-/// What may change while an agent runs: it holds for commands that are taken from then on.
-struct WorkOptions {
-    int max_parallel = 0;  ///< Commands at once; zero: as the agents file says, else no limit.
-    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
-    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
-    std::chrono::milliseconds watch_paths_interval = std::chrono::seconds{30};
-    /// How often a running command's status is written again. Zero: only when its output changed.
-    std::chrono::milliseconds heartbeat_interval = std::chrono::seconds{10};
-
-    // Limits, in bytes.
-    std::size_t max_output_bytes = 10 * 1024 * 1024;  ///< Of `output/<attempt_id>.log`.
-    std::size_t max_output_tail_bytes = 8 * 1024;     ///< Of the output in the status.
-};
 
 struct AgentOptions : WorkOptions {
     std::filesystem::path project_root;  ///< Empty: the current directory.

@@ -24,6 +24,8 @@ struct RetryPolicy {
     std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
     double backoff_multiplier = 2.0;  ///< At least 1.
     std::chrono::milliseconds max_delay = std::chrono::seconds{60};
+
+    bool operator==(const RetryPolicy&) const = default;
 };
 
 struct CommandHooks;

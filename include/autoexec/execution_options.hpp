@@ -1,9 +1,12 @@
 #pragma once
 
 #include <autoexec/command.hpp>
+#include <autoexec/file.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 
 namespace autoexec {
 
@@ -16,8 +19,8 @@ enum class SecretsInCommand { warn, refuse, allow };
 /// Who may read the files that an executor writes into worktrees: mode 0600, 0640 or 0644.
 enum class FileAccess { owner, group, everyone };
 
-/// What may change while an executor runs; each execution keeps what held when it began, or got its
-/// place after standing in line.
+/// Options of an executor that can change while it runs. Each execution uses those of its start;
+/// one that waited in the queue, those of the end of its wait.
 struct ExecutionOptions {
     std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
     std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
@@ -45,6 +48,23 @@ struct ExecutionOptions {
     /// Commands in flight at once; more wait in order. Zero: no limit but the descriptors that this
     /// process can open, of which each command needs about 16 with an agent in the process.
     std::size_t max_parallel = 0;
+
+    bool operator==(const ExecutionOptions&) const = default;
+};
+
+/// All options of an executor that a configuration can set. `ExecutorOptions` adds the project and
+/// the interfaces to the system.
+struct ExecutorSettings : ExecutionOptions {
+    std::string status_file_name = ".cursor-skill-status.json";
+    bool enable_metrics = true;
+    bool enable_audit = true;
+    Durability durability = Durability::process;
+    std::size_t max_status_bytes = 16 * 1024 * 1024;
+    std::uint64_t max_audit_bytes = 10 * 1024 * 1024;  ///< The audit log is rotated before.
+    int max_audit_backups = 5;
+    FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
+
+    bool operator==(const ExecutorSettings&) const = default;
 };
 
 }  // namespace autoexec

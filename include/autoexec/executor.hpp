@@ -25,24 +25,13 @@
 
 namespace autoexec {
 
-struct ExecutorOptions : ExecutionOptions {
-    std::string status_file_name = ".cursor-skill-status.json";
+struct ExecutorOptions : ExecutorSettings {
     std::filesystem::path project_root;  ///< Empty: the current directory.
-    bool enable_metrics = true;
-    bool enable_audit = true;
-    Durability durability = Durability::process;
     /// Set this if a `BackgroundAgent` in this process runs all commands: it always claims an
     /// attempt, and names it in each status. Then a status that does not name the attempt is
     /// rejected in any case, and only a claimed attempt can end by its status.
     bool agent_in_process = false;
-
-    // Limits.
-    std::size_t max_status_bytes = 16 * 1024 * 1024;  ///< Bytes of a status file.
-    std::uint64_t max_audit_bytes =
-        10 * 1024 * 1024;  ///< Bytes of the audit log, before its rotation.
-    int max_audit_backups = 5;
-    std::vector<unsigned> allowed_owners;        ///< User ids whose status files are believed.
-    FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
+    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
 
     // Null ones: the real thing.
     std::shared_ptr<Handoff> handoff;

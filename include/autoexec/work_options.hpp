@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace autoexec {
+
+/// Options of an agent that can change while it runs. A change applies to commands that are claimed
+/// after it.
+struct WorkOptions {
+    /// Commands at once. Zero: as the agents file says, else no limit.
+    int max_parallel = 0;
+    std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
+    std::chrono::milliseconds scan_interval = std::chrono::seconds{1};
+    /// Between searches of the watch paths of the agents file.
+    std::chrono::milliseconds watch_paths_interval = std::chrono::seconds{30};
+    /// Between writes of a running command's status. Zero: only when its output has changed.
+    std::chrono::milliseconds heartbeat_interval = std::chrono::seconds{10};
+    std::size_t max_output_bytes = 10 * 1024 * 1024;  ///< Of `output/<attempt_id>.log`.
+    std::size_t max_output_tail_bytes = 8 * 1024;     ///< Of the output in the status.
+
+    bool operator==(const WorkOptions&) const = default;
+};
+
+}  // namespace autoexec
