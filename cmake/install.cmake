@@ -10,11 +10,11 @@ endif()
 
 # Documents. Links of the README that lead to what is not installed become plain text.
 file(READ README.md readme)
-string(REGEX REPLACE "\\[([^]]+)\\]\\((src|test|bench|include|CONTRIBUTING|RELEASING)[^)]*\\)" "\\1" readme "${readme}")
+string(REGEX REPLACE "\\[([^]]+)\\]\\((src|test|bench|include|CONTRIBUTING|Containerfile)[^)]*\\)" "\\1" readme "${readme}")
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/README.md CONTENT "${readme}" @ONLY)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
 install(FILES LICENSE ${PROJECT_BINARY_DIR}/README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY doc example DESTINATION ${CMAKE_INSTALL_DOCDIR} USE_SOURCE_PERMISSIONS)
+install(DIRECTORY doc example DESTINATION ${CMAKE_INSTALL_DOCDIR} USE_SOURCE_PERMISSIONS PATTERN doc/site EXCLUDE)
 install(FILES third_party/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/third_party)
 
 # CMake packages.
