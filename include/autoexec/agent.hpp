@@ -16,9 +16,10 @@
 
 namespace autoexec {
 
+/// How a `BackgroundAgent` works.
 struct AgentOptions : WorkOptions {
     std::filesystem::path project_root;  ///< Empty: the current directory.
-    AgentsFile agents;                   ///< Who runs what: see `load_agents_file`.
+    AgentsFile agents;                   ///< Who runs what: see `load_agents`.
     std::string status_file_name = ".cursor-skill-status.json";
 
     // Where to look for work.

@@ -24,7 +24,9 @@ enum class Placeholder {
 /// A command as words; made when the file is read, so that a value stays within its word
 /// whatever is in it.
 struct CommandTemplate {
+    /// A part of a word: text, or what a placeholder stands for.
     using Piece = std::variant<std::string, Placeholder>;
+    /// One argument of the program.
     using Word = std::vector<Piece>;
 
     std::vector<Word> words;
@@ -67,6 +69,7 @@ struct AgentDefinition {
     std::chrono::milliseconds linger = std::chrono::seconds{5};
 };
 
+/// `.cursor/background-agents.yaml`: the agents of a project. See `doc/agents.md`.
 struct AgentsFile {
     std::vector<AgentDefinition> agents;
     int max_parallel_agents = 0;  ///< Zero: not set.

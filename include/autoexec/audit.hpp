@@ -18,6 +18,7 @@ namespace autoexec {
 
 class Clock;
 
+/// How an `AuditLogger` works.
 struct AuditOptions {
     /// Where the log goes; empty: `<project_root>/.tapps-agents/audit`.
     std::filesystem::path audit_dir;
@@ -49,6 +50,7 @@ struct AuditRecord {
     std::optional<std::chrono::system_clock::time_point> time;  ///< Empty: now.
 };
 
+/// Which events `AuditLogger::query_events` returns.
 struct AuditFilter {
     // Empty ones match everything.
     std::optional<std::string> workflow_id;

@@ -31,13 +31,18 @@ public:
     explicit AuditLogger(asio::any_io_executor ex, AuditOptions options = {});
     ~AuditLogger() override;
 
+    /// Appends an event.
     virtual void log_event(AuditRecord record);
+    /// Appends the event `command_detected`.
     void log_command_detected(std::string_view workflow_id, std::string_view step_id,
                               std::string_view command, const std::filesystem::path& command_file);
+    /// Appends the event `execution_started`.
     void log_execution_started(std::string_view workflow_id, std::string_view step_id,
                                std::string_view command);
+    /// Appends the event `execution_completed`.
     void log_execution_completed(std::string_view workflow_id, std::string_view step_id,
                                  std::string_view command, double duration_ms);
+    /// Appends the event `execution_failed`.
     void log_execution_failed(std::string_view workflow_id, std::string_view step_id,
                               std::string_view command, std::string_view error,
                               std::optional<double> duration_ms = {});

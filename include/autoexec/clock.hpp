@@ -20,14 +20,19 @@ public:
     /// Completes at `t`, at `wake()`, or when the coroutine is cancelled, whichever is first;
     /// at once if `wake()` was called since the last wait. Does not throw.
     virtual asio::awaitable<void> wait_until(time_point t) = 0;
+    /// Ends the current wait, or else the next one.
     virtual void wake() = 0;
 };
 
+/// The time, and timers by it. Tests replace it.
 class Clock {
 public:
     virtual ~Clock() = default;
+    /// Monotonic, for deadlines.
     virtual time_point now() const noexcept = 0;
+    /// The date and time, for records.
     virtual std::chrono::system_clock::time_point system_now() const noexcept = 0;
+    /// A timer for one coroutine on `ex`.
     virtual std::unique_ptr<Timer> make_timer(const asio::any_io_executor& ex) = 0;
 };
 

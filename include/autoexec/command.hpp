@@ -101,6 +101,7 @@ std::string_view to_string(CompletionMethod method) noexcept;
 enum class Verification { none, partial, all };
 std::string_view to_string(Verification verification) noexcept;
 
+/// How far a command has come, as its agent reports.
 struct Progress {
     double percentage = 0;  ///< 0–100
     std::string current_step;
@@ -119,6 +120,7 @@ struct CommandError {
     bool operator==(const CommandError&) const = default;
 };
 
+/// The `status` of a status file.
 enum class ReportedStatus { pending, running, completed, failed };
 std::string_view to_string(ReportedStatus word) noexcept;
 
@@ -151,6 +153,7 @@ struct AgentStatus {
 
     std::vector<std::string> warnings;  ///< Fields that were dropped, words not known.
 
+    /// True for `completed` and `failed`.
     [[nodiscard]] bool is_final() const noexcept
     {
         return status == ReportedStatus::completed || status == ReportedStatus::failed;

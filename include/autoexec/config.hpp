@@ -29,6 +29,7 @@ struct MetricsOptions;
 /// What a setting can hold. Choices are text.
 using SettingValue = std::variant<bool, std::int64_t, double, std::string>;
 
+/// The settings `retry.*`.
 struct RetryConfig {
     bool enabled = true;
     std::int64_t max_attempts = 3;
@@ -39,6 +40,7 @@ struct RetryConfig {
     bool operator==(const RetryConfig&) const = default;
 };
 
+/// The settings `polling.*`.
 struct PollingConfig {
     bool enabled = true;
     double interval_seconds = 5.0;
@@ -49,6 +51,7 @@ struct PollingConfig {
     bool operator==(const PollingConfig&) const = default;
 };
 
+/// The settings `features.*`.
 struct FeatureFlags {
     bool artifact_detection = true;
     bool status_tracking = true;
@@ -60,6 +63,7 @@ struct FeatureFlags {
     bool operator==(const FeatureFlags&) const = default;
 };
 
+/// The settings `clocks.*`.
 struct ClocksConfig {
     double start_seconds = 60.0;
     double stall_seconds = 0.0;
@@ -69,6 +73,7 @@ struct ClocksConfig {
     bool operator==(const ClocksConfig&) const = default;
 };
 
+/// The settings `limits.*`.
 struct LimitsConfig {
     std::int64_t max_concurrency = 8;
     std::int64_t status_bytes = 16 * 1024 * 1024;
@@ -80,12 +85,14 @@ struct LimitsConfig {
     bool operator==(const LimitsConfig&) const = default;
 };
 
+/// The settings `secrets.*`.
 struct SecretsConfig {
     SecretsInCommand in_command = SecretsInCommand::warn;
 
     bool operator==(const SecretsConfig&) const = default;
 };
 
+/// The settings `files.*`.
 struct FilesConfig {
     std::string status_name = ".cursor-skill-status.json";
     FileAccess access = FileAccess::owner;
@@ -93,6 +100,7 @@ struct FilesConfig {
     bool operator==(const FilesConfig&) const = default;
 };
 
+/// The settings `agent.*`.
 struct AgentConfig {
     std::int64_t max_parallel = 0;
     double scan_interval_seconds = 1.0;
@@ -140,10 +148,13 @@ struct AutoExecutionConfig {
 /// to the caller. Of a configuration that was not validated, values out of range are passed on.
 ExecutorOptions executor_options(const AutoExecutionConfig& config,
                                  std::filesystem::path project_root = {});
+/// As `executor_options`, for an agent.
 AgentOptions agent_options(const AutoExecutionConfig& config,
                            std::filesystem::path project_root = {});
+/// As `executor_options`, for an audit log of its own.
 AuditOptions audit_options(const AutoExecutionConfig& config,
                            std::filesystem::path project_root = {});
+/// As `executor_options`, for a metrics collector of its own.
 MetricsOptions metrics_options(const AutoExecutionConfig& config,
                                std::filesystem::path project_root = {});
 
@@ -158,6 +169,7 @@ enum class ConfigLayer {
     command_line,
 };
 
+/// Where the value of a setting comes from.
 struct ConfigOrigin {
     ConfigLayer layer = ConfigLayer::defaults;
     std::string source;  ///< A path, a variable, an option; empty for defaults.
@@ -183,6 +195,7 @@ std::string to_string(const SettingValue& value);
 class InvalidConfiguration : public system_error {
 public:
     explicit InvalidConfiguration(std::vector<Diagnostic> diagnostics);
+    /// What is wrong, and where.
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept;
     const char* what() const noexcept override;
 
@@ -214,10 +227,10 @@ public:
 
     // Before `load`:
 
-    /// A flag of the application's own: `features.<name>` in the file. Throws `system_error`
+    /// A flag of the application's own: `features.NAME` in the file. Throws `system_error`
     /// (`errc::invalid_options`) when the name is taken or no plain word.
     void register_flag(std::string_view name, bool value, std::string documentation);
-    /// A setting of the application's own: `extensions.<name>`; dots in the name nest. Its type
+    /// A setting of the application's own: `extensions.NAME`; dots in the name nest. Its type
     /// is that of the default. Throws as `register_flag`.
     void register_setting(std::string_view name, SettingValue value, std::string documentation);
     /// Replaces the environment, `NAME=value` each.
@@ -254,6 +267,7 @@ public:
     /// `workflow_override` wins.
     [[nodiscard]] bool get_feature_flag(std::string_view name,
                                         const boost::json::object& workflow_override);
+    /// The same, without a workflow.
     [[nodiscard]] bool get_feature_flag(std::string_view name);
 
     /// Errors and warnings of the last reading, in the order of the layers, lines ascending.
@@ -264,11 +278,14 @@ public:
     /// Of one setting; defaults for a key that is not known.
     [[nodiscard]] ConfigOrigin origin(std::string_view key) const;
 
-    /// A page of Markdown for people, and a JSON Schema for editors, custom settings included.
+    /// A page of Markdown for people, custom settings included.
     [[nodiscard]] std::string reference() const;
+    /// A JSON Schema for editors, custom settings included.
     [[nodiscard]] boost::json::object schema() const;
 
+    /// The auto-execution file, which `save` writes.
     [[nodiscard]] const std::filesystem::path& config_path() const noexcept;
+    /// The folder of the project.
     [[nodiscard]] const std::filesystem::path& project_root() const noexcept;
 
 private:

@@ -7,6 +7,7 @@ namespace autoexec {
 
 /// Something wrong in a file that a person wrote, and where.
 struct Diagnostic {
+    /// Whether the file can be used.
     enum class Severity { error, warning };
 
     Severity severity = Severity::error;

@@ -59,6 +59,7 @@ enum class errc {
 /// Category `"autoexec"`; `message()` gives one full English sentence per code.
 const boost::system::error_category& autoexec_category() noexcept;
 
+/// Converts a value of `errc`; Boost calls it.
 error_code make_error_code(errc e) noexcept;
 
 }  // namespace autoexec

@@ -14,6 +14,7 @@
 
 namespace autoexec {
 
+/// The kinds of events.
 enum class EventType {
     command_detected,  ///< The command file has been published.
     execution_started,

@@ -25,6 +25,7 @@
 
 namespace autoexec {
 
+/// How a `BackgroundAgentAutoExecutor` works. What a request says wins.
 struct ExecutorOptions : ExecutorSettings {
     std::filesystem::path project_root;  ///< Empty: the current directory.
     /// Set this if a `BackgroundAgent` in this process runs all commands: it always claims an
@@ -170,6 +171,7 @@ public:
     /// with `errc::stopped`. Idempotent. Not cancellable.
     asio::awaitable<void> async_stop();
 
+    /// The executor that it was constructed with.
     [[nodiscard]] asio::any_io_executor get_executor() const;
 
 private:

@@ -28,6 +28,7 @@ struct FileStamp {
 
 /// A small file as found. `text` is set only for `present`.
 struct FoundFile {
+    /// What was found.
     enum class State {
         absent,
         present,

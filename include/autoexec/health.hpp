@@ -31,6 +31,7 @@ enum class HealthStatus {
 
 std::string_view to_string(HealthStatus status) noexcept;
 
+/// What one check found.
 struct HealthCheckResult {
     std::string name;
     HealthStatus status = HealthStatus::healthy;
@@ -50,6 +51,7 @@ HealthStatus overall_status(std::span<const HealthCheckResult> results) noexcept
 
 /// What the checks ask the system for. Empty ones: the real thing.
 struct HealthProbes {
+    /// The file system of a path.
     struct FileSystem {
         std::uint64_t device = 0;      ///< Which one it is: each is judged once.
         std::uint64_t free_bytes = 0;  ///< For us, not for root.
@@ -57,6 +59,7 @@ struct HealthProbes {
         std::uint64_t total_inodes = 0;  ///< Zero: the file system doesn't count them.
         bool remote = false;             ///< On a network: no events from other hosts.
     };
+    /// How a program ended.
     struct ProgramRun {
         error_code error;     ///< Why it did not start.
         std::string problem;  ///< The sentence for it, or why its end is unknown.
@@ -81,6 +84,7 @@ struct HealthProbes {
     std::function<std::string(const std::string& name)> variable;
 };
 
+/// What a `HealthChecker` checks.
 struct HealthOptions {
     std::filesystem::path project_root;  ///< Empty: the current directory.
     /// Relative ones count from the project. Empty: the project and its repository's worktrees.
@@ -130,7 +134,8 @@ public:
     /// Runs with `check_all` from now on. An empty name in its result is replaced by `name`.
     void add_check(std::string name, std::function<HealthCheckResult()> check);
 
-    // The guide's.
+    /// @{
+    /// One check; `doc/health.md` describes what it looks at.
     [[nodiscard]] virtual HealthCheckResult check_configuration() const;
     [[nodiscard]] virtual HealthCheckResult check_file_system() const;
     [[nodiscard]] virtual HealthCheckResult check_status_file_access() const;
@@ -151,8 +156,10 @@ public:
     [[nodiscard]] virtual HealthCheckResult check_claims_and_locks() const;
     [[nodiscard]] virtual HealthCheckResult check_leftovers() const;
     [[nodiscard]] virtual HealthCheckResult check_agents() const;
+    /// @}
 
 protected:
+    /// For checks of a derived class.
     [[nodiscard]] const HealthOptions& options() const noexcept { return options_; }
 
 private:

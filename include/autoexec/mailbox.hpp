@@ -87,6 +87,7 @@ public:
     virtual ArtifactState artifact(const std::string& path) = 0;
 };
 
+/// Opens worktrees as mailboxes. Tests replace it.
 class Handoff {
 public:
     virtual ~Handoff() = default;

@@ -16,6 +16,7 @@ namespace autoexec {
 
 class Clock;
 
+/// How an `ExecutionMetricsCollector` works.
 struct MetricsOptions {
     /// Where the daily files go; empty: `<project_root>/.tapps-agents/metrics`.
     std::filesystem::path metrics_dir;
@@ -30,6 +31,7 @@ struct MetricsOptions {
     std::shared_ptr<Clock> clock;
 };
 
+/// Which attempts `ExecutionMetricsCollector::get_metrics` returns.
 struct MetricsFilter {
     // Empty ones match everything.
     std::optional<std::string> workflow_id;
@@ -39,6 +41,7 @@ struct MetricsFilter {
     std::size_t limit = 100;  ///< Newest first. Zero: all.
 };
 
+/// Totals of all recorded attempts.
 struct MetricsSummary {
     std::uint64_t total_executions = 0;
     std::uint64_t total_attempts = 0;

@@ -33,7 +33,9 @@ public:
     /// returns what was recorded.
     virtual ExecutionMetric record_execution(ExecutionMetric metric);
 
+    /// The recorded attempts, newest first.
     [[nodiscard]] std::vector<ExecutionMetric> get_metrics(const MetricsFilter& filter = {}) const;
+    /// Totals of all recorded attempts.
     [[nodiscard]] MetricsSummary get_summary() const;
 
     /// Records `event.metric`, if it has one.

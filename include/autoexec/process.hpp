@@ -25,6 +25,7 @@ struct ProcessSpec {
     std::vector<int> held;
 };
 
+/// How a program ended.
 struct ProcessExit {
     std::optional<int> exit_code;
     std::optional<int> signal;
@@ -34,6 +35,7 @@ struct ProcessExit {
     std::int64_t peak_memory_kib = 0;  ///< Of the largest process.
 };
 
+/// Which stream a program wrote to.
 enum class OutputStream { standard_output, standard_error };
 
 }  // namespace autoexec

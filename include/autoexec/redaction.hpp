@@ -30,6 +30,7 @@ public:
     Redactor(const Redactor&) = delete;
     Redactor& operator=(const Redactor&) = delete;
 
+    /// The text without its secrets.
     [[nodiscard]] std::string redact(std::string_view text) const;
 
     /// True when `redact` would change the text.

@@ -35,6 +35,7 @@ public:
     virtual std::int64_t pid() const noexcept = 0;
 };
 
+/// Starts programs. Tests replace it.
 class Spawner {
 public:
     virtual ~Spawner() = default;

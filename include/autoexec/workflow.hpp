@@ -26,6 +26,7 @@ enum class StepNeed {
 
 /// Where a gate sends a workflow.
 struct GateTarget {
+    /// What the gate does.
     enum class Kind {
         next,   ///< To the step's `next`, or to all that waits for it.
         step,   ///< To a later step; of `on_fail`, also back to an earlier one.
@@ -146,6 +147,7 @@ struct WorkflowStepProblem {
     bool warning = false;
 };
 
+/// How a workflow file is read.
 struct WorkflowReadOptions {
     /// Keys that are not known are warnings. Otherwise they are errors: a step whose `if` was not
     /// read would run.
@@ -169,6 +171,7 @@ LoadedWorkflow parse_workflow(std::string_view text, const std::string& path,
 /// What is wrong with a workflow that an application made; empty if nothing.
 std::vector<std::string> check_workflow(const Workflow& workflow);
 
+/// The languages that graphs are drawn in.
 enum class WorkflowDrawing { text, dot, mermaid };
 
 /// The plan: who waits for whom, the levels, and the longest chain. Throws `system_error`

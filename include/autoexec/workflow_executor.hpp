@@ -45,6 +45,7 @@ public:
     /// With the commands of the well-known agents.
     CommandTable();
 
+    /// Adds or replaces the command of an action.
     void set(std::string_view agent, std::string_view action, AgentCommand command);
     /// Null: not known. Valid until the next `set`.
     [[nodiscard]] const AgentCommand* find(std::string_view agent, std::string_view action) const;
@@ -86,6 +87,7 @@ struct WorkflowResumeOptions {
     bool accept_changed = false;    ///< The workflow's file may be another than it was.
 };
 
+/// How a `WorkflowExecutor` works.
 struct WorkflowExecutorOptions {
     std::filesystem::path project_root;           ///< Empty: the current directory.
     Durability durability = Durability::process;  ///< Of the journal of transitions.

@@ -13,6 +13,7 @@
 
 namespace autoexec {
 
+/// The state of a step.
 enum class StepState {
     pending,
     running,
@@ -25,6 +26,7 @@ enum class StepState {
 };
 std::string_view to_string(StepState state) noexcept;
 
+/// The state of a run.
 enum class WorkflowStatus { running, completed, failed, cancelled };
 std::string_view to_string(WorkflowStatus status) noexcept;
 
@@ -55,6 +57,7 @@ struct StepResult {
 };
 boost::json::object to_json(const StepResult& result);
 
+/// How a run ended.
 struct WorkflowResult {
     std::string run_id;
     std::string workflow_id;
@@ -71,6 +74,7 @@ boost::json::object to_json(const WorkflowResult& result);
 
 /// Something that happened to a run. It is on disk by then.
 struct WorkflowEvent {
+    /// The kinds of transitions.
     enum class Type {
         run_started,
         step_started,

@@ -55,6 +55,7 @@ struct MockReply {
     CommandError error{"The command failed, as the test wants it.", "mock", std::nullopt, 0};
 };
 
+/// How a `MockBackgroundAgent` answers.
 struct MockAgentOptions {
     std::vector<std::filesystem::path> worktrees;  ///< Absolute.
 
@@ -98,6 +99,7 @@ public:
 
     /// How many of them have ended, as completed and as anything else.
     [[nodiscard]] std::size_t completed() const;
+    /// How many commands have ended as anything else.
     [[nodiscard]] std::size_t failed() const;
 
 private:
