@@ -340,7 +340,7 @@ Keys candidates()
 {
     Keys found;
     for (const auto* name : {"reader.cpp", "step_reader.cpp", "step_parts.cpp"}) {
-        auto text = read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "src/workflow" / name);
+        auto text = read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "src/workflow/definition" / name);
         std::replace(text.begin(), text.end(), '"', '`');
         for (const auto& word : quoted_in(text))
             if (!word.empty() &&

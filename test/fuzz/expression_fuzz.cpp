@@ -1,7 +1,7 @@
 // Any bytes: an expression is refused with a reason and a place in the text, or can be evaluated
 // whatever its names stand for.
 
-#include "workflow/expression.hpp"
+#include "workflow/expression/expression.hpp"
 
 #include <array>
 #include <cstddef>

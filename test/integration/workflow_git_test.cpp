@@ -3,7 +3,7 @@
 #include "autoexec/workflow_executor.hpp"
 #include "support/workflows.hpp"
 #include "support/worktree_fixture.hpp"
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include <boost/asio/detached.hpp>
 

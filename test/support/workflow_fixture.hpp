@@ -3,7 +3,7 @@
 #include "autoexec/workflow_executor.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "workflow/plan.hpp"
+#include "workflow/plan/plan.hpp"
 
 #include <doctest/doctest.h>
 

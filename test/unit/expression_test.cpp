@@ -1,4 +1,4 @@
-#include "workflow/expression.hpp"
+#include "workflow/expression/expression.hpp"
 
 #include <doctest/doctest.h>
 

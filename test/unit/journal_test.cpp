@@ -1,4 +1,4 @@
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"

@@ -1,4 +1,4 @@
-#include "workflow/markers.hpp"
+#include "workflow/journal/markers.hpp"
 
 #include "protocol/text.hpp"
 #include "support/planted.hpp"

@@ -1,5 +1,5 @@
 #include "autoexec/workflow.hpp"
-#include "workflow/roles.hpp"
+#include "workflow/definition/roles.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 #include "autoexec/error.hpp"
 #include "support/workflows.hpp"
-#include "workflow/placeholders.hpp"
+#include "workflow/plan/placeholders.hpp"
 
 using namespace autoexec;
 using namespace autoexec::test;

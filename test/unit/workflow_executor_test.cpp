@@ -1,6 +1,6 @@
 #include "support/workflow_fixture.hpp"
-#include "workflow/journal_place.hpp"
-#include "workflow/markers.hpp"
+#include "workflow/journal/journal_place.hpp"
+#include "workflow/journal/markers.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>

@@ -1,6 +1,6 @@
 #include "autoexec/workflow.hpp"
 #include "support/temporary_folder.hpp"
-#include "workflow/short_form.hpp"
+#include "workflow/definition/short_form.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "workflow/result.hpp"
+#include "workflow/journal/result.hpp"
 
 #include "protocol/json.hpp"
 #include "protocol/text.hpp"

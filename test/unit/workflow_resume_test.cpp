@@ -1,8 +1,8 @@
 #include "autoexec/workflow_executor.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
-#include "workflow/journal.hpp"
-#include "workflow/journal_place.hpp"
+#include "workflow/journal/journal.hpp"
+#include "workflow/journal/journal_place.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

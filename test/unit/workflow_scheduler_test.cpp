@@ -1,6 +1,6 @@
 #include "support/sweep.hpp"
 #include "support/workflows.hpp"
-#include "workflow/scheduler.hpp"
+#include "workflow/run/scheduler.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -4,7 +4,7 @@
 #include "agent/template.hpp"
 #include "config/report.hpp"
 #include "protocol/text.hpp"
-#include "workflow/roles.hpp"
+#include "workflow/definition/roles.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -4,7 +4,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "protocol/text.hpp"
-#include "workflow/plan.hpp"
+#include "workflow/plan/plan.hpp"
 
 #include <boost/asio/io_context.hpp>
 

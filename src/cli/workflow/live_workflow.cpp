@@ -6,7 +6,7 @@
 #include "cli/workflow/workflow_text.hpp"
 #include "handoff/control_files.hpp"
 #include "protocol/text.hpp"
-#include "workflow/journal_place.hpp"
+#include "workflow/journal/journal_place.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>

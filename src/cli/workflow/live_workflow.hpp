@@ -6,7 +6,7 @@
 #include "cli/session/assign.hpp"
 #include "cli/session/session.hpp"
 #include "cli/workflow/workflow_display.hpp"
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>

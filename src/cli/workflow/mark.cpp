@@ -3,7 +3,7 @@
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
 #include "protocol/text.hpp"
-#include "workflow/markers.hpp"
+#include "workflow/journal/markers.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>

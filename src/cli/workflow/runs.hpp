@@ -1,6 +1,6 @@
 #pragma once
 
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include <chrono>
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "cli/worktree/collector.hpp"
 
 #include "protocol/text.hpp"
-#include "workflow/journal.hpp"
+#include "workflow/journal/journal.hpp"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,279 @@
+#include "workflow/definition/field_reader.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+
+namespace autoexec::workflow {
+
+using config::Position;
+using config::Report;
+using config::YamlEntry;
+using config::YamlNode;
+
+namespace {
+
+// `next: null` says "none"; `next:` may be a value that was forgotten.
+bool has_no_value(const YamlEntry& entry, const Report& report)
+{
+    if (entry.value.kind != YamlNode::Kind::null) return false;
+    if (entry.value.at.line != entry.at.line) return true;
+    const auto line = report.line(entry.value.at.line);
+    const auto column = static_cast<std::size_t>(std::max(entry.value.at.column, 1)) - 1;
+    return column >= line.size() || std::string_view("~nN").find(line[column]) == std::string::npos;
+}
+
+}  // namespace
+
+boost::json::value to_json(const YamlNode& node)
+{
+    switch (node.kind) {
+        case YamlNode::Kind::null:
+            return nullptr;
+        case YamlNode::Kind::sequence: {
+            boost::json::array items;
+            for (const auto& item : node.items) items.push_back(to_json(item));
+            return items;
+        }
+        case YamlNode::Kind::mapping: {
+            boost::json::object members;
+            for (const auto& entry : node.entries) members[entry.key] = to_json(entry.value);
+            return members;
+        }
+        case YamlNode::Kind::scalar:
+            break;
+    }
+    if (const auto value = node.as_bool()) return *value;
+    if (const auto value = node.as_integer()) return *value;
+    if (const auto value = node.as_number()) return *value;
+    return boost::json::string(node.text);
+}
+
+std::string in_lower_case(std::string text)
+{
+    for (auto& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+FieldReader::FieldReader(const YamlNode& mapping, std::string prefix, Report& report)
+    : mapping_(mapping),
+      prefix_(std::move(prefix)),
+      report_(report),
+      fields_(mapping, prefix_, report)
+{}
+
+void FieldReader::check_keys(std::span<const std::string_view> known,
+                             std::span<const KeyAlias> meant)
+{
+    for (const auto& entry : mapping_.entries) {
+        const auto other = std::find_if(meant.begin(), meant.end(),
+                                        [&](const auto& one) { return one.first == entry.key; });
+        const bool is_known = std::find(known.begin(), known.end(), entry.key) != known.end();
+        if (entry.key == "<<")
+            error(entry.key, "A '<<' is not followed", "Write out the fields that it stands for.");
+        else if (!is_known)
+            report_unknown(entry, other == meant.end()
+                                      ? config::did_you_mean(entry.key, known)
+                                      : fmt::format("Did you mean '{}'?", other->second));
+        else if (has_no_value(entry, report_))
+            report_.warning(entry.at, fmt::format("{}Field '{}' is empty", prefix_, entry.key),
+                            "Leave it away if there is nothing to say.");
+    }
+}
+
+void FieldReader::report_unknown(const YamlEntry& entry, std::string hint)
+{
+    report_.unknown_key(entry.at, fmt::format("{}Unknown field '{}'", prefix_, entry.key),
+                        std::move(hint));
+}
+
+const YamlNode* FieldReader::find(std::string_view key) const
+{
+    const auto* const value = mapping_.find(key);
+    return value != nullptr && value->kind != YamlNode::Kind::null ? value : nullptr;
+}
+
+std::string_view FieldReader::either(std::string_view name, std::string_view other)
+{
+    if (find(name) == nullptr) return find(other) != nullptr ? other : std::string_view{};
+    if (find(other) != nullptr)
+        error(other, fmt::format("'{}' is another name for '{}', which is there, too", other, name),
+              "Leave one of them away.");
+    return name;
+}
+
+std::optional<bool> FieldReader::boolean(std::string_view key)
+{
+    const auto* const node = find(key);
+    if (node == nullptr) return std::nullopt;
+    const auto value = node->as_bool();
+    if (!value) wrong_type(key, "true or false");
+    return value;
+}
+
+std::optional<std::string> FieldReader::text(std::string_view key)
+{
+    const auto* const node = find(key);
+    if (node == nullptr) return std::nullopt;
+    auto value = node->as_string();
+    if (!value) wrong_type(key, "text");
+    return value;
+}
+
+std::optional<std::string> FieldReader::prose(std::string_view key)
+{
+    const auto* const node = find(key);
+    if (node == nullptr || node->kind != YamlNode::Kind::scalar) return text(key);
+    if (!node->as_string())
+        warning(key, fmt::format("Field '{}' is taken as the text '{}'", key, node->text),
+                config::type_hint(*node, "text"));
+    return node->text;
+}
+
+std::optional<std::size_t> FieldReader::choice(std::string_view key,
+                                               std::span<const std::string_view> words)
+{
+    const auto word = text(key);
+    if (!word) return std::nullopt;
+    const auto found = std::find(words.begin(), words.end(), *word);
+    if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
+    std::string allowed(words.front());
+    for (std::size_t k = 1; k < words.size(); ++k)
+        allowed += fmt::format("{}{}", k + 1 == words.size() ? " or " : ", ", words[k]);
+    error(key, fmt::format("Field '{}' must be {} (got: {})", key, allowed, *word),
+          config::did_you_mean(*word, words));
+    return std::nullopt;
+}
+
+std::optional<int> FieldReader::integer(std::string_view key, int least, int most)
+{
+    const auto* const node = find(key);
+    if (node == nullptr) return std::nullopt;
+    const auto value = node->as_integer();
+    if (value && *value >= least && *value <= most) return static_cast<int>(*value);
+    const auto expected = fmt::format("an integer from {} to {}", least, most);
+    if (value)
+        error(key, fmt::format("Field '{}' must be {}", key, expected));
+    else
+        wrong_type(key, expected);
+    return std::nullopt;
+}
+
+std::optional<double> FieldReader::number(std::string_view key, double least, double most)
+{
+    const auto* const node = find(key);
+    if (node == nullptr) return std::nullopt;
+    const auto value = node->as_number();
+    if (value && *value >= least && *value <= most) return value;
+    if (value)
+        error(key, fmt::format("Field '{}' must be a number from {} to {}", key, least, most));
+    else
+        wrong_type(key, "a number");
+    return std::nullopt;
+}
+
+std::vector<std::string> FieldReader::texts(std::string_view key)
+{
+    return list(key, false);
+}
+
+std::vector<std::string> FieldReader::words(std::string_view key)
+{
+    return list(key, true);
+}
+
+std::vector<std::string> FieldReader::list(std::string_view key, bool as_written)
+{
+    std::vector<std::string> values;
+    const auto* const node = find(key);
+    if (node == nullptr) return values;
+    const auto add = [&](const YamlNode& item, const std::string& name, std::string_view expected) {
+        const bool written = as_written && item.kind == YamlNode::Kind::scalar;
+        if (auto value = written ? item.text : item.as_string())
+            return values.push_back(*std::move(value));
+        fields_.wrong_type(name, item, expected);
+        wrong_.emplace_back(key);
+    };
+    if (node->kind != YamlNode::Kind::sequence)
+        add(*node, std::string(key), "a list of texts");
+    else
+        for (std::size_t i = 0; i < node->items.size(); ++i)
+            add(node->items[i], fmt::format("{}[{}]", key, i + 1), "text");
+    return values;
+}
+
+const YamlNode* FieldReader::mapping(std::string_view key)
+{
+    const auto* const node = find(key);
+    if (node == nullptr || node->kind == YamlNode::Kind::mapping) return node;
+    wrong_type(key, "a mapping");
+    return nullptr;
+}
+
+boost::json::object FieldReader::object(std::string_view key)
+{
+    const auto* const node = mapping(key);
+    return node != nullptr ? to_json(*node).as_object() : boost::json::object{};
+}
+
+std::optional<FieldReader> FieldReader::within(std::string_view key)
+{
+    const auto* const node = mapping(key);
+    if (node == nullptr) return std::nullopt;
+    return FieldReader(*node, fmt::format("{}{}: ", prefix_, key), report_);
+}
+
+std::optional<std::string> FieldReader::expression(std::string_view key)
+{
+    const auto* const node = find(key);
+    if (node == nullptr) return std::nullopt;
+    if (const auto constant = node->as_bool()) return *constant ? "true" : "false";
+    auto value = text(key);
+    if (!value || value->find_first_not_of(" \t\r\n") != std::string::npos) return value;
+    error(
+        key, fmt::format("Field '{}' must not be empty", key),
+        begins_with_tag(*node) ? "To YAML, what begins with '!' is a tag; put it in quotes." : "");
+    return std::nullopt;
+}
+
+bool FieldReader::begins_with_tag(const YamlNode& node) const
+{
+    const auto line = report_.line(node.at.line);
+    const auto column = static_cast<std::size_t>(std::max(node.at.column, 1)) - 1;
+    return column < line.size() && line[column] == '!';
+}
+
+void FieldReader::take_wrong(std::string_view key, const FieldReader& inner)
+{
+    for (const auto& field : inner.wrong_) wrong_.push_back(fmt::format("{}.{}", key, field));
+}
+
+void FieldReader::error(std::string_view key, std::string_view message, std::string hint)
+{
+    fields_.error(place(key), message, std::move(hint));
+    wrong_.emplace_back(key);
+}
+
+void FieldReader::warning(std::string_view key, std::string_view message, std::string hint)
+{
+    report_.warning(place(key), prefix_ + std::string(message), std::move(hint));
+}
+
+void FieldReader::wrong_type(std::string_view key, std::string_view expected)
+{
+    fields_.wrong_type(key, *find(key), expected);
+    wrong_.emplace_back(key);
+}
+
+Position FieldReader::place(std::string_view key) const
+{
+    const auto& entries = mapping_.entries;
+    const auto entry = std::find_if(entries.begin(), entries.end(),
+                                    [&](const auto& one) { return one.key == key; });
+    if (entry == entries.end()) return mapping_.at;
+    return entry->value.kind == YamlNode::Kind::null ? entry->at : entry->value.at;
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,305 @@
+#include "workflow/definition/reader.hpp"
+
+#include "workflow/definition/field_reader.hpp"
+#include "workflow/definition/short_form.hpp"
+#include "workflow/definition/step_parts.hpp"
+#include "workflow/definition/step_reader.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+namespace autoexec::workflow {
+namespace {
+
+using config::Report;
+using config::YamlNode;
+
+constexpr int parallel_limit = 10'000;
+constexpr int max_workflow_rounds = 1000;
+constexpr double max_backoff = 100'000'000;  // seconds: three years
+constexpr std::size_t max_keys_shown = 5;
+
+constexpr std::string_view workflow_fields[]{
+    "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
+    "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit"};
+constexpr std::string_view settings_fields[]{
+    "quality_gates", "code_scoring", "context_tier_default", "auto_detect", "loopback",
+    "max_parallel",  "max_rounds"};
+constexpr std::string_view loopback_fields[]{"max_attempts", "retry_backoff"};
+constexpr std::string_view types[]{"greenfield", "brownfield", "hybrid"};
+
+bool is_among(std::span<const std::string_view> words, std::string_view word)
+{
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool is_parameter_name(std::string_view name)
+{
+    const auto is_letter = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    return !name.empty() && is_letter(name.front()) &&
+           std::all_of(name.begin(), name.end(),
+                       [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+std::string keys_of(const YamlNode& mapping)
+{
+    std::vector<std::string> keys;
+    for (const auto& entry : mapping.entries) {
+        if (keys.size() == max_keys_shown) {
+            keys.emplace_back("…");
+            break;
+        }
+        keys.push_back(fmt::format("'{}'", entry.key));
+    }
+    return keys.empty() ? "nothing" : fmt::to_string(fmt::join(keys, ", "));
+}
+
+class DefinitionReader {
+public:
+    DefinitionReader(const YamlNode& root, const YamlNode& node, Report& report)
+        : root_(root),
+          report_(report),
+          fields_(node, "", report),
+          definition_{{}, Places(node)},
+          workflow_(definition_.workflow)
+    {}
+
+    Definition read()
+    {
+        fields_.check_keys(workflow_fields);
+        read_names();
+        read_type();
+        read_worktree();
+        read_settings();
+        read_metadata();
+        read_params();
+        read_steps();
+        definition_.places.set_wrong(fields_.wrong());
+        return std::move(definition_);
+    }
+
+private:
+    void read_names()
+    {
+        if (fields_.find("id") == nullptr)
+            fields_.error("id", "Missing required field: 'id'");
+        else
+            workflow_.id = not_blank("id", fields_.text("id")).value_or("");
+        workflow_.name = fields_.prose("name").value_or("");
+        workflow_.description = fields_.prose("description").value_or("");
+        workflow_.version =
+            not_blank("version", fields_.prose("version")).value_or(workflow_.version);
+        (void)fields_.prose("schema_version");
+        (void)fields_.boolean("auto_detect");
+    }
+
+    std::optional<std::string> not_blank(std::string_view key, std::optional<std::string> text)
+    {
+        if (text && text->find_first_not_of(" \t\r\n") == std::string::npos)
+            fields_.error(key, fmt::format("Field '{}' must not be empty", key));
+        return text;
+    }
+
+    void read_type()
+    {
+        const auto text = fields_.text("type");
+        if (!text) return;
+        const auto lower = in_lower_case(*text);
+        const bool known = is_among(types, lower);
+        workflow_.type = known ? lower : *text;
+        if (known) return;
+        const auto guess = config::did_you_mean(lower, types);
+        fields_.warning(
+            "type", fmt::format("Unknown type '{}'", *text),
+            guess.empty() ? fmt::format("Known are {}.", fmt::join(types, ", ")) : guess);
+    }
+
+    void read_worktree()
+    {
+        static constexpr std::string_view words[] = {"step", "workflow", "in_place"};
+        static constexpr WorktreeMode modes[] = {WorktreeMode::step, WorktreeMode::workflow,
+                                                 WorktreeMode::in_place};
+        if (const auto mode = fields_.choice("worktree", words)) workflow_.worktrees = modes[*mode];
+        workflow_.commit = read_commit_scope(fields_).value_or(workflow_.commit);
+    }
+
+    void read_settings()
+    {
+        auto settings = fields_.within("settings");
+        if (!settings) return;
+        workflow_.settings = to_json(settings->node()).as_object();
+        settings->check_keys(settings_fields);
+        for (const auto* const key : {"quality_gates", "code_scoring", "auto_detect"})
+            (void)settings->boolean(key);
+        context_tier_ =
+            read_context_tier(*settings, "context_tier_default").value_or(context_tier_);
+        if (auto loopback = settings->within("loopback")) read_loopback(*loopback);
+        workflow_.max_parallel = static_cast<std::size_t>(
+            settings->integer("max_parallel", 0, parallel_limit).value_or(0));
+        workflow_.max_rounds =
+            settings->integer("max_rounds", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
+    }
+
+    void read_loopback(FieldReader& loopback)
+    {
+        loopback.check_keys(loopback_fields);
+        workflow_.max_rounds =
+            loopback.integer("max_attempts", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
+        (void)loopback.number("retry_backoff", 0, max_backoff);
+    }
+
+    // To take any text for true would switch on what "false" in quotes was to switch off.
+    void read_metadata()
+    {
+        auto metadata = fields_.within("metadata");
+        if (!metadata) return;
+        workflow_.metadata = to_json(metadata->node()).as_object();
+        const auto* const automatic = metadata->find("auto_execution");
+        if (automatic != nullptr && automatic->kind != YamlNode::Kind::mapping &&
+            !automatic->as_bool())
+            metadata->wrong_type("auto_execution", "true, false, or a mapping of settings");
+    }
+
+    void read_params()
+    {
+        const auto key = fields_.either("params", "parameters");
+        if (key.empty()) return;
+        auto params = fields_.within(key);
+        if (!params) return;
+        for (const auto& [name, at, value] : params->node().entries) {
+            if (!is_parameter_name(name))
+                report_.error(at,
+                              fmt::format("{}: '{}' can't be the name of a parameter", key, name),
+                              "Letters, digits, '_' and '-', no digit first.");
+            else if (value.kind == YamlNode::Kind::sequence ||
+                     value.kind == YamlNode::Kind::mapping)
+                params->wrong_type(name, "text, a number, true or false, or null");
+            workflow_.params[name] = to_json(value);
+        }
+    }
+
+    void read_steps()
+    {
+        if (fields_.find("steps") == nullptr) return report_missing_steps();
+        const auto* const items = list_of_steps();
+        if (items == nullptr) return;
+        bool has_all_ids = true;
+        std::vector<bool> named;
+        for (std::size_t i = 0; i < items->size(); ++i) {
+            auto reading = read_step((*items)[i], i + 1, context_tier_, report_);
+            has_all_ids &= !reading.step.id.empty();
+            named.push_back(reading.named);
+            definition_.places.add_step((*items)[i], std::move(reading.wrong));
+            workflow_.steps.push_back(std::move(reading.step));
+        }
+        if (!has_all_ids) return definition_.places.lack_ids();
+        chain_named_steps(workflow_.steps, named);
+        rewrite_conditions();
+    }
+
+    void report_missing_steps()
+    {
+        const bool below = fields_.find("sequence") != nullptr;
+        const bool beside = root_.find("sequence") != nullptr && !below;
+        fields_.error("steps", "Missing required field: 'steps'",
+                      beside  ? "Steps are read from 'steps' below 'workflow'; here they stand "
+                                "under a top-level 'sequence'."
+                      : below ? "Steps are read from 'steps'; here they stand under 'sequence'."
+                              : "");
+    }
+
+    const std::vector<YamlNode>* list_of_steps()
+    {
+        const auto& node = *fields_.find("steps");
+        if (node.kind != YamlNode::Kind::sequence)
+            fields_.wrong_type("steps", "a list");
+        else if (node.items.empty())
+            fields_.error("steps", "Field 'steps' must contain at least one step");
+        else
+            return &node.items;
+        return nullptr;
+    }
+
+    void rewrite_conditions()
+    {
+        StepsBefore before;
+        for (std::size_t i = 0; i < workflow_.steps.size(); ++i) {
+            auto& step = workflow_.steps[i];
+            if (const auto name = what_is_met(step.condition)) {
+                const auto* const id = before.find(*name);
+                if (id == nullptr) report_not_met(i, *name);
+                step.condition =
+                    id != nullptr ? fmt::format("steps.{}.outcome == \"completed\"", *id) : "";
+                definition_.places.rewrite_condition(i);
+            }
+            before.add(step);
+        }
+    }
+
+    void report_not_met(std::size_t step, std::string_view name)
+    {
+        PlanProblem here;
+        here.step = step;
+        here.field = "condition";
+        report_.error(
+            definition_.places.of(here, report_),
+            fmt::format("Step '{}': No step before it has the id or action '{}' or 'check-{}'",
+                        workflow_.steps[step].id, name, name),
+            fmt::format("'{}_met' means that such a step has completed.", name));
+    }
+
+    const YamlNode& root_;
+    Report& report_;
+    FieldReader fields_;
+    Definition definition_;
+    Workflow& workflow_;
+    int context_tier_ = 2;
+};
+
+void report_beside(const YamlNode& root, Report& report)
+{
+    for (const auto& entry : root.entries) {
+        if (entry.key == "workflow") continue;
+        if (is_among(workflow_fields, entry.key))
+            report.unknown_key(entry.at, fmt::format("'{}' is not read here", entry.key),
+                               "Put it below 'workflow'.");
+        else
+            report.unknown_key(entry.at, fmt::format("Unknown field '{}'", entry.key),
+                               config::did_you_mean(entry.key, workflow_fields));
+    }
+}
+
+}  // namespace
+
+std::optional<Definition> read_definition(const YamlNode& root, Report& report)
+{
+    if (root.kind != YamlNode::Kind::mapping) {
+        report.error(root.at, "A workflow file must be a mapping",
+                     root.kind == YamlNode::Kind::null
+                         ? "The file is empty."
+                         : fmt::format("This is {}.", root.describe()));
+        return std::nullopt;
+    }
+    FieldReader top(root, "", report);
+    if (root.find("workflow") != nullptr) {
+        report_beside(root, report);
+        const auto* const node = top.mapping("workflow");
+        if (node == nullptr && top.wrong().empty())
+            top.error("workflow", "Field 'workflow' must be a mapping", "This is empty.");
+        if (node == nullptr) return std::nullopt;
+        return DefinitionReader(root, *node, report).read();
+    }
+    if (root.find("id") != nullptr || root.find("steps") != nullptr)
+        return DefinitionReader(root, root, report).read();
+    report.error(root.at, "This is no workflow: it has neither 'workflow' nor 'id' and 'steps'",
+                 fmt::format("What it has at its top is {}.", keys_of(root)));
+    return std::nullopt;
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,265 @@
+#include "workflow/journal/journal.hpp"
+
+#include "protocol/json.hpp"
+#include "protocol/text.hpp"
+#include "workflow/journal/journal_place.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+#include <utility>
+
+namespace autoexec::workflow {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using platform::last_error;
+using platform::UniqueFd;
+
+constexpr int max_names = 1000;
+constexpr int max_lock_tries = 250;
+constexpr std::chrono::milliseconds lock_interval{1};
+
+std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::time_point t)
+{
+    using namespace std::chrono;
+    const auto second = floor<seconds>(t);
+    auto stamp = protocol::iso_local(second);
+    std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
+    std::replace(stamp.begin(), stamp.end(), 'T', '-');
+    return fmt::format("{}-{}-{:06}", workflow_id, stamp, floor<microseconds>(t - second).count());
+}
+
+/// The id whose name the file has got.
+std::string link_to_free_name(int folder, const std::string& file, std::string_view workflow_id,
+                              std::chrono::system_clock::time_point now, error_code& ec)
+{
+    for (int tries = 0; tries < max_names; ++tries) {
+        auto run_id = run_id_of(workflow_id, now + std::chrono::microseconds(tries));
+        const bool linked =
+            ::linkat(folder, file.c_str(), folder, journal_name(run_id).c_str(), 0) == 0;
+        ec = linked ? error_code{} : last_error();
+        if (linked) return run_id;
+        if (ec.value() != EEXIST) break;
+    }
+    return {};
+}
+
+// The folders themselves may be new, up to the project's own.
+error_code sync_folders(int folder, records::Disk& disk)
+{
+    for (const auto* const path : {".", "..", "../.."}) {
+        const UniqueFd fd(::openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!fd || disk.sync(fd.get()) != 0) return last_error();
+    }
+    return {};
+}
+
+// Patient with those who only look.
+error_code lock(int fd)
+{
+    for (int tries = 0; tries < max_lock_tries; ++tries) {
+        if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+        if (errno != EWOULDBLOCK) return last_error();
+        if (is_locked(fd)) break;
+        std::this_thread::sleep_for(lock_interval);
+    }
+    return errc::worktree_busy;
+}
+
+// Of the opening, as `flock` is, and apart from that: the first says that an engine lives, this one
+// that something works for it.
+bool lock_region(int fd, short kind)
+{
+    struct flock region {};
+    region.l_type = kind;
+    region.l_whence = SEEK_SET;
+    return ::fcntl(fd, F_OFD_SETLK, &region) == 0;
+}
+
+error_code error_of(const FoundFile& found)
+{
+    switch (found.state) {
+        case FoundFile::State::present:
+            return {};
+        case FoundFile::State::absent:
+            return {ENOENT, boost::system::system_category()};
+        case FoundFile::State::unsafe:
+            return errc::unsafe_path;
+        case FoundFile::State::too_large:
+            return errc::file_too_large;
+        case FoundFile::State::unreadable:
+            break;
+    }
+    return {EIO, boost::system::system_category()};
+}
+
+std::int64_t last_seq(const RunRecord& run)
+{
+    if (run.transitions.empty()) return 0;
+    return run.transitions.back().at("seq").to_number<std::int64_t>();
+}
+
+bool is_deeper(const json::value& value, std::size_t levels)
+{
+    if (!value.is_structured()) return false;
+    if (levels == 0) return true;
+    if (const auto* const list = value.if_array())
+        return std::any_of(list->begin(), list->end(),
+                           [=](const auto& item) { return is_deeper(item, levels - 1); });
+    const auto& object = value.get_object();
+    return std::any_of(object.begin(), object.end(),
+                       [=](const auto& member) { return is_deeper(member.value(), levels - 1); });
+}
+
+}  // namespace
+
+Journal::Journal(fs::path path, UniqueFd file, UniqueFd shared, std::string run_id,
+                 Durability durability, records::Disk& disk)
+    : path_(std::move(path)),
+      file_(std::move(file)),
+      shared_(std::move(shared)),
+      run_id_(std::move(run_id)),
+      durability_(durability),
+      disk_(&disk)
+{}
+
+std::optional<Journal> Journal::create(const fs::path& project_root, std::string_view workflow_id,
+                                       std::chrono::system_clock::time_point now,
+                                       Durability durability, error_code& ec, records::Disk& disk)
+{
+    const auto folder = state_folder(project_root).create(ec);
+    if (ec) return std::nullopt;
+    // Locked before it gets its name: nobody ever sees it without its engine.
+    const auto temporary = ".tmp." + protocol::new_uuid();
+    constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    UniqueFd file(::openat(folder.get(), temporary.c_str(), flags, 0600));
+    UniqueFd shared(::openat(folder.get(), temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    std::string run_id;
+    if (!file || !shared || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
+        !lock_region(shared.get(), F_RDLCK))
+        ec = last_error();
+    else
+        run_id = link_to_free_name(folder.get(), temporary, workflow_id, now, ec);
+    (void)platform::remove_file(folder.get(), temporary);
+    if (!ec && durability == Durability::power && (ec = sync_folders(folder.get(), disk)))
+        (void)platform::remove_file(folder.get(), journal_name(run_id));
+    if (ec) return std::nullopt;
+    auto path = state_folder(project_root).path() / journal_name(run_id);
+    return Journal(std::move(path), std::move(file), std::move(shared), std::move(run_id),
+                   durability, disk);
+}
+
+std::optional<Journal> Journal::take_over(const fs::path& project_root, std::string_view run_id,
+                                          Durability durability, error_code& ec,
+                                          records::Disk& disk)
+{
+    const auto folder = state_folder(project_root).open(ec);
+    if (ec) return std::nullopt;
+    const auto name = journal_name(run_id);
+    auto file =
+        platform::open_beneath(folder.get(), name, O_RDWR | O_APPEND, platform::Links::none, ec);
+    if (!ec) ec = lock(file.get());
+    if (ec) return std::nullopt;
+    auto shared = platform::open_beneath(folder.get(), name, O_RDWR, platform::Links::none, ec);
+    if (!ec && !lock_region(shared.get(), F_RDLCK)) ec = last_error();
+    if (ec) return std::nullopt;
+    const auto found = platform::read_regular(folder.get(), name, journal_limit, {});
+    if ((ec = error_of(found))) return std::nullopt;
+
+    Journal journal(state_folder(project_root).path() / name, std::move(file), std::move(shared),
+                    std::string(run_id), durability, disk);
+    journal.size_ = found.text.rfind('\n') + 1;  // without any: npos + 1 is 0
+    journal.seq_ = last_seq(parse_journal(found.text));
+    const bool torn = journal.size_ < found.text.size();
+    if (torn && disk.truncate(journal.file_.get(), static_cast<off_t>(journal.size_)) != 0) {
+        ec = last_error();
+        return std::nullopt;
+    }
+    return journal;
+}
+
+bool Journal::is_settled() const noexcept
+{
+    // Exclusive for a moment, to see whether it is ours alone.
+    const bool alone = lock_region(shared_.get(), F_WRLCK);
+    if (alone) (void)lock_region(shared_.get(), F_RDLCK);
+    return alone;
+}
+
+void Journal::discard(const fs::path& project_root)
+{
+    error_code ec;
+    const auto folder = state_folder(project_root).open(ec);
+    if (folder) (void)platform::remove_file(folder.get(), journal_name(run_id_));
+}
+
+error_code Journal::append(WorkflowEvent::Type type, std::chrono::system_clock::time_point now,
+                           const json::object& more)
+{
+    if (broken_) return broken_;
+    json::value line = {
+        {"seq", seq_ + 1}, {"time", protocol::iso_utc(now)}, {"event", to_string(type)}};
+    line.get_object().insert(more.begin(), more.end());
+    if (is_deeper(line, protocol::json_depth_limit)) return errc::invalid_options;
+    const auto ec = write(protocol::dump_line(line) + '\n');
+    if (!ec) ++seq_;
+    return ec;
+}
+
+error_code Journal::write(std::string_view line)
+{
+    if (line.size() > journal_limit - size_) return errc::file_too_large;
+    if (!is_intact()) return broken_ = errc::journal_lost;
+    ssize_t written = 0;
+    do written = disk_->write(file_.get(), line);
+    while (written < 0 && errno == EINTR);
+
+    error_code ec;
+    if (written < 0) {
+        ec = last_error();
+    } else if (static_cast<std::size_t>(written) < line.size()) {
+        ec = error_code(ENOSPC, boost::system::system_category());
+    } else if (durability_ == Durability::power && disk_->sync(file_.get()) != 0) {
+        // The kernel reports a lost page once: a second sync would "succeed".
+        ec = broken_ = last_error();
+    }
+    if (ec && disk_->truncate(file_.get(), static_cast<off_t>(size_)) != 0) broken_ = ec;
+    if (ec) return ec;
+    size_ += line.size();
+    // Once more: the last line of a run is followed by no other that would find it gone.
+    if (!is_intact()) broken_ = errc::journal_lost;
+    return broken_;
+}
+
+// Its name still leads to the file that we hold, and all that was written is in it.
+bool Journal::is_intact() const
+{
+    struct stat named {};
+    struct stat held {};
+    return ::lstat(path_.c_str(), &named) == 0 && ::fstat(file_.get(), &held) == 0 &&
+           named.st_dev == held.st_dev && named.st_ino == held.st_ino &&
+           static_cast<std::uint64_t>(held.st_size) >= size_;
+}
+
+UniqueFd hold_run(const fs::path& project_root, std::string_view run_id, error_code& ec)
+{
+    const auto folder = state_folder(project_root).open(ec);
+    if (ec) return {};
+    auto file = platform::open_beneath(folder.get(), journal_name(run_id), O_RDWR,
+                                       platform::Links::none, ec);
+    if (!ec) ec = lock(file.get());
+    if (!ec && !lock_region(file.get(), F_WRLCK)) ec = errc::worktree_busy;
+    return ec ? UniqueFd() : std::move(file);
+}
+
+}  // namespace autoexec::workflow

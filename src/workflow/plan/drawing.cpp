@@ -1,0 +1,209 @@
+#include "autoexec/error.hpp"
+#include "protocol/text.hpp"
+#include "workflow/plan/plan.hpp"
+#include "workflow/plan/problem_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+/// A plan for people: as text, and for Graphviz and Mermaid.
+namespace autoexec {
+namespace {
+
+using workflow::Exit;
+using workflow::Plan;
+
+/// An arrow, and what is written on it.
+struct Arrow {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    std::string label;
+    bool back = false;
+};
+
+// The strongest reason only: an arrow for each would hide the graph.
+std::string label_of(const Plan& plan, std::size_t from, std::size_t to)
+{
+    const auto& step = plan.steps[to];
+    std::string ways;
+    for (const auto& entry : step.entries)
+        if (entry.from == from && plan.steps[from].has_gate)
+            ways +=
+                std::string(ways.empty() ? "" : ", ") + (entry.by == Exit::pass ? "pass" : "fail");
+    if (!ways.empty()) return ways;
+    for (const auto& need : step.artifacts)
+        if (std::find(need.creators.begin(), need.creators.end(), from) != need.creators.end())
+            return need.artifact;
+    return {};
+}
+
+std::vector<Arrow> arrows_of(const Plan& plan)
+{
+    std::vector<Arrow> arrows;
+    for (std::size_t to = 0; to < plan.steps.size(); ++to)
+        for (const auto from : plan.steps[to].waits_for)
+            arrows.push_back({from, to, label_of(plan, from, to), false});
+    for (std::size_t from = 0; from < plan.steps.size(); ++from)
+        if (plan.steps[from].back_to)
+            arrows.push_back({from, *plan.steps[from].back_to, "fail", true});
+    return arrows;
+}
+
+std::string what_is_run(const WorkflowStep& step)
+{
+    if (!step.argv.empty()) return protocol::quote_words(step.argv);
+    if (!step.command.empty()) return step.command;
+    return step.agent + "/" + step.action;
+}
+
+class Text {
+public:
+    Text(const Workflow& workflow, const Plan& plan) : workflow_(workflow), plan_(plan) {}
+
+    std::string draw()
+    {
+        const auto levels = count_levels();
+        line("{}: {} {} in {} {}", workflow_.name.empty() ? workflow_.id : workflow_.name,
+             plan_.steps.size(), plan_.steps.size() == 1 ? "step" : "steps", levels,
+             levels == 1 ? "level" : "levels");
+        for (std::size_t level = 0; level < levels; ++level) {
+            line("");
+            line("level {}", level + 1);
+            for (std::size_t i = 0; i < plan_.steps.size(); ++i)
+                if (plan_.steps[i].level == level) draw_step(i);
+        }
+        line("");
+        line("Longest chain: {}", ids(plan_.longest_chain, " → "));
+        return std::move(text_);
+    }
+
+private:
+    template <class... T>
+    void line(fmt::format_string<T...> format, T&&... values)
+    {
+        text_ += protocol::printable(fmt::format(format, std::forward<T>(values)...)) + "\n";
+    }
+
+    std::size_t count_levels() const
+    {
+        std::size_t levels = 0;
+        for (const auto& step : plan_.steps) levels = std::max(levels, step.level + 1);
+        return levels;
+    }
+
+    void draw_step(std::size_t i)
+    {
+        const auto& step = workflow_.steps[i];
+        const auto& plan = plan_.steps[i];
+        line("  {}  {}", step.id, what_is_run(step));
+        if (!plan.waits_for.empty()) line("      after {}", ids(plan.waits_for, ", "));
+        if (!step.condition.empty()) line("      if {}", step.condition);
+        if (!plan.from_repository.empty())
+            line("      requires of the repository: {}", fmt::join(plan.from_repository, ", "));
+        if (!step.creates.empty()) line("      creates {}", fmt::join(step.creates, ", "));
+        if (plan.has_gate) draw_gate(i);
+    }
+
+    void draw_gate(std::size_t i)
+    {
+        const auto& gate = *workflow_.steps[i].gate;
+        const auto& plan = plan_.steps[i];
+        line("      gate {}: pass → {}, fail → {}", gate.condition,
+             target(gate.on_pass, plan.pass_to),
+             plan.back_to ? fmt::format("back to {}, {} rounds at most",
+                                        workflow_.steps[*plan.back_to].id, plan.max_rounds)
+                          : target(gate.on_fail, plan.fail_to));
+    }
+
+    std::string target(const GateTarget& target, std::optional<std::size_t> to) const
+    {
+        if (to) return workflow_.steps[*to].id;
+        if (target.kind == GateTarget::Kind::end) return "the end";
+        return target.kind == GateTarget::Kind::fail ? "failed" : "on";
+    }
+
+    std::string ids(const std::vector<std::size_t>& steps, std::string_view between) const
+    {
+        std::string all;
+        for (const auto i : steps) {
+            if (!all.empty()) all += between;
+            all += workflow_.steps[i].id;
+        }
+        return all;
+    }
+
+    const Workflow& workflow_;
+    const Plan& plan_;
+    std::string text_;
+};
+
+// Quotes and what would end a label are made harmless.
+std::string dot_text(std::string_view text)
+{
+    std::string out;
+    for (const char c : protocol::printable(text)) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+std::string draw_dot(const Workflow& workflow, const Plan& plan)
+{
+    auto out = fmt::format("digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box];\n",
+                           dot_text(workflow.id));
+    for (std::size_t i = 0; i < plan.steps.size(); ++i)
+        out += fmt::format("    s{} [label=\"{}\"{}];\n", i, dot_text(workflow.steps[i].id),
+                           plan.steps[i].has_gate ? ", shape=hexagon" : "");
+    for (const auto& arrow : arrows_of(plan))
+        out += fmt::format("    s{} -> s{} [label=\"{}\"{}];\n", arrow.from, arrow.to,
+                           dot_text(arrow.label),
+                           arrow.back ? ", style=dashed, constraint=false" : "");
+    return out + "}\n";
+}
+
+std::string mermaid_text(std::string_view text)
+{
+    std::string out;
+    for (const char c : protocol::printable(text)) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == ' ' || c == '.' || c == '/' || c == '-' ||
+                           c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
+        out += plain ? std::string(1, c) : fmt::format("#{};", int(static_cast<unsigned char>(c)));
+    }
+    return out;
+}
+
+std::string draw_mermaid(const Workflow& workflow, const Plan& plan)
+{
+    std::string out = "flowchart LR\n";
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        const auto id = mermaid_text(workflow.steps[i].id);
+        out += plan.steps[i].has_gate ? fmt::format("    s{}{{{{\"{}\"}}}}\n", i, id)
+                                      : fmt::format("    s{}[\"{}\"]\n", i, id);
+    }
+    for (const auto& arrow : arrows_of(plan))
+        out += fmt::format("    s{} {}{} s{}\n", arrow.from, arrow.back ? "-.->" : "-->",
+                           arrow.label.empty() ? std::string()
+                                               : fmt::format("|\"{}\"|", mermaid_text(arrow.label)),
+                           arrow.to);
+    return out;
+}
+
+}  // namespace
+
+std::string draw_workflow(const Workflow& workflow, WorkflowDrawing as)
+{
+    std::vector<workflow::PlanProblem> problems;
+    const auto plan = workflow::make_plan(workflow, problems);
+    std::string errors;
+    for (const auto& problem : problems)
+        if (!problem.warning) errors += workflow::sentence_for(workflow, problem) + "\n";
+    if (!errors.empty()) throw system_error(errc::invalid_workflow, errors);
+    if (as == WorkflowDrawing::dot) return draw_dot(workflow, plan);
+    if (as == WorkflowDrawing::mermaid) return draw_mermaid(workflow, plan);
+    return Text(workflow, plan).draw();
+}
+
+}  // namespace autoexec

@@ -1,0 +1,111 @@
+#include "workflow/plan/names.hpp"
+
+#include "config/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+namespace autoexec::workflow {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, StepField>, 6> field_names{{
+    {"outcome", StepField::outcome},
+    {"status", StepField::outcome},
+    {"exit_code", StepField::exit_code},
+    {"attempts", StepField::attempts},
+    {"round", StepField::round},
+    {"verified", StepField::verified},
+}};
+constexpr std::string_view results_name = "results";
+
+using Parts = std::vector<std::string>;
+
+// Ids may hold dots, so the longest run of parts that is one counts.
+std::optional<std::pair<std::size_t, Parts>> split_step(const Parts& parts, std::size_t from,
+                                                        const StepIndex& steps)
+{
+    std::optional<std::pair<std::size_t, Parts>> found;
+    std::string id;
+    for (std::size_t k = from; k < parts.size(); ++k) {
+        id += (k > from ? "." : "") + parts[k];
+        const auto step = steps.find(id);
+        if (step == steps.end()) continue;
+        found.emplace(step->second, Parts(parts.begin() + static_cast<long>(k) + 1, parts.end()));
+    }
+    return found;
+}
+
+Meaning of_step(std::size_t step, const Parts& rest)
+{
+    Meaning meaning;
+    meaning.step = step;
+    if (rest.size() > 1 && rest.front() == results_name) {
+        meaning.kind = Meaning::Kind::step_result;
+        meaning.path.assign(rest.begin() + 1, rest.end());
+        return meaning;
+    }
+    const auto* const field = std::find_if(
+        field_names.begin(), field_names.end(),
+        [&](const auto& known) { return rest.size() == 1 && known.first == rest.front(); });
+    if (field != field_names.end()) {
+        meaning.kind = Meaning::Kind::step_field;
+        meaning.field = field->second;
+        return meaning;
+    }
+    std::vector<std::string_view> known{results_name};
+    for (const auto& one : field_names) known.push_back(one.first);
+    meaning.problem = rest.empty() ? "What of the step is asked for?"
+                                   : fmt::format("A step has no '{}'", fmt::join(rest, "."));
+    meaning.hint = rest.empty() ? std::string() : config::did_you_mean(rest.front(), known);
+    if (meaning.hint.empty())
+        meaning.hint = "There are outcome, exit_code, attempts, round, verified and results.NAME.";
+    return meaning;
+}
+
+}  // namespace
+
+ValueType type_of_field(StepField field)
+{
+    const bool is_text = field == StepField::outcome || field == StepField::verified;
+    return is_text ? ValueType::text : ValueType::number;
+}
+
+std::vector<std::string_view> words_of_field(StepField field)
+{
+    if (field == StepField::outcome)
+        return {"completed", "failed", "timeout", "cancelled", "skipped"};
+    if (field == StepField::verified) return {"none", "partial", "all"};
+    return {};
+}
+
+Meaning meaning_of(const ExpressionName& name, const StepIndex& steps)
+{
+    const auto& parts = name.parts;
+    Meaning meaning;
+    if (parts.front() == "params") {
+        meaning.kind = Meaning::Kind::parameter;
+        meaning.rest = fmt::to_string(fmt::join(parts.begin() + 1, parts.end(), "."));
+        return meaning;
+    }
+    if (parts.front() == "steps") {
+        if (const auto split = split_step(parts, 1, steps))
+            return of_step(split->first, split->second);
+        meaning.problem =
+            parts.size() < 2 ? "Which step?" : fmt::format("There is no step '{}'", parts[1]);
+        return meaning;
+    }
+    if (const auto split = split_step(parts, 0, steps)) return of_step(split->first, split->second);
+    meaning.path = parts;
+    return meaning;
+}
+
+bool is_scoring_passed(const ExpressionName& name)
+{
+    return name.parts.size() == 2 && name.parts[0] == "scoring" && name.parts[1] == "passed";
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "workflow/expression/expression.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What the names in conditions stand for: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`. Pure.
+namespace autoexec::workflow {
+
+using StepIndex = std::map<std::string, std::size_t, std::less<>>;
+
+/// What can be asked of a step.
+enum class StepField { outcome, exit_code, attempts, round, verified };
+
+ValueType type_of_field(StepField field);
+
+/// All that a field can be, where that is a few words; else empty.
+std::vector<std::string_view> words_of_field(StepField field);
+
+struct Meaning {
+    enum class Kind {
+        parameter,    ///< `rest` is its name.
+        step_field,   ///< `field` of `step`.
+        step_result,  ///< `path` in the results of `step`.
+        other,        ///< In a gate: `path` in the step's own results.
+    };
+    Kind kind = Kind::other;
+    std::size_t step = 0;
+    StepField field = StepField::outcome;
+    std::string rest;
+    std::vector<std::string> path;
+    std::string problem;  ///< For `other`: why it is none of the first three, though it began so.
+    std::string hint;
+};
+
+Meaning meaning_of(const ExpressionName& name, const StepIndex& steps);
+
+/// `scoring.passed`: computed where the step has thresholds.
+bool is_scoring_passed(const ExpressionName& name);
+
+}  // namespace autoexec::workflow

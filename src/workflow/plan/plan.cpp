@@ -1,0 +1,686 @@
+#include "workflow/plan/plan.hpp"
+
+#include "config/report.hpp"
+#include "protocol/artifact_path.hpp"
+#include "protocol/text.hpp"
+#include "workflow/plan/names.hpp"
+#include "workflow/plan/placeholders.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+
+namespace autoexec::workflow {
+namespace {
+
+using Kind = GateTarget::Kind;
+
+constexpr std::size_t max_steps = 10'000;
+constexpr std::size_t max_edges = 200'000;
+constexpr std::size_t max_creators = 100;   // of one artifact: each is an edge to each who needs it
+constexpr std::size_t max_problems = 1000;  // more would help nobody
+constexpr std::size_t max_guesses = 100;    // a guess compares with all names
+constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
+
+std::string result_file_of(const std::string& id)
+{
+    return "reports/" + protocol::file_name_of(id) + ".json";
+}
+
+class Planner {
+public:
+    Planner(const Workflow& workflow, std::vector<PlanProblem>& problems)
+        : workflow_(workflow), problems_(problems), followers_(workflow.steps.size())
+    {
+        plan_.steps.resize(workflow.steps.size());
+    }
+
+    Plan make()
+    {
+        if (workflow_.id.empty()) complain({}, "id", 0, "The workflow needs an id");
+        if (workflow_.steps.empty()) complain({}, "steps", 0, "The workflow has no steps");
+        if (workflow_.steps.size() > max_steps) {
+            complain({}, "steps", 0, fmt::format("There are more than {} steps", max_steps));
+            return std::move(plan_);
+        }
+        index_steps();
+        find_creators();
+        for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
+        close();
+        if (edges_ > max_edges) {
+            if (problems_.size() == max_problems) problems_.pop_back();
+            complain({}, "steps", 0,
+                     fmt::format("The steps wait for each other in more than {} ways", max_edges),
+                     "Let a step come in between that waits for many, and for which many wait.");
+            return std::move(plan_);
+        }
+        if (!sort()) return std::move(plan_);
+        place_failing_exits();
+        for (std::size_t i = 0; i < plan_.steps.size(); ++i) check_entries(i);
+        (void)sort();
+        measure();
+        check_producers();
+        settle_results();
+        return std::move(plan_);
+    }
+
+private:
+    const WorkflowStep& step(std::size_t i) const { return workflow_.steps[i]; }
+
+    void complain(std::optional<std::size_t> at, std::string field, std::size_t item,
+                  std::string message, std::string hint = {})
+    {
+        if (problems_.size() >= max_problems) return;
+        PlanProblem problem;
+        problem.step = at;
+        problem.field = std::move(field);
+        problem.item = item;
+        problem.message = std::move(message);
+        problem.hint = std::move(hint);
+        problems_.push_back(std::move(problem));
+    }
+    void warn(std::size_t at, std::string field, std::string message, std::string hint)
+    {
+        const auto before = problems_.size();
+        complain(at, std::move(field), 0, std::move(message), std::move(hint));
+        if (problems_.size() > before) problems_.back().warning = true;
+    }
+
+    std::string guess(std::string_view word, std::span<const std::string_view> known) const
+    {
+        return problems_.size() < max_guesses ? config::did_you_mean(word, known) : std::string();
+    }
+
+    void index_steps()
+    {
+        for (std::size_t i = 0; i < workflow_.steps.size(); ++i) {
+            const auto& id = step(i).id;
+            if (id.empty() || id.find('\0') != std::string::npos) {
+                complain(i, "id", 0, "The step needs an id");
+                continue;
+            }
+            if (std::find(reserved.begin(), reserved.end(), id) != reserved.end())
+                complain(i, "id", 0, fmt::format("'{}' can't be the id of a step", id),
+                         "The word says where a gate leads.");
+            const auto [first, fresh] = index_.emplace(id, i);
+            if (!fresh)
+                complain(i, "id", 0, fmt::format("There are two steps '{}'", id),
+                         fmt::format("The other one is step {} of the file.", first->second + 1));
+        }
+        for (const auto& [id, i] : index_) ids_.push_back(id);
+    }
+
+    void find_creators()
+    {
+        for (std::size_t i = 0; i < workflow_.steps.size(); ++i) {
+            const auto& creates = step(i).creates;
+            for (std::size_t k = 0; k < creates.size(); ++k)
+                add_creator(i, "creates", k, creates[k]);
+            if (!step(i).results.empty()) add_creator(i, "results", 0, step(i).results);
+        }
+    }
+
+    void add_creator(std::size_t i, const std::string& field, std::size_t item,
+                     const std::string& artifact)
+    {
+        const auto path = check_path(i, field, item, artifact);
+        if (!path) return;
+        auto& creators = creators_[*path];
+        if (creators.size() == max_creators)
+            complain(i, field, item,
+                     fmt::format("More than {} steps create '{}'", max_creators, artifact));
+        else if (creators.empty() || creators.back() != i)
+            creators.push_back(i);
+    }
+
+    std::optional<std::string> check_path(std::size_t at, const std::string& field,
+                                          std::size_t item, const std::string& path)
+    {
+        auto normal = protocol::artifact_path(path);
+        if (!normal)
+            complain(
+                at, field, item, fmt::format("'{}' is no path within the worktree", path),
+                "Give the path of a file or folder below the worktree, relative to it and without "
+                "'..'.");
+        return normal;
+    }
+
+    void read_step(std::size_t i)
+    {
+        check_what_is_run(i);
+        read_artifacts(i);
+        read_list(i, "depends_on", step(i).depends_on, plan_.steps[i].depends_on);
+        read_list(i, "optional_steps", step(i).optional_steps, plan_.steps[i].after);
+        read_exits(i);
+        read_condition(i);
+        read_gate(i);
+        for (const auto from : plan_.steps[i].depends_on) connect(from, i, "depends_on");
+        for (const auto from : plan_.steps[i].after)
+            connect(from, i, "a condition or optional step");
+        if (const auto& retry = step(i).retry; retry && retry->max_attempts < 1)
+            complain(i, "metadata.retry", 0, "There must be at least one attempt");
+    }
+
+    void check_what_is_run(std::size_t i)
+    {
+        const auto& s = step(i);
+        const int ways = int(!s.command.empty()) + int(!s.argv.empty()) + int(!s.action.empty());
+        if (ways == 0)
+            complain(i, s.agent.empty() ? "id" : "agent", 0, "The step says nothing to run",
+                     "Give it an 'agent' and an 'action', a 'command', or an 'argv'.");
+        if (ways > 1)
+            complain(i, s.argv.empty() ? "command" : "argv", 0,
+                     "Only one of 'action', 'command' and 'argv' can be given");
+        if (!s.argv.empty() && s.argv.front().empty())
+            complain(i, "argv", 0, "The program's name is empty");
+        if (!s.action.empty() && s.agent.empty())
+            complain(i, "action", 0, "An 'action' needs an 'agent'");
+        if (s.action.empty() && !s.params.empty())
+            warn(i, "params", "Nothing is made of 'params'",
+                 "They are flags of the command that is built from an agent and an action.");
+        check_placeholders(i, "command", 0, s.command);
+        for (std::size_t k = 0; k < s.argv.size(); ++k) check_placeholders(i, "argv", k, s.argv[k]);
+        for (const auto& [name, value] : s.params)
+            if (value.is_string())
+                check_placeholders(i, "params", 0, std::string_view(value.get_string()));
+    }
+
+    void check_placeholders(std::size_t i, const std::string& field, std::size_t item,
+                            std::string_view text)
+    {
+        for (const auto& name : placeholders_in(text))
+            if (!is_parameter(name))
+                complain(i, field, item, fmt::format("There is no parameter '{}'", name),
+                         parameter_hint(name));
+    }
+
+    // `prompt` is every workflow's: the original's command line has it.
+    bool is_parameter(std::string_view name) const
+    {
+        return workflow_.params.contains(name) || name == "prompt";
+    }
+    std::string parameter_hint(std::string_view name) const
+    {
+        std::vector<std::string_view> known{"prompt"};
+        for (const auto& member : workflow_.params) known.push_back(member.key());
+        auto hint = guess(name, known);
+        return hint.empty() ? "Declare it, with a default or null, below 'params' of the workflow."
+                            : hint;
+    }
+
+    void read_artifacts(std::size_t i)
+    {
+        const auto& needs = step(i).needs;
+        for (std::size_t k = 0; k < needs.size(); ++k) {
+            const auto path = check_path(i, "requires", k, needs[k]);
+            if (!path) continue;
+            const auto found = creators_.find(*path);
+            if (found == creators_.end()) {
+                plan_.steps[i].from_repository.push_back(*path);
+                continue;
+            }
+            ArtifactNeed need{*path, creators_for(i, found->second)};
+            if (need.creators.empty()) {
+                complain(
+                    i, "requires", k,
+                    fmt::format("The step requires '{}', which only it creates itself", needs[k]));
+                continue;
+            }
+            for (const auto from : need.creators) connect(from, i, fmt::format("'{}'", *path));
+            plan_.steps[i].artifacts.push_back(std::move(need));
+        }
+    }
+
+    // A later step that makes an artifact anew mends it; who stands before it wants the first one.
+    static std::vector<std::size_t> creators_for(std::size_t i, const std::vector<std::size_t>& all)
+    {
+        std::vector<std::size_t> chosen;
+        for (const auto from : all)
+            if (from < i) chosen.push_back(from);
+        if (chosen.empty())
+            for (const auto from : all)
+                if (from != i) chosen.push_back(from);
+        return chosen;
+    }
+
+    std::optional<std::size_t> find_step(std::size_t at, const std::string& field, std::size_t item,
+                                         const std::string& id)
+    {
+        const auto found = index_.find(id);
+        if (found != index_.end()) return found->second;
+        complain(at, field, item, fmt::format("There is no step '{}'", id), guess(id, ids_));
+        return std::nullopt;
+    }
+
+    void read_list(std::size_t i, const std::string& field, const std::vector<std::string>& names,
+                   std::vector<std::size_t>& to)
+    {
+        for (std::size_t k = 0; k < names.size(); ++k) {
+            const auto found = find_step(i, field, k, names[k]);
+            if (found && *found == i)
+                complain(i, field, k, "The step waits for itself");
+            else if (found)
+                to.push_back(*found);
+        }
+    }
+
+    void read_exits(std::size_t i)
+    {
+        const auto& s = step(i);
+        auto& p = plan_.steps[i];
+        std::optional<std::size_t> next;
+        if (!s.next.empty()) next = find_step(i, "next", 0, s.next);
+        p.pass_to = next;
+        if (s.gate) read_gate_targets(i, next);
+        if (p.pass_to) enter(i, *p.pass_to, Exit::pass);
+    }
+
+    void read_gate_targets(std::size_t i, std::optional<std::size_t> next)
+    {
+        const auto& gate = *step(i).gate;
+        auto& p = plan_.steps[i];
+        p.has_gate = true;
+        p.max_rounds = gate.max_rounds.value_or(workflow_.max_rounds);
+        if (p.max_rounds < 1) complain(i, "gate.max_rounds", 0, "There must be at least one round");
+        if (gate.on_pass.kind == Kind::step)
+            p.pass_to = find_step(i, "gate.on_pass", 0, gate.on_pass.step);
+        else if (gate.on_pass.kind == Kind::end)
+            p.pass_to.reset();
+        else if (gate.on_pass.kind != Kind::next)
+            complain(i, "gate.on_pass", 0, "A gate that passes leads on, or ends the workflow",
+                     "Turn the condition round, and say it with 'on_fail'.");
+        if (gate.on_fail.kind == Kind::step)
+            fail_target_[i] = find_step(i, "gate.on_fail", 0, gate.on_fail.step);
+        else if (gate.on_fail.kind == Kind::again)
+            fail_target_[i] = i;
+        else if (gate.on_fail.kind == Kind::next)
+            fail_target_[i] = next;
+        const bool unused = next && next != p.pass_to && next != fail_target_[i];
+        if (unused)
+            warn(i, "next", "The gate leads elsewhere: 'next' has no effect",
+                 "Leave it away, or say 'on_pass: next'.");
+    }
+
+    // A way to a step that also waits for this one in another manner is one way all the same.
+    void enter(std::size_t from, std::size_t to, Exit by)
+    {
+        if (from == to) {
+            complain(from, by == Exit::pass && step(from).gate ? "gate.on_pass" : "next", 0,
+                     "The step leads to itself");
+            return;
+        }
+        plan_.steps[to].entries.push_back({from, by});
+        connect(from, to, by == Exit::fail ? "on_fail" : step(from).gate ? "on_pass" : "next");
+    }
+
+    void connect(std::size_t from, std::size_t to, std::string why)
+    {
+        if (edges_ > max_edges) return;  // that is complained of
+        if (followers_[from].emplace(to, std::move(why)).second) ++edges_;
+    }
+
+    void read_condition(std::size_t i)
+    {
+        const auto& text = step(i).condition;
+        if (!text.empty()) plan_.steps[i].condition = compile(i, "condition", text, {});
+    }
+
+    void read_gate(std::size_t i)
+    {
+        if (!step(i).gate || step(i).gate->condition.empty()) return;
+        plan_.steps[i].gate = compile(i, "gate.condition", step(i).gate->condition, i);
+    }
+
+    Expression compile(std::size_t i, const std::string& field, const std::string& text,
+                       std::optional<std::size_t> own)
+    {
+        ExpressionScope scope;
+        scope.type_of = [&](const ExpressionName& name, ExpressionProblem& problem) {
+            return type_of(name, own, problem);
+        };
+        scope.words_of = [this](const ExpressionName& name) {
+            const auto meaning = resolve(name);
+            return meaning.kind == Meaning::Kind::step_field ? words_of_field(meaning.field)
+                                                             : std::vector<std::string_view>{};
+        };
+        scope.allows_path = [](const std::string& path, ExpressionProblem& problem) {
+            if (protocol::artifact_path(path)) return true;
+            problem.message = fmt::format("'{}' is no path within the worktree", path);
+            return false;
+        };
+        ExpressionProblem problem;
+        auto compiled = Expression::compile(text, scope, problem);
+        if (!compiled) {
+            const auto before = problems_.size();
+            complain(i, field, 0, problem.message, problem.hint);
+            if (problems_.size() > before) problems_.back().offset = problem.offset;
+            return {};
+        }
+        for (const auto& name : compiled->names()) note_use(i, own, resolve(name));
+        return *std::move(compiled);
+    }
+
+    Meaning resolve(const ExpressionName& name) const { return meaning_of(name, index_); }
+
+    std::optional<ValueType> type_of(const ExpressionName& name, std::optional<std::size_t> own,
+                                     ExpressionProblem& problem) const
+    {
+        const auto meaning = resolve(name);
+        switch (meaning.kind) {
+            case Meaning::Kind::parameter:
+                return type_of_parameter(meaning.rest, problem);
+            case Meaning::Kind::step_field:
+                return type_of_field(meaning.field);
+            case Meaning::Kind::step_result:
+                return ValueType::any;
+            case Meaning::Kind::other:
+                break;
+        }
+        if (!meaning.problem.empty()) {
+            problem.message = meaning.problem;
+            problem.hint = meaning.hint.empty() && name.parts.size() > 1
+                               ? guess(name.parts[1], ids_)
+                               : meaning.hint;
+            return std::nullopt;
+        }
+        if (own) return is_scoring_passed(name) ? ValueType::boolean : ValueType::any;
+        problem.message = fmt::format("Unknown name '{}'", name.text());
+        problem.hint = unknown_hint(name);
+        return std::nullopt;
+    }
+
+    std::string unknown_hint(const ExpressionName& name) const
+    {
+        auto hint = guess(name.parts.front(), ids_);
+        return hint.empty() ? "Known are steps.ID.outcome and the like, params.NAME, and "
+                              "exists(\"PATH\")."
+                            : hint;
+    }
+
+    std::optional<ValueType> type_of_parameter(const std::string& name,
+                                               ExpressionProblem& problem) const
+    {
+        if (!is_parameter(name)) {
+            problem.message = fmt::format("There is no parameter '{}'", name);
+            problem.hint = parameter_hint(name);
+            return std::nullopt;
+        }
+        const auto* const value = workflow_.params.if_contains(name);
+        if (value == nullptr || value->is_string()) return ValueType::text;
+        if (value->is_bool()) return ValueType::boolean;
+        return value->is_number() ? ValueType::number : ValueType::any;
+    }
+
+    void note_use(std::size_t i, std::optional<std::size_t> own, const Meaning& meaning)
+    {
+        const bool of_step =
+            meaning.kind == Meaning::Kind::step_field || meaning.kind == Meaning::Kind::step_result;
+        if (meaning.kind == Meaning::Kind::step_result) results_wanted_.insert(meaning.step);
+        if (meaning.kind == Meaning::Kind::other) results_wanted_.insert(i);
+        if (!of_step || (own && meaning.step == i)) return;
+        if (meaning.step == i)
+            complain(i, "condition", 0, "The step has not run when its condition is asked",
+                     "To judge what it has done, give it a gate.");
+        else
+            plan_.steps[i].after.push_back(meaning.step);
+    }
+
+    // A closing step that says nothing of when it comes, comes last.
+    void close()
+    {
+        std::vector<bool> waits(followers_.size());
+        for (const auto& all : followers_)
+            for (const auto& [to, why] : all) waits[to] = true;
+        for (std::size_t i = 0; i < followers_.size(); ++i) {
+            if (!is_closing(step(i)) || waits[i] || !followers_[i].empty()) continue;
+            for (std::size_t from = 0; from < followers_.size(); ++from) {
+                if (from == i || is_closing(step(from))) continue;
+                plan_.steps[i].after.push_back(from);
+                connect(from, i, "the end");
+            }
+        }
+    }
+
+    /// False, and a problem, if steps wait for each other in a ring.
+    bool sort()
+    {
+        std::vector<std::size_t> waits(followers_.size(), 0);
+        for (const auto& all : followers_)
+            for (const auto& [to, why] : all) ++waits[to];
+        std::set<std::size_t> ready;
+        for (std::size_t i = 0; i < waits.size(); ++i)
+            if (waits[i] == 0) ready.insert(i);
+        plan_.order.clear();
+        while (!ready.empty()) {
+            const auto i = *ready.begin();
+            ready.erase(ready.begin());
+            plan_.order.push_back(i);
+            for (const auto& [to, why] : followers_[i])
+                if (--waits[to] == 0) ready.insert(to);
+        }
+        if (plan_.order.size() == followers_.size()) return true;
+        report_ring(waits);
+        return false;
+    }
+
+    // Who is left over waits for somebody who is: going back from one to the next ends in a ring.
+    void report_ring(const std::vector<std::size_t>& waits)
+    {
+        std::vector<std::size_t> back(waits.size(), waits.size());
+        for (std::size_t from = 0; from < waits.size(); ++from)
+            for (const auto& [to, why] : followers_[from])
+                if (waits[from] > 0 && waits[to] > 0 && back[to] == waits.size()) back[to] = from;
+        std::size_t at = 0;
+        while (waits[at] == 0) ++at;
+        for (std::size_t n = 0; n < waits.size(); ++n) at = back[at];  // in the ring by now
+        std::vector<std::size_t> ring{at};
+        for (auto i = back[at]; i != at; i = back[i]) ring.push_back(i);
+        std::reverse(ring.begin(), ring.end());
+        std::rotate(ring.begin(), std::min_element(ring.begin(), ring.end()), ring.end());
+
+        std::string shown = step(ring.front()).id;
+        for (std::size_t k = 0; k < ring.size(); ++k) {
+            const auto to = ring[(k + 1) % ring.size()];
+            shown += fmt::format(" → {} ({})", step(to).id, followers_[ring[k]].at(to));
+        }
+        complain(ring.front(), "id", 0, "These steps wait for each other: " + shown,
+                 "Only a gate's 'on_fail' can lead back to an earlier step.");
+    }
+
+    // What a failing gate leads to comes later, unless the gate waits for it.
+    void place_failing_exits()
+    {
+        for (const auto& [i, target] : fail_target_) {
+            if (!target) continue;
+            if (*target == i || leads(*target, i)) {
+                plan_.steps[i].back_to = *target;
+            } else {
+                plan_.steps[i].fail_to = *target;
+                enter(i, *target, Exit::fail);
+                if (*target < i)
+                    warn(i, "gate.on_fail",
+                         fmt::format("'{}' does not lead to this step, so the gate does not send "
+                                     "back to it, but on",
+                                     step(*target).id),
+                         "To go back, let this step wait for it, by 'depends_on' for example.");
+            }
+        }
+    }
+
+    bool leads(std::size_t from, std::size_t to) const
+    {
+        std::vector<bool> seen(followers_.size());
+        std::vector<std::size_t> open{from};
+        while (!open.empty()) {
+            const auto i = open.back();
+            open.pop_back();
+            if (i == to) return true;
+            if (seen[i]) continue;
+            seen[i] = true;
+            for (const auto& [next, why] : followers_[i]) open.push_back(next);
+        }
+        return false;
+    }
+
+    void check_entries(std::size_t i)
+    {
+        const bool sent_back_to = std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                                              [i](const auto& p) { return p.back_to == i; });
+        if (step(i).need == StepNeed::conditional && plan_.steps[i].entries.empty())
+            complain(i, "condition", 0,
+                     sent_back_to ? "Only a gate that sends back leads to this conditional step"
+                                  : "Nothing leads to this conditional step: it would never run",
+                     "Name it with 'next', 'on_pass' or 'on_fail' of an earlier step, or give the "
+                     "condition as an expression.");
+    }
+
+    void measure()
+    {
+        const auto count = plan_.steps.size();
+        std::vector<std::size_t> before(count, count);
+        for (const auto i : plan_.order) {
+            for (const auto& [to, why] : followers_[i]) {
+                auto& p = plan_.steps[to];
+                p.waits_for.push_back(i);
+                if (p.level > plan_.steps[i].level) continue;
+                p.level = plan_.steps[i].level + 1;
+                before[to] = i;
+            }
+        }
+        for (auto& p : plan_.steps) std::sort(p.waits_for.begin(), p.waits_for.end());
+        reach();
+        const auto last =
+            std::max_element(plan_.steps.begin(), plan_.steps.end(),
+                             [](const auto& a, const auto& b) { return a.level < b.level; });
+        for (auto i = static_cast<std::size_t>(last - plan_.steps.begin()); i < count;
+             i = before[i])
+            plan_.longest_chain.insert(plan_.longest_chain.begin(), i);
+    }
+
+    // By words of bits: there may be hundreds of thousands of ways.
+    void reach()
+    {
+        constexpr std::size_t width = 64;
+        const auto count = plan_.steps.size();
+        const auto words = (count + width - 1) / width;
+        std::vector<std::uint64_t> all(count * words);
+        for (auto it = plan_.order.rbegin(); it != plan_.order.rend(); ++it) {
+            auto* const mine = &all[*it * words];
+            for (const auto& [to, why] : followers_[*it]) {
+                const auto* const further = &all[to * words];
+                for (std::size_t k = 0; k < words; ++k) mine[k] |= further[k];
+                mine[to / width] |= std::uint64_t{1} << (to % width);
+            }
+            auto& leads_to = plan_.steps[*it].leads_to;
+            leads_to.resize(count);
+            for (std::size_t k = 0; k < count; ++k)
+                leads_to[k] = (mine[k / width] >> (k % width) & 1) != 0;
+        }
+    }
+
+    // Which of two versions a step gets must not depend on who was quicker. Steps that may be
+    // skipped are judged when they have run.
+    void check_producers()
+    {
+        const auto certain = steps_that_run();
+        for (const auto& [path, creators] : creators_)
+            for (std::size_t b = 1; b < creators.size(); ++b)
+                for (std::size_t a = 0; a < b; ++a) {
+                    const auto first = creators[a];
+                    const auto second = creators[b];
+                    const bool apart = step(first).worktree != step(second).worktree;
+                    const bool ordered =
+                        plan_.steps[first].leads_to[second] || plan_.steps[second].leads_to[first];
+                    if (apart || ordered || !certain[first] || !certain[second]) continue;
+                    report_producers(path, first, second);
+                    break;
+                }
+    }
+
+    void report_producers(const std::string& path, std::size_t first, std::size_t second)
+    {
+        const auto& creates = step(second).creates;
+        const auto found = std::find_if(creates.begin(), creates.end(), [&](const auto& created) {
+            return protocol::artifact_path(created) == path;
+        });
+        const bool by_results = found == creates.end();
+        complain(second, by_results ? "results" : "creates",
+                 by_results ? 0 : static_cast<std::size_t>(found - creates.begin()),
+                 fmt::format("'{}' is created by '{}', too, and neither waits for the other", path,
+                             step(first).id),
+                 "Let one depend on the other, or give them different paths.");
+    }
+
+    /// Those that no condition and no gate can skip.
+    [[nodiscard]] std::vector<bool> steps_that_run() const
+    {
+        std::vector<bool> certain(plan_.steps.size());
+        for (const auto i : plan_.order) {
+            const auto& p = plan_.steps[i];
+            certain[i] = p.entries.empty() && step(i).condition.empty() &&
+                         step(i).need != StepNeed::conditional &&
+                         std::all_of(p.waits_for.begin(), p.waits_for.end(),
+                                     [&](std::size_t from) { return certain[from]; });
+        }
+        return certain;
+    }
+
+    void settle_results()
+    {
+        std::vector<bool> is_required(plan_.steps.size());
+        for (const auto& p : plan_.steps)
+            for (const auto& need : p.artifacts)
+                for (const auto creator : need.creators) is_required[creator] = true;
+        for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+            auto& p = plan_.steps[i];
+            const auto& s = step(i);
+            p.results = s.results;
+            if (p.results.empty() && results_wanted_.contains(i)) {
+                p.results = result_file_of(s.id);
+                const bool by_gate = s.gate && !s.gate->condition.empty();
+                warn(i, by_gate ? "gate.condition" : "id",
+                     fmt::format("No 'results' file is named: '{}' is read", p.results),
+                     "Name the JSON file that the step leaves: 'results: FILE'.");
+            }
+            p.require_artifacts = s.require_artifacts.value_or(is_required[i]);
+        }
+    }
+
+    const Workflow& workflow_;
+    std::vector<PlanProblem>& problems_;
+    Plan plan_;
+    StepIndex index_;
+    std::vector<std::string_view> ids_;
+    std::map<std::string, std::vector<std::size_t>> creators_;       // by artifact
+    std::vector<std::map<std::size_t, std::string>> followers_;      // who waits, and why
+    std::map<std::size_t, std::optional<std::size_t>> fail_target_;  // by the gate's step
+    std::set<std::size_t> results_wanted_;
+    std::size_t edges_ = 0;
+};
+
+}  // namespace
+
+Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems)
+{
+    return Planner(workflow, problems).make();
+}
+
+bool is_closing(const WorkflowStep& step)
+{
+    return step.agent == "orchestrator" && (step.action == "finalize" || step.action == "complete");
+}
+
+std::optional<std::size_t> index_of(const Workflow& workflow, std::string_view id)
+{
+    const auto found = std::find_if(workflow.steps.begin(), workflow.steps.end(),
+                                    [&](const auto& step) { return step.id == id; });
+    if (found == workflow.steps.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - workflow.steps.begin());
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,86 @@
+#include "handoff/file_handoff.hpp"
+#include "workflow/run/run.hpp"
+
+#include <algorithm>
+
+namespace autoexec {
+namespace {
+
+void fill_in(WorkflowExecutorOptions& o)
+{
+    if (o.look_interval <= std::chrono::milliseconds::zero())
+        throw system_error(errc::invalid_options, "look_interval must be positive");
+    if (o.project_root.empty()) o.project_root = std::filesystem::current_path();
+    o.project_root = std::filesystem::absolute(o.project_root).lexically_normal();
+    if (!o.clock) o.clock = system_clock();
+    if (!o.handoff) o.handoff = handoff::file_handoff();
+    if (!o.spawner) o.spawner = supervised_spawner();
+    if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
+}
+
+std::string sentence_of(const WorkflowResult& result)
+{
+    return result.error;
+}
+
+}  // namespace
+
+struct WorkflowExecutor::Impl : workflow::RunContext {
+    using RunContext::RunContext;
+};
+
+std::filesystem::path workflow::RunContext::absolute(const std::filesystem::path& path) const
+{
+    auto normal = (options.project_root / path).lexically_normal();
+    return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
+}
+
+WorkflowExecutor::WorkflowExecutor(BackgroundAgentAutoExecutor& engine,
+                                   WorkflowExecutorOptions options)
+{
+    fill_in(options);
+    impl_ = std::make_shared<Impl>(engine, std::move(options));
+}
+
+WorkflowExecutor::~WorkflowExecutor() = default;
+
+void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
+                             WorkflowRunOptions options, Handler handler)
+{
+    const auto strand = impl->strand;
+    const auto run =
+        std::make_shared<workflow::Run>(std::move(impl), std::move(workflow), std::move(options));
+    platform::launch(strand, run->execute(run), std::move(handler));
+}
+
+void WorkflowExecutor::go_on(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
+                             WorkflowResumeOptions what, WorkflowRunOptions options,
+                             Handler handler)
+{
+    const auto strand = impl->strand;
+    workflow::Resumption resumption{std::move(run_id), std::move(what)};
+    const auto run = std::make_shared<workflow::Run>(std::move(impl), std::move(workflow),
+                                                     std::move(options), std::move(resumption));
+    platform::launch(strand, run->execute(run), std::move(handler));
+}
+
+asio::awaitable<WorkflowResult> WorkflowExecutor::run(Workflow workflow, WorkflowRunOptions options)
+{
+    const auto one =
+        std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options));
+    return platform::unwrap(impl_->strand, one->execute(one), sentence_of);
+}
+
+asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(
+    std::string agent_name, std::string action, std::string command_string, std::string step_id,
+    std::string workflow_id, std::filesystem::path worktree_path)
+{
+    if (command_string.empty())
+        command_string = impl_->options.commands.build(agent_name, action, {});
+    CommandRequest request(std::move(command_string), impl_->absolute(worktree_path));
+    if (!workflow_id.empty()) request.workflow_id = std::move(workflow_id);
+    if (!step_id.empty()) request.step_id = std::move(step_id);
+    return impl_->engine.execute_command(std::move(request));
+}
+
+}  // namespace autoexec

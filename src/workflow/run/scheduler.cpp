@@ -1,0 +1,362 @@
+#include "workflow/run/scheduler.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace autoexec::workflow {
+namespace {
+
+bool is_in_flight(const Scheduler::Node& node)
+{
+    return node.state == StepState::running || node.state == StepState::waiting_manual;
+}
+
+bool has_failed(StepState state)
+{
+    return state == StepState::failed || state == StepState::timeout ||
+           state == StepState::cancelled;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
+    : workflow_(workflow),
+      plan_(plan),
+      limits_(limits),
+      nodes_(plan.steps.size()),
+      followers_(plan.steps.size())
+{
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        candidates_.insert(i);
+        for (const auto from : plan.steps[i].waits_for) followers_[from].push_back(i);
+    }
+}
+
+bool Scheduler::resolved(std::size_t step) const
+{
+    const auto& node = nodes_[step];
+    return node.state != StepState::pending && !is_in_flight(node) && !node.judging;
+}
+
+std::optional<Decision> Scheduler::next(const Asks& asks)
+{
+    for (auto it = candidates_.begin(); it != candidates_.end();) {
+        const auto step = *it++;  // deciding may take it out
+        if (auto decision = decide(step, asks)) return decision;
+    }
+    return std::nullopt;
+}
+
+std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
+{
+    auto& node = nodes_[step];
+    if (stop_) return skip(step, stop_reason_, false);
+    std::string reason;
+    switch (look(step, reason)) {
+        case Readiness::waits:
+            candidates_.erase(step);  // until one of those it waits for has ended
+            return std::nullopt;
+        case Readiness::impossible:
+            return skip(step, std::move(reason), false);
+        case Readiness::ready:
+            break;
+    }
+    if ((limits_.max_parallel > 0 && in_flight_ >= limits_.max_parallel) || !asks.has_room(step))
+        return std::nullopt;
+    if (!plan_.steps[step].condition.empty()) {
+        std::string problem;
+        const auto holds = asks.condition(step, problem);
+        if (holds && !*holds) return skip(step, "Its condition does not hold", true);
+        if (!holds) {
+            node.state = StepState::failed;
+            node.reason = "Its condition can't be told: " + problem;
+            candidates_.erase(step);
+            settle_failure(step);
+            Decision decision{Decision::Kind::fail, step, node.round, node.reason, node.goes_on};
+            return decision;
+        }
+    }
+    node.state = StepState::running;
+    ++in_flight_;
+    candidates_.erase(step);
+    Decision decision{Decision::Kind::start, step, node.round, {}, false};
+    return decision;
+}
+
+Scheduler::Readiness Scheduler::look(std::size_t step, std::string& reason) const
+{
+    const auto& plan = plan_.steps[step];
+    for (const auto from : plan.waits_for)
+        if (!resolved(from)) return Readiness::waits;
+    if (!nodes_[step].forced && !is_entered(plan, reason)) return Readiness::impossible;
+    for (const auto from : plan.depends_on) {
+        if (nodes_[from].goes_on) continue;
+        reason = fmt::format("It depends on '{}', {}", workflow_.steps[from].id, why_not(from));
+        return Readiness::impossible;
+    }
+    for (const auto& need : plan.artifacts) {
+        const auto provides = [&](std::size_t from) {
+            return nodes_[from].goes_on && nodes_[from].provided.contains(need.artifact);
+        };
+        if (std::any_of(need.creators.begin(), need.creators.end(), provides)) continue;
+        const auto from = need.creators.front();
+        reason = fmt::format(
+            "It requires '{}' of '{}', {}", need.artifact, workflow_.steps[from].id,
+            nodes_[from].state == StepState::completed ? "which did not make it" : why_not(from));
+        return Readiness::impossible;
+    }
+    return Readiness::ready;
+}
+
+bool Scheduler::is_entered(const PlanStep& plan, std::string& reason) const
+{
+    if (plan.entries.empty()) return true;
+    const auto taken = [this](const Entry& entry) {
+        const auto& from = nodes_[entry.from];
+        return from.goes_on && from.exit == entry.by;
+    };
+    if (std::any_of(plan.entries.begin(), plan.entries.end(), taken)) return true;
+    reason = "Nothing led to it";
+    for (const auto& entry : plan.entries)
+        if (has_failed(nodes_[entry.from].state))
+            reason = fmt::format("It comes after '{}', {}", workflow_.steps[entry.from].id,
+                                 why_not(entry.from));
+    return false;
+}
+
+std::string Scheduler::why_not(std::size_t step) const
+{
+    switch (nodes_[step].state) {
+        case StepState::timeout:
+            return "which ran out of time";
+        case StepState::cancelled:
+            return "which was cancelled";
+        case StepState::skipped:
+            return "which was skipped";
+        default:
+            return "which failed";
+    }
+}
+
+Decision Scheduler::skip(std::size_t step, std::string reason, bool goes_on)
+{
+    auto& node = nodes_[step];
+    node.state = StepState::skipped;
+    node.reason = std::move(reason);
+    candidates_.erase(step);
+    settle(step, goes_on ? std::optional(Exit::pass) : std::nullopt, goes_on);
+    Decision decision{Decision::Kind::skip, step, node.round, node.reason, goes_on};
+    return decision;
+}
+
+Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
+                                   std::set<std::string> provided, std::string reason)
+{
+    auto& node = nodes_[step];
+    --in_flight_;
+    node.state = state;
+    node.reason = std::move(reason);
+    node.provided = std::move(provided);
+    if (node.superseded && (!stop_ || *stop_ == Stop::by_gate)) {
+        reset(step);
+        return Judged::discarded;
+    }
+    node.superseded = false;
+    if (has_failed(state)) {
+        settle_failure(step);
+        return Judged::settled;
+    }
+    if (plan_.steps[step].has_gate && !stop_) {
+        node.judging = true;
+        return Judged::by_gate;
+    }
+    settle(step, Exit::pass, true);
+    return Judged::settled;
+}
+
+void Scheduler::settle(std::size_t step, std::optional<Exit> exit, bool goes_on)
+{
+    auto& node = nodes_[step];
+    node.judging = false;
+    node.exit = exit;
+    node.goes_on = goes_on;
+    for (const auto to : followers_[step])
+        if (nodes_[to].state == StepState::pending) candidates_.insert(to);
+}
+
+bool Scheduler::tolerates(std::size_t step) const
+{
+    const auto& s = workflow_.steps[step];
+    return s.continue_on_error || s.skip_on_fail || s.need == StepNeed::optional;
+}
+
+void Scheduler::settle_failure(std::size_t step)
+{
+    auto& node = nodes_[step];
+    // To be cancelled with the whole workflow is no failure that could be tolerated.
+    if (!tolerates(step) || (stop_ && node.state == StepState::cancelled)) {
+        settle(step, std::nullopt, false);
+        if (limits_.fail_fast)
+            stop(fmt::format("'{}' has failed", workflow_.steps[step].id), Stop::by_failure);
+        return;
+    }
+    if (workflow_.steps[step].skip_on_fail) node.state = StepState::skipped;
+    // What was not done has not passed its gate: the other way out is taken, if there is one.
+    const bool other_way = plan_.steps[step].fail_to.has_value();
+    settle(step, other_way ? Exit::fail : Exit::pass, true);
+}
+
+Verdict Scheduler::judge(std::size_t step, bool passed)
+{
+    using Kind = GateTarget::Kind;
+    const auto& plan = plan_.steps[step];
+    const auto& gate = *workflow_.steps[step].gate;
+    const auto kind = passed ? gate.on_pass.kind : gate.on_fail.kind;
+    if (kind == Kind::fail) return fail_by_gate(step, "Its gate did not pass: " + gate.condition);
+    if (!passed && plan.back_to) {
+        if (nodes_[step].sent_back + 1 < plan.max_rounds) return send_back(step, *plan.back_to);
+        return fail_by_gate(step, fmt::format("Its gate did not pass in {} rounds: {}",
+                                              plan.max_rounds, gate.condition));
+    }
+    settle(step, passed ? Exit::pass : Exit::fail, true);
+    if (kind != Kind::end) return {};
+    if (!stop_) ending_gate_ = step;
+    stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id),
+         Stop::by_gate);
+    Verdict verdict;
+    verdict.kind = Verdict::Kind::end;
+    return verdict;
+}
+
+void Scheduler::fail_judgement(std::size_t step, std::string problem)
+{
+    (void)fail_by_gate(step, "Its gate can't be judged: " + problem);
+}
+
+Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)
+{
+    auto& node = nodes_[step];
+    node.state = StepState::failed;
+    node.reason = reason;
+    node.judging = false;
+    settle_failure(step);
+    Verdict verdict;
+    verdict.kind = Verdict::Kind::fail;
+    verdict.reason = std::move(reason);
+    return verdict;
+}
+
+Verdict Scheduler::send_back(std::size_t gate, std::size_t to)
+{
+    ++nodes_[gate].sent_back;
+    nodes_[gate].judging = false;
+    Verdict verdict;
+    verdict.kind = Verdict::Kind::back;
+    verdict.to = to;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        if (i != to && !plan_.steps[to].leads_to[i]) continue;
+        verdict.steps.push_back(i);
+        nodes_[i].forced = i == to;
+        again(i);
+    }
+    return verdict;
+}
+
+void Scheduler::again(std::size_t step)
+{
+    if (is_in_flight(nodes_[step]))
+        nodes_[step].superseded = true;
+    else
+        reset(step);
+}
+
+std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& steps)
+{
+    std::vector<bool> wanted(nodes_.size());
+    for (const auto step : steps) {
+        wanted[step] = true;
+        for (std::size_t i = 0; i < nodes_.size(); ++i)
+            if (plan_.steps[step].leads_to[i]) wanted[i] = true;
+    }
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        if (!wanted[i]) continue;
+        all.push_back(i);
+        const bool first = std::find(steps.begin(), steps.end(), i) != steps.end();
+        nodes_[i].forced = nodes_[i].forced && first;
+        nodes_[i].sent_back = 0;
+        again(i);
+    }
+    if (stop_ && !(ending_gate_ && wanted[*ending_gate_]))
+        for (std::size_t i = 0; i < nodes_.size(); ++i)
+            if (nodes_[i].state == StepState::pending && !wanted[i])
+                (void)skip(i, stop_reason_, false);
+    stop_.reset();
+    ending_gate_.reset();
+    return all;
+}
+
+void Scheduler::resume_start(std::size_t step, int round)
+{
+    auto& node = nodes_[step];
+    if (!is_in_flight(node)) ++in_flight_;
+    node.state = StepState::running;
+    node.round = round;
+    candidates_.erase(step);
+}
+
+void Scheduler::resume_skip(std::size_t step, std::string reason)
+{
+    (void)skip(step, std::move(reason), true);
+}
+
+void Scheduler::fail_late(std::size_t step, std::string reason)
+{
+    auto& node = nodes_[step];
+    node.state = StepState::failed;
+    node.reason = std::move(reason);
+    node.goes_on = false;
+    node.exit.reset();
+}
+
+void Scheduler::reset(std::size_t step)
+{
+    auto& node = nodes_[step];
+    if (node.state != StepState::pending) ++node.round;
+    node.state = StepState::pending;
+    node.goes_on = node.superseded = node.judging = false;
+    node.exit.reset();
+    node.provided.clear();
+    node.reason.clear();
+    candidates_.insert(step);
+}
+
+void Scheduler::stop(std::string reason, Stop kind)
+{
+    if (stop_) {
+        if (*stop_ == Stop::by_gate) stop_ = kind;
+        return;
+    }
+    stop_ = kind;
+    stop_reason_ = std::move(reason);
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        if (nodes_[i].state == StepState::pending) candidates_.insert(i);
+}
+
+bool Scheduler::finished() const
+{
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        if (!resolved(i)) return false;
+    return true;
+}
+
+std::vector<std::size_t> Scheduler::failures() const
+{
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        if (has_failed(nodes_[i].state) && !nodes_[i].goes_on) found.push_back(i);
+    return found;
+}
+
+}  // namespace autoexec::workflow
