@@ -6,7 +6,7 @@
 #include "handoff/control_files.hpp"
 #include "measure.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
@@ -80,7 +80,7 @@ private:
         status.attempt = command.attempt;
         status.exit_code = 0;
         status.sequence = 1;
-        status.completed_at = protocol::iso_utc(std::chrono::system_clock::now());
+        status.completed_at = text::iso_utc(std::chrono::system_clock::now());
         work.box->remove_command(work.found);
         (void)work.box->write_status(protocol::format_status(status));
         if (reported) reported(command.execution_id);

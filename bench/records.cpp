@@ -5,10 +5,10 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
 
+#include "files/safe_files.hpp"
 #include "measure.hpp"
-#include "platform/safe_files.hpp"
 #include "protocol/record_lines.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -25,13 +25,13 @@ constexpr int lines = 100'000;
 ExecutionMetric some_metric()
 {
     ExecutionMetric m;
-    m.execution_id = protocol::new_uuid();
+    m.execution_id = text::new_uuid();
     m.workflow_id = "review-2026-01";
     m.step_id = "step-17";
     m.command = "/review --file src/api/handlers.py";
     m.status = "completed";
     m.duration_ms = 1512.25;
-    m.started_at = protocol::iso_utc(std::chrono::system_clock::now());
+    m.started_at = text::iso_utc(std::chrono::system_clock::now());
     m.completed_at = m.started_at;
     return m;
 }
@@ -41,8 +41,8 @@ Event some_event()
     Event e;
     e.type = EventType::execution_completed;
     e.time = std::chrono::system_clock::now();
-    e.execution_id = protocol::new_uuid();
-    e.attempt_id = protocol::new_uuid();
+    e.execution_id = text::new_uuid();
+    e.attempt_id = text::new_uuid();
     e.attempt = 1;
     e.workflow_id = "review-2026-01";
     e.step_id = "step-17";
@@ -75,9 +75,9 @@ void write_lines(const std::filesystem::path& path, const std::string& line, int
 {
     std::string block;
     for (int i = 0; i < lines_a_write; ++i) block += line + "\n";
-    const platform::UniqueFd fd(
+    const files::UniqueFd fd(
         ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-    for (int i = 0; i < lines; i += lines_a_write) (void)platform::write_all(fd.get(), block);
+    for (int i = 0; i < lines; i += lines_a_write) (void)files::write_all(fd.get(), block);
 }
 
 asio::awaitable<void> publish_all(EventSink& sink, const Event& event)

@@ -5,8 +5,8 @@
 
 #include "autoexec/ports.hpp"
 
+#include "files/safe_files.hpp"
 #include "measure.hpp"
-#include "platform/safe_files.hpp"
 #include "process/control.hpp"
 #include "process/run_program.hpp"
 
@@ -50,8 +50,8 @@ void supervisor_by_hand()
 {
     int ends[2];
     check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
-    const platform::UniqueFd ours(ends[0]);
-    const platform::UniqueFd theirs(ends[1]);
+    const files::UniqueFd ours(ends[0]);
+    const files::UniqueFd theirs(ends[1]);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), control::descriptor);

@@ -5,9 +5,9 @@
 
 #include "autoexec/executor.hpp"
 
+#include "files/safe_files.hpp"
 #include "light_agent.hpp"
 #include "measure.hpp"
-#include "platform/safe_files.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -38,7 +38,7 @@ void check(bool holds, const char* what)
 void write_file(int folder, const char* name, const std::string& text, int lock = LOCK_UN)
 {
     constexpr char temporary[] = ".cursor-skill-tmp.limit";
-    const platform::UniqueFd fd(
+    const files::UniqueFd fd(
         ::openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     check((lock == LOCK_UN || ::flock(fd.get(), lock) == 0) &&
               ::write(fd.get(), text.data(), text.size()) > 0 &&
@@ -49,14 +49,14 @@ void write_file(int folder, const char* name, const std::string& text, int lock 
 void read_file(int folder, const char* name)
 {
     char text[4096];
-    const platform::UniqueFd fd(::openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    const files::UniqueFd fd(::openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     check(::read(fd.get(), text, sizeof text) > 0, "reading a file");
 }
 
 void plain_loop(const Trees& trees)
 {
     for (const auto& tree : trees) {
-        const platform::UniqueFd folder(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const files::UniqueFd folder(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         write_file(folder.get(), control_files::command, command_text);
         read_file(folder.get(), control_files::command);
         write_file(folder.get(), control_files::status, status_text);
@@ -72,7 +72,7 @@ void plain_loop(const Trees& trees)
 void whole_protocol(const Trees& trees)
 {
     for (const auto& tree : trees) {
-        const platform::UniqueFd folder(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const files::UniqueFd folder(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         check(::flock(folder.get(), LOCK_EX | LOCK_NB) == 0, "locking a folder");
         write_file(folder.get(), "running", status_text, LOCK_EX);
         for (const auto* name : {control_files::metadata, control_files::simple})

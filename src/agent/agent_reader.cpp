@@ -16,8 +16,8 @@ namespace autoexec::agent {
 namespace {
 
 using config::Fields;
-using config::Report;
-using config::YamlNode;
+using yaml::Report;
+using yaml::YamlNode;
 
 constexpr std::int64_t max_retries = 1000;
 constexpr std::int64_t max_linger = 3600;  // seconds
@@ -104,7 +104,7 @@ private:
             fields_.error(fields_.find("outcome")->at,
                           fmt::format("Field 'outcome' must be one of {} (got: {})",
                                       fmt::join(names, ", "), *text),
-                          config::did_you_mean(*text, names));
+                          yaml::did_you_mean(*text, names));
     }
 
     void read_commands()
@@ -130,7 +130,7 @@ private:
         agent_.templates.push_back(*std::move(compiled));
     }
 
-    [[nodiscard]] config::Position place(const YamlNode& node, std::string_view where) const
+    [[nodiscard]] yaml::Position place(const YamlNode& node, std::string_view where) const
     {
         return where.empty() ? node.at : report_.find(node.at, where);
     }
@@ -181,7 +181,7 @@ private:
         }
     }
 
-    void add_variable(const config::YamlEntry& entry)
+    void add_variable(const yaml::YamlEntry& entry)
     {
         if (entry.value.kind == YamlNode::Kind::sequence ||
             entry.value.kind == YamlNode::Kind::mapping)
@@ -198,7 +198,7 @@ private:
         add_variable(node.at, node.text.substr(0, equals), node.text.substr(equals + 1));
     }
 
-    void add_variable(config::Position at, const std::string& name, std::string value)
+    void add_variable(yaml::Position at, const std::string& name, std::string value)
     {
         auto& all = agent_.environment;
         if (name.empty() || (name.front() >= '0' && name.front() <= '9') ||

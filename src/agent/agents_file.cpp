@@ -3,7 +3,7 @@
 #include "agent/agent_reader.hpp"
 #include "agent/template.hpp"
 #include "config/fields.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,8 +19,8 @@ namespace autoexec::agent {
 namespace {
 
 using config::Fields;
-using config::Report;
-using config::YamlNode;
+using yaml::Report;
+using yaml::YamlNode;
 
 constexpr auto file_name = ".cursor/background-agents.yaml";
 constexpr std::size_t file_limit = 1024 * 1024;
@@ -73,7 +73,7 @@ void read_global(const YamlNode& root, AgentsFile& file, Report& report)
         if (!agent.timeout) agent.timeout = std::chrono::seconds(*seconds);
 }
 
-void read_role(const config::YamlEntry& entry, AgentsFile& file, Report& report)
+void read_role(const yaml::YamlEntry& entry, AgentsFile& file, Report& report)
 {
     std::vector<std::string_view> names;
     for (const auto& agent : file.agents) names.emplace_back(agent.name);
@@ -92,7 +92,7 @@ void read_role(const config::YamlEntry& entry, AgentsFile& file, Report& report)
         report.error(
             entry.value.at,
             fmt::format("roles: '{}' names the agent '{}', which does not exist", entry.key, *text),
-            config::did_you_mean(*text, names));
+            yaml::did_you_mean(*text, names));
     else if (is_agent(entry.key) && text.value_or(entry.key) != entry.key)
         report.error(entry.at, fmt::format("roles: '{}' is the name of an agent", entry.key),
                      "Give the role or the agent another name.");
@@ -147,7 +147,7 @@ const AgentDefinition* select_by_name(const AgentsFile& file, std::string_view n
         if (takes_commands(agent)) available.push_back(agent.name);
     }
     problem = fmt::format("There is no agent '{}'.", name);
-    if (const auto guess = config::did_you_mean(name, available); !guess.empty())
+    if (const auto guess = yaml::did_you_mean(name, available); !guess.empty())
         problem += " " + guess;
     if (!available.empty()) problem += " Available: " + list_names(file) + ".";
     return nullptr;
@@ -159,7 +159,7 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
 {
     Report report(path, text);
     AgentsFile file;
-    if (const auto root = config::parse_yaml(text, report)) {
+    if (const auto root = yaml::parse_yaml(text, report)) {
         if (root->kind == YamlNode::Kind::mapping) {
             Fields(*root, "", report).warn_unknown(top_fields);
             read_agents(*root, file, report);
@@ -182,19 +182,18 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
 AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
 {
     const auto path = (project_root / file_name).string();
-    const platform::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!root || ::fstat(root.get(), &info) != 0)
         return failed(path, "Configuration file not found: " + path, true);
 
     const auto folder = std::filesystem::path(path).parent_path();
-    const auto problem = platform::distrust_folder(root.get(), folder.filename().string(),
-                                                   {folder.string(), info.st_uid});
+    const auto problem = files::distrust_folder(root.get(), folder.filename().string(),
+                                                {folder.string(), info.st_uid});
     if (!problem.empty())
         return failed(folder.string(), "The folder of the agents file can't be used: " + problem);
 
-    const auto found =
-        platform::read_trusted(root.get(), file_name, file_limit, {path, info.st_uid});
+    const auto found = files::read_trusted(root.get(), file_name, file_limit, {path, info.st_uid});
     switch (found.state) {
         case FoundFile::State::present:
             return parse_agents_file(found.text, path);

@@ -21,7 +21,7 @@ struct AgentsFileReading {
 AgentsFileReading parse_agents_file(std::string_view text, const std::string& path);
 
 /// `<project_root>/.cursor/background-agents.yaml`. It must be a regular file, reached without
-/// links, that no other user can have written: see `platform::distrust`.
+/// links, that no other user can have written: see `files::distrust`.
 AgentsFileReading load_agents_file(const std::filesystem::path& project_root);
 
 /// Whether an agent takes command files: it is enabled, and one of its commands has

@@ -3,13 +3,13 @@
 #include "agent/agents_file.hpp"
 #include "agent/job.hpp"
 #include "agent/work_finder.hpp"
+#include "files/resources.hpp"
 #include "git/exclude.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
-#include "platform/log.hpp"
-#include "platform/resources.hpp"
-#include "protocol/text.hpp"
+#include "logging/log.hpp"
 #include "records/agent_presence.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -76,7 +76,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     Impl(const asio::any_io_executor& e, AgentOptions o)
         : options(std::move(o)),
           strand(e),
-          id(fmt::format("autoexec-{}", protocol::new_uuid())),
+          id(fmt::format("autoexec-{}", text::new_uuid())),
           trust{git::common_dir_of(options.project_root), options.offers},
           alarm(options.clock->make_timer(strand))
     {}
@@ -172,7 +172,7 @@ void BackgroundAgent::Impl::announce()
     record.agent_id = id;
     record.pid = ::getpid();
     record.host = handoff::host_name();
-    record.started_at = protocol::iso_utc(options.clock->system_now());
+    record.started_at = text::iso_utc(options.clock->system_now());
     for (const auto& definition : options.agents.agents)
         if (agent::takes_commands(definition)) record.agents.push_back(definition.name);
     if (const auto git_dir = git::git_dir_of(options.project_root))
@@ -181,10 +181,10 @@ void BackgroundAgent::Impl::announce()
     error_code ec;
     presence = records::AgentPresence::create(options.project_root, record, ec);
     if (ec && !std::exchange(told_unannounced, true))
-        platform::log(platform::LogLevel::warning,
-                      "cannot announce this agent in {}: {}; status and health will not show it",
-                      (options.project_root / ".tapps-agents/running/agents").string(),
-                      ec.message());
+        logging::log(logging::LogLevel::warning,
+                     "cannot announce this agent in {}: {}; status and health will not show it",
+                     (options.project_root / ".tapps-agents/running/agents").string(),
+                     ec.message());
 }
 
 void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
@@ -252,7 +252,7 @@ void BackgroundAgent::Impl::look(const fs::path& tree)
     if (!has_room()) return;  // left to others until there is
     auto box = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
     if (!box) {
-        if (!platform::has_descriptors_left(1)) report_shortage(tree);
+        if (!files::has_descriptors_left(1)) report_shortage(tree);
         return;
     }
     auto found = box->find(options.agents.accept_legacy);
@@ -325,8 +325,8 @@ void BackgroundAgent::Impl::complain_once(const fs::path& tree, Place& place,
 {
     if (place.told == found.stamp) return;
     place.told = found.stamp;
-    platform::log(platform::LogLevel::debug, "{}: command file left alone: {}", tree.string(),
-                  options.redactor->redact(found.problem));
+    logging::log(logging::LogLevel::debug, "{}: command file left alone: {}", tree.string(),
+                 options.redactor->redact(found.problem));
 }
 
 BackgroundAgent::BackgroundAgent(asio::any_io_executor ex, AgentOptions options)

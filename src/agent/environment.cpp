@@ -1,8 +1,8 @@
 #include "agent/environment.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "process/run_program.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -105,16 +105,16 @@ std::string working_directory_problem(const AgentDefinition& definition,
     const auto relative = working_directory(definition, worktree).lexically_relative(worktree);
     if (std::filesystem::path(definition.working_directory).is_absolute() || relative == ".")
         return {};
-    const platform::UniqueFd tree(::open(worktree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    error_code ec = tree ? error_code{} : platform::last_error();
+    const files::UniqueFd tree(::open(worktree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    error_code ec = tree ? error_code{} : files::last_error();
     if (!ec)
-        (void)platform::open_beneath(tree.get(), relative.string(), O_PATH | O_DIRECTORY,
-                                     platform::Links::inside, ec);
+        (void)files::open_beneath(tree.get(), relative.string(), O_PATH | O_DIRECTORY,
+                                  files::Links::inside, ec);
     if (!ec) return {};
     const bool leads_out = ec.value() == EXDEV || ec.value() == ELOOP;
     return fmt::format("The working_directory '{}' of the agent '{}' can't be used in {}: {}.",
-                       protocol::printable(definition.working_directory),
-                       protocol::printable(definition.name), protocol::printable(worktree.string()),
+                       text::printable(definition.working_directory),
+                       text::printable(definition.name), text::printable(worktree.string()),
                        leads_out
                            ? "a symbolic link leads out of the worktree; use an absolute path "
                              "if that is intended"

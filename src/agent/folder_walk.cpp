@@ -23,16 +23,16 @@ bool contains(const std::vector<std::string>& names, std::string_view name)
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-platform::UniqueFd open_folder(const std::filesystem::path& path)
+files::UniqueFd open_folder(const std::filesystem::path& path)
 {
-    return platform::UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return files::UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 std::string read_ignore_file(int root)
 {
     struct stat info {};
     if (root < 0 || ::fstat(root, &info) != 0) return {};
-    return platform::read_regular(root, ".gitignore", ignore_file_limit, {info.st_uid}).text;
+    return files::read_regular(root, ".gitignore", ignore_file_limit, {info.st_uid}).text;
 }
 
 bool is_folder(int parent, const std::string& name)
@@ -92,10 +92,10 @@ WatchedFolders FolderWalk::run()
 void FolderWalk::visit(const std::string& folder)
 {
     error_code ec;
-    const auto fd = platform::open_beneath(root_.get(), folder.empty() ? "." : folder,
-                                           O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+    const auto fd = files::open_beneath(root_.get(), folder.empty() ? "." : folder,
+                                        O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     if (!fd) return;
-    auto names = platform::list_folder(fd.get(), entries_left_ + 1);
+    auto names = files::list_folder(fd.get(), entries_left_ + 1);
     if (names.size() > entries_left_) {
         found_.cut = true;
         names.pop_back();

@@ -2,7 +2,7 @@
 
 #include "agent/glob.hpp"
 #include "agent/work_finder.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <filesystem>
 #include <string>
@@ -37,7 +37,7 @@ private:
     [[nodiscard]] bool matches(const std::string& path) const;
 
     std::filesystem::path root_path_;
-    platform::UniqueFd root_;
+    files::UniqueFd root_;
     std::vector<Glob> globs_;
     IgnoreRules ignored_;
     std::size_t entries_left_;

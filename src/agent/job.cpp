@@ -3,11 +3,11 @@
 #include "agent/environment.hpp"
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
+#include "files/resources.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/log.hpp"
-#include "platform/resources.hpp"
+#include "logging/log.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -40,7 +40,7 @@ std::string log_name(const handoff::AgentMailbox::Found& found)
 {
     const auto& id = found.command.attempt_id;
     return (id.empty() ? fmt::format("legacy-{}-{}", found.stamp.inode, found.stamp.modified_ns)
-                       : protocol::file_name_of(id)) +
+                       : text::file_name_of(id)) +
            ".log";
 }
 
@@ -48,8 +48,8 @@ CommandError start_error(error_code ec, std::string message)
 {
     CommandError error;
     error.message = std::move(message);
-    error.code = platform::is_resource_shortage(ec) ? "no_resources" : "spawn_failed";
-    if (platform::is_resource_shortage(ec) || ec == boost::system::errc::text_file_busy)
+    error.code = files::is_resource_shortage(ec) ? "no_resources" : "spawn_failed";
+    if (files::is_resource_shortage(ec) || ec == boost::system::errc::text_file_busy)
         error.retryable = true;
     return error;
 }
@@ -58,8 +58,8 @@ CommandError start_error(error_code ec, std::string message)
 std::string first_words(const std::string& redacted)
 {
     constexpr std::size_t most = 1000;
-    if (redacted.size() <= most) return protocol::valid_utf8(redacted);
-    return protocol::valid_utf8(redacted.substr(0, most)) + "…";
+    if (redacted.size() <= most) return text::valid_utf8(redacted);
+    return text::valid_utf8(redacted.substr(0, most)) + "…";
 }
 
 std::string stop_message(const std::string& reason)
@@ -86,7 +86,7 @@ Job::Job(JobContext context, std::filesystem::path worktree,
       output_(context_.project_root, log_name(found_), context_.options.redactor,
               work_.max_output_bytes, work_.max_output_tail_bytes),
       started_(context_.options.clock->now()),
-      started_at_(protocol::iso_utc(context_.options.clock->system_now()))
+      started_at_(text::iso_utc(context_.options.clock->system_now()))
 {}
 
 asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition& definition)
@@ -111,7 +111,7 @@ asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition&
     // The claim is kept meanwhile: a free one without a result would mean that the agent is lost.
     const auto& clock = *self->context_.options.clock;
     const auto until = clock.now() + report_timeout;
-    while (platform::is_resource_shortage(ec) && clock.now() < until && !self->box_->lost()) {
+    while (files::is_resource_shortage(ec) && clock.now() < until && !self->box_->lost()) {
         co_await self->alarm_->wait_until(clock.now() + report_interval);
         ec = self->box_->write_status(text);
     }
@@ -168,7 +168,7 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
         verdict.error.code = "env_ref_missing";
         verdict.error.message = fmt::format(
             "The command refers to the variable {}, which the agent's environment does not have.",
-            protocol::printable(missing));
+            text::printable(missing));
         return false;
     }
     spec.directory = working_directory(definition, worktree_);
@@ -389,15 +389,15 @@ void Job::write_running()
     progress.message = output_.last_words();
     s.progress = std::move(progress);
     if (const auto ec = box_->write_status(protocol::format_status(s)))
-        platform::log(platform::LogLevel::warning, "{}: cannot write the status: {}",
-                      worktree_.string(), ec.message());
+        logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
+                     worktree_.string(), ec.message());
     context_.options.notifier->notify(worktree_);
 }
 
 std::string Job::last_status(const ProgramResult& verdict)
 {
     auto s = status(verdict.completed ? ReportedStatus::completed : ReportedStatus::failed);
-    s.completed_at = protocol::iso_utc(context_.options.clock->system_now());
+    s.completed_at = text::iso_utc(context_.options.clock->system_now());
     s.outcome = verdict.completed         ? "completed"
                 : verdict.outcome.empty() ? "failed"
                                           : verdict.outcome;
@@ -418,9 +418,9 @@ std::string Job::last_status(const ProgramResult& verdict)
 void Job::finish(const ProgramResult& verdict, error_code ec)
 {
     if (ec)
-        platform::log(platform::LogLevel::error, "{}: cannot write the result: {}",
-                      worktree_.string(), ec.message());
-    if (platform::is_resource_shortage(ec)) (void)box_->report_shortage();
+        logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
+                     worktree_.string(), ec.message());
+    if (files::is_resource_shortage(ec)) (void)box_->report_shortage();
     box_->release(legacy());
     if (legacy()) record(verdict);
     context_.options.notifier->notify(worktree_);
@@ -433,7 +433,7 @@ void Job::record(const ProgramResult& verdict) const
     Event e;
     e.type = verdict.completed ? EventType::execution_completed : EventType::execution_failed;
     e.time = options.clock->system_now();
-    e.execution_id = protocol::new_uuid();
+    e.execution_id = text::new_uuid();
     e.attempt = 1;
     e.workflow_id = found_.command.workflow_id;
     e.step_id = found_.command.step_id;
@@ -449,7 +449,7 @@ void Job::record(const ProgramResult& verdict) const
     m.duration_ms =
         std::chrono::duration<double, std::milli>(options.clock->now() - started_).count();
     m.started_at = started_at_;
-    m.completed_at = protocol::iso_utc(e.time);
+    m.completed_at = text::iso_utc(e.time);
     e.details["duration_ms"] = m.duration_ms;
     if (!verdict.completed) {
         m.error_message = options.redactor->redact(verdict.error.message);

@@ -1,6 +1,6 @@
 #include "agent/outcome.hpp"
 
-#include "protocol/json.hpp"
+#include "text/json.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -166,8 +166,8 @@ void OutcomeParser::take_line()
 {
     skips_line_ = false;
     const auto line = std::exchange(line_, {});
-    const auto reading = protocol::read_json_object(line);
-    if (reading.kind != protocol::JsonReading::Kind::valid) return;
+    const auto reading = text::read_json_object(line);
+    if (reading.kind != text::JsonReading::Kind::valid) return;
     if (rule_ == OutcomeRule::claude)
         read_claude(reading.object);
     else

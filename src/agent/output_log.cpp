@@ -1,7 +1,7 @@
 #include "agent/output_log.hpp"
 
-#include "platform/log.hpp"
-#include "protocol/text.hpp"
+#include "logging/log.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,15 +17,15 @@ namespace {
 constexpr std::string_view cut_mark = "\n[autoexec: the rest of the output is not kept]\n";
 constexpr std::size_t max_line = 500;
 
-platform::UniqueFd create(const records::Folder& place, const std::string& name)
+files::UniqueFd create(const records::Folder& place, const std::string& name)
 {
     error_code ec;
     const auto folder = place.create(ec);
     auto file =
-        folder ? records::Folder::open_to_append(folder.get(), name, ec) : platform::UniqueFd();
+        folder ? records::Folder::open_to_append(folder.get(), name, ec) : files::UniqueFd();
     if (ec)
-        platform::log(platform::LogLevel::warning, "the command's output is not kept in {}: {}",
-                      (place.path() / name).string(), ec.message());
+        logging::log(logging::LogLevel::warning, "the command's output is not kept in {}: {}",
+                     (place.path() / name).string(), ec.message());
     return file;
 }
 
@@ -53,7 +53,7 @@ void OutputLog::finish()
     write(OutputStream::standard_output, out_.finish());
     write(OutputStream::standard_error, err_.finish());
     if (file_ && total_ > 0 && !is_in_place()) restore();
-    file_ = platform::UniqueFd();
+    file_ = files::UniqueFd();
 }
 
 void OutputLog::write(OutputStream stream, std::string_view text)
@@ -69,9 +69,9 @@ void OutputLog::write(OutputStream stream, std::string_view text)
     const auto part = text.substr(0, file_left_);
     file_left_ -= part.size();
     // A full disk costs the log, not the command.
-    const bool failed = static_cast<bool>(platform::write_all(file_.get(), part));
+    const bool failed = static_cast<bool>(files::write_all(file_.get(), part));
     if (!failed && part.size() == text.size()) return;
-    (void)platform::write_all(file_.get(), cut_mark);
+    (void)files::write_all(file_.get(), cut_mark);
     full_ = true;
 }
 
@@ -95,21 +95,21 @@ void OutputLog::restore()
         const auto size = ::pread(file_.get(), buffer.data(), buffer.size(), at);
         if (size <= 0) break;
         const std::string_view part(buffer.data(), static_cast<std::size_t>(size));
-        if (platform::write_all(copy.get(), part)) break;
+        if (files::write_all(copy.get(), part)) break;
         at += size;
     }
 }
 
 std::string OutputLog::tail() const
 {
-    return protocol::valid_utf8(protocol::tail(tail_, tail_limit_));
+    return text::valid_utf8(text::tail(tail_, tail_limit_));
 }
 
 std::string OutputLog::last_words() const
 {
     for (const auto* line : {&err_line_, &out_line_}) {
         const auto& words = line->current.empty() ? line->last : line->current;
-        if (!words.empty()) return protocol::printable(protocol::valid_utf8(words));
+        if (!words.empty()) return text::printable(text::valid_utf8(words));
     }
     return {};
 }

@@ -3,7 +3,7 @@
 #include "autoexec/file.hpp"
 #include "autoexec/process.hpp"
 #include "autoexec/redaction.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "records/log_file.hpp"
 
 #include <cstddef>
@@ -47,7 +47,7 @@ private:
 
     records::Folder place_;
     std::string name_;
-    platform::UniqueFd file_;
+    files::UniqueFd file_;
     bool full_ = false;
     std::size_t file_left_;
     std::size_t tail_limit_;

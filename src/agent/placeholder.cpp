@@ -1,6 +1,6 @@
 #include "agent/placeholder.hpp"
 
-#include "config/report.hpp"
+#include "yaml/report.hpp"
 
 #include <algorithm>
 #include <array>
@@ -31,7 +31,7 @@ std::optional<Placeholder> placeholder_named(std::string_view name)
 
 std::string_view guess_placeholder(std::string_view name)
 {
-    return config::nearest(name, placeholder_names);
+    return yaml::nearest(name, placeholder_names);
 }
 
 std::string placeholder_list()

@@ -2,7 +2,7 @@
 
 #include "agent/placeholder.hpp"
 #include "agent/shell_script.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -94,7 +94,7 @@ bool puts_value_into_script(const std::vector<CommandTemplate::Word>& words)
 
 std::optional<CommandTemplate> compile_words(std::string_view text, TemplateProblem& problem)
 {
-    const auto words = protocol::split_words(text, problem.message);
+    const auto words = text::split_words(text, problem.message);
     if (!words) return std::nullopt;
     CommandTemplate result;
     for (const auto& text_word : *words) {

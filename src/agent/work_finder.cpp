@@ -1,8 +1,8 @@
 #include "agent/work_finder.hpp"
 
 #include "agent/folder_walk.hpp"
+#include "files/safe_files.hpp"
 #include "git/git_dir.hpp"
-#include "platform/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -38,8 +38,7 @@ fs::path linked_tree(int entries, const fs::path& folder, const std::string& nam
 {
     struct stat info {};
     if (::fstat(entries, &info) != 0) return {};
-    auto text =
-        platform::read_regular(entries, name + "/gitdir", pointer_limit, {info.st_uid}).text;
+    auto text = files::read_regular(entries, name + "/gitdir", pointer_limit, {info.st_uid}).text;
     text.erase(std::min(text.find_first_of(std::string_view("\r\n\0", 3)), text.size()));
     if (text.empty()) return {};
     auto tree = existing_folder((folder / name / text).parent_path());
@@ -60,10 +59,10 @@ std::vector<fs::path> git_worktrees(const fs::path& project_root)
         trees.push_back(common.parent_path());
 
     const auto folder = common / "worktrees";
-    const platform::UniqueFd entries(
+    const files::UniqueFd entries(
         ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!entries) return trees;
-    auto names = platform::list_folder(entries.get(), max_worktrees);
+    auto names = files::list_folder(entries.get(), max_worktrees);
     std::sort(names.begin(), names.end());
     for (const auto& name : names) add_once(trees, linked_tree(entries.get(), folder, name));
     return trees;

@@ -9,7 +9,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "platform/log.hpp"
+#include "logging/log.hpp"
 #include "records/debug_log.hpp"
 #include "records/unwritten.hpp"
 
@@ -46,7 +46,7 @@ bool report_lost(const EventSink* sink)
 {
     const auto records = sink == nullptr ? UnwrittenRecords{} : sink->unwritten();
     if (records.lost == 0) return false;
-    platform::log(platform::LogLevel::error, "{}", records::lost_sentence(records));
+    logging::log(logging::LogLevel::error, "{}", records::lost_sentence(records));
     return true;
 }
 
@@ -90,8 +90,8 @@ asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
     });
     error_code ec;
     co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-    platform::log(platform::LogLevel::info,
-                  "stopping running commands. Press Ctrl-C again to kill them.");
+    logging::log(logging::LogLevel::info,
+                 "stopping running commands. Press Ctrl-C again to kill them.");
     signals.clear();
     co_await worker.async_stop();
     if (records.audit) (void)co_await records.audit->async_stop();
@@ -105,11 +105,11 @@ config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManage
     const auto take = [&](const AutoExecutionConfig& config, const auto& changed) {
         worker.set_options(agent_options(options, config, manager.project_root()));
         records::set_debug_log(manager.project_root(), config.debug);
-        platform::log(platform::LogLevel::info, "{}", changes_sentence(changed));
+        logging::log(logging::LogLevel::info, "{}", changes_sentence(changed));
     };
     const auto refuse = [](const auto& problems) {
         print_problems(problems);
-        platform::log(platform::LogLevel::error, "The previous configuration stays in effect.");
+        logging::log(logging::LogLevel::error, "The previous configuration stays in effect.");
     };
     return {manager, records.audit, take, refuse};
 }
@@ -152,8 +152,7 @@ int agent(const AgentVerbOptions& options)
     BackgroundAgent worker(ctx.get_executor(), std::move(worker_options));
     auto reloader = reloader_for(worker, manager, options, records);
     keep_configuration_fresh(ctx.get_executor(), reloader);
-    platform::log(platform::LogLevel::info, "looking for commands in {} as {}", root.string(),
-                  names);
+    logging::log(logging::LogLevel::info, "looking for commands in {} as {}", root.string(), names);
     asio::co_spawn(ctx, serve(ctx, signals, worker, records), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });

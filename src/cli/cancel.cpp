@@ -1,8 +1,8 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
 #include "records/running.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -45,7 +45,7 @@ int cancel(const CancelOptions& options)
     if (entries.size() != 1) {
         print_text(stderr, "autoexec cancel: {} '{}'; see autoexec status\n",
                    entries.empty() ? "no execution matches" : "several executions match",
-                   protocol::printable(options.execution));
+                   text::printable(options.execution));
         return exit_usage;
     }
     const auto& record = entries.front().record;

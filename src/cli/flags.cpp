@@ -1,6 +1,6 @@
 #include "cli/flags.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -25,7 +25,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
     auto* const option = app.add_option_function<std::string>(
         name,
         [&value, name, may_be_zero](const std::string& text) {
-            value = protocol::parse_duration(text);
+            value = text::parse_duration(text);
             if (!value || (value->count() == 0 && !may_be_zero))
                 throw CLI::ValidationError(
                     name, fmt::format("invalid duration '{}'; use 90s, 15m, 2h or 3d", text));
@@ -46,7 +46,7 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
             if (error != std::errc{} || stop != end || text.empty() || value > max)
                 throw CLI::ValidationError(
                     name, fmt::format("invalid number '{}'; use a whole number from 0 to {}",
-                                      protocol::printable(text), max));
+                                      text::printable(text), max));
             set(value);
         },
         help);

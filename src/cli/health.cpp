@@ -3,7 +3,7 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -18,13 +18,13 @@ constexpr int message_column = 32;
 
 void print_below(std::string_view mark, std::string_view text)
 {
-    print_text(stdout, "{:{}}{} {}\n", "", message_column, mark, protocol::printable(text));
+    print_text(stdout, "{:{}}{} {}\n", "", message_column, mark, text::printable(text));
 }
 
 void print(const HealthCheckResult& result)
 {
-    print_text(stdout, "{:10} {:20} {}\n", to_string(result.status),
-               protocol::printable(result.name), protocol::printable(result.message));
+    print_text(stdout, "{:10} {:20} {}\n", to_string(result.status), text::printable(result.name),
+               text::printable(result.message));
     // The first is the message, or a worse one is.
     if (const auto* const all = result.details.if_contains("problems"); all && all->is_array())
         for (const auto& problem : all->get_array())

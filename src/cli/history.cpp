@@ -2,7 +2,7 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -31,12 +31,12 @@ void print(const ExecutionMetric& m)
 {
     const auto duration = std::chrono::milliseconds(static_cast<long long>(m.duration_ms));
     print_text(stdout, "{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
-               short_id(m.execution_id), protocol::format_duration(duration), m.retry_count + 1,
-               protocol::printable(m.command));
+               short_id(m.execution_id), text::format_duration(duration), m.retry_count + 1,
+               text::printable(m.command));
     if (m.workflow_id || m.step_id)
-        print_text(stdout, "  [{}/{}]", protocol::printable(m.workflow_id.value_or("-")),
-                   protocol::printable(m.step_id.value_or("-")));
-    if (m.error_message) print_text(stdout, "  {}", protocol::printable(*m.error_message));
+        print_text(stdout, "  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
+                   text::printable(m.step_id.value_or("-")));
+    if (m.error_message) print_text(stdout, "  {}", text::printable(*m.error_message));
     print_text(stdout, "\n");
 }
 

@@ -2,11 +2,11 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/printable_stream.hpp"
-#include "protocol/text.hpp"
+#include "files/safe_files.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
+#include "text/printable_stream.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -92,10 +92,10 @@ public:
     void finish() { (void)put(safe_.finish()); }
 
 private:
-    static bool put(std::string_view bytes) { return !platform::write_all(STDOUT_FILENO, bytes); }
+    static bool put(std::string_view bytes) { return !files::write_all(STDOUT_FILENO, bytes); }
 
     bool raw_;
-    protocol::PrintableStream safe_;
+    text::PrintableStream safe_;
 };
 
 // Copies what is there now. False when nobody reads us any more.
@@ -113,11 +113,11 @@ bool copy_rest(int from, Output& to)
 bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& options)
 {
     const auto folder = records::Folder::of({}, root, "output");
-    const auto name = protocol::file_name_of(attempt.attempt_id) + ".log";
+    const auto name = text::file_name_of(attempt.attempt_id) + ".log";
     const auto open = [&] {
         error_code ec;
         const auto fd = folder.open(ec);
-        return fd ? records::Folder::open_log(fd.get(), name, ec) : platform::UniqueFd();
+        return fd ? records::Folder::open_log(fd.get(), name, ec) : files::UniqueFd();
     };
     auto file = open();
     while (!file && options.follow && is_alive(root, attempt.attempt_id)) {
@@ -147,7 +147,7 @@ int logs(const LogsOptions& options)
     if (attempts.empty() || several) {
         print_text(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
                    several ? "several executions match" : "no execution matches",
-                   protocol::printable(options.execution));
+                   text::printable(options.execution));
         return exit_usage;
     }
     for (std::size_t i = 0; i < attempts.size(); ++i) {

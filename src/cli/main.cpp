@@ -5,7 +5,7 @@
 #include "cli/session/output.hpp"
 #include "cli/workflow/workflow_verbs.hpp"
 #include "cli/worktree/worktree_verbs.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -233,9 +233,9 @@ std::vector<std::string> take_program(int& argc, char** argv)
 bool are_exact(int argc, char** argv)
 {
     for (int i = 1; i < argc; ++i) {
-        if (autoexec::protocol::valid_utf8(argv[i]) == argv[i]) continue;
+        if (autoexec::text::valid_utf8(argv[i]) == argv[i]) continue;
         tell(stderr, "autoexec: argument {} ('{}') is not UTF-8\n", i,
-             autoexec::protocol::printable(autoexec::protocol::valid_utf8(argv[i])));
+             autoexec::text::printable(autoexec::text::valid_utf8(argv[i])));
         return false;
     }
     return true;

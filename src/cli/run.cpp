@@ -13,8 +13,8 @@
 #include "cli/session/project.hpp"
 #include "cli/session/session.hpp"
 #include "cli/worktree/trees.hpp"
-#include "protocol/text.hpp"
 #include "records/debug_log.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -107,7 +107,7 @@ private:
         auto making = new_worktrees_.make(job.new_worktree);
         auto made = co_await std::move(making);
         for (const auto& warning : made.warnings)
-            display_->screen().say("warning: " + protocol::printable(warning));
+            display_->screen().say("warning: " + text::printable(warning));
         job.request.worktree = made.path;
         co_return std::move(made.problem);
     }
@@ -164,9 +164,9 @@ private:
     {
         tell(stdout, "{}\n", result_line(result));
         for (const auto& warning : result.warnings)
-            tell(stderr, "  warning: {}\n", protocol::printable(warning));
+            tell(stderr, "  warning: {}\n", text::printable(warning));
         if (options_.show_output && !result.output.empty())
-            tell(stdout, "{}\n", protocol::printable(result.output, true));
+            tell(stdout, "{}\n", text::printable(result.output, true));
     }
 
     static ExecutionResult refused(const Job& job, std::string problem)
@@ -187,7 +187,7 @@ private:
                             status == ExecutionStatus::timeout ? "timed out" : to_string(status));
         tell(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
              jobs_.size() == 1 ? "command" : "commands",
-             protocol::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
+             text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
              shown_path(engine_.root() / ".tapps-agents"));
     }
 

@@ -3,9 +3,9 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
@@ -42,7 +42,7 @@ Seen look(const BackgroundAgentAutoExecutor& executor, const records::RunningEnt
 
 std::chrono::milliseconds age_of(const records::RunningRecord& record)
 {
-    const auto start = protocol::parse_iso(record.started_at);
+    const auto start = text::parse_iso(record.started_at);
     if (!start) return {};
     return std::max(std::chrono::milliseconds{0},
                     std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -79,7 +79,7 @@ void print_agents(const std::filesystem::path& root)
         if (!alive) continue;
         any = true;
         tell(stderr, "Agent running: {}, since {}\n", records::describe(record),
-             protocol::printable(record.started_at));
+             text::printable(record.started_at));
     }
     if (!any)
         tell(stderr,
@@ -113,10 +113,9 @@ int status(const StatusOptions& options)
             continue;
         }
         print_text(stdout, "{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
-                   short_id(entry.record.execution_id),
-                   protocol::format_duration(age_of(entry.record)), entry.record.attempt,
-                   shown_path(entry.record.worktree), protocol::printable(entry.record.command),
-                   protocol::printable(seen.message));
+                   short_id(entry.record.execution_id), text::format_duration(age_of(entry.record)),
+                   entry.record.attempt, shown_path(entry.record.worktree),
+                   text::printable(entry.record.command), text::printable(seen.message));
     }
     if (!options.common.json) print_agents(root);
     return exit_completed;

@@ -3,8 +3,8 @@
 #include "config/describe.hpp"
 #include "config/settings.hpp"
 #include "config/sources.hpp"
-#include "config/yaml_edit.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -33,16 +33,16 @@ std::string list_of(const std::vector<Diagnostic>& diagnostics)
 std::vector<Diagnostic> as_diagnostics(std::vector<config::Contradiction> found,
                                        const fs::path& path)
 {
-    config::Report report(path.string(), {});
+    yaml::Report report(path.string(), {});
     for (auto& contradiction : found) report.error({}, std::move(contradiction.message));
     return report.take_errors();
 }
 
-config::YamlNode scalar_of(const SettingValue& value)
+yaml::YamlNode scalar_of(const SettingValue& value)
 {
     if (const auto* const text = std::get_if<std::string>(&value))
-        return config::make_scalar(*text, false);
-    return config::make_scalar(to_string(value), true);
+        return yaml::make_scalar(*text, false);
+    return yaml::make_scalar(to_string(value), true);
 }
 
 std::vector<std::string> path_in_file(std::string_view key)
@@ -131,17 +131,17 @@ struct AutoExecutionConfigManager::Impl {
         auto found = config::read_config_file(places.own_file, false);
         if (found.state == FoundFile::State::present) return std::move(found.text);
         if (found.state == FoundFile::State::absent) return {};
-        config::Report report(places.own_file.string(), {});
+        yaml::Report report(places.own_file.string(), {});
         report.error({}, "The file can't be read: " + found.problem);
         throw InvalidConfiguration(report.take_errors());
     }
 
     std::string edited(std::string text, std::string_view key, const SettingValue& value) const
     {
-        auto changed = config::set_in_yaml(text, path_in_file(key), scalar_of(value));
+        auto changed = yaml::set_in_yaml(text, path_in_file(key), scalar_of(value));
         if (changed) return *std::move(changed);
-        config::Report report(places.own_file.string(), text);
-        (void)config::parse_yaml(text, report);
+        yaml::Report report(places.own_file.string(), text);
+        (void)yaml::parse_yaml(text, report);
         if (!report.failed())
             report.error({}, fmt::format("{} can't be set in this file", key),
                          "Something that is no mapping stands in its way.");

@@ -1,7 +1,7 @@
 #include "autoexec/config.hpp"
 
 #include "config/settings.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@ std::string to_string(const SettingValue& value)
 {
     if (const auto* const flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
     if (const auto* const whole = std::get_if<std::int64_t>(&value)) return std::to_string(*whole);
-    if (const auto* const real = std::get_if<double>(&value)) return protocol::format_double(*real);
+    if (const auto* const real = std::get_if<double>(&value)) return text::format_double(*real);
     return std::get<std::string>(value);
 }
 

@@ -6,10 +6,10 @@
 
 namespace autoexec::config {
 
-std::string type_hint(const YamlNode& value, std::string_view expected)
+std::string type_hint(const yaml::YamlNode& value, std::string_view expected)
 {
     const bool wants_text = expected.find("text") != expected.npos;
-    const bool is_scalar = value.kind == YamlNode::Kind::scalar;
+    const bool is_scalar = value.kind == yaml::YamlNode::Kind::scalar;
     if (wants_text && is_scalar)
         return fmt::format("This is {}; put it in quotes.", value.describe());
     if (is_scalar && value.quoted) return "This is text; leave the quotes away.";
@@ -57,11 +57,11 @@ std::optional<std::int64_t> Fields::integer(std::string_view key, std::int64_t l
     return std::nullopt;
 }
 
-const std::vector<YamlNode>* Fields::list(std::string_view key, std::string_view item)
+const std::vector<yaml::YamlNode>* Fields::list(std::string_view key, std::string_view item)
 {
     const auto* value = find(key);
     if (!value) return nullptr;
-    if (value->kind != YamlNode::Kind::sequence) {
+    if (value->kind != yaml::YamlNode::Kind::sequence) {
         wrong_type(key, *value, "a list");
         return nullptr;
     }
@@ -77,15 +77,16 @@ void Fields::warn_unknown(std::span<const std::string_view> known)
     for (const auto& entry : mapping_.entries)
         if (std::find(known.begin(), known.end(), entry.key) == known.end())
             report_.warning(entry.at, fmt::format("{}Unknown field '{}'", prefix_, entry.key),
-                            did_you_mean(entry.key, known));
+                            yaml::did_you_mean(entry.key, known));
 }
 
-void Fields::error(Position at, std::string_view message, std::string hint)
+void Fields::error(yaml::Position at, std::string_view message, std::string hint)
 {
     report_.error(at, prefix_ + std::string(message), std::move(hint));
 }
 
-void Fields::wrong_type(std::string_view key, const YamlNode& value, std::string_view expected)
+void Fields::wrong_type(std::string_view key, const yaml::YamlNode& value,
+                        std::string_view expected)
 {
     error(value.at, fmt::format("Field '{}' must be {}", key, expected),
           type_hint(value, expected));

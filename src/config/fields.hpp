@@ -1,7 +1,7 @@
 #pragma once
 
-#include "config/report.hpp"
-#include "config/yaml.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,11 +17,14 @@ namespace autoexec::config {
 class Fields {
 public:
     /// `prefix` comes before each message, as in `Agent 2: `.
-    Fields(const YamlNode& mapping, std::string prefix, Report& report)
+    Fields(const yaml::YamlNode& mapping, std::string prefix, yaml::Report& report)
         : mapping_(mapping), prefix_(std::move(prefix)), report_(report)
     {}
 
-    [[nodiscard]] const YamlNode* find(std::string_view key) const { return mapping_.find(key); }
+    [[nodiscard]] const yaml::YamlNode* find(std::string_view key) const
+    {
+        return mapping_.find(key);
+    }
 
     /// False, and an error, if it is absent.
     bool require(std::string_view key);
@@ -33,21 +36,21 @@ public:
                                         std::string_view what);
     /// The items of a list, which must not be empty; `item` says what it is a list of. Null if
     /// absent or wrong.
-    const std::vector<YamlNode>* list(std::string_view key, std::string_view item);
+    const std::vector<yaml::YamlNode>* list(std::string_view key, std::string_view item);
 
     /// A warning for each key that is not known.
     void warn_unknown(std::span<const std::string_view> known);
 
-    void error(Position at, std::string_view message, std::string hint = {});
-    void wrong_type(std::string_view key, const YamlNode& value, std::string_view expected);
+    void error(yaml::Position at, std::string_view message, std::string hint = {});
+    void wrong_type(std::string_view key, const yaml::YamlNode& value, std::string_view expected);
 
 private:
-    const YamlNode& mapping_;
+    const yaml::YamlNode& mapping_;
     std::string prefix_;
-    Report& report_;
+    yaml::Report& report_;
 };
 
 /// What a value of the wrong type is, and what to do about it.
-std::string type_hint(const YamlNode& value, std::string_view expected);
+std::string type_hint(const yaml::YamlNode& value, std::string_view expected);
 
 }  // namespace autoexec::config

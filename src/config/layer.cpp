@@ -1,7 +1,7 @@
 #include "config/layer.hpp"
 
 #include "config/fields.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -37,11 +37,11 @@ std::optional<std::pair<int, int>> parse_version(std::string_view text)
 }
 
 // Older files have the same settings, so every older version becomes ours.
-std::optional<SettingValue> read_version(const YamlNode& node, std::string_view shown_key,
-                                         Report& report)
+std::optional<SettingValue> read_version(const yaml::YamlNode& node, std::string_view shown_key,
+                                         yaml::Report& report)
 {
     const auto version =
-        node.kind == YamlNode::Kind::scalar ? parse_version(node.text) : std::nullopt;
+        node.kind == yaml::YamlNode::Kind::scalar ? parse_version(node.text) : std::nullopt;
     if (!version) {
         report.error(node.at, fmt::format("{} must be \"{}\"", shown_key, current_version),
                      fmt::format("This is {}.", node.describe()));
@@ -57,7 +57,7 @@ std::optional<SettingValue> read_version(const YamlNode& node, std::string_view 
     return SettingValue(std::string(current_version));
 }
 
-std::optional<SettingValue> typed(const Setting& s, const YamlNode& node)
+std::optional<SettingValue> typed(const Setting& s, const yaml::YamlNode& node)
 {
     const auto wrap = [](auto value) {
         return value ? std::optional<SettingValue>(*std::move(value)) : std::nullopt;
@@ -71,7 +71,7 @@ std::optional<SettingValue> typed(const Setting& s, const YamlNode& node)
             return wrap(node.as_number());
         case SettingType::duration:
         case SettingType::choice:  // `no` and `1` are wrong as words, not for want of quotes
-            if (node.kind != YamlNode::Kind::scalar) return std::nullopt;
+            if (node.kind != yaml::YamlNode::Kind::scalar) return std::nullopt;
             return SettingValue(node.text);
         default:
             return wrap(node.as_string());
@@ -79,21 +79,22 @@ std::optional<SettingValue> typed(const Setting& s, const YamlNode& node)
 }
 
 // People write times with their unit.
-std::string unit_hint(const Setting& s, const YamlNode& node)
+std::string unit_hint(const Setting& s, const yaml::YamlNode& node)
 {
-    if (s.unit != "seconds" || node.kind != YamlNode::Kind::scalar) return {};
-    const auto time = protocol::parse_duration(node.text);
+    if (s.unit != "seconds" || node.kind != yaml::YamlNode::Kind::scalar) return {};
+    const auto time = text::parse_duration(node.text);
     if (!time) return {};
     return fmt::format("Write {}: the unit is seconds.",
                        std::chrono::duration<double>(*time).count());
 }
 
-std::string type_advice(const Setting& s, const YamlNode& node)
+std::string type_advice(const Setting& s, const yaml::YamlNode& node)
 {
     if (auto hint = unit_hint(s, node); !hint.empty()) return hint;
     static constexpr std::array<std::string_view, 2> booleans{"true", "false"};
-    auto guess = s.type == SettingType::boolean && !node.quoted ? did_you_mean(node.text, booleans)
-                                                                : std::string();
+    auto guess = s.type == SettingType::boolean && !node.quoted
+                     ? yaml::did_you_mean(node.text, booleans)
+                     : std::string();
     if (!guess.empty()) return guess;
     return fmt::format("{} Allowed: {}.", type_hint(node, s.type_name()), s.allowed());
 }
@@ -101,7 +102,8 @@ std::string type_advice(const Setting& s, const YamlNode& node)
 std::string range_advice(const SettingsTable& table, const Setting& s, const SettingValue& value)
 {
     if (s.type == SettingType::choice)
-        if (auto guess = did_you_mean(std::get<std::string>(value), s.choices); !guess.empty())
+        if (auto guess = yaml::did_you_mean(std::get<std::string>(value), s.choices);
+            !guess.empty())
             return guess;
     return fmt::format("Allowed: {}; the default is {}.", s.allowed(),
                        to_string(s.get(table.defaults())));
@@ -135,13 +137,14 @@ std::string other_place(const SettingsTable& table, std::string_view name)
     return {};
 }
 
-void warn_unknown(const LayerReading& reading, const YamlEntry& entry, std::string_view section)
+void warn_unknown(const LayerReading& reading, const yaml::YamlEntry& entry,
+                  std::string_view section)
 {
     auto names = reading.table.names_in(section);
     if (section.empty()) names.push_back(extensions_section);
     auto hint = other_place(reading.table, entry.key);
     if (hint.empty()) hint = unit_left_away(entry.key, names);
-    if (hint.empty()) hint = did_you_mean(in_small_letters(entry.key), names);
+    if (hint.empty()) hint = yaml::did_you_mean(in_small_letters(entry.key), names);
     if (hint.empty() && !names.empty())
         hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
     reading.report.warning(entry.at, fmt::format("Unknown key '{}'", join(section, entry.key)),
@@ -154,12 +157,12 @@ std::string hint_beside(const LayerReading& reading, std::string_view key)
     if (reading.table.find(key) != nullptr || reading.table.is_section(key) ||
         key == extensions_section)
         return fmt::format("It belongs below '{}:'.", own_section);
-    auto guess = did_you_mean(key, ours);
+    auto guess = yaml::did_you_mean(key, ours);
     return guess.empty() ? fmt::format("Known here: {}.", own_section) : guess;
 }
 
 // The file is ours, so nothing else belongs beside the section.
-void warn_beside(const LayerReading& reading, const YamlNode& root)
+void warn_beside(const LayerReading& reading, const yaml::YamlNode& root)
 {
     for (const auto& entry : root.entries)
         if (entry.key != own_section)
@@ -168,14 +171,14 @@ void warn_beside(const LayerReading& reading, const YamlNode& root)
 }
 
 // The file holds sections of other programs: only what resembles one of ours deserves a warning.
-void warn_near_misses(const LayerReading& reading, const YamlNode& root)
+void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
 {
     static constexpr std::array<std::string_view, 1> read{project_section};
     static constexpr std::array<std::string_view, 1> elsewhere{own_section};
     for (const auto& entry : root.entries) {
         if (entry.key == project_section) continue;
-        auto guess = did_you_mean(entry.key, read);
-        if (entry.key == own_section || !did_you_mean(entry.key, elsewhere).empty())
+        auto guess = yaml::did_you_mean(entry.key, read);
+        if (entry.key == own_section || !yaml::did_you_mean(entry.key, elsewhere).empty())
             guess = fmt::format("'{}:' belongs into auto_execution_config.yaml.", own_section);
         if (!guess.empty())
             reading.report.warning(entry.at, fmt::format("Unknown key '{}'", entry.key),
@@ -184,30 +187,30 @@ void warn_near_misses(const LayerReading& reading, const YamlNode& root)
 }
 
 // What is empty has no place but its key's.
-YamlNode value_at_place(const YamlEntry& entry)
+yaml::YamlNode value_at_place(const yaml::YamlEntry& entry)
 {
     auto node = entry.value;
-    if (node.kind == YamlNode::Kind::null) node.at = entry.at;
+    if (node.kind == yaml::YamlNode::Kind::null) node.at = entry.at;
     return node;
 }
 
 // Nothing, and an error, if it is there and no mapping.
-const YamlNode* find_mapping(const LayerReading& reading, const YamlNode& root,
-                             std::string_view name)
+const yaml::YamlNode* find_mapping(const LayerReading& reading, const yaml::YamlNode& root,
+                                   std::string_view name)
 {
     const auto* const node = root.find(name);
-    if (node == nullptr || node->kind == YamlNode::Kind::null) return nullptr;
-    if (node->kind == YamlNode::Kind::mapping) return node;
+    if (node == nullptr || node->kind == yaml::YamlNode::Kind::null) return nullptr;
+    if (node->kind == yaml::YamlNode::Kind::mapping) return node;
     reading.report.error(node->at, fmt::format("'{}' must be a mapping", name),
                          fmt::format("This is {}.", node->describe()));
     return nullptr;
 }
 
-std::optional<YamlNode> read_mapping(const LayerReading& reading, std::string_view text)
+std::optional<yaml::YamlNode> read_mapping(const LayerReading& reading, std::string_view text)
 {
-    auto root = parse_yaml(text, reading.report);
-    if (!root || root->kind == YamlNode::Kind::null) return std::nullopt;
-    if (root->kind == YamlNode::Kind::mapping) return root;
+    auto root = yaml::parse_yaml(text, reading.report);
+    if (!root || root->kind == yaml::YamlNode::Kind::null) return std::nullopt;
+    if (root->kind == yaml::YamlNode::Kind::mapping) return root;
     reading.report.error(root->at, "The file must be a mapping: 'key: value' on each line",
                          fmt::format("This is {}.", root->describe()));
     return std::nullopt;
@@ -215,7 +218,7 @@ std::optional<YamlNode> read_mapping(const LayerReading& reading, std::string_vi
 
 }  // namespace
 
-void read_value(const LayerReading& reading, std::string_view key, const YamlNode& node,
+void read_value(const LayerReading& reading, std::string_view key, const yaml::YamlNode& node,
                 std::string_view shown_key)
 {
     auto setting = *reading.table.find(key);
@@ -238,7 +241,7 @@ void read_value(const LayerReading& reading, std::string_view key, const YamlNod
     reading.values.push_back({std::string(key), *std::move(value), std::move(origin)});
 }
 
-void read_section(const LayerReading& reading, const YamlNode& node, std::string_view section)
+void read_section(const LayerReading& reading, const yaml::YamlNode& node, std::string_view section)
 {
     for (const auto& entry : node.entries) {
         // A dot in a key nests nothing.
@@ -248,9 +251,9 @@ void read_section(const LayerReading& reading, const YamlNode& node, std::string
             key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
         if (reading.table.find(key) != nullptr) {
             read_value(reading, key, value_at_place(entry), key);
-        } else if (below && entry.value.kind == YamlNode::Kind::mapping) {
+        } else if (below && entry.value.kind == yaml::YamlNode::Kind::mapping) {
             read_section(reading, entry.value, key);
-        } else if (below && entry.value.kind != YamlNode::Kind::null) {
+        } else if (below && entry.value.kind != yaml::YamlNode::Kind::null) {
             reading.report.error(
                 entry.value.at, fmt::format("'{}' must be a mapping", key),
                 fmt::format("This is {}; below it there are {}.", entry.value.describe(),
@@ -282,14 +285,14 @@ void read_project_file(const LayerReading& reading, std::string_view text)
         if (s.alias.empty()) continue;
         aliases.push_back(s.alias);
         const auto entry = std::find_if(section->entries.begin(), section->entries.end(),
-                                        [&](const YamlEntry& e) { return e.key == s.alias; });
+                                        [&](const yaml::YamlEntry& e) { return e.key == s.alias; });
         if (entry != section->entries.end())
             read_value(reading, s.key, value_at_place(*entry), "workflow." + s.alias);
     }
     // Most of the section is others': only what looks like one of ours is worth a word.
     for (const auto& entry : section->entries) {
         if (std::find(aliases.begin(), aliases.end(), entry.key) != aliases.end()) continue;
-        if (auto guess = did_you_mean(entry.key, aliases); !guess.empty())
+        if (auto guess = yaml::did_you_mean(entry.key, aliases); !guess.empty())
             reading.report.warning(entry.at, fmt::format("Unknown key 'workflow.{}'", entry.key),
                                    std::move(guess));
     }

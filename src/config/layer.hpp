@@ -1,8 +1,8 @@
 #pragma once
 
-#include "config/report.hpp"
 #include "config/settings.hpp"
-#include "config/yaml.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -23,16 +23,17 @@ struct LayerValue {
 struct LayerReading {
     const SettingsTable& table;
     ConfigOrigin origin;  ///< Of the layer as a whole.
-    Report& report;
+    yaml::Report& report;
     std::vector<LayerValue>& values;
 };
 
 /// Reads a value of the setting `key`; `shown_key` is what the person called it.
-void read_value(const LayerReading& reading, std::string_view key, const YamlNode& node,
+void read_value(const LayerReading& reading, std::string_view key, const yaml::YamlNode& node,
                 std::string_view shown_key);
 
 /// Reads the settings below a section; an empty one stands for all.
-void read_section(const LayerReading& reading, const YamlNode& node, std::string_view section);
+void read_section(const LayerReading& reading, const yaml::YamlNode& node,
+                  std::string_view section);
 
 /// A file whose `auto_execution:` section is ours, and whose other sections are others'.
 void read_own_file(const LayerReading& reading, std::string_view text);
@@ -51,7 +52,7 @@ std::vector<Diagnostic> read_metadata(const SettingsTable& table,
                                       std::vector<LayerValue>& values);
 
 /// JSON as if it had been written as YAML, without places.
-YamlNode to_yaml(const boost::json::value& value);
+yaml::YamlNode to_yaml(const boost::json::value& value);
 
 inline constexpr std::string_view own_section = "auto_execution";
 

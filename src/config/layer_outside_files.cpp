@@ -1,7 +1,7 @@
 #include "config/layer.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -13,16 +13,16 @@ namespace {
 
 constexpr std::string_view prefix = "AUTOEXEC_";
 
-YamlNode scalar(std::string text, bool quoted)
+yaml::YamlNode scalar(std::string text, bool quoted)
 {
-    YamlNode node;
-    node.kind = YamlNode::Kind::scalar;
+    yaml::YamlNode node;
+    node.kind = yaml::YamlNode::Kind::scalar;
     node.text = std::move(text);
     node.quoted = quoted;
     return node;
 }
 
-YamlNode read_variable(const Setting& s, std::string text)
+yaml::YamlNode read_variable(const Setting& s, std::string text)
 {
     if (text.empty()) return {};
     if (s.type == SettingType::boolean && text == "1") text = "true";
@@ -42,9 +42,9 @@ void warn_near_misses(const SettingsTable& table, const std::vector<std::string>
     for (const auto& variable : environment) {
         if (!variable.starts_with(prefix)) continue;
         const auto name = variable.substr(0, variable.find('='));
-        const auto guess = nearest(std::string_view(name).substr(prefix.size()), candidates);
+        const auto guess = yaml::nearest(std::string_view(name).substr(prefix.size()), candidates);
         if (guess.empty() || name.substr(prefix.size()) == guess) continue;
-        Report report(name, {});
+        yaml::Report report(name, {});
         report.warning({}, "Unknown variable", fmt::format("Did you mean '{}{}'?", prefix, guess));
         problems.push_back(report.take_warnings().front());
     }
@@ -52,22 +52,22 @@ void warn_near_misses(const SettingsTable& table, const std::vector<std::string>
 
 }  // namespace
 
-YamlNode to_yaml(const boost::json::value& value)
+yaml::YamlNode to_yaml(const boost::json::value& value)
 {
     if (const auto* const text = value.if_string()) return scalar(std::string(*text), true);
-    if (value.is_double()) return scalar(protocol::format_double(value.get_double()), false);
+    if (value.is_double()) return scalar(text::format_double(value.get_double()), false);
     if (value.is_null()) return {};
 
-    YamlNode node;
+    yaml::YamlNode node;
     if (const auto* const object = value.if_object()) {
-        node.kind = YamlNode::Kind::mapping;
+        node.kind = yaml::YamlNode::Kind::mapping;
         for (const auto& [key, member] : *object)
             node.entries.push_back({key, {}, to_yaml(member)});
     } else if (const auto* const list = value.if_array()) {
-        node.kind = YamlNode::Kind::sequence;
+        node.kind = yaml::YamlNode::Kind::sequence;
         for (const auto& item : *list) node.items.push_back(to_yaml(item));
     } else {
-        node = scalar(protocol::dump_line(value), false);
+        node = scalar(text::dump_line(value), false);
     }
     return node;
 }
@@ -85,7 +85,7 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
                          [&](const auto& variable) { return variable.starts_with(name + "="); });
         if (found == environment.end()) continue;
         const ConfigOrigin origin{ConfigLayer::environment, name};
-        Report report(name, {});
+        yaml::Report report(name, {});
         read_value({table, origin, report, values}, s.key,
                    read_variable(s, found->substr(name.size() + 1)), name);
         for (auto& problem : report.take_errors()) problems.push_back(std::move(problem));
@@ -101,7 +101,7 @@ std::vector<Diagnostic> read_metadata(const SettingsTable& table,
     const auto* const found = metadata.if_contains(own_section);
     if (found == nullptr || found->is_null()) return {};
     const ConfigOrigin origin{ConfigLayer::workflow, "workflow metadata"};
-    Report report(origin.source, {});
+    yaml::Report report(origin.source, {});
     const LayerReading reading{table, origin, report, values};
     if (found->is_object())
         read_section(reading, to_yaml(*found), {});

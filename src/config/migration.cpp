@@ -1,7 +1,7 @@
 #include "config/migration.hpp"
 
 #include "config/layer.hpp"
-#include "config/yaml_edit.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <fmt/format.h>
 
@@ -28,19 +28,19 @@ std::vector<std::string_view> lines_of(std::string_view text)
 }  // namespace
 
 // All versions up to ours have the same settings, so what is missing is the version.
-std::optional<std::string> migrate(std::string_view text, Report& report)
+std::optional<std::string> migrate(std::string_view text, yaml::Report& report)
 {
     const SettingsTable table;
     std::vector<LayerValue> values;
     read_own_file({table, {ConfigLayer::auto_execution, report.path()}, report, values}, text);
     if (report.failed()) return std::nullopt;
-    const auto root = parse_yaml(text, report);
+    const auto root = yaml::parse_yaml(text, report);
     const auto* const section = root ? root->find(own_section) : nullptr;
     const auto* const version = section != nullptr ? section->find("version") : nullptr;
     if (section == nullptr || (version != nullptr && version->text == current_version))
         return std::string(text);
     const std::array<std::string, 2> path{std::string(own_section), "version"};
-    return set_in_yaml(text, path, make_scalar(std::string(current_version), false));
+    return yaml::set_in_yaml(text, path, yaml::make_scalar(std::string(current_version), false));
 }
 
 std::string difference(std::string_view before, std::string_view after)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "config/report.hpp"
+#include "yaml/report.hpp"
 
 #include <optional>
 #include <string>
@@ -11,7 +11,7 @@ namespace autoexec::config {
 
 /// The file as it should be: the same text if it is up to date. Nothing, with errors in `report`,
 /// if it can't be read, or is of a newer version.
-std::optional<std::string> migrate(std::string_view text, Report& report);
+std::optional<std::string> migrate(std::string_view text, yaml::Report& report);
 
 /// The lines that differ, with some around them, as `diff -u` shows them; empty if none does.
 std::string difference(std::string_view before, std::string_view after);

@@ -1,7 +1,7 @@
 #include "config/settings.hpp"
 
 #include "handoff/file_handoff.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -200,7 +200,7 @@ std::string Setting::complaint(const SettingValue& value) const
             return fmt::format("{} must be {}", key, allowed());
         if (type == SettingType::file_name && !handoff::is_valid_status_name(*word))
             return fmt::format("{} must be a plain name that no other file of ours has", key);
-        if (type == SettingType::duration && !protocol::parse_duration(*word))
+        if (type == SettingType::duration && !text::parse_duration(*word))
             return fmt::format("{} must be a time", key);
         return {};
     }

@@ -1,6 +1,6 @@
 #include "config/sources.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ struct Source {
     Source& operator=(const Source&) = delete;
 
     std::string text;
-    Report report;
+    yaml::Report report;
 };
 
 class Resolver {
@@ -134,7 +134,7 @@ private:
         const auto source = std::find_if(sources_.begin(), sources_.end(), [&](const Source& s) {
             return s.report.path() == origin.source;
         });
-        Report outside(origin.source, {});
+        yaml::Report outside(origin.source, {});
         auto& report = source == sources_.end() ? outside : source->report;
         report.error({origin.line, origin.column}, std::move(message), std::move(hint));
         take(report.take_errors());
@@ -183,39 +183,39 @@ FoundFile read_config_file(const fs::path& path, bool follow_links)
     std::error_code ignored;
     const auto real = follow_links ? fs::weakly_canonical(path, ignored) : fs::absolute(path);
     const auto [base, below] = split(real);
-    const platform::UniqueFd folder(::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd folder(::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     FoundFile found;
     if (!folder && (errno == ENOENT || errno == ENOTDIR)) return found;
     struct stat info {};
     if (!folder || ::fstat(folder.get(), &info) != 0) {
         found.state = FoundFile::State::unreadable;
-        found.problem = platform::last_error().message();
+        found.problem = files::last_error().message();
         return found;
     }
-    return platform::read_trusted(folder.get(), below.string(), file_limit,
-                                  {path.string(), info.st_uid});
+    return files::read_trusted(folder.get(), below.string(), file_limit,
+                               {path.string(), info.st_uid});
 }
 
 std::string folder_problem(const fs::path& folder)
 {
     const auto project = folder.parent_path();
-    const platform::UniqueFd fd(::open(project.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd fd(::open(project.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return {};
-    return platform::distrust_folder(fd.get(), folder.filename().string(),
-                                     {folder.string(), info.st_uid});
+    return files::distrust_folder(fd.get(), folder.filename().string(),
+                                  {folder.string(), info.st_uid});
 }
 
 error_code write_config_file(const fs::path& path, std::string_view text)
 {
     const auto [base, below] = split(fs::absolute(path));
     error_code ec;
-    const auto trusted = platform::make_folders(base, ec);
+    const auto trusted = files::make_folders(base, ec);
     if (ec) return ec;
-    const auto folder = platform::make_folders(trusted.get(), below.parent_path(), ec);
+    const auto folder = files::make_folders(trusted.get(), below.parent_path(), ec);
     if (ec) return ec;
-    return platform::replace_file(folder.get(), below.filename().string(), text, 0600,
-                                  Durability::power);
+    return files::replace_file(folder.get(), below.filename().string(), text, 0600,
+                               Durability::power);
 }
 
 std::vector<FileStamp> stamps_of(const Places& places)
@@ -226,7 +226,7 @@ std::vector<FileStamp> stamps_of(const Places& places)
         const bool there =
             !path->empty() && (path == &places.user_file ? ::stat(path->c_str(), &info)
                                                          : ::lstat(path->c_str(), &info)) == 0;
-        stamps.push_back(there ? platform::stamp_of(info) : FileStamp{});
+        stamps.push_back(there ? files::stamp_of(info) : FileStamp{});
     }
     return stamps;
 }

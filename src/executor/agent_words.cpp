@@ -1,7 +1,7 @@
 #include "executor/agent_words.hpp"
 
 #include "protocol/artifact_path.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -34,9 +34,9 @@ void set_artifacts(const Redactor& redactor, const std::vector<std::string>& nam
         if (beneath && ++inside <= max_artifacts)
             result.artifacts.push_back(words_of_agent(redactor, *beneath, max_artifact_name));
         else if (!beneath && ++outside <= max_outside_warnings)
-            result.warnings.push_back(fmt::format(
-                "The agent names an artifact outside the worktree: {}",
-                protocol::printable(words_of_agent(redactor, path, max_name_in_warning))));
+            result.warnings.push_back(
+                fmt::format("The agent names an artifact outside the worktree: {}",
+                            text::printable(words_of_agent(redactor, path, max_name_in_warning))));
     }
     if (outside > max_outside_warnings)
         result.warnings.push_back(

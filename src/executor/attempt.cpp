@@ -1,9 +1,9 @@
 #include "executor/agent_words.hpp"
 #include "executor/impl.hpp"
+#include "files/resources.hpp"
 #include "handoff/control_files.hpp"
 #include "handoff/offers.hpp"
-#include "platform/resources.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -53,7 +53,7 @@ std::string obstacles_in(const std::filesystem::path& worktree, const std::strin
         std::error_code ec;
         const auto path = worktree / name;
         if (!std::filesystem::exists(std::filesystem::symlink_status(path, ec))) continue;
-        paths += (paths.empty() ? " Remove " : ", ") + protocol::printable(path.string());
+        paths += (paths.empty() ? " Remove " : ", ") + text::printable(path.string());
     }
     return paths.empty() ? paths : paths + '.';
 }
@@ -63,7 +63,7 @@ std::string folder_instead_of(const std::filesystem::path& status_file)
     std::error_code ec;
     if (!std::filesystem::is_directory(std::filesystem::symlink_status(status_file, ec))) return {};
     return " Its status file can't be written, because it is a folder: remove " +
-           protocol::printable(status_file.string()) + ", or set another status_file_name.";
+           text::printable(status_file.string()) + ", or set another status_file_name.";
 }
 
 std::string seconds(milliseconds d)
@@ -105,7 +105,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
                                                                        AttemptMonitor& watch)
 {
     const auto& r = x.request;
-    a.started_at = protocol::iso_utc(options.clock->system_now());
+    a.started_at = text::iso_utc(options.clock->system_now());
     const auto files = files_of(x, a);
     if (files.command.size() > protocol::command_file_limit)
         co_return fail(x, errc::command_too_large,
@@ -411,7 +411,7 @@ std::string BackgroundAgentAutoExecutor::Impl::why_unreported(const std::filesys
     error_code ec;
     std::string why;
     const auto again = open_mailbox(tree, ec, why);
-    return again || platform::is_resource_shortage(ec) ? std::string() : " " + why;
+    return again || files::is_resource_shortage(ec) ? std::string() : " " + why;
 }
 
 void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentStatus& status,
@@ -456,7 +456,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     cancel.execution_id = x.id;
     cancel.attempt_id = a.id;
     cancel.reason = end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
-    cancel.requested_at = protocol::iso_utc(options.clock->system_now());
+    cancel.requested_at = text::iso_utc(options.clock->system_now());
     auto refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
     options.notifier->notify(x.request.worktree);
 
@@ -478,7 +478,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
                              asio::cancellation_type::none;
         if (end.facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
-        if (platform::is_resource_shortage(refused))
+        if (files::is_resource_shortage(refused))
             refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
         sight = watch.look(options.clock->now());
     }

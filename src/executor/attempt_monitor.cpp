@@ -1,6 +1,6 @@
 #include "executor/attempt_monitor.hpp"
 
-#include "platform/resources.hpp"
+#include "files/resources.hpp"
 #include "protocol/status.hpp"
 
 #include <fmt/format.h>
@@ -73,7 +73,7 @@ Observation AttemptMonitor::look(time_point now)
             return sight;
         }
         unreadable |= file.state == FoundFile::State::unreadable;
-        if (platform::is_resource_shortage(file.reason)) shortage_ = file.reason;
+        if (files::is_resource_shortage(file.reason)) shortage_ = file.reason;
         auto found = candidate(file, sight);
         if (found && (!best || (found->echoes && !best->echoes))) best = std::move(found);
     }

@@ -1,9 +1,9 @@
+#include "async/on_cancel.hpp"
 #include "executor/impl.hpp"
+#include "files/resources.hpp"
 #include "git/tree_state.hpp"
-#include "platform/on_cancel.hpp"
-#include "platform/resources.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -34,7 +34,7 @@ asio::awaitable<bool> is_cancelled(const Execution& x)
 std::string flaw_of(const std::string& text)
 {
     if (text.find('\0') != std::string::npos) return "contains a NUL character";
-    if (protocol::valid_utf8(text) != text) return "is not UTF-8";
+    if (text::valid_utf8(text) != text) return "is not UTF-8";
     return {};
 }
 
@@ -62,7 +62,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    auto id = request.execution_id.empty() ? protocol::new_uuid() : request.execution_id;
+    auto id = request.execution_id.empty() ? text::new_uuid() : request.execution_id;
     const auto x = std::make_unique<Execution>(std::move(id), std::move(request), options);
     const ActiveGuard present(*this, *x);
 
@@ -90,7 +90,7 @@ error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
 {
     x.result.status = ExecutionStatus::failed;
     x.result.error = CommandError{std::move(sentence), {}, false, 0};
-    if (!platform::is_resource_shortage(ec)) return ec;
+    if (!files::is_resource_shortage(ec)) return ec;
     x.result.error->code = no_resources;
     return errc::no_resources;
 }
@@ -141,7 +141,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
                         fmt::format("The expected artifact '{}' is outside the worktree '{}'. "
                                     "Use the path of a file or folder in it, without "
                                     "'..'.",
-                                    protocol::printable(path), r.worktree.string()));
+                                    text::printable(path), r.worktree.string()));
         path = std::move(*beneath);
     }
     if (x.options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
@@ -185,7 +185,7 @@ bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, 
         return other != &x && !other->attempt_id.empty();
     });
     if (!in_flight || (ec && ec != errc::no_resources)) return false;
-    return ec == errc::no_resources || !platform::has_descriptors_left(of_one_command);
+    return ec == errc::no_resources || !files::has_descriptors_left(of_one_command);
 }
 
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x)
@@ -249,7 +249,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>();
         a->number = number;
-        a->id = protocol::new_uuid();
+        a->id = text::new_uuid();
         w.attempt_id = a->id;
         AttemptMonitor watch(*x.mailbox, w);
         if (const auto ec = co_await publish(x, *a, watch)) co_return ec;
@@ -308,7 +308,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Executio
                                                                   std::string& state)
 {
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const platform::OnCancel stop_git(
+    const async::OnCancel stop_git(
         cancellation.slot(), [interrupt = x.git_interrupt, clock = options.clock](
                                  asio::cancellation_type) { interrupt->end_by(clock->now()); });
     auto preparing = undisturbed(strand, prepare_tree(x, state));

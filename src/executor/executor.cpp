@@ -143,27 +143,27 @@ void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandReque
                                         Handler handler)
 {
     auto& i = *impl;
-    platform::launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
+    async::launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
     CommandRequest request)
 {
-    return platform::unwrap(impl_->strand, impl_->execute(impl_, std::move(request)), sentence_of);
+    return async::unwrap(impl_->strand, impl_->execute(impl_, std::move(request)), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt,
                                                                     CommandRequest request)
 {
-    return platform::unwrap(
-        impl_->strand, impl_->adopt(impl_, std::move(attempt), std::move(request)), sentence_of);
+    return async::unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt), std::move(request)),
+                         sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completion(
     std::filesystem::path worktree, std::vector<std::string> expected_artifacts,
     std::optional<std::chrono::milliseconds> timeout)
 {
-    return platform::unwrap(
+    return async::unwrap(
         impl_->strand,
         impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts), timeout),
         sentence_of);

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "async/launch.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
 #include "git/interrupt.hpp"
 #include "git/place.hpp"
-#include "platform/launch.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
 
@@ -148,7 +148,7 @@ enum class Leftovers {
     out_of_reach,   ///< Another engine has the worktree, or it can't be opened now.
 };
 
-using Outcome = platform::Outcome<ExecutionResult>;
+using Outcome = async::Outcome<ExecutionResult>;
 
 struct BackgroundAgentAutoExecutor::Impl
     : public std::enable_shared_from_this<BackgroundAgentAutoExecutor::Impl> {

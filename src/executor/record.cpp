@@ -1,8 +1,8 @@
 #include "executor/agent_words.hpp"
 #include "executor/impl.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/text.hpp"
 #include "records/unwritten.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/value_from.hpp>
 
@@ -284,7 +284,7 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
     m.duration_ms = duration;
     m.started_at = a.started_at;
     m.retry_count = a.number - 1;
-    m.completed_at = protocol::iso_utc(options.clock->system_now());
+    m.completed_at = text::iso_utc(options.clock->system_now());
     if (end.error) m.error_message = end.error->message;
     e.metric = std::move(m);
     emit(e);

@@ -1,6 +1,6 @@
 #include "executor/impl.hpp"
-#include "protocol/text.hpp"
 #include "records/agent_presence.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -94,8 +94,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     a->id = reference.attempt_id;
     a->number = std::max(reference.number, 1);
     a->published = options.clock->now();
-    a->started_at = protocol::iso_utc(options.clock->system_now());
-    if (const auto start = protocol::parse_iso(reference.started_at)) {
+    a->started_at = text::iso_utc(options.clock->system_now());
+    if (const auto start = text::parse_iso(reference.started_at)) {
         const auto since = options.clock->system_now() - *start;
         a->started_at = reference.started_at;
         a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_outage);
@@ -132,7 +132,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
     CommandRequest request("(watched)", std::move(worktree));
     request.expected_artifacts = std::move(expected);
     request.timeout = timeout;
-    const auto x = std::make_unique<Execution>(protocol::new_uuid(), std::move(request), options);
+    const auto x = std::make_unique<Execution>(text::new_uuid(), std::move(request), options);
     const ActiveGuard present(*this, *x);
     x->adopted = true;
     auto ec = check(*x);
@@ -221,7 +221,7 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
         cancel.execution_id = record.execution_id;
         cancel.attempt_id = record.attempt_id;
         cancel.reason = "interrupted";
-        cancel.requested_at = protocol::iso_utc(options.clock->system_now());
+        cancel.requested_at = text::iso_utc(options.clock->system_now());
         (void)mailbox->request_stop(protocol::format_cancel(cancel));
         options.notifier->notify(record.worktree);
     }
@@ -254,9 +254,9 @@ void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningR
         m.status = "failed";
         m.started_at = record.started_at;
         m.retry_count = record.attempt - 1;
-        m.completed_at = protocol::iso_utc(e.time);
+        m.completed_at = text::iso_utc(e.time);
         m.error_message = records::interrupted_message;
-        if (const auto start = protocol::parse_iso(record.started_at))
+        if (const auto start = text::parse_iso(record.started_at))
             m.duration_ms = std::chrono::duration<double, std::milli>(e.time - *start).count();
         e.metric = std::move(m);
     }

@@ -1,6 +1,6 @@
+#include "files/safe_files.hpp"
 #include "git/impl.hpp"
 #include "git/nested.hpp"
-#include "platform/safe_files.hpp"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
@@ -145,7 +145,7 @@ asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::
 asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
 {
     error_code ec;
-    (void)platform::make_folders(made.path.parent_path(), ec);
+    (void)files::make_folders(made.path.parent_path(), ec);
     // Without the files: filling a hundred trees is what takes long, and needs no lock.
     Words words{"worktree", "add", "--quiet", "--no-checkout", made.path.string(), made.branch};
     const auto added = co_await locked(std::move(words));

@@ -1,7 +1,7 @@
+#include "files/safe_files.hpp"
 #include "git/artifacts.hpp"
 #include "git/impl.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -20,8 +20,8 @@ namespace autoexec::git {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::Links;
-using platform::UniqueFd;
+using files::Links;
+using files::UniqueFd;
 
 // Git ignores it, and it is on the tree's own file system.
 constexpr std::string_view staging_prefix = ".cursor-skill-tmp.artifacts-";
@@ -40,7 +40,7 @@ public:
           keep_existing_(keep_existing),
           index_(entry_),
           tree_(open_folder(entry_.tree)),
-          staging_(entry_.tree / std::string(staging_prefix).append(protocol::new_uuid()))
+          staging_(entry_.tree / std::string(staging_prefix).append(text::new_uuid()))
     {}
 
     asio::awaitable<Problem> run(std::vector<ArtifactSource> sources)
@@ -95,7 +95,7 @@ private:
             entries.push_back(cache_info(blob.mode, blob.id, path));
         }
         if (::mkdirat(tree_.get(), staging_.filename().c_str(), 0700) != 0)
-            co_return fail(platform::last_error().message());
+            co_return fail(files::last_error().message());
         const auto place = Place(entry_.git_dir, staging_).with_index(index_.file());
         Words add{"update-index", "--add"};
         auto done = co_await run_in_portions(impl_.git, place, std::move(add), std::move(entries),
@@ -120,26 +120,26 @@ private:
             const fs::path file = path;
             const auto from = folder_of(file, ec);
             const auto to =
-                from ? platform::make_folders(tree_.get(), file.parent_path(), ec) : UniqueFd();
+                from ? files::make_folders(tree_.get(), file.parent_path(), ec) : UniqueFd();
             const auto name = file.filename();
             if (from && to && ::renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0)
                 continue;
             return fail(
-                fmt::format("'{}': {}", shown(path), (ec ? ec : platform::last_error()).message()));
+                fmt::format("'{}': {}", shown(path), (ec ? ec : files::last_error()).message()));
         }
     }
 
     [[nodiscard]] UniqueFd folder_of(const fs::path& file, error_code& ec) const
     {
         const auto folder = (staging_.filename() / file).parent_path().string();
-        return platform::open_beneath(tree_.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
+        return files::open_beneath(tree_.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
     }
 
     // Also what an engine that was killed has left.
     void sweep() const
     {
         std::error_code ignored;
-        for (const auto& name : platform::list_folder(tree_.get(), max_names))
+        for (const auto& name : files::list_folder(tree_.get(), max_names))
             if (name.starts_with(staging_prefix)) fs::remove_all(entry_.tree / name, ignored);
     }
 

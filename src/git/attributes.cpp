@@ -1,7 +1,7 @@
 #include "git/attributes.hpp"
 
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "files/safe_files.hpp"
+#include "text/text.hpp"
 
 #include <system_error>
 #include <utility>
@@ -20,10 +20,10 @@ constexpr std::size_t max_attribute_files = 200;
 
 AttributesFolder::AttributesFolder(const fs::path& common_dir)
     : common_(common_dir),
-      folder_(common_dir / "autoexec" / std::string(prefix).append(protocol::new_uuid()))
+      folder_(common_dir / "autoexec" / std::string(prefix).append(text::new_uuid()))
 {
     error_code ignored;  // git says so when it is not there
-    (void)platform::make_folders(folder_, ignored);
+    (void)files::make_folders(folder_, ignored);
 }
 
 AttributesFolder::~AttributesFolder()
@@ -43,10 +43,10 @@ asio::awaitable<void> AttributesFolder::fill(const Git& git, std::string commit)
         const auto content =
             co_await git(place(), "cat-file", "blob", commit + ":" + std::string(path));
         error_code ec;
-        const auto folder = platform::make_folders(folder_ / file.parent_path(), ec);
+        const auto folder = files::make_folders(folder_ / file.parent_path(), ec);
         if (content.ok() && folder)
-            (void)platform::replace_file(folder.get(), file_name, content.output, 0600,
-                                         Durability::none);
+            (void)files::replace_file(folder.get(), file_name, content.output, 0600,
+                                      Durability::none);
     }
 }
 

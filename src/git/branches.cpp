@@ -1,5 +1,5 @@
 #include "git/impl.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ constexpr std::string_view engine_email = "autoexec@localhost";
 
 std::string message_text(std::string text)
 {
-    text = protocol::valid_utf8(text.substr(0, max_message_length));
+    text = text::valid_utf8(text.substr(0, max_message_length));
     std::erase(text, '\0');
     return text;
 }

@@ -1,6 +1,6 @@
 #include "git/call_limit.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -73,7 +73,7 @@ void CallLimit::give_up(bool limit_reached)
         problem_ = fmt::format(
             "'{}' did not end within {} and was stopped. Check for a filter program or a disk that "
             "hangs, and for very large files",
-            call_, protocol::format_duration(limit_));
+            call_, text::format_duration(limit_));
         return;
     }
     problem_ = fmt::format("'{}' was stopped: the operation was cancelled", call_);

@@ -1,7 +1,7 @@
 #include "git/entry.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/git_dir.hpp"
-#include "platform/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -76,9 +76,9 @@ std::vector<Entry> entries_of(const fs::path& common_dir)
 {
     std::vector<Entry> entries;
     const auto folder = common_dir / "worktrees";
-    const platform::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return entries;
-    for (const auto& id : platform::list_folder(fd.get(), max_entries))
+    for (const auto& id : files::list_folder(fd.get(), max_entries))
         if (auto entry = read_entry(common_dir, id)) entries.push_back(std::move(*entry));
     return entries;
 }
@@ -113,10 +113,10 @@ std::string run_of(const Entry& entry)
 void record_run(const Entry& entry, std::string_view run_id)
 {
     error_code ec;
-    const auto folder = platform::make_folders(entry.records(), ec);
+    const auto folder = files::make_folders(entry.records(), ec);
     if (folder)
-        (void)platform::replace_file(folder.get(), run_file, std::string(run_id) + "\n", 0600,
-                                     Durability::none);
+        (void)files::replace_file(folder.get(), run_file, std::string(run_id) + "\n", 0600,
+                                  Durability::none);
 }
 
 bool link_to_entry(const Entry& entry)
@@ -125,18 +125,18 @@ bool link_to_entry(const Entry& entry)
     std::error_code ec;
     if (fs::is_directory(fs::symlink_status(entry.tree / ".git", ec))) return false;
     const auto wanted = "gitdir: " + entry.git_dir.string() + "\n";
-    const platform::UniqueFd folder(::open(entry.tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return folder && !platform::replace_file(folder.get(), ".git", wanted, 0644, Durability::none);
+    const files::UniqueFd folder(::open(entry.tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return folder && !files::replace_file(folder.get(), ".git", wanted, 0644, Durability::none);
 }
 
 std::string read_git_file(const fs::path& file)
 {
-    const platform::UniqueFd folder(
+    const files::UniqueFd folder(
         ::open(file.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!folder || ::fstat(folder.get(), &info) != 0) return {};
     // A file in a folder may belong to whom the folder belongs to.
-    return platform::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
+    return files::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
 }
 
 std::string branch_ref(std::string_view branch)

@@ -1,6 +1,6 @@
 #include "git/exclude.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -70,20 +70,20 @@ std::string missing_lines(std::string_view text, const std::vector<std::string>&
 
 bool exclude(const std::filesystem::path& common_dir, const std::vector<std::string>& patterns)
 {
-    const platform::UniqueFd common(::open(common_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd common(::open(common_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!common) return false;
     error_code ec;
-    const auto info = platform::make_folders(common.get(), "info", ec);
+    const auto info = files::make_folders(common.get(), "info", ec);
     if (!info) return false;
-    const platform::UniqueFd file(
+    const files::UniqueFd file(
         ::openat(info.get(), "exclude",
                  O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
     if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
     struct stat folder {};
     (void)::fstat(info.get(), &folder);
-    const auto known = platform::read_regular(info.get(), "exclude", max_size, {folder.st_uid});
+    const auto known = files::read_regular(info.get(), "exclude", max_size, {folder.st_uid});
     const bool written = known.state == FoundFile::State::present &&
-                         !platform::write_all(file.get(), missing_lines(known.text, patterns));
+                         !files::write_all(file.get(), missing_lines(known.text, patterns));
     ::flock(file.get(), LOCK_UN);
     return written;
 }

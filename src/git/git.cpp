@@ -3,7 +3,7 @@
 #include "git/call_limit.hpp"
 #include "git/configured_programs.hpp"
 #include "git/git_environment.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -157,11 +157,11 @@ std::string line_of(const ProgramOutput& output)
 std::string reason_of(const ProgramOutput& output)
 {
     if (!output.exit.error.empty()) return output.exit.error;
-    auto text = protocol::valid_utf8(output.errors.empty() ? output.output : output.errors);
+    auto text = text::valid_utf8(output.errors.empty() ? output.output : output.errors);
     while (!text.empty() && text.back() == '\n') text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
     if (text.empty()) return "git ended without a word";
-    return protocol::printable(protocol::tail(text, max_reason));
+    return text::printable(text::tail(text, max_reason));
 }
 
 std::vector<std::string_view> split_nul(std::string_view text)
@@ -183,7 +183,7 @@ bool is_object_id(std::string_view text)
 
 std::string shown(std::string_view text)
 {
-    return protocol::printable(protocol::valid_utf8(text));
+    return text::printable(text::valid_utf8(text));
 }
 
 }  // namespace autoexec::git

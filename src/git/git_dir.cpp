@@ -1,7 +1,7 @@
 #include "git/git_dir.hpp"
 
-#include "platform/resources.hpp"
-#include "platform/safe_files.hpp"
+#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,19 +36,19 @@ bool is_there(const fs::path& path)
 
 void note_shortage(error_code ec, error_code& shortage)
 {
-    if (!shortage && platform::is_resource_shortage(ec)) shortage = ec;
+    if (!shortage && files::is_resource_shortage(ec)) shortage = ec;
 }
 
 // A file in a folder may belong to whom the folder belongs to.
 std::string read_beside(const fs::path& folder, const std::string& name, error_code& shortage)
 {
-    const platform::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) {
-        note_shortage(platform::last_error(), shortage);
+        note_shortage(files::last_error(), shortage);
         return {};
     }
-    auto file = platform::read_regular(fd.get(), name, pointer_limit, {info.st_uid});
+    auto file = files::read_regular(fd.get(), name, pointer_limit, {info.st_uid});
     note_shortage(file.reason, shortage);
     return std::move(file.text);
 }

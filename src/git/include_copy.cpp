@@ -1,6 +1,6 @@
+#include "files/safe_files.hpp"
 #include "git/git.hpp"
 #include "git/include_file.hpp"
-#include "platform/safe_files.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -21,8 +21,8 @@ namespace autoexec::git {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::Links;
-using platform::UniqueFd;
+using files::Links;
+using files::UniqueFd;
 
 constexpr std::size_t portion = 1024 * 1024;
 constexpr std::size_t max_warnings = 20;
@@ -77,7 +77,7 @@ private:
         if (path.ends_with('/')) {
             warn(path, "it is a repository of its own");
         } else if (!seen) {
-            warn(path, ec ? ec.message() : platform::last_error().message());
+            warn(path, ec ? ec.message() : files::last_error().message());
         } else if (S_ISLNK(info.st_mode)) {
             copy_link(file, folder);
         } else if (S_ISREG(info.st_mode)) {
@@ -100,13 +100,13 @@ private:
     static UniqueFd folder_of(const UniqueFd& top, const fs::path& file, error_code& ec)
     {
         const auto folder = file.has_parent_path() ? file.parent_path().string() : ".";
-        return platform::open_beneath(top.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
+        return files::open_beneath(top.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
     }
 
     UniqueFd make_folder_of(const fs::path& file)
     {
         error_code ec;
-        auto folder = platform::make_folders(to_.get(), file.parent_path(), ec);
+        auto folder = files::make_folders(to_.get(), file.parent_path(), ec);
         if (!folder) warn(file.string(), ec.message());
         return folder;
     }
@@ -123,7 +123,7 @@ private:
         if (::symlinkat(target.data(), to.get(), file.filename().c_str()) == 0)
             result_.paths.push_back(file.string());
         else if (errno != EEXIST)
-            warn(file.string(), platform::last_error().message());
+            warn(file.string(), files::last_error().message());
     }
 
     asio::awaitable<void> copy_file(const fs::path& file, const UniqueFd& from, unsigned mode,
@@ -131,18 +131,18 @@ private:
     {
         error_code ec;
         const auto name = file.filename().string();
-        const auto source = platform::open_beneath(from.get(), name, O_RDONLY, Links::none, ec);
+        const auto source = files::open_beneath(from.get(), name, O_RDONLY, Links::none, ec);
         if (!source) co_return warn(file.string(), ec.message());
         const auto to = make_folder_of(file);
         if (!to) co_return;
         const UniqueFd target(::openat(to.get(), name.c_str(),
                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!target && errno == EEXIST) co_return;
-        if (!target) co_return warn(file.string(), platform::last_error().message());
+        if (!target) co_return warn(file.string(), files::last_error().message());
 
         if (::ioctl(target.get(), FICLONE, source.get()) != 0)
             co_await copy_content(source.get(), target.get(), ec, ex);
-        if (!ec && ::fchmod(target.get(), mode) != 0) ec = platform::last_error();
+        if (!ec && ::fchmod(target.get(), mode) != 0) ec = files::last_error();
         if (ec) {
             ::unlinkat(to.get(), name.c_str(), 0);
             co_return warn(file.string(), ec.message());
@@ -157,9 +157,9 @@ private:
         for (;;) {
             const auto size = ::read(source, buffer.data(), buffer.size());
             if (size < 0 && errno == EINTR) continue;
-            if (size < 0) ec = platform::last_error();
+            if (size < 0) ec = files::last_error();
             if (size <= 0) co_return;
-            ec = platform::write_all(target, {buffer.data(), static_cast<std::size_t>(size)});
+            ec = files::write_all(target, {buffer.data(), static_cast<std::size_t>(size)});
             if (ec) co_return;
             if (static_cast<std::size_t>(size) == portion)
                 co_await asio::post(ex, asio::use_awaitable);

@@ -1,9 +1,9 @@
 #include "git/include_file.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/exclude.hpp"
 #include "git/impl.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -26,9 +26,9 @@ void record(const Entry& entry, const std::vector<std::string>& paths)
     std::string text;
     for (const auto& path : all) text.append(path).push_back('\0');
     error_code ec;
-    const auto folder = platform::make_folders(entry.records(), ec);
+    const auto folder = files::make_folders(entry.records(), ec);
     if (folder)
-        (void)platform::replace_file(folder.get(), "included", text, 0600, Durability::process);
+        (void)files::replace_file(folder.get(), "included", text, 0600, Durability::process);
 }
 
 }  // namespace
@@ -59,7 +59,7 @@ asio::awaitable<std::vector<std::string>> Repository::Impl::bring_included(Entry
 
     std::vector<std::string> patterns;
     for (const auto& path : open)
-        if (protocol::printable(path) == path) patterns.push_back(exclude_pattern(path));
+        if (text::printable(path) == path) patterns.push_back(exclude_pattern(path));
     const auto* const done = exclude(common, patterns) ? "they now stand in .git/info/exclude"
                                                        : "an agent could commit them";
     warnings.push_back(

@@ -1,6 +1,6 @@
 #include "git/index_file.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <fcntl.h>
 
@@ -13,7 +13,7 @@
 namespace autoexec::git {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr std::size_t max_index_bytes = 64 * 1024 * 1024;
 constexpr std::size_t header_size = 12;
@@ -120,7 +120,7 @@ std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
 {
     const UniqueFd folder(::open(git_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) return {};
-    const auto file = platform::read_regular(folder.get(), "index", max_index_bytes, {});
+    const auto file = files::read_regular(folder.get(), "index", max_index_bytes, {});
     if (file.state != FoundFile::State::present) return {};
     for (const std::size_t id_size : {20U, 32U})
         if (auto found = find_paths(file.text, id_size, paths)) return *std::move(found);

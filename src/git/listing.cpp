@@ -1,9 +1,9 @@
+#include "files/safe_files.hpp"
 #include "git/git_dir.hpp"
 #include "git/impl.hpp"
 #include "git/nested.hpp"
 #include "handoff/claims.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -44,7 +44,7 @@ bool leads_elsewhere(const Entry& entry)
 
 bool is_busy(const fs::path& tree)
 {
-    const platform::UniqueFd fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return fd && handoff::engine_holds_lock(fd.get(), tree);
 }
 
@@ -115,7 +115,7 @@ asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
     const auto status =
         co_await git(found->place(), "status", "--short", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return std::string();
-    co_return protocol::valid_utf8(status.output.substr(0, max_listed_state));
+    co_return text::valid_utf8(status.output.substr(0, max_listed_state));
 }
 
 }  // namespace autoexec::git

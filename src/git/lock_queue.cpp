@@ -1,6 +1,6 @@
 #include "git/lock_queue.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -37,13 +37,13 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
     while (problem.empty() && ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             problem = fmt::format("{} can't be locked: {}.", file_.string(),
-                                  platform::last_error().message());
+                                  files::last_error().message());
         } else if (clock_->now() >= interrupt->end_of(begin)) {
             problem = fmt::format("{} was not waited for any longer: the operation was cancelled.",
                                   file_.string());
         } else if (clock_->now() >= deadline) {
             problem = fmt::format("Another process has held {} for {}.", file_.string(),
-                                  protocol::format_duration(timeout_));
+                                  text::format_duration(timeout_));
         } else {
             co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
         }
@@ -55,18 +55,18 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
 void LockQueue::leave()
 {
     ::flock(held_.get(), LOCK_UN);  // whoever else holds the descriptor
-    held_ = platform::UniqueFd();
+    held_ = files::UniqueFd();
     gate_.leave();
 }
 
 std::string LockQueue::open()
 {
     error_code ec;
-    const auto folder = platform::make_folders(file_.parent_path(), ec);
+    const auto folder = files::make_folders(file_.parent_path(), ec);
     if (!ec) {
-        held_ = platform::UniqueFd(::openat(folder.get(), file_.filename().c_str(),
-                                            O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (!held_) ec = platform::last_error();
+        held_ = files::UniqueFd(::openat(folder.get(), file_.filename().c_str(),
+                                         O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!held_) ec = files::last_error();
     }
     if (!ec) return {};
     return fmt::format("{} can't be opened: {}.", file_.string(), ec.message());

@@ -2,9 +2,9 @@
 
 #include "autoexec/clock.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/gate.hpp"
 #include "git/interrupt.hpp"
-#include "platform/safe_files.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -50,7 +50,7 @@ private:
     std::chrono::milliseconds timeout_;
     std::shared_ptr<Interrupt> interrupt_;
     Gate gate_;
-    platform::UniqueFd held_;
+    files::UniqueFd held_;
 };
 
 }  // namespace autoexec::git

@@ -1,7 +1,7 @@
 #include "git/nested_files.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/entry.hpp"
-#include "platform/safe_files.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -87,11 +87,11 @@ std::vector<Gitlink> gitlinks_in(std::string_view listing)
 
 std::optional<fs::path> populated(const fs::path& tree, const std::string& path)
 {
-    const platform::UniqueFd top(::open(tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd top(::open(tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!top) return std::nullopt;
     error_code ec;
     const auto folder =
-        platform::open_beneath(top.get(), path, O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+        files::open_beneath(top.get(), path, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     struct stat info {};
     if (!folder || ::fstatat(folder.get(), ".git", &info, AT_SYMLINK_NOFOLLOW) != 0)
         return std::nullopt;

@@ -1,8 +1,8 @@
 #include "git/nested_view.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/temporary_index.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -44,16 +44,16 @@ std::string refs_of(const NestedFiles& files)
 }  // namespace
 
 NestedView::NestedView(const Entry& entry, const NestedFiles& files)
-    : folder_(entry.records() / std::string(prefix).append(protocol::new_uuid())),
+    : folder_(entry.records() / std::string(prefix).append(text::new_uuid())),
       objects_(files.common_dir / "objects")
 {
     error_code ec;
-    const auto folder = platform::make_folders(folder_, ec);
+    const auto folder = files::make_folders(folder_, ec);
     if (!folder) return;
-    (void)platform::make_folders(folder_ / "refs", ec);
-    const auto info = platform::make_folders(folder_ / "info", ec);
+    (void)files::make_folders(folder_ / "refs", ec);
+    const auto info = files::make_folders(folder_ / "info", ec);
     const auto write = [](int where, const char* name, const std::string& text) {
-        (void)platform::replace_file(where, name, text, 0600, Durability::none);
+        (void)files::replace_file(where, name, text, 0600, Durability::none);
     };
     write(folder.get(), "config", config_for(files));
     write(folder.get(), "packed-refs", refs_of(files));

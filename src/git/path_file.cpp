@@ -1,20 +1,20 @@
+#include "files/safe_files.hpp"
 #include "git/snapshot.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <unistd.h>
 
 namespace autoexec::git {
 
 PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
-    : file_(entry.records() / ("paths-" + protocol::new_uuid()))
+    : file_(entry.records() / ("paths-" + text::new_uuid()))
 {
     std::string text;
     for (const auto& path : paths) text.append(path).push_back('\0');
     error_code ec;  // what fails here shows when git can't read the file
-    const auto folder = platform::make_folders(entry.records(), ec);
+    const auto folder = files::make_folders(entry.records(), ec);
     if (folder)
-        (void)platform::replace_file(folder.get(), file_.filename(), text, 0600, Durability::none);
+        (void)files::replace_file(folder.get(), file_.filename(), text, 0600, Durability::none);
 }
 
 PathFile::~PathFile()

@@ -1,9 +1,9 @@
+#include "files/safe_files.hpp"
 #include "git/attributes.hpp"
 #include "git/impl.hpp"
 #include "git/nested.hpp"
 #include "handoff/claims.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace autoexec::git {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr std::size_t max_leftovers = 10'000;
 // No merge takes so long.
@@ -64,7 +64,7 @@ Words leftovers(const fs::path& folder)
     const auto fd = open_parent(folder);
     Words paths;
     if (!fd) return paths;
-    for (const auto& name : platform::list_folder(fd.get(), max_leftovers))
+    for (const auto& name : files::list_folder(fd.get(), max_leftovers))
         if (name.starts_with(removed_prefix)) paths.push_back((folder / name).string());
     return paths;
 }
@@ -147,7 +147,7 @@ asio::awaitable<Problem> Repository::Impl::take_away(Entry entry)
 {
     const auto folder = entry.tree.parent_path();
     auto old = removals == 0 ? leftovers(folder) : Words();
-    const auto away = folder / fmt::format("{}{}", removed_prefix, protocol::new_uuid());
+    const auto away = folder / fmt::format("{}{}", removed_prefix, text::new_uuid());
     std::error_code ec;
     if (!entry.missing()) fs::rename(entry.tree, away, ec);
     if (ec) co_return fmt::format("{} can't be moved: {}", entry.tree.string(), ec.message());
@@ -187,7 +187,7 @@ void Repository::Impl::sweep() const
     const auto fd = open_parent(folder);
     if (!fd) return;
     const auto now = options.clock->system_now();
-    for (const auto& name : platform::list_folder(fd.get(), max_leftovers)) {
+    for (const auto& name : files::list_folder(fd.get(), max_leftovers)) {
         struct stat info {};
         if (!name.starts_with(AttributesFolder::prefix) ||
             ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)

@@ -1,10 +1,10 @@
 #include "git/repository.hpp"
 
+#include "async/on_cancel.hpp"
 #include "git/exclude.hpp"
 #include "git/impl.hpp"
 #include "git/open.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/on_cancel.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -33,7 +33,7 @@ asio::awaitable<Result> whole(Kept keep, std::shared_ptr<Interrupt> interrupt,
                               std::shared_ptr<Clock> clock, asio::awaitable<Result> work)
 {
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const platform::OnCancel end_calls(
+    const async::OnCancel end_calls(
         cancellation.slot(),
         [interrupt = std::move(interrupt), clock = std::move(clock)](asio::cancellation_type type) {
             interrupt->cancel(*clock, type);

@@ -1,6 +1,6 @@
 #include "git/salvage_message.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -53,7 +53,7 @@ bool read_salvage_ref(std::string_view ref, std::string& tree, system_clock::tim
     const auto text = ref.substr(slash + 1);
     // 20260120-210036-129110 as 2026-01-20T21:00:36.129110
     if (text.size() != 22 || text[8] != '-' || text[15] != '-') return false;
-    const auto found = protocol::parse_iso(
+    const auto found = text::parse_iso(
         fmt::format("{}-{}-{}T{}:{}:{}.{}", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2),
                     text.substr(9, 2), text.substr(11, 2), text.substr(13, 2), text.substr(16)));
     if (found) time = *found;
@@ -66,7 +66,7 @@ std::string salvage_message(const SalvageNote& note)
     if (!note.reason.empty()) message += note.reason + std::string(gap);
     for (const auto& [name, field] : fields)
         if (!(note.*field).empty())
-            message += std::string(name) + protocol::printable(note.*field) + "\n";
+            message += std::string(name) + text::printable(note.*field) + "\n";
     return message;
 }
 

@@ -1,8 +1,8 @@
 #include "git/temporary_index.hpp"
 
+#include "files/safe_files.hpp"
 #include "git/nested_view.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -18,7 +18,7 @@ namespace autoexec::git {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr char prefix[] = "index-";
 // Of some ten million files. A sparse file of any size costs nothing to make.
@@ -39,16 +39,16 @@ bool copy_bytes(int from, int to)
         if (size == 0) return true;
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return false;
-        if (platform::write_all(to, {buffer.data(), static_cast<std::size_t>(size)})) return false;
+        if (files::write_all(to, {buffer.data(), static_cast<std::size_t>(size)})) return false;
     }
 }
 
 }  // namespace
 
 TemporaryIndex::TemporaryIndex(const Entry& entry)
-    : file_(entry.records() / (prefix + protocol::new_uuid()))
+    : file_(entry.records() / (prefix + text::new_uuid()))
 {
-    (void)platform::make_folders(entry.records(), problem_);
+    (void)files::make_folders(entry.records(), problem_);
 }
 
 TemporaryIndex::~TemporaryIndex()

@@ -2,7 +2,7 @@
 
 #include "git/git.hpp"
 #include "git/git_dir.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -36,7 +36,7 @@ asio::awaitable<std::string> tree_state(std::shared_ptr<Spawner> spawner,
     const auto status =
         co_await git(place, "status", "--porcelain", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return fmt::format("unknown: {}", reason_of(status));
-    co_return protocol::valid_utf8(status.output.substr(0, max_state));
+    co_return text::valid_utf8(status.output.substr(0, max_state));
 }
 
 }  // namespace autoexec::git

@@ -1,12 +1,12 @@
 #include "handoff/agent_mailbox.hpp"
 
+#include "files/resources.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
 #include "handoff/removal.hpp"
-#include "platform/resources.hpp"
-#include "protocol/digest.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/digest.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -20,8 +20,8 @@
 namespace autoexec::handoff {
 namespace {
 
-using platform::Links;
-using platform::UniqueFd;
+using files::Links;
+using files::UniqueFd;
 
 constexpr std::size_t cancel_limit = 64 * 1024;
 
@@ -42,8 +42,8 @@ std::string claim_text(const AgentMailbox::Found& found, const std::string& agen
     o["worktree"] = worktree.string();
     o["pid"] = ::getpid();
     o["host"] = host_name();
-    o["claimed_at"] = protocol::iso_utc(std::chrono::system_clock::now());
-    return protocol::dump_indented(o);
+    o["claimed_at"] = text::iso_utc(std::chrono::system_clock::now());
+    return text::dump_indented(o);
 }
 
 }  // namespace
@@ -70,8 +70,8 @@ std::unique_ptr<AgentMailbox> AgentMailbox::open(const std::filesystem::path& wo
 AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
 {
     Found found;
-    auto file = platform::read_regular(folder_.get(), control_files::command,
-                                       protocol::command_file_limit, owners_);
+    auto file = files::read_regular(folder_.get(), control_files::command,
+                                    protocol::command_file_limit, owners_);
     note(file.reason);
     if (file.state == FoundFile::State::absent) return found;
     found.stamp = file.stamp;
@@ -84,7 +84,7 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     if (!command) return found;
     const bool legacy = command->attempt_id.empty();
     found.command = std::move(*command);
-    found.digest = protocol::sha256_hex(file.text);
+    found.digest = text::sha256_hex(file.text);
     error_code shortage;
     git_dir_ = git::git_dir_in(trust_.common_dir, worktree_, shortage);
     if (shortage) {
@@ -157,7 +157,7 @@ void AgentMailbox::hand_over_claim() const
 std::optional<std::string> AgentMailbox::cancel_reason(const protocol::CommandFile& command)
 {
     const auto file =
-        platform::read_regular(folder_.get(), control_files::cancel, cancel_limit, owners_);
+        files::read_regular(folder_.get(), control_files::cancel, cancel_limit, owners_);
     if (file.state != FoundFile::State::present) return std::nullopt;
     auto cancel = protocol::parse_cancel(file.text);
     if (!cancel || cancel->attempt_id != command.attempt_id) return std::nullopt;
@@ -169,7 +169,7 @@ error_code AgentMailbox::write_status(const std::string& text)
 {
     constexpr unsigned mode = 0600;
     auto ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
-    if (spare_ && platform::is_resource_shortage(ec)) {
+    if (spare_ && files::is_resource_shortage(ec)) {
         spare_ = UniqueFd();
         ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
         keep_descriptor();
@@ -187,21 +187,21 @@ bool AgentMailbox::report_shortage() const
 
 void AgentMailbox::note(error_code ec)
 {
-    lacks_resources_ = platform::is_resource_shortage(ec);
+    lacks_resources_ = files::is_resource_shortage(ec);
 }
 
 void AgentMailbox::keep_descriptor()
 {
     spare_ = UniqueFd(::openat(folder_.get(), ".", O_PATH | O_CLOEXEC));
-    if (!spare_) note(platform::last_error());
+    if (!spare_) note(files::last_error());
 }
 
 void AgentMailbox::remove_command(const Found& found)
 {
     struct stat st {};
     if (::fstatat(folder_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        platform::stamp_of(st).inode == found.stamp.inode)
-        (void)platform::remove_file(folder_.get(), control_files::command);
+        files::stamp_of(st).inode == found.stamp.inode)
+        (void)files::remove_file(folder_.get(), control_files::command);
 }
 
 void AgentMailbox::release(bool forget)
@@ -230,8 +230,7 @@ bool AgentMailbox::lost() const
 bool AgentMailbox::has_artifact(const std::string& path) const
 {
     error_code ec;
-    return static_cast<bool>(
-        platform::open_beneath(folder_.get(), path, O_PATH, Links::inside, ec));
+    return static_cast<bool>(files::open_beneath(folder_.get(), path, O_PATH, Links::inside, ec));
 }
 
 }  // namespace autoexec::handoff

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "autoexec/error.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
-#include "platform/safe_files.hpp"
 #include "protocol/command_file.hpp"
 
 #include <filesystem>
@@ -85,7 +85,7 @@ public:
     [[nodiscard]] bool has_artifact(const std::string& path) const;
 
 private:
-    AgentMailbox(std::filesystem::path worktree, platform::UniqueFd folder, std::string status_name,
+    AgentMailbox(std::filesystem::path worktree, files::UniqueFd folder, std::string status_name,
                  Trust trust);
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
@@ -96,13 +96,13 @@ private:
     Trust trust_;
     std::optional<std::filesystem::path> git_dir_;  // as of the last look at a command
     struct stat identity_ {};
-    platform::UniqueFd folder_;
-    platform::UniqueFd claims_;
-    platform::Owners owners_;
+    files::UniqueFd folder_;
+    files::UniqueFd claims_;
+    files::Owners owners_;
     std::string status_name_;
     std::string claim_id_;
     std::optional<Claim> claim_;
-    platform::UniqueFd spare_;
+    files::UniqueFd spare_;
     bool lacks_resources_ = false;
 };
 

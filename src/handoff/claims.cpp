@@ -1,9 +1,9 @@
 #include "handoff/claims.hpp"
 
+#include "files/resources.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/resources.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/parse.hpp>
 
@@ -19,7 +19,7 @@
 namespace autoexec::handoff {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr char suffix[] = ".json";
 constexpr std::size_t max_claims = 1000;
@@ -30,7 +30,7 @@ constexpr std::time_t temporary_age = 60;
 
 std::string claim_name(const std::string& attempt_id)
 {
-    return protocol::file_name_of(attempt_id) + suffix;
+    return text::file_name_of(attempt_id) + suffix;
 }
 
 std::string attempt_of(const std::string& claim_name)
@@ -57,7 +57,7 @@ bool is_locked(int fd)
 UniqueFd open_claim(int folder, const std::string& name)
 {
     error_code ec;
-    auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
+    auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
     struct stat st {};
     if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) return {};
     return fd;
@@ -129,15 +129,15 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
 {
     if (git_dir) {
         const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        ec = base ? error_code() : platform::last_error();
+        ec = base ? error_code() : files::last_error();
         if (base) {
-            auto folder = platform::make_folders(base.get(), "autoexec/claims", ec);
+            auto folder = files::make_folders(base.get(), "autoexec/claims", ec);
             if (folder) return folder;
         }
         // Other engines and agents, which have descriptors, look for claims there alone.
-        if (platform::is_resource_shortage(ec)) return {};
+        if (files::is_resource_shortage(ec)) return {};
     }
-    return platform::make_folders(worktree_fd, control_files::claims_folder, ec);
+    return files::make_folders(worktree_fd, control_files::claims_folder, ec);
 }
 
 UniqueFd find_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
@@ -145,12 +145,12 @@ UniqueFd find_claims_folder(int worktree_fd, const std::optional<std::filesystem
     error_code ec;
     if (git_dir) {
         const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        auto folder = platform::open_beneath(base.get(), "autoexec/claims", O_RDONLY | O_DIRECTORY,
-                                             platform::Links::none, ec);
+        auto folder = files::open_beneath(base.get(), "autoexec/claims", O_RDONLY | O_DIRECTORY,
+                                          files::Links::none, ec);
         if (folder) return folder;
     }
-    return platform::open_beneath(worktree_fd, control_files::claims_folder, O_RDONLY | O_DIRECTORY,
-                                  platform::Links::none, ec);
+    return files::open_beneath(worktree_fd, control_files::claims_folder, O_RDONLY | O_DIRECTORY,
+                               files::Links::none, ec);
 }
 
 LockResult lock_folder(int folder, int lock_file_folder, UniqueFd& file)
@@ -228,7 +228,7 @@ bool ClaimReader::is_elsewhere(const boost::json::object& claim) const
 
 std::optional<std::string> ClaimReader::find_live() const
 {
-    for (const auto& name : platform::list_folder(folder_.get(), max_claims)) {
+    for (const auto& name : files::list_folder(folder_.get(), max_claims)) {
         if (!name.ends_with(suffix)) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (fd && !is_elsewhere(read_claim(fd.get())) && is_locked(fd.get()))
@@ -240,14 +240,14 @@ std::optional<std::string> ClaimReader::find_live() const
 std::optional<std::string> ClaimReader::sweep()
 {
     std::optional<std::string> living;
-    for (const auto& name : platform::list_folder(folder_.get(), max_claims)) {
+    for (const auto& name : files::list_folder(folder_.get(), max_claims)) {
         if (name == folder_lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
         if (!name.ends_with(suffix)) {
             // Its age first: asking for the lock of a young one could take it from its agent.
             if (is_old(fd.get()) && !is_locked(fd.get()))
-                (void)platform::remove_file(folder_.get(), name);
+                (void)files::remove_file(folder_.get(), name);
             continue;
         }
         const auto claim = read_claim(fd.get());
@@ -255,7 +255,7 @@ std::optional<std::string> ClaimReader::sweep()
         if (is_locked(fd.get()))
             living = attempt_of(name);
         else if (!is_remote(claim) || is_old(fd.get()))
-            (void)platform::remove_file(folder_.get(), name);
+            (void)files::remove_file(folder_.get(), name);
     }
     return living;
 }
@@ -263,30 +263,30 @@ std::optional<std::string> ClaimReader::sweep()
 error_code ClaimReader::remove(const std::string& attempt_id)
 {
     open_.reset();
-    return platform::remove_file(folder_.get(), claim_name(attempt_id));
+    return files::remove_file(folder_.get(), claim_name(attempt_id));
 }
 
 std::optional<Claim> Claim::take(int claims_fd, const std::string& attempt_id,
                                  const std::string& content, error_code& ec)
 {
     ec = {};
-    const auto temporary = ".tmp." + protocol::new_uuid();
+    const auto temporary = ".tmp." + text::new_uuid();
     UniqueFd fd(::openat(claims_fd, temporary.c_str(),
                          O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) {
-        ec = platform::last_error();
+        ec = files::last_error();
         return std::nullopt;
     }
     const auto name = claim_name(attempt_id);
     bool linked = false;
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        ec = platform::last_error();
-    else if (const auto failure = platform::write_all(fd.get(), content))
+        ec = files::last_error();
+    else if (const auto failure = files::write_all(fd.get(), content))
         ec = failure;
     else if (::linkat(claims_fd, temporary.c_str(), claims_fd, name.c_str(), 0) == 0)
         linked = true;
     else if (errno != EEXIST)
-        ec = platform::last_error();
+        ec = files::last_error();
     ::unlinkat(claims_fd, temporary.c_str(), 0);
     if (!linked) return std::nullopt;
     return Claim(std::move(fd));
@@ -299,7 +299,7 @@ UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id)
 
 void Claim::drop(int claims_fd, const std::string& attempt_id)
 {
-    (void)platform::remove_file(claims_fd, claim_name(attempt_id));
+    (void)files::remove_file(claims_fd, claim_name(attempt_id));
     release();
 }
 

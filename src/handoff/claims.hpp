@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/mailbox.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -17,18 +17,18 @@ namespace autoexec::handoff {
 
 /// The folder of a worktree's claims: in its git directory, out of reach of a `git clean`; outside
 /// git in the worktree itself. Opened relative to what the caller holds; created if missing.
-platform::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree,
-                                      error_code& ec);
+files::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree,
+                                   error_code& ec);
 
 /// The same where the git directory, or that there is none, is known: looking for it takes dozens
 /// of system calls.
-platform::UniqueFd open_claims_folder(int worktree_fd,
-                                      const std::optional<std::filesystem::path>& git_dir,
-                                      error_code& ec);
+files::UniqueFd open_claims_folder(int worktree_fd,
+                                   const std::optional<std::filesystem::path>& git_dir,
+                                   error_code& ec);
 
 /// The same folder if it exists; creates nothing.
-platform::UniqueFd find_claims_folder(int worktree_fd,
-                                      const std::optional<std::filesystem::path>& git_dir);
+files::UniqueFd find_claims_folder(int worktree_fd,
+                                   const std::optional<std::filesystem::path>& git_dir);
 
 enum class LockResult { taken, busy, failed };
 
@@ -38,8 +38,8 @@ inline constexpr char folder_lock_file[] = ".lock";
 /// Locks `folder`, or, where folders can't be locked, a file in `lock_file_folder`. `file` keeps
 /// that file open. Of a worktree the lock says "an engine runs a command here"; its file is beside
 /// the claims.
-LockResult lock_folder(int folder, int lock_file_folder, platform::UniqueFd& file);
-void unlock_folder(int folder, const platform::UniqueFd& file) noexcept;
+LockResult lock_folder(int folder, int lock_file_folder, files::UniqueFd& file);
+void unlock_folder(int folder, const files::UniqueFd& file) noexcept;
 bool is_folder_locked(int folder, int lock_file_folder);
 
 /// True when some engine holds the lock of the worktree. Creates nothing where folders can be
@@ -50,7 +50,7 @@ bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::pat
 /// The engine's view of the claims in one worktree.
 class ClaimReader {
 public:
-    ClaimReader(platform::UniqueFd folder, const struct stat& worktree)
+    ClaimReader(files::UniqueFd folder, const struct stat& worktree)
         : folder_(std::move(folder)), worktree_(worktree)
     {}
 
@@ -62,7 +62,7 @@ public:
 
     /// Keeps the claim that an agent of this process has handed over: it runs the command, so an
     /// unlocked claim is `free` even if it was removed.
-    void keep(const std::string& attempt_id, platform::UniqueFd claim);
+    void keep(const std::string& attempt_id, files::UniqueFd claim);
 
     /// An attempt in this worktree whose agent still holds its claim. Changes nothing.
     [[nodiscard]] std::optional<std::string> find_live() const;
@@ -76,12 +76,12 @@ public:
 private:
     [[nodiscard]] bool is_elsewhere(const boost::json::object& claim) const;
 
-    platform::UniqueFd folder_;
+    files::UniqueFd folder_;
     struct stat worktree_;
 
     struct Open {
         std::string attempt_id;
-        platform::UniqueFd fd;
+        files::UniqueFd fd;
         bool remote = false;
         bool handed_over = false;
     };
@@ -106,12 +106,12 @@ public:
     [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }
 
 private:
-    explicit Claim(platform::UniqueFd fd) : fd_(std::move(fd)) {}
-    platform::UniqueFd fd_;
+    explicit Claim(files::UniqueFd fd) : fd_(std::move(fd)) {}
+    files::UniqueFd fd_;
 };
 
 /// Another descriptor of a claim in that folder, whose lock can be asked.
-platform::UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id);
+files::UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id);
 
 /// The name of this host, as claims carry it.
 std::string host_name();

@@ -6,9 +6,9 @@
 #include "handoff/offers.hpp"
 #include "handoff/removal.hpp"
 #include "protocol/command_file.hpp"
-#include "protocol/digest.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
+#include "text/digest.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,8 +23,8 @@
 namespace autoexec::handoff {
 namespace {
 
-using platform::Links;
-using platform::UniqueFd;
+using files::Links;
+using files::UniqueFd;
 namespace fs = std::filesystem;
 
 // An artifact that is a folder: enough to see whether something is in it, never a walk through a
@@ -46,19 +46,19 @@ bool is_control(char c)
 
 void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
 {
-    for (const auto& name : platform::list_folder(folder, static_cast<std::size_t>(budget))) {
+    for (const auto& name : files::list_folder(folder, static_cast<std::size_t>(budget))) {
         if (--budget <= 0) return;
         struct stat st {};
         if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (S_ISREG(st.st_mode)) {
-            const auto stamp = platform::stamp_of(st);
+            const auto stamp = files::stamp_of(st);
             if (!newest.present || stamp.modified_ns > newest.stamp.modified_ns)
                 newest.stamp = stamp;
             newest.present = true;
         } else if (S_ISDIR(st.st_mode) && depth < max_depth) {
             error_code ec;
             const auto inner =
-                platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, Links::none, ec);
+                files::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, Links::none, ec);
             if (inner) newest_file(inner.get(), depth + 1, budget, newest);
         }
     }
@@ -148,7 +148,7 @@ public:
         for (const auto& [name, text] : first)
             if (const auto ec = put(name, *text, durability)) return ec;
         ours_ = true;
-        digest_ = protocol::sha256_hex(files.command);
+        digest_ = text::sha256_hex(files.command);
         if (const auto ec = offer(files.attempt_id, durability)) return ec;
         if (const auto ec = put(control_files::command, files.command, durability)) return ec;
         stamp_ = stamp_of_command();
@@ -160,7 +160,7 @@ public:
         std::vector<FoundFile> found;
         for (const auto& path : {options_.status_file_name, other_status()}) {
             auto file =
-                platform::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
+                files::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
             if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
         }
         return found;
@@ -179,7 +179,7 @@ public:
     {
         const auto file = read_command();
         if (file.state != FoundFile::State::present) return false;
-        const auto digest = protocol::sha256_hex(file.text);
+        const auto digest = text::sha256_hex(file.text);
         std::string problem;
         const auto command = protocol::parse_command(file.text, problem);
         if (!command || command->attempt_id != attempt_id) return false;
@@ -197,7 +197,7 @@ public:
         const auto file = read_command();
         if (file.state == FoundFile::State::unreadable || file.state == FoundFile::State::absent)
             return false;
-        if (file.state != FoundFile::State::present || protocol::sha256_hex(file.text) != digest_)
+        if (file.state != FoundFile::State::present || text::sha256_hex(file.text) != digest_)
             return true;
         stamp_ = stamp;
         return false;
@@ -208,9 +208,9 @@ public:
         const bool of_other_engine = !ours_ && !attempt_id.empty();
         if (of_other_engine && attempt_in(read_command()) != attempt_id) return {};
         // Renamed first: an agent that has it open already re-reads the name after its claim.
-        const auto away = control_files::temporary_prefix + protocol::new_uuid();
+        const auto away = control_files::temporary_prefix + text::new_uuid();
         if (::renameat(worktree_.get(), control_files::command, worktree_.get(), away.c_str()) != 0)
-            return errno == ENOENT ? error_code{} : platform::last_error();
+            return errno == ENOENT ? error_code{} : files::last_error();
         // Until `clean`: it tells whose the files are that name no attempt.
         if (of_other_engine)
             withdrawn_ = away;
@@ -257,12 +257,12 @@ public:
     {
         ArtifactState state;
         error_code ec;
-        const auto fd = platform::open_beneath(worktree_.get(), path, O_PATH, Links::inside, ec);
+        const auto fd = files::open_beneath(worktree_.get(), path, O_PATH, Links::inside, ec);
         if (!fd) return state;
         const auto st = stat_of(fd.get());
         if (S_ISREG(st.st_mode)) {
             state.present = true;
-            state.stamp = platform::stamp_of(st);
+            state.stamp = files::stamp_of(st);
         } else if (S_ISDIR(st.st_mode)) {
             const UniqueFd folder(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             int budget = max_entries;
@@ -288,7 +288,7 @@ private:
         }
         // As the claims, which are then in the worktree.
         if (errno == EACCES || errno == EROFS || errno == EPERM) return {};
-        const auto ec = platform::last_error();
+        const auto ec = files::last_error();
         holder_.reset();
         return ec;
     }
@@ -304,7 +304,7 @@ private:
             case LockResult::failed:
                 break;
         }
-        return platform::last_error();
+        return files::last_error();
     }
 
     error_code put(const char* name, const std::string& text, Durability durability)
@@ -330,7 +330,7 @@ private:
 
     FoundFile read_control(const std::string& name)
     {
-        return platform::read_regular(worktree_.get(), name, protocol::command_file_limit, owners_);
+        return files::read_regular(worktree_.get(), name, protocol::command_file_limit, owners_);
     }
 
     std::optional<FileStamp> stamp_of_command()
@@ -338,7 +338,7 @@ private:
         struct stat st {};
         if (::fstatat(worktree_.get(), control_files::command, &st, AT_SYMLINK_NOFOLLOW) != 0)
             return std::nullopt;
-        return platform::stamp_of(st);
+        return files::stamp_of(st);
     }
 
     error_code open_claims(const std::optional<fs::path>& git_dir)
@@ -357,8 +357,8 @@ private:
     UniqueFd open_other_place()
     {
         error_code ec;
-        return platform::open_beneath(worktree_.get(), control_files::other_place,
-                                      O_RDONLY | O_DIRECTORY, Links::none, ec);
+        return files::open_beneath(worktree_.get(), control_files::other_place,
+                                   O_RDONLY | O_DIRECTORY, Links::none, ec);
     }
 
     // What can't be removed (say, another user's) is reported by each look.
@@ -393,7 +393,7 @@ private:
         if (cancel && cancel->attempt_id == attempt_id) return true;
         for (const auto& file : look())
             if (protocol::parse_status(file.text).status.attempt_id == attempt_id) return true;
-        const auto names = platform::list_folder(worktree_.get(), max_entries);
+        const auto names = files::list_folder(worktree_.get(), max_entries);
         return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
             return name.starts_with(control_files::temporary_prefix) &&
                    attempt_in(read_control(name)) == attempt_id;
@@ -412,7 +412,7 @@ private:
     std::string digest_;                 // of the command that is published
     std::optional<FileStamp> stamp_;     // of its file when it was last read
     std::optional<ClaimReader> claims_;  // once locked
-    platform::Owners owners_;
+    files::Owners owners_;
     std::optional<fs::path> repository_;  // its common directory, once locked
     std::string withdrawn_;               // a temporary: the command file of another engine
     bool locked_ = false;
@@ -446,7 +446,7 @@ public:
             return nullptr;
         }
         if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
-            const auto reason = platform::last_error().message();
+            const auto reason = files::last_error().message();
             ec = errc::worktree_not_writable;
             why = fmt::format(
                 "The worktree '{}' can't be written to: {}. The command file goes there.",

@@ -2,8 +2,8 @@
 
 #include "autoexec/mailbox.hpp"
 #include "autoexec/notifier.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/safe_files.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -17,8 +17,8 @@ namespace autoexec::handoff {
 struct FileHandoffOptions {
     std::string status_file_name = control_files::status;
     std::size_t max_status_bytes = 16 * 1024 * 1024;
-    platform::Owners allowed_owners;  ///< Besides us, root, and the worktree's owner.
-    unsigned file_mode = 0600;        ///< Of the files that the engine writes.
+    files::Owners allowed_owners;  ///< Besides us, root, and the worktree's owner.
+    unsigned file_mode = 0600;     ///< Of the files that the engine writes.
     /// Its repository is asked for the git directories of its worktrees. Empty: only the worktrees
     /// themselves are.
     std::filesystem::path project_root;

@@ -1,6 +1,6 @@
 #include "handoff/offers.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -48,7 +48,7 @@ void Offers::Holder::withdraw_all()
     short_ = false;
 }
 
-std::optional<platform::UniqueFd> Offers::Holder::take_claim(const std::string& attempt_id)
+std::optional<files::UniqueFd> Offers::Holder::take_claim(const std::string& attempt_id)
 {
     const std::lock_guard lock(offers_->mutex_);
     auto found = claims_.extract(attempt_id);
@@ -71,7 +71,7 @@ OfferState Offers::state(const FolderId& worktree, const std::string& attempt_id
 }
 
 void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id,
-                       platform::UniqueFd claim)
+                       files::UniqueFd claim)
 {
     const std::lock_guard lock(mutex_);
     const auto [first, last] = holders_.equal_range(worktree);
@@ -106,7 +106,7 @@ bool Offers::is_short(const std::string& attempt_id) const
 namespace autoexec::handoff {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 namespace fs = std::filesystem;
 
 constexpr char offers_folder[] = "autoexec/offers";
@@ -145,7 +145,7 @@ LockResult OfferFolder::lock(const fs::path& git_dir, const struct stat& worktre
     for (int tries = 0; tries < max_tries; ++tries) {
         error_code ec;
         UniqueFd lock_file;
-        auto folder = platform::make_folders(base.get(), name, ec);
+        auto folder = files::make_folders(base.get(), name, ec);
         if (!folder && ec.value() == ENOENT) continue;
         if (!folder) {
             errno = ec.value();
@@ -165,15 +165,15 @@ error_code OfferFolder::put(const std::string& attempt_id, const std::string& di
                             Durability durability)
 {
     if (!folder_) return {};
-    return platform::replace_file(folder_.get(), protocol::file_name_of(attempt_id), digest, 0600,
-                                  durability);
+    return files::replace_file(folder_.get(), text::file_name_of(attempt_id), digest, 0600,
+                               durability);
 }
 
 std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id) const
 {
     if (!folder_) return std::nullopt;
     auto file =
-        platform::read_regular(folder_.get(), protocol::file_name_of(attempt_id), digest_limit, {});
+        files::read_regular(folder_.get(), text::file_name_of(attempt_id), digest_limit, {});
     if (file.state != FoundFile::State::present) return std::nullopt;
     return std::move(file.text);
 }
@@ -182,9 +182,9 @@ error_code OfferFolder::remove_all()
 {
     if (!folder_) return {};
     error_code first;
-    for (const auto& name : platform::list_folder(folder_.get(), max_offers)) {
+    for (const auto& name : files::list_folder(folder_.get(), max_offers)) {
         if (name == folder_lock_file) continue;
-        const auto ec = platform::remove_file(folder_.get(), name);
+        const auto ec = files::remove_file(folder_.get(), name);
         if (!first) first = ec;
     }
     return first;
@@ -202,21 +202,21 @@ void OfferFolder::close() noexcept
 
 OfferState offer_state(const std::optional<fs::path>& git_dir, const struct stat& worktree,
                        const std::string& attempt_id, const std::string& digest,
-                       const platform::Owners& owners)
+                       const files::Owners& owners)
 {
     if (!git_dir) return OfferState::unknown;
     const auto base = open_git_dir(*git_dir);
     if (!base) return OfferState::refused;
     error_code ec;
     const auto folder =
-        platform::open_beneath(base.get(), std::string(offers_folder) + '/' + folder_name(worktree),
-                               O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+        files::open_beneath(base.get(), std::string(offers_folder) + '/' + folder_name(worktree),
+                            O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     // EACCES: an agent of another user, who could not read the offers either.
     const bool none = ec.value() == ENOENT || ec.value() == EACCES;
     if (!folder) return none ? OfferState::unknown : OfferState::refused;
     if (!is_folder_locked(folder.get(), folder.get())) return OfferState::unknown;
-    const auto offer = platform::read_regular(folder.get(), protocol::file_name_of(attempt_id),
-                                              digest_limit, owners);
+    const auto offer =
+        files::read_regular(folder.get(), text::file_name_of(attempt_id), digest_limit, owners);
     return offer.text == digest ? OfferState::offered : OfferState::refused;
 }
 

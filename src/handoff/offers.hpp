@@ -1,8 +1,8 @@
 #pragma once
 
 #include "autoexec/notifier.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/claims.hpp"
-#include "platform/safe_files.hpp"
 
 #include <sys/stat.h>
 
@@ -56,14 +56,14 @@ public:
         void withdraw_all();
 
         /// The claim that an agent has handed over for this attempt; once.
-        std::optional<platform::UniqueFd> take_claim(const std::string& attempt_id);
+        std::optional<files::UniqueFd> take_claim(const std::string& attempt_id);
 
     private:
         friend class Offers;
         std::shared_ptr<Offers> offers_;
         // By attempt; guarded by Offers.
         std::map<std::string, std::string> digests_;
-        std::map<std::string, platform::UniqueFd> claims_;
+        std::map<std::string, files::UniqueFd> claims_;
         bool short_ = false;  // an agent lacks resources for what is offered
         std::multimap<handoff::FolderId, Holder*>::iterator place_;
     };
@@ -77,7 +77,7 @@ public:
     /// That engine then knows the claim before the program starts, which might remove it. Empty: it
     /// could not be opened again.
     void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
-                   platform::UniqueFd claim);
+                   files::UniqueFd claim);
 
     /// An agent has no descriptor or memory to look at, or to report, what is offered there. True
     /// the first time since that was offered or claimed.
@@ -121,13 +121,13 @@ public:
 
 private:
     std::filesystem::path path_;
-    platform::UniqueFd folder_;
-    platform::UniqueFd lock_file_;
+    files::UniqueFd folder_;
+    files::UniqueFd lock_file_;
 };
 
 /// What the engine that holds the worktree says about a command file with this digest.
 OfferState offer_state(const std::optional<std::filesystem::path>& git_dir,
                        const struct stat& worktree, const std::string& attempt_id,
-                       const std::string& digest, const platform::Owners& owners);
+                       const std::string& digest, const files::Owners& owners);
 
 }  // namespace autoexec::handoff

@@ -1,9 +1,9 @@
 #include "handoff/removal.hpp"
 
+#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/resources.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,11 +33,11 @@ public:
         if (::unlinkat(folder, name.c_str(), 0) == 0 || depth == max_removed_depth) return;
         error_code ec;
         const auto inner =
-            platform::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+            files::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
         struct stat st {};
         if (!inner || ::fstat(inner.get(), &st) != 0 || st.st_dev != device_) return;
         (void)::fchmod(inner.get(), 0700);
-        for (const auto& entry : platform::list_folder(inner.get(), max_removed_entries)) {
+        for (const auto& entry : files::list_folder(inner.get(), max_removed_entries)) {
             if (--budget_ < 0) return;
             remove(inner.get(), entry, depth + 1);
         }
@@ -59,11 +59,11 @@ bool is_taken(error_code ec)
 
 error_code clear_name(int folder, const std::string& name)
 {
-    const auto ec = platform::remove_file(folder, name);
-    if (!ec || platform::is_resource_shortage(ec)) return ec;
+    const auto ec = files::remove_file(folder, name);
+    if (!ec || files::is_resource_shortage(ec)) return ec;
     if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0) return {};
     if (!name.starts_with(control_files::own_prefix)) return ec;
-    const auto aside = control_files::temporary_prefix + protocol::new_uuid();
+    const auto aside = control_files::temporary_prefix + text::new_uuid();
     if (::renameat(folder, name.c_str(), folder, aside.c_str()) != 0)
         return errno == ENOENT ? error_code{} : ec;
     remove_temporary(folder, aside);
@@ -75,7 +75,7 @@ error_code replace_control_file(int folder, const std::string& name, std::string
 {
     error_code ec;
     for (int tries = 0; tries < max_removal_tries; ++tries) {
-        ec = platform::replace_file(folder, name, text, mode, durability);
+        ec = files::replace_file(folder, name, text, mode, durability);
         if (!is_taken(ec) || clear_name(folder, name)) break;
     }
     return ec;
@@ -89,7 +89,7 @@ void remove_temporary(int folder, const std::string& name)
 void remove_temporaries(int folder)
 {
     TreeRemoval removal(folder);
-    for (const auto& name : platform::list_folder(folder, max_removed_entries))
+    for (const auto& name : files::list_folder(folder, max_removed_entries))
         if (name.starts_with(control_files::temporary_prefix)) removal.remove(folder, name);
 }
 

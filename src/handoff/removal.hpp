@@ -14,7 +14,7 @@ namespace autoexec::handoff {
 /// removed within bounds. A folder with a name that a user chose is not touched.
 error_code clear_name(int folder, const std::string& name);
 
-/// As `platform::replace_file`, also where a folder has taken the name.
+/// As `files::replace_file`, also where a folder has taken the name.
 error_code replace_control_file(int folder, const std::string& name, std::string_view text,
                                 unsigned mode, Durability durability);
 

@@ -19,7 +19,7 @@ namespace autoexec::health {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr char records_folder[] = ".tapps-agents";
 constexpr std::size_t max_worktree_names = 2000;
@@ -82,12 +82,11 @@ public:
         if (::fstat(worktree, &st) == 0) owners_.push_back(st.st_uid);
         read(worktree, tree, options_.status_file_name);
         error_code ec;
-        const auto other =
-            platform::open_beneath(worktree, control_files::other_place, O_RDONLY | O_DIRECTORY,
-                                   platform::Links::none, ec);
+        const auto other = files::open_beneath(worktree, control_files::other_place,
+                                               O_RDONLY | O_DIRECTORY, files::Links::none, ec);
         if (!other) return;
         std::size_t seen = 0;
-        for (const auto& name : platform::list_folder(other.get(), max_worktree_names))
+        for (const auto& name : files::list_folder(other.get(), max_worktree_names))
             if (is_status_name(name) && ++seen <= max_status_files)
                 read(other.get(), tree / control_files::other_place, name);
     }
@@ -105,7 +104,7 @@ private:
     void read(int folder, const fs::path& place, const std::string& name)
     {
         const auto file =
-            platform::read_regular(folder, name, protocol::default_status_limit, owners_);
+            files::read_regular(folder, name, protocol::default_status_limit, owners_);
         if (file.state == FoundFile::State::absent) return;
         ++found_;
         auto problem = file.problem;
@@ -121,7 +120,7 @@ private:
 
     Verdict& verdict_;
     const HealthOptions& options_;
-    platform::Owners owners_;
+    files::Owners owners_;
     std::size_t found_ = 0;
 };
 

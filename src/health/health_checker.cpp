@@ -2,7 +2,7 @@
 
 #include "health/checks.hpp"
 #include "health/probes.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/array.hpp>
 
@@ -17,7 +17,7 @@ HealthCheckResult failed(const std::string& name, std::string_view why)
     HealthCheckResult result;
     result.name = name;
     result.status = HealthStatus::unhealthy;
-    result.message = "The check itself has failed: " + protocol::valid_utf8(why);
+    result.message = "The check itself has failed: " + text::valid_utf8(why);
     result.remedy = "Whether what it looks at is well is not known; mend what the message names.";
     return result;
 }

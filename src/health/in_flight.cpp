@@ -6,10 +6,10 @@
 #include "health/places.hpp"
 #include "health/verdict.hpp"
 #include "protocol/command_file.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
 #include "records/broken_records.hpp"
 #include "records/running.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value_to.hpp>
@@ -29,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr char claim_suffix[] = ".json";
 constexpr std::size_t claim_limit = 4096;
@@ -68,8 +68,8 @@ struct FoundClaim {
 // Folders of one repository share its git directory, so a claim says which one it is for.
 fs::path worktree_in(int claims, const std::string& name, const fs::path& otherwise)
 {
-    const auto file = platform::read_regular(claims, name, claim_limit, {});
-    const auto reading = protocol::read_json_object(file.text);
+    const auto file = files::read_regular(claims, name, claim_limit, {});
+    const auto reading = text::read_json_object(file.text);
     const auto* const path = reading.object.if_contains("worktree");
     return path != nullptr && path->is_string() ? fs::path(path->get_string().c_str()) : otherwise;
 }
@@ -78,7 +78,7 @@ void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int wor
                 const fs::path& path)
 {
     if (!folder) return;
-    const auto names = platform::list_folder(folder.get(), max_claims);
+    const auto names = files::list_folder(folder.get(), max_claims);
     struct stat st {};
     (void)::fstat(worktree, &st);
     handoff::ClaimReader reader(std::move(folder), st);
@@ -101,8 +101,8 @@ std::map<std::string, FoundClaim> find_claims(const std::vector<fs::path>& trees
         if (const auto git_dir = git::git_dir_of(tree))
             add_claims(all, open_folder(*git_dir / "autoexec/claims", ec), fd.get(), tree);
         add_claims(all,
-                   platform::open_beneath(fd.get(), control_files::claims_folder,
-                                          O_RDONLY | O_DIRECTORY, platform::Links::none, ec),
+                   files::open_beneath(fd.get(), control_files::claims_folder,
+                                       O_RDONLY | O_DIRECTORY, files::Links::none, ec),
                    fd.get(), tree);
     }
     return all;
@@ -129,10 +129,10 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
     const auto fd = open_folder(record.worktree, ec);
     if (!fd) return std::nullopt;
     const auto file =
-        platform::read_regular(fd.get(), control_files::command, protocol::command_file_limit, {});
+        files::read_regular(fd.get(), control_files::command, protocol::command_file_limit, {});
     std::string problem;
     const auto command = protocol::parse_command(file.text, problem);
-    const auto start = protocol::parse_iso(record.started_at);
+    const auto start = text::parse_iso(record.started_at);
     // A century does not overflow what clocks count in.
     if (!command || command->attempt_id != record.attempt_id || !start ||
         !command->deadline_seconds || !(*command->deadline_seconds < 3e9))
@@ -149,7 +149,7 @@ void judge_record(Verdict& verdict, const records::RunningRecord& record,
     verdict.degraded(
         fmt::format("Execution {} in {} should have ended at {}, but its engine (process {}) "
                     "still holds the worktree.",
-                    record.execution_id, record.worktree, protocol::iso_utc(*deadline), record.pid),
+                    record.execution_id, record.worktree, text::iso_utc(*deadline), record.pid),
         "Unless the machine slept meanwhile, the engine hangs: autoexec cancel, or end the "
         "process.");
 }
@@ -187,7 +187,7 @@ bool is_control_file(const std::string& name, const HealthOptions& options)
 
 std::vector<std::string> control_files_in(int worktree, const HealthOptions& options)
 {
-    auto names = platform::list_folder(worktree, max_claim_names);
+    auto names = files::list_folder(worktree, max_claim_names);
     std::erase_if(names, [&](const auto& name) { return !is_control_file(name, options); });
     std::sort(names.begin(), names.end());
     return names;

@@ -3,7 +3,7 @@
 #include "health/checks.hpp"
 #include "health/places.hpp"
 #include "health/verdict.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
@@ -63,7 +63,7 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
 
     std::optional<system_clock::time_point> newest;
     const auto note = [&newest](std::string_view text) {
-        const auto time = protocol::parse_iso(text);
+        const auto time = text::parse_iso(text);
         if (time && (!newest || *time > *newest)) newest = time;
     };
     const ExecutionMetricsCollector collector(ctx.get_executor(), metrics);
@@ -79,7 +79,7 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
 
 std::string shown_duration(system_clock::duration d)
 {
-    return protocol::format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
+    return text::format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
         d < system_clock::duration::zero() ? -d : d));
 }
 
@@ -139,17 +139,17 @@ HealthCheckResult check_clock(const HealthOptions& options)
 {
     Verdict verdict("clock");
     const auto now = options.probes.now();
-    verdict.details()["now"] = protocol::iso_utc(now);
+    verdict.details()["now"] = text::iso_utc(now);
     const std::chrono::sys_days least = std::chrono::year{2024} / 1 / 1;
     if (now < least)
-        verdict.unhealthy(fmt::format("The system's clock says {}.", protocol::iso_utc(now)),
+        verdict.unhealthy(fmt::format("The system's clock says {}.", text::iso_utc(now)),
                           "Set the clock: records would be filed under wrong days.");
     if (const auto newest = newest_record(options.project_root)) {
-        verdict.details()["newest_record"] = protocol::iso_utc(*newest);
+        verdict.details()["newest_record"] = text::iso_utc(*newest);
         if (*newest > now + max_ahead)
             verdict.degraded(
                 fmt::format("The newest record is from {} in the future ({}).",
-                            shown_duration(*newest - now), protocol::iso_utc(*newest)),
+                            shown_duration(*newest - now), text::iso_utc(*newest)),
                 "Set the clock, if it is that which is wrong; new records sort before old ones.");
     }
     const auto file_time = options.probes.file_time(options.project_root);

@@ -9,7 +9,7 @@
 namespace autoexec::health {
 
 namespace fs = std::filesystem;
-using platform::UniqueFd;
+using files::UniqueFd;
 
 std::vector<fs::path> worktrees_of(const HealthOptions& options)
 {
@@ -30,15 +30,15 @@ UniqueFd open_folder(const fs::path& path, error_code& ec)
 {
     ec = {};
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) ec = platform::last_error();
+    if (!fd) ec = files::last_error();
     return fd;
 }
 
 UniqueFd open_nearest(int project, fs::path below, error_code& ec)
 {
     for (;; below = below.parent_path()) {
-        auto fd = platform::open_beneath(project, below.empty() ? "." : below.string(),
-                                         O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
+        auto fd = files::open_beneath(project, below.empty() ? "." : below.string(),
+                                      O_RDONLY | O_DIRECTORY, files::Links::none, ec);
         if (fd || below.empty() || ec != boost::system::errc::no_such_file_or_directory) return fd;
     }
 }

@@ -9,7 +9,7 @@
 #include "health/checks.hpp"
 #include "health/places.hpp"
 #include "health/verdict.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -35,7 +35,7 @@ std::string first_line(std::string_view output)
 {
     while (output.starts_with('\n')) output.remove_prefix(1);
     output = output.substr(0, std::min(output.find('\n'), max_version));
-    return protocol::printable(protocol::valid_utf8(output));
+    return text::printable(text::valid_utf8(output));
 }
 
 /// Runs programs for an answer, all together not much longer than they may take.

@@ -43,7 +43,7 @@ bool stays_locked(int fd)
 
 std::string newest_metrics(int folder)
 {
-    auto names = platform::list_folder(folder, max_record_names);
+    auto names = files::list_folder(folder, max_record_names);
     std::erase_if(names, [](const std::string& name) {
         return !name.starts_with("executions_") || !name.ends_with(".jsonl");
     });
@@ -79,8 +79,8 @@ private:
         const auto nearest = open_nearest(project, below, ec);
         if (nearest) ec = try_to_write(nearest.get()).error;
         if (ec) return complain(root_ / below, ec.message());
-        const auto folder = platform::open_beneath(project, below, O_RDONLY | O_DIRECTORY,
-                                                   platform::Links::none, ec);
+        const auto folder =
+            files::open_beneath(project, below, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
         if (!folder) return;  // will be made
         if (name == "audit") look_at_log(folder.get(), below, audit_log);
         if (name == "metrics") look_at_log(folder.get(), below, newest_metrics(folder.get()));
@@ -93,13 +93,13 @@ private:
         const auto path = root_ / below / name;
         if (!S_ISREG(st.st_mode)) return complain(path, "it is no regular file");
         struct stat around {};
-        if (::fstat(folder, &around) == 0 && !platform::is_trusted_owner(st.st_uid, around.st_uid))
+        if (::fstat(folder, &around) == 0 && !files::is_trusted_owner(st.st_uid, around.st_uid))
             return complain(path, fmt::format("it belongs to user {}, and records of other users "
                                               "are not appended to",
                                               st.st_uid));
         error_code ec;
         const auto fd =
-            platform::open_beneath(folder, name, O_RDWR | O_APPEND, platform::Links::none, ec);
+            files::open_beneath(folder, name, O_RDWR | O_APPEND, files::Links::none, ec);
         if (!fd) return complain(path, ec.message());
         if (stays_locked(fd.get()))
             verdict_.degraded(

@@ -1,8 +1,8 @@
 #include "health/scratch.hpp"
 
+#include "files/safe_files.hpp"
 #include "handoff/control_files.hpp"
-#include "platform/safe_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,16 +14,16 @@
 namespace autoexec::health {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr std::size_t block = 4096;  // an empty file can be made on a full disk
 
 Trial write_block(int fd)
 {
     Trial trial;
-    trial.error = platform::write_all(fd, std::string(block, '\0'));
+    trial.error = files::write_all(fd, std::string(block, '\0'));
     struct stat st {};
-    if (!trial.error && ::fstat(fd, &st) != 0) trial.error = platform::last_error();
+    if (!trial.error && ::fstat(fd, &st) != 0) trial.error = files::last_error();
     const auto since_epoch =
         std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
     trial.time = std::chrono::system_clock::time_point(since_epoch);
@@ -51,7 +51,7 @@ Trial try_to_write(int folder)
 Trial try_to_create(int folder)
 {
     // Known as a left-over by the next engine, should we be killed here.
-    const auto name = control_files::temporary_prefix + protocol::new_uuid();
+    const auto name = control_files::temporary_prefix + text::new_uuid();
     const UniqueFd fd(
         ::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return failed(errno);

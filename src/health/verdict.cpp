@@ -1,6 +1,6 @@
 #include "health/verdict.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -39,26 +39,26 @@ HealthCheckResult Verdict::finish(std::string otherwise) &&
         std::max_element(problems_.begin(), problems_.end(),
                          [](const Problem& a, const Problem& b) { return a.status < b.status; });
     if (worst == problems_.end()) {
-        result.message = protocol::valid_utf8(otherwise);
+        result.message = text::valid_utf8(otherwise);
         return result;
     }
     result.status = worst->status;
-    result.message = protocol::valid_utf8(worst->text);
-    result.remedy = protocol::valid_utf8(worst->remedy);
+    result.message = text::valid_utf8(worst->text);
+    result.remedy = text::valid_utf8(worst->remedy);
     if (problems_.size() == 1) return result;
 
     result.message += fmt::format(" ({} more)", problems_.size() - 1);
     auto& list = result.details["problems"].emplace_array();
     for (const auto& problem : problems_) {
         if (list.size() == max_listed) break;
-        list.emplace_back(protocol::valid_utf8(problem.text));
+        list.emplace_back(text::valid_utf8(problem.text));
     }
     return result;
 }
 
 std::string shown(const std::filesystem::path& path)
 {
-    return protocol::valid_utf8(path.string());
+    return text::valid_utf8(path.string());
 }
 
 std::string count_of(std::size_t count, std::string_view thing)

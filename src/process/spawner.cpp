@@ -1,4 +1,4 @@
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "process/control.hpp"
 #include "process/supervised_process.hpp"
 #include "process/supervisor_file.hpp"
@@ -21,7 +21,7 @@
 namespace autoexec {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
 constexpr std::chrono::milliseconds min_grace{0};
@@ -84,7 +84,7 @@ error_code take(const int (&fds)[2], asio::posix::stream_descriptor& ours, Uniqu
 {
     const UniqueFd original(fds[1]);
     theirs = copy_above_fixed(fds[1]);
-    error_code ec = theirs ? error_code{} : platform::last_error();
+    error_code ec = theirs ? error_code{} : files::last_error();
     if (!ec) ours.assign(fds[0], ec);
     if (ec) ::close(fds[0]);
     return ec;
@@ -93,7 +93,7 @@ error_code take(const int (&fds)[2], asio::posix::stream_descriptor& ours, Uniqu
 error_code open_pipe(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
 {
     int fds[2];
-    return ::pipe2(fds, O_CLOEXEC) == 0 ? take(fds, ours, theirs) : platform::last_error();
+    return ::pipe2(fds, O_CLOEXEC) == 0 ? take(fds, ours, theirs) : files::last_error();
 }
 
 error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
@@ -101,7 +101,7 @@ error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
     int fds[2];
     return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0
                ? take(fds, ours, theirs)
-               : platform::last_error();
+               : files::last_error();
 }
 
 error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>& held)
@@ -111,7 +111,7 @@ error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>
     if (!ec) ec = open_socket(link.control, ends.control);
     for (const int fd : held) {
         ends.held.push_back(copy_above_fixed(fd));
-        if (!ec && !ends.held.back()) ec = platform::last_error();
+        if (!ec && !ends.held.back()) ec = files::last_error();
     }
     return ec;
 }
@@ -220,7 +220,7 @@ public:
         }
         const UniqueFd directory(::open(spec.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!directory) {
-            ec = platform::last_error();
+            ec = files::last_error();
             why = fmt::format("Can't work in {}: {}.", spec.directory.string(), ec.message());
             return nullptr;
         }

@@ -76,10 +76,10 @@ SupervisorFile open_supervisor(const fs::path& path)
 {
     SupervisorFile found;
     found.path = path;
-    const platform::UniqueFd file(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    const files::UniqueFd file(::open(path.c_str(), O_PATH | O_CLOEXEC));
     if (file && ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0)
-        found.file = platform::UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, control::first_free));
-    if (!found.file) found.problem = platform::last_error().message();
+        found.file = files::UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, control::first_free));
+    if (!found.file) found.problem = files::last_error().message();
     return found;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <filesystem>
 #include <string>
@@ -13,7 +13,7 @@ inline constexpr const char* supervisor_name = "autoexec-supervise";
 /// leads there.
 struct SupervisorFile {
     std::filesystem::path path;  ///< Empty: not found.
-    platform::UniqueFd file;     ///< Above the descriptors that a supervisor is given.
+    files::UniqueFd file;        ///< Above the descriptors that a supervisor is given.
     std::string problem;         ///< Why it was not found, or can't be opened.
 };
 

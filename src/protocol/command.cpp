@@ -1,7 +1,7 @@
 #include "autoexec/command.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include "autoexec/event.hpp"
 #include "autoexec/metrics.hpp"
@@ -27,7 +27,7 @@ json::value to_value(const std::optional<Progress>& progress)
 
 CommandRequest::CommandRequest(std::vector<std::string> program,
                                std::filesystem::path worktree_path)
-    : command(protocol::quote_words(program)),
+    : command(text::quote_words(program)),
       worktree(std::move(worktree_path)),
       argv(std::move(program))
 {}
@@ -137,40 +137,40 @@ json::object to_json(const ExecutionResult& result)
     return {{"status", to_string(result.status)},
             {"command", result.command},
             {"worktree", result.worktree.string()},
-            {"artifacts", protocol::array_of(result.artifacts)},
+            {"artifacts", text::array_of(result.artifacts)},
             {"error", result.error ? json::value(result.error->message) : json::value(nullptr)},
             {"duration_seconds", std::chrono::duration_cast<seconds>(result.duration).count()},
             {"execution_id", result.execution_id},
             {"attempt_id", result.attempt_id},
-            {"workflow_id", protocol::or_null(result.workflow_id)},
-            {"step_id", protocol::or_null(result.step_id)},
+            {"workflow_id", text::or_null(result.workflow_id)},
+            {"step_id", text::or_null(result.step_id)},
             {"attempts", result.attempts},
             {"completion_method", to_string(result.completion_method)},
             {"reported",
              result.reported ? json::value(to_string(*result.reported)) : json::value(nullptr)},
             {"verified", to_string(result.verified)},
-            {"missing_artifacts", protocol::array_of(result.missing_artifacts)},
+            {"missing_artifacts", text::array_of(result.missing_artifacts)},
             {"error_code", result.error ? json::value(result.error->code) : json::value(nullptr)},
-            {"exit_code", protocol::or_null(result.exit_code)},
-            {"signal", protocol::or_null(result.signal)},
+            {"exit_code", text::or_null(result.exit_code)},
+            {"signal", text::or_null(result.signal)},
             {"progress", to_value(result.last_progress)},
             {"output", result.output},
-            {"warnings", protocol::array_of(result.warnings)},
+            {"warnings", text::array_of(result.warnings)},
             {"details", details_of(result)}};
 }
 
 json::object to_json(const ExecutionMetric& metric)
 {
     return {{"execution_id", metric.execution_id},
-            {"workflow_id", protocol::or_null(metric.workflow_id)},
-            {"step_id", protocol::or_null(metric.step_id)},
+            {"workflow_id", text::or_null(metric.workflow_id)},
+            {"step_id", text::or_null(metric.step_id)},
             {"command", metric.command},
             {"status", metric.status},
             {"duration_ms", metric.duration_ms},
             {"started_at", metric.started_at},
             {"retry_count", metric.retry_count},
-            {"completed_at", protocol::or_null(metric.completed_at)},
-            {"error_message", protocol::or_null(metric.error_message)}};
+            {"completed_at", text::or_null(metric.completed_at)},
+            {"error_message", text::or_null(metric.error_message)}};
 }
 
 }  // namespace autoexec

@@ -1,8 +1,8 @@
 #include "protocol/command_file.hpp"
 
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -33,10 +33,10 @@ constexpr std::string_view note =
 
 json::object correlation(const CommandFile& file)
 {
-    return {{"workflow_id", or_null(file.workflow_id)},
-            {"step_id", or_null(file.step_id)},
+    return {{"workflow_id", text::or_null(file.workflow_id)},
+            {"step_id", text::or_null(file.step_id)},
             {"created_at", file.created_at},
-            {"expected_artifacts", array_of(file.expected_artifacts)}};
+            {"expected_artifacts", text::array_of(file.expected_artifacts)}};
 }
 
 /// What decides whether and what is run is exact, or the file is no command file.
@@ -55,7 +55,7 @@ std::string objection(const CommandFile& file)
 
 CommandFile read_command(const json::object& object, std::vector<std::string>& complaints)
 {
-    const Fields top(&object, complaints);
+    const text::Fields top(&object, complaints);
     const auto correlation = top.object("correlation");
     CommandFile file;
     file.command = top.string("command").value_or("");
@@ -99,10 +99,10 @@ std::string format_command(const CommandFile& file)
     if (file.attempt > 0) out["attempt"] = file.attempt;
     put("attempt_id", file.attempt_id);
     put("agent", file.agent);
-    if (!file.argv.empty()) out["argv"] = array_of(file.argv);
-    if (!file.env_refs.empty()) out["env_refs"] = array_of(file.env_refs);
+    if (!file.argv.empty()) out["argv"] = text::array_of(file.argv);
+    if (!file.env_refs.empty()) out["env_refs"] = text::array_of(file.env_refs);
     if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
-    return dump_indented(out);
+    return text::dump_indented(out);
 }
 
 std::string format_metadata(const CommandFile& file, std::string_view redacted_command)
@@ -113,9 +113,9 @@ std::string format_metadata(const CommandFile& file, std::string_view redacted_c
         {"command", redacted_command},
         {"correlation", correlation(file)},
         {"workflow_context",
-         {{"workflow_id", or_null(file.workflow_id)},
-          {"step_id", or_null(file.step_id)},
-          {"expected_artifacts", array_of(file.expected_artifacts)}}},
+         {{"workflow_id", text::or_null(file.workflow_id)},
+          {"step_id", text::or_null(file.step_id)},
+          {"expected_artifacts", text::array_of(file.expected_artifacts)}}},
         {"interaction_pattern",
          {{"mode", "async"},
           {"completion_detection", "status_file_and_artifacts"},
@@ -125,7 +125,7 @@ std::string format_metadata(const CommandFile& file, std::string_view redacted_c
         {"timestamp", file.created_at},
     };
     if (redacted_command != file.command) out["redaction_applied"] = true;
-    return dump_indented(out);
+    return text::dump_indented(out);
 }
 
 std::optional<CommandFile> parse_command(std::string_view text, std::string& problem)
@@ -134,8 +134,8 @@ std::optional<CommandFile> parse_command(std::string_view text, std::string& pro
         problem = fmt::format("It is larger than {} bytes.", command_file_limit);
         return std::nullopt;
     }
-    auto json = read_json_object(text);
-    if (json.kind != JsonReading::Kind::valid) {
+    auto json = text::read_json_object(text);
+    if (json.kind != text::JsonReading::Kind::valid) {
         problem = std::move(json.problem);
         return std::nullopt;
     }
@@ -151,18 +151,18 @@ std::optional<CommandFile> parse_command(std::string_view text, std::string& pro
 
 std::string format_cancel(const CancelFile& file)
 {
-    return dump_indented({{"execution_id", file.execution_id},
-                          {"attempt_id", file.attempt_id},
-                          {"reason", file.reason},
-                          {"requested_at", file.requested_at}});
+    return text::dump_indented({{"execution_id", file.execution_id},
+                                {"attempt_id", file.attempt_id},
+                                {"reason", file.reason},
+                                {"requested_at", file.requested_at}});
 }
 
 std::optional<CancelFile> parse_cancel(std::string_view text)
 {
-    const auto json = read_json_object(text);
-    if (json.kind != JsonReading::Kind::valid || json.repaired) return std::nullopt;
+    const auto json = text::read_json_object(text);
+    if (json.kind != text::JsonReading::Kind::valid || json.repaired) return std::nullopt;
     std::vector<std::string> complaints;
-    const Fields top(&json.object, complaints);
+    const text::Fields top(&json.object, complaints);
     CancelFile file;
     file.execution_id = top.string("execution_id").value_or("");
     file.attempt_id = top.string("attempt_id").value_or("");

@@ -1,8 +1,8 @@
 #include "protocol/record_lines.hpp"
 
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 
 #include "autoexec/metrics.hpp"
 
@@ -21,13 +21,13 @@ namespace json = boost::json;
 
 std::string local_seconds(std::chrono::system_clock::time_point t)
 {
-    auto out = iso_local(t).substr(0, 19);
+    auto out = text::iso_local(t).substr(0, 19);
     out[10] = ' ';
     return out;
 }
 
 /// A string, or the message of what an older writer put there: the whole error of a status file.
-std::optional<std::string> error_message(const Fields& top)
+std::optional<std::string> error_message(const text::Fields& top)
 {
     return top.is_string("error_message") ? top.string("error_message")
                                           : top.object("error_message").string("message");
@@ -39,15 +39,15 @@ std::string format_metric(const ExecutionMetric& metric)
 {
     auto line = to_json(metric);
     if (!std::isfinite(metric.duration_ms)) line["duration_ms"] = 0.0;
-    return dump_line(line);
+    return text::dump_line(line);
 }
 
 std::optional<ExecutionMetric> parse_metric(std::string_view line)
 {
-    auto json = read_json_object(line);
-    if (json.kind != JsonReading::Kind::valid) return std::nullopt;
+    auto json = text::read_json_object(line);
+    if (json.kind != text::JsonReading::Kind::valid) return std::nullopt;
     auto complaints = std::move(json.warnings);
-    const Fields top(&json.object, complaints);
+    const text::Fields top(&json.object, complaints);
     auto execution_id = top.string("execution_id");
     auto command = top.string("command");
     auto status = top.string("status");
@@ -73,16 +73,16 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
 std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now)
 {
     const auto time = record.time.value_or(now);
-    json::object line{{"timestamp", iso_utc(time)},
+    json::object line{{"timestamp", text::iso_utc(time)},
                       {"event_type", record.event_type},
-                      {"workflow_id", or_null(record.workflow_id)},
-                      {"step_id", or_null(record.step_id)},
-                      {"command", or_null(record.command)},
-                      {"status", or_null(record.status)},
+                      {"workflow_id", text::or_null(record.workflow_id)},
+                      {"step_id", text::or_null(record.step_id)},
+                      {"command", text::or_null(record.command)},
+                      {"status", text::or_null(record.status)},
                       {"details", record.details}};
     // `insert` leaves the keys above as they are.
     line.insert(record.more.begin(), record.more.end());
-    return fmt::format("{} | INFO | {}", local_seconds(time), dump_line(line));
+    return fmt::format("{} | INFO | {}", local_seconds(time), text::dump_line(line));
 }
 
 std::optional<json::object> parse_audit(std::string_view line)
@@ -90,8 +90,8 @@ std::optional<json::object> parse_audit(std::string_view line)
     // Date and level hold no brace, and the original's reader splits here, too.
     const auto begin = line.find(" | {");
     if (begin == line.npos || line.find('{') < begin) return std::nullopt;
-    auto json = read_json_object(line.substr(begin + 3));
-    if (json.kind != JsonReading::Kind::valid) return std::nullopt;
+    auto json = text::read_json_object(line.substr(begin + 3));
+    if (json.kind != text::JsonReading::Kind::valid) return std::nullopt;
     const auto* type = json.object.if_contains("event_type");
     if (!type || !type->is_string()) return std::nullopt;
     return std::move(json.object);

@@ -1,8 +1,8 @@
 #include "protocol/status.hpp"
 
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -54,10 +54,11 @@ std::string lower(std::string text)
 std::string shortened(std::string_view text)
 {
     constexpr std::size_t most = 40;
-    return text.size() <= most ? printable(text) : printable(text.substr(0, most)) + "…";
+    return text.size() <= most ? text::printable(text)
+                               : text::printable(text.substr(0, most)) + "…";
 }
 
-std::optional<int> small_integer(const Fields& fields, std::string_view key, int min)
+std::optional<int> small_integer(const text::Fields& fields, std::string_view key, int min)
 {
     const auto value = fields.integer(key, min, std::numeric_limits<int>::max());
     return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
@@ -66,7 +67,7 @@ std::optional<int> small_integer(const Fields& fields, std::string_view key, int
 /// Reads one file into an `AgentStatus`.
 class Reader {
 public:
-    explicit Reader(JsonReading& json) : top_(&json.object, status_.warnings)
+    explicit Reader(text::JsonReading& json) : top_(&json.object, status_.warnings)
     {
         status_.warnings = std::move(json.warnings);
     }
@@ -144,7 +145,7 @@ private:
             status_.output = std::move(text);
     }
 
-    static std::vector<std::string> artifacts(const Fields& fields)
+    static std::vector<std::string> artifacts(const text::Fields& fields)
     {
         auto list = fields.is_string("artifacts") ? std::vector{*fields.string("artifacts")}
                                                   : fields.strings("artifacts");
@@ -211,7 +212,7 @@ private:
     void warn(std::string sentence) { status_.warnings.push_back(std::move(sentence)); }
 
     AgentStatus status_;
-    Fields top_;
+    text::Fields top_;
     std::string word_;
     std::string code_;
     std::string reason_ = "Unknown error";  // as readers of the first version say
@@ -237,11 +238,11 @@ std::string_view damaged_key(const AgentStatus& status, const std::string& word)
 StatusReading parse_status(std::string_view text)
 {
     StatusReading out;
-    auto json = read_json_object(text);
-    if (json.kind == JsonReading::Kind::incomplete) return out;
+    auto json = text::read_json_object(text);
+    if (json.kind == text::JsonReading::Kind::incomplete) return out;
     out.kind = StatusReading::Kind::malformed;
     out.problem = std::move(json.problem);
-    if (json.kind == JsonReading::Kind::malformed) return out;
+    if (json.kind == text::JsonReading::Kind::malformed) return out;
     Reader reader(json);
     out.status = reader.read();
     if (const auto key = json.repaired ? damaged_key(out.status, reader.word()) : "";

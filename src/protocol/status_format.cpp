@@ -1,6 +1,6 @@
-#include "protocol/json.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -87,7 +87,7 @@ std::string format_status(const AgentStatus& status)
     put(out, "output", status.output);
     if (auto ids = metadata(status); !ids.empty()) out["metadata"] = std::move(ids);
     put_own_fields(out, status);
-    return dump_indented(out);
+    return text::dump_indented(out);
 }
 
 }  // namespace autoexec::protocol

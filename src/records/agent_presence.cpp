@@ -1,8 +1,8 @@
 #include "records/agent_presence.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
 #include "records/locked_file.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -18,7 +18,7 @@
 namespace autoexec::records {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 namespace json = boost::json;
 
 constexpr char agents_folder[] = ".tapps-agents/running/agents";
@@ -35,8 +35,8 @@ UniqueFd open_agents_folder(const std::filesystem::path& project_root)
 {
     const auto root = open_root(project_root);
     error_code ec;
-    return root ? platform::open_beneath(root.get(), agents_folder, O_RDONLY | O_DIRECTORY,
-                                         platform::Links::none, ec)
+    return root ? files::open_beneath(root.get(), agents_folder, O_RDONLY | O_DIRECTORY,
+                                      files::Links::none, ec)
                 : UniqueFd();
 }
 
@@ -48,7 +48,7 @@ std::string format(const AgentRecord& r)
     o["host"] = r.host;
     o["started_at"] = r.started_at;
     o["agents"] = json::array(r.agents.begin(), r.agents.end());
-    return protocol::dump_indented(o);
+    return text::dump_indented(o);
 }
 
 std::string string_of(const json::object& o, std::string_view key)
@@ -60,7 +60,7 @@ std::string string_of(const json::object& o, std::string_view key)
 
 std::optional<AgentRecord> parse(std::string_view text)
 {
-    const auto reading = protocol::read_json_object(text);
+    const auto reading = text::read_json_object(text);
     AgentRecord r;
     r.agent_id = string_of(reading.object, "agent_id");
     if (r.agent_id.empty()) return std::nullopt;
@@ -91,11 +91,11 @@ void remove_folder_if_empty(int folder)
 void sweep(int folder)
 {
     sweep_temporaries(folder);
-    for (const auto& name : platform::list_folder(folder, max_agents)) {
+    for (const auto& name : files::list_folder(folder, max_agents)) {
         if (!name.ends_with(record_suffix)) continue;
         error_code ec;
-        const auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
-        if (fd && is_dead(fd.get())) (void)platform::remove_file(folder, name);
+        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
+        if (fd && is_dead(fd.get())) (void)files::remove_file(folder, name);
     }
 }
 
@@ -109,12 +109,12 @@ std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& 
                                                    const AgentRecord& record, error_code& ec)
 {
     const auto root = open_root(project_root);
-    ec = root ? error_code{} : platform::last_error();
+    ec = root ? error_code{} : files::last_error();
     if (ec) return std::nullopt;
-    auto name = protocol::file_name_of(record.agent_id) + record_suffix;
+    auto name = text::file_name_of(record.agent_id) + record_suffix;
     // Twice: an agent that leaves removes the empty folder.
     for (int tries = 0; tries < 2; ++tries) {
-        auto folder = platform::make_folders(root.get(), agents_folder, ec);
+        auto folder = files::make_folders(root.get(), agents_folder, ec);
         if (ec) break;
         sweep(folder.get());
         auto file = create_locked(folder.get(), name, record.agent_id, format(record), ec);
@@ -126,7 +126,7 @@ std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& 
 
 void AgentPresence::remove()
 {
-    (void)platform::remove_file(folder_.get(), name_);
+    (void)files::remove_file(folder_.get(), name_);
     file_ = UniqueFd();
     remove_folder_if_empty(folder_.get());
 }
@@ -142,13 +142,12 @@ std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)
     std::vector<AgentEntry> entries;
     const auto folder = open_agents_folder(project_root);
     if (!folder) return entries;
-    for (const auto& name : platform::list_folder(folder.get(), max_agents)) {
+    for (const auto& name : files::list_folder(folder.get(), max_agents)) {
         if (!name.ends_with(record_suffix)) continue;
         error_code ec;
-        const auto fd =
-            platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+        const auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
         if (!fd) continue;
-        const auto found = platform::read_regular(folder.get(), name, record_limit, {});
+        const auto found = files::read_regular(folder.get(), name, record_limit, {});
         auto record = parse(found.text);
         if (record) entries.push_back({std::move(*record), !is_dead(fd.get())});
     }
@@ -170,7 +169,7 @@ std::string describe(const AgentRecord& record)
 {
     auto text = fmt::format("process {}", record.pid);
     if (!record.agents.empty())
-        text += protocol::printable(fmt::format(" ({})", fmt::join(record.agents, ", ")));
+        text += text::printable(fmt::format(" ({})", fmt::join(record.agents, ", ")));
     return text;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -33,10 +33,10 @@ public:
     [[nodiscard]] bool vanished() const;
 
 private:
-    AgentPresence(platform::UniqueFd folder, platform::UniqueFd file, std::string name);
+    AgentPresence(files::UniqueFd folder, files::UniqueFd file, std::string name);
 
-    platform::UniqueFd folder_;
-    platform::UniqueFd file_;
+    files::UniqueFd folder_;
+    files::UniqueFd file_;
     std::string name_;
 };
 

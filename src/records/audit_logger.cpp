@@ -93,9 +93,9 @@ bool may_match(std::string_view line, const AuditFilter& filter)
 
 // The log and its backups, newest first. A rotation meanwhile moves a file on to a name that is
 // looked at later: none is missed, and the inode tells which was there before.
-std::vector<platform::UniqueFd> open_logs(const records::Folder& place, int backups)
+std::vector<files::UniqueFd> open_logs(const records::Folder& place, int backups)
 {
-    std::vector<platform::UniqueFd> logs;
+    std::vector<files::UniqueFd> logs;
     error_code ec;
     const auto folder = place.open(ec);
     if (ec) return logs;

@@ -1,10 +1,10 @@
 #include "records/debug_log.hpp"
 
 #include "autoexec/redaction.hpp"
-#include "platform/log.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "logging/log.hpp"
 #include "records/log_file.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
@@ -42,7 +42,7 @@ private:
         formatter_->format(message, formatted);
         std::string_view line(formatted.data(), formatted.size());
         while (line.ends_with('\n')) line.remove_suffix(1);
-        waiting_ += protocol::printable(redactor_.redact(line)) + "\n";
+        waiting_ += text::printable(redactor_.redact(line)) + "\n";
         write();
     }
     void flush_() override { write(); }
@@ -67,10 +67,10 @@ struct LoggingSink final : EventSink {
     void publish(const Event& event) override
     {
         if (!spdlog::should_log(spdlog::level::debug)) return;
-        platform::log(platform::LogLevel::debug, "{} {} attempt {} in {}: {} {}",
-                      to_string(event.type), event.execution_id, event.attempt,
-                      event.worktree.string(), event.status.empty() ? "-" : event.status,
-                      protocol::dump_line(event.details));
+        logging::log(logging::LogLevel::debug, "{} {} attempt {} in {}: {} {}",
+                     to_string(event.type), event.execution_id, event.attempt,
+                     event.worktree.string(), event.status.empty() ? "-" : event.status,
+                     text::dump_line(event.details));
     }
 };
 

@@ -1,6 +1,6 @@
 #include "records/line_writer.hpp"
 
-#include "platform/log.hpp"
+#include "logging/log.hpp"
 #include "records/unwritten.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -256,7 +256,7 @@ void LineWriter::log_lost() const
 {
     auto left = unwritten();
     left.lost += std::exchange(left.queued, 0);
-    platform::log(platform::LogLevel::error, "{}", lost_sentence(left));
+    logging::log(logging::LogLevel::error, "{}", lost_sentence(left));
 }
 
 void LineWriter::count_lost() noexcept

@@ -10,7 +10,7 @@
 namespace autoexec::records {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 
 constexpr char temporary_prefix[] = ".tmp.";
 constexpr std::time_t temporary_age = 60;
@@ -26,28 +26,28 @@ UniqueFd create_locked(int folder, const std::string& name, const std::string& i
                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     ec = {};
     if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
-        ec = platform::last_error();
-    else if ((ec = platform::write_all(file.get(), text)))
+        ec = files::last_error();
+    else if ((ec = files::write_all(file.get(), text)))
         ;
     else if (::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0)
-        ec = platform::last_error();
+        ec = files::last_error();
     if (!ec) return file;
-    (void)platform::remove_file(folder, temporary);
+    (void)files::remove_file(folder, temporary);
     return {};
 }
 
 void sweep_temporaries(int folder)
 {
-    for (const auto& name : platform::list_folder(folder, max_files)) {
+    for (const auto& name : files::list_folder(folder, max_files)) {
         if (!name.starts_with(temporary_prefix)) continue;
         error_code ec;
-        const auto fd = platform::open_beneath(folder, name, O_RDONLY, platform::Links::none, ec);
+        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
         struct stat st {};
         // Its age first: asking for the lock of a young one could take it from its owner.
         const bool old =
             fd && ::fstat(fd.get(), &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
         if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
-            (void)platform::remove_file(folder, name);
+            (void)files::remove_file(folder, name);
     }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <string>
 #include <string_view>
@@ -11,8 +11,8 @@ namespace autoexec::records {
 
 /// Makes the file `name` with this content, locked as long as the descriptor is open. It is locked
 /// before it gets its name: no process ever sees it without its owner. `id` names the temporary.
-platform::UniqueFd create_locked(int folder, const std::string& name, const std::string& id,
-                                 std::string_view text, error_code& ec);
+files::UniqueFd create_locked(int folder, const std::string& name, const std::string& id,
+                              std::string_view text, error_code& ec);
 
 /// Removes the temporaries of processes that died in `create_locked`.
 void sweep_temporaries(int folder);

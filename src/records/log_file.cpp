@@ -12,8 +12,8 @@
 namespace autoexec::records {
 namespace {
 
-using platform::last_error;
-using platform::UniqueFd;
+using files::last_error;
+using files::UniqueFd;
 
 // O_NONBLOCK: a FIFO in the log's place must not hang us.
 constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
@@ -96,8 +96,8 @@ Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::pa
 
 UniqueFd Folder::create(error_code& ec) const
 {
-    auto fd = platform::make_folders(base, ec);
-    if (!ec && !below.empty()) fd = platform::make_folders(fd.get(), below, ec);
+    auto fd = files::make_folders(base, ec);
+    if (!ec && !below.empty()) fd = files::make_folders(fd.get(), below, ec);
     ec = folder_error(ec);
     return fd;
 }
@@ -107,8 +107,8 @@ UniqueFd Folder::open(error_code& ec) const
     UniqueFd fd(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     ec = fd ? error_code{} : last_error();
     if (!ec && !below.empty())
-        fd = platform::open_beneath(fd.get(), below.string(), O_RDONLY | O_DIRECTORY,
-                                    platform::Links::none, ec);
+        fd = files::open_beneath(fd.get(), below.string(), O_RDONLY | O_DIRECTORY,
+                                 files::Links::none, ec);
     return fd;
 }
 
@@ -125,7 +125,7 @@ UniqueFd Folder::open_to_append(int folder, const std::string& name, error_code&
     if (!file) return {};
     if (::fstat(file.get(), &st) != 0 || ::fstat(folder, &around) != 0)
         ec = last_error();
-    else if (!platform::is_trusted_owner(st.st_uid, around.st_uid))
+    else if (!files::is_trusted_owner(st.st_uid, around.st_uid))
         ec = errc::unsafe_path;
     return ec ? UniqueFd() : std::move(file);
 }

@@ -2,7 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "autoexec/file.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <sys/types.h>
 
@@ -35,14 +35,14 @@ struct Folder {
                      const std::string& name);
 
     std::filesystem::path path() const { return below.empty() ? base : base / below; }
-    platform::UniqueFd create(error_code& ec) const;
-    platform::UniqueFd open(error_code& ec) const;
+    files::UniqueFd create(error_code& ec) const;
+    files::UniqueFd open(error_code& ec) const;
 
     /// A log to read; only a regular file is opened.
-    static platform::UniqueFd open_log(int folder, const std::string& name, error_code& ec);
+    static files::UniqueFd open_log(int folder, const std::string& name, error_code& ec);
     /// A log to append to, made if it is not there. One of another user is `errc::unsafe_path`: see
-    /// `platform::is_trusted_owner`.
-    static platform::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
+    /// `files::is_trusted_owner`.
+    static files::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
 };
 
 struct Rotation {
@@ -85,8 +85,8 @@ private:
     Rotation rotation_;
     Durability durability_;
     Disk& disk_;
-    platform::UniqueFd folder_;
-    platform::UniqueFd file_;
+    files::UniqueFd folder_;
+    files::UniqueFd file_;
     std::string name_;
     std::filesystem::path path_;
     bool new_entry_ = false;  // the folder has to be synced, too

@@ -1,9 +1,9 @@
 #include "autoexec/metrics_collector.hpp"
 
 #include "protocol/record_lines.hpp"
-#include "protocol/text.hpp"
 #include "records/line_writer.hpp"
 #include "records/read_lines.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -41,8 +41,8 @@ records::LineWriter::Options writer_options(const MetricsOptions& options,
 
 std::string file_of(const ExecutionMetric& metric, std::chrono::system_clock::time_point now)
 {
-    const auto completed = protocol::parse_iso(metric.completed_at.value_or(""));
-    return std::string(name_prefix) + protocol::utc_date(completed.value_or(now)) +
+    const auto completed = text::parse_iso(metric.completed_at.value_or(""));
+    return std::string(name_prefix) + text::utc_date(completed.value_or(now)) +
            std::string(name_suffix);
 }
 
@@ -62,7 +62,7 @@ bool is_day_file(std::string_view name)
 // By their names: copying or restoring files changes when they were modified.
 std::vector<std::string> day_files_newest_first(int folder)
 {
-    auto names = platform::list_folder(folder, std::numeric_limits<std::size_t>::max());
+    auto names = files::list_folder(folder, std::numeric_limits<std::size_t>::max());
     std::erase_if(names, [](const std::string& name) { return !is_day_file(name); });
     std::sort(names.begin(), names.end(), std::greater<>{});
     return names;
@@ -200,10 +200,10 @@ ExecutionMetricsCollector::~ExecutionMetricsCollector()
 ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metric)
 {
     const auto now = impl_->options.clock->system_now();
-    if (metric.execution_id.empty()) metric.execution_id = protocol::new_uuid();
-    if (metric.started_at.empty()) metric.started_at = protocol::iso_utc(now);
+    if (metric.execution_id.empty()) metric.execution_id = text::new_uuid();
+    if (metric.started_at.empty()) metric.started_at = text::iso_utc(now);
     if (!metric.completed_at || metric.completed_at->empty())
-        metric.completed_at = protocol::iso_utc(now);
+        metric.completed_at = text::iso_utc(now);
     impl_->writer->push(file_of(metric, now), protocol::format_metric(metric));
     return metric;
 }

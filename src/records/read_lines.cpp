@@ -42,7 +42,7 @@ bool read_fully(int fd, char* to, std::size_t count, off_t at)
 
 }  // namespace
 
-ReverseLines::ReverseLines(platform::UniqueFd file) : file_(std::move(file))
+ReverseLines::ReverseLines(files::UniqueFd file) : file_(std::move(file))
 {
     struct stat st {};
     if (file_ && ::fstat(file_.get(), &st) == 0) offset_ = st.st_size;

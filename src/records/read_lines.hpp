@@ -1,6 +1,6 @@
 #pragma once
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <sys/types.h>
 
@@ -20,7 +20,7 @@ class ReverseLines {
 public:
     static constexpr std::size_t longest = 16 * 1024 * 1024;
 
-    explicit ReverseLines(platform::UniqueFd file);
+    explicit ReverseLines(files::UniqueFd file);
 
     /// The line before, without its newline, valid until the next call.
     std::optional<std::string_view> next();
@@ -32,7 +32,7 @@ private:
     std::optional<std::string_view> take();
     void read_more();
 
-    platform::UniqueFd file_;
+    files::UniqueFd file_;
     off_t offset_ = 0;    // the buffer's place in the file
     std::string buffer_;  // what stands before `end_` has not been handed out
     std::size_t end_ = 0;

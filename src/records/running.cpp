@@ -1,10 +1,10 @@
 #include "records/running.hpp"
 
 #include "protocol/artifact_baseline.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
 #include "records/broken_records.hpp"
 #include "records/locked_file.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -21,7 +21,7 @@
 namespace autoexec::records {
 namespace {
 
-using platform::UniqueFd;
+using files::UniqueFd;
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
@@ -39,8 +39,8 @@ std::filesystem::path folder_of(const std::filesystem::path& project_root)
 // A link that leads away from the project is not followed.
 UniqueFd make_beneath(const fs::path& project_root, const fs::path& below, error_code& ec)
 {
-    const auto root = platform::make_folders(project_root, ec);
-    return root ? platform::make_folders(root.get(), below, ec) : UniqueFd();
+    const auto root = files::make_folders(project_root, ec);
+    return root ? files::make_folders(root.get(), below, ec) : UniqueFd();
 }
 
 // That the folder is not there is no error.
@@ -48,7 +48,7 @@ UniqueFd open_existing(const std::filesystem::path& project_root, error_code& ec
 {
     UniqueFd folder(
         ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    ec = folder || errno == ENOENT ? error_code{} : platform::last_error();
+    ec = folder || errno == ENOENT ? error_code{} : files::last_error();
     // What open(2) says of a link, and of what is no folder.
     if (ec.value() == ELOOP || ec.value() == ENOTDIR) ec = errc::unsafe_path;
     return folder;
@@ -66,8 +66,8 @@ std::string format(const RunningRecord& r)
     o["execution_id"] = r.execution_id;
     o["attempt_id"] = r.attempt_id;
     o["attempt"] = r.attempt;
-    o["workflow_id"] = protocol::or_null(r.workflow_id);
-    o["step_id"] = protocol::or_null(r.step_id);
+    o["workflow_id"] = text::or_null(r.workflow_id);
+    o["step_id"] = text::or_null(r.step_id);
     o["command"] = r.command;
     o["worktree"] = r.worktree;
     o["started_at"] = r.started_at;
@@ -75,7 +75,7 @@ std::string format(const RunningRecord& r)
     o["pid"] = r.pid;
     if (!r.artifacts.empty() && r.artifacts.size() <= max_artifacts)
         o["artifacts"] = protocol::to_json(r.artifacts);
-    return protocol::dump_indented(o);
+    return text::dump_indented(o);
 }
 
 std::string string_or(const json::object& o, std::string_view key)
@@ -101,12 +101,12 @@ std::int64_t integer_or(const json::object& o, std::string_view key, std::int64_
 void sweep_requests(int running)
 {
     error_code ec;
-    const auto requests = platform::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
-                                                 platform::Links::none, ec);
+    const auto requests = files::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
+                                              files::Links::none, ec);
     if (!requests) return;
-    for (const auto& name : platform::list_folder(requests.get(), max_records))
+    for (const auto& name : files::list_folder(requests.get(), max_records))
         if (::faccessat(running, (name + entry_suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-            (void)platform::remove_file(requests.get(), name);
+            (void)files::remove_file(requests.get(), name);
     (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
 }
 
@@ -138,7 +138,7 @@ std::optional<RunningRecord> parse_running(const std::string& text)
 
 std::string running_name(const std::string& attempt_id)
 {
-    return protocol::file_name_of(attempt_id) + entry_suffix;
+    return text::file_name_of(attempt_id) + entry_suffix;
 }
 
 bool is_running_name(const std::string& name)
@@ -151,7 +151,7 @@ std::string unreadable_sentence(const std::filesystem::path& project_root, error
     return fmt::format(
         "{} can't be read ({}), so attempts that run, or whose engine has died, can't "
         "be found. Replace it by a plain folder that you own.",
-        protocol::printable(folder_of(project_root).string()),
+        text::printable(folder_of(project_root).string()),
         problem == errc::unsafe_path ? "it is a link or not a folder" : problem.message());
 }
 
@@ -187,13 +187,12 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
     std::vector<RunningEntry> entries;
     const auto folder = open_existing(project_root, problem);
     if (!folder) return entries;
-    for (const auto& name : platform::list_folder(folder.get(), max_records)) {
+    for (const auto& name : files::list_folder(folder.get(), max_records)) {
         if (!name.ends_with(entry_suffix)) continue;
         error_code ec;
-        const auto fd =
-            platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+        const auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
         if (!fd) continue;
-        auto found = platform::read_regular(folder.get(), name, running_limit, {});
+        auto found = files::read_regular(folder.get(), name, running_limit, {});
         auto record = parse_running(found.text);
         if (!record || running_name(record->attempt_id) != name) continue;
         if (!std::filesystem::path(record->worktree).is_absolute()) continue;
@@ -214,7 +213,7 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     if (!folder) return std::nullopt;
     error_code ec;
     auto name = running_name(attempt_id);
-    auto fd = platform::open_beneath(folder.get(), name, O_RDONLY, platform::Links::none, ec);
+    auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
@@ -227,7 +226,7 @@ std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& pr
     const auto folder = open_existing(project_root);
     if (!folder) return std::nullopt;
     const auto found =
-        platform::read_regular(folder.get(), running_name(attempt_id), running_limit, {});
+        files::read_regular(folder.get(), running_name(attempt_id), running_limit, {});
     auto record = parse_running(found.text);
     if (!record || record->artifacts.empty()) return std::nullopt;
     return std::move(record->artifacts);
@@ -245,7 +244,7 @@ void sweep_running(const std::filesystem::path& project_root)
 error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
     error_code ec;
-    const auto name = protocol::file_name_of(attempt_id);
+    const auto name = text::file_name_of(attempt_id);
     // Twice: an engine that has served the last wish removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
         const auto folder =
@@ -254,7 +253,7 @@ error_code ask_to_cancel(const std::filesystem::path& project_root, const std::s
         const UniqueFd fd(::openat(folder.get(), name.c_str(),
                                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (fd) return {};
-        ec = platform::last_error();
+        ec = files::last_error();
     }
     return ec;
 }
@@ -264,9 +263,9 @@ bool take_cancel_request(const std::filesystem::path& project_root, const std::s
     const auto running = open_existing(project_root);
     if (!running) return false;
     error_code ec;
-    const auto requests = platform::open_beneath(running.get(), requests_folder,
-                                                 O_RDONLY | O_DIRECTORY, platform::Links::none, ec);
-    const auto name = protocol::file_name_of(attempt_id);
+    const auto requests = files::open_beneath(running.get(), requests_folder,
+                                              O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    const auto name = text::file_name_of(attempt_id);
     if (!requests || ::unlinkat(requests.get(), name.c_str(), 0) != 0) return false;
     (void)::unlinkat(running.get(), requests_folder, AT_REMOVEDIR);
     return true;

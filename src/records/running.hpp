@@ -2,7 +2,7 @@
 
 #include "autoexec/command.hpp"
 #include "autoexec/error.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -51,9 +51,9 @@ public:
     void remove();
 
 private:
-    RunningFile(platform::UniqueFd file, std::string path);
+    RunningFile(files::UniqueFd file, std::string path);
     // By its path: a descriptor of the folder, too, would be one more for each that waits.
-    platform::UniqueFd file_;
+    files::UniqueFd file_;
     std::string path_;
 };
 

@@ -1,6 +1,6 @@
 #include "records/unwritten.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ std::string reason_of(const UnwrittenRecords& records)
 std::string sentence(std::uint64_t count, std::string_view what, const UnwrittenRecords& records)
 {
     return fmt::format("{} {} {} {} ({})", count, count == 1 ? "record" : "records", what,
-                       protocol::printable(records.path.string()), reason_of(records));
+                       text::printable(records.path.string()), reason_of(records));
 }
 
 }  // namespace

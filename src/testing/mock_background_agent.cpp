@@ -2,7 +2,7 @@
 
 #include "handoff/agent_mailbox.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -55,16 +55,16 @@ MockReply failure(std::string code, std::string message)
 error_code write_artifact(const fs::path& worktree, const fs::path& artifact,
                           const MockCommand& command)
 {
-    const platform::UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder) return platform::last_error();
+    const files::UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return files::last_error();
     if (!artifact.has_filename()) return make_error_code(boost::system::errc::is_a_directory);
     error_code ec;
-    const auto parent = platform::make_folders(folder.get(), artifact.parent_path(), ec);
+    const auto parent = files::make_folders(folder.get(), artifact.parent_path(), ec);
     if (!parent) return ec;
     const auto text =
         fmt::format("made by a mock agent: {}\n{}\n", command.command, command.attempt_id);
-    return platform::replace_file(parent.get(), artifact.filename().string(), text, 0644,
-                                  Durability::none);
+    return files::replace_file(parent.get(), artifact.filename().string(), text, 0644,
+                               Durability::none);
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
     Impl(asio::any_io_executor ex, MockAgentOptions o)
         : options(std::move(o)),
           strand(std::move(ex)),
-          id(fmt::format("mock-{}", protocol::new_uuid())),
+          id(fmt::format("mock-{}", text::new_uuid())),
           alarm(options.clock->make_timer(strand))
     {
         for (const auto& worktree : options.worktrees) places.emplace_back().worktree = worktree;
@@ -172,7 +172,7 @@ void MockBackgroundAgent::Impl::look()
         place.command = describe(place.worktree, place.found.command);
         place.alarm = options.clock->make_timer(strand);
         place.sequence = 0;
-        place.started_at = protocol::iso_utc(options.clock->system_now());
+        place.started_at = text::iso_utc(options.clock->system_now());
         place.busy = true;
         ++busy;
         {
@@ -278,7 +278,7 @@ void MockBackgroundAgent::Impl::report(Place& place, MockReply& reply)
 {
     const bool well = reply.outcome == MockOutcome::complete;
     auto s = status(place, well ? ReportedStatus::completed : ReportedStatus::failed);
-    s.completed_at = protocol::iso_utc(options.clock->system_now());
+    s.completed_at = text::iso_utc(options.clock->system_now());
     s.exit_code = reply.exit_code;
     if (!reply.output.empty()) s.output = reply.output;
     if (well) {

@@ -1,6 +1,6 @@
 #include "autoexec/workflow.hpp"
-#include "protocol/text.hpp"
 #include "support/project.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -193,9 +193,9 @@ std::string word_without_chance(std::string word)
         word.pop_back();
     }
     if (is_short_id(word)) return "ID" + end;
-    if (protocol::parse_iso(word)) return "WHEN" + end;
+    if (text::parse_iso(word)) return "WHEN" + end;
     const bool has_unit = word.find_first_not_of("0123456789.") != word.npos;
-    if (has_unit && protocol::parse_duration(word)) return "TIME" + end;
+    if (has_unit && text::parse_duration(word)) return "TIME" + end;
     return word + end;
 }
 

@@ -1,6 +1,6 @@
 #include "protocol/command_file.hpp"
 #include "protocol/record_lines.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string_view>
 
 using namespace autoexec::protocol;
+using namespace autoexec::text;
 
 namespace {
 

@@ -1,6 +1,6 @@
 #include "config/layer.hpp"
 #include "config/migration.hpp"
-#include "config/yaml_edit.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <array>
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 using namespace autoexec;
 using namespace autoexec::config;
+using namespace autoexec::yaml;
 
 namespace {
 

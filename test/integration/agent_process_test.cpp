@@ -143,7 +143,7 @@ TEST_CASE_FIXTURE(ProcessFixture, "the end of a program raises a file event besi
 {
     const auto claims = tree / control_files::claims_folder;
     std::filesystem::create_directory(claims);
-    const platform::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    const files::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     REQUIRE(::inotify_add_watch(watcher.get(), claims.c_str(), IN_CLOSE_WRITE) >= 0);
     CHECK(run("true").status == ExecutionStatus::completed);
     alignas(inotify_event) std::array<char, 4096> buffer{};

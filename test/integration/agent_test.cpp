@@ -568,7 +568,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a cancel for another attempt stops nothing")
 {
     hand_over();
     protocol::CancelFile cancel;
-    cancel.attempt_id = protocol::new_uuid();
+    cancel.attempt_id = text::new_uuid();
     write_file(tree / control_files::cancel, protocol::format_cancel(cancel));
     run_for(62s);
     CHECK(program().stops == 0);

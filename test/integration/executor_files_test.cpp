@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(FilesFixture, "a status is not complete while an agent holds a
 {
     write_file(status, completed);
     CHECK(make().check_status(tree.path()).completed);
-    const platform::UniqueFd folder(::open(tree.path().c_str(), O_RDONLY | O_DIRECTORY));
+    const files::UniqueFd folder(::open(tree.path().c_str(), O_RDONLY | O_DIRECTORY));
     error_code failure;
     {
         const auto claims = handoff::open_claims_folder(folder.get(), tree.path(), failure);

@@ -90,7 +90,7 @@ std::optional<Claim> take(const fs::path& path, const std::string& attempt_id,
                           const std::string& content = "{}")
 {
     error_code ec;
-    const platform::UniqueFd tree(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd tree(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const auto folder = open_claims_folder(tree.get(), path, ec);
     REQUIRE(folder);
     auto claim = Claim::take(folder.get(), attempt_id, content, ec);
@@ -353,7 +353,7 @@ TEST_CASE_FIXTURE(Tree, "the lock is held by one mailbox, and given back at its 
     const auto second = open();
     CHECK(second->try_lock() == errc::worktree_busy);
     {
-        const platform::UniqueFd tree(::open(path().c_str(), O_RDONLY | O_DIRECTORY));
+        const files::UniqueFd tree(::open(path().c_str(), O_RDONLY | O_DIRECTORY));
         CHECK(engine_holds_lock(tree.get(), path()));
         first.reset();
         CHECK_FALSE(engine_holds_lock(tree.get(), path()));
@@ -418,7 +418,7 @@ TEST_CASE_FIXTURE(Tree, "a claim that was dropped is none, not a dead agent's")
     const auto mailbox = locked();
     auto claim = take(path(), "a");
     CHECK(mailbox->claim("a") == ClaimState::live);
-    const platform::UniqueFd folder(
+    const files::UniqueFd folder(
         ::open((*this / control::claims_folder).c_str(), O_RDONLY | O_DIRECTORY));
     claim->drop(folder.get(), "a");
     CHECK(mailbox->claim("a") == ClaimState::none);
@@ -491,14 +491,14 @@ TEST_CASE_FIXTURE(Tree, "releasing a claim raises a file event once the last cop
 {
     const auto mailbox = locked();
     auto claim = take(path(), "a");
-    const platform::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    const files::UniqueFd watcher(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     const auto folder = *this / control::claims_folder;
     REQUIRE(::inotify_add_watch(watcher.get(), folder.c_str(), IN_CLOSE_WRITE) >= 0);
     const auto raised = [&] {
         alignas(inotify_event) std::array<char, 4096> buffer{};
         return ::read(watcher.get(), buffer.data(), buffer.size()) > 0;
     };
-    platform::UniqueFd copy(::fcntl(claim->descriptor(), F_DUPFD_CLOEXEC, 0));
+    files::UniqueFd copy(::fcntl(claim->descriptor(), F_DUPFD_CLOEXEC, 0));
     REQUIRE(copy);
     CHECK_FALSE(raised());
     claim->release();
@@ -574,7 +574,7 @@ TEST_CASE_FIXTURE(Tree, "an engine that waits for the lock sees the claims of it
             const auto mailbox = shared->open(path(), ec, why);
             while (mailbox->try_lock()) std::this_thread::yield();
             const auto id = std::to_string(number) + '-' + std::to_string(round);
-            const platform::UniqueFd tree(::open(path().c_str(), O_RDONLY | O_DIRECTORY));
+            const files::UniqueFd tree(::open(path().c_str(), O_RDONLY | O_DIRECTORY));
             // The other may remove the folder between our opening it and linking into it.
             std::optional<Claim> claim;
             while (!claim) {

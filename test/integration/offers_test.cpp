@@ -1,16 +1,16 @@
 #include "handoff/offers.hpp"
 
 #include "autoexec/executor.hpp"
+#include "files/resources.hpp"
 #include "git/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "handoff/file_handoff.hpp"
-#include "platform/resources.hpp"
 #include "protocol/command_file.hpp"
-#include "protocol/digest.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
+#include "text/digest.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/asio/io_context.hpp>
@@ -33,8 +33,8 @@ protocol::CommandFile command(std::string text)
 {
     protocol::CommandFile file;
     file.command = std::move(text);
-    file.execution_id = protocol::new_uuid();
-    file.attempt_id = protocol::new_uuid();
+    file.execution_id = text::new_uuid();
+    file.attempt_id = text::new_uuid();
     file.attempt = 1;
     return file;
 }
@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(LinkedTree, "no command file runs but the bytes that its engin
     SUBCASE("an attempt that names the lock or climbs out")
     {
         planted.attempt_id = "../../../../tree/offer";
-        write_file(tree / "offer", protocol::sha256_hex(protocol::format_command(planted)));
+        write_file(tree / "offer", text::sha256_hex(protocol::format_command(planted)));
     }
     plant(planted);
     CHECK(found(true) == State::foreign);
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder w
 TEST_CASE_FIXTURE(LinkedTree,
                   "an engine that makes no offers is of version 1.1, and its commands run")
 {
-    const auto lock = platform::UniqueFd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto lock = files::UniqueFd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     SUBCASE("in a fresh worktree") {}
     SUBCASE("after an engine with offers")
     {
@@ -319,13 +319,13 @@ TEST_CASE_FIXTURE(LinkedTree, "within a process nothing runs but what is offered
     SUBCASE("the same attempt") {}
     SUBCASE("another attempt")
     {
-        planted.attempt_id = protocol::new_uuid();
+        planted.attempt_id = text::new_uuid();
     }
     plant(planted);
     for (const auto& place : fs::recursive_directory_iterator(folder.path()))
         if (place.path().parent_path().filename() == "offers")
             write_file(place.path() / planted.attempt_id,
-                       protocol::sha256_hex(protocol::format_command(planted)));
+                       text::sha256_hex(protocol::format_command(planted)));
     CHECK(found() == State::foreign);
 
     // An engine of another process holds another worktree: there the files decide.
@@ -399,7 +399,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an agent reports its lack of resources to the eng
     CHECK(agent->report_shortage());
     CHECK_FALSE(agent->report_shortage());  // no news
     CHECK(options.offers->is_short(id));
-    CHECK_FALSE(options.offers->is_short(protocol::new_uuid()));
+    CHECK_FALSE(options.offers->is_short(text::new_uuid()));
     SUBCASE("until it has the command")
     {
         REQUIRE(agent->claim(agent->find(false), "an agent"));
@@ -437,7 +437,7 @@ TEST_CASE_FIXTURE(LinkedTree,
     }
     SUBCASE("another attempt is asked for")
     {
-        CHECK_FALSE(engine->offer_again(protocol::new_uuid()));
+        CHECK_FALSE(engine->offer_again(text::new_uuid()));
         CHECK(found() == State::foreign);
     }
     SUBCASE("it was replaced")
@@ -505,7 +505,7 @@ TEST_CASE_FIXTURE(LinkedTree,
             ec = mailbox->try_lock();
         }
         went_well = !ec;
-        CHECK((!ec || platform::is_resource_shortage(ec)));
+        CHECK((!ec || files::is_resource_shortage(ec)));
         CHECK_FALSE(fs::exists(tree / control::claims_folder));
     }
     CHECK(went_well);

@@ -1,8 +1,8 @@
 #include "handoff/agent_mailbox.hpp"
 #include "handoff/control_files.hpp"
-#include "protocol/text.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -276,8 +276,8 @@ TEST_CASE("recovery removes nothing where a record only says that its attempt wa
     write_files_of_others(victim.path());
     const auto before = files_below(victim.path());
     records::RunningRecord record;
-    record.execution_id = protocol::new_uuid();
-    record.attempt_id = protocol::new_uuid();
+    record.execution_id = text::new_uuid();
+    record.attempt_id = text::new_uuid();
     record.worktree = victim.path().string();
     error_code failure;
     (void)records::RunningFile::create(project.path(), record, failure);

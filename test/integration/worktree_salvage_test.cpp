@@ -392,7 +392,7 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
     SUBCASE("an agent works there, though no engine waits for it")
     {
         error_code ec;
-        const platform::UniqueFd folder_fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY));
+        const files::UniqueFd folder_fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY));
         const auto claims = handoff::open_claims_folder(folder_fd.get(), tree, ec);
         claim = handoff::Claim::take(claims.get(), "attempt-1", "{}", ec);
         REQUIRE(claim);

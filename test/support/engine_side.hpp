@@ -3,8 +3,8 @@
 #include "handoff/file_handoff.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
-#include "protocol/text.hpp"
 #include "support/temporary_folder.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -29,8 +29,8 @@ public:
     {
         protocol::CommandFile file;
         file.command = std::move(text);
-        file.execution_id = protocol::new_uuid();
-        file.attempt_id = protocol::new_uuid();
+        file.execution_id = text::new_uuid();
+        file.attempt_id = text::new_uuid();
         file.attempt = 1;
         return file;
     }

@@ -1,7 +1,7 @@
 #include "autoexec/workflow_executor.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/array.hpp>
@@ -22,7 +22,7 @@ using Words = std::vector<std::string>;
 Words split(const std::string& line)
 {
     std::string problem;
-    auto words = protocol::split_words(line, problem);
+    auto words = text::split_words(line, problem);
     REQUIRE_MESSAGE(words, problem);
     return *words;
 }
@@ -215,7 +215,7 @@ TEST_CASE("a list in a word is read back as it was")
     const json::object params{{"list", json::array{"a'b\n", json::object{{"ü", nullptr}}, -1.5}}};
     const auto words = build_words(params);
     REQUIRE(words.size() == 4);
-    CHECK(words[3] == protocol::dump_line(params.at("list")));
+    CHECK(words[3] == text::dump_line(params.at("list")));
 }
 
 TEST_SUITE_END();

@@ -1,7 +1,7 @@
 #include "support/config_corpus.hpp"
 #include "autoexec/config.hpp"
-#include "protocol/text.hpp"
 #include "support/temporary_folder.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -19,8 +19,8 @@ std::string described(const std::vector<Diagnostic>& diagnostics)
     for (const auto& d : diagnostics) {
         text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
                             d.severity == Diagnostic::Severity::error ? "error" : "warning",
-                            protocol::printable(d.message));
-        if (!d.hint.empty()) text += fmt::format("    {}\n", protocol::printable(d.hint));
+                            text::printable(d.message));
+        if (!d.hint.empty()) text += fmt::format("    {}\n", text::printable(d.hint));
     }
     return text;
 }

@@ -2,8 +2,8 @@
 #include "config/describe.hpp"
 #include "config/migration.hpp"
 #include "config/settings.hpp"
-#include "config/yaml_edit.hpp"
 #include "support/temporary_folder.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <doctest/doctest.h>
 
@@ -121,19 +121,18 @@ TEST_CASE("what others keep in the file means the same after a save")
     for (const auto& beginning : beginnings) {
         CAPTURE(beginning);
         const std::array<std::string, 2> path{"auto_execution", "debug"};
-        const auto changed =
-            config::set_in_yaml(beginning, path, config::make_scalar("true", true));
+        const auto changed = yaml::set_in_yaml(beginning, path, yaml::make_scalar("true", true));
         REQUIRE(changed);
-        config::Report before_report("", beginning);
-        config::Report after_report("", *changed);
-        const auto before = config::parse_yaml(beginning, before_report);
-        const auto after = config::parse_yaml(*changed, after_report);
+        yaml::Report before_report("", beginning);
+        yaml::Report after_report("", *changed);
+        const auto before = yaml::parse_yaml(beginning, before_report);
+        const auto after = yaml::parse_yaml(*changed, after_report);
         REQUIRE((before && after));
         for (const auto& entry : before->entries) {
             if (entry.key == "auto_execution") continue;
             const auto* const kept = after->find(entry.key);
             REQUIRE(kept != nullptr);
-            CHECK(config::same_content(entry.value, *kept));
+            CHECK(yaml::same_content(entry.value, *kept));
         }
     }
 }
@@ -145,7 +144,7 @@ TEST_CASE("a value that can't be set without harm is not set")
          {"- a\n", "text\n", "auto_execution: text\n", "auto_execution: [1]\n", "a: [\n",
           "auto_execution: {debug: {}}\n"}) {
         CAPTURE(text);
-        CHECK_FALSE(config::set_in_yaml(text, path, config::make_scalar("true", true)));
+        CHECK_FALSE(yaml::set_in_yaml(text, path, yaml::make_scalar("true", true)));
     }
 }
 
@@ -191,7 +190,7 @@ TEST_CASE("any bytes end in a configuration or in diagnostics")
 TEST_CASE("a file without a version is given one, and all else stays")
 {
     const std::string text = "# mine\nauto_execution:\n  enabled: true  # yes\nother: 1\n";
-    config::Report report("file", text);
+    yaml::Report report("file", text);
     const auto migrated = config::migrate(text, report);
     REQUIRE(migrated);
     CHECK(*migrated ==
@@ -199,7 +198,7 @@ TEST_CASE("a file without a version is given one, and all else stays")
     CHECK(config::difference(text, *migrated) ==
           "@@ -1,4 +1,5 @@\n # mine\n auto_execution:\n   enabled: true  # yes\n"
           "+  version: \"1.0\"\n other: 1\n");
-    config::Report again("file", *migrated);
+    yaml::Report again("file", *migrated);
     CHECK(config::migrate(*migrated, again) == migrated);
     CHECK(config::difference(*migrated, *migrated).empty());
 }
@@ -207,7 +206,7 @@ TEST_CASE("a file without a version is given one, and all else stays")
 TEST_CASE("an older version becomes ours, a newer one is refused, a file of others stays")
 {
     const auto migrated = [](const std::string& text) {
-        config::Report report("file", text);
+        yaml::Report report("file", text);
         return config::migrate(text, report);
     };
     CHECK(migrated("auto_execution:\n  version: 0.9\n") == "auto_execution:\n  version: \"1.0\"\n");

@@ -1,6 +1,6 @@
 #include "autoexec/diagnostic.hpp"
 
-#include "config/report.hpp"
+#include "yaml/report.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,11 +8,11 @@
 #include <string>
 
 using namespace autoexec;
-using config::Report;
+using yaml::Report;
 
 namespace {
 
-std::string shown(const std::string& text, config::Position at, std::string hint = {})
+std::string shown(const std::string& text, yaml::Position at, std::string hint = {})
 {
     Report report("agents.yaml", text);
     report.error(at, "No good", std::move(hint));
@@ -83,12 +83,12 @@ TEST_CASE("a flood of problems is cut")
 TEST_CASE("a near word is suggested, a far one is not")
 {
     constexpr std::array<std::string_view, 3> words{"enabled", "commands", "timeout_seconds"};
-    CHECK(config::did_you_mean("comands", words) == "Did you mean 'commands'?");
-    CHECK(config::did_you_mean("enabeld", words) == "Did you mean 'enabled'?");
-    CHECK(config::did_you_mean("timeout_second", words) == "Did you mean 'timeout_seconds'?");
-    CHECK(config::did_you_mean("colour", words).empty());
-    CHECK(config::did_you_mean(std::string(10'000, 'e'), words).empty());
-    CHECK(config::nearest("x", words).empty());
+    CHECK(yaml::did_you_mean("comands", words) == "Did you mean 'commands'?");
+    CHECK(yaml::did_you_mean("enabeld", words) == "Did you mean 'enabled'?");
+    CHECK(yaml::did_you_mean("timeout_second", words) == "Did you mean 'timeout_seconds'?");
+    CHECK(yaml::did_you_mean("colour", words).empty());
+    CHECK(yaml::did_you_mean(std::string(10'000, 'e'), words).empty());
+    CHECK(yaml::nearest("x", words).empty());
 }
 
 TEST_SUITE_END();

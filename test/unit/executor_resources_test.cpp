@@ -1,5 +1,5 @@
-#include "platform/resources.hpp"
-#include "platform/safe_files.hpp"
+#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"
 
@@ -41,25 +41,25 @@ struct ThrowingHandoff final : Handoff {
 TEST_CASE("only a want of descriptors, processes or memory is a shortage of resources")
 {
     for (const int reason : {EMFILE, ENFILE, ENOMEM, EAGAIN})
-        CHECK(platform::is_resource_shortage(system_error_of(reason)));
+        CHECK(files::is_resource_shortage(system_error_of(reason)));
     for (const int reason : {EACCES, ENOENT, ENOSPC, EIO})
-        CHECK_FALSE(platform::is_resource_shortage(system_error_of(reason)));
-    CHECK(platform::is_resource_shortage(errc::no_resources));
-    CHECK_FALSE(platform::is_resource_shortage(errc::worktree_busy));
-    CHECK_FALSE(platform::is_resource_shortage({}));
+        CHECK_FALSE(files::is_resource_shortage(system_error_of(reason)));
+    CHECK(files::is_resource_shortage(errc::no_resources));
+    CHECK_FALSE(files::is_resource_shortage(errc::worktree_busy));
+    CHECK_FALSE(files::is_resource_shortage({}));
 }
 
 TEST_CASE("without a descriptor left, a file that is there is unreadable and another one absent")
 {
     const TemporaryFolder folder;
     write_file(folder / "there", "text");
-    const platform::UniqueFd fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const files::UniqueFd fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     FoundFile there;
     FoundFile missing;
     {
         const NoDescriptorsLeft limit;
-        there = platform::read_regular(fd.get(), "there", 100, {});
-        missing = platform::read_regular(fd.get(), "missing", 100, {});
+        there = files::read_regular(fd.get(), "there", 100, {});
+        missing = files::read_regular(fd.get(), "missing", 100, {});
     }
     CHECK(there.state == FoundFile::State::unreadable);
     CHECK(there.reason.value() == EMFILE);

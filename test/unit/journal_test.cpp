@@ -1,10 +1,10 @@
 #include "workflow/journal/journal.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
 #include "support/planted.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/time_zone.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -72,7 +72,7 @@ struct Project : TemporaryFolder {
     [[nodiscard]] fs::path state() const { return *this / ".tapps-agents/workflow-state"; }
     [[nodiscard]] fs::path file(const std::string& run_id) const
     {
-        return state() / (protocol::file_name_of(run_id) + ".jsonl");
+        return state() / (text::file_name_of(run_id) + ".jsonl");
     }
     [[nodiscard]] std::vector<std::string> names() const
     {
@@ -129,22 +129,21 @@ private:
 
 std::string line_of(const json::object& line)
 {
-    return protocol::dump_line(line) + "\n";
+    return text::dump_line(line) + "\n";
 }
 
 /// A line with the three keys that each has.
 std::string line(std::int64_t seq, std::string_view event, const json::object& more = {})
 {
-    json::object all{{"seq", seq},
-                     {"time", protocol::iso_utc(when + std::chrono::seconds(seq))},
-                     {"event", event}};
+    json::object all{
+        {"seq", seq}, {"time", text::iso_utc(when + std::chrono::seconds(seq))}, {"event", event}};
     all.insert(more.begin(), more.end());
     return line_of(all);
 }
 
 std::string time_of(std::int64_t seq)
 {
-    return protocol::iso_utc(when + std::chrono::seconds(seq));
+    return text::iso_utc(when + std::chrono::seconds(seq));
 }
 
 json::array planned_steps()
@@ -524,10 +523,10 @@ TEST_CASE_FIXTURE(Project, "a journal that another engine has is not taken over"
 TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that goes on not held")
 {
     const auto left = [this](const Journal& journal) {
-        return platform::UniqueFd(::dup(journal.descriptor()));
+        return files::UniqueFd(::dup(journal.descriptor()));
     };
     std::string id;
-    platform::UniqueFd program;
+    files::UniqueFd program;
     {
         const auto journal = create();
         id = journal.run_id();
@@ -537,7 +536,7 @@ TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that
     }
     CHECK_FALSE(hold_run(path(), id, ec));
     CHECK(ec == errc::worktree_busy);
-    program = platform::UniqueFd();
+    program = files::UniqueFd();
     {
         const auto held = hold_run(path(), id, ec);
         CHECK(held);
@@ -823,7 +822,7 @@ TEST_CASE_FIXTURE(Project, "what no reader would take is not written")
     REQUIRE_FALSE(journal.append(Type::run_started, when, start_of_run()));
     const auto before = read_file(file(journal.run_id()));
     json::value deep = nullptr;
-    for (std::size_t i = 1; i < protocol::json_depth_limit; ++i)
+    for (std::size_t i = 1; i < text::json_depth_limit; ++i)
         deep = i % 2 == 0 ? json::value(json::array{deep}) : json::value(json::object{{"d", deep}});
     CHECK(journal.append(Type::step_started, when, {{"d", json::array{deep}}}) ==
           errc::invalid_options);

@@ -1,5 +1,5 @@
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
@@ -7,7 +7,7 @@
 #include <chrono>
 #include <string>
 
-using namespace autoexec::protocol;
+using namespace autoexec::text;
 
 namespace {
 

@@ -34,7 +34,7 @@ struct FaultyDisk final : records::Disk {
     int calls = 0;
     int writes = 0;
     int syncs = 0;
-    platform::UniqueFd first_synced;  // the same open file
+    files::UniqueFd first_synced;  // the same open file
     bool was_open_at_second_sync = false;
 
     bool fails(bool is_sync)
@@ -60,7 +60,7 @@ struct FaultyDisk final : records::Disk {
     {
         ++syncs;
         // A lock belongs to an open file: taken anew through another one it would be refused.
-        if (syncs == 1) first_synced = platform::UniqueFd(::dup(fd));
+        if (syncs == 1) first_synced = files::UniqueFd(::dup(fd));
         if (syncs == 2)
             was_open_at_second_sync = ::flock(first_synced.get(), LOCK_EX | LOCK_NB) == 0;
         if (!fails(true)) return 0;
@@ -413,7 +413,7 @@ TEST_CASE("lines survive whenever the context is destroyed")
 TEST_CASE_FIXTURE(WriterFixture, "a log that another process holds for a moment is waited for")
 {
     folder.write("log", "");
-    const platform::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
+    const files::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
     REQUIRE(::flock(other.get(), LOCK_EX) == 0);
     clock->at(62ms, [&] { ::flock(other.get(), LOCK_UN); });
     make();
@@ -426,7 +426,7 @@ TEST_CASE_FIXTURE(WriterFixture, "a log that another process holds for a moment 
 TEST_CASE_FIXTURE(WriterFixture, "a log that another process holds for 5 s delays records")
 {
     folder.write("log", "");
-    const platform::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
+    const files::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
     REQUIRE(::flock(other.get(), LOCK_EX) == 0);
     make();
     push_lines(0, 3);
@@ -451,7 +451,7 @@ TEST_CASE_FIXTURE(WriterFixture, "a log that another process holds for 5 s delay
 TEST_CASE_FIXTURE(WriterFixture, "a holder that stands still after it rotated holds nobody up")
 {
     folder.write("log", "old\n");
-    const platform::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
+    const files::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));
     REQUIRE(::flock(other.get(), LOCK_EX) == 0);
     make();
     push_lines(0, 3);

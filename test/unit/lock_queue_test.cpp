@@ -35,11 +35,11 @@ struct Queue : TemporaryFolder {
     void run() { clock->run(io); }
 
     /// The lock, held by another process.
-    platform::UniqueFd other_process() const
+    files::UniqueFd other_process() const
     {
         error_code ec;
-        (void)platform::make_folders(file.parent_path(), ec);
-        platform::UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        (void)files::make_folders(file.parent_path(), ec);
+        files::UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         REQUIRE(::flock(fd.get(), LOCK_EX | LOCK_NB) == 0);
         return fd;
     }
@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Queue, "within a process the lock is passed on in the order of
 TEST_CASE_FIXTURE(Queue, "another process's lock is tried again until it is free")
 {
     auto held = other_process();
-    clock->at(1s, [&] { held = platform::UniqueFd(); });
+    clock->at(1s, [&] { held = files::UniqueFd(); });
     want("a", 0ms, 10ms);
     want("b", 0ms, 10ms);
     run();
@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(Queue, "another process's lock is tried again until it is free
 TEST_CASE_FIXTURE(Queue, "who has waited long enough gives up, and the next one has its own time")
 {
     auto held = other_process();
-    clock->at(3s, [&] { held = platform::UniqueFd(); });
+    clock->at(3s, [&] { held = files::UniqueFd(); });
     want("a", 0ms, 10ms);
     want("b", 0ms, 10ms);
     run();

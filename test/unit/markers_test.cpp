@@ -1,8 +1,8 @@
 #include "workflow/journal/markers.hpp"
 
-#include "protocol/text.hpp"
 #include "support/planted.hpp"
 #include "support/temporary_folder.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -377,7 +377,7 @@ TEST_CASE("markers of the original system are read, and would be written just so
         REQUIRE_MESSAGE(marker, problem);
         CHECK(marker->workflow_id == name.substr(0, step - middle.size()));
         CHECK(marker->step_id == name.substr(step, name.rfind("__") - step));
-        CHECK(protocol::parse_iso(marker->timestamp));
+        CHECK(text::parse_iso(marker->timestamp));
         CHECK(marker->error.empty() == done);
         CHECK(format_marker(*marker) == text);
         ++files;

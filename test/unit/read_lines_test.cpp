@@ -15,7 +15,7 @@ namespace {
 records::ReverseLines open_lines(const test::LogFolder& folder)
 {
     return records::ReverseLines(
-        platform::UniqueFd(::open((folder.path() / "log").c_str(), O_RDONLY | O_CLOEXEC)));
+        files::UniqueFd(::open((folder.path() / "log").c_str(), O_RDONLY | O_CLOEXEC)));
 }
 
 std::vector<std::string> read_back(const test::LogFolder& folder)

@@ -1,4 +1,4 @@
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include "support/planted.hpp"
 #include "support/temporary_folder.hpp"
@@ -19,7 +19,8 @@
 #include <functional>
 
 using namespace autoexec;
-using namespace autoexec::platform;
+using namespace autoexec::files;
+using namespace autoexec::files;
 using namespace autoexec::test;
 using State = FoundFile::State;
 namespace fs = std::filesystem;

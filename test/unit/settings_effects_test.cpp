@@ -1,6 +1,6 @@
 #include "autoexec/config.hpp"
 #include "config/settings.hpp"
-#include "platform/log.hpp"
+#include "logging/log.hpp"
 #include "records/debug_log.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
@@ -402,7 +402,7 @@ std::string debug_log(const AutoExecutionConfig& config)
 {
     TemporaryFolder project;
     records::set_debug_log(project.path(), config.debug);
-    platform::log(platform::LogLevel::debug, "a small thing");
+    logging::log(logging::LogLevel::debug, "a small thing");
     records::set_debug_log(project.path(), false);
     return words(fs::exists(records::debug_log_path(project.path())), "a log", "no log");
 }

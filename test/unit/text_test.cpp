@@ -1,8 +1,8 @@
-#include "protocol/text.hpp"
-#include "protocol/json.hpp"
-#include "protocol/printable_stream.hpp"
-#include "protocol/utf8.hpp"
+#include "text/text.hpp"
 #include "support/time_zone.hpp"
+#include "text/json.hpp"
+#include "text/printable_stream.hpp"
+#include "text/utf8.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
@@ -12,7 +12,7 @@
 #include <set>
 
 using namespace autoexec;
-using namespace autoexec::protocol;
+using namespace autoexec::text;
 using namespace std::chrono_literals;
 
 namespace {

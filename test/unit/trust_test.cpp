@@ -1,9 +1,9 @@
-#include "platform/trust.hpp"
+#include "files/trust.hpp"
 #include "agent/agents_file.hpp"
 #include "agent/environment.hpp"
 #include "agent/output_log.hpp"
 #include "autoexec/config.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "records/broken_records.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
@@ -40,7 +40,7 @@ struct stat of(uid_t owner, gid_t group, mode_t mode)
 
 std::string distrust_of(const struct stat& st, uid_t project_owner = ::geteuid())
 {
-    return platform::distrust(st, {"/project/a file", project_owner});
+    return files::distrust(st, {"/project/a file", project_owner});
 }
 
 bool has(const std::string& text, std::string_view part)
@@ -139,8 +139,8 @@ TEST_CASE("root believes the owner of the project, as in a container with a moun
     CHECK_FALSE(distrust_of(of(host_user, host_user, 0666), host_user).empty());
     CHECK_FALSE(distrust_of(of(stranger, stranger, 0644), host_user).empty());
     REQUIRE(::seteuid(65534) == 0);
-    const bool ordinary = platform::is_trusted_owner(host_user, host_user);
-    const bool own = platform::is_trusted_owner(65534, host_user);
+    const bool ordinary = files::is_trusted_owner(host_user, host_user);
+    const bool own = files::is_trusted_owner(65534, host_user);
     REQUIRE(::seteuid(0) == 0);
     CHECK_FALSE(ordinary);
     CHECK(own);

@@ -1,7 +1,7 @@
 #include "workflow/journal/result.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/array.hpp>
@@ -74,7 +74,7 @@ TEST_CASE("every state, status and event has its word, and is read from it")
 TEST_CASE("a step's result keeps apart what the program did, what was claimed and what is there")
 {
     CHECK(
-        protocol::dump_line(to_json(full_step())) ==
+        text::dump_line(to_json(full_step())) ==
         R"({"id": "review", "state": "failed", "round": 2, "reason": "The gate said no.", )"
         R"("tolerated": true, "gate_passed": false, )"
         R"("started_at": "2026-01-20T21:00:36+00:00", "ended_at": "2026-01-20T21:00:38+00:00", )"
@@ -90,7 +90,7 @@ TEST_CASE("a step without an execution has the same keys, and says nothing in th
 {
     StepResult step;
     step.id = "s";
-    CHECK(protocol::dump_line(to_json(step)) ==
+    CHECK(text::dump_line(to_json(step)) ==
           R"({"id": "s", "state": "pending", "round": 0, "reason": null, "tolerated": false, )"
           R"("gate_passed": null, "started_at": null, "ended_at": null, "duration_seconds": 0.0, )"
           R"("exit": {"exit_code": null, "signal": null}, )"
@@ -114,7 +114,7 @@ TEST_CASE("a run's result has its steps in order")
     run.status = WorkflowStatus::completed;
     run.duration = 2s;
     run.critical_path = {"a", "b"};
-    CHECK(protocol::dump_line(to_json(run)) ==
+    CHECK(text::dump_line(to_json(run)) ==
           R"({"run_id": "w-1", "workflow_id": "w", "status": "completed", "error": null, )"
           R"("duration_seconds": 2.0, "branch": null, "commit": null, )"
           R"("critical_path": ["a", "b"], "steps": []})");

@@ -1,11 +1,11 @@
-#include "config/yaml.hpp"
+#include "yaml/yaml.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
 using namespace autoexec;
-using namespace autoexec::config;
+using namespace autoexec::yaml;
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include "cli/cli.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "config/report.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -42,7 +42,7 @@ std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Pr
         if (preset == nullptr) {
             std::vector<std::string_view> names;
             for (const auto& known : agent::presets()) names.push_back(known.name);
-            const auto guess = config::did_you_mean(name, names);
+            const auto guess = yaml::did_you_mean(name, names);
             return fmt::format("unknown preset '{}'. {}{}Available presets: {}.", name, guess,
                                guess.empty() ? "" : " ", fmt::join(names, ", "));
         }
@@ -58,10 +58,10 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
 {
     const auto shown = shown_path(root / folder_name / base_name);
     error_code ec;
-    const platform::UniqueFd project(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!project) ec = platform::last_error();
-    platform::UniqueFd folder;
-    if (!ec) folder = platform::make_folders(project.get(), folder_name, ec);
+    const files::UniqueFd project(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!project) ec = files::last_error();
+    files::UniqueFd folder;
+    if (!ec) folder = files::make_folders(project.get(), folder_name, ec);
     struct stat info {};
     if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
         code = exit_usage;
@@ -71,7 +71,7 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
             shown);
     }
     if (!ec)
-        ec = platform::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
+        ec = files::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
     if (!ec) return {};
     code = exit_engine;
     return fmt::format("cannot write {}: {}.", shown, ec.message());

@@ -7,8 +7,8 @@
 #include "config/describe.hpp"
 #include "config/migration.hpp"
 #include "config/sources.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ void print_settings(const std::vector<EffectiveSetting>& settings, bool with_ori
         values = std::max(values, to_string(s.value).size());
     }
     for (const auto& s : settings) {
-        const auto value = protocol::printable(to_string(s.value));
+        const auto value = text::printable(to_string(s.value));
         if (with_origin)
             print_text(stdout, "{:<{}}  {:<{}}  {}\n", s.key, keys, value, values, shown(s.origin));
         else
@@ -135,7 +135,7 @@ int config_validate(const ConfigValidateOptions& options)
 
 int config_schema()
 {
-    print_text(stdout, "{}\n", protocol::dump_indented(config::json_schema({})));
+    print_text(stdout, "{}\n", text::dump_indented(config::json_schema({})));
     return exit_completed;
 }
 
@@ -150,7 +150,7 @@ int config_migrate(const ConfigMigrateOptions& options)
     const AutoExecutionConfigManager manager({}, project_root(options.common));
     const auto& path = manager.config_path();
     const auto found = config::read_config_file(path, false);
-    config::Report report(path.string(), found.text);
+    yaml::Report report(path.string(), found.text);
     if (found.state == FoundFile::State::absent) {
         print_text(stdout, "Nothing to migrate: {} does not exist.\n", shown_path(path));
         return exit_completed;
@@ -169,8 +169,7 @@ int config_migrate(const ConfigMigrateOptions& options)
         print_text(stdout, "{} is up to date.\n", shown_path(path));
         return exit_completed;
     }
-    print_text(stdout, "--- {0}\n+++ {0}\n{1}", shown_path(path),
-               protocol::printable(changes, true));
+    print_text(stdout, "--- {0}\n+++ {0}\n{1}", shown_path(path), text::printable(changes, true));
     std::fflush(stdout);
     if (options.dry_run) return exit_completed;
     if (!options.yes && ::isatty(STDIN_FILENO) == 0) {

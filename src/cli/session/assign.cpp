@@ -2,9 +2,9 @@
 
 #include "agent/agents_file.hpp"
 #include "agent/template.hpp"
-#include "config/report.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -118,13 +118,13 @@ std::string Agents::select(CommandRequest& request) const
 
 std::string Agents::unknown_name(const std::string& name) const
 {
-    const auto shown = protocol::printable(name);
+    const auto shown = text::printable(name);
     if (loaded_.missing) return fmt::format("unknown agent '{}': {}; {}", shown, no_file, remedy);
     std::vector<std::string_view> names;
     for (const auto& agent : loaded_.file.agents)
         if (agent::takes_commands(agent)) names.push_back(agent.name);
     for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
-    const auto guess = config::did_you_mean(name, names);
+    const auto guess = yaml::did_you_mean(name, names);
     return fmt::format(
         "unknown agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an agent",
         shown, guess, guess.empty() ? "" : " ",

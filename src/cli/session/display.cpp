@@ -2,7 +2,7 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -53,7 +53,7 @@ void Display::publish(const Event& event)
     if (screen_.mode() != Screen::Mode::lines) return;
     if (const auto what = sentence_of(event); !what.empty())
         tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
-             protocol::printable(what));
+             text::printable(what));
 }
 
 void Display::finished(const ExecutionResult& result)
@@ -72,7 +72,7 @@ std::vector<std::string> Display::table(const Screen::Size& size) const
     const auto now = std::chrono::steady_clock::now();
     for (auto it = rows_.begin(); it != std::next(rows_.begin(), static_cast<long>(shown)); ++it) {
         const auto& row = it->second;
-        const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
+        const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
         lines.push_back(fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
                                     cell(row.state, 8), age, row.attempt,
                                     cell(end_of(row.worktree, tree_width), tree_width),
@@ -126,9 +126,9 @@ std::string sentence_of(const Event& event)
 std::string result_line(const ExecutionResult& r)
 {
     auto line = fmt::format("{:9} {} {:>7}  {}", to_string(r.status), short_id(r.execution_id),
-                            protocol::format_duration(r.duration), shown_path(r.worktree));
+                            text::format_duration(r.duration), shown_path(r.worktree));
     if (r.attempts > 1) line += fmt::format("  (attempt {})", r.attempts);
-    if (r.error) line += "  " + protocol::printable(r.error->message);
+    if (r.error) line += "  " + text::printable(r.error->message);
     return line;
 }
 

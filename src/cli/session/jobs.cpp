@@ -4,8 +4,8 @@
 #include "git/repository.hpp"
 #include "protocol/artifact_path.hpp"
 #include "protocol/command_file.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value_to.hpp>
@@ -40,7 +40,7 @@ void check(const Job& job, const std::string& where, std::vector<std::string>& p
         complain(fmt::format(
             "{}invalid worktree name '{}': use at most 80 letters, digits, '.', '_' and "
             "'-', with no '-' or '.' at either end or twice in a row",
-            where, protocol::printable(name)));
+            where, text::printable(name)));
     for (const auto& path : job.request.expected_artifacts) {
         // Where a new worktree will be is not known yet.
         const bool is_open = !job.new_worktree.empty() && fs::path(path).is_absolute();
@@ -48,7 +48,7 @@ void check(const Job& job, const std::string& where, std::vector<std::string>& p
             complain(fmt::format(
                 "{}the expected file '{}' is outside the worktree: use the path of a file or "
                 "folder in it, without '..'",
-                where, protocol::printable(path)));
+                where, text::printable(path)));
     }
 }
 
@@ -129,9 +129,9 @@ public:
         if (v == nullptr) return;
         std::optional<std::chrono::milliseconds> d;
         if (v->is_string())
-            d = protocol::parse_duration(v->get_string());
+            d = text::parse_duration(v->get_string());
         else if (v->is_int64() || v->is_double())
-            d = protocol::parse_duration(protocol::dump_line(*v));
+            d = text::parse_duration(text::dump_line(*v));
         if (d && d->count() > 0)
             to = d;
         else
@@ -142,7 +142,7 @@ public:
         for (const auto& item : object_)
             if (!known_.contains(item.key()))
                 problems_.push_back(
-                    fmt::format("{}: unknown key '{}'", where_, protocol::printable(item.key())));
+                    fmt::format("{}: unknown key '{}'", where_, text::printable(item.key())));
     }
 
 private:
@@ -166,12 +166,12 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
                               const RunOptions& defaults, std::vector<std::string>& problems)
 {
     // What is run must be exact, and the reading would repair it.
-    if (protocol::valid_utf8(line) != line) {
+    if (text::valid_utf8(line) != line) {
         problems.push_back(where + ": the line is not UTF-8");
         return std::nullopt;
     }
-    const auto reading = protocol::read_json_object(line);
-    if (reading.kind != protocol::JsonReading::Kind::valid) {
+    const auto reading = text::read_json_object(line);
+    if (reading.kind != text::JsonReading::Kind::valid) {
         problems.push_back(where + ": " + reading.problem);
         return std::nullopt;
     }
@@ -194,7 +194,7 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
     reader.text("agent", r.agent);
     reader.texts("env", r.env_refs);
     reader.finish();
-    if (r.command.empty() && !r.argv.empty()) r.command = protocol::quote_words(r.argv);
+    if (r.command.empty() && !r.argv.empty()) r.command = text::quote_words(r.argv);
     if (protocol::is_blank_command(r.command))
         problems.push_back(where + (r.command.empty() ? ": 'command' or 'argv' is required"
                                                       : ": 'command' is blank"));

@@ -1,8 +1,8 @@
 #include "cli/session/lost_output.hpp"
 
-#include "platform/resources.hpp"
-#include "protocol/text.hpp"
+#include "files/resources.hpp"
 #include "records/log_file.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -40,9 +40,9 @@ std::string lost_output(const std::filesystem::path& root, const ExecutionResult
 {
     if (result.output.empty() || result.attempt_id.empty()) return {};
     const auto place = records::Folder::of({}, root, "output");
-    const auto name = protocol::file_name_of(result.attempt_id) + ".log";
+    const auto name = text::file_name_of(result.attempt_id) + ".log";
     const auto ec = look_for(place, name);
-    if (!ec || platform::is_resource_shortage(ec)) return {};
+    if (!ec || files::is_resource_shortage(ec)) return {};
     return fmt::format(
         "The command's output is lost: {}: {}. Commands must not remove or replace {}.",
         (place.path() / name).string(), reason_of(ec), place.path().string());

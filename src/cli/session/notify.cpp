@@ -1,11 +1,11 @@
 #include "cli/session/notify.hpp"
 
 #include "agent/programs.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "process/run_program.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
 #include "records/log_file.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -24,7 +24,7 @@ constexpr char script[] = "exec <\"$1\"; rm -f -- \"$1\"; shift; exec timeout 60
 
 std::vector<std::string> notify_words(const std::string& program, std::string& problem)
 {
-    auto words = protocol::split_words(program, problem);
+    auto words = text::split_words(program, problem);
     if (words && (words->empty() || words->front().empty())) problem = "no program is given";
     if (!words || !problem.empty()) {
         problem = "--notify: " + problem;
@@ -54,15 +54,15 @@ asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
     const auto where = records::Folder::of({}, project_root, folder.filename()).create(ec);
     const auto name = result.execution_id + ".result.json";
     if (where)
-        ec = platform::replace_file(where.get(), name, protocol::dump_line(to_json(result)) + "\n",
-                                    0600, Durability::none);
+        ec = files::replace_file(where.get(), name, text::dump_line(to_json(result)) + "\n", 0600,
+                                 Durability::none);
     if (ec) co_return "--notify: cannot write the result: " + ec.message();
 
     std::vector<std::string> argv = {"/bin/sh", "-c", script, "notify", (folder / name).string()};
     argv.insert(argv.end(), words.begin(), words.end());
     const auto output =
         co_await process::run_program(std::move(spawner), std::move(argv), std::move(folder));
-    (void)platform::remove_file(where.get(), name);
+    (void)files::remove_file(where.get(), name);
     if (output.ok()) co_return std::string();
     const auto reason = output.exit.error.empty() ? fmt::format("it exited with code {}",
                                                                 output.exit.exit_code.value_or(-1))

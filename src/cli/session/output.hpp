@@ -1,6 +1,6 @@
 #pragma once
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -16,7 +16,7 @@ namespace autoexec::cli {
 /// can't be written is lost, which `main` finds out for standard output.
 inline void tell(std::FILE* to, std::string_view text)
 {
-    const auto safe = protocol::printable(text, true);
+    const auto safe = text::printable(text, true);
     (void)std::fwrite(safe.data(), 1, safe.size(), to);
     (void)std::fflush(to);
 }
@@ -31,8 +31,7 @@ void tell(std::FILE* to, fmt::format_string<T...> format, T&&... values) require
 template <class... T>
 void print_text(std::FILE* to, fmt::format_string<T...> format, T&&... values)
 {
-    fmt::print(to, "{}",
-               protocol::printable(fmt::format(format, std::forward<T>(values)...), true));
+    fmt::print(to, "{}", text::printable(fmt::format(format, std::forward<T>(values)...), true));
 }
 
 /// Moves the cursor or draws: exactly these bytes, at once.

@@ -2,8 +2,8 @@
 
 #include "cli/session/output.hpp"
 #include "git/git_dir.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -98,12 +98,12 @@ bool is_called(std::string_view id, std::string_view wanted)
 
 void print_json(const boost::json::value& value)
 {
-    tell(stdout, "{}\n", protocol::dump_line(value));
+    tell(stdout, "{}\n", text::dump_line(value));
 }
 
 std::string cell(std::string_view text, std::size_t width)
 {
-    auto line = protocol::printable(text);
+    auto line = text::printable(text);
     std::replace(line.begin(), line.end(), '\n', ' ');
     const auto columns = static_cast<std::size_t>(std::count_if(line.begin(), line.end(), is_lead));
     if (columns <= width) return line + std::string(width - columns, ' ');
@@ -120,7 +120,7 @@ std::string shown_path(const fs::path& path)
     const auto here = fs::current_path(ec);  // a command may have removed it
     const auto text = ec ? std::string() : fs::relative(path, here, ec).string();
     const bool far = ec || text.starts_with("../../..") || text.empty();
-    return protocol::printable(far ? path.string() : text);
+    return text::printable(far ? path.string() : text);
 }
 
 std::optional<std::string> if_given(const std::string& text)

@@ -6,10 +6,10 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/session/unclaimed_notice.hpp"
-#include "protocol/text.hpp"
 #include "records/debug_log.hpp"
 #include "records/running.hpp"
 #include "records/unwritten.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

@@ -1,8 +1,8 @@
 #include "cli/session/unclaimed_notice.hpp"
 
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
 #include "records/agent_presence.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ std::string words_to_start_one(const std::filesystem::path& root)
     std::error_code ec;
     if (std::filesystem::current_path(ec) != root || ec)
         words.insert(words.end(), {"--project", root.string()});
-    return protocol::printable(protocol::quote_words(words));
+    return text::printable(text::quote_words(words));
 }
 
 std::string advice(const std::filesystem::path& root)
@@ -49,7 +49,7 @@ void UnclaimedNotice::publish(const Event& event)
     if (event.type != EventType::command_unclaimed || shown_) return;
     shown_ = true;
     screen_.say(fmt::format("No agent has claimed the command in {} for 10 s. {}.",
-                            protocol::printable(shown_path(event.worktree)), advice(root_)));
+                            text::printable(shown_path(event.worktree)), advice(root_)));
 }
 
 }  // namespace autoexec::cli

@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -40,7 +40,7 @@ int workflow_cancel(const WorkflowCancelOptions& options)
     std::string problem;
     auto run = find_alive(root, options.run, problem);
     if (!run) {
-        print_text(stderr, "autoexec workflow cancel: {}\n", protocol::printable(problem));
+        print_text(stderr, "autoexec workflow cancel: {}\n", text::printable(problem));
         return exit_usage;
     }
     const auto id = run->run_id;
@@ -69,7 +69,7 @@ int workflow_cancel(const WorkflowCancelOptions& options)
         o["state"] = run ? state_of(*run) : "gone";
         print_json(o);
     } else {
-        print_text(stdout, "{} has ended\n", protocol::printable(id));
+        print_text(stdout, "{} has ended\n", text::printable(id));
     }
     return exit_completed;
 }

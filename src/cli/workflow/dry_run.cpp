@@ -3,7 +3,7 @@
 #include "autoexec/executor.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/plan/plan.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -99,7 +99,7 @@ public:
         for (const auto i : plan_.order) {
             const auto& step = workflow_.steps[i];
             tell(stdout, "{}  {}  {}\n", cell(step.id, ids), cell(taker_of(step), takers),
-                 protocol::printable(command_of(step)));
+                 text::printable(command_of(step)));
         }
     }
 
@@ -165,7 +165,7 @@ int dry_run(const WorkflowRunVerbOptions& options, const std::filesystem::path& 
     std::string problems;
     auto handovers = ask_for_commands(workflow, run, root, agents, options.engine.agent, problems);
     if (!problems.empty()) {
-        tell(stderr, "{}", protocol::printable(problems, true));
+        tell(stderr, "{}", text::printable(problems, true));
         return exit_invalid;
     }
     const Preview preview(options, workflow, run, std::move(handovers));

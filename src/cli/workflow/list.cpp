@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -15,10 +15,10 @@ void print(const workflow::RunRecord& run)
 {
     const auto duration = duration_of(run);
     print_text(stdout, "{}  {:11} {:>7} {:>5}  {}  {}\n",
-               protocol::printable(run.started_at.substr(0, 19)), state_of(run),
-               duration ? protocol::format_duration(*duration) : "-",
+               text::printable(run.started_at.substr(0, 19)), state_of(run),
+               duration ? text::format_duration(*duration) : "-",
                fmt::format("{}/{}", count_ended(run), run.steps.size()),
-               protocol::printable(run.run_id), protocol::printable(run.name));
+               text::printable(run.run_id), text::printable(run.name));
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ int workflow_list(const WorkflowListOptions& options)
         std::string problem;
         const auto run = workflow::read_run(root, id, problem);
         if (!run) {  // somebody else's file, or one that has just gone
-            print_text(stderr, "{}: {}\n", protocol::printable(id), protocol::printable(problem));
+            print_text(stderr, "{}: {}\n", text::printable(id), text::printable(problem));
             continue;
         }
         ++shown;

@@ -5,7 +5,7 @@
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/workflow_text.hpp"
 #include "handoff/control_files.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/journal_place.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -103,7 +103,7 @@ void LiveWorkflow::show(const WorkflowEvent& event)
     auto with_warning = event;
     with_warning.result = &result;
     show_as_it_is(with_warning);
-    if (options_.engine.quiet) display_->screen().say("warning: " + protocol::printable(lost));
+    if (options_.engine.quiet) display_->screen().say("warning: " + text::printable(lost));
 }
 
 void LiveWorkflow::show_as_it_is(const WorkflowEvent& event)
@@ -132,7 +132,7 @@ void LiveWorkflow::explain(const WorkflowEvent& event) const
 {
     const auto count = workflow_.steps.size();
     if (event.type == WorkflowEvent::Type::run_started)
-        tell(stderr, "Run {}: {} {}\n", protocol::printable(event.run_id), count,
+        tell(stderr, "Run {}: {} {}\n", text::printable(event.run_id), count,
              count == 1 ? "step" : "steps");
     if (event.type == WorkflowEvent::Type::step_waiting) call_on_person(event);
     if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
@@ -143,7 +143,7 @@ void LiveWorkflow::explain(const WorkflowEvent& event) const
 void LiveWorkflow::print_warnings(const StepResult& result)
 {
     const auto print = [](const std::string& warning) {
-        tell(stderr, "  warning: {}\n", protocol::printable(warning));
+        tell(stderr, "  warning: {}\n", text::printable(warning));
     };
     if (result.execution) std::ranges::for_each(result.execution->warnings, print);
     std::ranges::for_each(result.warnings, print);
@@ -157,14 +157,14 @@ void LiveWorkflow::call_on_person(const WorkflowEvent& event) const
     words.push_back(event.step_id);
     const auto file = event.worktree / control_files::simple;
     tell(stderr, "{}: waiting for you. Instructions: {}. When done: {}\n",
-         protocol::printable(event.step_id), protocol::printable(shown_path(file)),
-         protocol::printable(protocol::quote_words(words)));
+         text::printable(event.step_id), text::printable(shown_path(file)),
+         text::printable(text::quote_words(words)));
 }
 
 void LiveWorkflow::conclude() const
 {
     if (ec_) {
-        tell(stderr, "{}", protocol::printable(result_.error, true));
+        tell(stderr, "{}", text::printable(result_.error, true));
         if (!result_.error.ends_with('\n')) tell(stderr, "\n");
     }
     if (ec_ == errc::invalid_workflow) return;
@@ -177,7 +177,7 @@ void LiveWorkflow::conclude() const
     const auto records = engine_.root() / ".tapps-agents";
     const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
     tell(stderr, "{}Journal: {}. Records and outputs: {}\n", summary_of(result_, run_.merge_into),
-         protocol::printable(shown_path(journal)), protocol::printable(shown_path(records)));
+         text::printable(shown_path(journal)), text::printable(shown_path(records)));
 }
 
 int LiveWorkflow::exit_code() const

@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/markers.hpp"
 
 #include <fmt/format.h>
@@ -69,11 +69,11 @@ workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
     marker.agent = step.agent;
     marker.action = step.action;
     marker.done = options.done;
-    marker.timestamp = protocol::iso_local(now);
+    marker.timestamp = text::iso_local(now);
     marker.worktree_path = step.worktree;
     marker.started_at = step.started_at;
     if (options.done)
-        marker.completed_at = protocol::iso_utc(now);
+        marker.completed_at = text::iso_utc(now);
     else
         marker.error = options.reason;
     return marker;
@@ -88,7 +88,7 @@ int workflow_mark(const WorkflowMarkOptions& options)
     std::string problem;
     const auto run = find_target(root, options, problem);
     if (!run) {
-        print_text(stderr, "autoexec workflow {}: {}\n", verb, protocol::printable(problem));
+        print_text(stderr, "autoexec workflow {}: {}\n", verb, text::printable(problem));
         return exit_usage;
     }
     const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
@@ -104,7 +104,7 @@ int workflow_mark(const WorkflowMarkOptions& options)
         o["state"] = options.done ? "completed" : "failed";
         print_json(o);
     } else {
-        print_text(stdout, "'{}' is marked as {}{}\n", protocol::printable(options.step),
+        print_text(stdout, "'{}' is marked as {}{}\n", text::printable(options.step),
                    options.done ? "done" : "failed",
                    run->alive ? "." : "; its run was interrupted.");
     }

@@ -1,7 +1,7 @@
 #include "cli/workflow/params.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -15,8 +15,8 @@ namespace json = boost::json;
 
 std::optional<json::value> number_in(const std::string& text)
 {
-    const auto reading = protocol::read_json_object("{\"value\":" + text + "}");
-    if (reading.kind != protocol::JsonReading::Kind::valid) return std::nullopt;
+    const auto reading = text::read_json_object("{\"value\":" + text + "}");
+    if (reading.kind != text::JsonReading::Kind::valid) return std::nullopt;
     const auto* const value = reading.object.if_contains("value");
     if (reading.object.size() != 1 || value == nullptr || !value->is_number()) return std::nullopt;
     return *value;
@@ -28,7 +28,7 @@ json::value value_of(const std::string& text, const json::value& declared)
     if ((open || declared.is_bool()) && (text == "true" || text == "false")) return text == "true";
     if (!open && !declared.is_number()) return json::value(text);
     const auto number = number_in(text);
-    if (number && (!open || protocol::dump_line(*number) == text)) return *number;
+    if (number && (!open || text::dump_line(*number) == text)) return *number;
     return json::value(text);
 }
 
@@ -41,14 +41,14 @@ ParamWords split_params(const std::vector<std::string>& words, std::vector<std::
         const auto equals = word.find('=');
         if (equals == word.npos || equals == 0) {
             problems.push_back(
-                fmt::format("invalid parameter '{}'; use NAME=VALUE", protocol::printable(word)));
+                fmt::format("invalid parameter '{}'; use NAME=VALUE", text::printable(word)));
             continue;
         }
         auto name = word.substr(0, equals);
         if (std::any_of(params.begin(), params.end(),
                         [&](const auto& param) { return param.first == name; }))
             problems.push_back(
-                fmt::format("the parameter '{}' is given twice", protocol::printable(name)));
+                fmt::format("the parameter '{}' is given twice", text::printable(name)));
         params.emplace_back(std::move(name), word.substr(equals + 1));
     }
     return params;

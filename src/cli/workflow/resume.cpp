@@ -10,7 +10,7 @@
 #include "cli/workflow/start.hpp"
 #include "cli/workflow/workflow_file.hpp"
 #include "cli/worktree/collector.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -50,7 +50,7 @@ public:
                 run->run_id, run->path);
             run.reset();
         }
-        if (!run) tell(stderr, "autoexec workflow resume: {}\n", protocol::printable(problem));
+        if (!run) tell(stderr, "autoexec workflow resume: {}\n", text::printable(problem));
         return run;
     }
 
@@ -74,11 +74,11 @@ private:
 
     static void report_skipped(const RunRecord& run)
     {
-        const auto id = protocol::printable(run.run_id);
+        const auto id = text::printable(run.run_id);
         tell(stderr,
              "skipped {}: its workflow file {} is outside the project; to resume it, check that "
              "file, then: autoexec workflow resume {} --allow-outside\n",
-             id, protocol::printable(run.path), id);
+             id, text::printable(run.path), id);
     }
 
     const WorkflowResumeVerbOptions& options_;
@@ -90,7 +90,7 @@ std::optional<Workflow> read_workflow(const WorkflowResumeVerbOptions& o, const 
 {
     if (run.path.empty()) {
         tell(stderr, "autoexec workflow resume: the journal of {} names no workflow file\n",
-             protocol::printable(run.run_id));
+             text::printable(run.run_id));
         return std::nullopt;
     }
     WorkflowReadOptions read;

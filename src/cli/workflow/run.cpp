@@ -11,7 +11,7 @@
 #include "cli/workflow/workflow_file.hpp"
 #include "cli/worktree/collector.hpp"
 #include "git/git_dir.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -49,7 +49,7 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
         run.worktrees = WorktreeMode::in_place;
         if (!o.engine.quiet)
             tell(stderr, "{} is not a git repository; all steps work in place.\n",
-                 protocol::printable(root.string()));
+                 text::printable(root.string()));
     }
     if (run.worktrees == WorktreeMode::in_place)
         run.worktree = o.worktree.empty() ? current_worktree(o.common, root)
@@ -99,12 +99,12 @@ int workflow_run(const WorkflowRunVerbOptions& options)
     const auto root = project_root(options.common);
     if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
         tell(stderr, "autoexec workflow run: the worktree '{}' is not a folder\n",
-             protocol::printable(options.worktree));
+             text::printable(options.worktree));
         return exit_engine;
     }
     if (is_bare(root)) {
         tell(stderr, "autoexec workflow run: {} is a bare repository: it has no files to work on\n",
-             protocol::printable(root.string()));
+             text::printable(root.string()));
         return exit_invalid;
     }
     auto run = run_options(options);

@@ -1,7 +1,7 @@
 #include "cli/workflow/runs.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -36,7 +36,7 @@ std::optional<RunRecord> find_run(const std::filesystem::path& root, std::string
     problem = wanted.empty() ? std::string("no workflow runs found")
                              : fmt::format("{} '{}'; see autoexec workflow list",
                                            ids.empty() ? "no run matches" : "several runs match",
-                                           protocol::printable(wanted));
+                                           text::printable(wanted));
     return std::nullopt;
 }
 
@@ -59,10 +59,10 @@ std::string_view state_of(const RunRecord& run)
 
 std::optional<milliseconds> duration_of(const RunRecord& run)
 {
-    const auto start = protocol::parse_iso(run.started_at);
+    const auto start = text::parse_iso(run.started_at);
     const auto end = run.alive && run.ended_at.empty()
                          ? std::optional(std::chrono::system_clock::now())
-                         : protocol::parse_iso(run.ended_at);
+                         : text::parse_iso(run.ended_at);
     if (!start || !end || *end < *start) return std::nullopt;
     return std::chrono::duration_cast<milliseconds>(*end - *start);
 }
@@ -84,18 +84,18 @@ boost::json::object to_json(const RunRecord& run)
     boost::json::object o;
     o["run_id"] = run.run_id;
     o["workflow_id"] = run.workflow_id;
-    o["name"] = protocol::text_or_null(run.name);
-    o["path"] = protocol::text_or_null(run.path);
+    o["name"] = text::text_or_null(run.name);
+    o["path"] = text::text_or_null(run.path);
     o["state"] = state_of(run);
-    o["error"] = protocol::text_or_null(run.error);
-    o["started_at"] = protocol::text_or_null(run.started_at);
-    o["ended_at"] = protocol::text_or_null(run.ended_at);
+    o["error"] = text::text_or_null(run.error);
+    o["started_at"] = text::text_or_null(run.started_at);
+    o["ended_at"] = text::text_or_null(run.ended_at);
     o["duration_seconds"] =
         duration ? boost::json::value(std::chrono::duration<double>(*duration).count()) : nullptr;
     o["automatic"] = run.automatic;
     o["pid"] = run.pid;
-    o["branch"] = protocol::text_or_null(run.branch);
-    o["commit"] = protocol::text_or_null(run.commit);
+    o["branch"] = text::text_or_null(run.branch);
+    o["commit"] = text::text_or_null(run.commit);
     o["steps_total"] = run.steps.size();
     o["steps_ended"] = count_ended(run);
     return o;

@@ -4,8 +4,8 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
 #include "records/debug_log.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <cstdio>

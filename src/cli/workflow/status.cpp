@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -29,11 +29,11 @@ std::string_view word_for(const StepRecord& step, bool alive)
 std::string age_of(const StepRecord& step, bool alive)
 {
     if (step.duration_seconds)
-        return protocol::format_duration(
+        return text::format_duration(
             milliseconds(static_cast<std::int64_t>(*step.duration_seconds * 1000)));
-    const auto start = protocol::parse_iso(step.started_at);
+    const auto start = text::parse_iso(step.started_at);
     if (!start || !alive || has_ended(step)) return "-";
-    return protocol::format_duration(std::max(
+    return text::format_duration(std::max(
         milliseconds{0},
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *start)));
 }
@@ -78,7 +78,7 @@ void print(const StepRecord& step, bool alive, std::size_t width)
     auto line = fmt::format("{:11} {} {:>7}  {}", word_for(step, alive), cell(id, 8),
                             age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
-    if (!step.reason.empty()) line += "  " + protocol::printable(step.reason);
+    if (!step.reason.empty()) line += "  " + text::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
     print_text(stdout, "{}\n", line);
 }
@@ -86,17 +86,16 @@ void print(const StepRecord& step, bool alive, std::size_t width)
 void print(const RunRecord& run)
 {
     const auto duration = duration_of(run);
-    print_text(stdout, "{}  {}, {} of {} {} ended{}\n", protocol::printable(run.run_id),
-               state_of(run), count_ended(run), run.steps.size(),
-               run.steps.size() == 1 ? "step" : "steps",
-               duration ? ", " + protocol::format_duration(*duration) : std::string());
-    if (!run.error.empty()) print_text(stdout, "{}\n", protocol::printable(run.error));
+    print_text(stdout, "{}  {}, {} of {} {} ended{}\n", text::printable(run.run_id), state_of(run),
+               count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
+               duration ? ", " + text::format_duration(*duration) : std::string());
+    if (!run.error.empty()) print_text(stdout, "{}\n", text::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());
     width = std::min<std::size_t>(width, 40);
     for (const auto& step : run.steps) print(step, run.alive, width);
     if (!run.commit.empty() && run.status == WorkflowStatus::completed)
-        print_text(stdout, "The work is on the branch {}\n", protocol::printable(run.branch));
+        print_text(stdout, "The work is on the branch {}\n", text::printable(run.branch));
 }
 
 }  // namespace
@@ -106,7 +105,7 @@ int workflow_status(const WorkflowStatusOptions& options)
     std::string problem;
     const auto run = find_run(project_root(options.common), options.run, problem);
     if (!run) {
-        print_text(stderr, "autoexec workflow status: {}\n", protocol::printable(problem));
+        print_text(stderr, "autoexec workflow status: {}\n", text::printable(problem));
         return exit_usage;
     }
     if (options.common.json)

@@ -4,7 +4,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/workflow_file.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ void print(const std::string& path, const WorkflowFile& file)
     if (!file.workflow) return;
     const auto steps = file.workflow->steps.size();
     const auto gates = count_gates(*file.workflow);
-    print_text(stdout, "{} is valid: {} {}, {} {}.\n", protocol::printable(shown_path(path)), steps,
+    print_text(stdout, "{} is valid: {} {}, {} {}.\n", text::printable(shown_path(path)), steps,
                steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
 }
 

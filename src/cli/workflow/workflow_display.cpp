@@ -3,7 +3,7 @@
 #include "cli/session/display.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -45,7 +45,7 @@ void WorkflowDisplay::publish(const Event& event)
     // Its start is told by the step's own event.
     const bool is_start = event.type == EventType::execution_started && event.attempt == 1;
     if (screen_.mode() == Screen::Mode::lines && !what.empty() && !is_start)
-        tell(stderr, "{}: {}\n", protocol::printable(row->step_id), protocol::printable(what));
+        tell(stderr, "{}: {}\n", text::printable(row->step_id), text::printable(what));
 }
 
 void WorkflowDisplay::note_earlier(const std::string& step_id, StepState state)
@@ -90,7 +90,7 @@ void WorkflowDisplay::begin(const WorkflowEvent& event)
     row.since = std::chrono::steady_clock::now();
     rows_.push_back(std::move(row));
     if (screen_.mode() != Screen::Mode::lines) return;
-    tell(stderr, "{}: started{}\n", protocol::printable(event.step_id),
+    tell(stderr, "{}: started{}\n", text::printable(event.step_id),
          event.round > 1 ? fmt::format(", round {}", event.round) : std::string());
 }
 
@@ -130,7 +130,7 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     std::vector<std::string> lines;
     for (std::size_t i = 0; i < shown; ++i) {
         const auto& row = rows_[i];
-        const auto age = protocol::format_duration(duration_cast<milliseconds>(now - row.since));
+        const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
         const auto round = row.round > 1 ? fmt::format("r{}", row.round) : std::string();
         lines.push_back(fmt::format("{} {} {:>7} #{:<2} {:3} {}", cell(row.state, 8),
                                     cell(row.step_id, id_width), age, row.attempt, round,

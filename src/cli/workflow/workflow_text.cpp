@@ -1,8 +1,8 @@
 #include "cli/workflow/workflow_text.hpp"
 
 #include "cli/session/project.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -48,8 +48,8 @@ std::string chain_of(const WorkflowResult& result)
         const auto step = std::find_if(result.steps.begin(), result.steps.end(),
                                        [&](const StepResult& s) { return s.id == id; });
         if (step == result.steps.end()) continue;
-        text += fmt::format("{}{} {}", text.empty() ? "" : " → ", protocol::printable(id),
-                            protocol::format_duration(step->duration));
+        text += fmt::format("{}{} {}", text.empty() ? "" : " → ", text::printable(id),
+                            text::format_duration(step->duration));
     }
     return text;
 }
@@ -65,8 +65,8 @@ std::string failures_of(const WorkflowResult& result)
     std::size_t count = 0;
     for (const auto& step : result.steps) {
         if (!is_failure(step) || ++count > max_failures) continue;
-        text += fmt::format("{} {}: {}", protocol::printable(step.id), word_for(step.state),
-                            protocol::printable(step.reason));
+        text += fmt::format("{} {}: {}", text::printable(step.id), word_for(step.state),
+                            text::printable(step.reason));
         if (step.execution && step.execution->attempts > 0)
             text += fmt::format(" (autoexec logs {})", execution_of(step));
         text += '\n';
@@ -80,12 +80,12 @@ std::string place_of_work(const WorkflowResult& result, const std::string& merge
     const bool has_work = std::any_of(result.steps.begin(), result.steps.end(),
                                       [](const auto& step) { return !step.commit.empty(); });
     if (result.branch.empty() || result.commit.empty() || !has_work) return {};
-    const auto branch = protocol::printable(result.branch);
+    const auto branch = text::printable(result.branch);
     if (result.status != WorkflowStatus::completed)
         return fmt::format("The completed work is on the branch {}\n", branch);
     if (!merged_into.empty())
         return fmt::format("The work is on the branch {}, and in {}\n", branch,
-                           protocol::printable(merged_into));
+                           text::printable(merged_into));
     return fmt::format("The work is on the branch {0}: git merge {0}\n", branch);
 }
 
@@ -99,7 +99,7 @@ std::string way_on(const WorkflowResult& result)
                    step.code != "merge_conflict";
         });
     return fmt::format("To resume: autoexec workflow resume{} {}\n",
-                       must_be_asked ? " --from-failed" : "", protocol::printable(result.run_id));
+                       must_be_asked ? " --from-failed" : "", text::printable(result.run_id));
 }
 
 }  // namespace
@@ -107,16 +107,16 @@ std::string way_on(const WorkflowResult& result)
 std::string step_line(const StepResult& result)
 {
     const auto duration =
-        result.round > 0 ? protocol::format_duration(result.duration) : std::string("-");
+        result.round > 0 ? text::format_duration(result.duration) : std::string("-");
     auto line = fmt::format("{:9} {:8} {:>7}  {}", to_string(result.state), execution_of(result),
-                            duration, protocol::printable(result.id));
+                            duration, text::printable(result.id));
     std::string numbers;
     if (result.round > 1) numbers = fmt::format("round {}", result.round);
     if (result.execution && result.execution->attempts > 1)
         numbers +=
             fmt::format("{}attempt {}", numbers.empty() ? "" : ", ", result.execution->attempts);
     if (!numbers.empty()) line += fmt::format("  ({})", numbers);
-    if (!result.reason.empty()) line += "  " + protocol::printable(result.reason);
+    if (!result.reason.empty()) line += "  " + text::printable(result.reason);
     if (result.tolerated && is_failure(result)) line += "  (the workflow continues)";
     return line;
 }
@@ -124,30 +124,29 @@ std::string step_line(const StepResult& result)
 std::string sentence_of(const WorkflowEvent& event)
 {
     if (event.type == WorkflowEvent::Type::restarted)
-        return protocol::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
+        return text::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
     const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
                             event.type == WorkflowEvent::Type::sent_back;
     if (!is_of_gate) return {};
-    auto text = fmt::format("{}: {}", protocol::printable(event.step_id),
-                            protocol::printable(event.message));
+    auto text =
+        fmt::format("{}: {}", text::printable(event.step_id), text::printable(event.message));
     if (event.steps.size() > 1)
-        text +=
-            protocol::printable(fmt::format("; running again: {}", fmt::join(event.steps, ", ")));
+        text += text::printable(fmt::format("; running again: {}", fmt::join(event.steps, ", ")));
     return text;
 }
 
 std::string summary_of(const WorkflowResult& result, const std::string& merged_into)
 {
     auto text = fmt::format(
-        "{} {} in {}: {}\n", protocol::printable(result.workflow_id),
+        "{} {} in {}: {}\n", text::printable(result.workflow_id),
         result.status == WorkflowStatus::cancelled ? "was cancelled" : to_string(result.status),
-        protocol::format_duration(result.duration), counts_of(result.steps));
+        text::format_duration(result.duration), counts_of(result.steps));
     if (result.critical_path.size() > 1)
         text += fmt::format("Critical path: {}\n", chain_of(result));
     const auto failures = failures_of(result);
     text += failures;
     if (failures.empty() && result.status == WorkflowStatus::failed)
-        text += protocol::printable(result.error) + '\n';
+        text += text::printable(result.error) + '\n';
     return text + place_of_work(result, merged_into) + way_on(result);
 }
 
@@ -156,16 +155,16 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
     const bool of_step = !event.step_id.empty();
     json::object o;
     o["event"] = to_string(event.type);
-    o["time"] = protocol::iso_utc(std::chrono::system_clock::now());
+    o["time"] = text::iso_utc(std::chrono::system_clock::now());
     o["run_id"] = event.run_id;
     o["workflow_id"] = workflow_id;
-    o["step_id"] = protocol::text_or_null(event.step_id);
+    o["step_id"] = text::text_or_null(event.step_id);
     if (of_step)
         o["round"] = event.round;
     else
         o["status"] = to_string(event.status);
     if (event.result != nullptr) o["state"] = to_string(event.state);
-    o["message"] = protocol::text_or_null(event.message);
+    o["message"] = text::text_or_null(event.message);
     if (event.type == WorkflowEvent::Type::sent_back ||
         event.type == WorkflowEvent::Type::restarted)
         o["steps"] = json::array(event.steps.begin(), event.steps.end());

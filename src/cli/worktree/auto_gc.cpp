@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/worktree/collector.hpp"
 #include "git/git_dir.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 

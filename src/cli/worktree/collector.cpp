@@ -1,6 +1,6 @@
 #include "cli/worktree/collector.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/journal.hpp"
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ using git::TreeInfo;
 GcRules rules_of(const WorktreesConfig& config)
 {
     GcRules rules;
-    rules.older_than = protocol::parse_duration(config.older_than).value_or(rules.older_than);
+    rules.older_than = text::parse_duration(config.older_than).value_or(rules.older_than);
     rules.keep = static_cast<std::size_t>(config.keep);
     rules.branches = config.delete_branches;
     return rules;
@@ -114,7 +114,7 @@ asio::awaitable<void> Collector::collect_of(const TreeRun& run)
         auto removing = remove(*artifacts, problem);
         co_await std::move(removing);
     }
-    held_ = platform::UniqueFd();
+    held_ = files::UniqueFd();
 }
 
 // Nobody must go on with a run while its worktrees go, nor have done so since we looked.

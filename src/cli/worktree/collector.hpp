@@ -2,7 +2,7 @@
 
 #include "autoexec/config.hpp"
 #include "cli/worktree/trees.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -74,7 +74,7 @@ private:
     std::vector<git::ArtifactInfo> artifacts_;
     std::set<std::string> gone_trees_;  // or would be
     std::set<std::string> gone_branches_;
-    platform::UniqueFd held_;  // the journal of the run whose worktrees go
+    files::UniqueFd held_;  // the journal of the run whose worktrees go
 };
 
 }  // namespace autoexec::cli

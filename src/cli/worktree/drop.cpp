@@ -2,7 +2,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/worktree/trees.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -36,7 +36,7 @@ std::optional<Salvages> chosen(const WorktreeDropOptions& o, const Salvages& all
         if (count != 1) {
             tell(stderr, "autoexec worktree drop: {} '{}'; see autoexec worktree list\n",
                  count == 0 ? "no saved work matches" : "several saved refs match",
-                 protocol::printable(ref));
+                 text::printable(ref));
             return std::nullopt;
         }
         const auto& salvage = *std::find_if(all.begin(), all.end(), is_this);
@@ -59,9 +59,9 @@ void tell_result(const WorktreeDropOptions& o, const git::SalvageInfo& salvage,
             {"problem", problem.empty() ? json::value(nullptr) : json::value(problem)}});
     else if (problem.empty())
         tell(stdout, "{} {} (was {})\n", o.dry_run ? "would drop" : "dropped",
-             protocol::printable(salvage.ref), salvage.commit);
+             text::printable(salvage.ref), salvage.commit);
     else
-        tell(stderr, "{}\n", protocol::printable(problem, true));
+        tell(stderr, "{}\n", text::printable(problem, true));
 }
 
 asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Repository> repository)

@@ -3,8 +3,8 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/worktree/collector.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -26,25 +26,25 @@ void tell_result(const WorktreeGcOptions& o, const TreeInfo& tree, const git::Sa
     if (o.common.json) {
         print_json(json::object{{"name", tree.name},
                                 {"path", tree.path.string()},
-                                {"branch", protocol::text_or_null(tree.branch)},
+                                {"branch", text::text_or_null(tree.branch)},
                                 {"dirty", tree.dirty},
                                 {"removed", done},
-                                {"saved_as", protocol::text_or_null(saved.ref)},
-                                {"problem", protocol::text_or_null(saved.problem)}});
+                                {"saved_as", text::text_or_null(saved.ref)},
+                                {"problem", text::text_or_null(saved.problem)}});
         return;
     }
-    const auto name = protocol::printable(tree.name);
+    const auto name = text::printable(tree.name);
     if (o.dry_run && !saved.problem.empty())
-        tell(stdout, "would keep {}: {}\n", name, protocol::printable(saved.problem, true));
+        tell(stdout, "would keep {}: {}\n", name, text::printable(saved.problem, true));
     else if (o.dry_run)
         tell(stdout, "would remove {}{}\n", name,
              tree.dirty ? ", and save its uncommitted work" : "");
     else if (!done)
-        tell(stderr, "kept {}: {}\n", name, protocol::printable(saved.problem, true));
+        tell(stderr, "kept {}: {}\n", name, text::printable(saved.problem, true));
     else if (saved.ref.empty())
         tell(stdout, "removed {}\n", name);
     else
-        tell(stdout, "removed {}; saved as {}\n", name, protocol::printable(saved.ref));
+        tell(stdout, "removed {}; saved as {}\n", name, text::printable(saved.ref));
 }
 
 void tell_result(const WorktreeGcOptions& o, const std::string& branch,
@@ -53,15 +53,15 @@ void tell_result(const WorktreeGcOptions& o, const std::string& branch,
     const bool done = !o.dry_run && removed.problem.empty();
     if (o.common.json) {
         print_json(json::object{{"branch", branch},
-                                {"commit", protocol::text_or_null(removed.commit)},
+                                {"commit", text::text_or_null(removed.commit)},
                                 {"removed", done},
-                                {"held_by", protocol::text_or_null(removed.held_by)},
-                                {"problem", protocol::text_or_null(removed.problem)}});
+                                {"held_by", text::text_or_null(removed.held_by)},
+                                {"problem", text::text_or_null(removed.problem)}});
         return;
     }
-    const auto name = protocol::printable(branch);
-    const auto why = protocol::printable(removed.problem, true);
-    const auto holder = protocol::printable(removed.held_by);
+    const auto name = text::printable(branch);
+    const auto why = text::printable(removed.problem, true);
+    const auto holder = text::printable(removed.held_by);
     if (!removed.problem.empty())
         tell(o.dry_run ? stdout : stderr, "{} branch {}: {}\n", o.dry_run ? "would keep" : "kept",
              name, why);
@@ -77,14 +77,14 @@ void tell_result(const WorktreeGcOptions& o, const git::ArtifactInfo& artifacts,
         print_json(json::object{{"artifacts", artifacts.ref},
                                 {"commit", artifacts.commit},
                                 {"removed", !o.dry_run && problem.empty()},
-                                {"problem", protocol::text_or_null(problem)}});
+                                {"problem", text::text_or_null(problem)}});
         return;
     }
-    const auto ref = protocol::printable(artifacts.ref);
+    const auto ref = text::printable(artifacts.ref);
     if (problem.empty())
         tell(stdout, "{} {}\n", o.dry_run ? "would remove" : "removed", ref);
     else
-        tell(stderr, "kept {}: {}\n", ref, protocol::printable(problem, true));
+        tell(stderr, "kept {}: {}\n", ref, text::printable(problem, true));
 }
 
 GcRules rules_for(const WorktreeGcOptions& o, const WorktreesConfig& config)

@@ -2,8 +2,8 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/worktree/trees.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -29,10 +29,10 @@ json::object to_json(const TreeInfo& tree, const TreeRun* run)
 {
     return {{"name", tree.name},
             {"path", tree.path.string()},
-            {"branch", protocol::text_or_null(tree.branch)},
-            {"commit", protocol::text_or_null(tree.head)},
+            {"branch", text::text_or_null(tree.branch)},
+            {"commit", text::text_or_null(tree.head)},
             {"state", tree_state_of(tree)},
-            {"last_used", protocol::iso_utc(tree.last_used)},
+            {"last_used", text::iso_utc(tree.last_used)},
             {"run_id", run != nullptr ? json::value(run->run_id) : nullptr},
             {"run_state", run != nullptr ? json::value(run->state) : nullptr}};
 }
@@ -42,22 +42,22 @@ json::object to_json(const SalvageInfo& salvage)
     return {{"ref", salvage.ref},
             {"tree", salvage.tree},
             {"commit", salvage.commit},
-            {"reason", protocol::text_or_null(salvage.reason)},
-            {"time", protocol::iso_utc(salvage.time)}};
+            {"reason", text::text_or_null(salvage.reason)},
+            {"time", text::iso_utc(salvage.time)}};
 }
 
 void print(const TreeInfo& tree, const TreeRun* run)
 {
-    tell(stdout, "{}  {:8}  {}  {}\n", protocol::iso_utc(tree.last_used).substr(0, 19),
-         tree_state_of(tree), protocol::printable(tree.name),
+    tell(stdout, "{}  {:8}  {}  {}\n", text::iso_utc(tree.last_used).substr(0, 19),
+         tree_state_of(tree), text::printable(tree.name),
          run == nullptr ? "no run"
-                        : protocol::printable(fmt::format("{} ({})", run->run_id, run->state)));
+                        : text::printable(fmt::format("{} ({})", run->run_id, run->state)));
 }
 
 void print(const SalvageInfo& salvage)
 {
-    tell(stdout, "{}  saved     {}  {}\n", protocol::iso_utc(salvage.time).substr(0, 19),
-         protocol::printable(salvage.ref), protocol::printable(salvage.reason));
+    tell(stdout, "{}  saved     {}  {}\n", text::iso_utc(salvage.time).substr(0, 19),
+         text::printable(salvage.ref), text::printable(salvage.reason));
 }
 
 asio::awaitable<int> list(const WorktreeListOptions& options,

@@ -3,7 +3,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/worktree/trees.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -32,24 +32,24 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
     if (salvage == salvages.end()) {
         tell(stderr,
              "autoexec worktree restore: no saved work matches '{}'; see autoexec worktree list\n",
-             protocol::printable(o.ref));
+             text::printable(o.ref));
         co_return exit_usage;
     }
     const auto name = o.name.empty() ? default_name(salvage->ref) : o.name;
     auto restoring = repository->restore(salvage->ref, name);
     const auto tree = co_await std::move(restoring);
     if (!tree.problem.empty()) {
-        tell(stderr, "autoexec worktree restore: {}\n", protocol::printable(tree.problem, true));
+        tell(stderr, "autoexec worktree restore: {}\n", text::printable(tree.problem, true));
         co_return exit_engine;
     }
     for (const auto& warning : tree.warnings)
-        tell(stderr, "warning: {}\n", protocol::printable(warning));
+        tell(stderr, "warning: {}\n", text::printable(warning));
     if (o.common.json)
         print_json(boost::json::object{
             {"ref", salvage->ref}, {"path", tree.path.string()}, {"branch", tree.branch}});
     else
-        tell(stdout, "restored {} in {}, on the branch {}\n", protocol::printable(salvage->ref),
-             protocol::printable(shown_path(tree.path)), protocol::printable(tree.branch));
+        tell(stdout, "restored {} in {}, on the branch {}\n", text::printable(salvage->ref),
+             text::printable(shown_path(tree.path)), text::printable(tree.branch));
     co_return exit_completed;
 }
 

@@ -3,8 +3,8 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "protocol/fields.hpp"
-#include "protocol/text.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -29,7 +29,7 @@ TreeRun tree_run(const workflow::RunRecord& run)
     std::string last;
     for (const auto& transition : run.transitions) {
         std::vector<std::string> ignored;
-        const protocol::Fields line(&transition, ignored);
+        const text::Fields line(&transition, ignored);
         last = line.string("time").value_or(last);
         // Each was told when it was made.
         auto tree = line.string("tree");
@@ -37,7 +37,7 @@ TreeRun tree_run(const workflow::RunRecord& run)
         known.trees.insert(*std::move(tree));
         if (auto branch = line.string("branch")) known.branches.insert(*std::move(branch));
     }
-    known.last = protocol::parse_iso(last).value_or(known.last);
+    known.last = text::parse_iso(last).value_or(known.last);
     return known;
 }
 
@@ -93,7 +93,7 @@ asio::awaitable<int> open_and_work(
     auto opening = git::Repository::open(std::move(options));
     const auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) {
-        tell(stderr, "autoexec worktree {}: {}\n", verb, protocol::printable(opened.problem, true));
+        tell(stderr, "autoexec worktree {}: {}\n", verb, text::printable(opened.problem, true));
         co_return exit_invalid;
     }
     auto working = work(opened.repository);

@@ -7,10 +7,10 @@
 
 namespace autoexec::workflow {
 
-using config::Position;
-using config::Report;
-using config::YamlEntry;
-using config::YamlNode;
+using yaml::Position;
+using yaml::Report;
+using yaml::YamlEntry;
+using yaml::YamlNode;
 
 namespace {
 
@@ -75,7 +75,7 @@ void FieldReader::check_keys(std::span<const std::string_view> known,
             error(entry.key, "A '<<' is not followed", "Write out the fields that it stands for.");
         else if (!is_known)
             report_unknown(entry, other == meant.end()
-                                      ? config::did_you_mean(entry.key, known)
+                                      ? yaml::did_you_mean(entry.key, known)
                                       : fmt::format("Did you mean '{}'?", other->second));
         else if (has_no_value(entry, report_))
             report_.warning(entry.at, fmt::format("{}Field '{}' is empty", prefix_, entry.key),
@@ -143,7 +143,7 @@ std::optional<std::size_t> FieldReader::choice(std::string_view key,
     for (std::size_t k = 1; k < words.size(); ++k)
         allowed += fmt::format("{}{}", k + 1 == words.size() ? " or " : ", ", words[k]);
     error(key, fmt::format("Field '{}' must be {} (got: {})", key, allowed, *word),
-          config::did_you_mean(*word, words));
+          yaml::did_you_mean(*word, words));
     return std::nullopt;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "config/fields.hpp"
-#include "config/yaml.hpp"
+#include "yaml/yaml.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
@@ -18,7 +18,7 @@
 namespace autoexec::workflow {
 
 /// What stands without quotes is a boolean or a number, if it looks like one.
-boost::json::value to_json(const config::YamlNode& node);
+boost::json::value to_json(const yaml::YamlNode& node);
 
 /// Of ASCII letters.
 std::string in_lower_case(std::string text);
@@ -28,19 +28,19 @@ std::string in_lower_case(std::string text);
 class FieldReader {
 public:
     /// `prefix` comes before each message.
-    FieldReader(const config::YamlNode& mapping, std::string prefix, config::Report& report);
+    FieldReader(const yaml::YamlNode& mapping, std::string prefix, yaml::Report& report);
 
     /// Reports each key that is not known, and warns of each that was left without a value. An
     /// error for YAML's merge key: fields would be lost.
     /// `meant` says which key somebody has meant who knows other systems.
     using KeyAlias = std::pair<std::string_view, std::string_view>;
     void check_keys(std::span<const std::string_view> known, std::span<const KeyAlias> meant = {});
-    void report_unknown(const config::YamlEntry& entry, std::string hint);
+    void report_unknown(const yaml::YamlEntry& entry, std::string hint);
 
-    [[nodiscard]] const config::YamlNode& node() const noexcept { return mapping_; }
+    [[nodiscard]] const yaml::YamlNode& node() const noexcept { return mapping_; }
 
     /// Null if it is absent.
-    [[nodiscard]] const config::YamlNode* find(std::string_view key) const;
+    [[nodiscard]] const yaml::YamlNode* find(std::string_view key) const;
 
     /// Of two names of one field that which is there: an error if both are. Empty if none is.
     std::string_view either(std::string_view name, std::string_view other);
@@ -59,7 +59,7 @@ public:
     /// The same for arguments: a number or a boolean is the text that it is written as.
     std::vector<std::string> words(std::string_view key);
     /// Null if it is absent, or no mapping.
-    const config::YamlNode* mapping(std::string_view key);
+    const yaml::YamlNode* mapping(std::string_view key);
     boost::json::object object(std::string_view key);
     /// The fields of a mapping. Those that are wrong are remembered there: see `take_wrong`.
     std::optional<FieldReader> within(std::string_view key);
@@ -78,13 +78,13 @@ public:
     [[nodiscard]] const std::vector<std::string>& wrong() const noexcept { return wrong_; }
 
 private:
-    [[nodiscard]] config::Position place(std::string_view key) const;
-    [[nodiscard]] bool begins_with_tag(const config::YamlNode& node) const;
+    [[nodiscard]] yaml::Position place(std::string_view key) const;
+    [[nodiscard]] bool begins_with_tag(const yaml::YamlNode& node) const;
     std::vector<std::string> list(std::string_view key, bool as_written);
 
-    const config::YamlNode& mapping_;
+    const yaml::YamlNode& mapping_;
     std::string prefix_;
-    config::Report& report_;
+    yaml::Report& report_;
     config::Fields fields_;
     std::vector<std::string> wrong_;
 };

@@ -1,8 +1,8 @@
 #include "autoexec/workflow.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/digest.hpp"
+#include "text/digest.hpp"
 #include "workflow/definition/reader.hpp"
 #include "workflow/plan/plan.hpp"
 
@@ -19,10 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-using config::Report;
 using workflow::Definition;
 using workflow::Plan;
 using workflow::PlanProblem;
+using yaml::Report;
 
 constexpr std::size_t file_limit = 1024 * 1024;
 constexpr std::size_t max_missing = 100;  // more would help nobody
@@ -79,7 +79,7 @@ public:
     {
         if (!folder_)
             report_.error({}, fmt::format("The worktree '{}' can't be opened: {}",
-                                          worktree.string(), platform::last_error().message()));
+                                          worktree.string(), files::last_error().message()));
     }
 
     void run(const Plan& plan)
@@ -106,7 +106,7 @@ private:
     {
         error_code ec;
         return static_cast<bool>(
-            platform::open_beneath(folder_.get(), path, O_PATH, platform::Links::inside, ec));
+            files::open_beneath(folder_.get(), path, O_PATH, files::Links::inside, ec));
     }
 
     void report_missing(std::size_t step, std::size_t item, const std::string& need)
@@ -129,12 +129,12 @@ private:
         std::vector<std::string_view> artifacts;
         for (const auto& step : definition_.workflow.steps)
             artifacts.insert(artifacts.end(), step.creates.begin(), step.creates.end());
-        return config::did_you_mean(need, artifacts);
+        return yaml::did_you_mean(need, artifacts);
     }
 
     const Definition& definition_;
     Report& report_;
-    platform::UniqueFd folder_;
+    files::UniqueFd folder_;
     std::size_t missing_ = 0;
 };
 
@@ -151,13 +151,13 @@ std::string hint_for_parameter(const json::object& declared, std::string_view na
     std::vector<std::string_view> known;
     for (const auto& member : declared) known.push_back(member.key());
     if (known.empty()) return "The workflow declares none.";
-    auto guess = config::did_you_mean(name, known);
+    auto guess = yaml::did_you_mean(name, known);
     return guess.empty() ? fmt::format("There are {}.", fmt::join(known, ", ")) : guess;
 }
 
 /// `standard` is the default; null, if there is none.
 void check_param(std::string_view name, const json::value& standard, const json::value* given,
-                 config::Position at, Report& report)
+                 yaml::Position at, Report& report)
 {
     const bool is_given = given != nullptr && !(given->is_null() && standard.is_null());
     if (!is_given) {
@@ -190,7 +190,7 @@ void check_params(const Definition& definition, const json::object& given, Repor
 std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadOptions& options,
                                       Report& report)
 {
-    const auto root = config::parse_yaml(text, report);
+    const auto root = yaml::parse_yaml(text, report);
     if (!root) return std::nullopt;
     auto definition = workflow::read_definition(*root, report);
     if (!definition) return std::nullopt;
@@ -200,7 +200,7 @@ std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadO
     if (!options.worktree.empty()) RepositoryCheck(*definition, options.worktree, report).run(plan);
     if (options.params) check_params(*definition, *options.params, report);
     definition->workflow.path = report.path();
-    definition->workflow.hash = protocol::sha256_hex(text);
+    definition->workflow.hash = text::sha256_hex(text);
     return std::move(definition->workflow);
 }
 
@@ -232,14 +232,14 @@ FoundFile read_file(const fs::path& path)
         found.problem = ec.message();
         return found;
     }
-    const platform::UniqueFd folder(
+    const files::UniqueFd folder(
         ::open(real.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder || ::stat(real.c_str(), &info) != 0) {
-        found.problem = platform::last_error().message();
+        found.problem = files::last_error().message();
         return found;
     }
     const auto name = real.has_filename() ? real.filename().string() : ".";
-    return platform::read_regular(folder.get(), name, file_limit, {info.st_uid});
+    return files::read_regular(folder.get(), name, file_limit, {info.st_uid});
 }
 
 }  // namespace

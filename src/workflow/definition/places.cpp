@@ -6,9 +6,9 @@
 namespace autoexec::workflow {
 namespace {
 
-using config::Position;
-using config::Report;
-using config::YamlNode;
+using yaml::Position;
+using yaml::Report;
+using yaml::YamlNode;
 
 // Under which other name the field may stand.
 std::string_view other_name(std::string_view field)

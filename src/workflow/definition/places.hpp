@@ -1,8 +1,8 @@
 #pragma once
 
-#include "config/report.hpp"
-#include "config/yaml.hpp"
 #include "workflow/plan/plan.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
 #include <cstddef>
 #include <string>
@@ -16,10 +16,10 @@ namespace autoexec::workflow {
 /// Lifetime: the nodes must outlive it.
 class Places {
 public:
-    explicit Places(const config::YamlNode& workflow) : workflow_(workflow) {}
+    explicit Places(const yaml::YamlNode& workflow) : workflow_(workflow) {}
 
     /// `wrong` are fields that have been complained of already.
-    void add_step(const config::YamlNode& node, std::vector<std::string> wrong)
+    void add_step(const yaml::YamlNode& node, std::vector<std::string> wrong)
     {
         steps_.push_back({&node, std::move(wrong)});
     }
@@ -31,21 +31,20 @@ public:
     void rewrite_condition(std::size_t step) { steps_[step].rewritten = true; }
 
     /// The nearest that is there: a gate for one of its fields, the step for a gate.
-    [[nodiscard]] config::Position of(const PlanProblem& problem,
-                                      const config::Report& report) const;
-    [[nodiscard]] config::Position of_parameter(std::string_view name) const;
+    [[nodiscard]] yaml::Position of(const PlanProblem& problem, const yaml::Report& report) const;
+    [[nodiscard]] yaml::Position of_parameter(std::string_view name) const;
 
     /// Whether it only follows from what has been complained of.
     [[nodiscard]] bool follows(const PlanProblem& problem) const;
 
 private:
     struct Step {
-        const config::YamlNode* node = nullptr;
+        const yaml::YamlNode* node = nullptr;
         std::vector<std::string> wrong;
         bool rewritten = false;
     };
 
-    const config::YamlNode& workflow_;
+    const yaml::YamlNode& workflow_;
     std::vector<Step> steps_;
     std::vector<std::string> wrong_;
     bool lacks_ids_ = false;

@@ -15,8 +15,8 @@
 namespace autoexec::workflow {
 namespace {
 
-using config::Report;
-using config::YamlNode;
+using yaml::Report;
+using yaml::YamlNode;
 
 constexpr int parallel_limit = 10'000;
 constexpr int max_workflow_rounds = 1000;
@@ -114,7 +114,7 @@ private:
         const bool known = is_among(types, lower);
         workflow_.type = known ? lower : *text;
         if (known) return;
-        const auto guess = config::did_you_mean(lower, types);
+        const auto guess = yaml::did_you_mean(lower, types);
         fields_.warning(
             "type", fmt::format("Unknown type '{}'", *text),
             guess.empty() ? fmt::format("Known are {}.", fmt::join(types, ", ")) : guess);
@@ -271,7 +271,7 @@ void report_beside(const YamlNode& root, Report& report)
                                "Put it below 'workflow'.");
         else
             report.unknown_key(entry.at, fmt::format("Unknown field '{}'", entry.key),
-                               config::did_you_mean(entry.key, workflow_fields));
+                               yaml::did_you_mean(entry.key, workflow_fields));
     }
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "config/report.hpp"
-#include "config/yaml.hpp"
 #include "workflow/definition/places.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
 #include <optional>
 
@@ -17,6 +17,6 @@ struct Definition {
 
 /// Reads types and shapes; what is wrong goes into `report`. Nothing if the file is no workflow.
 /// `root` must outlive the result.
-std::optional<Definition> read_definition(const config::YamlNode& root, config::Report& report);
+std::optional<Definition> read_definition(const yaml::YamlNode& root, yaml::Report& report);
 
 }  // namespace autoexec::workflow

@@ -100,7 +100,7 @@ std::optional<int> read_context_tier(FieldReader& fields, std::string_view key)
 {
     const auto* const node = fields.find(key);
     if (node == nullptr) return std::nullopt;
-    const bool is_scalar = node->kind == config::YamlNode::Kind::scalar;
+    const bool is_scalar = node->kind == yaml::YamlNode::Kind::scalar;
     auto text = is_scalar ? in_lower_case(node->text) : std::string{};
     if (text.starts_with("tier")) text.erase(0, 4);
     if (text == "1" || text == "2" || text == "3") return text.front() - '0';

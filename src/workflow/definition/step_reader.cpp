@@ -1,6 +1,6 @@
 #include "workflow/definition/step_reader.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/definition/field_reader.hpp"
 #include "workflow/definition/short_form.hpp"
 #include "workflow/definition/step_parts.hpp"
@@ -16,8 +16,8 @@
 namespace autoexec::workflow {
 namespace {
 
-using config::Report;
-using config::YamlNode;
+using yaml::Report;
+using yaml::YamlNode;
 
 constexpr std::chrono::seconds max_timeout{100'000'000};  // three years
 
@@ -48,7 +48,7 @@ std::string need_meant_by(std::string_view word)
     std::transform(std::begin(needs), std::end(needs), words.begin(),
                    [](const auto& need) { return need.first; });
     const bool is_word = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == word.npos;
-    return is_word ? config::did_you_mean(word, words) : std::string{};
+    return is_word ? yaml::did_you_mean(word, words) : std::string{};
 }
 
 bool is_blank(std::string_view text)
@@ -181,7 +181,7 @@ private:
         const auto* const node = fields_.find("timeout");
         if (node == nullptr) return;
         const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
-        const auto time = may_be ? protocol::parse_duration(node->text) : std::nullopt;
+        const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
         if (time && time->count() > 0 && *time <= max_timeout)
             step_.timeout = time;
         else

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "config/report.hpp"
-#include "config/yaml.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
 #include <cstddef>
 #include <string>
@@ -20,7 +20,7 @@ struct StepReading {
 
 /// Reads the step with this number (1…). What is wrong goes into `report`, and the field keeps its
 /// default; without an id it is no use. Steps that don't say it have `context_tier`.
-StepReading read_step(const config::YamlNode& node, std::size_t number, int context_tier,
-                      config::Report& report);
+StepReading read_step(const yaml::YamlNode& node, std::size_t number, int context_tier,
+                      yaml::Report& report);
 
 }  // namespace autoexec::workflow

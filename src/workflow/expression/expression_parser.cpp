@@ -1,6 +1,6 @@
-#include "config/report.hpp"
 #include "workflow/expression/expression_tokens.hpp"
 #include "workflow/expression/expression_tree.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 
@@ -196,7 +196,7 @@ private:
 
     Parsed unknown_function(const Token& function)
     {
-        auto hint = config::did_you_mean(function.text, functions);
+        auto hint = yaml::did_you_mean(function.text, functions);
         if (hint.empty()) hint = fmt::format("There is {}(\"PATH\").", functions.front());
         return fail(function.offset, fmt::format("Unknown function {}", quoted(function.text)),
                     std::move(hint));

@@ -1,7 +1,7 @@
 #include "workflow/expression/expression_tokens.hpp"
 
-#include "protocol/json_number.hpp"
-#include "protocol/utf8.hpp"
+#include "text/json_number.hpp"
+#include "text/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -203,7 +203,7 @@ std::optional<Token> TokenReader::number()
     if (form == NumberForm::none)
         return fail(token.offset, fmt::format("{} is no number", quoted(token.text)),
                     "Numbers are written as in JSON; text stands in quotes.");
-    const auto value = protocol::json_number(plain, form == NumberForm::whole);
+    const auto value = text::json_number(plain, form == NumberForm::whole);
     if (!value) return fail(token.offset, fmt::format("{} is too large", quoted(token.text)));
     token.value = *value;
     return token;
@@ -226,7 +226,7 @@ std::optional<Token> TokenReader::symbol()
 std::nullopt_t TokenReader::unknown_character()
 {
     const auto rest = text_.substr(at_);
-    const auto character = rest.substr(0, protocol::decode_utf8(rest).length);
+    const auto character = rest.substr(0, text::decode_utf8(rest).length);
     std::string hint;
     if (is_in("+-*/%", rest.front())) hint = "There is no arithmetic.";
     if (is_in("${}", rest.front())) hint = "Names stand without '$' and braces.";

@@ -1,6 +1,6 @@
 #include "workflow/expression/expression_tree.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
@@ -40,10 +40,10 @@ bool continues_character(char c)
 
 std::string shortened(std::string_view text)
 {
-    if (text.size() <= max_quotation_length) return protocol::printable(text);
+    if (text.size() <= max_quotation_length) return text::printable(text);
     auto size = max_quotation_length;
     while (size > 0 && continues_character(text[size])) --size;
-    return protocol::printable(text.substr(0, size)) + "\u2026";
+    return text::printable(text.substr(0, size)) + "\u2026";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#include "config/report.hpp"
 #include "workflow/expression/expression_tree.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 
@@ -92,7 +92,7 @@ private:
             return true;
         ExpressionProblem why;
         why.message = fmt::format("{} is never '{}'", quoted(piece(name)), word);
-        why.hint = config::did_you_mean(word, words);
+        why.hint = yaml::did_you_mean(word, words);
         if (why.hint.empty()) why.hint = fmt::format("It is one of {}.", fmt::join(words, ", "));
         return refuse(literal, std::move(why));
     }

@@ -1,7 +1,7 @@
 #include "workflow/journal/journal.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/journal_place.hpp"
 
 #include <fcntl.h>
@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-using platform::last_error;
-using platform::UniqueFd;
+using files::last_error;
+using files::UniqueFd;
 
 constexpr int max_names = 1000;
 constexpr int max_lock_tries = 250;
@@ -33,7 +33,7 @@ std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::t
 {
     using namespace std::chrono;
     const auto second = floor<seconds>(t);
-    auto stamp = protocol::iso_local(second);
+    auto stamp = text::iso_local(second);
     std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
     std::replace(stamp.begin(), stamp.end(), 'T', '-');
     return fmt::format("{}-{}-{:06}", workflow_id, stamp, floor<microseconds>(t - second).count());
@@ -140,7 +140,7 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
     const auto folder = state_folder(project_root).create(ec);
     if (ec) return std::nullopt;
     // Locked before it gets its name: nobody ever sees it without its engine.
-    const auto temporary = ".tmp." + protocol::new_uuid();
+    const auto temporary = ".tmp." + text::new_uuid();
     constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     UniqueFd file(::openat(folder.get(), temporary.c_str(), flags, 0600));
     UniqueFd shared(::openat(folder.get(), temporary.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
@@ -150,9 +150,9 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
         ec = last_error();
     else
         run_id = link_to_free_name(folder.get(), temporary, workflow_id, now, ec);
-    (void)platform::remove_file(folder.get(), temporary);
+    (void)files::remove_file(folder.get(), temporary);
     if (!ec && durability == Durability::power && (ec = sync_folders(folder.get(), disk)))
-        (void)platform::remove_file(folder.get(), journal_name(run_id));
+        (void)files::remove_file(folder.get(), journal_name(run_id));
     if (ec) return std::nullopt;
     auto path = state_folder(project_root).path() / journal_name(run_id);
     return Journal(std::move(path), std::move(file), std::move(shared), std::move(run_id),
@@ -166,14 +166,13 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
     const auto folder = state_folder(project_root).open(ec);
     if (ec) return std::nullopt;
     const auto name = journal_name(run_id);
-    auto file =
-        platform::open_beneath(folder.get(), name, O_RDWR | O_APPEND, platform::Links::none, ec);
+    auto file = files::open_beneath(folder.get(), name, O_RDWR | O_APPEND, files::Links::none, ec);
     if (!ec) ec = lock(file.get());
     if (ec) return std::nullopt;
-    auto shared = platform::open_beneath(folder.get(), name, O_RDWR, platform::Links::none, ec);
+    auto shared = files::open_beneath(folder.get(), name, O_RDWR, files::Links::none, ec);
     if (!ec && !lock_region(shared.get(), F_RDLCK)) ec = last_error();
     if (ec) return std::nullopt;
-    const auto found = platform::read_regular(folder.get(), name, journal_limit, {});
+    const auto found = files::read_regular(folder.get(), name, journal_limit, {});
     if ((ec = error_of(found))) return std::nullopt;
 
     Journal journal(state_folder(project_root).path() / name, std::move(file), std::move(shared),
@@ -200,7 +199,7 @@ void Journal::discard(const fs::path& project_root)
 {
     error_code ec;
     const auto folder = state_folder(project_root).open(ec);
-    if (folder) (void)platform::remove_file(folder.get(), journal_name(run_id_));
+    if (folder) (void)files::remove_file(folder.get(), journal_name(run_id_));
 }
 
 error_code Journal::append(WorkflowEvent::Type type, std::chrono::system_clock::time_point now,
@@ -208,10 +207,10 @@ error_code Journal::append(WorkflowEvent::Type type, std::chrono::system_clock::
 {
     if (broken_) return broken_;
     json::value line = {
-        {"seq", seq_ + 1}, {"time", protocol::iso_utc(now)}, {"event", to_string(type)}};
+        {"seq", seq_ + 1}, {"time", text::iso_utc(now)}, {"event", to_string(type)}};
     line.get_object().insert(more.begin(), more.end());
-    if (is_deeper(line, protocol::json_depth_limit)) return errc::invalid_options;
-    const auto ec = write(protocol::dump_line(line) + '\n');
+    if (is_deeper(line, text::json_depth_limit)) return errc::invalid_options;
+    const auto ec = write(text::dump_line(line) + '\n');
     if (!ec) ++seq_;
     return ec;
 }
@@ -255,8 +254,8 @@ UniqueFd hold_run(const fs::path& project_root, std::string_view run_id, error_c
 {
     const auto folder = state_folder(project_root).open(ec);
     if (ec) return {};
-    auto file = platform::open_beneath(folder.get(), journal_name(run_id), O_RDWR,
-                                       platform::Links::none, ec);
+    auto file =
+        files::open_beneath(folder.get(), journal_name(run_id), O_RDWR, files::Links::none, ec);
     if (!ec) ec = lock(file.get());
     if (!ec && !lock_region(file.get(), F_WRLCK)) ec = errc::worktree_busy;
     return ec ? UniqueFd() : std::move(file);

@@ -3,7 +3,7 @@
 #include "autoexec/error.hpp"
 #include "autoexec/file.hpp"
 #include "autoexec/workflow_result.hpp"
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "records/log_file.hpp"
 
 #include <boost/json/object.hpp>
@@ -60,14 +60,14 @@ public:
                       const boost::json::object& more);
 
 private:
-    Journal(std::filesystem::path path, platform::UniqueFd file, platform::UniqueFd shared,
+    Journal(std::filesystem::path path, files::UniqueFd file, files::UniqueFd shared,
             std::string run_id, Durability durability, records::Disk& disk);
     error_code write(std::string_view line);
     [[nodiscard]] bool is_intact() const;
 
     std::filesystem::path path_;
-    platform::UniqueFd file_;
-    platform::UniqueFd shared_;  // another opening of the file: its lock lasts longer
+    files::UniqueFd file_;
+    files::UniqueFd shared_;  // another opening of the file: its lock lasts longer
     std::string run_id_;
     Durability durability_;
     records::Disk* disk_;
@@ -129,8 +129,8 @@ std::vector<std::string> list_runs(const std::filesystem::path& project_root);
 
 /// Keeps engines from going on with a run as long as the descriptor is open; nothing is written.
 /// `ec` is `errc::worktree_busy` while an engine, or a program that it has left, works for it.
-platform::UniqueFd hold_run(const std::filesystem::path& project_root, std::string_view run_id,
-                            error_code& ec);
+files::UniqueFd hold_run(const std::filesystem::path& project_root, std::string_view run_id,
+                         error_code& ec);
 
 /// Asks the engine of a run to cancel it: `workflow-state/cancel/<run id>`.
 error_code ask_to_cancel_run(const std::filesystem::path& project_root, std::string_view run_id);

@@ -1,7 +1,7 @@
 #include "workflow/journal/journal.hpp"
 
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
 #include "workflow/journal/result.hpp"
 
 #include <boost/json/array.hpp>
@@ -15,7 +15,7 @@ namespace autoexec::workflow {
 namespace {
 
 namespace json = boost::json;
-using protocol::Fields;
+using text::Fields;
 
 // What a JSON reader anywhere can hold; one more is still far from overflowing.
 constexpr std::int64_t highest_seq = std::int64_t{1} << 53;
@@ -31,8 +31,8 @@ class RunReader {
 public:
     void add_line(std::string_view line)
     {
-        auto json = protocol::read_json_object(line);
-        if (json.kind != protocol::JsonReading::Kind::valid || !add(json.object))
+        auto json = text::read_json_object(line);
+        if (json.kind != text::JsonReading::Kind::valid || !add(json.object))
             skip();
         else
             run_.transitions.push_back(std::move(json.object));

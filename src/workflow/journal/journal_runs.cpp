@@ -1,8 +1,8 @@
 #include "workflow/journal/journal.hpp"
 
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/journal_place.hpp"
 
 #include <fcntl.h>
@@ -21,8 +21,8 @@ namespace autoexec::workflow {
 namespace {
 
 namespace fs = std::filesystem;
-using platform::last_error;
-using platform::UniqueFd;
+using files::last_error;
+using files::UniqueFd;
 
 constexpr std::size_t first_line_limit = 1024 * 1024;
 constexpr std::size_t max_runs = 100'000;
@@ -71,11 +71,11 @@ std::optional<ListedRun> list_run(int folder, const std::string& name)
     error_code ec;
     const auto fd = records::Folder::open_log(folder, name, ec);
     if (!fd) return std::nullopt;
-    const auto line = protocol::read_json_object(first_line(fd.get()));
+    const auto line = text::read_json_object(first_line(fd.get()));
     std::vector<std::string> ignored;
-    const bool valid = line.kind == protocol::JsonReading::Kind::valid;
-    const protocol::Fields top(valid ? &line.object : nullptr, ignored);
-    ListedRun run{protocol::parse_iso(top.string("time").value_or("")), name,
+    const bool valid = line.kind == text::JsonReading::Kind::valid;
+    const text::Fields top(valid ? &line.object : nullptr, ignored);
+    ListedRun run{text::parse_iso(top.string("time").value_or("")), name,
                   top.string("run_id").value_or("")};
     // Torn, or copied from another: where the name is an id itself, it says who it is.
     if (journal_name(run.run_id) != name)
@@ -93,7 +93,7 @@ records::Folder state_folder(const fs::path& project_root)
 
 std::string journal_name(std::string_view run_id)
 {
-    return protocol::file_name_of(run_id).append(journal_suffix);
+    return text::file_name_of(run_id).append(journal_suffix);
 }
 
 // Shared, so that two who look at the same time don't take each other for the engine.
@@ -116,18 +116,18 @@ std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view
     if (folder) {
         // Before it is read: else one that ends in between would look interrupted.
         alive = is_alive(folder.get(), name);
-        found = platform::read_regular(folder.get(), name, journal_limit, {});
+        found = files::read_regular(folder.get(), name, journal_limit, {});
     } else if (ec != boost::system::errc::no_such_file_or_directory) {
         found.state = FoundFile::State::unreadable;
         found.problem = ec.message();
     }
     if (found.state == FoundFile::State::absent) {
-        problem = fmt::format("There is no run {}.", protocol::printable(run_id));
+        problem = fmt::format("There is no run {}.", text::printable(run_id));
         return std::nullopt;
     }
     if (found.state != FoundFile::State::present) {
-        problem = fmt::format("The journal of run {} can't be read: {}",
-                              protocol::printable(run_id), found.problem);
+        problem = fmt::format("The journal of run {} can't be read: {}", text::printable(run_id),
+                              found.problem);
         return std::nullopt;
     }
     auto run = parse_journal(found.text);
@@ -142,7 +142,7 @@ std::vector<std::string> list_runs(const fs::path& project_root)
     const auto folder = state_folder(project_root).open(ec);
     if (!folder) return {};
     std::vector<ListedRun> runs;
-    for (const auto& name : platform::list_folder(folder.get(), max_runs))
+    for (const auto& name : files::list_folder(folder.get(), max_runs))
         if (auto run = list_run(folder.get(), name)) runs.push_back(std::move(*run));
     std::ranges::sort(runs, std::greater(),
                       [](const auto& run) { return std::tie(run.started, run.name); });
@@ -160,8 +160,7 @@ error_code ask_to_cancel_run(const fs::path& project_root, std::string_view run_
         const auto folder = requests_folder(project_root).create(ec);
         if (ec) return ec;
         constexpr int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-        const UniqueFd fd(
-            ::openat(folder.get(), protocol::file_name_of(run_id).c_str(), flags, 0600));
+        const UniqueFd fd(::openat(folder.get(), text::file_name_of(run_id).c_str(), flags, 0600));
         if (fd) return {};
         ec = last_error();
     }
@@ -173,7 +172,7 @@ bool take_run_cancel(const fs::path& project_root, std::string_view run_id)
     error_code ec;
     const auto place = requests_folder(project_root);
     const auto folder = place.open(ec);
-    if (!folder || ::unlinkat(folder.get(), protocol::file_name_of(run_id).c_str(), 0) != 0)
+    if (!folder || ::unlinkat(folder.get(), text::file_name_of(run_id).c_str(), 0) != 0)
         return false;
     (void)::rmdir(place.path().c_str());
     return true;

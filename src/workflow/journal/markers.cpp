@@ -1,10 +1,10 @@
 #include "workflow/journal/markers.hpp"
 
-#include "platform/safe_files.hpp"
-#include "protocol/fields.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "files/safe_files.hpp"
 #include "records/log_file.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -27,8 +27,8 @@ constexpr char failed_name[] = "FAILED.json";
 
 fs::path below_project(std::string_view run_id, std::string_view step_id)
 {
-    return fs::path(".tapps-agents/workflows/markers") / protocol::file_name_of(run_id) /
-           ("step-" + protocol::file_name_of(step_id));
+    return fs::path(".tapps-agents/workflows/markers") / text::file_name_of(run_id) /
+           ("step-" + text::file_name_of(step_id));
 }
 
 records::Folder folder_of(const fs::path& project_root, std::string_view run_id,
@@ -55,7 +55,7 @@ struct FoundMarker {
 std::optional<FoundMarker> look(int folder, bool done, std::string& problem)
 {
     const auto found =
-        platform::read_regular(folder, done ? done_name : failed_name, marker_limit, {});
+        files::read_regular(folder, done ? done_name : failed_name, marker_limit, {});
     problem = found.problem;
     if (found.state != FoundFile::State::present) return std::nullopt;
     auto marker = parse_marker(found.text, done, problem);
@@ -93,16 +93,16 @@ std::string format_marker(const Marker& marker)
     else
         put(out, "error_type", marker.error_type);
     if (!marker.metadata.empty()) out["metadata"] = marker.metadata;
-    return protocol::dump_indented(out);
+    return text::dump_indented(out);
 }
 
 std::optional<Marker> parse_marker(std::string_view text, bool done, std::string& problem)
 {
-    const auto json = protocol::read_json_object(text);
+    const auto json = text::read_json_object(text);
     problem = json.problem;
-    if (json.kind != protocol::JsonReading::Kind::valid) return std::nullopt;
+    if (json.kind != text::JsonReading::Kind::valid) return std::nullopt;
     std::vector<std::string> ignored;
-    const protocol::Fields top(&json.object, ignored);
+    const text::Fields top(&json.object, ignored);
     const auto text_at = [&top](std::string_view key) { return top.string(key).value_or(""); };
 
     Marker marker;
@@ -139,8 +139,8 @@ error_code write_marker(const fs::path& project_root, const Marker& marker)
     error_code ec;
     const auto folder = folder_of(project_root, marker.workflow_id, marker.step_id).create(ec);
     if (ec) return ec;
-    return platform::replace_file(folder.get(), marker.done ? done_name : failed_name, text, 0600,
-                                  Durability::process);
+    return files::replace_file(folder.get(), marker.done ? done_name : failed_name, text, 0600,
+                               Durability::process);
 }
 
 error_code remove_markers(const fs::path& project_root, std::string_view run_id,
@@ -149,8 +149,8 @@ error_code remove_markers(const fs::path& project_root, std::string_view run_id,
     error_code ec;
     const auto folder = folder_of(project_root, run_id, step_id).open(ec);
     if (!folder) return ec == boost::system::errc::no_such_file_or_directory ? error_code{} : ec;
-    const auto done = platform::remove_file(folder.get(), done_name);
-    const auto failed = platform::remove_file(folder.get(), failed_name);
+    const auto done = files::remove_file(folder.get(), done_name);
+    const auto failed = files::remove_file(folder.get(), failed_name);
     return done ? done : failed;
 }
 

@@ -1,7 +1,7 @@
 #include "workflow/journal/result.hpp"
 
 #include "autoexec/workflow.hpp"
-#include "protocol/json.hpp"
+#include "text/json.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -90,17 +90,17 @@ json::value reported(const ExecutionResult& execution)
 void put_execution(json::object& out, const ExecutionResult& execution)
 {
     const auto& error = execution.error;
-    out["exit"] = {{"exit_code", protocol::or_null(execution.exit_code)},
-                   {"signal", protocol::or_null(execution.signal)}};
+    out["exit"] = {{"exit_code", text::or_null(execution.exit_code)},
+                   {"signal", text::or_null(execution.signal)}};
     out["claimed"] = {{"status", reported(execution)}, {"artifacts", strings(execution.artifacts)}};
     out["verified"] = {{"artifacts", to_string(execution.verified)},
                        {"missing", strings(execution.missing_artifacts)}};
-    out["execution_id"] = protocol::text_or_null(execution.execution_id);
+    out["execution_id"] = text::text_or_null(execution.execution_id);
     out["attempts"] = execution.attempts;
     out["status"] = to_string(execution.status);
     out["error"] = error ? json::value(error->message) : json::value(nullptr);
-    out["error_code"] = error ? protocol::text_or_null(error->code) : json::value(nullptr);
-    out["worktree"] = protocol::text_or_null(execution.worktree.string());
+    out["error_code"] = error ? text::text_or_null(error->code) : json::value(nullptr);
+    out["worktree"] = text::text_or_null(execution.worktree.string());
     out["output"] = execution.output;
     out["warnings"] = strings(execution.warnings);
 }
@@ -134,19 +134,19 @@ json::object to_json(const StepResult& result)
     json::object out{{"id", result.id},
                      {"state", to_string(result.state)},
                      {"round", result.round},
-                     {"reason", protocol::text_or_null(result.reason)},
+                     {"reason", text::text_or_null(result.reason)},
                      {"tolerated", result.tolerated},
-                     {"gate_passed", protocol::or_null(result.gate_passed)},
-                     {"started_at", protocol::text_or_null(result.started_at)},
-                     {"ended_at", protocol::text_or_null(result.ended_at)},
+                     {"gate_passed", text::or_null(result.gate_passed)},
+                     {"started_at", text::text_or_null(result.started_at)},
+                     {"ended_at", text::text_or_null(result.ended_at)},
                      {"duration_seconds", seconds(result.duration)}};
     put_execution(out, result.execution.value_or(ExecutionResult{}));
     if (!result.execution) out["status"] = nullptr;
     auto& warnings = out["warnings"].as_array();
     for (const auto& warning : result.warnings) warnings.emplace_back(warning);
     if (!result.code.empty()) out["error_code"] = result.code;
-    out["branch"] = protocol::text_or_null(result.branch);
-    out["commit"] = protocol::text_or_null(result.commit);
+    out["branch"] = text::text_or_null(result.branch);
+    out["commit"] = text::text_or_null(result.commit);
     return out;
 }
 
@@ -157,10 +157,10 @@ json::object to_json(const WorkflowResult& result)
     return {{"run_id", result.run_id},
             {"workflow_id", result.workflow_id},
             {"status", to_string(result.status)},
-            {"error", protocol::text_or_null(result.error)},
+            {"error", text::text_or_null(result.error)},
             {"duration_seconds", seconds(result.duration)},
-            {"branch", protocol::text_or_null(result.branch)},
-            {"commit", protocol::text_or_null(result.commit)},
+            {"branch", text::text_or_null(result.branch)},
+            {"commit", text::text_or_null(result.commit)},
             {"critical_path", strings(result.critical_path)},
             {"steps", std::move(steps)}};
 }

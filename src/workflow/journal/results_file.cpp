@@ -1,8 +1,8 @@
 #include "workflow/journal/results_file.hpp"
 
-#include "platform/safe_files.hpp"
+#include "files/safe_files.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/json.hpp"
+#include "text/json.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,8 +15,8 @@
 namespace autoexec::workflow {
 namespace {
 
-using platform::Links;
-using platform::UniqueFd;
+using files::Links;
+using files::UniqueFd;
 namespace json = boost::json;
 
 constexpr std::size_t max_results = 1024 * 1024;
@@ -27,8 +27,8 @@ UniqueFd open_in(const std::filesystem::path& worktree, const std::string& path,
     const UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const auto normal = protocol::artifact_path(path);
     if (folder && normal)
-        return platform::open_beneath(folder.get(), *normal, flags, Links::inside, ec);
-    ec = folder ? make_error_code(errc::unsafe_path) : platform::last_error();
+        return files::open_beneath(folder.get(), *normal, flags, Links::inside, ec);
+    ec = folder ? make_error_code(errc::unsafe_path) : files::last_error();
     return {};
 }
 
@@ -64,8 +64,8 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
     const auto file = open_in(worktree, path, O_RDONLY, ec);
     struct stat st {};
     if (!file || ::fstat(file.get(), &st) != 0) {
-        problem = fmt::format("'{}' can't be read: {}", path,
-                              (ec ? ec : platform::last_error()).message());
+        problem =
+            fmt::format("'{}' can't be read: {}", path, (ec ? ec : files::last_error()).message());
         return std::nullopt;
     }
     const auto text = S_ISREG(st.st_mode) ? read_whole(file.get(), max_results) : std::nullopt;
@@ -73,8 +73,8 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
         problem = fmt::format("'{}' is no file of at most {} bytes", path, max_results);
         return std::nullopt;
     }
-    auto reading = protocol::read_json_object(*text);
-    if (reading.kind == protocol::JsonReading::Kind::valid) return std::move(reading.object);
+    auto reading = text::read_json_object(*text);
+    if (reading.kind == text::JsonReading::Kind::valid) return std::move(reading.object);
     problem = fmt::format("'{}' is no JSON object: {}", path, reading.problem);
     return std::nullopt;
 }

@@ -1,5 +1,5 @@
 #include "autoexec/error.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/plan/plan.hpp"
 #include "workflow/plan/problem_text.hpp"
 
@@ -52,7 +52,7 @@ std::vector<Arrow> arrows_of(const Plan& plan)
 
 std::string what_is_run(const WorkflowStep& step)
 {
-    if (!step.argv.empty()) return protocol::quote_words(step.argv);
+    if (!step.argv.empty()) return text::quote_words(step.argv);
     if (!step.command.empty()) return step.command;
     return step.agent + "/" + step.action;
 }
@@ -82,7 +82,7 @@ private:
     template <class... T>
     void line(fmt::format_string<T...> format, T&&... values)
     {
-        text_ += protocol::printable(fmt::format(format, std::forward<T>(values)...)) + "\n";
+        text_ += text::printable(fmt::format(format, std::forward<T>(values)...)) + "\n";
     }
 
     std::size_t count_levels() const
@@ -142,7 +142,7 @@ private:
 std::string dot_text(std::string_view text)
 {
     std::string out;
-    for (const char c : protocol::printable(text)) {
+    for (const char c : text::printable(text)) {
         if (c == '"' || c == '\\') out += '\\';
         out += c;
     }
@@ -166,7 +166,7 @@ std::string draw_dot(const Workflow& workflow, const Plan& plan)
 std::string mermaid_text(std::string_view text)
 {
     std::string out;
-    for (const char c : protocol::printable(text)) {
+    for (const char c : text::printable(text)) {
         const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                            (c >= '0' && c <= '9') || c == ' ' || c == '.' || c == '/' || c == '-' ||
                            c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;

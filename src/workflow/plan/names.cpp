@@ -1,6 +1,6 @@
 #include "workflow/plan/names.hpp"
 
-#include "config/report.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 
@@ -60,7 +60,7 @@ Meaning of_step(std::size_t step, const Parts& rest)
     for (const auto& one : field_names) known.push_back(one.first);
     meaning.problem = rest.empty() ? "What of the step is asked for?"
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
-    meaning.hint = rest.empty() ? std::string() : config::did_you_mean(rest.front(), known);
+    meaning.hint = rest.empty() ? std::string() : yaml::did_you_mean(rest.front(), known);
     if (meaning.hint.empty())
         meaning.hint = "There are outcome, exit_code, attempts, round, verified and results.NAME.";
     return meaning;

@@ -1,7 +1,7 @@
 #include "workflow/plan/placeholders.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -66,7 +66,7 @@ std::string fill_placeholders(std::string_view text, const boost::json::object& 
 std::string text_of(const boost::json::value& value)
 {
     if (value.is_string()) return std::string(value.get_string());
-    return protocol::dump_line(value);
+    return text::dump_line(value);
 }
 
 }  // namespace autoexec::workflow

@@ -1,10 +1,10 @@
 #include "workflow/plan/plan.hpp"
 
-#include "config/report.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/plan/names.hpp"
 #include "workflow/plan/placeholders.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail
 
 std::string result_file_of(const std::string& id)
 {
-    return "reports/" + protocol::file_name_of(id) + ".json";
+    return "reports/" + text::file_name_of(id) + ".json";
 }
 
 class Planner {
@@ -93,7 +93,7 @@ private:
 
     std::string guess(std::string_view word, std::span<const std::string_view> known) const
     {
-        return problems_.size() < max_guesses ? config::did_you_mean(word, known) : std::string();
+        return problems_.size() < max_guesses ? yaml::did_you_mean(word, known) : std::string();
     }
 
     void index_steps()

@@ -1,7 +1,7 @@
 #include "autoexec/workflow_executor.hpp"
 
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -76,12 +76,12 @@ std::string key_of(std::string_view agent, std::string_view action)
 
 std::string quoted(const std::string& word)
 {
-    return protocol::quote_words({&word, 1});
+    return text::quote_words({&word, 1});
 }
 
 std::string text_of(const json::value& value)
 {
-    return value.is_string() ? std::string(value.get_string()) : protocol::dump_line(value);
+    return value.is_string() ? std::string(value.get_string()) : text::dump_line(value);
 }
 
 /// With a space in front; nothing for what is switched off.

@@ -50,7 +50,7 @@ void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
     const auto strand = impl->strand;
     const auto run =
         std::make_shared<workflow::Run>(std::move(impl), std::move(workflow), std::move(options));
-    platform::launch(strand, run->execute(run), std::move(handler));
+    async::launch(strand, run->execute(run), std::move(handler));
 }
 
 void WorkflowExecutor::go_on(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
@@ -61,14 +61,14 @@ void WorkflowExecutor::go_on(std::shared_ptr<Impl> impl, std::string run_id, Wor
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
     const auto run = std::make_shared<workflow::Run>(std::move(impl), std::move(workflow),
                                                      std::move(options), std::move(resumption));
-    platform::launch(strand, run->execute(run), std::move(handler));
+    async::launch(strand, run->execute(run), std::move(handler));
 }
 
 asio::awaitable<WorkflowResult> WorkflowExecutor::run(Workflow workflow, WorkflowRunOptions options)
 {
     const auto one =
         std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options));
-    return platform::unwrap(impl_->strand, one->execute(one), sentence_of);
+    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(

@@ -1,6 +1,6 @@
 #include "workflow/run/git_trees.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 #include "protocol/command_file.hpp"
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/run/run.hpp"
 
 #include <fmt/format.h>
@@ -69,7 +69,7 @@ void Run::publish_for_people(std::size_t i)
            {{"step", step.result.id}, {"round", step.result.round}});
     if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
     tell_step(WorkflowEvent::Type::step_waiting, i,
-              "autoexec workflow done " + protocol::quote_words(std::vector{step.result.id}));
+              "autoexec workflow done " + text::quote_words(std::vector{step.result.id}));
 }
 
 void Run::look_at_manual_steps()

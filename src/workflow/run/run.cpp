@@ -1,6 +1,6 @@
 #include "workflow/run/run.hpp"
 
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -53,7 +53,7 @@ private:
 
 std::string journal_sentence(const Journal& journal, error_code ec)
 {
-    const auto path = protocol::printable(journal.path().string());
+    const auto path = text::printable(journal.path().string());
     if (ec == errc::journal_lost)
         return fmt::format(
             "The journal {} was removed, replaced or truncated during the run, so "
@@ -236,7 +236,7 @@ void Run::begin(std::size_t i, int round)
 void Run::begin_work(std::size_t i)
 {
     auto& step = *steps_[i];
-    if (!step.runs_nothing) step.request.execution_id = protocol::new_uuid();
+    if (!step.runs_nothing) step.request.execution_id = text::new_uuid();
     if (step.in_git) {
         step.goes_on = !step.tree.empty();
         if (!step.goes_on) step.tree = tree_name_of(i);

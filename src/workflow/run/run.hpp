@@ -1,7 +1,7 @@
 #pragma once
 
+#include "async/launch.hpp"
 #include "autoexec/workflow_executor.hpp"
-#include "platform/launch.hpp"
 #include "workflow/journal/journal.hpp"
 #include "workflow/journal/markers.hpp"
 #include "workflow/plan/names.hpp"
@@ -21,7 +21,7 @@
 
 namespace autoexec::workflow {
 
-using Outcome = platform::Outcome<WorkflowResult>;
+using Outcome = async::Outcome<WorkflowResult>;
 
 /// What the runs of one executor share. On its strand.
 struct RunContext {
@@ -33,7 +33,7 @@ struct RunContext {
 
     BackgroundAgentAutoExecutor& engine;
     WorkflowExecutorOptions options;
-    platform::Strand strand;
+    async::Strand strand;
 
     std::map<std::string, std::size_t, std::less<>> busy_agents;
     std::set<std::string> busy_trees;

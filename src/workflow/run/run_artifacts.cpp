@@ -1,6 +1,6 @@
 #include "protocol/artifact_baseline.hpp"
 #include "protocol/artifact_path.hpp"
-#include "protocol/fields.hpp"
+#include "text/json_fields.hpp"
 #include "workflow/journal/results_file.hpp"
 #include "workflow/run/run.hpp"
 

@@ -1,6 +1,6 @@
 #include "protocol/artifact_path.hpp"
-#include "protocol/json.hpp"
-#include "protocol/text.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/results_file.hpp"
 #include "workflow/run/run.hpp"
 
@@ -24,7 +24,7 @@ constexpr std::size_t max_items = 1000;
 std::string first_words(const std::string& text)
 {
     if (text.size() <= max_words_length) return text;
-    return protocol::valid_utf8(text.substr(0, max_words_length)) + "…";
+    return text::valid_utf8(text.substr(0, max_words_length)) + "…";
 }
 
 void shorten(json::value& value);
@@ -90,9 +90,9 @@ void Run::record_start()
             {"max_parallel", options_.max_parallel},
             {"worktrees", to_string(options_.worktrees)},
             {"worktree", context_->absolute(options_.worktree).string()},
-            {"base", protocol::text_or_null(trees_ ? trees_->base() : std::string())},
-            {"branch", protocol::text_or_null(trees_ ? trees_->branch() : std::string())},
-            {"merge_into", protocol::text_or_null(options_.merge_into)},
+            {"base", text::text_or_null(trees_ ? trees_->base() : std::string())},
+            {"branch", text::text_or_null(trees_ ? trees_->branch() : std::string())},
+            {"merge_into", text::text_or_null(options_.merge_into)},
             {"params", std::move(params)},
             {"steps", std::move(steps)}});
 }
@@ -112,16 +112,16 @@ json::object Run::step_record(std::size_t i) const
     auto whole = to_json(result);
     whole.erase("output");  // stands in `output/`; here it would only fill the journal
     shorten(whole);
-    return {{"step", result.id},
-            {"round", result.round},
-            {"state", to_string(result.state)},
-            {"reason", protocol::text_or_null(result.reason)},
-            {"execution_id",
-             protocol::text_or_null(execution ? execution->execution_id : std::string())},
-            {"attempts", execution ? execution->attempts : 0},
-            {"started_at", protocol::text_or_null(result.started_at)},
-            {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
-            {"result", std::move(whole)}};
+    return {
+        {"step", result.id},
+        {"round", result.round},
+        {"state", to_string(result.state)},
+        {"reason", text::text_or_null(result.reason)},
+        {"execution_id", text::text_or_null(execution ? execution->execution_id : std::string())},
+        {"attempts", execution ? execution->attempts : 0},
+        {"started_at", text::text_or_null(result.started_at)},
+        {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
+        {"result", std::move(whole)}};
 }
 
 /// Once for each round.
@@ -132,7 +132,7 @@ bool Run::record_executed(const Ended& ended)
     step.result.execution = ended.execution;
     auto line = step_record(ended.step);
     line["state"] = to_string(ended.state);
-    line["reason"] = protocol::text_or_null(ended.reason);
+    line["reason"] = text::text_or_null(ended.reason);
     line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
     return record(WorkflowEvent::Type::step_executed, std::move(line));
 }
@@ -146,11 +146,11 @@ void Run::record_end(std::size_t i, bool discarded, bool late)
     line["tolerated"] = result.tolerated;
     line["discarded"] = discarded;
     line["late"] = late;
-    line["code"] = protocol::text_or_null(result.code);
-    line["ended_at"] = protocol::text_or_null(result.ended_at);
+    line["code"] = text::text_or_null(result.code);
+    line["ended_at"] = text::text_or_null(result.ended_at);
     line["provided"] = std::move(provided);
-    line["commit"] = protocol::text_or_null(result.commit);
-    line["kept"] = protocol::text_or_null(steps_[i]->kept);
+    line["commit"] = text::text_or_null(result.commit);
+    line["kept"] = text::text_or_null(steps_[i]->kept);
     record(WorkflowEvent::Type::step_ended, std::move(line));
 }
 
@@ -167,7 +167,7 @@ void Run::mark(std::size_t i) const
         return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
     marker.done = has_ended_well(result.state);
-    marker.timestamp = protocol::iso_local(context_->options.clock->system_now());
+    marker.timestamp = text::iso_local(context_->options.clock->system_now());
     marker.error = result.reason;
     marker.worktree_path = steps_[i]->request.worktree.string();
     marker.worktree_name = steps_[i]->request.worktree.filename().string();
@@ -356,7 +356,7 @@ void Run::release(std::size_t i)
 
 std::string Run::now_text() const
 {
-    return protocol::iso_utc(context_->options.clock->system_now());
+    return text::iso_utc(context_->options.clock->system_now());
 }
 
 }  // namespace autoexec::workflow

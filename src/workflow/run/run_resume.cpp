@@ -1,6 +1,6 @@
-#include "protocol/fields.hpp"
-#include "protocol/text.hpp"
 #include "records/running.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/result.hpp"
 #include "workflow/run/run.hpp"
 
@@ -19,7 +19,7 @@ namespace autoexec::workflow {
 namespace {
 
 namespace json = boost::json;
-using protocol::Fields;
+using text::Fields;
 
 constexpr std::string_view redacted = "***REDACTED***";
 

@@ -1,4 +1,4 @@
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/journal/results_file.hpp"
 #include "workflow/plan/placeholders.hpp"
 #include "workflow/plan/problem_text.hpp"
@@ -66,8 +66,7 @@ std::string Run::take_params()
     for (const auto& [name, given] : options_.params) {
         auto* const declared = values.if_contains(name);
         if (declared == nullptr && name != "prompt")
-            problems +=
-                fmt::format("The workflow has no parameter '{}'.\n", protocol::printable(name));
+            problems += fmt::format("The workflow has no parameter '{}'.\n", text::printable(name));
         else if (declared == nullptr || declared->is_null() || is_same_type(*declared, given))
             values[name] = given;
         else if (declared->is_string())
@@ -137,7 +136,7 @@ CommandRequest Run::make_request(std::size_t i) const
     const auto& tree = step.worktree.empty() ? options_.worktree : step.worktree;
     std::vector<std::string> argv;
     for (const auto& word : step.argv) argv.push_back(fill_placeholders(word, options_.params));
-    const auto text = !argv.empty()          ? protocol::quote_words(argv)
+    const auto text = !argv.empty()          ? text::quote_words(argv)
                       : step.command.empty() ? built_command(step, plan)
                                              : fill_placeholders(step.command, options_.params);
     CommandRequest request(text, context_->absolute(tree));

@@ -1,4 +1,4 @@
-#include "protocol/text.hpp"
+#include "text/text.hpp"
 #include "workflow/run/run.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -60,7 +60,7 @@ asio::awaitable<std::string> Run::open_trees()
         const auto target = co_await std::move(looking);
         if (!target.problem.empty())
             co_return fmt::format("There is no branch '{}' to merge the work into.\n",
-                                  protocol::printable(options_.merge_into));
+                                  text::printable(options_.merge_into));
     }
     co_return co_await what_is_missing_in_git();
 }

@@ -1,0 +1,107 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <utility>
+
+/// Operations for any completion token, whose work is a coroutine on a strand of our own.
+namespace autoexec::async {
+
+namespace asio = boost::asio;
+
+using Strand = asio::strand<asio::any_io_executor>;
+
+/// How an operation has ended.
+template <class Result>
+struct Outcome {
+    error_code ec;
+    Result result;
+};
+
+template <class Result>
+using CompletionHandler = asio::any_completion_handler<void(error_code, Result)>;
+
+/// Carries cancellation from the caller's slot to the strand. The slot refers to it weakly: its
+/// signal may be emitted on any thread, and may outlive the operation, or the io_context.
+struct Relay {
+    explicit Relay(Strand s) : strand(std::move(s)) {}
+
+    Strand strand;
+    asio::cancellation_signal signal;
+};
+
+inline std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Strand& strand)
+{
+    auto relay = std::make_shared<Relay>(strand);
+    if (!slot.is_connected()) return relay;
+    slot.assign([weak = std::weak_ptr(relay)](asio::cancellation_type type) {
+        const auto r = weak.lock();
+        if (r) asio::dispatch(r->strand, [r, type] { r->signal.emit(type); });
+    });
+    return relay;
+}
+
+/// Anything but a lack of memory is a bug, and thrown on.
+inline error_code error_of(std::exception_ptr failure)
+{
+    try {
+        std::rethrow_exception(std::move(failure));
+    } catch (const std::bad_alloc&) {
+        return errc::no_resources;
+    }
+}
+
+/// The handler is posted: called from the strand, it could block all other operations.
+template <class Result>
+void launch(const Strand& strand, asio::awaitable<Outcome<Result>> work,
+            CompletionHandler<Result> handler)
+{
+    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
+    const auto ex = strand.get_inner_executor();
+    auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
+    auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
+                      std::exception_ptr failure, Outcome<Result> outcome) mutable {
+        if (failure) outcome.ec = error_of(std::move(failure));
+        asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
+    };
+    asio::co_spawn(strand, std::move(work),
+                   asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
+}
+
+/// The same as an awaitable that throws for errors, with `sentence_of(result)` in `what()`. `work`
+/// refers to nothing but its own arguments, so who began it may go away. The calling coroutine's
+/// own cancellation state is left as it is.
+template <class Result, class Sentence>
+asio::awaitable<Result> unwrap(Strand strand, asio::awaitable<Outcome<Result>> work,
+                               Sentence sentence_of)
+{
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    const auto initiate = [](auto handler, Strand s, asio::awaitable<Outcome<Result>> w) {
+        launch<Result>(s, std::move(w), std::move(handler));
+    };
+    auto operation = asio::async_initiate<decltype(token), void(error_code, Result)>(
+        initiate, token, std::move(strand), std::move(work));
+    auto [ec, result] = co_await std::move(operation);
+    if (ec) throw system_error(ec, sentence_of(result));
+    co_return std::move(result);
+}
+
+}  // namespace autoexec::async

@@ -1,0 +1,337 @@
+#include "files/safe_files.hpp"
+
+#include "files/resources.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+namespace autoexec::files {
+namespace {
+
+constexpr int max_tries = 64;
+
+int open_retrying(int folder, const char* path, int flags, unsigned mode = 0)
+{
+    int fd = -1;
+    do fd = ::openat(folder, path, flags, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+bool is_link(int folder, const char* name)
+{
+    struct stat st {};
+    return ::fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+// For kernels and sandboxes without openat2. Stricter than it: no link at all is followed.
+UniqueFd open_by_component(int folder, const std::filesystem::path& path, int flags)
+{
+    UniqueFd current;
+    int at = folder;
+    for (auto it = path.begin(); it != path.end();) {
+        const auto part = *it;
+        const bool last = ++it == path.end();
+        if (part == ".." || part.is_absolute()) {
+            errno = EXDEV;
+            return {};
+        }
+        const int how = last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+        UniqueFd next(open_retrying(at, part.c_str(), how));
+        if (!next) {
+            if (errno == ENOTDIR && is_link(at, part.c_str())) errno = ELOOP;
+            return {};
+        }
+        current = std::move(next);
+        at = current.get();
+    }
+    return current;
+}
+
+std::string describe_type(mode_t mode)
+{
+    if (S_ISDIR(mode)) return "a directory";
+    if (S_ISLNK(mode)) return "a symbolic link";
+    if (S_ISFIFO(mode)) return "a FIFO";
+    if (S_ISSOCK(mode)) return "a socket";
+    return "a device";
+}
+
+FoundFile failed_open(int folder, const std::string& path, error_code ec)
+{
+    FoundFile found;
+    if (ec == boost::system::errc::no_such_file_or_directory) return found;
+    struct stat st {};
+    const bool seen = ::fstatat(folder, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+    // Without a descriptor to spare, opening fails before the name is looked up.
+    if (!seen && errno == ENOENT && is_resource_shortage(ec)) return found;
+    // A socket and an unplugged device give ENXIO, a link in the way ELOOP or EXDEV.
+    const bool unsafe = (seen && !S_ISREG(st.st_mode)) || ec.value() == ELOOP ||
+                        ec.value() == EXDEV || ec.value() == ENXIO;
+    found.state = unsafe ? FoundFile::State::unsafe : FoundFile::State::unreadable;
+    if (seen) found.stamp = stamp_of(st);
+    found.problem = seen && !S_ISREG(st.st_mode) ? "it is " + describe_type(st.st_mode)
+                    : unsafe                     ? "its path leads through a symbolic link"
+                                                 : ec.message();
+    if (!unsafe) found.reason = ec;
+    return found;
+}
+
+error_code read_all(int fd, std::string& text, std::size_t limit)
+{
+    std::size_t used = 0;
+    for (;;) {
+        // One byte more than expected shows that the file has grown.
+        if (used == text.size()) text.resize(std::min(limit + 1, std::max(used * 2, used + 4096)));
+        if (used == text.size()) break;
+        const auto n = ::read(fd, text.data() + used, text.size() - used);
+        if (n == 0) break;
+        if (n > 0)
+            used += static_cast<std::size_t>(n);
+        else if (errno != EINTR)
+            return last_error();
+    }
+    text.resize(used);
+    return {};
+}
+
+std::string temporary_name()
+{
+    unsigned long long random = 0;
+    // Reading 8 bytes from the kernel's generator can't be cut short.
+    (void)::getrandom(&random, sizeof random, 0);
+    return fmt::format(".cursor-skill-tmp.{:016x}", random);
+}
+
+}  // namespace
+
+UniqueFd::~UniqueFd()
+{
+    if (fd_ >= 0) ::close(fd_);
+}
+
+error_code last_error() noexcept
+{
+    return {errno, boost::system::system_category()};
+}
+
+UniqueFd open_beneath(int folder, const std::string& path, int flags, Links links, error_code& ec)
+{
+    ec = {};
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC | O_NONBLOCK);
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    if (links == Links::none) how.resolve |= RESOLVE_NO_SYMLINKS;
+    if ((flags & O_PATH) != 0) how.flags &= ~static_cast<std::uint64_t>(O_NONBLOCK);
+
+    // EAGAIN: a rename meanwhile; but also a lease, whose holder could let us try for 45 s.
+    long fd = -1;
+    int tries = 0;
+    do fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < max_tries)));
+    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+
+    if (errno == ENOSYS || errno == EPERM) {
+        auto opened = open_by_component(folder, path, static_cast<int>(how.flags));
+        if (opened) return opened;
+    }
+    ec = last_error();
+    return {};
+}
+
+FileStamp stamp_of(const struct stat& st) noexcept
+{
+    FileStamp stamp;
+    stamp.device = st.st_dev;
+    stamp.inode = st.st_ino;
+    stamp.modified_ns = st.st_mtim.tv_sec * 1'000'000'000L + st.st_mtim.tv_nsec;
+    stamp.changed_ns = st.st_ctim.tv_sec * 1'000'000'000L + st.st_ctim.tv_nsec;
+    stamp.size = static_cast<std::uint64_t>(st.st_size);
+    return stamp;
+}
+
+namespace {
+
+std::string flaw_of_owner(const struct stat& st, const Owners& owners)
+{
+    const bool known = st.st_uid == ::geteuid() || st.st_uid == 0 ||
+                       std::find(owners.begin(), owners.end(), st.st_uid) != owners.end();
+    return known ? std::string() : fmt::format("it belongs to user {}", st.st_uid);
+}
+
+// `flaw_of` says why a regular file is not believed.
+template <class FlawOf>
+FoundFile read_checked(int folder, const std::string& path, std::size_t limit, FlawOf flaw_of)
+{
+    error_code ec;
+    const auto fd = open_beneath(folder, path, O_RDONLY, Links::none, ec);
+    if (!fd) return failed_open(folder, path, ec);
+
+    FoundFile found;
+    struct stat st {};
+    if (::fstat(fd.get(), &st) != 0) {
+        found.state = FoundFile::State::unreadable;
+        found.reason = last_error();
+        found.problem = found.reason.message();
+        return found;
+    }
+    found.stamp = stamp_of(st);
+    found.problem = S_ISREG(st.st_mode) ? flaw_of(st) : "it is " + describe_type(st.st_mode);
+    if (!found.problem.empty()) {
+        found.state = FoundFile::State::unsafe;
+        return found;
+    }
+    if (found.stamp.size <= limit) {
+        found.text.resize(found.stamp.size + 1);
+        if (const auto failure = read_all(fd.get(), found.text, limit)) {
+            found.state = FoundFile::State::unreadable;
+            found.problem = failure.message();
+            found.reason = failure;
+            found.text.clear();
+            return found;
+        }
+    }
+    if (found.stamp.size > limit || found.text.size() > limit) {
+        found.state = FoundFile::State::too_large;
+        found.problem = fmt::format("it is larger than {} bytes", limit);
+        found.text.clear();
+        return found;
+    }
+    found.state = FoundFile::State::present;
+    return found;
+}
+
+}  // namespace
+
+FoundFile read_regular(int folder, const std::string& path, std::size_t limit, const Owners& owners)
+{
+    return read_checked(folder, path, limit,
+                        [&](const struct stat& st) { return flaw_of_owner(st, owners); });
+}
+
+FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
+                       const TrustedPlace& place)
+{
+    bool distrusted = false;
+    auto found = read_checked(folder, path, limit, [&](const struct stat& st) {
+        auto problem = distrust(st, place);
+        distrusted = !problem.empty();
+        return problem;
+    });
+    if (distrusted) found.reason = errc::unsafe_path;
+    return found;
+}
+
+error_code write_all(int fd, std::string_view text)
+{
+    while (!text.empty()) {
+        const auto n = ::write(fd, text.data(), text.size());
+        if (n >= 0)
+            text.remove_prefix(static_cast<std::size_t>(n));
+        else if (errno != EINTR)
+            return last_error();
+    }
+    return {};
+}
+
+error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,
+                        Durability durability)
+{
+    const auto temporary = temporary_name();
+    const UniqueFd fd(open_retrying(folder, temporary.c_str(),
+                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!fd) return last_error();
+
+    error_code ec;
+    if (mode != 0600 && ::fchmod(fd.get(), mode) != 0) ec = last_error();  // past the umask
+    if (!ec) ec = write_all(fd.get(), text);
+    if (!ec && durability == Durability::power && ::fsync(fd.get()) != 0) ec = last_error();
+    if (!ec && ::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0) ec = last_error();
+    if (ec) {
+        ::unlinkat(folder, temporary.c_str(), 0);
+        return ec;
+    }
+    if (durability == Durability::power && ::fsync(folder) != 0) return last_error();
+    return {};
+}
+
+error_code remove_file(int folder, const std::string& path)
+{
+    if (::unlinkat(folder, path.c_str(), 0) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
+    return last_error();
+}
+
+UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec)
+{
+    if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end()) {
+        ec = errc::unsafe_path;
+        return {};
+    }
+    // Almost always it is there: one call then, not three for each part.
+    if (!path.empty()) {
+        auto existing =
+            open_beneath(folder, path.string(), O_RDONLY | O_DIRECTORY, Links::none, ec);
+        if (existing) return existing;
+    }
+    ec = {};
+    UniqueFd current(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (const auto& part : path) {
+        if (!current) break;
+        if (::mkdirat(current.get(), part.c_str(), 0700) != 0 && errno != EEXIST) {
+            ec = last_error();
+            return {};
+        }
+        current = UniqueFd(open_retrying(current.get(), part.c_str(),
+                                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    }
+    if (!current) ec = last_error();
+    return current;
+}
+
+UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
+{
+    // Links in what exists already are the user's own doing.
+    std::error_code ignored;
+    auto existing = path;
+    while (!std::filesystem::is_directory(existing, ignored) && existing.has_relative_path())
+        existing = existing.parent_path();
+    const UniqueFd base(open_retrying(AT_FDCWD, existing.empty() ? "." : existing.c_str(),
+                                      O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!base) {
+        ec = last_error();
+        return {};
+    }
+    const auto rest = path.lexically_relative(existing);
+    return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
+}
+
+std::vector<std::string> list_folder(int folder, std::size_t most)
+{
+    std::vector<std::string> names;
+    const int copy = open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (copy < 0) return names;
+    DIR* const entries = ::fdopendir(copy);
+    if (entries == nullptr) {
+        ::close(copy);
+        return names;
+    }
+    while (const auto* entry = ::readdir(entries)) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        if (names.size() == most) break;
+        names.emplace_back(name);
+    }
+    ::closedir(entries);
+    return names;
+}
+
+}  // namespace autoexec::files

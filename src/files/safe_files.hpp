@@ -1,0 +1,84 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "autoexec/file.hpp"
+#include "files/trust.hpp"
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// Files in places where others write, too: nothing here follows a link that leads out, opens a
+/// device, or waits for a FIFO's other end.
+namespace autoexec::files {
+
+class UniqueFd {
+public:
+    UniqueFd() = default;
+    explicit UniqueFd(int fd) noexcept : fd_(fd) {}
+    UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    UniqueFd& operator=(UniqueFd&& other) noexcept
+    {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~UniqueFd();
+
+    [[nodiscard]] int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+
+private:
+    int fd_ = -1;
+};
+
+error_code last_error() noexcept;
+
+enum class Links {
+    none,    ///< A symbolic link anywhere in the path is an error.
+    inside,  ///< Links are followed as long as they stay beneath the folder.
+};
+
+/// Opens `path` beneath `folder`. `O_CLOEXEC`, `O_NOFOLLOW` (for `Links::none`) and `O_NONBLOCK`
+/// are added.
+UniqueFd open_beneath(int folder, const std::string& path, int flags, Links links, error_code& ec);
+
+FileStamp stamp_of(const struct stat& st) noexcept;
+
+/// Whose files are believed: ours, root's, and these.
+using Owners = std::vector<unsigned>;
+
+/// Reads a regular file of at most `limit` bytes.
+FoundFile read_regular(int folder, const std::string& path, std::size_t limit,
+                       const Owners& owners);
+
+/// The same of a file that decides what is run. Where others can write to it, `reason` is
+/// `errc::unsafe_path`, and `problem` has the command that mends it.
+FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
+                       const TrustedPlace& place);
+
+/// Replaces `name`, whatever it is, by a file with this content: whole or not at all.
+/// Temporaries are named `.cursor-skill-tmp.*`.
+error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,
+                        Durability durability);
+
+/// Removes a file or link; that it is not there is no error.
+error_code remove_file(int folder, const std::string& path);
+
+/// Opens the folder `path` beneath `folder`, creating what is missing with mode 0700.
+UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec);
+
+/// The same from an absolute path whose existing part is trusted.
+UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
+
+/// Writes all of `text`.
+error_code write_all(int fd, std::string_view text);
+
+/// The names in a folder, at most `most`, without `.` and `..`.
+std::vector<std::string> list_folder(int folder, std::size_t most);
+
+}  // namespace autoexec::files

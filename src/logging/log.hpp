@@ -1,0 +1,18 @@
+#pragma once
+
+#include <fmt/format.h>
+
+/// What an operator should see, to spdlog's default logger. Text must be redacted.
+namespace autoexec::logging {
+
+enum class LogLevel { debug, info, warning, error };
+
+void vlog(LogLevel level, fmt::string_view format, fmt::format_args args);
+
+template <class... Args>
+void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args)
+{
+    vlog(level, format, fmt::make_format_args(args...));
+}
+
+}  // namespace autoexec::logging

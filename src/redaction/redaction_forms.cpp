@@ -1,0 +1,161 @@
+#include "redaction/redaction_forms.hpp"
+
+#include <cctype>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace autoexec::redaction {
+namespace {
+
+// The hex forms of a longer one would take tens of megabytes.
+constexpr std::size_t max_hex_secret = 4096;
+
+std::string base64(std::string_view bytes, bool url)
+{
+    constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const auto digit = [&](std::uint32_t n) {
+        if (n < digits.size()) return digits[n];
+        return n == 62 ? (url ? '-' : '+') : (url ? '_' : '/');
+    };
+    std::string text;
+    std::uint32_t bits = 0;
+    int count = 0;
+    for (const unsigned char byte : bytes) {
+        bits = bits << 8 | byte;
+        for (count += 8; count >= 6; count -= 6) text += digit(bits >> (count - 6) & 63U);
+    }
+    if (count > 0) text += digit(bits << (6 - count) & 63U);
+    return text;
+}
+
+std::string url_encoded(std::string_view text, std::string_view kept, std::string_view hex)
+{
+    std::string encoded;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (std::isalnum(byte) != 0 || kept.find(c) != kept.npos)
+            encoded += c == ' ' ? '+' : c;
+        else
+            encoded.append({'%', hex[byte >> 4], hex[byte & 15]});
+    }
+    return encoded;
+}
+
+// Each byte as two digits, with `mark` before it or, if `between`, only between two of them.
+std::string hex_encoded(std::string_view text, std::string_view mark, bool between,
+                        std::string_view hex)
+{
+    std::string encoded;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (!between || !encoded.empty()) encoded += mark;
+        encoded.append({hex[byte >> 4], hex[byte & 15]});
+    }
+    return encoded;
+}
+
+void append_json_unit(std::string& out, std::uint32_t unit, std::string_view hex)
+{
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += hex[unit >> shift & 15U];
+}
+
+// `also`: further characters that some writers escape ("/" by PHP, "<>&" by Go).
+std::string json_escaped(std::string_view text, std::string_view also, std::string_view hex)
+{
+    constexpr std::string_view plain = "\"\\\b\f\n\r\t";
+    constexpr std::string_view letters = "\"\\bfnrt";
+    std::string escaped;
+    for (const char c : text) {
+        if (const auto at = plain.find(c); at != plain.npos)
+            escaped.append({'\\', letters[at]});
+        else if (c == '/' && also.find(c) != also.npos)
+            escaped += "\\/";
+        else if (static_cast<unsigned char>(c) < 0x20 || also.find(c) != also.npos)
+            append_json_unit(escaped, static_cast<unsigned char>(c), hex);
+        else
+            escaped += c;
+    }
+    return escaped;
+}
+
+// What is not ASCII as \uXXXX. Text that is no UTF-8 has no such form; it comes back empty.
+std::string json_ascii(std::string_view text, std::string_view hex)
+{
+    const auto escaped = json_escaped(text, "", hex);
+    std::string ascii;
+    for (std::size_t i = 0; i < escaped.size();) {
+        const auto lead = static_cast<unsigned char>(escaped[i]);
+        const std::size_t more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+        if (i + more >= escaped.size()) return {};
+        std::uint32_t code = more == 0 ? lead : lead & (0x3FU >> more);
+        for (std::size_t k = 1; k <= more; ++k)
+            code = code << 6 | (static_cast<unsigned char>(escaped[i + k]) & 0x3FU);
+        if (more == 0)
+            ascii += escaped[i];
+        else if (code < 0x10000)
+            append_json_unit(ascii, code, hex);
+        else {
+            append_json_unit(ascii, 0xD800 + ((code - 0x10000) >> 10 & 0x3FFU), hex);
+            append_json_unit(ascii, 0xDC00 + (code & 0x3FFU), hex);
+        }
+        i += more + 1;
+    }
+    return ascii;
+}
+
+std::string shell_quoted(std::string_view text)
+{
+    std::string quoted;
+    for (const char c : text) c == '\'' ? quoted += "'\\''" : quoted += c;
+    return quoted;
+}
+
+// Inside a longer encoded text (`user:secret`) the secret begins at one of three offsets. Only the
+// digits in its middle are the same each time; the digit beside them has some bits of the secret.
+void append_base64_forms(std::string_view secret, bool url, std::vector<SecretForm>& forms)
+{
+    for (const std::size_t offset : {0, 1, 2}) {
+        const auto digits = base64(std::string(offset, '\0').append(secret), url);
+        const std::size_t first = offset == 0 ? 0 : offset + 1;
+        const auto whole = (offset + secret.size()) * 8 / 6;
+        forms.push_back({digits.substr(first, whole - first), offset != 0, whole < digits.size()});
+    }
+    auto padded = base64(secret, url);
+    padded.append((4 - padded.size() % 4) % 4, '=');
+    forms.push_back({std::move(padded)});
+}
+
+// `xxd -p`; escapes of C and Python; URLs in which every byte is encoded; dumps and fingerprints.
+void append_hex_forms(std::string_view secret, std::string_view hex, std::vector<SecretForm>& forms)
+{
+    if (secret.size() > max_hex_secret) return;
+    for (const std::string_view mark : {"", "\\x", "%"})
+        forms.push_back({hex_encoded(secret, mark, false, hex)});
+    for (const std::string_view mark : {" ", ":"})
+        forms.push_back({hex_encoded(secret, mark, true, hex)});
+}
+
+}  // namespace
+
+std::vector<SecretForm> forms_of_secret(const std::string& secret)
+{
+    std::vector<SecretForm> forms{{secret}, {shell_quoted(secret)}};
+    for (const std::string_view hex : {"0123456789ABCDEF", "0123456789abcdef"}) {
+        // All; RFC 3986; paths; encodeURIComponent; forms, where a space is a plus
+        for (const std::string_view kept : {"", "-_.~", "-_.~/", "-_.~!'()*", "-_.* ", "-_.~ "})
+            forms.push_back({url_encoded(secret, kept, hex)});
+        for (const std::string_view also : {"", "/", "<>&"})
+            forms.push_back({json_escaped(secret, also, hex)});
+        forms.push_back({json_ascii(secret, hex)});
+        append_hex_forms(secret, hex, forms);
+    }
+    append_base64_forms(secret, false, forms);
+    append_base64_forms(secret, true, forms);
+    return forms;
+}
+
+}  // namespace autoexec::redaction

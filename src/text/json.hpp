@@ -1,0 +1,60 @@
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace autoexec::text {
+
+inline constexpr std::size_t json_depth_limit = 32;
+/// Keeps the memory for a hostile document within a small multiple of its text.
+inline constexpr std::size_t json_value_limit = 1'000'000;
+inline constexpr std::size_t json_warning_limit = 10;
+
+/// What a file that should hold one JSON object holds.
+struct JsonReading {
+    enum class Kind {
+        incomplete,  ///< Could become an object if more were appended.
+        malformed,   ///< Could not.
+        valid,
+    };
+    Kind kind = Kind::incomplete;
+    boost::json::object object;  ///< Meaningful only for `valid`.
+    std::string problem;         ///< One sentence, for `incomplete` and `malformed`.
+    /// Some string held bytes that are not UTF-8, or half a surrogate pair; U+FFFD stands there.
+    bool repaired = false;
+    /// A sentence for each number that is too large for a double: null stands in its place, which
+    /// is the same as an absent field. At most `json_warning_limit`.
+    std::vector<std::string> warnings;
+};
+
+/// JSON as its standard says, stricter than most parsers: no duplicate keys, bounded depth and
+/// count. Laxer in three points: a byte-order mark is skipped, text in strings is repaired instead
+/// of refused, and a number that is too large is dropped. Time and memory are linear.
+JsonReading read_json_object(std::string_view text);
+
+/// JSON as Python's `json.dumps(…, indent=2)` gives it: ASCII, doubles as `1500.0`.
+std::string dump_indented(const boost::json::value& value);
+
+/// JSON on one line as Python's `json.dumps` gives it: ASCII, `", "` and `": "`.
+std::string dump_line(const boost::json::value& value);
+
+/// null for an absent value.
+template <class T>
+boost::json::value or_null(const std::optional<T>& value)
+{
+    return value ? boost::json::value(*value) : boost::json::value(nullptr);
+}
+
+/// null for an empty text.
+boost::json::value text_or_null(std::string_view text);
+
+boost::json::array array_of(const std::vector<std::string>& texts);
+
+}  // namespace autoexec::text

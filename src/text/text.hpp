@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The small rules that all file formats share. Pure.
+namespace autoexec::text {
+
+/// `2026-01-20T21:00:36.129110+00:00`: what Python's `isoformat` gives for an aware UTC time.
+std::string iso_utc(std::chrono::system_clock::time_point t);
+
+/// `2026-01-20T21:00:36.129110`, local time: the original's naive form.
+std::string iso_local(std::chrono::system_clock::time_point t);
+
+/// Reads ISO-8601 with `Z`, an offset, or none (taken as UTC).
+std::optional<std::chrono::system_clock::time_point> parse_iso(std::string_view text);
+
+/// `2026-01-20`, UTC.
+std::string utc_date(std::chrono::system_clock::time_point t);
+
+/// Bytes that are not UTF-8 become U+FFFD.
+std::string valid_utf8(std::string_view text);
+
+/// The last `most` bytes of `text`, cut at a character.
+std::string_view tail(std::string_view text, std::size_t most);
+
+/// Control characters and escape sequences made harmless for a terminal; newlines stay only
+/// where `keep_newlines`.
+std::string printable(std::string_view text, bool keep_newlines = false);
+
+/// An id as a file name: percent-encoded, at most 128 bytes, with a hash where that changed it.
+std::string file_name_of(std::string_view id);
+
+/// A double so that Python reads it back exactly and always with a point: `1500.0`.
+std::string format_double(double value);
+
+/// Words as one shell-quoted line, for people to read.
+std::string quote_words(std::span<const std::string> words);
+
+/// Splits a line into words by the rules of a POSIX shell without expansions. `problem` says
+/// why not.
+std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem);
+
+/// 36 characters, version 7: sortable by time.
+std::string new_uuid();
+
+/// `90`, `90s`, `1.5m`, `2h`, `7d`, `2w`, `500ms`; seconds without a unit. A day has 24 hours.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// `850ms`, `12.3s`, `4m05s`, `2h03m`, `3d04h`
+std::string format_duration(std::chrono::milliseconds d);
+
+}  // namespace autoexec::text

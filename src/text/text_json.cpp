@@ -1,0 +1,196 @@
+#include "text/json.hpp"
+#include "text/text.hpp"
+
+#include "text/utf8.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+namespace autoexec::text {
+namespace {
+
+namespace json = boost::json;
+
+bool is_plain_in_json(char c)
+{
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
+void append_escaped(std::string& out, char32_t c)
+{
+    const auto escape = [&out](char32_t unit) {
+        out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(unit));
+    };
+    switch (c) {
+        case '"':
+            out += "\\\"";
+            return;
+        case '\\':
+            out += "\\\\";
+            return;
+        case '\n':
+            out += "\\n";
+            return;
+        case '\r':
+            out += "\\r";
+            return;
+        case '\t':
+            out += "\\t";
+            return;
+        case '\b':
+            out += "\\b";
+            return;
+        case '\f':
+            out += "\\f";
+            return;
+        default:
+            break;
+    }
+    if (c >= 0x20 && c < 0x7F) {
+        out += static_cast<char>(c);
+    } else if (c < 0x10000) {
+        escape(c);
+    } else {
+        escape(0xD800 + ((c - 0x10000) >> 10));
+        escape(0xDC00 + ((c - 0x10000) & 0x3FF));
+    }
+}
+
+class Dumper {
+public:
+    explicit Dumper(bool indented) : indented_(indented) {}
+
+    std::string take() { return std::move(out_); }
+
+    void value(const json::value& v)
+    {
+        switch (v.kind()) {
+            case json::kind::null:
+                out_ += "null";
+                break;
+            case json::kind::bool_:
+                out_ += v.get_bool() ? "true" : "false";
+                break;
+            case json::kind::int64:
+                out_ += fmt::format("{}", v.get_int64());
+                break;
+            case json::kind::uint64:
+                out_ += fmt::format("{}", v.get_uint64());
+                break;
+            case json::kind::double_:
+                out_ += format_double(v.get_double());
+                break;
+            case json::kind::string:
+                string(v.get_string());
+                break;
+            case json::kind::array:
+                sequence('[', ']', v.get_array(), [this](const auto& item) { value(item); });
+                break;
+            case json::kind::object:
+                sequence('{', '}', v.get_object(), [this](const auto& member) {
+                    string(member.key());
+                    out_ += ": ";
+                    value(member.value());
+                });
+                break;
+        }
+    }
+
+private:
+    void string(std::string_view text)
+    {
+        out_ += '"';
+        while (!text.empty()) {
+            // Most text is plain, and goes over in one piece.
+            const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
+            out_.append(text.begin(), rest);
+            text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
+            if (text.empty()) break;
+            const auto step = decode_utf8(text);
+            append_escaped(out_, step.code_point);
+            text.remove_prefix(step.length);
+        }
+        out_ += '"';
+    }
+
+    template <class Items, class Each>
+    void sequence(char open, char close, const Items& items, Each each)
+    {
+        out_ += open;
+        ++depth_;
+        bool first = true;
+        for (const auto& item : items) {
+            if (!first) out_ += indented_ ? "," : ", ";
+            first = false;
+            new_line();
+            each(item);
+        }
+        --depth_;
+        if (!first) new_line();
+        out_ += close;
+    }
+
+    void new_line()
+    {
+        if (indented_) out_.append("\n").append(2 * depth_, ' ');
+    }
+
+    std::string out_;
+    bool indented_;
+    std::size_t depth_ = 0;
+};
+
+std::string dump(const json::value& value, bool indented)
+{
+    Dumper dumper(indented);
+    dumper.value(value);
+    return dumper.take();
+}
+
+}  // namespace
+
+std::string dump_indented(const json::value& value)
+{
+    return dump(value, true);
+}
+
+std::string dump_line(const json::value& value)
+{
+    return dump(value, false);
+}
+
+std::string format_double(double value)
+{
+    if (!std::isfinite(value)) return "null";  // JSON has no such number
+    // Python's `repr`: the shortest digits that read back, with an exponent where that is
+    // below -4 or above 15.
+    const auto size = std::fabs(value);
+    const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);
+    std::array<char, 40> buffer;
+    const auto end =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                      fixed ? std::chars_format::fixed : std::chars_format::scientific);
+    std::string out(buffer.data(), end.ptr);
+    if (fixed && out.find('.') == out.npos) out += ".0";
+    return out;
+}
+
+json::value text_or_null(std::string_view text)
+{
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
+json::array array_of(const std::vector<std::string>& texts)
+{
+    return json::array(texts.begin(), texts.end());
+}
+
+}  // namespace autoexec::text

@@ -1,0 +1,122 @@
+#include "text/text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace autoexec::text {
+namespace {
+
+constexpr std::string_view blanks = " \t\n\r";
+
+bool is_safe(char c) noexcept
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("@%+=:,./_-").find(c) != std::string_view::npos;
+}
+
+std::string quote(std::string_view word)
+{
+    bool safe = !word.empty();
+    for (const char c : word) safe = safe && is_safe(c);
+    if (safe) return std::string(word);
+    std::string out = "'";
+    for (const char c : word) c == '\'' ? out += R"('\'')" : out += c;
+    return out + "'";
+}
+
+class WordReader {
+public:
+    explicit WordReader(std::string_view line) : rest_(line) {}
+
+    /// Moves to the next word; false at the end of the line.
+    bool next()
+    {
+        for (skip_blanks(); rest_.starts_with("\\\n"); skip_blanks()) rest_.remove_prefix(2);
+        return !rest_.empty();
+    }
+
+    /// Reads one word. False, with a sentence, if the line ends inside of it.
+    bool read(std::string& word, std::string& problem)
+    {
+        while (!rest_.empty() && blanks.find(rest_.front()) == blanks.npos) {
+            const char c = take();
+            if (c == '\'' || c == '"') {
+                if (quoted(c, word)) continue;
+                problem = c == '"' ? "A double quote is never closed."
+                                   : "A single quote is never closed.";
+                return false;
+            }
+            if (c != '\\') {
+                word += c;
+                continue;
+            }
+            if (rest_.empty()) {
+                problem = "The line ends with a backslash.";
+                return false;
+            }
+            if (const char escaped = take(); escaped != '\n') word += escaped;
+        }
+        return true;
+    }
+
+private:
+    void skip_blanks()
+    {
+        rest_.remove_prefix(std::min(rest_.find_first_not_of(blanks), rest_.size()));
+    }
+
+    char take()
+    {
+        const char c = rest_.front();
+        rest_.remove_prefix(1);
+        return c;
+    }
+
+    bool quoted(char quote, std::string& word)
+    {
+        while (!rest_.empty()) {
+            const char c = take();
+            if (c == quote) return true;
+            // Inside double quotes a backslash escapes these and is itself before all others.
+            const bool escapes =
+                quote == '"' && c == '\\' && !rest_.empty() &&
+                std::string_view("$`\"\\\n").find(rest_.front()) != std::string_view::npos;
+            if (!escapes)
+                word += c;
+            else if (const char escaped = take(); escaped != '\n')
+                word += escaped;
+        }
+        return false;
+    }
+
+    std::string_view rest_;
+};
+
+}  // namespace
+
+std::string quote_words(std::span<const std::string> words)
+{
+    std::string out;
+    for (const auto& word : words) {
+        if (!out.empty()) out += ' ';
+        out += quote(word);
+    }
+    return out;
+}
+
+std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem)
+{
+    if (line.find('\0') != line.npos) {
+        problem = "The line holds a NUL character.";
+        return std::nullopt;
+    }
+    std::vector<std::string> words;
+    for (WordReader reader(line); reader.next();) {
+        std::string word;
+        if (!reader.read(word, problem)) return std::nullopt;
+        words.push_back(std::move(word));
+    }
+    return words;
+}
+
+}  // namespace autoexec::text

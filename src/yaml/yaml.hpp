@@ -1,0 +1,66 @@
+#pragma once
+
+#include "yaml/report.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace autoexec::yaml {
+
+struct YamlEntry;
+
+/// A piece of YAML, with the place where it stands. Text keeps the form that it was written in;
+/// what it means is up to who asks.
+struct YamlNode {
+    enum class Kind { null, scalar, sequence, mapping };
+
+    Kind kind = Kind::null;
+    Position at;
+    std::string text;                ///< Of a scalar.
+    bool quoted = false;             ///< In quotes or as a block: text whatever it looks like.
+    std::vector<YamlNode> items;     ///< Of a sequence.
+    std::vector<YamlEntry> entries;  ///< Of a mapping, in order.
+
+    /// The first value of a key of a mapping; null if there is none.
+    [[nodiscard]] const YamlNode* find(std::string_view key) const;
+
+    // What a scalar means, if it is one of that type. `010` is no integer: to some readers it
+    // is 8, to others 10. Booleans are those of YAML 1.1, `yes` and `off` included.
+    [[nodiscard]] std::optional<bool> as_bool() const;
+    [[nodiscard]] std::optional<std::int64_t> as_integer() const;
+    [[nodiscard]] std::optional<double> as_number() const;
+    [[nodiscard]] std::optional<std::string> as_string() const;
+
+    /// `text`, `a number`, `a list` …
+    [[nodiscard]] std::string_view describe() const;
+};
+
+struct YamlEntry {
+    std::string key;
+    Position at;
+    YamlNode value;
+};
+
+struct YamlLimits {
+    std::size_t bytes = 1024 * 1024;
+    std::size_t nodes = 50'000;  ///< What an alias stands for counts each time.
+    std::size_t depth = 32;
+};
+
+/// Reads one document. An empty one is a null node. A key that is there twice is an error in
+/// `report`, and reading goes on. Nothing, besides an error in `report`, if the text is not UTF-8
+/// or no YAML, goes over a limit or has a second document.
+std::optional<YamlNode> parse_yaml(std::string_view text, Report& report,
+                                   const YamlLimits& limits = {});
+
+/// Where a place is in a text; its end for what is behind it.
+std::size_t offset_of(std::string_view text, Position at);
+
+/// How long the scalar in quotes is that begins a text, quotes included; `npos` if it never ends.
+std::size_t quoted_size(std::string_view text);
+
+}  // namespace autoexec::yaml
