@@ -3,8 +3,8 @@
 #include "autoexec/ports.hpp"
 
 #include "handoff/agent_mailbox.hpp"
-#include "handoff/control_files.hpp"
 #include "measure.hpp"
+#include "protocol/control_files.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
 

@@ -7,7 +7,7 @@
 #include "autoexec/agent.hpp"
 #include "autoexec/workflow_executor.hpp"
 
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "measure.hpp"
 
 #include <boost/asio/co_spawn.hpp>

@@ -1,13 +1,14 @@
 #include "autoexec/agent.hpp"
 
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/job.hpp"
 #include "agent/work_finder.hpp"
 #include "files/resources.hpp"
-#include "git/exclude.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/exclude.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "logging/log.hpp"
+#include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
 #include "text/text.hpp"
 
@@ -77,7 +78,7 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
         : options(std::move(o)),
           strand(e),
           id(fmt::format("autoexec-{}", text::new_uuid())),
-          trust{git::common_dir_of(options.project_root), options.offers},
+          trust{git_files::common_dir_of(options.project_root), options.offers},
           alarm(options.clock->make_timer(strand))
     {}
 
@@ -175,16 +176,15 @@ void BackgroundAgent::Impl::announce()
     record.started_at = text::iso_utc(options.clock->system_now());
     for (const auto& definition : options.agents.agents)
         if (agent::takes_commands(definition)) record.agents.push_back(definition.name);
-    if (const auto git_dir = git::git_dir_of(options.project_root))
-        (void)git::exclude(git::git_common_dir(*git_dir),
-                           git::control_patterns(options.status_file_name));
+    if (const auto git_dir = git_files::git_dir_of(options.project_root))
+        (void)git_files::exclude(git_files::git_common_dir(*git_dir),
+                                 git_files::control_patterns(options.status_file_name));
     error_code ec;
     presence = records::AgentPresence::create(options.project_root, record, ec);
     if (ec && !std::exchange(told_unannounced, true))
         logging::log(logging::LogLevel::warning,
                      "cannot announce this agent in {}: {}; status and health will not show it",
-                     (options.project_root / ".tapps-agents/running/agents").string(),
-                     ec.message());
+                     (options.project_root / layout::agents).string(), ec.message());
 }
 
 void BackgroundAgent::Impl::add(const fs::path& given, bool keep)

@@ -1,6 +1,7 @@
 #include "agent/folder_walk.hpp"
 
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +12,6 @@ namespace autoexec::agent {
 namespace {
 
 constexpr std::size_t ignore_file_limit = 64 * 1024;
-constexpr std::string_view own_folder = ".tapps-agents";
 
 std::string join(const std::string& folder, const std::string& name)
 {
@@ -115,8 +115,9 @@ void FolderWalk::visit(const std::string& folder)
 bool FolderWalk::worth_a_visit(const std::string& folder, const std::string& name) const
 {
     if (name == ".git" || name == "node_modules") return false;
-    if (folder.empty() && name != own_folder && ignored_.ignores(name)) return false;
-    if (folder == own_folder && name != "worktrees" && ignored_.ignores(own_folder)) return false;
+    if (folder.empty() && name != layout::records && ignored_.ignores(name)) return false;
+    if (folder == layout::records && name != "worktrees" && ignored_.ignores(layout::records))
+        return false;
     const auto path = join(folder, name);
     return std::any_of(globs_.begin(), globs_.end(),
                        [&](const Glob& glob) { return glob.may_match_below(path); });

@@ -4,8 +4,8 @@
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
 #include "files/resources.hpp"
-#include "handoff/control_files.hpp"
 #include "logging/log.hpp"
+#include "protocol/control_files.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "agent/folder_walk.hpp"
 #include "files/safe_files.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -42,7 +42,7 @@ fs::path linked_tree(int entries, const fs::path& folder, const std::string& nam
     text.erase(std::min(text.find_first_of(std::string_view("\r\n\0", 3)), text.size()));
     if (text.empty()) return {};
     auto tree = existing_folder((folder / name / text).parent_path());
-    const bool agrees = !tree.empty() && git::git_dir_of(tree) == folder / name;
+    const bool agrees = !tree.empty() && git_files::git_dir_of(tree) == folder / name;
     return agrees ? tree : fs::path{};
 }
 
@@ -51,11 +51,11 @@ fs::path linked_tree(int entries, const fs::path& folder, const std::string& nam
 std::vector<fs::path> git_worktrees(const fs::path& project_root)
 {
     std::vector<fs::path> trees;
-    const auto git_dir = git::git_dir_of(project_root);
+    const auto git_dir = git_files::git_dir_of(project_root);
     if (!git_dir) return trees;
-    const auto common = git::git_common_dir(*git_dir);
+    const auto common = git_files::git_common_dir(*git_dir);
     // A bare repository and a separate git directory don't say where a main tree is.
-    if (common.filename() == ".git" && git::git_dir_of(common.parent_path()) == common)
+    if (common.filename() == ".git" && git_files::git_dir_of(common.parent_path()) == common)
         trees.push_back(common.parent_path());
 
     const auto folder = common / "worktrees";

@@ -1,6 +1,6 @@
 #include "autoexec/agent.hpp"
 
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
@@ -10,6 +10,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "logging/log.hpp"
+#include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
 #include "records/unwritten.hpp"
 
@@ -139,7 +140,7 @@ int agent(const AgentVerbOptions& options)
         print_text(stderr,
                    "autoexec agent: no enabled agent in {} has a command with {{command}} or "
                    "{{command_file_path}}\n",
-                   (root / ".cursor/background-agents.yaml").string());
+                   (root / layout::agents_file).string());
         return exit_invalid;
     }
 

@@ -13,6 +13,7 @@
 #include "cli/session/project.hpp"
 #include "cli/session/session.hpp"
 #include "cli/worktree/trees.hpp"
+#include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
 #include "text/text.hpp"
 
@@ -152,7 +153,7 @@ private:
             print(result);
         screen.tick();
         if (!notify_.empty()) {
-            auto folder = engine_.root() / ".tapps-agents" / "output";
+            auto folder = engine_.root() / layout::output;
             auto notifying = notify(engine_.spawner(), notify_, result, std::move(folder));
             const auto problem = co_await std::move(notifying);
             if (!problem.empty()) screen.say(problem);
@@ -188,7 +189,7 @@ private:
         tell(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
              jobs_.size() == 1 ? "command" : "commands",
              text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
-             shown_path(engine_.root() / ".tapps-agents"));
+             shown_path(engine_.root() / layout::records));
     }
 
     [[nodiscard]] int exit_code() const

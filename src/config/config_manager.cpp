@@ -3,6 +3,7 @@
 #include "config/describe.hpp"
 #include "config/settings.hpp"
 #include "config/sources.hpp"
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "yaml/yaml_edit.hpp"
 
@@ -92,10 +93,9 @@ struct AutoExecutionConfigManager::Impl {
     Impl(fs::path config_path, fs::path root)
     {
         project_root = fs::absolute(root.empty() ? fs::current_path() : root).lexically_normal();
-        places.own_file = config_path.empty()
-                              ? project_root / ".tapps-agents" / "auto_execution_config.yaml"
-                              : fs::absolute(config_path).lexically_normal();
-        places.project_file = project_root / ".tapps-agents" / "config.yaml";
+        places.own_file = config_path.empty() ? project_root / layout::configuration
+                                              : fs::absolute(config_path).lexically_normal();
+        places.project_file = project_root / layout::project_configuration;
         set_environment(process_environment());
     }
 

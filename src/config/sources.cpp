@@ -1,6 +1,7 @@
 #include "config/sources.hpp"
 
 #include "files/safe_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t file_limit = 1024 * 1024;
-constexpr char project_folder[] = ".tapps-agents";
 
 /// One file, with the report that refers to its text.
 struct Source {
@@ -62,7 +62,7 @@ private:
     {
         std::set<fs::path> folders;
         for (const auto* const file : {&places_.project_file, &places_.own_file})
-            if (file->parent_path().filename() == project_folder)
+            if (file->parent_path().filename() == layout::records)
                 folders.insert(file->parent_path());
         if (!places_.user_file.empty()) folders.insert(places_.user_file.parent_path());
         for (const auto& folder : folders) {
@@ -152,7 +152,7 @@ private:
 std::pair<fs::path, fs::path> split(const fs::path& path)
 {
     const auto folder = path.parent_path();
-    if (folder.filename() != project_folder) return {folder, path.filename()};
+    if (folder.filename() != layout::records) return {folder, path.filename()};
     return {folder.parent_path(), folder.filename() / path.filename()};
 }
 

@@ -1,8 +1,9 @@
 #include "executor/agent_words.hpp"
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
 #include "files/resources.hpp"
-#include "handoff/control_files.hpp"
 #include "handoff/offers.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/post.hpp>
@@ -197,9 +198,9 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
     if (auto file = records::RunningFile::create(options.project_root, record, ec))
         a.running.emplace(std::move(*file));
     if (ec && a.number == 1)
-        x.result.warnings.push_back(
-            fmt::format("Cannot record the running attempt in '{}': {}.",
-                        (options.project_root / ".tapps-agents/running").string(), ec.message()));
+        x.result.warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
+                                                (options.project_root / layout::running).string(),
+                                                ec.message()));
 }
 
 void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)

@@ -1,5 +1,5 @@
 #include "async/on_cancel.hpp"
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
 #include "files/resources.hpp"
 #include "git/tree_state.hpp"
 #include "protocol/artifact_path.hpp"

@@ -1,6 +1,6 @@
 #include "autoexec/executor.hpp"
 
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/status.hpp"
 

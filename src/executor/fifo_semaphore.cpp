@@ -1,4 +1,4 @@
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 #include "executor/agent_words.hpp"
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
 #include "protocol/artifact_path.hpp"
 #include "records/unwritten.hpp"
 #include "text/text.hpp"

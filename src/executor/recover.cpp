@@ -1,4 +1,5 @@
-#include "executor/impl.hpp"
+#include "executor/executor_impl.hpp"
+#include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
 #include "text/text.hpp"
 
@@ -168,8 +169,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     records::sweep_agents(options.project_root);
     error_code problem;
     const auto running = records::list_running(options.project_root, problem);
-    if (problem)
-        throw system_error(problem, (options.project_root / ".tapps-agents/running").string());
+    if (problem) throw system_error(problem, (options.project_root / layout::running).string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
     const auto give_up_at = options.clock->now() + recovery_timeout;

@@ -1,6 +1,7 @@
 #include "files/safe_files.hpp"
-#include "git/impl.hpp"
 #include "git/nested.hpp"
+#include "git/repository_impl.hpp"
+#include "protocol/layout.hpp"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
@@ -51,7 +52,7 @@ Problem link_above(const fs::path& folder)
 
 fs::path Repository::Impl::trees_folder() const
 {
-    return options.project_root / ".tapps-agents" / "worktrees";
+    return options.project_root / layout::worktrees;
 }
 
 Problem Repository::Impl::lack_of_space() const

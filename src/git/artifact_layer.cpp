@@ -1,6 +1,6 @@
 #include "files/safe_files.hpp"
 #include "git/artifacts.hpp"
-#include "git/impl.hpp"
+#include "git/repository_impl.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "git/artifacts.hpp"
 
-#include "git/impl.hpp"
 #include "git/include_file.hpp"
+#include "git/repository_impl.hpp"
 
 #include <fmt/format.h>
 

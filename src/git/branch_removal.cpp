@@ -1,4 +1,4 @@
-#include "git/impl.hpp"
+#include "git/repository_impl.hpp"
 #include "git/unfinished.hpp"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "git/artifacts.hpp"
-#include "git/impl.hpp"
 #include "git/nested.hpp"
+#include "git/repository_impl.hpp"
 #include "git/unfinished.hpp"
 
 #include <fmt/format.h>

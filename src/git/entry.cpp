@@ -1,7 +1,7 @@
 #include "git/entry.hpp"
 
 #include "files/safe_files.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -121,7 +121,7 @@ void record_run(const Entry& entry, std::string_view run_id)
 
 bool link_to_entry(const Entry& entry)
 {
-    if (git::git_dir_of(entry.tree) == entry.git_dir) return true;
+    if (git_files::git_dir_of(entry.tree) == entry.git_dir) return true;
     std::error_code ec;
     if (fs::is_directory(fs::symlink_status(entry.tree / ".git", ec))) return false;
     const auto wanted = "gitdir: " + entry.git_dir.string() + "\n";

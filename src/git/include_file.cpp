@@ -1,8 +1,8 @@
 #include "git/include_file.hpp"
 
 #include "files/safe_files.hpp"
-#include "git/exclude.hpp"
-#include "git/impl.hpp"
+#include "git/repository_impl.hpp"
+#include "git_files/exclude.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -59,9 +59,10 @@ asio::awaitable<std::vector<std::string>> Repository::Impl::bring_included(Entry
 
     std::vector<std::string> patterns;
     for (const auto& path : open)
-        if (text::printable(path) == path) patterns.push_back(exclude_pattern(path));
-    const auto* const done = exclude(common, patterns) ? "they now stand in .git/info/exclude"
-                                                       : "an agent could commit them";
+        if (text::printable(path) == path) patterns.push_back(git_files::exclude_pattern(path));
+    const auto* const done = git_files::exclude(common, patterns)
+                                 ? "they now stand in .git/info/exclude"
+                                 : "an agent could commit them";
     warnings.push_back(
         fmt::format("Git does not ignore {} of the files that {} names, '{}' for one: {}.",
                     open.size(), include_name, shown(open.front()), done));

@@ -1,7 +1,7 @@
 #include "files/safe_files.hpp"
-#include "git/git_dir.hpp"
-#include "git/impl.hpp"
 #include "git/nested.hpp"
+#include "git/repository_impl.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "text/text.hpp"
 
@@ -38,7 +38,7 @@ system_clock::time_point last_used(const Entry& entry)
 bool leads_elsewhere(const Entry& entry)
 {
     error_code shortage;
-    const auto found = find_tree(entry.tree, shortage);
+    const auto found = git_files::find_tree(entry.tree, shortage);
     return !shortage && !(found && found->git_dir == entry.git_dir);
 }
 

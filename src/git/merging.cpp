@@ -1,5 +1,5 @@
 #include "git/attributes.hpp"
-#include "git/impl.hpp"
+#include "git/repository_impl.hpp"
 
 #include <fmt/format.h>
 

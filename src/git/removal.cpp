@@ -1,7 +1,7 @@
 #include "files/safe_files.hpp"
 #include "git/attributes.hpp"
-#include "git/impl.hpp"
 #include "git/nested.hpp"
+#include "git/repository_impl.hpp"
 #include "handoff/claims.hpp"
 #include "text/text.hpp"
 

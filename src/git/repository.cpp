@@ -1,10 +1,11 @@
 #include "git/repository.hpp"
 
 #include "async/on_cancel.hpp"
-#include "git/exclude.hpp"
-#include "git/impl.hpp"
 #include "git/open.hpp"
-#include "handoff/control_files.hpp"
+#include "git/repository_impl.hpp"
+#include "git_files/exclude.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -65,7 +66,8 @@ void exclude_trees(const Discovery& found, const fs::path& project_root)
 {
     const auto below = project_root.lexically_relative(found.project.work_tree);
     if (below == ".") return;
-    (void)exclude(found.common, {exclude_pattern(below.string()) + "/.tapps-agents/worktrees/"});
+    (void)git_files::exclude(
+        found.common, {git_files::exclude_pattern(below.string()) + '/' + layout::worktrees + '/'});
 }
 
 }  // namespace
@@ -104,7 +106,7 @@ asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions opt
     opened.problem = std::move(found.problem);
     if (!opened.problem.empty()) co_return opened;
     // Worktrees lie within the project: its own tree must not see them as new files.
-    (void)exclude(found.common, control_patterns(control_files::status));
+    (void)git_files::exclude(found.common, git_files::control_patterns(control_files::status));
     exclude_trees(found, options.project_root);
     auto impl = std::make_shared<Impl>(std::move(options), git, std::move(found.project),
                                        std::move(found.common));

@@ -1,5 +1,5 @@
-#include "git/impl.hpp"
 #include "git/nested.hpp"
+#include "git/repository_impl.hpp"
 #include "git/unfinished.hpp"
 
 #include <fmt/format.h>

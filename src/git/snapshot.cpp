@@ -1,9 +1,9 @@
 #include "git/snapshot.hpp"
 
 #include "git/index_facts.hpp"
-#include "git/index_file.hpp"
 #include "git/nested_files.hpp"
-#include "handoff/control_files.hpp"
+#include "git_files/index_file.hpp"
+#include "protocol/control_files.hpp"
 
 #include <fmt/format.h>
 
@@ -204,7 +204,7 @@ private:
         // Those that a repository tracks stay as they are there: engines and agents remove and
         // write them, and neither is work.
         // Git takes an excluded path that is ignored and not tracked for one that is to be added.
-        for (const auto& path : tracked_among(entry_.git_dir, control_files::paths()))
+        for (const auto& path : git_files::tracked_among(entry_.git_dir, control_files::paths()))
             paths.push_back(":(exclude,top,literal)" + path);
         for (const auto& large : result_.large)
             paths.push_back(":(exclude,top,literal)" + large.path);

@@ -1,7 +1,7 @@
 #include "git/tree_state.hpp"
 
 #include "git/git.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -19,9 +19,9 @@ constexpr std::chrono::seconds time_limit{10};
 
 std::optional<Place> place_of(const std::filesystem::path& folder)
 {
-    auto found = find_tree(folder);
+    auto found = git_files::find_tree(folder);
     if (!found) return std::nullopt;
-    auto common = git_common_dir(found->git_dir);
+    auto common = git_files::git_common_dir(found->git_dir);
     Place place(std::move(found->git_dir), std::move(common), std::move(found->top));
     place.trusted = TrustedConfig::user;
     return place;

@@ -1,9 +1,9 @@
 #include "handoff/agent_mailbox.hpp"
 
 #include "files/resources.hpp"
-#include "git/git_dir.hpp"
-#include "handoff/control_files.hpp"
-#include "handoff/removal.hpp"
+#include "git_files/git_dir.hpp"
+#include "handoff/taken_names.hpp"
+#include "protocol/control_files.hpp"
 #include "text/digest.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -86,7 +86,7 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     found.command = std::move(*command);
     found.digest = text::sha256_hex(file.text);
     error_code shortage;
-    git_dir_ = git::git_dir_in(trust_.common_dir, worktree_, shortage);
+    git_dir_ = git_files::git_dir_in(trust_.common_dir, worktree_, shortage);
     if (shortage) {
         note(shortage);
         found.problem = "its worktree can't be looked at now: " + shortage.message();

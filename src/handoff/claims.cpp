@@ -1,8 +1,8 @@
 #include "handoff/claims.hpp"
 
 #include "files/resources.hpp"
-#include "git/git_dir.hpp"
-#include "handoff/control_files.hpp"
+#include "git_files/git_dir.hpp"
+#include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/parse.hpp>
@@ -121,7 +121,7 @@ std::string host_name()
 
 UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
 {
-    return open_claims_folder(worktree_fd, git::git_dir_of(worktree), ec);
+    return open_claims_folder(worktree_fd, git_files::git_dir_of(worktree), ec);
 }
 
 UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir,
@@ -178,7 +178,7 @@ bool is_folder_locked(int folder, int lock_file_folder)
 bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
 {
     if (const auto locked = asked_lock(worktree_fd)) return *locked;
-    return engine_holds_lock(worktree_fd, git::git_dir_of(worktree));
+    return engine_holds_lock(worktree_fd, git_files::git_dir_of(worktree));
 }
 
 bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)

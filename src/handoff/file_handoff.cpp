@@ -1,10 +1,10 @@
 #include "handoff/file_handoff.hpp"
 
-#include "git/exclude.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/exclude.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
-#include "handoff/removal.hpp"
+#include "handoff/taken_names.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
 #include "text/digest.hpp"
@@ -67,7 +67,7 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
 /// What the mailboxes of one handoff share, and keep: they may outlive it.
 struct Context {
     explicit Context(FileHandoffOptions o)
-        : options(std::move(o)), common_dir(git::common_dir_of(options.project_root))
+        : options(std::move(o)), common_dir(git_files::common_dir_of(options.project_root))
     {}
 
     FileHandoffOptions options;
@@ -98,7 +98,7 @@ public:
     error_code try_lock() override
     {
         error_code shortage;
-        const auto git_dir = git::git_dir_in(context_->common_dir, path_, shortage);
+        const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
         if (const auto ec = open_claims(git_dir)) return ec;
         // Before the lock: who sees us hold the worktree also sees that only offers count.
@@ -108,7 +108,7 @@ public:
             offers_.close();
             return ec;
         }
-        if (git_dir) repository_ = git::git_common_dir(*git_dir);
+        if (git_dir) repository_ = git_files::git_common_dir(*git_dir);
         // Once more: who had the lock before us removes an empty folder when it leaves.
         return open_claims(git_dir);
     }
@@ -121,7 +121,7 @@ public:
             return claims_->sweep();
         }
         error_code shortage;
-        const auto git_dir = git::git_dir_in(context_->common_dir, path_, shortage);
+        const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
         auto folder = find_claims_folder(worktree_.get(), git_dir);
         return folder ? ClaimReader(std::move(folder), identity_).find_live() : std::nullopt;
     }
@@ -130,7 +130,8 @@ public:
     {
         ours_ = true;
         if (repository_)
-            (void)git::exclude(*repository_, git::control_patterns(options_.status_file_name));
+            (void)git_files::exclude(*repository_,
+                                     git_files::control_patterns(options_.status_file_name));
         remove_status();
         for (const auto* name : {control_files::cancel, control_files::command}) {
             if (const auto ec = clear_name(worktree_.get(), name)) return ec;

@@ -3,7 +3,7 @@
 #include "autoexec/mailbox.hpp"
 #include "autoexec/notifier.hpp"
 #include "files/safe_files.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
 
 #include <cstddef>
 #include <filesystem>

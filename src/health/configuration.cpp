@@ -1,7 +1,8 @@
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "autoexec/config.hpp"
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
+#include "protocol/layout.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -11,8 +12,6 @@
 
 namespace autoexec::health {
 namespace {
-
-constexpr char agents_file[] = ".cursor/background-agents.yaml";
 
 // On one line, without the picture that a terminal gets.
 std::string line_of(const Diagnostic& d)
@@ -50,11 +49,11 @@ void judge_settings(Verdict& verdict, const HealthOptions& options)
 std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_root)
 {
     const auto reading = agent::load_agents_file(project_root);
-    verdict.details()["agents_file"] = shown(project_root / agents_file);
+    verdict.details()["agents_file"] = shown(project_root / layout::agents_file);
     if (reading.missing) {
-        verdict.degraded(
-            fmt::format("There is no agents file {}; commands run as shell scripts.", agents_file),
-            "For a coding agent write one: autoexec agents init.");
+        verdict.degraded(fmt::format("There is no agents file {}; commands run as shell scripts.",
+                                     layout::agents_file),
+                         "For a coding agent write one: autoexec agents init.");
         return {};
     }
     if (!reading.file) {

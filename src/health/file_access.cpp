@@ -1,8 +1,9 @@
-#include "handoff/control_files.hpp"
+#include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/places.hpp"
 #include "health/scratch.hpp"
 #include "health/verdict.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 #include "protocol/status.hpp"
 
 #include <fmt/format.h>
@@ -21,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using files::UniqueFd;
 
-constexpr char records_folder[] = ".tapps-agents";
 constexpr std::size_t max_worktree_names = 2000;
 constexpr std::size_t max_status_files = 5;  // of a folder
 
@@ -157,11 +157,11 @@ HealthCheckResult check_file_system(const HealthOptions& options)
             "Name the project's folder with --project.");
         return std::move(verdict).finish({});
     }
-    const auto records = open_nearest(project.get(), records_folder, ec);
+    const auto records = open_nearest(project.get(), layout::records, ec);
     if (records) ec = try_to_write(records.get()).error;
     if (ec)
         verdict.unhealthy(
-            fmt::format("{} can't be written to: {}.", shown(root / records_folder), ec.message()),
+            fmt::format("{} can't be written to: {}.", shown(root / layout::records), ec.message()),
             mend_permissions);
     look_at_locks(verdict, project.get());
     look_at_type(verdict, options);

@@ -1,11 +1,12 @@
-#include "agent/agents_file.hpp"
-#include "git/git_dir.hpp"
+#include "agent/agents_file_reader.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/claims.hpp"
-#include "handoff/control_files.hpp"
+#include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/places.hpp"
 #include "health/verdict.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 #include "records/broken_records.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
@@ -98,7 +99,7 @@ std::map<std::string, FoundClaim> find_claims(const std::vector<fs::path>& trees
         error_code ec;
         const auto fd = open_folder(tree, ec);
         if (!fd) continue;
-        if (const auto git_dir = git::git_dir_of(tree))
+        if (const auto git_dir = git_files::git_dir_of(tree))
             add_claims(all, open_folder(*git_dir / "autoexec/claims", ec), fd.get(), tree);
         add_claims(all,
                    files::open_beneath(fd.get(), control_files::claims_folder,
@@ -255,11 +256,11 @@ HealthCheckResult check_leftovers(const HealthOptions& options)
                                          entry.record.execution_id, entry.record.worktree),
                              "Nothing need be done: the next autoexec run tidies up after it.");
     for (const auto& broken : records::find_broken_records(options.project_root))
-        verdict.degraded(
-            fmt::format("{} is no record of an attempt: {}.",
-                        shown(options.project_root / ".tapps-agents/running" / broken.name),
-                        broken.problem),
-            broken.removable ? "Nothing need be done: the next autoexec run removes it."
+        verdict.degraded(fmt::format("{} is no record of an attempt: {}.",
+                                     shown(options.project_root / layout::running / broken.name),
+                                     broken.problem),
+                         broken.removable
+                             ? "Nothing need be done: the next autoexec run removes it."
                              : "Unless a later version of autoexec made it, remove it.");
     std::vector<fs::path> trees;
     if (!accepts_legacy(options.project_root)) trees = worktrees_of(options);

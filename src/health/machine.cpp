@@ -1,7 +1,7 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
+#include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/places.hpp"
 #include "health/verdict.hpp"
 #include "text/text.hpp"
 

@@ -1,6 +1,6 @@
 #include "health/probes.hpp"
 
-#include "health/places.hpp"
+#include "health/checked_folders.hpp"
 #include "health/scratch.hpp"
 #include "process/run_program.hpp"
 

@@ -1,7 +1,8 @@
+#include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/places.hpp"
 #include "health/scratch.hpp"
 #include "health/verdict.hpp"
+#include "protocol/layout.hpp"
 
 #include <fmt/format.h>
 
@@ -74,7 +75,7 @@ private:
 
     void look_at(int project, const std::string& name)
     {
-        const auto below = fs::path(".tapps-agents") / name;
+        const auto below = fs::path(layout::records) / name;
         error_code ec;
         const auto nearest = open_nearest(project, below, ec);
         if (nearest) ec = try_to_write(nearest.get()).error;

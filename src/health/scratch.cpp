@@ -1,7 +1,7 @@
 #include "health/scratch.hpp"
 
 #include "files/safe_files.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>

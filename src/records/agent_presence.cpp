@@ -1,5 +1,6 @@
 #include "records/agent_presence.hpp"
 
+#include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -21,7 +22,6 @@ namespace {
 using files::UniqueFd;
 namespace json = boost::json;
 
-constexpr char agents_folder[] = ".tapps-agents/running/agents";
 constexpr char record_suffix[] = ".json";
 constexpr std::size_t record_limit = 64 * 1024;
 constexpr std::size_t max_agents = 1000;
@@ -35,7 +35,7 @@ UniqueFd open_agents_folder(const std::filesystem::path& project_root)
 {
     const auto root = open_root(project_root);
     error_code ec;
-    return root ? files::open_beneath(root.get(), agents_folder, O_RDONLY | O_DIRECTORY,
+    return root ? files::open_beneath(root.get(), layout::agents, O_RDONLY | O_DIRECTORY,
                                       files::Links::none, ec)
                 : UniqueFd();
 }
@@ -114,7 +114,7 @@ std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& 
     auto name = text::file_name_of(record.agent_id) + record_suffix;
     // Twice: an agent that leaves removes the empty folder.
     for (int tries = 0; tries < 2; ++tries) {
-        auto folder = files::make_folders(root.get(), agents_folder, ec);
+        auto folder = files::make_folders(root.get(), layout::agents, ec);
         if (ec) break;
         sweep(folder.get());
         auto file = create_locked(folder.get(), name, record.agent_id, format(record), ec);

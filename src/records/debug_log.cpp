@@ -2,6 +2,7 @@
 
 #include "autoexec/redaction.hpp"
 #include "logging/log.hpp"
+#include "protocol/layout.hpp"
 #include "records/log_file.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -83,7 +84,7 @@ bool is_file_sink(const spdlog::sink_ptr& sink)
 
 std::filesystem::path debug_log_path(const std::filesystem::path& project_root)
 {
-    return project_root / ".tapps-agents" / "logs" / file_name;
+    return project_root / layout::logs / file_name;
 }
 
 void set_debug_log(const std::filesystem::path& project_root, bool on)

@@ -1,4 +1,5 @@
 #include "records/log_file.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -90,7 +91,7 @@ Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::pa
     };
     Folder folder;
     folder.base = absolute(chosen.empty() ? project_root : chosen);
-    if (chosen.empty()) folder.below = std::filesystem::path(".tapps-agents") / name;
+    if (chosen.empty()) folder.below = std::filesystem::path(layout::records) / name;
     return folder;
 }
 

@@ -1,6 +1,7 @@
 #include "records/running.hpp"
 
 #include "protocol/artifact_baseline.hpp"
+#include "protocol/layout.hpp"
 #include "records/broken_records.hpp"
 #include "records/locked_file.hpp"
 #include "text/json.hpp"
@@ -28,12 +29,11 @@ namespace fs = std::filesystem;
 constexpr std::size_t max_records = 100'000;
 constexpr std::size_t max_artifacts = 1000;
 constexpr char entry_suffix[] = ".json";
-constexpr char running_folder[] = ".tapps-agents/running";
 constexpr char requests_folder[] = "cancel";
 
 std::filesystem::path folder_of(const std::filesystem::path& project_root)
 {
-    return project_root / running_folder;
+    return project_root / layout::running;
 }
 
 // A link that leads away from the project is not followed.
@@ -167,7 +167,7 @@ void RunningFile::remove()
 std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
                                                const RunningRecord& record, error_code& ec)
 {
-    const auto folder = make_beneath(project_root, running_folder, ec);
+    const auto folder = make_beneath(project_root, layout::running, ec);
     if (!folder) return std::nullopt;
     const auto name = running_name(record.attempt_id);
     auto file = create_locked(folder.get(), name, record.attempt_id, format(record), ec);
@@ -248,7 +248,7 @@ error_code ask_to_cancel(const std::filesystem::path& project_root, const std::s
     // Twice: an engine that has served the last wish removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
         const auto folder =
-            make_beneath(project_root, fs::path(running_folder) / requests_folder, ec);
+            make_beneath(project_root, fs::path(layout::running) / requests_folder, ec);
         if (!folder) return ec;
         const UniqueFd fd(::openat(folder.get(), name.c_str(),
                                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

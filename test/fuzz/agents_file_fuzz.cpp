@@ -1,4 +1,4 @@
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/template.hpp"
 
 #include <cstddef>

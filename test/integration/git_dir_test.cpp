@@ -1,4 +1,4 @@
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -8,8 +8,8 @@
 #include <string>
 
 using namespace autoexec;
-using git::git_common_dir;
-using git::git_dir_of;
+using git_files::git_common_dir;
+using git_files::git_dir_of;
 namespace fs = std::filesystem;
 
 namespace {

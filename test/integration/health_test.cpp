@@ -1,6 +1,6 @@
 #include "autoexec/health.hpp"
 
-#include "git/index_file.hpp"
+#include "git_files/index_file.hpp"
 #include "handoff/claims.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
@@ -189,7 +189,7 @@ TEST_CASE("an index that is not understood is no finding")
          {std::string(), std::string("DIRC"), std::string("DIRC\0\0\0\2\xff\xff\xff\xff", 12),
           test::read_file(index).substr(0, 90), std::string(4096, '\xff')}) {
         write_file(index, text);
-        CHECK(git::tracked_among(f.root() / ".git", {"file", "folder/other"}).empty());
+        CHECK(git_files::tracked_among(f.root() / ".git", {"file", "folder/other"}).empty());
     }
 }
 

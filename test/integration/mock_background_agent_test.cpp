@@ -1,7 +1,7 @@
 #include "autoexec/testing/mock_background_agent.hpp"
 
 #include "autoexec/executor.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
 #include "support/engine_side.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"

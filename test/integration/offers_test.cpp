@@ -2,7 +2,7 @@
 
 #include "autoexec/executor.hpp"
 #include "files/resources.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/command_file.hpp"
@@ -73,7 +73,7 @@ struct LinkedTree {
         write_file(git_dir / "gitdir", (tree / ".git").string() + "\n");
         write_file(tree / ".git", "gitdir: " + git_dir.string() + "\n");
         options.project_root = project;
-        trust.common_dir = git::common_dir_of(project);
+        trust.common_dir = git_files::common_dir_of(project);
         REQUIRE(trust.common_dir);
     }
 

@@ -1,5 +1,5 @@
 #include "handoff/agent_mailbox.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "text/text.hpp"

@@ -1,4 +1,4 @@
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "autoexec/agent.hpp"
 #include "autoexec/workflow_executor.hpp"
 #include "support/workflows.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "autoexec/agent.hpp"
 #include "support/engine_side.hpp"
 #include "support/scripted_spawner.hpp"

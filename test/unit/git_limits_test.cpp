@@ -1,6 +1,6 @@
 #include "git/call_limit.hpp"
 #include "git/git.hpp"
-#include "git/impl.hpp"
+#include "git/repository_impl.hpp"
 
 #include "support/scripted_spawner.hpp"
 #include "support/temporary_folder.hpp"

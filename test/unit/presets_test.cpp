@@ -1,5 +1,5 @@
 #include "agent/presets.hpp"
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/outcome.hpp"
 #include "agent/programs.hpp"
 #include "agent/template.hpp"

@@ -1,5 +1,5 @@
 #include "files/trust.hpp"
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/environment.hpp"
 #include "agent/output_log.hpp"
 #include "autoexec/config.hpp"

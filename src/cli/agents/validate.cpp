@@ -1,4 +1,4 @@
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/outcome.hpp"
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
@@ -6,6 +6,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "protocol/layout.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -112,8 +113,7 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
 int agents_validate(const AgentsValidateOptions& options)
 {
     const auto root = options.path.empty() ? project_root(options.common) : fs::path{};
-    const auto path =
-        options.path.empty() ? root / ".cursor/background-agents.yaml" : fs::path(options.path);
+    const auto path = options.path.empty() ? root / layout::agents_file : fs::path(options.path);
     const auto reading = options.path.empty() ? agent::load_agents_file(root) : read_named(path);
     if (options.common.json) {
         print_json(json::object{{"valid", reading.file.has_value()},

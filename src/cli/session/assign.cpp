@@ -1,7 +1,8 @@
 #include "cli/session/assign.hpp"
 
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/template.hpp"
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
 #include "yaml/report.hpp"
@@ -18,7 +19,6 @@ namespace {
 
 constexpr char own_agent[] = "autoexec run";
 constexpr std::string_view shell = "shell";
-constexpr std::string_view file_name = ".cursor/background-agents.yaml";
 constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
 constexpr std::string_view remedy =
     "create it with 'autoexec agents init', or use the agent 'shell' to run a command with "
@@ -128,7 +128,8 @@ std::string Agents::unknown_name(const std::string& name) const
     return fmt::format(
         "unknown agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an agent",
         shown, guess, guess.empty() ? "" : " ",
-        names.empty() ? "" : fmt::format("Available: '{}'. ", fmt::join(names, "', '")), file_name);
+        names.empty() ? "" : fmt::format("Available: '{}'. ", fmt::join(names, "', '")),
+        layout::agents_file);
 }
 
 bool Agents::is_own(const std::string& name)

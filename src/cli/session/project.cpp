@@ -1,7 +1,8 @@
 #include "cli/session/project.hpp"
 
 #include "cli/session/output.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
+#include "protocol/layout.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -36,21 +37,21 @@ fs::path project_root(const CommonOptions& common)
         return fs::canonical(common.project);
     }
     auto here = fs::current_path();
-    if (const auto git_dir = git::git_dir_of(here)) {
-        const auto common_dir = git::git_common_dir(*git_dir);
+    if (const auto git_dir = git_files::git_dir_of(here)) {
+        const auto common_dir = git_files::git_common_dir(*git_dir);
         if (common_dir.filename() == ".git") return common_dir.parent_path();
     }
     for (auto folder = here; folder.has_relative_path(); folder = folder.parent_path())
-        if (fs::is_directory(folder / ".tapps-agents")) return folder;
+        if (fs::is_directory(folder / layout::records)) return folder;
     return here;
 }
 
 fs::path current_worktree(const CommonOptions& common, const fs::path& root)
 {
     const auto here = fs::current_path();
-    const auto git_dir = git::git_dir_of(here);
+    const auto git_dir = git_files::git_dir_of(here);
     const bool belongs =
-        common.project.empty() && git_dir && git::git_common_dir(*git_dir) == root / ".git";
+        common.project.empty() && git_dir && git_files::git_common_dir(*git_dir) == root / ".git";
     if (!belongs) return root;
     auto folder = here;
     while (!fs::exists(folder / ".git") && folder.has_relative_path())

@@ -4,7 +4,8 @@
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/workflow_text.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal_place.hpp"
 
@@ -174,7 +175,7 @@ void LiveWorkflow::conclude() const
         print_json(line);
     }
     if (options_.engine.quiet || result_.run_id.empty()) return;
-    const auto records = engine_.root() / ".tapps-agents";
+    const auto records = engine_.root() / layout::records;
     const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
     tell(stderr, "{}Journal: {}. Records and outputs: {}\n", summary_of(result_, run_.merge_into),
          text::printable(shown_path(journal)), text::printable(shown_path(records)));

@@ -10,7 +10,7 @@
 #include "cli/workflow/start.hpp"
 #include "cli/workflow/workflow_file.hpp"
 #include "cli/worktree/collector.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 #include "text/text.hpp"
 
 #include <cstdio>
@@ -26,7 +26,7 @@ std::string base_of(const WorkflowRunVerbOptions& o, const fs::path& root)
 {
     const std::string base = o.base.empty() ? "HEAD" : o.base;
     const auto here = current_worktree(o.common, root);
-    const auto git_dir = git::git_dir_of(here);
+    const auto git_dir = git_files::git_dir_of(here);
     const bool is_relative =
         base == "HEAD" || base.starts_with("HEAD~") || base.starts_with("HEAD^");
     if (here == root || !git_dir || !is_relative) return base;
@@ -45,7 +45,7 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
 {
     const bool asked = o.in_place || !o.worktree.empty();
     run.worktrees = asked ? WorktreeMode::in_place : workflow.worktrees;
-    if (run.worktrees != WorktreeMode::in_place && !git::git_dir_of(root)) {
+    if (run.worktrees != WorktreeMode::in_place && !git_files::git_dir_of(root)) {
         run.worktrees = WorktreeMode::in_place;
         if (!o.engine.quiet)
             tell(stderr, "{} is not a git repository; all steps work in place.\n",

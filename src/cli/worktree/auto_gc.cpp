@@ -1,7 +1,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/worktree/collector.hpp"
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -65,7 +65,7 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
 {
     const auto& root = manager.project_root();
     const auto config = load_configuration(manager, true);
-    if (!config || !config->worktrees.auto_gc || !git::git_dir_of(root)) return;
+    if (!config || !config->worktrees.auto_gc || !git_files::git_dir_of(root)) return;
     const auto rules = rules_of(config->worktrees);
     auto options = repository_options(root);
     options.max_file_bytes = static_cast<std::uint64_t>(config->worktrees.max_file_bytes);

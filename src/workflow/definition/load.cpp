@@ -35,7 +35,7 @@ std::string name_of(const Workflow& workflow, std::size_t step)
 
 void add_problem(const Definition& definition, const PlanProblem& problem, Report& report)
 {
-    const auto at = definition.places.of(problem, report);
+    const auto at = definition.source_map.of(problem, report);
     auto message =
         (problem.step ? name_of(definition.workflow, *problem.step) : "") + problem.message;
     if (problem.warning)
@@ -50,7 +50,7 @@ Plan check_plan(const Definition& definition, Report& report)
     std::vector<PlanProblem> problems;
     auto plan = workflow::make_plan(definition.workflow, problems);
     for (const auto& problem : problems)
-        if (!definition.places.follows(problem)) add_problem(definition, problem, report);
+        if (!definition.source_map.follows(problem)) add_problem(definition, problem, report);
     return plan;
 }
 
@@ -116,7 +116,7 @@ private:
         here.field = "requires";
         here.item = item;
         ++missing_;
-        report_.error(definition_.places.of(here, report_),
+        report_.error(definition_.source_map.of(here, report_),
                       fmt::format("{}No step creates '{}', and it is not in the worktree",
                                   name_of(definition_.workflow, step), need),
                       hint_for(need));
@@ -183,8 +183,8 @@ void check_params(const Definition& definition, const json::object& given, Repor
             report.error({}, fmt::format("There is no parameter '{}'", std::string_view(name)),
                          hint_for_parameter(declared, name));
     for (const auto& [name, standard] : declared)
-        check_param(name, standard, given.if_contains(name), definition.places.of_parameter(name),
-                    report);
+        check_param(name, standard, given.if_contains(name),
+                    definition.source_map.of_parameter(name), report);
 }
 
 std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadOptions& options,

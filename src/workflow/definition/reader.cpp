@@ -66,7 +66,7 @@ public:
         : root_(root),
           report_(report),
           fields_(node, "", report),
-          definition_{{}, Places(node)},
+          definition_{{}, SourceMap(node)},
           workflow_(definition_.workflow)
     {}
 
@@ -80,7 +80,7 @@ public:
         read_metadata();
         read_params();
         read_steps();
-        definition_.places.set_wrong(fields_.wrong());
+        definition_.source_map.set_wrong(fields_.wrong());
         return std::move(definition_);
     }
 
@@ -195,10 +195,10 @@ private:
             auto reading = read_step((*items)[i], i + 1, context_tier_, report_);
             has_all_ids &= !reading.step.id.empty();
             named.push_back(reading.named);
-            definition_.places.add_step((*items)[i], std::move(reading.wrong));
+            definition_.source_map.add_step((*items)[i], std::move(reading.wrong));
             workflow_.steps.push_back(std::move(reading.step));
         }
-        if (!has_all_ids) return definition_.places.lack_ids();
+        if (!has_all_ids) return definition_.source_map.lack_ids();
         chain_named_steps(workflow_.steps, named);
         rewrite_conditions();
     }
@@ -236,7 +236,7 @@ private:
                 if (id == nullptr) report_not_met(i, *name);
                 step.condition =
                     id != nullptr ? fmt::format("steps.{}.outcome == \"completed\"", *id) : "";
-                definition_.places.rewrite_condition(i);
+                definition_.source_map.rewrite_condition(i);
             }
             before.add(step);
         }
@@ -248,7 +248,7 @@ private:
         here.step = step;
         here.field = "condition";
         report_.error(
-            definition_.places.of(here, report_),
+            definition_.source_map.of(here, report_),
             fmt::format("Step '{}': No step before it has the id or action '{}' or 'check-{}'",
                         workflow_.steps[step].id, name, name),
             fmt::format("'{}_met' means that such a step has completed.", name));

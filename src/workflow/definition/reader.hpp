@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "workflow/definition/places.hpp"
+#include "workflow/definition/source_map.hpp"
 #include "yaml/report.hpp"
 #include "yaml/yaml.hpp"
 
@@ -12,7 +12,7 @@ namespace autoexec::workflow {
 /// A workflow as its file says, and where.
 struct Definition {
     Workflow workflow;
-    Places places;
+    SourceMap source_map;
 };
 
 /// Reads types and shapes; what is wrong goes into `report`. Nothing if the file is no workflow.

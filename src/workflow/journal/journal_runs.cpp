@@ -1,5 +1,6 @@
 #include "workflow/journal/journal.hpp"
 
+#include "protocol/layout.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -88,7 +89,7 @@ std::optional<ListedRun> list_run(int folder, const std::string& name)
 
 records::Folder state_folder(const fs::path& project_root)
 {
-    return {project_root.empty() ? "." : project_root, ".tapps-agents/workflow-state"};
+    return {project_root.empty() ? "." : project_root, layout::journals};
 }
 
 std::string journal_name(std::string_view run_id)

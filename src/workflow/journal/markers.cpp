@@ -1,6 +1,7 @@
 #include "workflow/journal/markers.hpp"
 
 #include "files/safe_files.hpp"
+#include "protocol/layout.hpp"
 #include "records/log_file.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
@@ -27,7 +28,7 @@ constexpr char failed_name[] = "FAILED.json";
 
 fs::path below_project(std::string_view run_id, std::string_view step_id)
 {
-    return fs::path(".tapps-agents/workflows/markers") / text::file_name_of(run_id) /
+    return fs::path(layout::markers) / text::file_name_of(run_id) /
            ("step-" + text::file_name_of(step_id));
 }
 

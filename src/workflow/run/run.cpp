@@ -1,5 +1,6 @@
 #include "workflow/run/run.hpp"
 
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -135,7 +136,7 @@ asio::awaitable<std::string> Run::open(error_code& ec)
                         context_->options.clock->system_now(), context_->options.durability, ec);
     if (!journal_)
         co_return fmt::format("The run can't be recorded in '{}': {}.",
-                              (context_->options.project_root / ".tapps-agents").string(),
+                              (context_->options.project_root / layout::records).string(),
                               ec.message());
     if (trees_) {
         trees_->repository().hold(journal_->descriptor());

@@ -1,4 +1,4 @@
-#include "git/git_dir.hpp"
+#include "git_files/git_dir.hpp"
 
 #include "files/resources.hpp"
 #include "files/safe_files.hpp"
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 namespace {
 
 namespace fs = std::filesystem;
@@ -225,4 +225,4 @@ std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
     return shortage ? std::nullopt : found;
 }
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

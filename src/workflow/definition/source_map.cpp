@@ -1,4 +1,4 @@
-#include "workflow/definition/places.hpp"
+#include "workflow/definition/source_map.hpp"
 
 #include <algorithm>
 #include <span>
@@ -75,7 +75,7 @@ bool names_steps(std::string_view field)
 
 }  // namespace
 
-Position Places::of(const PlanProblem& problem, const Report& report) const
+Position SourceMap::of(const PlanProblem& problem, const Report& report) const
 {
     if (!problem.step) return find_nearest(workflow_, problem.field).at;
     const auto& step = steps_[*problem.step];
@@ -88,7 +88,7 @@ Position Places::of(const PlanProblem& problem, const Report& report) const
     return node.at;
 }
 
-Position Places::of_parameter(std::string_view name) const
+Position SourceMap::of_parameter(std::string_view name) const
 {
     const auto* const params = find_field(workflow_, "params");
     if (params == nullptr) return workflow_.at;
@@ -97,7 +97,7 @@ Position Places::of_parameter(std::string_view name) const
     return found == params->entries.end() ? params->at : found->at;
 }
 
-bool Places::follows(const PlanProblem& problem) const
+bool SourceMap::follows(const PlanProblem& problem) const
 {
     if (lacks_ids_ && names_steps(problem.field)) return true;
     const auto& wrong = problem.step ? steps_[*problem.step].wrong : wrong_;

@@ -1,4 +1,4 @@
-#include "health/places.hpp"
+#include "health/checked_folders.hpp"
 
 #include "agent/work_finder.hpp"
 

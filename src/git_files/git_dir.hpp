@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 
 /// A tree and its git directory.
 struct FoundTree {
@@ -39,4 +39,4 @@ std::optional<std::filesystem::path> git_dir_in(
     const std::optional<std::filesystem::path>& common_dir, const std::filesystem::path& directory,
     error_code& shortage);
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 
 /// Adds patterns to a repository's `info/exclude` that are not there yet; all its worktrees use
 /// it. False: they can't be added now. The file's lock is not waited for.
@@ -18,4 +18,4 @@ std::string exclude_pattern(std::string_view path);
 /// inside a command does not commit them.
 std::vector<std::string> control_patterns(std::string_view status_file_name);
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

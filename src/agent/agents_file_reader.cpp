@@ -1,9 +1,10 @@
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 
 #include "agent/agent_reader.hpp"
 #include "agent/template.hpp"
 #include "config/fields.hpp"
 #include "files/safe_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,7 +23,6 @@ using config::Fields;
 using yaml::Report;
 using yaml::YamlNode;
 
-constexpr auto file_name = ".cursor/background-agents.yaml";
 constexpr std::size_t file_limit = 1024 * 1024;
 
 constexpr std::array<std::string_view, 3> top_fields{"agents", "roles", "global"};
@@ -181,7 +181,7 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
 
 AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
 {
-    const auto path = (project_root / file_name).string();
+    const auto path = (project_root / layout::agents_file).string();
     const files::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!root || ::fstat(root.get(), &info) != 0)
@@ -193,7 +193,8 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
     if (!problem.empty())
         return failed(folder.string(), "The folder of the agents file can't be used: " + problem);
 
-    const auto found = files::read_trusted(root.get(), file_name, file_limit, {path, info.st_uid});
+    const auto found =
+        files::read_trusted(root.get(), layout::agents_file, file_limit, {path, info.st_uid});
     switch (found.state) {
         case FoundFile::State::present:
             return parse_agents_file(found.text, path);

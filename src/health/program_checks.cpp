@@ -1,14 +1,14 @@
-#include "agent/programs.hpp"
-#include "agent/agents_file.hpp"
+#include "agent/agents_file_reader.hpp"
 #include "agent/environment.hpp"
 #include "agent/presets.hpp"
+#include "agent/programs.hpp"
 #include "git/git.hpp"
-#include "git/git_dir.hpp"
-#include "git/index_file.hpp"
-#include "handoff/control_files.hpp"
+#include "git_files/git_dir.hpp"
+#include "git_files/index_file.hpp"
+#include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/places.hpp"
 #include "health/verdict.hpp"
+#include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -201,13 +201,13 @@ std::filesystem::path top_of(std::filesystem::path folder)
 void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
                           const std::string& status_file_name)
 {
-    const auto git_dir = git::git_dir_of(tree);
+    const auto git_dir = git_files::git_dir_of(tree);
     if (!git_dir) return;
     const auto below = tree.lexically_relative(top_of(tree));
     std::vector<std::string> paths;
     for (const auto& name : control_files::paths(status_file_name))
         paths.push_back((below / name).lexically_normal().string());
-    const auto tracked = git::tracked_among(*git_dir, paths);
+    const auto tracked = git_files::tracked_among(*git_dir, paths);
     if (tracked.empty()) return;
     std::vector<std::string> names;
     for (const auto& path : tracked)
@@ -259,7 +259,7 @@ HealthCheckResult check_git(const HealthOptions& options)
         return std::move(verdict).finish(first_line(run.output) + " is there.");
     }
     auto problem = fmt::format("git can't be run: {}.", why(run));
-    if (git::git_dir_of(options.project_root))
+    if (git_files::git_dir_of(options.project_root))
         verdict.unhealthy(std::move(problem), "Install git; the project is a repository.");
     else
         verdict.degraded(std::move(problem), "Install git; without it there are no worktrees.");

@@ -1,8 +1,8 @@
-#include "handoff/removal.hpp"
+#include "handoff/taken_names.hpp"
 
 #include "files/resources.hpp"
 #include "files/safe_files.hpp"
-#include "handoff/control_files.hpp"
+#include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>

@@ -1,6 +1,8 @@
-#include "git/exclude.hpp"
+#include "git_files/exclude.hpp"
 
 #include "files/safe_files.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,30 +11,18 @@
 #include <algorithm>
 #include <array>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 namespace {
 
 constexpr std::size_t max_size = 1024 * 1024;
 
-// clang-format off
-constexpr std::array<std::string_view, 15> control_files = {
-    ".cursor-skill-command.txt",
-    ".cursor-skill-command-simple.txt",
-    ".cursor-skill-metadata.json",
-    ".cursor-skill-status.json",
-    ".cursor-skill-cancel.json",
-    ".cursor-skill-tmp.*",
-    ".cursor-skill-claims/",
-    ".tapps-agents/metrics/",
-    ".tapps-agents/audit/",
-    ".tapps-agents/running/",
-    ".tapps-agents/output/",
-    ".tapps-agents/worktrees/",
-    ".tapps-agents/workflow-state/",
-    ".tapps-agents/workflows/markers/",
-    ".tapps-agents/logs/",
-};
-// clang-format on
+// Everything that autoexec writes below a project or a worktree, but its configuration.
+constexpr std::array project_folders = {layout::metrics, layout::audit,     layout::running,
+                                        layout::output,  layout::worktrees, layout::journals,
+                                        layout::markers, layout::logs};
+constexpr std::array control_names = {control_files::command, control_files::simple,
+                                      control_files::metadata, control_files::status,
+                                      control_files::cancel};
 
 bool has_line(std::string_view text, std::string_view line)
 {
@@ -95,9 +85,12 @@ std::string exclude_pattern(std::string_view path)
 
 std::vector<std::string> control_patterns(std::string_view status_file_name)
 {
-    std::vector<std::string> patterns(control_files.begin(), control_files.end());
+    std::vector<std::string> patterns(control_names.begin(), control_names.end());
+    patterns.push_back(std::string(control_files::temporary_prefix) + '*');
+    patterns.push_back(std::string(control_files::claims_folder) + '/');
+    for (const auto* folder : project_folders) patterns.push_back(std::string(folder) + '/');
     patterns.push_back(escaped(status_file_name, "\\*?[]#! "));
     return patterns;
 }
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

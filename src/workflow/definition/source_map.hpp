@@ -14,9 +14,9 @@ namespace autoexec::workflow {
 /// Where the parts of a workflow stand in its file.
 ///
 /// Lifetime: the nodes must outlive it.
-class Places {
+class SourceMap {
 public:
-    explicit Places(const yaml::YamlNode& workflow) : workflow_(workflow) {}
+    explicit SourceMap(const yaml::YamlNode& workflow) : workflow_(workflow) {}
 
     /// `wrong` are fields that have been complained of already.
     void add_step(const yaml::YamlNode& node, std::vector<std::string> wrong)

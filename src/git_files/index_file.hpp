@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 
 /// Which of these paths, relative to the tree's top, the index in `git_dir` has. Reads the file
 /// itself, so nothing that a repository configures is run. Empty where the index is missing, larger
@@ -12,4 +12,4 @@ namespace autoexec::git {
 std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
                                        const std::vector<std::string>& paths);
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

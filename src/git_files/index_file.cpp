@@ -1,4 +1,4 @@
-#include "git/index_file.hpp"
+#include "git_files/index_file.hpp"
 
 #include "files/safe_files.hpp"
 
@@ -10,7 +10,7 @@
 #include <optional>
 #include <string_view>
 
-namespace autoexec::git {
+namespace autoexec::git_files {
 namespace {
 
 using files::UniqueFd;
@@ -127,4 +127,4 @@ std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
     return {};
 }
 
-}  // namespace autoexec::git
+}  // namespace autoexec::git_files

@@ -1,0 +1,23 @@
+#pragma once
+
+/// Paths of the project's own files, relative to its root. Those in a worktree are in
+/// `control_files.hpp`.
+namespace autoexec::layout {
+
+inline constexpr char records[] = ".tapps-agents";
+inline constexpr char configuration[] = ".tapps-agents/auto_execution_config.yaml";
+/// The original's; some of its keys are read.
+inline constexpr char project_configuration[] = ".tapps-agents/config.yaml";
+inline constexpr char running[] = ".tapps-agents/running";
+inline constexpr char agents[] = ".tapps-agents/running/agents";
+inline constexpr char output[] = ".tapps-agents/output";
+inline constexpr char logs[] = ".tapps-agents/logs";
+inline constexpr char metrics[] = ".tapps-agents/metrics";
+inline constexpr char audit[] = ".tapps-agents/audit";
+inline constexpr char worktrees[] = ".tapps-agents/worktrees";
+inline constexpr char journals[] = ".tapps-agents/workflow-state";
+inline constexpr char markers[] = ".tapps-agents/workflows/markers";
+
+inline constexpr char agents_file[] = ".cursor/background-agents.yaml";
+
+}  // namespace autoexec::layout
