@@ -3,11 +3,11 @@
 #include <autoexec/diagnostic.hpp>
 #include <autoexec/error.hpp>
 #include <autoexec/execution_options.hpp>
-#include <autoexec/file.hpp>
+#include <autoexec/work_options.hpp>
 
 #include <boost/json/fwd.hpp>
 
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -26,143 +26,60 @@ struct AuditOptions;
 struct ExecutorOptions;
 struct MetricsOptions;
 
-/// What a setting can hold. Choices are text.
+/// The value of a setting. Choices are text, durations in seconds are `double`.
 using SettingValue = std::variant<bool, std::int64_t, double, std::string>;
 
-/// The settings `retry.*`.
-struct RetryConfig {
-    bool enabled = true;
-    std::int64_t max_attempts = 3;
-    double backoff_multiplier = 2.0;
-    double initial_delay_seconds = 1.0;
-    double max_delay_seconds = 60.0;
-
-    bool operator==(const RetryConfig&) const = default;
-};
-
-/// The settings `polling.*`.
-struct PollingConfig {
-    bool enabled = true;
-    double interval_seconds = 5.0;
-    double timeout_seconds = 3600.0;
-    bool adaptive = true;
-    double max_interval_seconds = 30.0;
-
-    bool operator==(const PollingConfig&) const = default;
-};
-
-/// The settings `features.*`.
-struct FeatureFlags {
-    bool artifact_detection = true;
-    bool status_tracking = true;
-    bool error_handling = true;
-    bool metrics_collection = true;
-    bool audit_logging = true;
-    std::map<std::string, bool, std::less<>> custom;  ///< See `register_flag`.
-
-    bool operator==(const FeatureFlags&) const = default;
-};
-
-/// The settings `clocks.*`.
-struct ClocksConfig {
-    double start_seconds = 60.0;
-    double stall_seconds = 0.0;
-    double total_seconds = 0.0;
-    double stop_grace_seconds = 10.0;
-
-    bool operator==(const ClocksConfig&) const = default;
-};
-
-/// The settings `limits.*`.
-struct LimitsConfig {
-    std::int64_t max_concurrency = 8;
-    std::int64_t status_bytes = 16 * 1024 * 1024;
-    std::int64_t output_bytes = 10 * 1024 * 1024;
-    std::int64_t output_tail_bytes = 8 * 1024;
-    std::int64_t audit_bytes = 10 * 1024 * 1024;
-    std::int64_t audit_backups = 5;
-
-    bool operator==(const LimitsConfig&) const = default;
-};
-
-/// The settings `secrets.*`.
-struct SecretsConfig {
-    SecretsInCommand in_command = SecretsInCommand::warn;
-
-    bool operator==(const SecretsConfig&) const = default;
-};
-
-/// The settings `files.*`.
-struct FilesConfig {
-    std::string status_name = ".cursor-skill-status.json";
-    FileAccess access = FileAccess::owner;
-
-    bool operator==(const FilesConfig&) const = default;
-};
-
-/// The settings `agent.*`.
-struct AgentConfig {
-    std::int64_t max_parallel = 0;
-    double scan_interval_seconds = 1.0;
-    double watch_paths_interval_seconds = 30.0;
-    double heartbeat_seconds = 10.0;
-
-    bool operator==(const AgentConfig&) const = default;
-};
-
-/// Of `autoexec worktree gc`, and of making worktrees.
+/// Creation of worktrees, and their removal by `autoexec worktree gc`.
 struct WorktreesConfig {
-    std::int64_t keep = 0;
-    std::string older_than = "0s";  ///< With its unit, as `7d`.
+    std::size_t keep = 0;
+    std::string older_than = "0s";  ///< With its unit: `7d`.
     bool delete_branches = false;
     bool auto_gc = false;
-    std::int64_t free_space_floor = 512LL * 1024 * 1024;
-    std::int64_t max_file_bytes = 100LL * 1024 * 1024;
+    std::uint64_t min_free_bytes = 512ULL * 1024 * 1024;
+    std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
 
     bool operator==(const WorktreesConfig&) const = default;
 };
 
-/// All settings, in the nesting of the file. What each means, its range and its name in the
-/// environment: `doc/configuration.md`.
+/// The values of all settings. A setting has the words of its option: `timeouts.start_seconds` sets
+/// `executor.start_timeout`. `doc/configuration.md` describes each, with its range.
 struct AutoExecutionConfig {
+    /// The program limits parallel commands; the library does not by default.
+    AutoExecutionConfig() { executor.max_parallel = 8; }
+
     bool enabled = true;
-    std::string version = "1.0";
-    RetryConfig retry;
-    PollingConfig polling;
-    FeatureFlags features;
-    ClocksConfig clocks;
-    LimitsConfig limits;
-    Durability durability = Durability::process;
-    OnBusy on_busy = OnBusy::fail;
-    SecretsConfig secrets;
-    FilesConfig files;
-    AgentConfig agent;
+    std::string version = "1.1";
+    bool retry_enabled = true;    ///< False: `executor_options` allows one attempt.
+    bool polling_enabled = true;  ///< False: `executor_options` polls at the maximum interval.
+    ExecutorSettings executor;
+    WorkOptions agent;
     WorktreesConfig worktrees;
     bool debug = false;
+    std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.
 
     bool operator==(const AutoExecutionConfig&) const = default;
 };
 
-/// What an engine and an agent are to do. What is no setting (the ports, who runs what) is left
-/// to the caller. Of a configuration that was not validated, values out of range are passed on.
+/// Options with the values of a configuration. What is no setting (the interfaces to the system,
+/// the agents) has its default. Does not validate: values out of range are copied.
 ExecutorOptions executor_options(const AutoExecutionConfig& config,
                                  std::filesystem::path project_root = {});
 /// As `executor_options`, for an agent.
 AgentOptions agent_options(const AutoExecutionConfig& config,
                            std::filesystem::path project_root = {});
-/// As `executor_options`, for an audit log of its own.
+/// As `executor_options`, for a separate audit log.
 AuditOptions audit_options(const AutoExecutionConfig& config,
                            std::filesystem::path project_root = {});
-/// As `executor_options`, for a metrics collector of its own.
+/// As `executor_options`, for a separate metrics collector.
 MetricsOptions metrics_options(const AutoExecutionConfig& config,
                                std::filesystem::path project_root = {});
 
-/// Where a value came from, weakest first.
+/// Where a value comes from, in ascending precedence.
 enum class ConfigLayer {
     defaults,
     user_file,       ///< `$XDG_CONFIG_HOME/autoexec/config.yaml`
-    project_config,  ///< `.tapps-agents/config.yaml`, its `workflow:` section
+    project_config,  ///< `.tapps-agents/config.yaml`, section `workflow:`
     auto_execution,  ///< `.tapps-agents/auto_execution_config.yaml`
     workflow,        ///< the `metadata:` of a workflow
     environment,     ///< `AUTOEXEC_…`
@@ -173,7 +90,7 @@ enum class ConfigLayer {
 struct ConfigOrigin {
     ConfigLayer layer = ConfigLayer::defaults;
     std::string source;  ///< A path, a variable, an option; empty for defaults.
-    int line = 0;        ///< 1…; zero where there is none.
+    int line = 0;        ///< From 1; zero where there is none.
     int column = 0;
 
     bool operator==(const ConfigOrigin&) const = default;
@@ -181,21 +98,20 @@ struct ConfigOrigin {
 /// `default`, `FILE:7`, `environment AUTOEXEC_DEBUG`, `command line --timeout` …
 std::string to_string(const ConfigOrigin& origin);
 
-/// A value with where it came from, for people.
+/// A setting with its value and the origin of the value.
 struct EffectiveSetting {
     std::string key;
     SettingValue value;
     ConfigOrigin origin;
 };
-/// As it is written in a file.
+/// The form in a file.
 std::string to_string(const SettingValue& value);
 
-/// Thrown for a configuration that can't be used (`errc::invalid_configuration`); `what()` lists
-/// all that is wrong.
+/// An invalid configuration (`errc::invalid_configuration`); `what()` lists all errors.
 class InvalidConfiguration : public system_error {
 public:
     explicit InvalidConfiguration(std::vector<Diagnostic> diagnostics);
-    /// What is wrong, and where.
+    /// The errors and warnings.
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept;
     const char* what() const noexcept override;
 
@@ -204,21 +120,21 @@ private:
     std::shared_ptr<const Content> content_;  // so that copying it does not throw
 };
 
-/// Reads, checks and writes the configuration of a project. All of it blocks.
+/// Reads, validates and writes the configuration of a project. All functions block.
 ///
 ///     AutoExecutionConfigManager manager({}, "/path/to/project");
-///     manager.register_flag("fancy", false, "Do it the fancy way");
+///     manager.register_flag("fancy", false, "Enable the fancy way.");
 ///     BackgroundAgentAutoExecutor executor(ctx, executor_options(manager.load(), root));
 ///
-/// Layers, the first that says something wins: command line, environment, workflow metadata,
+/// Layers, the first that sets a value wins: command line, environment, workflow metadata,
 /// `auto_execution_config.yaml`, the `workflow:` section of `config.yaml`, the user's file,
-/// defaults. A file that is not there says nothing.
+/// defaults. A file that does not exist sets nothing.
 ///
 /// Thread safety: distinct objects are safe, shared ones are not.
 class AutoExecutionConfigManager {
 public:
-    /// Empty ones: `<project_root>/.tapps-agents/auto_execution_config.yaml`, and the current
-    /// directory. The environment is that of the process when the manager is made.
+    /// Defaults: `<project_root>/.tapps-agents/auto_execution_config.yaml`, and the current
+    /// directory. Copies the environment of the process.
     explicit AutoExecutionConfigManager(std::filesystem::path config_path = {},
                                         std::filesystem::path project_root = {});
     ~AutoExecutionConfigManager();
@@ -227,60 +143,65 @@ public:
 
     // Before `load`:
 
-    /// A flag of the application's own: `features.NAME` in the file. Throws `system_error`
-    /// (`errc::invalid_options`) when the name is taken or no plain word.
+    /// Adds a flag of the application: `features.NAME` in the file. Throws `system_error`
+    /// (`errc::invalid_options`) if the name is already in use or is not a plain word.
     void register_flag(std::string_view name, bool value, std::string documentation);
-    /// A setting of the application's own: `extensions.NAME`; dots in the name nest. Its type
-    /// is that of the default. Throws as `register_flag`.
+    /// Adds a setting of the application: `extensions.NAME`; dots in the name nest. `value` is
+    /// the default and fixes the type. Throws as `register_flag`.
     void register_setting(std::string_view name, SettingValue value, std::string documentation);
     /// Replaces the environment, `NAME=value` each.
     void set_environment(std::vector<std::string> environment);
-    /// A value from the command line; `option` is how it is called there. Throws as
-    /// `register_flag` when there is no such key, or its type is another.
+    /// Sets a value from the command line; `option` is its name there. Throws `system_error`
+    /// (`errc::invalid_options`) for an unknown key, another type, or a value out of range.
     void override_setting(std::string_view key, SettingValue value, std::string option);
-    /// The `metadata` of a workflow: `auto_execution` in it is true, false, or an object of
-    /// settings.
+    /// Sets the `metadata` of a workflow, in which `auto_execution` is true, false, or an object
+    /// of settings.
     void set_workflow_metadata(boost::json::object metadata);
 
-    /// Reads all layers, or gives what was read as long as no file has changed. Throws
-    /// `InvalidConfiguration`; with `validate` false what is wrong is left out, and the rest is
-    /// used.
+    /// Reads all layers, unless no file has changed since. Throws `InvalidConfiguration`; with
+    /// `validate` false, invalid values are ignored instead.
     AutoExecutionConfig load(bool validate = true);
 
-    /// Reads all layers anew. Throws `InvalidConfiguration`, and then what was loaded stays.
+    /// Reads all layers again. Throws `InvalidConfiguration`; then the loaded values stay.
     AutoExecutionConfig reload();
 
-    /// True when a file has changed since it was last read.
+    /// True if a file has changed since it was last read.
     [[nodiscard]] bool changed_on_disk() const;
 
-    /// Throws `InvalidConfiguration` when values are out of their range, or contradict. Without
-    /// an argument: what is in the files now.
+    /// Throws `InvalidConfiguration` if values are out of range or contradict each other. Without
+    /// an argument, reads and validates the files.
     void validate(const std::optional<AutoExecutionConfig>& config = {});
 
-    /// Writes what differs from what was loaded to the auto-execution file, mode 0600, whole or
-    /// not at all. All else in the file stays as it is, comments included. Throws
-    /// `InvalidConfiguration` for values out of range, and for a file that can't be read;
-    /// `system_error` when it can't be written.
+    /// Writes the values that differ from the loaded ones to the auto-execution file, atomically,
+    /// mode 0600. The rest of the file stays, comments included. Throws `InvalidConfiguration` for
+    /// values out of range and for a file that cannot be read; `system_error` if it cannot be
+    /// written.
     void save(const std::optional<AutoExecutionConfig>& config = {});
 
-    /// False for a name that nobody knows. An object `auto_execution.features` in
-    /// `workflow_override` wins.
+    /// Updates the auto-execution file to the current version: renames keys that have another name
+    /// now, and sets the version. Comments and order stay. Returns the changes as a unified diff;
+    /// empty if the file is up to date or does not exist. `dry_run`: does not write. Throws as
+    /// `save`.
+    std::string migrate(bool dry_run = false);
+
+    /// False for an unknown name. An object `auto_execution.features` in `workflow_override` takes
+    /// precedence.
     [[nodiscard]] bool get_feature_flag(std::string_view name,
                                         const boost::json::object& workflow_override);
     /// The same, without a workflow.
     [[nodiscard]] bool get_feature_flag(std::string_view name);
 
-    /// Errors and warnings of the last reading, in the order of the layers, lines ascending.
+    /// Errors and warnings of the last reading, ordered by layer and line.
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept;
 
     /// Every setting, in the order of the documentation.
     [[nodiscard]] std::vector<EffectiveSetting> settings() const;
-    /// Of one setting; defaults for a key that is not known.
+    /// Where the value of a setting comes from; the defaults for an unknown key.
     [[nodiscard]] ConfigOrigin origin(std::string_view key) const;
 
-    /// A page of Markdown for people, custom settings included.
+    /// The reference page in Markdown, with the added settings.
     [[nodiscard]] std::string reference() const;
-    /// A JSON Schema for editors, custom settings included.
+    /// A JSON Schema for editors, with the added settings.
     [[nodiscard]] boost::json::object schema() const;
 
     /// The auto-execution file, which `save` writes.
@@ -293,10 +214,10 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-/// The keys whose values differ.
+/// The keys of the settings that differ.
 std::vector<std::string> changed_settings(const AutoExecutionConfig& before,
                                           const AutoExecutionConfig& after);
-/// False: a change is seen by what is started later.
+/// False: a changed value applies only to executors and agents that are constructed later.
 bool takes_effect_at_once(std::string_view key);
 
 }  // namespace autoexec

@@ -56,9 +56,9 @@ struct Records {
     Records(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
             const fs::path& root)
     {
-        if (config.features.audit_logging)
+        if (config.executor.enable_audit)
             audit = std::make_shared<AuditLogger>(ex, audit_options(config, root));
-        if (config.features.metrics_collection)
+        if (config.executor.enable_metrics)
             metrics =
                 std::make_shared<ExecutionMetricsCollector>(ex, metrics_options(config, root));
     }

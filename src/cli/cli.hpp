@@ -128,6 +128,7 @@ struct ConfigValidateOptions {
 
 struct ConfigMigrateOptions {
     CommonOptions common;
+    std::filesystem::path path;  ///< Empty: the project's.
     bool dry_run = false;
     bool yes = false;
 };

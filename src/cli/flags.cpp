@@ -12,7 +12,7 @@
 namespace autoexec::cli {
 namespace {
 
-constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_concurrency
+constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_parallel
 constexpr std::size_t max_lines = 1'000'000'000;
 
 }  // namespace
@@ -77,7 +77,7 @@ void add_common(CLI::App& app, CommonOptions& common)
 void add_engine(CLI::App& app, EngineFlags& flags)
 {
     add_count(
-        app, "-j,--jobs", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
+        app, "-j,--jobs,--max-parallel", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
         "Run at most N commands at once; 0: no limit (default 8)");
     add_duration(app, "--total-timeout", flags.total_timeout,
                  "Time limit for all attempts of a command");

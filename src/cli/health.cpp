@@ -41,7 +41,7 @@ int health(const HealthVerbOptions& options)
     wanted.project_root = project_root(options.common);
     wanted.deep = options.deep;
     AutoExecutionConfigManager settings({}, wanted.project_root);
-    wanted.status_file_name = settings.load(false).files.status_name;
+    wanted.status_file_name = settings.load(false).executor.status_file_name;
     wanted.configuration = [&settings] { return settings.diagnostics(); };
     for (const auto& tree : options.worktrees)
         wanted.worktrees.push_back(std::filesystem::absolute(tree));

@@ -179,6 +179,9 @@ struct ConfigVerbs {
         validate_verb.add_flag("--strict", validate.strict, "Treat warnings as errors");
         validate_verb.footer("Exit codes: 0 valid, 3 invalid.");
         add_project(migrate_verb, migrate.common);
+        migrate_verb
+            .add_option("path", migrate.path, "Update FILE instead of the project's file")
+            ->type_name("FILE");
         migrate_verb.add_flag("--dry-run", migrate.dry_run,
                               "Show the changes without writing them");
         migrate_verb.add_flag("--yes", migrate.yes, "Write without asking for confirmation");
@@ -264,7 +267,7 @@ int dispatch(int argc, char** argv)
         ->type_name("DIR")
         ->allow_extra_args(false);
     add_count(
-        agent_verb, "-j,--jobs", max_agent_jobs,
+        agent_verb, "-j,--jobs,--max-parallel", max_agent_jobs,
         [&agent_options](std::size_t n) { agent_options.jobs = static_cast<int>(n); },
         "Run at most N commands at once; 0: use the limits of the agents file");
     agent_verb.add_flag("-v,--verbose", agent_options.verbose,

@@ -97,8 +97,7 @@ private:
     {
         auto options = repository_options(engine_.root());
         options.spawner = engine_.spawner();
-        options.min_free_bytes =
-            static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
+        options.min_free_bytes = manager.load().worktrees.min_free_bytes;
         options.interrupt = git_interrupt_;
         return options;
     }

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cmath>
 #include <utility>
 
 namespace autoexec::config {
 namespace {
 
 using Config = AutoExecutionConfig;
+using Milliseconds = std::chrono::milliseconds;
 
-// The words for the values of a choice, in the order of the enumeration.
+// The names of the values of a choice, in the order of the enumeration.
 template <class T>
 inline constexpr std::array<std::string_view, 0> words_of{};
 template <>
@@ -23,34 +26,52 @@ template <>
 inline constexpr std::array<std::string_view, 3> words_of<FileAccess>{"owner", "group", "everyone"};
 
 template <class T>
-SettingValue to_value(const T& field)
+constexpr bool is_whole_number = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+
+template <class T>
+SettingValue to_value(const T& option)
 {
     if constexpr (std::is_enum_v<T>)
-        return std::string(words_of<T>[static_cast<std::size_t>(field)]);
+        return std::string(words_of<T>[static_cast<std::size_t>(option)]);
+    else if constexpr (std::is_same_v<T, Milliseconds>)
+        return std::chrono::duration<double>(option).count();
+    else if constexpr (is_whole_number<T>)
+        return static_cast<std::int64_t>(option);
     else
-        return field;
+        return option;
+}
+
+// A time that is not zero stays so.
+Milliseconds rounded(double seconds)
+{
+    const Milliseconds time(std::llround(seconds * 1000));
+    return time.count() == 0 && seconds > 0 ? Milliseconds{1} : time;
 }
 
 template <class T>
-void from_value(T& field, const SettingValue& value)
+void from_value(T& option, const SettingValue& value)
 {
     if constexpr (std::is_enum_v<T>) {
         const auto& words = words_of<T>;
         const auto found = std::find(words.begin(), words.end(), std::get<std::string>(value));
-        if (found != words.end()) field = static_cast<T>(found - words.begin());
+        if (found != words.end()) option = static_cast<T>(found - words.begin());
+    } else if constexpr (std::is_same_v<T, Milliseconds>) {
+        option = rounded(std::get<double>(value));
+    } else if constexpr (is_whole_number<T>) {
+        option = static_cast<T>(std::get<std::int64_t>(value));
     } else {
-        field = std::get<T>(value);
+        option = std::get<T>(value);
     }
 }
 
 template <class T>
-constexpr SettingType type_of(const T&)
+constexpr SettingType type_for()
 {
     if constexpr (std::is_same_v<T, bool>)
         return SettingType::boolean;
-    else if constexpr (std::is_same_v<T, std::int64_t>)
+    else if constexpr (is_whole_number<T>)
         return SettingType::integer;
-    else if constexpr (std::is_same_v<T, double>)
+    else if constexpr (std::is_same_v<T, double> || std::is_same_v<T, Milliseconds>)
         return SettingType::number;
     else if constexpr (std::is_enum_v<T>)
         return SettingType::choice;
@@ -58,51 +79,69 @@ constexpr SettingType type_of(const T&)
         return SettingType::text;
 }
 
-/// A setting that is kept in the field that `Path` leads to.
+/// A row of the table. Each function describes it further.
+struct Row : Setting {
+    Row at_once() &&
+    {
+        effect = Effect::next_execution;
+        return std::move(*this);
+    }
+    Row within(double least, double most) &&
+    {
+        range = {least, most};
+        return std::move(*this);
+    }
+    Row positive(double most) &&
+    {
+        range = {0, most, true};
+        return std::move(*this);
+    }
+    Row bytes(double least, double most) &&
+    {
+        unit = "bytes";
+        return std::move(*this).within(least, most);
+    }
+    Row project_key(std::string name) &&
+    {
+        alias = std::move(name);
+        return std::move(*this);
+    }
+    Row flag(std::string name) &&
+    {
+        flags = std::move(name);
+        return std::move(*this);
+    }
+    Row of_type(SettingType special) &&
+    {
+        type = special;
+        return std::move(*this);
+    }
+    /// Sets the option that `Path` leads to as well.
+    template <auto... Path>
+    Row also() &&
+    {
+        set = [first = std::move(set)](Config& c, const SettingValue& value) {
+            first(c, value);
+            from_value((c.*....*Path), value);
+        };
+        return std::move(*this);
+    }
+};
+
+/// A setting that sets the option that `Path` leads to.
 template <auto... Path>
-Setting field(std::string key, std::string documentation)
+Row option(std::string key, std::string documentation)
 {
     using T = std::remove_cvref_t<decltype((std::declval<Config&>().*....*Path))>;
-    Setting s;
-    s.key = std::move(key);
-    s.type = type_of(T{});
-    s.documentation = std::move(documentation);
-    s.get = [](const Config& c) { return to_value((c.*....*Path)); };
-    s.set = [](Config& c, const SettingValue& value) { from_value((c.*....*Path), value); };
-    if constexpr (std::is_enum_v<T>) s.choices.assign(words_of<T>.begin(), words_of<T>.end());
-    return s;
-}
-
-// What most settings differ by, in the words of the table below.
-Setting at_once(Setting s)
-{
-    s.effect = Effect::next_execution;
-    return s;
-}
-Setting within(double least, double most, Setting s)
-{
-    s.range = {least, most};
-    return s;
-}
-Setting positive(double most, Setting s)
-{
-    s.range = {0, most, true};
-    return s;
-}
-Setting in(std::string unit, Setting s)
-{
-    s.unit = std::move(unit);
-    return s;
-}
-Setting known_as(std::string alias, Setting s)
-{
-    s.alias = std::move(alias);
-    return s;
-}
-Setting of_type(SettingType type, Setting s)
-{
-    s.type = type;
-    return s;
+    Row row;
+    row.key = std::move(key);
+    row.type = type_for<T>();
+    row.documentation = std::move(documentation);
+    row.get = [](const Config& c) { return to_value((c.*....*Path)); };
+    row.set = [](Config& c, const SettingValue& value) { from_value((c.*....*Path), value); };
+    if constexpr (std::is_same_v<T, Milliseconds>) row.unit = "seconds";
+    if constexpr (std::is_enum_v<T>) row.choices.assign(words_of<T>.begin(), words_of<T>.end());
+    return row;
 }
 
 constexpr double three_years = 100'000'000;  // seconds
@@ -110,124 +149,152 @@ constexpr double mebibyte = 1024 * 1024;
 constexpr double gibibyte = 1024 * mebibyte;
 constexpr double tebibyte = 1024 * gibibyte;
 
+using E = ExecutorSettings;
+constexpr auto of_executor = &Config::executor;
+constexpr auto of_agent = &Config::agent;
+
 std::vector<Setting> general_settings()
 {
-    using R = RetryConfig;
-    using P = PollingConfig;
-    constexpr auto retry = &Config::retry;
-    constexpr auto polling = &Config::polling;
+    using R = RetryPolicy;
+    constexpr auto retry = &E::retry;
     return {
-        known_as("auto_execution_enabled",
-                 field<&Config::enabled>("enabled",
-                                         "Whether workflow steps are run, or wait for a person. "
-                                         "`autoexec run` always runs.")),
-        of_type(SettingType::version,
-                field<&Config::version>("version", "Of the form of this file.")),
-        at_once(field<retry, &R::enabled>("retry.enabled",
-                                          "False: one attempt, unless a command asks for more.")),
-        at_once(within(1, 1000,
-                       field<retry, &R::max_attempts>("retry.max_attempts",
-                                                      "Attempts in all, the first one included."))),
-        at_once(within(1, 1000,
-                       field<retry, &R::backoff_multiplier>(
-                           "retry.backoff_multiplier",
-                           "By this much the delay grows from one retry to the next."))),
-        at_once(in("seconds", within(0, three_years,
-                                     field<retry, &R::initial_delay_seconds>(
-                                         "retry.initial_delay_seconds",
-                                         "The longest delay before the first retry; the real one "
-                                         "is a random part of it.")))),
-        at_once(in("seconds", within(0, three_years,
-                                     field<retry, &R::max_delay_seconds>("retry.max_delay_seconds",
-                                                                         "No delay is longer.")))),
-        at_once(field<polling, &P::enabled>(
+        option<&Config::enabled>("enabled",
+                                 "Agents run the steps of workflows. False: the steps wait for a "
+                                 "person. Does not affect `autoexec run`.")
+            .project_key("auto_execution_enabled")
+            .flag("workflow run --auto, --manual"),
+        option<&Config::version>("version", "The version of the file's format.")
+            .of_type(SettingType::version),
+        option<&Config::retry_enabled>(
+            "retry.enabled",
+            "Retry failed attempts. False: one attempt, unless a command "
+            "sets its own number.")
+            .at_once(),
+        option<of_executor, retry, &R::max_attempts>(
+            "retry.max_attempts", "Maximum number of attempts, the first included.")
+            .within(1, 1000)
+            .at_once(),
+        option<of_executor, retry, &R::backoff_multiplier>(
+            "retry.backoff_multiplier", "Factor by which the delay grows from retry to retry.")
+            .within(1, 1000)
+            .at_once(),
+        option<of_executor, retry, &R::initial_delay>(
+            "retry.initial_delay_seconds",
+            "Maximum delay before the first retry. The actual delay is a random part of it.")
+            .within(0, three_years)
+            .at_once(),
+        option<of_executor, retry, &R::max_delay>("retry.max_delay_seconds",
+                                                  "Maximum delay before any retry.")
+            .within(0, three_years)
+            .at_once(),
+    };
+}
+
+std::vector<Setting> polling_settings()
+{
+    return {
+        option<&Config::polling_enabled>(
             "polling.enabled",
-            "False: files are looked at when they change, and every `max_interval_seconds` "
-            "besides.")),
-        at_once(known_as("polling_interval",
-                         in("seconds", positive(three_years, field<polling, &P::interval_seconds>(
-                                                                 "polling.interval_seconds",
-                                                                 "From one look at a worktree's "
-                                                                 "files to the next."))))),
-        at_once(
-            known_as("timeout_seconds",
-                     in("seconds", positive(three_years, field<polling, &P::timeout_seconds>(
-                                                             "polling.timeout_seconds",
-                                                             "How long one attempt may take."))))),
-        at_once(field<polling, &P::adaptive>(
+            "Poll the status file. False: read it when it changes, and every "
+            "`max_interval_seconds` in case a change is missed.")
+            .at_once(),
+        option<of_executor, &E::polling_interval>("polling.interval_seconds",
+                                                  "Interval between polls of a worktree's files.")
+            .positive(three_years)
+            .at_once()
+            .project_key("polling_interval")
+            .flag("--polling-interval"),
+        option<of_executor, &E::timeout>("polling.timeout_seconds", "Time limit for each attempt.")
+            .positive(three_years)
+            .at_once()
+            .project_key("timeout_seconds")
+            .flag("--timeout"),
+        option<of_executor, &E::adaptive_polling>(
             "polling.adaptive",
-            "The interval grows while nothing happens, up to `max_interval_seconds`.")),
-        at_once(
-            in("seconds", positive(three_years, field<polling, &P::max_interval_seconds>(
-                                                    "polling.max_interval_seconds",
-                                                    "The longest interval of adaptive polling.")))),
+            "Increase the interval up to `max_interval_seconds` while nothing changes.")
+            .at_once(),
+        option<of_executor, &E::max_polling_interval>("polling.max_interval_seconds",
+                                                      "Maximum interval of adaptive polling.")
+            .positive(three_years)
+            .at_once(),
     };
 }
 
 std::vector<Setting> feature_settings()
 {
-    using F = FeatureFlags;
-    constexpr auto features = &Config::features;
     return {
-        at_once(field<features, &F::artifact_detection>(
+        option<of_executor, &E::artifact_detection>(
             "features.artifact_detection",
-            "A command without a status is complete when its expected artifacts are there.")),
-        at_once(field<features, &F::status_tracking>(
+            "Complete a command without a status when all its expected artifacts exist.")
+            .at_once(),
+        option<of_executor, &E::status_tracking>(
             "features.status_tracking",
-            "Progress is followed and recorded; the final status is read either way.")),
-        at_once(field<features, &F::error_handling>("features.error_handling",
-                                                    "False: nothing is retried.")),
-        field<features, &F::metrics_collection>("features.metrics_collection",
-                                                "Metrics are written."),
-        field<features, &F::audit_logging>("features.audit_logging", "The audit trail is written."),
+            "Follow and record progress. The final status is read in any case.")
+            .at_once(),
+        option<of_executor, &E::error_handling>("features.error_handling",
+                                                "Retry at all. False: no command is retried.")
+            .at_once(),
+        option<of_executor, &E::enable_metrics>("features.metrics_collection", "Record metrics."),
+        option<of_executor, &E::enable_audit>("features.audit_logging", "Write the audit log."),
     };
 }
 
-std::vector<Setting> clock_settings()
+std::vector<Setting> timeout_settings()
 {
-    using C = ClocksConfig;
-    constexpr auto clocks = &Config::clocks;
-    const auto clock = [](Setting s) {
-        return at_once(in("seconds", within(0, three_years, std::move(s))));
-    };
     return {
-        clock(field<clocks, &C::start_seconds>(
-            "clocks.start_seconds",
-            "How long an agent has to take a command; 0: for ever, for agents that do not say.")),
-        clock(field<clocks, &C::stall_seconds>(
-            "clocks.stall_seconds",
-            "How long nothing may change in status, progress and output; 0: for ever.")),
-        clock(field<clocks, &C::total_seconds>(
-            "clocks.total_seconds", "How long all attempts together may take; 0: for ever.")),
-        clock(field<clocks, &C::stop_grace_seconds>(
-            "clocks.stop_grace_seconds", "From asking a command to stop to killing it.")),
+        option<of_executor, &E::start_timeout>(
+            "timeouts.start_seconds",
+            "Time for an agent to claim a command. 0: no limit, for "
+            "agents that do not claim.")
+            .within(0, three_years)
+            .at_once(),
+        option<of_executor, &E::stall_timeout>(
+            "timeouts.stall_seconds",
+            "Time without a change of status, progress and output. 0: no limit.")
+            .within(0, three_years)
+            .at_once(),
+        option<of_executor, &E::total_timeout>(
+            "timeouts.total_seconds",
+            "Time limit for all attempts of a command together. 0: no limit.")
+            .within(0, three_years)
+            .at_once()
+            .flag("--total-timeout"),
+        option<of_executor, &E::stop_grace>("timeouts.stop_grace_seconds",
+                                            "Time to stop before a command is killed.")
+            .also<of_agent, &WorkOptions::stop_grace>()
+            .within(0, three_years)
+            .at_once()
+            .flag("--stop-grace"),
     };
 }
 
 std::vector<Setting> limit_settings()
 {
-    using L = LimitsConfig;
-    constexpr auto limits = &Config::limits;
-    const auto bytes = [](double least, Setting s) {
-        return in("bytes", within(least, gibibyte, std::move(s)));
-    };
     return {
-        at_once(within(0, 100'000,
-                       field<limits, &L::max_concurrency>(
-                           "limits.max_concurrency", "Commands in flight at once; 0: no limit."))),
-        bytes(1024, field<limits, &L::status_bytes>(
-                        "limits.status_bytes", "A status file that is larger fails its command.")),
-        at_once(bytes(0, field<limits, &L::output_bytes>("limits.output_bytes",
-                                                         "What is kept of a command's output."))),
-        at_once(in("bytes", within(0, mebibyte,
-                                   field<limits, &L::output_tail_bytes>(
-                                       "limits.output_tail_bytes",
-                                       "How much of the output's end a status carries.")))),
-        bytes(1024, field<limits, &L::audit_bytes>(
-                        "limits.audit_bytes", "The audit log is rotated before it is larger.")),
-        within(0, 100,
-               field<limits, &L::audit_backups>("limits.audit_backups",
-                                                "How many rotated audit logs are kept; 0: none.")),
+        option<of_executor, &E::max_parallel>("limits.max_parallel",
+                                              "Maximum number of parallel commands. 0: no limit.")
+            .within(0, 100'000)
+            .at_once()
+            .flag("--max-parallel"),
+        option<of_executor, &E::max_status_bytes>(
+            "limits.max_status_bytes",
+            "Maximum size of a status file. A larger one fails its command.")
+            .bytes(1024, gibibyte),
+        option<of_agent, &WorkOptions::max_output_bytes>("limits.max_output_bytes",
+                                                         "Maximum size of a command's output log.")
+            .bytes(0, gibibyte)
+            .at_once(),
+        option<of_agent, &WorkOptions::max_output_tail_bytes>(
+            "limits.max_output_tail_bytes", "Maximum size of the end of the output in a status.")
+            .bytes(0, mebibyte)
+            .at_once(),
+        option<of_executor, &E::max_audit_bytes>(
+            "audit.max_bytes",
+            "Maximum size of the audit log. It is rotated before it exceeds this.")
+            .bytes(1024, gibibyte),
+        option<of_executor, &E::max_audit_backups>("audit.max_backups",
+                                                   "Maximum number of rotated audit logs. 0: none.")
+            .within(0, 100),
     };
 }
 
@@ -236,75 +303,91 @@ std::vector<Setting> worktree_settings()
     using W = WorktreesConfig;
     constexpr auto worktrees = &Config::worktrees;
     return {
-        at_once(within(0, 1'000'000,
-                       field<worktrees, &W::keep>("worktrees.keep",
-                                                  "`autoexec worktree gc` keeps those of so many "
-                                                  "runs, the newest ones."))),
-        at_once(of_type(SettingType::duration,
-                        field<worktrees, &W::older_than>("worktrees.older_than",
-                                                         "`autoexec worktree gc` removes only "
-                                                         "those that nobody has used for so "
-                                                         "long."))),
-        at_once(field<worktrees, &W::delete_branches>(
+        option<worktrees, &W::keep>(
+            "worktrees.keep",
+            "`autoexec worktree gc` keeps the worktrees of this many newest runs.")
+            .within(0, 1'000'000)
+            .at_once()
+            .flag("worktree gc --keep"),
+        option<worktrees, &W::older_than>(
+            "worktrees.older_than",
+            "`autoexec worktree gc` removes only worktrees unused for at least this time.")
+            .of_type(SettingType::duration)
+            .at_once()
+            .flag("worktree gc --older-than"),
+        option<worktrees, &W::delete_branches>(
             "worktrees.delete_branches",
-            "`autoexec worktree gc` also deletes branches of steps whose worktree is gone, if "
-            "another branch has their work.")),
-        at_once(field<worktrees, &W::auto_gc>(
-            "worktrees.auto_gc",
-            "When a workflow has completed, `autoexec workflow run` does what `autoexec worktree "
-            "gc` does.")),
-        in("bytes", within(0, 512 * tebibyte,
-                           field<worktrees, &W::free_space_floor>(
-                               "worktrees.free_space_floor",
-                               "No worktree is made for a step with less than that free; 0: no "
-                               "floor."))),
-        in("bytes", within(0, 512 * tebibyte,
-                           field<worktrees, &W::max_file_bytes>(
-                               "worktrees.max_file_bytes",
-                               "A larger file in a worktree is neither committed nor saved, but "
-                               "named, and stays there; 0: no limit."))),
+            "`autoexec worktree gc` also deletes branches of steps whose worktree is removed and "
+            "whose work is on another branch.")
+            .at_once()
+            .flag("worktree gc --delete-branches"),
+        option<worktrees, &W::auto_gc>("worktrees.auto_gc",
+                                       "Run `autoexec worktree gc` after each completed workflow.")
+            .at_once(),
+        option<worktrees, &W::min_free_bytes>(
+            "worktrees.min_free_bytes",
+            "Minimum free space. With less, no worktree is created. 0: no minimum.")
+            .bytes(0, 512 * tebibyte),
+        option<worktrees, &W::max_file_bytes>(
+            "worktrees.max_file_bytes",
+            "Maximum size of a file that is committed or saved. A larger one is reported and stays "
+            "in its worktree. 0: no limit.")
+            .bytes(0, 512 * tebibyte),
     };
 }
 
 std::vector<Setting> other_settings()
 {
-    using A = AgentConfig;
-    constexpr auto agent = &Config::agent;
-    constexpr auto secrets = &Config::secrets;
-    constexpr auto files = &Config::files;
     return {
-        field<&Config::durability>(
+        option<of_executor, &E::durability>(
             "durability",
-            "When records count as written: in memory, survives kill -9, survives a power cut."),
-        at_once(field<&Config::on_busy>("on_busy", "When another engine holds the worktree.")),
-        at_once(field<secrets, &SecretsConfig::in_command>(
-            "secrets.in_command", "When a secret is found in the text of a command.")),
-        of_type(SettingType::file_name,
-                field<files, &FilesConfig::status_name>(
-                    "files.status_name", "The status file in a worktree; agents must agree.")),
-        field<files, &FilesConfig::access>(
-            "files.access", "Who may read the files that the engine writes into worktrees."),
-        at_once(within(0, 10'000,
-                       field<agent, &A::max_parallel>(
-                           "agent.max_parallel",
-                           "Commands that `autoexec agent` runs at once; 0: as its agents file "
-                           "says."))),
-        at_once(
-            in("seconds", positive(three_years, field<agent, &A::scan_interval_seconds>(
-                                                    "agent.scan_interval_seconds",
-                                                    "From one look for commands to the next.")))),
-        at_once(in("seconds", positive(three_years, field<agent, &A::watch_paths_interval_seconds>(
-                                                        "agent.watch_paths_interval_seconds",
-                                                        "From one search through the agents' watch "
-                                                        "paths to the next.")))),
-        at_once(in("seconds",
-                   within(0, three_years,
-                          field<agent, &A::heartbeat_seconds>(
-                              "agent.heartbeat_seconds",
-                              "How often a running command says that it lives; 0: only when its "
-                              "output changed.")))),
-        at_once(field<&Config::debug>(
-            "debug", "Say more, in `.tapps-agents/logs/autoexec.log`: `autoexec debug on`.")),
+            "When a record counts as written: in memory (none), safe "
+            "from kill -9 (process), safe from a power cut (power)."),
+        option<of_executor, &E::on_busy>("on_busy",
+                                         "What to do when another executor uses the worktree.")
+            .at_once()
+            .flag("--wait"),
+        option<of_executor, &E::secrets_in_command>(
+            "secrets.in_command", "What to do with a command that contains a secret.")
+            .at_once(),
+        option<of_executor, &E::status_file_name>(
+            "files.status_name", "Name of the status file. Agents must use the same.")
+            .of_type(SettingType::file_name),
+        option<of_executor, &E::file_access>(
+            "files.access", "Read access to the files that the executor writes into worktrees."),
+    };
+}
+
+std::vector<Setting> agent_settings()
+{
+    using W = WorkOptions;
+    return {
+        option<of_agent, &W::max_parallel>(
+            "agent.max_parallel",
+            "Maximum number of parallel commands of `autoexec agent`. "
+            "0: the number in the agents file.")
+            .within(0, 10'000)
+            .at_once()
+            .flag("agent --max-parallel"),
+        option<of_agent, &W::scan_interval>("agent.scan_interval_seconds",
+                                            "Interval between scans for commands.")
+            .positive(three_years)
+            .at_once(),
+        option<of_agent, &W::watch_paths_interval>(
+            "agent.watch_paths_interval_seconds",
+            "Interval between searches of the agents' watch paths.")
+            .positive(three_years)
+            .at_once(),
+        option<of_agent, &W::heartbeat_interval>(
+            "agent.heartbeat_interval_seconds",
+            "Interval between heartbeats of a running command. 0: "
+            "only when its output changes.")
+            .within(0, three_years)
+            .at_once(),
+        option<&Config::debug>(
+            "debug",
+            "Write a debug log to `.tapps-agents/logs/autoexec.log`; see `autoexec debug`.")
+            .at_once(),
     };
 }
 
@@ -313,8 +396,9 @@ std::vector<Setting> other_settings()
 std::vector<Setting> built_in_settings()
 {
     std::vector<Setting> all;
-    for (auto&& group : {general_settings(), feature_settings(), clock_settings(), limit_settings(),
-                         worktree_settings(), other_settings()})
+    for (auto&& group :
+         {general_settings(), polling_settings(), feature_settings(), timeout_settings(),
+          limit_settings(), worktree_settings(), other_settings(), agent_settings()})
         all.insert(all.end(), group.begin(), group.end());
     return all;
 }

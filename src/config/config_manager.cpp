@@ -1,11 +1,15 @@
 #include "autoexec/config.hpp"
 
 #include "config/describe.hpp"
+#include "config/layer.hpp"
+#include "config/migration.hpp"
+#include "config/renames.hpp"
 #include "config/settings.hpp"
 #include "config/sources.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "yaml/yaml_edit.hpp"
+#include "yaml/yaml_rename.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -46,17 +50,6 @@ yaml::YamlNode scalar_of(const SettingValue& value)
     return yaml::make_scalar(to_string(value), true);
 }
 
-std::vector<std::string> path_in_file(std::string_view key)
-{
-    std::vector<std::string> path{std::string(config::own_section)};
-    for (std::size_t at = 0; at <= key.size();) {
-        const auto dot = std::min(key.find('.', at), key.size());
-        path.emplace_back(key.substr(at, dot - at));
-        at = dot + 1;
-    }
-    return path;
-}
-
 std::vector<std::string> process_environment()
 {
     std::vector<std::string> variables;
@@ -93,23 +86,23 @@ struct AutoExecutionConfigManager::Impl {
     Impl(fs::path config_path, fs::path root)
     {
         project_root = fs::absolute(root.empty() ? fs::current_path() : root).lexically_normal();
-        places.own_file = config_path.empty() ? project_root / layout::configuration
-                                              : fs::absolute(config_path).lexically_normal();
-        places.project_file = project_root / layout::project_configuration;
+        paths.own_file = config_path.empty() ? project_root / layout::configuration
+                                             : fs::absolute(config_path).lexically_normal();
+        paths.project_file = project_root / layout::project_configuration;
         set_environment(process_environment());
     }
 
     void set_environment(std::vector<std::string> environment)
     {
-        places.user_file = config::user_file(environment);
+        paths.user_file = config::user_file(environment);
         given.environment = std::move(environment);
         known = false;
     }
 
-    // What was loaded stays where the new reading can't be used.
+    // The loaded values stay if the new ones are invalid.
     void read(bool must_be_valid)
     {
-        auto resolved = config::resolve(table, places, given);
+        auto resolved = config::resolve(table, paths, given);
         known = true;
         valid = !resolved.failed();
         stamps = resolved.stamps;
@@ -123,39 +116,51 @@ struct AutoExecutionConfigManager::Impl {
         auto found = config::out_of_range(table, wanted);
         if (found.empty()) found = config::contradictions(wanted);
         if (!found.empty())
-            throw InvalidConfiguration(as_diagnostics(std::move(found), places.own_file));
+            throw InvalidConfiguration(as_diagnostics(std::move(found), paths.own_file));
     }
 
     [[nodiscard]] std::string file_text() const
     {
-        auto found = config::read_config_file(places.own_file, false);
+        auto found = config::read_config_file(paths.own_file, false);
         if (found.state == FoundFile::State::present) return std::move(found.text);
         if (found.state == FoundFile::State::absent) return {};
-        yaml::Report report(places.own_file.string(), {});
-        report.error({}, "The file can't be read: " + found.problem);
+        yaml::Report report(paths.own_file.string(), {});
+        report.error({}, "The file cannot be read: " + found.problem);
         throw InvalidConfiguration(report.take_errors());
+    }
+
+    void write(std::string_view text)
+    {
+        if (const auto ec = config::write_config_file(paths.own_file, text))
+            throw system_error(ec, paths.own_file.string());
+        read(false);
     }
 
     std::string edited(std::string text, std::string_view key, const SettingValue& value) const
     {
-        auto changed = yaml::set_in_yaml(text, path_in_file(key), scalar_of(value));
+        const auto path = config::path_in_file(key);
+        for (const auto& rename : config::renames())
+            if (rename.now == key)
+                text = yaml::rename_in_yaml(text, config::path_in_file(rename.before), path)
+                           .value_or(text);
+        auto changed = yaml::set_in_yaml(text, path, scalar_of(value));
         if (changed) return *std::move(changed);
-        yaml::Report report(places.own_file.string(), text);
+        yaml::Report report(paths.own_file.string(), text);
         (void)yaml::parse_yaml(text, report);
         if (!report.failed())
-            report.error({}, fmt::format("{} can't be set in this file", key),
-                         "Something that is no mapping stands in its way.");
+            report.error({}, fmt::format("{} cannot be set in this file", key),
+                         "A value that is not a mapping is in the way.");
         throw InvalidConfiguration(report.take_errors());
     }
 
     fs::path project_root;
     config::SettingsTable table;
-    config::Places places;
+    config::ConfigPaths paths;
     config::ConfigInputs given;
 
-    config::Resolved current;  // the last that could be used
-    bool known = false;        // `current` was read with what is given now
-    bool valid = false;        // what was read last was valid
+    config::Resolved current;  // the last valid one
+    bool known = false;        // `current` is of the present environment and overrides
+    bool valid = false;        // of the last reading
     std::vector<FileStamp> stamps;
     std::vector<Diagnostic> diagnostics;
 };
@@ -194,7 +199,7 @@ void AutoExecutionConfigManager::override_setting(std::string_view key, SettingV
 {
     const auto* const setting = impl_->table.find(key);
     if (setting == nullptr)
-        throw system_error(errc::invalid_options, fmt::format("There is no setting '{}'", key));
+        throw system_error(errc::invalid_options, fmt::format("unknown setting '{}'", key));
     if (setting->get(impl_->table.defaults()).index() != value.index())
         throw system_error(errc::invalid_options,
                            fmt::format("{} must be {}", key, setting->type_name()));
@@ -225,13 +230,13 @@ AutoExecutionConfig AutoExecutionConfigManager::reload()
 
 bool AutoExecutionConfigManager::changed_on_disk() const
 {
-    return config::stamps_of(impl_->places) != impl_->stamps;
+    return config::stamps_of(impl_->paths) != impl_->stamps;
 }
 
 void AutoExecutionConfigManager::validate(const std::optional<AutoExecutionConfig>& config)
 {
     if (config) return impl_->check(*config);
-    const auto resolved = config::resolve(impl_->table, impl_->places, impl_->given);
+    const auto resolved = config::resolve(impl_->table, impl_->paths, impl_->given);
     if (resolved.failed()) throw InvalidConfiguration(resolved.diagnostics);
 }
 
@@ -244,9 +249,18 @@ void AutoExecutionConfigManager::save(const std::optional<AutoExecutionConfig>& 
     for (const auto& setting : impl_->table.settings())
         if (const auto value = setting.get(wanted); value != setting.get(before))
             text = impl_->edited(std::move(text), setting.key, value);
-    if (const auto ec = config::write_config_file(impl_->places.own_file, text))
-        throw system_error(ec, impl_->places.own_file.string());
-    impl_->read(false);
+    impl_->write(text);
+}
+
+std::string AutoExecutionConfigManager::migrate(bool dry_run)
+{
+    const auto text = impl_->file_text();
+    yaml::Report report(impl_->paths.own_file.string(), text);
+    const auto migrated = config::migrate(text, report);
+    if (!migrated) throw InvalidConfiguration(report.take_errors());
+    auto changes = config::difference(text, *migrated);
+    if (!changes.empty() && !dry_run) impl_->write(*migrated);
+    return changes;
 }
 
 bool AutoExecutionConfigManager::get_feature_flag(std::string_view name)
@@ -301,7 +315,7 @@ boost::json::object AutoExecutionConfigManager::schema() const
 
 const fs::path& AutoExecutionConfigManager::config_path() const noexcept
 {
-    return impl_->places.own_file;
+    return impl_->paths.own_file;
 }
 
 const fs::path& AutoExecutionConfigManager::project_root() const noexcept

@@ -40,9 +40,9 @@ std::vector<std::string> changed_settings(const AutoExecutionConfig& before,
     std::vector<std::string> keys;
     for (const auto& setting : config::built_in_settings())
         if (setting.get(before) != setting.get(after)) keys.push_back(setting.key);
-    for (const auto& [name, value] : after.features.custom) {
-        const auto old = before.features.custom.find(name);
-        if (old == before.features.custom.end() || old->second != value)
+    for (const auto& [name, value] : after.flags) {
+        const auto old = before.flags.find(name);
+        if (old == before.flags.end() || old->second != value)
             keys.push_back(fmt::format("features.{}", name));
     }
     for (const auto& [name, value] : after.extensions) {
@@ -57,7 +57,7 @@ bool takes_effect_at_once(std::string_view key)
 {
     for (const auto& setting : config::built_in_settings())
         if (setting.key == key) return setting.effect == config::Effect::next_execution;
-    return true;  // an application reads its own when it likes
+    return true;  // an application decides when it reads its own settings
 }
 
 }  // namespace autoexec

@@ -12,7 +12,7 @@ std::string type_hint(const yaml::YamlNode& value, std::string_view expected)
     const bool is_scalar = value.kind == yaml::YamlNode::Kind::scalar;
     if (wants_text && is_scalar)
         return fmt::format("This is {}; put it in quotes.", value.describe());
-    if (is_scalar && value.quoted) return "This is text; leave the quotes away.";
+    if (is_scalar && value.quoted) return "This is text; remove the quotes.";
     return fmt::format("This is {}.", value.describe());
 }
 

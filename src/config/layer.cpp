@@ -1,6 +1,7 @@
 #include "config/layer.hpp"
 
 #include "config/fields.hpp"
+#include "config/renames.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -22,7 +23,7 @@ std::string join(std::string_view section, std::string_view name)
     return section.empty() ? std::string(name) : fmt::format("{}.{}", section, name);
 }
 
-// `0.9`, `1.0`, `1`; the minor part may be left away.
+// `0.9`, `1.0`, `1`: the minor part is optional.
 std::optional<std::pair<int, int>> parse_version(std::string_view text)
 {
     std::pair<int, int> version;
@@ -36,7 +37,7 @@ std::optional<std::pair<int, int>> parse_version(std::string_view text)
     return version;
 }
 
-// Older files have the same settings, so every older version becomes ours.
+// Keys of older versions are read in any file, so the version only has to be known.
 std::optional<SettingValue> read_version(const yaml::YamlNode& node, std::string_view shown_key,
                                          yaml::Report& report)
 {
@@ -47,11 +48,12 @@ std::optional<SettingValue> read_version(const yaml::YamlNode& node, std::string
                      fmt::format("This is {}.", node.describe()));
         return std::nullopt;
     }
-    if (*version > std::pair{1, 0}) {
+    if (version > parse_version(current_version)) {
         report.error(node.at,
-                     fmt::format("Version {} is newer than {}, the newest that this program knows",
+                     fmt::format("Version {} is newer than {}, the newest supported version",
                                  node.text, current_version),
-                     "Install a newer autoexec, or write the file for this one.");
+                     fmt::format("Install a newer autoexec, or write the file for version {}.",
+                                 current_version));
         return std::nullopt;
     }
     return SettingValue(std::string(current_version));
@@ -70,7 +72,8 @@ std::optional<SettingValue> typed(const Setting& s, const yaml::YamlNode& node)
         case SettingType::number:
             return wrap(node.as_number());
         case SettingType::duration:
-        case SettingType::choice:  // `no` and `1` are wrong as words, not for want of quotes
+        case SettingType::choice:  // `no` and `1` are wrong as words, not because quotes are
+                                   // missing
             if (node.kind != yaml::YamlNode::Kind::scalar) return std::nullopt;
             return SettingValue(node.text);
         default:
@@ -78,7 +81,7 @@ std::optional<SettingValue> typed(const Setting& s, const yaml::YamlNode& node)
     }
 }
 
-// People write times with their unit.
+// A time with its unit is a frequent mistake.
 std::string unit_hint(const Setting& s, const yaml::YamlNode& node)
 {
     if (s.unit != "seconds" || node.kind != yaml::YamlNode::Kind::scalar) return {};
@@ -115,38 +118,50 @@ std::string in_small_letters(std::string text)
     return text;
 }
 
-std::string unit_left_away(std::string_view key, const std::vector<std::string_view>& names)
+std::string without_unit(std::string_view key, const std::vector<std::string_view>& names)
 {
     for (const auto name : names)
-        if (!key.empty() && name.starts_with(key) && name.substr(key.size()) == "_seconds")
+        if (!key.empty() && name.starts_with(key) && name.substr(key.size()).starts_with('_') &&
+            name.ends_with("_seconds"))
             return fmt::format("Did you mean '{}'?", name);
     return {};
 }
 
-// A key that is known, but at another place.
+// A key that is known in another section.
 std::string other_place(const SettingsTable& table, std::string_view name)
 {
     for (const auto& s : table.settings()) {
         const auto section =
             s.key.substr(0, s.key.size() - std::min(s.key.size(), s.name().size() + 1));
         if (s.key == name && !section.empty())
-            return fmt::format("It is nested: '{}:', and below it '{}:'.", section, s.name());
+            return fmt::format("Keys are nested: write '{}:', and below it '{}:'.", section,
+                               s.name());
         if (s.name() == name && !section.empty())
             return fmt::format("It belongs below '{}:'.", section);
     }
     return {};
 }
 
+// The section that has the settings of a section of version 1.0.
+std::string_view section_now(std::string_view former)
+{
+    for (const auto& rename : renames())
+        if (section_of(rename.before) == former) return section_of(rename.now);
+    return former;
+}
+
 void warn_unknown(const LayerReading& reading, const yaml::YamlEntry& entry,
                   std::string_view section)
 {
-    auto names = reading.table.names_in(section);
+    auto names = reading.table.names_in(section_now(section));
     if (section.empty()) names.push_back(extensions_section);
     auto hint = other_place(reading.table, entry.key);
-    if (hint.empty()) hint = unit_left_away(entry.key, names);
+    if (hint.empty() && section.empty() && is_former_section(entry.key))
+        hint = fmt::format("Did you mean '{}'?", section_now(entry.key));
+    if (hint.empty()) hint = without_unit(entry.key, names);
     if (hint.empty()) hint = yaml::did_you_mean(in_small_letters(entry.key), names);
     if (hint.empty() && !names.empty())
-        hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
+        hint = fmt::format("Known keys: {}.", fmt::join(names, ", "));
     reading.report.warning(entry.at, fmt::format("Unknown key '{}'", join(section, entry.key)),
                            std::move(hint));
 }
@@ -158,10 +173,10 @@ std::string hint_beside(const LayerReading& reading, std::string_view key)
         key == extensions_section)
         return fmt::format("It belongs below '{}:'.", own_section);
     auto guess = yaml::did_you_mean(key, ours);
-    return guess.empty() ? fmt::format("Known here: {}.", own_section) : guess;
+    return guess.empty() ? fmt::format("Known keys: {}.", own_section) : guess;
 }
 
-// The file is ours, so nothing else belongs beside the section.
+// The file is autoexec's, so it has no other section.
 void warn_beside(const LayerReading& reading, const yaml::YamlNode& root)
 {
     for (const auto& entry : root.entries)
@@ -170,7 +185,7 @@ void warn_beside(const LayerReading& reading, const yaml::YamlNode& root)
                                    hint_beside(reading, entry.key));
 }
 
-// The file holds sections of other programs: only what resembles one of ours deserves a warning.
+// The file has sections of other programs, so only keys that resemble known ones give a warning.
 void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
 {
     static constexpr std::array<std::string_view, 1> read{project_section};
@@ -179,14 +194,14 @@ void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
         if (entry.key == project_section) continue;
         auto guess = yaml::did_you_mean(entry.key, read);
         if (entry.key == own_section || !yaml::did_you_mean(entry.key, elsewhere).empty())
-            guess = fmt::format("'{}:' belongs into auto_execution_config.yaml.", own_section);
+            guess = fmt::format("'{}:' belongs in auto_execution_config.yaml.", own_section);
         if (!guess.empty())
             reading.report.warning(entry.at, fmt::format("Unknown key '{}'", entry.key),
                                    std::move(guess));
     }
 }
 
-// What is empty has no place but its key's.
+// An empty value has no position; use that of its key.
 yaml::YamlNode value_at_place(const yaml::YamlEntry& entry)
 {
     auto node = entry.value;
@@ -194,7 +209,7 @@ yaml::YamlNode value_at_place(const yaml::YamlEntry& entry)
     return node;
 }
 
-// Nothing, and an error, if it is there and no mapping.
+// Null, with an error if the value exists and is not a mapping.
 const yaml::YamlNode* find_mapping(const LayerReading& reading, const yaml::YamlNode& root,
                                    std::string_view name)
 {
@@ -216,7 +231,67 @@ std::optional<yaml::YamlNode> read_mapping(const LayerReading& reading, std::str
     return std::nullopt;
 }
 
+/// An entry with a key of version 1.0.
+struct FormerEntry {
+    const Rename* rename;
+    const yaml::YamlEntry* entry;
+};
+
+void warn_renamed(const LayerReading& reading, const Rename& rename, yaml::Position at,
+                  bool has_new)
+{
+    if (has_new) {
+        reading.report.warning(
+            at, fmt::format("'{}' has no effect: '{}' is set", rename.before, rename.now),
+            fmt::format("Remove '{}'.", rename.before));
+        return;
+    }
+    std::string hint = "Rename it.";
+    if (reading.origin.layer == ConfigLayer::auto_execution)
+        hint = "Run 'autoexec config migrate'.";
+    if (reading.origin.layer == ConfigLayer::user_file)
+        hint = fmt::format("Run 'autoexec config migrate {}'.", reading.report.path());
+    reading.report.warning(at, fmt::format("'{}' is now '{}'", rename.before, rename.now),
+                           std::move(hint));
+}
+
+void read_section(const LayerReading& reading, const yaml::YamlNode& node, std::string_view section,
+                  std::vector<FormerEntry>& former)
+{
+    for (const auto& entry : node.entries) {
+        // A dot in a key does not nest.
+        const auto key = entry.key.find('.') == entry.key.npos ? join(section, entry.key) : "";
+        const bool is_mapping = entry.value.kind == yaml::YamlNode::Kind::mapping;
+        const bool below = reading.table.is_section(key);
+        const bool foreign =
+            key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
+        if (reading.table.find(key) != nullptr) {
+            read_value(reading, key, value_at_place(entry), key);
+        } else if (const auto* const rename = find_rename(key)) {
+            former.push_back({rename, &entry});
+        } else if (is_mapping && (below || is_former_section(key))) {
+            read_section(reading, entry.value, key, former);
+        } else if (below && entry.value.kind != yaml::YamlNode::Kind::null) {
+            reading.report.error(entry.value.at, fmt::format("'{}' must be a mapping", key),
+                                 fmt::format("This is {}; known keys: {}.", entry.value.describe(),
+                                             fmt::join(reading.table.names_in(key), ", ")));
+        } else if (!below && !foreign) {
+            warn_unknown(reading, entry, section);
+        }
+    }
+}
+
 }  // namespace
+
+std::vector<std::string> path_in_file(std::string_view key)
+{
+    std::vector<std::string> path{std::string(own_section)};
+    while (!key.empty()) {
+        path.emplace_back(key.substr(0, key.find('.')));
+        key.remove_prefix(std::min(key.size(), path.back().size() + 1));
+    }
+    return path;
+}
 
 void read_value(const LayerReading& reading, std::string_view key, const yaml::YamlNode& node,
                 std::string_view shown_key)
@@ -241,26 +316,20 @@ void read_value(const LayerReading& reading, std::string_view key, const yaml::Y
     reading.values.push_back({std::string(key), *std::move(value), std::move(origin)});
 }
 
-void read_section(const LayerReading& reading, const yaml::YamlNode& node, std::string_view section)
+void read_settings(const LayerReading& reading, const yaml::YamlNode& node)
 {
-    for (const auto& entry : node.entries) {
-        // A dot in a key nests nothing.
-        const auto key = entry.key.find('.') == entry.key.npos ? join(section, entry.key) : "";
-        const bool below = reading.table.is_section(key);
-        const bool foreign =
-            key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
-        if (reading.table.find(key) != nullptr) {
-            read_value(reading, key, value_at_place(entry), key);
-        } else if (below && entry.value.kind == yaml::YamlNode::Kind::mapping) {
-            read_section(reading, entry.value, key);
-        } else if (below && entry.value.kind != yaml::YamlNode::Kind::null) {
-            reading.report.error(
-                entry.value.at, fmt::format("'{}' must be a mapping", key),
-                fmt::format("This is {}; below it there are {}.", entry.value.describe(),
-                            fmt::join(reading.table.names_in(key), ", ")));
-        } else if (!below && !foreign) {
-            warn_unknown(reading, entry, section);
-        }
+    const auto first = reading.values.size();
+    std::vector<FormerEntry> former;
+    read_section(reading, node, {}, former);
+    // The new name takes precedence, whatever the order in the file.
+    const auto last = reading.values.size();
+    for (const auto& [rename, entry] : former) {
+        const bool has_new = std::any_of(
+            reading.values.begin() + static_cast<std::ptrdiff_t>(first),
+            reading.values.begin() + static_cast<std::ptrdiff_t>(last),
+            [&rename = rename](const LayerValue& value) { return value.key == rename->now; });
+        warn_renamed(reading, *rename, entry->at, has_new);
+        if (!has_new) read_value(reading, rename->now, value_at_place(*entry), rename->before);
     }
 }
 
@@ -270,7 +339,7 @@ void read_own_file(const LayerReading& reading, std::string_view text)
     if (!root) return;
     warn_beside(reading, *root);
     if (const auto* const section = find_mapping(reading, *root, own_section))
-        read_section(reading, *section, {});
+        read_settings(reading, *section);
 }
 
 void read_project_file(const LayerReading& reading, std::string_view text)
@@ -289,7 +358,7 @@ void read_project_file(const LayerReading& reading, std::string_view text)
         if (entry != section->entries.end())
             read_value(reading, s.key, value_at_place(*entry), "workflow." + s.alias);
     }
-    // Most of the section is others': only what looks like one of ours is worth a word.
+    // Most keys of the section belong to other programs; only near misses give a warning.
     for (const auto& entry : section->entries) {
         if (std::find(aliases.begin(), aliases.end(), entry.key) != aliases.end()) continue;
         if (auto guess = yaml::did_you_mean(entry.key, aliases); !guess.empty())

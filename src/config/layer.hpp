@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-/// What one layer says: text → values with their places. Pure.
+/// Reads one layer: text → values with their origins. Pure.
 namespace autoexec::config {
 
 struct LayerValue {
@@ -19,7 +19,7 @@ struct LayerValue {
     ConfigOrigin origin;
 };
 
-/// What a layer is read into.
+/// The target of the reading of one layer.
 struct LayerReading {
     const SettingsTable& table;
     ConfigOrigin origin;  ///< Of the layer as a whole.
@@ -27,33 +27,36 @@ struct LayerReading {
     std::vector<LayerValue>& values;
 };
 
-/// Reads a value of the setting `key`; `shown_key` is what the person called it.
+/// Reads a value of the setting `key`; `shown_key` is its name in messages.
 void read_value(const LayerReading& reading, std::string_view key, const yaml::YamlNode& node,
                 std::string_view shown_key);
 
-/// Reads the settings below a section; an empty one stands for all.
-void read_section(const LayerReading& reading, const yaml::YamlNode& node,
-                  std::string_view section);
+/// Reads a mapping of all settings. Keys of version 1.0 give a warning; the new name of a setting
+/// takes precedence.
+void read_settings(const LayerReading& reading, const yaml::YamlNode& node);
 
-/// A file whose `auto_execution:` section is ours, and whose other sections are others'.
+/// Reads the section `auto_execution:` of a file.
 void read_own_file(const LayerReading& reading, std::string_view text);
 
-/// A file of which some keys below `workflow:` are ours.
+/// Reads some keys below `workflow:` of a file; the rest belongs to other programs.
 void read_project_file(const LayerReading& reading, std::string_view text);
 
-/// Variables, `NAME=value` each; gives what is wrong with them.
+/// Reads variables, `NAME=value` each; returns errors and warnings.
 std::vector<Diagnostic> read_environment(const SettingsTable& table,
                                          const std::vector<std::string>& environment,
                                          std::vector<LayerValue>& values);
 
-/// `auto_execution` of a workflow's metadata; gives what is wrong with it.
+/// Reads `auto_execution` of a workflow's metadata; returns errors and warnings.
 std::vector<Diagnostic> read_metadata(const SettingsTable& table,
                                       const boost::json::object& metadata,
                                       std::vector<LayerValue>& values);
 
-/// JSON as if it had been written as YAML, without places.
+/// Converts JSON to YAML without positions.
 yaml::YamlNode to_yaml(const boost::json::value& value);
 
 inline constexpr std::string_view own_section = "auto_execution";
+
+/// The keys that lead to a setting or section in a file: `auto_execution`, `retry`, `enabled`.
+std::vector<std::string> path_in_file(std::string_view key);
 
 }  // namespace autoexec::config

@@ -1,5 +1,6 @@
 #include "config/layer.hpp"
 
+#include "config/renames.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -22,7 +23,7 @@ yaml::YamlNode scalar(std::string text, bool quoted)
     return node;
 }
 
-yaml::YamlNode read_variable(const Setting& s, std::string text)
+yaml::YamlNode variable_node(const Setting& s, std::string text)
 {
     if (text.empty()) return {};
     if (s.type == SettingType::boolean && text == "1") text = "true";
@@ -30,7 +31,58 @@ yaml::YamlNode read_variable(const Setting& s, std::string text)
     return scalar(std::move(text), s.type_name() == "text");
 }
 
-// Most variables with our prefix are for others: only what looks like one of ours is worth a word.
+struct EnvironmentReading {
+    const SettingsTable& table;
+    const std::vector<std::string>& environment;
+    std::vector<LayerValue>& values;
+    std::vector<Diagnostic> problems;
+
+    [[nodiscard]] std::optional<std::string> find(const std::string& name) const
+    {
+        for (const auto& variable : environment)
+            if (variable.starts_with(name + "=")) return variable.substr(name.size() + 1);
+        return std::nullopt;
+    }
+    void warn(const std::string& name, std::string message, std::string hint)
+    {
+        yaml::Report report(name, {});
+        report.warning({}, std::move(message), std::move(hint));
+        problems.push_back(report.take_warnings().front());
+    }
+};
+
+void read_variable(EnvironmentReading& reading, const Setting& s, const std::string& name)
+{
+    auto text = reading.find(name);
+    if (!text) return;
+    yaml::Report report(name, {});
+    read_value({reading.table, {ConfigLayer::environment, name}, report, reading.values}, s.key,
+               variable_node(s, *std::move(text)), name);
+    for (auto& problem : report.take_errors()) reading.problems.push_back(std::move(problem));
+}
+
+// The name that a variable had in version 1.0.
+void read_former_variable(EnvironmentReading& reading, const Rename& rename)
+{
+    const auto before = variable_of(rename.before);
+    const auto now = variable_of(rename.now);
+    if (!reading.find(before)) return;
+    if (reading.find(now)) {
+        reading.warn(before, fmt::format("This variable has no effect: {} is set", now),
+                     fmt::format("Remove {}.", before));
+        return;
+    }
+    reading.warn(before, fmt::format("This variable is now {}", now), "Rename it.");
+    read_variable(reading, *reading.table.find(rename.now), before);
+}
+
+bool is_former_variable(std::string_view name)
+{
+    return std::any_of(renames().begin(), renames().end(),
+                       [&](const Rename& rename) { return variable_of(rename.before) == name; });
+}
+
+// Other variables can have the prefix, so only near misses give a warning.
 void warn_near_misses(const SettingsTable& table, const std::vector<std::string>& environment,
                       std::vector<Diagnostic>& problems)
 {
@@ -42,6 +94,7 @@ void warn_near_misses(const SettingsTable& table, const std::vector<std::string>
     for (const auto& variable : environment) {
         if (!variable.starts_with(prefix)) continue;
         const auto name = variable.substr(0, variable.find('='));
+        if (is_former_variable(name)) continue;
         const auto guess = yaml::nearest(std::string_view(name).substr(prefix.size()), candidates);
         if (guess.empty() || name.substr(prefix.size()) == guess) continue;
         yaml::Report report(name, {});
@@ -76,22 +129,12 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
                                          const std::vector<std::string>& environment,
                                          std::vector<LayerValue>& values)
 {
-    std::vector<Diagnostic> problems;
-    for (const auto& s : table.settings()) {
-        const auto name = s.environment_name();
-        if (name.empty()) continue;
-        const auto found =
-            std::find_if(environment.begin(), environment.end(),
-                         [&](const auto& variable) { return variable.starts_with(name + "="); });
-        if (found == environment.end()) continue;
-        const ConfigOrigin origin{ConfigLayer::environment, name};
-        yaml::Report report(name, {});
-        read_value({table, origin, report, values}, s.key,
-                   read_variable(s, found->substr(name.size() + 1)), name);
-        for (auto& problem : report.take_errors()) problems.push_back(std::move(problem));
-    }
-    warn_near_misses(table, environment, problems);
-    return problems;
+    EnvironmentReading reading{table, environment, values, {}};
+    for (const auto& rename : renames()) read_former_variable(reading, rename);
+    for (const auto& s : table.settings())
+        if (const auto name = s.environment_name(); !name.empty()) read_variable(reading, s, name);
+    warn_near_misses(table, environment, reading.problems);
+    return std::move(reading.problems);
 }
 
 std::vector<Diagnostic> read_metadata(const SettingsTable& table,
@@ -104,7 +147,7 @@ std::vector<Diagnostic> read_metadata(const SettingsTable& table,
     yaml::Report report(origin.source, {});
     const LayerReading reading{table, origin, report, values};
     if (found->is_object())
-        read_section(reading, to_yaml(*found), {});
+        read_settings(reading, to_yaml(*found));
     else
         read_value(reading, "enabled", to_yaml(*found), own_section);
     auto problems = report.take_errors();

@@ -6,14 +6,14 @@
 #include <string>
 #include <string_view>
 
-/// Brings a file that was written for an older version up to date. Pure.
+/// Updates a file of an older version to the current one. Pure.
 namespace autoexec::config {
 
-/// The file as it should be: the same text if it is up to date. Nothing, with errors in `report`,
-/// if it can't be read, or is of a newer version.
+/// The updated file; the same text if it is up to date. Nothing, with errors in `report`, if the
+/// file is invalid or its version is newer.
 std::optional<std::string> migrate(std::string_view text, yaml::Report& report);
 
-/// The lines that differ, with some around them, as `diff -u` shows them; empty if none does.
+/// The difference in the form of `diff -u`; empty if there is none.
 std::string difference(std::string_view before, std::string_view after);
 
 }  // namespace autoexec::config

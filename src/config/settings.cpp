@@ -1,5 +1,6 @@
 #include "config/settings.hpp"
 
+#include "config/renames.hpp"
 #include "handoff/file_handoff.hpp"
 #include "text/text.hpp"
 
@@ -46,8 +47,10 @@ void SettingsTable::add(Setting setting)
     const bool taken = find(key) != nullptr || is_section(key) ||
                        std::any_of(settings_.begin(), settings_.end(),
                                    [&](const Setting& s) { return key.starts_with(s.key + "."); });
-    if (taken) throw system_error(errc::invalid_options, fmt::format("'{}' is taken", key));
-    // Sections stay together: the new one goes behind the last of its own.
+    if (taken)
+        throw system_error(errc::invalid_options,
+                           fmt::format("the name '{}' is already in use", key));
+    // Sections stay together: insert after the last setting of its section.
     const auto section = key.substr(0, key.find('.') + 1);
     const auto last = std::find_if(settings_.rbegin(), settings_.rend(),
                                    [&](const Setting& s) { return s.key.starts_with(section); });
@@ -57,28 +60,28 @@ void SettingsTable::add(Setting setting)
 void SettingsTable::add_flag(std::string_view name, bool value, std::string documentation)
 {
     if (!is_plain_name(name, false))
-        throw system_error(errc::invalid_options, fmt::format("'{}' is no name", name));
+        throw system_error(errc::invalid_options, fmt::format("invalid name '{}'", name));
     Setting s;
     s.key = fmt::format("features.{}", name);
     s.type = SettingType::boolean;
     s.documentation = std::move(documentation);
     s.effect = Effect::next_execution;
     s.get = [n = std::string(name), value](const Config& c) -> SettingValue {
-        const auto found = c.features.custom.find(n);
-        return found == c.features.custom.end() ? value : found->second;
+        const auto found = c.flags.find(n);
+        return found == c.flags.end() ? value : found->second;
     };
     s.set = [n = std::string(name)](Config& c, const SettingValue& v) {
-        c.features.custom[n] = std::get<bool>(v);
+        c.flags[n] = std::get<bool>(v);
     };
     add(std::move(s));
-    defaults_.features.custom.emplace(name, value);
+    defaults_.flags.emplace(name, value);
 }
 
 void SettingsTable::add_extension(std::string_view name, SettingValue value,
                                   std::string documentation)
 {
     if (!is_plain_name(name, true))
-        throw system_error(errc::invalid_options, fmt::format("'{}' is no name", name));
+        throw system_error(errc::invalid_options, fmt::format("invalid name '{}'", name));
     Setting s;
     s.key = fmt::format("extensions.{}", name);
     s.type = type_of(value);
@@ -128,19 +131,20 @@ std::vector<std::string_view> SettingsTable::names_in(std::string_view section) 
 
 std::string Setting::environment_name() const
 {
-    if (type == SettingType::version) return {};
-    std::string name_in_capitals = "AUTOEXEC_";
+    return type == SettingType::version ? std::string() : variable_of(key);
+}
+
+std::string variable_of(std::string_view key)
+{
+    std::string name = "AUTOEXEC_";
     for (const char c : key)
-        name_in_capitals +=
-            c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    return name_in_capitals;
+        name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return name;
 }
 
 std::string_view Setting::name() const
 {
-    const std::string_view whole = key;
-    const auto dot = whole.rfind('.');
-    return dot == whole.npos ? whole : whole.substr(dot + 1);
+    return name_of(key);
 }
 
 std::string_view Setting::type_name() const
@@ -153,7 +157,7 @@ std::string_view Setting::type_name() const
         case SettingType::number:
             return "a number";
         case SettingType::duration:
-            return "a time";
+            return "a duration";
         case SettingType::choice:
         case SettingType::text:
         case SettingType::file_name:
@@ -183,7 +187,7 @@ std::string Setting::allowed() const
         case SettingType::file_name:
             return "a plain file name";
         case SettingType::duration:
-            return "a time: 90s, 12h, 7d, 2w";
+            return "a duration: 90s, 12h, 7d, 2w";
         case SettingType::version:
             return fmt::format("\"{}\"", current_version);
         case SettingType::text:
@@ -199,16 +203,16 @@ std::string Setting::complaint(const SettingValue& value) const
             std::find(choices.begin(), choices.end(), *word) == choices.end())
             return fmt::format("{} must be {}", key, allowed());
         if (type == SettingType::file_name && !handoff::is_valid_status_name(*word))
-            return fmt::format("{} must be a plain name that no other file of ours has", key);
+            return fmt::format("{} must be a plain name that no other control file has", key);
         if (type == SettingType::duration && !text::parse_duration(*word))
-            return fmt::format("{} must be a time", key);
+            return fmt::format("{} must be a duration", key);
         return {};
     }
     const auto* const whole = std::get_if<std::int64_t>(&value);
     const auto* const real = std::get_if<double>(&value);
     if (whole == nullptr && real == nullptr) return {};
     const double number = whole != nullptr ? static_cast<double>(*whole) : *real;
-    // Written so that NaN is refused, too.
+    // Negated comparisons refuse NaN as well.
     if (range.above_least ? !(number > range.least) : !(number >= range.least))
         return fmt::format("{} must be {} {}", key, range.above_least ? ">" : ">=", range.least);
     if (!(number <= range.most)) return fmt::format("{} must be <= {}", key, range.most);

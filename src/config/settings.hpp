@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-/// The one table of settings. Readers, defaults, `autoexec config show`, the reference page and the
-/// JSON Schema are all made from it.
+/// The table of settings. Readers, defaults, `autoexec config show`, the reference page and the
+/// JSON Schema are derived from it.
 namespace autoexec::config {
 
 enum class SettingType {
@@ -20,35 +20,36 @@ enum class SettingType {
     choice,
     text,
     file_name,
-    duration,  ///< Text: a number and its unit; seconds without one.
+    duration,  ///< Text: a number and a unit; seconds without one.
     version
 };
 
 struct Range {
     double least = -std::numeric_limits<double>::infinity();
     double most = std::numeric_limits<double>::infinity();
-    bool above_least = false;  ///< `least` itself is not allowed.
+    bool above_least = false;  ///< `least` itself is out of range.
 };
 
-/// When a changed value is seen.
+/// When a changed value takes effect.
 enum class Effect {
-    next_execution,  ///< By what begins after a reload.
-    next_start,      ///< By the next engine or agent that is started.
+    next_execution,  ///< For executions that start after a reload.
+    next_start,      ///< For executors and agents that start later.
 };
 
 struct Setting {
-    std::string key;  ///< Below `auto_execution:`, dots for nesting.
+    std::string key;  ///< Below `auto_execution:`; dots nest.
     SettingType type = SettingType::text;
-    std::string documentation;  ///< One sentence.
+    std::string documentation;  ///< One or two sentences.
     std::function<SettingValue(const AutoExecutionConfig&)> get;
     std::function<void(AutoExecutionConfig&, const SettingValue&)> set;
     Range range = {};
     std::string unit = {};
     std::vector<std::string_view> choices = {};
     std::string alias = {};  ///< Below `workflow:` in `config.yaml`; empty: none.
+    std::string flags = {};  ///< On the command line; empty: none.
     Effect effect = Effect::next_start;
 
-    /// `AUTOEXEC_RETRY_MAX_ATTEMPTS`; empty for what belongs to a file.
+    /// `AUTOEXEC_RETRY_MAX_ATTEMPTS`; empty for the version of a file.
     [[nodiscard]] std::string environment_name() const;
     /// The part after the last dot.
     [[nodiscard]] std::string_view name() const;
@@ -56,9 +57,12 @@ struct Setting {
     [[nodiscard]] std::string_view type_name() const;
     /// `1 to 1000`, `more than 0`, `warn, refuse or allow`
     [[nodiscard]] std::string allowed() const;
-    /// What is wrong with a value, in the form `retry.max_attempts must be >= 1`; empty if nothing.
+    /// Why a value is invalid: `retry.max_attempts must be >= 1`; empty if it is valid.
     [[nodiscard]] std::string complaint(const SettingValue& value) const;
 };
+
+/// `AUTOEXEC_RETRY_MAX_ATTEMPTS` for `retry.max_attempts`.
+std::string variable_of(std::string_view key);
 
 /// The settings of this version, in the order of the documentation.
 std::vector<Setting> built_in_settings();
@@ -73,11 +77,11 @@ public:
 
     [[nodiscard]] std::span<const Setting> settings() const noexcept { return settings_; }
     [[nodiscard]] const Setting* find(std::string_view key) const;
-    /// True for `retry`, which `retry.enabled` is below of.
+    /// True for `retry`, the section of `retry.enabled`.
     [[nodiscard]] bool is_section(std::string_view key) const;
-    /// The names, of settings and of sections, directly below one (empty: at the top).
+    /// The names of settings and sections directly below a section (empty: at the top).
     [[nodiscard]] std::vector<std::string_view> names_in(std::string_view section) const;
-    /// With the defaults of custom flags and settings, too.
+    /// Includes those of added flags and settings.
     [[nodiscard]] const AutoExecutionConfig& defaults() const noexcept { return defaults_; }
 
 private:
@@ -87,6 +91,6 @@ private:
     AutoExecutionConfig defaults_;
 };
 
-inline constexpr std::string_view current_version = "1.0";
+inline constexpr std::string_view current_version = "1.1";
 
 }  // namespace autoexec::config

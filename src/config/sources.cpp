@@ -33,19 +33,19 @@ struct Source {
 
 class Resolver {
 public:
-    Resolver(const SettingsTable& table, const Places& places, const ConfigInputs& given)
-        : table_(table), places_(places), given_(given)
+    Resolver(const SettingsTable& table, const ConfigPaths& paths, const ConfigInputs& given)
+        : table_(table), paths_(paths), given_(given)
     {
         result_.config = table.defaults();
-        result_.stamps = stamps_of(places);  // before reading, so that no change goes unseen
+        result_.stamps = stamps_of(paths);  // before reading, so that no change is missed
     }
 
     Resolved run()
     {
         check_folders();
-        read_file(ConfigLayer::user_file, places_.user_file);
-        read_file(ConfigLayer::project_config, places_.project_file);
-        read_file(ConfigLayer::auto_execution, places_.own_file);
+        read_file(ConfigLayer::user_file, paths_.user_file);
+        read_file(ConfigLayer::project_config, paths_.project_file);
+        read_file(ConfigLayer::auto_execution, paths_.own_file);
         take(read_metadata(table_, given_.metadata, values_));
         take(read_environment(table_, given_.environment, values_));
         for (const auto& given : given_.overrides)
@@ -56,34 +56,34 @@ public:
     }
 
 private:
-    // Who can write to one of these can put a file of their own into the place of ours. Other
-    // folders are not ours to name.
+    // A user who can write to one of these can replace the files in it. Other folders are not
+    // autoexec's to judge.
     void check_folders()
     {
         std::set<fs::path> folders;
-        for (const auto* const file : {&places_.project_file, &places_.own_file})
+        for (const auto* const file : {&paths_.project_file, &paths_.own_file})
             if (file->parent_path().filename() == layout::records)
                 folders.insert(file->parent_path());
-        if (!places_.user_file.empty()) folders.insert(places_.user_file.parent_path());
+        if (!paths_.user_file.empty()) folders.insert(paths_.user_file.parent_path());
         for (const auto& folder : folders) {
             auto problem = folder_problem(folder);
             if (problem.empty()) continue;
             auto& source = sources_.emplace_back(folder, std::string());
-            source.report.error({}, "The folder can't be used: " + std::move(problem));
+            source.report.error({}, "The folder cannot be used: " + std::move(problem));
             take(source.report.take_errors());
         }
     }
 
     void read_file(ConfigLayer layer, const fs::path& path)
     {
-        // The user's own file may be a link to where they keep such files.
+        // The user's own file may be a link, as dotfile managers make them.
         auto found =
             path.empty() ? FoundFile{} : read_config_file(path, layer == ConfigLayer::user_file);
         if (found.state == FoundFile::State::absent) return;
         auto& source = sources_.emplace_back(path, std::move(found.text));
         if (found.state != FoundFile::State::present)
             source.report.error(
-                {}, (found.reason ? "The file can't be used: " : "The file can't be read: ") +
+                {}, (found.reason ? "The file cannot be used: " : "The file cannot be read: ") +
                         found.problem);
         else
             read_text(layer, source, path);
@@ -141,14 +141,15 @@ private:
     }
 
     const SettingsTable& table_;
-    const Places& places_;
+    const ConfigPaths& paths_;
     const ConfigInputs& given_;
     std::list<Source> sources_;
     std::vector<LayerValue> values_;  // weakest first
     Resolved result_;
 };
 
-// What is trusted, and what a repository may bring along: there no link is followed.
+// The trusted part of a path, and the part that a repository can contain: there no link is
+// followed.
 std::pair<fs::path, fs::path> split(const fs::path& path)
 {
     const auto folder = path.parent_path();
@@ -173,9 +174,9 @@ bool Resolved::failed() const
     });
 }
 
-Resolved resolve(const SettingsTable& table, const Places& places, const ConfigInputs& given)
+Resolved resolve(const SettingsTable& table, const ConfigPaths& paths, const ConfigInputs& given)
 {
-    return Resolver(table, places, given).run();
+    return Resolver(table, paths, given).run();
 }
 
 FoundFile read_config_file(const fs::path& path, bool follow_links)
@@ -218,14 +219,14 @@ error_code write_config_file(const fs::path& path, std::string_view text)
                                Durability::power);
 }
 
-std::vector<FileStamp> stamps_of(const Places& places)
+std::vector<FileStamp> stamps_of(const ConfigPaths& paths)
 {
     std::vector<FileStamp> stamps;
-    for (const auto* const path : {&places.user_file, &places.project_file, &places.own_file}) {
+    for (const auto* const path : {&paths.user_file, &paths.project_file, &paths.own_file}) {
         struct stat info {};
         const bool there =
-            !path->empty() && (path == &places.user_file ? ::stat(path->c_str(), &info)
-                                                         : ::lstat(path->c_str(), &info)) == 0;
+            !path->empty() && (path == &paths.user_file ? ::stat(path->c_str(), &info)
+                                                        : ::lstat(path->c_str(), &info)) == 0;
         stamps.push_back(there ? files::stamp_of(info) : FileStamp{});
     }
     return stamps;
@@ -245,16 +246,18 @@ fs::path user_file(const std::vector<std::string>& environment)
 std::vector<Contradiction> contradictions(const AutoExecutionConfig& config)
 {
     std::vector<Contradiction> found;
-    if (config.polling.timeout_seconds < config.polling.interval_seconds)
-        found.push_back(
-            {{"polling.timeout_seconds", "polling.interval_seconds"},
-             "polling.timeout_seconds must be >= polling.interval_seconds",
-             fmt::format("The time-out is {}, the interval {}.", config.polling.timeout_seconds,
-                         config.polling.interval_seconds)});
-    if (config.enabled && !config.polling.enabled)
+    using Seconds = std::chrono::duration<double>;
+    const auto& executor = config.executor;
+    if (executor.timeout < executor.polling_interval)
+        found.push_back({{"polling.timeout_seconds", "polling.interval_seconds"},
+                         "polling.timeout_seconds must be >= polling.interval_seconds",
+                         fmt::format("The time-out is {} s, the interval {} s.",
+                                     Seconds(executor.timeout).count(),
+                                     Seconds(executor.polling_interval).count())});
+    if (config.enabled && !config.polling_enabled)
         found.push_back({{"polling.enabled", "enabled"},
                          "polling must be enabled when auto_execution is enabled",
-                         "Switch both on, or both off.",
+                         "Enable both or disable both.",
                          "enabled"});
     return found;
 }

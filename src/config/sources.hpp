@@ -9,17 +9,17 @@
 #include <string>
 #include <vector>
 
-/// All layers of a project's configuration, from the disk and from outside.
+/// Resolves all layers of a project's configuration.
 namespace autoexec::config {
 
-/// Where to look.
-struct Places {
+/// The files of the layers.
+struct ConfigPaths {
     std::filesystem::path own_file;      ///< `auto_execution_config.yaml`
     std::filesystem::path project_file;  ///< `config.yaml`
-    std::filesystem::path user_file;     ///< Empty: there is none.
+    std::filesystem::path user_file;     ///< Empty: none.
 };
 
-/// What was given besides the files.
+/// The layers that are not files.
 struct ConfigInputs {
     struct Override {
         std::string key;
@@ -32,40 +32,40 @@ struct ConfigInputs {
     boost::json::object metadata;
 };
 
-/// What came of all layers.
+/// The result of all layers.
 struct Resolved {
     AutoExecutionConfig config;
-    std::map<std::string, ConfigOrigin, std::less<>> origins;  ///< Of what is no default.
+    std::map<std::string, ConfigOrigin, std::less<>> origins;  ///< Of values other than defaults.
     std::vector<Diagnostic> diagnostics;
-    std::vector<FileStamp> stamps;  ///< Of the files, as they were read.
+    std::vector<FileStamp> stamps;  ///< Of the files when they were read.
 
     [[nodiscard]] bool failed() const;
 };
 
 /// Blocks.
-Resolved resolve(const SettingsTable& table, const Places& places, const ConfigInputs& given);
+Resolved resolve(const SettingsTable& table, const ConfigPaths& paths, const ConfigInputs& given);
 
-/// What the files are now.
-std::vector<FileStamp> stamps_of(const Places& places);
+/// The current stamps of the files.
+std::vector<FileStamp> stamps_of(const ConfigPaths& paths);
 
 /// `$XDG_CONFIG_HOME/autoexec/config.yaml`, else below `$HOME/.config`; empty without either.
 std::filesystem::path user_file(const std::vector<std::string>& environment);
 
-/// Why a folder of ours is not believed: others can write to it. Empty if it is, or is not there.
+/// Why a folder is not trusted: other users can write to it. Empty if it is, or does not exist.
 std::string folder_problem(const std::filesystem::path& folder);
 
-/// A file as it is now; one that can't be read or that others can write gives an error, one that is
-/// not there nothing.
+/// Reads a file. It is an error if it cannot be read or other users can write it, but not if it
+/// does not exist.
 FoundFile read_config_file(const std::filesystem::path& path, bool follow_links);
-/// Replaces it, mode 0600, whole or not at all.
+/// Replaces it atomically, mode 0600.
 error_code write_config_file(const std::filesystem::path& path, std::string_view text);
 
-/// What is wrong between settings that are right each for itself, and with values out of range.
+/// A conflict between settings that are valid alone, or a value out of range.
 struct Contradiction {
-    std::vector<std::string> keys;  ///< Of the settings to change, the likelier one first.
+    std::vector<std::string> keys;  ///< Of the settings to change, the more likely one first.
     std::string message;
     std::string hint;
-    std::string unless_default = {};  ///< A key: no contradiction where nobody has set it.
+    std::string unless_default = {};  ///< A key: no contradiction if it has its default.
 };
 std::vector<Contradiction> contradictions(const AutoExecutionConfig& config);
 std::vector<Contradiction> out_of_range(const SettingsTable& table,

@@ -177,11 +177,11 @@ TEST_CASE("migrating shows the difference first, and keeps the old file")
     project.write(own, old);
     const auto shown = project.run({"config", "migrate", "--dry-run"});
     CHECK(shown.code == 0);
-    CHECK(contains(shown.out, "+  version: \"1.0\""));
+    CHECK(contains(shown.out, "+  version: \"1.1\""));
     CHECK(project.run({"config", "migrate"}).code == 2);  // nobody can be asked
     CHECK(read_file(project.root() / own) == old);
     CHECK(project.run({"config", "migrate", "--yes"}).code == 0);
-    CHECK(read_file(project.root() / own) == old + "  version: \"1.0\"\n");
+    CHECK(read_file(project.root() / own) == old + "  version: \"1.1\"\n");
     CHECK(read_file(project.root() / (std::string(own) + ".bak")) == old);
     CHECK(contains(project.run({"config", "migrate"}).out, "is up to date"));
 }

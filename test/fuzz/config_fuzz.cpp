@@ -3,6 +3,7 @@
 #include "yaml/yaml_edit.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +20,15 @@ void must(bool holds)
     if (!holds) std::abort();
 }
 
-// What was read is in range, and says where it stood.
+// Times are kept in milliseconds.
+bool is_near(const SettingValue& a, const SettingValue& b)
+{
+    const auto* const x = std::get_if<double>(&a);
+    const auto* const y = std::get_if<double>(&b);
+    return x != nullptr && y != nullptr ? std::abs(*x - *y) <= 0.001 : a == b;
+}
+
+// Each value is in range and has its position.
 void check_values(const SettingsTable& table, const std::vector<LayerValue>& values)
 {
     AutoExecutionConfig config = table.defaults();
@@ -28,7 +37,8 @@ void check_values(const SettingsTable& table, const std::vector<LayerValue>& val
         must(setting != nullptr && setting->complaint(value.value).empty());
         must(value.origin.line > 0);
         setting->set(config, value.value);
-        must(setting->get(config) == value.value);
+        must(setting->complaint(setting->get(config)).empty());
+        must(is_near(setting->get(config), value.value));
     }
 }
 

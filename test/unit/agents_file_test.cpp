@@ -268,7 +268,7 @@ TEST_CASE("all errors are found at once, each with its place and a hint")
           "      |                     ^\n"
           "  hint: Did you mean '{command}'?\n");
     CHECK(errors[1].line == 5);
-    CHECK(errors[1].hint == "This is text; leave the quotes away.");
+    CHECK(errors[1].hint == "This is text; remove the quotes.");
     CHECK(errors[2].message == "Agent 2: Must be a YAML object/dictionary");
     CHECK(errors[3].hint == "This is a number; put it in quotes.");
 }

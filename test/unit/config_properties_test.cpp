@@ -6,13 +6,17 @@
 #include "yaml/yaml_edit.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <random>
 
 using namespace autoexec;
 using namespace autoexec::test;
+using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -59,9 +63,10 @@ public:
         AutoExecutionConfig config;
         for (const auto& setting : config::built_in_settings())
             if (below(3) == 0) setting.set(config, value(setting));
-        config.polling.timeout_seconds += config.polling.interval_seconds;
-        config.polling.timeout_seconds = std::min(config.polling.timeout_seconds, 1e8);
-        if (config.enabled) config.polling.enabled = true;
+        auto& executor = config.executor;
+        executor.timeout += executor.polling_interval;
+        executor.timeout = std::min<std::chrono::milliseconds>(executor.timeout, 100'000'000s);
+        if (config.enabled) config.polling_enabled = true;
         return config;
     }
 
@@ -112,7 +117,7 @@ TEST_CASE("any valid configuration survives save and load, whatever the file loo
         auto manager = manager_of(project);
         CHECK(manager.load() == wanted);
         for (const auto& d : manager.diagnostics())
-            CHECK_MESSAGE(d.hint == "Known here: auto_execution.", to_string(d));
+            CHECK_MESSAGE(d.hint == "Known keys: auto_execution.", to_string(d));
     }
 }
 
@@ -194,10 +199,10 @@ TEST_CASE("a file without a version is given one, and all else stays")
     const auto migrated = config::migrate(text, report);
     REQUIRE(migrated);
     CHECK(*migrated ==
-          "# mine\nauto_execution:\n  enabled: true  # yes\n  version: \"1.0\"\nother: 1\n");
+          "# mine\nauto_execution:\n  enabled: true  # yes\n  version: \"1.1\"\nother: 1\n");
     CHECK(config::difference(text, *migrated) ==
           "@@ -1,4 +1,5 @@\n # mine\n auto_execution:\n   enabled: true  # yes\n"
-          "+  version: \"1.0\"\n other: 1\n");
+          "+  version: \"1.1\"\n other: 1\n");
     yaml::Report again("file", *migrated);
     CHECK(config::migrate(*migrated, again) == migrated);
     CHECK(config::difference(*migrated, *migrated).empty());
@@ -209,9 +214,13 @@ TEST_CASE("an older version becomes ours, a newer one is refused, a file of othe
         yaml::Report report("file", text);
         return config::migrate(text, report);
     };
-    CHECK(migrated("auto_execution:\n  version: 0.9\n") == "auto_execution:\n  version: \"1.0\"\n");
-    CHECK(migrated("auto_execution:\n  version: 1.0\n") == "auto_execution:\n  version: 1.0\n");
-    CHECK_FALSE(migrated("auto_execution:\n  version: 1.1\n"));
+    for (const auto* const older : {"0.9", "1", "1.0", "\"1.0\""}) {
+        CAPTURE(older);
+        CHECK(migrated(fmt::format("auto_execution:\n  version: {}\n", older)) ==
+              "auto_execution:\n  version: \"1.1\"\n");
+    }
+    CHECK(migrated("auto_execution:\n  version: 1.1\n") == "auto_execution:\n  version: 1.1\n");
+    CHECK_FALSE(migrated("auto_execution:\n  version: 1.2\n"));
     CHECK(migrated("other: 1\n") == "other: 1\n");
     CHECK_FALSE(migrated("a: [\n"));
 }

@@ -2,16 +2,19 @@
 
 #include "support/temporary_folder.hpp"
 
+#include <boost/json/object.hpp>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 
 using namespace autoexec;
 using namespace autoexec::test;
+using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -68,7 +71,7 @@ TEST_CASE("a value in a file is used, and known by its place")
     const ConfigFixture f;
     f.write_own("auto_execution:\n  version: 1.0\n  retry:\n    max_attempts: 7\n");
     auto manager = f.make();
-    CHECK(manager.load().retry.max_attempts == 7);
+    CHECK(manager.load().executor.retry.max_attempts == 7);
     const auto origin = manager.origin("retry.max_attempts");
     CHECK(origin.layer == ConfigLayer::auto_execution);
     CHECK(origin.line == 4);
@@ -78,25 +81,25 @@ TEST_CASE("a value in a file is used, and known by its place")
 
 TEST_CASE_FIXTURE(ConfigFixture, "each layer wins over those below it, one setting at a time")
 {
-    const auto timeout = [&] { return load().polling.timeout_seconds; };
+    const auto timeout = [&] { return load().executor.timeout; };
     write(user, "auto_execution: {polling: {timeout_seconds: 11, interval_seconds: 2}}\n");
-    CHECK(timeout() == 11);
+    CHECK(timeout() == 11s);
     write(project, "workflow:\n  timeout_seconds: 22\n");
-    CHECK(timeout() == 22);
+    CHECK(timeout() == 22s);
     write_own("auto_execution:\n  polling:\n    timeout_seconds: 33\n");
-    CHECK(timeout() == 33);
+    CHECK(timeout() == 33s);
 
     auto manager = make();
     manager.set_workflow_metadata(
         {{"auto_execution", {{"polling", {{"timeout_seconds", 44}}}}}, {"other", 1}});
-    CHECK(manager.load().polling.timeout_seconds == 44);
+    CHECK(manager.load().executor.timeout == 44s);
     environment.push_back("AUTOEXEC_POLLING_TIMEOUT_SECONDS=55");
     manager.set_environment(environment);
-    CHECK(manager.load().polling.timeout_seconds == 55);
+    CHECK(manager.load().executor.timeout == 55s);
     manager.override_setting("polling.timeout_seconds", 66.0, "--timeout");
-    CHECK(manager.load().polling.timeout_seconds == 66);
+    CHECK(manager.load().executor.timeout == 66s);
     CHECK(to_string(manager.origin("polling.timeout_seconds")) == "command line --timeout");
-    CHECK(manager.load().polling.interval_seconds == 2);
+    CHECK(manager.load().executor.polling_interval == 2s);
     CHECK(manager.origin("polling.interval_seconds").layer == ConfigLayer::user_file);
 }
 
@@ -106,8 +109,8 @@ TEST_CASE_FIXTURE(ConfigFixture, "a default of a stronger layer hides no value o
     write_own("auto_execution:\n  retry: {max_attempts: 2}\n");
     const auto config = load();
     CHECK(config.enabled);
-    CHECK(config.polling.interval_seconds == 9);
-    CHECK(config.retry.max_attempts == 2);
+    CHECK(config.executor.polling_interval == 9s);
+    CHECK(config.executor.retry.max_attempts == 2);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "auto_execution: true in a workflow's metadata means enabled")
@@ -176,8 +179,8 @@ TEST_CASE_FIXTURE(ConfigFixture,
     write_own("auto_execution:\n  retry: {max_attempts: 0, backoff_multiplier: 3}\n");
     auto manager = make();
     const auto config = manager.load(false);
-    CHECK(config.retry.max_attempts == 3);
-    CHECK(config.retry.backoff_multiplier == 3);
+    CHECK(config.executor.retry.max_attempts == 3);
+    CHECK(config.executor.retry.backoff_multiplier == 3);
     CHECK(manager.diagnostics().size() == 1);
     CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
 }
@@ -207,7 +210,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "polling that is off contradicts execution that
     for (const auto* const fine :
          {"{enabled: false, polling: {enabled: false}}", "{polling: {enabled: false}}"}) {
         write_own(fmt::format("auto_execution: {}\n", fine));
-        CHECK_FALSE(load().polling.enabled);
+        CHECK_FALSE(load().polling_enabled);
     }
 }
 
@@ -216,11 +219,11 @@ TEST_CASE_FIXTURE(ConfigFixture, "a file is read again only when it has changed"
     write_own("auto_execution: {retry: {max_attempts: 4}}\n");
     auto manager = make();
     CHECK(manager.changed_on_disk());
-    CHECK(manager.load().retry.max_attempts == 4);
+    CHECK(manager.load().executor.retry.max_attempts == 4);
     CHECK_FALSE(manager.changed_on_disk());
     write_own("auto_execution: {retry: {max_attempts: 15}}\n");
     CHECK(manager.changed_on_disk());
-    CHECK(manager.load().retry.max_attempts == 15);
+    CHECK(manager.load().executor.retry.max_attempts == 15);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "a reload that fails leaves what was loaded")
@@ -232,10 +235,10 @@ TEST_CASE_FIXTURE(ConfigFixture, "a reload that fails leaves what was loaded")
     CHECK_THROWS_AS(manager.reload(), InvalidConfiguration);
     CHECK_FALSE(manager.changed_on_disk());
     CHECK(manager.diagnostics().size() == 1);
-    CHECK(manager.load(false).retry.max_attempts == 4);
+    CHECK(manager.load(false).executor.retry.max_attempts == 4);
     CHECK(manager.origin("retry.max_attempts").layer == ConfigLayer::auto_execution);
     write_own("auto_execution: {retry: {max_attempts: 6}}\n");
-    CHECK(manager.reload().retry.max_attempts == 6);
+    CHECK(manager.reload().executor.retry.max_attempts == 6);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "a file that can't be read is an error, not an absence")
@@ -264,7 +267,8 @@ TEST_CASE_FIXTURE(ConfigFixture, "a file that can't be read is an error, not an 
     {
         write_own(std::string(1024 * 1024, '#') + "\n");
     }
-    CHECK_THROWS_WITH_AS(load(), doctest::Contains("The file can't be read"), InvalidConfiguration);
+    CHECK_THROWS_WITH_AS(load(), doctest::Contains("The file cannot be read"),
+                         InvalidConfiguration);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "the user's file may be a link")
@@ -272,7 +276,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "the user's file may be a link")
     write("dotfiles/autoexec.yaml", "auto_execution: {retry: {max_attempts: 9}}\n");
     fs::create_directories(folder / "user/autoexec");
     fs::create_symlink(folder / "dotfiles/autoexec.yaml", folder / user);
-    CHECK(load().retry.max_attempts == 9);
+    CHECK(load().executor.retry.max_attempts == 9);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "the user's file is below HOME where XDG_CONFIG_HOME says nothing")
@@ -355,11 +359,11 @@ TEST_CASE_FIXTURE(ConfigFixture, "validate names what is out of range in a confi
     auto manager = make();
     AutoExecutionConfig config;
     CHECK_NOTHROW(manager.validate(config));
-    config.retry.max_attempts = 0;
-    config.retry.backoff_multiplier = 0.5;
-    config.retry.initial_delay_seconds = -1;
-    config.polling.interval_seconds = 0;
-    config.polling.timeout_seconds = -3;
+    config.executor.retry.max_attempts = 0;
+    config.executor.retry.backoff_multiplier = 0.5;
+    config.executor.retry.initial_delay = -1s;
+    config.executor.polling_interval = 0s;
+    config.executor.timeout = -3s;
     try {
         manager.validate(config);
         FAIL("accepted");
@@ -382,12 +386,12 @@ TEST_CASE_FIXTURE(ConfigFixture, "a changed value is saved, and all else in the 
     write_own(text);
     auto manager = make();
     auto config = manager.load();
-    config.retry.max_attempts = 5;
+    config.executor.retry.max_attempts = 5;
     config.debug = true;
     manager.save(config);
     CHECK(
         read_file(folder / own) ==
-        "# ours\nother:\n  - {x: 1} # theirs\nauto_execution:\n  version: \"1.0\"\n"
+        "# ours\nother:\n  - {x: 1} # theirs\nauto_execution:\n  version: \"1.1\"\n"
         "  # how often\n  retry:\n    max_attempts: 5  # twice\n    enabled: true\n  debug: true\n"
         "last: 'one'\n");
     CHECK((fs::status(folder / own).permissions() & fs::perms::mask) ==
@@ -401,9 +405,9 @@ TEST_CASE_FIXTURE(ConfigFixture, "what comes from other layers is not written to
     environment.push_back("AUTOEXEC_DEBUG=true");
     auto manager = make();
     auto config = manager.load();
-    config.on_busy = OnBusy::wait;
+    config.executor.on_busy = OnBusy::wait;
     manager.save(config);
-    CHECK(read_file(folder / own) == "auto_execution:\n  version: \"1.0\"\n  on_busy: \"wait\"\n");
+    CHECK(read_file(folder / own) == "auto_execution:\n  version: \"1.1\"\n  on_busy: \"wait\"\n");
     CHECK(manager.load() == config);
 }
 
@@ -411,7 +415,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "nothing is saved of what is invalid, or to a f
 {
     auto manager = make();
     AutoExecutionConfig config;
-    config.retry.max_attempts = -1;
+    config.executor.retry.max_attempts = -1;
     CHECK_THROWS_AS(manager.save(config), InvalidConfiguration);
     CHECK_FALSE(fs::exists(folder / own));
 
@@ -426,9 +430,9 @@ TEST_CASE_FIXTURE(ConfigFixture, "what differs between two configurations has a 
     AutoExecutionConfig before;
     auto after = before;
     CHECK(changed_settings(before, after).empty());
-    after.retry.max_attempts = 9;
-    after.durability = Durability::power;
-    after.features.custom["mine"] = true;
+    after.executor.retry.max_attempts = 9;
+    after.executor.durability = Durability::power;
+    after.flags["mine"] = true;
     CHECK(changed_settings(before, after) ==
           std::vector<std::string>{"retry.max_attempts", "durability", "features.mine"});
     CHECK(takes_effect_at_once("retry.max_attempts"));

@@ -295,7 +295,7 @@ std::string audit_files(const AutoExecutionConfig& config)
 
 std::string rotated_audit_files(AutoExecutionConfig config)
 {
-    config.limits.audit_bytes = 1024;
+    config.executor.max_audit_bytes = 1024;
     return audit_files(config);
 }
 
@@ -432,7 +432,7 @@ const std::vector<Row>& rows()
     static const std::vector<Row> all{
         {"enabled", "false", "true", "is polling needed",
          [](AutoExecutionConfig c) {
-             c.polling.enabled = false;
+             c.polling_enabled = false;
              return validity(c);
          }},
         {"retry.enabled", "true", "false", "attempts", attempts},
@@ -444,7 +444,7 @@ const std::vector<Row>& rows()
          [](const auto& c) { return seen_after(c, 12s); }},
         {"polling.interval_seconds", "5", "7", "when the end is seen",
          [](AutoExecutionConfig c) {
-             c.polling.adaptive = false;
+             c.executor.adaptive_polling = false;
              return seen_after(c, 12s);
          }},
         {"polling.timeout_seconds", "62", "95.5", "when silence ends", silence_ends_after},
@@ -459,16 +459,16 @@ const std::vector<Row>& rows()
          [](const auto& c) { return records(c, "metrics"); }},
         {"features.audit_logging", "true", "false", "the audit log's folder",
          [](const auto& c) { return records(c, "audit"); }},
-        {"clocks.start_seconds", "60", "0", "the end of what nobody takes", nobody_takes_it},
-        {"clocks.stall_seconds", "23", "0", "the end of what stalls", taken_and_silent},
-        {"clocks.total_seconds", "37", "0", "attempts", total},
-        {"clocks.stop_grace_seconds", "1", "20", "the end of what does not stop", stopped_after},
-        {"limits.max_concurrency", "1", "2", "commands at once", two_at_once},
-        {"limits.status_bytes", "2048", "16777216", "the end of a large status", large_status},
-        {"limits.output_bytes", "1000", "100000", "the output's log", kept_output},
-        {"limits.output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},
-        {"limits.audit_bytes", "1024", "10485760", "audit logs", audit_files},
-        {"limits.audit_backups", "1", "4", "audit logs", rotated_audit_files},
+        {"timeouts.start_seconds", "60", "0", "the end of what nobody takes", nobody_takes_it},
+        {"timeouts.stall_seconds", "23", "0", "the end of what stalls", taken_and_silent},
+        {"timeouts.total_seconds", "37", "0", "attempts", total},
+        {"timeouts.stop_grace_seconds", "1", "20", "the end of what does not stop", stopped_after},
+        {"limits.max_parallel", "1", "2", "commands at once", two_at_once},
+        {"limits.max_status_bytes", "2048", "16777216", "the end of a large status", large_status},
+        {"limits.max_output_bytes", "1000", "100000", "the output's log", kept_output},
+        {"limits.max_output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},
+        {"audit.max_bytes", "1024", "10485760", "audit logs", audit_files},
+        {"audit.max_backups", "1", "4", "audit logs", rotated_audit_files},
         {"durability", "none", "process", "a record", written_at_once},
         {"on_busy", "fail", "wait", "the end in a busy worktree", busy},
         {"secrets.in_command", "refuse", "warn", "the end of a command with a secret", secret},
@@ -482,7 +482,7 @@ const std::vector<Row>& rows()
          found_within_five_seconds},
         {"agent.watch_paths_interval_seconds", "2", "600", "a new folder",
          folder_found_within_five_seconds},
-        {"agent.heartbeat_seconds", "5", "50", "statuses in a minute", beats},
+        {"agent.heartbeat_interval_seconds", "5", "50", "statuses in a minute", beats},
         {"debug", "true", "false", "the log", debug_log},
     };
     return all;

@@ -147,7 +147,9 @@ int config_reference()
 
 int config_migrate(const ConfigMigrateOptions& options)
 {
-    const AutoExecutionConfigManager manager({}, project_root(options.common));
+    // The user's own file may be a link: it stays one.
+    const auto file = options.path.empty() ? fs::path() : fs::weakly_canonical(options.path);
+    const AutoExecutionConfigManager manager(file, project_root(options.common));
     const auto& path = manager.config_path();
     const auto found = config::read_config_file(path, false);
     yaml::Report report(path.string(), found.text);

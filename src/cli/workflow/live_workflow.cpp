@@ -61,8 +61,8 @@ WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManage
     options.redactor = engine_.options().redactor;
     options.metrics = engine_.options().metrics;
     options.spawner = engine_.spawner();
-    options.min_free_bytes = static_cast<std::uint64_t>(manager.load().worktrees.free_space_floor);
-    options.max_file_bytes = static_cast<std::uint64_t>(manager.load().worktrees.max_file_bytes);
+    options.min_free_bytes = manager.load().worktrees.min_free_bytes;
+    options.max_file_bytes = manager.load().worktrees.max_file_bytes;
     options.on_worktree = [this](const std::filesystem::path& tree) { engine_.add_worktree(tree); };
     options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
         return agents_.assign(step, options_.engine.agent, request);

@@ -68,7 +68,7 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
     if (!config || !config->worktrees.auto_gc || !git_files::git_dir_of(root)) return;
     const auto rules = rules_of(config->worktrees);
     auto options = repository_options(root);
-    options.max_file_bytes = static_cast<std::uint64_t>(config->worktrees.max_file_bytes);
+    options.max_file_bytes = config->worktrees.max_file_bytes;
     (void)with_repository(std::move(options), "gc", [&](auto repository) {
         return collect(rules, root, quiet, std::move(repository));
     });

@@ -17,7 +17,7 @@ GcRules rules_of(const WorktreesConfig& config)
 {
     GcRules rules;
     rules.older_than = text::parse_duration(config.older_than).value_or(rules.older_than);
-    rules.keep = static_cast<std::size_t>(config.keep);
+    rules.keep = config.keep;
     rules.branches = config.delete_branches;
     return rules;
 }

@@ -140,7 +140,7 @@ int worktree_gc(const WorktreeGcOptions& options)
     if (!config) return exit_invalid;
     const auto rules = rules_for(options, config->worktrees);
     auto options_of_git = repository_options(root);
-    options_of_git.max_file_bytes = static_cast<std::uint64_t>(config->worktrees.max_file_bytes);
+    options_of_git.max_file_bytes = config->worktrees.max_file_bytes;
     return with_repository(std::move(options_of_git), "gc", [&](auto repository) {
         return collect(options, rules, root, std::move(repository));
     });

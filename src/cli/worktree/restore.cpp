@@ -62,7 +62,7 @@ int worktree_restore(const WorktreeRestoreOptions& options)
     const auto config = load_configuration(manager, true);
     if (!config) return exit_invalid;
     auto where = repository_options(root);
-    where.min_free_bytes = static_cast<std::uint64_t>(config->worktrees.free_space_floor);
+    where.min_free_bytes = config->worktrees.min_free_bytes;
     return with_repository(std::move(where), "restore",
                            [&](auto repository) { return restore(options, repository); });
 }

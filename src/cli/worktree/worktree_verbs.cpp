@@ -56,18 +56,18 @@ void WorktreeVerbs::define_gc()
         gc_verb_, "--keep", max_kept, [this](std::size_t n) { gc_.keep = n; },
         "Keep the worktrees of the newest N runs that had any");
     auto* const branches = gc_verb_.add_flag_callback(
-        "--branches", [this] { gc_.branches = true; },
+        "--delete-branches,--branches", [this] { gc_.branches = true; },
         "Also delete branches of steps whose work is on another branch");
     gc_verb_
         .add_flag_callback(
-            "--no-branches", [this] { gc_.branches = false; },
+            "--no-delete-branches,--no-branches", [this] { gc_.branches = false; },
             "Keep branches, overriding the configuration")
         ->excludes(branches);
     gc_verb_.add_flag("--include-ignored", gc_.include_ignored, "Also save files that git ignores");
     gc_verb_.add_flag("--all", gc_.all, "Also worktrees of unfinished runs and of no run")
         ->needs(age);
     gc_verb_.footer(
-        "Busy worktrees are kept, and so are branches unless --branches is given.\n"
+        "Busy worktrees are kept, and so are branches unless --delete-branches is given.\n"
         "Uncommitted work is saved first; autoexec worktree restore brings it back.\n"
         "Defaults come from the section 'worktrees' of the configuration.");
 }
