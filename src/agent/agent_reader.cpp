@@ -3,7 +3,7 @@
 #include "agent/glob.hpp"
 #include "agent/outcome.hpp"
 #include "agent/template.hpp"
-#include "config/fields.hpp"
+#include "yaml/fields.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,7 +15,7 @@
 namespace autoexec::agent {
 namespace {
 
-using config::Fields;
+using yaml::Fields;
 using yaml::Report;
 using yaml::YamlNode;
 
@@ -43,7 +43,7 @@ public:
         fields_.warn_unknown(known_fields);
         read_name();
         read_type();
-        agent_.description = fields_.string("description").value_or("");
+        agent_.description = fields_.text("description").value_or("");
         agent_.enabled = fields_.boolean("enabled").value_or(true);
         agent_.shell = fields_.boolean("shell").value_or(false);
         agent_.accept_argv = fields_.boolean("accept_argv").value_or(false);
@@ -61,7 +61,7 @@ private:
     void read_name()
     {
         if (!fields_.require("name")) return;
-        agent_.name = fields_.string("name").value_or("");
+        agent_.name = fields_.text("name").value_or("");
         const auto* node = fields_.find("name");
         if (node->as_string() && agent_.name.find_first_not_of(" \t") == std::string::npos)
             fields_.error(node->at, "Field 'name' must not be empty");
@@ -95,7 +95,7 @@ private:
 
     void read_outcome()
     {
-        const auto text = fields_.string("outcome");
+        const auto text = fields_.text("outcome");
         if (!text) return;
         const auto names = outcome_rule_names();
         if (const auto rule = outcome_rule_named(*text))
@@ -216,7 +216,7 @@ private:
 
     void read_working_directory()
     {
-        auto text = fields_.string("working_directory");
+        auto text = fields_.text("working_directory");
         if (!text) return;
         const auto at = fields_.find("working_directory")->at;
         constexpr std::string_view project = "${PROJECT_ROOT}";

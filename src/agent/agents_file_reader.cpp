@@ -2,9 +2,9 @@
 
 #include "agent/agent_reader.hpp"
 #include "agent/template.hpp"
-#include "config/fields.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/layout.hpp"
+#include "yaml/fields.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@
 namespace autoexec::agent {
 namespace {
 
-using config::Fields;
+using yaml::Fields;
 using yaml::Report;
 using yaml::YamlNode;
 
@@ -87,7 +87,7 @@ void read_role(const yaml::YamlEntry& entry, AgentsFile& file, Report& report)
     else if (!is_open && !text)
         report.error(entry.value.at,
                      fmt::format("roles: '{}' must be the name of an agent", entry.key),
-                     config::type_hint(entry.value, "text"));
+                     yaml::type_hint(entry.value, "text"));
     else if (!is_open && !is_agent(*text))
         report.error(
             entry.value.at,

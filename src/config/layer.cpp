@@ -1,8 +1,8 @@
 #include "config/layer.hpp"
 
-#include "config/fields.hpp"
 #include "config/renames.hpp"
 #include "text/text.hpp"
+#include "yaml/fields.hpp"
 
 #include <fmt/format.h>
 
@@ -99,7 +99,7 @@ std::string type_advice(const Setting& s, const yaml::YamlNode& node)
                      ? yaml::did_you_mean(node.text, booleans)
                      : std::string();
     if (!guess.empty()) return guess;
-    return fmt::format("{} Allowed: {}.", type_hint(node, s.type_name()), s.allowed());
+    return fmt::format("{} Allowed: {}.", yaml::type_hint(node, s.type_name()), s.allowed());
 }
 
 std::string range_advice(const SettingsTable& table, const Setting& s, const SettingValue& value)

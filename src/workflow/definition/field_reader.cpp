@@ -58,16 +58,13 @@ std::string in_lower_case(std::string text)
 }
 
 FieldReader::FieldReader(const YamlNode& mapping, std::string prefix, Report& report)
-    : mapping_(mapping),
-      prefix_(std::move(prefix)),
-      report_(report),
-      fields_(mapping, prefix_, report)
+    : Fields(mapping, std::move(prefix), report, NullValue::absent)
 {}
 
 void FieldReader::check_keys(std::span<const std::string_view> known,
                              std::span<const KeyAlias> meant)
 {
-    for (const auto& entry : mapping_.entries) {
+    for (const auto& entry : node().entries) {
         const auto other = std::find_if(meant.begin(), meant.end(),
                                         [&](const auto& one) { return one.first == entry.key; });
         const bool is_known = std::find(known.begin(), known.end(), entry.key) != known.end();
@@ -77,22 +74,16 @@ void FieldReader::check_keys(std::span<const std::string_view> known,
             report_unknown(entry, other == meant.end()
                                       ? yaml::did_you_mean(entry.key, known)
                                       : fmt::format("Did you mean '{}'?", other->second));
-        else if (has_no_value(entry, report_))
-            report_.warning(entry.at, fmt::format("{}Field '{}' is empty", prefix_, entry.key),
-                            "Leave it away if there is nothing to say.");
+        else if (has_no_value(entry, report()))
+            report().warning(entry.at, fmt::format("{}Field '{}' is empty", prefix(), entry.key),
+                             "Remove it, or give it a value.");
     }
 }
 
 void FieldReader::report_unknown(const YamlEntry& entry, std::string hint)
 {
-    report_.unknown_key(entry.at, fmt::format("{}Unknown field '{}'", prefix_, entry.key),
-                        std::move(hint));
-}
-
-const YamlNode* FieldReader::find(std::string_view key) const
-{
-    const auto* const value = mapping_.find(key);
-    return value != nullptr && value->kind != YamlNode::Kind::null ? value : nullptr;
+    report().unknown_key(entry.at, fmt::format("{}Unknown field '{}'", prefix(), entry.key),
+                         std::move(hint));
 }
 
 std::string_view FieldReader::either(std::string_view name, std::string_view other)
@@ -100,26 +91,14 @@ std::string_view FieldReader::either(std::string_view name, std::string_view oth
     if (find(name) == nullptr) return find(other) != nullptr ? other : std::string_view{};
     if (find(other) != nullptr)
         error(other, fmt::format("'{}' is another name for '{}', which is there, too", other, name),
-              "Leave one of them away.");
+              "Remove one of them.");
     return name;
 }
 
-std::optional<bool> FieldReader::boolean(std::string_view key)
+std::optional<int> FieldReader::integer(std::string_view key, int least, int most)
 {
-    const auto* const node = find(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->as_bool();
-    if (!value) wrong_type(key, "true or false");
-    return value;
-}
-
-std::optional<std::string> FieldReader::text(std::string_view key)
-{
-    const auto* const node = find(key);
-    if (node == nullptr) return std::nullopt;
-    auto value = node->as_string();
-    if (!value) wrong_type(key, "text");
-    return value;
+    const auto value = Fields::integer(key, least, most);
+    return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
 }
 
 std::optional<std::string> FieldReader::prose(std::string_view key)
@@ -128,7 +107,7 @@ std::optional<std::string> FieldReader::prose(std::string_view key)
     if (node == nullptr || node->kind != YamlNode::Kind::scalar) return text(key);
     if (!node->as_string())
         warning(key, fmt::format("Field '{}' is taken as the text '{}'", key, node->text),
-                config::type_hint(*node, "text"));
+                yaml::type_hint(*node, "text"));
     return node->text;
 }
 
@@ -147,44 +126,17 @@ std::optional<std::size_t> FieldReader::choice(std::string_view key,
     return std::nullopt;
 }
 
-std::optional<int> FieldReader::integer(std::string_view key, int least, int most)
-{
-    const auto* const node = find(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->as_integer();
-    if (value && *value >= least && *value <= most) return static_cast<int>(*value);
-    const auto expected = fmt::format("an integer from {} to {}", least, most);
-    if (value)
-        error(key, fmt::format("Field '{}' must be {}", key, expected));
-    else
-        wrong_type(key, expected);
-    return std::nullopt;
-}
-
-std::optional<double> FieldReader::number(std::string_view key, double least, double most)
-{
-    const auto* const node = find(key);
-    if (node == nullptr) return std::nullopt;
-    const auto value = node->as_number();
-    if (value && *value >= least && *value <= most) return value;
-    if (value)
-        error(key, fmt::format("Field '{}' must be a number from {} to {}", key, least, most));
-    else
-        wrong_type(key, "a number");
-    return std::nullopt;
-}
-
 std::vector<std::string> FieldReader::texts(std::string_view key)
 {
-    return list(key, false);
+    return list_of_texts(key, false);
 }
 
 std::vector<std::string> FieldReader::words(std::string_view key)
 {
-    return list(key, true);
+    return list_of_texts(key, true);
 }
 
-std::vector<std::string> FieldReader::list(std::string_view key, bool as_written)
+std::vector<std::string> FieldReader::list_of_texts(std::string_view key, bool as_written)
 {
     std::vector<std::string> values;
     const auto* const node = find(key);
@@ -193,8 +145,8 @@ std::vector<std::string> FieldReader::list(std::string_view key, bool as_written
         const bool written = as_written && item.kind == YamlNode::Kind::scalar;
         if (auto value = written ? item.text : item.as_string())
             return values.push_back(*std::move(value));
-        fields_.wrong_type(name, item, expected);
-        wrong_.emplace_back(key);
+        wrong_type(name, item, expected);
+        remember_wrong(std::string(key));
     };
     if (node->kind != YamlNode::Kind::sequence)
         add(*node, std::string(key), "a list of texts");
@@ -222,7 +174,7 @@ std::optional<FieldReader> FieldReader::within(std::string_view key)
 {
     const auto* const node = mapping(key);
     if (node == nullptr) return std::nullopt;
-    return FieldReader(*node, fmt::format("{}{}: ", prefix_, key), report_);
+    return FieldReader(*node, fmt::format("{}{}: ", prefix(), key), report());
 }
 
 std::optional<std::string> FieldReader::expression(std::string_view key)
@@ -240,40 +192,14 @@ std::optional<std::string> FieldReader::expression(std::string_view key)
 
 bool FieldReader::begins_with_tag(const YamlNode& node) const
 {
-    const auto line = report_.line(node.at.line);
+    const auto line = report().line(node.at.line);
     const auto column = static_cast<std::size_t>(std::max(node.at.column, 1)) - 1;
     return column < line.size() && line[column] == '!';
 }
 
 void FieldReader::take_wrong(std::string_view key, const FieldReader& inner)
 {
-    for (const auto& field : inner.wrong_) wrong_.push_back(fmt::format("{}.{}", key, field));
-}
-
-void FieldReader::error(std::string_view key, std::string_view message, std::string hint)
-{
-    fields_.error(place(key), message, std::move(hint));
-    wrong_.emplace_back(key);
-}
-
-void FieldReader::warning(std::string_view key, std::string_view message, std::string hint)
-{
-    report_.warning(place(key), prefix_ + std::string(message), std::move(hint));
-}
-
-void FieldReader::wrong_type(std::string_view key, std::string_view expected)
-{
-    fields_.wrong_type(key, *find(key), expected);
-    wrong_.emplace_back(key);
-}
-
-Position FieldReader::place(std::string_view key) const
-{
-    const auto& entries = mapping_.entries;
-    const auto entry = std::find_if(entries.begin(), entries.end(),
-                                    [&](const auto& one) { return one.key == key; });
-    if (entry == entries.end()) return mapping_.at;
-    return entry->value.kind == YamlNode::Kind::null ? entry->at : entry->value.at;
+    for (const auto& field : inner.wrong()) remember_wrong(fmt::format("{}.{}", key, field));
 }
 
 }  // namespace autoexec::workflow

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "config/fields.hpp"
+#include "yaml/fields.hpp"
 #include "yaml/yaml.hpp"
 
 #include <boost/json/object.hpp>
@@ -23,70 +23,47 @@ boost::json::value to_json(const yaml::YamlNode& node);
 /// Of ASCII letters.
 std::string in_lower_case(std::string text);
 
-/// The fields of one mapping of a workflow file, by type. Null is absent; what is wrong is
-/// reported, read as absent, and remembered. `mapping` and `report` must outlive it.
-class FieldReader {
+/// The fields of one mapping of a workflow file. Null is absent.
+class FieldReader : public yaml::Fields {
 public:
-    /// `prefix` comes before each message.
+    /// `prefix` precedes each message.
     FieldReader(const yaml::YamlNode& mapping, std::string prefix, yaml::Report& report);
 
-    /// Reports each key that is not known, and warns of each that was left without a value. An
-    /// error for YAML's merge key: fields would be lost.
-    /// `meant` says which key somebody has meant who knows other systems.
+    /// A key of another system, and the key that it has here.
     using KeyAlias = std::pair<std::string_view, std::string_view>;
+    /// Reports each unknown key and each key without a value. YAML's merge key is an error: fields
+    /// would be lost.
     void check_keys(std::span<const std::string_view> known, std::span<const KeyAlias> meant = {});
     void report_unknown(const yaml::YamlEntry& entry, std::string hint);
 
-    [[nodiscard]] const yaml::YamlNode& node() const noexcept { return mapping_; }
-
-    /// Null if it is absent.
-    [[nodiscard]] const yaml::YamlNode* find(std::string_view key) const;
-
-    /// Of two names of one field that which is there: an error if both are. Empty if none is.
+    /// Which of two names of one field exists; empty if none does. An error if both do.
     std::string_view either(std::string_view name, std::string_view other);
 
-    std::optional<bool> boolean(std::string_view key);
-    std::optional<std::string> text(std::string_view key);
-    /// Text of which nothing depends on its type: `1.0` is read as written, with a warning.
+    std::optional<int> integer(std::string_view key, int least, int most);
+    /// Text for which the type does not matter: `1.0` is read as written, with a warning.
     std::optional<std::string> prose(std::string_view key);
-    /// One of some words; which one.
+    /// The index of one of some words.
     std::optional<std::size_t> choice(std::string_view key,
                                       std::span<const std::string_view> words);
-    std::optional<int> integer(std::string_view key, int least, int most);
-    std::optional<double> number(std::string_view key, double least, double most);
     /// A list of texts, or a text that stands for a list of one.
     std::vector<std::string> texts(std::string_view key);
     /// The same for arguments: a number or a boolean is the text that it is written as.
     std::vector<std::string> words(std::string_view key);
-    /// Null if it is absent, or no mapping.
+    /// Null if it is absent or not a mapping.
     const yaml::YamlNode* mapping(std::string_view key);
     boost::json::object object(std::string_view key);
-    /// The fields of a mapping. Those that are wrong are remembered there: see `take_wrong`.
+    /// The fields of a mapping. It remembers its invalid fields itself: see `take_wrong`.
     std::optional<FieldReader> within(std::string_view key);
-    /// A condition: text, true or false. Empty text is wrong: one that got lost must not be taken
-    /// for one that holds.
+    /// A condition: text, true or false. Empty text is an error: a lost condition must not count as
+    /// true.
     std::optional<std::string> expression(std::string_view key);
 
-    /// At the field, or at the mapping where it is absent.
-    void error(std::string_view key, std::string_view message, std::string hint = {});
-    void warning(std::string_view key, std::string_view message, std::string hint = {});
-    void wrong_type(std::string_view key, std::string_view expected);
-
-    /// Remembers what is wrong in the mapping of a field, as `KEY.INNER`.
+    /// Remembers the invalid fields in the mapping of a field, as `KEY.INNER`.
     void take_wrong(std::string_view key, const FieldReader& inner);
-    /// The keys of fields that are wrong.
-    [[nodiscard]] const std::vector<std::string>& wrong() const noexcept { return wrong_; }
 
 private:
-    [[nodiscard]] yaml::Position place(std::string_view key) const;
     [[nodiscard]] bool begins_with_tag(const yaml::YamlNode& node) const;
-    std::vector<std::string> list(std::string_view key, bool as_written);
-
-    const yaml::YamlNode& mapping_;
-    std::string prefix_;
-    yaml::Report& report_;
-    config::Fields fields_;
-    std::vector<std::string> wrong_;
+    std::vector<std::string> list_of_texts(std::string_view key, bool as_written);
 };
 
 }  // namespace autoexec::workflow

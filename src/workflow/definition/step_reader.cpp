@@ -156,7 +156,7 @@ private:
                                  *optional != (step_.need == StepNeed::optional);
         if (contradicts)
             fields_.error("optional", "Field 'optional' says otherwise than 'condition'",
-                          "Leave one of them away.");
+                          "Remove one of them.");
         else if (*optional && step_.need == StepNeed::conditional)
             step_.continue_on_error = true;
         else if (*optional)
@@ -189,7 +189,7 @@ private:
                           "Field 'timeout' must be a positive number of seconds, or as '90s'",
                           may_be ? fmt::format("Units are ms, s, m, h, d and w; the most is {} s.",
                                                max_timeout.count())
-                                 : config::type_hint(*node, "a number"));
+                                 : yaml::type_hint(*node, "a number"));
     }
 
     void read_scoring()
