@@ -10,23 +10,23 @@
 
 namespace autoexec::config {
 
-/// Keeps an engine or an agent at what the files say: a configuration that is whole and valid is
-/// taken, another one is refused, and the audit trail tells of both.
+/// Reloads the configuration of an executor or agent when its files change. A valid configuration
+/// takes effect as a whole, an invalid one is rejected; the audit log records both.
 ///
-/// Thread safety: none; blocks for as long as reading the files takes.
+/// Not thread-safe. Blocks while it reads the files.
 class Reloader {
 public:
-    /// Gets the new configuration and the keys whose values differ.
+    /// Receives the new configuration and the keys of the settings that differ.
     using Take = std::function<void(const AutoExecutionConfig&, const std::vector<std::string>&)>;
-    /// Gets what is wrong with a configuration that was refused.
+    /// Receives the errors of a rejected configuration.
     using Refuse = std::function<void(const std::vector<Diagnostic>&)>;
 
-    /// `manager` has loaded what holds now; it must outlive the reloader. No `audit`: nothing is
-    /// recorded.
+    /// `manager` has loaded the current configuration, and must outlive the reloader. Null `audit`:
+    /// nothing is recorded.
     Reloader(AutoExecutionConfigManager& manager, std::shared_ptr<AuditLogger> audit, Take take,
              Refuse refuse);
 
-    /// Reads the files if one has changed; or, where `asked`, in any case.
+    /// Reads the files if one has changed, or in any case if `asked`.
     void look(bool asked = false);
 
 private:

@@ -9,7 +9,7 @@
 namespace autoexec {
 namespace {
 
-// What stands below the text before the column: as wide, so that the caret is below the column.
+// As wide as the text before the column, so that the caret is below the column.
 std::string padding(const Diagnostic& d)
 {
     const auto before = static_cast<std::size_t>(std::max(d.source_column - 1, 0));

@@ -13,7 +13,7 @@ constexpr std::size_t max_diagnostics = 100;
 constexpr std::size_t widest_line = 160;
 constexpr std::size_t max_word_length = 64;
 
-// Edits (a swap of neighbours is one) from one word to the other.
+// The Damerau-Levenshtein distance.
 std::size_t distance(std::string_view a, std::string_view b)
 {
     std::vector<std::size_t> before;
@@ -102,7 +102,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 {
     if (word.size() > max_word_length) return {};
     std::string_view best;
-    // A third of the letters may differ: with more, the guess is more of a riddle than a help.
+    // At most a third of the letters can differ; more distant guesses are rarely right.
     std::size_t least = std::max<std::size_t>(word.size() / 3, 1) + 1;
     for (const auto candidate : candidates) {
         if (candidate.size() > max_word_length) continue;

@@ -10,14 +10,13 @@
 
 namespace autoexec::yaml {
 
-/// Where something stands in a file, both 1…; a zero line is the file as a whole.
+/// A position in a file, both numbers from 1. Line zero is the file as a whole.
 struct Position {
     int line = 0;
     int column = 0;
 };
 
-/// Gathers what is wrong with one file, so that all of it is said at once: up to 100 problems,
-/// then a count would help nobody. `text` must outlive it.
+/// Collects the errors and warnings of one file, at most 100 of each. `text` must outlive it.
 class Report {
 public:
     Report(std::string path, std::string_view text);
@@ -28,7 +27,7 @@ public:
     void unknown_key(Position at, std::string message, std::string hint = {});
     void refuse_unknown_keys() noexcept { refuses_unknown_keys_ = true; }
 
-    /// The first place of `word` on the line of `at`, at its column or after it; else `at`.
+    /// The first position of `word` on the line of `at`, from its column; `at` if there is none.
     [[nodiscard]] Position find(Position at, std::string_view word) const;
 
     /// Empty if there is no such line.
@@ -49,7 +48,7 @@ private:
     bool refuses_unknown_keys_ = false;
 };
 
-/// The candidate that `word` was most likely meant to be; empty if none is near.
+/// The candidate that is most similar to `word`; empty if none is similar.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 /// `Did you mean 'x'?`, or empty.

@@ -51,8 +51,8 @@ Size measure(const YamlNode& node)
     return size;
 }
 
-// Builds our nodes from yaml-cpp's events. Its own nodes would take keys twice and aliases
-// without end; here every limit is checked before anything grows.
+// Builds nodes from the events of yaml-cpp. Its own nodes accept duplicate keys and unlimited
+// aliases; here every limit is checked before anything is allocated.
 class Builder final : public YAML::EventHandler {
 public:
     Builder(Report& report, const YamlLimits& limits) : report_(report), limits_(limits) {}
@@ -120,7 +120,7 @@ private:
     struct Open {
         YamlNode node;
         YAML::anchor_t anchor = 0;
-        std::optional<YamlEntry> entry;                 // a key that waits for its value
+        std::optional<YamlEntry> entry;                 // a key whose value follows
         std::map<std::string, int, std::less<>> lines;  // of the keys
     };
 
@@ -129,7 +129,7 @@ private:
         return {at, fmt::format("Nested deeper than {} levels", limits_.depth), {}};
     }
 
-    // Counts what is kept, before it is: an alias is a copy, and so is what an anchor names.
+    // Counts nodes before they are kept: aliases and anchors are copies.
     void spend(Position at, const Size& size)
     {
         nodes_ += size.nodes;
@@ -219,7 +219,7 @@ bool acceptable(std::string_view text, Report& report, const YamlLimits& limits)
     return true;
 }
 
-// yaml-cpp skips a directive that it doesn't know, and the whole file with it.
+// yaml-cpp skips an unknown directive, and the whole file with it.
 bool begins_with_directive(std::string_view text, Report& report)
 {
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
@@ -236,7 +236,7 @@ bool begins_with_directive(std::string_view text, Report& report)
     return false;
 }
 
-// yaml-cpp's words for a tab are about tokens.
+// The message of yaml-cpp for a tab is about tokens.
 void report_syntax(const YAML::Exception& e, Report& report)
 {
     const auto at = position(e.mark);
@@ -259,7 +259,7 @@ std::optional<YamlNode> parse_yaml(std::string_view text, Report& report, const 
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
-        // The parser takes the end of the file for the end of the quotes.
+        // The parser accepts the end of the file as the end of the quotes.
         if (const auto at = builder.last_quoted();
             quoted_size(text.substr(offset_of(text, at))) == std::string_view::npos)
             throw Refused{at, "The quotes are not closed", {}};

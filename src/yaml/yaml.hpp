@@ -13,15 +13,14 @@ namespace autoexec::yaml {
 
 struct YamlEntry;
 
-/// A piece of YAML, with the place where it stands. Text keeps the form that it was written in;
-/// what it means is up to who asks.
+/// A YAML node with its position. A scalar keeps its text; the reader decides its type.
 struct YamlNode {
     enum class Kind { null, scalar, sequence, mapping };
 
     Kind kind = Kind::null;
     Position at;
     std::string text;                ///< Of a scalar.
-    bool quoted = false;             ///< In quotes or as a block: text whatever it looks like.
+    bool quoted = false;             ///< Quoted or a block: always text.
     std::vector<YamlNode> items;     ///< Of a sequence.
     std::vector<YamlEntry> entries;  ///< Of a mapping, in order.
 
@@ -47,20 +46,21 @@ struct YamlEntry {
 
 struct YamlLimits {
     std::size_t bytes = 1024 * 1024;
-    std::size_t nodes = 50'000;  ///< What an alias stands for counts each time.
+    std::size_t nodes = 50'000;  ///< The nodes of an alias count each time.
     std::size_t depth = 32;
 };
 
-/// Reads one document. An empty one is a null node. A key that is there twice is an error in
-/// `report`, and reading goes on. Nothing, besides an error in `report`, if the text is not UTF-8
-/// or no YAML, goes over a limit or has a second document.
+/// Parses one document. An empty one is a null node. A duplicate key is an error in `report`, and
+/// parsing continues. Nothing, with an error in `report`, if the text is not valid UTF-8 or YAML,
+/// exceeds a limit, or has a second document.
 std::optional<YamlNode> parse_yaml(std::string_view text, Report& report,
                                    const YamlLimits& limits = {});
 
-/// Where a place is in a text; its end for what is behind it.
+/// The offset of a position in a text; the size of the text for positions after its end.
 std::size_t offset_of(std::string_view text, Position at);
 
-/// How long the scalar in quotes is that begins a text, quotes included; `npos` if it never ends.
+/// The length of the quoted scalar at the start of a text, with its quotes; `npos` if it does not
+/// end.
 std::size_t quoted_size(std::string_view text);
 
 }  // namespace autoexec::yaml

@@ -28,14 +28,14 @@ std::string replaced(std::string_view text, std::size_t from, std::size_t size,
                      std::string_view with)
 {
     std::string out(text.substr(0, from));
-    // Whole lines are put in; the last line of a file may lack its end.
+    // Whole lines are inserted; the last line of a file can lack its newline.
     if (with.ends_with('\n') && !out.empty() && out.back() != '\n') out += '\n';
     out += with;
     out += text.substr(std::min(text.size(), from + size));
     return out;
 }
 
-// How long the scalar is that begins a text.
+// The length of the scalar at the start of a text.
 std::size_t token_size(std::string_view text, const YamlNode& node)
 {
     return node.quoted ? std::min(quoted_size(text), text.size()) : node.text.size();
@@ -73,7 +73,7 @@ bool set_in_tree(YamlNode& node, std::span<const std::string> path, const YamlNo
     return set_in_tree(node.entries.back().value, path.subspan(1), value);
 }
 
-// `retry:`, `  max_attempts: 5` for what is not there yet.
+// `retry:`, `  max_attempts: 5` for keys that do not exist yet.
 std::string new_lines(std::span<const std::string> path, const YamlNode& value,
                       std::size_t indentation)
 {
@@ -105,7 +105,7 @@ public:
     }
 
 private:
-    // Follows the path as far as there is something.
+    // Follows the path until a key does not exist.
     void descend()
     {
         node_ = &root_;

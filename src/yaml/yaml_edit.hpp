@@ -8,25 +8,25 @@
 #include <string_view>
 #include <vector>
 
-/// Changes values in YAML that a person wrote, and leaves the rest as it is. Pure.
+/// Changes values in YAML text and preserves the rest. Pure.
 namespace autoexec::yaml {
 
-/// A scalar that is read back as `text`; `plain` without quotes, for numbers, booleans and words.
+/// A scalar that parses as `text`; `plain`: without quotes, for numbers, booleans and words.
 YamlNode make_scalar(std::string text, bool plain);
 
-/// The same text on one line, in double quotes.
+/// The text on one line, in double quotes.
 std::string quote_yaml(std::string_view text);
 
-/// The node as lines of YAML, each indented by `indentation`.
+/// Writes the node as lines of YAML, indented by `indentation`.
 std::string write_yaml(const YamlNode& node, std::size_t indentation = 0);
 
-/// Equal but for where they stand.
+/// Compares everything but positions.
 bool same_content(const YamlNode& a, const YamlNode& b);
 
-/// Sets the scalar that the keys in `path` lead to. What the new text means is checked: all other
-/// values are what they were. Comments, order and spacing stay, unless the form of the text (a
-/// section in braces, an alias) asks for the section to be written anew. Nothing if the text is no
-/// YAML mapping, or something else than a mapping is in the way.
+/// Sets the scalar at `path`. The new text is parsed to check that no other value has changed.
+/// Comments, order and spacing stay, unless the form of the text (a section in braces, an alias)
+/// requires the section to be rewritten. Nothing if the text is not a YAML mapping, or a value on
+/// the path is not one.
 std::optional<std::string> set_in_yaml(std::string_view text, std::span<const std::string> path,
                                        const YamlNode& value);
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-/// Renames and removes keys in YAML that a person wrote. Comments and order stay, unless the form
+/// Renames and removes keys in YAML text. Comments and order stay, unless the form
 /// of the text (a section in braces, an alias) requires the section to be written again. Pure.
 namespace autoexec::yaml {
 

@@ -16,7 +16,7 @@ std::string on_one_line(const YamlNode& node)
         case YamlNode::Kind::null:
             return "null";
         case YamlNode::Kind::scalar:
-            // A plain text that went over several lines may not be one any more.
+            // A plain scalar of several lines may not be valid on one line.
             return node.quoted || node.as_string() ? quote_yaml(node.text) : node.text;
         case YamlNode::Kind::sequence:
             return "[]";
@@ -100,7 +100,7 @@ bool same_content(const YamlNode& a, const YamlNode& b)
     if (a.kind != b.kind) return false;
     if (a.kind == YamlNode::Kind::scalar) {
         if (a.text != b.text) return false;
-        // Quotes matter only where they make text of what would be something else.
+        // Quotes matter only if the scalar would not be text without them.
         return a.quoted == b.quoted || (a.as_string() && b.as_string());
     }
     return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(),
