@@ -9,7 +9,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace autoexec;
@@ -71,9 +75,39 @@ std::optional<std::string> migrated(const std::string& text)
     return config::migrate(text, report);
 }
 
+// `total`, `timeouts`, `seconds` for `timeouts.total_seconds`; without the plural.
+std::set<std::string> words_of(std::string_view name)
+{
+    std::set<std::string> words;
+    std::string word;
+    for (const char c : fmt::format("{}.", name)) {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+            word += c;
+            continue;
+        }
+        if (word.size() > 1 && word.ends_with('s')) word.pop_back();
+        if (!word.empty()) words.insert(std::exchange(word, {}));
+    }
+    return words;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("config");
+
+TEST_CASE("a flag of the program has the words of its setting")
+{
+    for (const auto& setting : config::built_in_settings()) {
+        if (setting.flags.empty()) continue;
+        CAPTURE(setting.key);
+        if (setting.key == "enabled" || setting.key == "on_busy") continue;  // flags for one value
+        const auto flag = setting.flags.substr(setting.flags.find("--"));
+        CAPTURE(flag);
+        const auto words = words_of(setting.key);
+        const auto used = words_of(flag);
+        CHECK(std::includes(words.begin(), words.end(), used.begin(), used.end()));
+    }
+}
 
 TEST_CASE("a setting is read by the name that it had in version 1.0, with a warning")
 {
