@@ -168,7 +168,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_baseline(Exe
     std::string why;
     try {
         auto telling = on_baseline(*x.baseline);
-        co_await undisturbed(strand, std::move(telling));
+        co_await async::uncancellable(strand, std::move(telling));
     } catch (const system_error& e) {
         ec = e.code();
         why = e.what();

@@ -82,7 +82,7 @@ void BackgroundAgentAutoExecutor::Impl::leave(Execution& x)
     x.mailbox.reset();
     x.slot.reset();
     x.tree_place.reset();
-    drop_idle_turnstile(x.tree_key);
+    drop_idle_queue(x.tree_key);
 }
 
 error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
@@ -155,11 +155,11 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& x)
 {
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<SemaphoreGuard>(turnstile_of(x.tree_key), *x.alarm);
+    x.tree_place = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
         while (!x.tree_place->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
-        if (!x.slot) x.slot = std::make_unique<SemaphoreGuard>(slots, *x.alarm);
+        if (!x.slot) x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
         if (co_await is_cancelled(x)) {
@@ -296,7 +296,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     x.slot.reset();
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
-    x.slot = std::make_unique<SemaphoreGuard>(slots, *x.alarm);
+    x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
     while (!x.slot->admitted() && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(time_point::max());
     if (!co_await is_cancelled(x)) co_return true;
@@ -311,7 +311,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Executio
     const async::OnCancel stop_git(
         cancellation.slot(), [interrupt = x.git_interrupt, clock = options.clock](
                                  asio::cancellation_type) { interrupt->end_by(clock->now()); });
-    auto preparing = undisturbed(strand, prepare_tree(x, state));
+    auto preparing = async::uncancellable(strand, prepare_tree(x, state));
     co_return co_await std::move(preparing);
 }
 
@@ -410,12 +410,12 @@ fs::path BackgroundAgentAutoExecutor::Impl::absolute(const fs::path& path) const
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 
-FifoSemaphore& BackgroundAgentAutoExecutor::Impl::turnstile_of(const std::string& key)
+async::FifoSemaphore& BackgroundAgentAutoExecutor::Impl::tree_queue(const std::string& key)
 {
     return trees.try_emplace(key, 1).first->second;
 }
 
-void BackgroundAgentAutoExecutor::Impl::drop_idle_turnstile(const std::string& key)
+void BackgroundAgentAutoExecutor::Impl::drop_idle_queue(const std::string& key)
 {
     const auto found = trees.find(key);
     if (found != trees.end() && found->second.idle()) trees.erase(found);

@@ -195,7 +195,7 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
     bound(options);
     asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<ExecutionOptions&>(impl->options) = o;
-        impl->slots.set_places(o.max_parallel);
+        impl->slots.set_slots(o.max_parallel);
     });
 }
 
@@ -218,12 +218,12 @@ void BackgroundAgentAutoExecutor::subscribe(std::shared_ptr<EventSink> sink)
 
 asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::recover()
 {
-    return undisturbed(impl_->strand, impl_->recover(impl_));
+    return async::uncancellable(impl_->strand, impl_->recover(impl_));
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::async_stop()
 {
-    return undisturbed(impl_->strand, impl_->stop(impl_));
+    return async::uncancellable(impl_->strand, impl_->stop(impl_));
 }
 
 asio::any_io_executor BackgroundAgentAutoExecutor::get_executor() const

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "async/fifo_semaphore.hpp"
 #include "async/launch.hpp"
+#include "async/uncancellable.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
@@ -32,62 +34,6 @@ inline constexpr std::chrono::milliseconds lock_retry{25};
 // An agent that asks for a worktree's lock holds it briefly.
 inline constexpr std::chrono::milliseconds lock_timeout{250};
 
-/// Who may go on, first come, first served. On the executor's strand.
-class FifoSemaphore {
-public:
-    /// Takes a place, or stands in line for one.
-    struct Ticket {
-        Timer* alarm = nullptr;
-        bool admitted = false;
-    };
-
-    /// Zero places: as many as wanted.
-    explicit FifoSemaphore(std::size_t places) { set_places(places); }
-
-    void join(Ticket& ticket);
-    /// Gives back a place, or leaves the line.
-    void leave(Ticket& ticket);
-    /// With fewer, those who have one keep it.
-    void set_places(std::size_t places);
-    [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
-
-private:
-    void admit_waiting();
-
-    std::size_t places_ = 0;
-    std::size_t taken_ = 0;
-    std::list<Ticket*> waiting_;  // a deque takes half a kilobyte even when empty
-};
-
-/// Holds a place while it lives.
-class SemaphoreGuard {
-public:
-    SemaphoreGuard(FifoSemaphore& turnstile, Timer& alarm) : turnstile_(&turnstile)
-    {
-        ticket_.alarm = &alarm;
-        turnstile_->join(ticket_);
-    }
-    ~SemaphoreGuard() { turnstile_->leave(ticket_); }
-    SemaphoreGuard(const SemaphoreGuard&) = delete;
-    SemaphoreGuard& operator=(const SemaphoreGuard&) = delete;
-
-    [[nodiscard]] bool admitted() const noexcept { return ticket_.admitted; }
-
-private:
-    FifoSemaphore* turnstile_;
-    FifoSemaphore::Ticket ticket_;
-};
-
-/// Runs `work` on `strand` to its end, whatever cancellation comes meanwhile.
-template <class T>
-asio::awaitable<T> undisturbed(asio::strand<asio::any_io_executor> strand, asio::awaitable<T> work)
-{
-    auto operation = asio::co_spawn(
-        strand, std::move(work),
-        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
-    co_return co_await std::move(operation);
-}
-
 /// One `execute_command` from its start to its end.
 struct Execution {
     Execution(std::string execution_id, CommandRequest r, const ExecutionOptions& o)
@@ -106,8 +52,8 @@ struct Execution {
     std::string redacted;
     std::shared_ptr<Timer> alarm;
     // Left in the opposite order: the lock first, the place in the worktree's line last.
-    std::unique_ptr<SemaphoreGuard> tree_place;
-    std::unique_ptr<SemaphoreGuard> slot;  ///< Given back while waiting for a retry.
+    std::unique_ptr<async::SemaphoreGuard> tree_place;
+    std::unique_ptr<async::SemaphoreGuard> slot;  ///< Given back while waiting for a retry.
     std::unique_ptr<Mailbox> mailbox;
     std::optional<git::Place> git;  ///< The worktree's, before a program could change it.
     std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
@@ -233,8 +179,8 @@ struct BackgroundAgentAutoExecutor::Impl
     void ask_to_end(Execution& x) const;
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
-    FifoSemaphore& turnstile_of(const std::string& key);
-    void drop_idle_turnstile(const std::string& key);
+    async::FifoSemaphore& tree_queue(const std::string& key);
+    void drop_idle_queue(const std::string& key);
     void leave(Execution& x);
     static std::string tree_key_of(const std::filesystem::path& worktree);
 
@@ -242,8 +188,8 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::any_io_executor ex;
     asio::strand<asio::any_io_executor> strand;
     std::vector<std::shared_ptr<EventSink>> sinks;
-    FifoSemaphore slots;
-    std::map<std::string, FifoSemaphore> trees;  ///< By the worktree's real path.
+    async::FifoSemaphore slots;
+    std::map<std::string, async::FifoSemaphore> trees;  ///< By the worktree's real path.
     std::set<Execution*> active;
     std::set<std::string> told_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;   ///< Of the coroutine that serves cancel requests.

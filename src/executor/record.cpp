@@ -101,7 +101,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::drain()
 {
     for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may come in between
         const auto sink = sinks[i];
-        if (sink->full()) (void)co_await undisturbed(strand, flush(sink));
+        if (sink->full()) (void)co_await async::uncancellable(strand, flush(sink));
     }
 }
 
@@ -165,7 +165,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     if (!std::exchange(x.recorded, false)) record_end(x, a, end);
     if (options.durability == Durability::none)
         co_await drain();
-    else if (const auto ec = co_await undisturbed(strand, flush_all()))
+    else if (const auto ec = co_await async::uncancellable(strand, flush_all()))
         warn_of_unwritten(x, ec);
     const auto delay = delay_before_retry(x, a, end);
     bool known = true;
@@ -207,7 +207,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
         auto telling = on_end(x.result);
-        co_await undisturbed(strand, std::move(telling));
+        co_await async::uncancellable(strand, std::move(telling));
         co_return true;
     } catch (const std::exception& e) {
         x.result.warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));

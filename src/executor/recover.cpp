@@ -73,7 +73,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_over(Executi
     if (!x.mailbox) co_return fail(x, ec, std::move(why));
     // Whoever comes meanwhile stands in line; who is at work already is not waited for.
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<SemaphoreGuard>(turnstile_of(x.tree_key), *x.alarm);
+    x.tree_place = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     if (x.tree_place->admitted()) co_return co_await lock(x);
     co_return fail(
         x, errc::worktree_busy,

@@ -184,7 +184,7 @@ asio::awaitable<ProgramOutput> Repository::Impl::locked_by(Git caller, Words wor
     ProgramOutput output;
     output.exit.error = co_await queue.enter(caller.interrupt());
     if (!output.exit.error.empty()) co_return output;
-    const Turn<LockQueue> turn(queue);
+    const Lock lock(queue);
     output = co_await caller.run(project, std::move(words), queue.descriptor());
     co_return output;
 }

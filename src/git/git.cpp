@@ -54,7 +54,7 @@ Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock,
     : spawner_(std::move(spawner)),
       clock_(std::move(clock)),
       interrupt_(std::move(interrupt)),
-      gate_(std::make_shared<Gate>(clock_, max_processes))
+      slots_(std::make_shared<async::FifoSemaphore>(max_processes))
 {
     if (!interrupt_) interrupt_ = std::make_shared<Interrupt>();
 }
@@ -114,9 +114,10 @@ asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv
 
 asio::awaitable<ProgramOutput> Git::in_turn(Call call) const
 {
-    co_await gate_->enter();
-    const Turn<Gate> turn(*gate_);
     const auto ex = co_await asio::this_coro::executor;
+    const auto alarm = clock_->make_timer(ex);
+    async::SemaphoreGuard slot(*slots_, *alarm);
+    co_await slot.admission();
     const auto limit = std::make_shared<CallLimit>(call.name, call.limit, clock_, interrupt_);
     ProgramOutput output;
     if (limit->is_interrupted()) {

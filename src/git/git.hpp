@@ -1,6 +1,6 @@
 #pragma once
 
-#include "git/gate.hpp"
+#include "async/fifo_semaphore.hpp"
 #include "git/interrupt.hpp"
 #include "git/place.hpp"
 #include "process/run_program.hpp"
@@ -64,7 +64,7 @@ private:
     std::shared_ptr<Spawner> spawner_;
     std::shared_ptr<Clock> clock_;
     std::shared_ptr<Interrupt> interrupt_;
-    std::shared_ptr<Gate> gate_;
+    std::shared_ptr<async::FifoSemaphore> slots_;
     std::vector<std::string> identity_;
     std::vector<int> held_;
     std::chrono::milliseconds max_limit_ = std::chrono::milliseconds::max();

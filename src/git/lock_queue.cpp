@@ -27,9 +27,9 @@ std::chrono::milliseconds pause_before_try(unsigned tries)
 
 asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> interrupt)
 {
-    const auto timer = clock_->make_timer(co_await asio::this_coro::executor);
-    co_await gate_.enter();
-    Turn<Gate> turn(gate_);
+    const auto ex = co_await asio::this_coro::executor;
+    auto turn = std::make_unique<Turn>(queue_, clock_->make_timer(ex));
+    co_await turn->slot.admission();
     auto problem = open();
     const auto begin = clock_->now();
     const auto deadline = begin + timeout_;
@@ -45,10 +45,10 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
             problem = fmt::format("Another process has held {} for {}.", file_.string(),
                                   text::format_duration(timeout_));
         } else {
-            co_await timer->wait_until(clock_->now() + pause_before_try(tries++));
+            co_await turn->alarm->wait_until(clock_->now() + pause_before_try(tries++));
         }
     }
-    if (problem.empty()) turn.keep();
+    if (problem.empty()) turn_ = std::move(turn);
     co_return problem;
 }
 
@@ -56,7 +56,7 @@ void LockQueue::leave()
 {
     ::flock(held_.get(), LOCK_UN);  // whoever else holds the descriptor
     held_ = files::UniqueFd();
-    gate_.leave();
+    turn_.reset();
 }
 
 std::string LockQueue::open()

@@ -2,8 +2,8 @@
 
 #include "autoexec/clock.hpp"
 
+#include "async/fifo_semaphore.hpp"
 #include "files/safe_files.hpp"
-#include "git/gate.hpp"
 #include "git/interrupt.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -29,11 +29,11 @@ public:
           clock_(std::move(clock)),
           timeout_(timeout),
           interrupt_(std::move(interrupt)),
-          gate_(clock_, 1)
+          queue_(1)
     {}
 
     /// Returns an empty text when the lock is held, else the reason. `leave` must follow: see
-    /// `Turn`. The time-out starts when this call is the first of this process in the queue.
+    /// `Lock`. The time-out starts when this call is the first of this process in the queue.
     asio::awaitable<std::string> enter() { return enter(interrupt_); }
     /// The same for who has an interrupt of its own.
     asio::awaitable<std::string> enter(std::shared_ptr<const Interrupt> interrupt);
@@ -49,8 +49,30 @@ private:
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds timeout_;
     std::shared_ptr<Interrupt> interrupt_;
-    Gate gate_;
+    /// A slot of `queue_`, and its alarm.
+    struct Turn {
+        Turn(async::FifoSemaphore& queue, std::unique_ptr<Timer> a)
+            : alarm(std::move(a)), slot(queue, *alarm)
+        {}
+        std::unique_ptr<Timer> alarm;
+        async::SemaphoreGuard slot;
+    };
+
+    async::FifoSemaphore queue_;
+    std::unique_ptr<Turn> turn_;  ///< Of the holder of the lock.
     files::UniqueFd held_;
+};
+
+/// Leaves a queue whose lock is held, when destroyed.
+class Lock {
+public:
+    explicit Lock(LockQueue& queue) : queue_(queue) {}
+    ~Lock() { queue_.leave(); }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+private:
+    LockQueue& queue_;
 };
 
 }  // namespace autoexec::git

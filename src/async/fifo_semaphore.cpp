@@ -1,12 +1,12 @@
-#include "executor/executor_impl.hpp"
+#include "async/fifo_semaphore.hpp"
 
 #include <algorithm>
 
-namespace autoexec {
+namespace autoexec::async {
 
 void FifoSemaphore::join(Ticket& ticket)
 {
-    if (taken_ < places_ && waiting_.empty()) {
+    if (taken_ < slots_ && waiting_.empty()) {
         ++taken_;
         ticket.admitted = true;
     } else {
@@ -24,16 +24,16 @@ void FifoSemaphore::leave(Ticket& ticket)
     admit_waiting();
 }
 
-void FifoSemaphore::set_places(std::size_t places)
+void FifoSemaphore::set_slots(std::size_t slots)
 {
-    places_ = places == 0 ? std::size_t(-1) : places;
+    slots_ = slots == 0 ? std::size_t(-1) : slots;
     admit_waiting();
 }
 
-// The place goes straight to the next in line: nobody can slip in between.
+// The slot passes straight to the next in the queue: a later caller cannot overtake it.
 void FifoSemaphore::admit_waiting()
 {
-    while (taken_ < places_ && !waiting_.empty()) {
+    while (taken_ < slots_ && !waiting_.empty()) {
         auto* const next = waiting_.front();
         waiting_.pop_front();
         ++taken_;
@@ -42,4 +42,9 @@ void FifoSemaphore::admit_waiting()
     }
 }
 
-}  // namespace autoexec
+asio::awaitable<void> SemaphoreGuard::admission()
+{
+    while (!ticket_.admitted) co_await ticket_.alarm->wait_until(time_point::max());
+}
+
+}  // namespace autoexec::async

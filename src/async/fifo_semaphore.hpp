@@ -1,0 +1,61 @@
+#pragma once
+
+#include "autoexec/clock.hpp"
+
+#include <cstddef>
+#include <list>
+
+namespace autoexec::async {
+
+/// A semaphore whose slots are granted in the order of asking. Thread safety: none; use it on one
+/// strand. It must outlive its guards.
+class FifoSemaphore {
+public:
+    /// Zero slots: no limit.
+    explicit FifoSemaphore(std::size_t slots) { set_slots(slots); }
+
+    /// With fewer, those that are taken stay taken.
+    void set_slots(std::size_t slots);
+    [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
+
+private:
+    friend class SemaphoreGuard;
+    struct Ticket {
+        Timer* alarm = nullptr;
+        bool admitted = false;
+    };
+
+    void join(Ticket& ticket);
+    void leave(Ticket& ticket);
+    void admit_waiting();
+
+    std::size_t slots_ = 0;
+    std::size_t taken_ = 0;
+    std::list<Ticket*> waiting_;  // std::deque allocates 512 bytes even when empty
+};
+
+/// Takes a slot or queues for one; when destroyed, gives the slot back or leaves the queue.
+class SemaphoreGuard {
+public:
+    /// `alarm` is woken when the slot is granted.
+    SemaphoreGuard(FifoSemaphore& semaphore, Timer& alarm) : semaphore_(semaphore)
+    {
+        ticket_.alarm = &alarm;
+        semaphore_.join(ticket_);
+    }
+    ~SemaphoreGuard() { semaphore_.leave(ticket_); }
+    SemaphoreGuard(const SemaphoreGuard&) = delete;
+    SemaphoreGuard& operator=(const SemaphoreGuard&) = delete;
+
+    [[nodiscard]] bool admitted() const noexcept { return ticket_.admitted; }
+
+    /// Waits on the alarm until the slot is granted. Where cancellation can end the wait, call
+    /// `admitted` in a loop of your own instead.
+    asio::awaitable<void> admission();
+
+private:
+    FifoSemaphore& semaphore_;
+    FifoSemaphore::Ticket ticket_;
+};
+
+}  // namespace autoexec::async

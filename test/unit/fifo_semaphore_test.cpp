@@ -1,0 +1,95 @@
+#include "async/fifo_semaphore.hpp"
+
+#include "support/virtual_clock.hpp"
+
+#include <doctest/doctest.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+using namespace autoexec;
+using namespace autoexec::test;
+
+namespace {
+
+struct Semaphore {
+    asio::io_context io;
+    std::shared_ptr<VirtualClock> clock = std::make_shared<VirtualClock>();
+    async::FifoSemaphore semaphore{1};
+    std::string log;
+
+    std::unique_ptr<Timer> alarm() { return clock->make_timer(io.get_executor()); }
+
+    void enter(char name) { asio::co_spawn(io, user(name), asio::detached); }
+
+private:
+    asio::awaitable<void> user(char name)
+    {
+        const auto timer = clock->make_timer(co_await asio::this_coro::executor);
+        async::SemaphoreGuard slot(semaphore, *timer);
+        co_await slot.admission();
+        log.push_back(name);
+        co_await timer->wait_until(clock->now() + std::chrono::seconds(1));
+    }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("fifo_semaphore");
+
+TEST_CASE_FIXTURE(Semaphore, "slots are granted in the order of asking")
+{
+    for (const char name : {'a', 'b', 'c', 'd'}) enter(name);
+    clock->run(io);
+    CHECK(log == "abcd");
+    CHECK(semaphore.idle());
+}
+
+TEST_CASE_FIXTURE(Semaphore, "a waiter that leaves the queue is passed over")
+{
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, semaphore, *timer);
+    std::optional<async::SemaphoreGuard> second(std::in_place, semaphore, *timer);
+    const async::SemaphoreGuard third(semaphore, *timer);
+    CHECK(first->admitted());
+    CHECK_FALSE(second->admitted());
+    second.reset();
+    CHECK_FALSE(third.admitted());
+    first.reset();
+    CHECK(third.admitted());
+}
+
+TEST_CASE_FIXTURE(Semaphore, "an admitted waiter that has not resumed gives its slot back")
+{
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, semaphore, *timer);
+    std::optional<async::SemaphoreGuard> second(std::in_place, semaphore, *timer);
+    const async::SemaphoreGuard third(semaphore, *timer);
+    first.reset();
+    second.reset();
+    CHECK(third.admitted());
+}
+
+TEST_CASE_FIXTURE(Semaphore, "the number of slots can change while some wait")
+{
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, semaphore, *timer);
+    std::optional<async::SemaphoreGuard> second(std::in_place, semaphore, *timer);
+    const async::SemaphoreGuard third(semaphore, *timer);
+    semaphore.set_slots(2);
+    CHECK(second->admitted());
+    CHECK_FALSE(third.admitted());
+    semaphore.set_slots(1);
+    first.reset();
+    CHECK_FALSE(third.admitted());
+    second.reset();
+    CHECK(third.admitted());
+    semaphore.set_slots(0);
+    const async::SemaphoreGuard fourth(semaphore, *timer);
+    CHECK(fourth.admitted());
+}
+
+TEST_SUITE_END();
