@@ -160,6 +160,14 @@ struct AgentStatus {
     }
 };
 
+/// What `BackgroundAgentAutoExecutor::check_status` finds.
+struct StatusCheck {
+    bool completed = false;  ///< The status is final, and no agent holds a claim there.
+    bool status_file_exists = false;
+    std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
+    std::string problem;                ///< Why a file that exists was not understood.
+};
+
 /// What became of an execution. All text is redacted; paths and ids are not.
 struct ExecutionResult {
     ExecutionStatus status = ExecutionStatus::failed;

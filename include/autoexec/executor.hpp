@@ -73,14 +73,6 @@ struct InterruptedAttempt {
     bool agent_alive = false;  ///< It was told to stop; the worktree is busy until it does.
 };
 
-/// What `check_status` finds.
-struct StatusCheck {
-    bool completed = false;  ///< The status is final, and no agent holds a claim there.
-    bool status_file_exists = false;
-    std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
-    std::string problem;                ///< Why a file that exists was not understood.
-};
-
 /// Hands commands to agents in worktrees through files, and waits for how they end.
 ///
 /// Each execution is a coroutine: publish → wait → accept → record → clean up. Commands for one

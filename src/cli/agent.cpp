@@ -6,9 +6,11 @@
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/metrics_collector.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "logging/log.hpp"
 #include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
@@ -22,17 +24,27 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The command line wins over what is configured.
-AgentOptions agent_options(const AgentVerbOptions& o, const AutoExecutionConfig& config,
+constexpr std::size_t max_agent_jobs = 10'000;  // as the setting agent.max_parallel
+
+struct AgentCommandOptions {
+    CommonOptions common;
+    std::vector<std::string> worktrees;
+    int jobs = 0;
+    bool verbose = false;
+};
+
+// Flags override the configuration.
+AgentOptions agent_options(const AgentCommandOptions& o, const AutoExecutionConfig& config,
                            const fs::path& root)
 {
     auto a = autoexec::agent_options(config, root);
@@ -42,7 +54,7 @@ AgentOptions agent_options(const AgentVerbOptions& o, const AutoExecutionConfig&
     return a;
 }
 
-// How many records were lost is logged; true if any was.
+// Logs how many records were lost; true if any was.
 bool report_lost(const EventSink* sink)
 {
     const auto records = sink == nullptr ? UnwrittenRecords{} : sink->unwritten();
@@ -51,7 +63,7 @@ bool report_lost(const EventSink* sink)
     return true;
 }
 
-/// The writers that are wanted.
+/// The writers that the configuration enables.
 struct Records {
     Records(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
             const fs::path& root)
@@ -82,7 +94,7 @@ struct Records {
     std::shared_ptr<ExecutionMetricsCollector> metrics;
 };
 
-// Two lives side by side: the agent's, and the wait for the signal that ends it.
+// Runs the agent until a signal.
 asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
                             BackgroundAgent& worker, Records records)
 {
@@ -101,7 +113,7 @@ asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
 }
 
 config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManager& manager,
-                              const AgentVerbOptions& options, const Records& records)
+                              const AgentCommandOptions& options, const Records& records)
 {
     const auto take = [&](const AutoExecutionConfig& config, const auto& changed) {
         worker.set_options(agent_options(options, config, manager.project_root()));
@@ -115,9 +127,7 @@ config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManage
     return {manager, records.audit, take, refuse};
 }
 
-}  // namespace
-
-int agent(const AgentVerbOptions& options)
+int run_agent(const AgentCommandOptions& options)
 {
     if (options.verbose) spdlog::set_level(spdlog::level::debug);
     const auto root = project_root(options.common);
@@ -127,38 +137,63 @@ int agent(const AgentVerbOptions& options)
     records::set_debug_log(root, config->debug);
     auto loaded = load_agents(root);
     if (!loaded.errors.empty()) {
-        print_text(stderr, "{}", to_string(loaded.errors));
+        print_message(to_string(loaded.errors));
         return exit_invalid;
     }
-    print_text(stderr, "{}", to_string(loaded.file.warnings));
+    print_message(to_string(loaded.file.warnings));
 
     std::string names;
     for (const auto& definition : loaded.file.agents)
         if (autoexec::agent::takes_commands(definition))
             names += (names.empty() ? "" : ", ") + definition.name;
     if (names.empty()) {
-        print_text(stderr,
-                   "autoexec agent: no enabled agent in {} has a command with {{command}} or "
-                   "{{command_file_path}}\n",
-                   (root / layout::agents_file).string());
+        print_error("agent",
+                    "no enabled agent in {} has a command with {{command}} or "
+                    "{{command_file_path}}",
+                    (root / layout::agents_file).string());
         return exit_invalid;
     }
 
     asio::io_context ctx(1);
-    asio::signal_set signals(ctx, SIGINT, SIGTERM);  // before anybody is told that we are here
+    asio::signal_set signals(ctx, SIGINT, SIGTERM);  // before the agent announces itself
     const Records records(ctx.get_executor(), *config, root);
     auto worker_options = agent_options(options, *config, root);
     worker_options.agents = std::move(loaded.file);
     worker_options.sinks = records.sinks();
     BackgroundAgent worker(ctx.get_executor(), std::move(worker_options));
     auto reloader = reloader_for(worker, manager, options, records);
-    keep_configuration_fresh(ctx.get_executor(), reloader);
+    watch_configuration(ctx.get_executor(), reloader);
     logging::log(logging::LogLevel::info, "looking for commands in {} as {}", root.string(), names);
     asio::co_spawn(ctx, serve(ctx, signals, worker, records), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
     ctx.run();
-    return records.report_lost() ? exit_engine : exit_completed;
+    return records.report_lost() ? exit_internal : exit_completed;
 }
+
+SubcommandBody define_agent(CLI::App& app)
+{
+    const auto o = std::make_shared<AgentCommandOptions>();
+    add_common(app, o->common);
+    app.add_option("-w,--worktree", o->worktrees,
+                   "Also watch DIR, besides the repository's worktrees; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    add_count(
+        app, "-j,--jobs,--max-parallel", max_agent_jobs,
+        [o](std::size_t n) { o->jobs = static_cast<int>(n); },
+        "Run at most N commands at once; 0: use the limits of the agents file");
+    app.add_flag("-v,--verbose", o->verbose, "Log each ignored command with the reason");
+    app.footer(
+        "The agents are read from the project's .cursor/background-agents.yaml. Ctrl-C stops the\n"
+        "agent and its commands.\n"
+        "\nExample:\n  autoexec agent --project ~/src/app");
+    return {[o] { return run_agent(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand agent_subcommand{
+    "agent", "Run as an agent: claim and run published commands until stopped", define_agent};
 
 }  // namespace autoexec::cli

@@ -1,19 +1,27 @@
 #include "autoexec/config.hpp"
 
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "records/debug_log.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
-// Into the project's file; what the environment says is of the moment.
+struct DebugOptions {
+    CommonOptions common;
+    std::optional<bool> change;  ///< Absent: print only.
+};
+
+// The project's file is changed; variables that set `debug` are ignored.
 bool write_setting(const std::filesystem::path& root, bool on)
 {
     AutoExecutionConfigManager files({}, root);
@@ -24,8 +32,6 @@ bool write_setting(const std::filesystem::path& root, bool on)
     files.save(*config);
     return true;
 }
-
-}  // namespace
 
 int debug(const DebugOptions& options)
 {
@@ -41,13 +47,31 @@ int debug(const DebugOptions& options)
             {"debug", config->debug}, {"origin", origin}, {"log", log.string()}});
         return exit_completed;
     }
-    print_text(stdout, "The debug log is {} ({}).\n", config->debug ? "on" : "off", origin);
+    print_result("The debug log is {} ({}).\n", config->debug ? "on" : "off", origin);
     if (config->debug)
-        print_text(stdout, "autoexec run and autoexec agent write to {}.\n", shown_path(log));
+        print_result("autoexec run and autoexec agent write to {}.\n", shown_path(log));
     if (options.change && *options.change != config->debug)
-        print_text(stderr, "The project's configuration differs, but {} takes precedence.\n",
-                   origin);
+        print_message("The project's configuration differs, but {} takes precedence.\n", origin);
     return exit_completed;
 }
+
+SubcommandBody define_debug(CLI::App& app)
+{
+    const auto o = std::make_shared<DebugOptions>();
+    add_common(app, o->common);
+    app.add_option_function<std::string>(
+           "what",
+           [o](const std::string& word) {
+               if (word != "status") o->change = word == "on";
+           },
+           "on, off or status")
+        ->check(CLI::IsMember({"on", "off", "status"}));
+    app.footer("The setting is stored as `debug` in the project's configuration.");
+    return {[o] { return debug(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand debug_subcommand{"debug", "Switch the debug log on or off", define_debug};
 
 }  // namespace autoexec::cli

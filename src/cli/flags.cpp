@@ -74,7 +74,7 @@ void add_common(CLI::App& app, CommonOptions& common)
     app.add_flag("--json", common.json, "Print results as JSON, one object per line");
 }
 
-void add_engine(CLI::App& app, EngineFlags& flags)
+void add_session(CLI::App& app, SessionFlags& flags)
 {
     add_count(
         app, "-j,--jobs,--max-parallel", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },

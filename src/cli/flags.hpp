@@ -13,12 +13,12 @@ class App;
 class Option;
 }  // namespace CLI
 
-/// Options of several verbs.
+/// Options of several subcommands.
 namespace autoexec::cli {
 
 inline constexpr std::size_t max_retries = 1000;
 
-/// What must be longer than nothing, unless zero has a meaning.
+/// Zero is refused unless it has a meaning.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
                           std::optional<std::chrono::milliseconds>& value, const std::string& help,
                           bool may_be_zero = false);
@@ -28,7 +28,6 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
 void add_limit(CLI::App& app, std::size_t& limit);
 void add_project(CLI::App& app, CommonOptions& common);
 void add_common(CLI::App& app, CommonOptions& common);
-/// All but `--agent`, which is not the same to all.
-void add_engine(CLI::App& app, EngineFlags& flags);
+void add_session(CLI::App& app, SessionFlags& flags);
 
 }  // namespace autoexec::cli

@@ -1,31 +1,41 @@
 #include "autoexec/health.hpp"
 #include "autoexec/config.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 namespace autoexec::cli {
 namespace {
 
+struct HealthCommandOptions {
+    CommonOptions common;
+    std::vector<std::string> worktrees;
+    bool deep = false;
+};
+
 constexpr int message_column = 32;
 
 void print_below(std::string_view mark, std::string_view text)
 {
-    print_text(stdout, "{:{}}{} {}\n", "", message_column, mark, text::printable(text));
+    print_result("{:{}}{} {}\n", "", message_column, mark, text::printable(text));
 }
 
 void print(const HealthCheckResult& result)
 {
-    print_text(stdout, "{:10} {:20} {}\n", to_string(result.status), text::printable(result.name),
-               text::printable(result.message));
-    // The first is the message, or a worse one is.
+    print_result("{:10} {:20} {}\n", to_string(result.status), text::printable(result.name),
+                 text::printable(result.message));
+    // One of them is already the message.
     if (const auto* const all = result.details.if_contains("problems"); all && all->is_array())
         for (const auto& problem : all->get_array())
             if (problem.is_string() && !result.message.starts_with(problem.get_string()))
@@ -33,9 +43,7 @@ void print(const HealthCheckResult& result)
     if (!result.remedy.empty()) print_below("→", result.remedy);
 }
 
-}  // namespace
-
-int health(const HealthVerbOptions& options)
+int check_health(const HealthCommandOptions& options)
 {
     HealthOptions wanted;
     wanted.project_root = project_root(options.common);
@@ -52,9 +60,29 @@ int health(const HealthVerbOptions& options)
         print_json(to_json(results));
     } else {
         for (const auto& result : results) print(result);
-        print_text(stdout, "\nOverall: {}\n", to_string(overall));
+        print_result("\nOverall: {}\n", to_string(overall));
     }
     return overall == HealthStatus::unhealthy ? exit_unhealthy : exit_completed;
 }
+
+SubcommandBody define_health(CLI::App& app)
+{
+    const auto o = std::make_shared<HealthCommandOptions>();
+    add_common(app, o->common);
+    app.add_option("-w,--worktree", o->worktrees, "Check only this worktree; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_flag("--deep", o->deep,
+                 "Also ask the program of every agent for its version, including scripts");
+    app.footer(
+        "The checks create and change nothing.\n"
+        "\nExit codes: 0 healthy or degraded, 5 unhealthy.");
+    return {[o] { return check_health(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand health_subcommand{"health", "Check that commands can run here",
+                                          define_health};
 
 }  // namespace autoexec::cli

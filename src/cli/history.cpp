@@ -1,56 +1,60 @@
-#include "autoexec/metrics_collector.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
+#include "records/metrics_reader.hpp"
 #include "text/text.hpp"
 
-#include <boost/asio/io_context.hpp>
-
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
+struct HistoryOptions {
+    CommonOptions common;
+    std::string workflow_id;
+    std::string step_id;
+    std::string status;
+    std::size_t limit = 20;
+    bool summary = false;
+};
+
 void print(const MetricsSummary& s)
 {
     if (s.total_executions == 0) {
-        print_text(stderr, "No execution history found.\n");
+        print_message("No execution history found.\n");
         return;
     }
-    print_text(stdout,
-               "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
-               "Total Retries: {}\nBy Status:\n",
-               s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
-    for (const auto& [status, count] : s.by_status) print_text(stdout, "  {}: {}\n", status, count);
-    if (s.skipped_lines > 0) print_text(stderr, "Skipped invalid lines: {}\n", s.skipped_lines);
+    print_result(
+        "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
+        "Total Retries: {}\nBy Status:\n",
+        s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
+    for (const auto& [status, count] : s.by_status) print_result("  {}: {}\n", status, count);
+    if (s.skipped_lines > 0) print_message("Skipped invalid lines: {}\n", s.skipped_lines);
 }
 
 void print(const ExecutionMetric& m)
 {
     const auto duration = std::chrono::milliseconds(static_cast<long long>(m.duration_ms));
-    print_text(stdout, "{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
-               short_id(m.execution_id), text::format_duration(duration), m.retry_count + 1,
-               text::printable(m.command));
+    print_result("{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
+                 short_id(m.execution_id), text::format_duration(duration), m.retry_count + 1,
+                 text::printable(m.command));
     if (m.workflow_id || m.step_id)
-        print_text(stdout, "  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
-                   text::printable(m.step_id.value_or("-")));
-    if (m.error_message) print_text(stdout, "  {}", text::printable(*m.error_message));
-    print_text(stdout, "\n");
+        print_result("  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
+                     text::printable(m.step_id.value_or("-")));
+    if (m.error_message) print_result("  {}", text::printable(*m.error_message));
+    print_result("\n");
 }
-
-}  // namespace
 
 int history(const HistoryOptions& options)
 {
-    asio::io_context ctx;
-    MetricsOptions where;
-    where.project_root = project_root(options.common);
-    const ExecutionMetricsCollector collector(ctx.get_executor(), std::move(where));
-
+    const auto folder = records::Folder::of({}, project_root(options.common), "metrics");
     if (options.summary) {
-        const auto summary = collector.get_summary();
+        const auto summary = records::summarize_metrics(folder);
         if (options.common.json)
             print_json(to_json(summary));
         else
@@ -62,9 +66,8 @@ int history(const HistoryOptions& options)
     filter.step_id = if_given(options.step_id);
     filter.status = if_given(options.status);
     filter.limit = options.limit;
-    const auto metrics = collector.get_metrics(filter);
-    if (metrics.empty() && !options.common.json)
-        print_text(stderr, "No execution history found.\n");
+    const auto metrics = records::read_metrics(folder, filter);
+    if (metrics.empty() && !options.common.json) print_message("No execution history found.\n");
     for (const auto& metric : metrics) {
         if (options.common.json)
             print_json(to_json(metric));
@@ -73,5 +76,23 @@ int history(const HistoryOptions& options)
     }
     return exit_completed;
 }
+
+SubcommandBody define_history(CLI::App& app)
+{
+    const auto o = std::make_shared<HistoryOptions>();
+    add_common(app, o->common);
+    app.add_option("--workflow-id", o->workflow_id, "Only commands of this workflow");
+    app.add_option("--step-id", o->step_id, "Only commands of this step");
+    app.add_option("--status", o->status, "Only commands with this result")
+        ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
+    add_limit(app, o->limit);
+    app.add_flag("--summary", o->summary, "Print totals only");
+    return {[o] { return history(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand history_subcommand{"history", "List finished commands, newest first",
+                                           define_history};
 
 }  // namespace autoexec::cli

@@ -1,22 +1,23 @@
-#include "autoexec/audit_logger.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
+#include "records/audit_reader.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
 #include "text/printable_stream.hpp"
 #include "text/text.hpp"
 
-#include <boost/asio/io_context.hpp>
-
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <memory>
 #include <thread>
 
 namespace autoexec::cli {
@@ -24,6 +25,13 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+
+struct LogsOptions {
+    CommonOptions common;
+    std::string execution;
+    bool follow = false;
+    bool raw = false;
+};
 
 struct Attempt {
     std::string execution_id;
@@ -45,7 +53,7 @@ void add(std::vector<Attempt>& attempts, Attempt attempt)
     if (!known && !attempt.attempt_id.empty()) attempts.push_back(std::move(attempt));
 }
 
-// What runs now, then what the audit trail remembers; oldest first.
+// Running attempts, then those in the audit log; oldest first.
 std::vector<Attempt> find_attempts(const fs::path& root, const std::string& wanted)
 {
     std::vector<Attempt> attempts;
@@ -54,14 +62,10 @@ std::vector<Attempt> find_attempts(const fs::path& root, const std::string& want
             is_called(entry.record.attempt_id, wanted))
             add(attempts, {entry.record.execution_id, entry.record.attempt_id, entry.alive});
     }
-    asio::io_context ctx;
-    AuditOptions where;
-    where.project_root = root;
-    const AuditLogger audit(ctx.get_executor(), std::move(where));
     AuditFilter filter;
     filter.event_type = "execution_started";
     filter.limit = 0;
-    for (const auto& event : audit.query_events(filter)) {
+    for (const auto& event : records::read_audit(records::Folder::of({}, root, "audit"), filter)) {
         Attempt attempt{text_of(event, "execution_id"), text_of(event, "attempt_id"), false};
         if (is_called(attempt.execution_id, wanted) || is_called(attempt.attempt_id, wanted))
             add(attempts, std::move(attempt));
@@ -78,13 +82,13 @@ bool is_alive(const fs::path& root, const std::string& attempt_id)
     return false;
 }
 
-/// Standard output. What a program has printed could do anything to a terminal, so there it is made
-/// printable; a file or another program gets the bytes as they are.
+/// Standard output. On a terminal, control characters are made visible; a file or another program
+/// gets the bytes unchanged.
 class Output {
 public:
     explicit Output(bool raw) : raw_(raw || ::isatty(STDOUT_FILENO) != 1) {}
 
-    /// False when it can't be written: the reader has gone.
+    /// False when the reader has ended.
     bool write(std::string_view bytes)
     {
         return put(raw_ ? std::string(bytes) : safe_.feed(bytes));
@@ -98,7 +102,7 @@ private:
     text::PrintableStream safe_;
 };
 
-// Copies what is there now. False when nobody reads us any more.
+// Copies what has been written so far. False when the reader has ended.
 bool copy_rest(int from, Output& to)
 {
     std::array<char, 65536> buffer;
@@ -109,7 +113,7 @@ bool copy_rest(int from, Output& to)
     }
 }
 
-// False when there is no such file (any more).
+// False if there is no such file.
 bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& options)
 {
     const auto folder = records::Folder::of({}, root, "output");
@@ -128,14 +132,12 @@ bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& optio
     Output output(options.raw);
     bool alive = true;
     while (copy_rest(file.get(), output) && options.follow && alive) {
-        alive = is_alive(root, attempt.attempt_id);  // before the last look
+        alive = is_alive(root, attempt.attempt_id);  // asked before the last copy
         if (alive) std::this_thread::sleep_for(200ms);
     }
     output.finish();
     return true;
 }
-
-}  // namespace
 
 int logs(const LogsOptions& options)
 {
@@ -145,22 +147,38 @@ int logs(const LogsOptions& options)
         return a.execution_id != attempts.front().execution_id;
     });
     if (attempts.empty() || several) {
-        print_text(stderr, "autoexec logs: {} '{}'; see autoexec status and autoexec history\n",
-                   several ? "several executions match" : "no execution matches",
-                   text::printable(options.execution));
+        print_error("logs", "{} '{}'; see autoexec status and autoexec history",
+                    several ? "several executions match" : "no execution matches",
+                    text::printable(options.execution));
         return exit_usage;
     }
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (attempts.size() > 1) {
-            print_text(stderr, "--- attempt {} ---\n", i + 1);
-            std::fflush(stderr);
+            print_message("--- attempt {} ---\n", i + 1);
         }
         if (!show(root, attempts[i], options))
-            print_text(
-                stderr, "No output was recorded: {}\n",
-                options.follow ? "the command was not started" : "the command may run elsewhere");
+            print_message("No output was recorded: {}\n", options.follow
+                                                              ? "the command was not started"
+                                                              : "the command may run elsewhere");
     }
     return exit_completed;
 }
+
+SubcommandBody define_logs(CLI::App& app)
+{
+    const auto o = std::make_shared<LogsOptions>();
+    add_common(app, o->common);
+    app.add_option("execution", o->execution,
+                   "The execution's id or the end of it, as autoexec status and autoexec history "
+                   "show it")
+        ->required();
+    app.add_flag("-f,--follow", o->follow, "Continue printing until the execution has ended");
+    app.add_flag("--raw", o->raw, "Pass control characters and escape sequences to the terminal");
+    return {[o] { return logs(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand logs_subcommand{"logs", "Print the output of a command", define_logs};
 
 }  // namespace autoexec::cli

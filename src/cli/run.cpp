@@ -3,7 +3,8 @@
 #include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/executor.hpp"
-#include "cli/session/assign.hpp"
+#include "cli/flags.hpp"
+#include "cli/session/agents.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/jobs.hpp"
@@ -12,6 +13,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/session/session.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
@@ -27,26 +29,51 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <exception>
 #include <list>
 #include <map>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 using std::chrono::milliseconds;
 
-// Out of memory: without its end a command would be waited for without end.
+constexpr char run_examples[] = R"(
+Examples:
+  autoexec run "make test"                                # in the current folder
+  autoexec run "make test" --worktree ../a --worktree ../b
+  autoexec run "fix issue 12" --new-worktree issue-12 --agent claude
+  autoexec run --new-worktree a@v1.0 --new-worktree b -- make -j4 all
+  autoexec run --list commands.jsonl -j 4 --json > results.jsonl
+
+Each line of a list is a JSON object; only the command is required:
+  {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
+   "timeout": "90s", "expect": ["FILE"], "retry": 2, "idempotent": true, "agent": "NAME",
+   "env": ["VARIABLE"], "workflow_id": "w", "step_id": "s"}
+
+Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage error, 3 invalid
+project file, 4 internal or system error, 130 cancelled.
+)";
+
+struct RunOptions : JobOptions {
+    CommonOptions common;
+    SessionFlags session;
+    std::string notify;
+    bool show_output = false;
+};
+
+// Out of memory: otherwise the run would wait forever for this command.
 void rethrow(std::exception_ptr failure)
 {
     if (failure) std::rethrow_exception(std::move(failure));
 }
 
-/// A list of commands, each of which ends for itself.
+/// Runs a list of commands; each ends independently of the others.
 class Run {
 public:
     Run(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<Job> jobs,
@@ -54,20 +81,20 @@ public:
         : options_(o),
           jobs_(std::move(jobs)),
           notify_(std::move(notify)),
-          display_(std::make_shared<Display>(Screen::suitable_mode(o.engine.quiet), jobs_.size())),
-          engine_(o.engine, manager, display_->screen(),
-                  o.engine.external_agent ? std::nullopt : std::optional(agents.all()),
-                  jobs_.size()),
+          display_(std::make_shared<Display>(Screen::suitable_mode(o.session.quiet), jobs_.size())),
+          session_(o.session, manager, display_->screen(),
+                   o.session.external_agent ? std::nullopt : std::optional(agents.all()),
+                   jobs_.size()),
           new_worktrees_(worktree_options(manager))
     {
-        engine_.executor().subscribe(display_);
+        session_.executor().subscribe(display_);
     }
 
     int go()
     {
         const auto begin = std::chrono::steady_clock::now();
-        engine_.run(all(), [this](asio::cancellation_type type) { cancel(type); });
-        if (!options_.engine.quiet) summary(std::chrono::steady_clock::now() - begin);
+        session_.run(all(), [this](asio::cancellation_type type) { cancel(type); });
+        if (!options_.session.quiet) summary(std::chrono::steady_clock::now() - begin);
         return exit_code();
     }
 
@@ -79,7 +106,7 @@ private:
             if (!job.new_worktree.empty()) co_await new_worktrees_.resolve(job.new_worktree);
         for (auto& job : jobs_) {
             std::string problem;
-            if (!job.new_worktree.empty() && engine_.interrupts() == 0)
+            if (!job.new_worktree.empty() && session_.interrupts() == 0)
                 problem = co_await make_tree(job);
             if (!problem.empty())
                 co_await conclude(refused(job, std::move(problem)), true);
@@ -95,8 +122,8 @@ private:
 
     git::RepositoryOptions worktree_options(AutoExecutionConfigManager& manager) const
     {
-        auto options = repository_options(engine_.root());
-        options.spawner = engine_.spawner();
+        auto options = repository_options(session_.root());
+        options.spawner = session_.spawner();
         options.min_free_bytes = manager.load().worktrees.min_free_bytes;
         options.interrupt = git_interrupt_;
         return options;
@@ -107,23 +134,23 @@ private:
         auto making = new_worktrees_.make(job.new_worktree);
         auto made = co_await std::move(making);
         for (const auto& warning : made.warnings)
-            display_->screen().say("warning: " + text::printable(warning));
+            print_message("warning: {}\n", text::printable(warning));
         job.request.worktree = made.path;
         co_return std::move(made.problem);
     }
 
     void start(Job& job)
     {
-        engine_.add_worktree(job.request.worktree);
+        session_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
-        asio::co_spawn(engine_.context(), one(job),
+        asio::co_spawn(session_.context(), one(job),
                        asio::bind_cancellation_slot(cancels_.back().slot(), rethrow));
     }
 
     asio::awaitable<void> one(Job& job)
     {
         co_await asio::this_coro::throw_if_cancelled(false);
-        auto [ec, result] = co_await engine_.executor().async_execute_command(
+        auto [ec, result] = co_await session_.executor().async_execute_command(
             job.request, asio::as_tuple(asio::use_awaitable));
         co_await conclude(std::move(result), static_cast<bool>(ec));
     }
@@ -132,41 +159,39 @@ private:
     {
         git_interrupt_->cancel(*system_clock(), type);
         if (type == asio::cancellation_type::partial)
-            asio::co_spawn(engine_.context(), engine_.executor().async_stop(), asio::detached);
+            asio::co_spawn(session_.context(), session_.executor().async_stop(), asio::detached);
         else
             for (auto& cancel : cancels_) cancel.emit(type);
     }
 
-    asio::awaitable<void> conclude(ExecutionResult result, bool engine_failed)
+    asio::awaitable<void> conclude(ExecutionResult result, bool is_internal_error)
     {
         ++ends_[result.status];
-        if (engine_failed && engine_.interrupts() == 0) engine_failed_ = true;
-        if (auto lost = engine_.lost_output(result); !lost.empty())
+        if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
+        if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
-        auto& screen = display_->screen();
-        screen.clear();
         display_->finished(result);
         if (options_.common.json)
             print_json(to_json(result));
         else
             print(result);
-        screen.tick();
+        display_->screen().redraw();
         if (!notify_.empty()) {
-            auto folder = engine_.root() / layout::output;
-            auto notifying = notify(engine_.spawner(), notify_, result, std::move(folder));
+            auto folder = session_.root() / layout::output;
+            auto notifying = notify(session_.spawner(), notify_, result, std::move(folder));
             const auto problem = co_await std::move(notifying);
-            if (!problem.empty()) screen.say(problem);
+            if (!problem.empty()) print_message("{}\n", problem);
         }
         if (--pending_ == 0) done_.cancel();
     }
 
     void print(const ExecutionResult& result) const
     {
-        tell(stdout, "{}\n", result_line(result));
+        print_result("{}\n", result_line(result));
         for (const auto& warning : result.warnings)
-            tell(stderr, "  warning: {}\n", text::printable(warning));
+            print_message("  warning: {}\n", text::printable(warning));
         if (options_.show_output && !result.output.empty())
-            tell(stdout, "{}\n", text::printable(result.output, true));
+            print_result("{}\n", text::printable(result.output, true));
     }
 
     static ExecutionResult refused(const Job& job, std::string problem)
@@ -185,16 +210,16 @@ private:
             ends +=
                 fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
                             status == ExecutionStatus::timeout ? "timed out" : to_string(status));
-        tell(stderr, "{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
-             jobs_.size() == 1 ? "command" : "commands",
-             text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
-             shown_path(engine_.root() / layout::records));
+        print_message("{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
+                      jobs_.size() == 1 ? "command" : "commands",
+                      text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
+                      shown_path(session_.root() / layout::records));
     }
 
     [[nodiscard]] int exit_code() const
     {
-        if (engine_.interrupts() > 0) return exit_cancelled;
-        if (engine_failed_ || engine_.records_lost()) return exit_engine;
+        if (session_.interrupts() > 0) return exit_cancelled;
+        if (has_internal_error_ || session_.records_lost()) return exit_internal;
         if (ends_.contains(ExecutionStatus::failed) || ends_.contains(ExecutionStatus::timeout))
             return exit_failed;
         return ends_.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;
@@ -204,27 +229,25 @@ private:
     std::vector<Job> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
     std::shared_ptr<Display> display_;
-    Engine engine_;
+    Session session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     NewWorktrees new_worktrees_;
     std::list<asio::cancellation_signal> cancels_;
-    asio::steady_timer done_{engine_.context(), asio::steady_timer::time_point::max()};
+    asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
 
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
-    bool engine_failed_ = false;
+    bool has_internal_error_ = false;
 };
 
-void print_problems(const std::vector<std::string>& problems)
+void print_usage_problems(const std::vector<std::string>& problems)
 {
-    for (const auto& problem : problems) tell(stderr, "autoexec run: {}\n", problem);
+    for (const auto& problem : problems) print_error("run", "{}", problem);
 }
-
-}  // namespace
 
 int run(const RunOptions& options)
 {
-    const auto& flags = options.engine;
+    const auto& flags = options.session;
     std::vector<std::string> problems;
     auto jobs = collect_jobs(options, problems);
     std::vector<std::string> notify;
@@ -234,8 +257,8 @@ int run(const RunOptions& options)
         if (!problem.empty()) problems.push_back(std::move(problem));
     }
     if (!problems.empty()) {
-        print_problems(problems);
-        tell(stderr, "Run 'autoexec run --help' for examples.\n");
+        print_usage_problems(problems);
+        print_message("Run 'autoexec run --help' for examples.\n");
         return exit_usage;
     }
     const auto root = project_root(options.common);
@@ -250,20 +273,73 @@ int run(const RunOptions& options)
     });
     const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
     if (!agents.usable()) {
-        tell(stderr, "{}", to_string(agents.loaded().errors));
+        print_message(to_string(agents.loaded().errors));
         return exit_invalid;
     }
-    if (!flags.quiet) tell(stderr, "{}", to_string(agents.loaded().file.warnings));
+    if (!flags.quiet) print_message(to_string(agents.loaded().file.warnings));
     for (auto& job : jobs) {
         auto problem = agents.assign(job.request);
         if (!problem.empty()) problems.push_back(std::move(problem));
     }
     if (!problems.empty()) {
-        print_problems(problems);
+        print_usage_problems(problems);
         return exit_invalid;
     }
-    if (any_text && agents.own_runs_texts() && !flags.quiet) tell(stderr, no_agents_file_notice);
+    if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
+        print_message(no_agents_file_notice);
     return Run(options, manager, std::move(jobs), agents, std::move(notify)).go();
 }
+
+void define_job(CLI::App& app, JobOptions& o)
+{
+    app.add_option("command,--command", o.command,
+                   "The command for the agent; use --command=TEXT if it begins with '-'")
+        ->type_name("COMMAND");
+    app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
+        ->type_name("FILE");
+    app.add_option("-w,--worktree", o.worktrees, "Run in this existing worktree; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_option("--new-worktree", o.new_worktrees,
+                   "Create a worktree with branch workflow/NAME at REF; may be repeated")
+        ->type_name("NAME[@REF]")
+        ->allow_extra_args(false);
+    add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
+    app.add_option("--expect", o.expect,
+                   "Fail unless the command creates or changes FILE; may be repeated")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    add_count(
+        app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
+        "Retry at most N times (default 2)");
+    app.add_flag("--idempotent", o.idempotent,
+                 "The command is safe to run twice: also retry it after time-outs and failures");
+    app.add_option("--agent", o.agent, "Use this agent or role of the agents file")
+        ->type_name("NAME");
+    app.add_option("--env", o.env_refs,
+                   "Pass this environment variable to the command; may be repeated")
+        ->type_name("VARIABLE")
+        ->allow_extra_args(false);
+    app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
+    app.add_option("--step-id", o.step_id, "Record this step id");
+}
+
+SubcommandBody define_run(CLI::App& app)
+{
+    const auto o = std::make_shared<RunOptions>();
+    app.footer(run_examples);
+    add_common(app, o->common);
+    define_job(app, *o);
+    add_session(app, o->session);
+    app.add_option("--notify", o->notify,
+                   "Run PROGRAM for each result, with the result as JSON on stdin")
+        ->type_name("PROGRAM");
+    app.add_flag("--show-output", o->show_output, "Print the last lines of each command's output");
+    return {[o] { return run(*o); }, &o->program};
+}
+
+}  // namespace
+
+extern const Subcommand run_subcommand{"run", "Run commands in one or more worktrees", define_run};
 
 }  // namespace autoexec::cli

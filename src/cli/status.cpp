@@ -1,35 +1,46 @@
-#include "autoexec/executor.hpp"
+#include "autoexec/config.hpp"
 #include "autoexec/redaction.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
+#include "handoff/file_handoff.hpp"
+#include "handoff/read_status.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
-struct Seen {
+struct StatusOptions {
+    CommonOptions common;
+};
+
+struct AttemptState {
     std::string state;
     std::string message;
     double percentage = 0;
 };
 
-// Only the agent of this attempt knows how it stands.
-Seen look(const BackgroundAgentAutoExecutor& executor, const records::RunningEntry& entry)
+// The status file counts only if the agent of this attempt wrote it.
+AttemptState read_state(Handoff& handoff, const records::RunningEntry& entry)
 {
-    Seen seen;
+    AttemptState seen;
     seen.state = entry.alive ? "waiting" : "interrupted";
-    const auto check = executor.check_status(entry.record.worktree);
+    error_code ec;
+    std::string ignored;
+    const auto mailbox = handoff.open(entry.record.worktree, ec, ignored);
+    const auto check = mailbox ? handoff::read_status(*mailbox) : StatusCheck();
     if (!entry.alive || !check.status || check.status->attempt_id != entry.record.attempt_id)
         return seen;
     seen.state = std::string(to_string(check.status->status));
@@ -49,7 +60,7 @@ std::chrono::milliseconds age_of(const records::RunningRecord& record)
                         std::chrono::system_clock::now() - *start));
 }
 
-boost::json::object to_json(const records::RunningEntry& entry, const Seen& seen)
+boost::json::object to_json(const records::RunningEntry& entry, const AttemptState& seen)
 {
     const auto& r = entry.record;
     const auto or_null = [](const std::optional<std::string>& text) {
@@ -78,47 +89,58 @@ void print_agents(const std::filesystem::path& root)
     for (const auto& [record, alive] : records::list_agents(root)) {
         if (!alive) continue;
         any = true;
-        tell(stderr, "Agent running: {}, since {}\n", records::describe(record),
-             text::printable(record.started_at));
+        print_message("Agent running: {}, since {}\n", records::describe(record),
+                      text::printable(record.started_at));
     }
     if (!any)
-        tell(stderr,
-             "No agent process is running (start one with 'autoexec agent'; autoexec run "
-             "uses its own).\n");
+        print_message(
+            "No agent process is running (start one with 'autoexec agent'; autoexec run "
+            "uses its own).\n");
 }
-
-}  // namespace
 
 int status(const StatusOptions& options)
 {
     const auto root = project_root(options.common);
-    asio::io_context ctx;
-    ExecutorOptions plain;
-    plain.project_root = root;
-    plain.enable_audit = plain.enable_metrics = false;
-    const BackgroundAgentAutoExecutor executor(ctx.get_executor(), std::move(plain));
+    handoff::FileHandoffOptions where;
+    where.project_root = root;
+    where.status_file_name =
+        AutoExecutionConfigManager({}, root).load(false).executor.status_file_name;
+    const auto handoff = handoff::file_handoff(std::move(where));
 
     error_code problem;
     const auto entries = records::list_running(root, problem);
     if (problem) {
-        tell(stderr, "autoexec status: {}\n", records::unreadable_sentence(root, problem));
-        return exit_engine;
+        print_error("status", "{}", records::unreadable_sentence(root, problem));
+        return exit_internal;
     }
     if (entries.empty() && !options.common.json)
-        print_text(stderr, "No commands are running or queued.\n");
+        print_message("No commands are running or queued.\n");
     for (const auto& entry : entries) {
-        const auto seen = look(executor, entry);
+        const auto seen = read_state(*handoff, entry);
         if (options.common.json) {
             print_json(to_json(entry, seen));
             continue;
         }
-        print_text(stdout, "{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
-                   short_id(entry.record.execution_id), text::format_duration(age_of(entry.record)),
-                   entry.record.attempt, shown_path(entry.record.worktree),
-                   text::printable(entry.record.command), text::printable(seen.message));
+        print_result("{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
+                     short_id(entry.record.execution_id),
+                     text::format_duration(age_of(entry.record)), entry.record.attempt,
+                     shown_path(entry.record.worktree), text::printable(entry.record.command),
+                     text::printable(seen.message));
     }
     if (!options.common.json) print_agents(root);
     return exit_completed;
 }
+
+SubcommandBody define_status(CLI::App& app)
+{
+    const auto o = std::make_shared<StatusOptions>();
+    add_common(app, o->common);
+    return {[o] { return status(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand status_subcommand{"status", "Show running and queued commands",
+                                          define_status};
 
 }  // namespace autoexec::cli

@@ -2,6 +2,7 @@
 
 #include "executor/executor_impl.hpp"
 #include "handoff/file_handoff.hpp"
+#include "handoff/read_status.hpp"
 #include "protocol/status.hpp"
 
 #include <boost/asio/dispatch.hpp>
@@ -175,18 +176,7 @@ StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::pat
     error_code ec;
     const auto mailbox = impl_->open_mailbox(worktree, ec, check.problem);
     if (!mailbox) return check;
-    for (const auto& file : mailbox->look()) {
-        check.status_file_exists = true;
-        check.problem = file.problem;
-        if (file.state != FoundFile::State::present) continue;
-        auto reading = protocol::parse_status(file.text);
-        check.problem = reading.problem;
-        if (reading.kind != protocol::StatusReading::Kind::valid) continue;
-        check.completed = reading.status.is_final() && !mailbox->live_claim();
-        check.status = std::move(reading.status);
-        break;
-    }
-    return check;
+    return handoff::read_status(*mailbox);
 }
 
 void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)

@@ -1,12 +1,11 @@
-#include "autoexec/audit_logger.hpp"
-#include "autoexec/metrics_collector.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
 #include "health/verdict.hpp"
+#include "records/audit_reader.hpp"
+#include "records/metrics_reader.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
-#include <boost/asio/io_context.hpp>
 #include <boost/json/value_to.hpp>
 
 #include <algorithm>
@@ -52,11 +51,8 @@ void judge(Verdict& verdict, const std::filesystem::path& place, const Amount& a
 
 std::optional<system_clock::time_point> newest_record(const std::filesystem::path& project_root)
 {
-    asio::io_context ctx;  // nothing runs in it: both are only asked
-    MetricsOptions metrics;
-    metrics.project_root = project_root;
-    AuditOptions audit;
-    audit.project_root = project_root;
+    const auto metrics = records::Folder::of({}, project_root, "metrics");
+    const auto audit = records::Folder::of({}, project_root, "audit");
     MetricsFilter one_metric;
     AuditFilter one_event;
     one_metric.limit = one_event.limit = 1;
@@ -66,11 +62,9 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
         const auto time = text::parse_iso(text);
         if (time && (!newest || *time > *newest)) newest = time;
     };
-    const ExecutionMetricsCollector collector(ctx.get_executor(), metrics);
-    for (const auto& metric : collector.get_metrics(one_metric))
+    for (const auto& metric : records::read_metrics(metrics, one_metric))
         note(metric.completed_at.value_or(""));
-    const AuditLogger logger(ctx.get_executor(), audit);
-    for (const auto& event : logger.query_events(one_event)) {
+    for (const auto& event : records::read_audit(audit, one_event)) {
         const auto* const time = event.if_contains("timestamp");
         if (time != nullptr && time->is_string()) note(time->get_string());
     }

@@ -1,21 +1,13 @@
 #include "autoexec/audit_logger.hpp"
 
 #include "protocol/record_lines.hpp"
+#include "records/audit_reader.hpp"
 #include "records/line_writer.hpp"
-#include "records/read_lines.hpp"
 
-#include <sys/stat.h>
-
-#include <set>
 #include <utility>
 
 namespace autoexec {
 namespace {
-
-namespace json = boost::json;
-using records::is_any;
-
-constexpr std::string_view log_name = "execution_audit.log";
 
 AuditOptions checked(AuditOptions options)
 {
@@ -68,50 +60,6 @@ AuditRecord record_of(const Event& event)
     return record;
 }
 
-bool is_equal(const json::object& event, std::string_view key,
-              const std::optional<std::string>& wanted)
-{
-    if (is_any(wanted)) return true;
-    const auto* value = event.if_contains(key);
-    return value != nullptr && value->is_string() && value->get_string() == *wanted;
-}
-
-bool matches(const json::object& event, const AuditFilter& filter)
-{
-    return is_equal(event, "workflow_id", filter.workflow_id) &&
-           is_equal(event, "step_id", filter.step_id) &&
-           is_equal(event, "event_type", filter.event_type) &&
-           is_equal(event, "execution_id", filter.execution_id);
-}
-
-bool may_match(std::string_view line, const AuditFilter& filter)
-{
-    return records::may_hold(line, filter.execution_id) &&
-           records::may_hold(line, filter.workflow_id) && records::may_hold(line, filter.step_id) &&
-           records::may_hold(line, filter.event_type);
-}
-
-// The log and its backups, newest first. A rotation meanwhile moves a file on to a name that is
-// looked at later: none is missed, and the inode tells which was there before.
-std::vector<files::UniqueFd> open_logs(const records::Folder& place, int backups)
-{
-    std::vector<files::UniqueFd> logs;
-    error_code ec;
-    const auto folder = place.open(ec);
-    if (ec) return logs;
-
-    std::set<std::pair<dev_t, ino_t>> known;
-    for (int i = 0; i <= backups; ++i) {
-        auto name = std::string(log_name);
-        if (i > 0) name += "." + std::to_string(i);
-        auto log = records::Folder::open_log(folder.get(), name, ec);
-        struct stat st {};
-        if (!ec && ::fstat(log.get(), &st) == 0 && known.emplace(st.st_dev, st.st_ino).second)
-            logs.push_back(std::move(log));
-    }
-    return logs;
-}
-
 }  // namespace
 
 struct AuditLogger::Impl {
@@ -138,7 +86,7 @@ AuditLogger::~AuditLogger()
 void AuditLogger::log_event(AuditRecord record)
 {
     const auto line = protocol::format_audit(record, impl_->options.clock->system_now());
-    impl_->writer->push(log_name, line);
+    impl_->writer->push(std::string(records::audit_log_name), line);
 }
 
 void AuditLogger::log_command_detected(std::string_view workflow_id, std::string_view step_id,
@@ -179,20 +127,9 @@ void AuditLogger::log_execution_failed(std::string_view workflow_id, std::string
     log_event(std::move(record));
 }
 
-std::vector<json::object> AuditLogger::query_events(const AuditFilter& filter) const
+std::vector<boost::json::object> AuditLogger::query_events(const AuditFilter& filter) const
 {
-    std::vector<json::object> found;
-    for (auto& log : open_logs(impl_->place, impl_->options.max_backups)) {
-        records::ReverseLines lines(std::move(log));
-        while (const auto line = lines.next()) {
-            if (!may_match(*line, filter)) continue;
-            auto event = protocol::parse_audit(*line);
-            if (!event || !matches(*event, filter)) continue;
-            found.push_back(std::move(*event));
-            if (found.size() == filter.limit) return found;
-        }
-    }
-    return found;
+    return records::read_audit(impl_->place, filter, impl_->options.max_backups);
 }
 
 void AuditLogger::publish(const Event& event)

@@ -41,17 +41,25 @@ TEST_CASE("a quiet run says nothing but results")
 TEST_CASE("a run whose reader has gone away goes on, and says by its exit code what was lost")
 {
     Project project;
-    const auto run_to = [&](const std::string& where) {
+    const auto shell = [&](const std::string& line) {
         auto start = project.start({});
-        start.argv = {"/bin/sh", "-c", program_path + " run 'sleep 0.2; echo x >>ran' " + where};
+        start.argv = {"/bin/sh", "-c", line};
         Program program(start);
         return program.wait().code;
     };
+    const auto run_to = [&](const std::string& where) {
+        return shell(program_path + " run 'sleep 0.2; echo x >>ran' " + where);
+    };
+    // Descriptor 4 is a pipe without a reader.
+    const std::string no_reader = "rm -f pipe; mkfifo pipe; exec 3<>pipe 4>pipe 3>&-; ";
     CHECK(run_to("2>/dev/full") == 0);
     CHECK(run_to("2>&-") == 0);
     CHECK(run_to(">/dev/full") == 4);
-    CHECK(read_file(project.root() / "ran") == "x\nx\nx\n");
-    CHECK(project.metrics().size() == 3);
+    CHECK(shell(no_reader + program_path + " run 'echo x >>ran' >&4") == 4);
+    CHECK(read_file(project.root() / "ran") == "x\nx\nx\nx\n");
+    CHECK(project.metrics().size() == 4);
+    CHECK(shell(no_reader + program_path + " history >&4") == 0);
+    CHECK(shell(program_path + " history >/dev/full") == 4);
 }
 
 TEST_CASE("what follows -- is a program with its arguments, which no shell changes")

@@ -210,3 +210,53 @@ TEST_CASE("a reader that goes away ends the writer quietly")
         CHECK(ended.err.empty());
     }
 }
+
+TEST_CASE("subcommands that only read create nothing")
+{
+    Project project;
+    const auto run = [&](Words words) {
+        (void)project.run(words);
+        CHECK_MESSAGE(!fs::exists(project.records()), words.front());
+    };
+    run({"status"});
+    run({"history"});
+    run({"history", "--summary"});
+    run({"logs", "none"});
+    run({"health"});
+    run({"workflow", "list"});
+    run({"workflow", "status"});
+    run({"worktree", "list"});
+    run({"agents", "list"});
+    run({"config", "show"});
+}
+
+TEST_CASE("status reads the status file that is configured")
+{
+    Project project;
+    project.write(".tapps-agents/auto_execution_config.yaml",
+                  "auto_execution:\n  version: \"1.0\"\n  files:\n    status_name: state.json\n");
+    Program run(project.start({"run", "until test -e go; do sleep 0.02; done"}));
+    CHECK(project.wait_for_running(1).size() == 1);
+    project.write("go", "");
+    CHECK(run.wait().code == 0);
+}
+
+TEST_CASE("the document of the program lists all subcommands")
+{
+    Project project;
+    const auto table = project.run({"command-table"});
+    CHECK(table.code == 0);
+    CHECK(contains(table.out, "| [`workflow run`](#workflow) | run a workflow |\n"));
+    CHECK_FALSE(contains(table.out, "command-table"));
+    CHECK_MESSAGE(contains(read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "doc/cli.md"), table.out),
+                  "autoexec command-table");
+}
+
+TEST_CASE("only run takes a program after two hyphens")
+{
+    Project project;
+    CHECK(project.run({"run", "--", "true"}).code == 0);
+    const auto refused = project.run({"status", "--", "true"});
+    CHECK(refused.code == 2);
+    CHECK(contains(refused.err, "true"));
+}

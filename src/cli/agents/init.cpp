@@ -3,38 +3,50 @@
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 #include "yaml/report.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
+struct AgentsInitOptions {
+    CommonOptions common;
+    std::vector<std::string> presets;
+    std::string from_template;
+    bool minimal = false;
+    bool overwrite = false;
+    bool to_stdout = false;
+};
+
 constexpr auto folder_name = ".cursor";
 constexpr auto base_name = "background-agents.yaml";
-// `environment:` may come to hold a key. Git keeps no such modes: who clones the file gets their
-// own.
+// `environment:` may contain a key. Git does not store this mode, so a clone has the default one.
 constexpr unsigned file_mode = 0600;
 
 int refuse(const std::string& sentence)
 {
-    print_text(stderr, "autoexec agents init: {}\n", sentence);
+    print_error("agents init", "{}", sentence);
     return exit_usage;
 }
 
-/// Those that are asked for, none twice; the shell if none is. A sentence if there is no such one.
+/// The presets of these names without repetitions; `shell` if there are none. Returns a problem if
+/// a name is unknown.
 std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Preset>& chosen)
 {
     for (const auto& name : wanted) {
@@ -73,7 +85,7 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
     if (!ec)
         ec = files::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
     if (!ec) return {};
-    code = exit_engine;
+    code = exit_internal;
     return fmt::format("cannot write {}: {}.", shown, ec.message());
 }
 
@@ -83,13 +95,11 @@ void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
         for (const auto& program : agent::programs_of(definition)) {
             const auto search = agent::find_program(program, definition, root);
             const auto problem = agent::explain_missing(program, search, definition);
-            if (!problem.empty()) print_text(stderr, "warning: {}\n", problem);
+            if (!problem.empty()) print_message("warning: {}\n", problem);
         }
 }
 
-}  // namespace
-
-int agents_init(const AgentsInitOptions& options)
+int init_agents(const AgentsInitOptions& options)
 {
     const bool from_template = !options.from_template.empty();
     if (from_template && (options.minimal || !options.presets.empty()))
@@ -109,22 +119,45 @@ int agents_init(const AgentsInitOptions& options)
     }
 
     const auto reading = agent::parse_agents_file(text, options.from_template);
-    print_text(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
+    print_message("{}{}", to_string(reading.errors), to_string(reading.warnings));
     if (!reading.file) return exit_invalid;
     if (options.to_stdout) {
-        print_text(stdout, "{}", text);
+        print_result(text);
         return exit_completed;
     }
     const auto root = project_root(options.common);
     auto code = exit_completed;
     const auto problem = write(root, text, options.overwrite, code);
     if (!problem.empty()) {
-        print_text(stderr, "autoexec agents init: {}\n", problem);
+        print_error("agents init", "{}", problem);
         return code;
     }
-    print_text(stdout, "Wrote {}.\n", shown_path(root / folder_name / base_name));
+    print_result("Wrote {}.\n", shown_path(root / folder_name / base_name));
     warn_of_missing_programs(*reading.file, root);
     return exit_completed;
 }
+
+SubcommandBody define_agents_init(CLI::App& app)
+{
+    const auto o = std::make_shared<AgentsInitOptions>();
+    add_project(app, o->common);
+    app.add_option("--preset", o->presets,
+                   "Add an agent for claude, codex, cursor, gemini, opencode, aider or shell; "
+                   "may be repeated (default shell)")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    app.add_option("--template", o->from_template, "Copy FILE, which must be valid")
+        ->type_name("FILE");
+    app.add_flag("--minimal", o->minimal, "Write no comments");
+    app.add_flag("--overwrite", o->overwrite, "Replace an existing file");
+    app.add_flag("--stdout", o->to_stdout, "Print the file instead of writing it");
+    app.footer("Example:\n  autoexec agents init --preset claude --preset shell");
+    return {[o] { return init_agents(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand agents_init_subcommand{"agents init", "Create the agents file",
+                                               define_agents_init};
 
 }  // namespace autoexec::cli

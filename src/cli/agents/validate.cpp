@@ -1,18 +1,20 @@
 #include "agent/agents_file_reader.hpp"
-#include "agent/outcome.hpp"
-#include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
+#include "cli/agents/init_hint.hpp"
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "protocol/layout.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -20,7 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::string_view init_hint = "Create one with 'autoexec agents init'.\n";
+struct AgentsValidateOptions {
+    CommonOptions common;
+    std::string path;  ///< Empty: the project's.
+};
 
 agent::AgentsFileReading read_named(const fs::path& path)
 {
@@ -35,82 +40,7 @@ agent::AgentsFileReading read_named(const fs::path& path)
     return reading;
 }
 
-struct Program {
-    std::string name;
-    fs::path found;
-};
-
-std::vector<Program> programs_in(const AgentDefinition& definition, const fs::path& root)
-{
-    std::vector<Program> programs;
-    for (auto& name : agent::programs_of(definition)) {
-        auto found = agent::find_program(name, definition, root).found;
-        programs.push_back({std::move(name), std::move(found)});
-    }
-    return programs;
-}
-
-// Empty: the role names none, and several could be chosen, or none.
-std::string taker_of(const AgentsFile& file, const std::string& agent_of_role)
-{
-    std::string problem;
-    const auto* const definition =
-        agent_of_role.empty() ? agent::select_agent(file, {}, problem) : nullptr;
-    return definition == nullptr ? agent_of_role : definition->name;
-}
-
-json::array roles_of(const AgentsFile& file, const std::string& agent)
-{
-    json::array names;
-    for (const auto& [role, agent_of_role] : file.roles)
-        if (taker_of(file, agent_of_role) == agent) names.push_back(json::string(role));
-    return names;
-}
-
-json::object to_json(const AgentDefinition& definition, const std::vector<Program>& programs,
-                     json::array roles)
-{
-    json::array all;
-    for (const auto& program : programs)
-        all.push_back({{"name", program.name},
-                       {"path", program.found.empty() ? json::value(nullptr)
-                                                      : json::value(program.found.string())}});
-    return {{"name", definition.name},
-            {"description", definition.description},
-            {"enabled", definition.enabled},
-            {"takes_commands", agent::takes_commands(definition)},
-            {"outcome", agent::name_of(definition.outcome)},
-            {"programs", std::move(all)},
-            {"roles", std::move(roles)}};
-}
-
-void print_roles(const AgentsFile& file)
-{
-    for (const auto& [role, agent_of_role] : file.roles) {
-        const auto taker = taker_of(file, agent_of_role);
-        print_text(stdout, "{}  {}  {}\n", cell(role, 16), cell("role", 14),
-                   taker.empty() ? "any agent" : "agent " + taker);
-    }
-}
-
-void print(const AgentDefinition& definition, const std::vector<Program>& programs)
-{
-    std::string places;
-    for (const auto& program : programs)
-        places += fmt::format(
-            "{}{}", places.empty() ? "" : ", ",
-            program.found.empty() ? program.name + " (not found)" : program.found.string());
-    print_text(stdout, "{}  {}  {}  {}\n", cell(definition.name, 16),
-               cell(!definition.enabled                 ? "disabled"
-                    : agent::takes_commands(definition) ? "takes commands"
-                                                        : "no commands",
-                    14),
-               cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
-}
-
-}  // namespace
-
-int agents_validate(const AgentsValidateOptions& options)
+int validate_agents(const AgentsValidateOptions& options)
 {
     const auto root = options.path.empty() ? project_root(options.common) : fs::path{};
     const auto path = options.path.empty() ? root / layout::agents_file : fs::path(options.path);
@@ -118,36 +48,32 @@ int agents_validate(const AgentsValidateOptions& options)
     if (options.common.json) {
         print_json(json::object{{"valid", reading.file.has_value()},
                                 {"config_path", path.string()},
-                                {"errors", to_json(reading.errors)},
-                                {"warnings", to_json(reading.warnings)}});
+                                {"errors", to_json_array(reading.errors)},
+                                {"warnings", to_json_array(reading.warnings)}});
         return reading.file ? exit_completed : exit_invalid;
     }
-    print_text(stderr, "{}{}", to_string(reading.errors), to_string(reading.warnings));
-    if (reading.missing) print_text(stderr, "{}", init_hint);
+    print_message("{}{}", to_string(reading.errors), to_string(reading.warnings));
+    if (reading.missing) print_message(init_hint);
     if (!reading.file) return exit_invalid;
     const auto& agents = reading.file->agents;
-    print_text(stdout, "{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
-               agents.size() == 1 ? "agent" : "agents",
-               std::count_if(agents.begin(), agents.end(), agent::takes_commands));
+    print_result("{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
+                 agents.size() == 1 ? "agent" : "agents",
+                 std::count_if(agents.begin(), agents.end(), agent::takes_commands));
     return exit_completed;
 }
 
-int agents_list(const AgentsListOptions& options)
+SubcommandBody define_agents_validate(CLI::App& app)
 {
-    const auto root = project_root(options.common);
-    const auto reading = agent::load_agents_file(root);
-    print_text(stderr, "{}", to_string(reading.errors));
-    if (reading.missing) print_text(stderr, "{}", init_hint);
-    if (!reading.file) return exit_invalid;
-    for (const auto& definition : reading.file->agents) {
-        const auto programs = programs_in(definition, root);
-        if (options.common.json)
-            print_json(to_json(definition, programs, roles_of(*reading.file, definition.name)));
-        else
-            print(definition, programs);
-    }
-    if (!options.common.json) print_roles(*reading.file);
-    return exit_completed;
+    const auto o = std::make_shared<AgentsValidateOptions>();
+    add_common(app, o->common);
+    app.add_option("path", o->path, "Check FILE instead of the project's file")->type_name("FILE");
+    app.footer("Exit codes: 0 valid, 3 invalid or missing.");
+    return {[o] { return validate_agents(*o); }};
 }
+
+}  // namespace
+
+extern const Subcommand agents_validate_subcommand{
+    "agents validate", "Check the agents file and report every problem", define_agents_validate};
 
 }  // namespace autoexec::cli

@@ -18,13 +18,12 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 
 namespace autoexec::cli {
 namespace {
 
-constexpr std::chrono::seconds look_interval{1};
+constexpr std::chrono::seconds reload_interval{1};
 
 bool has_terminal()
 {
@@ -39,19 +38,19 @@ bool ignores_hang_ups()
     return ::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-asio::awaitable<void> look_often(config::Reloader& reloader)
+asio::awaitable<void> reload_periodically(config::Reloader& reloader)
 {
     asio::steady_timer timer(co_await asio::this_coro::executor);
     for (;;) {
         error_code ec;
-        timer.expires_after(look_interval);
+        timer.expires_after(reload_interval);
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec) co_return;
         reloader.look();
     }
 }
 
-asio::awaitable<void> look_when_asked(config::Reloader& reloader)
+asio::awaitable<void> reload_on_hang_up(config::Reloader& reloader)
 {
     const bool had_terminal = has_terminal();
     asio::signal_set signals(co_await asio::this_coro::executor, SIGHUP);
@@ -72,7 +71,7 @@ void print_problems(std::vector<Diagnostic> diagnostics)
 {
     for (auto& d : diagnostics)
         if (d.path.starts_with('/')) d.path = shown_path(d.path);
-    tell(stderr, to_string(diagnostics));
+    print_message(to_string(diagnostics));
 }
 
 std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager& manager,
@@ -88,10 +87,10 @@ std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager
     }
 }
 
-void keep_configuration_fresh(const asio::any_io_executor& ex, config::Reloader& reloader)
+void watch_configuration(const asio::any_io_executor& ex, config::Reloader& reloader)
 {
-    asio::co_spawn(ex, look_often(reloader), asio::detached);
-    if (!ignores_hang_ups()) asio::co_spawn(ex, look_when_asked(reloader), asio::detached);
+    asio::co_spawn(ex, reload_periodically(reloader), asio::detached);
+    if (!ignores_hang_ups()) asio::co_spawn(ex, reload_on_hang_up(reloader), asio::detached);
 }
 
 std::string changes_sentence(const std::vector<std::string>& changed)
@@ -116,7 +115,7 @@ std::vector<std::string> variables_of_files()
     return variables;
 }
 
-boost::json::array to_json(const std::vector<Diagnostic>& diagnostics)
+boost::json::array to_json_array(const std::vector<Diagnostic>& diagnostics)
 {
     boost::json::array all;
     for (const auto& d : diagnostics)

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <iterator>
 #include <string_view>
 
@@ -17,7 +16,7 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-// Of worktrees that lie together the beginning is the same for all.
+// Paths of worktrees mostly share their beginning, so the end is shown.
 std::string end_of(const std::string& path, std::size_t width)
 {
     if (path.size() <= width) return path;
@@ -52,8 +51,8 @@ void Display::publish(const Event& event)
     if (event.progress) row.progress = text_of(event.progress);
     if (screen_.mode() != Screen::Mode::lines) return;
     if (const auto what = sentence_of(event); !what.empty())
-        tell(stderr, "{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
-             text::printable(what));
+        print_message("{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
+                      text::printable(what));
 }
 
 void Display::finished(const ExecutionResult& result)

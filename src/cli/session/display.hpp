@@ -12,8 +12,8 @@
 
 namespace autoexec::cli {
 
-/// What a person sees of a run: on a terminal a row for each command in flight, below the lines of
-/// what has ended; elsewhere a line for each step.
+/// Progress of `autoexec run`: on a terminal, a row for each active command below the results;
+/// elsewhere, a line for each event.
 class Display final : public EventSink {
 public:
     Display(Screen::Mode mode, std::size_t total);
@@ -25,7 +25,7 @@ public:
     /// On the executor's strand.
     void publish(const Event& event) override;
 
-    /// A result has been told to the user.
+    /// Called when a result has been printed.
     void finished(const ExecutionResult& result);
 
 private:
@@ -46,16 +46,16 @@ private:
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
 };
 
-/// How an execution stands by an event, in a word; empty: as before.
+/// The state of an execution after an event; empty: unchanged.
 std::string state_of(const Event& event);
 
-/// What an agent says of its work; empty: nothing.
+/// The progress that an agent has reported; empty: none.
 std::string text_of(const std::optional<Progress>& progress);
 
-/// For a log of lines; empty for what only a table shows.
+/// The line for an event; empty if only a table shows it.
 std::string sentence_of(const Event& event);
 
-/// The line for standard output.
+/// The line of a result on standard output.
 std::string result_line(const ExecutionResult& result);
 
 }  // namespace autoexec::cli

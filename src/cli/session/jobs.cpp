@@ -28,7 +28,7 @@ bool names_no_program(const std::vector<std::string>& argv)
     return !argv.empty() && argv.front().empty();
 }
 
-// The executor and git refuse all of this, too, but later, and once per command.
+// The executor and git also reject all of this, but later, and once per command.
 void check(const Job& job, const std::string& where, std::vector<std::string>& problems)
 {
     const auto complain = [&problems](std::string problem) {
@@ -52,14 +52,14 @@ void check(const Job& job, const std::string& where, std::vector<std::string>& p
     }
 }
 
-void apply_defaults(const RunOptions& o, CommandRequest& r)
+void apply_defaults(const JobOptions& o, CommandRequest& r)
 {
     r.timeout = o.timeout;
     r.expected_artifacts = o.expect;
     r.workflow_id = if_given(o.workflow_id);
     r.step_id = if_given(o.step_id);
     r.idempotent = o.idempotent;
-    r.agent = o.engine.agent;
+    r.agent = o.agent;
     r.env_refs = o.env_refs;
     if (o.retry) r.max_attempts = *o.retry + 1;
 }
@@ -163,9 +163,9 @@ private:
 };
 
 std::optional<Job> parse_line(std::string_view line, const std::string& where,
-                              const RunOptions& defaults, std::vector<std::string>& problems)
+                              const JobOptions& defaults, std::vector<std::string>& problems)
 {
-    // What is run must be exact, and the reading would repair it.
+    // Commands must be exact, and reading would repair the text.
     if (text::valid_utf8(line) != line) {
         problems.push_back(where + ": the line is not UTF-8");
         return std::nullopt;
@@ -221,7 +221,7 @@ std::string read_list(const std::string& name, std::vector<std::string>& problem
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-CommandRequest base_request(const RunOptions& o)
+CommandRequest base_request(const JobOptions& o)
 {
     CommandRequest r = o.program.empty() ? CommandRequest(o.command, fs::path{})
                                          : CommandRequest(o.program, fs::path{});
@@ -232,7 +232,7 @@ CommandRequest base_request(const RunOptions& o)
 
 }  // namespace
 
-std::vector<Job> parse_job_list(std::string_view text, const RunOptions& defaults,
+std::vector<Job> parse_job_list(std::string_view text, const JobOptions& defaults,
                                 std::vector<std::string>& problems)
 {
     std::vector<Job> jobs;
@@ -253,7 +253,7 @@ std::vector<Job> parse_job_list(std::string_view text, const RunOptions& default
     return jobs;
 }
 
-std::vector<Job> collect_jobs(const RunOptions& o, std::vector<std::string>& problems)
+std::vector<Job> collect_jobs(const JobOptions& o, std::vector<std::string>& problems)
 {
     const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
     if (sources != 1) {

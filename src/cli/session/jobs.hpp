@@ -1,14 +1,30 @@
 #pragma once
 
-#include "autoexec/command.hpp"
-#include "cli/cli.hpp"
-
-#include <filesystem>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+#include "autoexec/command.hpp"
 
 namespace autoexec::cli {
+
+/// What the command line states about commands. A list overrides it line by line.
+struct JobOptions {
+    std::string command;
+    std::vector<std::string> program;  ///< After `--`.
+    std::string list;                  ///< JSONL file, `-` for stdin.
+    std::vector<std::string> worktrees;
+    std::vector<std::string> new_worktrees;  ///< NAME[@REF]
+    std::optional<std::chrono::milliseconds> timeout;
+    std::vector<std::string> expect;
+    std::string workflow_id;
+    std::string step_id;
+    std::optional<int> retry;
+    bool idempotent = false;
+    std::string agent;
+    std::vector<std::string> env_refs;
+};
 
 /// One command to run; its worktree may have to be made first.
 struct Job {
@@ -18,11 +34,11 @@ struct Job {
     std::string new_worktree;  ///< NAME[@REF]; empty: `request.worktree` exists.
 };
 
-/// What the options ask for. Sentences for a person go to `problems`, all at once.
-std::vector<Job> collect_jobs(const RunOptions& options, std::vector<std::string>& problems);
+/// All problems are added to `problems`.
+std::vector<Job> collect_jobs(const JobOptions& options, std::vector<std::string>& problems);
 
 /// Pure: the lines of a list. Empty lines are skipped.
-std::vector<Job> parse_job_list(std::string_view text, const RunOptions& defaults,
+std::vector<Job> parse_job_list(std::string_view text, const JobOptions& defaults,
                                 std::vector<std::string>& problems);
 
 }  // namespace autoexec::cli

@@ -60,7 +60,7 @@ std::unique_ptr<Process> KillingSpawner::spawn(const asio::any_io_executor& ex,
     return std::make_unique<KillableProcess>(running);
 }
 
-// Destroyed while it stops, a process gets no grace any more.
+// A process that is destroyed while it stops is killed at once.
 void KillingSpawner::kill_all()
 {
     killed_ = true;

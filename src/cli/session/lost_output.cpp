@@ -11,7 +11,7 @@
 namespace autoexec::cli {
 namespace {
 
-error_code look_for(const records::Folder& place, const std::string& name)
+error_code find_log(const records::Folder& place, const std::string& name)
 {
     error_code ec;
     const auto folder = place.open(ec);
@@ -41,7 +41,7 @@ std::string lost_output(const std::filesystem::path& root, const ExecutionResult
     if (result.output.empty() || result.attempt_id.empty()) return {};
     const auto place = records::Folder::of({}, root, "output");
     const auto name = text::file_name_of(result.attempt_id) + ".log";
-    const auto ec = look_for(place, name);
+    const auto ec = find_log(place, name);
     if (!ec || files::is_resource_shortage(ec)) return {};
     return fmt::format(
         "The command's output is lost: {}: {}. Commands must not remove or replace {}.",

@@ -7,9 +7,9 @@
 
 namespace autoexec::cli {
 
-/// Looks for the output of a command that has just ended in `<root>/.tapps-agents/output`. If the
-/// command has printed something and its last attempt's file is gone, or empty, or reached only
-/// through a link, the sentence for a person; else empty.
+/// Checks the log of a command that has just ended, in `<root>/.tapps-agents/output`. Returns a
+/// message if the command has printed something and the log of its last attempt is missing, empty
+/// or behind a link; else an empty string.
 std::string lost_output(const std::filesystem::path& root, const ExecutionResult& result);
 
 }  // namespace autoexec::cli

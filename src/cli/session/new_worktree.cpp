@@ -22,7 +22,7 @@ asio::awaitable<void> NewWorktrees::resolve(std::string wanted)
     if (!problem.empty()) co_return;
     auto resolving = repository_->resolve(ref);
     auto commit = co_await std::move(resolving);
-    // `make` reports what can't be resolved.
+    // `make` reports a REF that cannot be resolved.
     if (commit.problem.empty()) commits_.emplace(std::move(ref), std::move(commit.id));
 }
 

@@ -10,13 +10,13 @@
 
 namespace autoexec::cli {
 
-/// Makes worktrees that are named `NAME[@REF]`: below `.tapps-agents/worktrees/`, on the new branch
-/// `workflow/NAME`, from REF or HEAD. The repository is opened for the first of them.
+/// Creates the worktrees that `NAME[@REF]` describes: `.tapps-agents/worktrees/NAME` on the new
+/// branch `workflow/NAME`, at REF or HEAD. Opens the repository when it is first needed.
 class NewWorktrees {
 public:
     explicit NewWorktrees(git::RepositoryOptions options) : options_(std::move(options)) {}
 
-    /// Fixes the commit that REF names now: a command that runs in the checkout may move it.
+    /// Resolves REF before any command runs, since a command may move it.
     asio::awaitable<void> resolve(std::string wanted);
 
     asio::awaitable<git::NewTree> make(std::string wanted);

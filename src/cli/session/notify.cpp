@@ -16,7 +16,7 @@
 namespace autoexec::cli {
 namespace {
 
-constexpr char default_path[] = "/bin:/usr/bin";  // the shell's, where there is none
+constexpr char default_path[] = "/bin:/usr/bin";  // the shell's default
 // Programs below the supervisor read /dev/null; this one gets a file instead.
 constexpr char script[] = "exec <\"$1\"; rm -f -- \"$1\"; shift; exec timeout 60 \"$@\"";
 

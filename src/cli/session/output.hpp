@@ -1,44 +1,61 @@
 #pragma once
 
-#include "text/text.hpp"
+#include <boost/json/value.hpp>
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <string_view>
 #include <utility>
 
-/// The only ways to the terminal. Text from outside (paths, ids, an agent's words) passes no escape
-/// sequence through them: control characters are made visible, but for line ends and tabs.
+/// The only ways to the terminal: messages on standard error, results on standard output. Control
+/// characters are made visible, except line ends and tabs: text from outside (paths, ids, messages
+/// of agents) cannot move the cursor. The table of a `Screen` is hidden meanwhile.
+///
+/// All is written at once. A failed write does not throw, because it must not stop a command that
+/// is running: `main` asks `result_error`. `autoexec agent` logs its messages, with times, instead.
+///
+/// Thread safety: none.
 namespace autoexec::cli {
 
-/// Prints at once. Whoever reads may be gone, and that must not stop a command that runs: what
-/// can't be written is lost, which `main` finds out for standard output.
-inline void tell(std::FILE* to, std::string_view text)
+class Screen;
+
+void print_message(std::string_view text);
+void print_result(std::string_view text);
+
+template <class... T>
+void print_message(fmt::format_string<T...> format, T&&... values) requires(sizeof...(T) > 0)
 {
-    const auto safe = text::printable(text, true);
-    (void)std::fwrite(safe.data(), 1, safe.size(), to);
-    (void)std::fflush(to);
+    print_message(std::string_view(fmt::format(format, std::forward<T>(values)...)));
 }
 
 template <class... T>
-void tell(std::FILE* to, fmt::format_string<T...> format, T&&... values) requires(sizeof...(T) > 0)
+void print_result(fmt::format_string<T...> format, T&&... values) requires(sizeof...(T) > 0)
 {
-    tell(to, std::string_view(fmt::format(format, std::forward<T>(values)...)));
+    print_result(std::string_view(fmt::format(format, std::forward<T>(values)...)));
 }
 
-/// For verbs that only print: buffered, and throws when it can't be written.
+/// Prints a result as one line of JSON.
+void print_json(const boost::json::value& value);
+
+/// Prints the message `autoexec SUBCOMMAND: PROBLEM` as one line.
+void print_error_line(std::string_view subcommand, std::string_view problem);
+
 template <class... T>
-void print_text(std::FILE* to, fmt::format_string<T...> format, T&&... values)
+void print_error(std::string_view subcommand, fmt::format_string<T...> format, T&&... values)
 {
-    fmt::print(to, "{}", text::printable(fmt::format(format, std::forward<T>(values)...), true));
+    print_error_line(subcommand, fmt::format(format, std::forward<T>(values)...));
 }
 
-/// Moves the cursor or draws: exactly these bytes, at once.
-inline void write_raw(std::FILE* to, std::string_view text)
-{
-    (void)std::fwrite(text.data(), 1, text.size(), to);
-    (void)std::fflush(to);
-}
+/// The `errno` of the first result that could not be written, or zero. That the reader has ended is
+/// an error only after `require_reader`.
+int result_error();
+
+/// Called by what runs commands or changes something: its results must not be lost unnoticed.
+void require_reader() noexcept;
+
+/// For `Screen`: exactly these bytes, to standard error.
+void write_terminal(std::string_view bytes);
+/// The screen to hide; null: none.
+void set_screen(Screen* screen);
 
 }  // namespace autoexec::cli

@@ -1,6 +1,5 @@
 #include "cli/session/project.hpp"
 
-#include "cli/session/output.hpp"
 #include "git_files/git_dir.hpp"
 #include "protocol/layout.hpp"
 #include "text/json.hpp"
@@ -9,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 
 namespace autoexec::cli {
@@ -95,11 +93,6 @@ std::string short_id(std::string_view id)
 bool is_called(std::string_view id, std::string_view wanted)
 {
     return id == wanted || (wanted.size() >= 4 && id.ends_with(wanted));
-}
-
-void print_json(const boost::json::value& value)
-{
-    tell(stdout, "{}\n", text::dump_line(value));
 }
 
 std::string cell(std::string_view text, std::size_t width)

@@ -10,40 +10,37 @@
 #include <string>
 #include <string_view>
 
-/// What several verbs need.
+/// What several subcommands need.
 namespace autoexec::cli {
 
-/// The folder that `.tapps-agents/` is in: the given one, else the main tree of the repository that
-/// the current folder is in, else the nearest folder above with `.tapps-agents`, else the current
-/// one.
+/// The folder that contains `.tapps-agents/`: the given one, else the main worktree of the current
+/// folder's repository, else the nearest parent folder with a `.tapps-agents`, else the current
+/// folder.
 std::filesystem::path project_root(const CommonOptions& common);
 
-/// The root of the worktree that the current folder is in, if that is one of the project's, else
-/// the project's root: where the artifacts of a workflow count from.
+/// The root of the current folder's worktree if it belongs to the project, else the project's root.
+/// Artifacts of a workflow are relative to it.
 std::filesystem::path current_worktree(const CommonOptions& common,
                                        const std::filesystem::path& root);
 
-/// Whether a path is below a folder once all links are followed. False if that can't be found out.
+/// Whether a path is below a folder when all links are followed. False if that cannot be
+/// determined.
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& folder);
 
-/// A file that was named by a person, of at most 1 MiB. Nothing, and a sentence, if it can't be
+/// Reads a file of at most 1 MiB that the user has named; nothing, and a problem, if it cannot be
 /// read.
 std::optional<std::string> read_text(const std::filesystem::path& path, std::string& problem);
 
-/// The end of an id, by which people call it: the beginning is the time, so alike for all that
-/// began together.
+/// The last characters of an id. The first ones are the time, so they hardly differ.
 std::string short_id(std::string_view id);
 
 /// True when `wanted` is the id or at least the last four characters of it.
 bool is_called(std::string_view id, std::string_view wanted);
 
-/// One JSON object as one line on standard output.
-void print_json(const boost::json::value& value);
-
 /// One line, cut to `width` columns, safe for a terminal.
 std::string cell(std::string_view text, std::size_t width);
 
-/// A path as people would type it here.
+/// A path relative to the current folder, if that is near.
 std::string shown_path(const std::filesystem::path& path);
 
 /// Nothing for an option that was not given.

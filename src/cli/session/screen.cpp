@@ -1,12 +1,14 @@
 #include "cli/session/screen.hpp"
 
 #include "cli/session/output.hpp"
+#include "text/text.hpp"
+
+#include <fmt/format.h>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 
 namespace autoexec::cli {
@@ -33,34 +35,38 @@ Screen::Mode Screen::suitable_mode(bool quiet)
     return ::isatty(STDERR_FILENO) == 1 && can_move ? Mode::table : Mode::lines;
 }
 
-void Screen::say(std::string_view line)
+Screen::Screen(Mode mode, Table table) : mode_(mode), table_(std::move(table))
 {
-    clear();
-    tell(stderr, "{}\n", line);
-    if (mode_ == Mode::table) draw();
+    set_screen(this);
 }
 
-void Screen::tick()
+Screen::~Screen()
+{
+    set_screen(nullptr);
+}
+
+void Screen::redraw()
 {
     if (mode_ != Mode::table) return;
-    clear();
+    hide();
     draw();
 }
 
-void Screen::clear()
+bool Screen::hide()
 {
-    if (drawn_ == 0) return;
-    write_raw(stderr, fmt::format("\r\x1b[{}A\x1b[J", drawn_));
+    if (drawn_ == 0) return false;
+    write_terminal(fmt::format("\r\x1b[{}A\x1b[J", drawn_));
     drawn_ = 0;
+    return true;
 }
 
-// In one piece, so that no half of it is seen.
+// One write, so that no part of the table is visible alone.
 void Screen::draw()
 {
     const auto lines = table_(terminal_size());
     std::string text;
     for (const auto& line : lines) text += line + '\n';
-    tell(stderr, text);
+    write_terminal(text::printable(text, true));
     drawn_ = lines.size();
 }
 

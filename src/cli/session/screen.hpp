@@ -8,8 +8,8 @@
 
 namespace autoexec::cli {
 
-/// What a person sees of work that goes on: lines that stay, and on a terminal a table below them
-/// that is drawn anew. On standard error; the results go to standard output.
+/// Progress on standard error: on a terminal, a table below the messages, redrawn periodically. At
+/// most one exists at a time.
 class Screen {
 public:
     enum class Mode { quiet, lines, table };
@@ -19,20 +19,20 @@ public:
         std::size_t columns = 80;
         std::size_t rows = 24;
     };
-    /// The table as it is now, one line each, none longer than the terminal is wide.
+    /// The lines of the current table, none wider than the terminal.
     using Table = std::function<std::vector<std::string>(const Size&)>;
 
-    Screen(Mode mode, Table table) : mode_(mode), table_(std::move(table)) {}
+    Screen(Mode mode, Table table);
+    ~Screen();
+    Screen(const Screen&) = delete;
+    Screen& operator=(const Screen&) = delete;
 
     [[nodiscard]] Mode mode() const noexcept { return mode_; }
 
-    /// Shows a line for good, above the table.
-    void say(std::string_view line);
-
-    /// Draws the table anew.
-    void tick();
-    /// Takes it away.
-    void clear();
+    /// Draws the table, in place of the previous one.
+    void redraw();
+    /// Removes the table; true if there was one.
+    bool hide();
 
 private:
     void draw();
@@ -42,7 +42,7 @@ private:
     std::size_t drawn_ = 0;
 };
 
-/// How many rows of a table there is room for, below and above what else is on the terminal.
+/// How many rows of a table fit on the terminal besides other lines.
 std::size_t room_for_rows(const Screen::Size& size);
 
 }  // namespace autoexec::cli

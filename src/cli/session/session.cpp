@@ -24,7 +24,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -33,8 +32,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds redraw{200};
-// From killing the programs to giving up their agent, whose claims then stay.
+constexpr milliseconds redraw_interval{200};
+// After killing the programs, wait this long for their agent; then its claims stay.
 constexpr milliseconds kill_timeout{2000};
 
 // Descriptors run out first: each command has its worktree, records, pipes, supervisor.
@@ -53,14 +52,14 @@ std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
     if (needed <= limit.rlim_cur) return wanted;
     const auto left = std::max(limit.rlim_cur, of_the_program) - of_the_program;
     const auto room = std::max<rlim_t>(left / of_one_command, 1);
-    tell(stderr,
-         "Running at most {} at once; to run more, raise the limit of open files (ulimit -n).\n",
-         room == 1 ? "1 command" : fmt::format("{} commands", room));
+    print_message(
+        "Running at most {} at once; to run more, raise the limit of open files (ulimit -n).\n",
+        room == 1 ? "1 command" : fmt::format("{} commands", room));
     return room;
 }
 
-// The command line wins over what is configured.
-ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+// Flags override the configuration.
+ExecutorOptions executor_options(const SessionFlags& flags, const AutoExecutionConfig& config,
                                  const std::filesystem::path& root, std::size_t commands)
 {
     auto e = autoexec::executor_options(config, root);
@@ -73,17 +72,17 @@ ExecutorOptions executor_options(const EngineFlags& flags, const AutoExecutionCo
     return e;
 }
 
-AgentOptions agent_options(const EngineFlags& flags, const AutoExecutionConfig& config,
+AgentOptions agent_options(const SessionFlags& flags, const AutoExecutionConfig& config,
                            const std::filesystem::path& root)
 {
     auto a = autoexec::agent_options(config, root);
-    a.max_parallel = 0;  // the executor keeps the limit
+    a.max_parallel = 0;  // the executor has the limit
     a.heartbeat_interval = milliseconds{0};
     if (flags.stop_grace) a.stop_grace = *flags.stop_grace;
     return a;
 }
 
-// Where not, that was said before the work.
+// If not, the problem was reported before the work.
 bool can_recover(const std::filesystem::path& root)
 {
     error_code ec;
@@ -93,29 +92,30 @@ bool can_recover(const std::filesystem::path& root)
 
 }  // namespace
 
-Engine::Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-               std::optional<AgentsFile> agents, std::size_t commands)
+Session::Session(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
+                 std::optional<AgentsFile> agents, std::size_t commands)
     : flags_(flags),
       commands_(commands),
       manager_(manager),
       screen_(screen),
       root_(manager.project_root()),
       signals_(ctx_, SIGINT, SIGTERM),
-      options_(engine_options(agents.has_value())),
+      options_(make_executor_options(agents.has_value())),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
       reloader_(
           manager, options_.audit,
-          [this](const auto& config, const auto& changed) { take(config, changed); },
-          [this](const auto& problems) { refuse(problems); })
+          [this](const auto& config, const auto& changed) { apply(config, changed); },
+          [this](const auto& problems) { reject(problems); })
 {
+    require_reader();
     executor_.subscribe(records::logging_sink());
-    if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(screen, root_));
+    if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(root_));
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions Engine::engine_options(bool embeds_agent)
+ExecutorOptions Session::make_executor_options(bool embeds_agent)
 {
     const auto config = manager_.load();
     auto e = executor_options(flags_, config, root_, commands_);
@@ -135,7 +135,7 @@ ExecutorOptions Engine::engine_options(bool embeds_agent)
     return e;
 }
 
-AgentOptions Engine::embedded_agent(AgentsFile agents) const
+AgentOptions Session::embedded_agent(AgentsFile agents) const
 {
     auto a = agent_options(flags_, manager_.load(), root_);
     a.agents = std::move(agents);
@@ -150,53 +150,53 @@ AgentOptions Engine::embedded_agent(AgentsFile agents) const
     return a;
 }
 
-// A new configuration; executions that have begun keep theirs.
-void Engine::take(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
+// Applies a new configuration; running executions keep theirs.
+void Session::apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
 {
     executor_.set_options(executor_options(flags_, config, root_, commands_));
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));
     records::set_debug_log(root_, config.debug);
-    screen_.say(changes_sentence(changed));
+    print_message("{}\n", changes_sentence(changed));
 }
 
-void Engine::refuse(const std::vector<Diagnostic>& problems)
+void Session::reject(const std::vector<Diagnostic>& problems)
 {
-    screen_.say(to_string(problems) + "The previous configuration stays in effect.");
+    print_message("{}The previous configuration stays in effect.\n", to_string(problems));
 }
 
-void Engine::add_worktree(const std::filesystem::path& worktree)
+void Session::add_worktree(const std::filesystem::path& worktree)
 {
     if (agent_) agent_->add_worktree(worktree);
 }
 
-void Engine::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
+void Session::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
 {
     cancel_ = std::move(cancel);
-    asio::co_spawn(ctx_, all(std::move(work), recovery), [](std::exception_ptr failure) {
+    asio::co_spawn(ctx_, run_all(std::move(work), recovery), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
     ctx_.run();
 }
 
-asio::awaitable<void> Engine::all(asio::awaitable<void> work, Recovery recovery)
+asio::awaitable<void> Session::run_all(asio::awaitable<void> work, Recovery recovery)
 {
     asio::co_spawn(ctx_, watch_signals(), asio::detached);
-    asio::co_spawn(ctx_, redraw_often(), asio::detached);
-    keep_configuration_fresh(ctx_.get_executor(), reloader_);
+    asio::co_spawn(ctx_, redraw_periodically(), asio::detached);
+    watch_configuration(ctx_.get_executor(), reloader_);
     if (agent_) asio::co_spawn(ctx_, agent_->run(), asio::detached);
     if (recovery == Recovery::before) co_await recover();
     co_await std::move(work);
-    // Once more: an agent that was told to stop before may have ended.
+    // Again: an agent that the first recovery asked to stop may have ended.
     if (recovery == Recovery::after || (interrupts_ < 2 && can_recover(root_))) co_await recover();
     co_await executor_.async_stop();
     if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
-    // Who asked twice does not wait for a log that another process holds.
+    // After a second signal, do not wait for a log that another process holds.
     if (interrupts_ < 2) co_await stop_records();
-    screen_.clear();
+    screen_.hide();
     ctx_.stop();
 }
 
-asio::awaitable<void> Engine::stop_records()
+asio::awaitable<void> Session::stop_records()
 {
     if (options_.audit) (void)co_await options_.audit->async_stop();
     if (options_.metrics) (void)co_await options_.metrics->async_stop();
@@ -204,16 +204,16 @@ asio::awaitable<void> Engine::stop_records()
     report_lost(options_.metrics.get());
 }
 
-void Engine::report_lost(const EventSink* sink)
+void Session::report_lost(const EventSink* sink)
 {
     if (sink == nullptr) return;
     const auto records = sink->unwritten();
     if (records.lost == 0) return;
     records_lost_ = true;
-    screen_.say(records::lost_sentence(records));
+    print_message("{}\n", records::lost_sentence(records));
 }
 
-std::string Engine::lost_output(const ExecutionResult& result)
+std::string Session::lost_output(const ExecutionResult& result)
 {
     if (!agent_) return {};
     auto sentence = cli::lost_output(root_, result);
@@ -221,35 +221,35 @@ std::string Engine::lost_output(const ExecutionResult& result)
     return sentence;
 }
 
-asio::awaitable<void> Engine::recover()
+asio::awaitable<void> Session::recover()
 {
     std::vector<InterruptedAttempt> interrupted;
     try {
         interrupted = co_await executor_.recover();
     } catch (const system_error& e) {
-        screen_.say(fmt::format("Earlier runs could not be recovered: {}",
-                                records::unreadable_sentence(root_, e.code())));
+        print_message("Earlier runs could not be recovered: {}\n",
+                      records::unreadable_sentence(root_, e.code()));
     }
     for (const auto& attempt : interrupted)
-        screen_.say(fmt::format("interrupted: {} in {} (its engine had ended){}",
-                                short_id(attempt.execution_id), shown_path(attempt.worktree),
-                                attempt.agent_alive ? "; its agent was told to stop" : ""));
+        print_message("interrupted: {} in {} (its executor had ended){}\n",
+                      short_id(attempt.execution_id), shown_path(attempt.worktree),
+                      attempt.agent_alive ? "; its agent was told to stop" : "");
 }
 
-asio::awaitable<void> Engine::watch_signals()
+asio::awaitable<void> Session::watch_signals()
 {
     for (;;) {
         error_code ec;
         co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec) co_return;
         if (++interrupts_ == 1) {
-            screen_.say(fmt::format(
-                "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.",
-                (options_.stop_grace.count() + 5000) / 1000));
+            print_message(
+                "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.\n",
+                (options_.stop_grace.count() + 5000) / 1000);
             cancel_(asio::cancellation_type::partial);
         } else {
-            screen_.say("Killing the running commands.");
-            signals_.clear();  // a third one finds the system's default
+            print_message("Killing the running commands.\n");
+            signals_.clear();  // the default action handles a third one
             co_await kill_programs();
             cancel_(asio::cancellation_type::terminal);
             co_return;
@@ -257,9 +257,9 @@ asio::awaitable<void> Engine::watch_signals()
     }
 }
 
-// Until the agent has reported the ends and given up its claims: then nothing in the worktrees has
-// to stay for it.
-asio::awaitable<void> Engine::kill_programs()
+// Waits until the agent has reported the results and released its claims: then all control files
+// can be removed.
+asio::awaitable<void> Session::kill_programs()
 {
     if (!agent_) co_return;
     agent_spawner_->kill_all();
@@ -270,15 +270,15 @@ asio::awaitable<void> Engine::kill_programs()
     co_await kill_timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-asio::awaitable<void> Engine::redraw_often()
+asio::awaitable<void> Session::redraw_periodically()
 {
     asio::steady_timer ticker(ctx_);
     for (;;) {
         error_code ec;
-        ticker.expires_after(redraw);
+        ticker.expires_after(redraw_interval);
         co_await ticker.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec) co_return;
-        screen_.tick();
+        screen_.redraw();
     }
 }
 

@@ -22,17 +22,17 @@
 
 namespace autoexec::cli {
 
-/// What runs commands for a verb: an executor and the agent within it, and what reaches them from
-/// outside meanwhile: signals, and changes of the configuration. One thread.
-class Engine {
+/// Runs commands for a subcommand: owns an executor and its embedded agent, and handles signals and
+/// configuration changes. One thread.
+class Session {
 public:
-    /// Asks the work to end: `partial` first, `terminal` if that takes too long for somebody.
+    /// Cancels the work: `partial` at the first signal, `terminal` at the second.
     using Cancel = std::function<void(asio::cancellation_type)>;
 
-    /// `agents` are those of the agent within; absent: agents of other processes take the commands,
-    /// or people. At most `commands` ever run at once. All that is referred to must outlive it.
-    Engine(const EngineFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-           std::optional<AgentsFile> agents, std::size_t commands);
+    /// `agents` are those of the embedded agent; absent: other processes or people run the
+    /// commands. At most `commands` run at once. The session keeps references to all arguments.
+    Session(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
+            std::optional<AgentsFile> agents, std::size_t commands);
 
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }
@@ -40,40 +40,40 @@ public:
     [[nodiscard]] const std::shared_ptr<Spawner>& spawner() const noexcept { return spawner_; }
     [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
 
-    /// The agent within looks there for commands from now on.
+    /// The embedded agent watches this worktree from now on.
     void add_worktree(const std::filesystem::path& worktree);
 
-    /// How often a signal asked for the end.
+    /// How many signals asked the session to end.
     [[nodiscard]] int interrupts() const noexcept { return interrupts_; }
 
-    /// Records of this run could not be written; the user has been told which.
+    /// Records of this run could not be written; a message names them.
     [[nodiscard]] bool records_lost() const noexcept { return records_lost_; }
 
-    /// Says so where the agent within has kept output of that command, and it is gone; else empty.
+    /// A warning if the log that the embedded agent wrote for this command is gone; else empty.
     /// Such output counts as lost records.
     [[nodiscard]] std::string lost_output(const ExecutionResult& result);
 
-    /// When to tidy up after engines that have died: their agents are told to stop. `after` leaves
-    /// to the work what it wants to go on with.
+    /// When to recover from executors that have died, whose agents are asked to stop. With `after`,
+    /// the work can adopt their attempts first.
     enum class Recovery { before, after };
 
-    /// Does the work, stops all, and returns. What the work throws is thrown.
+    /// Runs the work, then stops everything. Rethrows what the work throws.
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
-    ExecutorOptions engine_options(bool embeds_agent);
+    ExecutorOptions make_executor_options(bool embeds_agent);
     AgentOptions embedded_agent(AgentsFile agents) const;
-    void take(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
-    void refuse(const std::vector<Diagnostic>& problems);
-    asio::awaitable<void> all(asio::awaitable<void> work, Recovery recovery);
+    void apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
+    void reject(const std::vector<Diagnostic>& problems);
+    asio::awaitable<void> run_all(asio::awaitable<void> work, Recovery recovery);
     asio::awaitable<void> recover();
     asio::awaitable<void> stop_records();
     void report_lost(const EventSink* sink);
     asio::awaitable<void> watch_signals();
     asio::awaitable<void> kill_programs();
-    asio::awaitable<void> redraw_often();
+    asio::awaitable<void> redraw_periodically();
 
-    const EngineFlags& flags_;
+    const SessionFlags& flags_;
     std::size_t commands_;
     AutoExecutionConfigManager& manager_;
     Screen& screen_;

@@ -1,5 +1,6 @@
 #include "cli/session/unclaimed_notice.hpp"
 
+#include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "records/agent_presence.hpp"
 #include "text/text.hpp"
@@ -39,17 +40,15 @@ std::string advice(const std::filesystem::path& root)
 
 }  // namespace
 
-UnclaimedNotice::UnclaimedNotice(Screen& screen, std::filesystem::path root)
-    : screen_(screen), root_(std::move(root))
-{}
+UnclaimedNotice::UnclaimedNotice(std::filesystem::path root) : root_(std::move(root)) {}
 
 void UnclaimedNotice::publish(const Event& event)
 {
     if (event.type == EventType::status_updated) shown_ = false;
     if (event.type != EventType::command_unclaimed || shown_) return;
     shown_ = true;
-    screen_.say(fmt::format("No agent has claimed the command in {} for 10 s. {}.",
-                            text::printable(shown_path(event.worktree)), advice(root_)));
+    print_message("No agent has claimed the command in {} for 10 s. {}.\n",
+                  text::printable(shown_path(event.worktree)), advice(root_));
 }
 
 }  // namespace autoexec::cli

@@ -12,7 +12,6 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <utility>
@@ -23,10 +22,10 @@ namespace {
 
 namespace json = boost::json;
 
-/// What would be handed over, by step. A step that runs nothing has none.
-using Handovers = std::map<std::string, CommandRequest>;
+/// The command of each step. A step that runs nothing has none.
+using StepCommands = std::map<std::string, CommandRequest>;
 
-// At the end, so that all others have been asked for.
+// Added last, so that the commands of all others are known.
 WorkflowStep last_step(const Workflow& workflow)
 {
     WorkflowStep step;
@@ -36,11 +35,11 @@ WorkflowStep last_step(const Workflow& workflow)
     return step;
 }
 
-/// Asks for a run in which nobody takes the last step: then nothing is begun. Sentences about what
-/// would keep the workflow from running go to `problems`.
-Handovers ask_for_commands(Workflow workflow, WorkflowRunOptions run,
-                           const std::filesystem::path& root, const Agents& agents,
-                           const std::string& preferred, std::string& problems)
+/// Runs the workflow with a last step that cannot be assigned, so nothing starts. Problems are
+/// added to `problems`.
+StepCommands collect_commands(Workflow workflow, WorkflowRunOptions run,
+                              const std::filesystem::path& root, const Agents& agents,
+                              const std::string& preferred, std::string& problems)
 {
     const bool automatic = std::exchange(run.automatic, true);
     const auto last = last_step(workflow);
@@ -51,16 +50,16 @@ Handovers ask_for_commands(Workflow workflow, WorkflowRunOptions run,
     plain.project_root = root;
     plain.enable_audit = plain.enable_metrics = false;
     BackgroundAgentAutoExecutor engine(ctx.get_executor(), std::move(plain));
-    Handovers handovers;
+    StepCommands commands;
     bool asked_for_all = false;
     WorkflowExecutorOptions options;
     options.project_root = root;
     options.assign = [&](const WorkflowStep& step, CommandRequest& request) {
         asked_for_all = step.id == last.id;
-        if (asked_for_all) return std::string("Nothing is begun");
+        if (asked_for_all) return std::string("Nothing is started");
         auto problem = automatic ? agents.assign(step, preferred, request) : std::string();
         if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
-        handovers.emplace(step.id, request);
+        commands.emplace(step.id, request);
         return problem;
     };
     WorkflowExecutor executor(engine, std::move(options));
@@ -69,18 +68,18 @@ Handovers ask_for_commands(Workflow workflow, WorkflowRunOptions run,
                            if (!asked_for_all) problems = result.error;
                        });
     ctx.run();
-    return handovers;
+    return commands;
 }
 
 class Preview {
 public:
-    Preview(const WorkflowRunVerbOptions& options, const Workflow& workflow,
-            const WorkflowRunOptions& run, Handovers handovers)
+    Preview(const WorkflowFlags& options, const Workflow& workflow, const WorkflowRunOptions& run,
+            StepCommands commands)
         : options_(options),
           workflow_(workflow),
           automatic_(run.automatic),
           in_place_(run.worktrees == WorktreeMode::in_place),
-          handovers_(std::move(handovers))
+          commands_(std::move(commands))
     {
         std::vector<workflow::PlanProblem> problems;
         plan_ = workflow::make_plan(workflow, problems);
@@ -88,18 +87,18 @@ public:
 
     void print() const
     {
-        tell(stdout, draw_workflow(workflow_, WorkflowDrawing::text));
+        print_result(draw_workflow(workflow_, WorkflowDrawing::text));
         std::size_t ids = 0;
-        std::size_t takers = 0;
+        std::size_t runners = 0;
         for (const auto& step : workflow_.steps) {
             ids = std::max(ids, step.id.size());
-            takers = std::max(takers, taker_of(step).size());
+            runners = std::max(runners, runner_of(step).size());
         }
-        tell(stdout, "\n");
+        print_result("\n");
         for (const auto i : plan_.order) {
             const auto& step = workflow_.steps[i];
-            tell(stdout, "{}  {}  {}\n", cell(step.id, ids), cell(taker_of(step), takers),
-                 text::printable(command_of(step)));
+            print_result("{}  {}  {}\n", cell(step.id, ids), cell(runner_of(step), runners),
+                         text::printable(command_of(step)));
         }
     }
 
@@ -111,17 +110,17 @@ public:
 private:
     [[nodiscard]] const CommandRequest* request_of(const WorkflowStep& step) const
     {
-        const auto at = handovers_.find(step.id);
-        return at == handovers_.end() ? nullptr : &at->second;
+        const auto at = commands_.find(step.id);
+        return at == commands_.end() ? nullptr : &at->second;
     }
 
-    [[nodiscard]] std::string taker_of(const WorkflowStep& step) const
+    [[nodiscard]] std::string runner_of(const WorkflowStep& step) const
     {
         const auto* const request = request_of(step);
         if (request == nullptr) return "nobody";
         if (!automatic_) return "a person";
-        if (options_.engine.external_agent && request->agent.empty()) return "any agent";
-        if (!Agents::is_own(request->agent)) return request->agent;
+        if (options_.session.external_agent && request->agent.empty()) return "any agent";
+        if (!Agents::is_built_in(request->agent)) return request->agent;
         return request->argv.empty() ? "/bin/sh" : "a program";
     }
 
@@ -141,34 +140,34 @@ private:
         o["step_id"] = step.id;
         o["level"] = plan_.steps[i].level + 1;
         o["after"] = std::move(after);
-        o["taken_by"] = taker_of(step);
+        o["taken_by"] = runner_of(step);
         o["command"] = request ? json::value(command_of(step)) : nullptr;
         const bool known = request && (in_place_ || !step.worktree.empty());
         o["worktree"] = known ? json::value(request->worktree.string()) : nullptr;
         return o;
     }
 
-    const WorkflowRunVerbOptions& options_;
+    const WorkflowFlags& options_;
     const Workflow& workflow_;
     bool automatic_;
     bool in_place_;
-    Handovers handovers_;
+    StepCommands commands_;
     workflow::Plan plan_;
     Redactor redactor_;
 };
 
 }  // namespace
 
-int dry_run(const WorkflowRunVerbOptions& options, const std::filesystem::path& root,
-            const Agents& agents, const Workflow& workflow, const WorkflowRunOptions& run)
+int dry_run(const WorkflowFlags& options, const std::filesystem::path& root, const Agents& agents,
+            const Workflow& workflow, const WorkflowRunOptions& run)
 {
     std::string problems;
-    auto handovers = ask_for_commands(workflow, run, root, agents, options.engine.agent, problems);
+    auto commands = collect_commands(workflow, run, root, agents, options.agent, problems);
     if (!problems.empty()) {
-        tell(stderr, "{}", text::printable(problems, true));
+        print_message(text::printable(problems, true));
         return exit_invalid;
     }
-    const Preview preview(options, workflow, run, std::move(handovers));
+    const Preview preview(options, workflow, run, std::move(commands));
     if (options.common.json)
         preview.print_as_json();
     else

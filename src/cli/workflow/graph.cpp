@@ -1,13 +1,26 @@
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/workflow/workflow_file.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 
-#include <cstdio>
+#include <CLI/CLI.hpp>
+
+#include <memory>
 
 namespace autoexec::cli {
+namespace {
 
-int workflow_graph(const WorkflowGraphOptions& options)
+struct WorkflowGraphOptions {
+    std::string path;
+    bool lenient = false;
+    bool dot = false;
+    bool mermaid = false;
+};
+
+int draw_graph(const WorkflowGraphOptions& options)
 {
     WorkflowReadOptions read;
     read.lenient = options.lenient;
@@ -19,8 +32,25 @@ int workflow_graph(const WorkflowGraphOptions& options)
     const auto as = options.dot       ? WorkflowDrawing::dot
                     : options.mermaid ? WorkflowDrawing::mermaid
                                       : WorkflowDrawing::text;
-    tell(stdout, draw_workflow(*file.workflow, as));
+    print_result(draw_workflow(*file.workflow, as));
     return exit_completed;
 }
+
+SubcommandBody define_workflow_graph(CLI::App& app)
+{
+    const auto o = std::make_shared<WorkflowGraphOptions>();
+    app.add_option("file", o->path, "The workflow file")->type_name("FILE")->required();
+    add_lenient(app, o->lenient);
+    auto* const dot = app.add_flag("--dot", o->dot, "Print the graph for Graphviz");
+    app.add_flag("--mermaid", o->mermaid, "Print the graph for Mermaid, in Markdown")
+        ->excludes(dot);
+    app.footer("Example:\n  autoexec workflow graph release.yaml --dot | dot -Tsvg >g.svg");
+    return {[o] { return draw_graph(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand workflow_graph_subcommand{
+    "workflow graph", "Show the dependencies between steps", define_workflow_graph};
 
 }  // namespace autoexec::cli

@@ -2,10 +2,10 @@
 
 #include "autoexec/config.hpp"
 #include "autoexec/workflow_executor.hpp"
-#include "cli/cli.hpp"
-#include "cli/session/assign.hpp"
+#include "cli/session/agents.hpp"
 #include "cli/session/session.hpp"
 #include "cli/workflow/workflow_display.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 #include "workflow/journal/journal.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -18,43 +18,44 @@
 
 namespace autoexec::cli {
 
-/// One run of a workflow, and what a person sees of it.
+/// Runs or resumes a workflow, and prints its progress and results.
 class LiveWorkflow {
 public:
-    /// A run to go on with.
+    /// The run to resume.
     struct Resumption {
         std::string run_id;
         WorkflowResumeOptions what;
-        std::vector<workflow::StepRecord> steps;  ///< As they stand.
+        std::vector<workflow::StepRecord> steps;  ///< Their current state.
     };
 
-    /// All that is referred to must outlive it. Without a resumption it is a new run.
-    LiveWorkflow(const WorkflowPlayOptions& options, AutoExecutionConfigManager& manager,
+    /// Keeps references to `options`, `manager` and `agents`. Without a resumption, starts a new
+    /// run.
+    LiveWorkflow(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
                  const Agents& agents, Workflow workflow, WorkflowRunOptions run,
                  std::optional<Resumption> resumption = {});
 
-    /// To its end; gives the exit code.
-    int go();
+    /// Runs to the end; returns the exit code.
+    int run();
 
 private:
     WorkflowExecutorOptions executor_options(AutoExecutionConfigManager& manager);
     asio::awaitable<void> work();
     void show(const WorkflowEvent& event);
-    void show_as_it_is(const WorkflowEvent& event);
+    void show_now(const WorkflowEvent& event);
     void print(const WorkflowEvent& event) const;
     void explain(const WorkflowEvent& event) const;
     static void print_warnings(const StepResult& result);
-    void call_on_person(const WorkflowEvent& event) const;
+    void print_manual_step(const WorkflowEvent& event) const;
     void conclude() const;
     [[nodiscard]] int exit_code() const;
 
-    const WorkflowPlayOptions& options_;
+    const WorkflowFlags& options_;
     const Agents& agents_;
     Workflow workflow_;
     WorkflowRunOptions run_;
     std::optional<Resumption> resumption_;
     std::shared_ptr<WorkflowDisplay> display_;
-    Engine engine_;
+    Session session_;
     WorkflowExecutor executor_;
     asio::cancellation_signal cancel_;
     error_code ec_;

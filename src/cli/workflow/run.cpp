@@ -2,27 +2,59 @@
 
 #include "autoexec/config.hpp"
 #include "autoexec/diagnostic.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/workflow/dry_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
-#include "cli/workflow/start.hpp"
+#include "cli/workflow/run_setup.hpp"
 #include "cli/workflow/workflow_file.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 #include "cli/worktree/collector.hpp"
 #include "git_files/git_dir.hpp"
 #include "text/text.hpp"
 
-#include <cstdio>
+#include <CLI/CLI.hpp>
+
 #include <filesystem>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// As git means it where the call is made: another worktree has a HEAD of its own.
-std::string base_of(const WorkflowRunVerbOptions& o, const fs::path& root)
+constexpr char workflow_run_examples[] = R"(
+Examples:
+  autoexec workflow run release.yaml --param version=1.4.0
+  autoexec workflow run feature.yaml -p "Sign in with a passkey" --agent claude -j 4
+  autoexec workflow run feature.yaml --dry-run
+  autoexec workflow run feature.yaml --merge-into develop
+
+In a git repository, each step runs in its own worktree, and all work is merged into the branch
+workflow/RUN. The workflow file, -w and --in-place can change this.
+
+Agents run the steps with --auto, people carry them out with --manual. The default is
+`auto_execution` of the file's metadata, then the setting `enabled`.
+
+Exit codes: 0 completed, 1 a step failed, 2 usage error, 3 invalid workflow or project file, or a
+step without an agent, 4 internal or system error, 130 cancelled.
+)";
+
+struct WorkflowRunCommandOptions : WorkflowFlags {
+    std::string path;
+    std::string worktree;  ///< Empty: as the workflow specifies.
+    bool in_place = false;
+    std::string base;        ///< Empty: HEAD.
+    std::string merge_into;  ///< Empty: no branch of the user's.
+    bool dry_run = false;
+    bool strict = false;
+};
+
+// `HEAD` is that of the current worktree, which may differ from that of the project.
+std::string base_of(const WorkflowRunCommandOptions& o, const fs::path& root)
 {
     const std::string base = o.base.empty() ? "HEAD" : o.base;
     const auto here = current_worktree(o.common, root);
@@ -39,17 +71,17 @@ bool is_bare(const fs::path& folder)
            fs::is_directory(folder / "refs");
 }
 
-// The call says it, or there is no choice; else the workflow.
-void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const Workflow& workflow,
-                  WorkflowRunOptions& run)
+// The command line decides, then the lack of a repository, then the workflow.
+void choose_place(const WorkflowRunCommandOptions& o, const fs::path& root,
+                  const Workflow& workflow, WorkflowRunOptions& run)
 {
     const bool asked = o.in_place || !o.worktree.empty();
     run.worktrees = asked ? WorktreeMode::in_place : workflow.worktrees;
     if (run.worktrees != WorktreeMode::in_place && !git_files::git_dir_of(root)) {
         run.worktrees = WorktreeMode::in_place;
-        if (!o.engine.quiet)
-            tell(stderr, "{} is not a git repository; all steps work in place.\n",
-                 text::printable(root.string()));
+        if (!o.session.quiet)
+            print_message("{} is not a git repository; all steps work in place.\n",
+                          text::printable(root.string()));
     }
     if (run.worktrees == WorktreeMode::in_place)
         run.worktree = o.worktree.empty() ? current_worktree(o.common, root)
@@ -58,8 +90,8 @@ void choose_place(const WorkflowRunVerbOptions& o, const fs::path& root, const W
     run.merge_into = o.merge_into;
 }
 
-// What a parameter means depends on what the workflow declares, and so does where steps work.
-std::optional<Workflow> read_workflow(const WorkflowRunVerbOptions& o, const fs::path& root,
+// Read twice: parameters and worktrees depend on the declarations of the workflow.
+std::optional<Workflow> read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
                                       const ParamWords& params, WorkflowRunOptions& run)
 {
     WorkflowReadOptions check;
@@ -72,7 +104,7 @@ std::optional<Workflow> read_workflow(const WorkflowRunVerbOptions& o, const fs:
         check.params = run.params;
         file = read_workflow_file(o.path, o.strict, check);
     }
-    if (!file.workflow || !o.engine.quiet) print_problems(file.diagnostics);
+    if (!file.workflow || !o.session.quiet) print_problems(file.diagnostics);
     if (file.workflow) {
         set_timeout(o, *file.workflow);
         file.workflow->path = fs::absolute(o.path).lexically_normal().string();
@@ -80,47 +112,72 @@ std::optional<Workflow> read_workflow(const WorkflowRunVerbOptions& o, const fs:
     return std::move(file.workflow);
 }
 
-// There is no branch for a run that works in place.
-bool makes_sense(const WorkflowRunVerbOptions& o, const WorkflowRunOptions& run)
+// A run that works in place has no branch.
+bool has_valid_branches(const WorkflowRunCommandOptions& o, const WorkflowRunOptions& run)
 {
     if (run.worktrees != WorktreeMode::in_place || (o.base.empty() && o.merge_into.empty()))
         return true;
-    tell(stderr, "autoexec workflow run: {} requires steps with their own worktrees\n",
-         o.base.empty() ? "--merge-into" : "--base");
+    print_error("workflow run", "{} requires steps with their own worktrees",
+                o.base.empty() ? "--merge-into" : "--base");
     return false;
+}
+
+int run_workflow(const WorkflowRunCommandOptions& options)
+{
+    const auto params = parse_params(options, "workflow run");
+    if (!params) return exit_usage;
+    const auto root = project_root(options.common);
+    if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
+        print_error("workflow run", "the worktree '{}' is not a folder",
+                    text::printable(options.worktree));
+        return exit_internal;
+    }
+    if (is_bare(root)) {
+        print_error("workflow run", "{} is a bare repository: it has no files to work on",
+                    text::printable(root.string()));
+        return exit_invalid;
+    }
+    auto run = make_run_options(options);
+    auto workflow = read_workflow(options, root, *params, run);
+    if (!workflow) return exit_invalid;
+    if (!has_valid_branches(options, run)) return exit_usage;
+
+    AutoExecutionConfigManager manager({}, root);
+    const auto agents = apply_configuration(options, manager, *workflow, run);
+    if (!agents) return exit_invalid;
+    if (options.dry_run) return dry_run(options, root, *agents, *workflow, run);
+    prepare_start(options, manager, *agents, *workflow);
+    const int code =
+        LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).run();
+    if (code == exit_completed) collect_after_run(manager, options.session.quiet);
+    return code;
+}
+
+SubcommandBody define_workflow_run(CLI::App& app)
+{
+    const auto o = std::make_shared<WorkflowRunCommandOptions>();
+    app.footer(workflow_run_examples);
+    app.add_option("file", o->path, "The workflow file")->type_name("FILE")->required();
+    add_workflow_flags(app, *o);
+    auto* const worktree =
+        app.add_option("-w,--worktree", o->worktree, "Run steps without their own worktree in DIR")
+            ->type_name("DIR");
+    app.add_flag("--in-place", o->in_place,
+                 "Run steps without their own worktree in the worktree of the current folder")
+        ->excludes(worktree);
+    app.add_option("--base", o->base, "Start the steps from this commit (default HEAD)")
+        ->type_name("REF");
+    app.add_option("--merge-into", o->merge_into, "Merge the completed work into BRANCH")
+        ->type_name("BRANCH");
+    app.add_flag("--dry-run", o->dry_run, "Show the plan without running it");
+    app.add_flag("--strict", o->strict, "Treat warnings about the workflow as errors")
+        ->excludes("--lenient");
+    return {[o] { return run_workflow(*o); }};
 }
 
 }  // namespace
 
-int workflow_run(const WorkflowRunVerbOptions& options)
-{
-    const auto params = params_of(options, "run");
-    if (!params) return exit_usage;
-    const auto root = project_root(options.common);
-    if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
-        tell(stderr, "autoexec workflow run: the worktree '{}' is not a folder\n",
-             text::printable(options.worktree));
-        return exit_engine;
-    }
-    if (is_bare(root)) {
-        tell(stderr, "autoexec workflow run: {} is a bare repository: it has no files to work on\n",
-             text::printable(root.string()));
-        return exit_invalid;
-    }
-    auto run = run_options(options);
-    auto workflow = read_workflow(options, root, *params, run);
-    if (!workflow) return exit_invalid;
-    if (!makes_sense(options, run)) return exit_usage;
-
-    AutoExecutionConfigManager manager({}, root);
-    const auto agents = take_configuration(options, manager, *workflow, run);
-    if (!agents) return exit_invalid;
-    if (options.dry_run) return dry_run(options, root, *agents, *workflow, run);
-    announce(options, manager, *agents, *workflow);
-    const int code =
-        LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).go();
-    if (code == exit_completed) collect_after_run(manager, options.engine.quiet);
-    return code;
-}
+extern const Subcommand workflow_run_subcommand{"workflow run", "Run a workflow",
+                                                define_workflow_run};
 
 }  // namespace autoexec::cli

@@ -15,11 +15,11 @@ namespace {
 using std::chrono::milliseconds;
 using workflow::RunRecord;
 
-constexpr std::size_t least_part = 4;
+constexpr std::size_t min_part = 4;
 
 bool is_part(std::string_view id, std::string_view wanted)
 {
-    return wanted.size() >= least_part && (id.starts_with(wanted) || id.ends_with(wanted));
+    return wanted.size() >= min_part && (id.starts_with(wanted) || id.ends_with(wanted));
 }
 
 }  // namespace

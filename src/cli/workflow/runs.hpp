@@ -9,15 +9,15 @@
 #include <string>
 #include <string_view>
 
-/// Runs of workflows, as people call them.
+/// Finds runs of workflows by the names that users type.
 namespace autoexec::cli {
 
-/// The one of that id, or the only one of which it is the beginning or the end, four characters or
-/// more; with no name the newest. Nothing, and a sentence, if there is none.
+/// The run with this id, or the only one whose id begins or ends with these characters, at least
+/// four; if empty, the newest. Nothing, and a problem, if there is none.
 std::optional<workflow::RunRecord> find_run(const std::filesystem::path& root,
                                             std::string_view wanted, std::string& problem);
 
-/// The newest for which it holds.
+/// The newest run for which `holds` returns true.
 std::optional<workflow::RunRecord> newest_run(
     const std::filesystem::path& root,
     const std::function<bool(const workflow::RunRecord&)>& holds);
@@ -25,14 +25,14 @@ std::optional<workflow::RunRecord> newest_run(
 /// `running`, `interrupted`, or how it ended.
 std::string_view state_of(const workflow::RunRecord& run);
 
-/// So far, or in all; nothing where nobody knows when it ended.
+/// So far, or in total; nothing if the end is unknown.
 std::optional<std::chrono::milliseconds> duration_of(const workflow::RunRecord& run);
 
-/// A step that will not run again, as far as is known.
+/// Whether a step has ended.
 bool has_ended(const workflow::StepRecord& step);
 std::size_t count_ended(const workflow::RunRecord& run);
 
-/// What all verbs tell of a run.
+/// The keys of a run that all subcommands print.
 boost::json::object to_json(const workflow::RunRecord& run);
 
 }  // namespace autoexec::cli

@@ -1,15 +1,19 @@
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/workflow/runs.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -19,9 +23,14 @@ using std::chrono::milliseconds;
 using workflow::RunRecord;
 using workflow::StepRecord;
 
+struct WorkflowStatusOptions {
+    CommonOptions common;
+    std::string run;  ///< Empty: the newest.
+};
+
 std::string_view word_for(const StepRecord& step, bool alive)
 {
-    // What no engine looks after any more does not go on.
+    // A running step without an executor does not continue.
     if (step.state == StepState::running && !alive) return "interrupted";
     return step.state == StepState::waiting_manual ? "manual" : to_string(step.state);
 }
@@ -80,32 +89,30 @@ void print(const StepRecord& step, bool alive, std::size_t width)
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
     if (!step.reason.empty()) line += "  " + text::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
-    print_text(stdout, "{}\n", line);
+    print_result("{}\n", line);
 }
 
 void print(const RunRecord& run)
 {
     const auto duration = duration_of(run);
-    print_text(stdout, "{}  {}, {} of {} {} ended{}\n", text::printable(run.run_id), state_of(run),
-               count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
-               duration ? ", " + text::format_duration(*duration) : std::string());
-    if (!run.error.empty()) print_text(stdout, "{}\n", text::printable(run.error));
+    print_result("{}  {}, {} of {} {} ended{}\n", text::printable(run.run_id), state_of(run),
+                 count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
+                 duration ? ", " + text::format_duration(*duration) : std::string());
+    if (!run.error.empty()) print_result("{}\n", text::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());
     width = std::min<std::size_t>(width, 40);
     for (const auto& step : run.steps) print(step, run.alive, width);
     if (!run.commit.empty() && run.status == WorkflowStatus::completed)
-        print_text(stdout, "The work is on the branch {}\n", text::printable(run.branch));
+        print_result("The work is on the branch {}\n", text::printable(run.branch));
 }
 
-}  // namespace
-
-int workflow_status(const WorkflowStatusOptions& options)
+int show_run(const WorkflowStatusOptions& options)
 {
     std::string problem;
     const auto run = find_run(project_root(options.common), options.run, problem);
     if (!run) {
-        print_text(stderr, "autoexec workflow status: {}\n", text::printable(problem));
+        print_error("workflow status", "{}", problem);
         return exit_usage;
     }
     if (options.common.json)
@@ -114,5 +121,19 @@ int workflow_status(const WorkflowStatusOptions& options)
         print(*run);
     return exit_completed;
 }
+
+SubcommandBody define_workflow_status(CLI::App& app)
+{
+    const auto o = std::make_shared<WorkflowStatusOptions>();
+    add_common(app, o->common);
+    add_run_id(app, "run", o->run,
+               "The run's id, or its beginning or end (default: the newest run)");
+    return {[o] { return show_run(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand workflow_status_subcommand{
+    "workflow status", "Show a run's status, step by step", define_workflow_status};
 
 }  // namespace autoexec::cli

@@ -1,20 +1,31 @@
 #include "cli/cli.hpp"
-#include "cli/session/assign.hpp"
+#include "cli/flags.hpp"
+#include "cli/session/agents.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/workflow/workflow_file.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cstdio>
+#include <memory>
 #include <optional>
 #include <utility>
 
 namespace autoexec::cli {
 namespace {
+
+struct WorkflowValidateOptions {
+    CommonOptions common;
+    std::vector<std::string> paths;
+    bool strict = false;
+    bool lenient = false;
+};
 
 std::size_t count_gates(const Workflow& workflow)
 {
@@ -29,8 +40,8 @@ void print(const std::string& path, const WorkflowFile& file)
     if (!file.workflow) return;
     const auto steps = file.workflow->steps.size();
     const auto gates = count_gates(*file.workflow);
-    print_text(stdout, "{} is valid: {} {}, {} {}.\n", text::printable(shown_path(path)), steps,
-               steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
+    print_result("{} is valid: {} {}, {} {}.\n", text::printable(shown_path(path)), steps,
+                 steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
 }
 
 void print_as_json(const std::string& path, const WorkflowFile& file)
@@ -41,12 +52,11 @@ void print_as_json(const std::string& path, const WorkflowFile& file)
     o["id"] = file.workflow ? boost::json::value(file.workflow->id) : nullptr;
     o["steps"] = file.workflow ? boost::json::value(file.workflow->steps.size()) : nullptr;
     o["gates"] = file.workflow ? boost::json::value(count_gates(*file.workflow)) : nullptr;
-    o["diagnostics"] = to_json(file.diagnostics);
+    o["diagnostics"] = to_json_array(file.diagnostics);
     print_json(o);
 }
 
-// The file may be meant for another project, so without an agents file here names are only warned
-// of.
+// The file may belong to another project, so unknown names are warnings if there is no agents file.
 WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const Agents& agents)
 {
     WorkflowReadOptions read;
@@ -60,9 +70,7 @@ WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const A
     return read;
 }
 
-}  // namespace
-
-int workflow_validate(const WorkflowValidateOptions& options)
+int validate_workflows(const WorkflowValidateOptions& options)
 {
     const Agents agents(project_root(options.common), false, true);
     const auto read = read_options(options, agents);
@@ -77,5 +85,21 @@ int workflow_validate(const WorkflowValidateOptions& options)
     }
     return all_valid ? exit_completed : exit_invalid;
 }
+
+SubcommandBody define_workflow_validate(CLI::App& app)
+{
+    const auto o = std::make_shared<WorkflowValidateOptions>();
+    add_common(app, o->common);
+    app.add_option("files", o->paths, "Workflow files")->type_name("FILE")->required();
+    auto* const strict = app.add_flag("--strict", o->strict, "Treat warnings as errors");
+    add_lenient(app, o->lenient)->excludes(strict);
+    app.footer("Exit codes: 0 all files are valid, 3 a file is invalid.");
+    return {[o] { return validate_workflows(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand workflow_validate_subcommand{
+    "workflow validate", "Check workflow files and report every problem", define_workflow_validate};
 
 }  // namespace autoexec::cli

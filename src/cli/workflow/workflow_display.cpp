@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string_view>
 
 namespace autoexec::cli {
@@ -42,19 +41,19 @@ void WorkflowDisplay::publish(const Event& event)
         row->progress = text_of(event.progress);
     else if (event.type == EventType::execution_retry)
         row->progress = what;
-    // Its start is told by the step's own event.
+    // The event of the step announces its start.
     const bool is_start = event.type == EventType::execution_started && event.attempt == 1;
     if (screen_.mode() == Screen::Mode::lines && !what.empty() && !is_start)
-        tell(stderr, "{}: {}\n", text::printable(row->step_id), text::printable(what));
+        print_message("{}: {}\n", text::printable(row->step_id), text::printable(what));
 }
 
-void WorkflowDisplay::note_earlier(const std::string& step_id, StepState state)
+void WorkflowDisplay::record_earlier(const std::string& step_id, StepState state)
 {
     const auto step = states_.find(step_id);
     if (step != states_.end()) step->second = state;
 }
 
-void WorkflowDisplay::note(const WorkflowEvent& event)
+void WorkflowDisplay::record(const WorkflowEvent& event)
 {
     switch (event.type) {
         case WorkflowEvent::Type::run_started:
@@ -90,8 +89,8 @@ void WorkflowDisplay::begin(const WorkflowEvent& event)
     row.since = std::chrono::steady_clock::now();
     rows_.push_back(std::move(row));
     if (screen_.mode() != Screen::Mode::lines) return;
-    tell(stderr, "{}: started{}\n", text::printable(event.step_id),
-         event.round > 1 ? fmt::format(", round {}", event.round) : std::string());
+    print_message("{}: started{}\n", text::printable(event.step_id),
+                  event.round > 1 ? fmt::format(", round {}", event.round) : std::string());
 }
 
 void WorkflowDisplay::end(const WorkflowEvent& event)

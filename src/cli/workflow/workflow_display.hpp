@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/event.hpp"
+#include "autoexec/event_sink.hpp"
 #include "autoexec/workflow.hpp"
 #include "autoexec/workflow_result.hpp"
 #include "cli/session/screen.hpp"
@@ -14,8 +14,8 @@
 
 namespace autoexec::cli {
 
-/// What a person sees of a workflow that runs: on a terminal a row for each step in flight, below
-/// the lines of what has ended; elsewhere a line for each transition.
+/// Progress of a workflow: on a terminal, a row for each active step below the results; elsewhere,
+/// a line for each transition.
 class WorkflowDisplay final : public EventSink {
 public:
     WorkflowDisplay(Screen::Mode mode, const Workflow& workflow);
@@ -24,14 +24,14 @@ public:
 
     [[nodiscard]] Screen& screen() noexcept { return screen_; }
 
-    /// What happens to the commands of the steps. On the engine's strand.
+    /// Events of the commands of steps. On the executor's strand.
     void publish(const Event& event) override;
 
-    /// How a step ended before this program began.
-    void note_earlier(const std::string& step_id, StepState state);
+    /// A step that ended before this program started.
+    void record_earlier(const std::string& step_id, StepState state);
 
-    /// What happens to the steps.
-    void note(const WorkflowEvent& event);
+    /// Events of the steps.
+    void record(const WorkflowEvent& event);
 
 private:
     struct Row {

@@ -9,9 +9,9 @@
 
 namespace autoexec::cli {
 
-/// A workflow file as a person named it, and all that is to be said of it, lines ascending.
+/// A workflow file and its problems, ordered by line.
 struct WorkflowFile {
-    std::optional<Workflow> workflow;  ///< Absent: it can't be used.
+    std::optional<Workflow> workflow;  ///< Absent: it cannot be used.
     std::vector<Diagnostic> diagnostics;
 };
 

@@ -92,7 +92,7 @@ std::string place_of_work(const WorkflowResult& result, const std::string& merge
 std::string way_on(const WorkflowResult& result)
 {
     if (result.run_id.empty() || result.status == WorkflowStatus::completed) return {};
-    // What was cancelled, or is in conflict, is run anyway.
+    // Cancelled and conflicting steps run again in any case.
     const bool must_be_asked =
         std::any_of(result.steps.begin(), result.steps.end(), [](const auto& step) {
             return is_failure(step) && !step.tolerated && step.state != StepState::cancelled &&

@@ -6,17 +6,16 @@
 
 #include <string>
 
-/// How a workflow that runs is told on standard output and standard error. Pure.
+/// The lines that are printed about a running workflow. Pure.
 namespace autoexec::cli {
 
 /// The line of a step that has ended.
 std::string step_line(const StepResult& result);
 
-/// What else is worth a line of its own: what its gate said, and where it sends the workflow; empty
-/// for all other events.
+/// The message for an event of a gate, a restart or a merge; empty for all other events.
 std::string sentence_of(const WorkflowEvent& event);
 
-/// At the end: how it went, what took longest, and what failed.
+/// At the end: the result, the critical path, and the failed steps.
 std::string summary_of(const WorkflowResult& result, const std::string& merged_into);
 
 /// One line of `--json`.

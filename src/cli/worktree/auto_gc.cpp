@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <cstdio>
 #include <utility>
 
 namespace autoexec::cli {
@@ -55,7 +54,7 @@ asio::awaitable<int> collect(GcRules rules, std::filesystem::path root, bool qui
     auto collecting = collector.collect();
     co_await std::move(collecting);
     const bool nothing = tally.removed + tally.stay + tally.branches == 0;
-    if (!nothing && !quiet) tell(stderr, "{}\n", sentence_of(tally));
+    if (!nothing && !quiet) print_message("{}\n", sentence_of(tally));
     co_return exit_completed;
 }
 

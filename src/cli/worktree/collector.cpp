@@ -23,14 +23,14 @@ GcRules rules_of(const WorktreesConfig& config)
 }
 
 Collector::Collector(GcRules rules, std::filesystem::path root,
-                     std::shared_ptr<git::Repository> repository, TellTree tell_tree,
-                     TellBranch tell_branch, TellArtifacts tell_artifacts)
+                     std::shared_ptr<git::Repository> repository, ReportTree report_tree,
+                     ReportBranch report_branch, ReportArtifacts report_artifacts)
     : rules_(rules),
       root_(std::move(root)),
       repository_(std::move(repository)),
-      tell_tree_(std::move(tell_tree)),
-      tell_branch_(std::move(tell_branch)),
-      tell_artifacts_(std::move(tell_artifacts))
+      report_tree_(std::move(report_tree)),
+      report_branch_(std::move(report_branch)),
+      report_artifacts_(std::move(report_artifacts))
 {}
 
 asio::awaitable<void> Collector::collect()
@@ -44,7 +44,7 @@ asio::awaitable<void> Collector::collect()
     }
     auto finding = repository_->artifacts();
     artifacts_ = co_await std::move(finding);
-    // After them: the journal of a run is there before its worktrees.
+    // Last: the journal of a run exists before its worktrees.
     runs_ = runs_with_trees(root_);
     for (auto age = runs_.size(); age-- > 0;) {
         if (!is_wanted(runs_[age], age)) continue;
@@ -77,9 +77,9 @@ asio::awaitable<void> Collector::collect_of_no_run()
 bool Collector::is_wanted(const TreeRun& run, std::size_t age) const
 {
     if (age < rules_.keep || run.state == "running") return false;
-    // Also of one that was gone on with after we had looked at its worktrees.
+    // The run may have been resumed after its worktrees were listed.
     if (std::chrono::system_clock::now() - run.last < rules_.older_than) return false;
-    // Somebody may want to go on with all others.
+    // All others may still be resumed.
     return rules_.all || run.state == "completed";
 }
 
@@ -117,7 +117,8 @@ asio::awaitable<void> Collector::collect_of(const TreeRun& run)
     held_ = files::UniqueFd();
 }
 
-// Nobody must go on with a run while its worktrees go, nor have done so since we looked.
+// A run must not be resumed while its worktrees are removed, or have been resumed since they were
+// listed.
 std::string Collector::hold(const TreeRun& run)
 {
     error_code ec;
@@ -135,7 +136,8 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
 {
     if (repository_->is_cancelled()) co_return;
     std::error_code ec;
-    if (!tree.missing && !std::filesystem::exists(tree.path, ec)) co_return;  // by somebody else
+    if (!tree.missing && !std::filesystem::exists(tree.path, ec))
+        co_return;  // removed by another process
     git::SalvageOptions how;
     how.include_ignored = rules_.include_ignored;
     how.reason = "Before its worktree was removed";
@@ -148,27 +150,27 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
         auto removing = repository_->remove(tree.path, std::move(how));
         saved = co_await std::move(removing);
     }
-    if (saved.problem.empty()) gone_trees_.insert(tree.name);
-    tell_tree_(tree, saved);
+    if (saved.problem.empty()) removed_trees_.insert(tree.name);
+    report_tree_(tree, saved);
 }
 
-/// That of the run at the end: its steps' work may be nowhere else.
+/// The run's own branch is last: the work of its steps may be on no other branch.
 std::vector<std::string> Collector::branches_without_tree(const TreeRun& run) const
 {
     std::vector<std::string> found;
     std::set<std::string> stay;
     for (const auto& tree : trees_)
-        if (!gone_trees_.contains(tree.name))
+        if (!removed_trees_.contains(tree.name))
             stay.insert(std::string(git::own_branches) + tree.name);
-    std::set<std::string> of_gone_trees;
+    std::set<std::string> of_removed_trees;
     for (const auto& tree : trees_)
-        if (gone_trees_.contains(tree.name) && owner_of(tree, runs_) == &run)
-            of_gone_trees.insert(std::string(git::own_branches) + tree.name);
+        if (removed_trees_.contains(tree.name) && owner_of(tree, runs_) == &run)
+            of_removed_trees.insert(std::string(git::own_branches) + tree.name);
     for (const auto& branch : branches_)
         if (branch != run.branch && !stay.contains(branch) &&
-            (has_branch(run, branch) || of_gone_trees.contains(branch)))
+            (has_branch(run, branch) || of_removed_trees.contains(branch)))
             found.push_back(branch);
-    // One in which steps took turns is what they would go on with.
+    // A branch that steps share is needed to resume the run.
     const bool shared = run.branches.contains(run.branch);
     if (!shared && std::find(branches_.begin(), branches_.end(), run.branch) != branches_.end())
         found.push_back(run.branch);
@@ -183,20 +185,20 @@ asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& b
     how.by_users = branch == run.branch;
     how.dry_run = rules_.dry_run;
     if (rules_.dry_run) {
-        how.without_branches = gone_branches_;
-        how.without_trees = gone_trees_;
+        how.without_branches = removed_branches_;
+        how.without_trees = removed_trees_;
     }
     git::RemovedBranch removed;
     removed.problem = std::move(problem);
     if (removed.problem.empty()) {
         auto removing = repository_->remove_branch(branch, std::move(how));
         removed = co_await std::move(removing);
-        if (removed.commit.empty()) co_return;  // somebody else was quicker
+        if (removed.commit.empty()) co_return;  // removed by another process
     }
-    if (removed.problem.empty()) gone_branches_.insert(branch);
-    // That a run's branch stays until somebody has its work needs no word.
-    const bool stays_as_ever = branch == run.branch && removed.held_by.empty();
-    if (!stays_as_ever) tell_branch_(branch, removed);
+    if (removed.problem.empty()) removed_branches_.insert(branch);
+    // A run's branch is always kept until another branch has its work: no message.
+    const bool is_kept_as_usual = branch == run.branch && removed.held_by.empty();
+    if (!is_kept_as_usual) report_branch_(branch, removed);
 }
 
 asio::awaitable<void> Collector::remove(const git::ArtifactInfo& artifacts, std::string problem)
@@ -205,7 +207,7 @@ asio::awaitable<void> Collector::remove(const git::ArtifactInfo& artifacts, std:
         auto dropping = repository_->drop(artifacts);
         problem = co_await std::move(dropping);
     }
-    tell_artifacts_(artifacts, problem);
+    report_artifacts_(artifacts, problem);
 }
 
 }  // namespace autoexec::cli

@@ -20,33 +20,34 @@ namespace autoexec::cli {
 struct GcRules {
     std::chrono::milliseconds older_than{0};  ///< Zero: of any age.
     std::size_t keep = 0;                     ///< Runs, the newest ones.
-    bool all = false;                         ///< Also those of runs that have not completed.
-    bool branches = false;                    ///< Also those of steps whose worktree is gone.
+    bool all = false;                         ///< Also of runs that have not completed.
+    bool branches = false;                    ///< Also branches of steps whose worktree is gone.
     bool include_ignored = false;
     bool dry_run = false;
 };
 
-/// As configured.
+/// The rules of the configuration.
 GcRules rules_of(const WorktreesConfig& config);
 
-/// What `gc` would do, after a workflow has completed, if that is configured; one line says what.
+/// If configured (`worktrees.auto_gc`), does the same as `gc` after a workflow has completed, and
+/// prints one line about it.
 void collect_after_run(AutoExecutionConfigManager& manager, bool quiet);
 
-/// Must outlive what it does.
+/// Removes worktrees, branches and kept artifacts. Must outlive the operation.
 class Collector {
 public:
-    /// Of each worktree that is to go: what was saved of it, or why it stays.
-    using TellTree = std::function<void(const git::TreeInfo&, const git::Salvage&)>;
+    /// Called for each worktree to remove: how its work was saved, or why it was kept.
+    using ReportTree = std::function<void(const git::TreeInfo&, const git::Salvage&)>;
 
-    /// The same of each branch.
-    using TellBranch = std::function<void(const std::string&, const git::RemovedBranch&)>;
+    /// Called for each branch to delete.
+    using ReportBranch = std::function<void(const std::string&, const git::RemovedBranch&)>;
 
-    /// Of the artifacts that are kept for a step: why they stay; empty if they are gone.
-    using TellArtifacts = std::function<void(const git::ArtifactInfo&, const std::string&)>;
+    /// Called for artifacts kept for a step: why they were kept; empty if they were removed.
+    using ReportArtifacts = std::function<void(const git::ArtifactInfo&, const std::string&)>;
 
     Collector(GcRules rules, std::filesystem::path root,
-              std::shared_ptr<git::Repository> repository, TellTree tell_tree,
-              TellBranch tell_branch, TellArtifacts tell_artifacts);
+              std::shared_ptr<git::Repository> repository, ReportTree report_tree,
+              ReportBranch report_branch, ReportArtifacts report_artifacts);
 
     asio::awaitable<void> collect();
 
@@ -65,16 +66,16 @@ private:
     GcRules rules_;
     std::filesystem::path root_;
     std::shared_ptr<git::Repository> repository_;
-    TellTree tell_tree_;
-    TellBranch tell_branch_;
-    TellArtifacts tell_artifacts_;
+    ReportTree report_tree_;
+    ReportBranch report_branch_;
+    ReportArtifacts report_artifacts_;
     std::vector<TreeRun> runs_;
     std::vector<git::TreeInfo> trees_;
     std::vector<std::string> branches_;
     std::vector<git::ArtifactInfo> artifacts_;
-    std::set<std::string> gone_trees_;  // or would be
-    std::set<std::string> gone_branches_;
-    files::UniqueFd held_;  // the journal of the run whose worktrees go
+    std::set<std::string> removed_trees_;  // or would be removed
+    std::set<std::string> removed_branches_;
+    files::UniqueFd held_;  // the journal of the run whose worktrees are removed
 };
 
 }  // namespace autoexec::cli

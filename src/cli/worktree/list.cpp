@@ -1,14 +1,17 @@
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 
-#include <cstdio>
+#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -16,6 +19,10 @@ namespace {
 namespace json = boost::json;
 using git::SalvageInfo;
 using git::TreeInfo;
+
+struct WorktreeListOptions {
+    CommonOptions common;
+};
 
 std::string_view tree_state_of(const TreeInfo& tree)
 {
@@ -48,16 +55,16 @@ json::object to_json(const SalvageInfo& salvage)
 
 void print(const TreeInfo& tree, const TreeRun* run)
 {
-    tell(stdout, "{}  {:8}  {}  {}\n", text::iso_utc(tree.last_used).substr(0, 19),
-         tree_state_of(tree), text::printable(tree.name),
-         run == nullptr ? "no run"
-                        : text::printable(fmt::format("{} ({})", run->run_id, run->state)));
+    print_result("{}  {:8}  {}  {}\n", text::iso_utc(tree.last_used).substr(0, 19),
+                 tree_state_of(tree), text::printable(tree.name),
+                 run == nullptr ? "no run"
+                                : text::printable(fmt::format("{} ({})", run->run_id, run->state)));
 }
 
 void print(const SalvageInfo& salvage)
 {
-    tell(stdout, "{}  saved     {}  {}\n", text::iso_utc(salvage.time).substr(0, 19),
-         text::printable(salvage.ref), text::printable(salvage.reason));
+    print_result("{}  saved     {}  {}\n", text::iso_utc(salvage.time).substr(0, 19),
+                 text::printable(salvage.ref), text::printable(salvage.reason));
 }
 
 asio::awaitable<int> list(const WorktreeListOptions& options,
@@ -81,16 +88,26 @@ asio::awaitable<int> list(const WorktreeListOptions& options,
             print(salvage);
     }
     if (trees.empty() && salvages.empty() && !options.common.json)
-        tell(stderr, "No worktrees in {}.\n", shown_path(repository->trees_folder()));
+        print_message("No worktrees in {}.\n", shown_path(repository->trees_folder()));
     co_return exit_completed;
 }
 
-}  // namespace
-
-int worktree_list(const WorktreeListOptions& options)
+int list_worktrees(const WorktreeListOptions& options)
 {
     return with_repository(repository_options(project_root(options.common)), "list",
                            [&](auto repository) { return list(options, repository); });
 }
+
+SubcommandBody define_worktree_list(CLI::App& app)
+{
+    const auto o = std::make_shared<WorktreeListOptions>();
+    add_common(app, o->common);
+    return {[o] { return list_worktrees(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand worktree_list_subcommand{"worktree list", "List worktrees and saved work",
+                                                 define_worktree_list};
 
 }  // namespace autoexec::cli

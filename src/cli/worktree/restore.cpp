@@ -1,21 +1,30 @@
 #include "cli/cli.hpp"
+#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "text/text.hpp"
 
+#include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
+#include <memory>
 #include <utility>
 
 namespace autoexec::cli {
 namespace {
 
-// The branch of the worktree that it was is still there, so it can't be called the same.
+struct WorktreeRestoreOptions {
+    CommonOptions common;
+    std::string ref;
+    std::string name;  ///< Empty: derived from the ref.
+};
+
+// The branch of the removed worktree may still exist, so the name differs.
 std::string default_name(const std::string& ref)
 {
     return "restored-" + ref.substr(ref.rfind('/') + 1);
@@ -30,32 +39,29 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
         return one.ref == o.ref || one.ref.ends_with("/" + o.ref) || one.tree == o.ref;
     });
     if (salvage == salvages.end()) {
-        tell(stderr,
-             "autoexec worktree restore: no saved work matches '{}'; see autoexec worktree list\n",
-             text::printable(o.ref));
+        print_error("worktree restore", "no saved work matches '{}'; see autoexec worktree list",
+                    text::printable(o.ref));
         co_return exit_usage;
     }
     const auto name = o.name.empty() ? default_name(salvage->ref) : o.name;
     auto restoring = repository->restore(salvage->ref, name);
     const auto tree = co_await std::move(restoring);
     if (!tree.problem.empty()) {
-        tell(stderr, "autoexec worktree restore: {}\n", text::printable(tree.problem, true));
-        co_return exit_engine;
+        print_message("autoexec worktree restore: {}\n", text::printable(tree.problem, true));
+        co_return exit_internal;
     }
     for (const auto& warning : tree.warnings)
-        tell(stderr, "warning: {}\n", text::printable(warning));
+        print_message("warning: {}\n", text::printable(warning));
     if (o.common.json)
         print_json(boost::json::object{
             {"ref", salvage->ref}, {"path", tree.path.string()}, {"branch", tree.branch}});
     else
-        tell(stdout, "restored {} in {}, on the branch {}\n", text::printable(salvage->ref),
-             text::printable(shown_path(tree.path)), text::printable(tree.branch));
+        print_result("restored {} in {}, on the branch {}\n", text::printable(salvage->ref),
+                     text::printable(shown_path(tree.path)), text::printable(tree.branch));
     co_return exit_completed;
 }
 
-}  // namespace
-
-int worktree_restore(const WorktreeRestoreOptions& options)
+int restore_work(const WorktreeRestoreOptions& options)
 {
     const auto root = project_root(options.common);
     AutoExecutionConfigManager manager({}, root);
@@ -66,5 +72,22 @@ int worktree_restore(const WorktreeRestoreOptions& options)
     return with_repository(std::move(where), "restore",
                            [&](auto repository) { return restore(options, repository); });
 }
+
+SubcommandBody define_worktree_restore(CLI::App& app)
+{
+    const auto o = std::make_shared<WorktreeRestoreOptions>();
+    add_common(app, o->common);
+    app.add_option("ref", o->ref,
+                   "The ref of the saved work, or the worktree whose newest is restored")
+        ->type_name("REF")
+        ->required();
+    app.add_option("name", o->name, "The name of the new worktree")->type_name("NAME");
+    return {[o] { return restore_work(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand worktree_restore_subcommand{
+    "worktree restore", "Restore saved work in a new worktree", define_worktree_restore};
 
 }  // namespace autoexec::cli

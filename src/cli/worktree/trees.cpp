@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -31,7 +30,7 @@ TreeRun tree_run(const workflow::RunRecord& run)
         std::vector<std::string> ignored;
         const text::Fields line(&transition, ignored);
         last = line.string("time").value_or(last);
-        // Each was told when it was made.
+        // A transition records each worktree when it is created.
         auto tree = line.string("tree");
         if (!tree) continue;
         known.trees.insert(*std::move(tree));
@@ -41,13 +40,13 @@ TreeRun tree_run(const workflow::RunRecord& run)
     return known;
 }
 
-// What the names of a run's worktrees begin with, unless they had to be shortened.
+// The prefix of the names of a run's worktrees, unless they were shortened.
 std::string prefix_of(const TreeRun& run)
 {
     return "workflow-" + run.run_id + "-";
 }
 
-/// Ends the calls of git for the first signal with their grace, for the second one at once.
+/// Cancels the calls of git at the first signal, kills them at the second.
 class SignalWatch {
 public:
     SignalWatch(asio::io_context& ctx, std::shared_ptr<git::Interrupt> interrupt,
@@ -71,13 +70,13 @@ private:
     void interrupt()
     {
         if (++count_ == 1) {
-            tell(stderr, "Cancelling: git has {} s to end. Press Ctrl-C again to kill it.\n",
-                 git::cancel_grace.count());
+            print_message("Cancelling: git has {} s to end. Press Ctrl-C again to kill it.\n",
+                          git::cancel_grace.count());
             interrupt_->cancel(*clock_, asio::cancellation_type::partial);
             return wait();
         }
         interrupt_->cancel(*clock_, asio::cancellation_type::terminal);
-        signals_.clear();  // a third one finds the system's default
+        signals_.clear();  // the default action handles a third one
     }
 
     asio::signal_set signals_;
@@ -87,13 +86,14 @@ private:
 };
 
 asio::awaitable<int> open_and_work(
-    git::RepositoryOptions options, const char* verb,
+    git::RepositoryOptions options, const char* subcommand,
     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
     auto opening = git::Repository::open(std::move(options));
     const auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) {
-        tell(stderr, "autoexec worktree {}: {}\n", verb, text::printable(opened.problem, true));
+        print_message("autoexec worktree {}: {}\n", subcommand,
+                      text::printable(opened.problem, true));
         co_return exit_invalid;
     }
     auto working = work(opened.repository);
@@ -124,7 +124,7 @@ const TreeRun* owner_of(const git::TreeInfo& tree, const std::vector<TreeRun>& r
     if (const auto* const run =
             find([&](const TreeRun& one) { return one.trees.contains(tree.name); }))
         return run;
-    // Those of conflicts are in no journal, and older ones do not say whose they are.
+    // Worktrees of conflicts are in no journal, and older ones do not name their run.
     return find([&](const TreeRun& one) {
         return tree.run_id.empty() ? tree.name.starts_with(prefix_of(one))
                                    : tree.run_id == one.run_id;
@@ -146,14 +146,15 @@ git::RepositoryOptions repository_options(const std::filesystem::path& root)
     return options;
 }
 
-int with_repository(git::RepositoryOptions options, const char* verb,
+int with_repository(git::RepositoryOptions options, const char* subcommand,
                     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
+    require_reader();
     asio::io_context ctx{1};
     options.interrupt = std::make_shared<git::Interrupt>();
     SignalWatch signals(ctx, options.interrupt, options.clock);
-    int code = exit_engine;
-    asio::co_spawn(ctx, open_and_work(std::move(options), verb, std::move(work)),
+    int code = exit_internal;
+    asio::co_spawn(ctx, open_and_work(std::move(options), subcommand, std::move(work)),
                    [&](std::exception_ptr failure, int result) {
                        signals.stop();
                        if (failure) std::rethrow_exception(failure);

@@ -12,36 +12,36 @@
 #include <string>
 #include <vector>
 
-/// What the verbs about worktrees share.
+/// What the subcommands of `autoexec worktree` share.
 namespace autoexec::cli {
 
-/// A run, as far as its worktrees are concerned.
+/// The worktrees and branches of a run.
 struct TreeRun {
     std::string run_id;
     std::string state;  ///< `running`, `interrupted`, or how it ended.
-    // Of all rounds, whether they are there or not.
+    // Of all rounds, whether they still exist or not.
     std::set<std::string> trees;  ///< Names.
     std::set<std::string> branches;
-    std::string branch;                          ///< Where the steps' work came together.
+    std::string branch;                          ///< With the merged work of the steps.
     std::size_t transitions = 0;                 ///< So far.
-    std::chrono::system_clock::time_point last;  ///< When the newest of them was.
+    std::chrono::system_clock::time_point last;  ///< The time of the newest transition.
 };
 
-/// All that had worktrees, the newest first.
+/// All runs that had worktrees, newest first.
 std::vector<TreeRun> runs_with_trees(const std::filesystem::path& root);
 
-/// Whose a worktree is; null: of no run that is known.
+/// The run that a worktree belongs to; null: unknown.
 const TreeRun* owner_of(const git::TreeInfo& tree, const std::vector<TreeRun>& runs);
 
-/// Whether a branch is that of a worktree of the run.
+/// Whether a branch belongs to a worktree of the run.
 bool has_branch(const TreeRun& run, const std::string& branch);
 
-/// Of the project, without what is configured.
+/// For the project's repository, without settings of the configuration.
 git::RepositoryOptions repository_options(const std::filesystem::path& root);
 
-/// Does something with the repository, and gives the exit code; says why if there is none. A signal
-/// ends the calls of git, and the code says so.
-int with_repository(git::RepositoryOptions options, const char* verb,
+/// Opens the repository and does the work; returns the exit code. Prints a message if there is no
+/// repository. A signal cancels the calls of git.
+int with_repository(git::RepositoryOptions options, const char* subcommand,
                     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work);
 
 }  // namespace autoexec::cli

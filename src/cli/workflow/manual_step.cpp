@@ -1,16 +1,19 @@
-#include "cli/cli.hpp"
+#include "cli/workflow/manual_step.hpp"
+
+#include "cli/flags.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
+#include "cli/workflow/workflow_flags.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/markers.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <iterator>
 
 namespace autoexec::cli {
@@ -34,7 +37,7 @@ const StepRecord* find_waiting(const RunRecord& run, const std::string& id)
     return waits ? step : nullptr;
 }
 
-std::string why_not(const RunRecord& run, const std::string& id)
+std::string mark_problem(const RunRecord& run, const std::string& id)
 {
     const auto* const step = find_step(run, id);
     if (step == nullptr) return fmt::format("{} has no step '{}'", run.run_id, id);
@@ -43,9 +46,9 @@ std::string why_not(const RunRecord& run, const std::string& id)
     return fmt::format("'{}' is not waiting for a person: {}", id, to_string(step->state));
 }
 
-// Of several runs in which it waits, one that goes on.
+// Prefers an active run if the step waits in several.
 std::optional<RunRecord> find_target(const std::filesystem::path& root,
-                                     const WorkflowMarkOptions& options, std::string& problem)
+                                     const ManualStepOptions& options, std::string& problem)
 {
     std::optional<RunRecord> run;
     if (options.run.empty()) {
@@ -55,12 +58,12 @@ std::optional<RunRecord> find_target(const std::filesystem::path& root,
     }
     if (!run) run = find_run(root, options.run, problem);
     if (!run || find_waiting(*run, options.step)) return run;
-    problem = why_not(*run, options.step);
+    problem = mark_problem(*run, options.step);
     return std::nullopt;
 }
 
 workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
-                             const WorkflowMarkOptions& options)
+                             const ManualStepOptions& options)
 {
     const auto now = std::chrono::system_clock::now();
     workflow::Marker marker;
@@ -81,21 +84,28 @@ workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
 
 }  // namespace
 
-int workflow_mark(const WorkflowMarkOptions& options)
+void add_manual_step(CLI::App& app, ManualStepOptions& options)
 {
-    const char* const verb = options.done ? "done" : "fail";
+    add_common(app, options.common);
+    app.add_option("step", options.step, "The step's id")->type_name("STEP")->required();
+    add_run_id(app, "--run", options.run,
+               "The step's run (default: the run in which it is waiting)");
+}
+
+int mark_step(const ManualStepOptions& options)
+{
+    const char* const subcommand = options.done ? "workflow done" : "workflow fail";
     const auto root = project_root(options.common);
     std::string problem;
     const auto run = find_target(root, options, problem);
     if (!run) {
-        print_text(stderr, "autoexec workflow {}: {}\n", verb, text::printable(problem));
+        print_error(subcommand, "{}", problem);
         return exit_usage;
     }
     const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
     if (const auto ec = workflow::write_marker(root, marker)) {
-        print_text(stderr, "autoexec workflow {}: cannot write the marker: {}\n", verb,
-                   ec.message());
-        return exit_engine;
+        print_error(subcommand, "cannot write the marker: {}", ec.message());
+        return exit_internal;
     }
     if (options.common.json) {
         boost::json::object o;
@@ -104,9 +114,9 @@ int workflow_mark(const WorkflowMarkOptions& options)
         o["state"] = options.done ? "completed" : "failed";
         print_json(o);
     } else {
-        print_text(stdout, "'{}' is marked as {}{}\n", text::printable(options.step),
-                   options.done ? "done" : "failed",
-                   run->alive ? "." : "; its run was interrupted.");
+        print_result("'{}' is marked as {}{}\n", text::printable(options.step),
+                     options.done ? "done" : "failed",
+                     run->alive ? "." : "; its run was interrupted.");
     }
     return exit_completed;
 }

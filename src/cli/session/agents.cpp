@@ -1,4 +1,4 @@
-#include "cli/session/assign.hpp"
+#include "cli/session/agents.hpp"
 
 #include "agent/agents_file_reader.hpp"
 #include "agent/template.hpp"
@@ -17,17 +17,17 @@
 namespace autoexec::cli {
 namespace {
 
-constexpr char own_agent[] = "autoexec run";
+constexpr char built_in_agent[] = "autoexec run";
 constexpr std::string_view shell = "shell";
 constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
 constexpr std::string_view remedy =
     "create it with 'autoexec agents init', or use the agent 'shell' to run a command with "
     "/bin/sh";
 
-AgentDefinition make_own_agent()
+AgentDefinition make_built_in_agent()
 {
     AgentDefinition definition;
-    definition.name = own_agent;
+    definition.name = built_in_agent;
     definition.commands.emplace_back("/bin/sh -c -- {command}");
     agent::TemplateProblem problem;
     definition.templates.push_back(
@@ -47,7 +47,8 @@ std::string Agents::assign(CommandRequest& request) const
 {
     if (external_) return {};
     auto named = resolve(request.agent, Roles::declared);
-    return named.problem.empty() ? hand_over(std::move(named), request) : std::move(named.problem);
+    return named.problem.empty() ? assign_named(std::move(named), request)
+                                 : std::move(named.problem);
 }
 
 std::string Agents::assign(const WorkflowStep& step, const std::string& preferred,
@@ -55,19 +56,19 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
 {
     auto named = resolve(step.agent, Roles::known);
     if (external_) {
-        // Agents of other processes have names that are not known here.
-        request.agent = !named.problem.empty() || named.agent == own_agent ? step.agent
-                        : named.agent.empty()                              ? preferred
-                                                                           : named.agent;
+        // The names of agents of other processes are unknown here.
+        request.agent = !named.problem.empty() || named.agent == built_in_agent ? step.agent
+                        : named.agent.empty()                                   ? preferred
+                                                                                : named.agent;
         return {};
     }
     if (!named.problem.empty()) return named.problem;
     if (named.agent.empty() && !preferred.empty()) named = resolve(preferred, Roles::declared);
     if (!named.problem.empty()) return named.problem;
-    if (named.agent == own_agent && !step.action.empty())
+    if (named.agent == built_in_agent && !step.action.empty())
         return fmt::format("'{}' runs commands, not actions; give the step a 'command'", shell);
-    named.is_asked_for |= !step.action.empty();
-    return hand_over(std::move(named), request);
+    named.is_required |= !step.action.empty();
+    return assign_named(std::move(named), request);
 }
 
 std::string Agents::name_problem(const std::string& name) const
@@ -78,25 +79,25 @@ std::string Agents::name_problem(const std::string& name) const
 Agents::Named Agents::resolve(const std::string& name, Roles roles) const
 {
     Named named;
-    named.is_asked_for = !name.empty();
+    named.is_required = !name.empty();
     const auto role = loaded_.file.roles.find(name);
     if (has(name))
         named.agent = name;
     else if (role != loaded_.file.roles.end())
         named.agent = role->second;
     else if (name == shell)
-        named.agent = own_agent;
+        named.agent = built_in_agent;
     else if (!name.empty() && !(roles == Roles::known && workflow::is_known_role(name)))
         named.problem = unknown_name(name);
     return named;
 }
 
-std::string Agents::hand_over(Named named, CommandRequest& request) const
+std::string Agents::assign_named(Named named, CommandRequest& request) const
 {
-    const bool is_own = !request.argv.empty() || named.agent == own_agent ||
-                        (loaded_.missing && !named.is_asked_for);
-    if (is_own) {
-        request.agent = own_agent;
+    const bool is_built_in = !request.argv.empty() || named.agent == built_in_agent ||
+                             (loaded_.missing && !named.is_required);
+    if (is_built_in) {
+        request.agent = built_in_agent;
         return {};
     }
     if (loaded_.missing) return fmt::format("no agent can run this: {}; {}", no_file, remedy);
@@ -104,7 +105,7 @@ std::string Agents::hand_over(Named named, CommandRequest& request) const
     return select(request);
 }
 
-// An agent's own number of retries counts where nobody else has said any.
+// The agent's number of retries applies only if nothing else sets one.
 std::string Agents::select(CommandRequest& request) const
 {
     std::string problem;
@@ -132,15 +133,15 @@ std::string Agents::unknown_name(const std::string& name) const
         layout::agents_file);
 }
 
-bool Agents::is_own(const std::string& name)
+bool Agents::is_built_in(const std::string& name)
 {
-    return name == own_agent;
+    return name == built_in_agent;
 }
 
 AgentsFile Agents::all() const
 {
     AgentsFile file = loaded_.file;
-    file.agents.push_back(make_own_agent());
+    file.agents.push_back(make_built_in_agent());
     return file;
 }
 

@@ -1,0 +1,131 @@
+#include "agent/agents_file_reader.hpp"
+#include "agent/outcome.hpp"
+#include "agent/programs.hpp"
+#include "autoexec/diagnostic.hpp"
+#include "cli/agents/init_hint.hpp"
+#include "cli/cli.hpp"
+#include "cli/flags.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+
+#include <memory>
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+struct AgentsListOptions {
+    CommonOptions common;
+};
+
+struct Program {
+    std::string name;
+    fs::path found;
+};
+
+std::vector<Program> programs_in(const AgentDefinition& definition, const fs::path& root)
+{
+    std::vector<Program> programs;
+    for (auto& name : agent::programs_of(definition)) {
+        auto found = agent::find_program(name, definition, root).found;
+        programs.push_back({std::move(name), std::move(found)});
+    }
+    return programs;
+}
+
+// Empty: the role names no agent, and not exactly one could be selected.
+std::string taker_of(const AgentsFile& file, const std::string& agent_of_role)
+{
+    std::string problem;
+    const auto* const definition =
+        agent_of_role.empty() ? agent::select_agent(file, {}, problem) : nullptr;
+    return definition == nullptr ? agent_of_role : definition->name;
+}
+
+json::array roles_of(const AgentsFile& file, const std::string& agent)
+{
+    json::array names;
+    for (const auto& [role, agent_of_role] : file.roles)
+        if (taker_of(file, agent_of_role) == agent) names.push_back(json::string(role));
+    return names;
+}
+
+json::object to_json(const AgentDefinition& definition, const std::vector<Program>& programs,
+                     json::array roles)
+{
+    json::array all;
+    for (const auto& program : programs)
+        all.push_back({{"name", program.name},
+                       {"path", program.found.empty() ? json::value(nullptr)
+                                                      : json::value(program.found.string())}});
+    return {{"name", definition.name},
+            {"description", definition.description},
+            {"enabled", definition.enabled},
+            {"takes_commands", agent::takes_commands(definition)},
+            {"outcome", agent::name_of(definition.outcome)},
+            {"programs", std::move(all)},
+            {"roles", std::move(roles)}};
+}
+
+void print_roles(const AgentsFile& file)
+{
+    for (const auto& [role, agent_of_role] : file.roles) {
+        const auto taker = taker_of(file, agent_of_role);
+        print_result("{}  {}  {}\n", cell(role, 16), cell("role", 14),
+                     taker.empty() ? "any agent" : "agent " + taker);
+    }
+}
+
+void print(const AgentDefinition& definition, const std::vector<Program>& programs)
+{
+    std::string places;
+    for (const auto& program : programs)
+        places += fmt::format(
+            "{}{}", places.empty() ? "" : ", ",
+            program.found.empty() ? program.name + " (not found)" : program.found.string());
+    print_result("{}  {}  {}  {}\n", cell(definition.name, 16),
+                 cell(!definition.enabled                 ? "disabled"
+                      : agent::takes_commands(definition) ? "takes commands"
+                                                          : "no commands",
+                      14),
+                 cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
+}
+
+int list_agents(const AgentsListOptions& options)
+{
+    const auto root = project_root(options.common);
+    const auto reading = agent::load_agents_file(root);
+    print_message(to_string(reading.errors));
+    if (reading.missing) print_message(init_hint);
+    if (!reading.file) return exit_invalid;
+    for (const auto& definition : reading.file->agents) {
+        const auto programs = programs_in(definition, root);
+        if (options.common.json)
+            print_json(to_json(definition, programs, roles_of(*reading.file, definition.name)));
+        else
+            print(definition, programs);
+    }
+    if (!options.common.json) print_roles(*reading.file);
+    return exit_completed;
+}
+
+SubcommandBody define_agents_list(CLI::App& app)
+{
+    const auto o = std::make_shared<AgentsListOptions>();
+    add_common(app, o->common);
+    return {[o] { return list_agents(*o); }};
+}
+
+}  // namespace
+
+extern const Subcommand agents_list_subcommand{"agents list", "List the agents and their programs",
+                                               define_agents_list};
+
+}  // namespace autoexec::cli

@@ -1,0 +1,95 @@
+#include "cli/subcommand.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <string_view>
+
+namespace autoexec::cli {
+
+// In the order of the help.
+#define AUTOEXEC_SUBCOMMANDS(EACH) \
+    EACH(run)                      \
+    EACH(workflow_run)             \
+    EACH(workflow_resume)          \
+    EACH(workflow_validate)        \
+    EACH(workflow_graph)           \
+    EACH(workflow_list)            \
+    EACH(workflow_status)          \
+    EACH(workflow_cancel)          \
+    EACH(workflow_done)            \
+    EACH(workflow_fail)            \
+    EACH(worktree_list)            \
+    EACH(worktree_gc)              \
+    EACH(worktree_restore)         \
+    EACH(worktree_drop)            \
+    EACH(agent)                    \
+    EACH(agents_validate)          \
+    EACH(agents_list)              \
+    EACH(agents_init)              \
+    EACH(status)                   \
+    EACH(history)                  \
+    EACH(logs)                     \
+    EACH(cancel)                   \
+    EACH(health)                   \
+    EACH(config_show)              \
+    EACH(config_validate)          \
+    EACH(config_schema)            \
+    EACH(config_reference)         \
+    EACH(config_migrate)           \
+    EACH(debug)                    \
+    EACH(command_table)
+
+#define AUTOEXEC_DECLARE(name) extern const Subcommand name##_subcommand;
+AUTOEXEC_SUBCOMMANDS(AUTOEXEC_DECLARE)
+#undef AUTOEXEC_DECLARE
+
+namespace {
+
+struct Group {
+    std::string_view word;
+    const char* help;
+};
+
+constexpr std::array<Group, 4> groups{{
+    {"workflow", "Run and manage workflows of dependent steps"},
+    {"worktree", "List, remove and restore the worktrees of workflows"},
+    {"agents", "Create, check and list the agents of this project"},
+    {"config", "Show, check and migrate the configuration"},
+}};
+
+CLI::App& group_app(CLI::App& app, std::string_view word)
+{
+    for (auto* const group : app.get_subcommands([](CLI::App*) { return true; }))
+        if (group->get_name() == word) return *group;
+    for (const auto& group : groups) {
+        if (group.word != word) continue;
+        auto& added = *app.add_subcommand(std::string(word), group.help);
+        added.require_subcommand(1);
+        return added;
+    }
+    throw CLI::OptionNotFound(std::string(word));
+}
+
+DefinedSubcommand define(CLI::App& app, const Subcommand& subcommand)
+{
+    const std::string_view words = subcommand.words;
+    const auto space = words.find(' ');
+    auto& parent = space == words.npos ? app : group_app(app, words.substr(0, space));
+    const auto name = words.substr(space == words.npos ? 0 : space + 1);
+    auto* const added = parent.add_subcommand(std::string(name), subcommand.help);
+    return {added, subcommand.define(*added)};
+}
+
+}  // namespace
+
+std::vector<DefinedSubcommand> define_subcommands(CLI::App& app)
+{
+    std::vector<DefinedSubcommand> all;
+#define AUTOEXEC_DEFINE(name) all.push_back(define(app, name##_subcommand));
+    AUTOEXEC_SUBCOMMANDS(AUTOEXEC_DEFINE)
+#undef AUTOEXEC_DEFINE
+    return all;
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "cli/cli.hpp"
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+/// What `autoexec workflow done` and `fail` share.
+namespace autoexec::cli {
+
+struct ManualStepOptions {
+    CommonOptions common;
+    std::string step;
+    std::string run;  ///< Empty: the one in which that step waits.
+    std::string reason;
+    bool done = true;
+};
+
+void add_manual_step(CLI::App& app, ManualStepOptions& options);
+
+/// Writes the marker that ends a manual step; returns the exit code.
+int mark_step(const ManualStepOptions& options);
+
+}  // namespace autoexec::cli

@@ -1,0 +1,191 @@
+#include "records/metrics_reader.hpp"
+
+#include "files/safe_files.hpp"
+#include "protocol/record_lines.hpp"
+#include "records/read_lines.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+namespace autoexec {
+
+boost::json::object to_json(const MetricsSummary& summary)
+{
+    boost::json::object by_status;
+    for (const auto& [status, count] : summary.by_status) by_status[status] = count;
+    return {{"total_executions", summary.total_executions},
+            {"success_rate", summary.success_rate},
+            {"average_duration_ms", summary.average_duration_ms},
+            {"total_retries", summary.total_retries},
+            {"by_status", std::move(by_status)},
+            {"total_attempts", summary.total_attempts},
+            {"skipped_lines", summary.skipped_lines}};
+}
+
+}  // namespace autoexec
+
+namespace autoexec::records {
+namespace {
+
+constexpr std::string_view name_prefix = "executions_";
+constexpr std::string_view name_suffix = ".jsonl";
+
+// `executions_YYYY-MM-DD.jsonl`
+bool is_day_file(std::string_view name)
+{
+    if (!name.starts_with(name_prefix) || !name.ends_with(name_suffix)) return false;
+    if (name.size() != name_prefix.size() + 10 + name_suffix.size()) return false;
+    const auto date = name.substr(name_prefix.size(), 10);
+    for (std::size_t i = 0; i < date.size(); ++i) {
+        const bool dash = i == 4 || i == 7;
+        if (dash ? date[i] != '-' : date[i] < '0' || date[i] > '9') return false;
+    }
+    return true;
+}
+
+// By their names: copying or restoring files changes when they were modified.
+std::vector<std::string> day_files_newest_first(int folder)
+{
+    auto names = files::list_folder(folder, std::numeric_limits<std::size_t>::max());
+    std::erase_if(names, [](const std::string& name) { return !is_day_file(name); });
+    std::sort(names.begin(), names.end(), std::greater<>{});
+    return names;
+}
+
+// Calls `take` for each line, newest first, until it returns false. Returns how many lines were
+// too long to be read.
+std::uint64_t scan(const Folder& place, const std::function<bool(std::string_view line)>& take)
+{
+    std::uint64_t skipped = 0;
+    error_code ec;
+    const auto folder = place.open(ec);
+    if (ec) return skipped;
+    for (const auto& name : day_files_newest_first(folder.get())) {
+        auto file = Folder::open_log(folder.get(), name, ec);
+        if (ec) continue;
+        ReverseLines lines(std::move(file));
+        while (const auto line = lines.next()) {
+            if (!take(*line)) return skipped;
+        }
+        skipped += lines.skipped();
+    }
+    return skipped;
+}
+
+// A line can stand there twice when its writer could not tell whether the first was safe.
+class DuplicateFilter {
+public:
+    bool is_new(const ExecutionMetric& metric)
+    {
+        auto key = std::to_string(metric.retry_count) + ' ' + metric.execution_id;
+        return seen_.insert(std::move(key)).second;
+    }
+
+private:
+    std::unordered_set<std::string> seen_;
+};
+
+bool is_equal(const std::optional<std::string>& value, const std::optional<std::string>& wanted)
+{
+    return is_any(wanted) || value == wanted;
+}
+
+bool matches(const ExecutionMetric& metric, const MetricsFilter& filter)
+{
+    return is_equal(metric.workflow_id, filter.workflow_id) &&
+           is_equal(metric.step_id, filter.step_id) && is_equal(metric.status, filter.status) &&
+           is_equal(metric.execution_id, filter.execution_id);
+}
+
+// The status is left out: its word may be the original's.
+bool may_match(std::string_view line, const MetricsFilter& filter)
+{
+    return may_hold(line, filter.execution_id) && may_hold(line, filter.workflow_id) &&
+           may_hold(line, filter.step_id);
+}
+
+// Adds up attempts; an execution counts by the last of its attempts.
+class Totals {
+public:
+    void add(const ExecutionMetric& metric)
+    {
+        ++attempts_;
+        duration_ms_ += metric.duration_ms;
+        const auto [last, is_first] = last_.try_emplace(metric.execution_id);
+        if (!is_first && metric.retry_count < last->second.retry_count) return;
+        last->second = {metric.retry_count, metric.status};
+    }
+
+    MetricsSummary summary() const
+    {
+        MetricsSummary summary;
+        summary.total_attempts = attempts_;
+        summary.total_executions = last_.size();
+        std::uint64_t completed = 0;
+        for (const auto& [id, last] : last_) {
+            ++summary.by_status[last.status];
+            if (last.status == "completed") ++completed;
+            summary.total_retries += static_cast<std::uint64_t>(last.retry_count);
+        }
+        if (attempts_ == 0) return summary;
+        summary.success_rate = static_cast<double>(completed) / static_cast<double>(last_.size());
+        summary.average_duration_ms = duration_ms_ / static_cast<double>(attempts_);
+        return summary;
+    }
+
+private:
+    struct Last {
+        int retry_count = 0;
+        std::string status;
+    };
+    std::unordered_map<std::string, Last> last_;
+    std::uint64_t attempts_ = 0;
+    double duration_ms_ = 0;
+};
+
+}  // namespace
+
+std::string metrics_file_name(std::string_view date)
+{
+    return std::string(name_prefix) + std::string(date) + std::string(name_suffix);
+}
+
+std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter)
+{
+    std::vector<ExecutionMetric> found;
+    DuplicateFilter repeats;
+    scan(folder, [&](std::string_view line) {
+        if (!may_match(line, filter)) return true;
+        auto metric = protocol::parse_metric(line);
+        if (!metric || !matches(*metric, filter) || !repeats.is_new(*metric)) return true;
+        found.push_back(std::move(*metric));
+        return found.size() != filter.limit;
+    });
+    return found;
+}
+
+MetricsSummary summarize_metrics(const Folder& folder)
+{
+    Totals totals;
+    DuplicateFilter repeats;
+    std::uint64_t bad = 0;
+    const auto too_long = scan(folder, [&](std::string_view line) {
+        const auto metric = protocol::parse_metric(line);
+        if (!metric)
+            ++bad;
+        else if (repeats.is_new(*metric))
+            totals.add(*metric);
+        return true;
+    });
+    auto summary = totals.summary();
+    summary.skipped_lines = bad + too_long;
+    return summary;
+}
+
+}  // namespace autoexec::records
