@@ -74,10 +74,10 @@ void rethrow(std::exception_ptr failure)
 }
 
 /// Runs a list of commands; each ends independently of the others.
-class Run {
+class BatchRun {
 public:
-    Run(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<Job> jobs,
-        const Agents& agents, std::vector<std::string> notify)
+    BatchRun(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<CommandJob> jobs,
+             const Agents& agents, std::vector<std::string> notify)
         : options_(o),
           jobs_(std::move(jobs)),
           notify_(std::move(notify)),
@@ -90,16 +90,16 @@ public:
         session_.executor().subscribe(display_);
     }
 
-    int go()
+    int run()
     {
         const auto begin = std::chrono::steady_clock::now();
-        session_.run(all(), [this](asio::cancellation_type type) { cancel(type); });
+        session_.run(run_all(), [this](asio::cancellation_type type) { cancel(type); });
         if (!options_.session.quiet) summary(std::chrono::steady_clock::now() - begin);
         return exit_code();
     }
 
 private:
-    asio::awaitable<void> all()
+    asio::awaitable<void> run_all()
     {
         pending_ = jobs_.size();
         for (const auto& job : jobs_)
@@ -129,7 +129,7 @@ private:
         return options;
     }
 
-    asio::awaitable<std::string> make_tree(Job& job)
+    asio::awaitable<std::string> make_tree(CommandJob& job)
     {
         auto making = new_worktrees_.make(job.new_worktree);
         auto made = co_await std::move(making);
@@ -139,7 +139,7 @@ private:
         co_return std::move(made.problem);
     }
 
-    void start(Job& job)
+    void start(CommandJob& job)
     {
         session_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
@@ -147,7 +147,7 @@ private:
                        asio::bind_cancellation_slot(cancels_.back().slot(), rethrow));
     }
 
-    asio::awaitable<void> one(Job& job)
+    asio::awaitable<void> one(CommandJob& job)
     {
         co_await asio::this_coro::throw_if_cancelled(false);
         auto [ec, result] = co_await session_.executor().async_execute_command(
@@ -194,7 +194,7 @@ private:
             print_result("{}\n", text::printable(result.output, true));
     }
 
-    static ExecutionResult refused(const Job& job, std::string problem)
+    static ExecutionResult refused(const CommandJob& job, std::string problem)
     {
         ExecutionResult result;
         result.command = job.request.command;
@@ -226,7 +226,7 @@ private:
     }
 
     const RunOptions& options_;
-    std::vector<Job> jobs_;
+    std::vector<CommandJob> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
     std::shared_ptr<Display> display_;
     Session session_;
@@ -266,9 +266,9 @@ int run(const RunOptions& options)
     const auto config = load_configuration(manager, flags.quiet);
     if (!config) return exit_invalid;
     records::set_debug_log(root, config->debug);
-    const bool any_text = std::any_of(jobs.begin(), jobs.end(),
-                                      [](const Job& job) { return job.request.argv.empty(); });
-    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [](const Job& job) {
+    const bool any_text = std::any_of(
+        jobs.begin(), jobs.end(), [](const CommandJob& job) { return job.request.argv.empty(); });
+    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [](const CommandJob& job) {
         return job.request.argv.empty() || !job.request.agent.empty();
     });
     const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
@@ -287,7 +287,7 @@ int run(const RunOptions& options)
     }
     if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
         print_message(no_agents_file_notice);
-    return Run(options, manager, std::move(jobs), agents, std::move(notify)).go();
+    return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
 }
 
 void define_job(CLI::App& app, JobOptions& o)

@@ -29,7 +29,7 @@ bool names_no_program(const std::vector<std::string>& argv)
 }
 
 // The executor and git also reject all of this, but later, and once per command.
-void check(const Job& job, const std::string& where, std::vector<std::string>& problems)
+void check(const CommandJob& job, const std::string& where, std::vector<std::string>& problems)
 {
     const auto complain = [&problems](std::string problem) {
         if (std::find(problems.begin(), problems.end(), problem) == problems.end())
@@ -162,8 +162,8 @@ private:
     std::vector<std::string>& problems_;
 };
 
-std::optional<Job> parse_line(std::string_view line, const std::string& where,
-                              const JobOptions& defaults, std::vector<std::string>& problems)
+std::optional<CommandJob> parse_line(std::string_view line, const std::string& where,
+                                     const JobOptions& defaults, std::vector<std::string>& problems)
 {
     // Commands must be exact, and reading would repair the text.
     if (text::valid_utf8(line) != line) {
@@ -204,7 +204,7 @@ std::optional<Job> parse_line(std::string_view line, const std::string& where,
         problems.push_back(where + ": 'worktree' and 'new_worktree' cannot be combined");
     r.worktree = fs::absolute(worktree.empty() ? "." : worktree).lexically_normal();
     r.require_artifacts = !r.expected_artifacts.empty();
-    Job job(std::move(r));
+    CommandJob job(std::move(r));
     job.new_worktree = std::move(new_worktree);
     check(job, where + ": ", problems);
     return job;
@@ -232,10 +232,10 @@ CommandRequest base_request(const JobOptions& o)
 
 }  // namespace
 
-std::vector<Job> parse_job_list(std::string_view text, const JobOptions& defaults,
-                                std::vector<std::string>& problems)
+std::vector<CommandJob> parse_job_list(std::string_view text, const JobOptions& defaults,
+                                       std::vector<std::string>& problems)
 {
-    std::vector<Job> jobs;
+    std::vector<CommandJob> jobs;
     const std::string name = defaults.list == "-" ? "stdin" : defaults.list;
     for (int number = 1; !text.empty(); ++number) {
         const auto end = std::min(text.find('\n'), text.size());
@@ -253,7 +253,7 @@ std::vector<Job> parse_job_list(std::string_view text, const JobOptions& default
     return jobs;
 }
 
-std::vector<Job> collect_jobs(const JobOptions& o, std::vector<std::string>& problems)
+std::vector<CommandJob> collect_jobs(const JobOptions& o, std::vector<std::string>& problems)
 {
     const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
     if (sources != 1) {
@@ -275,7 +275,7 @@ std::vector<Job> collect_jobs(const JobOptions& o, std::vector<std::string>& pro
             problems.emplace_back(
                 "--list cannot be combined with worktree options; set the worktrees in the list");
         const auto text = read_list(o.list, problems);
-        return problems.empty() ? parse_job_list(text, o, problems) : std::vector<Job>{};
+        return problems.empty() ? parse_job_list(text, o, problems) : std::vector<CommandJob>{};
     }
     const auto is_empty = [](const std::string& text) { return text.empty(); };
     if (std::any_of(o.worktrees.begin(), o.worktrees.end(), is_empty) ||
@@ -283,7 +283,7 @@ std::vector<Job> collect_jobs(const JobOptions& o, std::vector<std::string>& pro
         problems.emplace_back("a worktree name is empty");
         return {};
     }
-    std::vector<Job> jobs;
+    std::vector<CommandJob> jobs;
     for (const auto& tree : o.worktrees) {
         auto request = base_request(o);
         request.worktree = fs::absolute(tree).lexically_normal();

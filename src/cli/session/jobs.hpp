@@ -27,18 +27,18 @@ struct JobOptions {
 };
 
 /// One command to run; its worktree may have to be made first.
-struct Job {
-    explicit Job(CommandRequest r) : request(std::move(r)) {}
+struct CommandJob {
+    explicit CommandJob(CommandRequest r) : request(std::move(r)) {}
 
     CommandRequest request;
     std::string new_worktree;  ///< NAME[@REF]; empty: `request.worktree` exists.
 };
 
 /// All problems are added to `problems`.
-std::vector<Job> collect_jobs(const JobOptions& options, std::vector<std::string>& problems);
+std::vector<CommandJob> collect_jobs(const JobOptions& options, std::vector<std::string>& problems);
 
 /// Pure: the lines of a list. Empty lines are skipped.
-std::vector<Job> parse_job_list(std::string_view text, const JobOptions& defaults,
-                                std::vector<std::string>& problems);
+std::vector<CommandJob> parse_job_list(std::string_view text, const JobOptions& defaults,
+                                       std::vector<std::string>& problems);
 
 }  // namespace autoexec::cli
