@@ -1,8 +1,0 @@
-#include "/tmp/p4/src/cli/agent.cpp"
-#include "/tmp/p4/src/cli/cancel.cpp"
-#include "/tmp/p4/src/cli/command_table.cpp"
-#include "/tmp/p4/src/cli/debug.cpp"
-#include "/tmp/p4/src/cli/flags.cpp"
-#include "/tmp/p4/src/cli/health.cpp"
-#include "/tmp/p4/src/cli/history.cpp"
-#include "/tmp/p4/src/cli/logs.cpp"

@@ -1,5 +1,0 @@
-#include "/tmp/p4/src/cli/config/migrate.cpp"
-#include "/tmp/p4/src/cli/config/reference.cpp"
-#include "/tmp/p4/src/cli/config/schema.cpp"
-#include "/tmp/p4/src/cli/config/show.cpp"
-#include "/tmp/p4/src/cli/config/validate.cpp"

@@ -1,8 +1,0 @@
-#include "/tmp/p4/src/cli/session/assign.cpp"
-#include "/tmp/p4/src/cli/session/configuration.cpp"
-#include "/tmp/p4/src/cli/session/display.cpp"
-#include "/tmp/p4/src/cli/session/jobs.cpp"
-#include "/tmp/p4/src/cli/session/killing_spawner.cpp"
-#include "/tmp/p4/src/cli/session/lost_output.cpp"
-#include "/tmp/p4/src/cli/session/new_worktree.cpp"
-#include "/tmp/p4/src/cli/session/notify.cpp"

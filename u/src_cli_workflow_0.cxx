@@ -1,8 +1,0 @@
-#include "/tmp/p4/src/cli/workflow/cancel.cpp"
-#include "/tmp/p4/src/cli/workflow/done.cpp"
-#include "/tmp/p4/src/cli/workflow/dry_run.cpp"
-#include "/tmp/p4/src/cli/workflow/fail.cpp"
-#include "/tmp/p4/src/cli/workflow/graph.cpp"
-#include "/tmp/p4/src/cli/workflow/list.cpp"
-#include "/tmp/p4/src/cli/workflow/live_workflow.cpp"
-#include "/tmp/p4/src/cli/workflow/mark.cpp"

@@ -1,8 +1,0 @@
-#include "/tmp/p4/src/cli/workflow/params.cpp"
-#include "/tmp/p4/src/cli/workflow/resume.cpp"
-#include "/tmp/p4/src/cli/workflow/run.cpp"
-#include "/tmp/p4/src/cli/workflow/runs.cpp"
-#include "/tmp/p4/src/cli/workflow/start.cpp"
-#include "/tmp/p4/src/cli/workflow/status.cpp"
-#include "/tmp/p4/src/cli/workflow/validate.cpp"
-#include "/tmp/p4/src/cli/workflow/workflow_display.cpp"

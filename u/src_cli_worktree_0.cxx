@@ -1,7 +1,0 @@
-#include "/tmp/p4/src/cli/worktree/auto_gc.cpp"
-#include "/tmp/p4/src/cli/worktree/collector.cpp"
-#include "/tmp/p4/src/cli/worktree/drop.cpp"
-#include "/tmp/p4/src/cli/worktree/gc.cpp"
-#include "/tmp/p4/src/cli/worktree/list.cpp"
-#include "/tmp/p4/src/cli/worktree/restore.cpp"
-#include "/tmp/p4/src/cli/worktree/trees.cpp"

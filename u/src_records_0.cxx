@@ -1,8 +1,0 @@
-#include "/tmp/p4/src/records/agent_presence.cpp"
-#include "/tmp/p4/src/records/audit_logger.cpp"
-#include "/tmp/p4/src/records/audit_reader.cpp"
-#include "/tmp/p4/src/records/broken_records.cpp"
-#include "/tmp/p4/src/records/debug_log.cpp"
-#include "/tmp/p4/src/records/line_writer.cpp"
-#include "/tmp/p4/src/records/locked_file.cpp"
-#include "/tmp/p4/src/records/log_file.cpp"

@@ -1,5 +1,0 @@
-#include "/tmp/p4/src/records/metrics_collector.cpp"
-#include "/tmp/p4/src/records/metrics_reader.cpp"
-#include "/tmp/p4/src/records/read_lines.cpp"
-#include "/tmp/p4/src/records/running.cpp"
-#include "/tmp/p4/src/records/unwritten.cpp"
