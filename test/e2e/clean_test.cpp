@@ -1,5 +1,8 @@
 #include "support/project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
 using namespace autoexec::test;
 
 namespace {

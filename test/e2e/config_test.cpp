@@ -1,7 +1,11 @@
 #include "support/project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/parse.hpp>
+
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 
 using namespace autoexec::test;

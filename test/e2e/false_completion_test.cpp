@@ -1,5 +1,8 @@
 #include "support/workflow_project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
 // Nothing that git or a program writes into its worktree ends a command while that program runs.
 
 using namespace autoexec::test;

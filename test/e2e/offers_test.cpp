@@ -1,5 +1,9 @@
 #include "support/project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
 using namespace autoexec::test;
 
 namespace {

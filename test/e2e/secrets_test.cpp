@@ -1,6 +1,10 @@
 #include "support/project.hpp"
 #include "support/sweep.hpp"
 
+#include <doctest/doctest.h>
+
+#include <random>
+
 using namespace autoexec::test;
 
 namespace {

@@ -1,6 +1,11 @@
 #include "support/project.hpp"
 #include "support/sweep.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <random>
 #include <set>
 
 using namespace autoexec::test;

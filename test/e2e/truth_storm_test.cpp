@@ -1,6 +1,11 @@
 #include "support/project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 // Git commands and forged status files race in the worktrees while programs run. No command may end
 // before its program has. AUTOEXEC_STORM_COMMANDS sets how many commands run; a few by default.

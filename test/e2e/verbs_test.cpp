@@ -1,5 +1,10 @@
 #include "support/project.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
+#include <fstream>
+
 using namespace autoexec::test;
 
 namespace {

@@ -3,6 +3,10 @@
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/workflow.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
 #include <cstdlib>
 
 using namespace autoexec::test;

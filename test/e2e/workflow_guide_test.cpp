@@ -4,9 +4,17 @@
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <utility>
 
 /// What `doc/workflows.md` and `doc/cli.md` say of workflows is so.

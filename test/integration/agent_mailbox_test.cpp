@@ -1,5 +1,6 @@
 #include "handoff/agent_mailbox.hpp"
 
+#include "protocol/control_files.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/engine_side.hpp"
 #include "support/planted.hpp"

@@ -2,6 +2,8 @@
 #include "support/agent_fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 
 #include <chrono>
 #include <optional>

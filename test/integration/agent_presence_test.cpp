@@ -2,9 +2,12 @@
 
 #include "support/agent_fixture.hpp"
 
+#include <doctest/doctest.h>
+
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 
 using namespace autoexec;
 using namespace autoexec::test;

@@ -1,5 +1,7 @@
 #include "autoexec/agent.hpp"
 #include "autoexec/executor.hpp"
+#include "files/safe_files.hpp"
+#include "protocol/control_files.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/temporary_folder.hpp"

@@ -1,14 +1,21 @@
+#include "protocol/control_files.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
+
+#include <doctest/doctest.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <set>
 
 using namespace autoexec;

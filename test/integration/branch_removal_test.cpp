@@ -1,5 +1,7 @@
 #include "support/worktree_fixture.hpp"
 
+#include <doctest/doctest.h>
+
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace autoexec::git;

@@ -9,6 +9,8 @@
 
 #include <sys/stat.h>
 
+#include <fstream>
+
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace autoexec::git;

@@ -8,6 +8,9 @@
 #include "support/planted.hpp"
 #include "support/worktree_fixture.hpp"
 
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>

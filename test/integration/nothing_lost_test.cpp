@@ -9,9 +9,12 @@
 #include <fmt/ranges.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
+#include <fstream>
 #include <random>
 #include <set>
+#include <sstream>
 
 /// Whatever agents do in worktrees, and in whatever order the engine then commits, resets, removes,
 /// salvages, restores and merges: no content that was there when the engine began is gone

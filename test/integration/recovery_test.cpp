@@ -6,7 +6,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 
+#include <doctest/doctest.h>
+
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -5,7 +5,12 @@
 #include "support/worktree_fixture.hpp"
 #include "workflow/journal/journal.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+
+#include <doctest/doctest.h>
+
+#include <optional>
 
 using namespace autoexec;
 using namespace autoexec::test;

@@ -2,15 +2,12 @@
 
 #include "autoexec/ports.hpp"
 
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
-#include <csignal>
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,27 +19,10 @@ namespace autoexec::test {
 struct ScriptedProgram {
     explicit ScriptedProgram(ProcessSpec s) : spec(std::move(s)) {}
 
-    void print(std::string_view text, OutputStream stream = OutputStream::standard_output)
-    {
-        output(stream, text);
-    }
-    void exit(int code)
-    {
-        ProcessExit e;
-        e.exit_code = code;
-        finish(std::move(e));
-    }
-    void die(int signal)
-    {
-        ProcessExit e;
-        e.signal = signal;
-        finish(std::move(e));
-    }
-    void finish(ProcessExit e)
-    {
-        if (!ended) ended = std::move(e);
-        if (waiter != nullptr) waiter->cancel();
-    }
+    void print(std::string_view text, OutputStream stream = OutputStream::standard_output);
+    void exit(int code);
+    void die(int signal);
+    void finish(ProcessExit e);
 
     ProcessSpec spec;
     std::function<void(OutputStream, std::string_view)> output;
@@ -61,67 +41,10 @@ struct ScriptedSpawner final : Spawner {
 
     ScriptedProgram& last() { return *programs.back(); }
 
-    [[nodiscard]] std::size_t running() const
-    {
-        std::size_t n = 0;
-        for (const auto& program : programs) n += program->ended ? 0U : 1U;
-        return n;
-    }
+    [[nodiscard]] std::size_t running() const;
 
     std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
-                                   error_code& ec, std::string& why) override
-    {
-        if (lacks_memory) throw std::bad_alloc();
-        ec = refusal;
-        if (ec) {
-            why = "It can't be started.";
-            return nullptr;
-        }
-        programs.push_back(std::make_shared<ScriptedProgram>(spec));
-        return std::make_unique<ScriptedProcess>(ex, programs.back(), on_wait);
-    }
-
-private:
-    class ScriptedProcess final : public Process {
-    public:
-        ScriptedProcess(const asio::any_io_executor& ex, std::shared_ptr<ScriptedProgram> program,
-                        std::function<void(ScriptedProgram&)> on_wait)
-            : program_(std::move(program)),
-              on_wait_(std::move(on_wait)),
-              end_(ex, time_point::max())
-        {
-            program_->waiter = &end_;
-        }
-        ~ScriptedProcess() override
-        {
-            program_->waiter = nullptr;
-            if (!program_->ended) program_->die(SIGKILL);
-        }
-
-        asio::awaitable<ProcessExit> wait(
-            std::function<void(OutputStream, std::string_view)> output) override
-        {
-            const auto program = program_;
-            program->output = std::move(output);
-            if (on_wait_) on_wait_(*program);
-            error_code ignored;
-            while (!program->ended)
-                co_await end_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-            program->output = nullptr;
-            co_return *program->ended;
-        }
-        void stop() noexcept override
-        {
-            ++program_->stops;
-            if (!program_->deaf) program_->die(SIGTERM);
-        }
-        std::int64_t pid() const noexcept override { return 4711; }
-
-    private:
-        std::shared_ptr<ScriptedProgram> program_;
-        std::function<void(ScriptedProgram&)> on_wait_;
-        asio::steady_timer end_;
-    };
+                                   error_code& ec, std::string& why) override;
 };
 
 }  // namespace autoexec::test

@@ -4,64 +4,37 @@
 #include "support/hooked_spawner.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include <doctest/doctest.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
-#include <sstream>
-
-extern char** environ;
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace autoexec::test {
-
-namespace fs = std::filesystem;
-using Words = std::vector<std::string>;
 
 /// Variables of this process, as git is to see them; put back at the end. Not for tests with
 /// threads.
 class Environment {
 public:
-    ~Environment()
-    {
-        for (const auto& [name, value] : old_)
-            value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
-    }
+    ~Environment();
     Environment() = default;
     Environment(const Environment&) = delete;
     Environment& operator=(const Environment&) = delete;
 
-    void set(const std::string& name, const std::string& value)
-    {
-        keep(name);
-        ::setenv(name.c_str(), value.c_str(), 1);
-    }
-    void unset(const std::string& name)
-    {
-        keep(name);
-        ::unsetenv(name.c_str());
-    }
+    void set(const std::string& name, const std::string& value);
+    void unset(const std::string& name);
 
-    static std::vector<std::string> all()
-    {
-        std::vector<std::string> variables;
-        for (char** v = environ; *v != nullptr; ++v) variables.emplace_back(*v);
-        return variables;
-    }
+    static std::vector<std::string> all();
 
 private:
-    void keep(const std::string& name)
-    {
-        const char* const value = std::getenv(name.c_str());
-        old_.try_emplace(name, value ? std::optional<std::string>(value) : std::nullopt);
-    }
+    void keep(const std::string& name);
 
     std::map<std::string, std::optional<std::string>> old_;
 };
@@ -70,96 +43,31 @@ private:
 /// configuration, and what is tested on it.
 class WorktreeFixture {
 public:
-    WorktreeFixture()
-    {
-        environment.set("HOME", (folder / "home").string());
-        environment.set("GIT_CONFIG_NOSYSTEM", "1");
-        for (const auto* const name : {"XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT",
-                                       "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "EMAIL"})
-            environment.unset(name);
-        for (const auto* const role : {"AUTHOR", "COMMITTER"}) {
-            environment.set(std::string("GIT_") + role + "_NAME", "A Person");
-            environment.set(std::string("GIT_") + role + "_EMAIL", "person@example.org");
-        }
-        fs::create_directories(folder / "home");
-        fs::create_directories(root());
-        git({"init", "-q", "-b", "main", "."});
-        write("file", "one\n");
-        write("folder/other", "other\n");
-        commit("one");
-        options.project_root = root();
-        options.spawner = supervised_spawner(AUTOEXEC_BINARY_DIR "/autoexec-supervise");
-        options.clock = system_clock();
-        options.min_free_bytes = 0;
-    }
+    WorktreeFixture();
+    ~WorktreeFixture();
     WorktreeFixture(const WorktreeFixture&) = delete;
     WorktreeFixture& operator=(const WorktreeFixture&) = delete;
 
     [[nodiscard]] fs::path root() const { return folder / "a projéct"; }
     [[nodiscard]] fs::path trees() const { return root() / ".tapps-agents" / "worktrees"; }
     /// What git keeps of a worktree.
-    [[nodiscard]] fs::path entry(const std::string& name) const
-    {
-        return root() / ".git" / "worktrees" / name;
-    }
+    [[nodiscard]] fs::path entry(const std::string& name) const;
 
-    void write(const fs::path& path, std::string_view text) const
-    {
-        write_file(root() / path, text);
-    }
-    void configure(std::string_view text) const
-    {
-        std::ofstream(folder / "home" / ".gitconfig", std::ios::app) << text << "\n";
-    }
-    std::string commit(const std::string& message) const
-    {
-        git({"add", "-A"});
-        git({"commit", "-q", "--allow-empty", "-m", message});
-        return head();
-    }
+    void write(const fs::path& path, std::string_view text) const;
+    void configure(std::string_view text) const;
+    std::string commit(const std::string& message) const;
     [[nodiscard]] std::string head() const { return id("HEAD"); }
-    [[nodiscard]] std::string id(const std::string& revision) const
-    {
-        return git({"rev-parse", "--verify", "-q", revision});
-    }
-    [[nodiscard]] std::string id_in(const fs::path& tree, const std::string& revision) const
-    {
-        return git_in(tree, {"rev-parse", "--verify", "-q", revision});
-    }
-    [[nodiscard]] std::string status(const fs::path& tree) const
-    {
-        return git_in(tree, {"status", "--porcelain"});
-    }
-    [[nodiscard]] std::string content(const std::string& revision, const std::string& path) const
-    {
-        return try_git(root(), {"show", revision + ":" + path}).out;
-    }
+    [[nodiscard]] std::string id(const std::string& revision) const;
+    [[nodiscard]] std::string id_in(const fs::path& tree, const std::string& revision) const;
+    [[nodiscard]] std::string status(const fs::path& tree) const;
+    [[nodiscard]] std::string content(const std::string& revision, const std::string& path) const;
     /// The paths of all files, one a line.
-    [[nodiscard]] std::string files(const std::string& revision) const
-    {
-        return git({"ls-tree", "-r", "--name-only", "--full-tree", revision});
-    }
+    [[nodiscard]] std::string files(const std::string& revision) const;
 
     /// What git says, without the newline at its end.
     std::string git(const Words& words) const { return git_in(root(), words); }
-    std::string git_in(const fs::path& place, const Words& words) const
-    {
-        const auto ended = try_git(place, words);
-        REQUIRE_MESSAGE(ended.code == 0, words.front(), ": ", ended.err);
-        auto text = ended.out;
-        while (text.ends_with('\n')) text.pop_back();
-        return text;
-    }
-    Ended try_git(const fs::path& place, const Words& words) const
-    {
-        Start start;
-        start.argv = {"git", "-c", "advice.detachedHead=false", "-c", "protocol.file.allow=always"};
-        start.argv.insert(start.argv.end(), words.begin(), words.end());
-        start.folder = place;
-        start.environment = Environment::all();
-        Program program(start);
-        return program.wait();
-    }
+    std::string git_in(const fs::path& place, const Words& words) const;
+    Ended try_git(const fs::path& place, const Words& words) const;
 
     /// Runs one operation to its end.
     template <class Result>
@@ -174,98 +82,31 @@ public:
     template <class Result, class Then>
     void start(asio::awaitable<Result> work, Then then)
     {
-        ++running_;
-        asio::co_spawn(io, std::move(work), [this, then](std::exception_ptr failure, Result r) {
-            --running_;
-            if (failure) std::rethrow_exception(failure);
-            then(std::move(r));
-        });
+        spawn(pass(std::move(work), std::move(then)));
     }
-    void finish()
-    {
-        io.restart();
-        io.run();
-        REQUIRE(running_ == 0);
-    }
+    void finish();
 
-    git::Repository::Opened open() { return run(git::Repository::open(options)); }
-    git::Repository& repository()
-    {
-        if (!repository_) {
-            auto opened = open();
-            REQUIRE_MESSAGE(opened.repository, opened.problem);
-            repository_ = std::move(opened.repository);
-        }
-        return *repository_;
-    }
+    git::Repository::Opened open();
+    git::Repository& repository();
     /// After a change of the options or the environment.
     void forget_repository() { repository_.reset(); }
 
     /// The call of git with this word never ends by itself, and all is cancelled while it runs.
-    void interrupt_at(std::string word)
-    {
-        options.interrupt = std::make_shared<git::Interrupt>();
-        const auto hook = [this, word = std::move(word)](ProcessSpec& spec) {
-            if (std::ranges::find(spec.argv, word) == spec.argv.end()) return;
-            spec.argv = {"sleep", "1000"};
-            options.interrupt->end_by(options.clock->now());
-        };
-        replace_spawner(hook);
-    }
+    void interrupt_at(std::string word);
     /// The call of git with this word fails.
-    void fail_at(std::string word)
-    {
-        replace_spawner([word = std::move(word)](ProcessSpec& spec) {
-            if (std::ranges::find(spec.argv, word) != spec.argv.end()) spec.argv = {"false"};
-        });
-    }
-    void replace_spawner(HookedSpawner::Hook hook)
-    {
-        options.spawner = std::make_shared<HookedSpawner>(options.spawner, std::move(hook));
-        forget_repository();
-    }
-    void forget_interrupt()
-    {
-        options.interrupt.reset();
-        options.spawner = supervised_spawner(AUTOEXEC_BINARY_DIR "/autoexec-supervise");
-        forget_repository();
-    }
+    void fail_at(std::string word);
+    void replace_spawner(HookedSpawner::Hook hook);
+    void forget_interrupt();
 
     /// A new worktree; it must succeed.
-    fs::path add(const std::string& name, const std::string& base = "HEAD")
-    {
-        const auto made = run(repository().add_tree(name, base));
-        REQUIRE_MESSAGE(made.problem.empty(), made.problem);
-        return made.path;
-    }
-    git::CommittedWork commit_work(const fs::path& tree, const std::string& message = "work")
-    {
-        return run(repository().commit_work(tree, branch_of(tree), message));
-    }
-    git::CommittedWork commit_by(const fs::path& tree, const git::CommitRules& rules)
-    {
-        return run(repository().commit_work(tree, branch_of(tree), "work", rules));
-    }
+    fs::path add(const std::string& name, const std::string& base = "HEAD");
+    git::CommittedWork commit_work(const fs::path& tree, const std::string& message = "work");
+    git::CommittedWork commit_by(const fs::path& tree, const git::CommitRules& rules);
     /// The same; it must succeed, and without a warning.
-    std::string commit_quietly(const fs::path& tree)
-    {
-        const auto done = commit_work(tree);
-        CHECK_MESSAGE(done.problem.empty(), done.problem);
-        for (const auto& warning : done.warnings) FAIL_CHECK(warning);
-        return done.commit;
-    }
-    git::Salvage salvage(const fs::path& tree, bool include_ignored = false)
-    {
-        return run(repository().salvage(tree, how(include_ignored)));
-    }
-    git::Salvage remove(const fs::path& tree, bool include_ignored = false)
-    {
-        return run(repository().remove(tree, how(include_ignored)));
-    }
-    static std::string branch_of(const fs::path& tree)
-    {
-        return "workflow/" + tree.filename().string();
-    }
+    std::string commit_quietly(const fs::path& tree);
+    git::Salvage salvage(const fs::path& tree, bool include_ignored = false);
+    git::Salvage remove(const fs::path& tree, bool include_ignored = false);
+    static std::string branch_of(const fs::path& tree);
 
     TemporaryFolder folder;
     Environment environment;
@@ -273,21 +114,16 @@ public:
     git::RepositoryOptions options;
 
 private:
-    static git::SalvageOptions how(bool include_ignored)
+    template <class Result, class Then>
+    static asio::awaitable<void> pass(asio::awaitable<Result> work, Then then)
     {
-        git::SalvageOptions options;
-        options.include_ignored = include_ignored;
-        options.reason = "for a test";
-        return options;
+        then(co_await std::move(work));
     }
+    void spawn(asio::awaitable<void> work);
+    static git::SalvageOptions how(bool include_ignored);
 
     std::shared_ptr<git::Repository> repository_;
     int running_ = 0;
 };
-
-inline bool contains(std::string_view text, std::string_view part)
-{
-    return text.find(part) != std::string_view::npos;
-}
 
 }  // namespace autoexec::test

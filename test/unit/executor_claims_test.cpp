@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <doctest/doctest.h>
+
 #include <string>
 
 // Which status ends an attempt: only one that names it, once its claim is released.

@@ -3,16 +3,24 @@
 #include "support/sweep.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <optional>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 using namespace autoexec;

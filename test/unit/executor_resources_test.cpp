@@ -3,6 +3,8 @@
 #include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"
 
+#include <doctest/doctest.h>
+
 #include <fcntl.h>
 
 #include <cerrno>

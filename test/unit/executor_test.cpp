@@ -3,6 +3,11 @@
 
 #include <boost/json/serialize.hpp>
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace std::chrono_literals;

@@ -3,6 +3,12 @@
 #include "health/scratch.hpp"
 #include "support/health_fixture.hpp"
 
+#include <doctest/doctest.h>
+#include <boost/json/serialize.hpp>
+
+#include <fcntl.h>
+
+#include <optional>
 #include <stdexcept>
 
 using namespace autoexec;

@@ -1,16 +1,19 @@
 #include "autoexec/config.hpp"
 #include "config/settings.hpp"
 #include "logging/log.hpp"
+#include "protocol/control_files.hpp"
 #include "records/debug_log.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
 
 #include <sys/stat.h>
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 using namespace autoexec;
 using namespace autoexec::test;

@@ -2,6 +2,8 @@
 #include "support/workflows.hpp"
 #include "workflow/plan/placeholders.hpp"
 
+#include <doctest/doctest.h>
+
 using namespace autoexec;
 using namespace autoexec::test;
 using Lines = std::vector<std::string>;

@@ -5,8 +5,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <doctest/doctest.h>
+
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 
 using namespace autoexec;

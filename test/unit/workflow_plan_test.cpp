@@ -1,5 +1,7 @@
 #include "support/workflows.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 
 using namespace autoexec;

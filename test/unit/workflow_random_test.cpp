@@ -1,6 +1,8 @@
 #include "support/sweep.hpp"
 #include "support/workflow_fixture.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <random>
 

@@ -4,11 +4,16 @@
 #include "workflow/journal/journal.hpp"
 #include "workflow/journal/journal_place.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 
 using namespace autoexec;
 using namespace autoexec::test;

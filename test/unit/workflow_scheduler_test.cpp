@@ -2,6 +2,8 @@
 #include "support/workflows.hpp"
 #include "workflow/run/scheduler.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>

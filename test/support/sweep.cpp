@@ -1,0 +1,40 @@
+#include "support/sweep.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+namespace autoexec::test {
+
+namespace {
+
+unsigned number_from(const char* variable, unsigned otherwise)
+{
+    const char* const text = std::getenv(variable);
+    return text != nullptr ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
+}
+
+}  // namespace
+
+bool is_long_form()
+{
+    return number_from("AUTOEXEC_TEST_LONG", 0) != 0;
+}
+
+unsigned sweep_rounds(unsigned ordinary, unsigned long_form)
+{
+    const auto rounds = number_from("AUTOEXEC_TEST_ROUNDS", is_long_form() ? long_form : ordinary);
+    return std::max(rounds, 1U);
+}
+
+unsigned sweep_seed()
+{
+    const auto seed =
+        number_from("AUTOEXEC_TEST_SEED", is_long_form() ? std::random_device{}() : 1);
+    MESSAGE("AUTOEXEC_TEST_SEED=", seed);
+    return seed;
+}
+
+}  // namespace autoexec::test
