@@ -1,32 +1,23 @@
 #include "git_files/git_dir.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <string>
 
 using namespace autoexec;
 using git_files::git_common_dir;
 using git_files::git_dir_of;
+using test::write_file;
 namespace fs = std::filesystem;
 
 namespace {
 
-void write(const fs::path& file, const std::string& text)
-{
-    fs::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-}
-
 // A repository with its main tree in `project` and a linked worktree in `linked`.
 struct Repository {
-    fs::path root = [] {
-        std::string name = (fs::temp_directory_path() / "git-dir-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        return fs::canonical(name);
-    }();
+    test::TemporaryFolder temporary;
+    const fs::path& root = temporary.path();
     fs::path project = root / "project";
     fs::path linked = root / "linked";
     fs::path common = project / ".git";
@@ -35,18 +26,15 @@ struct Repository {
     Repository()
     {
         make_git_dir(common);
-        write(linked_dir / "HEAD", "ref: refs/heads/linked\n");
-        write(linked_dir / "commondir", "../..\n");
-        write(linked_dir / "gitdir", (linked / ".git").string() + "\n");
-        write(linked / ".git", "gitdir: " + linked_dir.string() + "\n");
+        write_file(linked_dir / "HEAD", "ref: refs/heads/linked\n");
+        write_file(linked_dir / "commondir", "../..\n");
+        write_file(linked_dir / "gitdir", (linked / ".git").string() + "\n");
+        write_file(linked / ".git", "gitdir: " + linked_dir.string() + "\n");
     }
-    ~Repository() { fs::remove_all(root); }
-    Repository(const Repository&) = delete;
-    Repository& operator=(const Repository&) = delete;
 
     static void make_git_dir(const fs::path& dir)
     {
-        write(dir / "HEAD", "ref: refs/heads/main\n");
+        write_file(dir / "HEAD", "ref: refs/heads/main\n");
         fs::create_directories(dir / "objects");
         fs::create_directories(dir / "refs");
     }
@@ -72,8 +60,8 @@ TEST_CASE_FIXTURE(Repository, "a linked worktree has a directory of its own and 
 
 TEST_CASE_FIXTURE(Repository, "a relative .git file and a relative back-pointer are understood")
 {
-    write(linked / ".git", "gitdir: ../project/.git/worktrees/linked\n");
-    write(linked_dir / "gitdir", "../../../../linked/.git\n");
+    write_file(linked / ".git", "gitdir: ../project/.git/worktrees/linked\n");
+    write_file(linked_dir / "gitdir", "../../../../linked/.git\n");
     CHECK(git_dir_of(linked) == linked_dir);
 }
 
@@ -81,7 +69,7 @@ TEST_CASE_FIXTURE(Repository, "a submodule's directory is found through its .git
 {
     const auto module_dir = common / "modules" / "sub";
     make_git_dir(module_dir);
-    write(project / "sub" / ".git", "gitdir: ../.git/modules/sub\n");
+    write_file(project / "sub" / ".git", "gitdir: ../.git/modules/sub\n");
     CHECK(git_dir_of(project / "sub") == module_dir);
 }
 
@@ -103,23 +91,23 @@ TEST_CASE_FIXTURE(Repository, "a .git file that an agent pointed elsewhere is no
     const auto nested = project / "nested";
     SUBCASE("to the directory of another worktree")
     {
-        write(nested / ".git", "gitdir: " + linked_dir.string() + "\n");
+        write_file(nested / ".git", "gitdir: " + linked_dir.string() + "\n");
     }
     SUBCASE("to the directory of the main tree")
     {
-        write(nested / ".git", "gitdir: " + common.string() + "\n");
+        write_file(nested / ".git", "gitdir: " + common.string() + "\n");
     }
     SUBCASE("to nothing")
     {
-        write(nested / ".git", "gitdir: /nowhere/at/all\n");
+        write_file(nested / ".git", "gitdir: /nowhere/at/all\n");
     }
     SUBCASE("garbage instead of a pointer")
     {
-        write(nested / ".git", std::string(100'000, 'x'));
+        write_file(nested / ".git", std::string(100'000, 'x'));
     }
     SUBCASE("a NUL in the path")
     {
-        write(nested / ".git", "gitdir: " + linked_dir.string() + std::string(1, '\0') + "x");
+        write_file(nested / ".git", "gitdir: " + linked_dir.string() + std::string(1, '\0') + "x");
     }
     SUBCASE("as a link to another worktree's .git file")
     {
@@ -143,10 +131,10 @@ TEST_CASE_FIXTURE(Repository, "a .git file that an agent pointed elsewhere is no
 TEST_CASE_FIXTURE(Repository, "a forged git directory can't lead to another repository")
 {
     const auto forged = linked / "forged";
-    write(forged / "HEAD", "ref: refs/heads/x\n");
-    write(forged / "commondir", common.string() + "\n");
-    write(forged / "gitdir", (linked / ".git").string() + "\n");
-    write(linked / ".git", "gitdir: " + forged.string() + "\n");
+    write_file(forged / "HEAD", "ref: refs/heads/x\n");
+    write_file(forged / "commondir", common.string() + "\n");
+    write_file(forged / "gitdir", (linked / ".git").string() + "\n");
+    write_file(linked / ".git", "gitdir: " + forged.string() + "\n");
     CHECK_FALSE(git_dir_of(linked));
     CHECK(git_common_dir(forged) == forged);
 }

@@ -1,4 +1,6 @@
 #include "autoexec/ports.hpp"
+#include "support/program.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -30,29 +32,14 @@
 
 using namespace autoexec;
 using namespace std::chrono_literals;
+using test::eventually;
+using test::read_file;
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr const char* supervisor = AUTOEXEC_BINARY_DIR "/autoexec-supervise";
 constexpr auto grace = 200ms;
-
-std::string read_all(const fs::path& path)
-{
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// Looks again until it is so; a test that waits in vain fails.
-bool eventually(const std::function<bool()>& condition)
-{
-    const auto deadline = std::chrono::steady_clock::now() + 120s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 std::size_t open_descriptors()
 {
@@ -75,16 +62,10 @@ struct Outcome {
 /// A folder to work in, and a mark by which all processes that a test starts can be found.
 /// However a test ends, none of them is left.
 struct Host {
-    Host()
-    {
-        std::string name = (fs::temp_directory_path() / "process-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        folder = fs::canonical(name);
-    }
+    Host() = default;
     ~Host()
     {
         CHECK(eventually([this] { return marked() == 0; }));
-        fs::remove_all(folder);
     }
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
@@ -105,7 +86,7 @@ struct Host {
         std::size_t count = 0;
         std::error_code ec;
         for (fs::directory_iterator at("/proc", ec), end; at != end; at.increment(ec))
-            if (read_all(at->path() / "environ").find(mark) != std::string::npos) ++count;
+            if (read_file(at->path() / "environ").find(mark) != std::string::npos) ++count;
         return count;
     }
 
@@ -164,7 +145,8 @@ struct Host {
         return ec;
     }
 
-    fs::path folder;
+    test::TemporaryFolder temporary;
+    const fs::path& folder = temporary.path();
     std::string mark = "AUTOEXEC_TEST_MARK=" + std::to_string(std::random_device{}()) + "-" +
                        std::to_string(::getpid());
     std::shared_ptr<Spawner> spawner = supervised_spawner(supervisor);
@@ -478,7 +460,7 @@ TEST_CASE("somebody who holds the output open does not hold up the end")
         host.spawn(host.shell("echo $$ >pid.tmp; mv pid.tmp pid; until [ -e go ]; do sleep 0.01; "
                               "done; echo last"));
     REQUIRE(eventually([&] { return host.exists("pid"); }));
-    const int pid = std::stoi(read_all(host.folder / "pid"));
+    const int pid = std::stoi(read_file(host.folder / "pid"));
     const int leak =
         ::open(("/proc/" + std::to_string(pid) + "/fd/1").c_str(), O_WRONLY | O_CLOEXEC);
     REQUIRE(leak >= 0);

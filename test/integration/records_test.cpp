@@ -1,7 +1,7 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
 
-#include "support/log_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -47,7 +47,7 @@ ExecutionMetric metric_line(int writer, int line)
     return metric;
 }
 
-AuditOptions shared_log(const test::LogFolder& folder)
+AuditOptions shared_log(const test::TemporaryFolder& folder)
 {
     AuditOptions options;
     options.project_root = folder.path();
@@ -56,7 +56,7 @@ AuditOptions shared_log(const test::LogFolder& folder)
     return options;
 }
 
-MetricsOptions shared_metrics(const test::LogFolder& folder)
+MetricsOptions shared_metrics(const test::TemporaryFolder& folder)
 {
     MetricsOptions options;
     options.project_root = folder.path();
@@ -64,7 +64,7 @@ MetricsOptions shared_metrics(const test::LogFolder& folder)
 }
 
 // One process's share of the work, in batches. Writes nothing but records: it runs after fork.
-int write_share(const test::LogFolder& folder, int writer)
+int write_share(const test::TemporaryFolder& folder, int writer)
 {
     boost::asio::io_context ctx;
     AuditLogger audit(ctx.get_executor(), shared_log(folder));
@@ -88,7 +88,7 @@ int write_share(const test::LogFolder& folder, int writer)
 }
 
 // Every line is there once; queries read all backups and every day.
-void check_all_there(const test::LogFolder& folder)
+void check_all_there(const test::TemporaryFolder& folder)
 {
     boost::asio::io_context ctx;
     const AuditLogger audit(ctx.get_executor(), shared_log(folder));
@@ -119,7 +119,7 @@ void check_all_there(const test::LogFolder& folder)
     CHECK(metric_lines == writers * lines_each);
 }
 
-void check_rotated(const test::LogFolder& folder)
+void check_rotated(const test::TemporaryFolder& folder)
 {
     const auto audit = folder.path() / ".tapps-agents/audit";
     CHECK(std::filesystem::exists(audit / "execution_audit.log.10"));
@@ -133,7 +133,7 @@ TEST_SUITE_BEGIN("records");
 
 TEST_CASE("processes that share a rotating log lose, tear and repeat no line")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     std::vector<pid_t> children;
     for (int writer = 0; writer < writers; ++writer) {
         const auto child = ::fork();
@@ -152,7 +152,7 @@ TEST_CASE("processes that share a rotating log lose, tear and repeat no line")
 
 TEST_CASE("threads that share a writer lose, tear and repeat no line")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     boost::asio::thread_pool pool(2);
     AuditLogger audit(pool.get_executor(), shared_log(folder));
     ExecutionMetricsCollector metrics(pool.get_executor(), shared_metrics(folder));
@@ -181,7 +181,7 @@ TEST_CASE("threads that share a writer lose, tear and repeat no line")
 
 TEST_CASE("a writer that is destroyed while threads write for it loses no line")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     boost::asio::thread_pool pool(2);
     {
         AuditLogger audit(pool.get_executor(), shared_log(folder));

@@ -1,11 +1,10 @@
 #include "agent/work_finder.hpp"
 
 #include "agent/folder_walk.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -20,17 +19,13 @@ const std::vector<std::string> everywhere{"**/.cursor-skill-command.txt"};
 
 void write(const fs::path& file, const std::string& text = "x\n")
 {
-    fs::create_directories(file.parent_path());
-    std::ofstream(file) << text;
+    test::write_file(file, text);
 }
 
 // A repository in `project`; worktrees are added by hand, as git would.
 struct Project {
-    fs::path top = [] {
-        std::string name = (fs::temp_directory_path() / "work-finder-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        return fs::canonical(name);
-    }();
+    test::TemporaryFolder temporary;
+    const fs::path& top = temporary.path();
     fs::path root = top / "project";
     fs::path entries = root / ".git" / "worktrees";
 
@@ -40,9 +35,6 @@ struct Project {
         fs::create_directories(root / ".git" / "objects");
         fs::create_directories(root / ".git" / "refs");
     }
-    ~Project() { fs::remove_all(top); }
-    Project(const Project&) = delete;
-    Project& operator=(const Project&) = delete;
 
     void add_worktree(const std::string& name, const fs::path& tree) const
     {

@@ -1,5 +1,7 @@
 #include "support/temporary_folder.hpp"
 
+#include "support/text.hpp"
+
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -25,6 +27,21 @@ TemporaryFolder::~TemporaryFolder()
 std::filesystem::path TemporaryFolder::operator/(std::string_view name) const
 {
     return path_ / name;
+}
+
+std::string TemporaryFolder::read(const std::filesystem::path& name) const
+{
+    return read_file(path_ / name);
+}
+
+std::vector<std::string> TemporaryFolder::lines(const std::filesystem::path& name) const
+{
+    return lines_of(read(name));
+}
+
+void TemporaryFolder::write(const std::filesystem::path& name, std::string_view text) const
+{
+    write_file(path_ / name, text);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text)

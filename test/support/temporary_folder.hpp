@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::test {
 
@@ -16,6 +17,10 @@ public:
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
     [[nodiscard]] std::filesystem::path operator/(std::string_view name) const;
+
+    [[nodiscard]] std::string read(const std::filesystem::path& name) const;
+    [[nodiscard]] std::vector<std::string> lines(const std::filesystem::path& name) const;
+    void write(const std::filesystem::path& name, std::string_view text) const;
 
 private:
     std::filesystem::path path_;

@@ -1,10 +1,9 @@
 #include "agent/agents_file_reader.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -56,17 +55,11 @@ std::string entry(const std::string& name, const std::string& command, const std
 }
 
 struct Project {
-    fs::path root = [] {
-        std::string name = (fs::temp_directory_path() / "agents-file-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        return fs::path(name);
-    }();
+    test::TemporaryFolder temporary;
+    const fs::path& root = temporary.path();
     fs::path file = root / ".cursor" / "background-agents.yaml";
 
     Project() { fs::create_directories(root / ".cursor"); }
-    ~Project() { fs::remove_all(root); }
-    Project(const Project&) = delete;
-    Project& operator=(const Project&) = delete;
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "autoexec/audit_logger.hpp"
 
 #include "protocol/record_lines.hpp"
-#include "support/log_folder.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ namespace {
 constexpr auto log_path = ".tapps-agents/audit/execution_audit.log";
 
 struct AuditFixture {
-    test::LogFolder project;
+    test::TemporaryFolder project;
     std::shared_ptr<test::VirtualClock> clock = std::make_shared<test::VirtualClock>();
     AuditOptions options;
     boost::asio::io_context ctx;
@@ -247,7 +247,7 @@ TEST_CASE_FIXTURE(AuditFixture, "a query without a log is empty, and makes nothi
 
 TEST_CASE_FIXTURE(AuditFixture, "a folder that is a link out of the project is not followed")
 {
-    const test::LogFolder outside;
+    const test::TemporaryFolder outside;
     SUBCASE("the last folder")
     {
         std::filesystem::create_directory(project.path() / ".tapps-agents");

@@ -1,7 +1,7 @@
 #include "records/line_writer.hpp"
 
 #include "records/unwritten.hpp"
-#include "support/log_folder.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
 #include <doctest/doctest.h>
@@ -79,7 +79,7 @@ struct FaultyDisk final : records::Disk {
 };
 
 struct WriterFixture {
-    test::LogFolder folder;
+    test::TemporaryFolder folder;
     std::shared_ptr<test::VirtualClock> clock = std::make_shared<test::VirtualClock>();
     FaultyDisk disk;
     Durability durability = Durability::process;

@@ -1,6 +1,6 @@
 #include "autoexec/metrics_collector.hpp"
 
-#include "support/log_folder.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
 #include <doctest/doctest.h>
@@ -32,7 +32,7 @@ ExecutionMetric metric_of(std::string id, std::string status = "completed", int 
 }
 
 struct MetricsFixture {
-    test::LogFolder project;
+    test::TemporaryFolder project;
     std::shared_ptr<test::VirtualClock> clock = std::make_shared<test::VirtualClock>();
     MetricsOptions options;
     boost::asio::io_context ctx;

@@ -1,6 +1,6 @@
 #include "records/read_lines.hpp"
 
-#include "support/log_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -12,13 +12,13 @@ using namespace autoexec;
 
 namespace {
 
-records::ReverseLines open_lines(const test::LogFolder& folder)
+records::ReverseLines open_lines(const test::TemporaryFolder& folder)
 {
     return records::ReverseLines(
         files::UniqueFd(::open((folder.path() / "log").c_str(), O_RDONLY | O_CLOEXEC)));
 }
 
-std::vector<std::string> read_back(const test::LogFolder& folder)
+std::vector<std::string> read_back(const test::TemporaryFolder& folder)
 {
     auto lines = open_lines(folder);
     std::vector<std::string> found;
@@ -34,21 +34,21 @@ TEST_SUITE_BEGIN("read_lines");
 
 TEST_CASE("lines come from the last to the first, empty ones left out")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     folder.write("log", "one\n\ntwo\nthree\n\n");
     CHECK(read_back(folder) == Lines{"three", "two", "one"});
 }
 
 TEST_CASE("a last line without its newline is a line")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     folder.write("log", "one\ntwo");
     CHECK(read_back(folder) == Lines{"two", "one"});
 }
 
 TEST_CASE("files without lines have none")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     SUBCASE("empty")
     {
         folder.write("log", "");
@@ -63,7 +63,7 @@ TEST_CASE("files without lines have none")
 
 TEST_CASE("lines of all lengths survive the borders between chunks")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     Lines expected;
     std::string text;
     for (std::size_t length = 1; length < 400'000; length = length * 3 / 2 + 1) {
@@ -79,7 +79,7 @@ TEST_CASE("a newline at the very border of a chunk ends its line")
 {
     for (const std::size_t off : {0, 1, 2}) {
         CAPTURE(off);
-        const test::LogFolder folder;
+        const test::TemporaryFolder folder;
         const std::string last(64 * 1024 - 2 + off, 'x');
         folder.write("log", "first\n" + last + "\n");
         CHECK(read_back(folder) == Lines{last, "first"});
@@ -88,7 +88,7 @@ TEST_CASE("a newline at the very border of a chunk ends its line")
 
 TEST_CASE("a line that is too long is skipped and counted, its neighbours are not")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     const std::string too_long(records::ReverseLines::longest * 2, 'x');
     std::string first;
     SUBCASE("in the middle")
@@ -109,7 +109,7 @@ TEST_CASE("a line that is too long is skipped and counted, its neighbours are no
 
 TEST_CASE("a file that becomes shorter while it is read ends the reading")
 {
-    const test::LogFolder folder;
+    const test::TemporaryFolder folder;
     folder.write("log", std::string(200'000, 'x') + "\nlast\n");
     auto lines = open_lines(folder);
     CHECK(lines.next() == "last");
