@@ -232,6 +232,7 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
     }
     // Its end is awaited in any case: the other coroutine writes to this one's frame.
     if (failed) process->stop();
+    // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
     if (failed) {
         verdict.error = start_error(errc::no_resources, out_of_memory);

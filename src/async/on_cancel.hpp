@@ -12,7 +12,7 @@ namespace autoexec::async {
 class OnCancel {
 public:
     template <class Function>
-    OnCancel(boost::asio::cancellation_slot slot, Function function) : slot_(std::move(slot))
+    OnCancel(boost::asio::cancellation_slot slot, Function function) : slot_(slot)
     {
         if (slot_.is_connected()) slot_.assign(std::move(function));
     }

@@ -84,8 +84,9 @@ Observation AttemptMonitor::look(time_point now)
         last_rejections_ = sight.rejections;
 
     judge_vanished_claim();
-    if (best) sight.changed = take(*std::move(best), now);
-    if (best && status_->is_final() && end_counts())
+    const bool found = best.has_value();
+    if (found) sight.changed = take(*std::move(best), now);
+    if (found && status_->is_final() && end_counts())
         sight.kind = Observation::Kind::final_status;
     else if (unreadable)
         sight.kind =

@@ -93,7 +93,7 @@ std::string branch_part(std::string_view text)
         else
             name.pop_back();
     }
-    const auto hash = hash_of(text, short_hash);
+    auto hash = hash_of(text, short_hash);
     if (name.empty()) return hash;
     return with_hash(fitted(name, max_name_length - short_hash - 1), hash);
 }

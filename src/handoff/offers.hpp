@@ -24,7 +24,7 @@ struct FolderId {
     dev_t device = 0;
     ino_t inode = 0;
 
-    auto operator<=>(const FolderId&) const = default;
+    auto operator<=>(const FolderId&) const = default;  // NOLINT(modernize-use-nullptr): its 0
 };
 
 inline FolderId folder_id(const struct stat& st) noexcept

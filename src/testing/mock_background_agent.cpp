@@ -72,7 +72,7 @@ error_code write_artifact(const fs::path& worktree, const fs::path& artifact,
 struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
     Impl(asio::any_io_executor ex, MockAgentOptions o)
         : options(std::move(o)),
-          strand(std::move(ex)),
+          strand(ex),
           id(fmt::format("mock-{}", text::new_uuid())),
           alarm(options.clock->make_timer(strand))
     {
