@@ -72,6 +72,14 @@ private:
     fs::path begun_;
 };
 
+/// Two signals that are pending at once would be one.
+void interrupt_twice(const Program& program)
+{
+    program.signal(SIGINT);
+    REQUIRE(eventually([&] { return contains(program.err(), "Press Ctrl-C again"); }));
+    program.signal(SIGINT);
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("git_containment");
@@ -134,11 +142,13 @@ TEST_CASE_FIXTURE(AttackedProject, "signals end a run whose git hangs, and it ca
     const HangingGit git(*this, "add", true);
     Program program(start(words()));
     git.wait_until_it_hangs();
-    program.signal(SIGINT);
-    SUBCASE("the first one, after a grace") {}
-    SUBCASE("the second one, at once")
+    SUBCASE("the first one, after a grace")
     {
         program.signal(SIGINT);
+    }
+    SUBCASE("the second one, at once")
+    {
+        interrupt_twice(program);
     }
     const auto ended = program.wait();
     CHECK_MESSAGE(ended.code == 130, ended.err);
@@ -155,8 +165,7 @@ TEST_CASE_FIXTURE(AttackedProject, "a signal ends a run that hangs before it has
     const HangingGit git(*this, "rev-parse", false);
     Program program(start(words()));
     git.wait_until_it_hangs();
-    program.signal(SIGINT);
-    program.signal(SIGINT);
+    interrupt_twice(program);
     const auto ended = program.wait();
     CHECK_MESSAGE(ended.code == 130, ended.err);
     CHECK(asked().empty());
@@ -170,8 +179,7 @@ TEST_CASE_FIXTURE(AttackedProject, "signals end the removal of worktrees whose g
     const HangingGit git(*this, "status", true);
     Program program(start({"worktree", "gc", "--all", "--older-than", "0", "--keep", "0"}));
     git.wait_until_it_hangs();
-    program.signal(SIGINT);
-    program.signal(SIGINT);
+    interrupt_twice(program);
     const auto ended = program.wait();
     CHECK(ended.code == 130);
     CHECK(contains(ended.err, "Press Ctrl-C again"));
@@ -184,8 +192,7 @@ TEST_CASE_FIXTURE(AttackedProject, "a signal ends the making of a new worktree w
     const HangingGit git(*this, "worktree", false);
     Program program(start({"run", "--new-worktree", "new", "--", "true"}));
     git.wait_until_it_hangs();
-    program.signal(SIGINT);
-    program.signal(SIGINT);
+    interrupt_twice(program);
     CHECK(program.wait().code == 130);
 }
 

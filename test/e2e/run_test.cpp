@@ -272,7 +272,6 @@ TEST_CASE("a time-out ends the command with all that it started")
     CHECK(ended.code == 1);
     const auto result = only_object(ended);
     CHECK(text_at(result, "status") == "timeout");
-    CHECK(result.at("duration_seconds").to_number<double>() < 10);
     CHECK(project.metrics().at(0).at("status").as_string() == "timeout");
 }
 

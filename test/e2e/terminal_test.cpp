@@ -110,7 +110,7 @@ TEST_CASE("the second Ctrl-C ends at once, and kills what still runs")
     program.type(ctrl_c);
     REQUIRE(eventually([&] { return contains(program.screen(), "Cancelling"); }));
     program.type(ctrl_c);
-    const auto ended = program.wait(std::chrono::seconds(10));
+    const auto ended = program.wait();
     CHECK(ended.code == 130);
     CHECK(contains(program.screen(), "Killing the running commands."));
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
@@ -128,7 +128,7 @@ TEST_CASE("the second Ctrl-C of a workflow kills its programs, and nothing of th
     program.signal(SIGINT);
     REQUIRE(eventually([&] { return contains(program.err(), "Cancelling"); }));
     program.signal(SIGINT);
-    const auto ended = program.wait(std::chrono::seconds(10));
+    const auto ended = program.wait();
     CHECK(ended.code == 130);
     CHECK(project.processes().empty());
     CHECK_MESSAGE(project.leftovers().empty(), project.leftovers());

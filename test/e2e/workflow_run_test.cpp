@@ -530,7 +530,7 @@ TEST_CASE("a signal cancels the steps that run, and a second one ends at once")
     program.signal(SIGINT);
     REQUIRE(eventually([&] { return contains(program.err(), "Cancelling"); }));
     program.signal(SIGTERM);
-    const auto ended = program.wait(std::chrono::seconds(10));
+    const auto ended = program.wait();
     CHECK(ended.code == 130);
     CHECK(contains(ended.err, "Killing the running commands."));
     CHECK(text_at(project.newest_run(), "state") == "cancelled");

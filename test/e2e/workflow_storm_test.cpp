@@ -83,7 +83,7 @@ TEST_CASE("a run whose engine is killed at any moment ends in the same files" *
           doctest::test_suite("sweep"))
 {
     std::mt19937 random(sweep_seed());
-    const auto wanted = sweep_rounds(4, 200);
+    const auto wanted = sweep_rounds(4, 40);
 
     Words expected;
     std::chrono::milliseconds whole{};

@@ -117,7 +117,8 @@ private:
     template <class Result, class Then>
     static asio::awaitable<void> pass(asio::awaitable<Result> work, Then then)
     {
-        then(co_await std::move(work));
+        auto result = co_await std::move(work);
+        then(std::move(result));
     }
     void spawn(asio::awaitable<void> work);
     static git::SalvageOptions how(bool include_ignored);
