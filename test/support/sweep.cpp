@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <string_view>
 
 namespace autoexec::test {
 
@@ -31,8 +32,10 @@ unsigned sweep_rounds(unsigned ordinary, unsigned long_form)
 
 unsigned sweep_seed()
 {
-    const auto seed =
-        number_from("AUTOEXEC_TEST_SEED", is_long_form() ? std::random_device{}() : 1);
+    const char* const wanted = std::getenv("AUTOEXEC_TEST_SEED");
+    const auto seed = wanted != nullptr && std::string_view(wanted) == "random"
+                          ? std::random_device{}()
+                          : number_from("AUTOEXEC_TEST_SEED", 1);
     MESSAGE("AUTOEXEC_TEST_SEED=", seed);
     return seed;
 }

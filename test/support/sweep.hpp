@@ -1,11 +1,11 @@
 #pragma once
 
-/// Tests in the suite `sweep` repeat something with many inputs. Their ordinary form is short and
-/// the same each time. The long form is for `./dev check` and random:
+/// Tests in the suite `sweep` repeat something with many inputs, the same each time. Their long
+/// form is for `./dev check`:
 ///
 ///     AUTOEXEC_TEST_LONG=1    the long form
-///     AUTOEXEC_TEST_SEED=n    begin with this seed, which each of them prints
-///     AUTOEXEC_TEST_ROUNDS=n  this many rounds
+///     AUTOEXEC_TEST_SEED=n    begin with this seed instead of 1; `random`: with any. It is
+///     printed. AUTOEXEC_TEST_ROUNDS=n  this many rounds
 namespace autoexec::test {
 
 bool is_long_form();
