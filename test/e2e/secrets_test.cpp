@@ -19,21 +19,6 @@ std::string noise(std::mt19937& random, std::size_t length, std::string_view alp
     return text;
 }
 
-std::string base64(std::string_view bytes)
-{
-    const std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    unsigned bits = 0;
-    int count = 0;
-    for (const unsigned char byte : bytes) {
-        bits = bits << 8 | byte;
-        for (count += 8; count >= 6; count -= 6) text += digits[bits >> (count - 6) & 63U];
-    }
-    if (count > 0) text += digits[bits << (6 - count) & 63U];
-    return text.append((4 - text.size() % 4) % 4, '=');
-}
-
 std::string url_encoded(std::string_view bytes)
 {
     std::string text;

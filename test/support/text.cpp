@@ -24,4 +24,19 @@ std::string joined(const Words& words)
     return all;
 }
 
+std::string base64(std::string_view bytes)
+{
+    const std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text;
+    unsigned bits = 0;
+    int count = 0;
+    for (const unsigned char byte : bytes) {
+        bits = bits << 8 | byte;
+        for (count += 8; count >= 6; count -= 6) text += digits[bits >> (count - 6) & 63U];
+    }
+    if (count > 0) text += digits[bits << (6 - count) & 63U];
+    return text.append((4 - text.size() % 4) % 4, '=');
+}
+
 }  // namespace autoexec::test

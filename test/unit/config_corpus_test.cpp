@@ -1,9 +1,8 @@
-#include "support/config_corpus.hpp"
 #include "autoexec/config.hpp"
+#include "support/corpus.hpp"
 #include "support/temporary_folder.hpp"
-#include "text/text.hpp"
 
-#include <fmt/format.h>
+#include <doctest/doctest.h>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -12,18 +11,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path corpus = fs::path(AUTOEXEC_SOURCE_DIR) / "test/data/config";
-
-std::string described(const std::vector<Diagnostic>& diagnostics)
-{
-    std::string text;
-    for (const auto& d : diagnostics) {
-        text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
-                            d.severity == Diagnostic::Severity::error ? "error" : "warning",
-                            text::printable(d.message));
-        if (!d.hint.empty()) text += fmt::format("    {}\n", text::printable(d.hint));
-    }
-    return text;
-}
 
 std::string what_is_said(const std::string& text, const char* file)
 {

@@ -1,4 +1,5 @@
 #include "autoexec/redaction.hpp"
+#include "support/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 using namespace autoexec;
+using test::base64;
 
 namespace {
 
@@ -66,21 +68,6 @@ std::string noise(std::size_t length, std::string_view alphabet = "0123456789abc
     std::string text;
     for (std::size_t i = 0; i < length; ++i) text += alphabet[(i * 7 + length) % alphabet.size()];
     return text;
-}
-
-std::string base64(std::string_view bytes)
-{
-    const std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    unsigned bits = 0;
-    int count = 0;
-    for (const unsigned char byte : bytes) {
-        bits = bits << 8 | byte;
-        for (count += 8; count >= 6; count -= 6) text += digits[bits >> (count - 6) & 63U];
-    }
-    if (count > 0) text += digits[bits << (6 - count) & 63U];
-    return text.append((4 - text.size() % 4) % 4, '=');
 }
 
 std::string percent_encoded(std::string_view bytes, const char* hex)

@@ -1,8 +1,7 @@
 #include "autoexec/workflow.hpp"
-#include "support/config_corpus.hpp"
-#include "text/text.hpp"
+#include "support/corpus.hpp"
 
-#include <fmt/format.h>
+#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,18 +13,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path corpus = fs::path(AUTOEXEC_SOURCE_DIR) / "test/data/workflow";
-
-std::string described(const std::vector<Diagnostic>& diagnostics)
-{
-    std::string text;
-    for (const auto& d : diagnostics) {
-        text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
-                            d.severity == Diagnostic::Severity::error ? "error" : "warning",
-                            text::printable(d.message));
-        if (!d.hint.empty()) text += fmt::format("    {}\n", text::printable(d.hint));
-    }
-    return text;
-}
 
 // By place; of two at one place the error first.
 std::string what_is_said(const LoadedWorkflow& loaded)

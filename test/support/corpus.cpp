@@ -1,25 +1,21 @@
-#pragma once
+#include "support/corpus.hpp"
+
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include <charconv>
-#include <filesystem>
 #include <fstream>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace autoexec::test {
 
-/// One file that is wrong, with what is said about it.
-struct BrokenFile {
-    std::string title;
-    std::string text;
-    std::string expected;  ///< `line:column: severity: message`, and `    hint` where there is one.
-};
+namespace {
 
 // `\xNN` stands for a byte, `\r` for itself, where the title says so: editors must not touch them.
-inline std::string unescaped(std::string_view text)
+std::string unescaped(std::string_view text)
 {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -38,8 +34,9 @@ inline std::string unescaped(std::string_view text)
     return out;
 }
 
-/// A corpus is a text file of cases: `=== title`, the file, `--->`, what is expected.
-inline std::vector<BrokenFile> read_corpus(const std::filesystem::path& path)
+}  // namespace
+
+std::vector<BrokenFile> read_corpus(const std::filesystem::path& path)
 {
     std::vector<BrokenFile> cases;
     std::ifstream in(path, std::ios::binary);
@@ -58,6 +55,18 @@ inline std::vector<BrokenFile> read_corpus(const std::filesystem::path& path)
     for (auto& one : cases)
         if (one.title.ends_with("(escaped)")) one.text = unescaped(one.text);
     return cases;
+}
+
+std::string described(const std::vector<Diagnostic>& diagnostics)
+{
+    std::string text;
+    for (const auto& d : diagnostics) {
+        text += fmt::format("{}:{}: {}: {}\n", d.line, d.column,
+                            d.severity == Diagnostic::Severity::error ? "error" : "warning",
+                            text::printable(d.message));
+        if (!d.hint.empty()) text += fmt::format("    {}\n", text::printable(d.hint));
+    }
+    return text;
 }
 
 }  // namespace autoexec::test
