@@ -477,13 +477,12 @@ TEST_CASE_FIXTURE(WorkflowFixture, "every transition is on disk before it is tol
         std::string problem;
         auto record = workflow::read_run(project.path(), event.run_id, problem);
         REQUIRE(record);
-        std::erase_if(record->transitions, [](const auto& line) {
-            return line.at("event").as_string() == to_string(WorkflowEvent::Type::step_executed);
+        std::erase_if(record->transitions, [](const auto& entry) {
+            return std::holds_alternative<protocol::StepExecuted>(entry.transition);
         });
         CHECK(record->alive);
         CHECK(record->transitions.size() == told);
-        CHECK(std::string_view(record->transitions.back().at("event").as_string()) ==
-              to_string(event.type));
+        CHECK(protocol::type_of(record->transitions.back().transition) == event.type);
     };
     run(workflow_of({step("write"), review, step("close", {"review"})}));
     CHECK(told == 15);

@@ -1,4 +1,4 @@
-#include "workflow/journal/result.hpp"
+#include "protocol/workflow_result.hpp"
 
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -11,7 +11,6 @@
 #include <string>
 
 using namespace autoexec;
-using namespace autoexec::workflow;
 using namespace std::chrono_literals;
 
 namespace {
@@ -66,9 +65,10 @@ TEST_SUITE_BEGIN("workflow results");
 
 TEST_CASE("every state, status and event has its word, and is read from it")
 {
-    check_words(StepState::skipped, parse_step_state);
-    check_words(WorkflowStatus::cancelled, parse_workflow_status);
-    check_words(WorkflowEvent::Type::run_ended, parse_event_type);
+    check_words(StepState::skipped, protocol::parse_step_state);
+    check_words(WorkflowStatus::cancelled, protocol::parse_workflow_status);
+    check_words(WorkflowEvent::Type::run_ended, protocol::parse_event_type);
+    check_words(WorktreeMode::in_place, protocol::parse_worktree_mode);
 }
 
 TEST_CASE("a step's result keeps apart what the program did, what was claimed and what is there")

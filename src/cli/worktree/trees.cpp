@@ -3,7 +3,6 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "text/json_fields.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -14,6 +13,7 @@
 #include <csignal>
 #include <exception>
 #include <utility>
+#include <variant>
 
 namespace autoexec::cli {
 namespace {
@@ -26,15 +26,16 @@ TreeRun tree_run(const workflow::RunRecord& run)
     known.branch = run.branch;
     known.transitions = run.transitions.size();
     std::string last;
-    for (const auto& transition : run.transitions) {
-        std::vector<std::string> ignored;
-        const text::Fields line(&transition, ignored);
-        last = line.string("time").value_or(last);
-        // A transition records each worktree when it is created.
-        auto tree = line.string("tree");
-        if (!tree) continue;
-        known.trees.insert(*std::move(tree));
-        if (auto branch = line.string("branch")) known.branches.insert(*std::move(branch));
+    // A transition records each worktree when it is created.
+    for (const auto& entry : run.transitions) {
+        if (!entry.time.empty()) last = entry.time;
+        if (const auto* const it = std::get_if<protocol::StepStarted>(&entry.transition);
+            it && it->tree)
+            known.trees.insert(it->tree->name);
+        if (const auto* const it = std::get_if<protocol::StepPrepared>(&entry.transition)) {
+            known.trees.insert(it->tree.name);
+            known.branches.insert(it->branch);
+        }
     }
     known.last = text::parse_iso(last).value_or(known.last);
     return known;

@@ -1,6 +1,5 @@
 #include "workflow/journal/journal.hpp"
 
-#include "text/json.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal_place.hpp"
 
@@ -9,8 +8,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <boost/json/array.hpp>
-#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,7 +18,6 @@ namespace autoexec::workflow {
 namespace {
 
 namespace fs = std::filesystem;
-namespace json = boost::json;
 using files::last_error;
 using files::UniqueFd;
 
@@ -39,7 +35,7 @@ std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::t
     return fmt::format("{}-{}-{:06}", workflow_id, stamp, floor<microseconds>(t - second).count());
 }
 
-/// The id whose name the file has got.
+/// Links `file` to the name of the first free run id, and returns that id.
 std::string link_to_free_name(int folder, const std::string& file, std::string_view workflow_id,
                               std::chrono::system_clock::time_point now, error_code& ec)
 {
@@ -54,7 +50,7 @@ std::string link_to_free_name(int folder, const std::string& file, std::string_v
     return {};
 }
 
-// The folders themselves may be new, up to the project's own.
+// The folders may be new, up to the project's root.
 error_code sync_folders(int folder, records::Disk& disk)
 {
     for (const auto* const path : {".", "..", "../.."}) {
@@ -64,20 +60,27 @@ error_code sync_folders(int folder, records::Disk& disk)
     return {};
 }
 
-// Patient with those who only look.
+error_code try_lock(int fd)
+{
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno != EWOULDBLOCK) return last_error();
+    if (is_locked(fd)) return errc::worktree_busy;
+    // A reader has it, or had it a moment ago.
+    return {EAGAIN, boost::system::system_category()};
+}
+
 error_code lock(int fd)
 {
     for (int tries = 0; tries < max_lock_tries; ++tries) {
-        if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
-        if (errno != EWOULDBLOCK) return last_error();
-        if (is_locked(fd)) break;
+        const auto ec = try_lock(fd);
+        if (ec != boost::system::errc::resource_unavailable_try_again) return ec;
         std::this_thread::sleep_for(lock_interval);
     }
     return errc::worktree_busy;
 }
 
-// Of the opening, as `flock` is, and apart from that: the first says that an engine lives, this one
-// that something works for it.
+// Belongs to the open file description, like `flock`, and is independent of it: that lock says that
+// an executor lives, this one that some program works for it.
 bool lock_region(int fd, short kind)
 {
     struct flock region {};
@@ -106,19 +109,7 @@ error_code error_of(const FoundFile& found)
 std::int64_t last_seq(const RunRecord& run)
 {
     if (run.transitions.empty()) return 0;
-    return run.transitions.back().at("seq").to_number<std::int64_t>();
-}
-
-bool is_deeper(const json::value& value, std::size_t levels)
-{
-    if (!value.is_structured()) return false;
-    if (levels == 0) return true;
-    if (const auto* const list = value.if_array())
-        return std::any_of(list->begin(), list->end(),
-                           [=](const auto& item) { return is_deeper(item, levels - 1); });
-    const auto& object = value.get_object();
-    return std::any_of(object.begin(), object.end(),
-                       [=](const auto& member) { return is_deeper(member.value(), levels - 1); });
+    return run.transitions.back().seq;
 }
 
 }  // namespace
@@ -139,7 +130,7 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
 {
     const auto folder = state_folder(project_root).create(ec);
     if (ec) return std::nullopt;
-    // Locked before it gets its name: nobody ever sees it without its engine.
+    // Locked before it has its name: no reader sees it without its lock.
     const auto temporary = ".tmp." + text::new_uuid();
     constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     UniqueFd file(::openat(folder.get(), temporary.c_str(), flags, 0600));
@@ -167,7 +158,7 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
     if (ec) return std::nullopt;
     const auto name = journal_name(run_id);
     auto file = files::open_beneath(folder.get(), name, O_RDWR | O_APPEND, files::Links::none, ec);
-    if (!ec) ec = lock(file.get());
+    if (!ec) ec = try_lock(file.get());
     if (ec) return std::nullopt;
     auto shared = files::open_beneath(folder.get(), name, O_RDWR, files::Links::none, ec);
     if (!ec && !lock_region(shared.get(), F_RDLCK)) ec = last_error();
@@ -189,7 +180,7 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
 
 bool Journal::is_settled() const noexcept
 {
-    // Exclusive for a moment, to see whether it is ours alone.
+    // Exclusive for a moment: that succeeds only if no other process holds it.
     const bool alone = lock_region(shared_.get(), F_WRLCK);
     if (alone) (void)lock_region(shared_.get(), F_RDLCK);
     return alone;
@@ -202,15 +193,13 @@ void Journal::discard(const fs::path& project_root)
     if (folder) (void)files::remove_file(folder.get(), journal_name(run_id_));
 }
 
-error_code Journal::append(WorkflowEvent::Type type, std::chrono::system_clock::time_point now,
-                           const json::object& more)
+error_code Journal::append(const protocol::Transition& transition,
+                           std::chrono::system_clock::time_point now)
 {
     if (broken_) return broken_;
-    json::value line = {
-        {"seq", seq_ + 1}, {"time", text::iso_utc(now)}, {"event", to_string(type)}};
-    line.get_object().insert(more.begin(), more.end());
-    if (is_deeper(line, text::json_depth_limit)) return errc::invalid_options;
-    const auto ec = write(text::dump_line(line) + '\n');
+    const auto line = protocol::format_journal_entry(seq_ + 1, now, transition);
+    if (line.empty()) return errc::invalid_options;
+    const auto ec = write(line + '\n');
     if (!ec) ++seq_;
     return ec;
 }
@@ -235,12 +224,12 @@ error_code Journal::write(std::string_view line)
     if (ec && disk_->truncate(file_.get(), static_cast<off_t>(size_)) != 0) broken_ = ec;
     if (ec) return ec;
     size_ += line.size();
-    // Once more: the last line of a run is followed by no other that would find it gone.
+    // Check again: no later append would notice that the last line of a run is lost.
     if (!is_intact()) broken_ = errc::journal_lost;
     return broken_;
 }
 
-// Its name still leads to the file that we hold, and all that was written is in it.
+// The name still leads to the locked file, and that contains everything that was written.
 bool Journal::is_intact() const
 {
     struct stat named {};

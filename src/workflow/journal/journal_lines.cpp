@@ -1,41 +1,23 @@
 #include "workflow/journal/journal.hpp"
 
-#include "text/json.hpp"
-#include "text/json_fields.hpp"
-#include "workflow/journal/result.hpp"
-
-#include <boost/json/array.hpp>
-#include <boost/json/value.hpp>
-
-#include <limits>
+#include <chrono>
 #include <unordered_map>
 #include <utility>
 
 namespace autoexec::workflow {
 namespace {
 
-namespace json = boost::json;
-using text::Fields;
-
-// What a JSON reader anywhere can hold; one more is still far from overflowing.
-constexpr std::int64_t highest_seq = std::int64_t{1} << 53;
-
-int count(const Fields& in, std::string_view key)
-{
-    constexpr auto most = std::numeric_limits<int>::max();
-    return static_cast<int>(in.integer(key, 0, most).value_or(0));
-}
-
-/// Takes transitions one after another. A field of another type counts as absent.
-class RunReader {
+/// Folds the transitions of a run into its record.
+class RecordReader {
 public:
     void add_line(std::string_view line)
     {
-        auto json = text::read_json_object(line);
-        if (json.kind != text::JsonReading::Kind::valid || !add(json.object))
-            skip();
-        else
-            run_.transitions.push_back(std::move(json.object));
+        const auto last = run_.transitions.empty() ? 0 : run_.transitions.back().seq;
+        auto entry = protocol::read_journal_entry(line, last);
+        if (!entry) return skip();
+        time_ = entry->time;
+        std::visit([this](const auto& transition) { apply(transition); }, entry->transition);
+        run_.transitions.push_back(std::move(*entry));
     }
 
     void skip() { ++run_.skipped_lines; }
@@ -43,168 +25,122 @@ public:
     RunRecord take() { return std::move(run_); }
 
 private:
-    bool add(const json::object& line)
-    {
-        std::vector<std::string> ignored;
-        const Fields in(&line, ignored);
-        const auto seq = in.integer("seq", seq_ + 1, highest_seq);
-        const auto event = in.string("event");
-        if (!seq || !event) return false;
-        seq_ = *seq;
-        const auto time = in.string("time").value_or("");
-        // An event that isn't known is of a later version, and changes nothing here.
-        if (const auto type = parse_event_type(*event)) apply(*type, in, time, line);
-        return true;
-    }
+    // For the executor alone, or followed by another transition.
+    void apply(std::monostate) {}
+    void apply(const protocol::StepReady&) {}
+    void apply(const protocol::StepExecuted&) {}
 
-    void apply(WorkflowEvent::Type type, const Fields& in, const std::string& time,
-               const json::object& line)
+    // Repeated when a run is resumed: the steps keep their state.
+    void apply(const protocol::RunStarted& start)
     {
-        using enum WorkflowEvent::Type;
-        switch (type) {
-            case run_started:
-                return start_run(in, time, line);
-            case step_started:
-                return start_step(in, time);
-            case step_waiting:
-                return wait(in);
-            case step_ended:
-                return end_step(in, time);
-            case step_skipped:
-                return skip_step(in, time);
-            case gate_judged:
-                return judge(in);
-            case sent_back:
-            case restarted:
-                return send_back(in);
-            case step_prepared:
-                return prepare(in);
-            case step_ready:  // for the engine alone
-            case step_executed:
-                return;  // its end follows
-            case merged:
-                run_.commit = in.string("commit").value_or("");
-                return;
-            case run_ended:
-                return end_run(in, time);
-        }
-    }
-
-    // Also of an engine that took the run over: what its steps did before still holds.
-    void start_run(const Fields& in, const std::string& time, const json::object& line)
-    {
-        run_.run_id = in.string("run_id").value_or("");
-        run_.workflow_id = in.string("workflow_id").value_or("");
-        run_.name = in.string("name").value_or("");
-        run_.path = in.string("path").value_or("");
-        run_.hash = in.string("hash").value_or("");
-        run_.branch = in.string("branch").value_or("");
-        run_.pid = in.integer("pid").value_or(0);
-        run_.automatic = in.boolean("automatic").value_or(true);
-        if (run_.started_at.empty()) run_.started_at = time;
+        run_.run_id = start.run_id;
+        run_.workflow_id = start.workflow_id;
+        run_.name = start.name;
+        run_.path = start.path;
+        run_.hash = start.hash;
+        run_.branch = start.branch;
+        run_.pid = start.pid;
+        run_.automatic = start.automatic;
+        if (run_.started_at.empty()) run_.started_at = time_;
         run_.ended_at.clear();
         run_.error.clear();
         run_.status = WorkflowStatus::running;
-        const auto* const steps = line.if_contains("steps");
-        if (steps == nullptr || !steps->is_array()) return;
-        for (const auto& step : steps->get_array())
-            if (step.is_object()) plan_step(step.get_object());
+        for (const auto& planned : start.steps) {
+            auto* const step = find(planned.id);
+            if (step == nullptr) continue;
+            step->agent = planned.agent;
+            step->action = planned.action;
+        }
     }
 
-    void plan_step(const json::object& object)
-    {
-        std::vector<std::string> ignored;
-        const Fields in(&object, ignored);
-        auto* const step = find(in.string("id"));
-        if (step == nullptr) return;
-        step->agent = in.string("agent").value_or("");
-        step->action = in.string("action").value_or("");
-    }
+    void apply(const protocol::Restarted& restart) { reset_all(restart.steps); }
+    void apply(const protocol::SentBack& back) { reset_all(back.steps); }
 
-    void start_step(const Fields& in, const std::string& time)
+    void apply(const protocol::StepStarted& start)
     {
-        auto* const step = find(in.string("step"));
+        auto* const step = find(start.step);
         if (step == nullptr) return;
         reset(*step);
         step->state = StepState::running;
-        step->round = count(in, "round");
-        step->started_at = time;
-        step->execution_id = in.string("execution_id").value_or("");
-        step->worktree = in.string("worktree").value_or("");
+        step->round = start.round;
+        step->started_at = time_;
+        step->execution_id = start.execution_id;
+        step->worktree = start.worktree;
     }
 
-    void prepare(const Fields& in)
+    void apply(const protocol::StepPrepared& prepared)
     {
-        auto* const step = find(in.string("step"));
+        auto* const step = find(prepared.step);
         if (step == nullptr) return;
-        step->branch = in.string("branch").value_or("");
-        if (auto worktree = in.string("worktree")) step->worktree = std::move(*worktree);
+        step->branch = prepared.branch;
+        if (!prepared.worktree.empty()) step->worktree = prepared.worktree;
     }
 
-    void wait(const Fields& in)
+    void apply(const protocol::StepWaiting& waiting)
     {
-        auto* const step = find(in.string("step"));
+        auto* const step = find(waiting.step);
         if (step == nullptr) return;
         step->state = StepState::waiting_manual;
-        step->round = count(in, "round");
+        step->round = waiting.round;
     }
 
-    void end_step(const Fields& in, const std::string& time)
+    void apply(const protocol::StepEnded& end)
     {
-        auto* const step = find(in.string("step"));
+        const auto& result = end.result;
+        auto* const step = find(result.id);
         if (step == nullptr) return;
-        // It worked from what was taken back meanwhile, and runs again.
-        if (in.boolean("discarded").value_or(false)) return reset(*step);
-        // Whatever end a later version may know, it is not taken for a success.
-        step->state = parse_step_state(in.string("state").value_or("")).value_or(StepState::failed);
-        step->round = count(in, "round");
-        auto reason = in.string("reason");
-        if (!reason) reason = in.object("result").string("error");
-        step->reason = std::move(reason).value_or("");
-        if (auto id = in.string("execution_id")) step->execution_id = std::move(*id);
-        if (auto started = in.string("started_at")) step->started_at = std::move(*started);
-        step->ended_at = in.string("ended_at").value_or(time);
-        step->attempts = count(in, "attempts");
-        step->duration_seconds = in.number("duration_seconds");
-        step->commit = in.string("commit").value_or("");
+        // A gate went back to a step before it: it runs again.
+        if (end.discarded) return reset(*step);
+        step->state = result.state;
+        step->round = result.round;
+        step->reason = result.reason;
+        step->attempts = 0;
+        if (const auto& execution = result.execution) {
+            if (!execution->execution_id.empty()) step->execution_id = execution->execution_id;
+            step->attempts = execution->attempts;
+        }
+        if (!result.started_at.empty()) step->started_at = result.started_at;
+        step->ended_at = result.ended_at;
+        step->duration_seconds = std::chrono::duration<double>(result.duration).count();
+        step->commit = result.commit;
     }
 
-    // A gate that did not pass may make a failure of what had completed.
-    void judge(const Fields& in)
+    // A gate that does not pass may fail a step that had completed.
+    void apply(const protocol::GateJudged& judged)
     {
-        auto* const step = find(in.string("step"));
-        const auto state = parse_step_state(in.string("state").value_or(""));
-        if (step == nullptr || !state) return;
-        step->state = *state;
-        if (auto reason = in.string("reason")) step->reason = std::move(*reason);
+        auto* const step = find(judged.step);
+        if (step == nullptr || !judged.state) return;
+        step->state = *judged.state;
+        if (!judged.reason.empty()) step->reason = judged.reason;
     }
 
-    void skip_step(const Fields& in, const std::string& time)
+    void apply(const protocol::StepSkipped& skipped)
     {
-        auto* const step = find(in.string("step"));
+        auto* const step = find(skipped.step);
         if (step == nullptr) return;
         reset(*step);
         step->state = StepState::skipped;
-        step->round = count(in, "round");
-        step->reason = in.string("reason").value_or("");
-        step->ended_at = time;
+        step->round = skipped.round;
+        step->reason = skipped.reason;
+        step->ended_at = time_;
     }
 
-    void send_back(const Fields& in)
+    void apply(const protocol::Merged& merged) { run_.commit = merged.commit; }
+
+    void apply(const protocol::RunEnded& end)
     {
-        for (const auto& id : in.strings("steps"))
+        run_.status = end.status;
+        run_.error = end.error;
+        run_.ended_at = time_;
+    }
+
+    void reset_all(const std::vector<std::string>& ids)
+    {
+        for (const auto& id : ids)
             if (auto* const step = find(id)) reset(*step);
     }
 
-    void end_run(const Fields& in, const std::string& time)
-    {
-        run_.status = parse_workflow_status(in.string("status").value_or(""))
-                          .value_or(WorkflowStatus::failed);
-        run_.error = in.string("error").value_or("");
-        run_.ended_at = time;
-    }
-
-    /// Pending again; who it is stays, and which round was its last.
+    /// Makes it pending again. Its identity stays, and the number of its last round.
     static void reset(StepRecord& step)
     {
         StepRecord fresh;
@@ -215,25 +151,25 @@ private:
         step = std::move(fresh);
     }
 
-    /// One that the first line did not name is added: that line may be lost.
-    StepRecord* find(const std::optional<std::string>& id)
+    /// Adds a step that the first line does not name: that line may be lost. Null without an id.
+    StepRecord* find(const std::string& id)
     {
-        if (!id || id->empty()) return nullptr;
-        const auto [at, fresh] = places_.emplace(*id, run_.steps.size());
-        if (fresh) run_.steps.emplace_back().id = *id;
+        if (id.empty()) return nullptr;
+        const auto [at, fresh] = places_.emplace(id, run_.steps.size());
+        if (fresh) run_.steps.emplace_back().id = id;
         return &run_.steps[at->second];
     }
 
     RunRecord run_;
     std::unordered_map<std::string, std::size_t> places_;  // a journal may name very many steps
-    std::int64_t seq_ = 0;
+    std::string time_;
 };
 
 }  // namespace
 
 RunRecord parse_journal(std::string_view text)
 {
-    RunReader reader;
+    RecordReader reader;
     while (!text.empty()) {
         const auto end = text.find('\n');
         if (end == text.npos) {

@@ -65,8 +65,7 @@ void Run::publish_for_people(std::size_t i)
     }
     // Published first: who sees that it waits finds the files.
     step.result.state = StepState::waiting_manual;
-    record(WorkflowEvent::Type::step_waiting,
-           {{"step", step.result.id}, {"round", step.result.round}});
+    record(protocol::StepWaiting{step.result.id, step.result.round});
     if (const auto& timeout = step.request.timeout) step.deadline = step.started + *timeout;
     tell_step(WorkflowEvent::Type::step_waiting, i,
               "autoexec workflow done " + text::quote_words(std::vector{step.result.id}));

@@ -123,7 +123,7 @@ asio::awaitable<std::string> Run::open(error_code& ec)
         problem = co_await open_trees();
     if (!problem.empty()) co_return problem;
     if (resumption_) {
-        for (const auto& transition : resumption_->transitions) replay(transition);
+        for (const auto& entry : resumption_->entries) replay(entry);
         problem = restart_what_is_asked();
         if (!problem.empty()) co_return problem;
         settle_in_flight();
@@ -260,17 +260,13 @@ bool Run::record_begin(std::size_t i)
 {
     auto& step = *steps_[i];
     step.recorded = false;
-    boost::json::object line = {{"step", step.result.id},
-                                {"round", step.result.round},
-                                {"execution_id", step.request.execution_id},
-                                {"worktree", step.request.worktree.string()}};
-    // Where it goes on with what is there already.
-    if (step.goes_on) {
-        line["tree"] = step.tree;
-        line["base"] = step.base;
-        line["laid"] = json_of(step.laid);
-    }
-    return record(WorkflowEvent::Type::step_started, std::move(line));
+    protocol::StepStarted start{step.result.id,
+                                step.result.round,
+                                step.request.execution_id,
+                                step.request.worktree.string(),
+                                {}};
+    if (step.goes_on) start.tree = step_tree(i);
+    return record(start);
 }
 
 // Nothing that has not begun is begun any more.
@@ -447,13 +443,8 @@ void Run::judge(std::size_t i)
         step.result.code = "gate";
         step.result.tolerated = node.goes_on;
     }
-    record(WorkflowEvent::Type::gate_judged,
-           {{"step", step.result.id},
-            {"round", step.result.round},
-            {"passed", holds ? boost::json::value(*holds) : boost::json::value(nullptr)},
-            {"state", to_string(step.result.state)},
-            {"reason",
-             has_failed ? boost::json::value(step.result.reason) : boost::json::value(nullptr)}});
+    record(protocol::GateJudged{step.result.id, step.result.round, holds, step.result.state,
+                                has_failed ? step.result.reason : std::string()});
     if (has_failed) {
         (void)remove_markers(context_->options.project_root, journal_->run_id(), step.result.id);
         mark(i);
@@ -467,16 +458,9 @@ void Run::judge(std::size_t i)
 void Run::send_back(std::size_t gate, const Verdict& verdict)
 {
     std::vector<std::string> ids;
-    boost::json::array again;
-    for (const auto k : verdict.steps) {
-        ids.push_back(workflow_.steps[k].id);
-        again.emplace_back(ids.back());
-    }
+    for (const auto k : verdict.steps) ids.push_back(workflow_.steps[k].id);
     const auto& to = workflow_.steps[verdict.to].id;
-    record(WorkflowEvent::Type::sent_back, {{"step", workflow_.steps[gate].id},
-                                            {"round", steps_[gate]->result.round},
-                                            {"to", to},
-                                            {"steps", std::move(again)}});
+    record(protocol::SentBack{workflow_.steps[gate].id, steps_[gate]->result.round, to, ids});
     Parent feedback{workflow_.steps[gate].id, steps_[gate]->commit};
     forget_work(verdict.steps);
     drop_baselines(verdict.steps);
@@ -514,10 +498,7 @@ void Run::note_skip(const Decision& decision)
     result.reason = decision.reason;
     result.tolerated = decision.goes_on;
     result.ended_at = now_text();
-    record(WorkflowEvent::Type::step_skipped, {{"step", result.id},
-                                               {"round", decision.round},
-                                               {"reason", decision.reason},
-                                               {"goes_on", decision.goes_on}});
+    record(protocol::StepSkipped{result.id, decision.round, decision.reason, decision.goes_on});
     tell_step(WorkflowEvent::Type::step_skipped, decision.step, decision.reason);
 }
 
@@ -581,10 +562,7 @@ WorkflowResult Run::finish()
         result.error = merge_problem_;
     }
     result.critical_path = critical_path();
-    record(WorkflowEvent::Type::run_ended,
-           {{"status", to_string(result.status)},
-            {"error", result.error.empty() ? boost::json::value(nullptr)
-                                           : boost::json::value(result.error)}});
+    record(protocol::RunEnded{result.status, result.error});
     if (journal_error_) fail_by_journal(result);  // perhaps only now
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::run_ended;

@@ -2,6 +2,7 @@
 
 #include "async/launch.hpp"
 #include "autoexec/workflow_executor.hpp"
+#include "protocol/workflow_journal.hpp"
 #include "workflow/journal/journal.hpp"
 #include "workflow/journal/markers.hpp"
 #include "workflow/plan/names.hpp"
@@ -44,7 +45,7 @@ struct RunContext {
 struct Resumption {
     std::string run_id;
     WorkflowResumeOptions what;
-    std::vector<boost::json::object> transitions = {};  ///< Once its journal is read.
+    std::vector<protocol::JournalEntry> entries = {};  ///< Of its journal, once that is read.
 };
 
 /// One run from its start to its end. Everything on the strand.
@@ -171,7 +172,7 @@ private:
     // Artifacts.
     [[nodiscard]] std::vector<std::string> artifacts_of(std::size_t i) const;
     std::vector<git::ArtifactSource> artifacts_for(std::size_t i, std::string& problem) const;
-    static boost::json::array json_of(const std::vector<git::ArtifactSource>& sources);
+    [[nodiscard]] protocol::StepTree step_tree(std::size_t i) const;
     [[nodiscard]] std::string missing_requirement(std::size_t i) const;
     [[nodiscard]] std::string origin_of(std::size_t i, const std::string& artifact) const;
     [[nodiscard]] std::string tree_name_of(std::size_t i) const;
@@ -189,14 +190,20 @@ private:
 
     // Going on.
     asio::awaitable<std::string> read_journal(error_code& ec);
+    asio::awaitable<void> take_journal(error_code& ec);
     asio::awaitable<bool> settle_calls();
-    std::string take_back_options(const boost::json::object& start);
-    void replay(const boost::json::object& transition);
-    void replay_end(std::size_t i, const boost::json::object& line);
-    void replay_judgement(std::size_t i, const boost::json::object& line);
-    void replay_start(std::size_t i, const boost::json::object& line);
-    void replay_preparation(std::size_t i, const boost::json::object& line);
-    void replay_baseline(std::size_t i, const boost::json::object& line);
+    std::string take_back_options(const protocol::RunStarted& start);
+    void replay(const protocol::JournalEntry& entry);
+    void replay(const protocol::StepStarted& start, const std::string& time);
+    void replay(const protocol::StepPrepared& prepared);
+    void replay(const protocol::StepReady& ready);
+    void replay(const protocol::StepWaiting& waiting);
+    void replay(const protocol::StepExecuted& executed);
+    void replay(const protocol::StepEnded& end);
+    void replay(const protocol::StepSkipped& skipped);
+    void replay(const protocol::GateJudged& judged);
+    void replay(const protocol::Restarted& restart);
+    void use_tree(std::size_t i, const protocol::StepTree& tree);
     void note_skipped_by_restart();
     std::string restart_what_is_asked();
     [[nodiscard]] bool anything_left() const;
@@ -211,11 +218,10 @@ private:
     [[nodiscard]] std::optional<ExecutionMetric> last_metric(std::size_t i) const;
 
     // Records.
-    bool record(WorkflowEvent::Type type, boost::json::object more);
+    bool record(const protocol::Transition& transition);
     void record_start();
     void tell_start() const;
     void record_end(std::size_t i, bool discarded, bool late = false);
-    [[nodiscard]] boost::json::object step_record(std::size_t i) const;
     void mark(std::size_t i) const;
     void tell(WorkflowEvent event) const;
     void tell_step(WorkflowEvent::Type type, std::size_t i, std::string message = {}) const;

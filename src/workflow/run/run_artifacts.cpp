@@ -1,6 +1,4 @@
-#include "protocol/artifact_baseline.hpp"
 #include "protocol/artifact_path.hpp"
-#include "text/json_fields.hpp"
 #include "workflow/journal/results_file.hpp"
 #include "workflow/run/run.hpp"
 
@@ -17,21 +15,18 @@ asio::awaitable<void> Run::note_baseline(std::shared_ptr<Run>, std::size_t i,
                                          ArtifactBaseline baseline)
 {
     const auto& step = *steps_[i];
-    if (!record(WorkflowEvent::Type::step_ready, {{"step", step.result.id},
-                                                  {"round", step.result.round},
-                                                  {"worktree", step.request.worktree.string()},
-                                                  {"artifacts", protocol::to_json(baseline)}}))
-        throw system_error(journal_error_);
+    protocol::StepReady ready{step.result.id, step.result.round, step.request.worktree.string(),
+                              baseline};
+    if (!record(ready)) throw system_error(journal_error_);
     baselines_.insert_or_assign(step.request.worktree, StepBaseline{i, std::move(baseline)});
     co_return;
 }
 
-void Run::replay_baseline(std::size_t i, const boost::json::object& transition)
+void Run::replay(const protocol::StepReady& ready)
 {
-    const auto* const artifacts = transition.if_contains("artifacts");
-    if (artifacts == nullptr || !artifacts->is_object()) return;
-    baselines_.insert_or_assign(steps_[i]->request.worktree,
-                                StepBaseline{i, protocol::baseline_in(artifacts->get_object())});
+    const auto i = index_of(workflow_, ready.step);
+    if (!i || !ready.artifacts) return;
+    baselines_.insert_or_assign(steps_[*i]->request.worktree, StepBaseline{*i, *ready.artifacts});
 }
 
 std::optional<ArtifactBaseline> Run::baseline_of(std::size_t i) const
@@ -90,12 +85,12 @@ std::vector<git::ArtifactSource> Run::artifacts_for(std::size_t i, std::string& 
     return sources;
 }
 
-boost::json::array Run::json_of(const std::vector<git::ArtifactSource>& sources)
+protocol::StepTree Run::step_tree(std::size_t i) const
 {
-    boost::json::array array;
-    for (const auto& source : sources)
-        array.push_back({{"commit", source.commit}, {"path", source.path}});
-    return array;
+    const auto& step = *steps_[i];
+    protocol::StepTree tree{step.tree, step.base, {}};
+    for (const auto& source : step.laid) tree.laid.push_back({source.commit, source.path});
+    return tree;
 }
 
 /// A sentence if something that it requires is not there when it starts.

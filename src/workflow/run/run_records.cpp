@@ -17,37 +17,6 @@ namespace {
 
 namespace json = boost::json;
 
-// An agent's words must not fill the journal.
-constexpr std::size_t max_words_length = 16 * 1024;
-constexpr std::size_t max_items = 1000;
-
-std::string first_words(const std::string& text)
-{
-    if (text.size() <= max_words_length) return text;
-    return text::valid_utf8(text.substr(0, max_words_length)) + "…";
-}
-
-void shorten(json::value& value);
-
-void shorten(json::object& object)
-{
-    for (auto& [key, value] : object) shorten(value);
-}
-
-// Its depth is that of our own result, plus what an agent may have told: bounded by the reader.
-void shorten(json::value& value)
-{
-    if (value.is_string()) {
-        const auto& text = value.get_string();
-        if (text.size() > max_words_length) value = first_words(std::string(text));
-    } else if (auto* const list = value.if_array()) {
-        if (list->size() > max_items) list->resize(max_items);
-        for (auto& item : *list) shorten(item);
-    } else if (auto* const object = value.if_object()) {
-        shorten(*object);
-    }
-}
-
 bool has_ended_well(StepState state)
 {
     return state == StepState::completed || state == StepState::skipped;
@@ -55,12 +24,10 @@ bool has_ended_well(StepState state)
 
 }  // namespace
 
-bool Run::record(WorkflowEvent::Type type, json::object more)
+bool Run::record(const protocol::Transition& transition)
 {
     if (journal_error_) return false;
-    for (const auto* const key : {"reason", "error"})
-        if (auto* const words = more.if_contains(key)) shorten(*words);
-    journal_error_ = journal_->append(type, context_->options.clock->system_now(), more);
+    journal_error_ = journal_->append(transition, context_->options.clock->system_now());
     if (!journal_error_) return true;
     scheduler_->stop("The journal can't be written", Scheduler::Stop::by_failure);
     for (std::size_t i = 0; i < steps_.size(); ++i)
@@ -71,30 +38,28 @@ bool Run::record(WorkflowEvent::Type type, json::object more)
 void Run::record_start()
 {
     const auto& redactor = *context_->options.redactor;
-    json::object params;
-    for (const auto& [name, value] : options_.params)
-        params[name] = value.is_string() ? json::value(redactor.redact(value.get_string())) : value;
-    json::array steps;
-    for (const auto& step : workflow_.steps)
-        steps.push_back({{"id", step.id}, {"agent", step.agent}, {"action", step.action}});
     for (auto& step : steps_) step->request.workflow_id = journal_->run_id();
-    record(WorkflowEvent::Type::run_started,
-           {{"run_id", journal_->run_id()},
-            {"workflow_id", workflow_.id},
-            {"name", workflow_.name},
-            {"path", workflow_.path},
-            {"hash", workflow_.hash},
-            {"pid", ::getpid()},
-            {"automatic", options_.automatic},
-            {"fail_fast", options_.fail_fast},
-            {"max_parallel", options_.max_parallel},
-            {"worktrees", to_string(options_.worktrees)},
-            {"worktree", context_->absolute(options_.worktree).string()},
-            {"base", text::text_or_null(trees_ ? trees_->base() : std::string())},
-            {"branch", text::text_or_null(trees_ ? trees_->branch() : std::string())},
-            {"merge_into", text::text_or_null(options_.merge_into)},
-            {"params", std::move(params)},
-            {"steps", std::move(steps)}});
+    protocol::RunStarted start;
+    start.run_id = journal_->run_id();
+    start.workflow_id = workflow_.id;
+    start.name = workflow_.name;
+    start.path = workflow_.path;
+    start.hash = workflow_.hash;
+    start.pid = ::getpid();
+    start.automatic = options_.automatic;
+    start.fail_fast = options_.fail_fast;
+    start.max_parallel = options_.max_parallel;
+    start.worktrees = options_.worktrees;
+    start.worktree = context_->absolute(options_.worktree).string();
+    if (trees_) start.base = trees_->base();
+    if (trees_) start.branch = trees_->branch();
+    start.merge_into = options_.merge_into;
+    for (const auto& [name, value] : options_.params)
+        start.params[name] =
+            value.is_string() ? json::value(redactor.redact(value.get_string())) : value;
+    for (const auto& step : workflow_.steps)
+        start.steps.push_back({step.id, step.agent, step.action});
+    record(start);
 }
 
 void Run::tell_start() const
@@ -104,54 +69,20 @@ void Run::tell_start() const
     tell(std::move(event));
 }
 
-// What is known of a step whose command has ended.
-json::object Run::step_record(std::size_t i) const
-{
-    const auto& result = steps_[i]->result;
-    const auto& execution = result.execution;
-    auto whole = to_json(result);
-    whole.erase("output");  // stands in `output/`; here it would only fill the journal
-    shorten(whole);
-    return {
-        {"step", result.id},
-        {"round", result.round},
-        {"state", to_string(result.state)},
-        {"reason", text::text_or_null(result.reason)},
-        {"execution_id", text::text_or_null(execution ? execution->execution_id : std::string())},
-        {"attempts", execution ? execution->attempts : 0},
-        {"started_at", text::text_or_null(result.started_at)},
-        {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
-        {"result", std::move(whole)}};
-}
-
 /// Once for each round.
 bool Run::record_executed(const Ended& ended)
 {
     auto& step = *steps_[ended.step];
     if (std::exchange(step.recorded, true)) return !journal_error_;
     step.result.execution = ended.execution;
-    auto line = step_record(ended.step);
-    line["state"] = to_string(ended.state);
-    line["reason"] = text::text_or_null(ended.reason);
-    line["missing"] = json::array(ended.missing.begin(), ended.missing.end());
-    return record(WorkflowEvent::Type::step_executed, std::move(line));
+    return record(protocol::StepExecuted{step.result, ended.state, ended.reason, ended.missing});
 }
 
 void Run::record_end(std::size_t i, bool discarded, bool late)
 {
-    const auto& result = steps_[i]->result;
-    json::array provided;
-    for (const auto& artifact : scheduler_->node(i).provided) provided.emplace_back(artifact);
-    auto line = step_record(i);
-    line["tolerated"] = result.tolerated;
-    line["discarded"] = discarded;
-    line["late"] = late;
-    line["code"] = text::text_or_null(result.code);
-    line["ended_at"] = text::text_or_null(result.ended_at);
-    line["provided"] = std::move(provided);
-    line["commit"] = text::text_or_null(result.commit);
-    line["kept"] = text::text_or_null(steps_[i]->kept);
-    record(WorkflowEvent::Type::step_ended, std::move(line));
+    const auto& provided = scheduler_->node(i).provided;
+    record(protocol::StepEnded{
+        steps_[i]->result, discarded, late, {provided.begin(), provided.end()}, steps_[i]->kept});
 }
 
 void Run::mark(std::size_t i) const

@@ -1,7 +1,6 @@
+#include "protocol/workflow_result.hpp"
 #include "records/running.hpp"
-#include "text/json_fields.hpp"
 #include "text/text.hpp"
-#include "workflow/journal/result.hpp"
 #include "workflow/run/run.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -19,59 +18,12 @@ namespace autoexec::workflow {
 namespace {
 
 namespace json = boost::json;
-using text::Fields;
 
 constexpr std::string_view redacted = "***REDACTED***";
 
 bool is_hidden(const json::value& value)
 {
     return value.is_string() && value.get_string().find(redacted) != json::string::npos;
-}
-
-std::optional<ExecutionStatus> parse_execution_status(std::string_view word)
-{
-    for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
-                              ExecutionStatus::timeout, ExecutionStatus::cancelled})
-        if (to_string(status) == word) return status;
-    return std::nullopt;
-}
-
-// As much of it as conditions can ask for, and as the result shows.
-std::optional<ExecutionResult> execution_in(const Fields& line)
-{
-    const auto result = line.object("result");
-    const auto status = parse_execution_status(result.string("status").value_or(""));
-    if (!status) return std::nullopt;
-    ExecutionResult execution;
-    execution.status = *status;
-    execution.execution_id = result.string("execution_id").value_or("");
-    execution.attempts = static_cast<int>(result.integer("attempts", 0, 1'000'000).value_or(0));
-    execution.worktree = result.string("worktree").value_or("");
-    execution.missing_artifacts = result.object("verified").strings("missing");
-    const auto verified = result.object("verified").string("artifacts").value_or("");
-    execution.verified = verified == "all"       ? Verification::all
-                         : verified == "partial" ? Verification::partial
-                                                 : Verification::none;
-    execution.artifacts = result.object("claimed").strings("artifacts");
-    if (const auto code = result.object("exit").integer("exit_code"))
-        execution.exit_code = static_cast<int>(*code);
-    if (const auto error = result.string("error"))
-        execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
-    return execution;
-}
-
-std::vector<git::ArtifactSource> sources_in(const json::object& transition)
-{
-    std::vector<git::ArtifactSource> sources;
-    const auto* const list = transition.if_contains("laid");
-    if (list == nullptr || !list->is_array()) return sources;
-    for (const auto& item : list->get_array()) {
-        std::vector<std::string> ignored;
-        const Fields source(item.if_object(), ignored);
-        sources.push_back(
-            {source.string("commit").value_or(""), source.string("path").value_or("")});
-    }
-    return sources;
 }
 
 std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
@@ -94,7 +46,8 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
     // Without those records a step that is still in flight would be started again.
     (void)records::list_running(root, ec);
     if (ec) co_return records::unreadable_sentence(root, ec);
-    journal_ = Journal::take_over(root, run_id, context_->options.durability, ec);
+    auto taking = take_journal(ec);
+    co_await std::move(taking);
     if (!journal_ && ec == errc::worktree_busy) {
         ec = {};
         co_return fmt::format("The run '{}' goes on already: its engine lives.", run_id);
@@ -120,21 +73,36 @@ asio::awaitable<std::string> Run::read_journal(error_code& ec)
             workflow_.path);
     // What was asked of an engine that is no more.
     (void)take_run_cancel(root, run_id);
-    resumption_->transitions = std::move(record->transitions);
+    resumption_->entries = std::move(record->transitions);
     std::set<std::string> hashes;
-    const json::object* start = nullptr;
-    for (const auto& transition : resumption_->transitions) {
-        std::vector<std::string> ignored;
-        const Fields line(&transition, ignored);
-        if (line.string("event") != to_string(WorkflowEvent::Type::run_started)) continue;
-        start = &transition;
-        hashes.insert(line.string("hash").value_or(""));
+    const protocol::RunStarted* last_start = nullptr;
+    for (const auto& entry : resumption_->entries) {
+        const auto* const start = std::get_if<protocol::RunStarted>(&entry.transition);
+        if (start == nullptr) continue;
+        last_start = start;
+        hashes.insert(start->hash);
     }
     hashes.insert(workflow_.hash);
     has_changed_ = hashes.size() > 1;
-    if (start == nullptr)
+    if (last_start == nullptr)
         co_return fmt::format("The journal of '{}' does not say how the run began.", run_id);
-    co_return take_back_options(*start);
+    co_return take_back_options(*last_start);
+}
+
+// Readers hold its lock for microseconds.
+asio::awaitable<void> Run::take_journal(error_code& ec)
+{
+    constexpr int max_tries = 250;
+    constexpr std::chrono::milliseconds interval{1};
+    const auto& options = context_->options;
+    const auto timer = options.clock->make_timer(context_->strand);
+    for (int tries = 0; tries < max_tries; ++tries) {
+        journal_ =
+            Journal::take_over(options.project_root, resumption_->run_id, options.durability, ec);
+        if (ec != boost::system::errc::resource_unavailable_try_again) co_return;
+        co_await timer->wait_until(options.clock->now() + interval);
+    }
+    ec = errc::worktree_busy;
 }
 
 // Calls of git that the engine before us had begun are not stopped by its death.
@@ -152,25 +120,17 @@ asio::awaitable<bool> Run::settle_calls()
     co_return true;
 }
 
-std::string Run::take_back_options(const json::object& start)
+std::string Run::take_back_options(const protocol::RunStarted& start)
 {
-    std::vector<std::string> ignored;
-    const Fields line(&start, ignored);
-    const auto mode = line.string("worktrees").value_or("");
-    std::optional<WorktreeMode> known;
-    for (const auto m : {WorktreeMode::step, WorktreeMode::workflow, WorktreeMode::in_place})
-        if (to_string(m) == mode) known = m;
-    if (!known)
+    if (!start.worktrees)
         return fmt::format("The journal of '{}' does not say where its steps work.",
                            resumption_->run_id);
-    options_.worktrees = *known;
-    options_.worktree = line.string("worktree").value_or("");
-    options_.base = line.string("base").value_or("HEAD");
-    if (options_.merge_into.empty()) options_.merge_into = line.string("merge_into").value_or("");
-    const auto* const params = start.if_contains("params");
-    if (params == nullptr || !params->is_object()) return {};
+    options_.worktrees = *start.worktrees;
+    options_.worktree = start.worktree;
+    options_.base = start.base.empty() ? "HEAD" : start.base;
+    if (options_.merge_into.empty()) options_.merge_into = start.merge_into;
     std::string problems;
-    for (const auto& [name, value] : params->get_object()) {
+    for (const auto& [name, value] : start.params) {
         if (options_.params.contains(name)) continue;
         if (is_hidden(value))
             problems += fmt::format(
@@ -183,123 +143,124 @@ std::string Run::take_back_options(const json::object& start)
     return problems;
 }
 
-void Run::replay(const json::object& transition)
+// Steps that the workflow no longer has are ignored.
+void Run::replay(const protocol::JournalEntry& entry)
 {
-    using enum WorkflowEvent::Type;
-    std::vector<std::string> ignored;
-    const Fields line(&transition, ignored);
-    const auto type = parse_event_type(line.string("event").value_or(""));
-    if (!type) return;
-    if (*type == run_started) ended_as_.reset();
-    if (*type == run_ended) ended_as_ = parse_workflow_status(line.string("status").value_or(""));
-    if (*type == merged) last_commit_ = line.string("commit").value_or("");
-    if (*type == restarted) {
-        std::vector<std::size_t> roots;
-        for (const auto& id : line.strings("roots"))
-            if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
-        const auto all = scheduler_->restart(roots);
-        forget_work(all);
-        drop_baselines(all, roots);
-        note_skipped_by_restart();
-    }
-    const auto i = index_of(workflow_, line.string("step").value_or(""));
-    if (!i) return;  // of a step that is no more
-    switch (*type) {
-        case step_started:
-            return replay_start(*i, transition);
-        case step_prepared:
-            return replay_preparation(*i, transition);
-        case step_ready:
-            return replay_baseline(*i, transition);
-        case step_waiting:
-            steps_[*i]->result.state = StepState::waiting_manual;
-            break;
-        case step_executed: {
-            Ended ended;
-            ended.step = *i;
-            ended.state =
-                parse_step_state(line.string("state").value_or("")).value_or(StepState::failed);
-            ended.reason = line.string("reason").value_or("");
-            ended.missing = line.strings("missing");
-            ended.execution = execution_in(line);
-            executed_.insert_or_assign(*i, std::move(ended));
-            steps_[*i]->recorded = true;
-            break;
-        }
-        case step_ended:
-            return replay_end(*i, transition);
-        case step_skipped:
-            // What was skipped for others' failures is decided anew.
-            if (line.boolean("goes_on").value_or(false) &&
-                scheduler_->node(*i).state == StepState::pending) {
-                scheduler_->resume_skip(*i, line.string("reason").value_or(""));
-                steps_[*i]->result.state = StepState::skipped;
-                steps_[*i]->result.tolerated = true;
-                steps_[*i]->result.reason = line.string("reason").value_or("");
-            }
-            break;
-        case gate_judged:
-            return replay_judgement(*i, transition);
-        default:
-            break;
-    }
+    const auto& transition = entry.transition;
+    if (std::holds_alternative<protocol::RunStarted>(transition)) ended_as_.reset();
+    if (const auto* const it = std::get_if<protocol::RunEnded>(&transition)) ended_as_ = it->status;
+    if (const auto* const it = std::get_if<protocol::Merged>(&transition))
+        last_commit_ = it->commit;
+    if (const auto* const it = std::get_if<protocol::Restarted>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepStarted>(&transition))
+        replay(*it, entry.time);
+    if (const auto* const it = std::get_if<protocol::StepPrepared>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepReady>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepWaiting>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepExecuted>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepEnded>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::StepSkipped>(&transition)) replay(*it);
+    if (const auto* const it = std::get_if<protocol::GateJudged>(&transition)) replay(*it);
 }
 
-void Run::replay_start(std::size_t i, const json::object& transition)
+void Run::replay(const protocol::Restarted& restart)
 {
-    std::vector<std::string> ignored;
-    const Fields line(&transition, ignored);
-    auto& step = *steps_[i];
+    std::vector<std::size_t> roots;
+    for (const auto& id : restart.roots)
+        if (const auto k = index_of(workflow_, id)) roots.push_back(*k);
+    const auto all = scheduler_->restart(roots);
+    forget_work(all);
+    drop_baselines(all, roots);
+    note_skipped_by_restart();
+}
+
+void Run::replay(const protocol::StepStarted& start, const std::string& time)
+{
+    const auto i = index_of(workflow_, start.step);
+    if (!i) return;
+    auto& step = *steps_[*i];
     step.result = StepResult{};
-    step.result.id = workflow_.steps[i].id;
+    step.result.id = start.step;
     step.result.state = StepState::running;
-    step.result.round = static_cast<int>(line.integer("round", 1, 1'000'000).value_or(1));
-    step.result.started_at = line.string("time").value_or("");
-    step.request.execution_id = line.string("execution_id").value_or("");
+    step.result.round = std::max(start.round, 1);
+    step.result.started_at = time;
+    step.request.execution_id = start.execution_id;
     step.recorded = step.failed_late = false;
     step.tree.clear();
     step.base.clear();
     step.laid.clear();
-    if (!step.in_git) drop_baseline_of_others(i);
-    if (step.in_git && line.string("tree")) replay_preparation(i, transition);
-    executed_.erase(i);
-    scheduler_->resume_start(i, step.result.round);
+    if (!step.in_git) drop_baseline_of_others(*i);
+    if (start.tree) use_tree(*i, *start.tree);
+    executed_.erase(*i);
+    scheduler_->resume_start(*i, step.result.round);
 }
 
-// Only names that this engine gives are taken: a journal is a file like others.
-void Run::replay_preparation(std::size_t i, const json::object& transition)
+void Run::replay(const protocol::StepPrepared& prepared)
 {
-    std::vector<std::string> ignored;
-    const Fields line(&transition, ignored);
+    if (const auto i = index_of(workflow_, prepared.step)) use_tree(*i, prepared.tree);
+}
+
+// A journal is a file like others: a name that this executor would not give is ignored.
+void Run::use_tree(std::size_t i, const protocol::StepTree& tree)
+{
     auto& step = *steps_[i];
-    auto tree = line.string("tree").value_or("");
-    if (!step.in_git || !git::is_branch_part(tree)) return;
-    step.base = line.string("base").value_or("");
-    step.laid = sources_in(transition);
-    step.tree = std::move(tree);
+    if (!step.in_git || !git::is_branch_part(tree.name)) return;
+    step.base = tree.base;
+    step.laid.clear();
+    for (const auto& one : tree.laid) step.laid.push_back({one.commit, one.path});
+    step.tree = tree.name;
     step.result.branch = "workflow/" + step.tree;
     step.request.worktree = trees_->path_of(step.tree);
     drop_baseline_of_others(i);
 }
 
-void Run::replay_end(std::size_t i, const json::object& transition)
+void Run::replay(const protocol::StepWaiting& waiting)
 {
-    std::vector<std::string> ignored;
-    const Fields line(&transition, ignored);
+    if (const auto i = index_of(workflow_, waiting.step))
+        steps_[*i]->result.state = StepState::waiting_manual;
+}
+
+void Run::replay(const protocol::StepExecuted& executed)
+{
+    const auto i = index_of(workflow_, executed.result.id);
+    if (!i) return;
+    Ended ended;
+    ended.step = *i;
+    ended.state = executed.state;
+    ended.reason = executed.reason;
+    ended.missing = executed.missing;
+    ended.execution = executed.result.execution;
+    executed_.insert_or_assign(*i, std::move(ended));
+    steps_[*i]->recorded = true;
+}
+
+// What was skipped because of failures is decided again.
+void Run::replay(const protocol::StepSkipped& skipped)
+{
+    const auto i = index_of(workflow_, skipped.step);
+    if (!i || !skipped.goes_on || scheduler_->node(*i).state != StepState::pending) return;
+    scheduler_->resume_skip(*i, skipped.reason);
+    auto& result = steps_[*i]->result;
+    result.state = StepState::skipped;
+    result.tolerated = true;
+    result.reason = skipped.reason;
+}
+
+void Run::replay(const protocol::StepEnded& end)
+{
+    const auto found = index_of(workflow_, end.result.id);
+    if (!found) return;
+    const auto i = *found;
     auto& step = *steps_[i];
     auto& result = step.result;
     executed_.erase(i);
-    const auto state =
-        parse_step_state(line.string("state").value_or("")).value_or(StepState::failed);
-    result.reason = line.string("reason").value_or("");
-    result.code = line.string("code").value_or("");
-    result.ended_at = line.string("ended_at").value_or("");
-    constexpr double longest = 1e9;  // seconds
-    result.duration = std::chrono::milliseconds(static_cast<std::int64_t>(
-        1000 * std::clamp(line.number("duration_seconds").value_or(0), 0.0, longest)));
-    result.execution = execution_in(line);
-    // Its work is there; whether it can be brought together is seen again in the end.
-    if (line.boolean("late").value_or(false)) {
+    result.reason = end.result.reason;
+    result.code = end.result.code;
+    result.ended_at = end.result.ended_at;
+    result.duration = end.result.duration;
+    result.execution = end.result.execution;
+    // Its work exists; whether it can be merged is tried again at the end.
+    if (end.late) {
         result.state = scheduler_->node(i).state;
         result.reason.clear();
         result.code.clear();
@@ -307,39 +268,35 @@ void Run::replay_end(std::size_t i, const json::object& transition)
         return;
     }
     if (scheduler_->node(i).state != StepState::running) return;
-    step.commit = line.string("commit").value_or("");
-    step.kept = line.string("kept").value_or("");
+    step.commit = end.result.commit;
+    step.kept = end.kept;
     if (options_.worktrees == WorktreeMode::workflow && !step.commit.empty())
         last_commit_ = step.commit;
-    std::set<std::string> provided;
-    for (auto& artifact : line.strings("provided")) provided.insert(std::move(artifact));
-    // A failure that counts as skipped was a failure when it ended.
-    const bool tolerated = line.boolean("tolerated").value_or(false);
-    const auto ended = state == StepState::skipped ? StepState::failed : state;
-    const bool discarded = line.boolean("discarded").value_or(false);
-    if (discarded) {
+    if (end.discarded) {
         step.commit.clear();
         step.kept.clear();
     }
-    if (discarded || state == StepState::completed) drop_baseline(i);
-    (void)scheduler_->ended(i, ended, std::move(provided), result.reason);
+    const auto state = end.result.state;
+    if (end.discarded || state == StepState::completed) drop_baseline(i);
+    // A failure that counts as skipped was a failure when it ended.
+    (void)scheduler_->ended(i, state == StepState::skipped ? StepState::failed : state,
+                            {end.provided.begin(), end.provided.end()}, result.reason);
     result.state = scheduler_->node(i).state;
-    result.tolerated = tolerated;
+    result.tolerated = end.result.tolerated;
     result.commit = step.commit;
 }
 
-void Run::replay_judgement(std::size_t i, const json::object& transition)
+void Run::replay(const protocol::GateJudged& judged)
 {
-    if (!scheduler_->node(i).judging) return;
-    const auto* const passed = transition.if_contains("passed");
+    const auto found = index_of(workflow_, judged.step);
+    if (!found || !scheduler_->node(*found).judging) return;
+    const auto i = *found;
     auto& result = steps_[i]->result;
-    if (passed == nullptr || !passed->is_bool()) {
-        std::vector<std::string> ignored;
-        scheduler_->fail_judgement(
-            i, Fields(&transition, ignored).string("reason").value_or("it was not judged"));
+    if (!judged.passed) {
+        scheduler_->fail_judgement(i, judged.reason.empty() ? "it was not judged" : judged.reason);
     } else {
-        result.gate_passed = passed->get_bool();
-        const auto verdict = scheduler_->judge(i, passed->get_bool());
+        result.gate_passed = judged.passed;
+        const auto verdict = scheduler_->judge(i, *judged.passed);
         if (verdict.kind == Verdict::Kind::back) {
             Parent feedback{result.id, steps_[i]->commit};
             forget_work(verdict.steps);
@@ -415,14 +372,11 @@ std::string Run::restart_what_is_asked()
     tell_start();
     if (roots.empty()) return {};
     const auto all = scheduler_->restart(roots);
-    json::array names;
-    json::array again;
-    for (const auto i : roots) names.emplace_back(workflow_.steps[i].id);
+    std::vector<std::string> names;
     std::vector<std::string> ids;
+    for (const auto i : roots) names.push_back(workflow_.steps[i].id);
     for (const auto i : all) ids.push_back(workflow_.steps[i].id);
-    for (const auto& id : ids) again.emplace_back(id);
-    record(WorkflowEvent::Type::restarted,
-           {{"roots", std::move(names)}, {"steps", std::move(again)}});
+    record(protocol::Restarted{std::move(names), ids});
     forget_work(all);
     drop_baselines(all, roots);
     note_skipped_by_restart();
@@ -533,7 +487,8 @@ void Run::settle_by_records(std::size_t i)
         return begin_work(i);
     }
     ExecutionResult result;
-    result.status = parse_execution_status(last->status).value_or(ExecutionStatus::failed);
+    result.status =
+        protocol::parse_execution_status(last->status).value_or(ExecutionStatus::failed);
     result.execution_id = last->execution_id;
     result.attempts = attempts;
     if (last->error_message) result.error = CommandError{*last->error_message, {}, {}, 0};

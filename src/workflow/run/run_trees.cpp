@@ -137,14 +137,9 @@ asio::awaitable<std::string> Run::make_tree(std::size_t i)
     step.base = std::move(base);
     step.laid = std::move(laid);
     step.result.branch = "workflow/" + step.tree;
-    if (!record(WorkflowEvent::Type::step_prepared, {{"step", step.result.id},
-                                                     {"round", step.result.round},
-                                                     {"base", step.base},
-                                                     {"laid", json_of(step.laid)},
-                                                     {"branch", step.result.branch},
-                                                     {"tree", step.tree},
-                                                     {"worktree", step.request.worktree.string()}}))
-        co_return "It could not be recorded";
+    protocol::StepPrepared prepared{step.result.id, step.result.round, step_tree(i),
+                                    step.result.branch, step.request.worktree.string()};
+    if (!record(prepared)) co_return "It could not be recorded";
     auto adding = trees_->tree_for(step.tree, step.base, reuse);
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
@@ -328,7 +323,7 @@ asio::awaitable<void> Run::merge_all()
     last_commit_ = commit_;
     for (std::size_t i = 0; i < steps_.size(); ++i)
         if (std::exchange(steps_[i]->failed_late, false)) note_resolved(i);
-    record(WorkflowEvent::Type::merged, {{"branch", trees_->branch()}, {"commit", commit_}});
+    record(protocol::Merged{trees_->branch(), commit_});
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::merged;
     event.message = trees_->branch();

@@ -1,6 +1,5 @@
-#include "workflow/journal/result.hpp"
+#include "protocol/workflow_result.hpp"
 
-#include "autoexec/workflow.hpp"
 #include "text/json.hpp"
 
 #include <boost/json/array.hpp>
@@ -8,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 namespace autoexec {
@@ -18,6 +18,7 @@ namespace json = boost::json;
 using StepWord = std::pair<StepState, std::string_view>;
 using StatusWordOfRun = std::pair<WorkflowStatus, std::string_view>;
 using EventWord = std::pair<WorkflowEvent::Type, std::string_view>;
+using ModeWord = std::pair<WorktreeMode, std::string_view>;
 
 constexpr std::array step_words{
     StepWord{StepState::pending, "pending"},
@@ -51,6 +52,12 @@ constexpr std::array event_words{
     EventWord{WorkflowEvent::Type::gate_judged, "gate_judged"},
     EventWord{WorkflowEvent::Type::sent_back, "sent_back"},
     EventWord{WorkflowEvent::Type::run_ended, "run_ended"},
+};
+
+constexpr std::array mode_words{
+    ModeWord{WorktreeMode::step, "step"},
+    ModeWord{WorktreeMode::workflow, "workflow"},
+    ModeWord{WorktreeMode::in_place, "in_place"},
 };
 
 template <class Value, std::size_t n>
@@ -124,9 +131,7 @@ std::string_view to_string(WorkflowEvent::Type type) noexcept
 
 std::string_view to_string(WorktreeMode mode) noexcept
 {
-    return mode == WorktreeMode::step       ? "step"
-           : mode == WorktreeMode::workflow ? "workflow"
-                                            : "in_place";
+    return word_of(mode_words, mode);
 }
 
 json::object to_json(const StepResult& result)
@@ -165,7 +170,24 @@ json::object to_json(const WorkflowResult& result)
             {"steps", std::move(steps)}};
 }
 
-namespace workflow {
+namespace protocol {
+namespace {
+
+std::optional<ReportedStatus> parse_reported(std::string_view word)
+{
+    for (const auto status : {ReportedStatus::pending, ReportedStatus::running,
+                              ReportedStatus::completed, ReportedStatus::failed})
+        if (to_string(status) == word) return status;
+    return std::nullopt;
+}
+
+std::optional<int> small_integer(const text::Fields& in, std::string_view key)
+{
+    const auto value = in.integer(key, std::numeric_limits<int>::min(), 1'000'000'000);
+    return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
+}
+
+}  // namespace
 
 std::optional<StepState> parse_step_state(std::string_view word) noexcept
 {
@@ -182,5 +204,42 @@ std::optional<WorkflowEvent::Type> parse_event_type(std::string_view word) noexc
     return value_of(event_words, word);
 }
 
-}  // namespace workflow
+std::optional<WorktreeMode> parse_worktree_mode(std::string_view word) noexcept
+{
+    return value_of(mode_words, word);
+}
+
+std::optional<ExecutionStatus> parse_execution_status(std::string_view word) noexcept
+{
+    for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
+                              ExecutionStatus::timeout, ExecutionStatus::cancelled})
+        if (to_string(status) == word) return status;
+    return std::nullopt;
+}
+
+std::optional<ExecutionResult> read_execution(const text::Fields& result)
+{
+    const auto status = parse_execution_status(result.string("status").value_or(""));
+    if (!status) return std::nullopt;
+    ExecutionResult execution;
+    execution.status = *status;
+    execution.execution_id = result.string("execution_id").value_or("");
+    execution.attempts = static_cast<int>(result.integer("attempts", 0, 1'000'000).value_or(0));
+    execution.worktree = result.string("worktree").value_or("");
+    const auto verified = result.object("verified").string("artifacts").value_or("");
+    execution.verified = verified == "all"       ? Verification::all
+                         : verified == "partial" ? Verification::partial
+                                                 : Verification::none;
+    execution.missing_artifacts = result.object("verified").strings("missing");
+    execution.reported = parse_reported(result.object("claimed").string("status").value_or(""));
+    execution.artifacts = result.object("claimed").strings("artifacts");
+    execution.exit_code = small_integer(result.object("exit"), "exit_code");
+    execution.signal = small_integer(result.object("exit"), "signal");
+    if (const auto error = result.string("error"))
+        execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
+    execution.warnings = result.strings("warnings");
+    return execution;
+}
+
+}  // namespace protocol
 }  // namespace autoexec

@@ -1,0 +1,441 @@
+#include "protocol/workflow_journal.hpp"
+
+#include "protocol/artifact_baseline.hpp"
+#include "protocol/workflow_result.hpp"
+#include "text/json.hpp"
+#include "text/json_fields.hpp"
+#include "text/text.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace autoexec::protocol {
+namespace {
+
+namespace json = boost::json;
+using Type = WorkflowEvent::Type;
+
+// An agent's text must not fill the journal.
+constexpr std::size_t max_journal_text = 16 * 1024;
+constexpr std::size_t max_journal_items = 1000;
+// The largest integer that every JSON reader can hold.
+constexpr std::int64_t max_seq = std::int64_t{1} << 53;
+
+void shorten(std::string_view key, json::value& value);
+
+void shorten(json::object& object)
+{
+    for (auto& [key, value] : object) shorten(key, value);
+}
+
+// Its depth is that of our own result: bounded.
+void shorten(std::string_view, json::value& value)
+{
+    if (const auto* const text = value.if_string(); text && text->size() > max_journal_text) {
+        value = text::valid_utf8(std::string(text->data(), max_journal_text)) + "…";
+    } else if (auto* const list = value.if_array()) {
+        if (list->size() > max_journal_items) list->resize(max_journal_items);
+        for (auto& item : *list) shorten({}, item);
+    } else if (auto* const object = value.if_object()) {
+        shorten(*object);
+    }
+}
+
+json::value text_within_limit(const std::string& text)
+{
+    auto value = text::text_or_null(text);
+    shorten({}, value);
+    return value;
+}
+
+json::array json_of(const std::vector<LaidArtifact>& artifacts)
+{
+    json::array array;
+    for (const auto& one : artifacts) array.push_back({{"commit", one.commit}, {"path", one.path}});
+    return array;
+}
+
+/// What both ends of a step begin with.
+json::object step_fields(const StepResult& result, StepState state, const std::string& reason)
+{
+    const auto& execution = result.execution;
+    auto whole = to_json(result);
+    whole.erase("output");  // stored below `output/`
+    shorten(whole);
+    return {
+        {"step", result.id},
+        {"round", result.round},
+        {"state", to_string(state)},
+        {"reason", text_within_limit(reason)},
+        {"execution_id", text::text_or_null(execution ? execution->execution_id : std::string())},
+        {"attempts", execution ? execution->attempts : 0},
+        {"started_at", text::text_or_null(result.started_at)},
+        {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
+        {"result", std::move(whole)}};
+}
+
+struct Encoder {
+    json::object operator()(std::monostate) const { return {}; }
+
+    json::object operator()(const RunStarted& run) const
+    {
+        json::array steps;
+        for (const auto& step : run.steps)
+            steps.push_back({{"id", step.id}, {"agent", step.agent}, {"action", step.action}});
+        return {{"run_id", run.run_id},
+                {"workflow_id", run.workflow_id},
+                {"name", run.name},
+                {"path", run.path},
+                {"hash", run.hash},
+                {"pid", run.pid},
+                {"automatic", run.automatic},
+                {"fail_fast", run.fail_fast},
+                {"max_parallel", run.max_parallel},
+                {"worktrees", run.worktrees ? json::value(to_string(*run.worktrees)) : nullptr},
+                {"worktree", run.worktree},
+                {"base", text::text_or_null(run.base)},
+                {"branch", text::text_or_null(run.branch)},
+                {"merge_into", text::text_or_null(run.merge_into)},
+                {"params", run.params},
+                {"steps", std::move(steps)}};
+    }
+
+    json::object operator()(const Restarted& it) const
+    {
+        return {{"roots", text::array_of(it.roots)}, {"steps", text::array_of(it.steps)}};
+    }
+
+    json::object operator()(const StepStarted& it) const
+    {
+        json::object out{{"step", it.step},
+                         {"round", it.round},
+                         {"execution_id", it.execution_id},
+                         {"worktree", it.worktree}};
+        if (it.tree) {
+            out["tree"] = it.tree->name;
+            out["base"] = it.tree->base;
+            out["laid"] = json_of(it.tree->laid);
+        }
+        return out;
+    }
+
+    json::object operator()(const StepPrepared& it) const
+    {
+        return {{"step", it.step},        {"round", it.round},
+                {"base", it.tree.base},   {"laid", json_of(it.tree.laid)},
+                {"branch", it.branch},    {"tree", it.tree.name},
+                {"worktree", it.worktree}};
+    }
+
+    json::object operator()(const StepReady& it) const
+    {
+        return {{"step", it.step},
+                {"round", it.round},
+                {"worktree", it.worktree},
+                {"artifacts", to_json(it.artifacts.value_or(ArtifactBaseline{}))}};
+    }
+
+    json::object operator()(const StepWaiting& it) const
+    {
+        return {{"step", it.step}, {"round", it.round}};
+    }
+
+    json::object operator()(const StepExecuted& it) const
+    {
+        auto out = step_fields(it.result, it.state, it.reason);
+        out["missing"] = text::array_of(it.missing);
+        return out;
+    }
+
+    json::object operator()(const StepEnded& it) const
+    {
+        const auto& result = it.result;
+        auto out = step_fields(result, result.state, result.reason);
+        out["tolerated"] = result.tolerated;
+        out["discarded"] = it.discarded;
+        out["late"] = it.late;
+        out["code"] = text::text_or_null(result.code);
+        out["ended_at"] = text::text_or_null(result.ended_at);
+        out["provided"] = text::array_of(it.provided);
+        out["commit"] = text::text_or_null(result.commit);
+        out["kept"] = text::text_or_null(it.kept);
+        return out;
+    }
+
+    json::object operator()(const StepSkipped& it) const
+    {
+        return {{"step", it.step},
+                {"round", it.round},
+                {"reason", text_within_limit(it.reason)},
+                {"goes_on", it.goes_on}};
+    }
+
+    json::object operator()(const GateJudged& it) const
+    {
+        return {{"step", it.step},
+                {"round", it.round},
+                {"passed", text::or_null(it.passed)},
+                {"state", it.state ? json::value(to_string(*it.state)) : nullptr},
+                {"reason", text_within_limit(it.reason)}};
+    }
+
+    json::object operator()(const SentBack& it) const
+    {
+        return {{"step", it.step},
+                {"round", it.round},
+                {"to", it.to},
+                {"steps", text::array_of(it.steps)}};
+    }
+
+    json::object operator()(const Merged& it) const
+    {
+        return {{"branch", it.branch}, {"commit", it.commit}};
+    }
+
+    json::object operator()(const RunEnded& it) const
+    {
+        return {{"status", to_string(it.status)}, {"error", text_within_limit(it.error)}};
+    }
+};
+
+bool is_deeper(const json::value& value, std::size_t levels)
+{
+    if (!value.is_structured()) return false;
+    if (levels == 0) return true;
+    if (const auto* const list = value.if_array())
+        return std::any_of(list->begin(), list->end(),
+                           [=](const auto& item) { return is_deeper(item, levels - 1); });
+    const auto& object = value.get_object();
+    return std::any_of(object.begin(), object.end(),
+                       [=](const auto& member) { return is_deeper(member.value(), levels - 1); });
+}
+
+/// Decodes one object. A field of another type counts as absent.
+class Decoder {
+public:
+    explicit Decoder(const json::object& line) : line_(line), in_(&line, ignored_) {}
+
+    [[nodiscard]] std::optional<std::int64_t> seq(std::int64_t after) const
+    {
+        return in_.integer("seq", after + 1, max_seq);
+    }
+    [[nodiscard]] std::optional<std::string> event() const { return in_.string("event"); }
+    [[nodiscard]] std::string text(std::string_view key) const
+    {
+        return in_.string(key).value_or("");
+    }
+
+    [[nodiscard]] Transition transition(Type type) const
+    {
+        switch (type) {
+            case Type::run_started:
+                return run_started();
+            case Type::restarted:
+                return Restarted{in_.strings("roots"), in_.strings("steps")};
+            case Type::step_started:
+                return step_started();
+            case Type::step_prepared:
+                return StepPrepared{text("step"), round(), tree(), text("branch"),
+                                    text("worktree")};
+            case Type::step_ready:
+                return step_ready();
+            case Type::step_waiting:
+                return StepWaiting{text("step"), round()};
+            case Type::step_executed:
+                return step_executed();
+            case Type::step_ended:
+                return step_ended();
+            case Type::step_skipped:
+                return StepSkipped{text("step"), round(), text("reason"), is("goes_on")};
+            case Type::gate_judged:
+                return GateJudged{text("step"), round(), in_.boolean("passed"),
+                                  parse_step_state(text("state")), text("reason")};
+            case Type::sent_back:
+                return SentBack{text("step"), round(), text("to"), in_.strings("steps")};
+            case Type::merged:
+                return Merged{text("branch"), text("commit")};
+            case Type::run_ended:
+                // An unknown word of a later version is not taken for a success.
+                return RunEnded{
+                    parse_workflow_status(text("status")).value_or(WorkflowStatus::failed),
+                    text("error")};
+        }
+        return {};
+    }
+
+private:
+    [[nodiscard]] bool is(std::string_view key) const { return in_.boolean(key).value_or(false); }
+    [[nodiscard]] int count(std::string_view key) const
+    {
+        constexpr auto max = std::numeric_limits<int>::max();
+        return static_cast<int>(in_.integer(key, 0, max).value_or(0));
+    }
+    [[nodiscard]] int round() const { return count("round"); }
+
+    [[nodiscard]] const json::array* list(std::string_view key) const
+    {
+        const auto* const value = line_.if_contains(key);
+        return value ? value->if_array() : nullptr;
+    }
+
+    [[nodiscard]] RunStarted run_started() const
+    {
+        RunStarted run;
+        run.run_id = text("run_id");
+        run.workflow_id = text("workflow_id");
+        run.name = text("name");
+        run.path = text("path");
+        run.hash = text("hash");
+        run.pid = in_.integer("pid").value_or(0);
+        run.automatic = in_.boolean("automatic").value_or(true);
+        run.fail_fast = is("fail_fast");
+        run.max_parallel = static_cast<std::size_t>(count("max_parallel"));
+        run.worktrees = parse_worktree_mode(text("worktrees"));
+        run.worktree = text("worktree");
+        run.base = text("base");
+        run.branch = text("branch");
+        run.merge_into = text("merge_into");
+        if (const auto* const params = line_.if_contains("params"); params && params->is_object())
+            run.params = params->get_object();
+        const auto* const steps = list("steps");
+        for (std::size_t i = 0; steps && i < steps->size(); ++i) {
+            const text::Fields step((*steps)[i].if_object(), ignored_);
+            run.steps.push_back({step.string("id").value_or(""), step.string("agent").value_or(""),
+                                 step.string("action").value_or("")});
+        }
+        return run;
+    }
+
+    [[nodiscard]] StepTree tree() const
+    {
+        StepTree tree{text("tree"), text("base"), {}};
+        const auto* const laid = list("laid");
+        for (std::size_t i = 0; laid && i < laid->size(); ++i) {
+            const text::Fields one((*laid)[i].if_object(), ignored_);
+            tree.laid.push_back(
+                {one.string("commit").value_or(""), one.string("path").value_or("")});
+        }
+        return tree;
+    }
+
+    [[nodiscard]] StepStarted step_started() const
+    {
+        StepStarted it{text("step"), round(), text("execution_id"), text("worktree"), {}};
+        if (in_.string("tree")) it.tree = tree();
+        return it;
+    }
+
+    [[nodiscard]] StepReady step_ready() const
+    {
+        StepReady it{text("step"), round(), text("worktree"), {}};
+        const auto* const artifacts = line_.if_contains("artifacts");
+        if (artifacts && artifacts->is_object())
+            it.artifacts = baseline_in(artifacts->get_object());
+        return it;
+    }
+
+    // An unknown state of a later version is not taken for a success.
+    [[nodiscard]] StepState state(const text::Fields& in) const
+    {
+        return parse_step_state(in.string("state").value_or("")).value_or(StepState::failed);
+    }
+
+    [[nodiscard]] StepResult result(const std::string& reason) const
+    {
+        const auto in = in_.object("result");
+        StepResult result;
+        result.id = text("step");
+        result.round = round();
+        result.state = state(in);
+        result.reason = reason;
+        result.gate_passed = in.boolean("gate_passed");
+        result.tolerated = in.boolean("tolerated").value_or(false);
+        result.started_at = text("started_at");
+        result.ended_at = in.string("ended_at").value_or("");
+        result.branch = in.string("branch").value_or("");
+        result.commit = in.string("commit").value_or("");
+        constexpr double max_seconds = 1e9;
+        result.duration = std::chrono::milliseconds(static_cast<std::int64_t>(
+            0.5 + 1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
+        result.execution = read_execution(in);
+        if (!result.execution) {
+            result.code = in.string("error_code").value_or("");
+            result.warnings = in.strings("warnings");
+        }
+        // Written by another engine, without the whole result.
+        const auto id = in_.string("execution_id");
+        if (!result.execution && id) {
+            result.execution.emplace();
+            result.execution->execution_id = *id;
+            result.execution->attempts = count("attempts");
+        }
+        return result;
+    }
+
+    [[nodiscard]] StepExecuted step_executed() const
+    {
+        return {result(in_.object("result").string("reason").value_or("")), state(in_),
+                text("reason"), in_.strings("missing")};
+    }
+
+    [[nodiscard]] StepEnded step_ended() const
+    {
+        auto reason = in_.string("reason");
+        if (!reason) reason = in_.object("result").string("error");
+        StepEnded it{result(reason.value_or("")), is("discarded"), is("late"),
+                     in_.strings("provided"), text("kept")};
+        it.result.state = state(in_);
+        it.result.tolerated = is("tolerated");
+        it.result.code = text("code");
+        it.result.ended_at = in_.string("ended_at").value_or(text("time"));
+        it.result.commit = text("commit");
+        return it;
+    }
+
+    const json::object& line_;
+    mutable std::vector<std::string> ignored_;
+    text::Fields in_;
+};
+
+}  // namespace
+
+std::optional<Type> type_of(const Transition& transition)
+{
+    constexpr Type types[] = {Type::run_started,   Type::restarted,  Type::step_started,
+                              Type::step_prepared, Type::step_ready, Type::step_waiting,
+                              Type::step_executed, Type::step_ended, Type::step_skipped,
+                              Type::gate_judged,   Type::sent_back,  Type::merged,
+                              Type::run_ended};
+    static_assert(std::size(types) + 1 == std::variant_size_v<Transition>);
+    return transition.index() == 0 ? std::nullopt : std::optional(types[transition.index() - 1]);
+}
+
+std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,
+                                 const Transition& transition)
+{
+    const auto type = type_of(transition);
+    if (!type) return {};
+    json::value line = {{"seq", seq}, {"time", text::iso_utc(time)}, {"event", to_string(*type)}};
+    const auto fields = std::visit(Encoder{}, transition);
+    line.get_object().insert(fields.begin(), fields.end());
+    return is_deeper(line, text::json_depth_limit) ? std::string() : text::dump_line(line);
+}
+
+std::optional<JournalEntry> read_journal_entry(std::string_view line, std::int64_t after)
+{
+    const auto json = text::read_json_object(line);
+    if (json.kind != text::JsonReading::Kind::valid) return std::nullopt;
+    const Decoder decoder(json.object);
+    const auto seq = decoder.seq(after);
+    const auto event = decoder.event();
+    if (!seq || !event) return std::nullopt;
+    JournalEntry entry{*seq, decoder.text("time"), {}};
+    if (const auto type = parse_event_type(*event)) entry.transition = decoder.transition(*type);
+    return entry;
+}
+
+}  // namespace autoexec::protocol

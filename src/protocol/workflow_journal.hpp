@@ -1,0 +1,163 @@
+#pragma once
+
+#include "autoexec/command.hpp"
+#include "autoexec/workflow.hpp"
+#include "autoexec/workflow_result.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+/// The transitions of a workflow run, as its journal holds them. Format: `doc/file-protocol.md`.
+namespace autoexec::protocol {
+
+struct RunStarted {
+    struct Step {
+        std::string id;
+        std::string agent;
+        std::string action;
+    };
+    std::string run_id;
+    std::string workflow_id;
+    std::string name;
+    std::string path;  ///< Of the workflow's file.
+    std::string hash;
+    std::int64_t pid = 0;
+    bool automatic = true;
+    bool fail_fast = false;
+    std::size_t max_parallel = 0;
+    std::optional<WorktreeMode> worktrees;  ///< Absent: not recorded, or unknown to this version.
+    std::string worktree;
+    std::string base;  ///< A commit; empty: none.
+    std::string branch;
+    std::string merge_into;
+    boost::json::object params;  ///< Redacted.
+    std::vector<Step> steps;
+};
+
+/// Steps run again because of a resumption: `roots`, and all steps that depend on them.
+struct Restarted {
+    std::vector<std::string> roots;
+    std::vector<std::string> steps;
+};
+
+/// An artifact in a commit of ignored artifacts.
+struct LaidArtifact {
+    std::string commit;
+    std::string path;
+};
+
+/// The worktree in which a step works.
+struct StepTree {
+    std::string name;
+    std::string base;  ///< The commit that the step starts from.
+    std::vector<LaidArtifact> laid;
+};
+
+struct StepStarted {
+    std::string step;
+    int round = 0;  ///< 0: not recorded; so for all below.
+    std::string execution_id;
+    std::string worktree;
+    std::optional<StepTree> tree;  ///< Present where it continues in an existing worktree.
+};
+
+struct StepPrepared {
+    std::string step;
+    int round = 0;
+    StepTree tree;
+    std::string branch;
+    std::string worktree;
+};
+
+struct StepReady {
+    std::string step;
+    int round = 0;
+    std::string worktree;
+    std::optional<ArtifactBaseline> artifacts;
+};
+
+struct StepWaiting {
+    std::string step;
+    int round = 0;
+};
+
+/// A step's command has ended; its work is not committed yet.
+struct StepExecuted {
+    StepResult result;  ///< As before the end, but for `execution`.
+    StepState state = StepState::completed;
+    std::string reason;
+    std::vector<std::string> missing;
+};
+
+struct StepEnded {
+    StepResult result;
+    bool discarded = false;  ///< A gate has gone back to a step before it.
+    bool late = false;       ///< It had completed, and its work cannot be merged.
+    std::vector<std::string> provided;
+    std::string kept;  ///< The commit of its ignored artifacts.
+};
+
+struct StepSkipped {
+    std::string step;
+    int round = 0;
+    std::string reason;
+    bool goes_on = false;  ///< Steps that wait for it may run.
+};
+
+struct GateJudged {
+    std::string step;
+    int round = 0;
+    std::optional<bool> passed;      ///< Absent: it cannot be judged.
+    std::optional<StepState> state;  ///< Of the step, after that.
+    std::string reason;
+};
+
+struct SentBack {
+    std::string step;
+    int round = 0;
+    std::string to;
+    std::vector<std::string> steps;
+};
+
+struct Merged {
+    std::string branch;
+    std::string commit;
+};
+
+struct RunEnded {
+    WorkflowStatus status = WorkflowStatus::failed;
+    std::string error;
+};
+
+/// `std::monostate`: an event of a later version.
+using Transition = std::variant<std::monostate, RunStarted, Restarted, StepStarted, StepPrepared,
+                                StepReady, StepWaiting, StepExecuted, StepEnded, StepSkipped,
+                                GateJudged, SentBack, Merged, RunEnded>;
+
+/// Nothing for an event of a later version.
+std::optional<WorkflowEvent::Type> type_of(const Transition& transition);
+
+/// One line of a journal.
+struct JournalEntry {
+    std::int64_t seq = 0;
+    std::string time;
+    Transition transition;
+};
+
+/// The line, without a newline. Long texts of agents are shortened. Empty if it would be nested
+/// deeper than readers accept.
+std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,
+                                 const Transition& transition);
+
+/// Empty for a line that is no transition, or whose number is not above `after`. Fields of a wrong
+/// type count as absent.
+std::optional<JournalEntry> read_journal_entry(std::string_view line, std::int64_t after);
+
+}  // namespace autoexec::protocol
