@@ -29,12 +29,6 @@ struct WorkflowExecutor::Impl : workflow::RunContext {
     using RunContext::RunContext;
 };
 
-std::filesystem::path workflow::RunContext::absolute(const std::filesystem::path& path) const
-{
-    auto normal = (options.project_root / path).lexically_normal();
-    return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
-}
-
 WorkflowExecutor::WorkflowExecutor(BackgroundAgentAutoExecutor& engine,
                                    WorkflowExecutorOptions options)
 {
@@ -77,7 +71,8 @@ asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(
 {
     if (command_string.empty())
         command_string = impl_->options.commands.build(agent_name, action, {});
-    CommandRequest request(std::move(command_string), impl_->absolute(worktree_path));
+    CommandRequest request(std::move(command_string),
+                           workflow::path_below(impl_->options.project_root, worktree_path));
     if (!workflow_id.empty()) request.workflow_id = std::move(workflow_id);
     if (!step_id.empty()) request.step_id = std::move(step_id);
     return impl_->engine.execute_command(std::move(request));

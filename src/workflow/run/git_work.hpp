@@ -1,0 +1,85 @@
+#pragma once
+
+#include "workflow/run/run_log.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec::workflow {
+
+/// The work of a run in git: a worktree before a step, a commit after it, and a merge at the end.
+/// On the run's strand; operations are not cancellable, but `cancel` ends the git processes.
+class GitWork {
+public:
+    /// All must outlive it.
+    GitWork(const RunContext& context, const RunInputs& inputs, RunState& state, RunLog& log)
+        : context_(context), inputs_(inputs), state_(state), log_(log)
+    {}
+
+    /// Finds the repository, for a run that has an id already. A line for each error.
+    asio::awaitable<std::string> open(std::string run_id);
+    /// What steps require of the repository, and it lacks: a line for each.
+    asio::awaitable<std::string> missing_requirements();
+    /// Makes the branch of a new run.
+    asio::awaitable<std::string> begin();
+    /// Git processes hold the journal from now on.
+    void use_journal();
+
+    [[nodiscard]] const GitTrees* trees() const noexcept { return trees_.get(); }
+    void cancel(asio::cancellation_type how) { interrupt_->cancel(*context_.options.clock, how); }
+    /// Another definition of the workflow was used earlier: its steps may have built on others.
+    void set_changed(bool on) noexcept { has_changed_ = on; }
+
+    /// Chooses the worktree for a round of a step.
+    void choose_tree(StepRun& step) const;
+    /// Makes that worktree. A sentence if it cannot; `result.code` then says what kind it is.
+    asio::awaitable<std::string> prepare_tree(std::size_t i);
+    /// Resets the worktree between attempts; null: nothing to do.
+    [[nodiscard]] std::function<asio::awaitable<std::string>(std::filesystem::path)> before_retry(
+        std::size_t i) const;
+
+    /// Whether a step that ended like this gets a commit.
+    [[nodiscard]] bool needs_commit(const StepOutcome& outcome) const;
+    /// Commits its work. `cancelled`: says whether a failure comes from that.
+    asio::awaitable<void> save(StepOutcome& outcome, const bool& cancelled);
+
+    struct Merged {
+        std::string commit;                   ///< The head of the run's branch.
+        std::string problem;                  ///< A sentence.
+        std::optional<std::size_t> conflict;  ///< The step whose work conflicts.
+    };
+    /// Merges the work of all steps into the run's branch.
+    asio::awaitable<Merged> merge_all();
+    /// Merges `commit` into the branch that the run's options name. A sentence if that fails.
+    asio::awaitable<std::string> merge_into_target(std::string commit);
+
+private:
+    [[nodiscard]] git::RepositoryOptions repository_options() const;
+    asio::awaitable<std::string> find_base(std::size_t i);
+    asio::awaitable<std::string> reset_tree(std::size_t i, std::string reason);
+    [[nodiscard]] std::vector<Parent> parents_of(std::size_t i) const;
+    [[nodiscard]] std::vector<Parent> all_work() const;
+    [[nodiscard]] std::vector<std::string> artifacts_of(std::size_t i) const;
+    [[nodiscard]] std::vector<git::ArtifactSource> artifacts_for(std::size_t i,
+                                                                 std::string& problem) const;
+    [[nodiscard]] git::CommitRules commit_rules(std::size_t i) const;
+    [[nodiscard]] std::string new_tree_name(const StepRun& step) const;
+    [[nodiscard]] bool is_shared() const
+    {
+        return inputs_.options.worktrees == WorktreeMode::workflow;
+    }
+
+    const RunContext& context_;
+    const RunInputs& inputs_;
+    RunState& state_;
+    RunLog& log_;
+    std::shared_ptr<git::Interrupt> interrupt_ = std::make_shared<git::Interrupt>();
+    std::shared_ptr<GitTrees> trees_;
+    bool has_changed_ = false;
+};
+
+}  // namespace autoexec::workflow

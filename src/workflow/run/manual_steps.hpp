@@ -1,0 +1,39 @@
+#pragma once
+
+#include "workflow/run/run_log.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace autoexec::workflow {
+
+/// Steps that people carry out: their files are published, and a marker says how they ended.
+class ManualSteps {
+public:
+    /// All must outlive it.
+    ManualSteps(const RunContext& context, RunState& state, RunLog& log)
+        : context_(context), state_(state), log_(log)
+    {}
+
+    /// Publishes the files of a step, and records that it waits. The outcome, if that fails.
+    std::optional<StepOutcome> publish(std::size_t i);
+    /// The same for a step that has waited before: recorded already.
+    std::optional<StepOutcome> publish_again(std::size_t i);
+
+    /// The outcome, once there is a marker or its time is over.
+    std::optional<StepOutcome> poll(std::size_t i);
+
+    /// Removes the files of a step that waits.
+    StepOutcome finish(std::size_t i, StepState state, std::string reason);
+
+private:
+    error_code put_files(std::size_t i, std::string& why) const;
+    void wait(std::size_t i);
+
+    const RunContext& context_;
+    RunState& state_;
+    RunLog& log_;
+};
+
+}  // namespace autoexec::workflow

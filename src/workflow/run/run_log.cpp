@@ -1,0 +1,147 @@
+#include "workflow/run/run_log.hpp"
+
+#include "text/text.hpp"
+#include "workflow/journal/markers.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace autoexec::workflow {
+namespace {
+
+bool has_ended_well(StepState state)
+{
+    return state == StepState::completed || state == StepState::skipped;
+}
+
+std::string marker_action(std::string action)
+{
+    std::ranges::transform(action, action.begin(), [](char c) {
+        return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return action;
+}
+
+}  // namespace
+
+std::string RunLog::error_sentence() const
+{
+    const auto path = text::printable(journal_->path().string());
+    if (error_ == errc::journal_lost)
+        return fmt::format(
+            "The journal {} was removed, replaced or truncated during the run, so "
+            "nothing more was started.",
+            path);
+    return fmt::format("The journal {} can't be written: {}", path, error_.message());
+}
+
+bool RunLog::record(const protocol::Transition& transition)
+{
+    if (error_) return false;
+    error_ = journal_->append(transition, context_.options.clock->system_now());
+    if (error_ && on_error) on_error();
+    return !error_;
+}
+
+void RunLog::record_start(const GitTrees* trees)
+{
+    const auto& [workflow, options, plan, index] = inputs_;
+    const auto& redactor = *context_.options.redactor;
+    protocol::RunStarted start;
+    start.run_id = run_id();
+    start.workflow_id = workflow.id;
+    start.name = workflow.name;
+    start.path = workflow.path;
+    start.hash = workflow.hash;
+    start.pid = ::getpid();
+    start.automatic = options.automatic;
+    start.fail_fast = options.fail_fast;
+    start.max_parallel = options.max_parallel;
+    start.worktrees = options.worktrees;
+    start.worktree = path_below(context_.options.project_root, options.worktree).string();
+    if (trees) start.base = trees->base();
+    if (trees) start.branch = trees->branch();
+    start.merge_into = options.merge_into;
+    for (const auto& [name, value] : options.params)
+        start.params[name] =
+            value.is_string() ? boost::json::value(redactor.redact(value.get_string())) : value;
+    for (const auto& step : workflow.steps)
+        start.steps.push_back({step.id, step.agent, step.action});
+    record(start);
+}
+
+void RunLog::record_end(const RunState& state, std::size_t i, bool discarded, bool late)
+{
+    const auto& step = state.step(i);
+    const auto& provided = state.scheduler().node(i).provided;
+    record(protocol::StepEnded{
+        step.result, discarded, late, {provided.begin(), provided.end()}, step.kept});
+}
+
+void RunLog::mark(const RunState& state, std::size_t i) const
+{
+    const auto& definition = inputs_.workflow.steps[i];
+    const auto& step = state.step(i);
+    const auto& result = step.result;
+    Marker marker;
+    marker.workflow_id = run_id();
+    marker.step_id = definition.id;
+    marker.agent = definition.agent;
+    marker.action = marker_action(definition.action);
+    marker.done = has_ended_well(result.state);
+    marker.timestamp = text::iso_local(context_.options.clock->system_now());
+    marker.error = result.reason;
+    marker.worktree_path = step.worktree().string();
+    marker.worktree_name = step.worktree().filename().string();
+    marker.expected_artifacts = step.command.request.expected_artifacts;
+    const auto& provided = state.scheduler().node(i).provided;
+    marker.found_artifacts.assign(provided.begin(), provided.end());
+    marker.duration_seconds = std::chrono::duration<double>(result.duration).count();
+    marker.started_at = result.started_at;
+    marker.completed_at = result.ended_at;
+    if (result.execution && result.execution->error)
+        marker.error_type = result.execution->error->code;
+    // Only scripts use markers: the journal decides, so the run goes on without one.
+    (void)write_marker(context_.options.project_root, marker);
+}
+
+void RunLog::remove_markers_of(const StepRun& step) const
+{
+    (void)remove_markers(context_.options.project_root, run_id(), step.result.id);
+}
+
+void RunLog::notify(WorkflowEvent event) const
+{
+    if (!inputs_.options.on_event) return;
+    event.run_id = run_id();
+    inputs_.options.on_event(event);
+}
+
+void RunLog::notify(WorkflowEvent::Type type, std::string message) const
+{
+    WorkflowEvent event;
+    event.type = type;
+    event.message = std::move(message);
+    notify(std::move(event));
+}
+
+void RunLog::notify(WorkflowEvent::Type type, const StepRun& step, std::string message) const
+{
+    const auto& result = step.result;
+    WorkflowEvent event;
+    event.type = type;
+    event.step_id = result.id;
+    event.round = result.round;
+    event.state = result.state;
+    event.message = std::move(message);
+    event.worktree = step.worktree();
+    event.result = &result;
+    notify(std::move(event));
+}
+
+}  // namespace autoexec::workflow

@@ -1,0 +1,160 @@
+#include "protocol/workflow_result.hpp"
+#include "records/running.hpp"
+#include "workflow/run/step_runner.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+/// Steps that were in flight when an earlier executor ended.
+namespace autoexec::workflow {
+namespace {
+
+constexpr std::string_view not_idempotent =
+    " It is not idempotent, so it is run again only when asked: --from-failed";
+
+std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
+                                                   const std::string& execution_id)
+{
+    for (auto& entry : records::list_running(root))
+        if (entry.record.execution_id == execution_id) return std::move(entry);
+    return std::nullopt;
+}
+
+std::optional<ExecutionMetric> last_metric(const RunContext& context,
+                                           const std::string& execution_id)
+{
+    if (!context.options.metrics) return std::nullopt;
+    MetricsFilter filter;
+    filter.execution_id = execution_id;
+    filter.limit = 1;
+    auto metrics = context.options.metrics->get_metrics(filter);
+    if (metrics.empty()) return std::nullopt;
+    return std::move(metrics.front());
+}
+
+asio::awaitable<ExecutionResult> adopt_attempt(BackgroundAgentAutoExecutor& executor,
+                                               AttemptReference attempt, CommandRequest request)
+{
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
+    auto adopting = executor.adopt(std::move(attempt), std::move(request));
+    co_return co_await std::move(adopting);
+}
+
+}  // namespace
+
+void StepRunner::resume(std::size_t i)
+{
+    auto& step = state_.step(i);
+    const auto now = context_.options.clock->now();
+    std::visit(
+        [now](auto& phase) {
+            if constexpr (requires { phase.since; }) phase.since = now;
+        },
+        step.phase);
+    slots_.take(i);
+    if (const auto* const it = step.running(); it && it->executed) {
+        on_end_(*it->executed);
+    } else if (step.command.runs_nothing) {
+        StepOutcome outcome;
+        outcome.step = i;
+        on_end_(std::move(outcome));
+    } else if (step.waits_for_person()) {
+        if (auto outcome = manual_.publish_again(i)) on_end_(*std::move(outcome));
+    } else {
+        adopt(i);
+    }
+    if (state_.scheduler().node(i).superseded) cancel(i, asio::cancellation_type::partial);
+}
+
+// Its agent may still run, or have finished; or its command may not have been claimed yet.
+void StepRunner::adopt(std::size_t i)
+{
+    const auto& step = state_.step(i);
+    const auto entry =
+        running_entry(context_.options.project_root, step.command.request.execution_id);
+    if (!entry) return settle_by_records(i);
+    AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
+                               entry->record.attempt);
+    reference.started_at = entry->record.started_at;
+    if (const auto& announce = context_.options.on_worktree) announce(step.worktree());
+    auto finish = [this, keep = owner_.lock(), i](std::exception_ptr failure,
+                                                  ExecutionResult result) {
+        if (!failure) return finish_adopted(i, std::move(result));
+        auto outcome = StepOutcome::failure(i, failure);
+        outcome.code = "interrupted";
+        outcome.reason = "What was in flight can't be gone on with: " + outcome.reason;
+        on_end_(std::move(outcome));
+    };
+    asio::co_spawn(
+        context_.strand, adopt_attempt(context_.engine, std::move(reference), request_of(i)),
+        asio::bind_cancellation_slot(cancels_[i].slot(),
+                                     asio::bind_executor(context_.strand, std::move(finish))));
+}
+
+void StepRunner::finish_adopted(std::size_t i, ExecutionResult result)
+{
+    const bool lost = result.error && result.error->code == "agent_lost";
+    const auto attempts = result.attempts;
+    auto outcome = StepOutcome::of(i, std::move(result));
+    if (lost) {
+        outcome.code = "interrupted";
+        outcome.reason = fmt::format("Its engine ended while it ran: {}{}", outcome.reason,
+                                     inputs_.workflow.steps[i].idempotent
+                                         ? fmt::format(" That was attempt {}.", attempts)
+                                         : std::string(not_idempotent));
+    }
+    on_end_(std::move(outcome));
+}
+
+/// Begins the next attempt, if there is one.
+bool StepRunner::try_again(std::size_t i, int attempts)
+{
+    auto& step = state_.step(i);
+    const auto& request = step.command.request;
+    const int max = request.max_attempts.value_or(request.retry ? request.retry->max_attempts
+                                                                : context_.options.max_attempts);
+    if (attempts >= max) return false;
+    step.running()->attempts_left = max - attempts;
+    begin_work(i);
+    return true;
+}
+
+// It is not in flight, and its end is not in the journal: it never began, or waited for its next
+// attempt, or another executor has cleaned up after its own.
+void StepRunner::settle_by_records(std::size_t i)
+{
+    const auto last = last_metric(context_, state_.step(i).command.request.execution_id);
+    if (!last) return begin_work(i);
+    const int attempts = last->retry_count + 1;
+    if (last->error_message == records::interrupted_message) {
+        // As after any lost agent: again only if that is safe.
+        const bool idempotent = inputs_.workflow.steps[i].idempotent;
+        if (idempotent && try_again(i, attempts)) return;
+        auto outcome = StepOutcome::failure(
+            i,
+            idempotent ? fmt::format("Its engine ended while it ran, in its last attempt: {}",
+                                     *last->error_message)
+                       : fmt::format("Its engine ended while it ran: {}{}", *last->error_message,
+                                     not_idempotent),
+            "interrupted");
+        outcome.settled = false;
+        return on_end_(std::move(outcome));
+    }
+    if (last->status != "completed" && try_again(i, attempts)) return;
+    ExecutionResult result;
+    result.status =
+        protocol::parse_execution_status(last->status).value_or(ExecutionStatus::failed);
+    result.execution_id = last->execution_id;
+    result.attempts = attempts;
+    if (last->error_message) result.error = CommandError{*last->error_message, {}, {}, 0};
+    on_end_(StepOutcome::of(i, std::move(result)));
+}
+
+}  // namespace autoexec::workflow

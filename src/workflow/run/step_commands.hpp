@@ -1,0 +1,58 @@
+#pragma once
+
+#include "autoexec/workflow_executor.hpp"
+#include "workflow/plan/names.hpp"
+#include "workflow/plan/plan.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+namespace autoexec::workflow {
+
+/// What a run is made from: constant once it has started.
+struct RunInputs {
+    Workflow workflow;
+    WorkflowRunOptions options;  ///< With the values of all parameters.
+    Plan plan;
+    StepIndex index;
+};
+
+/// Makes the plan and completes the parameters. `problems` gets a line for each error; with any,
+/// the workflow cannot run.
+RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string& problems);
+
+/// The command of a step.
+struct StepCommand {
+    CommandRequest request;  ///< Of each round, but for its execution id and hooks.
+    bool runs_nothing = false;
+    bool in_git = false;  ///< Works in a worktree of the run.
+    std::string agent;    ///< The name whose limit counts.
+};
+
+/// Derives each step's command from the workflow, its plan and the parameters. Pure, but for
+/// `WorkflowExecutorOptions::assign`.
+class StepCommands {
+public:
+    /// Both must outlive it.
+    StepCommands(const RunInputs& inputs, const WorkflowExecutorOptions& options)
+        : inputs_(inputs), options_(options)
+    {}
+
+    /// `problems` gets a line for each error.
+    [[nodiscard]] StepCommand make(std::size_t step, std::string& problems) const;
+
+private:
+    [[nodiscard]] CommandRequest request_of(std::size_t step) const;
+    [[nodiscard]] std::string built_command(std::size_t step) const;
+    [[nodiscard]] std::string missing_param(std::size_t step) const;
+
+    const RunInputs& inputs_;
+    const WorkflowExecutorOptions& options_;
+};
+
+/// `path`, counted from the project's root, without a slash at its end.
+std::filesystem::path path_below(const std::filesystem::path& root,
+                                 const std::filesystem::path& path);
+
+}  // namespace autoexec::workflow

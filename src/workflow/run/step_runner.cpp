@@ -1,0 +1,246 @@
+#include "workflow/run/step_runner.hpp"
+
+#include "text/text.hpp"
+#include "workflow/run/requirements.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace autoexec::workflow {
+namespace {
+
+/// In its own worktree of the run, a step waits for nothing.
+std::string turn_of(const StepRun& step, const RunInputs& inputs)
+{
+    if (step.command.in_git)
+        return inputs.options.worktrees == WorktreeMode::workflow
+                   ? fmt::format("{}", fmt::ptr(&inputs))
+                   : std::string();
+    std::error_code ec;
+    const auto real = std::filesystem::weakly_canonical(step.worktree(), ec);
+    return ec ? step.worktree().string() : real.string();
+}
+
+}  // namespace
+
+StepSlots::StepSlots(CommandSlots& slots, const RunInputs& inputs, const RunState& state)
+    : slots_(slots), state_(state), taken_(state.size())
+{
+    for (std::size_t i = 0; i < state.size(); ++i) turns_.push_back(turn_of(state.step(i), inputs));
+}
+
+bool StepSlots::has_room(std::size_t i) const
+{
+    const auto& command = state_.step(i).command;
+    return command.runs_nothing || slots_.has_room(command.agent, turns_[i]);
+}
+
+void StepSlots::take(std::size_t i)
+{
+    const auto& command = state_.step(i).command;
+    if (!command.runs_nothing) taken_[i] = CommandSlots::Slot(slots_, command.agent, turns_[i]);
+}
+
+StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& state, RunLog& log,
+                       GitWork& git, const bool& cancelled, std::function<void(StepOutcome)> on_end)
+    : context_(context),
+      inputs_(inputs),
+      state_(state),
+      log_(log),
+      git_(git),
+      cancelled_(cancelled),
+      manual_(context, state, log),
+      on_end_(std::move(on_end)),
+      slots_(context.slots, inputs, state),
+      cancels_(state.size())
+{}
+
+void StepRunner::begin(std::size_t i, int round)
+{
+    const auto& clock = *context_.options.clock;
+    state_.start(i, round, text::iso_utc(clock.system_now()), clock.now());
+    slots_.take(i);
+    begin_work(i);
+}
+
+// Also for a step that an earlier executor had begun, and whose command never ran.
+void StepRunner::begin_work(std::size_t i)
+{
+    auto& step = state_.step(i);
+    auto& request = step.command.request;
+    if (!step.command.runs_nothing) request.execution_id = text::new_uuid();
+    if (step.command.in_git) git_.choose_tree(step);
+    if (is_unwanted(i)) return end_unwanted(i);
+    protocol::StepStarted start{
+        step.result.id, step.result.round, request.execution_id, request.worktree.string(), {}};
+    if (step.running()->reuses_tree) start.tree = step.step_tree();
+    if (!log_.record(start)) return end_unwanted(i);
+    if (!step.command.in_git) state_.baselines().drop_of_others(step);
+    log_.remove_markers_of(step);
+    log_.notify(WorkflowEvent::Type::step_started, step);
+    if (step.command.runs_nothing) {
+        StepOutcome outcome;
+        outcome.step = i;
+        on_end_(std::move(outcome));
+    } else if (step.command.in_git) {
+        spawn(i, prepare_tree(i));
+    } else {
+        hand_over(i);
+    }
+}
+
+bool StepRunner::is_unwanted(std::size_t i) const
+{
+    const auto& scheduler = state_.scheduler();
+    return cancelled_ || log_.error() || scheduler.node(i).superseded ||
+           (scheduler.stopped() && *scheduler.stopped() != Scheduler::Stop::by_gate);
+}
+
+void StepRunner::end_unwanted(std::size_t i)
+{
+    auto outcome =
+        StepOutcome::failure(i, log_.error() ? "It could not be recorded" : "It was cancelled");
+    outcome.state = StepState::cancelled;
+    on_end_(std::move(outcome));
+}
+
+// A step whose work ends with an exception has an outcome, too.
+void StepRunner::spawn(std::size_t i, asio::awaitable<void> work)
+{
+    auto finish = [this, keep = owner_.lock(), i](std::exception_ptr failure) {
+        if (failure) on_end_(StepOutcome::failure(i, failure));
+    };
+    asio::co_spawn(context_.strand, std::move(work), std::move(finish));
+}
+
+asio::awaitable<void> StepRunner::prepare_tree(std::size_t i)
+{
+    auto preparing = git_.prepare_tree(i);
+    auto problem = co_await std::move(preparing);
+    // A cancellation also ends git processes.
+    if (is_unwanted(i)) co_return end_unwanted(i);
+    if (problem.empty()) co_return hand_over(i);
+    on_end_(
+        StepOutcome::failure(i, std::move(problem), std::exchange(state_.step(i).result.code, {})));
+}
+
+void StepRunner::hand_over(std::size_t i)
+{
+    if (auto problem = missing_requirement(inputs_, state_, i); !problem.empty())
+        return on_end_(StepOutcome::failure(i, std::move(problem), "requirement_missing"));
+    const auto& announce = context_.options.on_worktree;
+    if (announce) announce(state_.step(i).worktree());
+    if (inputs_.options.automatic) return run_command(i);
+    if (auto outcome = manual_.publish(i)) on_end_(*std::move(outcome));
+}
+
+CommandRequest StepRunner::request_of(std::size_t i)
+{
+    auto& step = state_.step(i);
+    auto request = step.command.request;
+    if (const auto* const it = step.running(); it && it->attempts_left)
+        request.max_attempts = it->attempts_left;
+    request.artifact_baseline = state_.baselines().of(step);
+    const auto hooks = std::make_shared<CommandHooks>();
+    hooks->before_retry = git_.before_retry(i);
+    hooks->on_baseline = [this, keep = owner_.lock(), i](ArtifactBaseline baseline) {
+        return asio::co_spawn(context_.strand, record_baseline(keep, i, std::move(baseline)),
+                              asio::use_awaitable);
+    };
+    hooks->on_end = [this, keep = owner_.lock(), i](ExecutionResult result) {
+        return asio::co_spawn(context_.strand, record_early(keep, i, std::move(result)),
+                              asio::use_awaitable);
+    };
+    request.hooks = hooks;
+    return request;
+}
+
+void StepRunner::run_command(std::size_t i)
+{
+    auto finish = [this, keep = owner_.lock(), i](error_code ec, ExecutionResult result) {
+        auto outcome = StepOutcome::of(i, std::move(result));
+        if (ec) outcome.state = StepState::failed;
+        if (ec && outcome.reason.empty()) outcome.reason = ec.message();
+        on_end_(std::move(outcome));
+    };
+    context_.engine.async_execute_command(
+        request_of(i),
+        asio::bind_cancellation_slot(cancels_[i].slot(),
+                                     asio::bind_executor(context_.strand, std::move(finish))));
+}
+
+asio::awaitable<void> StepRunner::record_baseline(std::shared_ptr<void>, std::size_t i,
+                                                  ArtifactBaseline baseline)
+{
+    const auto& step = state_.step(i);
+    protocol::StepReady ready{step.result.id, step.result.round, step.worktree().string(),
+                              baseline};
+    if (!log_.record(ready)) throw system_error(log_.error());
+    state_.baselines().set(step, std::move(baseline));
+    co_return;
+}
+
+// Before its control files are removed: so the journal always has the end of a command.
+asio::awaitable<void> StepRunner::record_early(std::shared_ptr<void>, std::size_t i,
+                                               ExecutionResult result)
+{
+    const auto outcome = StepOutcome::of(i, std::move(result));
+    if (!record_executed(outcome)) throw system_error(log_.error());
+    co_return;
+}
+
+/// Once for each round.
+bool StepRunner::record_executed(const StepOutcome& outcome)
+{
+    auto& step = state_.step(outcome.step);
+    auto* const running = step.running();
+    if (running && running->executed) return !log_.error();
+    if (running) running->executed = outcome;
+    step.result.execution = outcome.execution;
+    return log_.record(
+        protocol::StepExecuted{step.result, outcome.state, outcome.reason, outcome.missing});
+}
+
+void StepRunner::commit(StepOutcome outcome)
+{
+    const auto i = outcome.step;
+    if (record_executed(outcome)) return spawn(i, save_work(std::move(outcome)));
+    outcome.settled = true;
+    on_end_(std::move(outcome));
+}
+
+asio::awaitable<void> StepRunner::save_work(StepOutcome outcome)
+{
+    auto saving = git_.save(outcome, cancelled_);
+    co_await std::move(saving);
+    outcome.settled = true;
+    on_end_(std::move(outcome));
+}
+
+void StepRunner::poll_manual_steps()
+{
+    for (std::size_t i = 0; i < state_.size(); ++i)
+        if (auto outcome = manual_.poll(i)) on_end_(*std::move(outcome));
+}
+
+void StepRunner::cancel(std::size_t i, asio::cancellation_type how)
+{
+    auto& step = state_.step(i);
+    if (step.waits_for_person())
+        on_end_(manual_.finish(i, StepState::cancelled, "It was cancelled"));
+    else if (step.in_flight())
+        cancels_[i].emit(how);
+}
+
+void StepRunner::cancel_all(asio::cancellation_type how)
+{
+    for (std::size_t i = 0; i < state_.size(); ++i) cancel(i, how);
+}
+
+}  // namespace autoexec::workflow

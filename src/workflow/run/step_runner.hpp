@@ -1,0 +1,96 @@
+#pragma once
+
+#include "workflow/run/git_work.hpp"
+#include "workflow/run/manual_steps.hpp"
+#include "workflow/run/run_context.hpp"
+#include "workflow/run/run_log.hpp"
+#include "workflow/run/run_state.hpp"
+
+#include <boost/asio/cancellation_signal.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec::workflow {
+
+/// The slots of the commands of one run.
+class StepSlots {
+public:
+    StepSlots(CommandSlots& slots, const RunInputs& inputs, const RunState& state);
+    [[nodiscard]] bool has_room(std::size_t i) const;
+    void take(std::size_t i);
+    void release(std::size_t i) { taken_[i].release(); }
+
+private:
+    CommandSlots& slots_;
+    const RunState& state_;
+    std::vector<std::string> turns_;  ///< What the command of each step takes turns in.
+    std::vector<CommandSlots::Slot> taken_;
+};
+
+/// Carries out the steps of a run: each round, from its line in the journal to its outcome. On the
+/// run's strand.
+class StepRunner {
+public:
+    /// All must outlive it. `on_end` is called for each outcome, also within the calls below.
+    /// `cancelled`: the run was cancelled, so nothing more is started.
+    StepRunner(RunContext& context, const RunInputs& inputs, RunState& state, RunLog& log,
+               GitWork& git, const bool& cancelled, std::function<void(StepOutcome)> on_end);
+
+    /// Kept alive by what it has started.
+    void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
+
+    [[nodiscard]] StepSlots& slots() noexcept { return slots_; }
+    void begin(std::size_t i, int round);
+    /// Continues with a step that was in flight when an earlier executor ended.
+    void resume(std::size_t i);
+    /// Commits the work of a step; its outcome is settled then.
+    void commit(StepOutcome outcome);
+    /// Looks for the markers of manual steps.
+    void poll_manual_steps();
+    /// Of a step that is not in flight: nothing.
+    void cancel(std::size_t i, asio::cancellation_type how);
+    void cancel_all(asio::cancellation_type how);
+
+private:
+    void begin_work(std::size_t i);
+    [[nodiscard]] bool is_unwanted(std::size_t i) const;
+    void end_unwanted(std::size_t i);
+    void spawn(std::size_t i, asio::awaitable<void> work);
+    asio::awaitable<void> prepare_tree(std::size_t i);
+    asio::awaitable<void> save_work(StepOutcome outcome);
+    void hand_over(std::size_t i);
+    void run_command(std::size_t i);
+    CommandRequest request_of(std::size_t i);
+    asio::awaitable<void> record_baseline(std::shared_ptr<void> keep, std::size_t i,
+                                          ArtifactBaseline baseline);
+    asio::awaitable<void> record_early(std::shared_ptr<void> keep, std::size_t i,
+                                       ExecutionResult result);
+    bool record_executed(const StepOutcome& outcome);
+
+    // After the earlier executor: see step_adoption.cpp.
+    void adopt(std::size_t i);
+    void finish_adopted(std::size_t i, ExecutionResult result);
+    void settle_by_records(std::size_t i);
+    bool try_again(std::size_t i, int attempts);
+
+    RunContext& context_;
+    const RunInputs& inputs_;
+    RunState& state_;
+    RunLog& log_;
+    GitWork& git_;
+    const bool& cancelled_;
+    ManualSteps manual_;
+    std::function<void(StepOutcome)> on_end_;
+    std::weak_ptr<void> owner_;
+    StepSlots slots_;
+    std::deque<asio::cancellation_signal> cancels_;
+};
+
+}  // namespace autoexec::workflow
