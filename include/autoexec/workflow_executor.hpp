@@ -24,22 +24,23 @@
 
 namespace autoexec {
 
-/// From an agent and an action to the words of a command.
+/// The command for an action of an agent.
 struct AgentCommand {
-    std::string command;              ///< What follows `@agent`, quoted already if it has to be.
-    boost::json::object params = {};  ///< Flags that are always there; a step's own win.
-    /// The flag that gets the parameter `prompt` of the run; empty: none.
+    std::string command;  ///< The words after `@agent`, quoted for a shell.
+    boost::json::object params =
+        {};  ///< Flags of every such command; those of a step take precedence.
+    /// The flag for the parameter `prompt` of the run; empty: none.
     std::string prompt_flag = {};
 };
 
-/// Builds `@agent command --flag value …`: true is a bare flag, false and null none, lists and
-/// objects are JSON; words are quoted as a POSIX shell reads them. An action that the table does
-/// not know is its own command. Agents and actions are matched in lower case, `_` as `-`.
+/// Builds `@agent command --flag value …`: true is a bare flag, false and null are left out, lists
+/// and objects are JSON; words are quoted for a POSIX shell. An unknown action is its own command.
+/// Agents and actions are compared in lower case, `_` as `-`.
 ///
 /// Thread safety: distinct objects are safe; a shared one only for `build`.
 class CommandTable {
 public:
-    /// The flag for the prompt where the table doesn't know agent and action.
+    /// The flag for the prompt if agent and action are unknown.
     static constexpr std::string_view default_prompt_flag = "prompt";
 
     /// With the commands of the well-known agents.
@@ -47,11 +48,11 @@ public:
 
     /// Adds or replaces the command of an action.
     void set(std::string_view agent, std::string_view action, AgentCommand command);
-    /// Null: not known. Valid until the next `set`.
+    /// Null: unknown. Valid until the next `set`.
     [[nodiscard]] const AgentCommand* find(std::string_view agent, std::string_view action) const;
 
     /// `_` in a flag's name becomes `-`. A value that begins with `-` is written `--flag=-value`.
-    /// `more` are flags that are added at the end, unless `params` has them.
+    /// `more`: flags that are added at the end, unless `params` has them.
     [[nodiscard]] std::string build(std::string_view agent, std::string_view action,
                                     const boost::json::object& params,
                                     const boost::json::object& more = {}) const;
@@ -60,53 +61,51 @@ private:
     std::map<std::string, AgentCommand, std::less<>> commands_;
 };
 
-/// For one run, or for what is left of one.
+/// Options of one run, new or resumed.
 struct WorkflowRunOptions {
     WorktreeMode worktrees = WorktreeMode::in_place;
-    /// For `in_place`. Relative paths count from the project root; empty: the project root.
+    /// For `in_place`. Relative to the project root; empty: the project root.
     std::filesystem::path worktree;
-    std::string base = "HEAD";  ///< Otherwise: the commit that the run begins from.
-    /// A branch of the user's that gets the work of a completed run; empty: none is touched.
+    std::string base = "HEAD";  ///< For the other modes: the commit that the run starts from.
+    /// A branch into which the work of a completed run is merged; empty: none.
     std::string merge_into;
     boost::json::object params;
 
     // Behaviour.
-    bool automatic = true;         ///< False: commands are published, and people carry them out.
-    bool fail_fast = false;        ///< The first failure cancels what runs and starts nothing more.
-    std::size_t max_parallel = 0;  ///< Steps at once; zero: as the workflow says.
-    std::optional<int> max_attempts;  ///< Wins over what steps say.
+    bool automatic = true;   ///< False: commands are published for people.
+    bool fail_fast = false;  ///< The first failure cancels running steps and starts nothing more.
+    std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow says.
+    std::optional<int> max_attempts;  ///< Overrides that of steps.
 
     /// Called on the executor's strand after each transition. Must not throw.
     std::function<void(const WorkflowEvent&)> on_event;
 };
 
-/// What a resumption runs again, besides what was in flight, cancelled, or in conflict.
+/// What a resumed run runs again, besides steps that were in flight, cancelled, or in conflict.
 struct WorkflowResumeOptions {
-    std::vector<std::string> from;  ///< These steps, and what depends on them.
-    bool from_failed = false;       ///< The steps that have failed, and what depends on them.
-    bool accept_changed = false;    ///< The workflow's file may be another than it was.
+    std::vector<std::string> from;  ///< These steps, and all that depend on them.
+    bool from_failed = false;       ///< The failed steps, and all that depend on them.
+    bool accept_changed = false;    ///< The workflow's file may have changed.
 };
 
 /// How a `WorkflowExecutor` works.
 struct WorkflowExecutorOptions {
     std::filesystem::path project_root;           ///< Empty: the current directory.
     Durability durability = Durability::process;  ///< Of the journal of transitions.
-    /// Between looks for markers and for wishes to cancel.
+    /// Between checks for markers and for requests to cancel.
     std::chrono::milliseconds look_interval = std::chrono::milliseconds{500};
     CommandTable commands;
-    /// Commands of one agent at once, over all runs; agents that aren't named have no limit.
+    /// Commands of one agent at once, over all runs; other agents have no limit.
     std::map<std::string, std::size_t, std::less<>> agent_limits;
-    /// Told each worktree before a command is published there: for agents that must know where to
-    /// look.
+    /// Called with each worktree before a command is published there, so that agents can watch it.
     std::function<void(const std::filesystem::path&)> on_worktree;
-    /// Says who takes a step's command, by setting `request.agent`; may change anything else, too.
-    /// Returns a sentence if nobody can: the step fails. Null: the step's `agent` stays a name for
-    /// the records, and the only agent there is takes it.
+    /// Chooses the agent of a step's command by setting `request.agent`; may change other fields,
+    /// too. Returns a sentence if no agent can take it: the step fails. Null: the only agent takes
+    /// it, and the step's `agent` is only a name in the records.
     std::function<std::string(const WorkflowStep&, CommandRequest& request)> assign;
 
-    /// As `RetryPolicy::max_attempts` of the engine's options. A resumed run counts by it the
-    /// attempts of interrupted steps, where neither the run nor the step nor its agent has a
-    /// number.
+    /// As `RetryPolicy::max_attempts` of the executor's options. Limits the attempts of interrupted
+    /// steps of a resumed run if neither the run nor the step nor its agent sets a limit.
     int max_attempts = 3;
 
     /// No worktree is made with less than that free; zero: no floor.
@@ -114,24 +113,24 @@ struct WorkflowExecutorOptions {
     /// A larger file in a worktree is not committed; zero: no limit.
     std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
 
-    // Null ones: the real thing.
+    // Null: the real ones.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Handoff> handoff;  ///< For manual steps.
     std::shared_ptr<Spawner> spawner;  ///< For git.
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<ExecutionMetricsCollector>
-        metrics;  ///< Asked for what an engine that died had done.
+        metrics;  ///< Says what an executor that was killed had done.
 };
 
-/// Runs workflows: decides which step is ready, hands its command to a
-/// `BackgroundAgentAutoExecutor`, and knows what each end means for the rest. Every transition is
-/// on disk before it is acted on: `.tapps-agents/workflow-state/<run id>.jsonl`.
+/// Runs workflows: decides which step is ready, gives its command to a
+/// `BackgroundAgentAutoExecutor`, and applies its outcome to the rest. Every transition is on disk
+/// before it takes effect: `.tapps-agents/workflow-state/<run id>.jsonl`.
 ///
 /// Thread safety: all functions may be called from any thread, except the destructor; all state is
 /// touched from one internal strand.
 ///
-/// Lifetime: `engine` must outlive it and what it has started. Runs keep what else they need;
-/// destroying it does not end them.
+/// Lifetime: `engine` must outlive it and its runs. Runs share all other state; destroying it does
+/// not end them.
 class WorkflowExecutor {
 public:
     WorkflowExecutor(BackgroundAgentAutoExecutor& engine, WorkflowExecutorOptions options = {});
@@ -143,12 +142,12 @@ public:
     ///
     /// Signature: `void(error_code, WorkflowResult)`.
     ///
-    /// Errors: `errc::invalid_workflow` (nothing was begun; `WorkflowResult::error` says all that
-    /// is wrong), and errors of the file system where the journal can't be written: then nothing
-    /// more is started and what runs is cancelled. How steps end is no error.
+    /// Errors: `errc::invalid_workflow` (nothing was started; `WorkflowResult::error` has all
+    /// problems), and errors of the file system if the journal cannot be written: then nothing more
+    /// is started, and running steps are cancelled. A failed step is not an error.
     ///
-    /// Cancellation: *partial* and *total* start nothing more, cancel what runs (as
-    /// `async_execute_command`) and wait for it; *terminal* completes at once. The result is
+    /// Cancellation: *partial* and *total* start nothing more, cancel running steps (as
+    /// `async_execute_command`) and wait for them; *terminal* completes at once. The result is
     /// `cancelled`.
     template <asio::completion_token_for<void(error_code, WorkflowResult)> Token = asio::deferred_t>
     auto async_run(Workflow workflow, WorkflowRunOptions options, Token&& token = {})
@@ -163,15 +162,15 @@ public:
     /// The same as an awaitable; throws `system_error` for errors.
     asio::awaitable<WorkflowResult> run(Workflow workflow, WorkflowRunOptions options);
 
-    /// Goes on with a run that was interrupted, was cancelled, or has failed. Steps that have
-    /// completed don't run again. What was in flight is adopted if its agent still works on it, or
-    /// has finished; if it never began it is run; else the rules of retries say whether it is run
-    /// again. Of `options` those of the first run hold that say where steps work, and parameters
-    /// that aren't given. Call the engine's `recover` only afterwards: it stops what could be
-    /// adopted, and removes what an engine has left that died while it tidied up.
+    /// Resumes a run that was interrupted, was cancelled, or has failed. Completed steps do not run
+    /// again. A step in flight is adopted if its agent still runs or has finished; it runs if it
+    /// had not started; otherwise the rules of retries decide. The first run's options still say
+    /// where steps work, and give parameters that `options` does not have. Call the executor's
+    /// `recover` only afterwards: it stops attempts that could be adopted, and removes the files of
+    /// an executor that was killed while it cleaned up.
     ///
-    /// Errors and cancellation as `async_run`; `errc::invalid_workflow` also for a run that is not
-    /// there, whose engine lives, of which the workflow has changed, or with nothing left to do.
+    /// Errors and cancellation as `async_run`; `errc::invalid_workflow` also if there is no such
+    /// run, its executor is alive, its workflow has changed, or nothing is left to do.
     template <asio::completion_token_for<void(error_code, WorkflowResult)> Token = asio::deferred_t>
     auto async_resume(std::string run_id, Workflow workflow, WorkflowResumeOptions what,
                       WorkflowRunOptions options, Token&& token = {})
@@ -186,9 +185,9 @@ public:
             std::move(options));
     }
 
-    /// One command of a workflow that somebody else conducts, with the guide's arguments: waits for
-    /// its end. An empty `command_string` is built from agent and action. Relative worktrees count
-    /// from the project root. Errors and cancellation as `execute_command`.
+    /// Runs one command of a workflow that the caller controls, with the guide's arguments. An
+    /// empty `command_string` is built from agent and action. Relative worktrees are relative to
+    /// the project root. Errors and cancellation as `execute_command`.
     asio::awaitable<ExecutionResult> execute_and_wait(std::string agent_name, std::string action,
                                                       std::string command_string,
                                                       std::string step_id, std::string workflow_id,

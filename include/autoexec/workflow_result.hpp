@@ -17,7 +17,7 @@ namespace autoexec {
 enum class StepState {
     pending,
     running,
-    waiting_manual,  ///< Its files are there; it ends by its marker.
+    waiting_manual,  ///< Its files are published; it ends by its marker.
     completed,
     failed,
     timeout,
@@ -30,29 +30,28 @@ std::string_view to_string(StepState state) noexcept;
 enum class WorkflowStatus { running, completed, failed, cancelled };
 std::string_view to_string(WorkflowStatus status) noexcept;
 
-/// What became of a step, in its last round.
+/// The result of a step, in its last round.
 struct StepResult {
     std::string id;
     StepState state = StepState::pending;
-    int round = 0;  ///< 0: it never began.
-    /// Why it was skipped, or failed before it ran.
+    int round = 0;  ///< 0: it never started.
+    /// Why it was skipped or failed.
     std::string reason;
     std::optional<bool> gate_passed;
-    bool tolerated = false;  ///< It failed, and that stops nothing.
+    bool tolerated = false;  ///< It failed, and that does not stop the run.
     std::string started_at;  ///< ISO-8601, UTC; empty: never.
     std::string ended_at;
     std::string branch;  ///< Of its worktree; empty without one.
-    std::string commit;  ///< Its work, or what it began from if it changed nothing.
-    /// Why it failed, where no command of its own says so: `merge_conflict`, `gate`, `worktree`,
+    std::string commit;  ///< Its work, or the commit that it started from if it changed nothing.
+    /// The kind of a failure that is not its command's: `merge_conflict`, `gate`, `worktree`,
     /// `interrupted` …
     std::string code;
-    std::chrono::milliseconds duration{
-        0};  ///< From its start to its end, waits for a slot included.
-    /// Absent where no command was run. Its exit code and signal are what the program said,
-    /// `reported` is what the agent claimed, `verified` what the engine saw.
+    std::chrono::milliseconds duration{0};  ///< From its start to its end, including waits.
+    /// Absent if no command was run. Its exit code and signal come from the program, `reported`
+    /// from the agent, `verified` from the executor.
     std::optional<ExecutionResult> execution;
-    /// Of the commit of its work: what else was committed, what was left out … `execution` has its
-    /// own ones.
+    /// About the commit of its work: additional files, files left out … `execution` has its own
+    /// warnings.
     std::vector<std::string> warnings;
 };
 boost::json::object to_json(const StepResult& result);
@@ -63,23 +62,23 @@ struct WorkflowResult {
     std::string workflow_id;
     WorkflowStatus status = WorkflowStatus::running;
     std::string error;              ///< A sentence; empty if completed.
-    std::string branch;             ///< Where the steps' work came together; empty without git.
+    std::string branch;             ///< Has the work of all steps; empty without git.
     std::string commit;             ///< The head of that branch.
     std::vector<StepResult> steps;  ///< In the order of the file.
     std::chrono::milliseconds duration{0};
-    /// The chain of steps that took longest, first to last: what to make faster.
+    /// The critical path: the dependent steps that took longest, first to last.
     std::vector<std::string> critical_path;
 };
 boost::json::object to_json(const WorkflowResult& result);
 
-/// Something that happened to a run. It is on disk by then.
+/// An event of a run. It is in the journal already.
 struct WorkflowEvent {
     /// The kinds of transitions.
     enum class Type {
         run_started,
         step_started,
-        step_prepared,  ///< Its worktree is about to be made.
-        step_ready,     ///< Its worktree is there, and the baseline of its artifacts is taken.
+        step_prepared,  ///< Its worktree is about to be created.
+        step_ready,     ///< Its worktree exists, and the baseline of its artifacts is taken.
         step_waiting,   ///< Manual: its files are published.
         step_executed,  ///< Its command has ended; its work is about to be committed.
         step_ended,

@@ -210,7 +210,7 @@ TEST_CASE("what is wrong with a text is said with its place")
     };
     const std::string_view after_dot = "After '.' a name goes on with a letter, a digit or '_'";
     const std::string_view chained = "Join two of them with 'and', as in a < b and b < c.";
-    const std::string_view numbers = "Numbers are written as in JSON; text stands in quotes.";
+    const std::string_view numbers = "Numbers are written as in JSON; put text in quotes.";
     const std::vector<Case> table{
         {"", 0, "There is no expression", ""},
         {" \n\t ", 0, "There is no expression", ""},
@@ -247,14 +247,14 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"yes Or no", 4, "'Or' must be in lower case", "Write 'or'."},
         {"NOT yes", 0, "'NOT' must be in lower case", "Write 'not'."},
         {"yes == TRUE", 7, "'TRUE' must be in lower case", "Write 'true'."},
-        {"params.mode = 'fast'", 12, "'=' is no operator", "Write '=='."},
-        {"params.mode === 'fast'", 12, "'===' is no operator", "Write '=='."},
-        {"params.mode !== 'fast'", 12, "'!==' is no operator", "Write '!='."},
-        {"params.mode <> 'fast'", 12, "'<>' is no operator", "Write '!='."},
-        {"1 =< 2", 2, "'=<' is no operator", "Write '<='."},
-        {"1 => 2", 2, "'=>' is no operator", "Write '>='."},
-        {"yes & no", 4, "'&' is no operator", "Write '&&'."},
-        {"yes | no", 4, "'|' is no operator", "Write '||'."},
+        {"params.mode = 'fast'", 12, "'=' is not an operator", "Write '=='."},
+        {"params.mode === 'fast'", 12, "'===' is not an operator", "Write '=='."},
+        {"params.mode !== 'fast'", 12, "'!==' is not an operator", "Write '!='."},
+        {"params.mode <> 'fast'", 12, "'<>' is not an operator", "Write '!='."},
+        {"1 =< 2", 2, "'=<' is not an operator", "Write '<='."},
+        {"1 => 2", 2, "'=>' is not an operator", "Write '>='."},
+        {"yes & no", 4, "'&' is not an operator", "Write '&&'."},
+        {"yes | no", 4, "'|' is not an operator", "Write '||'."},
         {"1 < 2 < 3", 6, "Comparisons can't be chained", chained},
         {"yes == yes == yes", 11, "Comparisons can't be chained", chained},
         {"not 1 < 2 != no", 10, "Comparisons can't be chained", chained},
@@ -268,13 +268,13 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"params.mode == 'a\\\"'", 17,
          "A backslash stands only before the quote or another backslash",
          "Write two backslashes for one."},
-        {"1 < 007", 4, "'007' is no number", numbers},
-        {"1 < 1.", 4, "'1.' is no number", numbers},
-        {"1 < -.5", 4, "'-.5' is no number", numbers},
-        {"1 < 1e", 4, "'1e' is no number", numbers},
-        {"1 < 1.2.3", 4, "'1.2.3' is no number", numbers},
-        {"1 < 0x10", 4, "'0x10' is no number", numbers},
-        {"1 < 5s", 4, "'5s' is no number", numbers},
+        {"1 < 007", 4, "'007' is not a number", numbers},
+        {"1 < 1.", 4, "'1.' is not a number", numbers},
+        {"1 < -.5", 4, "'-.5' is not a number", numbers},
+        {"1 < 1e", 4, "'1e' is not a number", numbers},
+        {"1 < 1.2.3", 4, "'1.2.3' is not a number", numbers},
+        {"1 < 0x10", 4, "'0x10' is not a number", numbers},
+        {"1 < 5s", 4, "'5s' is not a number", numbers},
         {"1 < 1e999", 4, "'1e999' is too large", ""},
         {"steps. == 'a'", 5, after_dot, ""},
         {"steps..a == 'a'", 5, after_dot, ""},
@@ -343,9 +343,9 @@ TEST_CASE("operands that don't fit are found before anything runs")
         {"params.max-rounds == '3'", 21, "'3' is text; '==' wants a number",
          "Write 3 without quotes."},
         {"params.max-rounds == params.mode", 21, "'params.mode' is text; '==' wants a number", ""},
-        {"params.mode != 3", 15, "'3' is a number; '!=' wants text", "Text stands in quotes: '3'."},
+        {"params.mode != 3", 15, "'3' is a number; '!=' wants text", "Put text in quotes: '3'."},
         {"params.mode == true", 15, "'true' is true or false; '==' wants text",
-         "Text stands in quotes: 'true'."},
+         "Put text in quotes: 'true'."},
         {"yes == 'true'", 7, "'true' is text; '==' wants true or false",
          "Write true without quotes."},
         {"exists('a') == 1", 15, "'1' is a number; '==' wants true or false", ""},
@@ -379,7 +379,7 @@ TEST_CASE("a lone word that is compared with text probably lacks its quotes")
     const auto problem = refusal("params.mode == fast");
     CHECK(problem.offset == 15);
     CHECK(problem.message == "Unknown name 'fast'");
-    CHECK(problem.hint == "Text stands in quotes: 'fast'.");
+    CHECK(problem.hint == "Put text in quotes: 'fast'.");
     CHECK(refusal("params.mode == fast.lane").hint == "Look around.");
     CHECK(refusal("params.max-rounds == few").hint == "Look around.");
 }

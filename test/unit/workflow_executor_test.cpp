@@ -194,7 +194,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
          {"", "[]", "{\"overall\": 90}", R"({"overall": "90", "security": 9, "coverage": 71})",
           R"({"overall": 90, "security": 9})", R"({"overall": 90, "security": 9, "coverage": "x"})",
           R"({"scoring": {"passed": "yes"}, "overall": 90, "security": 9, "coverage": 71})"}) {
-        CHECK_MESSAGE(judged(bad).starts_with("Its gate can't be judged: "), bad);
+        CHECK_MESSAGE(judged(bad).starts_with("Its gate cannot be evaluated: "), bad);
         CHECK(of("review").state == StepState::failed);
     }
 }
@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "results that were there before say nothing")
     a.require_artifacts = false;
     write_file(project / "r.json", R"({"ok": true})");
     run(workflow_of({a}));
-    CHECK(of("a").reason == "Its gate can't be judged: 'a' has not written 'r.json' anew");
+    CHECK(of("a").reason == "Its gate cannot be evaluated: 'a' has not written 'r.json' anew");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "results are not read from outside of the worktree")
@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "results are not read from outside of the wor
     a.results = "out/r.json";
     replies["a"].creates = {"out/r.json"};
     run(workflow_of({a}));
-    CHECK(of("a").reason.starts_with("Its gate can't be judged: 'out/r.json' can't be read"));
+    CHECK(of("a").reason.starts_with("Its gate cannot be evaluated: 'out/r.json' can't be read"));
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and artifacts")
@@ -242,7 +242,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and 
     CHECK(of("rests").state == StepState::skipped);
     CHECK(of("rests").reason == "Its condition does not hold");
     CHECK(of("unknown").state == StepState::failed);
-    CHECK(of("unknown").reason == "Its condition can't be told: no exit code is known of 'rests'");
+    CHECK(of("unknown").reason == "Its condition cannot be evaluated: the exit code is unknown of 'rests'");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "what is wrong before a run keeps anything from being begun")
@@ -263,7 +263,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "what is wrong before a run keeps anything fr
     CHECK(result.error ==
           "The workflow has no parameter 'other'.\n"
           "The parameter 'flag' must be true or false.\n"
-          "The parameter 'needed' is needed, and was not given.\n");
+          "The parameter 'needed' is required.\n");
     run_options.params = {{"needed", 1}};
     results = 0;
     run(w);
@@ -313,7 +313,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     b.worktree = "nowhere";
     run(workflow_of({a, b}));
     CHECK(ec == errc::invalid_workflow);
-    CHECK(result.error == "Step 'a': The parameter 'prompt' is asked for, and was not given.\n");
+    CHECK(result.error == "Step 'a': The parameter 'prompt' is used, but was not given.\n");
     run_options.params["prompt"] = "hello";
     results = 0;
     run(workflow_of({a, b}));
@@ -627,7 +627,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     REQUIRE_FALSE(workflow::write_marker(project.path(), marker));
     clock->run(ctx);
     CHECK(of("a").state == StepState::failed);
-    CHECK(of("a").reason == "It was said to be done, but these artifacts are missing: made");
+    CHECK(of("a").reason == "It was marked as done, but these artifacts are missing: made");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture,

@@ -72,7 +72,7 @@ public:
     }
 
 private:
-    static constexpr std::string_view outdated = "A gate has sent back to what it works from";
+    static constexpr std::string_view outdated = "A gate restarted a step before it";
 
     std::size_t below(std::size_t n)
     {

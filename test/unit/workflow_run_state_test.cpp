@@ -170,7 +170,7 @@ TEST_CASE("commands are made from workflow, plan and parameters alone")
     WorkflowRunOptions run;
     std::string problems;
     (void)make_inputs(w, run, problems);
-    CHECK(problems == "The parameter 'title' is needed, and was not given.\n");
+    CHECK(problems == "The parameter 'title' is required.\n");
     problems.clear();
     run.params = {{"title", "T"}};
     const auto inputs = make_inputs(w, run, problems);

@@ -152,7 +152,7 @@ TEST_CASE("a step whose condition does not hold is passed by, one whose conditio
     Bench b(workflow_of({a, step("of-a", {"a"}), c, step("of-c", {"c"})}));
     b.conditions[0] = false;
     CHECK(b.decide() == Lines{"-a", "+of-a", "!c", "-of-c"});
-    CHECK(b.reasons["c"] == "Its condition can't be told: unknown");
+    CHECK(b.reasons["c"] == "Its condition cannot be evaluated: unknown");
 }
 
 TEST_CASE("limits hold, and who is next is who stands first in the file")

@@ -14,7 +14,7 @@ using yaml::YamlNode;
 
 namespace {
 
-// `next: null` says "none"; `next:` may be a value that was forgotten.
+// `next: null` means "none"; after `next:` the value may have been forgotten.
 bool has_no_value(const YamlEntry& entry, const Report& report)
 {
     if (entry.value.kind != YamlNode::Kind::null) return false;
@@ -69,7 +69,8 @@ void FieldReader::check_keys(std::span<const std::string_view> known,
                                         [&](const auto& one) { return one.first == entry.key; });
         const bool is_known = std::find(known.begin(), known.end(), entry.key) != known.end();
         if (entry.key == "<<")
-            error(entry.key, "A '<<' is not followed", "Write out the fields that it stands for.");
+            error(entry.key, "YAML merge keys ('<<') are not supported",
+                  "Write out the fields that it stands for.");
         else if (!is_known)
             report_unknown(entry, other == meant.end()
                                       ? yaml::did_you_mean(entry.key, known)
@@ -184,9 +185,10 @@ std::optional<std::string> FieldReader::expression(std::string_view key)
     if (const auto constant = node->as_bool()) return *constant ? "true" : "false";
     auto value = text(key);
     if (!value || value->find_first_not_of(" \t\r\n") != std::string::npos) return value;
-    error(
-        key, fmt::format("Field '{}' must not be empty", key),
-        begins_with_tag(*node) ? "To YAML, what begins with '!' is a tag; put it in quotes." : "");
+    error(key, fmt::format("Field '{}' must not be empty", key),
+          begins_with_tag(*node)
+              ? "In YAML, a value that starts with '!' is a tag; put it in quotes."
+              : "");
     return std::nullopt;
 }
 

@@ -25,7 +25,7 @@ using workflow::PlanProblem;
 using yaml::Report;
 
 constexpr std::size_t file_limit = 1024 * 1024;
-constexpr std::size_t max_missing = 100;  // more would help nobody
+constexpr std::size_t max_missing = 100;  // more would not help
 
 std::string name_of(const Workflow& workflow, std::size_t step)
 {
@@ -69,7 +69,7 @@ void check_agents(const Definition& definition, const WorkflowReadOptions& optio
     }
 }
 
-/// Looks for what no step creates.
+/// Checks for artifacts that no step creates.
 class RepositoryCheck {
 public:
     RepositoryCheck(const Definition& definition, const fs::path& worktree, Report& report)
@@ -86,7 +86,7 @@ public:
     {
         if (!folder_) return;
         for (std::size_t i = 0; i < plan.steps.size(); ++i)
-            // A step elsewhere is none of this folder's concern.
+            // The step works in another folder.
             if (definition_.workflow.steps[i].worktree.empty()) look_for_needs(i, plan.steps[i]);
     }
 
@@ -155,7 +155,7 @@ std::string hint_for_parameter(const json::object& declared, std::string_view na
     return guess.empty() ? fmt::format("There are {}.", fmt::join(known, ", ")) : guess;
 }
 
-/// `standard` is the default; null, if there is none.
+/// `standard` is the default, or null.
 void check_param(std::string_view name, const json::value& standard, const json::value* given,
                  yaml::Position at, Report& report)
 {
@@ -220,7 +220,8 @@ LoadedWorkflow failed(const std::string& path, const std::string& why)
     return loaded;
 }
 
-// A person names the file, so it may be a link, and anybody's; but never a FIFO, which would wait.
+// The user names the file, so it may be a link and have any owner; but not a FIFO, which would
+// block.
 FoundFile read_file(const fs::path& path)
 {
     FoundFile found;

@@ -154,7 +154,7 @@ private:
         (void)loopback.number("retry_backoff", 0, max_backoff);
     }
 
-    // To take any text for true would switch on what "false" in quotes was to switch off.
+    // If any text were true, "false" in quotes would enable what it should disable.
     void read_metadata()
     {
         auto metadata = fields_.within("metadata");
@@ -297,7 +297,7 @@ std::optional<Definition> read_definition(const YamlNode& root, Report& report)
     }
     if (root.find("id") != nullptr || root.find("steps") != nullptr)
         return DefinitionReader(root, root, report).read();
-    report.error(root.at, "This is no workflow: it has neither 'workflow' nor 'id' and 'steps'",
+    report.error(root.at, "Not a workflow: it has neither 'workflow' nor 'id' and 'steps'",
                  fmt::format("What it has at its top is {}.", keys_of(root)));
     return std::nullopt;
 }

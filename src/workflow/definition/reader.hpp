@@ -9,13 +9,13 @@
 
 namespace autoexec::workflow {
 
-/// A workflow as its file says, and where.
+/// A workflow, with the positions in its file.
 struct Definition {
     Workflow workflow;
     SourceMap source_map;
 };
 
-/// Reads types and shapes; what is wrong goes into `report`. Nothing if the file is no workflow.
+/// Checks types and structure; errors go into `report`. Empty if the file is not a workflow.
 /// `root` must outlive the result.
 std::optional<Definition> read_definition(const yaml::YamlNode& root, yaml::Report& report);
 

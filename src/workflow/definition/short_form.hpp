@@ -8,17 +8,18 @@
 #include <string_view>
 #include <vector>
 
-/// Steps in short: `step: NAME` for an id, one after the other, and `condition: NAME_met`. Pure.
+/// The short form of steps: `step: NAME` instead of an id, run one after the other, and `condition:
+/// NAME_met`. Pure.
 namespace autoexec::workflow {
 
-/// `check-prerequisites` for "Check prerequisites"; a name that could be an id stays as it is.
-/// Empty if nothing of the name is left.
+/// `check-prerequisites` for "Check prerequisites"; a valid id stays as it is. Empty if no
+/// character is usable.
 std::string id_of_name(std::string_view name);
 
-/// `prerequisites` for `prerequisites_met`. Nothing if it is another kind of condition.
+/// `prerequisites` for `prerequisites_met`. Empty for other conditions.
 std::optional<std::string_view> what_is_met(std::string_view condition);
 
-/// The steps that stand before one that asks for them.
+/// The steps before one that names them.
 class StepsBefore {
 public:
     void add(const WorkflowStep& step);

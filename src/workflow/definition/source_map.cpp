@@ -10,7 +10,7 @@ using yaml::Position;
 using yaml::Report;
 using yaml::YamlNode;
 
-// Under which other name the field may stand.
+// The alternative key of a field.
 std::string_view other_name(std::string_view field)
 {
     if (field == "id") return "step";
@@ -40,8 +40,8 @@ const YamlNode& find_nearest(const YamlNode& root, std::string_view path)
     return *at;
 }
 
-// A byte of a text has a place only where it stands in the file as it is read: on one line, without
-// escapes.
+// An offset in a text has a position only if the text is in the file as it is read: on one line,
+// without escapes.
 Position place_in(const YamlNode& scalar, std::size_t offset, const Report& report)
 {
     const auto line = report.line(scalar.at.line);
@@ -57,7 +57,7 @@ bool is_one_of(std::span<const std::string_view> fields, std::string_view field)
     return std::find(fields.begin(), fields.end(), field) != fields.end();
 }
 
-// What a step runs is said by several fields together.
+// Several fields together define what a step runs.
 bool says_what_is_run(std::string_view field)
 {
     static constexpr std::string_view fields[]{"agent", "action", "command",

@@ -11,30 +11,30 @@
 
 namespace autoexec::workflow {
 
-/// Where the parts of a workflow stand in its file.
+/// The positions of a workflow's parts in its file.
 ///
 /// Lifetime: the nodes must outlive it.
 class SourceMap {
 public:
     explicit SourceMap(const yaml::YamlNode& workflow) : workflow_(workflow) {}
 
-    /// `wrong` are fields that have been complained of already.
+    /// `wrong`: fields that were reported already.
     void add_step(const yaml::YamlNode& node, std::vector<std::string> wrong)
     {
         steps_.push_back({&node, std::move(wrong)});
     }
     /// The same for the workflow's own fields.
     void set_wrong(std::vector<std::string> wrong) { wrong_ = std::move(wrong); }
-    /// There are steps of which the id is not known.
+    /// Some steps have no valid id.
     void lack_ids() { lacks_ids_ = true; }
-    /// The step's condition is not the one in the file.
+    /// The step's condition differs from the text in the file.
     void rewrite_condition(std::size_t step) { steps_[step].rewritten = true; }
 
-    /// The nearest that is there: a gate for one of its fields, the step for a gate.
+    /// The position of the field, or of the nearest part that exists: the gate, or the step.
     [[nodiscard]] yaml::Position of(const PlanProblem& problem, const yaml::Report& report) const;
     [[nodiscard]] yaml::Position of_parameter(std::string_view name) const;
 
-    /// Whether it only follows from what has been complained of.
+    /// Whether the problem only follows from one that was reported.
     [[nodiscard]] bool follows(const PlanProblem& problem) const;
 
 private:

@@ -9,16 +9,16 @@
 #include <string>
 #include <string_view>
 
-/// What is written as a mapping of its own in a step. What is wrong is reported and remembered by
-/// `fields`, and keeps its default.
+/// The mappings within a step. Errors are reported and remembered by `fields`, and the value keeps
+/// its default.
 namespace autoexec::workflow {
 
 WorkflowGate read_gate(FieldReader& fields);
 
-/// From the fields of `scoring`. Empty if that is switched off.
+/// From the fields of `scoring`. Empty if it is disabled.
 std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields);
 
-/// One attempt where no number is given, as the original has it.
+/// One attempt if no number is given, as in the original system.
 RetryPolicy read_retry(FieldReader& fields);
 
 /// `commit: all` or `creates`.

@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, 33> step_fields{
     "gate",      "results",           "consults", "description", "notes",    "scoring",
     "metadata",  "retry_from",        "commit"};
 
-// What other systems call it.
+// The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
     {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
     {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
@@ -41,7 +41,7 @@ constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::r
                                                         {"optional", StepNeed::optional},
                                                         {"conditional", StepNeed::conditional}};
 
-// One word is no expression, unless it is a constant.
+// One word is not an expression, unless it is a constant.
 std::string need_meant_by(std::string_view word)
 {
     std::vector<std::string_view> words(std::size(needs));
@@ -231,7 +231,7 @@ void read_id(FieldReader& fields, StepReading& reading)
     }
     step.id = id_of_name(step.name);
     if (step.id.empty() && fields.wrong().empty())
-        fields.error("step", "No id can be made from this name", "Give the step an 'id', too.");
+        fields.error("step", "No id can be derived from this name", "Give the step an 'id', too.");
 }
 
 }  // namespace

@@ -10,16 +10,16 @@
 
 namespace autoexec::workflow {
 
-/// A step as it is written.
+/// A step as the file defines it.
 struct StepReading {
     WorkflowStep step;
-    bool named = false;  ///< By `step:` alone: its id is made from that.
-    /// Fields that have been complained of already.
+    bool named = false;  ///< By `step:` alone: its id is derived from that.
+    /// Fields that were reported already.
     std::vector<std::string> wrong;
 };
 
-/// Reads the step with this number (1…). What is wrong goes into `report`, and the field keeps its
-/// default; without an id it is no use. Steps that don't say it have `context_tier`.
+/// Reads the step with this number (1…). Errors go into `report`, and the field keeps its default;
+/// a step without an id is unusable. `context_tier` is the default of that field.
 StepReading read_step(const yaml::YamlNode& node, std::size_t number, int context_tier,
                       yaml::Report& report);
 

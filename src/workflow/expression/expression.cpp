@@ -15,7 +15,7 @@ namespace {
 namespace json = boost::json;
 using Node = Expression::Node;
 
-// Holds each int64, uint64 and double as it is, so nothing is rounded when they are compared.
+// Holds each int64, uint64 and double exactly, so comparisons do not round.
 using AnyNumber = long double;
 static_assert(std::numeric_limits<AnyNumber>::digits >= 64);
 
@@ -50,8 +50,8 @@ bool holds(AnyNumber left, Relation relation, AnyNumber right)
     return (left == right) == (relation == Relation::equal);
 }
 
-/// Each function that gives nothing has set `problem_`. All values are checked here again: those of
-/// a type that was known may have another one now.
+/// Each function that returns nothing has set `problem_`. Types are checked again: a value may have
+/// another type than it was declared with.
 class Evaluation {
 public:
     Evaluation(const ExpressionValues& values, std::string& problem)
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    // The first operand that is, decides; those after it are not asked for.
+    // The first operand with that value decides; the rest is not evaluated.
     std::optional<bool> unless_one_is(bool deciding, const Node& node)
     {
         for (const auto& operand : node.operands) {
@@ -124,7 +124,7 @@ private:
         const auto left_type = type_of(left);
         const auto right_type = type_of(right);
         if (left_type == right_type) return true;
-        // Only a name can be of another type than it was when the expression was compiled.
+        // Only a name can have another type than when the expression was compiled.
         if (right_node.kind == Node::Kind::name)
             return complain(right_node, right, operator_of(node), *left_type), false;
         return complain(left_node, left, operator_of(node), *right_type), false;

@@ -10,12 +10,12 @@
 #include <string_view>
 #include <vector>
 
-/// The language of conditions and gates: names, literals, comparison, and/or/not. What it looks
-/// like: `doc/workflows.md`. Pure, and linear in the text, of which there are at most 4096 bytes,
-/// nested at most 64 levels deep.
+/// The language of conditions and gates: names, literals, comparison, and/or/not. Syntax:
+/// `doc/workflows.md`. Pure, and linear in the text, which has at most 4096 bytes and 64 levels of
+/// nesting.
 namespace autoexec::workflow {
 
-/// What is wrong with an expression, and where in it.
+/// An error in an expression, with its position.
 struct ExpressionProblem {
     std::size_t offset = 0;  ///< In bytes, from 0.
     std::string message;
@@ -37,24 +37,23 @@ struct ExpressionName {
     [[nodiscard]] std::string text() const;  ///< With dots.
 };
 
-/// What names and functions mean, when an expression is compiled. Without `type_of` no name is
-/// known, without `allows_path` every path may be asked for.
+/// The names and functions that are known when an expression is compiled. Without `type_of` no name
+/// is known, without `allows_path` every path is allowed.
 struct ExpressionScope {
     /// The type of a name; nothing, and a problem (message and hint; the offset is filled in), if
     /// it is not known.
     std::function<std::optional<ValueType>(const ExpressionName& name, ExpressionProblem& problem)>
         type_of;
-    /// All the words that a text can be; empty: any text. A name that is compared with another one
-    /// in quotes is a mistake.
+    /// All values of a text; empty: any. Comparing the name with another quoted text is an error.
     std::function<std::vector<std::string_view>(const ExpressionName& name)> words_of;
-    /// Called for each path in `exists("path")`: false, and a problem, if it can't be asked for.
+    /// Called for each path in `exists("path")`: false, with a problem, if it is not allowed.
     std::function<bool(const std::string& path, ExpressionProblem& problem)> allows_path;
 };
 
-/// What they are, when it is evaluated. A value that is no bool, number or string is as good as
-/// none, and so is one of another type than its operator wants, whatever the scope had said.
+/// Their values, when it is evaluated. A value that is not a bool, number or string counts as
+/// absent, and so does one whose type does not fit its operator, whatever the scope had declared.
 struct ExpressionValues {
-    /// Nothing, and a sentence, if there is no such value.
+    /// Empty, with a sentence, if there is no such value.
     std::function<std::optional<boost::json::value>(const ExpressionName& name,
                                                     std::string& problem)>
         value_of;
@@ -71,16 +70,16 @@ public:
     /// Always true.
     Expression() = default;
 
-    /// Nothing, and what is wrong, if the text is no expression whose value is true or false.
+    /// Empty, with the error, if the text is not an expression whose value is true or false.
     static std::optional<Expression> compile(std::string_view text, const ExpressionScope& scope,
                                              ExpressionProblem& problem);
 
-    /// Nothing, and a sentence, where it can't be told: never true by default. Asks from left to
-    /// right, and for nothing that can't change the answer any more.
+    /// Empty, with a sentence, if the value is unknown: never true by default. Evaluates from left
+    /// to right, and stops when the rest cannot change the value.
     [[nodiscard]] std::optional<bool> evaluate(const ExpressionValues& values,
                                                std::string& problem) const;
 
-    /// All names in it, in order; a name that stands there twice is there twice.
+    /// All names in it, in order, with repetitions.
     [[nodiscard]] std::vector<ExpressionName> names() const;
 
     [[nodiscard]] bool empty() const noexcept { return root_ == nullptr; }

@@ -201,8 +201,8 @@ std::optional<Token> TokenReader::number()
     skip_one_of("+", plain);
     const auto form = form_of(plain);
     if (form == NumberForm::none)
-        return fail(token.offset, fmt::format("{} is no number", quoted(token.text)),
-                    "Numbers are written as in JSON; text stands in quotes.");
+        return fail(token.offset, fmt::format("{} is not a number", quoted(token.text)),
+                    "Numbers are written as in JSON; put text in quotes.");
     const auto value = text::json_number(plain, form == NumberForm::whole);
     if (!value) return fail(token.offset, fmt::format("{} is too large", quoted(token.text)));
     token.value = *value;
@@ -216,7 +216,7 @@ std::optional<Token> TokenReader::symbol()
                                            [&](const auto& s) { return rest.starts_with(s.text); });
     if (found == symbols.end()) return unknown_character();
     if (!found->instead.empty())
-        return fail(at_, fmt::format("'{}' is no operator", found->text),
+        return fail(at_, fmt::format("'{}' is not an operator", found->text),
                     fmt::format("Write '{}'.", found->instead));
     auto token = take(found->kind, found->text.size());
     token.relation = found->relation;

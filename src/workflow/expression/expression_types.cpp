@@ -102,7 +102,7 @@ private:
     {
         if (other_side == ValueType::text && unknown.kind == Node::Kind::name &&
             unknown.name.parts.size() == 1)
-            problem_.hint = fmt::format("Text stands in quotes: {}.", quoted(piece(unknown)));
+            problem_.hint = fmt::format("Put text in quotes: {}.", quoted(piece(unknown)));
     }
 
     Type type_of_name(const Node& node)
@@ -137,7 +137,7 @@ private:
     std::string hint(ValueType wanted, const Node& operand, ValueType found) const
     {
         if (operand.kind == Node::Kind::literal && wanted == ValueType::text)
-            return fmt::format("Text stands in quotes: '{}'.", piece(operand));
+            return fmt::format("Put text in quotes: '{}'.", piece(operand));
         if (operand.kind == Node::Kind::literal && found == ValueType::text &&
             would_be(wanted, operand.value.get_string()))
             return fmt::format("Write {} without quotes.",

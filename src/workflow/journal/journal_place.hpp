@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-/// Where journals are, for those who write them and those who read them.
+/// The folder and the names of journals.
 namespace autoexec::workflow {
 
 inline constexpr std::size_t journal_limit = 64 * 1024 * 1024;
@@ -17,7 +17,7 @@ records::Folder state_folder(const std::filesystem::path& project_root);
 
 std::string journal_name(std::string_view run_id);
 
-/// Whether an engine has the journal; the lock itself is not wanted.
+/// Whether an executor has locked the journal.
 bool is_locked(int fd);
 
 }  // namespace autoexec::workflow

@@ -17,7 +17,7 @@
 #include <tuple>
 #include <utility>
 
-/// Journals as others see them: which there are, what they tell, and how to reach their engines.
+/// Journals as readers see them, and requests to their executors.
 namespace autoexec::workflow {
 namespace {
 
@@ -42,7 +42,7 @@ bool is_alive(int folder, const std::string& name)
     return fd && is_locked(fd.get());
 }
 
-/// What could be read of it, if it is longer than its limit or has no end.
+/// A part of it, if it is longer than the limit or incomplete.
 std::string first_line(int fd)
 {
     constexpr std::size_t chunk = 16 * 1024;
@@ -65,7 +65,7 @@ struct ListedRun {
     std::string run_id;
 };
 
-/// Nothing for a file that no id leads to.
+/// Empty for a file whose name is not that of a run id.
 std::optional<ListedRun> list_run(int folder, const std::string& name)
 {
     if (!name.ends_with(journal_suffix)) return std::nullopt;
@@ -78,7 +78,7 @@ std::optional<ListedRun> list_run(int folder, const std::string& name)
     const text::Fields top(valid ? &line.object : nullptr, ignored);
     ListedRun run{text::parse_iso(top.string("time").value_or("")), name,
                   top.string("run_id").value_or("")};
-    // Torn, or copied from another: where the name is an id itself, it says who it is.
+    // Truncated, or a copy of another journal: then the id is the file's name, if that can be one.
     if (journal_name(run.run_id) != name)
         run.run_id = name.substr(0, name.size() - journal_suffix.size());
     if (journal_name(run.run_id) != name) return std::nullopt;
@@ -97,7 +97,7 @@ std::string journal_name(std::string_view run_id)
     return text::file_name_of(run_id).append(journal_suffix);
 }
 
-// Shared, so that two who look at the same time don't take each other for the engine.
+// Shared, so that two readers do not take each other for the executor.
 bool is_locked(int fd)
 {
     if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
@@ -115,7 +115,7 @@ std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view
     FoundFile found;
     bool alive = false;
     if (folder) {
-        // Before it is read: else one that ends in between would look interrupted.
+        // Checked before reading: otherwise a run that ends in between would look interrupted.
         alive = is_alive(folder.get(), name);
         found = files::read_regular(folder.get(), name, journal_limit, {});
     } else if (ec != boost::system::errc::no_such_file_or_directory) {
@@ -156,7 +156,7 @@ std::vector<std::string> list_runs(const fs::path& project_root)
 error_code ask_to_cancel_run(const fs::path& project_root, std::string_view run_id)
 {
     error_code ec;
-    // Twice: an engine that has served the last wish removes the folder.
+    // Twice: an executor that has served the last request removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
         const auto folder = requests_folder(project_root).create(ec);
         if (ec) return ec;

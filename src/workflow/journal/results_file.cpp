@@ -75,7 +75,7 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
     }
     auto reading = text::read_json_object(*text);
     if (reading.kind == text::JsonReading::Kind::valid) return std::move(reading.object);
-    problem = fmt::format("'{}' is no JSON object: {}", path, reading.problem);
+    problem = fmt::format("'{}' is not a JSON object: {}", path, reading.problem);
     return std::nullopt;
 }
 

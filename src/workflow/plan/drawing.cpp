@@ -7,14 +7,14 @@
 
 #include <algorithm>
 
-/// A plan for people: as text, and for Graphviz and Mermaid.
+/// Draws a plan as text, and for Graphviz and Mermaid.
 namespace autoexec {
 namespace {
 
 using workflow::Exit;
 using workflow::Plan;
 
-/// An arrow, and what is written on it.
+/// An arrow with its label.
 struct Arrow {
     std::size_t from = 0;
     std::size_t to = 0;
@@ -22,7 +22,7 @@ struct Arrow {
     bool back = false;
 };
 
-// The strongest reason only: an arrow for each would hide the graph.
+// Only the strongest reason: an arrow for each would hide the graph.
 std::string label_of(const Plan& plan, std::size_t from, std::size_t to)
 {
     const auto& step = plan.steps[to];
@@ -138,7 +138,7 @@ private:
     std::string text_;
 };
 
-// Quotes and what would end a label are made harmless.
+// Escapes quotes and whatever would end a label.
 std::string dot_text(std::string_view text)
 {
     std::string out;

@@ -9,17 +9,17 @@
 #include <string_view>
 #include <vector>
 
-/// What the names in conditions stand for: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`. Pure.
+/// The meaning of names in conditions: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`. Pure.
 namespace autoexec::workflow {
 
 using StepIndex = std::map<std::string, std::size_t, std::less<>>;
 
-/// What can be asked of a step.
+/// The fields of a step that conditions can use.
 enum class StepField { outcome, exit_code, attempts, round, verified };
 
 ValueType type_of_field(StepField field);
 
-/// All that a field can be, where that is a few words; else empty.
+/// All values of a field that is one of a few words; otherwise empty.
 std::vector<std::string_view> words_of_field(StepField field);
 
 struct Meaning {
@@ -34,13 +34,14 @@ struct Meaning {
     StepField field = StepField::outcome;
     std::string rest;
     std::vector<std::string> path;
-    std::string problem;  ///< For `other`: why it is none of the first three, though it began so.
+    std::string
+        problem;  ///< For `other`: why it is none of the first three, although it starts like one.
     std::string hint;
 };
 
 Meaning meaning_of(const ExpressionName& name, const StepIndex& steps);
 
-/// `scoring.passed`: computed where the step has thresholds.
+/// `scoring.passed`: computed if the step has thresholds.
 bool is_scoring_passed(const ExpressionName& name);
 
 }  // namespace autoexec::workflow

@@ -9,13 +9,13 @@
 /// `{params.NAME}` in commands. Pure.
 namespace autoexec::workflow {
 
-/// The names, in order. What only looks like a placeholder is text.
+/// The names, in order. Invalid placeholders are text.
 std::vector<std::string> placeholders_in(std::string_view text);
 
-/// Each replaced by its value; one without a value stays as it is. Values are not looked into.
+/// Replaces each by its value; one without a value stays. Values are not expanded again.
 std::string fill_placeholders(std::string_view text, const boost::json::object& params);
 
-/// A parameter's value as text: strings as they are, all else as JSON.
+/// A parameter's value as text: strings as they are, other values as JSON.
 std::string text_of(const boost::json::value& value);
 
 }  // namespace autoexec::workflow

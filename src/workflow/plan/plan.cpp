@@ -22,8 +22,9 @@ using Kind = GateTarget::Kind;
 
 constexpr std::size_t max_steps = 10'000;
 constexpr std::size_t max_edges = 200'000;
-constexpr std::size_t max_creators = 100;   // of one artifact: each is an edge to each who needs it
-constexpr std::size_t max_problems = 1000;  // more would help nobody
+constexpr std::size_t max_creators =
+    100;  // of one artifact: an edge from each to every step that requires it
+constexpr std::size_t max_problems = 1000;  // more would not help
 constexpr std::size_t max_guesses = 100;    // a guess compares with all names
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
 
@@ -144,7 +145,7 @@ private:
         auto normal = protocol::artifact_path(path);
         if (!normal)
             complain(
-                at, field, item, fmt::format("'{}' is no path within the worktree", path),
+                at, field, item, fmt::format("'{}' is not a path within the worktree", path),
                 "Give the path of a file or folder below the worktree, relative to it and without "
                 "'..'.");
         return normal;
@@ -171,7 +172,7 @@ private:
         const auto& s = step(i);
         const int ways = int(!s.command.empty()) + int(!s.argv.empty()) + int(!s.action.empty());
         if (ways == 0)
-            complain(i, s.agent.empty() ? "id" : "agent", 0, "The step says nothing to run",
+            complain(i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
                      "Give it an 'agent' and an 'action', a 'command', or an 'argv'.");
         if (ways > 1)
             complain(i, s.argv.empty() ? "command" : "argv", 0,
@@ -181,7 +182,7 @@ private:
         if (!s.action.empty() && s.agent.empty())
             complain(i, "action", 0, "An 'action' needs an 'agent'");
         if (s.action.empty() && !s.params.empty())
-            warn(i, "params", "Nothing is made of 'params'",
+            warn(i, "params", "'params' has no effect",
                  "They are flags of the command that is built from an agent and an action.");
         check_placeholders(i, "command", 0, s.command);
         for (std::size_t k = 0; k < s.argv.size(); ++k) check_placeholders(i, "argv", k, s.argv[k]);
@@ -199,7 +200,7 @@ private:
                          parameter_hint(name));
     }
 
-    // `prompt` is every workflow's: the original's command line has it.
+    // Every workflow has `prompt`: the original's command line sets it.
     bool is_parameter(std::string_view name) const
     {
         return workflow_.params.contains(name) || name == "prompt";
@@ -236,7 +237,8 @@ private:
         }
     }
 
-    // A later step that makes an artifact anew mends it; who stands before it wants the first one.
+    // A later step that creates an artifact again updates it; steps before that one require the
+    // first.
     static std::vector<std::size_t> creators_for(std::size_t i, const std::vector<std::size_t>& all)
     {
         std::vector<std::size_t> chosen;
@@ -306,7 +308,7 @@ private:
                  "Leave it away, or say 'on_pass: next'.");
     }
 
-    // A way to a step that also waits for this one in another manner is one way all the same.
+    // Several dependencies of a step on another one are one edge.
     void enter(std::size_t from, std::size_t to, Exit by)
     {
         if (from == to) {
@@ -320,7 +322,7 @@ private:
 
     void connect(std::size_t from, std::size_t to, std::string why)
     {
-        if (edges_ > max_edges) return;  // that is complained of
+        if (edges_ > max_edges) return;  // already reported
         if (followers_[from].emplace(to, std::move(why)).second) ++edges_;
     }
 
@@ -350,7 +352,7 @@ private:
         };
         scope.allows_path = [](const std::string& path, ExpressionProblem& problem) {
             if (protocol::artifact_path(path)) return true;
-            problem.message = fmt::format("'{}' is no path within the worktree", path);
+            problem.message = fmt::format("'{}' is not a path within the worktree", path);
             return false;
         };
         ExpressionProblem problem;
@@ -430,7 +432,7 @@ private:
             plan_.steps[i].after.push_back(meaning.step);
     }
 
-    // A closing step that says nothing of when it comes, comes last.
+    // A closing step without dependencies comes last.
     void close()
     {
         std::vector<bool> waits(followers_.size());
@@ -446,7 +448,7 @@ private:
         }
     }
 
-    /// False, and a problem, if steps wait for each other in a ring.
+    /// False, with a problem, if steps wait for each other in a cycle.
     bool sort()
     {
         std::vector<std::size_t> waits(followers_.size(), 0);
@@ -468,7 +470,7 @@ private:
         return false;
     }
 
-    // Who is left over waits for somebody who is: going back from one to the next ends in a ring.
+    // Each unsorted step has an unsorted predecessor, so following them must reach a cycle.
     void report_ring(const std::vector<std::size_t>& waits)
     {
         std::vector<std::size_t> back(waits.size(), waits.size());
@@ -477,7 +479,7 @@ private:
                 if (waits[from] > 0 && waits[to] > 0 && back[to] == waits.size()) back[to] = from;
         std::size_t at = 0;
         while (waits[at] == 0) ++at;
-        for (std::size_t n = 0; n < waits.size(); ++n) at = back[at];  // in the ring by now
+        for (std::size_t n = 0; n < waits.size(); ++n) at = back[at];  // now within the cycle
         std::vector<std::size_t> ring{at};
         for (auto i = back[at]; i != at; i = back[i]) ring.push_back(i);
         std::reverse(ring.begin(), ring.end());
@@ -492,7 +494,7 @@ private:
                  "Only a gate's 'on_fail' can lead back to an earlier step.");
     }
 
-    // What a failing gate leads to comes later, unless the gate waits for it.
+    // The target of a failing gate comes after it, unless the gate waits for the target.
     void place_failing_exits()
     {
         for (const auto& [i, target] : fail_target_) {
@@ -562,7 +564,7 @@ private:
             plan_.longest_chain.insert(plan_.longest_chain.begin(), i);
     }
 
-    // By words of bits: there may be hundreds of thousands of ways.
+    // As bit sets: there may be hundreds of thousands of paths.
     void reach()
     {
         constexpr std::size_t width = 64;
@@ -583,8 +585,8 @@ private:
         }
     }
 
-    // Which of two versions a step gets must not depend on who was quicker. Steps that may be
-    // skipped are judged when they have run.
+    // Which of two versions of an artifact a step gets must not depend on timing. Steps that may be
+    // skipped are checked when they have run.
     void check_producers()
     {
         const auto certain = steps_that_run();
@@ -616,7 +618,7 @@ private:
                  "Let one depend on the other, or give them different paths.");
     }
 
-    /// Those that no condition and no gate can skip.
+    /// The steps that no condition and no gate can skip.
     [[nodiscard]] std::vector<bool> steps_that_run() const
     {
         std::vector<bool> certain(plan_.steps.size());
@@ -657,7 +659,7 @@ private:
     StepIndex index_;
     std::vector<std::string_view> ids_;
     std::map<std::string, std::vector<std::size_t>> creators_;       // by artifact
-    std::vector<std::map<std::size_t, std::string>> followers_;      // who waits, and why
+    std::vector<std::map<std::size_t, std::string>> followers_;      // the steps that wait, and why
     std::map<std::size_t, std::optional<std::size_t>> fail_target_;  // by the gate's step
     std::set<std::size_t> results_wanted_;
     std::size_t edges_ = 0;

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-/// Who waits for whom: what a definition means, before anything runs. Pure.
+/// The dependencies between the steps of a workflow. Pure.
 namespace autoexec::workflow {
 
-/// Something wrong with a workflow. `field` and `item` say where: `requires` and 1 is the second of
-/// a step's requirements.
+/// An error or a warning. `field` and `item` say where: `requires` and 1 is the second requirement
+/// of a step.
 struct PlanProblem {
     std::optional<std::size_t> step;  ///< Absent: the workflow as a whole.
     std::string field;                ///< As in the file; `gate.condition` for what is nested.
@@ -23,16 +23,16 @@ struct PlanProblem {
     bool warning = false;
 };
 
-/// By which of its ways out a step leads to another.
+/// The exit of a step by which it leads to another.
 enum class Exit { pass, fail };
 
-/// `from` leads to a step, if it takes that way.
+/// `from` leads to a step, if it takes that exit.
 struct Entry {
     std::size_t from = 0;
     Exit by = Exit::pass;
 };
 
-/// An artifact that must be there, and the steps that make it. At least one of them.
+/// A required artifact, and the steps that create it: at least one.
 struct ArtifactNeed {
     std::string artifact;
     std::vector<std::size_t> creators;
@@ -40,42 +40,43 @@ struct ArtifactNeed {
 
 struct PlanStep {
     std::vector<ArtifactNeed> artifacts;
-    std::vector<std::string> from_repository;  ///< Required, and made by no step.
+    std::vector<std::string> from_repository;  ///< Required, and created by no step.
     std::vector<std::size_t> depends_on;
-    std::vector<std::size_t> after;  ///< Must have ended, however.
+    std::vector<std::size_t> after;  ///< Must have ended, in whatever state.
     std::vector<Entry> entries;      ///< If there are any, one must have been taken.
 
-    /// Where it leads: a later step. Nothing where it leads to none by that way.
+    /// The later steps to which its exits lead, if any.
     std::optional<std::size_t> pass_to;
     std::optional<std::size_t> fail_to;
-    /// The gate sends back there (the step itself, for `retry`).
+    /// The step to which the gate goes back: an earlier one, or itself for `retry`.
     std::optional<std::size_t> back_to;
     int max_rounds = 1;
 
     Expression condition;
     Expression gate;
     bool has_gate = false;
-    std::string results;  ///< Where its results are read from; empty: nobody asks for them.
+    std::string results;  ///< The file with its results; empty: no expression uses them.
     bool require_artifacts = false;
 
     std::vector<std::size_t> waits_for;  ///< All of the above, each once, ascending.
-    std::vector<bool> leads_to;          ///< Who waits for it, through others, too; itself not.
-    std::size_t level = 0;               ///< The longest way to it.
+    std::vector<bool> leads_to;  ///< The steps that wait for it, directly or not; not itself.
+    std::size_t level = 0;       ///< The length of the longest path to it.
 };
 
 struct Plan {
     std::vector<PlanStep> steps;
-    std::vector<std::size_t> order;  ///< Each after those it waits for; else as in the file.
+    std::vector<std::size_t>
+        order;  ///< Each step after those it waits for; otherwise as in the file.
     std::vector<std::size_t> longest_chain;
 };
 
-/// `problems` gets all that is wrong; the plan is usable if none of them is an error.
+/// Reports all problems; the plan is usable if none of them is an error.
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);
 
-/// The original's closing step: there is nothing that an agent could do.
+/// A closing step of the original system, with nothing to run.
 bool is_closing(const WorkflowStep& step);
 
-/// The step of that id.
+/// The step with that id.
 std::optional<std::size_t> index_of(const Workflow& workflow, std::string_view id);
 
 }  // namespace autoexec::workflow

@@ -94,7 +94,7 @@ json::value ConditionValues::field_of(std::size_t i, StepField field, std::strin
             break;
     }
     if (result.execution && result.execution->exit_code) return *result.execution->exit_code;
-    problem = fmt::format("no exit code is known of '{}'", result.id);
+    problem = fmt::format("the exit code is unknown of '{}'", result.id);
     return nullptr;
 }
 
@@ -104,7 +104,7 @@ std::optional<json::object> ConditionValues::results_of(std::size_t i, std::stri
     const auto& result = step.result;
     const auto& file = inputs_.plan.steps[i].results;
     if (result.state == StepState::skipped || result.round == 0) {
-        problem = fmt::format("'{}' has not run, so there are no results of it", result.id);
+        problem = fmt::format("'{}' has not run, so it has no results", result.id);
         return std::nullopt;
     }
     // A file from before the attempt is not its result.

@@ -86,8 +86,8 @@ asio::awaitable<MergeResult> GitTrees::merge_all(std::vector<Parent> parents)
         auto merged = co_await std::move(merging);
         if (!merged.problem.empty()) {
             all.problem =
-                fmt::format("The work of '{}' can't be brought together with that of {}: {}",
-                            parent.step, all.ours.empty() ? "the base" : all.ours, merged.problem);
+                fmt::format("The work of '{}' cannot be merged with that of {}: {}", parent.step,
+                            all.ours.empty() ? "the base" : all.ours, merged.problem);
             co_return all;
         }
         if (!merged.conflicts.empty()) {
@@ -103,10 +103,10 @@ asio::awaitable<MergeResult> GitTrees::merge_all(std::vector<Parent> parents)
     co_return all;
 }
 
-// The resolution that a person has committed, or the place where that is to be done.
+// Returns the resolution that a person has committed, or opens a worktree for it.
 asio::awaitable<MergeResult> GitTrees::conflict(MergeResult so_far, Parent next)
 {
-    // Of the two sides alone: who else needs them together finds the same place.
+    // Named after the two sides alone, so that every merge of them finds the same worktree.
     const auto name = git::tree_name(
         names_.run_id, fmt::format("merge-{}-{:.8}-{:.8}", next.step, so_far.commit, next.commit));
     auto looking = repository_->resolved_conflict(name, so_far.commit, next.commit);

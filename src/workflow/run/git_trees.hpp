@@ -10,26 +10,26 @@
 #include <utility>
 #include <vector>
 
-/// A run's worktrees and branches: where each step works, and how their work comes together.
+/// The worktrees and branches of a run.
 namespace autoexec::workflow {
 
-/// A step whose work another one builds on.
+/// A step that another one builds on.
 struct Parent {
     std::string step;
     std::string commit;
 };
 
-/// Commits brought together, or what stands in the way.
+/// The result of a merge.
 struct MergeResult {
     std::string commit;
     std::vector<git::Conflict> conflicts;
-    std::string ours;             ///< The steps on the one side of a conflict …
-    std::string theirs;           ///< … and the step on the other one.
-    std::filesystem::path where;  ///< A worktree in which the conflict stands, to be resolved.
-    std::string problem;          ///< A sentence, also for conflicts; empty if all is well.
+    std::string ours;             ///< In a conflict: the steps that are merged already …
+    std::string theirs;           ///< … and the step that conflicts with them.
+    std::filesystem::path where;  ///< A worktree with the conflict, to resolve it in.
+    std::string problem;          ///< A sentence, also for conflicts; empty: merged.
 };
 
-/// Everything on the strand of the run. Operations are not cancellable.
+/// On the strand of the run. Operations are not cancellable.
 class GitTrees {
 public:
     struct Opened {
@@ -42,25 +42,25 @@ public:
         std::string workflow_name;
     };
 
-    /// Of a run from the commit that `revision` names.
+    /// For a run that starts from the commit that `revision` names.
     static asio::awaitable<Opened> open(git::RepositoryOptions options, Names names,
                                         std::string revision);
 
-    /// A new run has got its id.
+    /// Sets the id of a new run.
     void name_after(std::string run_id);
-    /// Makes its branch. A sentence if that can't be.
+    /// Creates its branch. A sentence if that fails.
     asio::awaitable<std::string> begin();
 
     [[nodiscard]] const std::string& base() const noexcept { return base_; }
-    /// `workflow/<run>`, where all comes together.
+    /// `workflow/<run>`: receives the work of all steps.
     [[nodiscard]] const std::string& branch() const noexcept { return branch_; }
     [[nodiscard]] git::Repository& repository() noexcept { return *repository_; }
-    /// Of the worktree in which all steps take turns.
+    /// The name of the worktree that all steps share.
     [[nodiscard]] std::string shared_name() const;
     [[nodiscard]] std::filesystem::path path_of(const std::string& name) const;
 
-    /// What a step starts from: the work of its parents, brought together in their order; the run's
-    /// base where it has none. Resolutions of earlier conflicts are used.
+    /// Merges the work of a step's parents, in their order; without parents, the result is the
+    /// run's base. Resolutions of earlier conflicts are used.
     asio::awaitable<MergeResult> merge_all(std::vector<Parent> parents);
 
     asio::awaitable<git::NewTree> tree_for(std::string name, std::string base, bool reuse);
@@ -68,13 +68,12 @@ public:
     asio::awaitable<git::CommittedWork> commit(std::filesystem::path tree, std::string branch,
                                                std::string step, int round, int attempt,
                                                std::string execution_id, git::CommitRules rules);
-    /// Of a step's artifacts those that git ignores.
+    /// Commits those artifacts of a step that git ignores, to a ref of their own.
     asio::awaitable<git::KeptArtifacts> keep_ignored(std::filesystem::path tree, std::string step,
                                                      int round, std::vector<std::string> artifacts);
 
-    /// Makes the run's branch what `commit` is. `last`: where the run has left it before; what
-    /// somebody else has committed there since is kept, and a sentence says so. A checkout of the
-    /// branch follows.
+    /// Moves the run's branch to `commit`. `last` is where the run had left it: commits that were
+    /// added since are kept, and a sentence says so. A checkout of the branch is updated.
     asio::awaitable<std::string> advance(std::string commit, std::string last);
 
 private:

@@ -162,7 +162,7 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     const bool is_of_others = is_shared() && !continues;
     if (is_of_others || (continues && inputs_.workflow.steps[i].retry_from_clean)) {
         auto resetting =
-            reset_tree(i, is_of_others ? "Left by a step before" : "Before it goes on");
+            reset_tree(i, is_of_others ? "Left by an earlier step" : "Before it is resumed");
         problem = co_await std::move(resetting);
         if (!problem.empty()) co_return problem;
     }
@@ -343,7 +343,8 @@ asio::awaitable<std::string> GitWork::merge_into_target(std::string commit)
             trees_->branch(), target, merged.conflicts.front().path,
             merged.conflicts.size() > 1 ? " and more" : "", trees_->branch());
     if (!merged.problem.empty())
-        co_return fmt::format("The branch '{}' did not get the work: {}", target, merged.problem);
+        co_return fmt::format("The branch '{}' did not receive the work: {}", target,
+                              merged.problem);
     co_return std::string();
 }
 

@@ -44,7 +44,7 @@ error_code ManualSteps::put_files(std::size_t i, std::string& why) const
     if (mailbox) {
         ec = mailbox->try_lock();
         if (ec == errc::worktree_busy)
-            why = fmt::format("Another engine runs a command in the worktree '{}'",
+            why = fmt::format("Another executor runs a command in the worktree '{}'",
                               step.worktree().string());
         if (!ec) ec = mailbox->prepare();
         if (!ec)
@@ -103,7 +103,7 @@ std::optional<StepOutcome> ManualSteps::poll(std::size_t i)
         return finish(i, StepState::failed,
                       marker->error.empty() ? "The marker says that it failed" : marker->error);
     if (waiting->deadline && context_.options.clock->now() >= *waiting->deadline)
-        return finish(i, StepState::timeout, "Nobody has said within its time that it is done");
+        return finish(i, StepState::timeout, "It was not marked as done within its time limit");
     return std::nullopt;
 }
 
@@ -128,7 +128,7 @@ StepOutcome ManualSteps::finish(std::size_t i, StepState state, std::string reas
     }
     if (!outcome.missing.empty() && state == StepState::completed && request.require_artifacts) {
         outcome.state = StepState::failed;
-        outcome.reason = fmt::format("It was said to be done, but these artifacts are missing: {}",
+        outcome.reason = fmt::format("It was marked as done, but these artifacts are missing: {}",
                                      fmt::join(outcome.missing, ", "));
     }
     // In flight until the outcome is handled.

@@ -42,8 +42,8 @@ std::string missing_in_place(const RunInputs& inputs, const RunState& state)
     for (std::size_t i = 0; i < state.size(); ++i) {
         const auto& step = state.step(i);
         if (!step.command.in_git && !std::filesystem::is_directory(step.worktree(), ignored))
-            problems += fmt::format("Step '{}': Its worktree '{}' is no folder.\n", step.result.id,
-                                    step.worktree().string());
+            problems += fmt::format("Step '{}': Its worktree '{}' is not a folder.\n",
+                                    step.result.id, step.worktree().string());
     }
     for (std::size_t i = 0; i < state.size(); ++i) {
         const auto& step = state.step(i);

@@ -70,7 +70,8 @@ asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
     opened.journal = co_await std::move(taking);
     if (!opened.journal && ec == errc::worktree_busy) {
         ec = {};
-        opened.problem = fmt::format("The run '{}' goes on already: its engine lives.", run_id);
+        opened.problem =
+            fmt::format("The run '{}' is already running: its executor is alive.", run_id);
     } else if (!opened.journal) {
         opened.problem =
             fmt::format("The journal of '{}' can't be taken over: {}.", run_id, ec.message());
@@ -85,7 +86,7 @@ asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
     }
     record = read_run(root, run_id, opened.problem);  // again: nothing else writes it now
     if (!record || record->transitions.empty())
-        opened.problem = fmt::format("The journal of '{}' says nothing of a run.", run_id);
+        opened.problem = fmt::format("The journal of '{}' has no transitions.", run_id);
     else if (record->workflow_id != workflow.id)
         opened.problem = fmt::format("The run '{}' is of the workflow '{}', not of '{}'.", run_id,
                                      record->workflow_id, workflow.id);
@@ -107,7 +108,8 @@ asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
     }
     opened.has_changed = hashes.size() > 1;
     if (opened.start == nullptr)
-        opened.problem = fmt::format("The journal of '{}' does not say how the run began.", run_id);
+        opened.problem =
+            fmt::format("The journal of '{}' does not record the start of the run.", run_id);
     co_return opened;
 }
 
@@ -115,7 +117,7 @@ std::string restore_options(const protocol::RunStarted& start, const Workflow& w
                             WorkflowRunOptions& options)
 {
     if (!start.worktrees)
-        return fmt::format("The journal of '{}' does not say where its steps work.", start.run_id);
+        return fmt::format("The journal of '{}' does not record the worktree mode.", start.run_id);
     options.worktrees = *start.worktrees;
     options.worktree = start.worktree;
     options.base = start.base.empty() ? "HEAD" : start.base;
@@ -125,7 +127,7 @@ std::string restore_options(const protocol::RunStarted& start, const Workflow& w
         if (options.params.contains(name)) continue;
         if (is_hidden(value))
             problems += fmt::format(
-                "The parameter '{}' holds a secret, which is not kept: give it "
+                "The parameter '{}' contains a secret, which is not stored: give it "
                 "again.\n",
                 std::string_view(name));
         else if (workflow.params.contains(name) || name == "prompt")

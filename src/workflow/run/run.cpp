@@ -244,8 +244,7 @@ void Run::conclude(StepOutcome outcome)
         scheduler.ended(i, outcome.state, state_->provided_by(outcome), outcome.reason);
     const bool discarded = judged == Scheduler::Judged::discarded;
     result.state = discarded ? StepState::cancelled : scheduler.node(i).state;
-    result.reason =
-        discarded ? "A gate has sent back to what it works from" : std::move(outcome.reason);
+    result.reason = discarded ? "A gate restarted a step before it" : std::move(outcome.reason);
     result.tolerated = outcome.state != StepState::completed && scheduler.node(i).goes_on;
     result.code = std::move(outcome.code);
     if (discarded) step.commit.clear();
@@ -352,7 +351,7 @@ asio::awaitable<void> Run::merge()
         fail_late(*merged.conflict, std::move(merged.problem));
     } else if (!merged.problem.empty()) {
         commit_ = std::move(merged.commit);
-        merge_problem_ = "The steps' work can't be brought together: " + merged.problem;
+        merge_problem_ = "The work of the steps cannot be merged: " + merged.problem;
     } else {
         commit_ = state_->last_commit = std::move(merged.commit);
         for (std::size_t i = 0; i < state_->size(); ++i) {

@@ -62,7 +62,7 @@ std::string Run::restart_requested()
                    ? fmt::format("The run '{}' has completed: there is nothing left to do.",
                                  resumption_->run_id)
                    : fmt::format(
-                         "Of the run '{}' {} failed, and nothing else is left to do. To run "
+                         "In the run '{}', {} failed, and nothing else is left to do. To run "
                          "again what failed: --from-failed.",
                          resumption_->run_id, failures.size() == 1 ? "one step" : "some steps");
     scheduler.set_fail_fast(inputs_.options.fail_fast);

@@ -70,7 +70,7 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
         if (holds && !*holds) return skip(step, "Its condition does not hold", true);
         if (!holds) {
             node.state = StepState::failed;
-            node.reason = "Its condition can't be told: " + problem;
+            node.reason = "Its condition cannot be evaluated: " + problem;
             candidates_.erase(step);
             settle_failure(step);
             Decision decision{Decision::Kind::fail, step, node.round, node.reason, node.goes_on};
@@ -103,7 +103,7 @@ Scheduler::Readiness Scheduler::look(std::size_t step, std::string& reason) cons
         const auto from = need.creators.front();
         reason = fmt::format(
             "It requires '{}' of '{}', {}", need.artifact, workflow_.steps[from].id,
-            nodes_[from].state == StepState::completed ? "which did not make it" : why_not(from));
+            nodes_[from].state == StepState::completed ? "which did not create it" : why_not(from));
         return Readiness::impossible;
     }
     return Readiness::ready;
@@ -129,7 +129,7 @@ std::string Scheduler::why_not(std::size_t step) const
 {
     switch (nodes_[step].state) {
         case StepState::timeout:
-            return "which ran out of time";
+            return "which timed out";
         case StepState::cancelled:
             return "which was cancelled";
         case StepState::skipped:
@@ -231,7 +231,7 @@ Verdict Scheduler::judge(std::size_t step, bool passed)
 
 void Scheduler::fail_judgement(std::size_t step, std::string problem)
 {
-    (void)fail_by_gate(step, "Its gate can't be judged: " + problem);
+    (void)fail_by_gate(step, "Its gate cannot be evaluated: " + problem);
 }
 
 Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)

@@ -11,25 +11,25 @@
 #include <string>
 #include <vector>
 
-/// Decides which step is next, and what each end means for the rest. Pure: it is told what
-/// happened, and says what is to be done.
+/// Decides which step is next, and what the outcome of a step changes. Pure: receives events,
+/// returns actions.
 namespace autoexec::workflow {
 
-/// What is to be done with a step. It counts as done as soon as it is said.
+/// An action for a step. Its effect on the scheduler has happened when it is returned.
 struct Decision {
     enum class Kind {
         start,
         skip,
-        fail,  ///< Its condition can't be told.
+        fail,  ///< Its condition cannot be evaluated.
     };
     Kind kind = Kind::start;
     std::size_t step = 0;
     int round = 1;
     std::string reason;    ///< For `skip` and `fail`.
-    bool goes_on = false;  ///< For `skip`: what waits for it may run.
+    bool goes_on = false;  ///< For `skip`: steps that wait for it may run.
 };
 
-/// What a gate's judgement leads to.
+/// What follows from a gate.
 struct Verdict {
     enum class Kind {
         on,
@@ -50,11 +50,12 @@ public:
         bool fail_fast = false;
     };
 
-    /// What it asks while it decides.
+    /// What it asks the run.
     struct Asks {
-        /// Whether a ready step may start now, as far as others than this workflow limit it.
+        /// Whether limits outside this workflow allow a ready step to start now.
         std::function<bool(std::size_t step)> has_room;
-        /// The value of a ready step's condition; nothing, and a sentence, if it can't be told.
+        /// The value of a ready step's condition; empty, with a sentence, if it cannot be
+        /// evaluated.
         std::function<std::optional<bool>(std::size_t step, std::string& problem)> condition;
     };
 
@@ -89,27 +90,27 @@ public:
 
     Verdict judge(std::size_t step, bool passed);
 
-    /// The gate can't be judged: the step has failed.
+    /// The gate cannot be evaluated: the step fails.
     void fail_judgement(std::size_t step, std::string problem);
 
-    /// A step that had completed has failed after all: its work can't be brought together.
+    /// Fails a completed step: its work cannot be merged.
     void fail_late(std::size_t step, std::string reason);
 
-    // Of a run that goes on: what its journal tells, in that order.
+    // For a resumed run: the transitions of its journal, in their order.
     void set_fail_fast(bool on) noexcept { limits_.fail_fast = on; }
     void resume_start(std::size_t step, int round);
     void resume_skip(std::size_t step, std::string reason);
-    /// These steps, and all that depends on them, run again; gives them all. What is in flight is
-    /// superseded. What a gate had ended goes on with them, if that gate is among them.
+    /// Lets these steps, and all that depend on them, run again; returns all of them. Steps in
+    /// flight are superseded. If a gate among them had ended the run, other pending steps may run,
+    /// too.
     std::vector<std::size_t> restart(const std::vector<std::size_t>& steps);
 
     enum class Stop {
-        by_gate,     ///< What is in flight goes on to its end.
-        by_failure,  ///< It is to be cancelled.
+        by_gate,     ///< Steps in flight run to their end.
+        by_failure,  ///< They are cancelled.
         by_request,  ///< The same.
     };
-    /// From now on nothing is started; what is pending is skipped for this reason. The first
-    /// reason stays.
+    /// Starts nothing more; pending steps are skipped for this reason. A later reason is ignored.
     void stop(std::string reason, Stop kind = Stop::by_request);
     [[nodiscard]] std::optional<Stop> stopped() const noexcept { return stop_; }
 
@@ -117,9 +118,9 @@ public:
     [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
     /// Every step has ended.
     [[nodiscard]] bool finished() const;
-    /// Steps that have failed, and that matters.
+    /// Steps whose failure fails the run.
     [[nodiscard]] std::vector<std::size_t> failures() const;
-    /// The step failed (or was skipped for having failed), and that stops nothing.
+    /// Whether a failure of the step stops nothing.
     [[nodiscard]] bool tolerates(std::size_t step) const;
 
 private:
@@ -143,7 +144,7 @@ private:
     Limits limits_;
     std::vector<Node> nodes_;
     std::vector<std::vector<std::size_t>> followers_;
-    std::set<std::size_t> candidates_;  // pending, and worth another look
+    std::set<std::size_t> candidates_;  // pending, and to be checked again
     std::size_t in_flight_ = 0;
     std::string stop_reason_;
     std::optional<Stop> stop_;

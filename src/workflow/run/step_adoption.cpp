@@ -16,7 +16,7 @@ namespace autoexec::workflow {
 namespace {
 
 constexpr std::string_view not_idempotent =
-    " It is not idempotent, so it is run again only when asked: --from-failed";
+    " It is not idempotent: use --from-failed to run it again";
 
 std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
                                                    const std::string& execution_id)
@@ -89,7 +89,7 @@ void StepRunner::adopt(std::size_t i)
         if (!failure) return finish_adopted(i, std::move(result));
         auto outcome = StepOutcome::failure(i, failure);
         outcome.code = "interrupted";
-        outcome.reason = "What was in flight can't be gone on with: " + outcome.reason;
+        outcome.reason = "The attempt in flight cannot be adopted: " + outcome.reason;
         on_end_(std::move(outcome));
     };
     asio::co_spawn(
@@ -105,7 +105,7 @@ void StepRunner::finish_adopted(std::size_t i, ExecutionResult result)
     auto outcome = StepOutcome::of(i, std::move(result));
     if (lost) {
         outcome.code = "interrupted";
-        outcome.reason = fmt::format("Its engine ended while it ran: {}{}", outcome.reason,
+        outcome.reason = fmt::format("The executor ended while the step ran: {}{}", outcome.reason,
                                      inputs_.workflow.steps[i].idempotent
                                          ? fmt::format(" That was attempt {}.", attempts)
                                          : std::string(not_idempotent));
@@ -139,10 +139,11 @@ void StepRunner::settle_by_records(std::size_t i)
         if (idempotent && try_again(i, attempts)) return;
         auto outcome = StepOutcome::failure(
             i,
-            idempotent ? fmt::format("Its engine ended while it ran, in its last attempt: {}",
-                                     *last->error_message)
-                       : fmt::format("Its engine ended while it ran: {}{}", *last->error_message,
-                                     not_idempotent),
+            idempotent
+                ? fmt::format("The executor ended while the step ran, in its last attempt: {}",
+                              *last->error_message)
+                : fmt::format("The executor ended while the step ran: {}{}", *last->error_message,
+                              not_idempotent),
             "interrupted");
         outcome.settled = false;
         return on_end_(std::move(outcome));

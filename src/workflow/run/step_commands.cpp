@@ -48,8 +48,7 @@ json::object complete_params(const Workflow& workflow, const json::object& param
     }
     for (const auto& [name, value] : values)
         if (value.is_null())
-            problems += fmt::format("The parameter '{}' is needed, and was not given.\n",
-                                    std::string_view(name));
+            problems += fmt::format("The parameter '{}' is required.\n", std::string_view(name));
     return values;
 }
 
@@ -157,7 +156,7 @@ std::string StepCommands::missing_param(std::size_t i) const
                 names.push_back(meaning.rest);
     for (const auto& name : names)
         if (!inputs_.options.params.contains(name))
-            return fmt::format("Step '{}': The parameter '{}' is asked for, and was not given.\n",
+            return fmt::format("Step '{}': The parameter '{}' is used, but was not given.\n",
                                step.id, name);
     return {};
 }
