@@ -178,8 +178,8 @@ public:
         return asio::async_initiate<Token, void(error_code, WorkflowResult)>(
             [](auto handler, auto impl, std::string id, Workflow w, WorkflowResumeOptions r,
                WorkflowRunOptions o) {
-                go_on(std::move(impl), std::move(id), std::move(w), std::move(r), std::move(o),
-                      std::move(handler));
+                resume(std::move(impl), std::move(id), std::move(w), std::move(r), std::move(o),
+                       std::move(handler));
             },
             token, impl_, std::move(run_id), std::move(workflow), std::move(what),
             std::move(options));
@@ -198,8 +198,8 @@ private:
     using Handler = asio::any_completion_handler<void(error_code, WorkflowResult)>;
     static void start(std::shared_ptr<Impl> impl, Workflow workflow, WorkflowRunOptions options,
                       Handler handler);
-    static void go_on(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
-                      WorkflowResumeOptions what, WorkflowRunOptions options, Handler handler);
+    static void resume(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
+                       WorkflowResumeOptions what, WorkflowRunOptions options, Handler handler);
 
     std::shared_ptr<Impl> impl_;
 };

@@ -21,13 +21,13 @@ using Lines = std::vector<std::string>;
 
 namespace {
 
-/// A scheduler over a workflow, with everything that it asks for at hand.
+/// A scheduler over a workflow, with answers to all its queries.
 struct Bench {
     explicit Bench(Workflow definition, Scheduler::Limits limits = {})
         : w(std::move(definition)), plan(plan_of(w)), scheduler(w, plan, limits)
     {
-        asks.has_room = [this](std::size_t i) { return room(i); };
-        asks.condition = [this](std::size_t i, std::string& problem) -> std::optional<bool> {
+        queries.has_room = [this](std::size_t i) { return room(i); };
+        queries.condition = [this](std::size_t i, std::string& problem) -> std::optional<bool> {
             if (!conditions.contains(i)) problem = "unknown";
             return conditions.contains(i) ? std::optional(conditions[i]) : std::nullopt;
         };
@@ -38,7 +38,7 @@ struct Bench {
     Lines decide()
     {
         Lines lines;
-        while (const auto d = scheduler.next(asks)) {
+        while (const auto d = scheduler.next(queries)) {
             const char sign = d->kind == Decision::Kind::start  ? '+'
                               : d->kind == Decision::Kind::skip ? '-'
                                                                 : '!';
@@ -68,7 +68,7 @@ struct Bench {
     Workflow w;
     Plan plan;
     Scheduler scheduler;
-    Scheduler::Asks asks;
+    Scheduler::Queries queries;
     std::function<bool(std::size_t)> room = [](std::size_t) { return true; };
     std::map<std::size_t, bool> conditions;
     std::map<std::string, std::string> reasons;
@@ -424,7 +424,7 @@ void compare(const Workflow& w, const std::vector<bool>& succeeds, const std::ve
         return state != StepState::pending && state != StepState::running;
     };
     for (;;) {
-        while (const auto d = b.scheduler.next(b.asks)) {
+        while (const auto d = b.scheduler.next(b.queries)) {
             for (const auto from : b.plan.steps[d->step].waits_for) REQUIRE(resolved(from));
             if (d->kind != Decision::Kind::start) continue;
             running.push_back(d->step);

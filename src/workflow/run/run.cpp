@@ -209,12 +209,12 @@ void Run::cancel(asio::cancellation_type how)
 
 void Run::advance()
 {
-    Scheduler::Asks asks;
-    asks.has_room = [this](std::size_t i) { return steps_->slots().has_room(i); };
-    asks.condition = [this](std::size_t i, std::string& problem) {
+    Scheduler::Queries queries;
+    queries.has_room = [this](std::size_t i) { return steps_->slots().has_room(i); };
+    queries.condition = [this](std::size_t i, std::string& problem) {
         return values_->condition(i, problem);
     };
-    while (const auto decision = state_->scheduler().next(asks)) {
+    while (const auto decision = state_->scheduler().next(queries)) {
         switch (decision->kind) {
             case Decision::Kind::start:
                 steps_->begin(decision->step, decision->round);

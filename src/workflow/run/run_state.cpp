@@ -136,10 +136,10 @@ bool RunState::anything_left() const
     for (std::size_t i = 0; i < size(); ++i)
         if (scheduler_.node(i).judging) return true;
     auto rehearsal = scheduler_;
-    Scheduler::Asks asks;
-    asks.has_room = [](std::size_t) { return true; };
-    asks.condition = [](std::size_t, std::string&) { return true; };
-    while (const auto decision = rehearsal.next(asks))
+    Scheduler::Queries queries;
+    queries.has_room = [](std::size_t) { return true; };
+    queries.condition = [](std::size_t, std::string&) { return true; };
+    while (const auto decision = rehearsal.next(queries))
         if (decision->kind == Decision::Kind::start) return true;
     return false;
 }

@@ -39,21 +39,21 @@ bool Scheduler::resolved(std::size_t step) const
     return node.state != StepState::pending && !is_in_flight(node) && !node.judging;
 }
 
-std::optional<Decision> Scheduler::next(const Asks& asks)
+std::optional<Decision> Scheduler::next(const Queries& queries)
 {
     for (auto it = candidates_.begin(); it != candidates_.end();) {
         const auto step = *it++;  // deciding may take it out
-        if (auto decision = decide(step, asks)) return decision;
+        if (auto decision = decide(step, queries)) return decision;
     }
     return std::nullopt;
 }
 
-std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
+std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queries)
 {
     auto& node = nodes_[step];
     if (stop_) return skip(step, stop_reason_, false);
     std::string reason;
-    switch (look(step, reason)) {
+    switch (readiness_of(step, reason)) {
         case Readiness::waits:
             candidates_.erase(step);  // until one of those it waits for has ended
             return std::nullopt;
@@ -62,17 +62,17 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
         case Readiness::ready:
             break;
     }
-    if ((limits_.max_parallel > 0 && in_flight_ >= limits_.max_parallel) || !asks.has_room(step))
+    if ((limits_.max_parallel > 0 && in_flight_ >= limits_.max_parallel) || !queries.has_room(step))
         return std::nullopt;
     if (!plan_.steps[step].condition.empty()) {
         std::string problem;
-        const auto holds = asks.condition(step, problem);
+        const auto holds = queries.condition(step, problem);
         if (holds && !*holds) return skip(step, "Its condition does not hold", true);
         if (!holds) {
             node.state = StepState::failed;
             node.reason = "Its condition cannot be evaluated: " + problem;
             candidates_.erase(step);
-            settle_failure(step);
+            finalize_failure(step);
             Decision decision{Decision::Kind::fail, step, node.round, node.reason, node.goes_on};
             return decision;
         }
@@ -84,7 +84,7 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Asks& asks)
     return decision;
 }
 
-Scheduler::Readiness Scheduler::look(std::size_t step, std::string& reason) const
+Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reason) const
 {
     const auto& plan = plan_.steps[step];
     for (const auto from : plan.waits_for)
@@ -145,7 +145,7 @@ Decision Scheduler::skip(std::size_t step, std::string reason, bool goes_on)
     node.state = StepState::skipped;
     node.reason = std::move(reason);
     candidates_.erase(step);
-    settle(step, goes_on ? std::optional(Exit::pass) : std::nullopt, goes_on);
+    finalize(step, goes_on ? std::optional(Exit::pass) : std::nullopt, goes_on);
     Decision decision{Decision::Kind::skip, step, node.round, node.reason, goes_on};
     return decision;
 }
@@ -164,18 +164,18 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
     }
     node.superseded = false;
     if (has_failed(state)) {
-        settle_failure(step);
+        finalize_failure(step);
         return Judged::settled;
     }
     if (plan_.steps[step].has_gate && !stop_) {
         node.judging = true;
         return Judged::by_gate;
     }
-    settle(step, Exit::pass, true);
+    finalize(step, Exit::pass, true);
     return Judged::settled;
 }
 
-void Scheduler::settle(std::size_t step, std::optional<Exit> exit, bool goes_on)
+void Scheduler::finalize(std::size_t step, std::optional<Exit> exit, bool goes_on)
 {
     auto& node = nodes_[step];
     node.judging = false;
@@ -191,12 +191,12 @@ bool Scheduler::tolerates(std::size_t step) const
     return s.continue_on_error || s.skip_on_fail || s.need == StepNeed::optional;
 }
 
-void Scheduler::settle_failure(std::size_t step)
+void Scheduler::finalize_failure(std::size_t step)
 {
     auto& node = nodes_[step];
     // To be cancelled with the whole workflow is no failure that could be tolerated.
     if (!tolerates(step) || (stop_ && node.state == StepState::cancelled)) {
-        settle(step, std::nullopt, false);
+        finalize(step, std::nullopt, false);
         if (limits_.fail_fast)
             stop(fmt::format("'{}' has failed", workflow_.steps[step].id), Stop::by_failure);
         return;
@@ -204,7 +204,7 @@ void Scheduler::settle_failure(std::size_t step)
     if (workflow_.steps[step].skip_on_fail) node.state = StepState::skipped;
     // What was not done has not passed its gate: the other way out is taken, if there is one.
     const bool other_way = plan_.steps[step].fail_to.has_value();
-    settle(step, other_way ? Exit::fail : Exit::pass, true);
+    finalize(step, other_way ? Exit::fail : Exit::pass, true);
 }
 
 Verdict Scheduler::judge(std::size_t step, bool passed)
@@ -219,7 +219,7 @@ Verdict Scheduler::judge(std::size_t step, bool passed)
         return fail_by_gate(step, fmt::format("Its gate did not pass in {} rounds: {}",
                                               plan.max_rounds, gate.condition));
     }
-    settle(step, passed ? Exit::pass : Exit::fail, true);
+    finalize(step, passed ? Exit::pass : Exit::fail, true);
     if (kind != Kind::end) return {};
     if (!stop_) ending_gate_ = step;
     stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id),
@@ -240,7 +240,7 @@ Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)
     node.state = StepState::failed;
     node.reason = reason;
     node.judging = false;
-    settle_failure(step);
+    finalize_failure(step);
     Verdict verdict;
     verdict.kind = Verdict::Kind::fail;
     verdict.reason = std::move(reason);
@@ -258,12 +258,12 @@ Verdict Scheduler::send_back(std::size_t gate, std::size_t to)
         if (i != to && !plan_.steps[to].leads_to[i]) continue;
         verdict.steps.push_back(i);
         nodes_[i].forced = i == to;
-        again(i);
+        rerun(i);
     }
     return verdict;
 }
 
-void Scheduler::again(std::size_t step)
+void Scheduler::rerun(std::size_t step)
 {
     if (is_in_flight(nodes_[step]))
         nodes_[step].superseded = true;
@@ -286,7 +286,7 @@ std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& step
         const bool first = std::find(steps.begin(), steps.end(), i) != steps.end();
         nodes_[i].forced = nodes_[i].forced && first;
         nodes_[i].sent_back = 0;
-        again(i);
+        rerun(i);
     }
     if (stop_ && !(ending_gate_ && wanted[*ending_gate_]))
         for (std::size_t i = 0; i < nodes_.size(); ++i)

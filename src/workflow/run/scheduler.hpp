@@ -51,7 +51,7 @@ public:
     };
 
     /// What it asks the run.
-    struct Asks {
+    struct Queries {
         /// Whether limits outside this workflow allow a ready step to start now.
         std::function<bool(std::size_t step)> has_room;
         /// The value of a ready step's condition; empty, with a sentence, if it cannot be
@@ -77,7 +77,7 @@ public:
     Scheduler(const Workflow& workflow, const Plan& plan, Limits limits);
 
     /// The next thing to do; nothing as long as nothing else happens.
-    std::optional<Decision> next(const Asks& asks);
+    std::optional<Decision> next(const Queries& queries);
 
     /// A step in flight has ended. `provided` are those of its artifacts that are there.
     enum class Judged {
@@ -126,17 +126,17 @@ public:
 private:
     enum class Readiness { waits, ready, impossible };
 
-    Readiness look(std::size_t step, std::string& reason) const;
+    Readiness readiness_of(std::size_t step, std::string& reason) const;
     bool is_entered(const PlanStep& plan, std::string& reason) const;
     [[nodiscard]] bool resolved(std::size_t step) const;
     [[nodiscard]] std::string why_not(std::size_t step) const;
     Decision skip(std::size_t step, std::string reason, bool goes_on);
-    std::optional<Decision> decide(std::size_t step, const Asks& asks);
-    void settle(std::size_t step, std::optional<Exit> exit, bool goes_on);
-    void settle_failure(std::size_t step);
+    std::optional<Decision> decide(std::size_t step, const Queries& queries);
+    void finalize(std::size_t step, std::optional<Exit> exit, bool goes_on);
+    void finalize_failure(std::size_t step);
     void reset(std::size_t step);
     Verdict send_back(std::size_t gate, std::size_t to);
-    void again(std::size_t step);
+    void rerun(std::size_t step);
     Verdict fail_by_gate(std::size_t step, std::string reason);
 
     const Workflow& workflow_;

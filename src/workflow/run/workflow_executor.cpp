@@ -47,9 +47,9 @@ void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
     async::launch(strand, run->execute(run), std::move(handler));
 }
 
-void WorkflowExecutor::go_on(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
-                             WorkflowResumeOptions what, WorkflowRunOptions options,
-                             Handler handler)
+void WorkflowExecutor::resume(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
+                              WorkflowResumeOptions what, WorkflowRunOptions options,
+                              Handler handler)
 {
     const auto strand = impl->strand;
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
