@@ -174,7 +174,7 @@ asio::awaitable<std::string> GitTrees::advance(std::string commit, std::string l
     if (!ours)
         co_return fmt::format(
             "The branch '{}' has commits that are not the run's: it is at {:.12} and stays there. "
-            "The run's work is {:.12}; bring it together: git merge {:.12}",
+            "The run's work is {:.12}; to merge it: git merge {:.12}",
             branch_, now.id, commit, commit);
     auto moving = repository_->advance(branch_, std::move(commit), now.id);
     co_return co_await std::move(moving);

@@ -282,7 +282,7 @@ std::vector<git::ArtifactSource> GitWork::artifacts_for(std::size_t i, std::stri
             if (!made) continue;
             if (last && !plan.steps[*last].leads_to[from])
                 problem = fmt::format(
-                    "It requires '{}', which '{}' and '{}' have made. Let one of them depend on "
+                    "It requires '{}', which '{}' and '{}' have created. Let one of them depend on "
                     "the other",
                     need.artifact, inputs_.workflow.steps[*last].id,
                     inputs_.workflow.steps[from].id);

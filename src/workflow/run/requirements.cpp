@@ -28,8 +28,8 @@ std::string origin_of(const RunInputs& inputs, const RunState& state, std::size_
                      !(creator.command.in_git && step.command.in_git);
     }
     return fmt::format("Its creator is {}{}", fmt::join(ids, " or "),
-                       elsewhere ? ", in another worktree; nothing is carried from there. To wait "
-                                   "for the step alone, say 'depends_on'"
+                       elsewhere ? ", in another worktree; its files are not copied. To wait "
+                                   "only for the step, use 'depends_on'"
                                  : "");
 }
 

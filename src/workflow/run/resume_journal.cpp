@@ -49,6 +49,24 @@ asio::awaitable<bool> wait_until_settled(const RunContext& context, const Journa
     co_return true;
 }
 
+/// Why the run cannot be resumed with this workflow; empty: it can.
+std::string refusal(const std::optional<RunRecord>& record, const Resumption& resumption,
+                    const Workflow& workflow)
+{
+    const auto& run_id = resumption.run_id;
+    if (!record || record->transitions.empty())
+        return fmt::format("The journal of '{}' has no transitions.", run_id);
+    if (record->workflow_id != workflow.id)
+        return fmt::format("The run '{}' is of the workflow '{}', not of '{}'.", run_id,
+                           record->workflow_id, workflow.id);
+    if (!resumption.what.accept_changed && !record->hash.empty() && record->hash != workflow.hash)
+        return fmt::format(
+            "The workflow '{}' has changed since the run started. To resume with the new "
+            "version: --accept-changed.",
+            workflow.path);
+    return {};
+}
+
 }  // namespace
 
 asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
@@ -80,22 +98,13 @@ asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
     auto settling = wait_until_settled(context, *opened.journal);
     if (!co_await std::move(settling)) {
         opened.problem = fmt::format(
-            "Git still works for the engine of '{}' that has ended. Go on when it has finished.",
+            "A git process of the earlier executor of '{}' is still running. Resume the run when "
+            "it has ended.",
             run_id);
         co_return opened;
     }
     record = read_run(root, run_id, opened.problem);  // again: nothing else writes it now
-    if (!record || record->transitions.empty())
-        opened.problem = fmt::format("The journal of '{}' has no transitions.", run_id);
-    else if (record->workflow_id != workflow.id)
-        opened.problem = fmt::format("The run '{}' is of the workflow '{}', not of '{}'.", run_id,
-                                     record->workflow_id, workflow.id);
-    else if (!resumption.what.accept_changed && !record->hash.empty() &&
-             record->hash != workflow.hash)
-        opened.problem = fmt::format(
-            "The workflow '{}' has changed since the run began. To go on with it as "
-            "it is now, accept that: --accept-changed.",
-            workflow.path);
+    opened.problem = refusal(record, resumption, workflow);
     if (!opened.problem.empty()) co_return opened;
     (void)take_run_cancel(root, run_id);  // meant for the earlier executor
     opened.entries = std::move(record->transitions);
