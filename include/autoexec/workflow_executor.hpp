@@ -129,11 +129,11 @@ struct WorkflowExecutorOptions {
 /// Thread safety: all functions may be called from any thread, except the destructor; all state is
 /// touched from one internal strand.
 ///
-/// Lifetime: `engine` must outlive it and its runs. Runs share all other state; destroying it does
-/// not end them.
+/// Lifetime: `executor` must outlive it and its runs. Runs share all other state; destroying it
+/// does not end them.
 class WorkflowExecutor {
 public:
-    WorkflowExecutor(BackgroundAgentAutoExecutor& engine, WorkflowExecutorOptions options = {});
+    WorkflowExecutor(BackgroundAgentAutoExecutor& executor, WorkflowExecutorOptions options = {});
     ~WorkflowExecutor();
     WorkflowExecutor(const WorkflowExecutor&) = delete;
     WorkflowExecutor& operator=(const WorkflowExecutor&) = delete;

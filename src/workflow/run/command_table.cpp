@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// What the well-known agents understand. `value` is that of `flag`; empty: it is a bare one.
+/// A command of a well-known agent. `value` belongs to `flag`; empty: a bare flag.
 struct BuiltIn {
     std::string_view agent;
     std::string_view action;
@@ -84,19 +84,19 @@ std::string text_of(const json::value& value)
     return value.is_string() ? std::string(value.get_string()) : text::dump_line(value);
 }
 
-/// With a space in front; nothing for what is switched off.
+/// The flag with a space before it; empty for null and false.
 std::string flag_text(std::string_view name, const json::value& value)
 {
     const auto flag = "--" + std::string(name);
     if (value.is_null() || name.empty()) return {};  // `--` alone would end the flags
     if (const auto* const on = value.if_bool()) return *on ? ' ' + quoted(flag) : "";
     const auto text = text_of(value);
-    // As a word of its own it would be taken for a flag.
+    // As a separate word, it would be read as a flag.
     if (text.starts_with('-')) return ' ' + quoted(flag + '=' + text);
     return ' ' + quoted(flag) + ' ' + quoted(text);
 }
 
-/// A flag that is there already keeps its place.
+/// A flag that exists keeps its position.
 void put_all(json::object& flags, const json::object& params)
 {
     for (const auto& param : params) flags.insert_or_assign(dashed(param.key()), param.value());

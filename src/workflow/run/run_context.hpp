@@ -50,12 +50,12 @@ private:
 /// What the runs of one executor share. On its strand.
 struct RunContext {
     RunContext(BackgroundAgentAutoExecutor& e, WorkflowExecutorOptions o)
-        : engine(e), options(std::move(o)), strand(e.get_executor()), slots(options.agent_limits)
+        : executor(e), options(std::move(o)), strand(e.get_executor()), slots(options.agent_limits)
     {}
     RunContext(const RunContext&) = delete;
     RunContext& operator=(const RunContext&) = delete;
 
-    BackgroundAgentAutoExecutor& engine;
+    BackgroundAgentAutoExecutor& executor;
     WorkflowExecutorOptions options;
     async::Strand strand;
     CommandSlots slots;

@@ -93,7 +93,7 @@ void StepRunner::adopt(std::size_t i)
         on_end_(std::move(outcome));
     };
     asio::co_spawn(
-        context_.strand, adopt_attempt(context_.engine, std::move(reference), request_of(i)),
+        context_.strand, adopt_attempt(context_.executor, std::move(reference), request_of(i)),
         asio::bind_cancellation_slot(cancels_[i].slot(),
                                      asio::bind_executor(context_.strand, std::move(finish))));
 }

@@ -169,7 +169,7 @@ void StepRunner::run_command(std::size_t i)
         if (ec && outcome.reason.empty()) outcome.reason = ec.message();
         on_end_(std::move(outcome));
     };
-    context_.engine.async_execute_command(
+    context_.executor.async_execute_command(
         request_of(i),
         asio::bind_cancellation_slot(cancels_[i].slot(),
                                      asio::bind_executor(context_.strand, std::move(finish))));

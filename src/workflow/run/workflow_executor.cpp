@@ -29,11 +29,11 @@ struct WorkflowExecutor::Impl : workflow::RunContext {
     using RunContext::RunContext;
 };
 
-WorkflowExecutor::WorkflowExecutor(BackgroundAgentAutoExecutor& engine,
+WorkflowExecutor::WorkflowExecutor(BackgroundAgentAutoExecutor& executor,
                                    WorkflowExecutorOptions options)
 {
     fill_in(options);
-    impl_ = std::make_shared<Impl>(engine, std::move(options));
+    impl_ = std::make_shared<Impl>(executor, std::move(options));
 }
 
 WorkflowExecutor::~WorkflowExecutor() = default;
@@ -75,7 +75,7 @@ asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(
                            workflow::path_below(impl_->options.project_root, worktree_path));
     if (!workflow_id.empty()) request.workflow_id = std::move(workflow_id);
     if (!step_id.empty()) request.step_id = std::move(step_id);
-    return impl_->engine.execute_command(std::move(request));
+    return impl_->executor.execute_command(std::move(request));
 }
 
 }  // namespace autoexec
