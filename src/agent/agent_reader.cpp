@@ -23,7 +23,7 @@ constexpr std::int64_t max_retries = 1000;
 constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
-// With those that other readers of the file know.
+// Including fields that other readers of the file know.
 constexpr std::array<std::string_view, 21> known_fields{
     "name",           "type",        "description",       "enabled",
     "commands",       "watch_paths", "timeout_seconds",   "retry_count",
@@ -205,10 +205,11 @@ private:
             name.find_first_not_of(
                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") !=
                 std::string::npos)
-            return fields_.error(at, fmt::format("'{}' is no name for a variable", name),
-                                 "Letters, digits and underscores, no digit first.");
+            return fields_.error(
+                at, fmt::format("'{}' is not a valid variable name", name),
+                "Use letters, digits and underscores; the first must not be a digit.");
         if (value.find('\0') != std::string::npos)
-            return fields_.error(at, fmt::format("'{}' holds a NUL character", name));
+            return fields_.error(at, fmt::format("'{}' contains a NUL character", name));
         if (std::any_of(all.begin(), all.end(), [&](const auto& set) { return set.first == name; }))
             return fields_.error(at, fmt::format("The variable '{}' is set twice", name));
         all.emplace_back(name, std::move(value));
@@ -225,11 +226,12 @@ private:
             text->erase(0, std::min(text->size(), text->find_first_not_of('/')));
         }
         if (text->find("${") != std::string::npos || text->find('\0') != std::string::npos)
-            return fields_.error(at, "Field 'working_directory' can hold no variable",
-                                 "Except for ${PROJECT_ROOT} at its beginning.");
+            return fields_.error(at, "Field 'working_directory' must not contain variables",
+                                 "Only ${PROJECT_ROOT} is allowed, at its beginning.");
         for (const auto& part : std::filesystem::path(*text))
             if (part == "..")
-                return fields_.error(at, "Field 'working_directory' must not lead out by '..'");
+                return fields_.error(
+                    at, "Field 'working_directory' must not leave the worktree by '..'");
         agent_.working_directory = *std::move(text);
     }
 

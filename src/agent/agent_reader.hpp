@@ -10,8 +10,8 @@ namespace autoexec::agent {
 
 constexpr std::int64_t max_timeout_seconds = 100'000'000;  // three years
 
-/// Reads the agent with this number (1…). What is wrong goes into `report`, and the field keeps
-/// its default.
+/// Reads the agent with this number (1…). Problems go into `report`, and the field keeps its
+/// default.
 AgentDefinition read_agent(const yaml::YamlNode& node, std::size_t number, yaml::Report& report);
 
 }  // namespace autoexec::agent

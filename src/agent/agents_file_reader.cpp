@@ -49,7 +49,7 @@ void read_agents(const YamlNode& root, AgentsFile& file, Report& report)
         const auto [first, fresh] = numbers.emplace(agent.name, i + 1);
         if (!fresh && !agent.name.empty())
             report.error(node.find("name")->at,
-                         fmt::format("Agent {}: The name '{}' is that of agent {}", i + 1,
+                         fmt::format("Agent {}: The name '{}' is already used by agent {}", i + 1,
                                      agent.name, first->second));
         file.agents.push_back(std::move(agent));
     }
@@ -120,12 +120,12 @@ AgentsFileReading failed(const std::string& path, std::string message, bool miss
     return reading;
 }
 
-// `'a', 'b'`, of the agents that take commands.
+// `'a', 'b'`: the agents that accept commands.
 std::string list_names(const AgentsFile& file)
 {
     std::string names;
     for (const auto& agent : file.agents)
-        if (takes_commands(agent))
+        if (accepts_commands(agent))
             names += fmt::format("{}'{}'", names.empty() ? "" : ", ", agent.name);
     return names;
 }
@@ -136,17 +136,17 @@ const AgentDefinition* select_by_name(const AgentsFile& file, std::string_view n
     std::vector<std::string_view> available;
     for (const auto& agent : file.agents) {
         if (agent.name == name) {
-            if (takes_commands(agent)) return &agent;
+            if (accepts_commands(agent)) return &agent;
             problem = agent.enabled ? fmt::format(
-                                          "The agent '{}' takes no commands: none of its own has "
-                                          "{{command}} or {{command_file_path}}.",
+                                          "The agent '{}' accepts no commands: none of its own "
+                                          "contains {{command}} or {{command_file_path}}.",
                                           name)
                                     : fmt::format("The agent '{}' is disabled.", name);
             return nullptr;
         }
-        if (takes_commands(agent)) available.push_back(agent.name);
+        if (accepts_commands(agent)) available.push_back(agent.name);
     }
-    problem = fmt::format("There is no agent '{}'.", name);
+    problem = fmt::format("The agent '{}' does not exist.", name);
     if (const auto guess = yaml::did_you_mean(name, available); !guess.empty())
         problem += " " + guess;
     if (!available.empty()) problem += " Available: " + list_names(file) + ".";
@@ -191,7 +191,7 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
     const auto problem = files::distrust_folder(root.get(), folder.filename().string(),
                                                 {folder.string(), info.st_uid});
     if (!problem.empty())
-        return failed(folder.string(), "The folder of the agents file can't be used: " + problem);
+        return failed(folder.string(), "The folder of the agents file cannot be used: " + problem);
 
     const auto found =
         files::read_trusted(root.get(), layout::agents_file, file_limit, {path, info.st_uid});
@@ -202,11 +202,11 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
             return failed(path, "Configuration file not found: " + path, true);
         case FoundFile::State::unsafe:
             if (found.reason)
-                return failed(path, "Configuration file can't be used: " + found.problem);
+                return failed(path, "Configuration file cannot be used: " + found.problem);
             return failed(path, fmt::format("Configuration path is not a file: {} ({})", path,
                                             found.problem));
         case FoundFile::State::too_large:
-            return failed(path, "Configuration file can't be read: " + found.problem);
+            return failed(path, "Configuration file cannot be read: " + found.problem);
         case FoundFile::State::unreadable:
             break;
     }
@@ -214,7 +214,7 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
                                     found.problem));
 }
 
-bool takes_commands(const AgentDefinition& agent)
+bool accepts_commands(const AgentDefinition& agent)
 {
     return agent.enabled &&
            std::any_of(agent.templates.begin(), agent.templates.end(), [](const auto& command) {
@@ -229,11 +229,11 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
     problem.clear();
     if (!wanted_name.empty()) return select_by_name(file, wanted_name, problem);
 
-    const auto count = std::count_if(file.agents.begin(), file.agents.end(), takes_commands);
-    if (count == 1) return &*std::find_if(file.agents.begin(), file.agents.end(), takes_commands);
+    const auto count = std::count_if(file.agents.begin(), file.agents.end(), accepts_commands);
+    if (count == 1) return &*std::find_if(file.agents.begin(), file.agents.end(), accepts_commands);
     problem = count == 0
-                  ? "No enabled agent takes commands: none has {command} or "
-                    "{command_file_path} in a command of its own."
+                  ? "No enabled agent accepts commands: none has {command} or {command_file_path} "
+                    "in its own commands."
                   : "several agents match; choose one with --agent (" + list_names(file) + ")";
     return nullptr;
 }

@@ -11,26 +11,25 @@
 namespace autoexec::agent {
 
 struct AgentsFileReading {
-    std::optional<AgentsFile> file;    ///< Only if there is no error.
+    std::optional<AgentsFile> file;    ///< Set only if there are no errors.
     std::vector<Diagnostic> errors;    ///< All of them, in the order of the file.
-    std::vector<Diagnostic> warnings;  ///< Those of `file`; of an invalid one, too.
-    bool missing = false;              ///< There is no such file; `errors` says so, too.
+    std::vector<Diagnostic> warnings;  ///< The warnings of `file`, also of an invalid one.
+    bool missing = false;              ///< The file does not exist; `errors` says so, too.
 };
 
 /// Pure. `path` is for the diagnostics.
 AgentsFileReading parse_agents_file(std::string_view text, const std::string& path);
 
-/// `<project_root>/.cursor/background-agents.yaml`. It must be a regular file, reached without
-/// links, that no other user can have written: see `files::distrust`.
+/// Loads `<project_root>/.cursor/background-agents.yaml`. It must be a regular file, reached
+/// without links, that no other user can write: see `files::distrust`.
 AgentsFileReading load_agents_file(const std::filesystem::path& project_root);
 
-/// Whether an agent takes command files: it is enabled, and one of its commands has
-/// `{command}` or `{command_file_path}`. All others are run by people.
-[[nodiscard]] bool takes_commands(const AgentDefinition& agent);
+/// True if an agent accepts command files: it is enabled, and one of its commands has `{command}`
+/// or `{command_file_path}`.
+[[nodiscard]] bool accepts_commands(const AgentDefinition& agent);
 
-/// The agent that a command goes to: the one of that name, or with no name the only one that takes
-/// command files. Null if there is none; `problem` gets the sentence for a person. Points into
-/// `file`.
+/// The agent for a command: the one of that name or, without a name, the only one that accepts
+/// command files. Null if there is none; then `problem` is a message. Points into `file`.
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
                                     std::string& problem);
 

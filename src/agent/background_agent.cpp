@@ -1,7 +1,7 @@
 #include "autoexec/agent.hpp"
 
 #include "agent/agents_file_reader.hpp"
-#include "agent/job.hpp"
+#include "agent/command_job.hpp"
 #include "agent/work_finder.hpp"
 #include "files/resources.hpp"
 #include "git_files/exclude.hpp"
@@ -52,8 +52,9 @@ void fill_in(AgentOptions& o)
     limit_to_agents_file(o);
 }
 
-// Where that fails, too, the claim is free without a result: the engine sees a lost agent.
-void try_to_refuse(agent::Job& job) noexcept
+// If that fails, too, the claim is released without a result, and the executor reports a lost
+// agent.
+void try_to_refuse(agent::CommandJob& job) noexcept
 {
     try {
         job.refuse("no_resources", "The agent ran out of memory.");
@@ -82,27 +83,29 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
           alarm(options.clock->make_timer(strand))
     {}
 
-    struct Place {
+    struct WatchedTree {
         Notifier::Subscription subscription;
-        std::shared_ptr<agent::Job> job;  ///< At work here.
-        FileStamp told;                   ///< The foreign command file that was complained about.
-        bool keep = false;                ///< Given, not found.
+        std::shared_ptr<agent::CommandJob> job;  ///< The job that runs here.
+        FileStamp logged;                        ///< The foreign command file that was logged last.
+        bool keep = false;                       ///< Configured, not discovered.
     };
 
     asio::awaitable<void> run(std::shared_ptr<Impl> keep);
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
     asio::awaitable<void> work(std::shared_ptr<Impl> keep, fs::path tree,
-                               std::shared_ptr<agent::Job> job, const AgentDefinition* definition);
+                               std::shared_ptr<agent::CommandJob> job,
+                               const AgentDefinition* definition);
     void announce();
     void add(const fs::path& given, bool keep);
     void find_trees(bool with_globs);
-    void look_everywhere();
-    void look(const fs::path& tree);
-    void take(const fs::path& tree, Place& place, std::unique_ptr<handoff::AgentMailbox> box,
-              handoff::AgentMailbox::Found found);
+    void scan_all();
+    void scan(const fs::path& tree);
+    void claim_command(const fs::path& tree, WatchedTree& watched_tree,
+                       std::unique_ptr<handoff::AgentMailbox> mailbox,
+                       handoff::AgentMailbox::Found found);
     void report_shortage(const fs::path& tree);
-    void complain_once(const fs::path& tree, Place& place,
-                       const handoff::AgentMailbox::Found& found);
+    void log_foreign_once(const fs::path& tree, WatchedTree& watched_tree,
+                          const handoff::AgentMailbox::Found& found);
     [[nodiscard]] fs::path absolute(const fs::path& tree) const;
     [[nodiscard]] bool has_room() const noexcept
     {
@@ -114,13 +117,13 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     std::string id;
     handoff::AgentMailbox::Trust trust;
     std::unique_ptr<Timer> alarm;
-    std::map<fs::path, Place> places;
+    std::map<fs::path, WatchedTree> watched_trees;
     int running = 0;
     bool stopping = false;
     bool looping = false;
     std::vector<Timer*> until_idle;
     std::optional<records::AgentPresence> presence;
-    bool told_unannounced = false;
+    bool announce_failure_logged = false;
 };
 
 asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
@@ -138,10 +141,10 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
             const bool with_globs = options.clock->now() >= next_globs;
             if (with_globs) next_globs = options.clock->now() + options.watch_paths_interval;
             find_trees(with_globs);
-            const bool announced = presence && !presence->vanished();
+            const bool announced = presence && !presence->is_removed();
             if (with_globs && !options.alone && !announced) announce();
         }
-        look_everywhere();
+        scan_all();
         co_await alarm->wait_until(options.clock->now() + options.scan_interval);
     }
     looping = false;
@@ -153,20 +156,20 @@ asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
     alarm->wake();
-    for (const auto& [tree, place] : places)
-        if (place.job) place.job->stop();
+    for (const auto& [tree, watched_tree] : watched_trees)
+        if (watched_tree.job) watched_tree.job->stop();
     const auto idle = options.clock->make_timer(strand);
     until_idle.push_back(idle.get());
     while (running > 0 || looping) co_await idle->wait_until(time_point::max());
     std::erase(until_idle, idle.get());
     for (auto* const other : until_idle) other->wake();
-    places.clear();
+    watched_trees.clear();
     if (presence) presence->remove();
     presence.reset();
 }
 
-// For who wants to know whether an agent serves the project. One that works for the engine of its
-// own process alone does not.
+// Lets other processes see that an agent serves the project. An agent that serves only the executor
+// of its own process is not announced.
 void BackgroundAgent::Impl::announce()
 {
     records::AgentRecord record;
@@ -175,13 +178,13 @@ void BackgroundAgent::Impl::announce()
     record.host = handoff::host_name();
     record.started_at = text::iso_utc(options.clock->system_now());
     for (const auto& definition : options.agents.agents)
-        if (agent::takes_commands(definition)) record.agents.push_back(definition.name);
+        if (agent::accepts_commands(definition)) record.agents.push_back(definition.name);
     if (const auto git_dir = git_files::git_dir_of(options.project_root))
         (void)git_files::exclude(git_files::git_common_dir(*git_dir),
                                  git_files::control_patterns(options.status_file_name));
     error_code ec;
     presence = records::AgentPresence::create(options.project_root, record, ec);
-    if (ec && !std::exchange(told_unannounced, true))
+    if (ec && !std::exchange(announce_failure_logged, true))
         logging::log(logging::LogLevel::warning,
                      "cannot announce this agent in {}: {}; status and health will not show it",
                      (options.project_root / layout::agents).string(), ec.message());
@@ -190,19 +193,19 @@ void BackgroundAgent::Impl::announce()
 void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
 {
     const auto tree = absolute(given);
-    auto& place = places[tree];
-    place.keep |= keep;
-    if (place.subscription) return;
-    place.subscription = options.notifier->watch(tree, [weak = weak_from_this(), tree] {
+    auto& watched_tree = watched_trees[tree];
+    watched_tree.keep |= keep;
+    if (watched_tree.subscription) return;
+    watched_tree.subscription = options.notifier->watch(tree, [weak = weak_from_this(), tree] {
         const auto self = weak.lock();
         if (!self) return;
         asio::post(self->strand, [weak, tree] {
-            if (const auto impl = weak.lock()) impl->look(tree);
+            if (const auto impl = weak.lock()) impl->scan(tree);
         });
     });
 }
 
-// One name for each worktree: that under which an engine says that it has changed.
+// One name for each worktree: the one that an executor uses in notifications.
 fs::path BackgroundAgent::Impl::absolute(const fs::path& tree) const
 {
     auto path = (options.project_root / tree).lexically_normal();
@@ -217,7 +220,7 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
     if (with_globs) {
         std::vector<std::string> globs;
         for (const auto& definition : options.agents.agents)
-            if (agent::takes_commands(definition))
+            if (agent::accepts_commands(definition))
                 globs.insert(globs.end(), definition.watch_paths.begin(),
                              definition.watch_paths.end());
         if (!globs.empty()) {
@@ -227,44 +230,44 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
     }
     for (const auto& tree : found) add(tree, false);
     if (!with_globs) return;
-    std::erase_if(places, [&](const auto& item) {
+    std::erase_if(watched_trees, [&](const auto& item) {
         return !item.second.keep && !item.second.job && !found.contains(item.first);
     });
 }
 
-void BackgroundAgent::Impl::look_everywhere()
+void BackgroundAgent::Impl::scan_all()
 {
-    std::vector<fs::path> trees;  // a look may change the map
-    trees.reserve(places.size());
-    for (const auto& [tree, place] : places) trees.push_back(tree);
-    for (const auto& tree : trees) look(tree);
+    std::vector<fs::path> trees;  // scanning may change the map
+    trees.reserve(watched_trees.size());
+    for (const auto& [tree, watched_tree] : watched_trees) trees.push_back(tree);
+    for (const auto& tree : trees) scan(tree);
 }
 
-void BackgroundAgent::Impl::look(const fs::path& tree)
+void BackgroundAgent::Impl::scan(const fs::path& tree)
 {
-    const auto where = places.find(tree);
-    if (stopping || where == places.end()) return;
-    auto& place = where->second;
-    if (place.job) {
-        place.job->wake();
+    const auto found_tree = watched_trees.find(tree);
+    if (stopping || found_tree == watched_trees.end()) return;
+    auto& watched_tree = found_tree->second;
+    if (watched_tree.job) {
+        watched_tree.job->wake();
         return;
     }
-    if (!has_room()) return;  // left to others until there is
-    auto box = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
-    if (!box) {
+    if (!has_room()) return;  // leave the command to other agents
+    auto mailbox = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
+    if (!mailbox) {
         if (!files::has_descriptors_left(1)) report_shortage(tree);
         return;
     }
-    auto found = box->find(options.agents.accept_legacy);
-    if (box->lacks_resources()) report_shortage(tree);
+    auto found = mailbox->find(options.agents.accept_legacy);
+    if (mailbox->lacks_resources()) report_shortage(tree);
     if (found.state == handoff::AgentMailbox::Found::State::none) return;
     if (found.state == handoff::AgentMailbox::Found::State::foreign)
-        complain_once(tree, place, found);
+        log_foreign_once(tree, watched_tree, found);
     else
-        take(tree, place, std::move(box), std::move(found));
+        claim_command(tree, watched_tree, std::move(mailbox), std::move(found));
 }
 
-// An engine of this process would wait for an agent that can't even look.
+// Otherwise an executor of this process would wait for an agent that cannot read the command.
 void BackgroundAgent::Impl::report_shortage(const fs::path& tree)
 {
     struct stat st {};
@@ -272,59 +275,61 @@ void BackgroundAgent::Impl::report_shortage(const fs::path& tree)
     if (options.offers->report_shortage(handoff::folder_id(st))) options.notifier->notify(tree);
 }
 
-void BackgroundAgent::Impl::take(const fs::path& tree, Place& place,
-                                 std::unique_ptr<handoff::AgentMailbox> box,
-                                 handoff::AgentMailbox::Found found)
+void BackgroundAgent::Impl::claim_command(const fs::path& tree, WatchedTree& watched_tree,
+                                          std::unique_ptr<handoff::AgentMailbox> mailbox,
+                                          handoff::AgentMailbox::Found found)
 {
     std::string problem;
     const auto* const definition =
         agent::select_agent(options.agents, found.command.agent, problem);
-    // Where a name is wanted that we don't have, another agent may have it.
+    // Another agent process may have the requested name.
     if (definition == nullptr && !options.alone && !found.command.agent.empty()) {
         found.problem = std::move(problem);
-        complain_once(tree, place, found);
+        log_foreign_once(tree, watched_tree, found);
         return;
     }
-    if (!box->claim(found, id)) {
-        if (box->lacks_resources()) report_shortage(tree);
+    if (!mailbox->claim(found, id)) {
+        if (mailbox->lacks_resources()) report_shortage(tree);
         return;
     }
-    agent::JobContext context{options, id, options.project_root};
-    auto job = std::make_shared<agent::Job>(std::move(context), tree, std::move(box),
+    agent::CommandJobContext context{options, id, options.project_root};
+    auto job =
+        std::make_shared<agent::CommandJob>(std::move(context), tree, std::move(mailbox),
                                             std::move(found), options.clock->make_timer(strand));
     if (definition == nullptr) {
         job->refuse("no_agent", std::move(problem));
         return;
     }
-    place.job = job;
+    watched_tree.job = job;
     ++running;
     asio::co_spawn(strand, work(shared_from_this(), tree, std::move(job), definition),
                    asio::detached);
 }
 
 asio::awaitable<void> BackgroundAgent::Impl::work(std::shared_ptr<Impl>, fs::path tree,
-                                                  std::shared_ptr<agent::Job> job,
+                                                  std::shared_ptr<agent::CommandJob> job,
                                                   const AgentDefinition* definition)
 {
     try {
-        co_await agent::Job::run(job, *definition);
+        co_await agent::CommandJob::run(job, *definition);
     } catch (const std::bad_alloc&) {
         try_to_refuse(*job);
     }
     --running;
-    if (const auto place = places.find(tree); place != places.end()) place->second.job.reset();
+    if (const auto watched_tree = watched_trees.find(tree); watched_tree != watched_trees.end())
+        watched_tree->second.job.reset();
     if (running == 0)
         for (auto* const waiter : until_idle) waiter->wake();
-    // Its place, or its slot, may be wanted already.
+    // Another command may be waiting for this worktree or slot.
     if (options.max_parallel > 0) alarm->wake();
-    look(tree);
+    scan(tree);
 }
 
-void BackgroundAgent::Impl::complain_once(const fs::path& tree, Place& place,
-                                          const handoff::AgentMailbox::Found& found)
+void BackgroundAgent::Impl::log_foreign_once(const fs::path& tree, WatchedTree& watched_tree,
+                                             const handoff::AgentMailbox::Found& found)
 {
-    if (place.told == found.stamp) return;
-    place.told = found.stamp;
+    if (watched_tree.logged == found.stamp) return;
+    watched_tree.logged = found.stamp;
     logging::log(logging::LogLevel::debug, "{}: command file left alone: {}", tree.string(),
                  options.redactor->redact(found.problem));
 }
@@ -346,7 +351,7 @@ void BackgroundAgent::add_worktree(fs::path worktree)
 {
     asio::dispatch(impl_->strand, [impl = impl_, tree = std::move(worktree)] {
         impl->add(tree, true);
-        impl->look(impl->absolute(tree));
+        impl->scan(impl->absolute(tree));
     });
 }
 

@@ -67,7 +67,7 @@ std::string make_environment(const AgentDefinition& definition,
 {
     environment = process::inherited_environment();
     if (definition.clean_environment) keep_allowed(environment);
-    // There is no terminal, whatever ours is.
+    // The program has no terminal, even if this process has one.
     set(environment, "TERM", "dumb");
     set(environment, "NO_COLOR", "1");
     for (const auto& name : command.env_refs) {
@@ -76,7 +76,7 @@ std::string make_environment(const AgentDefinition& definition,
         set(environment, name, value);
     }
     for (const auto& [name, value] : definition.environment) set(environment, name, value);
-    // An agent may run below another one's command.
+    // An agent may run inside a command of another agent.
     for (const auto* name : {"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT"})
         unset(environment, name);
     if (!command.attempt_id.empty()) {
@@ -112,7 +112,7 @@ std::string working_directory_problem(const AgentDefinition& definition,
                                   files::Links::inside, ec);
     if (!ec) return {};
     const bool leads_out = ec.value() == EXDEV || ec.value() == ELOOP;
-    return fmt::format("The working_directory '{}' of the agent '{}' can't be used in {}: {}.",
+    return fmt::format("The working_directory '{}' of the agent '{}' cannot be used in {}: {}.",
                        text::printable(definition.working_directory),
                        text::printable(definition.name), text::printable(worktree.string()),
                        leads_out

@@ -105,14 +105,14 @@ void FolderWalk::visit(const std::string& folder)
 
     if (contains(names, control_files::command) && matches(join(folder, control_files::command)))
         found_.folders.push_back(folder.empty() ? root_path_ : root_path_ / folder);
-    // Another repository or worktree is one place for commands, however much is in it.
+    // Another repository or worktree is a single location for commands: do not walk into it.
     if (!folder.empty() && contains(names, ".git")) return;
     for (const auto& name : names)
-        if (worth_a_visit(folder, name) && is_folder(fd.get(), name))
+        if (should_visit(folder, name) && is_folder(fd.get(), name))
             next_level_.push_back(join(folder, name));
 }
 
-bool FolderWalk::worth_a_visit(const std::string& folder, const std::string& name) const
+bool FolderWalk::should_visit(const std::string& folder, const std::string& name) const
 {
     if (name == ".git" || name == "node_modules") return false;
     if (folder.empty() && name != layout::records && ignored_.ignores(name)) return false;

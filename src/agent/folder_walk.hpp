@@ -11,8 +11,8 @@
 
 namespace autoexec::agent {
 
-/// What the lines of a `.gitignore` say about folders at the top, as far as that is simple:
-/// patterns for one name, with `!`. All others are passed over.
+/// The rules of a `.gitignore` for folders at the top. Only patterns for a single name are used,
+/// with `!`; others are ignored.
 class IgnoreRules {
 public:
     explicit IgnoreRules(std::string_view text);
@@ -23,8 +23,8 @@ private:
     std::vector<std::pair<Glob, bool>> rules_;  // false: the line began with `!`
 };
 
-/// One search through the project for command files, level by level, so that a limit cuts off
-/// what is deepest.
+/// Searches the project for command files, level by level, so that a limit skips the deepest
+/// folders.
 class FolderWalk {
 public:
     FolderWalk(std::filesystem::path root, std::vector<Glob> globs, const WalkLimits& limits);
@@ -33,7 +33,7 @@ public:
 
 private:
     void visit(const std::string& folder);
-    [[nodiscard]] bool worth_a_visit(const std::string& folder, const std::string& name) const;
+    [[nodiscard]] bool should_visit(const std::string& folder, const std::string& name) const;
     [[nodiscard]] bool matches(const std::string& path) const;
 
     std::filesystem::path root_path_;
@@ -41,7 +41,7 @@ private:
     std::vector<Glob> globs_;
     IgnoreRules ignored_;
     std::size_t entries_left_;
-    std::vector<std::string> next_level_;  // paths from the root
+    std::vector<std::string> next_level_;  // paths relative to the root
     WatchedFolders found_;
     int depth_left_;
 };

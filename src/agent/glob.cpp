@@ -10,13 +10,13 @@ namespace {
 
 constexpr std::size_t path_limit = 4096;
 
-// The next character: a UTF-8 sequence, or a byte where the text is none.
-std::string_view take_character(std::string_view& text)
+// Removes and returns the next character: a UTF-8 sequence, or a byte if the text is not UTF-8.
+std::string_view pop_character(std::string_view& text)
 {
     std::size_t size = 1;
     const auto lead = static_cast<unsigned char>(text.front());
-    const std::size_t most = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    while (size < most && size < text.size() &&
+    const std::size_t max_size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    while (size < max_size && size < text.size() &&
            (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
         ++size;
     const auto character = text.substr(0, size);
@@ -24,8 +24,8 @@ std::string_view take_character(std::string_view& text)
     return character;
 }
 
-// What stands between the brackets of a set; empty if there is no end. A `]` that comes first
-// belongs to the set.
+// The text between the brackets of a set; empty if it is not closed. A leading `]` belongs to the
+// set.
 std::string_view set_at(std::string_view pattern)
 {
     const std::size_t first =
@@ -40,11 +40,11 @@ bool set_contains(std::string_view set, std::string_view character)
     if (negated) set.remove_prefix(1);
     bool found = false;
     while (!set.empty()) {
-        const auto low = take_character(set);
+        const auto low = pop_character(set);
         auto high = low;
         if (set.size() > 1 && set.front() == '-') {
             set.remove_prefix(1);
-            high = take_character(set);
+            high = pop_character(set);
         }
         // UTF-8 sorts like code points when sequences are compared as bytes.
         found = found || (low <= character && character <= high);
@@ -52,24 +52,24 @@ bool set_contains(std::string_view set, std::string_view character)
     return found != negated;
 }
 
-// Matches one character of `text` against the head of `pattern`, and takes both.
-bool take_match(std::string_view& pattern, std::string_view& text)
+// Matches one character of `text` against the head of `pattern`, and removes both.
+bool match_one(std::string_view& pattern, std::string_view& text)
 {
     if (pattern.empty() || text.empty()) return false;
     if (pattern.front() == '?') {
         pattern.remove_prefix(1);
-        take_character(text);
+        pop_character(text);
         return true;
     }
     if (pattern.front() == '[') {
         const auto set = set_at(pattern);
         pattern.remove_prefix(set.size() + 2);
-        return set_contains(set, take_character(text));
+        return set_contains(set, pop_character(text));
     }
-    return take_character(pattern) == take_character(text);
+    return pop_character(pattern) == pop_character(text);
 }
 
-// Only the last `*` ever needs to be tried again: what an earlier one could take, it can take.
+// Backtracking to the last `*` is enough: it can match whatever an earlier one could.
 bool segment_matches(std::string_view pattern, std::string_view text)
 {
     std::optional<std::pair<std::string_view, std::string_view>> retry;
@@ -81,13 +81,13 @@ bool segment_matches(std::string_view pattern, std::string_view text)
         }
         auto next_pattern = pattern;
         auto next_text = text;
-        if (take_match(next_pattern, next_text)) {
+        if (match_one(next_pattern, next_text)) {
             pattern = next_pattern;
             text = next_text;
             continue;
         }
         if (!retry || retry->second.empty()) return false;
-        take_character(retry->second);
+        pop_character(retry->second);
         std::tie(pattern, text) = *retry;
     }
     return true;
@@ -129,9 +129,9 @@ std::optional<Glob> Glob::compile(std::string_view pattern, std::string& problem
     if (pattern.starts_with('/'))
         problem = "it must be relative to the project";
     else if (pattern.size() > path_limit || pattern.find('\0') != pattern.npos)
-        problem = "it is longer than a path can be, or holds a NUL character";
+        problem = "it is longer than a path can be, or contains a NUL character";
     else if (std::find(parts.begin(), parts.end(), "..") != parts.end())
-        problem = "'..' would lead out of the project";
+        problem = "'..' would leave the project";
     else if (parts.empty())
         problem = "it is empty";
     else if (!std::all_of(parts.begin(), parts.end(), sets_are_closed))
@@ -143,9 +143,9 @@ std::optional<Glob> Glob::compile(std::string_view pattern, std::string& problem
 bool Glob::matches(std::string_view path) const
 {
     const auto parts = split(path);
-    std::size_t at = 0;                                        // in the pattern
-    std::size_t part = 0;                                      // in the path
-    std::optional<std::pair<std::size_t, std::size_t>> retry;  // as for `*`, for the last `**`
+    std::size_t at = 0;                                        // position in the pattern
+    std::size_t part = 0;                                      // position in the path
+    std::optional<std::pair<std::size_t, std::size_t>> retry;  // the same for the last `**`
     while (part < parts.size() || at < segments_.size()) {
         if (at < segments_.size() && segments_[at] == "**") {
             retry = {++at, part};

@@ -7,18 +7,18 @@
 
 namespace autoexec::agent {
 
-/// A pattern over relative paths: `*` and `?` (not over `/`), `[a-z]`, `[!a-z]`, and `**` for any
-/// number of folders, none included. A leading dot is nothing special. Immutable.
+/// A pattern for relative paths: `*` and `?` (not matching `/`), `[a-z]`, `[!a-z]`, and `**` for
+/// zero or more folders. A leading dot is not special. Immutable.
 class Glob {
 public:
-    /// Nothing if the pattern is empty, absolute, leads out by `..`, is longer than a path can be
-    /// or has a `[` without end; `problem` says which.
+    /// Returns nullopt, and sets `problem`, if the pattern is empty, absolute, leaves the project
+    /// by `..`, is longer than a path can be, or has an unclosed `[`.
     static std::optional<Glob> compile(std::string_view pattern, std::string& problem);
 
-    /// Takes time proportional to the product of both lengths at most, whatever the pattern.
+    /// Time is at most proportional to the product of both lengths.
     [[nodiscard]] bool matches(std::string_view path) const;
 
-    /// Whether a path below `folder` could match: lets a walk leave out what can't.
+    /// True if a path below `folder` could match; a walk skips other folders.
     [[nodiscard]] bool may_match_below(std::string_view folder) const;
 
 private:

@@ -38,42 +38,41 @@ const json::array& array_at(const json::object& object, std::string_view key)
     return value != nullptr && value->is_array() ? value->get_array() : none;
 }
 
-Outcome failure(std::string code, std::string message)
+AgentVerdict failure(std::string code, std::string message)
 {
     return {false, std::move(code), std::move(message)};
 }
 
-Outcome ended_with_error(std::string_view who, std::string_view reason, std::string_view words)
+AgentVerdict ended_with_error(std::string_view who, std::string_view reason, std::string_view words)
 {
     return failure("agent_error", fmt::format("{} ended with an error{}{}{}", who,
                                               reason.empty() ? "" : fmt::format(" ({})", reason),
                                               words.empty() ? "" : ": ", words));
 }
 
-Outcome claude_needs_permission(std::string_view tool)
+AgentVerdict claude_needs_permission(std::string_view tool)
 {
-    // These two wait for a person's answer whatever is allowed.
+    // These two wait for a person's answer even if everything is allowed.
     if (tool == "AskUserQuestion" || tool == "ExitPlanMode")
-        return failure(
-            "question_asked",
-            "Claude asked a question that nobody can answer; describe in the command what "
-            "it shall decide by itself.");
+        return failure("question_asked",
+                       "Claude asked a question, but no person is present to answer it. Describe "
+                       "in the command what Claude must decide itself.");
     return failure("permission_needed",
-                   fmt::format("Claude needed permission for {}, which nobody can give; "
-                               "allow it by --allowedTools or --permission-mode in the agent's "
+                   fmt::format("Claude needed permission for {}, but no person is present to give "
+                               "it. Allow it by --allowedTools or --permission-mode in the agent's "
                                "command, or in the project's .claude/settings.json.",
                                tool.empty() ? "a tool" : tool));
 }
 
-Outcome codex_needs_permission(std::string_view what)
+AgentVerdict codex_needs_permission(std::string_view what)
 {
     return failure("permission_needed",
-                   fmt::format("Codex needed permission for {}, which nobody can give; "
-                               "allow it by --sandbox or --add-dir in the agent's command.",
+                   fmt::format("Codex needed permission for {}, but no person is present to give "
+                               "it. Allow it by --sandbox or --add-dir in the agent's command.",
                                what.empty() ? "a command" : what));
 }
 
-std::string claude_words(const json::object& result)
+std::string claude_text(const json::object& result)
 {
     std::string words(text_at(result, "result"));
     for (const auto& error : array_at(result, "errors"))
@@ -81,17 +80,17 @@ std::string claude_words(const json::object& result)
     return words;
 }
 
-// Neither the subtype nor the exit code: both have said "success" of what was none.
-std::optional<Outcome> claude_outcome(const json::object& result)
+// Not the subtype or the exit code: both have reported "success" for failures.
+std::optional<AgentVerdict> claude_outcome(const json::object& result)
 {
     const auto* const is_error = result.if_contains("is_error");
     if (is_error == nullptr || !is_error->is_bool()) return std::nullopt;
     const auto reason = text_at(result, "terminal_reason");
     const bool usual = reason.empty() || reason == "completed";
     if (is_error->get_bool() || !usual)
-        return ended_with_error("Claude", usual ? "" : reason, claude_words(result));
+        return ended_with_error("Claude", usual ? "" : reason, claude_text(result));
     const auto& denials = array_at(result, "permission_denials");
-    if (denials.empty()) return Outcome{true, {}, {}};
+    if (denials.empty()) return AgentVerdict{true, {}, {}};
     const auto& first = denials.front();
     return claude_needs_permission(first.is_object() ? text_at(first.get_object(), "tool_name")
                                                      : std::string_view{});
@@ -105,16 +104,16 @@ bool is_codex_prompt(std::string_view type)
     return std::find(prompts.begin(), prompts.end(), type) != prompts.end();
 }
 
-Outcome codex_prompt(std::string_view type)
+AgentVerdict codex_prompt(std::string_view type)
 {
     if (type == "request_user_input" || type == "elicitation_request")
         return failure("question_asked",
-                       "Codex asked a question that nobody can answer; describe in the command "
-                       "what it shall decide by itself.");
+                       "Codex asked a question, but no person is present to answer it. Describe in "
+                       "the command what Codex must decide itself.");
     return codex_needs_permission({});
 }
 
-Outcome no_result(OutcomeRule rule, bool skipped_a_line)
+AgentVerdict no_result(OutcomeRule rule, bool skipped_a_line)
 {
     const bool claude = rule == OutcomeRule::claude;
     return failure(
@@ -157,12 +156,12 @@ void OutcomeParser::feed(OutputStream stream, std::string_view chunk)
         }
         if (!skips_line_) line_.append(part);
         if (end == chunk.npos) return;
-        take_line();
+        parse_line();
         chunk.remove_prefix(end + 1);
     }
 }
 
-void OutcomeParser::take_line()
+void OutcomeParser::parse_line()
 {
     skips_line_ = false;
     const auto line = std::exchange(line_, {});
@@ -196,7 +195,7 @@ void OutcomeParser::read_codex(const json::object& event)
         concluded_ = false;
         refused_.clear();
     } else if (type == "turn.completed") {
-        conclude(refused_.empty() ? Outcome{true, {}, {}} : codex_needs_permission(refused_));
+        conclude(refused_.empty() ? AgentVerdict{true, {}, {}} : codex_needs_permission(refused_));
     } else if (type == "turn.failed") {
         conclude(ended_with_error("Codex", "", text_at(object_at(event, "error"), "message")));
     } else if (type == "item.completed") {
@@ -208,17 +207,17 @@ void OutcomeParser::read_codex(const json::object& event)
     }
 }
 
-void OutcomeParser::conclude(Outcome outcome)
+void OutcomeParser::conclude(AgentVerdict outcome)
 {
-    said_ = std::move(outcome);
+    verdict_ = std::move(outcome);
     concluded_ = true;
 }
 
-std::optional<Outcome> OutcomeParser::verdict(const ProcessExit& exit)
+std::optional<AgentVerdict> OutcomeParser::verdict(const ProcessExit& exit)
 {
     if (rule_ == OutcomeRule::exit_code) return std::nullopt;
-    take_line();  // the last one may lack its newline
-    if (said_) return said_;
+    parse_line();  // the last one may lack its newline
+    if (verdict_) return verdict_;
     if (exit.exit_code != 0) return std::nullopt;
     return no_result(rule_, skipped_a_line_);
 }

@@ -34,16 +34,16 @@ files::UniqueFd create(const records::Folder& place, const std::string& name)
 OutputLog::OutputLog(const std::filesystem::path& project_root, const std::string& name,
                      std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
                      std::size_t tail_limit)
-    : place_(records::Folder::of({}, project_root, "output")),
+    : folder_(records::Folder::of({}, project_root, "output")),
       name_(name),
-      file_(create(place_, name_)),
+      file_(create(folder_, name_)),
       file_left_(file_limit),
       tail_limit_(tail_limit),
       out_(redactor),
       err_(std::move(redactor))
 {}
 
-void OutputLog::take(OutputStream stream, std::string_view chunk)
+void OutputLog::append(OutputStream stream, std::string_view chunk)
 {
     write(stream, (stream == OutputStream::standard_output ? out_ : err_).feed(chunk));
 }
@@ -68,7 +68,7 @@ void OutputLog::write(OutputStream stream, std::string_view text)
     if (!file_ || full_) return;
     const auto part = text.substr(0, file_left_);
     file_left_ -= part.size();
-    // A full disk costs the log, not the command.
+    // On a full disk the log is lost, but the command continues.
     const bool failed = static_cast<bool>(files::write_all(file_.get(), part));
     if (!failed && part.size() == text.size()) return;
     (void)files::write_all(file_.get(), cut_mark);
@@ -78,7 +78,7 @@ void OutputLog::write(OutputStream stream, std::string_view text)
 bool OutputLog::is_in_place() const
 {
     error_code ec;
-    const auto folder = place_.open(ec);
+    const auto folder = folder_.open(ec);
     struct stat there {};
     struct stat ours {};
     return !ec && ::fstatat(folder.get(), name_.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -88,7 +88,7 @@ bool OutputLog::is_in_place() const
 
 void OutputLog::restore()
 {
-    const auto copy = create(place_, name_);
+    const auto copy = create(folder_, name_);
     std::array<char, 65536> buffer;
     off_t at = 0;
     while (copy) {
@@ -105,7 +105,7 @@ std::string OutputLog::tail() const
     return text::valid_utf8(text::tail(tail_, tail_limit_));
 }
 
-std::string OutputLog::last_words() const
+std::string OutputLog::last_line() const
 {
     for (const auto* line : {&err_line_, &out_line_}) {
         const auto& words = line->current.empty() ? line->last : line->current;

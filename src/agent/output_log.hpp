@@ -14,7 +14,7 @@
 
 namespace autoexec::agent {
 
-/// What a command prints: redacted, to a file up to a limit, and the tail of it in memory.
+/// The redacted output of a command: written to a file up to a limit; its tail is kept in memory.
 class OutputLog {
 public:
     /// Appends to `<project_root>/.tapps-agents/output/<name>`.
@@ -22,17 +22,17 @@ public:
               std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
               std::size_t tail_limit);
 
-    void take(OutputStream stream, std::string_view chunk);
+    void append(OutputStream stream, std::string_view chunk);
 
-    /// Writes what redaction held back, and the whole file again if a command has removed or moved
-    /// it. `take` must not be called afterwards.
+    /// Writes the text that redaction held back, and the whole file again if the command has
+    /// removed or moved it. Do not call `append` afterwards.
     void finish();
 
     [[nodiscard]] std::string tail() const;
     [[nodiscard]] bool truncated() const noexcept { return total_ > tail_limit_; }
     [[nodiscard]] std::size_t total() const noexcept { return total_; }
-    /// The last line on standard error that is not empty, else on standard output.
-    [[nodiscard]] std::string last_words() const;
+    /// The last non-empty line of standard error or, if there is none, of standard output.
+    [[nodiscard]] std::string last_line() const;
 
 private:
     struct Line {
@@ -45,7 +45,7 @@ private:
     [[nodiscard]] bool is_in_place() const;
     void restore();
 
-    records::Folder place_;
+    records::Folder folder_;
     std::string name_;
     files::UniqueFd file_;
     bool full_ = false;

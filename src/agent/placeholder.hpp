@@ -9,13 +9,12 @@
 /// The names of placeholders. Pure.
 namespace autoexec::agent {
 
-/// The word in `{word}`, of lower-case letters and underscores, that `text` begins with; else
-/// empty.
+/// The word (lower-case letters and underscores) if `text` begins with `{word}`; otherwise empty.
 std::string_view name_in_braces(std::string_view text);
 
 std::optional<Placeholder> placeholder_named(std::string_view name);
 
-/// The known name that is nearest; empty if none is near.
+/// The most similar known name; empty if none is similar.
 std::string_view guess_placeholder(std::string_view name);
 
 /// `{command}, {command_file_path}, …`

@@ -14,20 +14,19 @@ constexpr std::array<Preset, 7> table{{
     {"claude", "Claude Code",
      "claude -p --output-format stream-json --verbose --permission-mode acceptEdits -- {command}",
      OutcomeRule::claude, false,
-     "It may edit files, and run what its settings allow. A tool that it was refused makes the\n"
-     "command fail: name those that it may use by --allowedTools, before another option or the "
-     "--.\n"
-     "It may need 30 s to end after it was told to: --stop-grace 30s."},
+     "It may edit files and run the tools that its settings allow. A denied tool makes "
+     "the\ncommand fail: allow tools by --allowedTools, before another option or the --.\nIt may "
+     "need up to 30 s to stop: --stop-grace 30s."},
     {"codex", "Codex", "codex exec --json --sandbox workspace-write --cd {worktree} -- {command}",
      OutcomeRule::codex, false,
-     "Its sandbox lets it write in the worktree only. The git directory of a linked worktree lies\n"
-     "outside: so that it can commit, add --add-dir with the path of the repository's .git.\n"
-     "What the sandbox denies a program is no failure to Codex: name the results by --expect.\n"
-     "Without a network it tries again for ever, until the time-out."},
+     "Its sandbox allows writing only in the worktree. The git directory of a linked worktree "
+     "is\noutside: to let it commit, add --add-dir with the path of the repository's .git.\nCodex "
+     "does not fail if the sandbox denies an access: specify the results by --expect.\nWithout a "
+     "network it retries until the time-out."},
     {"cursor", "Cursor", "cursor-agent -p --output-format stream-json --force --trust -- {command}",
      OutcomeRule::exit_code, false,
-     "It may not exit after it is done: give the command a --timeout, and name the results by\n"
-     "--expect."},
+     "It may not exit when it has finished: give the command a --timeout, and specify the\nresults "
+     "by --expect."},
     {"gemini", "Gemini",
      "gemini -o stream-json --approval-mode yolo --skip-trust --prompt={command}",
      OutcomeRule::exit_code, false,
@@ -35,20 +34,19 @@ constexpr std::array<Preset, 7> table{{
      "trusted."},
     {"opencode", "opencode", "opencode run --format json --auto -- {command}",
      OutcomeRule::exit_code, false,
-     "It may not exit after it is done: give the command a --timeout, and name the results by\n"
-     "--expect."},
+     "It may not exit when it has finished: give the command a --timeout, and specify the\nresults "
+     "by --expect."},
     {"aider", "aider",
      "aider --yes-always --no-stream --no-pretty --no-check-update --analytics-disable "
      "--message={command}",
      OutcomeRule::exit_code, false,
-     "It exits with code 0 even when the model could not be reached: name the results by "
-     "--expect,\n"
-     "or let a second command run the tests."},
+     "It exits with code 0 even if the model could not be reached: specify the results "
+     "by\n--expect, or let a second command run the tests."},
     {"shell", "Runs commands as shell scripts", "/bin/sh -c -- {command}", OutcomeRule::exit_code,
-     true, "The command is the script; its exit code tells how it ended."},
+     true, "The command is the script; its exit code is the result."},
 }};
 
-// What unattended programs should know of where they run; no terminal, no person.
+// For unattended programs: there is no terminal and no person.
 constexpr std::string_view environment = R"({CI: "1", NO_COLOR: "1", TERM: dumb})";
 
 constexpr std::string_view head =
@@ -56,7 +54,7 @@ constexpr std::string_view head =
 # After a change: `autoexec agents validate`.
 #
 # In `commands`, {{command}} stands for the text of the command: one argument, whatever is in it. Of
-# several agents that take commands, one is chosen by `autoexec run --agent NAME`.
+# several agents that accept commands, one is chosen by `autoexec run --agent NAME`.
 #
 # The calls are as of {}. Programs change: compare with their --help.
 )";

@@ -6,30 +6,31 @@
 #include <string>
 #include <string_view>
 
-/// How well-known agent programs are called where no person is. Data: to add one, add a row, and
-/// its line in `doc/agents.md`.
+/// How to call well-known agent programs unattended. To add one, add a row, and a line in
+/// `doc/agents.md`.
 namespace autoexec::agent {
 
-/// The day on which the calls were last compared with the programs' documentation.
+/// The date of the last comparison of the calls with the programs' documentation.
 inline constexpr std::string_view presets_written = "2026-11-22";
 
 struct Preset {
     std::string_view name;
     std::string_view description;
-    std::string_view command;  ///< A value that begins with `-` must arrive as a value.
+    std::string_view
+        command;  ///< Ensures that a value that begins with `-` is not taken for an option.
     OutcomeRule outcome = OutcomeRule::exit_code;
     bool accept_argv = false;
-    std::string_view notes;  ///< What a person should know; lines.
+    std::string_view notes;  ///< Notes for the user, in lines.
 };
 
 [[nodiscard]] std::span<const Preset> presets();
 
-/// Null if there is none of that name.
+/// Returns null if the name is unknown.
 [[nodiscard]] const Preset* find_preset(std::string_view name);
 
 enum class Comments { none, all };
 
-/// An agents file with one agent for each.
+/// An agents file with one agent for each preset.
 [[nodiscard]] std::string agents_file_text(std::span<const Preset> chosen, Comments comments);
 
 }  // namespace autoexec::agent

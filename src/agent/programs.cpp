@@ -36,7 +36,7 @@ std::string_view remedy_for(const std::string& program, const AgentDefinition& d
     if (program.find('/') != std::string::npos) {
         if (is_relative && !definition.working_directory.empty())
             return "Check the agent's working_directory.";
-        return is_relative ? "Check the path: it counts from the worktree." : "Check the path.";
+        return is_relative ? "Check the path: it is relative to the worktree." : "Check the path.";
     }
     const auto& variables = definition.environment;
     const bool has_own_path = std::any_of(variables.begin(), variables.end(),
@@ -63,23 +63,25 @@ ProgramSearch find_program(const std::string& program, std::string_view path,
                            const fs::path& directory)
 {
     ProgramSearch search;
-    const auto look = [&](const fs::path& folder) {
+    const auto try_folder = [&](const fs::path& folder) {
         const auto place = folder.string();
-        if (std::find(search.places.begin(), search.places.end(), place) == search.places.end())
-            search.places.push_back(place);
+        if (std::find(search.searched.begin(), search.searched.end(), place) ==
+            search.searched.end())
+            search.searched.push_back(place);
         if (can_run(folder / program)) search.found = folder / program;
         return !search.found.empty();
     };
     if (program.find('/') != std::string::npos) {
         const auto file = (directory / program).lexically_normal();
-        search.places.push_back(file.parent_path().string());
+        search.searched.push_back(file.parent_path().string());
         if (can_run(file)) search.found = file;
         return search;
     }
     for (;;) {
         const auto entry = path.substr(0, path.find(':'));
-        // An empty one is the current directory.
-        if (look(entry.empty() ? directory : directory / entry) || entry.size() == path.size())
+        // An empty entry means the current directory.
+        if (try_folder(entry.empty() ? directory : directory / entry) ||
+            entry.size() == path.size())
             return search;
         path.remove_prefix(entry.size() + 1);
     }
@@ -96,7 +98,7 @@ std::string explain_missing(const std::string& program, const ProgramSearch& sea
 {
     if (!search.found.empty()) return {};
     return fmt::format("'{}' was not found; looked in {}. {}", program,
-                       fmt::join(search.places, ", "), remedy_for(program, definition));
+                       fmt::join(search.searched, ", "), remedy_for(program, definition));
 }
 
 }  // namespace autoexec::agent

@@ -49,7 +49,7 @@ private:
         return true;
     }
 
-    // One character of text, which may open or close something.
+    // Processes one character, which may open or close a construct.
     void nest(char c)
     {
         const bool closes = !open_.empty() && open_.back() == (c == ')' ? '(' : c);
@@ -73,9 +73,8 @@ private:
         for (std::size_t i = 1; i < end; ++i) {
             const auto name = name_in_braces(rest_.substr(i, end - i));
             if (!placeholder_named(name)) continue;
-            problem_ = {
-                fmt::format("'{{{}}}' stands in single quotes, where nothing is expanded", name),
-                "Use double quotes.", fmt::format("{{{}}}", name)};
+            problem_ = {fmt::format("'{{{}}}' is in single quotes, which prevent expansion", name),
+                        "Use double quotes.", fmt::format("{{{}}}", name)};
             return false;
         }
         copy(end + 1);
@@ -107,7 +106,7 @@ private:
     std::string_view rest_;
     TemplateProblem& problem_;
     ShellScript script_;
-    std::string open_;  // what is open, innermost last: `"`, `(` or a backquote
+    std::string open_;  // open constructs, innermost last: `"`, `(` or a backquote
 };
 
 }  // namespace

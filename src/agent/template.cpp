@@ -40,15 +40,15 @@ std::optional<CommandTemplate::Word> compile_word(std::string_view text, Templat
         const auto name = name_in_braces(text);
         const auto known = placeholder_named(name);
         if (before == '$' && known) {
-            problem = {fmt::format("No shell is there to expand '${{{}}}'", name),
+            problem = {fmt::format("'${{{}}}' is not expanded without a shell", name),
                        fmt::format("Write {{{}}}.", name), fmt::format("${{{}}}", name)};
             return std::nullopt;
         }
         if (!name.empty() && !known && before != '$') {
             const auto guess = guess_placeholder(name);
             problem = {fmt::format("Unknown placeholder '{{{}}}'", name),
-                       guess.empty() ? "Known are " + placeholder_list() +
-                                           ". Braces that are meant literally need `shell: true`."
+                       guess.empty() ? "Known placeholders: " + placeholder_list() +
+                                           ". Literal braces need `shell: true`."
                                      : fmt::format("Did you mean '{{{}}}'?", guess),
                        fmt::format("{{{}}}", name)};
             return std::nullopt;
@@ -103,14 +103,14 @@ std::optional<CommandTemplate> compile_words(std::string_view text, TemplateProb
         result.words.push_back(*std::move(word));
     }
     if (puts_value_into_script(result.words)) {
-        problem = {"A value would become part of a shell's script",
-                   "Use `shell: true`: there values arrive as arguments.", "-c"};
+        problem = {"The value would become part of a shell script",
+                   "Use `shell: true`, which passes values as arguments.", "-c"};
         return std::nullopt;
     }
     return result;
 }
 
-// The script's own text never changes; what varies comes after it.
+// The script's own text never changes; the arguments follow it.
 CommandTemplate shell_template(const ShellScript& script)
 {
     CommandTemplate result;
@@ -144,7 +144,7 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
     return values.step_id;
 }
 
-// Stops growing a little beyond what is too long anyway.
+// A text that is too long anyway is truncated a little beyond the limit.
 std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values)
 {
     std::string text;
@@ -163,13 +163,13 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
 {
     problem = {};
     if (text.find_first_not_of(" \t\r\n") == text.npos || text.find('\0') != text.npos) {
-        problem.message =
-            text.find('\0') == text.npos ? "A command is empty" : "A command holds a NUL character";
+        problem.message = text.find('\0') == text.npos ? "A command is empty"
+                                                       : "A command contains a NUL character";
         return std::nullopt;
     }
     if (begins_with_command(text)) {
-        problem = {"The whole command would be taken for the name of a program",
-                   "Name the program that takes it, as in 'my-agent {command}'; to run the "
+        problem = {"The whole command would be used as a program name",
+                   "Add the program that receives it, as in 'my-agent {command}'; to run the "
                    "command itself, write 'sh -c -- {command}'.",
                    "{command}"};
         return std::nullopt;
@@ -198,12 +198,12 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
         total += argv.back().size();
         if (argv.back().size() > max_argument_length || total > max_total) {
             problem =
-                "The arguments are longer than programs can take (128 KiB each, 1 MiB in all); "
-                "let the agent's command use {command_file_path} instead of {command}";
+                "The arguments are too long for a program (limits: 128 KiB each, 1 MiB in total); "
+                "use {command_file_path} instead of {command} in the agent's command";
             return std::nullopt;
         }
         if (argv.back().find('\0') != std::string::npos) {
-            problem = "An argument can't hold a NUL character";
+            problem = "An argument cannot contain a NUL character";
             return std::nullopt;
         }
     }

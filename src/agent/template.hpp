@@ -7,20 +7,20 @@
 #include <string_view>
 #include <vector>
 
-/// Commands with placeholders ↔ the words of a program's start. Pure.
+/// Compiles commands with placeholders and expands them to a program's arguments. Pure.
 namespace autoexec::agent {
 
 struct TemplateProblem {
     std::string message;
     std::string hint;   ///< May be empty.
-    std::string where;  ///< The part of the text that is meant; may be empty.
+    std::string where;  ///< The affected part of the text; may be empty.
 };
 
-/// Without a shell the text is split into words by a shell's quoting rules, and placeholders count
-/// inside quotes, too. A lower-case word in braces that is no placeholder is an error.
+/// Without a shell, the text is split into words by a shell's quoting rules; placeholders are also
+/// expanded in quotes. An unknown lower-case word in braces is an error.
 ///
-/// With a shell the text is a fixed script: `{command}` becomes `"${1}"`, and the value an argument
-/// of the shell. Unknown words in braces are the shell's.
+/// With a shell, the text is a fixed script: `{command}` becomes `"${1}"`, and its value an
+/// argument of the shell. Unknown words in braces are left to the shell.
 std::optional<CommandTemplate> compile_template(std::string_view text, bool shell,
                                                 TemplateProblem& problem);
 
@@ -34,9 +34,10 @@ struct TemplateValues {
     std::string step_id;
 };
 
-/// The words to start. A value that begins with `-` stays one word, but the program may take it
-/// for an option: templates for such programs have `-- {command}`. Nothing if a word is longer
-/// than the kernel takes (128 KiB; 1 MiB in all) or has a NUL character; `problem` says so.
+/// The program and its arguments. A value that begins with `-` stays one argument, but the program
+/// may take it for an option: templates for such programs have `-- {command}`. Returns nullopt, and
+/// sets `problem`, if an argument exceeds the kernel's limits (128 KiB; 1 MiB in total) or contains
+/// a NUL character.
 std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
                                                const TemplateValues& values, std::string& problem);
 

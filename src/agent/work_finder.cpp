@@ -33,7 +33,7 @@ void add_once(std::vector<fs::path>& all, fs::path path)
         all.push_back(std::move(path));
 }
 
-// The tree that an entry of `<common>/worktrees` is for, if that tree says so, too.
+// The tree of an entry of `<common>/worktrees`, if the tree points back to the entry.
 fs::path linked_tree(int entries, const fs::path& folder, const std::string& name)
 {
     struct stat info {};
@@ -42,8 +42,8 @@ fs::path linked_tree(int entries, const fs::path& folder, const std::string& nam
     text.erase(std::min(text.find_first_of(std::string_view("\r\n\0", 3)), text.size()));
     if (text.empty()) return {};
     auto tree = existing_folder((folder / name / text).parent_path());
-    const bool agrees = !tree.empty() && git_files::git_dir_of(tree) == folder / name;
-    return agrees ? tree : fs::path{};
+    const bool matches = !tree.empty() && git_files::git_dir_of(tree) == folder / name;
+    return matches ? tree : fs::path{};
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ std::vector<fs::path> git_worktrees(const fs::path& project_root)
     const auto git_dir = git_files::git_dir_of(project_root);
     if (!git_dir) return trees;
     const auto common = git_files::git_common_dir(*git_dir);
-    // A bare repository and a separate git directory don't say where a main tree is.
+    // A bare repository and a separate git directory do not record a main tree.
     if (common.filename() == ".git" && git_files::git_dir_of(common.parent_path()) == common)
         trees.push_back(common.parent_path());
 
@@ -81,14 +81,14 @@ WatchedFolders watched_folders(const fs::path& project_root,
     return FolderWalk(root, std::move(globs), limits).run();
 }
 
-WatchedFolders find_worktrees(const WorkPlaces& places)
+WatchedFolders find_worktrees(const WorkLocations& locations)
 {
     WatchedFolders all;
-    for (const auto& tree : places.worktrees)
-        add_once(all.folders, existing_folder(places.project_root / tree));
-    add_once(all.folders, existing_folder(places.project_root));
-    for (auto& tree : git_worktrees(places.project_root)) add_once(all.folders, std::move(tree));
-    auto watched = watched_folders(places.project_root, places.watch_paths);
+    for (const auto& tree : locations.worktrees)
+        add_once(all.folders, existing_folder(locations.project_root / tree));
+    add_once(all.folders, existing_folder(locations.project_root));
+    for (auto& tree : git_worktrees(locations.project_root)) add_once(all.folders, std::move(tree));
+    auto watched = watched_folders(locations.project_root, locations.watch_paths);
     for (auto& folder : watched.folders) add_once(all.folders, std::move(folder));
     all.cut = watched.cut;
     return all;

@@ -1,5 +1,5 @@
-// An application that uses Asio header-only shares these functions with us, and expects those of
-// the deprecated hooks to work: without this they return nothing. Our own sources never call them.
+// A header-only application shares these functions with the library and may use the deprecated
+// hooks, which return nothing without this. The library itself does not call them.
 #undef BOOST_ASIO_NO_DEPRECATED
 
 #include <boost/asio/impl/src.hpp>

@@ -7,8 +7,7 @@
 namespace autoexec {
 namespace {
 
-// Every different expiry costs a system call to set the kernel's timer; on a grid, thousands of
-// waiters share a few of them.
+// Each distinct expiry costs a system call; rounded to a grid, thousands of waiters share a few.
 time_point round_up_to_ms(time_point t)
 {
     if (t == time_point::max()) return t;

@@ -22,16 +22,16 @@
 #include <new>
 #include <utility>
 
-/// Operations for any completion token, whose work is a coroutine on a strand of our own.
+/// Operations for any completion token, implemented as a coroutine on an internal strand.
 namespace autoexec::async {
 
 namespace asio = boost::asio;
 
 using Strand = asio::strand<asio::any_io_executor>;
 
-/// How an operation has ended.
+/// The result of an operation.
 template <class Result>
-struct Outcome {
+struct OperationResult {
     error_code ec;
     Result result;
 };
@@ -39,8 +39,8 @@ struct Outcome {
 template <class Result>
 using CompletionHandler = asio::any_completion_handler<void(error_code, Result)>;
 
-/// Carries cancellation from the caller's slot to the strand. The slot refers to it weakly: its
-/// signal may be emitted on any thread, and may outlive the operation, or the io_context.
+/// Passes cancellation from the caller's slot to the strand. The slot holds a weak reference: its
+/// signal may be emitted on any thread, and may outlive the operation or the io_context.
 struct Relay {
     explicit Relay(Strand s) : strand(std::move(s)) {}
 
@@ -59,7 +59,7 @@ inline std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Str
     return relay;
 }
 
-/// Anything but a lack of memory is a bug, and thrown on.
+/// Any exception except a lack of memory is a bug, and rethrown.
 inline error_code error_of(std::exception_ptr failure)
 {
     try {
@@ -69,16 +69,16 @@ inline error_code error_of(std::exception_ptr failure)
     }
 }
 
-/// The handler is posted: called from the strand, it could block all other operations.
+/// The handler is posted; called on the strand, it could block all other operations.
 template <class Result>
-void launch(const Strand& strand, asio::awaitable<Outcome<Result>> work,
+void launch(const Strand& strand, asio::awaitable<OperationResult<Result>> work,
             CompletionHandler<Result> handler)
 {
     const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
     const auto ex = strand.get_inner_executor();
     auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
     auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
-                      std::exception_ptr failure, Outcome<Result> outcome) mutable {
+                      std::exception_ptr failure, OperationResult<Result> outcome) mutable {
         if (failure) outcome.ec = error_of(std::move(failure));
         asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
     };
@@ -86,15 +86,15 @@ void launch(const Strand& strand, asio::awaitable<Outcome<Result>> work,
                    asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
 }
 
-/// The same as an awaitable that throws for errors, with `sentence_of(result)` in `what()`. `work`
-/// refers to nothing but its own arguments, so who began it may go away. The calling coroutine's
-/// own cancellation state is left as it is.
+/// The same as an awaitable that throws errors, with `sentence_of(result)` in `what()`. `work`
+/// refers only to its own arguments, so its caller may be destroyed. The calling coroutine's
+/// cancellation state is not changed.
 template <class Result, class Sentence>
-asio::awaitable<Result> unwrap(Strand strand, asio::awaitable<Outcome<Result>> work,
+asio::awaitable<Result> unwrap(Strand strand, asio::awaitable<OperationResult<Result>> work,
                                Sentence sentence_of)
 {
     constexpr auto token = asio::as_tuple(asio::use_awaitable);
-    const auto initiate = [](auto handler, Strand s, asio::awaitable<Outcome<Result>> w) {
+    const auto initiate = [](auto handler, Strand s, asio::awaitable<OperationResult<Result>> w) {
         launch<Result>(s, std::move(w), std::move(handler));
     };
     auto operation = asio::async_initiate<decltype(token), void(error_code, Result)>(

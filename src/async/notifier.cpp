@@ -28,7 +28,7 @@ public:
 
     void notify(const std::filesystem::path& worktree) override
     {
-        // Called outside the lock: a callback may subscribe or let go.
+        // Called outside the lock: a callback may subscribe or unsubscribe.
         std::vector<std::shared_ptr<std::function<void()>>> callbacks;
         {
             const std::lock_guard lock(mutex_);

@@ -7,8 +7,8 @@
 
 namespace autoexec::async {
 
-/// Calls a function when a coroutine is cancelled, while this lives. `slot` is that of the
-/// coroutine's cancellation state; what the coroutine awaits meanwhile must have another one.
+/// While alive, calls a function when a coroutine is cancelled. `slot` is that of the coroutine's
+/// cancellation state; operations that the coroutine awaits meanwhile must have another one.
 class OnCancel {
 public:
     template <class Function>

@@ -144,7 +144,7 @@ int run_agent(const AgentCommandOptions& options)
 
     std::string names;
     for (const auto& definition : loaded.file.agents)
-        if (autoexec::agent::takes_commands(definition))
+        if (autoexec::agent::accepts_commands(definition))
             names += (names.empty() ? "" : ", ") + definition.name;
     if (names.empty()) {
         print_error("agent",

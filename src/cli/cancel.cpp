@@ -56,8 +56,8 @@ int cancel(const CancelOptions& options)
         return exit_usage;
     }
     const auto& record = entries.front().record;
-    if (const auto ec = records::ask_to_cancel(root, record.attempt_id)) {
-        print_error("cancel", "cannot write the request: {}", ec.message());
+    if (const auto ec = records::request_cancel(root, record.attempt_id)) {
+        print_error("cancel", " cannot write the request: {}", ec.message());
         return exit_internal;
     }
     if (options.no_wait) return exit_completed;

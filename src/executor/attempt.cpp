@@ -1,4 +1,4 @@
-#include "executor/agent_words.hpp"
+#include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
 #include "files/resources.hpp"
 #include "handoff/offers.hpp"
@@ -16,24 +16,25 @@
 
 #include <algorithm>
 
-/// One attempt: publish, wait, judge, and stop the agent where the wait ended before it did.
+/// One attempt: publish, wait, classify the end, and stop the agent if it is still running.
 namespace autoexec {
 namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-constexpr milliseconds stop_margin{5000};  // beyond the agent's own grace
+constexpr milliseconds stop_margin{5000};  // in addition to the agent's own grace
 constexpr milliseconds stop_poll{250};
-constexpr milliseconds release_poll{250};  // from an agent's final status to its claim's release
+constexpr milliseconds release_poll{
+    250};  // from an agent's final status to the release of its claim
 constexpr int max_published_again = 10;
 constexpr milliseconds unclaimed_after{10'000};
 
 constexpr char too_few_resources[] =
-    "The agent has no descriptor or memory left. Run fewer commands at once, or raise the limit "
+    "The agent is out of file descriptors or memory. Run fewer commands at once or raise the limit "
     "(ulimit -n).";
 
-CommandError engine_error(std::string code, std::string message)
+CommandError executor_error(std::string code, std::string message)
 {
     return {std::move(message), std::move(code), false, 0};
 }
@@ -42,11 +43,11 @@ AttemptEnd failed_end(Cause cause, std::string code, std::string message)
 {
     AttemptEnd end;
     end.facts.cause = cause;
-    end.error = engine_error(std::move(code), std::move(message));
+    end.error = executor_error(std::move(code), std::move(message));
     return end;
 }
 
-// What could not be removed is what keeps others from being written.
+// A file that cannot be removed prevents writing.
 std::string obstacles_in(const std::filesystem::path& worktree, const std::string& status_name)
 {
     std::string paths;
@@ -63,7 +64,7 @@ std::string folder_instead_of(const std::filesystem::path& status_file)
 {
     std::error_code ec;
     if (!std::filesystem::is_directory(std::filesystem::symlink_status(status_file, ec))) return {};
-    return " Its status file can't be written, because it is a folder: remove " +
+    return " The path of its status file is a folder: remove " +
            text::printable(status_file.string()) + ", or set another status_file_name.";
 }
 
@@ -74,7 +75,7 @@ std::string seconds(milliseconds d)
 
 }  // namespace
 
-/// The same bytes each time it is called for an attempt.
+/// Returns the same bytes each time for an attempt.
 PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, const Attempt& a)
 {
     const auto& r = x.request;
@@ -103,31 +104,31 @@ PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, c
 }
 
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
-                                                                       AttemptMonitor& watch)
+                                                                       AttemptMonitor& monitor)
 {
     const auto& r = x.request;
     a.started_at = text::iso_utc(options.clock->system_now());
     const auto files = files_of(x, a);
     if (files.command.size() > protocol::command_file_limit)
-        co_return fail(x, errc::command_too_large,
-                       fmt::format("The command file would have {} bytes; agents read at most {}. "
-                                   "Put the text into a file in the worktree and name that file "
-                                   "in the command.",
-                                   files.command.size(), protocol::command_file_limit));
+        co_return fail(
+            x, errc::command_too_large,
+            fmt::format("The command file would have {} bytes; agents read at most {}. Put the "
+                        "text into a file in the worktree and refer to that file in the command.",
+                        files.command.size(), protocol::command_file_limit));
 
     if (a.number == 1 && x.redacted != r.command &&
         x.options.secrets_in_command == SecretsInCommand::warn) {
         x.result.warnings.emplace_back(
-            "The command text contains a secret; name a variable in env_refs instead.");
+            "The command text contains a secret; use a variable in env_refs instead.");
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
     }
 
     auto ec = x.mailbox->prepare();
     if (!ec) {
-        ec = co_await take_baseline(x);
+        ec = co_await record_baseline(x);
         if (ec) co_return ec;
-        watch.remember();
-        watch.set_baseline(*x.baseline);
+        monitor.remember();
+        monitor.set_baseline(*x.baseline);
         announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);
     }
@@ -155,28 +156,29 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     co_return error_code{};
 }
 
-// A later attempt continues the work of the first one, so what that one made counts as made.
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_baseline(Execution& x)
+// A later attempt continues the work of the first one, so artifacts of that one count.
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::record_baseline(Execution& x)
 {
     auto now = baseline_of(*x.mailbox, x.request.expected_artifacts);
     if (!x.baseline) x.baseline.emplace();
     const auto known = x.baseline->size();
-    x.baseline->merge(now);  // what is known stays as it is
+    x.baseline->merge(now);  // an existing baseline is not changed
     const auto& on_baseline = x.hooks().on_baseline;
     if (!on_baseline || x.baseline->size() == known) co_return error_code{};
     error_code ec;
-    std::string why;
+    std::string problem;
     try {
-        auto telling = on_baseline(*x.baseline);
-        co_await async::uncancellable(strand, std::move(telling));
+        auto notified = on_baseline(*x.baseline);
+        co_await async::uncancellable(strand, std::move(notified));
     } catch (const system_error& e) {
         ec = e.code();
-        why = e.what();
+        problem = e.what();
     } catch (const std::exception& e) {
         ec = make_error_code(boost::system::errc::operation_canceled);
-        why = e.what();
+        problem = e.what();
     }
-    if (ec) (void)fail(x, ec, fmt::format("Cannot record the baseline of the artifacts: {}", why));
+    if (ec)
+        (void)fail(x, ec, fmt::format("Cannot record the baseline of the artifacts: {}", problem));
     co_return ec;
 }
 
@@ -210,7 +212,7 @@ void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
-                                                              AttemptMonitor& watch,
+                                                              AttemptMonitor& monitor,
                                                               AttemptEnd& end)
 {
     const auto timeout = x.request.timeout.value_or(x.options.timeout);
@@ -220,9 +222,9 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
     auto start_deadline = x.options.start_timeout > milliseconds::zero() && !x.adopted
                               ? a.published + x.options.start_timeout
                               : time_point::max();
-    auto unclaimed_at = x.only_watching ? time_point::max() : a.published + unclaimed_after;
-    // A status that is there and can't be read for want of resources may be the result.
-    const auto give_up_at = deadline + x.options.stop_grace + stop_margin;
+    auto unclaimed_at = x.read_only ? time_point::max() : a.published + unclaimed_after;
+    // A status that cannot be read for lack of resources may be the result.
+    const auto give_up_time = deadline + x.options.stop_grace + stop_margin;
     const bool stalls = x.options.stall_timeout > milliseconds::zero();
     auto last_change = a.published;
     auto next_poll = a.published;
@@ -236,69 +238,69 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
         });
 
     for (;;) {
-        auto sight = watch.look(options.clock->now());
+        auto observation = monitor.poll(options.clock->now());
         const auto now = options.clock->now();
-        note_rejections(x, a, sight.rejections);
-        if (sight.changed) {
+        record_rejections(x, a, observation.rejections);
+        if (observation.changed) {
             interval.reset();
             last_change = now;
-            note_progress(x, a, watch);
+            record_progress(x, a, monitor);
         }
         co_await drain();
-        if (sight.kind != Observation::Kind::waiting) {
-            judge(x, a, watch, sight, end);
+        if (observation.kind != Observation::Kind::waiting) {
+            classify(x, a, monitor, observation, end);
             break;
         }
         const auto state = co_await asio::this_coro::cancellation_state;
-        if (x.cancel_asked || state.cancelled() != asio::cancellation_type::none) {
+        if (x.cancel_requested || state.cancelled() != asio::cancellation_type::none) {
             end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
             end.status = ExecutionStatus::cancelled;
             break;
         }
-        if (!watch.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
-        bool is_poll = true;  // and not only woken for the notice
-        if (!watch.started() && now >= unclaimed_at) {
+        if (!monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
+        bool is_poll = true;  // and not woken only for the warning
+        if (!monitor.started() && now >= unclaimed_at) {
             emit(event(x, a, EventType::command_unclaimed));
             unclaimed_at = time_point::max();
-            is_poll = sight.changed || now >= next_poll;
+            is_poll = observation.changed || now >= next_poll;
         }
-        if (now >= deadline && watch.shortage() && now < give_up_at) {
-            co_await x.alarm->wait_until(std::min(now + stop_poll, give_up_at));
+        if (now >= deadline && monitor.shortage() && now < give_up_time) {
+            co_await x.alarm->wait_until(std::min(now + stop_poll, give_up_time));
             continue;
         }
-        // What can't be read may be the status of an agent that has started.
-        if (now >= start_deadline && watch.shortage()) start_deadline = now + stop_poll;
-        const bool hopeless = agent_is_short(a.id) && !may_get_resources(x);
-        if (!watch.started() && (now >= start_deadline || hopeless)) {
-            // Taken away first: an agent that claims after this sees that the command is gone.
+        // An unreadable status may belong to an agent that has started.
+        if (now >= start_deadline && monitor.shortage()) start_deadline = now + stop_poll;
+        const bool out_of_resources = agent_lacks_resources(a.id) && !may_get_resources(x);
+        if (!monitor.started() && (now >= start_deadline || out_of_resources)) {
+            // Withdrawn first: an agent that claims later then finds no command.
             (void)x.mailbox->withdraw(a.id);
-            sight = watch.look(now);
-            note_rejections(x, a, sight.rejections);
-            if (!watch.started() && sight.kind == Observation::Kind::waiting) {
+            observation = monitor.poll(now);
+            record_rejections(x, a, observation.rejections);
+            if (!monitor.started() && observation.kind == Observation::Kind::waiting) {
                 end = not_started_end(x, a);
                 break;
             }
             start_deadline = now + stop_poll;  // an agent may still drop its claim
             continue;
         }
-        if (now >= deadline && watch.shortage()) {
+        if (now >= deadline && monitor.shortage()) {
             end = failed_end(Cause::deadline, no_resources,
                              fmt::format("The status file could not be read: {}. Run fewer "
-                                         "commands at once, or raise the limit.",
-                                         watch.shortage().message()));
+                                         "commands at once or raise the limit.",
+                                         monitor.shortage().message()));
             break;
         }
-        if (now >= deadline && !watch.started() && agent_is_short(a.id)) {
+        if (now >= deadline && !monitor.started() && agent_lacks_resources(a.id)) {
             end = not_started_end(x, a);
             break;
         }
         if (now >= deadline) {
             end = failed_end(
                 Cause::deadline, "timeout",
-                fmt::format("Command did not complete within {} timeout",
+                fmt::format("The command was stopped after its {} time-out",
                             seconds(duration_cast<milliseconds>(deadline - a.published))));
-            if (!watch.problem().empty())
-                end.error->message += "; its status file was ignored: " + watch.problem();
+            if (!monitor.problem().empty())
+                end.error->message += "; its status file was ignored: " + monitor.problem();
             end.status = ExecutionStatus::timeout;
             break;
         }
@@ -310,47 +312,47 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
         }
         if (is_poll) next_poll = now + interval.next(options.random());
         auto next = std::min(deadline, next_poll);
-        if (watch.end_is_pending()) next = std::min(next, now + release_poll);
-        if (!watch.started()) next = std::min({next, start_deadline, unclaimed_at});
+        if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
+        if (!monitor.started()) next = std::min({next, start_deadline, unclaimed_at});
         if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
         co_await x.alarm->wait_until(next);
     }
-    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts &&
-        !x.only_watching)
-        co_await stop_agent(x, a, watch, end);
+    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts && !x.read_only)
+        co_await stop_agent(x, a, monitor, end);
 }
 
-// Whether its agent, one of this process, has no descriptor or memory to look at it.
-bool BackgroundAgentAutoExecutor::Impl::agent_is_short(const std::string& attempt_id) const
+// True if an agent of this process lacks the descriptors or memory to read it.
+bool BackgroundAgentAutoExecutor::Impl::agent_lacks_resources(const std::string& attempt_id) const
 {
     return options.offers && options.offers->is_short(attempt_id);
 }
 
-// Those in flight give descriptors back when they end.
+// Running executions release descriptors when they end.
 bool BackgroundAgentAutoExecutor::Impl::may_get_resources(const Execution& x) const
 {
     return std::any_of(active.begin(), active.end(), [&](const Execution* other) {
-        return other != &x && !other->attempt_id.empty() && !agent_is_short(other->attempt_id);
+        return other != &x && !other->attempt_id.empty() &&
+               !agent_lacks_resources(other->attempt_id);
     });
 }
 
 AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x,
                                                               const Attempt& a) const
 {
-    // Alone, another attempt would lack the same.
+    // Without other executions, a retry would fail in the same way.
     const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
-    if (agent_is_short(a.id)) return failed_end(cause, no_resources, too_few_resources);
+    if (agent_lacks_resources(a.id)) return failed_end(cause, no_resources, too_few_resources);
     return failed_end(Cause::not_started, "not_started",
                       fmt::format("No agent claimed the command within {}. Check that an agent "
                                   "is running and watches this worktree.",
                                   seconds(x.options.start_timeout)));
 }
 
-/// Something else is where the command file was, and no agent has claimed the attempt. False if it
-/// ends, not started.
+/// Publishes again after another file has replaced the command file of an unclaimed attempt.
+/// Returns false if the attempt ends, not started.
 bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, AttemptEnd& end)
 {
-    note_rejections(x, a, {{"command_replaced", "The command file was replaced."}});
+    record_rejections(x, a, {{"command_replaced", "The command file was replaced."}});
     if (++a.published_again > max_published_again) {
         end =
             failed_end(Cause::not_started, "not_started",
@@ -359,18 +361,18 @@ bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, 
                                    a.published_again, control_files::command));
         return false;
     }
-    // What fails now is tried at the next look, as often as that is allowed.
+    // On failure, the next poll tries again, up to the limit.
     (void)x.mailbox->publish(files_of(x, a), options.durability);
     options.notifier->notify(x.request.worktree);
     return true;
 }
 
-void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, AttemptMonitor& watch,
-                                              const Observation& sight, AttemptEnd& end)
+void BackgroundAgentAutoExecutor::Impl::classify(Execution& x, Attempt& a, AttemptMonitor& monitor,
+                                                 const Observation& observation, AttemptEnd& end)
 {
-    switch (sight.kind) {
+    switch (observation.kind) {
         case Observation::Kind::final_status:
-            judge_status(x, *watch.status(), end);
+            classify_status(x, *monitor.status(), end);
             x.result.completion_method = CompletionMethod::status_file;
             break;
         case Observation::Kind::artifacts_ready:
@@ -380,19 +382,19 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, AttemptM
             break;
         case Observation::Kind::status_too_large:
             end = failed_end(Cause::broken, "status_too_large",
-                             "Cannot read the status file: " + watch.problem() + ".");
+                             "Cannot read the status file: " + monitor.problem() + ".");
             break;
         case Observation::Kind::agent_lost: {
-            if (agent_is_short(a.id)) {
+            if (agent_lacks_resources(a.id)) {
                 end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
                 break;
             }
             end = failed_end(Cause::agent_lost, "agent_lost",
                              "The agent ended without reporting a result." +
                                  folder_instead_of(x.request.worktree / options.status_file_name) +
-                                 why_unreported(x.request.worktree));
+                                 worktree_problem(x.request.worktree));
             auto lost = event(x, a, EventType::agent_lost);
-            lost.details["claim"] = watch.claim() == ClaimState::free ? "free" : "silent";
+            lost.details["claim"] = monitor.claim() == ClaimState::free ? "free" : "silent";
             emit(lost);
             break;
         }
@@ -406,33 +408,34 @@ void BackgroundAgentAutoExecutor::Impl::judge(Execution& x, Attempt& a, AttemptM
     }
 }
 
-// An agent can't write its status where nobody can.
-std::string BackgroundAgentAutoExecutor::Impl::why_unreported(const std::filesystem::path& tree)
+// The agent cannot write its status if the worktree is not writable.
+std::string BackgroundAgentAutoExecutor::Impl::worktree_problem(const std::filesystem::path& tree)
 {
     error_code ec;
-    std::string why;
-    const auto again = open_mailbox(tree, ec, why);
-    return again || files::is_resource_shortage(ec) ? std::string() : " " + why;
+    std::string problem;
+    const auto again = open_mailbox(tree, ec, problem);
+    return again || files::is_resource_shortage(ec) ? std::string() : " " + problem;
 }
 
-void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentStatus& status,
-                                                     AttemptEnd& end)
+void BackgroundAgentAutoExecutor::Impl::classify_status(Execution& x, const AgentStatus& status,
+                                                        AttemptEnd& end)
 {
     end.facts.cause = Cause::reported;
-    end.facts.echoes = status.attempt_id && !status.attempt_id->empty();
+    end.facts.names_attempt = status.attempt_id && !status.attempt_id->empty();
     if (status.status == ReportedStatus::completed) {
         end.status = ExecutionStatus::completed;
         return;
     }
     end.error = status.error.value_or(CommandError{});
-    end.error->message = words_of_agent(*options.redactor, end.error->message, max_agent_message);
-    end.error->code = words_of_agent(*options.redactor, end.error->code, max_agent_code);
+    end.error->message = agent_text(*options.redactor, end.error->message, max_agent_message);
+    end.error->code = agent_text(*options.redactor, end.error->code, max_agent_code);
     if (end.error->message.empty()) end.error->message = "Unknown error";
     end.facts.retryable = end.error->retryable;
-    // The agent was told by another process to stop; that this engine was, too, comes later.
-    const bool told = records::take_cancel_request(options.project_root, x.attempt_id);
-    const bool cancelled = end.error->code == "cancelled" && (x.cancel_asked || told);
-    // Its own time-out may be shorter than ours.
+    // Another process cancelled the attempt; the agent may react before this executor reads the
+    // request.
+    const bool requested = records::consume_cancel_request(options.project_root, x.attempt_id);
+    const bool cancelled = end.error->code == "cancelled" && (x.cancel_requested || requested);
+    // The agent's own time-out may be shorter.
     const bool out_of_time = end.error->code == "timeout";
     end.status = cancelled     ? ExecutionStatus::cancelled
                  : out_of_time ? ExecutionStatus::timeout
@@ -441,17 +444,18 @@ void BackgroundAgentAutoExecutor::Impl::judge_status(Execution& x, const AgentSt
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x, Attempt& a,
-                                                                    AttemptMonitor& watch,
+                                                                    AttemptMonitor& monitor,
                                                                     AttemptEnd& end)
 {
     std::optional<FileStamp> pending;
-    if (end.facts.cause == Cause::deadline && watch.end_is_pending()) pending = watch.final_file();
+    if (end.facts.cause == Cause::deadline && monitor.end_is_pending())
+        pending = monitor.final_file();
     (void)x.mailbox->withdraw(a.id);
-    auto sight = watch.look(options.clock->now());
-    if (watch.started() && end.facts.cause == Cause::not_started)
+    auto observation = monitor.poll(options.clock->now());
+    if (monitor.started() && end.facts.cause == Cause::not_started)
         end.facts.cause = Cause::deadline;  // an agent claimed it meanwhile
-    // Nobody has it, or nobody is left who could hear: there is nothing to wait for.
-    if (!watch.started() || !watch.supports_cancel()) co_return;
+    // No agent has it, or the agent does not support cancelling: do not wait.
+    if (!monitor.started() || !monitor.supports_cancel()) co_return;
 
     protocol::CancelFile cancel;
     cancel.execution_id = x.id;
@@ -464,14 +468,14 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
     end.facts.stop_confirmed = false;
     for (;;) {
-        note_rejections(x, a, sight.rejections);
-        if (sight.kind == Observation::Kind::final_status) {
-            judge_end_during_stop(x, watch, pending, end);
-            // Its last act is to give up the claim; then it touches the worktree no more.
+        record_rejections(x, a, observation.rejections);
+        if (observation.kind == Observation::Kind::final_status) {
+            classify_end_during_stop(x, monitor, pending, end);
+            // The agent has released its claim, and does not touch the worktree afterwards.
             end.facts.stop_confirmed = true;
-        } else if (watch.claim() == ClaimState::free || !watch.started() ||
-                   sight.kind == Observation::Kind::worktree_lost) {
-            end.facts.stop_confirmed = true;  // also where an agent dropped its claim, unused
+        } else if (monitor.claim() == ClaimState::free || !monitor.started() ||
+                   observation.kind == Observation::Kind::worktree_lost) {
+            end.facts.stop_confirmed = true;  // also if an agent dropped its claim without starting
         }
         const auto now = options.clock->now();
         const auto state = co_await asio::this_coro::cancellation_state;
@@ -481,35 +485,36 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
         if (files::is_resource_shortage(refused))
             refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
-        sight = watch.look(options.clock->now());
+        observation = monitor.poll(options.clock->now());
     }
     if (end.facts.stop_confirmed) co_return;
     x.result.warnings.emplace_back(
         "The agent has not confirmed that it stopped; the worktree stays busy until then.");
-    note_pending_end(x, watch, end);
+    warn_of_pending_end(x, monitor, end);
 }
 
-// A status that was final before the deadline, and is still the same, was only waiting for the
-// release of its claim. Any other comes too late.
-void BackgroundAgentAutoExecutor::Impl::judge_end_during_stop(
-    Execution& x, const AttemptMonitor& watch, const std::optional<FileStamp>& pending,
+// A status that was final before the deadline and is unchanged counts: only its claim was not
+// released. Any other status is too late.
+void BackgroundAgentAutoExecutor::Impl::classify_end_during_stop(
+    Execution& x, const AttemptMonitor& monitor, const std::optional<FileStamp>& pending,
     AttemptEnd& end)
 {
-    const auto& status = *watch.status();
-    if (!pending || pending != watch.final_file()) {
+    const auto& status = *monitor.status();
+    if (!pending || pending != monitor.final_file()) {
         x.result.status_during_stop = status.status;
         return;
     }
     end = {};
-    judge_status(x, status, end);
+    classify_status(x, status, end);
     x.result.completion_method = CompletionMethod::status_file;
 }
 
-void BackgroundAgentAutoExecutor::Impl::note_pending_end(Execution& x, const AttemptMonitor& watch,
-                                                         AttemptEnd& end)
+void BackgroundAgentAutoExecutor::Impl::warn_of_pending_end(Execution& x,
+                                                            const AttemptMonitor& monitor,
+                                                            AttemptEnd& end)
 {
-    if (!watch.end_is_pending()) return;
-    const auto reported = watch.status()->status;
+    if (!monitor.end_is_pending()) return;
+    const auto reported = monitor.status()->status;
     x.result.unreleased_status = reported;
     if (end.error)
         end.error->message += fmt::format("; its agent reported {}, but has not released its claim",

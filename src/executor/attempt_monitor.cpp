@@ -24,7 +24,7 @@ bool shows_change(const AgentStatus& before, const AgentStatus& after)
            before.artifacts != after.artifacts || before.output != after.output;
 }
 
-// Without the device: its number may be another after a restart of the machine.
+// Without the device, whose number may change when the machine restarts.
 std::string version_of(const ArtifactState& state)
 {
     if (!state.present) return {};
@@ -51,15 +51,15 @@ void AttemptMonitor::remember()
     for (const auto& path : options_.expected_artifacts) before_[path] = mailbox_.artifact(path);
 }
 
-Observation AttemptMonitor::look(time_point now)
+Observation AttemptMonitor::poll(time_point now)
 {
-    Observation sight;
+    Observation observation;
     if (mailbox_.lost()) {
-        sight.kind = Observation::Kind::worktree_lost;
-        return sight;
+        observation.kind = Observation::Kind::worktree_lost;
+        return observation;
     }
-    // Before the status: an agent writes its last status and then gives up its claim, so a free
-    // claim and no final status in a look that came later mean that the agent is gone.
+    // Read before the status: an agent writes its last status, then releases its claim. So a free
+    // claim, then no final status, mean that the agent is lost.
     read_claim();
 
     std::optional<Candidate> best;
@@ -69,33 +69,34 @@ Observation AttemptMonitor::look(time_point now)
     for (const auto& file : mailbox_.look()) {
         if (file.state == FoundFile::State::too_large) {
             problem_ = file.problem;
-            sight.kind = Observation::Kind::status_too_large;
-            return sight;
+            observation.kind = Observation::Kind::status_too_large;
+            return observation;
         }
         unreadable |= file.state == FoundFile::State::unreadable;
         if (files::is_resource_shortage(file.reason)) shortage_ = file.reason;
-        auto found = candidate(file, sight);
-        if (found && (!best || (found->echoes && !best->echoes))) best = std::move(found);
+        auto found = candidate(file, observation);
+        if (found && (!best || (found->names_attempt && !best->names_attempt)))
+            best = std::move(found);
     }
-    // The same complaint at every poll would push everything else out of the audit trail.
-    if (sight.rejections == last_rejections_)
-        sight.rejections.clear();
+    // Report a rejection once: repeated at every poll, it would fill the audit log.
+    if (observation.rejections == last_rejections_)
+        observation.rejections.clear();
     else
-        last_rejections_ = sight.rejections;
+        last_rejections_ = observation.rejections;
 
-    judge_vanished_claim();
+    classify_missing_claim();
     const bool found = best.has_value();
-    if (found) sight.changed = take(*std::move(best), now);
+    if (found) observation.changed = accept(*std::move(best), now);
     if (found && status_->is_final() && end_counts())
-        sight.kind = Observation::Kind::final_status;
+        observation.kind = Observation::Kind::final_status;
     else if (unreadable)
-        sight.kind =
-            Observation::Kind::waiting;  // the result may be there: say, no descriptor is left
+        observation.kind = Observation::Kind::waiting;  // the result may exist but be unreadable
+                                                        // for lack of descriptors
     else if (claim_ == ClaimState::free || heartbeat_lost(now))
-        sight.kind = Observation::Kind::agent_lost;
+        observation.kind = Observation::Kind::agent_lost;
     else if (artifacts_ready(now))
-        sight.kind = Observation::Kind::artifacts_ready;
-    return sight;
+        observation.kind = Observation::Kind::artifacts_ready;
+    return observation;
 }
 
 void AttemptMonitor::read_claim()
@@ -105,9 +106,9 @@ void AttemptMonitor::read_claim()
     claimed_ |= claim_ != ClaimState::none;
 }
 
-// A claim that is unlinked and unlocked was dropped by an agent that did not run the command; but
-// an agent that has reported did run it, so its claim was removed by somebody else.
-void AttemptMonitor::judge_vanished_claim()
+// A claim that is unlinked and unlocked was dropped by an agent that did not run the command. But
+// an agent that has reported did run it, so another process removed its claim.
+void AttemptMonitor::classify_missing_claim()
 {
     if (!claimed_ || !identified_ || claim_ != ClaimState::none) return;
     claim_ = ClaimState::free;
@@ -120,65 +121,65 @@ bool AttemptMonitor::end_counts() const noexcept
 }
 
 std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFile& file,
-                                                                   Observation& sight)
+                                                                   Observation& observation)
 {
     if (file.state == FoundFile::State::unsafe || file.state == FoundFile::State::unreadable) {
-        reject(sight, file.state == FoundFile::State::unsafe ? "unsafe_path" : "unreadable",
+        reject(observation, file.state == FoundFile::State::unsafe ? "unsafe_path" : "unreadable",
                "Cannot read the status file: " + file.problem + ".");
         return std::nullopt;
     }
     auto reading = protocol::parse_status(file.text);
     if (reading.kind == protocol::StatusReading::Kind::incomplete) return std::nullopt;
     if (reading.kind == protocol::StatusReading::Kind::malformed) {
-        reject(sight, "malformed", std::move(reading.problem));
+        reject(observation, "malformed", std::move(reading.problem));
         return std::nullopt;
     }
-    std::string why;
-    if (is_of_other(reading.status, why)) {
-        reject(sight, "other_attempt", std::move(why));
+    std::string problem;
+    if (belongs_to_other(reading.status, problem)) {
+        reject(observation, "other_attempt", std::move(problem));
         return std::nullopt;
     }
-    const bool echoes = !options_.attempt_id.empty() && reading.status.attempt_id &&
-                        !reading.status.attempt_id->empty();
+    const bool names_attempt = !options_.attempt_id.empty() && reading.status.attempt_id &&
+                               !reading.status.attempt_id->empty();
     const bool old =
         std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
-    if (old && !echoes) {
-        reject(sight, "stale", "The status file existed before the command was published.");
+    if (old && !names_attempt) {
+        reject(observation, "stale", "The status file existed before the command was published.");
         return std::nullopt;
     }
-    if (lacks_needed_id(echoes, sight)) return std::nullopt;
-    identified_ |= echoes;
-    return Candidate{std::move(reading.status), file.stamp, echoes};
+    if (rejects_unidentified(names_attempt, observation)) return std::nullopt;
+    identified_ |= names_attempt;
+    return Candidate{std::move(reading.status), file.stamp, names_attempt};
 }
 
-// Such a file may come from anywhere: a checkout, a merge, or the program itself.
-bool AttemptMonitor::lacks_needed_id(bool echoes, Observation& sight)
+// Such a file may come from a checkout, a merge, or the program itself.
+bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& observation)
 {
-    if (echoes || options_.attempt_id.empty()) return false;
+    if (names_attempt || options_.attempt_id.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
-    reject(sight, "no_attempt_id", "The status file does not name this attempt.");
+    reject(observation, "no_attempt_id", "The status file does not name this attempt.");
     return true;
 }
 
-bool AttemptMonitor::is_of_other(const AgentStatus& status, std::string& why) const
+bool AttemptMonitor::belongs_to_other(const AgentStatus& status, std::string& problem) const
 {
     if (!options_.attempt_id.empty() &&
         differs(status.attempt_id, std::optional(options_.attempt_id)))
-        why = "The status file belongs to another attempt.";
+        problem = "The status file belongs to another attempt.";
     else if (differs(status.workflow_id, options_.workflow_id))
-        why = "The status file belongs to another workflow.";
+        problem = "The status file belongs to another workflow.";
     else if (differs(status.step_id, options_.step_id))
-        why = "The status file belongs to another step.";
-    return !why.empty();
+        problem = "The status file belongs to another step.";
+    return !problem.empty();
 }
 
-void AttemptMonitor::reject(Observation& sight, std::string code, std::string reason)
+void AttemptMonitor::reject(Observation& observation, std::string code, std::string reason)
 {
     problem_ = reason;
-    sight.rejections.push_back({std::move(code), std::move(reason)});
+    observation.rejections.push_back({std::move(code), std::move(reason)});
 }
 
-bool AttemptMonitor::take(Candidate candidate, time_point now)
+bool AttemptMonitor::accept(Candidate candidate, time_point now)
 {
     auto& status = candidate.status;
     const bool changed = !status_ || shows_change(*status_, status);
@@ -199,8 +200,8 @@ bool AttemptMonitor::supports_cancel() const noexcept
 bool AttemptMonitor::heartbeat_stale(time_point now) const noexcept
 {
     const bool beats = status_ && status_->sequence && status_->attempt_id;
-    const bool unknowable = claim_ == ClaimState::remote || claim_ == ClaimState::none;
-    return beats && unknowable && !status_->is_final() && now - last_beat_ >= suspect_after;
+    const bool claim_unknown = claim_ == ClaimState::remote || claim_ == ClaimState::none;
+    return beats && claim_unknown && !status_->is_final() && now - last_beat_ >= suspect_after;
 }
 
 bool AttemptMonitor::heartbeat_lost(time_point now) const noexcept

@@ -15,11 +15,11 @@
 namespace autoexec {
 
 struct MonitorOptions {
-    std::string attempt_id;  ///< Empty: whatever comes counts.
-    /// A status that does not name the attempt never counts. Otherwise it counts until a claim of
-    /// the attempt, or a status that names it, was seen.
+    std::string attempt_id;  ///< Empty: every status counts.
+    /// If set, a status without the attempt's id never counts. Otherwise it counts until a claim of
+    /// the attempt, or a status with its id, was seen.
     bool attempt_id_required = false;
-    /// Only an attempt whose claim was seen can end, by a status or by its artifacts.
+    /// If set, an attempt ends by a status or artifacts only after its claim was seen.
     bool claim_required = false;
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
@@ -29,15 +29,15 @@ struct MonitorOptions {
     std::chrono::milliseconds stability = std::chrono::seconds{2};
 };
 
-/// A status file that was not believed.
+/// A status file that was not accepted.
 struct Rejection {
     std::string code;    ///< unsafe_path, malformed, other_attempt …
-    std::string reason;  ///< For a person.
+    std::string reason;  ///< For messages.
 
     bool operator==(const Rejection&) const = default;
 };
 
-/// What one look at a worktree has shown.
+/// The result of one poll of a worktree.
 struct Observation {
     enum class Kind {
         waiting,
@@ -48,96 +48,99 @@ struct Observation {
         worktree_lost,
     };
     Kind kind = Kind::waiting;
-    bool changed = false;  ///< The status word, progress, artifacts or output are others.
-    std::vector<Rejection> rejections;  ///< New ones.
+    bool changed = false;               ///< The status, progress, artifacts or output have changed.
+    std::vector<Rejection> rejections;  ///< Rejections since the last poll.
 };
 
-/// The artifacts as they are now. Versions can be compared with those of another process, too.
+/// The current artifacts. Their versions are comparable across processes.
 ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& paths);
 
-/// Judges what an agent left in a worktree, by the reading rules: one attempt's memory of what
-/// was there before and what has been seen since. It waits for nothing and emits nothing.
+/// Evaluates an agent's files in a worktree by the reading rules of the protocol. Remembers, for
+/// one attempt, the files that existed before and those seen since. Never waits and emits no
+/// events.
 class AttemptMonitor {
 public:
     AttemptMonitor(Mailbox& mailbox, MonitorOptions options);
 
-    /// Remembers what is there before the command is published; it doesn't count later.
+    /// Records existing files before the command is published; they do not count later.
     void remember();
-    /// What `verify` compares with: artifacts as they were before the first attempt. Without it,
-    /// each artifact that is there counts as made.
+    /// Sets the artifacts before the first attempt, with which `verify` compares. Without it, every
+    /// existing artifact counts.
     void set_baseline(ArtifactBaseline baseline) { baseline_ = std::move(baseline); }
 
-    Observation look(time_point now);
+    Observation poll(time_point now);
 
-    /// The last status that was believed.
+    /// The last accepted status.
     [[nodiscard]] const std::optional<AgentStatus>& status() const noexcept { return status_; }
 
-    /// The last status is final, but its agent has not released its claim: it does not count yet.
+    /// True if the last status is final but does not count yet, because its agent has not released
+    /// its claim.
     [[nodiscard]] bool end_is_pending() const noexcept
     {
         return status_ && status_->is_final() && !end_counts();
     }
 
-    /// The file that the last status came from, if that is final.
+    /// The file of the last status, if that is final.
     [[nodiscard]] const std::optional<FileStamp>& final_file() const noexcept
     {
         return final_file_;
     }
 
-    /// Some agent has the command: its claim or its status has been seen.
+    /// True if an agent has the command: its claim or its status was seen.
     [[nodiscard]] bool started() const noexcept
     {
         return claim_ != ClaimState::none || status_.has_value();
     }
     [[nodiscard]] ClaimState claim() const noexcept { return claim_; }
 
-    /// The agent knows our protocol, so it will see a cancel file.
+    /// True if the agent implements the protocol, so that it reads a cancel file.
     [[nodiscard]] bool supports_cancel() const noexcept;
 
-    /// No heartbeat for 30 s from an agent whose claim can't be asked.
+    /// True after 30 s without a heartbeat from an agent whose claim cannot be probed.
     [[nodiscard]] bool heartbeat_stale(time_point now) const noexcept;
 
-    /// How many expected artifacts are new or changed; the others' names go to `missing`.
+    /// Whether the expected artifacts are new or changed; the names of others are put into
+    /// `missing`.
     Verification verify(std::vector<std::string>& missing) const;
 
-    /// Why the last status file was not understood; empty if it was.
+    /// Why the last status file was not accepted; empty if it was.
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
-    /// Set when a status file is there that could not be read in the last look, because the system
-    /// was out of descriptors or memory.
+    /// Set if the last poll could not read an existing status file for lack of descriptors or
+    /// memory.
     [[nodiscard]] error_code shortage() const noexcept { return shortage_; }
 
 private:
     struct Candidate {
         AgentStatus status;
         FileStamp stamp;
-        bool echoes = false;  ///< Carries this attempt's id.
+        bool names_attempt = false;  ///< It contains this attempt's id.
     };
 
     void read_claim();
-    void judge_vanished_claim();
+    void classify_missing_claim();
     [[nodiscard]] bool end_counts() const noexcept;
 
-    std::optional<Candidate> candidate(const FoundFile& file, Observation& sight);
-    bool lacks_needed_id(bool echoes, Observation& sight);
-    void reject(Observation& sight, std::string code, std::string reason);
-    bool is_of_other(const AgentStatus& status, std::string& why) const;
-    bool take(Candidate candidate, time_point now);
+    std::optional<Candidate> candidate(const FoundFile& file, Observation& observation);
+    bool rejects_unidentified(bool names_attempt, Observation& observation);
+    void reject(Observation& observation, std::string code, std::string reason);
+    bool belongs_to_other(const AgentStatus& status, std::string& problem) const;
+    bool accept(Candidate candidate, time_point now);
     bool artifacts_ready(time_point now);
     [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
 
     Mailbox& mailbox_;
     MonitorOptions options_;
     std::vector<FileStamp> old_files_;
-    std::map<std::string, ArtifactState> before_;  ///< This attempt.
-    ArtifactBaseline baseline_;                    ///< The first attempt.
+    std::map<std::string, ArtifactState> before_;  ///< Before this attempt.
+    ArtifactBaseline baseline_;                    ///< Before the first attempt.
 
     std::optional<AgentStatus> status_;
     std::optional<FileStamp> final_file_;
     ClaimState claim_ = ClaimState::none;
     bool claimed_ = false;         ///< A claim was seen.
     bool identified_ = false;      ///< A status that names the attempt was seen.
-    bool claim_released_ = false;  ///< For good: what appears at its path later is not asked.
+    bool claim_released_ = false;  ///< Permanent: a later file at its path is not probed.
     time_point last_beat_{};
     std::string problem_;
     error_code shortage_;

@@ -14,7 +14,7 @@
 
 #include <algorithm>
 
-/// From a request to its result: check, stand in line, open, attempt, retry.
+/// An execution from its request to its result: check, queue, open, attempt, retry.
 namespace autoexec {
 namespace {
 
@@ -27,10 +27,10 @@ constexpr milliseconds requests_interval{500};
 asio::awaitable<bool> is_cancelled(const Execution& x)
 {
     const auto state = co_await asio::this_coro::cancellation_state;
-    co_return x.cancel_asked || state.cancelled() != asio::cancellation_type::none;
+    co_return x.cancel_requested || state.cancelled() != asio::cancellation_type::none;
 }
 
-// What could not be handed over exactly as it is.
+// Why a text cannot be passed on unchanged.
 std::string flaw_of(const std::string& text)
 {
     if (text.find('\0') != std::string::npos) return "contains a NUL character";
@@ -55,10 +55,10 @@ void set_cancelled(ExecutionResult& result, std::string message)
 
 }  // namespace
 
-asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_ptr<Impl>,
-                                                                    CommandRequest request)
+asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::execute(std::shared_ptr<Impl>,
+                                                                            CommandRequest request)
 {
-    // co_spawn lets only terminal cancellation through unless told otherwise.
+    // By default, co_spawn passes on only terminal cancellation.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
@@ -73,7 +73,7 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::execute(std::shared_
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
     leave(*x);
-    Outcome outcome{ec, std::move(x->result)};
+    OperationResult outcome{ec, std::move(x->result)};
     co_return outcome;
 }
 
@@ -81,7 +81,7 @@ void BackgroundAgentAutoExecutor::Impl::leave(Execution& x)
 {
     x.mailbox.reset();
     x.slot.reset();
-    x.tree_place.reset();
+    x.tree_slot.reset();
     drop_idle_queue(x.tree_key);
 }
 
@@ -151,13 +151,13 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     return {};
 }
 
-// Waits for the worktree's turn, for a slot, and for the worktree's lock.
+// Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& x)
 {
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
+    x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
-        while (!x.tree_place->admitted() && !co_await is_cancelled(x))
+        while (!x.tree_slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
         if (!x.slot) x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
@@ -166,7 +166,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
             set_cancelled(x.result, "The command was cancelled before it was published.");
             co_return error_code{};
         }
-        x.options = options;  // what stood in line begins now
+        x.options = options;  // re-read the options: they may have changed while queued
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
         const bool waits_for_worktree = busy && x.options.on_busy == OnBusy::wait;
@@ -177,10 +177,10 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
     }
 }
 
-// Those in flight give descriptors back when they end. Alone, a command takes what there is.
+// Running executions release descriptors when they end. A single command does not wait.
 bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, error_code ec) const
 {
-    constexpr unsigned of_one_command = 16;  // its agent and its program included
+    constexpr unsigned of_one_command = 16;  // including its agent and its program
     const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
         return other != &x && !other->attempt_id.empty();
     });
@@ -191,9 +191,9 @@ bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, 
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x)
 {
     error_code ec;
-    std::string why;
-    x.mailbox = open_mailbox(x.request.worktree, ec, why);
-    if (!x.mailbox) co_return fail(x, ec, std::move(why));
+    std::string problem;
+    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     ec = co_await lock(x);
     if (ec) co_return ec;
     if (const auto attempt = x.mailbox->live_claim()) {
@@ -209,9 +209,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x)
 {
     error_code ec;
-    const auto give_up_at = options.clock->now() + lock_timeout;
+    const auto give_up_time = options.clock->now() + lock_timeout;
     while ((ec = x.mailbox->try_lock()) == errc::worktree_busy &&
-           options.clock->now() < give_up_at && !co_await is_cancelled(x))
+           options.clock->now() < give_up_time && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
 
     const auto tree = x.request.worktree.string();
@@ -239,34 +239,35 @@ MonitorOptions BackgroundAgentAutoExecutor::Impl::monitor_options(const Executio
     return w;
 }
 
-/// `number` is that of the first one.
+/// `number`: the number of the first attempt.
 asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x,
                                                                             int number)
 {
     if (!x.git && !x.hooks().before_retry && !options.tree_state)
-        x.git = git::place_of(x.request.worktree);
+        x.git = git::git_context_of(x.request.worktree);
     auto w = monitor_options(x);
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>();
         a->number = number;
         a->id = text::new_uuid();
         w.attempt_id = a->id;
-        AttemptMonitor watch(*x.mailbox, w);
-        if (const auto ec = co_await publish(x, *a, watch)) co_return ec;
+        AttemptMonitor monitor(*x.mailbox, w);
+        if (const auto ec = co_await publish(x, *a, monitor)) co_return ec;
         AttemptEnd end;
-        co_await wait(x, *a, watch, end);
-        if (!co_await finish(x, *a, watch, end)) co_return error_code{};
+        co_await wait(x, *a, monitor, end);
+        if (!co_await finish(x, *a, monitor, end)) co_return error_code{};
     }
 }
 
-/// Nothing if there is to be no other attempt.
+/// The delay before a retry; nullopt if there is none.
 std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retry(
     const Execution& x, const Attempt& a, const AttemptEnd& end)
 {
     const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
-    const int most =
+    const int max_attempts =
         x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.number >= most || !may_retry(end.facts, x.request.idempotent)) return std::nullopt;
+    if (a.number >= max_attempts || !may_retry(end.facts, x.request.idempotent))
+        return std::nullopt;
     const auto delay = retry_delay(policy, a.number, options.random());
     if (x.options.total_timeout > milliseconds::zero() &&
         options.clock->now() + delay >= *x.first_published + x.options.total_timeout)
@@ -274,7 +275,7 @@ std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retr
     return delay;
 }
 
-/// False if there is no other attempt after all.
+/// Returns false if the retry is cancelled or cannot be prepared.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, const Attempt& a,
                                                                milliseconds delay)
 {
@@ -292,7 +293,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
-    // Others may use the slot meanwhile; the worktree stays ours.
+    // Other executions may use the slot meanwhile; the worktree stays locked.
     x.slot.reset();
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
@@ -315,19 +316,20 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Executio
     co_return co_await std::move(preparing);
 }
 
-// Not to know what a tree looks like stops nothing; not to have made it what it has to be does.
+// A failed description does not prevent the retry; a failed preparation does.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Execution& x,
                                                                       std::string& state)
 {
-    const bool only_looks = !x.hooks().before_retry;
+    const bool describe_only = !x.hooks().before_retry;
     try {
-        auto preparing = only_looks ? describe_tree(x) : x.hooks().before_retry(x.request.worktree);
+        auto preparing =
+            describe_only ? describe_tree(x) : x.hooks().before_retry(x.request.worktree);
         state = co_await std::move(preparing);
         co_return true;
     } catch (const std::exception& e) {
-        state = only_looks ? fmt::format("unknown: {}", e.what()) : e.what();
+        state = describe_only ? fmt::format("unknown: {}", e.what()) : e.what();
     }
-    co_return only_looks;
+    co_return describe_only;
 }
 
 asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::describe_tree(const Execution& x)
@@ -338,9 +340,9 @@ asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::describe_tree(co
     co_return co_await std::move(describing);
 }
 
-void BackgroundAgentAutoExecutor::Impl::ask_to_end(Execution& x) const
+void BackgroundAgentAutoExecutor::Impl::request_end(Execution& x) const
 {
-    x.cancel_asked = true;
+    x.cancel_requested = true;
     x.git_interrupt->end_by(options.clock->now());
     x.alarm->wake();
 }
@@ -349,28 +351,28 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Im
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
-    for (auto* const x : active) ask_to_end(*x);
+    for (auto* const x : active) request_end(*x);
     const std::shared_ptr<Timer> idle = options.clock->make_timer(strand);
     while (!active.empty()) {
         until_idle.push_back(idle);
         co_await idle->wait_until(time_point::max());
     }
-    // Their handlers are posted already: they are called before ours.
+    // Their handlers are already posted, so they run before this one.
     co_await asio::post(strand, asio::use_awaitable);
     co_await flush_all();
 }
 
-// Another process asks by a file; see records/running.hpp.
+// Serves cancel requests that other processes make by files; see records/running.hpp.
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
     std::shared_ptr<Impl>)
 {
     while (!active.empty()) {
-        if (records::any_cancel_request(options.project_root)) {
+        if (records::has_cancel_requests(options.project_root)) {
             for (auto* const x : active) {
-                if (x->attempt_id.empty() || x->cancel_asked ||
-                    !records::take_cancel_request(options.project_root, x->attempt_id))
+                if (x->attempt_id.empty() || x->cancel_requested ||
+                    !records::consume_cancel_request(options.project_root, x->attempt_id))
                     continue;
-                ask_to_end(*x);
+                request_end(*x);
             }
         }
         co_await requests_alarm->wait_until(options.clock->now() + requests_interval);
@@ -423,9 +425,9 @@ void BackgroundAgentAutoExecutor::Impl::drop_idle_queue(const std::string& key)
 
 std::unique_ptr<Mailbox> BackgroundAgentAutoExecutor::Impl::open_mailbox(const fs::path& tree,
                                                                          error_code& ec,
-                                                                         std::string& why)
+                                                                         std::string& problem)
 {
-    return options.handoff->open(absolute(tree), ec, why);
+    return options.handoff->open(absolute(tree), ec, problem);
 }
 
 }  // namespace autoexec

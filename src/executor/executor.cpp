@@ -47,7 +47,7 @@ void check(const ExecutorOptions& o)
             "status_file_name must be a plain name that no other control file has");
 }
 
-// Added to any time of the clock, what is left does not overflow.
+// A bound, so that adding it to a clock's time does not overflow.
 void bound(ExecutionOptions& o)
 {
     for (auto* const time : {&o.polling_interval, &o.max_polling_interval, &o.timeout,
@@ -194,7 +194,7 @@ void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
     asio::post(impl_->strand, [impl = impl_, execution_id] {
         for (auto* const x : impl->active) {
             if (x->id != execution_id) continue;
-            impl->ask_to_end(*x);
+            impl->request_end(*x);
         }
     });
 }

@@ -6,8 +6,8 @@
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
+#include "git/git_context.hpp"
 #include "git/interrupt.hpp"
-#include "git/place.hpp"
 #include "protocol/command_file.hpp"
 #include "records/running.hpp"
 
@@ -24,17 +24,17 @@
 
 namespace autoexec {
 
-/// The error's code where descriptors, processes or memory have run out.
+/// Error code for a lack of descriptors, processes or memory.
 inline constexpr char no_resources[] = "no_resources";
 
-/// Stands for "never" in sums that must not overflow.
+/// Means "never" in sums that must not overflow.
 inline constexpr std::chrono::hours max_time{24 * 365 * 100};
 
 inline constexpr std::chrono::milliseconds lock_retry{25};
-// An agent that asks for a worktree's lock holds it briefly.
+// An agent that probes a worktree's lock holds it briefly.
 inline constexpr std::chrono::milliseconds lock_timeout{250};
 
-/// One `execute_command` from its start to its end.
+/// The state of one `execute_command`.
 struct Execution {
     Execution(std::string execution_id, CommandRequest r, const ExecutionOptions& o)
         : id(std::move(execution_id)), request(std::move(r)), options(o)
@@ -48,24 +48,25 @@ struct Execution {
 
     std::string id;
     CommandRequest request;
-    ExecutionOptions options;  ///< As they were when it began.
+    ExecutionOptions options;  ///< As of its start.
     std::string redacted;
     std::shared_ptr<Timer> alarm;
-    // Left in the opposite order: the lock first, the place in the worktree's line last.
-    std::unique_ptr<async::SemaphoreGuard> tree_place;
-    std::unique_ptr<async::SemaphoreGuard> slot;  ///< Given back while waiting for a retry.
+    // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
+    std::unique_ptr<async::SemaphoreGuard> tree_slot;
+    std::unique_ptr<async::SemaphoreGuard> slot;  ///< Released while waiting for a retry.
     std::unique_ptr<Mailbox> mailbox;
-    std::optional<git::Place> git;  ///< The worktree's, before a program could change it.
+    std::optional<git::GitContext>
+        git;  ///< The worktree's context, determined before a program could change it.
     std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
     std::string tree_key;
-    bool adopted = false;        ///< Published by another: an agent may have it already.
-    bool recorded = false;       ///< So is its end, by that other.
-    bool only_watching = false;  ///< Nothing in the worktree is touched.
-    std::string last_status;     ///< Of the status file, before the end.
-    bool cancel_asked = false;   ///< By `cancel`, `async_stop`, or another process.
-    std::string attempt_id;      ///< Of the attempt in flight, if there is one.
+    bool adopted = false;     ///< Published by another executor: an agent may already have it.
+    bool recorded = false;    ///< That executor has also recorded its end.
+    bool read_only = false;   ///< The worktree is not changed.
+    std::string last_status;  ///< The status file's last status before the end.
+    bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
+    std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<time_point> first_published;
-    std::optional<ArtifactBaseline> baseline;  ///< Absent: to be taken.
+    std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     ExecutionResult result;
 };
 
@@ -75,9 +76,9 @@ struct Attempt {
     std::string id;
     time_point published;
     std::string started_at;                       ///< ISO-8601
-    std::optional<records::RunningFile> running;  ///< Stays where the engine goes before its end.
+    std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
     std::size_t rejections = 0;
-    int published_again = 0;  ///< Its command file was replaced before an agent claimed it.
+    int published_again = 0;  ///< Number of replacements of the unclaimed command file.
 };
 
 /// How an attempt ended.
@@ -87,45 +88,47 @@ struct AttemptEnd {
     AttemptFacts facts;
 };
 
-/// What is left in a worktree of an attempt whose engine has died.
+/// What a dead executor's attempt has left in a worktree.
 enum class Leftovers {
     none,
-    of_live_agent,  ///< Its claim and the cancel file: it was told to stop.
-    out_of_reach,   ///< Another engine has the worktree, or it can't be opened now.
+    of_live_agent,  ///< Its claim and the cancel file: the agent was asked to stop.
+    out_of_reach,   ///< Another executor holds the worktree, or it cannot be opened now.
 };
 
-using Outcome = async::Outcome<ExecutionResult>;
+using OperationResult = async::OperationResult<ExecutionResult>;
 
 struct BackgroundAgentAutoExecutor::Impl
     : public std::enable_shared_from_this<BackgroundAgentAutoExecutor::Impl> {
     Impl(asio::any_io_executor ex, ExecutorOptions opts);
 
-    // All of these run on the strand. Each is one paragraph of the life of an execution.
-    asio::awaitable<Outcome> execute(std::shared_ptr<Impl> keep, CommandRequest request);
+    // All of these run on the strand. Each is one phase of an execution.
+    asio::awaitable<OperationResult> execute(std::shared_ptr<Impl> keep, CommandRequest request);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec) const;
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
-    asio::awaitable<error_code> publish(Execution& x, Attempt& a, AttemptMonitor& watch);
-    asio::awaitable<error_code> take_baseline(Execution& x);
-    asio::awaitable<void> wait(Execution& x, Attempt& a, AttemptMonitor& watch, AttemptEnd& end);
-    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, AttemptMonitor& watch,
+    asio::awaitable<error_code> publish(Execution& x, Attempt& a, AttemptMonitor& monitor);
+    asio::awaitable<error_code> record_baseline(Execution& x);
+    asio::awaitable<void> wait(Execution& x, Attempt& a, AttemptMonitor& monitor, AttemptEnd& end);
+    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, AttemptMonitor& monitor,
                                      AttemptEnd& end);
-    asio::awaitable<bool> finish(Execution& x, Attempt& a, AttemptMonitor& watch, AttemptEnd& end);
+    asio::awaitable<bool> finish(Execution& x, Attempt& a, AttemptMonitor& monitor,
+                                 AttemptEnd& end);
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
-    asio::awaitable<Outcome> adopt(std::shared_ptr<Impl> keep, AttemptReference reference,
-                                   CommandRequest request);
-    asio::awaitable<error_code> take_over(Execution& x);
-    asio::awaitable<error_code> go_on(Execution& x, const AttemptReference& reference);
-    asio::awaitable<Outcome> poll(std::shared_ptr<Impl> keep, std::filesystem::path worktree,
-                                  std::vector<std::string> expected,
-                                  std::optional<std::chrono::milliseconds> timeout);
+    asio::awaitable<OperationResult> adopt(std::shared_ptr<Impl> keep, AttemptReference reference,
+                                           CommandRequest request);
+    asio::awaitable<error_code> lock_adopted(Execution& x);
+    asio::awaitable<error_code> resume(Execution& x, const AttemptReference& reference);
+    asio::awaitable<OperationResult> poll(std::shared_ptr<Impl> keep,
+                                          std::filesystem::path worktree,
+                                          std::vector<std::string> expected,
+                                          std::optional<std::chrono::milliseconds> timeout);
     asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<Impl> keep);
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
     asio::awaitable<void> serve_cancel_requests(std::shared_ptr<Impl> keep);
 
-    /// An execution is active while this lives.
+    /// Registers an active execution. RAII.
     struct ActiveGuard {
         ActiveGuard(Impl& i, Execution& e);
         ~ActiveGuard();
@@ -139,34 +142,34 @@ struct BackgroundAgentAutoExecutor::Impl
     error_code fail(Execution& x, error_code ec, std::string sentence);
     static PublishedFiles files_of(const Execution& x, const Attempt& a);
     bool publish_again(Execution& x, Attempt& a, AttemptEnd& end);
-    [[nodiscard]] bool agent_is_short(const std::string& attempt_id) const;
+    [[nodiscard]] bool agent_lacks_resources(const std::string& attempt_id) const;
     [[nodiscard]] bool may_get_resources(const Execution& x) const;
     [[nodiscard]] AttemptEnd not_started_end(const Execution& x, const Attempt& a) const;
     void announce_running(Execution& x, Attempt& a);
     static void forget_running(Attempt& a);
-    void judge_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
-    void judge_end_during_stop(Execution& x, const AttemptMonitor& watch,
-                               const std::optional<FileStamp>& pending, AttemptEnd& end);
-    static void note_pending_end(Execution& x, const AttemptMonitor& watch, AttemptEnd& end);
-    asio::awaitable<Leftovers> clean_after_dead_engine(const records::RunningRecord& record,
-                                                       time_point give_up_at);
-    void note_interrupted(const records::RunningRecord& record, bool agent_alive);
+    void classify_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
+    void classify_end_during_stop(Execution& x, const AttemptMonitor& monitor,
+                                  const std::optional<FileStamp>& pending, AttemptEnd& end);
+    static void warn_of_pending_end(Execution& x, const AttemptMonitor& monitor, AttemptEnd& end);
+    asio::awaitable<Leftovers> clean_after_dead_executor(const records::RunningRecord& record,
+                                                         time_point give_up_time);
+    void record_interrupted(const records::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a,
                                                                 const AttemptEnd& end);
     asio::awaitable<bool> notify_end(Execution& x);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
-    void judge(Execution& x, Attempt& a, AttemptMonitor& watch, const Observation& sight,
-               AttemptEnd& end);
-    std::string why_unreported(const std::filesystem::path& tree);
-    void note_progress(Execution& x, const Attempt& a, const AttemptMonitor& watch);
-    void note_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
-    void fill_result(Execution& x, AttemptMonitor& watch, AttemptEnd& end);
+    void classify(Execution& x, Attempt& a, AttemptMonitor& monitor, const Observation& observation,
+                  AttemptEnd& end);
+    std::string worktree_problem(const std::filesystem::path& tree);
+    void record_progress(Execution& x, const Attempt& a, const AttemptMonitor& monitor);
+    void record_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
+    void fill_result(Execution& x, AttemptMonitor& monitor, AttemptEnd& end);
     void warn_of_unwritten(Execution& x, error_code ec) const;
     void record_end(Execution& x, const Attempt& a, const AttemptEnd& end);
     std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
-                                          std::string& why);
+                                          std::string& problem);
 
     Event event(const Execution& x, const Attempt& a, EventType type) const;
     void emit(const Event& event);
@@ -176,7 +179,7 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<bool> prepared(const Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
     asio::awaitable<std::string> describe_tree(const Execution& x);
-    void ask_to_end(Execution& x) const;
+    void request_end(Execution& x) const;
 
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     async::FifoSemaphore& tree_queue(const std::string& key);
@@ -189,11 +192,11 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::strand<asio::any_io_executor> strand;
     std::vector<std::shared_ptr<EventSink>> sinks;
     async::FifoSemaphore slots;
-    std::map<std::string, async::FifoSemaphore> trees;  ///< By the worktree's real path.
+    std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by the worktree's real path.
     std::set<Execution*> active;
-    std::set<std::string> told_interrupted;  ///< Attempts whose records `recover` had to keep.
-    std::unique_ptr<Timer> requests_alarm;   ///< Of the coroutine that serves cancel requests.
-    std::vector<std::weak_ptr<Timer>> until_idle;  ///< Whom to wake when nothing is active.
+    std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
+    std::unique_ptr<Timer> requests_alarm;  ///< Timer of the coroutine that serves cancel requests.
+    std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.
     bool stopping = false;
 };
 

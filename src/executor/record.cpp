@@ -1,4 +1,4 @@
-#include "executor/agent_words.hpp"
+#include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
 #include "protocol/artifact_path.hpp"
 #include "records/unwritten.hpp"
@@ -10,7 +10,7 @@
 
 #include <utility>
 
-/// What an attempt leaves in the records and in the result.
+/// The records and the result of an attempt.
 namespace autoexec {
 namespace {
 
@@ -37,7 +37,7 @@ EventType end_type(ExecutionStatus status)
     return EventType::execution_failed;
 }
 
-// An application's sink that throws must not cost an execution its end.
+// A throwing sink of the application must not prevent an execution's end.
 asio::awaitable<error_code> flush(std::shared_ptr<EventSink> sink)
 {
     try {
@@ -88,7 +88,8 @@ Event BackgroundAgentAutoExecutor::Impl::event(const Execution& x, const Attempt
 
 void BackgroundAgentAutoExecutor::Impl::emit(const Event& e)
 {
-    for (std::size_t i = 0; i < sinks.size(); ++i) sinks[i]->publish(e);  // which may subscribe
+    for (std::size_t i = 0; i < sinks.size(); ++i)
+        sinks[i]->publish(e);  // a sink may subscribe others
 }
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
@@ -99,7 +100,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
 
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::drain()
 {
-    for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may come in between
+    for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may be called meanwhile
         const auto sink = sinks[i];
         if (sink->full()) (void)co_await async::uncancellable(strand, flush(sink));
     }
@@ -116,19 +117,19 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
     co_return first;
 }
 
-void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attempt& a,
-                                                      const AttemptMonitor& watch)
+void BackgroundAgentAutoExecutor::Impl::record_progress(Execution& x, const Attempt& a,
+                                                        const AttemptMonitor& monitor)
 {
-    const auto& status = *watch.status();
+    const auto& status = *monitor.status();
     if (!x.options.status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
-        progress.message = words_of_agent(*options.redactor, progress.message, max_agent_message);
+        progress.message = agent_text(*options.redactor, progress.message, max_agent_message);
         progress.current_step =
-            words_of_agent(*options.redactor, progress.current_step, max_agent_message);
+            agent_text(*options.redactor, progress.current_step, max_agent_message);
         x.result.last_progress = std::move(progress);
     }
-    // The end itself is an event; one that does not count yet is none.
+    // A final status is reported by the end's own event, or does not count yet.
     if (status.is_final()) return;
     const auto old = std::exchange(x.last_status, std::string(to_string(status.status)));
     const bool same_word = old == x.last_status;
@@ -144,8 +145,8 @@ void BackgroundAgentAutoExecutor::Impl::note_progress(Execution& x, const Attemp
     emit(e);
 }
 
-void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a,
-                                                        const std::vector<Rejection>& rejections)
+void BackgroundAgentAutoExecutor::Impl::record_rejections(Execution& x, Attempt& a,
+                                                          const std::vector<Rejection>& rejections)
 {
     for (const auto& rejection : rejections) {
         if (++a.rejections > max_rejections) continue;
@@ -156,12 +157,12 @@ void BackgroundAgentAutoExecutor::Impl::note_rejections(Execution& x, Attempt& a
     }
 }
 
-/// True if there is another attempt.
+/// Returns true if another attempt follows.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
-                                                                AttemptMonitor& watch,
+                                                                AttemptMonitor& monitor,
                                                                 AttemptEnd& end)
 {
-    fill_result(x, watch, end);
+    fill_result(x, monitor, end);
     if (!std::exchange(x.recorded, false)) record_end(x, a, end);
     if (options.durability == Durability::none)
         co_await drain();
@@ -198,7 +199,7 @@ void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_co
         x.result.warnings.push_back("an event sink could not write its records: " + ec.message());
 }
 
-/// False if whoever asked for it does not know of the end.
+/// Returns false if `on_end` threw; the attempt's files are then kept for `adopt`.
 asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x)
 {
     const auto& on_end = x.hooks().on_end;
@@ -206,8 +207,8 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x
     x.result.duration =
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
-        auto telling = on_end(x.result);
-        co_await async::uncancellable(strand, std::move(telling));
+        auto notified = on_end(x.result);
+        co_await async::uncancellable(strand, std::move(notified));
         co_return true;
     } catch (const std::exception& e) {
         x.result.warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));
@@ -215,11 +216,11 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x
     co_return false;
 }
 
-void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor& watch,
+void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor& monitor,
                                                     AttemptEnd& end)
 {
     auto& r = x.result;
-    r.verified = watch.verify(r.missing_artifacts);
+    r.verified = monitor.verify(r.missing_artifacts);
     if (end.status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
         end.status = ExecutionStatus::failed;
@@ -237,8 +238,8 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor
     if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
 
     r.reported.reset();
-    if (!watch.status()) return;
-    const auto& status = *watch.status();
+    if (!monitor.status()) return;
+    const auto& status = *monitor.status();
     r.reported = status.status;
     r.exit_code = status.exit_code;
     r.signal = status.signal;

@@ -9,23 +9,23 @@
 
 #include <algorithm>
 
-/// Attempts that this executor did not publish: adopted, merely watched, or left by a dead engine.
+/// Attempts that this executor did not publish: adopted, only watched, or left by a dead executor.
 namespace autoexec {
 namespace {
 
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-// Bounded, as clocks are set.
-constexpr std::chrono::hours max_outage{24 * 7};
-// For all worktrees together: those that other engines use are left to a later recovery.
+// Bounded, because clocks may be changed.
+constexpr std::chrono::hours max_downtime{24 * 7};
+// Total for all worktrees: those that other executors use are left to a later recovery.
 constexpr milliseconds recovery_timeout{1000};
 
-// Its engine died before it had published it, or after it had taken it back.
-bool is_nowhere(Mailbox& mailbox, const AttemptMonitor& watch, const Observation& sight,
+// Its executor died before publishing or after withdrawing it.
+bool is_nowhere(Mailbox& mailbox, const AttemptMonitor& monitor, const Observation& observation,
                 const std::string& attempt_id)
 {
-    return sight.kind == Observation::Kind::waiting && !watch.started() &&
+    return observation.kind == Observation::Kind::waiting && !monitor.started() &&
            !mailbox.offer_again(attempt_id);
 }
 
@@ -45,9 +45,8 @@ InterruptedAttempt interrupted_attempt(const records::RunningRecord& record, boo
 
 }  // namespace
 
-asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_ptr<Impl>,
-                                                                  AttemptReference reference,
-                                                                  CommandRequest request)
+asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::adopt(
+    std::shared_ptr<Impl>, AttemptReference reference, CommandRequest request)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
@@ -55,42 +54,42 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::adopt(std::shared_pt
     const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request), options);
     const ActiveGuard present(*this, *x);
     auto ec = check(*x);
-    if (!ec) ec = co_await take_over(*x);
-    if (!ec) ec = co_await go_on(*x, reference);
+    if (!ec) ec = co_await lock_adopted(*x);
+    if (!ec) ec = co_await resume(*x, reference);
     if (x->first_published)
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
     leave(*x);
-    Outcome outcome{ec, std::move(x->result)};
+    OperationResult outcome{ec, std::move(x->result)};
     co_return outcome;
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::take_over(Execution& x)
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock_adopted(Execution& x)
 {
     error_code ec;
-    std::string why;
-    x.mailbox = open_mailbox(x.request.worktree, ec, why);
-    if (!x.mailbox) co_return fail(x, ec, std::move(why));
-    // Whoever comes meanwhile stands in line; who is at work already is not waited for.
+    std::string problem;
+    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    if (!x.mailbox) co_return fail(x, ec, std::move(problem));
+    // Later executions queue behind this one; a running one is not waited for.
     x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_place = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
-    if (x.tree_place->admitted()) co_return co_await lock(x);
-    co_return fail(
-        x, errc::worktree_busy,
-        fmt::format("A command runs in the worktree '{}' already.", x.request.worktree.string()));
+    x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
+    if (x.tree_slot->admitted()) co_return co_await lock(x);
+    co_return fail(x, errc::worktree_busy,
+                   fmt::format("Another command is running in the worktree '{}'.",
+                               x.request.worktree.string()));
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
+asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::resume(
     Execution& x, const AttemptReference& reference)
 {
     auto w = monitor_options(x);
     w.attempt_id = reference.attempt_id;
-    w.artifact_detection = false;  // what was there before this attempt is not known
-    w.claim_required = false;      // its agent may be that of another process
-    AttemptMonitor watch(*x.mailbox, w);
+    w.artifact_detection = false;  // the files before this attempt are unknown
+    w.claim_required = false;      // its agent may belong to another process
+    AttemptMonitor monitor(*x.mailbox, w);
     if (auto recorded = records::artifacts_before(options.project_root, reference.attempt_id))
         x.baseline = std::move(recorded);
-    if (x.baseline) watch.set_baseline(*x.baseline);
+    if (x.baseline) monitor.set_baseline(*x.baseline);
     const auto a = std::make_unique<Attempt>();
     a->id = reference.attempt_id;
     a->number = std::max(reference.number, 1);
@@ -99,13 +98,13 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     if (const auto start = text::parse_iso(reference.started_at)) {
         const auto since = options.clock->system_now() - *start;
         a->started_at = reference.started_at;
-        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_outage);
+        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_downtime);
     }
-    if (auto file = records::RunningFile::take_over(options.project_root, a->id))
+    if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->id))
         a->running.emplace(std::move(*file));
-    const auto sight = watch.look(options.clock->now());
-    note_rejections(x, *a, sight.rejections);
-    if (is_nowhere(*x.mailbox, watch, sight, a->id)) {
+    const auto observation = monitor.poll(options.clock->now());
+    record_rejections(x, *a, observation.rejections);
+    if (is_nowhere(*x.mailbox, monitor, observation, a->id)) {
         (void)x.mailbox->clean(a->id, false);
         forget_running(*a);
         co_return co_await run_attempts(x, a->number);
@@ -117,13 +116,13 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::go_on(
     x.recorded = is_recorded(x.id, a->number);
     x.adopted = true;
     AttemptEnd end;
-    co_await wait(x, *a, watch, end);
+    co_await wait(x, *a, monitor, end);
     x.adopted = false;
-    if (!co_await finish(x, *a, watch, end)) co_return error_code{};
+    if (!co_await finish(x, *a, monitor, end)) co_return error_code{};
     co_return co_await run_attempts(x, a->number + 1);
 }
 
-asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
+asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::poll(
     std::shared_ptr<Impl>, std::filesystem::path worktree, std::vector<std::string> expected,
     std::optional<milliseconds> timeout)
 {
@@ -137,31 +136,31 @@ asio::awaitable<Outcome> BackgroundAgentAutoExecutor::Impl::poll(
     const ActiveGuard present(*this, *x);
     x->adopted = true;
     auto ec = check(*x);
-    std::string why;
-    if (!ec) x->mailbox = open_mailbox(x->request.worktree, ec, why);
+    std::string problem;
+    if (!ec) x->mailbox = open_mailbox(x->request.worktree, ec, problem);
     if (x->mailbox) {
         MonitorOptions w;
         w.expected_artifacts = x->request.expected_artifacts;
         w.artifact_detection = x->options.artifact_detection;
         w.stability = std::max(x->options.polling_interval, milliseconds{2000});
-        AttemptMonitor watch(*x->mailbox, w);
+        AttemptMonitor monitor(*x->mailbox, w);
         Attempt a;
         a.published = options.clock->now();
         x->first_published = a.published;
-        x->only_watching = true;
+        x->read_only = true;
         AttemptEnd end;
-        co_await wait(*x, a, watch, end);
-        fill_result(*x, watch, end);
+        co_await wait(*x, a, monitor, end);
+        fill_result(*x, monitor, end);
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - a.published);
-    } else if (!why.empty()) {
-        (void)fail(*x, ec, std::move(why));
+    } else if (!problem.empty()) {
+        (void)fail(*x, ec, std::move(problem));
     }
-    Outcome outcome{ec, std::move(x->result)};
+    OperationResult outcome{ec, std::move(x->result)};
     co_return outcome;
 }
 
-// May be killed after any step: each can be done again, and the record goes last.
+// The process may be killed after any step: each can be repeated, and the record is removed last.
 asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Impl::recover(
     std::shared_ptr<Impl>)
 {
@@ -172,48 +171,49 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     if (problem) throw system_error(problem, (options.project_root / layout::running).string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;
-    const auto give_up_at = options.clock->now() + recovery_timeout;
+    const auto give_up_time = options.clock->now() + recovery_timeout;
     for (const auto& entry : running) {
         if (entry.alive) continue;
         const auto& record = entry.record;
-        auto held = records::RunningFile::take_over(options.project_root, record.attempt_id);
+        auto held = records::RunningFile::lock_orphaned(options.project_root, record.attempt_id);
         if (!held) continue;
-        const auto left = co_await clean_after_dead_engine(record, give_up_at);
+        const auto left = co_await clean_after_dead_executor(record, give_up_time);
         const bool alive = left == Leftovers::of_live_agent;
-        // Its engine may have died between writing the record and tidying up.
+        // Its executor may have died between recording the end and cleaning up.
         const bool interrupted = !is_recorded(record.execution_id, record.attempt) &&
-                                 told_interrupted.insert(record.attempt_id).second;
+                                 reported_interrupted.insert(record.attempt_id).second;
         if (interrupted) {
-            note_interrupted(record, alive);
+            record_interrupted(record, alive);
             found.push_back(interrupted_attempt(record, alive));
         }
         if (left == Leftovers::none) done.push_back(std::move(*held));
     }
-    // Recorded first: else who is killed in between leaves no trace of them.
+    // Recorded first; otherwise a kill in between would lose them.
     if (!found.empty()) (void)co_await flush_all();
     for (auto& file : done) file.remove();
     records::sweep_running(options.project_root);
     co_return found;
 }
 
-asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_engine(
-    const records::RunningRecord& record, time_point give_up_at)
+asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_executor(
+    const records::RunningRecord& record, time_point give_up_time)
 {
     error_code ec;
-    std::string why;
-    const auto mailbox = open_mailbox(record.worktree, ec, why);
+    std::string problem;
+    const auto mailbox = open_mailbox(record.worktree, ec, problem);
     if (!mailbox) {
-        // Nothing there can be ours, unless only we are short of something now.
+        // No files there belong to the attempt, unless this process lacks resources now.
         const bool lasting = ec.category() == autoexec_category();
         co_return lasting ? Leftovers::none : Leftovers::out_of_reach;
     }
     const std::shared_ptr<Timer> alarm = options.clock->make_timer(strand);
-    give_up_at = std::min(give_up_at, options.clock->now() + lock_timeout);
-    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_at)
+    give_up_time = std::min(give_up_time, options.clock->now() + lock_timeout);
+    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_time)
         co_await alarm->wait_until(options.clock->now() + lock_retry);
     if (ec) co_return Leftovers::out_of_reach;
 
-    // First: now that we hold the worktree, an agent would take the command that was left.
+    // Withdrawn first: while this executor holds the worktree, an agent would run the left-over
+    // command.
     (void)mailbox->withdraw(record.attempt_id);
     const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
     if (alive) {
@@ -229,8 +229,8 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
     co_return alive ? Leftovers::of_live_agent : Leftovers::none;
 }
 
-void BackgroundAgentAutoExecutor::Impl::note_interrupted(const records::RunningRecord& record,
-                                                         bool agent_alive)
+void BackgroundAgentAutoExecutor::Impl::record_interrupted(const records::RunningRecord& record,
+                                                           bool agent_alive)
 {
     Event e;
     e.type = EventType::execution_interrupted;

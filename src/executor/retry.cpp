@@ -14,9 +14,9 @@ bool may_retry(const AttemptFacts& facts, bool idempotent)
             return true;
         case Cause::reported:
             if (facts.retryable && !*facts.retryable) return false;
-            // Who doesn't echo the attempt may still be at work on an older one, and who doesn't
-            // say whether a retry is safe leaves that to whoever wrote the command.
-            return idempotent || (facts.retryable.value_or(false) && facts.echoes);
+            // An agent that does not echo the attempt's id may still be running an older one; one
+            // that does not report `retryable` leaves the decision to the command's author.
+            return idempotent || (facts.retryable.value_or(false) && facts.names_attempt);
         case Cause::deadline:
         case Cause::stalled:
         case Cause::agent_lost:
@@ -32,18 +32,18 @@ bool may_retry(const AttemptFacts& facts, bool idempotent)
 std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, double random)
 {
     using Ms = std::chrono::duration<double, std::milli>;
-    // Finite, so that a delay of zero stays zero.
+    // Finite, because zero times infinity is NaN.
     const double factor = std::min(std::pow(policy.backoff_multiplier, attempt - 1),
                                    std::numeric_limits<double>::max());
-    const auto longest = Ms(policy.max_delay).count();
-    const double base = std::min(Ms(policy.initial_delay).count() * factor, longest);
+    const auto max_delay = Ms(policy.max_delay).count();
+    const double base = std::min(Ms(policy.initial_delay).count() * factor, max_delay);
     return std::chrono::milliseconds(std::llround(base * random));
 }
 
 PollingInterval::PollingInterval(std::chrono::milliseconds initial,
-                                 std::chrono::milliseconds longest, bool adaptive)
+                                 std::chrono::milliseconds max_delay, bool adaptive)
     : initial_(initial),
-      longest_(std::max(initial, longest)),
+      max_delay_(std::max(initial, max_delay)),
       current_(initial),
       adaptive_(adaptive)
 {}
@@ -53,7 +53,7 @@ std::chrono::nanoseconds PollingInterval::next(double random)
     using std::chrono::nanoseconds;
     if (!adaptive_) return std::chrono::duration_cast<nanoseconds>(initial_);
     const auto wait = current_ * (0.9 + 0.2 * random);
-    current_ = std::min(current_ * 1.5, longest_);
+    current_ = std::min(current_ * 1.5, max_delay_);
     return std::chrono::duration_cast<nanoseconds>(wait);
 }
 

@@ -15,36 +15,36 @@ enum class Cause {
     stalled,
     agent_lost,
     cancelled,
-    broken,  ///< Worktree lost, status too large …: no agent can do better.
+    broken,  ///< Worktree lost, status too large …: a retry cannot succeed.
 };
 
 struct AttemptFacts {
     Cause cause = Cause::reported;
     bool completed = false;
-    bool echoes = false;  ///< The agent echoed this attempt's id.
+    bool names_attempt = false;  ///< The agent reported this attempt's id.
     std::optional<bool> retryable;
-    bool stop_confirmed = true;  ///< No agent can still be at work on it.
+    bool stop_confirmed = true;  ///< No agent can still be running it.
 };
 
-/// Whether the protocol allows another attempt, were there one left.
+/// True if the protocol allows a retry, regardless of the number of attempts.
 bool may_retry(const AttemptFacts& facts, bool idempotent);
 
 /// `initial_delay × multiplier^(attempt−1)`, capped, with full jitter: `random` is in [0, 1).
 std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, double random);
 
-/// One execution's own rhythm of looking.
+/// The polling interval of one execution.
 class PollingInterval {
 public:
-    PollingInterval(std::chrono::milliseconds initial, std::chrono::milliseconds longest,
+    PollingInterval(std::chrono::milliseconds initial, std::chrono::milliseconds max_delay,
                     bool adaptive);
 
-    /// The wait before the next look; later ones get longer. `random` is in [0, 1).
+    /// The delay before the next poll; it grows. `random` is in [0, 1).
     std::chrono::nanoseconds next(double random);
     void reset() noexcept { current_ = initial_; }
 
 private:
     std::chrono::duration<double> initial_;
-    std::chrono::duration<double> longest_;
+    std::chrono::duration<double> max_delay_;
     std::chrono::duration<double> current_;
     bool adaptive_;
 };

@@ -11,41 +11,41 @@ public:
     {
         switch (static_cast<errc>(code)) {
             case errc::invalid_command:
-                return "The command or its program is empty, or it holds a NUL character.";
+                return "The command or its program is empty, or contains a NUL character.";
             case errc::command_too_large:
-                return "The command file would be larger than agents read (256 KiB).";
+                return "The command file would exceed the limit of agents (256 KiB).";
             case errc::invalid_options:
-                return "An option is out of its range.";
+                return "An option is out of range.";
             case errc::invalid_worktree:
                 return "The worktree does not exist or is not a directory.";
             case errc::worktree_not_writable:
-                return "The worktree can't be written to.";
+                return "The worktree is not writable.";
             case errc::worktree_busy:
-                return "Another engine runs a command in this worktree.";
+                return "Another executor is running a command in this worktree.";
             case errc::worktree_busy_unconfirmed:
-                return "An agent that was told to stop has not confirmed it yet.";
+                return "An agent that was asked to stop has not confirmed it yet.";
             case errc::artifact_outside_worktree:
-                return "An expected artifact lies outside the worktree.";
+                return "An expected artifact is outside the worktree.";
             case errc::secret_in_command:
-                return "The command text holds a secret.";
+                return "The command text contains a secret.";
             case errc::stopped:
                 return "The executor was stopped.";
             case errc::unknown_execution:
-                return "There is no such execution.";
+                return "The execution does not exist.";
             case errc::unsafe_path:
                 return "A path is a link, a device, or another user's file.";
             case errc::file_too_large:
                 return "A file is larger than its limit.";
             case errc::no_agent:
-                return "No agent, or more than one, could take the command.";
+                return "No agent, or more than one, matches the command.";
             case errc::invalid_agents_file:
                 return "The agents file is invalid.";
             case errc::supervisor_unavailable:
-                return "The program that supervises commands is missing or does not start.";
+                return "The supervisor program is missing or does not start.";
             case errc::records_delayed:
-                return "A record could not be written in time; it is kept and tried again.";
+                return "A record could not be written in time; it is kept and retried.";
             case errc::invalid_workflow:
-                return "The workflow can't run as it is.";
+                return "The workflow cannot run.";
             case errc::no_resources:
                 return "The system is out of file descriptors, processes or memory.";
             case errc::journal_lost:

@@ -4,11 +4,10 @@
 
 namespace autoexec::files {
 
-/// Whether a system call failed for want of descriptors, processes or memory: the same call may
-/// succeed once others have given some back.
+/// True if a system call failed for lack of descriptors, processes or memory: it may succeed later.
 bool is_resource_shortage(error_code ec) noexcept;
 
-/// Whether this process can open about so many more descriptors.
+/// True if this process can open about that many more descriptors.
 bool has_descriptors_left(unsigned count) noexcept;
 
 }  // namespace autoexec::files

@@ -33,7 +33,7 @@ bool is_link(int folder, const char* name)
     return ::fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
-// For kernels and sandboxes without openat2. Stricter than it: no link at all is followed.
+// For kernels and sandboxes without openat2. Stricter: no link is followed.
 UniqueFd open_by_component(int folder, const std::filesystem::path& path, int flags)
 {
     UniqueFd current;
@@ -72,9 +72,9 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
     if (ec == boost::system::errc::no_such_file_or_directory) return found;
     struct stat st {};
     const bool seen = ::fstatat(folder, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
-    // Without a descriptor to spare, opening fails before the name is looked up.
+    // Without a free descriptor, opening fails before the name is looked up.
     if (!seen && errno == ENOENT && is_resource_shortage(ec)) return found;
-    // A socket and an unplugged device give ENXIO, a link in the way ELOOP or EXDEV.
+    // A socket and an unplugged device give ENXIO; a link in the path gives ELOOP or EXDEV.
     const bool unsafe = (seen && !S_ISREG(st.st_mode)) || ec.value() == ELOOP ||
                         ec.value() == EXDEV || ec.value() == ENXIO;
     found.state = unsafe ? FoundFile::State::unsafe : FoundFile::State::unreadable;
@@ -90,7 +90,7 @@ error_code read_all(int fd, std::string& text, std::size_t limit)
 {
     std::size_t used = 0;
     for (;;) {
-        // One byte more than expected shows that the file has grown.
+        // One byte more than expected, to detect a growing file.
         if (used == text.size()) text.resize(std::min(limit + 1, std::max(used * 2, used + 4096)));
         if (used == text.size()) break;
         const auto n = ::read(fd, text.data() + used, text.size() - used);
@@ -107,7 +107,7 @@ error_code read_all(int fd, std::string& text, std::size_t limit)
 std::string temporary_name()
 {
     unsigned long long random = 0;
-    // Reading 8 bytes from the kernel's generator can't be cut short.
+    // A read of 8 bytes from the kernel's generator is never partial.
     (void)::getrandom(&random, sizeof random, 0);
     return fmt::format(".cursor-skill-tmp.{:016x}", random);
 }
@@ -133,7 +133,7 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
     if (links == Links::none) how.resolve |= RESOLVE_NO_SYMLINKS;
     if ((flags & O_PATH) != 0) how.flags &= ~static_cast<std::uint64_t>(O_NONBLOCK);
 
-    // EAGAIN: a rename meanwhile; but also a lease, whose holder could let us try for 45 s.
+    // EAGAIN: a concurrent rename, or a lease, whose holder may delay for up to 45 s.
     long fd = -1;
     int tries = 0;
     do fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
@@ -168,7 +168,7 @@ std::string flaw_of_owner(const struct stat& st, const Owners& owners)
     return known ? std::string() : fmt::format("it belongs to user {}", st.st_uid);
 }
 
-// `flaw_of` says why a regular file is not believed.
+// `flaw_of` returns why a regular file is not trusted.
 template <class FlawOf>
 FoundFile read_checked(int folder, const std::string& path, std::size_t limit, FlawOf flaw_of)
 {
@@ -219,11 +219,11 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit, c
 }
 
 FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
-                       const TrustedPlace& place)
+                       const TrustedLocation& location)
 {
     bool distrusted = false;
     auto found = read_checked(folder, path, limit, [&](const struct stat& st) {
-        auto problem = distrust(st, place);
+        auto problem = distrust(st, location);
         distrusted = !problem.empty();
         return problem;
     });
@@ -252,7 +252,8 @@ error_code replace_file(int folder, const std::string& name, std::string_view te
     if (!fd) return last_error();
 
     error_code ec;
-    if (mode != 0600 && ::fchmod(fd.get(), mode) != 0) ec = last_error();  // past the umask
+    if (mode != 0600 && ::fchmod(fd.get(), mode) != 0)
+        ec = last_error();  // regardless of the umask
     if (!ec) ec = write_all(fd.get(), text);
     if (!ec && durability == Durability::power && ::fsync(fd.get()) != 0) ec = last_error();
     if (!ec && ::renameat(folder, temporary.c_str(), folder, name.c_str()) != 0) ec = last_error();
@@ -276,7 +277,7 @@ UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code&
         ec = errc::unsafe_path;
         return {};
     }
-    // Almost always it is there: one call then, not three for each part.
+    // The folder almost always exists: then one call instead of three per component.
     if (!path.empty()) {
         auto existing =
             open_beneath(folder, path.string(), O_RDONLY | O_DIRECTORY, Links::none, ec);
@@ -299,7 +300,7 @@ UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code&
 
 UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
 {
-    // Links in what exists already are the user's own doing.
+    // Links in the existing part of the path are the user's own.
     std::error_code ignored;
     auto existing = path;
     while (!std::filesystem::is_directory(existing, ignored) && existing.has_relative_path())
@@ -314,7 +315,7 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
     return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
 }
 
-std::vector<std::string> list_folder(int folder, std::size_t most)
+std::vector<std::string> list_folder(int folder, std::size_t max_names)
 {
     std::vector<std::string> names;
     const int copy = open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -327,7 +328,7 @@ std::vector<std::string> list_folder(int folder, std::size_t most)
     while (const auto* entry = ::readdir(entries)) {
         const std::string_view name = entry->d_name;
         if (name == "." || name == "..") continue;
-        if (names.size() == most) break;
+        if (names.size() == max_names) break;
         names.emplace_back(name);
     }
     ::closedir(entries);

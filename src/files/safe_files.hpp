@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-/// Files in places where others write, too: nothing here follows a link that leads out, opens a
-/// device, or waits for a FIFO's other end.
+/// Access to files in folders where other programs write: no function here follows a link out of
+/// the folder, opens a device, or waits for a FIFO's other end.
 namespace autoexec::files {
 
 class UniqueFd {
@@ -49,36 +49,36 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
 
 FileStamp stamp_of(const struct stat& st) noexcept;
 
-/// Whose files are believed: ours, root's, and these.
+/// The trusted owners: this user, root, and these.
 using Owners = std::vector<unsigned>;
 
 /// Reads a regular file of at most `limit` bytes.
 FoundFile read_regular(int folder, const std::string& path, std::size_t limit,
                        const Owners& owners);
 
-/// The same of a file that decides what is run. Where others can write to it, `reason` is
-/// `errc::unsafe_path`, and `problem` has the command that mends it.
+/// The same for a file that decides which programs run. If others can write to it, `reason` is
+/// `errc::unsafe_path`, and `problem` contains the command that corrects it.
 FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
-                       const TrustedPlace& place);
+                       const TrustedLocation& location);
 
-/// Replaces `name`, whatever it is, by a file with this content: whole or not at all.
-/// Temporaries are named `.cursor-skill-tmp.*`.
+/// Atomically replaces `name`, whatever its type, with a file of this content. Temporary files are
+/// named `.cursor-skill-tmp.*`.
 error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,
                         Durability durability);
 
-/// Removes a file or link; that it is not there is no error.
+/// Removes a file or link; a missing one is not an error.
 error_code remove_file(int folder, const std::string& path);
 
-/// Opens the folder `path` beneath `folder`, creating what is missing with mode 0700.
+/// Opens the folder `path` beneath `folder`, creating missing folders with mode 0700.
 UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec);
 
-/// The same from an absolute path whose existing part is trusted.
+/// The same for an absolute path whose existing part is trusted.
 UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
 
 /// Writes all of `text`.
 error_code write_all(int fd, std::string_view text);
 
-/// The names in a folder, at most `most`, without `.` and `..`.
-std::vector<std::string> list_folder(int folder, std::size_t most);
+/// The names in a folder, at most `max_names`, without `.` and `..`.
+std::vector<std::string> list_folder(int folder, std::size_t max_names);
 
 }  // namespace autoexec::files

@@ -19,7 +19,7 @@
 namespace autoexec::files {
 namespace {
 
-constexpr std::size_t max_entry = 1024 * 1024;  // of a group with many members
+constexpr std::size_t max_entry = 1024 * 1024;  // enough for a group with many members
 
 struct User {
     std::string name;
@@ -31,7 +31,7 @@ struct Group {
     std::vector<std::string> members;
 };
 
-// Calls `find(buffer, size)` with room enough; false where the entry is not there.
+// Calls `find(buffer, size)` with a large enough buffer; false if there is no such entry.
 template <class Find>
 bool find_entry(std::vector<char>& buffer, Find find)
 {
@@ -73,7 +73,7 @@ bool is_private_group(uid_t owner, gid_t id)
 {
     const auto user = find_user(owner);
     const auto group = find_group(id);
-    // Of a mounted repository this system may know neither; then no user here is a member.
+    // The ids of a mounted repository may be unknown here; then no user of this system is a member.
     if (!user) return owner == id && (!group || group->members.empty());
     return user->group == id && group && group->name == user->name &&
            std::all_of(group->members.begin(), group->members.end(),
@@ -93,30 +93,29 @@ bool is_trusted_owner(uid_t owner, uid_t project_owner) noexcept
     return owner == us || owner == 0 || (us == 0 && owner == project_owner);
 }
 
-std::string distrust(const struct stat& st, const TrustedPlace& place)
+std::string distrust(const struct stat& st, const TrustedLocation& location)
 {
-    if (!is_trusted_owner(st.st_uid, place.project_owner))
+    if (!is_trusted_owner(st.st_uid, location.project_owner))
         return fmt::format(
-            "it is not trusted, since it belongs to user {}, who is neither user {} nor root; if "
-            "you "
-            "trust its content, run: sudo chown {} {}",
-            st.st_uid, ::geteuid(), ::geteuid(), quoted(place.path));
+            "it is not trusted, because it belongs to user {}, who is neither user {} nor root; if "
+            "you trust its content, run: sudo chown {} {}",
+            st.st_uid, ::geteuid(), ::geteuid(), quoted(location.path));
     const bool others = (st.st_mode & S_IWOTH) != 0;
     const bool group = (st.st_mode & S_IWGRP) != 0 && !is_private_group(st.st_uid, st.st_gid);
     if (!others && !group) return {};
     return fmt::format(
-        "it is not trusted, since {} can write to it (mode {:04o}, owner {}, group {}); "
-        "run: chmod go-w {}",
+        "it is not trusted, because {} can write to it (mode {:04o}, owner {}, group {}); run: "
+        "chmod go-w {}",
         others ? "every user" : "its group", st.st_mode & 07777U, st.st_uid, st.st_gid,
-        quoted(place.path));
+        quoted(location.path));
 }
 
-std::string distrust_folder(int parent, const std::string& name, const TrustedPlace& place)
+std::string distrust_folder(int parent, const std::string& name, const TrustedLocation& location)
 {
     struct stat st {};
     if (::fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
         return {};
-    return distrust(st, place);
+    return distrust(st, location);
 }
 
 }  // namespace autoexec::files

@@ -21,8 +21,8 @@ Problem unfit_name(const std::string& name)
 {
     if (is_branch_part(name)) return {};
     return fmt::format(
-        "'{}' is no name for a worktree: use at most 80 letters, digits, '.', '_' and '-', with no "
-        "'-' or '.' at either end or twice in a row, and without '.lock' at the end.",
+        "'{}' is not a valid worktree name: use at most 80 letters, digits, '.', '_' and '-'; no "
+        "'-' or '.' at either end or twice in a row; and no '.lock' at the end.",
         shown(name));
 }
 
@@ -33,16 +33,16 @@ bool holds_something(const fs::path& path)
     return fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path, ec));
 }
 
-// A link could lead anywhere, and git would fill and remove folders there.
+// Git would write to and delete the target of a link, wherever that is.
 Problem link_above(const fs::path& folder)
 {
     for (const auto& path : {folder.parent_path(), folder}) {
         std::error_code ec;
         if (fs::is_symlink(path, ec))
             return fmt::format(
-                "{0} is a symbolic link, and worktrees are only made in the project's own folder. "
-                "Replace it by a folder; to keep worktrees on another disk, mount that there: "
-                "mount --bind OTHER_FOLDER {0}",
+                "{0} is a symbolic link, and worktrees are created only in the project's own "
+                "folder. Replace it with a folder; to keep worktrees on another disk, mount it "
+                "there: mount --bind OTHER_FOLDER {0}",
                 path.string());
     }
     return {};
@@ -66,8 +66,8 @@ Problem Repository::Impl::lack_of_space() const
     const auto free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
     if (free >= options.min_free_bytes) return {};
     return fmt::format(
-        "Only {} MiB are free in {}, and no worktree is made with less than {} MiB. Remove those "
-        "that nobody needs any more: autoexec worktree gc",
+        "Only {} MiB are free in {}; a new worktree needs {} MiB. Remove unused worktrees: "
+        "autoexec worktree gc",
         free / mebibyte, folder.string(), options.min_free_bytes / mebibyte);
 }
 
@@ -96,7 +96,7 @@ asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::strin
     if (tip.empty() || !reuse) made.problem = co_await move_branch(made.branch, start.id, "");
     if (!made.problem.empty()) co_return made;
     made.problem = co_await make_tree(made);
-    // Nobody has worked on a branch that we have just made.
+    // The branch is new: it has no work on it.
     if (!made.problem.empty() && tip.empty()) {
         auto going = drop_new_branch(made.branch, start.id);
         co_await std::move(going);
@@ -106,16 +106,17 @@ asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::strin
 
 asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
 {
-    // An agent may have detached it, for a rebase say; its work is still this branch's.
+    // An agent may have detached HEAD, for example to rebase; its work still belongs to this
+    // branch.
     const auto there = branch_of(entry.git_dir);
     if (!there.empty() && there != made.branch)
-        made.problem = fmt::format("In {} the branch '{}' is checked out, not '{}'.",
+        made.problem = fmt::format("{} has the branch '{}' checked out, not '{}'.",
                                    entry.tree.string(), shown(there), made.branch);
     if (!made.problem.empty()) co_return made;
     (void)link_to_entry(entry);
     if (!run_id.empty() && run_of(entry).empty()) record_run(entry, run_id);
     sweep_temporary_indexes(entry);
-    // One whose making was interrupted: nobody has worked in it.
+    // Its creation was interrupted, so it has no work in it.
     made.reused = entry.has_index();
     if (!made.reused) made.problem = co_await fill(entry, made.warnings);
     co_return made;
@@ -126,7 +127,7 @@ asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::
     auto problem = co_await commits_in_submodules(git, entry);
     if (!problem.empty()) co_return problem;
     SalvageOptions how;
-    how.reason = "The folder was gone.";
+    how.reason = "The folder was missing.";
     RemovalScope leaving;
     leaving.entry = true;
     Snapshot snapshot;
@@ -134,12 +135,12 @@ asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::
     if (!saved.problem.empty()) co_return saved.problem;
     if (!saved.ref.empty())
         warnings.push_back(
-            fmt::format("The folder {} was gone; what git still had of it is saved as {}.",
+            fmt::format("The folder {} was missing; its commits and index are saved as {}.",
                         entry.tree.string(), saved.ref));
     Words words{"worktree", "remove", "--force", entry.tree.string()};
     const auto done = co_await locked(std::move(words));
     if (done.ok()) co_return Problem();
-    co_return fmt::format("What git remembers of {} can't be removed: {}", entry.tree.string(),
+    co_return fmt::format("Git's record of {} cannot be removed: {}", entry.tree.string(),
                           reason_of(done));
 }
 
@@ -147,14 +148,14 @@ asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
 {
     error_code ec;
     (void)files::make_folders(made.path.parent_path(), ec);
-    // Without the files: filling a hundred trees is what takes long, and needs no lock.
+    // Files are checked out later: that is the slow part, and it needs no lock.
     Words words{"worktree", "add", "--quiet", "--no-checkout", made.path.string(), made.branch};
     const auto added = co_await locked(std::move(words));
     Problem problem;
     std::optional<Entry> entry;
     if (added.ok()) entry = find_entry(common, made.path);
     if (!entry)
-        problem = fmt::format("The worktree {} can't be made: {}", made.path.string(),
+        problem = fmt::format("The worktree {} cannot be created: {}", made.path.string(),
                               ec ? ec.message() : reason_of(added));
     if (entry && !run_id.empty()) record_run(*entry, run_id);
     if (entry) problem = co_await fill(*entry, made.warnings);
@@ -170,27 +171,27 @@ asio::awaitable<Problem> Repository::Impl::fill(Entry entry, std::vector<std::st
     std::error_code ignored;
     fs::remove(entry.git_dir / "index.lock", ignored);
     const auto filled =
-        co_await git(entry.place(), "reset", "--hard", "--quiet", "--no-recurse-submodules");
+        co_await git(entry.context(), "reset", "--hard", "--quiet", "--no-recurse-submodules");
     if (!filled.ok())
-        co_return fmt::format("The files of {} can't be written: {}", entry.tree.string(),
+        co_return fmt::format("The files of {} cannot be written: {}", entry.tree.string(),
                               reason_of(filled));
-    auto said = co_await bring_included(entry);
-    std::move(said.begin(), said.end(), std::back_inserter(warnings));
+    auto copy_warnings = co_await bring_included(entry);
+    std::move(copy_warnings.begin(), copy_warnings.end(), std::back_inserter(warnings));
     co_return Problem();
 }
 
 asio::awaitable<ProgramOutput> Repository::Impl::locked_by(Git caller, Words words)
 {
     ProgramOutput output;
-    output.exit.error = co_await queue.enter(caller.interrupt());
+    output.exit.error = co_await queue.acquire(caller.interrupt());
     if (!output.exit.error.empty()) co_return output;
     const Lock lock(queue);
     output = co_await caller.run(project, std::move(words), queue.descriptor());
     co_return output;
 }
 
-// Half a tree must not stay where a cancellation has ended its making: it would be in the way of
-// the next one. The limits of the calls still hold.
+// A cancelled creation must leave no partial tree, which would block the next one. The time limits
+// of the calls still apply.
 asio::awaitable<void> Repository::Impl::remove_new_tree(fs::path tree)
 {
     auto caller = git.uninterrupted();

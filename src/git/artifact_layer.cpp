@@ -14,8 +14,8 @@
 #include <system_error>
 #include <utility>
 
-/// Kept artifacts on their way into a tree: written beside it first, then moved into their places,
-/// so that no link in the tree leads them elsewhere, and none of them is ever seen half.
+/// Writes kept artifacts into a tree: first to a staging folder, then renamed into place. So no
+/// link in the tree redirects them, and no file is ever visible half-written.
 namespace autoexec::git {
 namespace {
 
@@ -55,11 +55,11 @@ public:
     }
 
 private:
-    void fail(std::string_view why)
+    void fail(std::string_view reason)
     {
         if (problem_.empty())
-            problem_ = fmt::format("The artifacts that it requires can't be written to {}: {}",
-                                   shown(entry_.tree.string()), why);
+            problem_ = fmt::format("The required artifacts cannot be written to {}: {}",
+                                   shown(entry_.tree.string()), reason);
     }
 
     asio::awaitable<void> list(ArtifactSource source)
@@ -68,7 +68,7 @@ private:
         if (!problem.empty()) fail(problem);
     }
 
-    // A file that is there as it was kept is not touched: programs go by its time.
+    // An unchanged file is not rewritten: build tools compare its time.
     asio::awaitable<void> leave_out_present()
     {
         Words regular;
@@ -81,7 +81,7 @@ private:
             at = is_there && keep_existing_ ? files_.erase(at) : std::next(at);
         }
         if (keep_existing_ || regular.empty()) co_return;
-        const auto ids = co_await hash_files(impl_.git, entry_.place(), regular, false);
+        const auto ids = co_await hash_files(impl_.git, entry_.context(), regular, false);
         if (ids.size() != regular.size()) co_return;
         for (std::size_t k = 0; k < regular.size(); ++k)
             if (files_.at(regular[k]).id == ids[k]) files_.erase(regular[k]);
@@ -96,11 +96,11 @@ private:
         }
         if (::mkdirat(tree_.get(), staging_.filename().c_str(), 0700) != 0)
             co_return fail(files::last_error().message());
-        const auto place = Place(entry_.git_dir, staging_).with_index(index_.file());
+        const auto context = GitContext(entry_.git_dir, staging_).with_index(index_.file());
         Words add{"update-index", "--add"};
-        auto done = co_await run_in_portions(impl_.git, place, std::move(add), std::move(entries),
+        auto done = co_await run_in_portions(impl_.git, context, std::move(add), std::move(entries),
                                              words_per_entry);
-        // The folder has no attributes of its own; these are what a user may have set for all.
+        // The staging folder has no attributes; this also excludes the user's global ones.
         Words write{"-c",
                     "core.attributesFile=/dev/null",
                     "-c",
@@ -109,7 +109,7 @@ private:
                     "--all",
                     "--force",
                     "--quiet"};
-        if (done.ok()) done = co_await impl_.git.run(place, std::move(write));
+        if (done.ok()) done = co_await impl_.git.run(context, std::move(write));
         if (!done.ok()) fail(reason_of(done));
     }
 
@@ -135,7 +135,7 @@ private:
         return files::open_beneath(tree_.get(), folder, O_RDONLY | O_DIRECTORY, Links::none, ec);
     }
 
-    // Also what an engine that was killed has left.
+    // Also removes what a killed executor has left.
     void sweep() const
     {
         std::error_code ignored;
@@ -161,7 +161,7 @@ asio::awaitable<Problem> Repository::Impl::lay_artifacts(fs::path tree,
 {
     const auto entry = find_entry(common, tree);
     if (!entry || entry->missing())
-        co_return fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+        co_return fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
     ArtifactLayer layer(*this, *entry, keep_existing);
     co_return co_await layer.run(std::move(sources));
 }

@@ -18,7 +18,7 @@ constexpr std::string_view artifact_refs = "refs/autoexec/artifacts/";
 constexpr std::size_t max_files = 100'000;
 constexpr std::size_t max_arguments = 500;
 
-/// The declared files of one tree that git ignores, from their list to the ref.
+/// Keeps the declared files of one tree that git ignores: lists, writes and references them.
 class ArtifactKeeper {
 public:
     ArtifactKeeper(Repository::Impl& impl, Entry entry, ArtifactRef ref)
@@ -36,11 +36,11 @@ public:
     }
 
 private:
-    [[nodiscard]] Place place() const { return entry_.place().with_index(index_.file()); }
+    [[nodiscard]] GitContext context() const { return entry_.context().with_index(index_.file()); }
 
     void fail(const ProgramOutput& output)
     {
-        kept_.problem = fmt::format("The artifacts in {} can't be kept: {}",
+        kept_.problem = fmt::format("The artifacts in {} cannot be kept: {}",
                                     shown(entry_.tree.string()), reason_of(output));
     }
 
@@ -50,7 +50,7 @@ private:
         for (auto& path : declared) path.insert(0, ":(top,literal)");
         if (declared.empty()) co_return;
         const TemporaryIndex head(entry_);
-        const auto there = entry_.place().with_index(head.file());
+        const auto there = entry_.context().with_index(head.file());
         // Fails for a branch without a commit; then no file is tracked.
         (void)co_await impl_.git(there, "read-tree", "HEAD");
         Words words{"ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--"};
@@ -58,18 +58,18 @@ private:
             co_await run_in_portions(impl_.git, there, std::move(words), std::move(declared));
         if (!listing.ok() || listing.cut) co_return fail(listing);
         for (const auto path : split_nul(listing.output)) {
-            if (is_ours(path)) continue;
-            note(std::string(path));
+            if (is_internal(path)) continue;
+            record(std::string(path));
             if (!kept_.problem.empty()) co_return;
         }
     }
 
-    void note(std::string path)
+    void record(std::string path)
     {
         struct stat info {};
         if (path.ends_with('/')) {
             kept_.warnings.push_back(
-                fmt::format("'{}' is a repository of its own; its files are not kept as artifacts.",
+                fmt::format("'{}' is a separate repository; its files are not kept as artifacts.",
                             shown(path)));
             return;
         }
@@ -83,8 +83,7 @@ private:
         }
         if (files_.size() + links_.size() > max_files)
             kept_.problem = fmt::format(
-                "Git ignores more than {} of the files that are declared as artifacts. Pack them "
-                "into one.",
+                "More than {} declared artifacts are ignored by git. Pack them into one archive.",
                 max_files);
     }
 
@@ -94,21 +93,22 @@ private:
         bytes_ += file.size;
         if (limit != 0 && file.size > limit)
             kept_.problem = fmt::format(
-                "{} is declared as an artifact, and is {}. Raise the limit, or make it smaller.",
+                "{} is declared as an artifact but is {}. Raise the limit or make the file "
+                "smaller.",
                 listed({file}), limit_text(limit));
         else if (bytes_ > impl_.options.max_artifact_bytes)
             kept_.problem = fmt::format(
-                "The declared artifacts that git ignores have more than {} together, with '{}'. "
-                "Declare only what other steps require.",
+                "The declared artifacts that git ignores exceed {} in total, at '{}'. Declare only "
+                "files that other steps require.",
                 size_text(impl_.options.max_artifact_bytes), shown(file.path));
     }
 
     asio::awaitable<void> add()
     {
-        const auto ids = co_await hash_files(impl_.git, entry_.place(), files_, true);
+        const auto ids = co_await hash_files(impl_.git, entry_.context(), files_, true);
         if (ids.size() != files_.size()) {
             kept_.problem =
-                fmt::format("The artifacts in {} can't be read.", shown(entry_.tree.string()));
+                fmt::format("The artifacts in {} cannot be read.", shown(entry_.tree.string()));
             co_return;
         }
         Words entries;
@@ -117,18 +117,18 @@ private:
             entries.push_back(cache_info(modes_[k], ids[k], files_[k]));
         }
         Words words{"update-index", "--add"};
-        auto added = co_await run_in_portions(impl_.git, place(), words, std::move(entries),
+        auto added = co_await run_in_portions(impl_.git, context(), words, std::move(entries),
                                               words_per_entry);
-        // No filter is asked for links.
+        // Links are not filtered.
         words.emplace_back("--");
         if (added.ok())
-            added = co_await run_in_portions(impl_.git, place(), std::move(words), links_);
+            added = co_await run_in_portions(impl_.git, context(), std::move(words), links_);
         if (!added.ok()) fail(added);
     }
 
     asio::awaitable<void> commit()
     {
-        const auto tree = co_await impl_.git(place(), "write-tree");
+        const auto tree = co_await impl_.git(context(), "write-tree");
         if (!tree.ok()) co_return fail(tree);
         auto message = fmt::format("Artifacts of {}\n\nRun: {}\nStep: {}\nRound: {}\n",
                                    ref_.step_id, ref_.run_id, ref_.step_id, ref_.round);
@@ -154,7 +154,7 @@ private:
 
 }  // namespace
 
-asio::awaitable<ProgramOutput> run_in_portions(const Git& git, Place place, Words words,
+asio::awaitable<ProgramOutput> run_in_portions(const Git& git, GitContext context, Words words,
                                                Words arguments, std::size_t together)
 {
     ProgramOutput all;
@@ -165,7 +165,7 @@ asio::awaitable<ProgramOutput> run_in_portions(const Git& git, Place place, Word
         const auto end = std::min(arguments.size(), at + portion);
         call.insert(call.end(), arguments.begin() + static_cast<long>(at),
                     arguments.begin() + static_cast<long>(end));
-        auto output = co_await git.run(place, std::move(call));
+        auto output = co_await git.run(context, std::move(call));
         if (!output.ok()) co_return output;
         all.output += output.output;
         all.cut |= output.cut;
@@ -178,11 +178,11 @@ std::string cache_info(std::string_view mode, std::string_view id, std::string_v
     return fmt::format("{},{},{}", mode, id, path);
 }
 
-asio::awaitable<Problem> list_blobs(const Git& git, Place place, ArtifactSource source,
+asio::awaitable<Problem> list_blobs(const Git& git, GitContext context, ArtifactSource source,
                                     std::map<std::string, Blob>& files)
 {
-    if (!is_object_id(source.commit)) co_return "they are not known";
-    const auto listing = co_await git(place, "--literal-pathspecs", "ls-tree", "-r", "-z",
+    if (!is_object_id(source.commit)) co_return "the commit id is invalid";
+    const auto listing = co_await git(context, "--literal-pathspecs", "ls-tree", "-r", "-z",
                                       "--full-tree", source.commit, "--", source.path);
     if (!listing.ok() || listing.cut) co_return reason_of(listing);
     // `100644 blob <id><tab>path`
@@ -199,13 +199,13 @@ asio::awaitable<Problem> list_blobs(const Git& git, Place place, ArtifactSource 
     co_return Problem();
 }
 
-asio::awaitable<Words> hash_files(const Git& git, Place place, Words paths, bool write)
+asio::awaitable<Words> hash_files(const Git& git, GitContext context, Words paths, bool write)
 {
     Words words{"hash-object", "--no-filters"};
     if (write) words.emplace_back("-w");
     words.emplace_back("--");
     const auto hashed =
-        co_await run_in_portions(git, std::move(place), std::move(words), std::move(paths));
+        co_await run_in_portions(git, std::move(context), std::move(words), std::move(paths));
     Words ids;
     std::string_view rest = hashed.output;
     while (hashed.ok() && !rest.empty()) {
@@ -227,10 +227,11 @@ asio::awaitable<KeptArtifacts> Repository::Impl::keep_ignored(std::filesystem::p
     const auto entry = find_entry(common, tree);
     if (!entry || entry->missing()) {
         KeptArtifacts none;
-        none.problem = fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+        none.problem =
+            fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
         co_return none;
     }
-    co_await settle_identity();
+    co_await ensure_identity();
     ArtifactKeeper keeper(*this, *entry, std::move(ref));
     co_return co_await keeper.run(std::move(declared));
 }

@@ -9,16 +9,17 @@
 #include <string>
 #include <vector>
 
-/// Artifacts that git ignores: as blobs, byte by byte. No filter and no attribute touches them, so
-/// they come out as they went in, and nothing that a worktree configures is run.
+/// Artifacts that git ignores, stored as blobs without filters or attributes. So their bytes never
+/// change, and no program that a worktree configures is run.
 namespace autoexec::git {
 
-/// `--cacheinfo` and what it adds.
+/// `--cacheinfo` and its argument.
 constexpr std::size_t words_per_entry = 2;
 
-/// `words` with the arguments in portions that the system takes; stops at the first failure.
-/// `together`: how many arguments belong together. The outputs, one after the other.
-asio::awaitable<ProgramOutput> run_in_portions(const Git& git, Place place, Words words,
+/// Runs `words` once per portion of the arguments that fits into a command line, and concatenates
+/// the outputs; stops at the first failure. `together`: the number of arguments that must not be
+/// separated.
+asio::awaitable<ProgramOutput> run_in_portions(const Git& git, GitContext context, Words words,
                                                Words arguments, std::size_t together = 1);
 
 /// An index entry, for `update-index --cacheinfo`.
@@ -29,12 +30,13 @@ struct Blob {
     std::string id;
 };
 
-/// Adds the files that a commit has at or below a path, by theirs. What is in the way of that.
-asio::awaitable<Problem> list_blobs(const Git& git, Place place, ArtifactSource source,
+/// Adds the files that a commit has at or below `path`, by their own paths. Returns the problem, if
+/// any.
+asio::awaitable<Problem> list_blobs(const Git& git, GitContext context, ArtifactSource source,
                                     std::map<std::string, Blob>& files);
 
-/// The ids of these regular files of a tree; with `write` they are in the object database then.
-/// Nothing if one can't be read.
-asio::awaitable<Words> hash_files(const Git& git, Place place, Words paths, bool write);
+/// The object ids of regular files of a tree; `write` also stores the objects. Returns nullopt if a
+/// file cannot be read.
+asio::awaitable<Words> hash_files(const Git& git, GitContext context, Words paths, bool write);
 
 }  // namespace autoexec::git

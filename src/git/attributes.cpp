@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* file_name = ".gitattributes";
 
-// What `-merge` and its like are worth does not need thousands of them.
+// A bound: a repository with more attribute files loses only merge drivers.
 constexpr std::size_t max_attribute_files = 200;
 
 }  // namespace
@@ -22,7 +22,7 @@ AttributesFolder::AttributesFolder(const fs::path& common_dir)
     : common_(common_dir),
       folder_(common_dir / "autoexec" / std::string(prefix).append(text::new_uuid()))
 {
-    error_code ignored;  // git says so when it is not there
+    error_code ignored;  // git reports a missing commit
     (void)files::make_folders(folder_, ignored);
 }
 
@@ -35,13 +35,13 @@ AttributesFolder::~AttributesFolder()
 asio::awaitable<void> AttributesFolder::fill(const Git& git, std::string commit)
 {
     const auto listing =
-        co_await git(place(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit);
+        co_await git(context(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit);
     std::size_t count = 0;
     for (const auto path : split_nul(listing.output)) {
         const fs::path file = path;
         if (file.filename() != file_name || ++count > max_attribute_files) continue;
         const auto content =
-            co_await git(place(), "cat-file", "blob", commit + ":" + std::string(path));
+            co_await git(context(), "cat-file", "blob", commit + ":" + std::string(path));
         error_code ec;
         const auto folder = files::make_folders(folder_ / file.parent_path(), ec);
         if (content.ok() && folder)

@@ -10,12 +10,12 @@
 
 namespace autoexec::git {
 
-/// A folder with nothing but the `.gitattributes` of a commit. Git takes attributes (`merge=union`,
-/// `-merge` …) from the files of a tree, and a merge without a checkout has none: those of the
-/// user's checkout would be others. Removed when destroyed.
+/// A folder with only the `.gitattributes` files of a commit. Git reads attributes (`merge=union`,
+/// `-merge` …) from a work tree; a merge without a checkout has none, and the user's checkout may
+/// have different ones. Removed on destruction.
 class AttributesFolder {
 public:
-    /// Of its name, in `autoexec/` of the common directory.
+    /// Prefix of the folder's name, in `autoexec/` of the common directory.
     static constexpr std::string_view prefix = "attributes-";
 
     explicit AttributesFolder(const std::filesystem::path& common_dir);
@@ -23,11 +23,11 @@ public:
     AttributesFolder(const AttributesFolder&) = delete;
     AttributesFolder& operator=(const AttributesFolder&) = delete;
 
-    /// Best effort: a file that can't be had is left out.
+    /// Best effort: unreadable files are skipped.
     asio::awaitable<void> fill(const Git& git, std::string commit);
 
-    /// The repository as if this were its tree.
-    [[nodiscard]] Place place() const { return {common_, folder_}; }
+    /// The repository with this folder as its work tree.
+    [[nodiscard]] GitContext context() const { return {common_, folder_}; }
 
 private:
     std::filesystem::path common_;

@@ -15,7 +15,7 @@ constexpr const char* format = "--format=%(refname)%00%(objectname)%00%(symref)%
 struct Ref {
     std::string_view name;
     std::string_view commit;
-    std::string_view leads_to;  // another one's name
+    std::string_view leads_to;  // an alias of another branch
 };
 
 std::vector<Ref> refs_in(std::string_view listing)
@@ -49,33 +49,33 @@ asio::awaitable<RemovedBranch> Repository::Impl::remove_branch(std::string branc
     const auto ref = branch_ref(branch);
     const auto found = co_await git(bare, "for-each-ref", "--count=1", format, ref);
     const auto refs = refs_in(found.output);
-    // Git also lists what lies below a name.
+    // Git also lists refs below the name.
     if (!found.ok() || refs.empty() || refs.front().name != ref) co_return removed;
     removed.commit = refs.front().commit;
     if (!branch.starts_with(own_branches))
-        removed.problem = "It is not for us to delete.";
+        removed.problem = "It was not created by autoexec.";
     else if (!refs.front().leads_to.empty())
-        removed.problem = fmt::format("It is another name for {}.", shown(refs.front().leads_to));
+        removed.problem = fmt::format("It is an alias of {}.", shown(refs.front().leads_to));
     else
         removed.problem = checked_out(branch, how);
     if (!removed.problem.empty()) co_return removed;
 
     auto holder = co_await holder_of(ref, removed.commit, how);
     if (holder.empty())
-        removed.problem = how.by_users ? "No branch of yours has its commits."
-                                       : "It has commits that no other branch has.";
+        removed.problem = how.by_users ? "Its commits are on no branch outside workflow/."
+                                       : "It has commits that are on no other branch.";
     if (!removed.problem.empty()) co_return removed;
-    // It goes with it.
+    // The reflog is deleted with the branch.
     const auto lost = co_await lost_commits(reflog_of(common, branch), Words(), branch);
     if (!lost.empty())
-        removed.problem = fmt::format("Only its reflog has the commit {}.", lost.front());
+        removed.problem = fmt::format("The commit {} is only in its reflog.", lost.front());
     if (!removed.problem.empty()) co_return removed;
 
     removed.held_by = std::move(holder);
     if (how.dry_run) co_return removed;
     Words words{"update-ref", "--no-deref", "-m", "autoexec", "-d", ref, removed.commit};
     const auto done = co_await locked(std::move(words));
-    if (!done.ok()) removed.problem = fmt::format("It can't be deleted: {}", reason_of(done));
+    if (!done.ok()) removed.problem = fmt::format("It cannot be deleted: {}", reason_of(done));
     co_return removed;
 }
 
@@ -93,7 +93,7 @@ Problem Repository::Impl::checked_out(const std::string& branch,
     return {};
 }
 
-/// A branch that has a commit besides this one; empty if there is none.
+/// Another branch that contains the commit; empty if there is none.
 asio::awaitable<std::string> Repository::Impl::holder_of(std::string ref, std::string commit,
                                                          BranchRemovalOptions how)
 {
@@ -101,7 +101,7 @@ asio::awaitable<std::string> Repository::Impl::holder_of(std::string ref, std::s
         co_await git(bare, "for-each-ref", "--contains", commit, format, std::string(heads));
     if (!listing.ok()) co_return std::string();
     for (const auto& other : refs_in(listing.output)) {
-        // A name for another branch, perhaps for this one, holds nothing.
+        // A symbolic ref, perhaps to this very branch, does not hold the commits.
         if (other.name == ref || !other.leads_to.empty()) continue;
         std::string name(other.name.substr(heads.size()));
         const bool counts = !(how.by_users && name.starts_with(own_branches)) &&
@@ -120,7 +120,7 @@ asio::awaitable<Problem> Repository::Impl::drop_ref(std::string ref, std::string
 {
     const auto done = co_await git(bare, "update-ref", "--no-deref", "-d", ref, commit);
     if (done.ok()) co_return Problem();
-    co_return fmt::format("{} can't be dropped: {}", shown(ref), reason_of(done));
+    co_return fmt::format("{} cannot be dropped: {}", shown(ref), reason_of(done));
 }
 
 }  // namespace autoexec::git

@@ -23,8 +23,8 @@ std::string blocked_by(std::string_view other, std::string_view branch)
 {
     const auto above = branch.substr(0, other.size() + 1);
     return fmt::format(
-        "The repository has a branch called '{0}', so no branch '{1}…' can be made. "
-        "Rename it: git branch -m {0} NAME",
+        "The repository has a branch named '{0}', so no branch '{1}…' can be created. Rename it: "
+        "git branch -m {0} NAME",
         other, above);
 }
 
@@ -43,7 +43,7 @@ asio::awaitable<Commit> Repository::Impl::resolve(std::string revision)
     }
     if (found.problem.empty() && !is_object_id(found.id)) {
         found.id.clear();
-        found.problem = fmt::format("'{}' is no commit of this repository.", shown(revision));
+        found.problem = fmt::format("'{}' is not a commit of this repository.", shown(revision));
     }
     co_return found;
 }
@@ -88,7 +88,7 @@ asio::awaitable<Problem> Repository::Impl::set_branch(std::string branch, std::s
                                                       std::string old)
 {
     const auto named = co_await git(bare, "check-ref-format", branch_ref(branch));
-    if (!named.ok()) co_return fmt::format("'{}' is no name for a branch.", shown(branch));
+    if (!named.ok()) co_return fmt::format("'{}' is not a valid branch name.", shown(branch));
     const auto target = co_await resolve(std::move(commit));
     if (!target.problem.empty()) co_return target.problem;
     co_return co_await move_branch(std::move(branch), target.id, std::move(old));
@@ -97,7 +97,7 @@ asio::awaitable<Problem> Repository::Impl::set_branch(std::string branch, std::s
 asio::awaitable<Problem> Repository::Impl::move_branch(std::string branch, std::string commit,
                                                        std::string old)
 {
-    // A branch may be a name for another one, by an agent's hand; that one is not ours.
+    // An agent may have made the branch a symbolic ref; its target must not be changed.
     const auto moved = co_await git(bare, "update-ref", "--no-deref", "--create-reflog", "-m",
                                     "autoexec", branch_ref(branch), commit, old);
     if (moved.ok()) co_return Problem();
@@ -109,19 +109,19 @@ asio::awaitable<Problem> Repository::Impl::move_branch(std::string branch, std::
     }
     const auto tip = co_await tip_of(branch);
     if (old.empty() && !tip.empty())
-        co_return fmt::format("There is a branch '{}' already.", shown(branch));
+        co_return fmt::format("The branch '{}' already exists.", shown(branch));
     if (tip != old)
-        co_return fmt::format("The branch '{}' was moved by somebody else meanwhile: it is at {}.",
+        co_return fmt::format("The branch '{}' was moved by another process: it is now at {}.",
                               shown(branch), tip.empty() ? "nothing" : tip.substr(0, 12));
-    co_return fmt::format("The branch '{}' can't be set: {}", shown(branch), reason_of(moved));
+    co_return fmt::format("The branch '{}' cannot be set: {}", shown(branch), reason_of(moved));
 }
 
 asio::awaitable<Commit> Repository::Impl::commit_tree(std::string tree, Words parents,
                                                       std::string message, std::string date)
 {
-    co_await settle_identity();
-    auto place = bare;
-    place.date = std::move(date);
+    co_await ensure_identity();
+    auto context = bare;
+    context.date = std::move(date);
     Words words{"commit-tree", std::move(tree)};
     for (auto& parent : parents) {
         if (std::find(words.begin(), words.end(), parent) != words.end()) continue;
@@ -130,34 +130,34 @@ asio::awaitable<Commit> Repository::Impl::commit_tree(std::string tree, Words pa
     }
     words.emplace_back("-m");
     words.push_back(message_text(std::move(message)));
-    const auto output = co_await git.run(place, std::move(words));
+    const auto output = co_await git.run(context, std::move(words));
     Commit made;
     if (output.ok())
         made.id = line_of(output);
     else
-        made.problem = fmt::format("A commit can't be written: {}", reason_of(output));
+        made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
     co_return made;
 }
 
-asio::awaitable<void> Repository::Impl::settle_identity()
+asio::awaitable<void> Repository::Impl::ensure_identity()
 {
-    if (identity_settled) co_return;
+    if (identity_checked) co_return;
     bool known = true;
     for (const auto* const role : {"GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"}) {
         const auto answer = co_await git(project, "var", role);
         known = known && answer.ok();
     }
-    if (identity_settled) co_return;  // by another operation meanwhile
-    identity_settled = true;
+    if (identity_checked) co_return;  // another operation was faster
+    identity_checked = true;
     if (known) co_return;
     git.set_identity(engine_name, engine_email);
     identity_warning = fmt::format(
-        "git does not know who commits, so commits are by '{} <{}>'. To change that: "
-        "git config user.name NAME; git config user.email ADDRESS",
+        "Git has no user name, so commits are made as '{} <{}>'. To change that: git config "
+        "user.name NAME; git config user.email ADDRESS",
         engine_name, engine_email);
 }
 
-void Repository::Impl::tell_identity(std::vector<std::string>& warnings)
+void Repository::Impl::warn_of_identity(std::vector<std::string>& warnings)
 {
     if (identity_warning.empty()) return;
     warnings.push_back(std::exchange(identity_warning, {}));

@@ -64,14 +64,14 @@ void CallLimit::watch(const asio::any_io_executor& ex, std::weak_ptr<Process> pr
 void CallLimit::call_ended()
 {
     has_ended_ = true;
-    if (alarm_) alarm_->wake();  // absent for a program that could not be started
+    if (alarm_) alarm_->wake();  // null if the program could not be started
 }
 
-void CallLimit::give_up(bool limit_reached)
+void CallLimit::stop_call(bool limit_reached)
 {
     if (limit_reached) {
         problem_ = fmt::format(
-            "'{}' did not end within {} and was stopped. Check for a filter program or a disk that "
+            "'{}' did not end within {} and was stopped. Check for a filter program or disk that "
             "hangs, and for very large files",
             call_, text::format_duration(limit_));
         return;
@@ -92,7 +92,7 @@ asio::awaitable<void> CallLimit::stop_in_time(std::shared_ptr<CallLimit> self,
             co_await self->alarm_->wait_until(end);
             continue;
         }
-        self->give_up(end == limit);
+        self->stop_call(end == limit);
         if (const auto running = process.lock()) running->stop();
         co_return;
     }

@@ -14,36 +14,38 @@
 
 namespace autoexec::git {
 
-/// How long a call may take. Both are far above what git needs, even on a slow disk: a call that
-/// reaches them hangs.
-constexpr std::chrono::minutes reading_limit{2};   ///< What only reads: `status`, `ls-files` …
-constexpr std::chrono::minutes writing_limit{10};  ///< What writes: `add`, `worktree add` …
+/// Time limits of calls, far above what git needs even on a slow disk: a call that reaches its
+/// limit hangs.
+constexpr std::chrono::minutes reading_limit{
+    2};  ///< For calls that only read: `status`, `ls-files` …
+constexpr std::chrono::minutes writing_limit{
+    10};  ///< For calls that write: `add`, `worktree add` …
 
-/// The subcommand among the words of a call; empty if there is none.
+/// The subcommand among the arguments of a call; empty if there is none.
 std::string_view subcommand_of(const std::vector<std::string>& words);
 
 std::chrono::milliseconds limit_of(std::string_view subcommand);
 
-/// Stops one call when its limit or the interrupt's time has come. Owned by the caller and by the
+/// Stops one call at its time limit or when the interrupt demands it. Shared by the caller and the
 /// coroutine that waits.
 class CallLimit : public std::enable_shared_from_this<CallLimit> {
 public:
     CallLimit(std::string call, std::chrono::milliseconds limit, std::shared_ptr<Clock> clock,
               std::shared_ptr<Interrupt> interrupt);
 
-    /// From now on; `call_ended` must follow.
+    /// Starts the time limit. `call_ended` must follow.
     void watch(const asio::any_io_executor& ex, std::weak_ptr<Process> process);
     void call_ended();
 
-    /// Whether no call may begin any more.
+    /// True if no further call may start.
     [[nodiscard]] bool is_interrupted() const;
 
-    /// Why the call was stopped, or was not begun; empty if it was not.
+    /// Why the call was stopped or not started; empty if neither.
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
     void refuse();
 
 private:
-    void give_up(bool limit_reached);
+    void stop_call(bool limit_reached);
     static asio::awaitable<void> stop_in_time(std::shared_ptr<CallLimit> self,
                                               std::weak_ptr<Process> process);
 

@@ -9,7 +9,7 @@
 namespace autoexec::git {
 namespace {
 
-// Sections that say from where missing objects are fetched, and by which programs.
+// Sections that configure where missing objects are fetched from, and by which programs.
 constexpr std::array<std::string_view, 7> transport_sections = {
     "remote.", "url.", "credential.", "http.", "protocol.", "extensions.", "ssh."};
 constexpr std::array<std::string_view, 2> transport_keys = {"core.sshcommand", "core.gitproxy"};
@@ -32,7 +32,7 @@ bool is_driver(std::string_view key, std::string_view section, std::string_view 
            key.size() > section.size() + variable.size();
 }
 
-// An empty filter is none. A merge driver that fails leaves a conflict.
+// An empty command disables a filter. A merge driver that fails leaves a conflict.
 void switch_off(std::string_view key, SwitchedOff& off)
 {
     const std::string name(key);
@@ -50,12 +50,12 @@ void switch_off(std::string_view key, SwitchedOff& off)
 
 }  // namespace
 
-bool has_untrusted_config(const Place& place)
+bool has_untrusted_config(const GitContext& context)
 {
-    if (place.trusted == TrustedConfig::user) return true;
+    if (context.trusted == TrustedConfig::user) return true;
     std::error_code ec;
-    return place.is_linked() && std::filesystem::exists(std::filesystem::symlink_status(
-                                    place.git_dir / "config.worktree", ec));
+    return context.is_linked() && std::filesystem::exists(std::filesystem::symlink_status(
+                                      context.git_dir / "config.worktree", ec));
 }
 
 SwitchedOff untrusted_programs(std::string_view listing, TrustedConfig trusted)

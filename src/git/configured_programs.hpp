@@ -1,6 +1,6 @@
 #pragma once
 
-#include "git/place.hpp"
+#include "git/git_context.hpp"
 
 #include <string>
 #include <string_view>
@@ -9,16 +9,17 @@
 
 namespace autoexec::git {
 
-/// What must hold so that a call runs no program which configuration names that is not trusted.
+/// Settings under which a call runs no program from untrusted configuration.
 struct SwitchedOff {
-    std::vector<std::pair<std::string, std::string>> settings;  ///< That win over the files.
-    bool transports = false;                                    ///< Nothing may be fetched.
+    std::vector<std::pair<std::string, std::string>>
+        settings;             ///< They override the configuration files.
+    bool transports = false;  ///< Fetching is forbidden.
 };
 
-/// Whether a place has configuration that is not trusted, found by reading its folder.
-bool has_untrusted_config(const Place& place);
+/// True if the context has untrusted configuration; decided by reading its folder.
+bool has_untrusted_config(const GitContext& context);
 
-/// From `config --list --show-scope -z`.
+/// Parses `config --list --show-scope -z`.
 SwitchedOff untrusted_programs(std::string_view listing, TrustedConfig trusted);
 
 }  // namespace autoexec::git

@@ -61,7 +61,7 @@ bool Entry::missing() const
     return !fs::is_directory(tree, ec);
 }
 
-Place Entry::place() const
+GitContext Entry::context() const
 {
     return {git_dir, common_dir, missing() ? fs::path{} : tree};
 }
@@ -135,7 +135,7 @@ std::string read_git_file(const fs::path& file)
         ::open(file.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!folder || ::fstat(folder.get(), &info) != 0) return {};
-    // A file in a folder may belong to whom the folder belongs to.
+    // A file may belong to the owner of its folder.
     return files::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
 }
 

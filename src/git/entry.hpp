@@ -1,6 +1,6 @@
 #pragma once
 
-#include "git/place.hpp"
+#include "git/git_context.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -10,8 +10,8 @@
 
 namespace autoexec::git {
 
-/// A linked worktree as the repository knows it, found without git: what stands in the tree itself
-/// is the agent's to change, this is not.
+/// A linked worktree as the repository records it, read without git. An agent can change the files
+/// in the tree, but not this record.
 struct Entry {
     std::filesystem::path git_dir;  ///< `<common directory>/worktrees/<id>`
     std::filesystem::path common_dir;
@@ -19,17 +19,17 @@ struct Entry {
 
     [[nodiscard]] std::string name() const { return tree.filename().string(); }
     [[nodiscard]] bool missing() const;
-    /// Where our own files about the tree lie; gone with it.
+    /// The folder of autoexec's files about the tree; removed with it.
     [[nodiscard]] std::filesystem::path records() const { return git_dir / "autoexec"; }
-    /// To work in the tree, or, where that is missing, with what git keeps of it.
-    [[nodiscard]] Place place() const;
-    /// Whether it has an index. One that was never filled has none.
+    /// Context for work in the tree or, if that is missing, with git's record of it.
+    [[nodiscard]] GitContext context() const;
+    /// False for a tree that was never filled.
     [[nodiscard]] bool has_index() const;
 };
 
 std::vector<Entry> entries_of(const std::filesystem::path& common_dir);
 
-/// The one of the tree at this path, which need not exist any more.
+/// The entry of the tree at this path, which need not exist.
 std::optional<Entry> find_entry(const std::filesystem::path& common_dir,
                                 const std::filesystem::path& tree);
 
@@ -39,17 +39,16 @@ std::string branch_of(const std::filesystem::path& git_dir);
 /// True when the branch is checked out there, or being rebased.
 bool uses_branch(const std::filesystem::path& git_dir, std::string_view branch);
 
-/// The run that a tree was made for, as its records say; empty if they don't.
+/// The run that the tree was created for, from its record; empty if unknown.
 std::string run_of(const Entry& entry);
-/// Best effort: what is not recorded is found by names.
+/// Best effort: an unrecorded run is found by names.
 void record_run(const Entry& entry, std::string_view run_id);
 
-/// Makes the tree's `.git` lead to its entry again. A folder of that name is a repository of its
-/// own and stays: false then.
+/// Makes the tree's `.git` point to its entry again. Returns false if `.git` is a folder, which is
+/// a separate repository and is kept.
 bool link_to_entry(const Entry& entry);
 
-/// A file that git or we have written into a git directory, of at most 16 MiB; empty if there is
-/// none.
+/// Reads a file in a git directory, at most 16 MiB; empty if it does not exist.
 std::string read_git_file(const std::filesystem::path& file);
 
 /// A branch's full name.

@@ -16,16 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Lists of files: of a million files, too.
+// Enough for a list of a million files.
 constexpr std::size_t max_output = 256 * 1024 * 1024;
 constexpr std::size_t max_reason = 2000;
 constexpr std::size_t max_processes = 32;
-// A git that is told to stop may leave a lock behind, or half a worktree.
+// A stopped git may leave a lock or a partial worktree.
 constexpr std::chrono::minutes orphan_grace{1};
-// Git ends at once; a filter of its may not.
+// Git ends at once; a filter program may not.
 constexpr std::chrono::seconds stop_grace{2};
 
-// Told in any case: the watch would wait for the limit else.
+// Called in every case; otherwise the watch would wait until the limit.
 class EndOfCall {
 public:
     explicit EndOfCall(CallLimit& limit) : limit_(limit) {}
@@ -40,8 +40,8 @@ private:
 }  // namespace
 
 struct Git::Call {
-    Call(ProcessSpec process, std::string text, std::chrono::milliseconds most)
-        : spec(std::move(process)), name(std::move(text)), limit(most)
+    Call(ProcessSpec process, std::string text, std::chrono::milliseconds time_limit)
+        : spec(std::move(process)), name(std::move(text)), limit(time_limit)
     {}
 
     ProcessSpec spec;
@@ -66,7 +66,7 @@ Git Git::uninterrupted() const
     return other;
 }
 
-asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words,
+asio::awaitable<ProgramOutput> Git::run(const GitContext& context, Words words,
                                         std::optional<int> lock) const
 {
     const std::string subcommand(subcommand_of(words));
@@ -77,24 +77,24 @@ asio::awaitable<ProgramOutput> Git::run(const Place& place, Words words,
     if (lock) spec.held.push_back(*lock);
     spec.argv = hardened_command();
     std::move(words.begin(), words.end(), std::back_inserter(spec.argv));
-    spec.directory = place.work_tree.empty() ? place.git_dir : place.work_tree;
-    spec.environment = environment_for(place);
+    spec.directory = context.work_tree.empty() ? context.git_dir : context.work_tree;
+    spec.environment = environment_for(context);
     for (const auto& variable : identity_) set_variable(spec.environment, variable);
-    return perform(place, Call(std::move(spec), "git " + subcommand,
-                               std::min(limit_of(subcommand), max_limit_)));
+    return perform(context, Call(std::move(spec), "git " + subcommand,
+                                 std::min(limit_of(subcommand), max_limit_)));
 }
 
-// What may not be run is only known from the configuration, which git itself reads best.
-asio::awaitable<ProgramOutput> Git::perform(Place place, Call call) const
+// The programs to switch off are in the configuration, which only git reads exactly.
+asio::awaitable<ProgramOutput> Git::perform(GitContext context, Call call) const
 {
-    if (has_untrusted_config(place)) {
+    if (has_untrusted_config(context)) {
         Call reading(call.spec, "git config", reading_limit);
         reading.spec.argv = hardened_command();
         for (const auto* const word : {"config", "--list", "--includes", "--show-scope", "-z"})
             reading.spec.argv.emplace_back(word);
         auto listing = co_await in_turn(std::move(reading));
         if (!listing.ok()) co_return listing;
-        const auto off = untrusted_programs(listing.output, place.trusted);
+        const auto off = untrusted_programs(listing.output, context.trusted);
         add_settings(call.spec.environment, off.settings);
         if (off.transports) set_variable(call.spec.environment, "GIT_ALLOW_PROTOCOL=none");
     }
@@ -161,7 +161,7 @@ std::string reason_of(const ProgramOutput& output)
     auto text = text::valid_utf8(output.errors.empty() ? output.output : output.errors);
     while (!text.empty() && text.back() == '\n') text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
-    if (text.empty()) return "git ended without a word";
+    if (text.empty()) return "git printed no error";
     return text::printable(text::tail(text, max_reason));
 }
 

@@ -12,8 +12,8 @@
 namespace autoexec::git {
 namespace {
 
-// What a user, an agent or a template has configured must neither stop a call nor start a program.
-// A ref's lock is waited for: agents and people call git, too.
+// Configuration of a user, agent or template must neither stop a call nor start a program. Ref
+// locks get a timeout, because agents and people use git at the same time.
 constexpr std::array<std::string_view, 36> settings = {
     "core.filesRefLockTimeout=15000",
     "core.packedRefsTimeout=15000",
@@ -40,7 +40,7 @@ constexpr std::array<std::string_view, 36> settings = {
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
-    // Compares the HEAD of a repository within the tree by reading it, and starts no git there.
+    // Compares the HEAD of a nested repository by reading it, without starting git there.
     "diff.ignoreSubmodules=dirty",
     "diff.submodule=short",
     "status.submoduleSummary=false",
@@ -54,7 +54,7 @@ constexpr std::array<std::string_view, 36> settings = {
     "advice.resolveConflict=false",
 };
 
-// `false` as a program that asks: the answer is none, at once.
+// `false` as the prompt program fails at once instead of waiting for input.
 constexpr std::array<std::string_view, 15> variables = {
     "GIT_TERMINAL_PROMPT=0",     "GIT_ASKPASS=false",       "SSH_ASKPASS=false",
     "SSH_ASKPASS_REQUIRE=force", "GCM_INTERACTIVE=never",   "GIT_EDITOR=true",
@@ -63,7 +63,7 @@ constexpr std::array<std::string_view, 15> variables = {
     "GIT_NOGLOB_PATHSPECS=0",    "GIT_ICASE_PATHSPECS=0",   "LC_ALL=C",
 };
 
-// What a git that called us may have set for a repository of its own.
+// Variables that a calling git may have set for its own repository.
 constexpr std::array<std::string_view, 9> unwanted = {
     "GIT_EXTERNAL_DIFF=",      "GIT_CONFIG=",           "GIT_GRAFT_FILE=",
     "GIT_SHALLOW_FILE=",       "GIT_REPLACE_REF_BASE=", "GIT_NO_REPLACE_OBJECTS=",
@@ -101,7 +101,7 @@ std::vector<std::string> hardened_command()
     return words;
 }
 
-std::vector<std::string> environment_for(const Place& place)
+std::vector<std::string> environment_for(const GitContext& context)
 {
     auto environment = process::inherited_environment();
     std::erase_if(environment, [](const std::string& variable) {
@@ -109,14 +109,14 @@ std::vector<std::string> environment_for(const Place& place)
                            [&](auto name) { return variable.starts_with(name); });
     });
     for (const auto variable : variables) set_variable(environment, variable);
-    set_path(environment, "GIT_DIR=", place.git_dir);
-    if (place.is_linked()) set_path(environment, "GIT_COMMON_DIR=", place.common_dir);
-    if (!place.git_dir.empty()) set_path(environment, "GIT_WORK_TREE=", place.work_tree);
-    set_path(environment, "GIT_INDEX_FILE=", place.index);
-    set_path(environment, "GIT_OBJECT_DIRECTORY=", place.objects);
-    if (!place.date.empty()) {
-        set_variable(environment, "GIT_AUTHOR_DATE=" + place.date);
-        set_variable(environment, "GIT_COMMITTER_DATE=" + place.date);
+    set_path(environment, "GIT_DIR=", context.git_dir);
+    if (context.is_linked()) set_path(environment, "GIT_COMMON_DIR=", context.common_dir);
+    if (!context.git_dir.empty()) set_path(environment, "GIT_WORK_TREE=", context.work_tree);
+    set_path(environment, "GIT_INDEX_FILE=", context.index);
+    set_path(environment, "GIT_OBJECT_DIRECTORY=", context.objects);
+    if (!context.date.empty()) {
+        set_variable(environment, "GIT_AUTHOR_DATE=" + context.date);
+        set_variable(environment, "GIT_COMMITTER_DATE=" + context.date);
     }
     return environment;
 }

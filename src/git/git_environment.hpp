@@ -1,6 +1,6 @@
 #pragma once
 
-#include "git/place.hpp"
+#include "git/git_context.hpp"
 
 #include <string>
 #include <string_view>
@@ -9,16 +9,16 @@
 
 namespace autoexec::git {
 
-/// `git` and the settings that hold for each call, whatever is configured.
+/// `git` with the settings that apply to every call, whatever is configured.
 std::vector<std::string> hardened_command();
 
-/// The environment of a call: where it works, and no program that asks or edits.
-std::vector<std::string> environment_for(const Place& place);
+/// The environment of a call: its directories, and no prompt program or editor.
+std::vector<std::string> environment_for(const GitContext& context);
 
 /// Replaces a variable: git reads the first of two equal names.
 void set_variable(std::vector<std::string>& environment, std::string_view variable);
 
-/// Adds settings that win over all files, though not over `hardened_command`.
+/// Adds settings that override all files, but not `hardened_command`.
 void add_settings(std::vector<std::string>& environment,
                   const std::vector<std::pair<std::string, std::string>>& settings);
 

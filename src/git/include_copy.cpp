@@ -27,7 +27,7 @@ using files::UniqueFd;
 constexpr std::size_t portion = 1024 * 1024;
 constexpr std::size_t max_warnings = 20;
 
-// Where a link in the folder of `path` leads, it leads within the tree.
+// True if a link in the folder of `path` stays within the tree.
 bool stays_inside(const fs::path& path, const fs::path& target)
 {
     if (target.is_absolute()) return false;
@@ -47,25 +47,25 @@ public:
     {
         const auto ex = co_await asio::this_coro::executor;
         for (const auto& path : paths) {
-            if (is_ours(path)) continue;
+            if (is_internal(path)) continue;
             if (!(co_await copy(path, ex))) break;
             co_await asio::post(ex, asio::use_awaitable);
         }
-        if (unsaid_ > 0) result_.warnings.push_back(fmt::format("… and {} more.", unsaid_));
+        if (omitted_ > 0) result_.warnings.push_back(fmt::format("… and {} more.", omitted_));
         co_return std::move(result_);
     }
 
 private:
-    void warn(const std::string& path, std::string_view why)
+    void warn(const std::string& path, std::string_view reason)
     {
         if (result_.warnings.size() == max_warnings)
-            ++unsaid_;
+            ++omitted_;
         else
             result_.warnings.push_back(
-                fmt::format("'{}' of .worktreeinclude is not copied: {}.", shown(path), why));
+                fmt::format("'{}' of .worktreeinclude is not copied: {}.", shown(path), reason));
     }
 
-    // False: no more.
+    // Returns false at the limit.
     asio::awaitable<bool> copy(const std::string& path, const asio::any_io_executor& ex)
     {
         struct stat info {};
@@ -75,7 +75,7 @@ private:
         const bool seen = folder && ::fstatat(folder.get(), file.filename().c_str(), &info,
                                               AT_SYMLINK_NOFOLLOW) == 0;
         if (path.ends_with('/')) {
-            warn(path, "it is a repository of its own");
+            warn(path, "it is a separate repository");
         } else if (!seen) {
             warn(path, ec ? ec.message() : files::last_error().message());
         } else if (S_ISLNK(info.st_mode)) {
@@ -92,7 +92,7 @@ private:
             bytes_ += size;
             co_await copy_file(file, folder, info.st_mode & 0777U, ex);
         } else {
-            warn(path, "it is no regular file");
+            warn(path, "it is not a regular file");
         }
         co_return true;
     }
@@ -170,7 +170,7 @@ private:
     UniqueFd to_;
     IncludeLimits limits_;
     std::uint64_t bytes_ = 0;
-    std::size_t unsaid_ = 0;
+    std::size_t omitted_ = 0;
     Included result_;
 };
 
@@ -183,7 +183,7 @@ asio::awaitable<Included> copy_included(fs::path from, fs::path to, std::vector<
     co_return co_await copier.run(std::move(paths));
 }
 
-bool is_ours(std::string_view path)
+bool is_internal(std::string_view path)
 {
     return path.starts_with(".tapps-agents/") || path.find("/.tapps-agents/") != path.npos ||
            path.starts_with(".cursor-skill-") || path.find("/.cursor-skill-") != path.npos;

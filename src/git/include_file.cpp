@@ -38,13 +38,13 @@ asio::awaitable<std::vector<std::string>> Repository::Impl::bring_included(Entry
     std::error_code ignored;
     const auto& top = project.work_tree;
     if (!fs::is_regular_file(top / include_name, ignored)) co_return std::vector<std::string>();
-    // All that is not tracked there: ignored by git or not.
+    // All untracked files, ignored or not.
     const auto listing = co_await git(project, "ls-files", "-z", "--others", "--ignored",
                                       "--exclude-from=" + (top / include_name).string());
     std::vector<std::string> warnings;
     if (!listing.ok()) {
         warnings.push_back(
-            fmt::format("{} can't be followed: {}", include_name, reason_of(listing)));
+            fmt::format("{} cannot be followed: {}", include_name, reason_of(listing)));
         co_return warnings;
     }
     std::vector<std::string> paths;
@@ -61,10 +61,10 @@ asio::awaitable<std::vector<std::string>> Repository::Impl::bring_included(Entry
     for (const auto& path : open)
         if (text::printable(path) == path) patterns.push_back(git_files::exclude_pattern(path));
     const auto* const done = git_files::exclude(common, patterns)
-                                 ? "they now stand in .git/info/exclude"
+                                 ? "they are now listed in .git/info/exclude"
                                  : "an agent could commit them";
     warnings.push_back(
-        fmt::format("Git does not ignore {} of the files that {} names, '{}' for one: {}.",
+        fmt::format("{} files named by {} are not ignored by git, for example '{}': {}.",
                     open.size(), include_name, shown(open.front()), done));
     co_return warnings;
 }
@@ -72,7 +72,7 @@ asio::awaitable<std::vector<std::string>> Repository::Impl::bring_included(Entry
 asio::awaitable<Words> Repository::Impl::not_ignored(Entry entry, Words paths)
 {
     const auto listing =
-        co_await git(entry.place(), "ls-files", "-z", "--others", "--exclude-standard");
+        co_await git(entry.context(), "ls-files", "-z", "--others", "--exclude-standard");
     std::sort(paths.begin(), paths.end());
     Words found;
     for (const auto path : split_nul(listing.output))

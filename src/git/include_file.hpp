@@ -20,16 +20,16 @@ struct IncludeLimits {
 };
 
 struct Included {
-    std::vector<std::string> paths;     ///< What was put there, relative.
-    std::vector<std::string> warnings;  ///< What was not, and why.
+    std::vector<std::string> paths;     ///< Relative paths of the copies.
+    std::vector<std::string> warnings;  ///< What was not copied, and why.
 };
 
-/// Copies regular files, and links that stay inside, with their modes; what is there already stays.
-/// Nothing is written outside `to`, whatever links lie in it. Lets others run between portions.
+/// Copies regular files, and links that stay inside the tree, with their modes; existing files are
+/// kept. Nothing is written outside `to`, whatever links it contains. Yields between portions.
 asio::awaitable<Included> copy_included(std::filesystem::path from, std::filesystem::path to,
                                         std::vector<std::string> paths, IncludeLimits limits);
 
-/// True for what is no file of the project: control files, records, other worktrees.
-bool is_ours(std::string_view path);
+/// True for files that are not the project's: control files, records, other worktrees.
+bool is_internal(std::string_view path);
 
 }  // namespace autoexec::git

@@ -7,7 +7,7 @@ namespace autoexec::git {
 namespace {
 
 // One line of `ls-files -v -s`: `H 100644 <id> 0<tab>path`.
-void note_entry(std::string_view line, bool sparse, IndexFacts& facts)
+void record_entry(std::string_view line, bool sparse, IndexFacts& facts)
 {
     const auto tab = line.find('\t');
     if (tab == std::string_view::npos || line.size() < 2) return;
@@ -35,7 +35,7 @@ IndexFacts facts_of(const ProgramOutput& listing, bool sparse)
     IndexFacts facts;
     facts.readable = listing.ok() && !listing.cut;
     if (facts.readable)
-        for (const auto line : split_nul(listing.output)) note_entry(line, sparse, facts);
+        for (const auto line : split_nul(listing.output)) record_entry(line, sparse, facts);
     return facts;
 }
 

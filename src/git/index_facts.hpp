@@ -17,21 +17,21 @@ struct UnmergedEntry {
     std::string path;
 };
 
-/// What must be known of an index before it is built upon.
+/// Properties of an index that decide whether it can be reused.
 struct IndexFacts {
     bool readable = false;
-    bool hides_changes = false;  ///< Of some files git is told to believe that they are unchanged.
+    bool hides_changes = false;  ///< Some files are marked assume-unchanged.
     std::vector<Gitlink> gitlinks;
     std::vector<UnmergedEntry> unmerged;
 
-    /// Whether it can become the index of all files.
+    /// True if it can become the index of all files.
     [[nodiscard]] bool sound() const { return readable && !hides_changes && unmerged.empty(); }
 };
 
-/// From `ls-files -v -s -z`. In a `sparse` tree some files are left out on purpose.
+/// Parses `ls-files -v -s -z`. A `sparse` tree omits some files intentionally.
 IndexFacts facts_of(const ProgramOutput& listing, bool sparse);
 
-/// Whether only a part of the files is checked out.
+/// True if only a part of the files is checked out.
 bool is_sparse(const Entry& entry);
 
 }  // namespace autoexec::git

@@ -10,19 +10,19 @@
 
 namespace autoexec::git {
 
-/// What each call gets to end by itself when its operation is cancelled.
+/// How long each call may still run after its operation is cancelled.
 constexpr std::chrono::seconds cancel_grace{10};
 
-/// Ends calls of git before their own limit: an operation that can be cancelled owns one and shares
-/// it with the caller of git. Thread safety: none; one strand.
+/// Ends git calls before their own time limit. A cancellable operation owns one and shares it with
+/// `Git`. Thread safety: none; one strand.
 class Interrupt {
 public:
-    /// As a cancellation of this type asks for: `terminal` ends all calls at once. Others give each
-    /// call `cancel_grace`, and the first one that needs more ends all.
+    /// Applies a cancellation: `terminal` ends all calls at once. Other types give each call
+    /// `cancel_grace`; the first call that needs more ends all.
     void cancel(const Clock& clock, asio::cancellation_type type);
 
-    /// Calls under way are stopped at that time, and none begins after it. The time is only ever
-    /// brought forward: a later one than before changes nothing.
+    /// Running calls are stopped at that time, and none starts after it. A time later than the
+    /// current one is ignored.
     void end_by(time_point time);
 
     [[nodiscard]] time_point time() const noexcept { return time_; }
@@ -32,7 +32,7 @@ public:
         return cancelled_ || time_ != time_point::max();
     }
 
-    /// When a call that began at that time must have ended.
+    /// When a call that began at `began` must have ended.
     [[nodiscard]] time_point end_of(time_point began) const noexcept;
 
     /// Wakes `alarm` when the time changes, while this lives.
@@ -55,7 +55,7 @@ private:
     void wake_all();
 
     time_point time_ = time_point::max();
-    std::optional<time_point> cancelled_;  ///< With the grace.
+    std::optional<time_point> cancelled_;  ///< When each call gets the grace.
     std::set<Timer*> alarms_;
 };
 

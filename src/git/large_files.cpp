@@ -24,14 +24,14 @@ bool is_large(const std::filesystem::path& tree, std::string_view path, std::uin
     return size > limit;
 }
 
-asio::awaitable<Words> large_tracked_files(const Git& git, Place place, std::uint64_t limit)
+asio::awaitable<Words> large_tracked_files(const Git& git, GitContext context, std::uint64_t limit)
 {
     Words found;
     if (limit == 0) co_return found;
-    const auto listing = co_await git(place, "ls-files", "-z");
+    const auto listing = co_await git(context, "ls-files", "-z");
     std::uint64_t size = 0;
     for (const auto path : split_nul(listing.output))
-        if (is_large(place.work_tree, path, limit, size)) found.emplace_back(path);
+        if (is_large(context.work_tree, path, limit, size)) found.emplace_back(path);
     co_return found;
 }
 

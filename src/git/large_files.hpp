@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-/// Files above `RepositoryOptions::max_file_bytes`: found by their size alone, never read.
+/// Files above `RepositoryOptions::max_file_bytes`, found by size without reading them.
 namespace autoexec::git {
 
 struct LargeFile {
@@ -18,14 +18,14 @@ struct LargeFile {
     std::uint64_t size = 0;
 };
 
-/// Whether a path of a tree is a file above the limit; zero: no limit.
+/// True if a path of a tree is a file above the limit; zero: no limit.
 bool is_large(const std::filesystem::path& tree, std::string_view path, std::uint64_t limit,
               std::uint64_t& size);
 
-/// Those that the index at `place` knows. `git` must outlive the operation.
-asio::awaitable<Words> large_tracked_files(const Git& git, Place place, std::uint64_t limit);
+/// The large files among those in the index of `context`. `git` must outlive the operation.
+asio::awaitable<Words> large_tracked_files(const Git& git, GitContext context, std::uint64_t limit);
 
-/// Whether a path is one of the declared ones, or in one of them.
+/// True if a path is declared or lies in a declared folder.
 bool is_declared(std::string_view path, const Words& declared);
 
 /// `'a' (300.0 GiB), 'b' (1.2 GiB) and 3 more`.
@@ -34,7 +34,7 @@ std::string listed(const std::vector<LargeFile>& files);
 /// `300.0 GiB`.
 std::string size_text(std::uint64_t bytes);
 
-/// Why a file is left out.
+/// Why a file is skipped.
 std::string limit_text(std::uint64_t limit);
 
 }  // namespace autoexec::git

@@ -26,7 +26,7 @@ system_clock::time_point changed_at(const fs::path& path)
     return system_clock::from_time_t(info.st_mtim.tv_sec);
 }
 
-// What git and we write when somebody works there.
+// Files that change when the tree is used.
 system_clock::time_point last_used(const Entry& entry)
 {
     auto latest = changed_at(entry.tree);
@@ -45,16 +45,17 @@ bool leads_elsewhere(const Entry& entry)
 bool is_busy(const fs::path& tree)
 {
     const files::UniqueFd fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return fd && handoff::engine_holds_lock(fd.get(), tree);
+    return fd && handoff::executor_holds_lock(fd.get(), tree);
 }
 
 }  // namespace
 
-asio::awaitable<Head> Repository::Impl::head_of(Place place)
+asio::awaitable<Head> Repository::Impl::head_of(GitContext context)
 {
     Head head;
-    head.branch = branch_of(place.git_dir);
-    const auto output = co_await git(place, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
+    head.branch = branch_of(context.git_dir);
+    const auto output =
+        co_await git(context, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
     const auto lines = line_of(output);
     const auto end = lines.find('\n');
     if (!output.ok() || end == std::string::npos) co_return head;
@@ -91,15 +92,15 @@ asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
     info.missing = entry.missing();
     info.run_id = run_of(entry);
     info.last_used = last_used(entry);
-    const auto head = co_await head_of(entry.place());
+    const auto head = co_await head_of(entry.context());
     info.head = head.commit;
     if (info.missing) co_return info;
     info.busy = is_busy(entry.tree);
     info.replaced = leads_elsewhere(entry);
     const auto status =
-        co_await git(entry.place(), "status", "--porcelain", "-z", "--untracked-files=normal",
+        co_await git(entry.context(), "status", "--porcelain", "-z", "--untracked-files=normal",
                      "--ignore-submodules=dirty", "--no-renames");
-    // What git can't read is not clean.
+    // A tree that git cannot read is not clean.
     info.dirty = entry.has_index() && (!status.ok() || !status.output.empty());
     if (entry.has_index() && !info.dirty)
         info.dirty = !(co_await work_in_submodules(git, entry)).empty();
@@ -112,8 +113,8 @@ asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
     std::error_code ec;
     if (!found && main && fs::equivalent(main->tree, tree, ec)) found = main;
     if (!found || found->missing()) co_return std::string();
-    const auto status =
-        co_await git(found->place(), "status", "--short", "--branch", "--ignore-submodules=dirty");
+    const auto status = co_await git(found->context(), "status", "--short", "--branch",
+                                     "--ignore-submodules=dirty");
     if (!status.ok()) co_return std::string();
     co_return text::valid_utf8(status.output.substr(0, max_listed_state));
 }

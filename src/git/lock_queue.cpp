@@ -14,18 +14,18 @@
 namespace autoexec::git {
 namespace {
 
-// Uneven, so that two processes don't keep meeting.
+// Varies by process, so that two processes do not retry in step.
 std::chrono::milliseconds pause_before_try(unsigned tries)
 {
-    constexpr unsigned shortest = 10;
+    constexpr unsigned min_pause = 10;
     constexpr unsigned spread = 16;
-    return std::chrono::milliseconds(shortest +
+    return std::chrono::milliseconds(min_pause +
                                      (tries * 7 + static_cast<unsigned>(::getpid())) % spread);
 }
 
 }  // namespace
 
-asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> interrupt)
+asio::awaitable<std::string> LockQueue::acquire(std::shared_ptr<const Interrupt> interrupt)
 {
     const auto ex = co_await asio::this_coro::executor;
     auto turn = std::make_unique<Turn>(queue_, clock_->make_timer(ex));
@@ -36,11 +36,11 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
     unsigned tries = 0;
     while (problem.empty() && ::flock(held_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
-            problem = fmt::format("{} can't be locked: {}.", file_.string(),
+            problem = fmt::format("{} cannot be locked: {}.", file_.string(),
                                   files::last_error().message());
         } else if (clock_->now() >= interrupt->end_of(begin)) {
-            problem = fmt::format("{} was not waited for any longer: the operation was cancelled.",
-                                  file_.string());
+            problem =
+                fmt::format("The wait for {} ended: the operation was cancelled.", file_.string());
         } else if (clock_->now() >= deadline) {
             problem = fmt::format("Another process has held {} for {}.", file_.string(),
                                   text::format_duration(timeout_));
@@ -52,9 +52,9 @@ asio::awaitable<std::string> LockQueue::enter(std::shared_ptr<const Interrupt> i
     co_return problem;
 }
 
-void LockQueue::leave()
+void LockQueue::release()
 {
-    ::flock(held_.get(), LOCK_UN);  // whoever else holds the descriptor
+    ::flock(held_.get(), LOCK_UN);  // also for copies of the descriptor
     held_ = files::UniqueFd();
     turn_.reset();
 }
@@ -69,7 +69,7 @@ std::string LockQueue::open()
         if (!held_) ec = files::last_error();
     }
     if (!ec) return {};
-    return fmt::format("{} can't be opened: {}.", file_.string(), ec.message());
+    return fmt::format("{} cannot be opened: {}.", file_.string(), ec.message());
 }
 
 }  // namespace autoexec::git

@@ -15,9 +15,9 @@
 
 namespace autoexec::git {
 
-/// The lock of a repository, a file in its common directory: whoever changes the list of its
-/// worktrees holds it, for milliseconds. Within a process it is passed on in the order of asking;
-/// between processes it is tried again and again, since a lock can't be awaited without a thread.
+/// The lock of a repository, a file in its common directory. It guards changes of the list of
+/// worktrees, for milliseconds. Within a process it is FIFO; between processes it is polled,
+/// because waiting for a file lock would block a thread.
 ///
 /// Thread safety: none; one strand. Must outlive its waiters.
 class LockQueue {
@@ -32,14 +32,15 @@ public:
           queue_(1)
     {}
 
-    /// Returns an empty text when the lock is held, else the reason. `leave` must follow: see
-    /// `Lock`. The time-out starts when this call is the first of this process in the queue.
-    asio::awaitable<std::string> enter() { return enter(interrupt_); }
-    /// The same for who has an interrupt of its own.
-    asio::awaitable<std::string> enter(std::shared_ptr<const Interrupt> interrupt);
-    void leave();
+    /// Returns an empty text when the lock is acquired, otherwise the reason. `release` must
+    /// follow: see `Lock`. The time-out starts when this call is the first of this process in the
+    /// queue.
+    asio::awaitable<std::string> acquire() { return acquire(interrupt_); }
+    /// The same with the caller's own interrupt.
+    asio::awaitable<std::string> acquire(std::shared_ptr<const Interrupt> interrupt);
+    void release();
 
-    /// Only while it is held.
+    /// Valid only while the lock is held.
     [[nodiscard]] int descriptor() const noexcept { return held_.get(); }
 
 private:
@@ -67,7 +68,7 @@ private:
 class Lock {
 public:
     explicit Lock(LockQueue& queue) : queue_(queue) {}
-    ~Lock() { queue_.leave(); }
+    ~Lock() { queue_.release(); }
     Lock(const Lock&) = delete;
     Lock& operator=(const Lock&) = delete;
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view conflict_sign = "CONFLICT (";
 
-// `CONFLICT (add/add): Merge conflict in f` tells more than the type before it.
+// The message (`CONFLICT (add/add): Merge conflict in f`) is more specific than its type.
 std::string kind_in(std::string_view type, std::string_view message)
 {
     for (const auto text : {message, type}) {
@@ -33,8 +33,8 @@ Conflict& conflict_of(std::vector<Conflict>& conflicts, std::string_view path)
     return conflicts.back();
 }
 
-// `merge-tree -z`: the tree, `mode id stage<tab>path` of what is unmerged, an empty part, then of
-// each message the number of its paths, these, a type and a text.
+// Format of `merge-tree -z`: the tree; `mode id stage<tab>path` of each unmerged entry; an empty
+// part; then, for each message, the number of its paths, the paths, a type and a text.
 std::vector<Conflict> conflicts_in(std::string_view output)
 {
     std::vector<Conflict> conflicts;
@@ -58,7 +58,7 @@ std::vector<Conflict> conflicts_in(std::string_view output)
     return conflicts;
 }
 
-// The later of two times, one a line, as a date of a commit.
+// The later of two times (one per line), as a commit date.
 std::string younger_of(const std::string& ages)
 {
     const auto second = std::min(ages.find('\n'), ages.size());
@@ -82,24 +82,24 @@ asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string th
 
     const auto base = co_await git(bare, "merge-base", left.id, right.id);
     if (!base.ok()) {
-        merged.problem = fmt::format("{} and {} have no commit in common, so they can't be merged.",
+        merged.problem = fmt::format("{} and {} have no common commit, so they cannot be merged.",
                                      left.id.substr(0, 12), right.id.substr(0, 12));
         co_return merged;
     }
     AttributesFolder attributes(common);
     co_await attributes.fill(git, left.id);
-    const auto tree = co_await git(attributes.place(), "merge-tree", "--write-tree", "-z",
+    const auto tree = co_await git(attributes.context(), "merge-tree", "--write-tree", "-z",
                                    "--messages", left.id, right.id);
     if (tree.exit.exit_code == 1) merged.conflicts = conflicts_in(tree.output);
     if (!tree.ok() && merged.conflicts.empty())
-        merged.problem = fmt::format("{} and {} can't be merged: {}", left.id.substr(0, 12),
+        merged.problem = fmt::format("{} and {} cannot be merged: {}", left.id.substr(0, 12),
                                      right.id.substr(0, 12), reason_of(tree));
     if (!tree.ok()) co_return merged;
 
     Words parents{left.id, right.id};
     const auto parts = split_nul(tree.output);
     const std::string result(parts.empty() ? std::string_view() : parts.front());
-    // As old as the younger side: the same two always make the same commit.
+    // Dated like the younger side, so the same two sides always give the same commit.
     const auto ages = co_await git(bare, "show", "--no-patch", "--no-ext-diff", "--no-textconv",
                                    "--format=%ct", left.id, right.id);
     const auto made = co_await commit_tree(result, std::move(parents), std::move(message),
@@ -117,7 +117,7 @@ asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::st
         Merged merged;
         const auto tip = co_await tip_of(branch);
         if (tip.empty()) {
-            merged.problem = fmt::format("There is no branch '{}'.", shown(branch));
+            merged.problem = fmt::format("The branch '{}' does not exist.", shown(branch));
             co_return merged;
         }
         merged = co_await merge(tip, commit, message);
@@ -125,7 +125,7 @@ asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::st
         merged.problem = co_await advance(branch, merged.commit, tip);
         if (merged.problem.empty()) co_return merged;
         merged.commit.clear();
-        // Somebody else was quicker: then onto what is there now.
+        // Another process moved the branch: merge again with its new tip.
         const auto now = co_await tip_of(branch);
         if (now == tip || tries == max_tries) co_return merged;
     }
@@ -137,18 +137,17 @@ asio::awaitable<Problem> Repository::Impl::advance(std::string branch, std::stri
     for (const auto& tree : all_trees()) {
         if (!uses_branch(tree.git_dir, branch) || tree.missing()) continue;
         if (branch_of(tree.git_dir) != branch)
-            co_return fmt::format("'{}' is being rebased in {}; end that first.", shown(branch),
-                                  shown(tree.tree.string()));
+            co_return fmt::format("'{}' is being rebased in {}; finish or abort the rebase first.",
+                                  shown(branch), shown(tree.tree.string()));
         std::error_code ec;
         if (!std::filesystem::exists(tree.tree / ".git", ec))
-            co_return fmt::format(
-                "'{}' is checked out, and git does not tell where: {} is no worktree.",
-                shown(branch), shown(tree.tree.string()));
-        const auto done = co_await git(tree.place(), "merge", "--ff-only", "--quiet", "--no-stat",
+            co_return fmt::format("'{}' is checked out in an unknown place: {} is not a worktree.",
+                                  shown(branch), shown(tree.tree.string()));
+        const auto done = co_await git(tree.context(), "merge", "--ff-only", "--quiet", "--no-stat",
                                        "--no-autostash", "--no-overwrite-ignore", commit);
         if (done.ok()) co_return Problem();
-        co_return fmt::format("'{}' is checked out in {}, which can't follow: {}", shown(branch),
-                              shown(tree.tree.string()), reason_of(done));
+        co_return fmt::format("'{}' is checked out in {}, which cannot be updated: {}",
+                              shown(branch), shown(tree.tree.string()), reason_of(done));
     }
     co_return co_await move_branch(std::move(branch), std::move(commit), std::move(old));
 }

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr int max_depth = 8;
 
-// A submodule's name may hold slashes, and each may have submodules of its own.
+// A submodule's name may contain slashes, and submodules can be nested.
 void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>& found)
 {
     if (depth == 0) return;
@@ -31,18 +31,18 @@ void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>&
             find_repositories(at->path(), depth - 1, found);
 }
 
-// The submodules of the index, or of HEAD where the index can't be read.
+// The submodules of the index, or of HEAD where the index cannot be read.
 asio::awaitable<ProgramOutput> list_index(const Git& git, Entry entry)
 {
-    auto listing = co_await git(entry.place(), "ls-files", "-s", "-z");
+    auto listing = co_await git(entry.context(), "ls-files", "-s", "-z");
     if (listing.ok()) co_return listing;
     const TemporaryIndex index(entry);
-    const auto place = entry.place().with_index(index.file());
-    (void)co_await git(place, "read-tree", "HEAD");
-    co_return co_await git(place, "ls-files", "-s", "-z");
+    const auto context = entry.context().with_index(index.file());
+    (void)co_await git(context, "read-tree", "HEAD");
+    co_return co_await git(context, "ls-files", "-s", "-z");
 }
 
-/// Looks for changes in one submodule after the other, and in theirs.
+/// Looks for changes in submodules, recursively.
 class ChangeFinder {
 public:
     ChangeFinder(const Git& git, Entry entry) : git_(git), entry_(std::move(entry)) {}
@@ -64,24 +64,24 @@ private:
     asio::awaitable<std::string> search_in(fs::path folder, int depth)
     {
         const auto git_dir = nested_git_dir(folder);
-        if (!git_dir) co_return unknown(folder, "its git directory can't be found");
+        if (!git_dir) co_return unknown(folder, "its git directory cannot be found");
         const auto files = read_nested(*git_dir);
         const NestedView view(entry_, files);
         std::error_code ec;
         const bool sparse = fs::exists(files.git_dir / "info" / "sparse-checkout", ec);
-        const auto listing = co_await git_(view.place(folder), "ls-files", "-v", "-s", "-z");
+        const auto listing = co_await git_(view.context(folder), "ls-files", "-v", "-s", "-z");
         const auto facts = facts_of(listing, sparse);
         if (!facts.readable || !view.has_index())
-            co_return unknown(folder, "its index can't be read");
+            co_return unknown(folder, "its index cannot be read");
         if (facts.hides_changes) co_return unknown(folder, "its index hides some of its files");
-        const auto status = co_await git_(view.place(folder), "-c", "core.untrackedCache=false",
+        const auto status = co_await git_(view.context(folder), "-c", "core.untrackedCache=false",
                                           "status", "--porcelain", "-z", "--untracked-files=normal",
                                           "--ignore-submodules=dirty", "--no-renames");
         if (!status.ok()) co_return unknown(folder, reason_of(status));
         if (!status.output.empty())
             co_return fmt::format(
-                "The submodule '{}' in {} has changes that are not committed, and they can't be "
-                "saved from here. Commit and push them, or discard them.",
+                "The submodule '{}' in {} has uncommitted changes, which cannot be saved. Commit "
+                "and push them, or discard them.",
                 name_of(folder), entry_.tree.string());
         auto searching = search(folder, facts.gitlinks, depth - 1);
         co_return co_await std::move(searching);
@@ -92,10 +92,10 @@ private:
         return shown(folder.lexically_relative(entry_.tree).string());
     }
 
-    [[nodiscard]] std::string unknown(const fs::path& folder, std::string_view why) const
+    [[nodiscard]] std::string unknown(const fs::path& folder, std::string_view reason) const
     {
-        return fmt::format("What was changed in the submodule '{}' in {} can't be found out: {}.",
-                           name_of(folder), entry_.tree.string(), why);
+        return fmt::format("Changes in the submodule '{}' in {} cannot be determined: {}.",
+                           name_of(folder), entry_.tree.string(), reason);
     }
 
     const Git& git_;
@@ -108,7 +108,7 @@ asio::awaitable<std::string> work_in_submodules(const Git& git, Entry entry)
 {
     const auto listing = co_await list_index(git, entry);
     if (!listing.ok())
-        co_return fmt::format("Git can't tell what was changed in {}: {}", entry.tree.string(),
+        co_return fmt::format("Changes in {} cannot be determined: {}", entry.tree.string(),
                               reason_of(listing));
     ChangeFinder finder(git, entry);
     auto searching = finder.search(entry.tree, gitlinks_in(listing.output), max_depth);
@@ -118,10 +118,10 @@ asio::awaitable<std::string> work_in_submodules(const Git& git, Entry entry)
 asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
 {
     if (is_repository(entry.tree / ".git"))
-        co_return fmt::format("{} has become a repository of its own. Move it away.",
+        co_return fmt::format("{} has become a separate repository. Move it away.",
                               entry.tree.string());
     std::vector<fs::path> found;
-    const auto listing = co_await git(entry.place(), "ls-files", "-s", "-z");
+    const auto listing = co_await git(entry.context(), "ls-files", "-s", "-z");
     for (const auto& link : gitlinks_in(listing.output)) {
         const auto folder = populated(entry.tree, link.path);
         if (folder && is_repository(*folder / ".git")) found.push_back(*folder / ".git");
@@ -129,20 +129,18 @@ asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
     find_repositories(entry.git_dir / "modules", max_depth, found);
     for (const auto& folder : found) {
         const NestedView view(entry, read_nested(folder));
-        const auto commits =
-            co_await git(view.place(), "rev-list", "--max-count=1", "--all", "--not", "--remotes");
+        const auto commits = co_await git(view.context(), "rev-list", "--max-count=1", "--all",
+                                          "--not", "--remotes");
         if (!commits.ok() || !commits.output.empty())
-            co_return fmt::format(
-                "A submodule of {} has commits that none of its remotes has; they are in {}. Push "
-                "them first.",
-                entry.tree.string(), shown(folder.string()));
+            co_return fmt::format("A submodule of {} has unpushed commits, in {}. Push them first.",
+                                  entry.tree.string(), shown(folder.string()));
     }
     co_return std::string();
 }
 
 std::string repository_within(const Entry& entry, std::string_view path)
 {
-    return fmt::format("'{}' in {} is a repository of its own, which can't be saved. Move it away.",
+    return fmt::format("'{}' in {} is a separate repository, which cannot be saved. Move it away.",
                        shown(path), entry.tree.string());
 }
 

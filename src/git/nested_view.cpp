@@ -28,7 +28,7 @@ std::string config_for(const NestedFiles& files)
                   : "[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
 }
 
-// Under names of our own: those of the repository may be anything.
+// Under generated names: the repository's own may be anything.
 std::string refs_of(const NestedFiles& files)
 {
     std::string lines;
@@ -70,11 +70,11 @@ NestedView::~NestedView()
     fs::remove_all(folder_, ignored);
 }
 
-Place NestedView::place(fs::path tree) const
+GitContext NestedView::context(fs::path tree) const
 {
-    Place place(folder_, std::move(tree));
-    place.objects = objects_;
-    return place;
+    GitContext context(folder_, std::move(tree));
+    context.objects = objects_;
+    return context;
 }
 
 }  // namespace autoexec::git

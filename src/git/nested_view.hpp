@@ -7,12 +7,12 @@
 
 namespace autoexec::git {
 
-/// A git directory of our own that shows what is in a repository within a tree: its refs, HEAD,
-/// index and objects, with nothing of its configuration and none of its hooks. Git works with this
-/// one, so nothing that a program has set up there is run. Removed when destroyed.
+/// A temporary git directory with the refs, HEAD, index and objects of a nested repository, but
+/// without its configuration and hooks. Git uses this one, so it runs nothing that a program has
+/// configured there. Removed on destruction.
 class NestedView {
 public:
-    /// Of its name, in `autoexec/` of the entry.
+    /// Prefix of its name, in `autoexec/` of the entry.
     static constexpr std::string_view prefix = "nested-";
 
     NestedView(const Entry& entry, const NestedFiles& files);
@@ -20,9 +20,9 @@ public:
     NestedView(const NestedView&) = delete;
     NestedView& operator=(const NestedView&) = delete;
 
-    /// `tree`: its working folder; empty: none is needed.
-    [[nodiscard]] Place place(std::filesystem::path tree = {}) const;
-    /// Whether the index could be copied. One without an index has no files.
+    /// `tree`: its work tree; empty: not needed.
+    [[nodiscard]] GitContext context(std::filesystem::path tree = {}) const;
+    /// False if the index could not be copied. A repository without an index has no files.
     [[nodiscard]] bool has_index() const noexcept { return has_index_; }
 
 private:

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// `git merge-tree --write-tree` came with it.
+// The first version with `git merge-tree --write-tree`.
 constexpr int oldest_minor = 38;
 
 // `git version 2.39.5`, perhaps with more behind it.
@@ -38,14 +38,14 @@ std::vector<std::string> lines_in(std::string_view text)
     return lines;
 }
 
-std::string why_not(const fs::path& folder, const ProgramOutput& answer)
+std::string open_problem(const fs::path& folder, const ProgramOutput& answer)
 {
     if (answer.output.starts_with("true"))
         return fmt::format("The repository of {} is bare: it has no files to work on.",
                            folder.string());
     if (answer.errors.find("not a git repository") != std::string::npos)
-        return fmt::format("{} is in no git repository. Make one: git init", folder.string());
-    return fmt::format("The repository of {} can't be used: {}", folder.string(),
+        return fmt::format("{} is not in a git repository. Create one: git init", folder.string());
+    return fmt::format("The repository of {} cannot be used: {}", folder.string(),
                        reason_of(answer));
 }
 
@@ -74,10 +74,10 @@ std::optional<Entry> main_tree(const fs::path& common, std::string_view listing)
 asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
 {
     Discovery found;
-    const Place here(fs::path(), folder);
+    const GitContext here(fs::path(), folder);
     const auto version = co_await git(here, "version");
     if (!version.exit.error.empty())
-        found.problem = fmt::format("git can't be run: {}", version.exit.error);
+        found.problem = fmt::format("git cannot be run: {}", version.exit.error);
     else if (is_too_old(version.output))
         found.problem = fmt::format("{} is too old: worktrees need git 2.{} or later.",
                                     line_of(version), oldest_minor);
@@ -87,28 +87,30 @@ asio::awaitable<Discovery> discover(const Git& git, fs::path folder)
                                      "--absolute-git-dir", "--git-common-dir", "--show-toplevel");
     const auto lines = lines_in(answer.output);
     if (!answer.ok() || lines.size() != 4) {
-        found.problem = why_not(folder, answer);
+        found.problem = open_problem(folder, answer);
         co_return found;
     }
     found.common = canonical_or_normal(folder / lines[2]);
     found.project =
-        Place(canonical_or_normal(lines[1]), found.common, canonical_or_normal(lines[3]));
+        GitContext(canonical_or_normal(lines[1]), found.common, canonical_or_normal(lines[3]));
     const auto listing = co_await git(found.project, "worktree", "list", "--porcelain", "-z");
     found.main = main_tree(found.common, listing.output);
-    // That listing takes a git directory elsewhere (a submodule's, say) for the tree itself.
+    // For a separate git directory (a submodule, for example) the listing shows that directory as
+    // the tree.
     if (found.main && found.project.git_dir == found.common) {
         found.main->tree = found.project.work_tree;
     } else if (found.main) {
-        const Place bare(found.common, fs::path());
-        const auto place = co_await git(bare, "config", "--get", "core.worktree");
-        if (place.ok()) found.main->tree = canonical_or_normal(found.common / line_of(place));
+        const GitContext bare(found.common, fs::path());
+        const auto core_worktree = co_await git(bare, "config", "--get", "core.worktree");
+        if (core_worktree.ok())
+            found.main->tree = canonical_or_normal(found.common / line_of(core_worktree));
     }
     const auto head =
         co_await git(found.project, "rev-parse", "--verify", "--quiet", "HEAD^{commit}");
     if (!head.ok())
         found.problem = fmt::format(
-            "The repository of {} has no commit yet, so there is nothing to begin from. Make one: "
-            "git add -A; git commit",
+            "The repository of {} has no commit yet, and worktrees need one. Create it: git add "
+            "-A; git commit",
             folder.string());
     co_return found;
 }

@@ -11,12 +11,12 @@
 
 namespace autoexec::git {
 
-/// Where a project's repository is.
+/// The location of a project's repository.
 struct Discovery {
-    Place project;                 ///< The tree that the folder is in.
+    GitContext project;            ///< The tree that contains the folder.
     std::filesystem::path common;  ///< Absolute, without links.
     std::optional<Entry> main;     ///< The first tree, unless the repository is bare.
-    std::string problem;           ///< Why workflows can't use it.
+    std::string problem;           ///< Why workflows cannot use it.
 };
 
 asio::awaitable<Discovery> discover(const Git& git, std::filesystem::path folder);

@@ -11,7 +11,7 @@ PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
 {
     std::string text;
     for (const auto& path : paths) text.append(path).push_back('\0');
-    error_code ec;  // what fails here shows when git can't read the file
+    error_code ec;  // a failure shows when git cannot read the file
     const auto folder = files::make_folders(entry.records(), ec);
     if (folder)
         (void)files::replace_file(folder.get(), file_.filename(), text, 0600, Durability::none);

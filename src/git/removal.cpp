@@ -21,26 +21,27 @@ namespace fs = std::filesystem;
 using files::UniqueFd;
 
 constexpr std::size_t max_leftovers = 10'000;
-// No merge takes so long.
+// Longer than any merge.
 constexpr std::chrono::hours left_behind{24};
-// No tree is called so: none begins with a dot.
+// Not the name of a tree: none begins with a dot.
 constexpr std::string_view removed_prefix = ".removed-";
 
 Problem unfit_for_removal(const std::optional<Entry>& entry, const fs::path& tree,
                           const fs::path& folder)
 {
     std::error_code ec;
-    if (!entry) return fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+    if (!entry)
+        return fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
     if (entry->tree.parent_path() != fs::weakly_canonical(folder, ec))
-        return fmt::format("{} is not in {}, so it is not for us to remove.",
+        return fmt::format("{} is not in {}, so autoexec does not remove it.",
                            shown(entry->tree.string()), folder.string());
     if (fs::exists(entry->git_dir / "locked", ec))
-        return fmt::format("{} is locked: git worktree unlock {}", entry->tree.string(),
+        return fmt::format("{} is locked. Unlock it: git worktree unlock {}", entry->tree.string(),
                            entry->tree.string());
     return {};
 }
 
-// An agent that nobody waits for any more may still write.
+// An agent whose executor has ended may still be writing.
 Problem live_agent(int folder, const Entry& entry)
 {
     error_code ec;
@@ -50,7 +51,7 @@ Problem live_agent(int folder, const Entry& entry)
     if (!claims || ::fstat(folder, &info) != 0) return {};
     const auto attempt = handoff::ClaimReader(std::move(claims), info).sweep();
     if (!attempt) return {};
-    return fmt::format("An agent still works in {} (attempt {}).", entry.tree.string(),
+    return fmt::format("An agent is still working in {} (attempt {}).", entry.tree.string(),
                        shown(*attempt));
 }
 
@@ -77,17 +78,17 @@ asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions 
     const auto entry = find_entry(common, tree);
     saved.problem = unfit_for_removal(entry, tree, trees_folder());
     if (!saved.problem.empty()) co_return saved;
-    // As an engine would, so that none begins there meanwhile.
+    // Locked as by an executor, so that none starts there meanwhile.
     const auto held = open_parent(entry->tree);
     if (held) saved.problem = co_await hold(held.get(), *entry);
-    if (saved.problem.empty()) saved.problem = co_await work_beyond_us(*entry);
+    if (saved.problem.empty()) saved.problem = co_await unsalvageable_work(*entry);
     if (!saved.problem.empty()) co_return saved;
 
     RemovalScope leaving;
     leaving.entry = true;
     Snapshot snapshot;
     saved = co_await save_all(*entry, std::move(how), std::move(leaving), snapshot);
-    if (saved.problem.empty()) saved.problem = co_await take_away(*entry);
+    if (saved.problem.empty()) saved.problem = co_await detach_and_erase(*entry);
     co_return saved;
 }
 
@@ -97,12 +98,12 @@ asio::awaitable<Problem> Repository::Impl::removal_blocker(fs::path tree, Salvag
     auto problem = unfit_for_removal(entry, tree, trees_folder());
     if (!problem.empty()) co_return problem;
     if (const auto held = open_parent(entry->tree)) problem = co_await hold(held.get(), *entry);
-    if (problem.empty()) problem = co_await work_beyond_us(*entry);
+    if (problem.empty()) problem = co_await unsalvageable_work(*entry);
     if (!problem.empty() || entry->missing()) co_return problem;
     SnapshotOptions all;
     all.include_ignored = how.include_ignored;
     all.max_file_bytes = options.max_file_bytes;
-    auto found = co_await other_repositories(git, entry->place(), all);
+    auto found = co_await other_repositories(git, entry->context(), all);
     if (found.problem.empty() && !found.paths.empty())
         found.problem = repository_within(*entry, found.paths.front());
     if (found.problem.empty() && !found.large.empty())
@@ -112,13 +113,13 @@ asio::awaitable<Problem> Repository::Impl::removal_blocker(fs::path tree, Salvag
 
 Problem Repository::Impl::too_large(const Entry& entry, const std::vector<LargeFile>& files) const
 {
-    return fmt::format("In {}, {} can't be saved: that is {}. Move it away, or raise the limit.",
-                       shown(entry.tree.string()), listed(files),
-                       limit_text(options.max_file_bytes));
+    return fmt::format(
+        "In {}, {} cannot be saved, because that is {}. Move it away or raise the limit.",
+        shown(entry.tree.string()), listed(files), limit_text(options.max_file_bytes));
 }
 
-// What is in submodules can't be saved here.
-asio::awaitable<Problem> Repository::Impl::work_beyond_us(Entry entry)
+// Submodule contents cannot be saved here.
+asio::awaitable<Problem> Repository::Impl::unsalvageable_work(Entry entry)
 {
     Problem problem;
     if (!entry.missing()) problem = co_await work_in_submodules(git, entry);
@@ -129,33 +130,33 @@ asio::awaitable<Problem> Repository::Impl::work_beyond_us(Entry entry)
 asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
 {
     const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
-    // Who only looks whether it is locked holds it for a moment.
+    // A process that only probes the lock holds it briefly.
     for (int tries = 0; ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
         const bool locked_by_other = errno == EWOULDBLOCK;
         const bool busy = locked_by_other ? tries == max_lock_tries
-                                          : handoff::engine_holds_lock(folder, entry.tree);
-        if (busy) co_return fmt::format("An engine works in {}.", entry.tree.string());
-        if (!locked_by_other) break;  // folders can't be locked here
+                                          : handoff::executor_holds_lock(folder, entry.tree);
+        if (busy) co_return fmt::format("An executor is using {}.", entry.tree.string());
+        if (!locked_by_other) break;  // this file system cannot lock folders
         co_await timer->wait_until(options.clock->now() + lock_pause);
     }
     co_return live_agent(folder, entry);
 }
 
-// First out of the way, which takes no time however large it is: the lock is not held for long, and
-// nobody sees a half of it.
-asio::awaitable<Problem> Repository::Impl::take_away(Entry entry)
+// The tree is renamed first, which is fast whatever its size: the lock is held briefly, and no
+// partly deleted tree is visible.
+asio::awaitable<Problem> Repository::Impl::detach_and_erase(Entry entry)
 {
     const auto folder = entry.tree.parent_path();
     auto old = removals == 0 ? leftovers(folder) : Words();
     const auto away = folder / fmt::format("{}{}", removed_prefix, text::new_uuid());
     std::error_code ec;
     if (!entry.missing()) fs::rename(entry.tree, away, ec);
-    if (ec) co_return fmt::format("{} can't be moved: {}", entry.tree.string(), ec.message());
+    if (ec) co_return fmt::format("{} cannot be moved: {}", entry.tree.string(), ec.message());
     Words words{"worktree", "remove", "--force", entry.tree.string()};
     const auto removed = co_await locked(std::move(words));
     if (!removed.ok()) {
         fs::rename(away, entry.tree, ec);
-        co_return fmt::format("{} can't be removed: {}", entry.tree.string(), reason_of(removed));
+        co_return fmt::format("{} cannot be removed: {}", entry.tree.string(), reason_of(removed));
     }
     ++removals;
     old.push_back(away.string());
@@ -174,11 +175,11 @@ asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
     };
     auto done = co_await git.run_other(folder, with_paths(rm));
     if (done.ok()) co_return Problem();
-    // Folders that are not writable, as some package managers leave them.
+    // Some package managers leave read-only folders.
     (void)co_await git.run_other(folder, with_paths(chmod));
     done = co_await git.run_other(folder, with_paths(rm));
     if (done.ok()) co_return Problem();
-    co_return fmt::format("A removed worktree is not gone from the disk: {}", reason_of(done));
+    co_return fmt::format("The files of a removed worktree cannot be deleted: {}", reason_of(done));
 }
 
 void Repository::Impl::sweep() const

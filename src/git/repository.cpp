@@ -21,17 +21,18 @@ namespace {
 namespace fs = std::filesystem;
 
 template <class Result, class Kept>
-asio::awaitable<Result> unstoppable([[maybe_unused]] Kept keep, asio::awaitable<Result> work)
+asio::awaitable<Result> without_cancellation([[maybe_unused]] Kept keep,
+                                             asio::awaitable<Result> work)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     co_return co_await std::move(work);
 }
 
-// As a coroutine of its own: the caller's can still be cancelled afterwards. A cancellation reaches
-// the calls of git; the operation itself goes on, and reports what it could not do.
+// Runs as a separate coroutine, so that the caller's can still be cancelled afterwards. A
+// cancellation ends git calls; the operation itself continues and reports the problem.
 template <class Result, class Kept>
-asio::awaitable<Result> whole(Kept keep, std::shared_ptr<Interrupt> interrupt,
-                              std::shared_ptr<Clock> clock, asio::awaitable<Result> work)
+asio::awaitable<Result> uninterrupted(Kept keep, std::shared_ptr<Interrupt> interrupt,
+                                      std::shared_ptr<Clock> clock, asio::awaitable<Result> work)
 {
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     const async::OnCancel end_calls(
@@ -39,7 +40,7 @@ asio::awaitable<Result> whole(Kept keep, std::shared_ptr<Interrupt> interrupt,
         [interrupt = std::move(interrupt), clock = std::move(clock)](asio::cancellation_type type) {
             interrupt->cancel(*clock, type);
         });
-    auto all = unstoppable(std::move(keep), std::move(work));
+    auto all = without_cancellation(std::move(keep), std::move(work));
     auto spawned = asio::co_spawn(
         co_await asio::this_coro::executor, std::move(all),
         asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
@@ -47,11 +48,12 @@ asio::awaitable<Result> whole(Kept keep, std::shared_ptr<Interrupt> interrupt,
 }
 
 template <class Result>
-asio::awaitable<Result> whole(std::shared_ptr<Repository::Impl> impl, asio::awaitable<Result> work)
+asio::awaitable<Result> uninterrupted(std::shared_ptr<Repository::Impl> impl,
+                                      asio::awaitable<Result> work)
 {
     auto interrupt = impl->options.interrupt;
     auto clock = impl->options.clock;
-    return whole(std::move(impl), std::move(interrupt), std::move(clock), std::move(work));
+    return uninterrupted(std::move(impl), std::move(interrupt), std::move(clock), std::move(work));
 }
 
 fs::path canonical_or_same(const fs::path& path)
@@ -61,7 +63,7 @@ fs::path canonical_or_same(const fs::path& path)
     return ec ? path : found;
 }
 
-// The pattern that all projects get counts from the top.
+// The common pattern is relative to the top.
 void exclude_trees(const Discovery& found, const fs::path& project_root)
 {
     const auto below = project_root.lexically_relative(found.project.work_tree);
@@ -72,7 +74,7 @@ void exclude_trees(const Discovery& found, const fs::path& project_root)
 
 }  // namespace
 
-Repository::Impl::Impl(RepositoryOptions o, Git g, Place p, fs::path common_dir)
+Repository::Impl::Impl(RepositoryOptions o, Git g, GitContext p, fs::path common_dir)
     : options(std::move(o)),
       git(std::move(g)),
       project(std::move(p)),
@@ -94,7 +96,8 @@ asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
     if (!options.interrupt) options.interrupt = std::make_shared<Interrupt>();
     auto interrupt = options.interrupt;
     auto clock = options.clock;
-    return whole(nullptr, std::move(interrupt), std::move(clock), open_whole(std::move(options)));
+    return uninterrupted(nullptr, std::move(interrupt), std::move(clock),
+                         open_whole(std::move(options)));
 }
 
 asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions options)
@@ -105,7 +108,7 @@ asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions opt
     auto found = co_await discover(git, options.project_root);
     opened.problem = std::move(found.problem);
     if (!opened.problem.empty()) co_return opened;
-    // Worktrees lie within the project: its own tree must not see them as new files.
+    // Worktrees are inside the project: its own tree must not list them as new files.
     (void)git_files::exclude(found.common, git_files::control_patterns(control_files::status));
     exclude_trees(found, options.project_root);
     auto impl = std::make_shared<Impl>(std::move(options), git, std::move(found.project),
@@ -137,130 +140,136 @@ bool Repository::is_cancelled() const noexcept
 
 asio::awaitable<Commit> Repository::resolve(std::string revision)
 {
-    return whole(impl_, impl_->resolve(std::move(revision)));
+    return uninterrupted(impl_, impl_->resolve(std::move(revision)));
 }
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
 {
-    return whole(impl_, impl_->holds(std::move(commit), std::move(path)));
+    return uninterrupted(impl_, impl_->holds(std::move(commit), std::move(path)));
 }
 
 asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,
                                                 std::string old)
 {
-    return whole(impl_, impl_->set_branch(std::move(branch), std::move(commit), std::move(old)));
+    return uninterrupted(impl_,
+                         impl_->set_branch(std::move(branch), std::move(commit), std::move(old)));
 }
 
 asio::awaitable<Problem> Repository::advance(std::string branch, std::string commit,
                                              std::string old)
 {
-    return whole(impl_, impl_->advance(std::move(branch), std::move(commit), std::move(old)));
+    return uninterrupted(impl_,
+                         impl_->advance(std::move(branch), std::move(commit), std::move(old)));
 }
 
 asio::awaitable<bool> Repository::contains(std::string commit, std::string ancestor)
 {
-    return whole(impl_, impl_->contains(std::move(commit), std::move(ancestor)));
+    return uninterrupted(impl_, impl_->contains(std::move(commit), std::move(ancestor)));
 }
 
 asio::awaitable<NewTree> Repository::add_tree(std::string name, std::string base, bool reuse)
 {
-    return whole(impl_, impl_->add_tree(std::move(name), std::move(base), reuse));
+    return uninterrupted(impl_, impl_->add_tree(std::move(name), std::move(base), reuse));
 }
 
 asio::awaitable<CommittedWork> Repository::commit_work(std::filesystem::path tree,
                                                        std::string branch, std::string message,
                                                        CommitRules rules)
 {
-    return whole(impl_, impl_->commit_work(std::move(tree), std::move(branch), std::move(message),
-                                           std::move(rules)));
+    return uninterrupted(impl_, impl_->commit_work(std::move(tree), std::move(branch),
+                                                   std::move(message), std::move(rules)));
 }
 
 asio::awaitable<KeptArtifacts> Repository::keep_ignored(std::filesystem::path tree, ArtifactRef ref,
                                                         std::vector<std::string> declared)
 {
-    return whole(impl_, impl_->keep_ignored(std::move(tree), std::move(ref), std::move(declared)));
+    return uninterrupted(impl_,
+                         impl_->keep_ignored(std::move(tree), std::move(ref), std::move(declared)));
 }
 
 asio::awaitable<Problem> Repository::lay_artifacts(std::filesystem::path tree,
                                                    std::vector<ArtifactSource> sources,
                                                    bool keep_existing)
 {
-    return whole(impl_, impl_->lay_artifacts(std::move(tree), std::move(sources), keep_existing));
+    return uninterrupted(impl_,
+                         impl_->lay_artifacts(std::move(tree), std::move(sources), keep_existing));
 }
 
 asio::awaitable<std::vector<ArtifactInfo>> Repository::artifacts()
 {
-    return whole(impl_, impl_->artifacts());
+    return uninterrupted(impl_, impl_->artifacts());
 }
 
 asio::awaitable<Problem> Repository::drop(ArtifactInfo artifacts)
 {
-    return whole(impl_, impl_->drop_ref(std::move(artifacts.ref), std::move(artifacts.commit)));
+    return uninterrupted(impl_,
+                         impl_->drop_ref(std::move(artifacts.ref), std::move(artifacts.commit)));
 }
 
 asio::awaitable<Merged> Repository::merge(std::string ours, std::string theirs, std::string message)
 {
-    return whole(impl_, impl_->merge(std::move(ours), std::move(theirs), std::move(message)));
+    return uninterrupted(impl_,
+                         impl_->merge(std::move(ours), std::move(theirs), std::move(message)));
 }
 
 asio::awaitable<NewTree> Repository::open_conflict(std::string name, std::string ours,
                                                    std::string theirs, std::string message)
 {
-    return whole(impl_, impl_->open_conflict(std::move(name), std::move(ours), std::move(theirs),
-                                             std::move(message)));
+    return uninterrupted(impl_, impl_->open_conflict(std::move(name), std::move(ours),
+                                                     std::move(theirs), std::move(message)));
 }
 
 asio::awaitable<Commit> Repository::resolved_conflict(std::string name, std::string ours,
                                                       std::string theirs)
 {
-    return whole(impl_,
-                 impl_->resolved_conflict(std::move(name), std::move(ours), std::move(theirs)));
+    return uninterrupted(
+        impl_, impl_->resolved_conflict(std::move(name), std::move(ours), std::move(theirs)));
 }
 
 asio::awaitable<Merged> Repository::merge_into(std::string branch, std::string commit,
                                                std::string message)
 {
-    return whole(impl_,
-                 impl_->merge_into(std::move(branch), std::move(commit), std::move(message)));
+    return uninterrupted(
+        impl_, impl_->merge_into(std::move(branch), std::move(commit), std::move(message)));
 }
 
 asio::awaitable<Salvage> Repository::salvage(std::filesystem::path tree, SalvageOptions options)
 {
-    return whole(impl_, impl_->salvage(std::move(tree), std::move(options)));
+    return uninterrupted(impl_, impl_->salvage(std::move(tree), std::move(options)));
 }
 
 asio::awaitable<Salvage> Repository::reset(std::filesystem::path tree, std::string branch,
                                            std::string commit, std::string reason)
 {
-    return whole(impl_, impl_->reset(std::move(tree), std::move(branch), std::move(commit),
-                                     std::move(reason)));
+    return uninterrupted(impl_, impl_->reset(std::move(tree), std::move(branch), std::move(commit),
+                                             std::move(reason)));
 }
 
 asio::awaitable<Salvage> Repository::remove(std::filesystem::path tree, SalvageOptions options)
 {
-    return whole(impl_, impl_->remove(std::move(tree), std::move(options)));
+    return uninterrupted(impl_, impl_->remove(std::move(tree), std::move(options)));
 }
 
 asio::awaitable<Problem> Repository::removal_blocker(std::filesystem::path tree,
                                                      SalvageOptions options)
 {
-    return whole(impl_, impl_->removal_blocker(std::move(tree), std::move(options)));
+    return uninterrupted(impl_, impl_->removal_blocker(std::move(tree), std::move(options)));
 }
 
 asio::awaitable<std::vector<std::string>> Repository::branches()
 {
-    return whole(impl_, impl_->branches());
+    return uninterrupted(impl_, impl_->branches());
 }
 
 asio::awaitable<RemovedBranch> Repository::remove_branch(std::string branch,
                                                          BranchRemovalOptions options)
 {
-    return whole(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
+    return uninterrupted(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
 }
 
 asio::awaitable<Problem> Repository::drop(SalvageInfo salvage)
 {
-    return whole(impl_, impl_->drop(std::move(salvage)));
+    return uninterrupted(impl_, impl_->drop(std::move(salvage)));
 }
 
 void Repository::sweep()
@@ -270,22 +279,22 @@ void Repository::sweep()
 
 asio::awaitable<std::vector<TreeInfo>> Repository::trees()
 {
-    return whole(impl_, impl_->trees());
+    return uninterrupted(impl_, impl_->trees());
 }
 
 asio::awaitable<std::vector<SalvageInfo>> Repository::salvages()
 {
-    return whole(impl_, impl_->salvages());
+    return uninterrupted(impl_, impl_->salvages());
 }
 
 asio::awaitable<NewTree> Repository::restore(std::string salvage_ref, std::string name)
 {
-    return whole(impl_, impl_->restore(std::move(salvage_ref), std::move(name)));
+    return uninterrupted(impl_, impl_->restore(std::move(salvage_ref), std::move(name)));
 }
 
 asio::awaitable<std::string> Repository::state_of(std::filesystem::path tree)
 {
-    return whole(impl_, impl_->state_of(std::move(tree)));
+    return uninterrupted(impl_, impl_->state_of(std::move(tree)));
 }
 
 }  // namespace autoexec::git

@@ -16,18 +16,18 @@
 
 namespace autoexec::git {
 
-/// How long a lock of git is waited for before it counts as left behind.
+/// How long to wait for a git lock before it counts as left behind.
 constexpr std::chrono::milliseconds lock_pause{25};
 constexpr int max_lock_tries = 20;
 
-/// Where a tree's HEAD stands.
+/// A tree's HEAD.
 struct Head {
-    std::string commit;  ///< Empty: a branch without a commit.
+    std::string commit;  ///< Empty: an unborn branch.
     std::string tree;
     std::string branch;  ///< Empty: detached.
 };
 
-/// What a salvage is made of. Empty parts are left out.
+/// The parts of a salvage; empty ones are omitted.
 struct SalvageContents {
     std::string files;  ///< Trees.
     std::string index;
@@ -37,17 +37,18 @@ struct SalvageContents {
     std::string reason;
 };
 
-/// What an operation on a tree takes away, beside what `Repository::salvage` tells of.
+/// What an operation removes from a tree, in addition to the files that `Repository::salvage`
+/// describes.
 struct RemovalScope {
-    std::string branch;             ///< It will point elsewhere,
-    std::string commit;             ///< to this.
-    std::vector<std::string> also;  ///< Commits that were reached by it.
-    bool entry = false;             ///< With all that git knows of the tree.
+    std::string branch;             ///< This branch will be moved
+    std::string commit;             ///< to this commit.
+    std::vector<std::string> also;  ///< Commits that it reached.
+    bool entry = false;             ///< The tree's entry is removed, too.
 };
 
-/// The operations' text; what each promises stands in `Repository`.
+/// The operations; `Repository` documents them.
 struct Repository::Impl {
-    Impl(RepositoryOptions o, Git g, Place p, std::filesystem::path common_dir);
+    Impl(RepositoryOptions o, Git g, GitContext p, std::filesystem::path common_dir);
 
     // branches.cpp
     asio::awaitable<Commit> resolve(std::string revision);
@@ -59,8 +60,8 @@ struct Repository::Impl {
     asio::awaitable<bool> contains_both(std::string commit, std::string one, std::string other);
     asio::awaitable<Commit> commit_tree(std::string tree, Words parents, std::string message,
                                         std::string date = {});
-    asio::awaitable<void> settle_identity();
-    void tell_identity(std::vector<std::string>& warnings);
+    asio::awaitable<void> ensure_identity();
+    void warn_of_identity(std::vector<std::string>& warnings);
 
     // branch_removal.cpp
     asio::awaitable<std::vector<std::string>> branches();
@@ -80,7 +81,7 @@ struct Repository::Impl {
     asio::awaitable<Problem> forget(Entry entry, std::vector<std::string>& warnings);
     asio::awaitable<ProgramOutput> locked(Words words) { return locked_by(git, std::move(words)); }
     asio::awaitable<ProgramOutput> locked_by(Git caller, Words words);
-    /// For what this operation has made, and nobody has worked with.
+    /// Removes a tree that this operation has created.
     asio::awaitable<void> remove_new_tree(std::filesystem::path tree);
     asio::awaitable<void> drop_new_branch(std::string branch, std::string commit);
     [[nodiscard]] Problem lack_of_space() const;
@@ -117,11 +118,11 @@ struct Repository::Impl {
     asio::awaitable<Salvage> salvage(std::filesystem::path tree, SalvageOptions options);
     asio::awaitable<Salvage> save_all(Entry entry, SalvageOptions options, RemovalScope leaving,
                                       Snapshot& snapshot);
-    asio::awaitable<Salvage> save(Entry entry, SalvageContents remains);
+    asio::awaitable<Salvage> save(Entry entry, SalvageContents contents);
     asio::awaitable<Words> lost_commits(Words candidates, Words kept, std::string branch);
     asio::awaitable<Words> lost_tips(Entry entry, RemovalScope leaving, std::string head);
     asio::awaitable<void> name_salvage(std::string tree, Salvage& saved);
-    /// Whether a tree has a file that none of the others has so.
+    /// True if a tree has a file that differs from all the others'.
     asio::awaitable<bool> has_more(std::string tree, Words others);
     asio::awaitable<std::vector<SalvageInfo>> salvages();
     asio::awaitable<NewTree> restore(std::string ref, std::string name);
@@ -141,15 +142,15 @@ struct Repository::Impl {
     // removal.cpp
     asio::awaitable<Salvage> remove(std::filesystem::path tree, SalvageOptions options);
     asio::awaitable<Problem> removal_blocker(std::filesystem::path tree, SalvageOptions options);
-    asio::awaitable<Problem> work_beyond_us(Entry entry);
+    asio::awaitable<Problem> unsalvageable_work(Entry entry);
     [[nodiscard]] Problem too_large(const Entry& entry, const std::vector<LargeFile>& files) const;
     asio::awaitable<Problem> hold(int folder, Entry entry);
-    asio::awaitable<Problem> take_away(Entry entry);
+    asio::awaitable<Problem> detach_and_erase(Entry entry);
     asio::awaitable<Problem> erase(std::filesystem::path folder, Words paths);
     void sweep() const;
 
     // listing.cpp
-    asio::awaitable<Head> head_of(Place place);
+    asio::awaitable<Head> head_of(GitContext context);
     [[nodiscard]] std::vector<Entry> all_trees() const;
     asio::awaitable<TreeInfo> describe(Entry entry);
     asio::awaitable<std::vector<TreeInfo>> trees();
@@ -157,15 +158,15 @@ struct Repository::Impl {
 
     RepositoryOptions options;
     Git git;
-    Place project;  ///< The tree that the project's folder is in.
+    GitContext project;  ///< The tree that contains the project's folder.
     std::filesystem::path common;
-    Place bare;                 ///< The repository without a tree.
+    GitContext bare;            ///< The repository without a work tree.
     std::optional<Entry> main;  ///< Its first tree, unless it is bare.
     LockQueue queue;
-    bool identity_settled = false;
+    bool identity_checked = false;
     std::string identity_warning;
     std::int64_t last_salvage_us = 0;
-    std::string run_id;  ///< For which trees are made.
+    std::string run_id;  ///< The run that trees are created for.
     int removals = 0;    ///< Folders that are being erased.
 };
 

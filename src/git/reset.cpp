@@ -16,7 +16,7 @@ bool is_taken(const fs::path& path)
 {
     std::error_code ec;
     const auto status = fs::symlink_status(path, ec);
-    if (ec == std::errc::not_a_directory) return true;  // what should be a folder on the way
+    if (ec == std::errc::not_a_directory) return true;  // a file in the place of a folder
     return fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path, ec));
 }
 
@@ -30,10 +30,11 @@ asio::awaitable<Salvage> Repository::Impl::reset(fs::path tree, std::string bran
     const auto target = co_await resolve(std::move(commit));
     saved.problem = target.problem;
     if (!entry || entry->missing())
-        saved.problem = fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+        saved.problem =
+            fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
     else if (!link_to_entry(*entry))
-        saved.problem = fmt::format("{} has become a repository of its own. Move it away.",
-                                    entry->tree.string());
+        saved.problem =
+            fmt::format("{} has become a separate repository. Move it away.", entry->tree.string());
     if (saved.problem.empty()) saved.problem = branch_elsewhere(*entry, branch);
     if (saved.problem.empty()) saved.problem = co_await work_in_submodules(git, *entry);
     if (!saved.problem.empty()) co_return saved;
@@ -64,23 +65,23 @@ Problem Repository::Impl::branch_elsewhere(const Entry& entry, const std::string
     return {};
 }
 
-// Only what is saved goes: files that git ignores stay, and one that somebody has written since
-// stops it.
+// Only saved files are removed: ignored ones stay, and a file written since then ends the reset.
 asio::awaitable<Problem> Repository::Impl::replace_files(Entry entry, Snapshot snapshot,
                                                          std::string commit)
 {
     const auto obstacle = co_await ignored_in_the_way(entry, snapshot.files, commit);
     if (!obstacle.empty())
         co_return fmt::format(
-            "'{}' in {} is ignored by git, so it is not saved, and it is in the way of a file of "
-            "{}. Move it away.",
+            "'{}' in {} is ignored by git, so it cannot be saved, and it blocks a file of {}. Move "
+            "it away.",
             shown(obstacle), entry.tree.string(), commit.substr(0, 12));
     co_await wait_for_index(entry);
     if (!snapshot.fresh->install(entry))
-        co_return fmt::format("The index of {} can't be written.", entry.tree.string());
-    const auto done = co_await git(entry.place(), "read-tree", "-m", "-u", snapshot.files, commit);
+        co_return fmt::format("The index of {} cannot be written.", entry.tree.string());
+    const auto done =
+        co_await git(entry.context(), "read-tree", "-m", "-u", snapshot.files, commit);
     if (done.ok()) co_return Problem();
-    co_return fmt::format("The files of {} can't be changed: {}", entry.tree.string(),
+    co_return fmt::format("The files of {} cannot be changed: {}", entry.tree.string(),
                           reason_of(done));
 }
 
@@ -96,15 +97,15 @@ asio::awaitable<std::string> Repository::Impl::ignored_in_the_way(Entry entry, s
 
 asio::awaitable<Problem> Repository::Impl::return_to(Entry entry, std::string branch)
 {
-    co_await quit_unfinished(git, entry);
+    co_await end_unfinished(git, entry);
     const auto attached =
-        co_await git(entry.place(), "symbolic-ref", "-m", "autoexec", "HEAD", branch_ref(branch));
+        co_await git(entry.context(), "symbolic-ref", "-m", "autoexec", "HEAD", branch_ref(branch));
     if (!attached.ok()) co_return reason_of(attached);
     (void)co_await bring_included(entry);
     co_return Problem();
 }
 
-// A git that works there is done in a moment; what is left then is a dead one's.
+// A running git needs the lock only briefly; a lock that stays belongs to a dead one.
 asio::awaitable<void> Repository::Impl::wait_for_index(Entry entry)
 {
     const auto file = entry.git_dir / "index.lock";

@@ -13,18 +13,18 @@ asio::awaitable<NewTree> Repository::Impl::restore(std::string ref, std::string 
     const auto found = co_await git(bare, "for-each-ref", "--count=1",
                                     "--format=%(objectname)%00%(contents)%00%(refname)%00", ref);
     const auto parts = split_nul(found.output);
-    // Git also lists what lies below a name.
+    // Git also lists refs below the name.
     if (!ref.starts_with(salvage_refs) || parts.size() < 3 || parts[2] != ref) {
-        made.problem = fmt::format("There is no salvage '{}'.", shown(ref));
+        made.problem = fmt::format("The salvage '{}' does not exist.", shown(ref));
         co_return made;
     }
     const std::string commit(parts[0]);
-    const auto note = read_salvage_message(parts[1]);
-    // Of a branch without a commit there is no other place to begin.
-    const auto base = note.head.empty() ? commit : note.head;
+    const auto record = read_salvage_message(parts[1]);
+    // A salvage of an unborn branch has no other base.
+    const auto base = record.head.empty() ? commit : record.head;
     made = co_await add_tree(std::move(name), base, false);
     if (!made.problem.empty()) co_return made;
-    made.problem = co_await put_in_place(made, base, commit, note.index);
+    made.problem = co_await put_in_place(made, base, commit, record.index);
     if (made.problem.empty()) co_return made;
     made.problem =
         fmt::format("{} could not be restored into {}: {}", ref, made.path.string(), made.problem);
@@ -39,16 +39,16 @@ asio::awaitable<Problem> Repository::Impl::put_in_place(const NewTree& made, std
                                                         std::string commit, std::string index)
 {
     const auto entry = find_entry(common, made.path);
-    if (!entry) co_return "it is gone.";
-    // Where only a part of the files is checked out, those that were changed come, too.
-    const auto written = co_await git(entry->place(), "-c", "core.sparseCheckout=false",
+    if (!entry) co_return "its folder does not exist";
+    // In a sparse checkout, changed files outside the sparse part are restored, too.
+    const auto written = co_await git(entry->context(), "-c", "core.sparseCheckout=false",
                                       "read-tree", "-m", "-u", base, commit);
     if (!written.ok()) co_return reason_of(written);
-    const auto unstaged = co_await git(entry->place(), "reset", "--quiet", "--mixed");
+    const auto unstaged = co_await git(entry->context(), "reset", "--quiet", "--mixed");
     if (!unstaged.ok() || index.empty()) co_return unstaged.ok() ? Problem() : reason_of(unstaged);
-    const auto staged = co_await git(entry->place(), "read-tree", "--reset", index);
+    const auto staged = co_await git(entry->context(), "read-tree", "--reset", index);
     if (!staged.ok()) co_return reason_of(staged);
-    (void)co_await git(entry->place(), "update-index", "-q", "--refresh");
+    (void)co_await git(entry->context(), "update-index", "-q", "--refresh");
     co_return Problem();
 }
 

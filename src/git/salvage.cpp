@@ -15,7 +15,7 @@ namespace {
 
 constexpr int max_listed = 20;
 
-// Of `rev-list --parents`: those that no other one has as a parent.
+// From `rev-list --parents`: commits that are no other commit's parent.
 Words ends_of(std::string_view listing)
 {
     std::vector<std::string> commits;
@@ -37,8 +37,8 @@ Words ends_of(std::string_view listing)
     return commits;
 }
 
-// Of a raw difference (`:old-mode new-mode old-id new-id status`, then the path): what its first
-// side has that the second one has not, or not so.
+// From a raw diff (`:old-mode new-mode old-id new-id status`, then the path): entries of the first
+// side that the second one lacks or has differently.
 std::vector<std::string_view> only_in_first(std::string_view raw)
 {
     std::vector<std::string_view> paths;
@@ -61,7 +61,7 @@ asio::awaitable<Words> Repository::Impl::lost_commits(Words candidates, Words ke
     words.emplace_back("--glob=*");
     std::move(kept.begin(), kept.end(), std::back_inserter(words));
     const auto listing = co_await git.run(bare, std::move(words));
-    // Rather too many, or a commit that can't be written, than one that is lost.
+    // Better too many commits, or a salvage that cannot be written, than a lost one.
     if (!listing.ok() || listing.cut) co_return candidates;
     co_return ends_of(listing.output);
 }
@@ -71,7 +71,7 @@ asio::awaitable<bool> Repository::Impl::has_more(std::string tree, Words others)
     if (tree.empty() || std::find(others.begin(), others.end(), tree) != others.end())
         co_return false;
     std::erase(others, "");
-    std::map<std::string, std::size_t> missing;  // in how many of the others, by path
+    std::map<std::string, std::size_t> missing;  // number of the other trees that have it, by path
     for (const auto& other : others) {
         const auto raw = co_await git(bare, "diff-tree", "-r", "-z", "--raw", tree, other);
         if (!raw.ok() || raw.cut) co_return true;
@@ -87,7 +87,8 @@ asio::awaitable<Salvage> Repository::Impl::salvage(std::filesystem::path tree, S
     Salvage saved;
     const auto entry = find_entry(common, tree);
     if (!entry) {
-        saved.problem = fmt::format("{} is no worktree of this repository.", shown(tree.string()));
+        saved.problem =
+            fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
         co_return saved;
     }
     Snapshot snapshot;
@@ -103,28 +104,28 @@ asio::awaitable<Salvage> Repository::Impl::save_all(Entry entry, SalvageOptions 
     snapshot = co_await take_snapshot(git, entry, all);
     Salvage nothing;
     nothing.problem = snapshot.problem;
-    // Where files are to go, what can't be saved is in the way.
+    // If files are to be removed, unsaved ones prevent that.
     const bool files_go = leaving.entry || !leaving.branch.empty();
     if (files_go && !snapshot.repositories.empty())
         nothing.problem = repository_within(entry, snapshot.repositories.front());
-    // A reset leaves them where they are.
+    // A reset does not touch them.
     if (leaving.entry && !snapshot.large.empty())
         nothing.problem = too_large(entry, snapshot.large);
     if (!nothing.problem.empty()) co_return nothing;
 
-    SalvageContents remains;
-    remains.head = co_await head_of(entry.place());
-    remains.reason = std::move(how.reason);
-    remains.sides = snapshot.sides;
-    if (snapshot.index != remains.head.tree) remains.index = snapshot.index;
-    remains.files = snapshot.files.empty() ? snapshot.index : snapshot.files;
-    remains.tips = co_await lost_tips(entry, std::move(leaving), remains.head.commit);
-    bool dirty = remains.files != remains.head.tree || !remains.index.empty();
-    // That files are not there says nothing in a tree that was never filled.
+    SalvageContents contents;
+    contents.head = co_await head_of(entry.context());
+    contents.reason = std::move(how.reason);
+    contents.sides = snapshot.sides;
+    if (snapshot.index != contents.head.tree) contents.index = snapshot.index;
+    contents.files = snapshot.files.empty() ? snapshot.index : snapshot.files;
+    contents.tips = co_await lost_tips(entry, std::move(leaving), contents.head.commit);
+    bool dirty = contents.files != contents.head.tree || !contents.index.empty();
+    // In a tree that was never filled, missing files are not deletions.
     if (dirty && !entry.has_index())
-        dirty = co_await has_more(remains.files, Words(1, remains.head.tree));
-    if (!dirty && remains.sides.empty() && remains.tips.empty()) co_return nothing;
-    co_return co_await save(std::move(entry), std::move(remains));
+        dirty = co_await has_more(contents.files, Words(1, contents.head.tree));
+    if (!dirty && contents.sides.empty() && contents.tips.empty()) co_return nothing;
+    co_return co_await save(std::move(entry), std::move(contents));
 }
 
 asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, RemovalScope leaving,
@@ -144,16 +145,16 @@ asio::awaitable<Words> Repository::Impl::lost_tips(Entry entry, RemovalScope lea
     co_return co_await lost_commits(std::move(candidates), std::move(kept), leaving.branch);
 }
 
-asio::awaitable<Salvage> Repository::Impl::save(Entry entry, SalvageContents remains)
+asio::awaitable<Salvage> Repository::Impl::save(Entry entry, SalvageContents contents)
 {
-    SalvageNote note;
-    note.tree = entry.name();
-    note.path = entry.tree.string();
-    note.branch = remains.head.branch;
-    note.head = remains.head.commit;
-    note.reason = std::move(remains.reason);
+    SalvageNote record;
+    record.tree = entry.name();
+    record.path = entry.tree.string();
+    record.branch = contents.head.branch;
+    record.head = contents.head.commit;
+    record.reason = std::move(contents.reason);
     Words parents;
-    if (!note.head.empty()) parents.push_back(note.head);
+    if (!record.head.empty()) parents.push_back(record.head);
     const auto first = parents;
 
     Salvage saved;
@@ -162,20 +163,21 @@ asio::awaitable<Salvage> Repository::Impl::save(Entry entry, SalvageContents rem
         parents.push_back(commit.id);
         return std::move(commit.id);
     };
-    if (!remains.index.empty())
-        note.index = add(co_await commit_tree(remains.index, first, "Index of " + note.tree));
-    if (!remains.sides.empty())
-        add(co_await commit_tree(remains.sides, first, "Sides of conflicts of " + note.tree));
-    parents.insert(parents.end(), remains.tips.begin(), remains.tips.end());
+    if (!contents.index.empty())
+        record.index = add(co_await commit_tree(contents.index, first, "Index of " + record.tree));
+    if (!contents.sides.empty())
+        add(co_await commit_tree(contents.sides, first, "Sides of conflicts of " + record.tree));
+    parents.insert(parents.end(), contents.tips.begin(), contents.tips.end());
     if (saved.problem.empty()) {
         const auto made =
-            co_await commit_tree(remains.files, std::move(parents), salvage_message(note));
+            co_await commit_tree(contents.files, std::move(parents), salvage_message(record));
         saved.commit = made.id;
         saved.problem = made.problem;
     }
-    if (saved.problem.empty()) co_await name_salvage(note.tree, saved);
+    if (saved.problem.empty()) co_await name_salvage(record.tree, saved);
     if (!saved.problem.empty())
-        saved.problem = fmt::format("What is in {} can't be saved: {}", note.path, saved.problem);
+        saved.problem =
+            fmt::format("The work in {} cannot be saved: {}", record.path, saved.problem);
     co_return saved;
 }
 

@@ -23,10 +23,10 @@ constexpr std::array<std::pair<std::string_view, std::string SalvageNote::*>, 4>
     {"Index: ", &SalvageNote::index},
 }};
 
-void read_field(std::string_view line, SalvageNote& note)
+void read_field(std::string_view line, SalvageNote& record)
 {
     for (const auto& [name, field] : fields)
-        if (line.starts_with(name)) note.*field = line.substr(name.size());
+        if (line.starts_with(name)) record.*field = line.substr(name.size());
 }
 
 }  // namespace
@@ -60,32 +60,32 @@ bool read_salvage_ref(std::string_view ref, std::string& tree, system_clock::tim
     return found.has_value();
 }
 
-std::string salvage_message(const SalvageNote& note)
+std::string salvage_message(const SalvageNote& record)
 {
-    auto message = fmt::format("{}{}{}", subject, note.tree, gap);
-    if (!note.reason.empty()) message += note.reason + std::string(gap);
+    auto message = fmt::format("{}{}{}", subject, record.tree, gap);
+    if (!record.reason.empty()) message += record.reason + std::string(gap);
     for (const auto& [name, field] : fields)
-        if (!(note.*field).empty())
-            message += std::string(name) + text::printable(note.*field) + "\n";
+        if (!(record.*field).empty())
+            message += std::string(name) + text::printable(record.*field) + "\n";
     return message;
 }
 
 SalvageNote read_salvage_message(std::string_view message)
 {
-    SalvageNote note;
+    SalvageNote record;
     while (message.ends_with('\n')) message.remove_suffix(1);
     const auto first = message.find(gap);
     const auto last = message.rfind(gap);
-    if (!message.starts_with(subject) || first == std::string_view::npos) return note;
-    note.tree = message.substr(subject.size(), first - subject.size());
-    if (last > first) note.reason = message.substr(first + 2, last - first - 2);
+    if (!message.starts_with(subject) || first == std::string_view::npos) return record;
+    record.tree = message.substr(subject.size(), first - subject.size());
+    if (last > first) record.reason = message.substr(first + 2, last - first - 2);
     auto lines = message.substr(last + 2);
     while (!lines.empty()) {
         const auto end = std::min(lines.find('\n'), lines.size());
-        read_field(lines.substr(0, end), note);
+        read_field(lines.substr(0, end), record);
         lines.remove_prefix(std::min(end + 1, lines.size()));
     }
-    return note;
+    return record;
 }
 
 }  // namespace autoexec::git

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-/// How a salvage is called and what its commit says. Pure.
+/// The ref names and commit messages of salvages. Pure.
 namespace autoexec::git {
 
 constexpr std::string_view salvage_refs = "refs/autoexec/salvage/";
@@ -12,7 +12,7 @@ constexpr std::string_view salvage_refs = "refs/autoexec/salvage/";
 /// `refs/autoexec/salvage/<tree>/<yyyymmdd-HHMMSS-micro>`, UTC.
 std::string salvage_ref(std::string_view tree, std::chrono::system_clock::time_point time);
 
-/// False: it is none.
+/// Returns false if it is not a salvage.
 bool read_salvage_ref(std::string_view ref, std::string& tree,
                       std::chrono::system_clock::time_point& time);
 
@@ -22,11 +22,11 @@ struct SalvageNote {
     std::string path;
     std::string branch;
     std::string head;   ///< The commit that was checked out.
-    std::string index;  ///< The commit of what was staged.
+    std::string index;  ///< The commit of the staged content.
 };
 
 /// A subject, the reason, and a last paragraph of `Name: value`.
-std::string salvage_message(const SalvageNote& note);
+std::string salvage_message(const SalvageNote& record);
 SalvageNote read_salvage_message(std::string_view message);
 
 }  // namespace autoexec::git

@@ -14,7 +14,7 @@
 namespace autoexec::git {
 namespace {
 
-// Words of one call: far below what the system takes. Even, since some belong together.
+// Arguments per call: far below the system's limit. Even, because some come in pairs.
 constexpr std::size_t max_at_once = 500;
 
 std::string failure(std::string_view what, const std::filesystem::path& tree,
@@ -24,49 +24,50 @@ std::string failure(std::string_view what, const std::filesystem::path& tree,
                        output.cut ? "there are too many" : reason_of(output));
 }
 
-class Taker {
+class SnapshotBuilder {
 public:
-    Taker(const Git& git, Entry entry, SnapshotOptions options)
+    SnapshotBuilder(const Git& git, Entry entry, SnapshotOptions options)
         : git_(git), entry_(std::move(entry)), options_(options), index_(entry_)
     {
         sparse_ = is_sparse(entry_);
     }
 
-    asio::awaitable<Snapshot> take()
+    asio::awaitable<Snapshot> build()
     {
         if (index_.problem())
-            result_.problem = fmt::format("{} can't be written: {}.", entry_.records().string(),
+            result_.problem = fmt::format("{} cannot be written: {}.", entry_.records().string(),
                                           index_.problem().message());
         if (!result_.problem.empty()) co_return std::move(result_);
         const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
         IndexFacts facts;
-        if (copied) facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
+        if (copied)
+            facts = facts_of(co_await git_(context(), "ls-files", "-v", "-s", "-z"), sparse_);
         result_.has_submodules = !facts.gitlinks.empty();
-        if (facts.readable) co_await take_index(facts);
+        if (facts.readable) co_await add_index(facts);
         if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
 
         if (!facts.sound()) {
             co_await begin_from_head();
-            facts = facts_of(co_await git_(place(), "ls-files", "-v", "-s", "-z"), sparse_);
+            facts = facts_of(co_await git_(context(), "ls-files", "-v", "-s", "-z"), sparse_);
         }
-        note_populated(facts.gitlinks);
-        co_await take_files();
+        record_populated(facts.gitlinks);
+        co_await add_tree_files();
         co_return std::move(result_);
     }
 
 private:
-    [[nodiscard]] Place place() const { return entry_.place().with_index(index_.file()); }
+    [[nodiscard]] GitContext context() const { return entry_.context().with_index(index_.file()); }
 
     void fail(std::string_view what, const ProgramOutput& output)
     {
         if (result_.problem.empty()) result_.problem = failure(what, entry_.tree, output);
     }
 
-    // An index that refers to what is not there holds nothing that could be saved.
-    asio::awaitable<void> take_index(const IndexFacts& facts)
+    // An index with missing objects contains nothing that could be saved.
+    asio::awaitable<void> add_index(const IndexFacts& facts)
     {
         if (facts.unmerged.empty()) {
-            const auto written = co_await git_(place(), "write-tree");
+            const auto written = co_await git_(context(), "write-tree");
             if (written.ok()) result_.index = line_of(written);
             co_return;
         }
@@ -81,7 +82,7 @@ private:
         Words add{"update-index", "--add"};
         result_.sides = co_await tree_after(sides, std::move(add), words_of(facts.unmerged));
         if (result_.index.empty() || result_.sides.empty())
-            result_.problem = fmt::format("The sides of the conflicts in {} can't be saved.",
+            result_.problem = fmt::format("The sides of the conflicts in {} cannot be saved.",
                                           shown(entry_.tree.string()));
     }
 
@@ -97,11 +98,11 @@ private:
         return words;
     }
 
-    // The tree of an index after a command with these arguments, a portion at a time.
+    // Runs a command on the index with these arguments, in portions, and writes its tree.
     asio::awaitable<std::string> tree_after(const TemporaryIndex& index, Words command,
                                             const Words& arguments)
     {
-        const auto there = entry_.place().with_index(index.file());
+        const auto there = entry_.context().with_index(index.file());
         for (std::size_t at = 0; at < arguments.size(); at += max_at_once) {
             auto words = command;
             const auto end = std::min(arguments.size(), at + max_at_once);
@@ -118,18 +119,18 @@ private:
     {
         index_ = TemporaryIndex(entry_);
         result_.fresh_keeps_sparse = !sparse_;
-        // Fails for a branch without a commit; then all files are new.
-        (void)co_await git_(place(), "read-tree", "HEAD");
+        // Fails for an unborn branch; then all files are new.
+        (void)co_await git_(context(), "read-tree", "HEAD");
     }
 
-    // Git would run itself in these, with what is configured there.
-    void note_populated(const std::vector<Gitlink>& gitlinks)
+    // Git would run in these repositories, with their configuration.
+    void record_populated(const std::vector<Gitlink>& gitlinks)
     {
         for (const auto& link : gitlinks)
             if (populated(entry_.tree, link.path)) populated_.push_back(link);
     }
 
-    asio::awaitable<void> take_files()
+    asio::awaitable<void> add_tree_files()
     {
         co_await find_repositories();
         co_await find_large_files();
@@ -138,46 +139,46 @@ private:
         if (result_.problem.empty()) co_await follow_submodules();
         if (result_.problem.empty() && !options_.include_ignored) co_await leave_out_included();
         if (!result_.problem.empty()) co_return;
-        const auto written = co_await git_(place(), "write-tree");
-        if (!written.ok()) fail("The files can't be saved", written);
+        const auto written = co_await git_(context(), "write-tree");
+        if (!written.ok()) fail("The files cannot be saved", written);
         result_.files = line_of(written);
         result_.fresh = std::move(index_);
     }
 
     asio::awaitable<void> find_repositories()
     {
-        auto found = co_await other_repositories(git_, place(), options_);
+        auto found = co_await other_repositories(git_, context(), options_);
         if (result_.problem.empty()) result_.problem = std::move(found.problem);
         result_.repositories = std::move(found.paths);
         result_.large = std::move(found.large);
     }
 
-    // Of what git tracks, those that it would have to read.
+    // Of the tracked files, those that git would have to read.
     asio::awaitable<void> find_large_files()
     {
-        large_tracked_ = co_await large_tracked_files(git_, place(), options_.max_file_bytes);
+        large_tracked_ = co_await large_tracked_files(git_, context(), options_.max_file_bytes);
         Words words{"diff-files", "--name-only", "-z", "--ignore-submodules=all", "--"};
-        co_await note_large(std::move(words));
+        co_await record_large(std::move(words));
     }
 
-    // What is staged already: its content is saved with the index.
+    // Already staged: the content is saved with the index.
     asio::awaitable<void> leave_out_large()
     {
         const auto changed = result_.large.size();
         Words words{"diff-index", "--cached", "--name-only", "-z", "HEAD", "--"};
-        co_await note_large(std::move(words));
+        co_await record_large(std::move(words));
         if (result_.large.size() == changed) co_return;
         Words paths;
         for (auto k = changed; k < result_.large.size(); ++k)
             paths.push_back(result_.large[k].path);
-        co_await put_back(std::move(paths), "Large files can't be left out");
+        co_await put_back(std::move(paths), "Large files cannot be left out");
     }
 
-    // Which of the large ones git has to say something of.
-    asio::awaitable<void> note_large(Words words)
+    // Which of the large files git lists.
+    asio::awaitable<void> record_large(Words words)
     {
         if (large_tracked_.empty()) co_return;
-        const auto listing = co_await git_.run(place(), std::move(words));
+        const auto listing = co_await git_.run(context(), std::move(words));
         for (const auto path : split_nul(listing.output)) {
             const bool is_new = std::none_of(result_.large.begin(), result_.large.end(),
                                              [&](const auto& known) { return known.path == path; });
@@ -187,11 +188,11 @@ private:
         }
     }
 
-    // As HEAD has them, or not at all.
+    // Restored from HEAD, or removed if HEAD does not have them.
     asio::awaitable<void> put_back(Words paths, std::string_view failing)
     {
         const PathFile file(entry_, paths);
-        const auto done = co_await git_(place(), "--literal-pathspecs", "reset", "--quiet",
+        const auto done = co_await git_(context(), "--literal-pathspecs", "reset", "--quiet",
                                         file.option(), "--pathspec-file-nul");
         if (!done.ok()) fail(failing, done);
     }
@@ -201,9 +202,8 @@ private:
         Words paths{"."};
         for (const auto& path : result_.repositories)
             paths.push_back(":(exclude,top,literal)" + path);
-        // Those that a repository tracks stay as they are there: engines and agents remove and
-        // write them, and neither is work.
-        // Git takes an excluded path that is ignored and not tracked for one that is to be added.
+        // Tracked control files are kept as in HEAD: executors and agents write and remove them,
+        // and neither is work. Git would try to add an excluded path that is ignored and untracked.
         for (const auto& path : git_files::tracked_among(entry_.git_dir, control_files::paths()))
             paths.push_back(":(exclude,top,literal)" + path);
         for (const auto& large : result_.large)
@@ -214,14 +214,14 @@ private:
         if (options_.include_ignored) words.emplace_back("--force");
         auto all = words;
         all.emplace_back("--all");
-        const auto added = co_await git_.run(place(), std::move(all));
-        // Outside the part that is checked out, git says 1 for what it leaves alone.
+        const auto added = co_await git_.run(context(), std::move(all));
+        // Git exits with 1 for skipped paths outside the sparse checkout.
         const bool well = added.ok() || (sparse_ && added.exit.exit_code == 1);
-        if (!well) fail("The files can't be saved", added);
+        if (!well) fail("The files cannot be saved", added);
         if (well && sparse_) co_await add_outside(std::move(words));
     }
 
-    // The commit that is checked out in a submodule is what the tree has of it.
+    // A submodule is saved as its checked-out commit.
     asio::awaitable<void> follow_submodules()
     {
         Words moved;
@@ -237,33 +237,35 @@ private:
             const auto end = std::min(moved.size(), at + max_at_once);
             words.insert(words.end(), moved.begin() + static_cast<long>(at),
                          moved.begin() + static_cast<long>(end));
-            const auto done = co_await git_.run(place(), std::move(words));
-            if (!done.ok()) fail("The commits of submodules can't be saved", done);
+            const auto done = co_await git_.run(context(), std::move(words));
+            if (!done.ok()) fail("The commits of submodules cannot be saved", done);
         }
     }
 
-    // Files that an agent made there are work, too; that others are not there is intended.
+    // Outside the sparse checkout, files that an agent created are work; missing ones are
+    // intentional.
     asio::awaitable<void> add_outside(Words words)
     {
         words.emplace_back("--sparse");
         words.emplace_back("--ignore-removal");
-        const auto added = co_await git_.run(place(), std::move(words));
-        if (!added.ok()) fail("The files can't be saved", added);
+        const auto added = co_await git_.run(context(), std::move(words));
+        if (!added.ok()) fail("The files cannot be saved", added);
     }
 
-    // What `.worktreeinclude` brought is not there for HEAD, and so it stays. What HEAD has by now
-    // is a file like others.
+    // Files copied by `.worktreeinclude` are not in HEAD and are skipped. A file that HEAD contains
+    // by now is treated like others.
     asio::awaitable<void> leave_out_included()
     {
         auto paths = included_paths(entry_);
         if (paths.empty()) co_return;
         const auto tracked =
-            co_await git_(place(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD");
+            co_await git_(context(), "ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD");
         for (const auto path : split_nul(tracked.output)) {
             const auto found = std::lower_bound(paths.begin(), paths.end(), path);
             if (found != paths.end() && *found == path) paths.erase(found);
         }
-        if (!paths.empty()) co_await put_back(std::move(paths), "Included files can't be left out");
+        if (!paths.empty())
+            co_await put_back(std::move(paths), "Included files cannot be left out");
     }
 
     const Git& git_;
@@ -272,29 +274,29 @@ private:
     TemporaryIndex index_;
     bool sparse_ = false;
     Words large_tracked_;
-    std::vector<Gitlink> populated_;  ///< Submodules that are there as repositories.
+    std::vector<Gitlink> populated_;  ///< Submodules whose repository exists.
     Snapshot result_;
 };
 
 }  // namespace
 
 // Git lists a repository that is not a submodule as one untracked folder.
-asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place place,
+asio::awaitable<OtherRepositories> other_repositories(const Git& git, GitContext context,
                                                       SnapshotOptions options)
 {
     OtherRepositories found;
     Words words{"ls-files", "--others", "-z"};
     if (!options.include_ignored) words.emplace_back("--exclude-standard");
-    const auto listing = co_await git.run(place, std::move(words));
-    // What can't be read can't be saved.
+    const auto listing = co_await git.run(context, std::move(words));
+    // Unreadable files cannot be saved.
     const bool blind = listing.errors.find("could not open directory") != std::string::npos;
     if (!listing.ok() || listing.cut || blind)
-        found.problem = failure("The files can't be listed", place.work_tree, listing);
+        found.problem = failure("The files cannot be listed", context.work_tree, listing);
     for (const auto path : split_nul(listing.output)) {
         LargeFile file{std::string(path), 0};
         if (path.ends_with('/'))
             found.paths.emplace_back(path.substr(0, path.size() - 1));
-        else if (is_large(place.work_tree, path, options.max_file_bytes, file.size))
+        else if (is_large(context.work_tree, path, options.max_file_bytes, file.size))
             found.large.push_back(std::move(file));
     }
     co_return found;
@@ -302,8 +304,8 @@ asio::awaitable<OtherRepositories> other_repositories(const Git& git, Place plac
 
 asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOptions options)
 {
-    Taker taker(git, std::move(entry), options);
-    co_return co_await taker.take();
+    SnapshotBuilder builder(git, std::move(entry), options);
+    co_return co_await builder.build();
 }
 
 }  // namespace autoexec::git

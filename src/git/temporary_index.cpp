@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 using files::UniqueFd;
 
 constexpr char prefix[] = "index-";
-// Of some ten million files. A sparse file of any size costs nothing to make.
+// Enough for some ten million files. Without a bound, a sparse file could claim any size.
 constexpr off_t max_index = off_t{1} << 30;
 constexpr char lock_suffix[] = ".lock";
 
@@ -32,7 +32,7 @@ bool copy_bytes(int from, int to)
     do copied = ::copy_file_range(from, nullptr, to, nullptr, portion, 0);
     while (copied > 0 || (copied < 0 && errno == EINTR));
     if (copied == 0) return true;
-    // Not within this file system.
+    // Reflinks work only within one file system.
     std::array<char, 64 * 1024> buffer;
     for (;;) {
         const auto size = ::read(from, buffer.data(), buffer.size());
@@ -70,7 +70,7 @@ bool copy_index(const fs::path& from, const fs::path& to)
     return ::futimens(copy.get(), times.data()) == 0;
 }
 
-// The lock is the index itself, by another name: so it can be told from those of others later.
+// The lock is a hard link to this index, so it can be recognized later.
 bool TemporaryIndex::install(const Entry& entry)
 {
     const auto index = entry.git_dir / "index";

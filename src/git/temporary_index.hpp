@@ -1,5 +1,7 @@
 #pragma once
 
+#include "autoexec/error.hpp"
+
 #include "git/entry.hpp"
 
 #include <filesystem>
@@ -8,14 +10,14 @@
 
 namespace autoexec::git {
 
-/// Copies an index with its time. False: it can't be read, or is larger than any index can be.
+/// Copies an index with its time. Returns false if it cannot be read or is too large for an index.
 [[nodiscard]] bool copy_index(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// An index of our own beside that of a tree: an agent's lock is not in our way, and what the agent
-/// has staged stays as it is. Removed when destroyed.
+/// A private index beside that of a tree: an agent's index lock does not block it, and the agent's
+/// staged content is not changed. Removed on destruction.
 class TemporaryIndex {
 public:
-    /// An empty one; nothing is written yet.
+    /// An empty index; nothing is written yet.
     explicit TemporaryIndex(const Entry& entry);
     TemporaryIndex(TemporaryIndex&& other) noexcept : file_(std::exchange(other.file_, {})) {}
     TemporaryIndex& operator=(TemporaryIndex&& other) noexcept
@@ -26,17 +28,17 @@ public:
     ~TemporaryIndex();
 
     [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }
-    /// That it can't be written.
+    /// The problem for an index that cannot be written.
     [[nodiscard]] error_code problem() const noexcept { return problem_; }
 
-    /// Takes the content of another index, and its time: by that git tells whether a file that was
-    /// changed in the same second must be looked at again.
+    /// Copies another index with its time: git compares that to decide whether a file changed in
+    /// the same second must be read again.
     [[nodiscard]] bool copy_from(const std::filesystem::path& index) const
     {
         return copy_index(index, file_);
     }
 
-    /// Puts it in the place of the tree's index, under git's lock. False: another has that.
+    /// Replaces the tree's index, under git's lock. Returns false if the lock is taken.
     [[nodiscard]] bool install(const Entry& entry);
 
 private:
@@ -44,8 +46,8 @@ private:
     error_code problem_;
 };
 
-/// Removes what an engine that was killed has left of such indexes and of `NestedView`s, and its
-/// lock. Only while no other engine works with the tree.
+/// Removes indexes, `NestedView`s and index locks of a killed executor. Call it only while no other
+/// executor uses the tree.
 void sweep_temporary_indexes(const Entry& entry);
 
 }  // namespace autoexec::git

@@ -28,7 +28,7 @@ bool is_allowed(char c)
            c == '_' || c == '-';
 }
 
-// Runs of `-` become one, and so do runs of `.`, which git does not allow.
+// Runs of `-` and of `.` become one; git does not allow `..`.
 std::string allowed(std::string_view text)
 {
     std::string name;
@@ -48,7 +48,7 @@ std::string with_hash(std::string name, std::string_view hash)
     return fmt::format("{}-{}", name, hash);
 }
 
-std::string fitted(const std::string& name, std::size_t max_size)
+std::string shortened(const std::string& name, std::size_t max_size)
 {
     if (name.size() <= max_size) return name;
     return with_hash(name.substr(0, max_size - cut_hash - 1), hash_of(name, cut_hash));
@@ -71,11 +71,11 @@ std::string tree_name(std::string_view workflow_id, std::string_view step_id, in
 {
     const auto stem = fmt::format("workflow-{}{}{}", workflow_id, between, step_id);
     const auto ending = round > 1 ? fmt::format("-r{}", round) : std::string();
-    // Else `a-step-b`, `c` would be `a`, `b-step-c`.
+    // Otherwise `a-step-b`, `c` and `a`, `b-step-c` would have the same name.
     const bool ambiguous = stem.find(between) != stem.rfind(between);
-    const auto whole = ambiguous ? fmt::format("{}\n{}", workflow_id, step_id) : stem;
-    const auto name = allowed(stem + "-" + hash_of(whole, short_hash));
-    return fitted(name, max_name_length - ending.size()) + ending;
+    const auto uninterrupted = ambiguous ? fmt::format("{}\n{}", workflow_id, step_id) : stem;
+    const auto name = allowed(stem + "-" + hash_of(uninterrupted, short_hash));
+    return shortened(name, max_name_length - ending.size()) + ending;
 }
 
 bool is_branch_part(std::string_view text)
@@ -95,7 +95,7 @@ std::string branch_part(std::string_view text)
     }
     auto hash = hash_of(text, short_hash);
     if (name.empty()) return hash;
-    return with_hash(fitted(name, max_name_length - short_hash - 1), hash);
+    return with_hash(shortened(name, max_name_length - short_hash - 1), hash);
 }
 
 }  // namespace autoexec::git

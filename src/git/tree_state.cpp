@@ -12,29 +12,29 @@ namespace autoexec::git {
 namespace {
 
 constexpr std::size_t max_state = 4096;
-// It only describes; a retry does not wait longer for it.
+// It is only a description, so a retry waits no longer for it.
 constexpr std::chrono::seconds time_limit{10};
 
 }  // namespace
 
-std::optional<Place> place_of(const std::filesystem::path& folder)
+std::optional<GitContext> git_context_of(const std::filesystem::path& folder)
 {
     auto found = git_files::find_tree(folder);
     if (!found) return std::nullopt;
     auto common = git_files::git_common_dir(found->git_dir);
-    Place place(std::move(found->git_dir), std::move(common), std::move(found->top));
-    place.trusted = TrustedConfig::user;
-    return place;
+    GitContext context(std::move(found->git_dir), std::move(common), std::move(found->top));
+    context.trusted = TrustedConfig::user;
+    return context;
 }
 
 asio::awaitable<std::string> tree_state(std::shared_ptr<Spawner> spawner,
                                         std::shared_ptr<Clock> clock,
-                                        std::shared_ptr<Interrupt> interrupt, Place place)
+                                        std::shared_ptr<Interrupt> interrupt, GitContext context)
 {
     Git git(std::move(spawner), std::move(clock), std::move(interrupt));
     git.limit_to(time_limit);
     const auto status =
-        co_await git(place, "status", "--porcelain", "--branch", "--ignore-submodules=dirty");
+        co_await git(context, "status", "--porcelain", "--branch", "--ignore-submodules=dirty");
     if (!status.ok()) co_return fmt::format("unknown: {}", reason_of(status));
     co_return text::valid_utf8(status.output.substr(0, max_state));
 }

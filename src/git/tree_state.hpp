@@ -2,8 +2,8 @@
 
 #include "autoexec/clock.hpp"
 #include "autoexec/spawner.hpp"
+#include "git/git_context.hpp"
 #include "git/interrupt.hpp"
-#include "git/place.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -14,14 +14,14 @@
 
 namespace autoexec::git {
 
-/// Where git works for a folder, to be kept before a program may change what is in it: afterwards
-/// `.git` may lead anywhere. Nothing outside git.
-std::optional<Place> place_of(const std::filesystem::path& folder);
+/// The git context of a folder. Determine it before a program runs there: afterwards `.git` may
+/// point anywhere. Returns nullopt outside git.
+std::optional<GitContext> git_context_of(const std::filesystem::path& folder);
 
-/// `git status --porcelain --branch`, at most 4 KiB. Runs no program that the repository names.
-/// What went wrong, for a person, where git can't say.
+/// `git status --porcelain --branch`, at most 4 KiB, or a description of the problem. Runs no
+/// program that the repository configures.
 asio::awaitable<std::string> tree_state(std::shared_ptr<Spawner> spawner,
                                         std::shared_ptr<Clock> clock,
-                                        std::shared_ptr<Interrupt> interrupt, Place place);
+                                        std::shared_ptr<Interrupt> interrupt, GitContext context);
 
 }  // namespace autoexec::git

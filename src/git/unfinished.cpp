@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Words of one call have their limit, and older ones have been looked at before.
+// A call takes a limited number of arguments, and older commits were checked earlier.
 constexpr std::size_t max_commits = 8'000;
 
 constexpr std::array<std::pair<const char*, const char*>, 6> signs{{
@@ -23,7 +23,7 @@ constexpr std::array<std::pair<const char*, const char*>, 6> signs{{
     {"rebase-apply", "rebase"},
 }};
 
-constexpr std::array<const char*, 14> places{
+constexpr std::array<const char*, 14> commit_files{
     "MERGE_HEAD",
     "MERGE_AUTOSTASH",
     "CHERRY_PICK_HEAD",
@@ -46,7 +46,7 @@ bool has_path(const fs::path& path)
     return fs::exists(path, ec);
 }
 
-// Each word of the text that is an object id, but that of no object.
+// Collects each word that is an object id, except the null id.
 void collect(std::string_view text, std::vector<std::string>& ids)
 {
     while (!text.empty()) {
@@ -109,7 +109,7 @@ std::vector<std::string> unfinished(const Entry& entry)
 std::vector<std::string> commits_of_unfinished(const Entry& entry)
 {
     std::vector<std::string> ids;
-    for (const auto* const place : places) collect_file(entry.git_dir / place, ids);
+    for (const auto* const name : commit_files) collect_file(entry.git_dir / name, ids);
     return without_repetition(std::move(ids));
 }
 
@@ -137,17 +137,18 @@ std::vector<std::string> reflog_of(const fs::path& common_dir, std::string_view 
     return without_repetition(std::move(ids));
 }
 
-asio::awaitable<void> quit_unfinished(const Git& git, Entry entry)
+asio::awaitable<void> end_unfinished(const Git& git, Entry entry)
 {
-    // Each of them keeps what was set aside by an automatic stash.
+    // Each of them may hold an automatic stash.
     if (has_path(entry.git_dir / "rebase-merge") ||
         has_path(entry.git_dir / "rebase-apply/rebasing"))
-        (void)co_await git(entry.place(), "rebase", "--quit");
-    if (has_path(entry.git_dir / "rebase-apply")) (void)co_await git(entry.place(), "am", "--quit");
+        (void)co_await git(entry.context(), "rebase", "--quit");
+    if (has_path(entry.git_dir / "rebase-apply"))
+        (void)co_await git(entry.context(), "am", "--quit");
     if (has_path(entry.git_dir / "MERGE_HEAD"))
-        (void)co_await git(entry.place(), "merge", "--quit");
+        (void)co_await git(entry.context(), "merge", "--quit");
     const auto left = unfinished(entry);
-    if (!left.empty()) (void)co_await git(entry.place(), "cherry-pick", "--quit");
+    if (!left.empty()) (void)co_await git(entry.context(), "cherry-pick", "--quit");
 }
 
 }  // namespace autoexec::git

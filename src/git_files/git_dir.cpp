@@ -34,27 +34,27 @@ bool is_there(const fs::path& path)
     return fs::exists(path, ec);
 }
 
-void note_shortage(error_code ec, error_code& shortage)
+void record_shortage(error_code ec, error_code& shortage)
 {
     if (!shortage && files::is_resource_shortage(ec)) shortage = ec;
 }
 
-// A file in a folder may belong to whom the folder belongs to.
+// A file may belong to the owner of its folder.
 std::string read_beside(const fs::path& folder, const std::string& name, error_code& shortage)
 {
     const files::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) {
-        note_shortage(files::last_error(), shortage);
+        record_shortage(files::last_error(), shortage);
         return {};
     }
     auto file = files::read_regular(fd.get(), name, pointer_limit, {info.st_uid});
-    note_shortage(file.reason, shortage);
+    record_shortage(file.reason, shortage);
     return std::move(file.text);
 }
 
-// The path that a pointer file (`.git`, `gitdir`, `commondir`) holds after `prefix`; a relative
-// one counts from `folder`. Empty if the file is none.
+// The path after `prefix` in a pointer file (`.git`, `gitdir`, `commondir`), resolved relative to
+// `folder`. Empty if it is not a pointer file.
 fs::path read_pointer(const fs::path& folder, const std::string& name, std::string_view prefix,
                       error_code& shortage)
 {
@@ -86,14 +86,14 @@ bool is_git_dir(const fs::path& dir)
     return is_linked(dir) || (is_there(dir / "objects") && is_there(dir / "refs"));
 }
 
-// The common directory, if it counts this git directory among its worktrees.
+// The common directory, if it lists this git directory as one of its worktrees.
 fs::path common_of_linked(const fs::path& git_dir, error_code& shortage)
 {
     fs::path common = resolved(read_pointer(git_dir, "commondir", "", shortage));
     return resolved(common / "worktrees") == git_dir.parent_path() ? common : fs::path{};
 }
 
-// Whether the directory that `tree/.git` is or points to is this tree's.
+// True if `tree/.git` is, or points to, a git directory of this tree.
 bool belongs_to(const fs::path& git_dir, const fs::path& tree, error_code& shortage)
 {
     if (is_linked(git_dir)) {
@@ -101,7 +101,8 @@ bool belongs_to(const fs::path& git_dir, const fs::path& tree, error_code& short
         return back.filename() == ".git" && resolved(back.parent_path()) == tree &&
                !common_of_linked(git_dir, shortage).empty();
     }
-    // Submodules and separate git directories. One called `.git` has its tree around it.
+    // For submodules and separate git directories. The tree of a directory named `.git` is its
+    // parent.
     return git_dir.filename() != ".git" || git_dir.parent_path() == tree;
 }
 
@@ -135,7 +136,7 @@ std::vector<fs::path> entries_in(const fs::path& folder, error_code& shortage)
         if (entries.size() == max_worktrees) break;
         entries.push_back(at->path());
     }
-    note_shortage({ec.value(), boost::system::system_category()}, shortage);
+    record_shortage({ec.value(), boost::system::system_category()}, shortage);
     return entries;
 }
 
@@ -167,7 +168,7 @@ std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shorta
 
     for (fs::path tree = start;; tree = tree.parent_path()) {
         struct stat here {};
-        // Like git: another file system is another place.
+        // Like git, stop at a file system boundary.
         if (::stat(tree.c_str(), &here) != 0 || here.st_dev != origin.st_dev) return std::nullopt;
 
         struct stat info {};
@@ -175,7 +176,8 @@ std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shorta
             const fs::path found =
                 resolved(S_ISREG(info.st_mode) ? read_pointer(tree, ".git", "gitdir: ", shortage)
                                                : tree / ".git");
-            // Like git: a folder that only has the name is passed over, all else settles it.
+            // Like git, ignore a folder `.git` that is not a git directory; anything else ends the
+            // search.
             if (!S_ISDIR(info.st_mode) || is_git_dir(found))
                 return checked(found, tree, origin.st_uid, shortage);
         }
@@ -215,7 +217,7 @@ std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
     auto found = tree_here ? std::optional(tree_here->git_dir) : std::nullopt;
     if (common_dir && !shortage) {
         const auto tree = resolved(directory);
-        // Both sides agree, or it is the main worktree, which no entry names.
+        // Both sides point to each other, or it is the main worktree, which has no entry.
         const bool linked_here =
             found && is_linked(*found) && common_dir_beside(*found, shortage) == *common_dir;
         if (!linked_here && tree / ".git" != *common_dir)

@@ -20,10 +20,10 @@ constexpr std::size_t header_size = 12;
 constexpr std::size_t stat_size = 40;  // of an entry, before its object id
 constexpr std::uint32_t long_name = 0xFFF;
 
-/// The paths of an index, one after the other; gitformat-index(5).
+/// Iterates over the paths of an index; see gitformat-index(5).
 class IndexPaths {
 public:
-    /// `id_size`: 20 bytes with SHA-1, 32 with SHA-256. The index itself does not say.
+    /// `id_size`: 20 bytes for SHA-1, 32 for SHA-256. The index itself does not store it.
     IndexPaths(std::string_view data, std::size_t id_size) : data_(data), id_size_(id_size)
     {
         valid_ = data_.size() >= header_size && data_.starts_with("DIRC");
@@ -34,7 +34,7 @@ public:
         at_ = header_size;
     }
 
-    /// False at the end, or where the data is not understood.
+    /// Returns false at the end and for an unknown format.
     bool next()
     {
         if (!valid_ || left_ == 0) return false;
@@ -69,13 +69,13 @@ private:
         if (end == std::string_view::npos) return false;
         if (version_ < 4) path_.clear();
         path_.append(data_.substr(at_, end - at_));
-        // Entries of version 4 follow each other; others are padded with NULs to a multiple of 8.
+        // Version 4 has no padding; other entries are padded with NULs to a multiple of 8.
         at_ = version_ == 4 ? end + 1 : begin + (end - begin + 8) / 8 * 8;
         const auto length = flags & long_name;
         return length == long_name ? path_.size() >= long_name : path_.size() == length;
     }
 
-    // How many bytes of the last path do not begin this one.
+    // How many bytes at the end of the last path are replaced.
     bool drop_suffix()
     {
         std::uint64_t drop = 0;

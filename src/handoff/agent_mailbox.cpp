@@ -25,7 +25,7 @@ using files::UniqueFd;
 
 constexpr std::size_t cancel_limit = 64 * 1024;
 
-// Without an attempt id only the file itself tells one command from another.
+// Without an attempt id, only the file itself identifies the command.
 std::string claim_id_of(const AgentMailbox::Found& found)
 {
     if (!found.command.attempt_id.empty()) return found.command.attempt_id;
@@ -72,7 +72,7 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     Found found;
     auto file = files::read_regular(folder_.get(), control_files::command,
                                     protocol::command_file_limit, owners_);
-    note(file.reason);
+    record(file.reason);
     if (file.state == FoundFile::State::absent) return found;
     found.stamp = file.stamp;
     found.state = Found::State::foreign;
@@ -88,22 +88,22 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     error_code shortage;
     git_dir_ = git_files::git_dir_in(trust_.common_dir, worktree_, shortage);
     if (shortage) {
-        note(shortage);
-        found.problem = "its worktree can't be looked at now: " + shortage.message();
+        record(shortage);
+        found.problem = "its worktree cannot be read now: " + shortage.message();
         return found;
     }
     if (legacy && !accept_legacy) {
         found.problem =
-            "it names no attempt; set global.accept_legacy for engines that hold no lock";
+            "it has no attempt id; set global.accept_legacy to accept executors that hold no lock";
         return found;
     }
-    if (!legacy && !engine_holds_lock(folder_.get(), git_dir_)) {
-        found.problem = "no engine holds the worktree: it is left over";
+    if (!legacy && !executor_holds_lock(folder_.get(), git_dir_)) {
+        found.problem = "it is a left-over: no executor holds the worktree";
         return found;
     }
-    // After the lock: an engine begins to offer before it takes that.
+    // Checked after the lock: an executor starts to offer before it takes the lock.
     if (offer_of(found) == OfferState::refused) {
-        found.problem = "the engine that holds the worktree has not published it";
+        found.problem = "the executor that holds the worktree has not published it";
         return found;
     }
     found.state = Found::State::command;
@@ -123,14 +123,14 @@ OfferState AgentMailbox::offer_of(const Found& found) const
 bool AgentMailbox::claim(const Found& found, const std::string& agent_id)
 {
     error_code ec;
-    // Opened anew: an engine removes an empty folder of claims when it leaves.
+    // Reopened: an executor removes an empty claims folder when it releases the worktree.
     claims_ = open_claims_folder(folder_.get(), git_dir_, ec);
-    note(ec);
+    record(ec);
     if (!claims_) return false;
     claim_id_ = claim_id_of(found);
-    claim_ = Claim::take(claims_.get(), claim_id_,
-                         claim_text(found, agent_id, std::filesystem::absolute(worktree_)), ec);
-    note(ec);
+    claim_ = Claim::create(claims_.get(), claim_id_,
+                           claim_text(found, agent_id, std::filesystem::absolute(worktree_)), ec);
+    record(ec);
     if (!claim_) return false;
 
     const auto again = find(found.command.attempt_id.empty());
@@ -174,7 +174,7 @@ error_code AgentMailbox::write_status(const std::string& text)
         ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
         keep_descriptor();
     }
-    // An engine may have swept our temporary away just then.
+    // An executor may have removed the temporary file meanwhile.
     if (ec == boost::system::errc::no_such_file_or_directory)
         ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
     return ec;
@@ -185,7 +185,7 @@ bool AgentMailbox::report_shortage() const
     return trust_.offers && trust_.offers->report_shortage(folder_id(identity_));
 }
 
-void AgentMailbox::note(error_code ec)
+void AgentMailbox::record(error_code ec)
 {
     lacks_resources_ = files::is_resource_shortage(ec);
 }
@@ -193,7 +193,7 @@ void AgentMailbox::note(error_code ec)
 void AgentMailbox::keep_descriptor()
 {
     spare_ = UniqueFd(::openat(folder_.get(), ".", O_PATH | O_CLOEXEC));
-    if (!spare_) note(files::last_error());
+    if (!spare_) record(files::last_error());
 }
 
 void AgentMailbox::remove_command(const Found& found)

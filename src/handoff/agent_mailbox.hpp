@@ -13,18 +13,18 @@
 
 namespace autoexec::handoff {
 
-/// The agent's side of a worktree: finds the command, claims it, reports. All of it blocks for
-/// microseconds only.
+/// The agent's side of a worktree: finds and claims the command, and reports. All functions block
+/// only for microseconds.
 class AgentMailbox {
 public:
-    /// How an agent knows the commands that an engine has published from others.
+    /// How an agent distinguishes commands that an executor has published from other files.
     struct Trust {
-        /// Of the project's repository: see `git::git_dir_in`.
+        /// Common directory of the project's repository: see `git::git_dir_in`.
         std::optional<std::filesystem::path> common_dir;
-        std::shared_ptr<Offers> offers;  ///< Of the engines of this process.
+        std::shared_ptr<Offers> offers;  ///< Offers of the executors of this process.
     };
 
-    /// Nothing if the worktree can't be opened.
+    /// Returns null if the worktree cannot be opened.
     static std::unique_ptr<AgentMailbox> open(const std::filesystem::path& worktree,
                                               std::string status_file_name, Trust trust);
     static std::unique_ptr<AgentMailbox> open(const std::filesystem::path& worktree,
@@ -35,24 +35,24 @@ public:
 
     struct Found {
         enum class State {
-            none,     ///< No command file, or it is not whole yet.
-            foreign,  ///< Not to be run; `problem` says why.
+            none,     ///< No command file, or an incomplete one.
+            foreign,  ///< Must not be run; `problem` says why.
             command,
         };
         State state = State::none;
         protocol::CommandFile command;
-        std::string digest;  ///< Of the bytes that `command` was read from.
+        std::string digest;  ///< Digest of the bytes that `command` was read from.
         FileStamp stamp;
         std::string problem;
     };
 
-    /// The command that is there now. One with an attempt id counts only while an engine holds
-    /// the worktree's lock: neither a left-over nor a committed file is ever run. One without is
-    /// foreign unless `accept_legacy`. Either is foreign where the engine publishes offers, and
-    /// none of this file.
+    /// Finds the current command. With an attempt id it is valid only while an executor holds the
+    /// worktree's lock, so left-over and committed files are never run. Without one it is foreign,
+    /// unless `accept_legacy`. Both are foreign if the executor publishes offers but did not offer
+    /// this file.
     Found find(bool accept_legacy);
 
-    /// Takes the attempt, and looks once more: nothing when somebody else has it, or when it was
+    /// Claims the attempt, then checks again. Returns false if another agent has it, or if it was
     /// withdrawn or cancelled meanwhile.
     bool claim(const Found& found, const std::string& agent_id);
 
@@ -60,26 +60,26 @@ public:
     /// `interrupted`.
     std::optional<std::string> cancel_reason(const protocol::CommandFile& command);
 
-    /// With a descriptor that is kept for it, where none is left.
+    /// Uses a reserved descriptor if no other is left.
     error_code write_status(const std::string& text);
 
-    /// Whether the last look or claim failed for want of descriptors or memory.
+    /// True if the last `find` or `claim` failed for lack of descriptors or memory.
     [[nodiscard]] bool lacks_resources() const noexcept { return lacks_resources_; }
 
-    /// Tells that to the engine, if it is one of this process. True if it is news.
+    /// Reports that to the executor, if it is in this process. Returns true the first time.
     bool report_shortage() const;
 
     /// Removes the command file if it is still this one.
     void remove_command(const Found& found);
 
-    /// Gives up the claim; the engine removes it. `forget`: removes it, too, since nobody else
+    /// Releases the claim; the executor removes it. `forget`: also removes it, because no executor
     /// will.
     void release(bool forget);
 
-    /// Whoever has a copy of it keeps the claim's lock when we die.
+    /// A process with a copy of it keeps the claim's lock if this process dies.
     [[nodiscard]] std::optional<int> claim_descriptor() const;
 
-    /// True when the path no longer leads to the directory that was opened.
+    /// True if the path no longer leads to the opened directory.
     [[nodiscard]] bool lost() const;
 
     [[nodiscard]] bool has_artifact(const std::string& path) const;
@@ -89,12 +89,12 @@ private:
                  Trust trust);
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
-    void note(error_code ec);
+    void record(error_code ec);
     void keep_descriptor();
 
     std::filesystem::path worktree_;
     Trust trust_;
-    std::optional<std::filesystem::path> git_dir_;  // as of the last look at a command
+    std::optional<std::filesystem::path> git_dir_;  // as of the last `find`
     struct stat identity_ {};
     files::UniqueFd folder_;
     files::UniqueFd claims_;

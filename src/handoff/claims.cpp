@@ -25,7 +25,7 @@ constexpr char suffix[] = ".json";
 constexpr std::size_t max_claims = 1000;
 constexpr std::size_t claim_limit = 4096;
 
-// An agent between creating its temporary and linking it must not lose it.
+// Younger temporary files may belong to an agent that is about to link them.
 constexpr std::time_t temporary_age = 60;
 
 std::string claim_name(const std::string& attempt_id)
@@ -40,7 +40,7 @@ std::string attempt_of(const std::string& claim_name)
 
 enum class Lock { free, held, unknown };
 
-// Probes with a shared lock, so that two probes at once don't see each other as a holder.
+// Probes with a shared lock, so that concurrent probes do not take each other for a holder.
 Lock probe_lock(int fd)
 {
     if (::flock(fd, LOCK_SH | LOCK_NB) != 0)
@@ -63,7 +63,7 @@ UniqueFd open_claim(int folder, const std::string& name)
     return fd;
 }
 
-// What its agent says in it; nothing where it says nothing, as other agents' claims do.
+// The JSON that the agent wrote into it; empty for other agents' claims.
 boost::json::object read_claim(int fd)
 {
     std::string text(claim_limit, '\0');
@@ -75,8 +75,8 @@ boost::json::object read_claim(int fd)
     return !ec && value.is_object() ? value.get_object() : boost::json::object();
 }
 
-// Nothing where a folder can't be locked.
-std::optional<bool> asked_lock(int folder)
+// Returns nullopt if folders cannot be locked.
+std::optional<bool> probe_folder_lock(int folder)
 {
     if (::flock(folder, LOCK_SH | LOCK_NB) == 0) {
         ::flock(folder, LOCK_UN);
@@ -134,7 +134,7 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
             auto folder = files::make_folders(base.get(), "autoexec/claims", ec);
             if (folder) return folder;
         }
-        // Other engines and agents, which have descriptors, look for claims there alone.
+        // Other executors and agents look for claims only there.
         if (files::is_resource_shortage(ec)) return {};
     }
     return files::make_folders(worktree_fd, control_files::claims_folder, ec);
@@ -165,25 +165,25 @@ LockResult lock_folder(int folder, int lock_file_folder, UniqueFd& file)
 
 void unlock_folder(int folder, const UniqueFd& file) noexcept
 {
-    // Said aloud: a descriptor inherited by a child would keep the lock past our close.
+    // Unlocked explicitly: a descriptor inherited by a child would keep the lock after close.
     ::flock(file ? file.get() : folder, LOCK_UN);
 }
 
 bool is_folder_locked(int folder, int lock_file_folder)
 {
-    const auto locked = asked_lock(folder);
+    const auto locked = probe_folder_lock(folder);
     return locked ? *locked : has_locked_file(lock_file_folder);
 }
 
-bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
+bool executor_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
 {
-    if (const auto locked = asked_lock(worktree_fd)) return *locked;
-    return engine_holds_lock(worktree_fd, git_files::git_dir_of(worktree));
+    if (const auto locked = probe_folder_lock(worktree_fd)) return *locked;
+    return executor_holds_lock(worktree_fd, git_files::git_dir_of(worktree));
 }
 
-bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
+bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
 {
-    if (const auto locked = asked_lock(worktree_fd)) return *locked;
+    if (const auto locked = probe_folder_lock(worktree_fd)) return *locked;
     error_code ec;
     const auto claims = open_claims_folder(worktree_fd, git_dir, ec);
     return claims && has_locked_file(claims.get());
@@ -193,7 +193,7 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
 {
     if (!open_ || open_->attempt_id != attempt_id) {
         auto fd = open_claim(folder_.get(), claim_name(attempt_id));
-        // A claim that can't be opened (say, no descriptor is left) must not pass for "not taken".
+        // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.
         if (!fd)
             return is_regular(folder_.get(), claim_name(attempt_id)) ? ClaimState::live
                                                                      : ClaimState::none;
@@ -201,14 +201,14 @@ ClaimState ClaimReader::state(const std::string& attempt_id)
         open_.emplace(Open{attempt_id, std::move(fd), remote, false});
     }
     const auto lock = probe_lock(open_->fd.get());
-    // Before the host: a lock that is visible here is held, whatever the content claims.
+    // Checked before the host: a lock that is visible here is held, whatever the content says.
     if (lock == Lock::held) return ClaimState::live;
     if (open_->remote) return ClaimState::remote;
     if (lock == Lock::unknown) return ClaimState::live;
     struct stat st {};
     if (open_->handed_over || (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0))
         return ClaimState::free;
-    open_.reset();  // dropped by an agent that did not run the command after all
+    open_.reset();  // dropped by an agent that did not run the command
     return ClaimState::none;
 }
 
@@ -245,7 +245,7 @@ std::optional<std::string> ClaimReader::sweep()
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
         if (!name.ends_with(suffix)) {
-            // Its age first: asking for the lock of a young one could take it from its agent.
+            // The age is checked first: probing the lock of a new file could block its agent.
             if (is_old(fd.get()) && !is_locked(fd.get()))
                 (void)files::remove_file(folder_.get(), name);
             continue;
@@ -266,8 +266,8 @@ error_code ClaimReader::remove(const std::string& attempt_id)
     return files::remove_file(folder_.get(), claim_name(attempt_id));
 }
 
-std::optional<Claim> Claim::take(int claims_fd, const std::string& attempt_id,
-                                 const std::string& content, error_code& ec)
+std::optional<Claim> Claim::create(int claims_fd, const std::string& attempt_id,
+                                   const std::string& content, error_code& ec)
 {
     ec = {};
     const auto temporary = ".tmp." + text::new_uuid();

@@ -11,43 +11,42 @@
 #include <optional>
 #include <string>
 
-/// Who took which attempt. A claim is a file whose lock its agent holds as long as it lives; the
-/// lock belongs to the inode, so it is taken before the file gets its name.
+/// Claims record which agent runs an attempt. A claim is a file that its agent locks while it
+/// lives; the lock belongs to the inode, so it is taken before the file gets its name.
 namespace autoexec::handoff {
 
-/// The folder of a worktree's claims: in its git directory, out of reach of a `git clean`; outside
-/// git in the worktree itself. Opened relative to what the caller holds; created if missing.
+/// Opens or creates the claims folder of a worktree: in its git directory, where `git clean` does
+/// not reach it; outside git, in the worktree itself. Opened relative to the caller's descriptor.
 files::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree,
                                    error_code& ec);
 
-/// The same where the git directory, or that there is none, is known: looking for it takes dozens
-/// of system calls.
+/// The same with a known git directory, or nullopt for none: searching for it takes dozens of
+/// system calls.
 files::UniqueFd open_claims_folder(int worktree_fd,
                                    const std::optional<std::filesystem::path>& git_dir,
                                    error_code& ec);
 
-/// The same folder if it exists; creates nothing.
+/// Opens the same folder without creating it.
 files::UniqueFd find_claims_folder(int worktree_fd,
                                    const std::optional<std::filesystem::path>& git_dir);
 
 enum class LockResult { taken, busy, failed };
 
-/// Stands in for the lock of a folder where folders can't be locked.
+/// Replaces the lock of a folder on file systems that cannot lock folders.
 inline constexpr char folder_lock_file[] = ".lock";
 
-/// Locks `folder`, or, where folders can't be locked, a file in `lock_file_folder`. `file` keeps
-/// that file open. Of a worktree the lock says "an engine runs a command here"; its file is beside
-/// the claims.
+/// Locks `folder` or, if folders cannot be locked, a file in `lock_file_folder`, which `file` keeps
+/// open. The lock of a worktree means "an executor runs a command here"; its file is in the claims
+/// folder.
 LockResult lock_folder(int folder, int lock_file_folder, files::UniqueFd& file);
 void unlock_folder(int folder, const files::UniqueFd& file) noexcept;
 bool is_folder_locked(int folder, int lock_file_folder);
 
-/// True when some engine holds the lock of the worktree. Creates nothing where folders can be
-/// locked.
-bool engine_holds_lock(int worktree_fd, const std::filesystem::path& worktree);
-bool engine_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir);
+/// True if an executor holds the worktree's lock. Creates nothing if folders can be locked.
+bool executor_holds_lock(int worktree_fd, const std::filesystem::path& worktree);
+bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir);
 
-/// The engine's view of the claims in one worktree.
+/// The executor's view of the claims in one worktree.
 class ClaimReader {
 public:
     ClaimReader(files::UniqueFd folder, const struct stat& worktree)
@@ -56,19 +55,19 @@ public:
 
     [[nodiscard]] int folder() const noexcept { return folder_.get(); }
 
-    /// The first call that finds the claim keeps its file open; from then on that file is asked,
-    /// whatever becomes of the path and the content.
+    /// The first call that finds the claim keeps its file open; later calls probe that file,
+    /// whatever happens to its path and content.
     ClaimState state(const std::string& attempt_id);
 
-    /// Keeps the claim that an agent of this process has handed over: it runs the command, so an
-    /// unlocked claim is `free` even if it was removed.
+    /// Keeps the claim that an agent of this process has handed over. That agent runs the command,
+    /// so an unlocked claim is `free` even if it was removed.
     void keep(const std::string& attempt_id, files::UniqueFd claim);
 
-    /// An attempt in this worktree whose agent still holds its claim. Changes nothing.
+    /// An attempt in this worktree whose agent still holds its claim. Does not change anything.
     [[nodiscard]] std::optional<std::string> find_live() const;
 
-    /// An attempt in this worktree whose agent still lives. Claims and temporaries of dead agents
-    /// are removed.
+    /// An attempt in this worktree whose agent is alive. Also removes claims and temporary files of
+    /// dead agents.
     std::optional<std::string> sweep();
 
     error_code remove(const std::string& attempt_id);
@@ -85,22 +84,22 @@ private:
         bool remote = false;
         bool handed_over = false;
     };
-    std::optional<Open> open_;  // one look is then one system call
+    std::optional<Open> open_;  // then a probe is one system call
 };
 
-/// The agent's claim: held until destroyed.
+/// The agent's claim, held until destruction.
 class Claim {
 public:
-    /// Nothing when another agent was first (`ec` is clear), or when it failed (`ec` is set).
-    static std::optional<Claim> take(int claims_fd, const std::string& attempt_id,
-                                     const std::string& content, error_code& ec);
+    /// Returns nullopt if another agent was faster (`ec` is clear) or on failure (`ec` is set).
+    static std::optional<Claim> create(int claims_fd, const std::string& attempt_id,
+                                       const std::string& content, error_code& ec);
 
-    /// Removes the file and gives up the lock: for a command that is not run after all.
+    /// Removes the file and releases the lock, for a command that is not run after all.
     void drop(int claims_fd, const std::string& attempt_id);
 
-    /// Unlocks, whoever else holds the descriptor, and closes it: it is writable, so closing the
-    /// last copy raises the file event `IN_CLOSE_WRITE`, which unlocking alone does not. When
-    /// merely destroyed, the lock lasts as long as the program that was started with it.
+    /// Unlocks, even if other processes have copies of the descriptor, and closes it: closing the
+    /// last writable copy raises the file event `IN_CLOSE_WRITE`, which unlocking does not. After
+    /// mere destruction the lock lasts as long as the program that inherited it.
     void release() noexcept;
 
     [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }
@@ -110,10 +109,10 @@ private:
     files::UniqueFd fd_;
 };
 
-/// Another descriptor of a claim in that folder, whose lock can be asked.
+/// Opens another descriptor of a claim in that folder, to probe its lock.
 files::UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id);
 
-/// The name of this host, as claims carry it.
+/// The name of this host, as written in claims.
 std::string host_name();
 
 }  // namespace autoexec::handoff

@@ -27,7 +27,7 @@ using files::Links;
 using files::UniqueFd;
 namespace fs = std::filesystem;
 
-// An artifact that is a folder: enough to see whether something is in it, never a walk through a
+// Entries read of an artifact that is a folder: enough to detect content, but no walk through a
 // whole dependency tree.
 constexpr int max_entries = 2000;
 constexpr int max_depth = 12;
@@ -64,14 +64,14 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
     }
 }
 
-/// What the mailboxes of one handoff share, and keep: they may outlive it.
+/// State shared by the mailboxes of one handoff, which may outlive it.
 struct Context {
     explicit Context(FileHandoffOptions o)
         : options(std::move(o)), common_dir(git_files::common_dir_of(options.project_root))
     {}
 
     FileHandoffOptions options;
-    std::optional<fs::path> common_dir;  ///< Of the project's repository.
+    std::optional<fs::path> common_dir;  ///< Common directory of the project's repository.
 };
 
 class FileMailbox final : public Mailbox {
@@ -90,7 +90,7 @@ public:
     ~FileMailbox() override
     {
         if (!locked_) return;
-        // Outside git the claims lie in the worktree; leave no empty folder there.
+        // Outside git, the claims are in the worktree: leave no empty folder there.
         (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
         unlock_folder(worktree_.get(), lock_file_);
     }
@@ -101,7 +101,8 @@ public:
         const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
         if (const auto ec = open_claims(git_dir)) return ec;
-        // Before the lock: who sees us hold the worktree also sees that only offers count.
+        // Created before the lock: an agent that sees the lock must also see that offers are
+        // required.
         if (const auto ec = begin_offers(git_dir)) return ec;
         if (const auto ec = lock()) {
             holder_.reset();
@@ -109,14 +110,15 @@ public:
             return ec;
         }
         if (git_dir) repository_ = git_files::git_common_dir(*git_dir);
-        // Once more: who had the lock before us removes an empty folder when it leaves.
+        // Opened again: the previous holder of the lock removes an empty folder on release.
         return open_claims(git_dir);
     }
 
     std::optional<std::string> live_claim() override
     {
         if (locked_) {
-            // First: now that we hold the worktree, an agent would take a command that was left.
+            // Removed first: while this executor holds the worktree, an agent would run a left-over
+            // command.
             (void)withdraw({});
             return claims_->sweep();
         }
@@ -128,7 +130,7 @@ public:
 
     error_code prepare() override
     {
-        ours_ = true;
+        published_here_ = true;
         if (repository_)
             (void)git_files::exclude(*repository_,
                                      git_files::control_patterns(options_.status_file_name));
@@ -148,7 +150,7 @@ public:
         }};
         for (const auto& [name, text] : first)
             if (const auto ec = put(name, *text, durability)) return ec;
-        ours_ = true;
+        published_here_ = true;
         digest_ = text::sha256_hex(files.command);
         if (const auto ec = offer(files.attempt_id, durability)) return ec;
         if (const auto ec = put(control_files::command, files.command, durability)) return ec;
@@ -171,7 +173,7 @@ public:
     {
         if (!claims_) return ClaimState::none;
         if (holder_)
-            if (auto claim = holder_->take_claim(attempt_id))
+            if (auto claim = holder_->claim_handed_over(attempt_id))
                 claims_->keep(attempt_id, *std::move(claim));
         return claims_->state(attempt_id);
     }
@@ -184,7 +186,7 @@ public:
         std::string problem;
         const auto command = protocol::parse_command(file.text, problem);
         if (!command || command->attempt_id != attempt_id) return false;
-        // An engine of version 1.1 has made no offer.
+        // An executor of version 1.1 publishes no offers.
         const auto offered = offers_.digest_of(attempt_id);
         if (offered && *offered != digest) return false;
         digest_ = digest;
@@ -206,14 +208,14 @@ public:
 
     error_code withdraw(const std::string& attempt_id) override
     {
-        const bool of_other_engine = !ours_ && !attempt_id.empty();
-        if (of_other_engine && attempt_in(read_command()) != attempt_id) return {};
-        // Renamed first: an agent that has it open already re-reads the name after its claim.
+        const bool of_other_executor = !published_here_ && !attempt_id.empty();
+        if (of_other_executor && attempt_in(read_command()) != attempt_id) return {};
+        // Renamed first: an agent that has it open reads the name again after claiming.
         const auto away = control_files::temporary_prefix + text::new_uuid();
         if (::renameat(worktree_.get(), control_files::command, worktree_.get(), away.c_str()) != 0)
             return errno == ENOENT ? error_code{} : files::last_error();
-        // Until `clean`: it tells whose the files are that name no attempt.
-        if (of_other_engine)
+        // Kept until `clean`: it shows who owns files without an attempt id.
+        if (of_other_executor)
             withdrawn_ = away;
         else
             remove_temporary(worktree_.get(), away);
@@ -227,23 +229,24 @@ public:
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        if (!ours_ && !is_here(attempt_id))
+        if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
         error_code first;
-        const auto note = [&first](error_code ec) {
+        const auto record = [&first](error_code ec) {
             if (!first) first = ec;
         };
         for (const auto* name :
              {control_files::command, control_files::simple, control_files::metadata})
-            note(clear_name(worktree_.get(), name));
+            record(clear_name(worktree_.get(), name));
         remove_status();
-        note(withdraw_offers());
-        // After those that name no attempt: if we are killed, the next recovery still knows them.
+        record(withdraw_offers());
+        // After files without an attempt id, so that a recovery can still identify those if this
+        // process is killed.
         if (!withdrawn_.empty()) remove_temporary(worktree_.get(), withdrawn_);
         if (keep_cancel) return first;
         remove_all_temporaries();
-        note(clear_name(worktree_.get(), control_files::cancel));
-        if (claims_) note(claims_->remove(attempt_id));
+        record(clear_name(worktree_.get(), control_files::cancel));
+        if (claims_) record(claims_->remove(attempt_id));
         return first;
     }
 
@@ -287,7 +290,7 @@ private:
             case LockResult::failed:
                 break;
         }
-        // As the claims, which are then in the worktree.
+        // Like the claims, which are then in the worktree.
         if (errno == EACCES || errno == EROFS || errno == EPERM) return {};
         const auto ec = files::last_error();
         holder_.reset();
@@ -352,30 +355,30 @@ private:
 
     std::string other_status() const
     {
-        return std::string(control_files::other_place) + '/' + options_.status_file_name;
+        return std::string(control_files::cursor_folder) + '/' + options_.status_file_name;
     }
 
-    UniqueFd open_other_place()
+    UniqueFd open_cursor_folder()
     {
         error_code ec;
-        return files::open_beneath(worktree_.get(), control_files::other_place,
+        return files::open_beneath(worktree_.get(), control_files::cursor_folder,
                                    O_RDONLY | O_DIRECTORY, Links::none, ec);
     }
 
-    // What can't be removed (say, another user's) is reported by each look.
+    // A file that cannot be removed (another user's, say) is reported by each `look`.
     void remove_status()
     {
         (void)clear_name(worktree_.get(), options_.status_file_name);
-        if (const auto other = open_other_place())
+        if (const auto other = open_cursor_folder())
             (void)clear_name(other.get(), options_.status_file_name);
     }
 
-    // Left by an engine or agent that was killed while it wrote. We hold the lock, so no engine
-    // is writing; an agent that is finds its rename failing and writes again.
+    // Left by an executor or agent that was killed while it wrote. No executor is writing, because
+    // this one holds the lock; an agent whose rename fails writes again.
     void remove_all_temporaries()
     {
         remove_temporaries(worktree_.get());
-        if (const auto other = open_other_place()) remove_temporaries(other.get());
+        if (const auto other = open_cursor_folder()) remove_temporaries(other.get());
     }
 
     static std::string attempt_in(const FoundFile& command_file)
@@ -385,8 +388,8 @@ private:
         return command ? command->attempt_id : std::string();
     }
 
-    // Whether a file here names that attempt, so that the others are its, too: a record of what is
-    // in flight may have been written by anybody. A claim is no proof: folders share them.
+    // True if a file here names that attempt, so that the other files belong to it, too: any
+    // process may have written a running record. A claim is no proof, because folders share them.
     bool is_here(const std::string& attempt_id)
     {
         if (offers_.digest_of(attempt_id) || attempt_in(read_command()) == attempt_id) return true;
@@ -406,18 +409,20 @@ private:
     fs::path path_;
     UniqueFd worktree_;
     struct stat identity_;
-    // Destroyed after the lock is given up: whoever sees it held also sees that offers count.
+    // Destroyed after the lock is released: an agent that sees the lock must also see that offers
+    // are required.
     OfferFolder offers_;
     std::unique_ptr<Offers::Holder> holder_;
     UniqueFd lock_file_;
-    std::string digest_;                 // of the command that is published
-    std::optional<FileStamp> stamp_;     // of its file when it was last read
-    std::optional<ClaimReader> claims_;  // once locked
+    std::string digest_;                 // of the published command
+    std::optional<FileStamp> stamp_;     // of the file when last read
+    std::optional<ClaimReader> claims_;  // set when locked
     files::Owners owners_;
-    std::optional<fs::path> repository_;  // its common directory, once locked
-    std::string withdrawn_;               // a temporary: the command file of another engine
+    std::optional<fs::path> repository_;  // its common directory, set when locked
+    std::string withdrawn_;               // a temporary file: another executor's command file
     bool locked_ = false;
-    bool ours_ = false;  // the control files that are there: published by this engine, or none
+    bool published_here_ =
+        false;  // the existing control files are this executor's, or there are none
 };
 
 class FileHandoff final : public Handoff {
@@ -427,7 +432,7 @@ public:
     {}
 
     std::unique_ptr<Mailbox> open(const fs::path& worktree, error_code& ec,
-                                  std::string& why) override
+                                  std::string& problem) override
     {
         UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!folder) {
@@ -436,21 +441,21 @@ public:
                      ? make_error_code(errc::invalid_worktree)
                      : error_code(reason, boost::system::system_category());
             std::error_code ignored;
-            why = fmt::format(
-                "The worktree '{}' {}. Create it (git worktree add), or name another one.",
+            problem = fmt::format(
+                "The worktree '{}' {}. Create it (git worktree add) or specify another one.",
                 worktree.string(),
                 fs::exists(worktree, ignored) && reason == ENOTDIR ? "is not a directory"
                 : reason == ENOENT || reason == ENOTDIR
                     ? "does not exist"
-                    : "can't be opened: " +
+                    : "cannot be opened: " +
                           error_code(reason, boost::system::system_category()).message());
             return nullptr;
         }
         if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
             const auto reason = files::last_error().message();
             ec = errc::worktree_not_writable;
-            why = fmt::format(
-                "The worktree '{}' can't be written to: {}. The command file goes there.",
+            problem = fmt::format(
+                "The worktree '{}' is not writable: {}. The command file is written there.",
                 worktree.string(), reason);
             return nullptr;
         }

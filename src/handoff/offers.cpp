@@ -24,13 +24,13 @@ Offers::Holder::Holder(std::shared_ptr<Offers> offers, const FolderId& worktree)
     : offers_(std::move(offers))
 {
     const std::lock_guard lock(offers_->mutex_);
-    place_ = offers_->holders_.emplace(worktree, this);
+    position_ = offers_->holders_.emplace(worktree, this);
 }
 
 Offers::Holder::~Holder()
 {
     const std::lock_guard lock(offers_->mutex_);
-    offers_->holders_.erase(place_);
+    offers_->holders_.erase(position_);
 }
 
 void Offers::Holder::offer(const std::string& attempt_id, const std::string& digest)
@@ -48,7 +48,7 @@ void Offers::Holder::withdraw_all()
     short_ = false;
 }
 
-std::optional<files::UniqueFd> Offers::Holder::take_claim(const std::string& attempt_id)
+std::optional<files::UniqueFd> Offers::Holder::claim_handed_over(const std::string& attempt_id)
 {
     const std::lock_guard lock(offers_->mutex_);
     auto found = claims_.extract(attempt_id);
@@ -141,7 +141,7 @@ LockResult OfferFolder::lock(const fs::path& git_dir, const struct stat& worktre
     if (!base) return LockResult::failed;
     const auto name = fs::path(offers_folder) / folder_name(worktree);
     path_ = git_dir / name;
-    // An engine that leaves removes its folder: what was opened before is then another one.
+    // An executor removes its folder when it ends: a folder opened before is then a deleted one.
     for (int tries = 0; tries < max_tries; ++tries) {
         error_code ec;
         UniqueFd lock_file;
@@ -211,7 +211,7 @@ OfferState offer_state(const std::optional<fs::path>& git_dir, const struct stat
     const auto folder =
         files::open_beneath(base.get(), std::string(offers_folder) + '/' + folder_name(worktree),
                             O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-    // EACCES: an agent of another user, who could not read the offers either.
+    // EACCES: the agent's user could not read the offers either.
     const bool none = ec.value() == ENOENT || ec.value() == EACCES;
     if (!folder) return none ? OfferState::unknown : OfferState::refused;
     if (!is_folder_locked(folder.get(), folder.get())) return OfferState::unknown;

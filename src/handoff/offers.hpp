@@ -14,12 +14,12 @@
 #include <optional>
 #include <string>
 
-/// Which command files an engine has published: an agent runs no other. Between processes by files
-/// in the git directory, which a program that can write only in its worktree can't make; within a
-/// process in memory.
+/// Offers record which command files an executor has published: an agent runs no others. Between
+/// processes they are files in the git directory, which a program that can write only in its
+/// worktree cannot create; within a process they are in memory.
 namespace autoexec::handoff {
 
-/// A folder, however its path is written.
+/// Identifies a folder independently of its path.
 struct FolderId {
     dev_t device = 0;
     ino_t inode = 0;
@@ -34,8 +34,8 @@ inline FolderId folder_id(const struct stat& st) noexcept
 
 enum class OfferState {
     offered,
-    refused,  ///< Its engine publishes offers, and none of this command.
-    unknown,  ///< Its engine publishes no offers: it is of version 1.1, or works outside git.
+    refused,  ///< Its executor publishes offers, but did not offer this command.
+    unknown,  ///< Its executor publishes no offers: version 1.1, or outside git.
 };
 
 }  // namespace autoexec::handoff
@@ -44,7 +44,7 @@ namespace autoexec {
 
 class Offers : public std::enable_shared_from_this<Offers> {
 public:
-    /// An engine that holds a worktree, or is about to; its offers end with it.
+    /// An executor that holds a worktree or is about to. Destruction withdraws its offers.
     class Holder {
     public:
         Holder(std::shared_ptr<Offers> offers, const handoff::FolderId& worktree);
@@ -55,34 +55,33 @@ public:
         void offer(const std::string& attempt_id, const std::string& digest);
         void withdraw_all();
 
-        /// The claim that an agent has handed over for this attempt; once.
-        std::optional<files::UniqueFd> take_claim(const std::string& attempt_id);
+        /// The claim that an agent has handed over for this attempt. Returned once.
+        std::optional<files::UniqueFd> claim_handed_over(const std::string& attempt_id);
 
     private:
         friend class Offers;
         std::shared_ptr<Offers> offers_;
-        // By attempt; guarded by Offers.
+        // By attempt id; guarded by `Offers`.
         std::map<std::string, std::string> digests_;
         std::map<std::string, files::UniqueFd> claims_;
-        bool short_ = false;  // an agent lacks resources for what is offered
-        std::multimap<handoff::FolderId, Holder*>::iterator place_;
+        bool short_ = false;  // an agent lacks resources to run what is offered
+        std::multimap<handoff::FolderId, Holder*>::iterator position_;
     };
 
-    /// `unknown`: no engine of this process holds the worktree.
+    /// `unknown`: no executor of this process holds the worktree.
     [[nodiscard]] handoff::OfferState state(const handoff::FolderId& worktree,
                                             const std::string& attempt_id,
                                             const std::string& digest) const;
 
-    /// Hands the claim of an offered attempt, opened for reading, to the engine that offers it.
-    /// That engine then knows the claim before the program starts, which might remove it. Empty: it
-    /// could not be opened again.
+    /// Passes the claim of an offered attempt, opened for reading, to the executor that offers it,
+    /// before the program starts, which might remove the claim. Empty: it could not be reopened.
     void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
                    files::UniqueFd claim);
 
-    /// An agent has no descriptor or memory to look at, or to report, what is offered there. True
-    /// the first time since that was offered or claimed.
+    /// Reports that an agent lacks descriptors or memory to read an offer or write a status there.
+    /// Returns true the first time after an offer or claim.
     bool report_shortage(const handoff::FolderId& worktree);
-    /// Whether that is so for this attempt.
+    /// True if a shortage was reported for this attempt.
     [[nodiscard]] bool is_short(const std::string& attempt_id) const;
 
 private:
@@ -94,29 +93,30 @@ private:
 
 namespace autoexec::handoff {
 
-/// The offers of one engine for one worktree: `<git dir>/autoexec/offers/<inode>/<attempt_id>`. The
-/// inode is the worktree's: folders of one repository share its git directory. The folder is locked
-/// as long as its engine holds the worktree, so that the offers of a dead engine say nothing about
-/// an engine of version 1.1 that comes after it.
+/// The offers of one executor for one worktree: `<git dir>/autoexec/offers/<inode>/<attempt_id>`.
+/// The inode is the worktree's: folders of one repository share its git directory. The folder is
+/// locked while its executor holds the worktree, so that offers of a dead executor do not affect a
+/// later one of version 1.1.
 class OfferFolder {
 public:
-    /// Creates and locks the folder. `busy`: another engine has it; `failed`: `errno` says why.
+    /// Creates and locks the folder. `busy`: another executor has it; `failed`: see `errno`.
     LockResult lock(const std::filesystem::path& git_dir, const struct stat& worktree);
     OfferFolder() = default;
     ~OfferFolder() { close(); }
     OfferFolder(const OfferFolder&) = delete;
     OfferFolder& operator=(const OfferFolder&) = delete;
 
-    /// False where there is no git directory that can be written to.
+    /// False if there is no writable git directory.
     explicit operator bool() const noexcept { return static_cast<bool>(folder_); }
 
-    /// Replaces the offer of the attempt. Nothing happens without a folder.
+    /// Replaces the offer of the attempt. Does nothing without a folder.
     error_code put(const std::string& attempt_id, const std::string& digest, Durability durability);
     [[nodiscard]] std::optional<std::string> digest_of(const std::string& attempt_id) const;
-    /// Of all attempts: at most one of a worktree is in flight, and its engine calls this.
+    /// Withdraws all offers: a worktree has at most one running attempt, and its executor calls
+    /// this.
     error_code remove_all();
 
-    /// Removes the folder if it is empty, and gives up its lock.
+    /// Removes the folder if it is empty, and releases its lock.
     void close() noexcept;
 
 private:
@@ -125,7 +125,7 @@ private:
     files::UniqueFd lock_file_;
 };
 
-/// What the engine that holds the worktree says about a command file with this digest.
+/// Whether the executor that holds the worktree has offered a command file with this digest.
 OfferState offer_state(const std::optional<std::filesystem::path>& git_dir,
                        const struct stat& worktree, const std::string& attempt_id,
                        const std::string& digest, const files::Owners& owners);

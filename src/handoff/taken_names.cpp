@@ -15,11 +15,11 @@ namespace autoexec::handoff {
 namespace {
 
 constexpr int max_removed_entries = 2000;
-constexpr int max_removed_depth = 64;  // one descriptor each
-// A program may make its folder again while we write.
+constexpr int max_removed_depth = 64;  // one descriptor per level
+// A program may recreate its folder meanwhile.
 constexpr int max_removal_tries = 8;
 
-// Not across mounts.
+// Do not cross mount points.
 class TreeRemoval {
 public:
     explicit TreeRemoval(int folder)

@@ -1,5 +1,5 @@
 #include "health/checks.hpp"
-#include "health/verdict.hpp"
+#include "health/finding_list.hpp"
 #include "records/agent_presence.hpp"
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-/// The agents that serve the project from processes of their own.
+/// Agents that serve the project as separate processes.
 namespace autoexec::health {
 namespace {
 
@@ -28,26 +28,26 @@ boost::json::object to_json(const records::AgentRecord& record)
 
 HealthCheckResult check_agents(const HealthOptions& options)
 {
-    Verdict verdict("agents");
+    FindingList findings("agents");
     std::vector<std::string> running;
-    auto& details = verdict.details()["running"].emplace_array();
+    auto& details = findings.details()["running"].emplace_array();
     for (const auto& [record, alive] : records::list_agents(options.project_root)) {
         if (!alive) {
-            verdict.degraded(fmt::format("An agent has died: {}.", records::describe(record)),
-                             "Nothing need be done: the next autoexec run or autoexec agent "
-                             "removes its record.");
+            findings.degraded(
+                fmt::format("An agent has died: {}.", records::describe(record)),
+                "No action is needed: the next autoexec run or autoexec agent removes its record.");
             continue;
         }
         running.push_back(records::describe(record));
         details.push_back(to_json(record));
     }
     if (running.empty())
-        return std::move(verdict).finish(
-            "No agent process is running; autoexec run brings its own agent, and autoexec run "
-            "--external-agent needs one: autoexec agent.");
-    return std::move(verdict).finish(fmt::format("{} running: {}.",
-                                                 running.size() == 1 ? "An agent is" : "Agents are",
-                                                 fmt::join(running, ", ")));
+        return std::move(findings).finish(
+            "No agent process is running. autoexec run starts its own agent; for autoexec run "
+            "--external-agent, start one with autoexec agent.");
+    return std::move(findings).finish(
+        fmt::format("{} running: {}.", running.size() == 1 ? "An agent is" : "Agents are",
+                    fmt::join(running, ", ")));
 }
 
 }  // namespace autoexec::health

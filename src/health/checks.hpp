@@ -2,7 +2,7 @@
 
 #include "autoexec/health.hpp"
 
-/// The checks themselves. The options are complete: an absolute project, no empty probe.
+/// The checks. Their options are complete: the project is absolute and no probe is empty.
 namespace autoexec::health {
 
 HealthCheckResult check_configuration(const HealthOptions& options);

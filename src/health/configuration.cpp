@@ -1,7 +1,7 @@
 #include "agent/agents_file_reader.hpp"
 #include "autoexec/config.hpp"
 #include "health/checks.hpp"
-#include "health/verdict.hpp"
+#include "health/finding_list.hpp"
 #include "protocol/layout.hpp"
 
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 namespace autoexec::health {
 namespace {
 
-// On one line, without the picture that a terminal gets.
+// On one line, without the source excerpt that terminals show.
 std::string line_of(const Diagnostic& d)
 {
     std::string line = shown(d.path);
@@ -24,63 +24,65 @@ std::string line_of(const Diagnostic& d)
     return line;
 }
 
-void judge(Verdict& verdict, std::span<const Diagnostic> diagnostics)
+void report_diagnostics(FindingList& findings, std::span<const Diagnostic> diagnostics)
 {
     for (const auto& d : diagnostics) {
         const bool is_error = d.severity == Diagnostic::Severity::error;
-        auto& list = verdict.details()[is_error ? "errors" : "warnings"];
+        auto& list = findings.details()[is_error ? "errors" : "warnings"];
         if (!list.is_array()) list.emplace_array();
         list.get_array().emplace_back(line_of(d));
         if (is_error)
-            verdict.unhealthy(line_of(d), "Correct the file; autoexec run refuses it as it is.");
+            findings.unhealthy(line_of(d), "Correct the file; autoexec run refuses it.");
         else
-            verdict.degraded(line_of(d), "Correct the file; what is meant there has no effect.");
+            findings.degraded(line_of(d), "Correct the file; the setting has no effect.");
     }
 }
 
-void judge_settings(Verdict& verdict, const HealthOptions& options)
+void check_settings(FindingList& findings, const HealthOptions& options)
 {
-    if (options.configuration) return judge(verdict, options.configuration());
+    if (options.configuration) return report_diagnostics(findings, options.configuration());
     AutoExecutionConfigManager manager({}, options.project_root);
     (void)manager.load(false);
-    judge(verdict, manager.diagnostics());
+    report_diagnostics(findings, manager.diagnostics());
 }
 
-std::string judge_agents(Verdict& verdict, const std::filesystem::path& project_root)
+std::string check_agents_file(FindingList& findings, const std::filesystem::path& project_root)
 {
     const auto reading = agent::load_agents_file(project_root);
-    verdict.details()["agents_file"] = shown(project_root / layout::agents_file);
+    findings.details()["agents_file"] = shown(project_root / layout::agents_file);
     if (reading.missing) {
-        verdict.degraded(fmt::format("There is no agents file {}; commands run as shell scripts.",
-                                     layout::agents_file),
-                         "For a coding agent write one: autoexec agents init.");
+        findings.degraded(
+            fmt::format("The agents file {} does not exist; commands run as shell scripts.",
+                        layout::agents_file),
+            "To use a coding agent, create the file: autoexec agents init.");
         return {};
     }
     if (!reading.file) {
-        judge(verdict, reading.errors);
+        report_diagnostics(findings, reading.errors);
         return {};
     }
     const auto& agents = reading.file->agents;
-    judge(verdict, reading.file->warnings);
-    const auto takers = static_cast<std::size_t>(
-        std::count_if(agents.begin(), agents.end(), agent::takes_commands));
-    verdict.details()["agents"] = agents.size();
-    verdict.details()["agents_that_take_commands"] = takers;
-    if (takers == 0)
-        verdict.degraded("No enabled agent takes commands.",
-                         "Give one a command with {command} or {command_file_path} in it.");
+    report_diagnostics(findings, reading.file->warnings);
+    const auto eligible = static_cast<std::size_t>(
+        std::count_if(agents.begin(), agents.end(), agent::accepts_commands));
+    findings.details()["agents"] = agents.size();
+    findings.details()["agents_that_take_commands"] = eligible;
+    if (eligible == 0)
+        findings.degraded("No enabled agent accepts commands.",
+                          "Use {command} or {command_file_path} in an agent's commands.");
     return fmt::format("The settings are valid; {}, of which {} {} commands.",
-                       count_of(agents.size(), "agent"), takers, takers == 1 ? "takes" : "take");
+                       count_of(agents.size(), "agent"), eligible,
+                       eligible == 1 ? "accepts" : "accept");
 }
 
 }  // namespace
 
 HealthCheckResult check_configuration(const HealthOptions& options)
 {
-    Verdict verdict("configuration");
-    judge_settings(verdict, options);
-    auto message = judge_agents(verdict, options.project_root);
-    return std::move(verdict).finish(std::move(message));
+    FindingList findings("configuration");
+    check_settings(findings, options);
+    auto message = check_agents_file(findings, options.project_root);
+    return std::move(findings).finish(std::move(message));
 }
 
 }  // namespace autoexec::health

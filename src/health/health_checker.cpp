@@ -12,13 +12,14 @@
 namespace autoexec {
 namespace {
 
-HealthCheckResult failed(const std::string& name, std::string_view why)
+HealthCheckResult failed(const std::string& name, std::string_view reason)
 {
     HealthCheckResult result;
     result.name = name;
     result.status = HealthStatus::unhealthy;
-    result.message = "The check itself has failed: " + text::valid_utf8(why);
-    result.remedy = "Whether what it looks at is well is not known; mend what the message names.";
+    result.message = "The check itself failed: " + text::valid_utf8(reason);
+    result.remedy =
+        "The result is unknown. Correct the problem in the message, then repeat the check.";
     return result;
 }
 
@@ -104,7 +105,7 @@ HealthStatus overall_status(std::span<const HealthCheckResult> results) noexcept
 
 HealthChecker::HealthChecker(HealthOptions options) : options_(std::move(options))
 {
-    // Absolute: later changes of the current directory must not lead the checks elsewhere.
+    // Absolute, so that a change of the current directory does not affect later checks.
     std::error_code ec;
     auto root =
         std::filesystem::absolute(options_.project_root.empty() ? "." : options_.project_root, ec);

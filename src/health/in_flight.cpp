@@ -3,7 +3,7 @@
 #include "handoff/claims.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/verdict.hpp"
+#include "health/finding_list.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
@@ -24,7 +24,7 @@
 #include <cerrno>
 #include <map>
 
-/// What runs, and what is left of what has run.
+/// Checks running attempts and the files that ended ones have left.
 namespace autoexec::health {
 namespace {
 
@@ -36,10 +36,10 @@ constexpr char claim_suffix[] = ".json";
 constexpr std::size_t claim_limit = 4096;
 constexpr std::size_t max_claims = 1000;
 constexpr std::size_t max_claim_names = 20'000;
-constexpr auto overdue = 60s;  // after its deadline: the stop, its grace, and a busy machine
+constexpr auto overdue = 60s;  // after the deadline: for the stop, its grace, and a busy machine
 
-// Shared and given back at once: two that look must not take each other for an engine. Where
-// folders can't be locked the answer is not known; then nothing is said about the worktree.
+// A shared lock, released at once, so that two checks do not take each other for an executor.
+// Returns nullopt if folders cannot be locked; then nothing is reported about the worktree.
 bool may_be_held(int worktree)
 {
     if (::flock(worktree, LOCK_SH | LOCK_NB) != 0) return true;
@@ -66,7 +66,7 @@ struct FoundClaim {
     ClaimState state = ClaimState::none;
 };
 
-// Folders of one repository share its git directory, so a claim says which one it is for.
+// Folders of one repository share its git directory, so each claim names its folder.
 fs::path worktree_in(int claims, const std::string& name, const fs::path& otherwise)
 {
     const auto file = files::read_regular(claims, name, claim_limit, {});
@@ -91,7 +91,7 @@ void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int wor
     }
 }
 
-// Without making the folders that they would be in.
+// Opened without creating missing folders.
 std::map<std::string, FoundClaim> find_claims(const std::vector<fs::path>& trees)
 {
     std::map<std::string, FoundClaim> all;
@@ -109,18 +109,18 @@ std::map<std::string, FoundClaim> find_claims(const std::vector<fs::path>& trees
     return all;
 }
 
-void judge_claim(Verdict& verdict, const FoundClaim& claim)
+void check_claim(FindingList& findings, const FoundClaim& claim)
 {
     const bool alone = !may_be_held(claim.worktree);
     if (claim.state == ClaimState::free && alone)
-        verdict.degraded(fmt::format("The agent that took attempt {} in {} is gone.",
-                                     claim.attempt_id, shown(claim.worktree)),
-                         "Nothing need be done: the next command there removes the claim.");
+        findings.degraded(fmt::format("The agent that claimed attempt {} in {} has ended.",
+                                      claim.attempt_id, shown(claim.worktree)),
+                          "No action is needed: the next command there removes the claim.");
     if (claim.state == ClaimState::live && alone)
-        verdict.degraded(
-            fmt::format("An agent works on attempt {} in {}, but no engine waits for it.",
+        findings.degraded(
+            fmt::format("An agent is running attempt {} in {}, but no executor waits for it.",
                         claim.attempt_id, shown(claim.worktree)),
-            "Wait for its end, or stop the agent; until then no command runs there.");
+            "Wait until it ends, or stop the agent. Until then no command can run there.");
 }
 
 std::optional<std::chrono::system_clock::time_point> deadline_of(
@@ -134,7 +134,7 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
     std::string problem;
     const auto command = protocol::parse_command(file.text, problem);
     const auto start = text::parse_iso(record.started_at);
-    // A century does not overflow what clocks count in.
+    // A bound of a century, so that time points do not overflow.
     if (!command || command->attempt_id != record.attempt_id || !start ||
         !command->deadline_seconds || !(*command->deadline_seconds < 3e9))
         return std::nullopt;
@@ -142,20 +142,20 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
                         std::chrono::duration<double>(*command->deadline_seconds));
 }
 
-void judge_record(Verdict& verdict, const records::RunningRecord& record,
+void check_record(FindingList& findings, const records::RunningRecord& record,
                   std::chrono::system_clock::time_point now)
 {
     const auto deadline = deadline_of(record);
     if (!deadline || now < *deadline + overdue) return;
-    verdict.degraded(
-        fmt::format("Execution {} in {} should have ended at {}, but its engine (process {}) "
+    findings.degraded(
+        fmt::format("Execution {} in {} should have ended at {}, but its executor (process {}) "
                     "still holds the worktree.",
                     record.execution_id, record.worktree, text::iso_utc(*deadline), record.pid),
-        "Unless the machine slept meanwhile, the engine hangs: autoexec cancel, or end the "
+        "Unless the machine was suspended, the executor hangs: use autoexec cancel, or end the "
         "process.");
 }
 
-void judge_lock(Verdict& verdict, const fs::path& tree,
+void check_lock(FindingList& findings, const fs::path& tree,
                 const std::vector<records::RunningEntry>& running)
 {
     if (!may_be_held(tree)) return;
@@ -163,14 +163,15 @@ void judge_lock(Verdict& verdict, const fs::path& tree,
         return entry.alive && same_folder(entry.record.worktree, tree);
     });
     if (!known)
-        verdict.degraded(
-            fmt::format("{} is held by an engine, but no attempt is in flight there.", shown(tree)),
-            fmt::format("It may wait before a retry, or be of another project; if it stays, look "
-                        "who holds it: fuser -v {}",
+        findings.degraded(
+            fmt::format("{} is locked by an executor, but no attempt is running there.",
+                        shown(tree)),
+            fmt::format("The executor may be waiting for a retry or belong to another project. If "
+                        "this persists, find the process: fuser -v {}",
                         shown(tree)));
 }
 
-// Engines that hold no lock are at work here, perhaps: then no file is known to be left over.
+// Executors that hold no lock may be running: then no file is known to be a left-over.
 bool accepts_legacy(const fs::path& project_root)
 {
     const auto reading = agent::load_agents_file(project_root);
@@ -200,79 +201,79 @@ bool is_folder(int worktree, const std::string& name)
     return ::fstatat(worktree, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-void judge_control_folder(Verdict& verdict, const fs::path& path)
+void check_control_folder(FindingList& findings, const fs::path& path)
 {
     const bool is_chosen = !path.filename().string().starts_with(control_files::own_prefix);
-    verdict.degraded(fmt::format("A folder is where a control file belongs: {}.", shown(path)),
-                     is_chosen ? "Remove it, or set another status_file_name: while anything is in "
-                                 "that folder, no agent can report there."
-                               : "The next command in that worktree tries to remove it. If that "
-                                 "fails, remove it yourself.");
+    findings.degraded(fmt::format("A folder has the name of a control file: {}.", shown(path)),
+                      is_chosen ? "Remove it, or set another status_file_name: while that folder "
+                                  "is not empty, no agent can report there."
+                                : "The next command in that worktree tries to remove it. If that "
+                                  "fails, remove it yourself.");
 }
 
-void judge_control_files(Verdict& verdict, const fs::path& tree, const HealthOptions& options)
+void check_control_files(FindingList& findings, const fs::path& tree, const HealthOptions& options)
 {
     error_code ec;
     const auto fd = open_folder(tree, ec);
-    // Before and after: an engine may come or go while we list.
+    // Checked before and after listing: an executor may start or end meanwhile.
     if (!fd || may_be_held(fd.get())) return;
     auto names = control_files_in(fd.get(), options);
     if (names.empty() || may_be_held(fd.get())) return;
     const auto files = std::stable_partition(
         names.begin(), names.end(), [&](const auto& name) { return is_folder(fd.get(), name); });
-    for (auto it = names.begin(); it != files; ++it) judge_control_folder(verdict, tree / *it);
+    for (auto it = names.begin(); it != files; ++it) check_control_folder(findings, tree / *it);
     names.erase(names.begin(), files);
     if (names.empty()) return;
-    verdict.degraded(
-        fmt::format("{} of a run that is over {} in {}: {}.", count_of(names.size(), "file"),
+    findings.degraded(
+        fmt::format("{} of an ended run {} in {}: {}.", count_of(names.size(), "file"),
                     names.size() == 1 ? "is" : "are", shown(tree), fmt::join(names, ", ")),
-        "Nothing need be done: the next command there removes them.");
+        "No action is needed: the next command there removes them.");
 }
 
 }  // namespace
 
 HealthCheckResult check_claims_and_locks(const HealthOptions& options)
 {
-    Verdict verdict("claims_and_locks");
+    FindingList findings("claims_and_locks");
     const auto trees = worktrees_of(options);
     const auto running = records::list_running(options.project_root);
     const auto claims = find_claims(trees);
-    for (const auto& [id, claim] : claims) judge_claim(verdict, claim);
+    for (const auto& [id, claim] : claims) check_claim(findings, claim);
     for (const auto& entry : running)
-        if (entry.alive) judge_record(verdict, entry.record, options.probes.now());
-    for (const auto& tree : trees) judge_lock(verdict, tree, running);
-    verdict.details()["claims"] = claims.size();
-    verdict.details()["in_flight"] = std::count_if(running.begin(), running.end(),
-                                                   [](const auto& entry) { return entry.alive; });
-    return std::move(verdict).finish("Each claim has its agent, and each lock its attempt.");
+        if (entry.alive) check_record(findings, entry.record, options.probes.now());
+    for (const auto& tree : trees) check_lock(findings, tree, running);
+    findings.details()["claims"] = claims.size();
+    findings.details()["in_flight"] = std::count_if(running.begin(), running.end(),
+                                                    [](const auto& entry) { return entry.alive; });
+    return std::move(findings).finish("Each claim has its agent, and each lock its attempt.");
 }
 
 HealthCheckResult check_leftovers(const HealthOptions& options)
 {
-    Verdict verdict("leftovers");
+    FindingList findings("leftovers");
     for (const auto& entry : records::list_running(options.project_root))
         if (!entry.alive)
-            verdict.degraded(fmt::format("The engine of execution {} in {} has died.",
-                                         entry.record.execution_id, entry.record.worktree),
-                             "Nothing need be done: the next autoexec run tidies up after it.");
+            findings.degraded(fmt::format("The executor of execution {} in {} has died.",
+                                          entry.record.execution_id, entry.record.worktree),
+                              "No action is needed: the next autoexec run cleans up.");
     for (const auto& broken : records::find_broken_records(options.project_root))
-        verdict.degraded(fmt::format("{} is no record of an attempt: {}.",
-                                     shown(options.project_root / layout::running / broken.name),
-                                     broken.problem),
-                         broken.removable
-                             ? "Nothing need be done: the next autoexec run removes it."
-                             : "Unless a later version of autoexec made it, remove it.");
+        findings.degraded(fmt::format("{} is not a valid record of an attempt: {}.",
+                                      shown(options.project_root / layout::running / broken.name),
+                                      broken.problem),
+                          broken.removable
+                              ? "No action is needed: the next autoexec run removes it."
+                              : "Remove it, unless a later version of autoexec created it.");
     std::vector<fs::path> trees;
     if (!accepts_legacy(options.project_root)) trees = worktrees_of(options);
     const auto claims = find_claims(trees);
     for (const auto& tree : trees) {
-        // An agent that still lives reports there, whether or not somebody waits for it.
+        // A live agent still reports there, even if no executor waits for it.
         const bool busy = std::any_of(claims.begin(), claims.end(), [&](const auto& item) {
             return item.second.state != ClaimState::free && same_folder(item.second.worktree, tree);
         });
-        if (!busy) judge_control_files(verdict, tree, options);
+        if (!busy) check_control_files(findings, tree, options);
     }
-    return std::move(verdict).finish("Nothing is left of runs that are over.");
+    return std::move(findings).finish("There are no left-over files of ended runs.");
 }
 
 }  // namespace autoexec::health

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::size_t max_output = 4096;
-constexpr milliseconds grace{500};  // whoever answers no question in time gets no long farewell
+constexpr milliseconds grace{500};  // a program that missed its limit gets only a short grace
 constexpr milliseconds time_limit{1000};
 
 // NFS, SMB1, CIFS, SMB2, 9p, FUSE, CEPH, AFS, Coda
@@ -31,7 +31,7 @@ constexpr std::array<std::uint32_t, 9> remote_types = {0x6969,     0x517B,     0
                                                        0xFE534D42, 0x01021997, 0x65735546,
                                                        0x00C36400, 0x5346414F, 0x73757245};
 
-std::optional<HealthProbes::FileSystem> look_at_file_system(const fs::path& path)
+std::optional<HealthProbes::FileSystem> probe_file_system(const fs::path& path)
 {
     struct statfs info {};
     struct stat st {};
@@ -54,7 +54,7 @@ std::optional<std::uint64_t> read_inotify_limit(const std::string& name)
     return in >> limit ? std::optional(limit) : std::nullopt;
 }
 
-std::optional<std::chrono::system_clock::time_point> look_at_file_time(const fs::path& folder)
+std::optional<std::chrono::system_clock::time_point> probe_file_time(const fs::path& folder)
 {
     error_code ec;
     const auto fd = open_folder(folder, ec);
@@ -89,11 +89,11 @@ HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std:
     asio::io_context ctx;
     const auto process = spawner.spawn(ctx.get_executor(), spec, run.error, run.problem);
     if (!process) return run;
-    std::function<void(OutputStream, std::string_view)> take = [&](OutputStream stream,
-                                                                   std::string_view chunk) {
+    std::function<void(OutputStream, std::string_view)> append = [&](OutputStream stream,
+                                                                     std::string_view chunk) {
         append_capped(stream == OutputStream::standard_output ? run.output : errors, chunk);
     };
-    asio::co_spawn(ctx, process->wait(std::move(take)),
+    asio::co_spawn(ctx, process->wait(std::move(append)),
                    [&end](const std::exception_ptr&, ProcessExit exit) { end = std::move(exit); });
     ctx.run_for(limit);
     if (!end) {
@@ -102,7 +102,7 @@ HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std:
         ctx.run_for(grace + time_limit);
     }
     run.output += errors;
-    if (!end) return run;  // unkillable: its supervisor looks after it
+    if (!end) return run;  // unkillable: left to its supervisor
     run.exit_code = end->exit_code;
     run.problem = end->error;
     return run;
@@ -112,10 +112,10 @@ HealthProbes::ProgramRun run_supervised(Spawner& spawner, const std::vector<std:
 
 HealthProbes real_where_empty(HealthProbes probes, std::shared_ptr<Spawner> spawner)
 {
-    if (!probes.file_system) probes.file_system = look_at_file_system;
+    if (!probes.file_system) probes.file_system = probe_file_system;
     if (!probes.inotify_limit) probes.inotify_limit = read_inotify_limit;
     if (!probes.now) probes.now = [] { return std::chrono::system_clock::now(); };
-    if (!probes.file_time) probes.file_time = look_at_file_time;
+    if (!probes.file_time) probes.file_time = probe_file_time;
     if (!probes.variable) probes.variable = read_variable;
     if (!spawner) spawner = supervised_spawner();
     if (!probes.run)

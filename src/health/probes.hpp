@@ -4,7 +4,8 @@
 
 namespace autoexec::health {
 
-/// `probes` with the real thing where one is empty. Null `spawner`: the supervised one.
+/// `probes` with empty ones replaced by the real implementation. Null `spawner`: the supervised
+/// one.
 HealthProbes real_where_empty(HealthProbes probes, std::shared_ptr<Spawner> spawner);
 
 }  // namespace autoexec::health

@@ -7,7 +7,7 @@
 #include "git_files/index_file.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/verdict.hpp"
+#include "health/finding_list.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
@@ -19,7 +19,7 @@
 #include <chrono>
 #include <map>
 
-/// The programs that have to be there.
+/// Checks the required programs.
 namespace autoexec::health {
 namespace {
 
@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t max_version = 200;
-constexpr int max_programs = 3;  // so many limits, then the check gives up
+constexpr int max_programs = 3;  // the check takes at most this many program limits
 constexpr std::array<int, 2> least_git = {2, 36};
 
 std::string first_line(std::string_view output)
@@ -38,14 +38,14 @@ std::string first_line(std::string_view output)
     return text::printable(text::valid_utf8(output));
 }
 
-/// Runs programs for an answer, all together not much longer than they may take.
-class Questioner {
+/// Runs programs for their output, with a bound for the total time.
+class ProgramProber {
 public:
-    explicit Questioner(const HealthOptions& options)
+    explicit ProgramProber(const HealthOptions& options)
         : options_(options), deadline_(steady_clock::now() + max_programs * options.program_limit)
     {}
 
-    HealthProbes::ProgramRun ask(const std::vector<std::string>& argv, const fs::path& directory)
+    HealthProbes::ProgramRun query(const std::vector<std::string>& argv, const fs::path& directory)
     {
         const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - steady_clock::now());
         HealthProbes::ProgramRun late;
@@ -60,16 +60,16 @@ private:
     steady_clock::time_point deadline_;
 };
 
-std::string why(const HealthProbes::ProgramRun& run)
+std::string reason(const HealthProbes::ProgramRun& run)
 {
-    if (run.timed_out) return "it does not answer in time";
+    if (run.timed_out) return "it did not answer in time";
     if (!run.problem.empty()) return run.problem;
     if (run.error) return run.error.message();
     if (!run.exit_code) return "it was ended by a signal";
     return fmt::format("exit code {}", *run.exit_code);
 }
 
-// Of a preset's program it is known that `--version` is a question.
+// Only the programs of presets are known to have a harmless `--version`.
 bool is_known(std::string_view program)
 {
     const auto starts = [program](const agent::Preset& preset) {
@@ -79,14 +79,14 @@ bool is_known(std::string_view program)
     return program.find('/') == program.npos && std::any_of(all.begin(), all.end(), starts);
 }
 
-/// Looks for the programs of all agents.
+/// Finds the programs of all agents.
 class AgentPrograms {
 public:
-    AgentPrograms(Verdict& verdict, const HealthOptions& options)
-        : verdict_(verdict), options_(options), questioner_(options)
+    AgentPrograms(FindingList& findings, const HealthOptions& options)
+        : findings_(findings), options_(options), prober_(options)
     {}
 
-    void look_at(const AgentDefinition& definition)
+    void check_agent(const AgentDefinition& definition)
     {
         ++agents_;
         const auto directory = agent::working_directory(definition, options_.project_root);
@@ -95,9 +95,9 @@ public:
             const auto search = agent::find_program(program, path_of(definition), directory);
             if (search.found.empty()) {
                 complete = false;
-                miss(definition, program, search);
+                report_missing(definition, program, search);
             } else {
-                note(program, search.found, directory);
+                record(program, search.found, directory);
             }
         }
         if (!complete) ++broken_;
@@ -105,12 +105,12 @@ public:
 
     HealthCheckResult finish()
     {
-        if (broken_ > 0 && broken_ == agents_) verdict_.worsen();
-        verdict_.details()["programs"] = std::move(programs_);
-        return std::move(verdict_).finish(
+        if (broken_ > 0 && broken_ == agents_) findings_.worsen();
+        findings_.details()["programs"] = std::move(programs_);
+        return std::move(findings_).finish(
             agents_ == 0
-                ? "There is no agent to look for."
-                : fmt::format("The programs of {} are there.", count_of(agents_, "agent")));
+                ? "No agents are defined."
+                : fmt::format("The programs of {} were found.", count_of(agents_, "agent")));
     }
 
 private:
@@ -122,38 +122,39 @@ private:
         return path.empty() ? "/bin:/usr/bin" : path;
     }
 
-    void miss(const AgentDefinition& definition, const std::string& program,
-              const agent::ProgramSearch& search)
+    void report_missing(const AgentDefinition& definition, const std::string& program,
+                        const agent::ProgramSearch& search)
     {
-        verdict_.degraded(fmt::format("Agent '{}' can't run: {}", definition.name,
-                                      agent::explain_missing(program, search, definition)),
-                          fmt::format("Install {} or put its folder into PATH; or disable the "
-                                      "agent (`enabled: false`).",
-                                      program));
+        findings_.degraded(
+            fmt::format("Agent '{}' cannot run: {}", definition.name,
+                        agent::explain_missing(program, search, definition)),
+            fmt::format(
+                "Install {}, add its folder to PATH, or disable the agent (`enabled: false`).",
+                program));
     }
 
-    void note(const std::string& program, const fs::path& found, const fs::path& directory)
+    void record(const std::string& program, const fs::path& found, const fs::path& directory)
     {
         const auto key = shown(found);
         if (programs_.contains(key)) return;
-        auto& version = programs_[key];  // null: not asked
+        auto& version = programs_[key];  // null: not run
         if (!options_.deep && !is_known(program)) return;
-        const auto run = questioner_.ask({found.string(), "--version"}, directory);
+        const auto run = prober_.query({found.string(), "--version"}, directory);
         if (run.exit_code == 0 && !run.timed_out) {
             version = first_line(run.output);
             return;
         }
-        // A program may know no such option; but one that can't be started or hangs would do so
-        // for commands, too.
+        // A failure alone says nothing: not every program has that option. But a program that hangs
+        // or does not start would also do so for commands.
         const bool refused = run.exit_code && !run.timed_out && !is_known(program);
         if (!refused)
-            verdict_.degraded(fmt::format("'{} --version' gives no version: {}.", key, why(run)),
-                              "Run it by hand, as the user and in the environment of the engine.");
+            findings_.degraded(fmt::format("'{} --version' failed: {}.", key, reason(run)),
+                               "Run it manually, as the same user and in the same environment.");
     }
 
-    Verdict& verdict_;
+    FindingList& findings_;
     const HealthOptions& options_;
-    Questioner questioner_;
+    ProgramProber prober_;
     boost::json::object programs_;
     std::size_t agents_ = 0;
     std::size_t broken_ = 0;
@@ -176,20 +177,20 @@ std::optional<std::array<int, 2>> parse_git_version(std::string_view text)
     return version;
 }
 
-void judge_git_version(Verdict& verdict, std::string_view output)
+void check_git_version(FindingList& findings, std::string_view output)
 {
     const auto line = first_line(output);
-    verdict.details()["version"] = line;
+    findings.details()["version"] = line;
     const auto version = parse_git_version(line);
     if (!version)
-        verdict.degraded(fmt::format("'git --version' says '{}'.", line),
-                         "Look which program is called git here: command -v git.");
+        findings.degraded(fmt::format("'git --version' says '{}'.", line),
+                          "Check which program is named git: command -v git.");
     else if (*version < least_git)
-        verdict.degraded(fmt::format("{} is older than {}.{}.", line, least_git[0], least_git[1]),
-                         "Update git; worktrees may not be made or listed rightly.");
+        findings.degraded(fmt::format("{} is older than {}.{}.", line, least_git[0], least_git[1]),
+                          "Update git; otherwise creating and listing worktrees may fail.");
 }
 
-// Of the repository: the nearest folder above that has a `.git`.
+// The repository's top: the nearest parent folder with a `.git`.
 std::filesystem::path top_of(std::filesystem::path folder)
 {
     std::error_code ec;
@@ -198,7 +199,7 @@ std::filesystem::path top_of(std::filesystem::path folder)
     return folder;
 }
 
-void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
+void report_tracked_files(FindingList& findings, const std::filesystem::path& tree,
                           const std::string& status_file_name)
 {
     const auto git_dir = git_files::git_dir_of(tree);
@@ -212,9 +213,9 @@ void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
     std::vector<std::string> names;
     for (const auto& path : tracked)
         names.push_back(std::filesystem::path(path).lexically_relative(below).string());
-    verdict.degraded(
-        fmt::format("In {} git tracks control files: {}. Each checkout, merge or reset writes them "
-                    "again, and after a command git status shows them as deleted.",
+    findings.degraded(
+        fmt::format("In {} git tracks control files: {}. Each checkout, merge or reset restores "
+                    "them, and after a command git status shows them as deleted.",
                     shown(tree), fmt::join(names, ", ")),
         fmt::format("Remove them from the repository: git -C {} rm --cached -- {}, then commit.",
                     shown(tree), fmt::join(names, " ")));
@@ -224,46 +225,47 @@ void report_tracked_files(Verdict& verdict, const std::filesystem::path& tree,
 
 HealthCheckResult check_supervisor(const HealthOptions& options)
 {
-    Verdict verdict("supervisor");
-    // To the end of it: a supervisor of another build may start and not be understood.
+    FindingList findings("supervisor");
+    // Runs it to its end: a supervisor of another build may start but use another protocol.
     const auto run = options.probes.run({"/bin/true"}, "/", options.program_limit);
     if (run.error)
-        verdict.unhealthy("No command can be started: " + why(run),
-                          "Put autoexec-supervise beside the program or into its libexec folder.");
+        findings.unhealthy(
+            "Commands cannot be started: " + reason(run),
+            "Install autoexec-supervise beside the program or in its libexec folder.");
     else if (run.timed_out || run.exit_code != 0)
-        verdict.degraded(
-            fmt::format("A program below the supervisor did not end as it should: {}.", why(run)),
-            "Look whether the machine is overloaded, and whether autoexec-supervise is of the "
-            "same version as the program.");
-    return std::move(verdict).finish("Programs can be started and supervised.");
+        findings.degraded(
+            fmt::format("A test program below the supervisor failed: {}.", reason(run)),
+            "Check that the machine is not overloaded, and that autoexec-supervise has the same "
+            "version as autoexec.");
+    return std::move(findings).finish("Programs can be started and supervised.");
 }
 
 HealthCheckResult check_agent_programs(const HealthOptions& options)
 {
-    Verdict verdict("agent_programs");
-    AgentPrograms programs(verdict, options);
+    FindingList findings("agent_programs");
+    AgentPrograms programs(findings, options);
     if (const auto reading = agent::load_agents_file(options.project_root); reading.file)
         for (const auto& definition : reading.file->agents)
-            if (definition.enabled) programs.look_at(definition);
+            if (definition.enabled) programs.check_agent(definition);
     return programs.finish();
 }
 
 HealthCheckResult check_git(const HealthOptions& options)
 {
-    Verdict verdict("git");
+    FindingList findings("git");
     for (const auto& tree : worktrees_of(options))
-        report_tracked_files(verdict, tree, options.status_file_name);
+        report_tracked_files(findings, tree, options.status_file_name);
     const auto run = options.probes.run(git::version_command(), "/", options.program_limit);
     if (run.exit_code == 0 && !run.timed_out) {
-        judge_git_version(verdict, run.output);
-        return std::move(verdict).finish(first_line(run.output) + " is there.");
+        check_git_version(findings, run.output);
+        return std::move(findings).finish(first_line(run.output) + " is installed.");
     }
-    auto problem = fmt::format("git can't be run: {}.", why(run));
+    auto problem = fmt::format("git cannot be run: {}.", reason(run));
     if (git_files::git_dir_of(options.project_root))
-        verdict.unhealthy(std::move(problem), "Install git; the project is a repository.");
+        findings.unhealthy(std::move(problem), "Install git; the project is a repository.");
     else
-        verdict.degraded(std::move(problem), "Install git; without it there are no worktrees.");
-    return std::move(verdict).finish({});
+        findings.degraded(std::move(problem), "Install git; worktrees need it.");
+    return std::move(findings).finish({});
 }
 
 }  // namespace autoexec::health

@@ -1,7 +1,7 @@
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
+#include "health/finding_list.hpp"
 #include "health/scratch.hpp"
-#include "health/verdict.hpp"
 #include "protocol/layout.hpp"
 
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ constexpr std::array<const char*, 4> folders = {"metrics", "audit", "running", "
 constexpr char audit_log[] = "execution_audit.log";
 constexpr std::size_t max_record_names = 100'000;
 
-// A writer holds a log for the time of one write.
+// A writer locks a log only while it writes.
 constexpr int lock_tries = 20;
 constexpr int lock_pause_ms = 10;
 
@@ -52,28 +52,29 @@ std::string newest_metrics(int folder)
     return newest == names.end() ? std::string() : *newest;
 }
 
-/// The folders of one project's records.
+/// Checks the folders of one project's records.
 class Records {
 public:
-    Records(Verdict& verdict, fs::path root) : verdict_(verdict), root_(std::move(root)) {}
+    Records(FindingList& findings, fs::path root) : findings_(findings), root_(std::move(root)) {}
 
-    void look()
+    void visit()
     {
         error_code ec;
         const auto project = open_folder(root_, ec);
         if (!project) return complain(root_, ec.message());
-        for (const auto* name : folders) look_at(project.get(), name);
+        for (const auto* name : folders) check_folder(project.get(), name);
     }
 
 private:
-    void complain(const fs::path& path, const std::string& why)
+    void complain(const fs::path& path, const std::string& reason)
     {
-        verdict_.unhealthy(fmt::format("Records can't be written to {}: {}.", shown(path), why),
-                           "Look at its owner and permissions (ls -ld) and at the space on its "
-                           "file system (df); what is no plain folder or file must go.");
+        findings_.unhealthy(
+            fmt::format("Records cannot be written to {}: {}.", shown(path), reason),
+            "Check its owner and permissions (ls -ld) and the free space (df); "
+            "replace links and special files with a plain folder or file.");
     }
 
-    void look_at(int project, const std::string& name)
+    void check_folder(int project, const std::string& name)
     {
         const auto below = fs::path(layout::records) / name;
         error_code ec;
@@ -82,34 +83,36 @@ private:
         if (ec) return complain(root_ / below, ec.message());
         const auto folder =
             files::open_beneath(project, below, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-        if (!folder) return;  // will be made
-        if (name == "audit") look_at_log(folder.get(), below, audit_log);
-        if (name == "metrics") look_at_log(folder.get(), below, newest_metrics(folder.get()));
+        if (!folder) return;  // will be created
+        if (name == "audit") check_log(folder.get(), below, audit_log);
+        if (name == "metrics") check_log(folder.get(), below, newest_metrics(folder.get()));
     }
 
-    void look_at_log(int folder, const fs::path& below, const std::string& name)
+    void check_log(int folder, const fs::path& below, const std::string& name)
     {
         struct stat st {};
         if (name.empty() || ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return;
         const auto path = root_ / below / name;
-        if (!S_ISREG(st.st_mode)) return complain(path, "it is no regular file");
+        if (!S_ISREG(st.st_mode)) return complain(path, "it is not a regular file");
         struct stat around {};
         if (::fstat(folder, &around) == 0 && !files::is_trusted_owner(st.st_uid, around.st_uid))
-            return complain(path, fmt::format("it belongs to user {}, and records of other users "
-                                              "are not appended to",
-                                              st.st_uid));
+            return complain(
+                path,
+                fmt::format(
+                    "it belongs to user {}, and records are appended only to this user's files",
+                    st.st_uid));
         error_code ec;
         const auto fd =
             files::open_beneath(folder, name, O_RDWR | O_APPEND, files::Links::none, ec);
         if (!fd) return complain(path, ec.message());
         if (stays_locked(fd.get()))
-            verdict_.degraded(
-                fmt::format("Another process holds the log {}; records wait.", shown(path)),
-                fmt::format("Find out which (fuser -v {}), and let it go on or end it.",
-                            shown(path)));
+            findings_.degraded(
+                fmt::format("Another process has locked the log {}; records are delayed.",
+                            shown(path)),
+                fmt::format("Find the process (fuser -v {}) and resume or end it.", shown(path)));
     }
 
-    Verdict& verdict_;
+    FindingList& findings_;
     fs::path root_;
 };
 
@@ -117,9 +120,9 @@ private:
 
 HealthCheckResult check_records(const HealthOptions& options)
 {
-    Verdict verdict("records");
-    Records(verdict, options.project_root).look();
-    return std::move(verdict).finish("Records can be written.");
+    FindingList findings("records");
+    Records(findings, options.project_root).visit();
+    return std::move(findings).finish("Records can be written.");
 }
 
 }  // namespace autoexec::health

@@ -16,7 +16,7 @@ namespace {
 
 using files::UniqueFd;
 
-constexpr std::size_t block = 4096;  // an empty file can be made on a full disk
+constexpr std::size_t block = 4096;  // an empty file can be created on a full disk
 
 Trial write_block(int fd)
 {
@@ -43,14 +43,14 @@ Trial try_to_write(int folder)
 {
     const UniqueFd fd(::openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
     if (fd) return write_block(fd.get());
-    // EISDIR: a kernel that doesn't know the flag.
+    // EISDIR: the kernel does not support the flag.
     const bool unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
     return unknown ? try_to_create(folder) : failed(errno);
 }
 
 Trial try_to_create(int folder)
 {
-    // Known as a left-over by the next engine, should we be killed here.
+    // The next executor removes a file of this name, should this process be killed here.
     const auto name = control_files::temporary_prefix + text::new_uuid();
     const UniqueFd fd(
         ::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));

@@ -5,19 +5,19 @@
 #include <chrono>
 #include <filesystem>
 
-/// Whether a folder can be written to, tried out: a full disk and a quota show only then. Nothing
-/// is left behind, and what has no name can't be left even by a crash.
+/// Tests by writing whether a folder is writable: only that detects a full disk or a quota. No file
+/// is left behind; an unnamed file not even after a crash.
 namespace autoexec::health {
 
 struct Trial {
-    error_code error;                            ///< Clear: a block was written.
-    std::chrono::system_clock::time_point time;  ///< Which the file system gave to it.
+    error_code error;                            ///< Clear if a block was written.
+    std::chrono::system_clock::time_point time;  ///< The file's time, set by the file system.
 };
 
-/// By a file without a name, or where there is no such thing, by one that is removed at once.
+/// Uses an unnamed file or, if that is not supported, one that is removed at once.
 Trial try_to_write(int folder);
 
-/// The second way.
+/// The fallback with a named file.
 Trial try_to_create(int folder);
 
 }  // namespace autoexec::health

@@ -29,7 +29,7 @@ void vlog(LogLevel level, fmt::string_view format, fmt::format_args args)
     auto* const logger = spdlog::default_logger_raw();
     const auto wanted = level_of(level);
     if (logger != nullptr && logger->should_log(wanted))
-        // One entry is one line, whatever a path or an id in it holds.
+        // An entry is always one line, even if a path or id contains a newline.
         logger->log(wanted, text::printable(fmt::vformat(format, args)));
 }
 

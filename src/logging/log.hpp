@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-/// What an operator should see, to spdlog's default logger. Text must be redacted.
+/// Logs a message for operators to spdlog's default logger. The text must be redacted.
 namespace autoexec::logging {
 
 enum class LogLevel { debug, info, warning, error };

@@ -2,14 +2,14 @@
 
 #include <cstdint>
 
-/// What the spawner and the supervisor say to each other, over one SOCK_SEQPACKET socket.
-/// Both come from one build of one machine, so a message is a plain struct.
+/// Messages between the spawner and the supervisor, over one SOCK_SEQPACKET socket. Both come from
+/// the same build on the same machine, so a message is a plain struct.
 ///
-/// The supervisor's end of file means that it ended; without `all_gone` before it, it was killed.
-/// The spawner's end of file means `stop`: nobody waits for the program any more.
+/// End of file from the supervisor means that it has ended; without a previous `all_gone`, it was
+/// killed. End of file from the spawner means `stop`: its process no longer waits for the program.
 namespace autoexec::control {
 
-/// A supervisor refuses to work for a spawner that speaks otherwise.
+/// A supervisor rejects a spawner with another version.
 inline constexpr const char* version = "3";
 
 /// Arguments of the supervisor: this version, the spawner's process id, the grace and the orphan
@@ -19,16 +19,16 @@ inline constexpr int first_program_argument = 6;
 /// The supervisor's end of the socket.
 inline constexpr int descriptor = 3;
 
-/// Above it, what the supervisor only holds.
+/// Descriptors above it are only kept open by the supervisor.
 inline constexpr int first_held = descriptor + 1;
 inline constexpr int max_held = 4;
 
-/// The first descriptor that the supervisor is never given: after what it holds comes its own
-/// program, by which it was started.
+/// The first descriptor that is never passed to the supervisor: after the held descriptors comes
+/// its own program file, from which it was started.
 inline constexpr int first_free = first_held + max_held + 1;
 
-/// How long the supervisor waits for processes that were killed and don't go, in an
-/// uninterruptible system call for example.
+/// How long the supervisor waits for killed processes that do not end, for example in an
+/// uninterruptible system call.
 inline constexpr int kill_timeout_ms = 5000;
 
 enum class Kind : std::int32_t {

@@ -18,9 +18,9 @@ constexpr std::array<std::string_view, 8> git_variables = {
     "GIT_DIR=",    "GIT_COMMON_DIR=", "GIT_WORK_TREE=",        "GIT_INDEX_FILE=",
     "GIT_PREFIX=", "GIT_NAMESPACE=",  "GIT_OBJECT_DIRECTORY=", "GIT_ALTERNATE_OBJECT_DIRECTORIES="};
 
-void append_capped(std::string& text, std::string_view chunk, std::size_t most)
+void append_capped(std::string& text, std::string_view chunk, std::size_t max_bytes)
 {
-    text.append(chunk.substr(0, most - std::min(most, text.size())));
+    text.append(chunk.substr(0, max_bytes - std::min(max_bytes, text.size())));
 }
 
 }  // namespace

@@ -44,29 +44,30 @@ error_code check(const ProcessSpec& spec, std::string& why)
         return make_error_code(code);
     };
     if (spec.held.size() > control::max_held)
-        return fails(boost::system::errc::invalid_argument, "Too many descriptors are to be held.");
+        return fails(boost::system::errc::invalid_argument,
+                     "Too many descriptors must be kept open.");
     if (spec.argv.empty())
-        return fails(boost::system::errc::invalid_argument, "There is no program to start.");
+        return fails(boost::system::errc::invalid_argument, "No program was specified.");
     if (spec.argv.front().empty())
         return fails(boost::system::errc::invalid_argument, "The program's name is empty.");
     if (std::any_of(spec.argv.begin(), spec.argv.end(), holds_nul) ||
         std::any_of(spec.environment.begin(), spec.environment.end(), holds_nul))
         return fails(boost::system::errc::invalid_argument,
-                     "An argument or an environment variable holds a NUL character.");
+                     "An argument or an environment variable contains a NUL character.");
     for (std::size_t i = 0; i < spec.argv.size(); ++i) {
         if (spec.argv[i].size() <= max_argument_length) continue;
         return fails(
             boost::system::errc::argument_list_too_long,
-            fmt::format(
-                "Argument {} of \"{}\" has {} bytes; the system takes {}. For long commands "
-                "pass {{command_file_path}} and let the program read the file.",
-                i, spec.argv[0].substr(0, 200), spec.argv[i].size(), max_argument_length));
+            fmt::format("Argument {} of \"{}\" has {} bytes; the system's limit is {}. For long "
+                        "commands pass {{command_file_path}} and let the program read the file.",
+                        i, spec.argv[0].substr(0, 200), spec.argv[i].size(), max_argument_length));
     }
     return {};
 }
 
-// A host may have closed its standard descriptors; what is to become one in the child, or another
-// of a fixed number, must not be one already, or the copies overwrite each other.
+// The host process may have closed its standard descriptors, so a new descriptor may have a number
+// below 3. A descriptor that is copied to a fixed number in the child must not already have such a
+// number, or the copies overwrite each other.
 UniqueFd copy_above_fixed(int fd)
 {
     return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, control::first_free));
@@ -116,7 +117,7 @@ error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>
     return ec;
 }
 
-/// What the child does between fork and exec.
+/// The actions of the child between fork and exec.
 class ChildSetup {
 public:
     /// `program`: none if it is -1.
@@ -137,8 +138,8 @@ public:
         }
         ::posix_spawn_file_actions_addclosefrom_np(&actions_, next);
 
-        // Whatever the host ignores, the program gets as it would from a shell. All signals stay
-        // blocked until the supervisor has taken over.
+        // The program gets default signal actions, as from a shell, even if the host ignores
+        // signals. All signals stay blocked until the supervisor has installed its handling.
         sigset_t all;
         ::sigfillset(&all);
         ::posix_spawnattr_init(&attributes_);
@@ -156,7 +157,7 @@ public:
 
     const posix_spawn_file_actions_t* actions() const { return &actions_; }
     const posix_spawnattr_t* attributes() const { return &attributes_; }
-    /// Of `program`, as the child sees it.
+    /// Path of `program` in the child.
     const std::string& program_path() const { return program_path_; }
 
 private:
@@ -165,7 +166,7 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-// The const_cast is what the signature of posix_spawn asks for; it changes nothing.
+// posix_spawn's signature requires the const_cast; the strings are not changed.
 std::vector<char*> pointers(const std::vector<std::string>& strings)
 {
     std::vector<char*> result;
@@ -192,11 +193,11 @@ error_code explain_failure(int error, const std::string& supervisor, std::string
     const error_code code(error, boost::system::system_category());
     if (error == E2BIG) {
         why =
-            "The arguments and the environment are together too long for the system. Pass "
-            "{command_file_path} and let the program read the file.";
+            "The arguments and the environment exceed the system's limit. Pass {command_file_path} "
+            "and let the program read the file.";
         return code;
     }
-    why = fmt::format("Can't start the supervisor {}: {}.", supervisor, code.message());
+    why = fmt::format("Cannot start the supervisor {}: {}.", supervisor, code.message());
     return error == ENOENT || error == EACCES || error == ENOEXEC ? errc::supervisor_unavailable
                                                                   : code;
 }
@@ -221,7 +222,8 @@ public:
         const UniqueFd directory(::open(spec.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!directory) {
             ec = files::last_error();
-            why = fmt::format("Can't work in {}: {}.", spec.directory.string(), ec.message());
+            why = fmt::format("Cannot use the working directory {}: {}.", spec.directory.string(),
+                              ec.message());
             return nullptr;
         }
         return start(ex, spec, directory.get(), ec, why);
@@ -240,7 +242,7 @@ private:
         ChildEnds ends;
         ec = connect(link, ends, spec.held);
         if (ec) {
-            why = fmt::format("Can't open pipes for \"{}\": {}.", spec.argv[0], ec.message());
+            why = fmt::format("Cannot open pipes for \"{}\": {}.", spec.argv[0], ec.message());
             return nullptr;
         }
         const int error = start_supervisor(link, spec, directory, ends);
@@ -251,8 +253,7 @@ private:
         return make_supervised_process(std::move(link));
     }
 
-    // By its descriptor; by its path where that can't be had: it was not there yet, or there is no
-    // /proc.
+    // Started by its descriptor; by its path if it did not exist before, or without /proc.
     int start_supervisor(SupervisorLink& link, const ProcessSpec& spec, int directory,
                          const ChildEnds& ends) const
     {

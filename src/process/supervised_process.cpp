@@ -32,11 +32,11 @@ using Output = std::function<void(OutputStream, std::string_view)>;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t chunk = 64 * 1024;
 
-// Older headers lack it.
+// Missing in older headers.
 constexpr auto by_pidfd = static_cast<idtype_t>(3);
 
-/// One run below a supervisor. Shared by the `Process`, the coroutine that waits for it and the
-/// handler that reaps it, since each of them may be the last.
+/// One supervised run. Shared by the `Process`, the coroutine that waits for it and the handler
+/// that reaps it: any of them may be the last.
 class Supervision : public std::enable_shared_from_this<Supervision> {
 public:
     explicit Supervision(SupervisorLink link)
@@ -44,7 +44,7 @@ public:
           pidfd_(link_.control.get_executor()),
           guard_(pidfd_.get_executor())
     {
-        // Fails for a supervisor that is gone and reaped already: SIGCHLD may be ignored here.
+        // Fails if the supervisor is already reaped: SIGCHLD may be ignored here.
         const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, link_.pid, 0));
         error_code ec;
         if (fd >= 0) pidfd_.assign(fd, ec);
@@ -63,7 +63,7 @@ public:
     void stop()
     {
         if (std::exchange(stop_sent_, true) || ended_) return;
-        // A program can stop its supervisor; this lets it go on.
+        // A program can suspend its supervisor; this resumes it.
         signal_supervisor(SIGCONT);
         const control::Message message;
         (void)::send(link_.control.native_handle(), &message, sizeof message,
@@ -71,7 +71,7 @@ public:
         kill_supervisor_when_late();
     }
 
-    // Nobody is there any more to be told of output; a pending wait completes nevertheless.
+    // Output is no longer reported, but a pending wait completes.
     void abandon()
     {
         abandoned_ = true;
@@ -101,7 +101,7 @@ private:
         co_return self->exit_;
     }
 
-    // Reads what the supervisor says, to its last word.
+    // Reads the supervisor's messages to the last one.
     asio::awaitable<void> follow()
     {
         while (!ended_) {
@@ -109,7 +109,7 @@ private:
                 co_await link_.control.async_wait(stream_descriptor::wait_read, as_result);
             read_message(ec);
         }
-        // Somebody outside may hold the other end of a pipe open for ever.
+        // Another process may keep the other end of a pipe open forever.
         guard_.cancel();
         link_.output.cancel();
         link_.error.cancel();
@@ -117,16 +117,17 @@ private:
 
     void read_message(error_code ec)
     {
-        if (ec) return lose("It was given up before its end.");
+        if (ec) return lose("The wait for it was ended early.");
         control::Message message;
         const auto size =
             ::recv(link_.control.native_handle(), &message, sizeof message, MSG_DONTWAIT);
-        // A supervisor that ended with our stop unread resets the socket; its messages are there.
+        // A supervisor that ended without reading the stop message resets the socket; its own
+        // messages are still readable.
         if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;
         if (size != sizeof message)
             return lose(
-                fmt::format("The supervisor of \"{}\" (process {}) was killed: how it ended "
-                            "is unknown, and parts of it may still run.",
+                fmt::format("The supervisor of \"{}\" (process {}) was killed: the program's "
+                            "result is unknown, and its processes may still be running.",
                             link_.program, link_.pid));
         apply(message);
     }
@@ -145,7 +146,7 @@ private:
             case control::Kind::not_started:
                 exit_.reason = error_code(message.value, boost::system::system_category());
                 exit_.error =
-                    fmt::format("Can't start \"{}\": {}.", link_.program, exit_.reason.message());
+                    fmt::format("Cannot start \"{}\": {}.", link_.program, exit_.reason.message());
                 return;
             case control::Kind::ended:
                 if (WIFEXITED(message.value)) exit_.exit_code = WEXITSTATUS(message.value);
@@ -173,8 +174,8 @@ private:
         }
     }
 
-    // What was written before the end is in the pipe, at most as much as fits; whatever comes
-    // later is somebody else's.
+    // Output written before the end is in the pipe, which bounds it; later output comes from other
+    // processes.
     void drain(stream_descriptor& stream, OutputStream which, const Output& output)
     {
         error_code ignored;
@@ -190,7 +191,7 @@ private:
         stream.close(ignored);
     }
 
-    // True when there is nothing to reap any more, whoever did it.
+    // Returns true if it is reaped, by this process or by the host.
     bool try_reap()
     {
         if (!pidfd_.is_open()) return true;
@@ -210,7 +211,7 @@ private:
             ::syscall(SYS_pidfd_send_signal, pidfd_.native_handle(), signal, nullptr, 0);
     }
 
-    // A program can keep its supervisor from working, but nobody waits for that for ever.
+    // A program can block its supervisor, so the wait is bounded.
     void kill_supervisor_when_late()
     {
         const std::chrono::milliseconds kill_timeout{2 * control::kill_timeout_ms};

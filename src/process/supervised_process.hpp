@@ -12,7 +12,7 @@
 
 namespace autoexec {
 
-/// A supervisor that was just started, and our ends of what connects us.
+/// A supervisor that was just started, and this process's ends of its connections.
 struct SupervisorLink {
     pid_t pid = 0;
     std::string program;  ///< For messages.

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-/// From the application, if the CMake target gave it a path: see `autoexec/ports.hpp`.
+/// Defined by the application if the CMake target gave it a path: see `autoexec/ports.hpp`.
 extern "C" [[gnu::weak]] const char* autoexec_packaged_supervisor() noexcept;
 
 namespace autoexec::process {
@@ -21,24 +21,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Place {
+struct Candidate {
     fs::path path;
-    /// A path of the machine that built the application: on another one anybody may have made it.
+    /// A path on the build machine: on another machine any user may have created it.
     bool from_build = false;
 };
 
-void add_beside_program(std::vector<Place>& places)
+void add_beside_program(std::vector<Candidate>& candidates)
 {
     std::error_code ec;
     const auto program = fs::read_symlink("/proc/self/exe", ec);
     if (ec) return;
-    places.push_back({program.parent_path() / supervisor_name});
-    places.push_back({program.parent_path() / "../libexec/autoexec" / supervisor_name});
+    candidates.push_back({program.parent_path() / supervisor_name});
+    candidates.push_back({program.parent_path() / "../libexec/autoexec" / supervisor_name});
 }
 
-// Without a shared library this finds the program by its first argument, which may be relative,
-// and must not lead into the working directory.
-void add_beside_library(std::vector<Place>& places)
+// Without a shared library, this finds the program by its first argument. A relative one must not
+// resolve to the working directory.
+void add_beside_library(std::vector<Candidate>& candidates)
 {
     Dl_info info{};
     if (::dladdr(reinterpret_cast<const void*>(&find_supervisor), &info) == 0) return;
@@ -46,20 +46,20 @@ void add_beside_library(std::vector<Place>& places)
     std::error_code ec;
     const auto library = fs::canonical(info.dli_fname, ec);
     if (ec) return;
-    places.push_back({library.parent_path() / supervisor_name});
-    places.push_back({library.parent_path() / AUTOEXEC_LIBEXEC_FROM_LIB / supervisor_name});
+    candidates.push_back({library.parent_path() / supervisor_name});
+    candidates.push_back({library.parent_path() / AUTOEXEC_LIBEXEC_FROM_LIB / supervisor_name});
 }
 
-std::vector<Place> usual_places()
+std::vector<Candidate> usual_candidates()
 {
-    std::vector<Place> places;
-    add_beside_program(places);
-    add_beside_library(places);
-    places.push_back({fs::path(AUTOEXEC_LIBEXEC_DIR) / supervisor_name});
+    std::vector<Candidate> candidates;
+    add_beside_program(candidates);
+    add_beside_library(candidates);
+    candidates.push_back({fs::path(AUTOEXEC_LIBEXEC_DIR) / supervisor_name});
     if (autoexec_packaged_supervisor != nullptr)
-        places.push_back({autoexec_packaged_supervisor(), true});
-    for (auto& place : places) place.path = place.path.lexically_normal();
-    return places;
+        candidates.push_back({autoexec_packaged_supervisor(), true});
+    for (auto& place : candidates) place.path = place.path.lexically_normal();
+    return candidates;
 }
 
 bool is_of_other_user(int file)
@@ -86,18 +86,18 @@ SupervisorFile open_supervisor(const fs::path& path)
 SupervisorFile find_supervisor()
 {
     std::vector<std::string> tried;
-    for (const auto& place : usual_places()) {
+    for (const auto& place : usual_candidates()) {
         auto found = open_supervisor(place.path);
         if (found.file && place.from_build && is_of_other_user(found.file.get())) {
             found.file = {};
-            found.problem = "it belongs to another user, or others can write it";
+            found.problem = "it belongs to another user, or other users can write it";
         }
         if (found.file) return found;
         tried.push_back(fmt::format("{} ({})", place.path.string(), found.problem));
     }
     SupervisorFile none;
     none.problem = fmt::format(
-        "{} was not found; tried {}. Install it there, or give its path to "
+        "{} was not found; tried {}. Install it there, or pass its path to "
         "autoexec::supervised_spawner.",
         supervisor_name, fmt::join(tried, ", "));
     return none;

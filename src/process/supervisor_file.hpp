@@ -9,18 +9,17 @@ namespace autoexec::process {
 
 inline constexpr const char* supervisor_name = "autoexec-supervise";
 
-/// The program `autoexec-supervise`, opened, so that it can be executed when its path no longer
-/// leads there.
+/// The opened program `autoexec-supervise`, which can be executed even if its path changes.
 struct SupervisorFile {
     std::filesystem::path path;  ///< Empty: not found.
-    files::UniqueFd file;        ///< Above the descriptors that a supervisor is given.
-    std::string problem;         ///< Why it was not found, or can't be opened.
+    files::UniqueFd file;  ///< Numbered above the descriptors that are passed to a supervisor.
+    std::string problem;   ///< Why it was not found or cannot be opened.
 };
 
-/// The one that was asked for.
+/// Opens the program at this path.
 SupervisorFile open_supervisor(const std::filesystem::path& path);
 
-/// The first in the places that `supervised_spawner` names.
+/// Searches the paths that `supervised_spawner` documents.
 SupervisorFile find_supervisor();
 
 }  // namespace autoexec::process

@@ -6,10 +6,10 @@
 
 namespace autoexec::protocol {
 
-/// As records hold it: the version of each artifact, or null for one that was not there.
+/// The form in records: the version of each artifact, or null for a missing one.
 boost::json::object to_json(const ArtifactBaseline& baseline);
 
-/// Entries of another type are left out.
+/// Entries of another type are skipped.
 ArtifactBaseline baseline_in(const boost::json::object& object);
 
 }  // namespace autoexec::protocol

@@ -9,7 +9,7 @@ namespace fs = std::filesystem;
 
 std::optional<std::string> normal_form(const fs::path& relative)
 {
-    // Before normalizing: `link/../x` is not `x` where `link` is a link to another folder.
+    // Checked before normalizing: `link/../x` is not `x` if `link` is a link to another folder.
     if (std::find(relative.begin(), relative.end(), "..") != relative.end()) return std::nullopt;
     auto normal = relative.lexically_normal().string();
     while (normal.ends_with('/')) normal.pop_back();

@@ -7,12 +7,12 @@
 
 namespace autoexec::protocol {
 
-/// The one rule for paths of artifacts: relative to the worktree, and below it. Returns the normal
-/// form, without a slash at its end, by which paths are compared. Nothing if the path is empty, is
-/// the worktree itself, is absolute, or has `..` or a NUL character in it.
+/// The rule for paths of artifacts: relative to the worktree, and below it. Returns the normal
+/// form, without a trailing slash, by which paths are compared; nullopt if the path is empty, is
+/// the worktree itself, is absolute, or contains `..` or a NUL character.
 std::optional<std::string> artifact_path(std::string_view path);
 
-/// The same, but an absolute path below `worktree` is made relative first.
+/// The same, but an absolute path below `worktree` is first made relative.
 std::optional<std::string> artifact_path(std::string_view path,
                                          const std::filesystem::path& worktree);
 

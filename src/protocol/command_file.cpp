@@ -19,17 +19,16 @@ namespace json = boost::json;
 constexpr std::string_view protocol_version = "1.2";
 
 constexpr std::string_view instructions =
-    "1. Run the command above, in this worktree.\n"
-    "2. When it starts, write the status file (.cursor-skill-status.json unless it was renamed): "
+    "1. Run the command above in this worktree.\n2. When it starts, write the status file "
+    "(.cursor-skill-status.json unless it was renamed): "
     R"({"version": "1.0", "status": "running"}, with the attempt_id of this file.)"
-    "\n"
-    "3. When it has ended, write it again with the status completed or failed, an error "
-    "{message, code, retryable}, and the artifacts and output that there are.\n"
-    "4. Write it to a temporary file first and rename that, so that nobody reads half of it.";
+    "\n3. When it has ended, write the file again with the status completed or failed, the error "
+    "{message, code, retryable} if any, the artifacts and the output.\n4. Always write to a "
+    "temporary file and rename it, so that no reader sees a partial file.";
 
 constexpr std::string_view note =
-    "The command stands here exactly as it is to be run. Only its owner can read this file, and "
-    "it is removed when the attempt ends.";
+    "This file contains the exact command. Only its owner can read it, and it is removed when the "
+    "attempt ends.";
 
 json::object correlation(const CommandFile& file)
 {
@@ -39,17 +38,17 @@ json::object correlation(const CommandFile& file)
             {"expected_artifacts", text::array_of(file.expected_artifacts)}};
 }
 
-/// What decides whether and what is run is exact, or the file is no command file.
+/// Fields that decide what is run must be exact; otherwise the file is rejected.
 std::string objection(const CommandFile& file)
 {
     const auto holds_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
     if (file.command.empty()) return "`command` is missing or empty.";
-    if (holds_nul(file.command)) return "`command` holds a NUL character.";
+    if (holds_nul(file.command)) return "`command` contains a NUL character.";
     for (const auto& word : file.argv)
-        if (holds_nul(word)) return "`argv` holds a NUL character.";
-    if (!file.argv.empty() && file.argv.front().empty()) return "`argv` names no program.";
+        if (holds_nul(word)) return "`argv` contains a NUL character.";
+    if (!file.argv.empty() && file.argv.front().empty()) return "`argv` has no program.";
     if (file.deadline_seconds && *file.deadline_seconds <= 0)
-        return "`deadline_seconds` is not above zero.";
+        return "`deadline_seconds` must be positive.";
     return {};
 }
 
@@ -73,7 +72,7 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.env_refs = top.strings("env_refs");
     file.deadline_seconds = top.number("deadline_seconds");
     if (!top.string("protocol").value_or("1.").starts_with("1."))
-        complaints.emplace_back("Its protocol is newer than this program.");
+        complaints.emplace_back("Its protocol version is newer than this program.");
     return file;
 }
 
@@ -140,7 +139,7 @@ std::optional<CommandFile> parse_command(std::string_view text, std::string& pro
         return std::nullopt;
     }
     auto complaints = std::move(json.warnings);
-    if (json.repaired) complaints.emplace_back("It holds text that is not UTF-8.");
+    if (json.repaired) complaints.emplace_back("It contains text that is not UTF-8.");
     auto file = read_command(json.object, complaints);
     if (auto sentence = objection(file); !sentence.empty())
         complaints.push_back(std::move(sentence));

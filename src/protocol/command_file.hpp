@@ -12,7 +12,7 @@ namespace autoexec::protocol {
 
 inline constexpr std::size_t command_file_limit = 256 * 1024;
 
-/// What stands in `.cursor-skill-command.txt`. Only `command` is needed.
+/// The content of `.cursor-skill-command.txt`. Only `command` is required.
 struct CommandFile {
     std::string command;
     std::optional<std::string> workflow_id;
@@ -21,7 +21,7 @@ struct CommandFile {
     std::vector<std::string> expected_artifacts;
     std::string worktree_path;
 
-    // Ours: absent in a file of the original's.
+    // Fields of this project, absent in files of the original.
     std::string execution_id;
     std::string attempt_id;
     int attempt = 0;
@@ -31,16 +31,16 @@ struct CommandFile {
     std::optional<double> deadline_seconds;
 };
 
-/// Nothing but white space: an engine refuses it, as one that is empty.
+/// True for only white space, which an executor rejects like an empty command.
 bool is_blank_command(std::string_view command);
 
 /// The exact command, unredacted.
 std::string format_command(const CommandFile& file);
 
-/// The metadata file; `redacted_command` is what is stored.
+/// The metadata file, which stores `redacted_command`.
 std::string format_metadata(const CommandFile& file, std::string_view redacted_command);
 
-/// `problem` gets one sentence when the text is no command file.
+/// `problem` is set to one sentence if the text is not a command file.
 std::optional<CommandFile> parse_command(std::string_view text, std::string& problem);
 
 /// `.cursor-skill-cancel.json`

@@ -26,7 +26,7 @@ std::string local_seconds(std::chrono::system_clock::time_point t)
     return out;
 }
 
-/// A string, or the message of what an older writer put there: the whole error of a status file.
+/// A string, or the message of an error object, which older writers stored here.
 std::optional<std::string> error_message(const text::Fields& top)
 {
     return top.is_string("error_message") ? top.string("error_message")
@@ -80,14 +80,14 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
                       {"command", text::or_null(record.command)},
                       {"status", text::or_null(record.status)},
                       {"details", record.details}};
-    // `insert` leaves the keys above as they are.
+    // `insert` does not replace the keys above.
     line.insert(record.more.begin(), record.more.end());
     return fmt::format("{} | INFO | {}", local_seconds(time), text::dump_line(line));
 }
 
 std::optional<json::object> parse_audit(std::string_view line)
 {
-    // Date and level hold no brace, and the original's reader splits here, too.
+    // Date and level contain no brace; the original's reader splits here, too.
     const auto begin = line.find(" | {");
     if (begin == line.npos || line.find('{') < begin) return std::nullopt;
     auto json = text::read_json_object(line.substr(begin + 3));

@@ -16,8 +16,8 @@ namespace autoexec::protocol {
 /// One line, without the newline.
 std::string format_metric(const ExecutionMetric& metric);
 
-/// Unknown keys are ignored, `success` is read as `completed`; nothing if a required key is
-/// missing or of the wrong type.
+/// Unknown keys are ignored; `success` is read as `completed`. Returns nullopt if a required key is
+/// missing or has the wrong type.
 std::optional<ExecutionMetric> parse_metric(std::string_view line);
 
 /// One line, without the newline: `YYYY-MM-DD HH:MM:SS | INFO | {json}`, prefix in local time.

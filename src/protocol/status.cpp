@@ -22,7 +22,7 @@ struct Word {
     std::string_view code = {};
 };
 
-/// What agents write. Compared without regard to case.
+/// Words that agents write; case-insensitive.
 constexpr Word known_words[] = {
     {"pending", ReportedStatus::pending},
     {"running", ReportedStatus::running},
@@ -53,9 +53,9 @@ std::string lower(std::string text)
 
 std::string shortened(std::string_view text)
 {
-    constexpr std::size_t most = 40;
-    return text.size() <= most ? text::printable(text)
-                               : text::printable(text.substr(0, most)) + "…";
+    constexpr std::size_t max_bytes = 40;
+    return text.size() <= max_bytes ? text::printable(text)
+                                    : text::printable(text.substr(0, max_bytes)) + "…";
 }
 
 std::optional<int> small_integer(const text::Fields& fields, std::string_view key, int min)
@@ -86,7 +86,7 @@ public:
         return std::move(status_);
     }
 
-    /// The word as it stands in the file.
+    /// The status word of the file.
     const std::string& word() const { return word_; }
 
 private:
@@ -172,7 +172,7 @@ private:
         static constexpr std::array known{"completed", "failed", "cancelled", "timeout"};
         status_.outcome = top_.string("outcome");
         if (!status_.outcome || std::ranges::count(known, *status_.outcome)) return;
-        warn(fmt::format("The outcome “{}” is not known.", shortened(*status_.outcome)));
+        warn(fmt::format("The outcome “{}” is unknown.", shortened(*status_.outcome)));
         status_.outcome.reset();
     }
 
@@ -181,14 +181,14 @@ private:
         const auto word = top_.string("status");
         status_.status = ReportedStatus::running;
         if (!word) {
-            warn("The file has no status; it is taken as running.");
+            warn("The file has no status; `running` is assumed.");
             return;
         }
         word_ = *word;
         const auto found = std::ranges::find(known_words, lower(*word), &Word::word);
         if (found == std::end(known_words)) {
-            warn(fmt::format("The status “{}” is not known; it is taken as running.",
-                             shortened(*word)));
+            warn(
+                fmt::format("The status “{}” is unknown; `running` is assumed.", shortened(*word)));
             return;
         }
         status_.status = found->status;
@@ -196,7 +196,7 @@ private:
         const bool denied = top_.boolean("success") == false;
         if (!denied || status_.status != ReportedStatus::completed) return;
         status_.status = ReportedStatus::failed;
-        reason_ = "The agent says that it completed without success.";
+        reason_ = "The agent reported completion without success.";
     }
 
     /// A failure always has a message, and a code where the file implies one.
@@ -215,10 +215,10 @@ private:
     text::Fields top_;
     std::string word_;
     std::string code_;
-    std::string reason_ = "Unknown error";  // as readers of the first version say
+    std::string reason_ = "Unknown error";  // as readers of the first version report
 };
 
-/// Text may be repaired; what decides, or says whose report this is, must be exact.
+/// Text may be repaired; ids and fields that decide the outcome must be exact.
 std::string_view damaged_key(const AgentStatus& status, const std::string& word)
 {
     const auto damaged = [](const std::optional<std::string>& id) {
@@ -247,7 +247,7 @@ StatusReading parse_status(std::string_view text)
     out.status = reader.read();
     if (const auto key = json.repaired ? damaged_key(out.status, reader.word()) : "";
         !key.empty()) {
-        out.problem = fmt::format("`{}` holds text that is not UTF-8.", key);
+        out.problem = fmt::format("`{}` contains text that is not UTF-8.", key);
         return out;
     }
     out.kind = StatusReading::Kind::valid;

@@ -13,8 +13,8 @@ inline constexpr std::size_t default_status_limit = 16 * 1024 * 1024;
 
 struct StatusReading {
     enum class Kind {
-        incomplete,  ///< Empty, or cut off in the middle: look again later.
-        malformed,   ///< Will not get better by itself; `problem` says why.
+        incomplete,  ///< Empty or incomplete: read it again later.
+        malformed,   ///< Permanently invalid; `problem` says why.
         valid,
     };
     Kind kind = Kind::incomplete;
@@ -24,7 +24,7 @@ struct StatusReading {
 
 StatusReading parse_status(std::string_view text);
 
-/// A structured ("1.0") status file. Fields that are empty are left out, as the original does.
+/// A structured ("1.0") status file. Like in the original, empty fields are omitted.
 std::string format_status(const AgentStatus& status);
 
 }  // namespace autoexec::protocol

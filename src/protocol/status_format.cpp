@@ -58,7 +58,7 @@ json::object metadata(const AgentStatus& status)
     return out;
 }
 
-/// After those of the first version, so that a person sees what they know first.
+/// After the fields of the first version, which readers know.
 void put_own_fields(json::object& out, const AgentStatus& status)
 {
     put(out, "execution_id", status.execution_id);

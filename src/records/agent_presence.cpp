@@ -75,13 +75,13 @@ std::optional<AgentRecord> parse(std::string_view text)
     return r;
 }
 
-// Shared: two that ask at the same time must not take each other for the agent.
+// A shared lock, so that two concurrent readers do not take each other for the agent.
 bool is_dead(int fd)
 {
     return ::flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
-// Empty, it would only be in the way of who looks for what is in flight.
+// An empty folder would only slow down scans for running attempts.
 void remove_folder_if_empty(int folder)
 {
     const UniqueFd parent(::openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -112,7 +112,7 @@ std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& 
     ec = root ? error_code{} : files::last_error();
     if (ec) return std::nullopt;
     auto name = text::file_name_of(record.agent_id) + record_suffix;
-    // Twice: an agent that leaves removes the empty folder.
+    // Tried twice: an agent that ends removes the empty folder.
     for (int tries = 0; tries < 2; ++tries) {
         auto folder = files::make_folders(root.get(), layout::agents, ec);
         if (ec) break;
@@ -131,7 +131,7 @@ void AgentPresence::remove()
     remove_folder_if_empty(folder_.get());
 }
 
-bool AgentPresence::vanished() const
+bool AgentPresence::is_removed() const
 {
     struct stat st {};
     return ::fstat(file_.get(), &st) != 0 || st.st_nlink == 0;

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-/// Which agents are alive: `running/agents/<agent id>.json`, locked by the agent as long as it
-/// lives. All of this blocks for microseconds only.
+/// Records of live agents: `running/agents/<agent id>.json`, locked by the agent while it lives.
+/// All functions block only for microseconds.
 namespace autoexec::records {
 
 struct AgentRecord {
@@ -18,19 +18,19 @@ struct AgentRecord {
     std::int64_t pid = 0;
     std::string host;
     std::string started_at;           ///< ISO-8601
-    std::vector<std::string> agents;  ///< Those of the agents file that take commands.
+    std::vector<std::string> agents;  ///< Agents of the agents file that accept commands.
 };
 
-/// The file of one agent: locked until destroyed, there until removed.
+/// The file of one agent: locked until destruction, kept until `remove`.
 class AgentPresence {
 public:
-    /// Also removes what dead agents have left.
+    /// Also removes files of dead agents.
     static std::optional<AgentPresence> create(const std::filesystem::path& project_root,
                                                const AgentRecord& record, error_code& ec);
     void remove();
 
-    /// The file was removed, as by a user who clears the folder.
-    [[nodiscard]] bool vanished() const;
+    /// True if the file was removed, for example by a user who cleared the folder.
+    [[nodiscard]] bool is_removed() const;
 
 private:
     AgentPresence(files::UniqueFd folder, files::UniqueFd file, std::string name);
@@ -42,16 +42,16 @@ private:
 
 struct AgentEntry {
     AgentRecord record;
-    bool alive = false;  ///< It holds the lock.
+    bool alive = false;  ///< The agent holds the lock.
 };
 
-/// All agents that serve the project, or did when they died; oldest first.
+/// All agents that serve the project, including dead ones; oldest first.
 std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root);
 
 /// Removes the files of dead agents.
 void sweep_agents(const std::filesystem::path& project_root);
 
-/// For a person: `process 4711 (claude, codex)`.
+/// For messages: `process 4711 (claude, codex)`.
 std::string describe(const AgentRecord& record);
 
 }  // namespace autoexec::records

@@ -19,10 +19,10 @@ AuditOptions checked(AuditOptions options)
 }
 
 records::LineWriter::Options writer_options(const AuditOptions& options,
-                                            const records::Folder& place)
+                                            const records::Folder& location)
 {
     records::LineWriter::Options writer;
-    writer.folder = place;
+    writer.folder = location;
     writer.rotation.max_bytes = options.max_bytes;
     writer.rotation.backups = options.max_backups;
     writer.durability = options.durability;
@@ -63,14 +63,14 @@ AuditRecord record_of(const Event& event)
 }  // namespace
 
 struct AuditLogger::Impl {
-    Impl(const asio::any_io_executor& ex, AuditOptions given)
-        : options(checked(std::move(given))),
-          place(records::Folder::of(options.audit_dir, options.project_root, "audit")),
-          writer(std::make_shared<records::LineWriter>(ex, writer_options(options, place)))
+    Impl(const asio::any_io_executor& ex, AuditOptions opts)
+        : options(checked(std::move(opts))),
+          location(records::Folder::of(options.audit_dir, options.project_root, "audit")),
+          writer(std::make_shared<records::LineWriter>(ex, writer_options(options, location)))
     {}
 
     AuditOptions options;
-    records::Folder place;
+    records::Folder location;
     std::shared_ptr<records::LineWriter> writer;
 };
 
@@ -129,12 +129,12 @@ void AuditLogger::log_execution_failed(std::string_view workflow_id, std::string
 
 std::vector<boost::json::object> AuditLogger::query_events(const AuditFilter& filter) const
 {
-    return records::read_audit(impl_->place, filter, impl_->options.max_backups);
+    return records::read_audit(impl_->location, filter, impl_->options.max_backups);
 }
 
 void AuditLogger::publish(const Event& event)
 {
-    // The first comes every second from every agent; neither is for the records.
+    // The first arrives every second from every agent; neither is recorded.
     if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed)
         return;
     try {

@@ -36,13 +36,13 @@ bool may_match(std::string_view line, const AuditFilter& filter)
            may_hold(line, filter.step_id) && may_hold(line, filter.event_type);
 }
 
-// The log and its backups, newest first. A rotation meanwhile moves a file on to a name that is
-// looked at later: none is missed, and the inode tells which was there before.
-std::vector<files::UniqueFd> open_logs(const Folder& place, int backups)
+// The log and its backups, newest first. A concurrent rotation renames a file to a name that is
+// opened later, so none is missed; the inode identifies files opened twice.
+std::vector<files::UniqueFd> open_logs(const Folder& location, int backups)
 {
     std::vector<files::UniqueFd> logs;
     error_code ec;
-    const auto folder = place.open(ec);
+    const auto folder = location.open(ec);
     if (ec) return logs;
 
     std::set<std::pair<dev_t, ino_t>> known;

@@ -4,20 +4,20 @@
 #include <string>
 #include <vector>
 
-/// What lies in `running/` and can't be the record of an attempt.
+/// Files in `running/` that are not valid records of attempts.
 namespace autoexec::records {
 
 struct BrokenRecord {
-    std::string name;     ///< Of the file.
-    std::string problem;  ///< For a person.
+    std::string name;     ///< Name of the file.
+    std::string problem;  ///< For messages.
     bool removable = false;
 };
 
-/// Blocks. Nothing that an engine still holds, and no temporary file, is among them. A JSON object
-/// without ids may be of a later version: it is named, but not removable; neither is a folder.
+/// Blocks. Skips files that an executor still locks, and temporary files. A JSON object without ids
+/// may be of a later version: it is listed as not removable, and so is a folder.
 std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root);
 
-/// Removes those that are removable. Where one names a worktree, nothing is done there.
+/// Removes the removable ones. Worktrees that they name are not touched.
 void remove_broken_records(const std::filesystem::path& project_root);
 
 }  // namespace autoexec::records

@@ -24,8 +24,8 @@ constexpr int backups = 3;
 constexpr std::size_t waiting_limit = 1024 * 1024;
 constexpr char pattern[] = "%Y-%m-%d %H:%M:%S.%e %P %l %v";
 
-/// A place for what is logged. Lines that can't be written, since another process writes or the
-/// disk is full, wait for the next ones; the oldest are given up when they are too many.
+/// A log sink. Lines that cannot be written, because another process is writing or the disk is
+/// full, are retried with the next ones; if there are too many, the oldest are dropped.
 class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
 public:
     explicit FileSink(const std::filesystem::path& project_root)

@@ -74,7 +74,7 @@ asio::awaitable<error_code> LineWriter::flush(std::shared_ptr<LineWriter> self)
         target = self->pushed_;
         if (self->done_ >= target) co_return error_code{};
     }
-    // Without a slot the caller's cancellation does not come through.
+    // An empty slot shields the operation from the caller's cancellation.
     auto written_on_strand = asio::co_spawn(
         self->strand_, written(self, target),
         asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
@@ -116,22 +116,22 @@ void LineWriter::ensure_running()
         const std::lock_guard lock(mutex_);
         if (running_ || pushed_ == done_) return;
         running_ = true;
-        gave_up_ = false;
+        abandoned_ = false;
     }
     asio::co_spawn(strand_, drain(shared_from_this()), asio::detached);
 }
 
 asio::awaitable<void> LineWriter::drain(std::shared_ptr<LineWriter> self)
 {
-    // co_spawn starts a coroutine at once where it can: then each line would be a write.
+    // co_spawn may start a coroutine at once; then each line would be a separate write.
     co_await asio::post(self->strand_, asio::use_awaitable);
     const bool may_wait = self->options_.durability == Durability::none;
     if (may_wait && self->flushing_ == 0 && !self->full()) co_await self->sleep(max_wait);
     for (;;) {
         const auto ec = self->write();
-        const auto problem = self->patient(ec);
+        const auto problem = self->after_lock_wait(ec);
         if (!ec || problem) self->report(problem);
-        if (!self->goes_on(problem)) co_return;
+        if (!self->continues(problem)) co_return;
 
         if (!ec)
             co_await asio::post(self->strand_, asio::use_awaitable);  // lets flushes complete
@@ -148,11 +148,11 @@ bool LineWriter::pending() const
     return pushed_ != done_;
 }
 
-bool LineWriter::goes_on(error_code ec)
+bool LineWriter::continues(error_code ec)
 {
     const std::lock_guard lock(mutex_);
-    gave_up_ = stopped_ && ec;
-    running_ = pushed_ != done_ && !gave_up_;
+    abandoned_ = stopped_ && ec;
+    running_ = pushed_ != done_ && !abandoned_;
     return running_;
 }
 
@@ -174,7 +174,7 @@ error_code LineWriter::write_front()
     const auto before = std::string_view(batch.lines).substr(batch.written);
     auto rest = before;
     const auto ec = file_.append(batch.file, rest);
-    if (ec) note_problem(batch.file, ec);
+    if (ec) record_problem(batch.file, ec);
 
     const auto gone = before.substr(0, before.size() - rest.size());
     batch.written += gone.size();
@@ -186,15 +186,15 @@ error_code LineWriter::write_front()
     return ec;
 }
 
-void LineWriter::note_problem(const std::string& file, error_code ec)
+void LineWriter::record_problem(const std::string& file, error_code ec)
 {
     const std::lock_guard lock(mutex_);
     failing_file_ = file;
     failure_ = LogFile::is_busy(ec) ? make_error_code(errc::records_delayed) : ec;
 }
 
-// A lock that others hold becomes an error only when they hold it for long.
-error_code LineWriter::patient(error_code ec)
+// A held lock becomes an error only after `lock_timeout`.
+error_code LineWriter::after_lock_wait(error_code ec)
 {
     if (!LogFile::is_busy(ec)) {
         busy_since_ = time_point::max();
@@ -234,7 +234,7 @@ void LineWriter::close() noexcept
         bool reported = false;  // as lost, by `stop`
         {
             const std::lock_guard lock(mutex_);
-            reported = gave_up_;
+            reported = abandoned_;
             stopped_ = true;
             running = running_;
         }
@@ -245,10 +245,10 @@ void LineWriter::close() noexcept
             if (ec) std::this_thread::sleep_for(lock_interval);
         }
         if (pending() && !reported) log_lost();
-        // A drain that sleeps would keep the context running.
+        // A sleeping drain would keep the context running.
         if (running) asio::post(strand_, [self = shared_from_this()] { self->wake(); });
     } catch (...) {
-        // Out of memory: nothing more can be done for these lines.
+        // Out of memory: these lines are lost.
     }
 }
 
@@ -268,7 +268,7 @@ void LineWriter::count_lost() noexcept
 std::uint64_t LineWriter::lost_lines() const noexcept
 {
     const std::lock_guard lock(mutex_);
-    return refused_ + (gave_up_ ? pushed_ - done_ : 0);
+    return refused_ + (abandoned_ ? pushed_ - done_ : 0);
 }
 
 UnwrittenRecords LineWriter::unwritten() const
@@ -276,8 +276,8 @@ UnwrittenRecords LineWriter::unwritten() const
     const std::lock_guard lock(mutex_);
     const auto left = pushed_ - done_;
     UnwrittenRecords records;
-    records.queued = gave_up_ ? 0 : left;
-    records.lost = refused_ + (gave_up_ ? left : 0);
+    records.queued = abandoned_ ? 0 : left;
+    records.lost = refused_ + (abandoned_ ? left : 0);
     if (records.queued + records.lost == 0) return records;
     records.path = options_.folder.path() / failing_file_;
     records.reason = failure_;

@@ -21,12 +21,12 @@
 
 namespace autoexec::records {
 
-/// A bounded queue of lines that is drained on a strand. What gathers while one write runs goes
-/// out as the next. Lines stay in it until they are written.
+/// A bounded queue of lines that is drained on a strand. Lines that arrive during a write form the
+/// next one. Lines stay queued until they are written.
 ///
 /// Thread safety: all functions may be called from any thread.
 ///
-/// Lifetime: held by a `shared_ptr`; let go before the execution context is destroyed.
+/// Lifetime: owned by `shared_ptr`; release it before the execution context is destroyed.
 class LineWriter : public std::enable_shared_from_this<LineWriter> {
 public:
     struct Options {
@@ -38,26 +38,28 @@ public:
         Disk* disk = &Disk::real();
     };
 
-    static constexpr std::chrono::seconds max_wait{1};            ///< `Durability::none`
-    static constexpr std::chrono::milliseconds lock_interval{5};  ///< Between looks at a held lock.
-    static constexpr std::chrono::seconds lock_timeout{5};        ///< Then it is an error.
-    static constexpr std::chrono::seconds retry_interval{1};      ///< After an error.
+    static constexpr std::chrono::seconds max_wait{1};  ///< `Durability::none`
+    static constexpr std::chrono::milliseconds lock_interval{
+        5};  ///< Between attempts to get a held lock.
+    static constexpr std::chrono::seconds lock_timeout{
+        5};  ///< After that, a held lock is an error.
+    static constexpr std::chrono::seconds retry_interval{1};  ///< After an error.
 
     LineWriter(const asio::any_io_executor& ex, Options options);
 
-    /// `line` has no newline. At twice the limit lines are refused and counted.
+    /// `line` has no newline. At twice the limit, lines are rejected and counted.
     void push(std::string_view file, std::string_view line);
     bool full() const noexcept;
 
-    /// Tries to write at once. Completes when all that was pushed before is written, or with
-    /// the error that kept it from being so; the lines stay queued.
+    /// Writes at once. Completes when all lines pushed before are written, or with the error that
+    /// prevented it; then the lines stay queued.
     static asio::awaitable<error_code> flush(std::shared_ptr<LineWriter> self);
 
-    /// Refuses more, then flushes; an error ends the tries.
+    /// Rejects further lines, then flushes; an error ends the retries.
     static asio::awaitable<error_code> stop(std::shared_ptr<LineWriter> self);
 
-    /// The last try: writes what is left on this thread, and waits a little for a held lock. What
-    /// then remains is lost, and logged unless a `stop` has reported it.
+    /// Final attempt: writes the remaining lines on this thread, with a short wait for a held lock.
+    /// Lines that still remain are lost; that is logged, unless `stop` has reported it.
     void close() noexcept;
 
     void count_lost() noexcept;
@@ -76,12 +78,12 @@ private:
                                                std::uint64_t target);
     void ensure_running();
     bool pending() const;
-    bool goes_on(error_code ec);
+    bool continues(error_code ec);
     error_code write();
     error_code write_front();
-    void note_problem(const std::string& file, error_code ec);
+    void record_problem(const std::string& file, error_code ec);
     void log_lost() const;
-    error_code patient(error_code ec);
+    error_code after_lock_wait(error_code ec);
     void report(error_code ec);
     asio::awaitable<void> sleep(std::chrono::nanoseconds duration);
     void wake();
@@ -94,9 +96,9 @@ private:
     std::uint64_t pushed_ = 0;  // lines, as are the next two
     std::uint64_t done_ = 0;
     std::uint64_t refused_ = 0;
-    bool running_ = false;  // a drain is on its way
+    bool running_ = false;  // a drain is active
     bool stopped_ = false;
-    bool gave_up_ = false;
+    bool abandoned_ = false;
     std::string failing_file_;  // of the last write that failed, with its reason
     error_code failure_;
 
@@ -106,7 +108,7 @@ private:
 
     // Only on the strand:
     std::unique_ptr<Timer> timer_;
-    asio::steady_timer progress_;  // never expires: cancelled to wake all who flush
+    asio::steady_timer progress_;  // never expires; cancelled to wake all flushes
     int flushing_ = 0;
     bool sleeping_ = false;
     std::uint64_t failures_ = 0;

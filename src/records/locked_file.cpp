@@ -43,7 +43,7 @@ void sweep_temporaries(int folder)
         error_code ec;
         const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
         struct stat st {};
-        // Its age first: asking for the lock of a young one could take it from its owner.
+        // The age is checked first: probing the lock of a new file could block its owner.
         const bool old =
             fd && ::fstat(fd.get(), &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
         if (old && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0)

@@ -6,15 +6,15 @@
 #include <string>
 #include <string_view>
 
-/// Files that tell by a lock (`flock`) whether the process that made them lives.
+/// Files whose lock (`flock`) shows that the process that created them is alive.
 namespace autoexec::records {
 
-/// Makes the file `name` with this content, locked as long as the descriptor is open. It is locked
-/// before it gets its name: no process ever sees it without its owner. `id` names the temporary.
+/// Creates the file `name` with this content, locked while the descriptor is open. It is locked
+/// before it gets its name, so no process sees it unlocked. `id` names the temporary file.
 files::UniqueFd create_locked(int folder, const std::string& name, const std::string& id,
                               std::string_view text, error_code& ec);
 
-/// Removes the temporaries of processes that died in `create_locked`.
+/// Removes temporary files of processes that died in `create_locked`.
 void sweep_temporaries(int folder);
 
 }  // namespace autoexec::records

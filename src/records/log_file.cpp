@@ -16,7 +16,7 @@ namespace {
 using files::last_error;
 using files::UniqueFd;
 
-// O_NONBLOCK: a FIFO in the log's place must not hang us.
+// O_NONBLOCK: a FIFO in place of the log must not block.
 constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
 error_code busy() noexcept
@@ -24,7 +24,7 @@ error_code busy() noexcept
     return {EWOULDBLOCK, boost::system::system_category()};
 }
 
-// What open(2) says of a link, a directory, and a socket or an unplugged device.
+// open(2)'s errors for a link, a directory, and a socket or an unplugged device.
 bool is_unsafe(int error) noexcept
 {
     return error == ELOOP || error == EISDIR || error == ENXIO;
@@ -82,9 +82,9 @@ Disk& Disk::real()
 Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::path& project_root,
                   const std::string& name)
 {
-    // Made absolute now: an application may change its directory later.
+    // Absolute, because the application may change its current directory later.
     const auto absolute = [](const std::filesystem::path& path) {
-        // Only then: a command may have removed it.
+        // Reopened only then, because a command may have removed it.
         auto whole = path.is_absolute() ? path : std::filesystem::current_path() / path;
         auto clean = whole.lexically_normal();
         return clean.has_filename() ? clean : clean.parent_path();
@@ -132,7 +132,7 @@ UniqueFd Folder::open_to_append(int folder, const std::string& name, error_code&
 }
 
 LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk)
-    : place_(std::move(folder)), rotation_(rotation), durability_(durability), disk_(disk)
+    : log_folder_(std::move(folder)), rotation_(rotation), durability_(durability), disk_(disk)
 {}
 
 bool LogFile::is_busy(error_code ec) noexcept
@@ -155,13 +155,13 @@ error_code LogFile::append(const std::string& name, std::string_view& lines)
 
 error_code LogFile::lock(const std::string& name)
 {
-    // A second round is needed when the log was rotated or removed meanwhile.
+    // A second round is needed if the log was rotated or removed meanwhile.
     for (int tries = 0; tries < 3; ++tries) {
         if (const auto ec = open(name)) return ec;
         if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
             const auto ec = last_error();
-            // The next try looks at what is there then: the holder may be one that stands still
-            // after it has moved this file away.
+            // The next attempt reopens the log: the lock's holder may be suspended after it has
+            // renamed this file.
             close();
             return ec;
         }
@@ -175,17 +175,16 @@ error_code LogFile::open(const std::string& name)
 {
     if (file_ && name == name_) return {};
     error_code ec;
-    folder_ = place_.create(ec);
+    folder_ = log_folder_.create(ec);
     if (ec) return ec;
     file_ = Folder::open_to_append(folder_.get(), name, ec);
     name_ = name;
-    path_ = place_.path() / name;
+    path_ = log_folder_.path() / name;
     new_entry_ = true;
     return ec;
 }
 
-// Closing does not end a lock for certain: a child that is between fork and exec holds the same
-// open file.
+// Closing may not release the lock: a child between fork and exec shares the open file.
 void LogFile::unlock()
 {
     if (file_) ::flock(file_.get(), LOCK_UN);
@@ -205,7 +204,7 @@ bool LogFile::is_current() const
            there.st_dev == open.st_dev && there.st_ino == open.st_ino;
 }
 
-// One write at most, then back to `append`: after a rotation the lock is on another file.
+// At most one write, then back to `append`: after a rotation the lock belongs to another file.
 error_code LogFile::append_locked(std::string_view& lines)
 {
     struct stat st {};
@@ -213,10 +212,10 @@ error_code LogFile::append_locked(std::string_view& lines)
     auto size = static_cast<std::uint64_t>(st.st_size);
     if (const auto ec = seal(size)) return ec;
 
-    auto chunk = fitting(lines, size);
+    auto chunk = fit_to_rotation(lines, size);
     if (chunk.empty()) {
         if (rotate()) return {};
-        // A log that can't be rotated grows: what it says matters more than its size.
+        // A log that cannot be rotated grows: its content matters more than its size.
         chunk = lines;
     }
     std::size_t kept = 0;
@@ -247,7 +246,7 @@ error_code LogFile::write(std::string_view chunk, std::uint64_t start, std::size
     return {};
 }
 
-// What an earlier writer left without its newline would swallow our first line.
+// Otherwise an unterminated line of an earlier writer would merge with the first new line.
 error_code LogFile::seal(std::uint64_t& size)
 {
     char last = '\n';
@@ -260,8 +259,8 @@ error_code LogFile::seal(std::uint64_t& size)
     return written == 1 ? error_code{} : error_code{ENOSPC, boost::system::system_category()};
 }
 
-// As many whole lines as keep the log below its limit; an empty log takes at least one.
-std::string_view LogFile::fitting(std::string_view lines, std::uint64_t size) const
+// As many whole lines as keep the log below its limit; at least one if the log is empty.
+std::string_view LogFile::fit_to_rotation(std::string_view lines, std::uint64_t size) const
 {
     if (rotation_.max_bytes == 0 || size + lines.size() < rotation_.max_bytes) return lines;
     const auto room = size < rotation_.max_bytes ? rotation_.max_bytes - size - 1 : 0;
@@ -280,7 +279,7 @@ bool LogFile::rotate()
     return true;
 }
 
-// Only up to the first gap: nothing is thrown away while there is room.
+// Only up to the first gap, so that no backup is dropped while a number is free.
 bool LogFile::shift_backups()
 {
     int last = 1;
@@ -302,7 +301,7 @@ bool LogFile::sync()
     return true;
 }
 
-// Not if somebody who takes no lock has written behind it: then `seal` makes it a line of its own.
+// Not if a process without the lock has appended: then `seal` terminates the partial line.
 void LogFile::cut(std::uint64_t end, std::uint64_t keep)
 {
     struct stat st {};

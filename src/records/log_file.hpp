@@ -13,7 +13,7 @@
 
 namespace autoexec::records {
 
-/// The calls that may fail half-way. Tests put their own in this place.
+/// System calls that may fail midway. Tests replace them.
 class Disk {
 public:
     virtual ~Disk() = default;
@@ -24,13 +24,13 @@ public:
     static Disk& real();
 };
 
-/// Where logs are. Links in `base` are the user's own; `below`, which a repository may bring
-/// along, is never followed through one.
+/// The folder of logs. Links in `base` are the user's own and are followed; links in `below`, which
+/// a repository may contain, are not.
 struct Folder {
     std::filesystem::path base;
     std::filesystem::path below;
 
-    /// `chosen`, or if that is empty `<project_root>/.tapps-agents/<name>`.
+    /// `chosen` or, if that is empty, `<project_root>/.tapps-agents/<name>`.
     static Folder of(const std::filesystem::path& chosen, const std::filesystem::path& project_root,
                      const std::string& name);
 
@@ -38,9 +38,9 @@ struct Folder {
     files::UniqueFd create(error_code& ec) const;
     files::UniqueFd open(error_code& ec) const;
 
-    /// A log to read; only a regular file is opened.
+    /// Opens a log for reading; only regular files.
     static files::UniqueFd open_log(int folder, const std::string& name, error_code& ec);
-    /// A log to append to, made if it is not there. One of another user is `errc::unsafe_path`: see
+    /// Opens or creates a log for appending. Another user's file gives `errc::unsafe_path`: see
     /// `files::is_trusted_owner`.
     static files::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
 };
@@ -50,17 +50,17 @@ struct Rotation {
     int backups = 0;              ///< Zero: truncated instead.
 };
 
-/// The log that is being appended to. Several processes may append to it at once.
+/// Appends to a log. Several processes may append to the same log.
 ///
 /// Thread safety: none.
 class LogFile {
 public:
     LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk);
 
-    /// Appends whole lines to the log `name` and removes from the front of `lines` what is
-    /// written (`Durability::power`: synced). `is_busy` when another process holds the log. Lines
-    /// that an error left over can be given again: none is written twice, but for one case: a
-    /// failed sync whose lines can't be cut off again. Readers drop such repeats by their key.
+    /// Appends whole lines to the log `name` and removes the written ones (`Durability::power`:
+    /// synced) from the front of `lines`. Returns an `is_busy` error if another process has locked
+    /// the log. Remaining lines can be passed again; a line is written twice only if a sync failed
+    /// and the lines could not be truncated. Readers drop such duplicates by their key.
     error_code append(const std::string& name, std::string_view& lines);
 
     static bool is_busy(error_code ec) noexcept;
@@ -74,14 +74,14 @@ private:
     error_code append_locked(std::string_view& lines);
     error_code write(std::string_view chunk, std::uint64_t start, std::size_t& kept);
     error_code seal(std::uint64_t& size);
-    std::string_view fitting(std::string_view lines, std::uint64_t size) const;
+    std::string_view fit_to_rotation(std::string_view lines, std::uint64_t size) const;
     bool rotate();
     bool shift_backups();
     bool sync();
     void cut(std::uint64_t end, std::uint64_t keep);
     std::string backup(int number) const;
 
-    Folder place_;
+    Folder log_folder_;
     Rotation rotation_;
     Durability durability_;
     Disk& disk_;

@@ -18,10 +18,10 @@ MetricsOptions checked(MetricsOptions options)
 }
 
 records::LineWriter::Options writer_options(const MetricsOptions& options,
-                                            const records::Folder& place)
+                                            const records::Folder& location)
 {
     records::LineWriter::Options writer;
-    writer.folder = place;
+    writer.folder = location;
     writer.durability = options.durability;
     writer.queue_limit = options.queue_limit;
     writer.clock = options.clock;
@@ -37,14 +37,14 @@ std::string file_of(const ExecutionMetric& metric, std::chrono::system_clock::ti
 }  // namespace
 
 struct ExecutionMetricsCollector::Impl {
-    Impl(const asio::any_io_executor& ex, MetricsOptions given)
-        : options(checked(std::move(given))),
-          place(records::Folder::of(options.metrics_dir, options.project_root, "metrics")),
-          writer(std::make_shared<records::LineWriter>(ex, writer_options(options, place)))
+    Impl(const asio::any_io_executor& ex, MetricsOptions opts)
+        : options(checked(std::move(opts))),
+          location(records::Folder::of(options.metrics_dir, options.project_root, "metrics")),
+          writer(std::make_shared<records::LineWriter>(ex, writer_options(options, location)))
     {}
 
     MetricsOptions options;
-    records::Folder place;
+    records::Folder location;
     std::shared_ptr<records::LineWriter> writer;
 };
 
@@ -72,12 +72,12 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
 std::vector<ExecutionMetric> ExecutionMetricsCollector::get_metrics(
     const MetricsFilter& filter) const
 {
-    return records::read_metrics(impl_->place, filter);
+    return records::read_metrics(impl_->location, filter);
 }
 
 MetricsSummary ExecutionMetricsCollector::get_summary() const
 {
-    return records::summarize_metrics(impl_->place);
+    return records::summarize_metrics(impl_->location);
 }
 
 void ExecutionMetricsCollector::publish(const Event& event)

@@ -49,7 +49,7 @@ bool is_day_file(std::string_view name)
     return true;
 }
 
-// By their names: copying or restoring files changes when they were modified.
+// Sorted by name, because copying or restoring files changes their times.
 std::vector<std::string> day_files_newest_first(int folder)
 {
     auto names = files::list_folder(folder, std::numeric_limits<std::size_t>::max());
@@ -58,13 +58,13 @@ std::vector<std::string> day_files_newest_first(int folder)
     return names;
 }
 
-// Calls `take` for each line, newest first, until it returns false. Returns how many lines were
-// too long to be read.
-std::uint64_t scan(const Folder& place, const std::function<bool(std::string_view line)>& take)
+// Calls `consume` for each line, newest first, until it returns false. Returns the number of lines
+// that were too long.
+std::uint64_t scan(const Folder& location, const std::function<bool(std::string_view line)>& take)
 {
     std::uint64_t skipped = 0;
     error_code ec;
-    const auto folder = place.open(ec);
+    const auto folder = location.open(ec);
     if (ec) return skipped;
     for (const auto& name : day_files_newest_first(folder.get())) {
         auto file = Folder::open_log(folder.get(), name, ec);
@@ -78,7 +78,7 @@ std::uint64_t scan(const Folder& place, const std::function<bool(std::string_vie
     return skipped;
 }
 
-// A line can stand there twice when its writer could not tell whether the first was safe.
+// A line can occur twice if its writer could not determine whether the first one was synced.
 class DuplicateFilter {
 public:
     bool is_new(const ExecutionMetric& metric)
@@ -103,14 +103,14 @@ bool matches(const ExecutionMetric& metric, const MetricsFilter& filter)
            is_equal(metric.execution_id, filter.execution_id);
 }
 
-// The status is left out: its word may be the original's.
+// Without the status: its spelling may be the original format's.
 bool may_match(std::string_view line, const MetricsFilter& filter)
 {
     return may_hold(line, filter.execution_id) && may_hold(line, filter.workflow_id) &&
            may_hold(line, filter.step_id);
 }
 
-// Adds up attempts; an execution counts by the last of its attempts.
+// Sums attempts; an execution is counted by its last attempt.
 class Totals {
 public:
     void add(const ExecutionMetric& metric)

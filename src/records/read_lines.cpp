@@ -18,7 +18,7 @@ bool contains(std::string_view text, std::string_view part)
     return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
 }
 
-// Characters that every JSON writer leaves as they are, or writes as \uXXXX.
+// Characters that JSON writers leave unescaped or write as \uXXXX.
 bool is_plain(std::string_view value)
 {
     return std::all_of(value.begin(), value.end(), [](char c) {
@@ -26,7 +26,7 @@ bool is_plain(std::string_view value)
     });
 }
 
-// False when the file has become shorter meanwhile.
+// Returns false if the file was truncated meanwhile.
 bool read_fully(int fd, char* to, std::size_t count, off_t at)
 {
     while (count > 0) {
@@ -51,7 +51,7 @@ ReverseLines::ReverseLines(files::UniqueFd file) : file_(std::move(file))
 std::optional<std::string_view> ReverseLines::next()
 {
     while (!finished_) {
-        const auto line = take();
+        const auto line = next_in_buffer();
         if (!line) {
             read_more();
         } else if (dropping_) {
@@ -64,8 +64,8 @@ std::optional<std::string_view> ReverseLines::next()
     return std::nullopt;
 }
 
-// The last line of the buffer, if it is known where that begins.
-std::optional<std::string_view> ReverseLines::take()
+// The last line of the buffer, if its beginning is known.
+std::optional<std::string_view> ReverseLines::next_in_buffer()
 {
     const std::string_view rest(buffer_.data(), end_);
     const void* const found = ::memrchr(rest.data(), '\n', rest.size() - clean_);
@@ -84,11 +84,11 @@ std::optional<std::string_view> ReverseLines::take()
 
 void ReverseLines::read_more()
 {
-    if (end_ > longest) {
+    if (end_ > max_line_bytes) {
         dropping_ = true;
         end_ = clean_ = 0;
     }
-    // Twice as much each time, so that a long line is not moved again and again.
+    // The size doubles, so that a long line is not copied repeatedly.
     const auto count = std::min(static_cast<std::size_t>(offset_), std::max(first_chunk, end_));
     std::string larger(count + end_, '\0');
     offset_ -= static_cast<off_t>(count);

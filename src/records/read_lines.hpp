@@ -12,41 +12,40 @@
 
 namespace autoexec::records {
 
-/// The lines of a file from the last to the first, as it was when this was made. Empty lines are
-/// left out. Memory is bounded by the longest line, and that by `longest`.
+/// The lines of a file, last to first, as of construction. Empty lines are skipped. Memory is
+/// bounded by the longest line, which is bounded by `max_line_bytes`.
 ///
 /// Thread safety: none.
 class ReverseLines {
 public:
-    static constexpr std::size_t longest = 16 * 1024 * 1024;
+    static constexpr std::size_t max_line_bytes = 16 * 1024 * 1024;
 
     explicit ReverseLines(files::UniqueFd file);
 
-    /// The line before, without its newline, valid until the next call.
+    /// The previous line, without its newline; valid until the next call.
     std::optional<std::string_view> next();
 
-    /// Lines that were longer than `longest`.
+    /// Lines that were longer than `max_line_bytes`.
     [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
 
 private:
-    std::optional<std::string_view> take();
+    std::optional<std::string_view> next_in_buffer();
     void read_more();
 
     files::UniqueFd file_;
     off_t offset_ = 0;    // the buffer's place in the file
-    std::string buffer_;  // what stands before `end_` has not been handed out
+    std::string buffer_;  // the part before `end_` has not been returned
     std::size_t end_ = 0;
-    std::size_t clean_ = 0;  // the buffer's last bytes before `end_` that hold no newline
+    std::size_t clean_ = 0;  // the last bytes before `end_` that contain no newline
     bool dropping_ = false;  // in the middle of a line that is too long
     bool finished_ = false;
     std::uint64_t skipped_ = 0;
 };
 
-/// A filter's field that everything matches.
+/// True for a filter field that matches everything.
 bool is_any(const std::optional<std::string>& value);
 
-/// False if no line of JSON with a string equal to `value` in it can look like `line`. Far
-/// cheaper than to parse the line.
+/// False if `line`, as JSON, cannot contain a string equal to `value`. Much cheaper than parsing.
 bool may_hold(std::string_view line, const std::optional<std::string>& value);
 
 }  // namespace autoexec::records

@@ -36,20 +36,20 @@ std::filesystem::path folder_of(const std::filesystem::path& project_root)
     return project_root / layout::running;
 }
 
-// A link that leads away from the project is not followed.
+// Links that lead out of the project are not followed.
 UniqueFd make_beneath(const fs::path& project_root, const fs::path& below, error_code& ec)
 {
     const auto root = files::make_folders(project_root, ec);
     return root ? files::make_folders(root.get(), below, ec) : UniqueFd();
 }
 
-// That the folder is not there is no error.
+// A missing folder is not an error.
 UniqueFd open_existing(const std::filesystem::path& project_root, error_code& ec)
 {
     UniqueFd folder(
         ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     ec = folder || errno == ENOENT ? error_code{} : files::last_error();
-    // What open(2) says of a link, and of what is no folder.
+    // open(2)'s errors for a link and for a file that is not a folder.
     if (ec.value() == ELOOP || ec.value() == ENOTDIR) ec = errc::unsafe_path;
     return folder;
 }
@@ -97,7 +97,7 @@ std::int64_t integer_or(const json::object& o, std::string_view key, std::int64_
     return v != nullptr && v->is_int64() ? v->get_int64() : otherwise;
 }
 
-// Requests for attempts that have ended. An attempt has its record before anybody can know of it.
+// Removes requests for ended attempts. An attempt has its record before its id is published.
 void sweep_requests(int running)
 {
     error_code ec;
@@ -143,14 +143,14 @@ std::string running_name(const std::string& attempt_id)
 
 bool is_running_name(const std::string& name)
 {
-    return name.ends_with(entry_suffix) && !name.starts_with('.');  // as temporaries do
+    return name.ends_with(entry_suffix) && !name.starts_with('.');  // like temporary files
 }
 
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem)
 {
     return fmt::format(
-        "{} can't be read ({}), so attempts that run, or whose engine has died, can't "
-        "be found. Replace it by a plain folder that you own.",
+        "{} cannot be read ({}), so running and interrupted attempts cannot be found. Replace it "
+        "with a plain folder that you own.",
         text::printable(folder_of(project_root).string()),
         problem == errc::unsafe_path ? "it is a link or not a folder" : problem.message());
 }
@@ -196,7 +196,7 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
         auto record = parse_running(found.text);
         if (!record || running_name(record->attempt_id) != name) continue;
         if (!std::filesystem::path(record->worktree).is_absolute()) continue;
-        // Shared: two that list at the same time must not take each other for the engine.
+        // A shared lock, so that two concurrent readers do not take each other for the executor.
         const bool dead = ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0;
         entries.push_back({std::move(*record), !dead});
     }
@@ -206,8 +206,8 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
     return entries;
 }
 
-std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& project_root,
-                                                  const std::string& attempt_id)
+std::optional<RunningFile> RunningFile::lock_orphaned(const std::filesystem::path& project_root,
+                                                      const std::string& attempt_id)
 {
     auto folder = open_existing(project_root);
     if (!folder) return std::nullopt;
@@ -216,7 +216,8 @@ std::optional<RunningFile> RunningFile::take_over(const std::filesystem::path& p
     auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat st {};
-    if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;  // another was first
+    if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0)
+        return std::nullopt;  // another process was faster
     return RunningFile(std::move(fd), (folder_of(project_root) / name).string());
 }
 
@@ -241,11 +242,11 @@ void sweep_running(const std::filesystem::path& project_root)
     sweep_requests(folder.get());
 }
 
-error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
+error_code request_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
 {
     error_code ec;
     const auto name = text::file_name_of(attempt_id);
-    // Twice: an engine that has served the last wish removes the folder.
+    // Tried twice: an executor that has served the last request removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
         const auto folder =
             make_beneath(project_root, fs::path(layout::running) / requests_folder, ec);
@@ -258,7 +259,8 @@ error_code ask_to_cancel(const std::filesystem::path& project_root, const std::s
     return ec;
 }
 
-bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id)
+bool consume_cancel_request(const std::filesystem::path& project_root,
+                            const std::string& attempt_id)
 {
     const auto running = open_existing(project_root);
     if (!running) return false;
@@ -271,7 +273,7 @@ bool take_cancel_request(const std::filesystem::path& project_root, const std::s
     return true;
 }
 
-bool any_cancel_request(const std::filesystem::path& project_root)
+bool has_cancel_requests(const std::filesystem::path& project_root)
 {
     return ::access((folder_of(project_root) / requests_folder).c_str(), F_OK) == 0;
 }

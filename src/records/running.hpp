@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-/// What is in flight, for other processes to see: `running/<attempt_id>.json`, locked by its
-/// engine as long as that lives. All of this blocks for microseconds only.
+/// Records of running attempts, for other processes: `running/<attempt_id>.json`, locked by its
+/// executor while that lives. All functions block only for microseconds.
 namespace autoexec::records {
 
 struct RunningRecord {
@@ -26,70 +26,72 @@ struct RunningRecord {
     std::string started_at;
     std::string agent;
     std::int64_t pid = 0;
-    ArtifactBaseline artifacts;  ///< Left out of the file where there are more than 1000.
+    ArtifactBaseline artifacts;  ///< Omitted from the file if there are more than 1000.
 };
 
 inline constexpr std::size_t running_limit = 512 * 1024;
 
-/// Nothing if it names no attempt.
+/// Returns nullopt if it has no attempt id.
 std::optional<RunningRecord> parse_running(const std::string& text);
 
 /// `<attempt_id>.json`, encoded.
 std::string running_name(const std::string& attempt_id);
 bool is_running_name(const std::string& name);
 
-/// One attempt's file: locked until destroyed, there until removed. An engine that ends before its
-/// attempt leaves the file behind, for the next one to find.
+/// The file of one attempt: locked until destruction, kept until `remove`. An executor that ends
+/// before its attempt leaves the file for recovery.
 class RunningFile {
 public:
     static std::optional<RunningFile> create(const std::filesystem::path& project_root,
                                              const RunningRecord& record, error_code& ec);
-    /// The file of an engine that died. Nothing if it lives, or if another was first.
-    static std::optional<RunningFile> take_over(const std::filesystem::path& project_root,
-                                                const std::string& attempt_id);
+    /// Locks the file of a dead executor. Returns nullopt if that is alive, or if another process
+    /// was faster.
+    static std::optional<RunningFile> lock_orphaned(const std::filesystem::path& project_root,
+                                                    const std::string& attempt_id);
 
     void remove();
 
 private:
     RunningFile(files::UniqueFd file, std::string path);
-    // By its path: a descriptor of the folder, too, would be one more for each that waits.
+    // A path instead of a folder descriptor: that would cost one more descriptor per attempt.
     files::UniqueFd file_;
     std::string path_;
 };
 
-/// What the record of an attempt says that nobody has seen the end of.
-inline constexpr char interrupted_message[] = "Interrupted: the engine that ran it has ended.";
+/// Recorded as the error of an attempt whose executor died.
+inline constexpr char interrupted_message[] = "Interrupted: the executor that ran it has ended.";
 
 struct RunningEntry {
     RunningRecord record;
-    bool alive = false;  ///< Its engine holds the lock.
+    bool alive = false;  ///< Its executor holds the lock.
 };
 
-/// All that is in flight or was when its engine died, oldest first. Without broken records.
+/// All running and interrupted attempts, oldest first. Broken records are skipped.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
 
-/// The same; `problem` says why nothing can be known, as where the folder is a link.
+/// The same; `problem` is set if the folder cannot be read, for example because it is a link.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
                                        error_code& problem);
 
-/// For a person: what such a problem means, and what to do.
+/// A message that explains such a problem and its remedy.
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);
 
-/// The artifacts before the execution of that attempt, as its record says; nothing if it does not.
+/// The artifact baseline in the record of that attempt; nullopt if there is none.
 std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
                                                  const std::string& attempt_id);
 
-/// Removes what engines have left that died while they made such a file, broken records, and
-/// requests to cancel attempts that have ended.
+/// Removes temporary files of dead executors, broken records, and cancel requests for ended
+/// attempts.
 void sweep_running(const std::filesystem::path& project_root);
 
-/// Asks the engine of an attempt to cancel it.
-error_code ask_to_cancel(const std::filesystem::path& project_root, const std::string& attempt_id);
+/// Requests that the executor of an attempt cancels it.
+error_code request_cancel(const std::filesystem::path& project_root, const std::string& attempt_id);
 
-/// True once for each such wish.
-bool take_cancel_request(const std::filesystem::path& project_root, const std::string& attempt_id);
+/// True once for each such request.
+bool consume_cancel_request(const std::filesystem::path& project_root,
+                            const std::string& attempt_id);
 
-/// True when it is worth to call `take_cancel_request`.
-bool any_cancel_request(const std::filesystem::path& project_root);
+/// True if `consume_cancel_request` may find a request.
+bool has_cancel_requests(const std::filesystem::path& project_root);
 
 }  // namespace autoexec::records

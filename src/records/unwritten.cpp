@@ -11,7 +11,7 @@ namespace {
 
 std::string reason_of(const UnwrittenRecords& records)
 {
-    // Without one, records were refused because the queue was full.
+    // Without an error, records were rejected because the queue was full.
     if (!records.reason) return "the queue was full";
     auto text = records.reason.message();
     if (text.ends_with('.')) text.pop_back();

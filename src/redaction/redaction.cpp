@@ -31,8 +31,8 @@ Environment own_environment()
     return variables;
 }
 
-// What remains of a line may match where it did not before, so go on until nothing does: redacted
-// text is never changed again.
+// A redacted line may match again, so repeat until nothing matches: redacting redacted text changes
+// nothing.
 std::string redact_line(std::string_view line)
 {
     constexpr int max_passes = 8;
@@ -64,8 +64,8 @@ void redact_lines(std::string_view text, std::string& out)
     out += text.substr(at);
 }
 
-// The first part of a line that is too long to wait for its end. Gives what was used of it: a
-// secret that reaches the end of the window stays, to be seen with what follows.
+// Redacts the first part of a line that is too long to wait for its end. Returns the used length: a
+// secret that reaches the end of the window is left for the next one.
 std::size_t redact_window(std::string_view window, std::string& out)
 {
     const auto half = window.size() / 2;
@@ -84,8 +84,8 @@ std::size_t redact_window(std::string_view window, std::string& out)
     return used;
 }
 
-/// Applies the patterns to text that comes in chunks. What is looked at together depends on the
-/// text alone: lines, and windows of very long ones.
+/// Applies the patterns to text in chunks. The units (lines, and windows of very long ones) depend
+/// only on the text.
 class Lines {
 public:
     void feed(std::string_view chunk, std::string& out)
@@ -121,10 +121,10 @@ public:
 
 private:
     std::string held_;
-    std::size_t searched_ = 0;  // bytes of the open line that are known to have no end in them
+    std::size_t searched_ = 0;  // bytes of the open line that are known to contain no line end
 };
 
-/// The stages in a row: known values, key blocks, patterns.
+/// The stages in order: known values, key blocks, patterns.
 class Pipeline {
 public:
     explicit Pipeline(const redaction::SecretLiterals& literals) : known_(literals) {}
@@ -180,7 +180,7 @@ Redactor::~Redactor() = default;
 
 std::string Redactor::redact(std::string_view text) const
 {
-    constexpr std::size_t chunk = 64 * 1024;  // stays in the cache from stage to stage
+    constexpr std::size_t chunk = 64 * 1024;  // fits into the cache between stages
     Pipeline pipeline(patterns_->literals);
     std::string redacted;
     for (std::size_t at = 0; at < text.size(); at += chunk)

@@ -9,7 +9,7 @@
 namespace autoexec::redaction {
 namespace {
 
-// The hex forms of a longer one would take tens of megabytes.
+// The hex forms of a longer secret would need tens of megabytes.
 constexpr std::size_t max_hex_secret = 4096;
 
 std::string base64(std::string_view bytes, bool url)
@@ -44,7 +44,7 @@ std::string url_encoded(std::string_view text, std::string_view kept, std::strin
     return encoded;
 }
 
-// Each byte as two digits, with `mark` before it or, if `between`, only between two of them.
+// Each byte as two digits, with `mark` before each or, if `between`, only between them.
 std::string hex_encoded(std::string_view text, std::string_view mark, bool between,
                         std::string_view hex)
 {
@@ -82,7 +82,7 @@ std::string json_escaped(std::string_view text, std::string_view also, std::stri
     return escaped;
 }
 
-// What is not ASCII as \uXXXX. Text that is no UTF-8 has no such form; it comes back empty.
+// Non-ASCII characters as \uXXXX. Empty if the text is not UTF-8.
 std::string json_ascii(std::string_view text, std::string_view hex)
 {
     const auto escaped = json_escaped(text, "", hex);
@@ -115,7 +115,7 @@ std::string shell_quoted(std::string_view text)
 }
 
 // Inside a longer encoded text (`user:secret`) the secret begins at one of three offsets. Only the
-// digits in its middle are the same each time; the digit beside them has some bits of the secret.
+// digits in its middle are always the same; the digit beside them has some bits of the secret.
 void append_base64_forms(std::string_view secret, bool url, std::vector<SecretForm>& forms)
 {
     for (const std::size_t offset : {0, 1, 2}) {

@@ -28,7 +28,7 @@ std::optional<Label> find_label(std::string_view text, const RE2& pattern)
     return Label{begin, begin + match[0].size(), match[1] == "BEGIN" || match[2] == "BEGIN"};
 }
 
-// A stray END must not use up the dashes of a BEGIN, so it is no label outside of a block.
+// An END is a label only within a block; otherwise a stray one would consume the dashes of a BEGIN.
 std::optional<Label> find_begin(std::string_view text)
 {
     static const RE2 pattern(
@@ -47,7 +47,7 @@ std::optional<Label> find_begin_or_end(std::string_view text)
     return find_label(text, pattern);
 }
 
-// The end of the text that may be the first part of a label.
+// The end of the text that may begin a label.
 std::size_t partial_label(std::string_view text)
 {
     const auto line = text.rfind('\n');
@@ -73,7 +73,7 @@ void KeyBlocks::advance(std::string_view chunk, std::string& out, bool last)
     held_.erase(0, held_.size() - rest.size());
 }
 
-// False when the rest has to wait for more.
+// Returns false if the rest must wait for more text.
 bool KeyBlocks::pass(std::string_view& rest, std::string& out, bool last)
 {
     const auto label = find_begin(rest);
@@ -91,7 +91,7 @@ bool KeyBlocks::pass(std::string_view& rest, std::string& out, bool last)
     return true;
 }
 
-// Goes by pieces that depend on the text alone, not on how it was chunked: lines, or parts of one.
+// Processes lines or parts of lines, which depend only on the text, not on the chunks.
 bool KeyBlocks::skip(std::string_view& rest, bool last)
 {
     const auto newline = rest.substr(0, max_piece_length).find('\n');
@@ -105,7 +105,7 @@ bool KeyBlocks::skip(std::string_view& rest, bool last)
         prose_ = 0;
         return true;
     }
-    weigh(piece);
+    classify_line(piece);
     const bool whole = newline != rest.npos || rest.size() < max_piece_length;
     auto used = whole ? piece.size() : piece.size() - max_label_length;
     if (open_ && newline != rest.npos) ++used;
@@ -114,9 +114,8 @@ bool KeyBlocks::skip(std::string_view& rest, bool last)
     return true;
 }
 
-// A line of the key is one long word. Headers, blank lines and what else is put between say
-// nothing either way.
-void KeyBlocks::weigh(std::string_view line)
+// A line of a key is one long word. Headers, blank lines and other lines are neutral.
+void KeyBlocks::classify_line(std::string_view line)
 {
     std::size_t longest = 0;
     std::size_t words = 0;

@@ -6,12 +6,12 @@
 
 namespace autoexec::redaction {
 
-/// Takes private key blocks (PEM, OpenPGP, SSH2) out of a text that comes in chunks. A block is
-/// open until its END. One that is cut off ends where prose evidently goes on, or when it is
-/// longer than any secret; what merely mentions a BEGIN line costs a few lines.
+/// Removes private key blocks (PEM, OpenPGP, SSH2) from text in chunks. A block is open until its
+/// END. A truncated block ends where prose evidently continues, or when it is longer than any
+/// secret; text that merely mentions a BEGIN line loses a few lines.
 class KeyBlocks {
 public:
-    /// Appends to `out` what no later chunk can change.
+    /// Appends to `out` the text that no later chunk can change.
     void feed(std::string_view chunk, std::string& out) { advance(chunk, out, false); }
     void finish(std::string& out);
 
@@ -19,7 +19,7 @@ private:
     void advance(std::string_view chunk, std::string& out, bool last);
     bool pass(std::string_view& rest, std::string& out, bool last);
     bool skip(std::string_view& rest, bool last);
-    void weigh(std::string_view line);
+    void classify_line(std::string_view line);
 
     std::string held_;
     bool open_ = false;

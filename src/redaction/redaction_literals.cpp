@@ -42,8 +42,8 @@ std::size_t overlap(std::string_view left, std::string_view right)
     return n;
 }
 
-// A literal that could overlap the marker would be found again in text that is redacted already.
-// Those bytes are the marker's own, so nothing is lost without them.
+// A literal that overlaps the marker would be found again in redacted text. The overlapping bytes
+// are the marker's own, so they are dropped.
 std::string_view apart_from_marker(std::string_view literal)
 {
     for (;;) {
@@ -148,7 +148,7 @@ void SecretLiterals::Scan::feed(std::string_view chunk, std::string& out)
     for (; scanned_ < held_.size(); ++scanned_) {
         if (state_ != 0 || grows_ || literals_.may_start(held_, scanned_)) step(scanned_);
     }
-    // A match that is still to come begins at the automaton's depth, or one base64 digit earlier.
+    // A later match begins at the automaton's depth at the earliest, or one base64 digit before.
     auto limit = scanned_ - literals_.nodes_[state_].depth;
     if (limit > 0 && is_base64(held_[limit - 1])) --limit;
     emit(limit, out);

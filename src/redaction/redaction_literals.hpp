@@ -13,26 +13,26 @@
 
 namespace autoexec::redaction {
 
-/// What a secret is replaced by.
+/// The replacement of a secret.
 inline constexpr std::string_view redaction_marker = "***REDACTED***";
 
-/// No secret longer than this is promised to be found, and no stage holds back more.
+/// Longer secrets may not be found; no stage holds back more text.
 inline constexpr std::size_t max_secret_length = 64 * 1024;
 
-/// The known values of an environment, in every form they are commonly written in, as one
-/// Aho-Corasick automaton: the time is linear in the text, however many secrets there are.
+/// The known values of an environment in all common encodings, as one Aho-Corasick automaton: the
+/// time is linear in the text, for any number of secrets.
 ///
 /// Thread safety: immutable; safe to share.
 class SecretLiterals {
 public:
     explicit SecretLiterals(std::span<const std::pair<std::string, std::string>> environment);
 
-    /// One pass over a text that comes in chunks.
+    /// One pass over text in chunks.
     class Scan {
     public:
         explicit Scan(const SecretLiterals& literals) : literals_(literals) {}
 
-        /// Appends to `out` what no later chunk can change.
+        /// Appends to `out` the text that no later chunk can change.
         void feed(std::string_view chunk, std::string& out);
         void finish(std::string& out);
 
@@ -50,8 +50,8 @@ public:
         std::uint32_t state_ = 0;
         std::string held_;
         std::size_t scanned_ = 0;
-        std::vector<Range> covered_;  // ascending, apart from each other
-        bool grows_ = false;          // the next byte belongs to the last match, if it is base64
+        std::vector<Range> covered_;  // ascending, not adjacent
+        bool grows_ = false;          // the next byte belongs to the last match if it is base64
         bool after_marker_ = false;
     };
 

@@ -15,11 +15,11 @@ namespace {
 
 using re2::StringPiece;
 
-// How much of a line may tell whose option it is. Bounded, so that the time stays linear.
+// How much of a line is searched for the program of an option. Bounded, so that the time is linear.
 constexpr std::size_t max_context = 4096;
 constexpr std::size_t max_client_context = 512;
 
-// What the first group of a pattern is.
+// The meaning of a pattern's first group.
 enum class Kind {
     token,       // the secret
     credential,  // the secret, unless it is a reference
@@ -37,7 +37,7 @@ struct Pattern {
     const char* text;
 };
 
-// A token may follow the `\n` of an escaped string, whose `n` would be no word boundary.
+// A token may follow the `\n` of an escaped string, whose `n` is not a word boundary.
 #define EDGE R"((?:\b|\\[nrt]))"
 #define GAP R"((?:[ \t]|\\[nrt]){1,16})"
 #define WORD R"([^\s\\]{1,100})"
@@ -49,7 +49,7 @@ struct Pattern {
     R"(api key|(?-i:[A-Z0-9]_(?:PASS|KEY)))[0-9]{0,2})"
 
 constexpr auto patterns = std::to_array<Pattern>({
-    // The most frequent first: the first that matches says what it is.
+    // The most frequent first: the first match decides the kind.
     {Kind::option, R"((?i)--[a-z0-9_-]*()" KEY R"()(?:[ \t]{1,16}|\\*["'],[ \t]{0,16}))"},
     {Kind::assignment, R"((?i)()" KEY R"()(\\*["'`]?\]?)[ \t]{0,16}(=>|:=|=|:)[ \t]{0,16})"},
     {Kind::token, EDGE R"((sk-(?:ant|proj|svcacct|admin|or|live|test)-[\w-]{10,}))"},
@@ -114,7 +114,7 @@ RE2::Options pattern_options()
 }
 
 struct Compiled {
-    std::unique_ptr<RE2> any;  // all of them: fast, and says where to look closer
+    std::unique_ptr<RE2> any;  // all patterns: a fast check that finds the candidates
     std::vector<std::unique_ptr<RE2>> each;
 
     Compiled()
@@ -156,14 +156,14 @@ std::optional<Range> quoted_value(std::string_view text, std::size_t at)
     for (auto i = quote + 1; i < text.size() && text[i] != '\n'; ++i) {
         if (text[i] == text[quote] && run % (2 * (slashes + 1)) == slashes) {
             if (text.substr(i, 4) != "'\\''") return Range{quote + 1, i - slashes};
-            i += 3;  // a quote in what is quoted for a shell
+            i += 3;  // a quote in text that is quoted for a shell
         }
         run = text[i] == '\\' ? run + 1 : 0;
     }
     return std::nullopt;
 }
 
-// A comma belongs to the value, unless the next item of a list follows.
+// A comma belongs to the value unless the next item of a list follows.
 bool ends_item(std::string_view text, std::size_t comma)
 {
     auto at = comma + 1;
@@ -219,7 +219,7 @@ Finding assigned_value(std::string_view text, const std::array<StringPiece, 4>& 
     const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
     const auto value = text.substr(begin, end - begin);
     const bool spaced = value.find(' ') != value.npos;
-    const bool plain_key = key.size() == 5 && key.ends_with("_KEY");  // of what, it doesn't say
+    const bool plain_key = key.size() == 5 && key.ends_with("_KEY");  // without a key
     const auto certainty =
         !plain_key && (tight || (quoted && !spaced) || (quoted && !match[2].empty()))
             ? Certainty::strong
@@ -227,7 +227,7 @@ Finding assigned_value(std::string_view text, const std::array<StringPiece, 4>& 
     return {at, begin, is_secret_value(certainty, key, value) ? end : begin};
 }
 
-// What precedes `at` on its line, at most `max` bytes of it.
+// The text before `at` on its line, at most `max` bytes.
 std::string_view line_before(std::string_view text, std::size_t at, std::size_t max)
 {
     const auto from = at > max ? at - max : 0;
@@ -277,7 +277,7 @@ Finding curl_password(std::string_view text, const std::array<StringPiece, 4>& m
     return {head, begin, found ? end : begin};
 }
 
-// What follows the name of a client of MySQL or MariaDB; nothing without one.
+// The text after the name of a MySQL or MariaDB client; nullopt without one.
 std::optional<std::string_view> mysql_arguments(std::string_view line)
 {
     std::optional<std::string_view> arguments;
@@ -294,7 +294,7 @@ Finding mysql_password(std::string_view text, std::size_t head, std::size_t at)
     const auto quoted = quoted_value(text, at);
     const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
     const auto value = text.substr(begin, end - begin);
-    // Behind `|`, `;` or `&&` it may be another program's: `mkdir -pv`, `ssh -p2222`.
+    // After `|`, `;` or `&&` it may belong to another program: `mkdir -pv`, `ssh -p2222`.
     const bool other_program = arguments->find_first_of("|;") != arguments->npos ||
                                arguments->find("&&") != arguments->npos;
     const bool too_plain =
@@ -304,8 +304,8 @@ Finding mysql_password(std::string_view text, std::size_t head, std::size_t at)
     return {head, begin, found ? end : begin};
 }
 
-// A finding without length: look on behind it.
-Finding judge(Kind kind, std::string_view text, const std::array<StringPiece, 4>& match)
+// An empty finding: continue after it.
+Finding classify(Kind kind, std::string_view text, const std::array<StringPiece, 4>& match)
 {
     const auto begin = static_cast<std::size_t>(match[1].data() - text.data());
     const auto end = begin + match[1].size();
@@ -355,7 +355,7 @@ std::optional<Finding> find_secret(std::string_view text, std::size_t from)
             if (!compiled.each[i]->Match(piece, head, text.size(), RE2::ANCHOR_START, match.data(),
                                          groups))
                 continue;
-            auto found = judge(patterns[i].kind, text, match);
+            auto found = classify(patterns[i].kind, text, match);
             found.head = head;
             const auto value = text.substr(found.begin, found.end - found.begin);
             if (!value.empty() && value != redaction_marker) return found;

@@ -22,7 +22,7 @@ bool matches(std::string_view value, const RE2& pattern)
     return RE2::FullMatch({value.data(), value.size()}, pattern);
 }
 
-// Variables and templates, and what stands for something left out.
+// Variables, templates, and marks of omission.
 bool is_reference(std::string_view value)
 {
     static const RE2 pattern(
@@ -32,7 +32,7 @@ bool is_reference(std::string_view value)
     return matches(value, pattern);
 }
 
-// Code, types and the words that documentation puts where a secret would be.
+// Code, types, and the words that documentation uses in place of a secret.
 bool is_placeholder(std::string_view value)
 {
     static const RE2 pattern(

@@ -51,7 +51,7 @@ MockReply failure(std::string code, std::string message)
     return reply;
 }
 
-// Each attempt writes something new: an artifact counts only when it has changed.
+// Each attempt writes different content: an artifact counts only if it has changed.
 error_code write_artifact(const fs::path& worktree, const fs::path& artifact,
                           const MockCommand& command)
 {
@@ -76,14 +76,15 @@ struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
           id(fmt::format("mock-{}", text::new_uuid())),
           alarm(options.clock->make_timer(strand))
     {
-        for (const auto& worktree : options.worktrees) places.emplace_back().worktree = worktree;
+        for (const auto& worktree : options.worktrees)
+            mock_worktrees.emplace_back().worktree = worktree;
     }
 
-    /// One worktree, and the command in hand there.
-    struct Place {
+    /// One worktree and its current command.
+    struct MockWorktree {
         fs::path worktree;
         Notifier::Subscription subscription;
-        std::unique_ptr<AgentMailbox> box;
+        std::unique_ptr<AgentMailbox> mailbox;
         AgentMailbox::Found found;
         MockCommand command;
         std::unique_ptr<Timer> alarm;
@@ -94,28 +95,28 @@ struct MockBackgroundAgent::Impl : std::enable_shared_from_this<Impl> {
 
     asio::awaitable<void> run(std::shared_ptr<Impl> keep);
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
-    asio::awaitable<void> answer(std::shared_ptr<Impl> keep, Place& place);
-    asio::awaitable<void> play(Place& place, MockReply& reply);
-    asio::awaitable<bool> wait(Place& place, time_point until, MockReply& reply);
-    void look();
+    asio::awaitable<void> answer(std::shared_ptr<Impl> keep, MockWorktree& mock_worktree);
+    asio::awaitable<void> play(MockWorktree& mock_worktree, MockReply& reply);
+    asio::awaitable<bool> wait(MockWorktree& mock_worktree, time_point until, MockReply& reply);
+    void scan();
     void wake_all();
     [[nodiscard]] MockReply reply_to(const MockCommand& command) const;
-    AgentStatus status(Place& place, ReportedStatus word) const;
-    void write(Place& place, const AgentStatus& s);
-    void report(Place& place, MockReply& reply);
+    AgentStatus status(MockWorktree& mock_worktree, ReportedStatus word) const;
+    void write(MockWorktree& mock_worktree, const AgentStatus& s);
+    void report(MockWorktree& mock_worktree, MockReply& reply);
 
     MockAgentOptions options;
     asio::strand<asio::any_io_executor> strand;
     std::string id;
     std::unique_ptr<Timer> alarm;
-    std::deque<Place> places;
+    std::deque<MockWorktree> mock_worktrees;
     std::size_t busy = 0;
     bool looping = false;
     bool stopping = false;
     std::vector<Timer*> until_idle;
 
-    mutable std::mutex mutex;  // of what follows
-    std::vector<MockCommand> taken;
+    mutable std::mutex mutex;  // of the statements that follow
+    std::vector<MockCommand> claimed;
     std::atomic<std::size_t> completed = 0;
     std::atomic<std::size_t> failed = 0;
 };
@@ -124,19 +125,20 @@ asio::awaitable<void> MockBackgroundAgent::Impl::run(std::shared_ptr<Impl>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     looping = true;
-    for (auto& place : places)
-        place.subscription = options.notifier->watch(place.worktree, [weak = weak_from_this()] {
-            const auto self = weak.lock();
-            if (!self) return;
-            asio::post(self->strand, [weak] {
-                if (const auto impl = weak.lock()) impl->wake_all();
+    for (auto& mock_worktree : mock_worktrees)
+        mock_worktree.subscription =
+            options.notifier->watch(mock_worktree.worktree, [weak = weak_from_this()] {
+                const auto self = weak.lock();
+                if (!self) return;
+                asio::post(self->strand, [weak] {
+                    if (const auto impl = weak.lock()) impl->wake_all();
+                });
             });
-        });
     while (!stopping) {
-        look();
+        scan();
         co_await alarm->wait_until(options.clock->now() + options.polling_interval);
     }
-    for (auto& place : places) place.subscription.reset();
+    for (auto& mock_worktree : mock_worktrees) mock_worktree.subscription.reset();
     looping = false;
     wake_all();
 }
@@ -155,31 +157,32 @@ asio::awaitable<void> MockBackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
 void MockBackgroundAgent::Impl::wake_all()
 {
     alarm->wake();
-    for (const auto& place : places)
-        if (place.alarm) place.alarm->wake();
+    for (const auto& mock_worktree : mock_worktrees)
+        if (mock_worktree.alarm) mock_worktree.alarm->wake();
     for (auto* const waiter : until_idle) waiter->wake();
 }
 
-void MockBackgroundAgent::Impl::look()
+void MockBackgroundAgent::Impl::scan()
 {
-    for (auto& place : places) {
-        if (place.busy) continue;
-        place.box = AgentMailbox::open(place.worktree, options.status_file_name);
-        if (!place.box) continue;
-        place.found = place.box->find(options.accept_legacy);
-        if (place.found.state != AgentMailbox::Found::State::command) continue;
-        if (!place.box->claim(place.found, id)) continue;
-        place.command = describe(place.worktree, place.found.command);
-        place.alarm = options.clock->make_timer(strand);
-        place.sequence = 0;
-        place.started_at = text::iso_utc(options.clock->system_now());
-        place.busy = true;
+    for (auto& mock_worktree : mock_worktrees) {
+        if (mock_worktree.busy) continue;
+        mock_worktree.mailbox =
+            AgentMailbox::open(mock_worktree.worktree, options.status_file_name);
+        if (!mock_worktree.mailbox) continue;
+        mock_worktree.found = mock_worktree.mailbox->find(options.accept_legacy);
+        if (mock_worktree.found.state != AgentMailbox::Found::State::command) continue;
+        if (!mock_worktree.mailbox->claim(mock_worktree.found, id)) continue;
+        mock_worktree.command = describe(mock_worktree.worktree, mock_worktree.found.command);
+        mock_worktree.alarm = options.clock->make_timer(strand);
+        mock_worktree.sequence = 0;
+        mock_worktree.started_at = text::iso_utc(options.clock->system_now());
+        mock_worktree.busy = true;
         ++busy;
         {
             const std::lock_guard lock(mutex);
-            taken.push_back(place.command);
+            claimed.push_back(mock_worktree.command);
         }
-        asio::co_spawn(strand, answer(shared_from_this(), place), asio::detached);
+        asio::co_spawn(strand, answer(shared_from_this(), mock_worktree), asio::detached);
     }
 }
 
@@ -193,48 +196,51 @@ MockReply MockBackgroundAgent::Impl::reply_to(const MockCommand& command) const
     }
 }
 
-asio::awaitable<void> MockBackgroundAgent::Impl::answer(std::shared_ptr<Impl>, Place& place)
+asio::awaitable<void> MockBackgroundAgent::Impl::answer(std::shared_ptr<Impl>,
+                                                        MockWorktree& mock_worktree)
 {
-    auto reply = reply_to(place.command);
-    co_await play(place, reply);
-    report(place, reply);
-    place.box.reset();
-    place.busy = false;
+    auto reply = reply_to(mock_worktree.command);
+    co_await play(mock_worktree, reply);
+    report(mock_worktree, reply);
+    mock_worktree.mailbox.reset();
+    mock_worktree.busy = false;
     --busy;
     wake_all();
 }
 
 // From the first status to just before the last.
-asio::awaitable<void> MockBackgroundAgent::Impl::play(Place& place, MockReply& reply)
+asio::awaitable<void> MockBackgroundAgent::Impl::play(MockWorktree& mock_worktree, MockReply& reply)
 {
-    write(place, status(place, ReportedStatus::running));
+    write(mock_worktree, status(mock_worktree, ReportedStatus::running));
     const auto start = options.clock->now();
     const auto parts = static_cast<std::int64_t>(reply.progress.size()) + 1;
     for (std::int64_t part = 1; part < parts; ++part) {
         const auto until = start + std::chrono::nanoseconds(reply.delay) * part / parts;
-        if (!co_await wait(place, until, reply)) co_return;
-        auto s = status(place, ReportedStatus::running);
+        if (!co_await wait(mock_worktree, until, reply)) co_return;
+        auto s = status(mock_worktree, ReportedStatus::running);
         s.progress = reply.progress[static_cast<std::size_t>(part - 1)];
-        write(place, s);
+        write(mock_worktree, s);
     }
     const bool ends = reply.outcome != MockOutcome::never;
     const auto end = ends ? start + reply.delay : time_point::max();
-    if (!co_await wait(place, end, reply)) co_return;
+    if (!co_await wait(mock_worktree, end, reply)) co_return;
     for (const auto& artifact : reply.artifacts) {
-        if (const auto ec = write_artifact(place.worktree, artifact, place.command)) {
-            reply = failure("mock_artifact", fmt::format("The artifact '{}' can't be written: {}.",
+        if (const auto ec =
+                write_artifact(mock_worktree.worktree, artifact, mock_worktree.command)) {
+            reply = failure("mock_artifact", fmt::format("The artifact '{}' cannot be written: {}.",
                                                          artifact, ec.message()));
             co_return;
         }
     }
 }
 
-// False when the command is cancelled, or the mock stopped, before that; the reply says so then.
-asio::awaitable<bool> MockBackgroundAgent::Impl::wait(Place& place, time_point until,
+// Returns false, with an error in the reply, if the command is cancelled or the mock is stopped
+// before then.
+asio::awaitable<bool> MockBackgroundAgent::Impl::wait(MockWorktree& mock_worktree, time_point until,
                                                       MockReply& reply)
 {
     for (;;) {
-        if (const auto reason = place.box->cancel_reason(place.found.command)) {
+        if (const auto reason = mock_worktree.mailbox->cancel_reason(mock_worktree.found.command)) {
             reply = failure(*reason, "The command was stopped.");
             co_return false;
         }
@@ -244,17 +250,18 @@ asio::awaitable<bool> MockBackgroundAgent::Impl::wait(Place& place, time_point u
         }
         const auto now = options.clock->now();
         if (now >= until) co_return true;
-        co_await place.alarm->wait_until(std::min(until, now + options.polling_interval));
+        co_await mock_worktree.alarm->wait_until(std::min(until, now + options.polling_interval));
     }
 }
 
-AgentStatus MockBackgroundAgent::Impl::status(Place& place, ReportedStatus word) const
+AgentStatus MockBackgroundAgent::Impl::status(MockWorktree& mock_worktree,
+                                              ReportedStatus word) const
 {
-    const auto& command = place.command;
+    const auto& command = mock_worktree.command;
     AgentStatus s;
     s.structured = true;
     s.status = word;
-    s.started_at = place.started_at;
+    s.started_at = mock_worktree.started_at;
     s.workflow_id = command.workflow_id;
     s.step_id = command.step_id;
     if (!command.attempt_id.empty()) {
@@ -263,21 +270,21 @@ AgentStatus MockBackgroundAgent::Impl::status(Place& place, ReportedStatus word)
         s.attempt = command.attempt;
     }
     s.agent_id = id;
-    s.sequence = ++place.sequence;
+    s.sequence = ++mock_worktree.sequence;
     return s;
 }
 
-void MockBackgroundAgent::Impl::write(Place& place, const AgentStatus& s)
+void MockBackgroundAgent::Impl::write(MockWorktree& mock_worktree, const AgentStatus& s)
 {
-    // A worktree that is gone is the engine's to notice.
-    (void)place.box->write_status(protocol::format_status(s));
-    options.notifier->notify(place.worktree);
+    // The executor detects a removed worktree.
+    (void)mock_worktree.mailbox->write_status(protocol::format_status(s));
+    options.notifier->notify(mock_worktree.worktree);
 }
 
-void MockBackgroundAgent::Impl::report(Place& place, MockReply& reply)
+void MockBackgroundAgent::Impl::report(MockWorktree& mock_worktree, MockReply& reply)
 {
     const bool well = reply.outcome == MockOutcome::complete;
-    auto s = status(place, well ? ReportedStatus::completed : ReportedStatus::failed);
+    auto s = status(mock_worktree, well ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = text::iso_utc(options.clock->system_now());
     s.exit_code = reply.exit_code;
     if (!reply.output.empty()) s.output = reply.output;
@@ -289,12 +296,12 @@ void MockBackgroundAgent::Impl::report(Place& place, MockReply& reply)
         s.outcome = code == "cancelled" || code == "timeout" ? code : "failed";
         s.error = reply.error;
     }
-    // In this order, as an engine may publish its next command once the claim is free.
-    place.box->remove_command(place.found);
-    (void)place.box->write_status(protocol::format_status(s));
-    place.box->release(place.command.attempt_id.empty());
+    // In this order, because an executor may publish its next command when the claim is free.
+    mock_worktree.mailbox->remove_command(mock_worktree.found);
+    (void)mock_worktree.mailbox->write_status(protocol::format_status(s));
+    mock_worktree.mailbox->release(mock_worktree.command.attempt_id.empty());
     ++(well ? completed : failed);
-    options.notifier->notify(place.worktree);
+    options.notifier->notify(mock_worktree.worktree);
 }
 
 MockBackgroundAgent::MockBackgroundAgent(asio::any_io_executor ex, MockAgentOptions options)
@@ -319,7 +326,7 @@ asio::awaitable<void> MockBackgroundAgent::async_stop()
 std::vector<MockCommand> MockBackgroundAgent::commands() const
 {
     const std::lock_guard lock(impl_->mutex);
-    return impl_->taken;
+    return impl_->claimed;
 }
 
 std::size_t MockBackgroundAgent::completed() const

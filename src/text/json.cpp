@@ -22,8 +22,8 @@ namespace json = boost::json;
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view digits = "0123456789";
 
-/// Recursive descent; the depth limit bounds the stack. Every function that reads returns false
-/// after it has set `problem_`, and nothing reads on after that.
+/// Recursive descent; the depth limit bounds the stack. A reading function that fails sets
+/// `problem_` and returns false, which ends the parsing.
 class Parser {
 public:
     explicit Parser(std::string_view text) : text_(text) {}
@@ -55,7 +55,7 @@ private:
         if (text_[at_] != '{') return fail("It is not a JSON object");
         if (!object(out)) return false;
         skip_space();
-        return at_end() || fail("Something follows the JSON object");
+        return at_end() || fail("Text follows the JSON object");
     }
 
     bool looks_like_utf16() const
@@ -67,7 +67,7 @@ private:
 
     bool value(json::value& out)
     {
-        if (++values_ > json_value_limit) return fail("It holds more than a million values");
+        if (++values_ > json_value_limit) return fail("It contains more than a million values");
         if (at_end()) return cut_off();
         switch (text_[at_]) {
             case '{':
@@ -82,7 +82,7 @@ private:
             case 'f':
                 return out = false, literal("false");
             case 'n':
-                return literal("null");  // as it came
+                return literal("null");  // unchanged
             default:
                 return number(out);
         }
@@ -159,7 +159,7 @@ private:
             if (c == '\\') {
                 if (!escape(out)) return false;
             } else if (static_cast<unsigned char>(c) < 0x20) {
-                return fail("A raw control character stands in a string");
+                return fail("A string contains a raw control character");
             } else {
                 plain_run(out);
             }
@@ -192,7 +192,7 @@ private:
         const char c = text_[at_++];
         if (c == 'u') return unicode_escape(out);
         const auto found = names.find(c);
-        if (found == names.npos) return fail("A string holds an unknown escape");
+        if (found == names.npos) return fail("A string contains an unknown escape");
         out.push_back(values[found]);
         return true;
     }
@@ -220,7 +220,7 @@ private:
         const auto part = text_.substr(at_, 4);
         const auto end = part.data() + part.size();
         const bool hex = part.find_first_not_of("0123456789abcdefABCDEF") == part.npos;
-        if (!hex) return fail("A string holds an unknown escape"), std::nullopt;
+        if (!hex) return fail("A string contains an unknown escape"), std::nullopt;
         if (part.size() < 4) return cut_off(), std::nullopt;
         std::from_chars(part.data(), end, unit, 16);
         at_ += 4;
@@ -256,13 +256,13 @@ private:
         if (!some_digits()) return false;
         if (text_[first] == '0' && at_ > first + 1) return fail("A number begins with a zero");
         bool integral = true;
-        if (takes(".")) {
+        if (consume_any(".")) {
             integral = false;
             if (!some_digits()) return false;
         }
-        if (takes("eE")) {
+        if (consume_any("eE")) {
             integral = false;
-            takes("+-");
+            consume_any("+-");
             if (!some_digits()) return false;
         }
         if (auto value = json_number(text_.substr(begin, at_ - begin), integral))
@@ -279,7 +279,7 @@ private:
         if (warnings_.size() == json_warning_limit) return;
         warnings_.push_back(fmt::format("`{}` is too large for a double and is ignored ({}).",
                                         printable(key_.substr(0, max_key_length)),
-                                        place_of(begin)));
+                                        position_of(begin)));
     }
 
     bool some_digits()
@@ -290,7 +290,7 @@ private:
         return true;
     }
 
-    bool takes(std::string_view any)
+    bool consume_any(std::string_view any)
     {
         const bool found = !at_end() && any.find(text_[at_]) != any.npos;
         at_ += found ? 1 : 0;
@@ -309,24 +309,24 @@ private:
     {
         const auto rest = text_.substr(at_);
         if (rest.starts_with("NaN") || rest.starts_with("Infinity"))
-            return fail("NaN and Infinity are no JSON");
+            return fail("NaN and Infinity are not JSON");
         return fail("It is not JSON: a value is missing");
     }
 
     bool cut_off()
     {
         incomplete_ = true;
-        problem_ = text_.empty() ? "It is empty." : "It is cut off in the middle.";
+        problem_ = text_.empty() ? "It is empty." : "It is incomplete.";
         return false;
     }
 
     bool fail(std::string_view what)
     {
-        problem_ = fmt::format("{} ({}).", what, place_of(at_));
+        problem_ = fmt::format("{} ({}).", what, position_of(at_));
         return false;
     }
 
-    std::string place_of(std::size_t at) const
+    std::string position_of(std::size_t at) const
     {
         const auto before = text_.substr(0, at);
         const auto line_begin = before.rfind('\n') + 1;  // `npos` + 1 is 0
@@ -345,7 +345,7 @@ private:
     bool incomplete_ = false;
     bool repaired_ = false;
     std::string problem_;
-    std::string_view key_;  ///< Of the member that is being read.
+    std::string_view key_;  ///< Name of the current member.
     std::vector<std::string> warnings_;
 };
 

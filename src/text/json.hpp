@@ -13,36 +13,37 @@
 namespace autoexec::text {
 
 inline constexpr std::size_t json_depth_limit = 32;
-/// Keeps the memory for a hostile document within a small multiple of its text.
+/// Bounds the memory for a hostile document to a small multiple of its text.
 inline constexpr std::size_t json_value_limit = 1'000'000;
 inline constexpr std::size_t json_warning_limit = 10;
 
-/// What a file that should hold one JSON object holds.
+/// The result of reading a file that should contain one JSON object.
 struct JsonReading {
     enum class Kind {
-        incomplete,  ///< Could become an object if more were appended.
-        malformed,   ///< Could not.
+        incomplete,  ///< More text could complete it.
+        malformed,   ///< More text cannot complete it.
         valid,
     };
     Kind kind = Kind::incomplete;
     boost::json::object object;  ///< Meaningful only for `valid`.
     std::string problem;         ///< One sentence, for `incomplete` and `malformed`.
-    /// Some string held bytes that are not UTF-8, or half a surrogate pair; U+FFFD stands there.
+    /// A string contained bytes that are not UTF-8, or half a surrogate pair; they were replaced
+    /// with U+FFFD.
     bool repaired = false;
-    /// A sentence for each number that is too large for a double: null stands in its place, which
-    /// is the same as an absent field. At most `json_warning_limit`.
+    /// A sentence for each number that is too large for a double; it is replaced with null, which
+    /// means an absent field. At most `json_warning_limit`.
     std::vector<std::string> warnings;
 };
 
-/// JSON as its standard says, stricter than most parsers: no duplicate keys, bounded depth and
-/// count. Laxer in three points: a byte-order mark is skipped, text in strings is repaired instead
-/// of refused, and a number that is too large is dropped. Time and memory are linear.
+/// Parses standard JSON, more strictly than most parsers: no duplicate keys, bounded depth and
+/// count. Less strictly in three points: a byte-order mark is skipped, text in strings is repaired,
+/// and a number that is too large is dropped. Time and memory are linear.
 JsonReading read_json_object(std::string_view text);
 
-/// JSON as Python's `json.dumps(…, indent=2)` gives it: ASCII, doubles as `1500.0`.
+/// JSON as written by Python's `json.dumps(…, indent=2)`: ASCII, doubles as `1500.0`.
 std::string dump_indented(const boost::json::value& value);
 
-/// JSON on one line as Python's `json.dumps` gives it: ASCII, `", "` and `": "`.
+/// JSON on one line as written by Python's `json.dumps`: ASCII, `", "` and `": "`.
 std::string dump_line(const boost::json::value& value);
 
 /// null for an absent value.

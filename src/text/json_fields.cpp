@@ -12,11 +12,11 @@ namespace {
 
 namespace json = boost::json;
 
-/// A whole number, also where a writer knows only floating point.
+/// A whole number, also if a writer uses only floating point.
 std::optional<std::int64_t> whole(const json::value& value)
 {
     if (value.is_int64()) return value.get_int64();
-    constexpr double exact = 9007199254740992;  // beyond 2^53 a double stands for several
+    constexpr double exact = 9007199254740992;  // above 2^53 a double is ambiguous
     if (value.is_double() && std::fabs(value.get_double()) <= exact &&
         std::trunc(value.get_double()) == value.get_double())
         return static_cast<std::int64_t>(value.get_double());

@@ -11,13 +11,13 @@
 
 namespace autoexec::text {
 
-/// The members of a JSON object, each taken as the type that it should have. Absent and null are
-/// the same. One of another type counts as absent, with a sentence in `complaints`: whether that
-/// is a warning or the end of the matter is the caller's to say.
+/// Typed access to the members of a JSON object. Null means absent. A member of another type counts
+/// as absent, with a sentence in `complaints`; the caller decides whether that is a warning or an
+/// error.
 class Fields {
 public:
-    /// `object` may be null: then everything is absent. `prefix` stands before names in
-    /// sentences, as in `progress.percentage`.
+    /// `object` may be null: then every member is absent. `prefix` precedes names in sentences, as
+    /// in `progress.percentage`.
     Fields(const boost::json::object* object, std::vector<std::string>& complaints,
            std::string prefix = {});
 
@@ -27,9 +27,9 @@ public:
     std::optional<std::int64_t> integer(
         std::string_view key, std::int64_t min = std::numeric_limits<std::int64_t>::min(),
         std::int64_t max = std::numeric_limits<std::int64_t>::max()) const;
-    /// Of a list with other things in it, the strings.
+    /// The strings of a list; other items are skipped.
     std::vector<std::string> strings(std::string_view key) const;
-    /// A member that is an object.
+    /// A member object.
     Fields object(std::string_view key) const;
 
     bool is_string(std::string_view key) const;

@@ -16,9 +16,9 @@ std::optional<Number> read(std::string_view text)
     return ec == std::errc{} ? std::optional(number) : std::nullopt;
 }
 
-/// True for what is below one, of a number that is out of a double's range: `from_chars` has one
-/// error for too large and too small.
-bool vanishes(std::string_view text)
+/// For a number outside a double's range: true if it is too small, not too large. `from_chars` has
+/// the same error for both.
+bool is_below_one(std::string_view text)
 {
     const auto e = std::min(text.find_first_of("eE"), text.size());
     const auto point = static_cast<std::int64_t>(std::min(text.find('.'), e));
@@ -41,7 +41,7 @@ std::optional<boost::json::value> json_number(std::string_view text, bool whole)
         if (const auto number = read<std::uint64_t>(text)) return *number;
     }
     if (const auto number = read<double>(text)) return *number;
-    if (vanishes(text)) return 0.0;
+    if (is_below_one(text)) return 0.0;
     return std::nullopt;
 }
 

@@ -7,8 +7,8 @@
 
 namespace autoexec::text {
 
-/// The value of a number that has been checked to be JSON's. A whole one becomes an integer
-/// where that can hold it. Nothing if it is too large for a double; too small is zero.
+/// Converts a valid JSON number. A whole number becomes an integer if it fits. Returns nullopt if
+/// it is too large for a double; zero if it is too small.
 std::optional<boost::json::value> json_number(std::string_view text, bool whole);
 
 }  // namespace autoexec::text

@@ -7,10 +7,10 @@
 namespace autoexec::text {
 namespace {
 
-// No colour that is in use is longer. One that is shows as its characters.
+// Longer than any colour sequence in use. A longer one is shown as characters.
 constexpr std::size_t max_sequence = 64;
 
-// The bytes at the end that are the start of a character, if they are.
+// The incomplete character at the end of the text, if any.
 std::size_t partial_character(std::string_view text)
 {
     for (std::size_t length = 1; length <= std::min<std::size_t>(text.size(), 3); ++length) {

@@ -6,19 +6,19 @@
 
 namespace autoexec::text {
 
-/// `printable` with line ends kept, for a text that comes in chunks. No chunking changes the
-/// result, as long as no colour is longer than 64 bytes.
+/// `printable` with line ends kept, for text in chunks. The chunking does not affect the result,
+/// unless a colour sequence exceeds 64 bytes.
 ///
 /// Thread safety: none.
 class PrintableStream {
 public:
-    /// What of all that was fed so far is safe to show.
+    /// Feeds a chunk; returns the text that is safe to show so far.
     [[nodiscard]] std::string feed(std::string_view chunk);
-    /// The rest. The stream is empty afterwards.
+    /// Returns the rest. The stream is empty afterwards.
     [[nodiscard]] std::string finish();
 
 private:
-    std::string held_;  // the start of a character, of a colour or of a line end
+    std::string held_;  // an incomplete character, colour sequence or line end
 };
 
 }  // namespace autoexec::text

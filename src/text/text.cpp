@@ -29,7 +29,7 @@ std::string percent_encoded(std::string_view id)
 {
     std::string out;
     for (std::size_t i = 0; i < id.size(); ++i) {
-        // A leading dot hides a file or climbs out; a leading dash looks like an option.
+        // A leading dot hides a file or may form `..`; a leading dash looks like an option.
         const bool plain = is_plain_in_name(id[i]) && (i > 0 || (id[i] != '.' && id[i] != '-'));
         if (plain)
             out += id[i];
@@ -39,13 +39,13 @@ std::string percent_encoded(std::string_view id)
     return out;
 }
 
-/// 128 bits: nobody finds two ids that share it.
+/// 128 bits, so that no two ids share it.
 std::string short_hash(std::string_view text)
 {
     return sha256_hex(text).substr(0, 32);
 }
 
-/// Of `ESC [ … m`, which only colours; 0 when `text` begins with something else.
+/// Length of `ESC [ … m`, a colour sequence; 0 if `text` begins with something else.
 std::size_t colour_length(std::string_view text) noexcept
 {
     if (!text.starts_with("\x1b[")) return 0;
@@ -53,7 +53,7 @@ std::size_t colour_length(std::string_view text) noexcept
     return end != text.npos && text[end] == 'm' ? end + 1 : 0;
 }
 
-/// C0 and C1 controls, and what turns the order of characters or breaks the line.
+/// C0 and C1 controls, and characters that change the text direction or break lines.
 bool misleads(char32_t c) noexcept
 {
     return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x200E || c == 0x200F ||
@@ -70,7 +70,7 @@ std::string visible(char32_t c)
 
 void fill_random(std::span<unsigned char> bytes)
 {
-    // Up to 256 bytes come whole; only before the pool is ready can a signal interrupt.
+    // Up to 256 bytes are read at once; a signal can interrupt only before the pool is ready.
     while (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
         if (errno != EINTR) throw system_error(error_code(errno, boost::system::system_category()));
 }
@@ -103,7 +103,7 @@ std::string file_name_of(std::string_view id)
 {
     auto name = percent_encoded(id);
     if (!name.empty() && name == id && name.size() <= max_file_name_length) return name;
-    // `~` occurs in no name that was left as it is, so none of those can be equal to this one.
+    // `~` does not occur in unchanged names, so none of them can equal this one.
     const auto suffix = "~" + short_hash(id);
     auto length = std::min(name.size(), max_file_name_length - suffix.size());
     if (const auto escape = name.rfind('%', length); escape != name.npos && escape + 3 > length)
@@ -116,7 +116,7 @@ std::string new_uuid()
     using namespace std::chrono;
     const auto now = system_clock::now().time_since_epoch();
     const auto ms = floor<milliseconds>(now);
-    // Twelve bits of the millisecond's fraction keep ids of one process in order of time.
+    // Twelve bits of the millisecond's fraction order the ids of one process by time.
     const auto fraction = static_cast<std::uint64_t>(duration_cast<nanoseconds>(now - ms).count());
     std::array<unsigned char, 16> id;
     fill_random(std::span(id).subspan(8));

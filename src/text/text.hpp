@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-/// The small rules that all file formats share. Pure.
+/// Small rules that all file formats share. Pure.
 namespace autoexec::text {
 
-/// `2026-01-20T21:00:36.129110+00:00`: what Python's `isoformat` gives for an aware UTC time.
+/// `2026-01-20T21:00:36.129110+00:00`: Python's `isoformat` of an aware UTC time.
 std::string iso_utc(std::chrono::system_clock::time_point t);
 
 /// `2026-01-20T21:00:36.129110`, local time: the original's naive form.
@@ -26,24 +26,24 @@ std::string utc_date(std::chrono::system_clock::time_point t);
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string valid_utf8(std::string_view text);
 
-/// The last `most` bytes of `text`, cut at a character.
-std::string_view tail(std::string_view text, std::size_t most);
+/// The last `max_bytes` bytes of `text`, cut at a character.
+std::string_view tail(std::string_view text, std::size_t max_bytes);
 
-/// Control characters and escape sequences made harmless for a terminal; newlines stay only
-/// where `keep_newlines`.
+/// Makes control characters and escape sequences harmless for a terminal; newlines are kept only
+/// with `keep_newlines`.
 std::string printable(std::string_view text, bool keep_newlines = false);
 
-/// An id as a file name: percent-encoded, at most 128 bytes, with a hash where that changed it.
+/// An id as a file name: percent-encoded, at most 128 bytes, with a hash if truncated.
 std::string file_name_of(std::string_view id);
 
-/// A double so that Python reads it back exactly and always with a point: `1500.0`.
+/// A double that Python reads back exactly, always with a point: `1500.0`.
 std::string format_double(double value);
 
-/// Words as one shell-quoted line, for people to read.
+/// Words as one shell-quoted line, for display.
 std::string quote_words(std::span<const std::string> words);
 
-/// Splits a line into words by the rules of a POSIX shell without expansions. `problem` says
-/// why not.
+/// Splits a line into words by the rules of a POSIX shell, without expansions. Sets `problem` on
+/// failure.
 std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem);
 
 /// 36 characters, version 7: sortable by time.

@@ -68,7 +68,7 @@ class Dumper {
 public:
     explicit Dumper(bool indented) : indented_(indented) {}
 
-    std::string take() { return std::move(out_); }
+    std::string release() { return std::move(out_); }
 
     void value(const json::value& v)
     {
@@ -109,7 +109,7 @@ private:
     {
         out_ += '"';
         while (!text.empty()) {
-            // Most text is plain, and goes over in one piece.
+            // Most text needs no escapes and is copied in one piece.
             const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
             out_.append(text.begin(), rest);
             text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
@@ -152,7 +152,7 @@ std::string dump(const json::value& value, bool indented)
 {
     Dumper dumper(indented);
     dumper.value(value);
-    return dumper.take();
+    return dumper.release();
 }
 
 }  // namespace
@@ -170,7 +170,7 @@ std::string dump_line(const json::value& value)
 std::string format_double(double value)
 {
     if (!std::isfinite(value)) return "null";  // JSON has no such number
-    // Python's `repr`: the shortest digits that read back, with an exponent where that is
+    // Python's `repr`: the shortest digits that read back exactly; with an exponent if that is
     // below -4 or above 15.
     const auto size = std::fabs(value);
     const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);

@@ -30,7 +30,7 @@ std::string iso(system_clock::time_point t, Zone zone)
     return out;
 }
 
-/// Takes a text apart from the left; after a failure everything fails.
+/// Parses a text from the left; after a failure every further step fails.
 class Scanner {
 public:
     explicit Scanner(std::string_view text) : text_(text) {}
@@ -41,7 +41,7 @@ public:
     }
     bool done() const { return ok_ && text_.empty(); }
 
-    char take(std::string_view any)
+    char expect(std::string_view any)
     {
         if (!at(any)) {
             ok_ = false;
@@ -52,11 +52,11 @@ public:
         return c;
     }
 
-    /// Exactly `count` digits, the number between `min` and `max`.
+    /// Exactly `count` digits; a number between `min` and `max`.
     int number(int count, int min, int max)
     {
         int value = 0;
-        for (int i = 0; i < count; ++i) value = value * 10 + (take("0123456789") - '0');
+        for (int i = 0; i < count; ++i) value = value * 10 + (expect("0123456789") - '0');
         ok_ = ok_ && value >= min && value <= max;
         return value;
     }
@@ -64,9 +64,9 @@ public:
     /// A decimal fraction of any length, in nanoseconds.
     std::chrono::nanoseconds fraction()
     {
-        std::int64_t value = take("0123456789") - '0';
+        std::int64_t value = expect("0123456789") - '0';
         std::int64_t scale = 100'000'000;
-        for (value *= scale; at("0123456789"); value += scale * (take("0123456789") - '0'))
+        for (value *= scale; at("0123456789"); value += scale * (expect("0123456789") - '0'))
             scale /= 10;
         return std::chrono::nanoseconds{value};
     }
@@ -80,13 +80,13 @@ std::chrono::nanoseconds time_of_day(Scanner& in)
 {
     using namespace std::chrono;
     nanoseconds time = hours{in.number(2, 0, 23)};
-    in.take(":");
+    in.expect(":");
     time += minutes{in.number(2, 0, 59)};
     if (!in.at(":")) return time;
-    in.take(":");
+    in.expect(":");
     time += seconds{in.number(2, 0, 59)};
     if (!in.at(".,")) return time;
-    in.take(".,");
+    in.expect(".,");
     return time + in.fraction();
 }
 
@@ -94,12 +94,12 @@ std::chrono::minutes offset(Scanner& in)
 {
     using namespace std::chrono;
     if (!in.at("+-")) {
-        if (in.at("Zz")) in.take("Zz");
+        if (in.at("Zz")) in.expect("Zz");
         return {};
     }
-    const int sign = in.take("+-") == '-' ? -1 : 1;
+    const int sign = in.expect("+-") == '-' ? -1 : 1;
     minutes value = hours{in.number(2, 0, 23)};
-    if (in.at(":")) in.take(":");
+    if (in.at(":")) in.expect(":");
     if (in.at("0123456789")) value += minutes{in.number(2, 0, 59)};
     return sign * value;
 }
@@ -125,15 +125,15 @@ std::optional<system_clock::time_point> parse_iso(std::string_view text)
 {
     using namespace std::chrono;
     Scanner in(text);
-    // What a clock in nanoseconds can hold, a year of room at either end.
+    // The range of a clock in nanoseconds, less a year at either end.
     const auto y = in.number(4, 1679, 2260);
-    in.take("-");
+    in.expect("-");
     const auto m = in.number(2, 1, 12);
-    in.take("-");
+    in.expect("-");
     const auto d = in.number(2, 1, 31);
     nanoseconds rest{};
     if (in.at("Tt ")) {
-        in.take("Tt ");
+        in.expect("Tt ");
         rest = time_of_day(in);
         rest -= offset(in);
     }
@@ -152,8 +152,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
                                                                     {"h", 3600e3},
                                                                     {"d", 24 * 3600e3},
                                                                     {"w", 7 * 24 * 3600e3}};
-    // A hundred years: added to any clock's time, that does not overflow.
-    static constexpr double longest = 100 * 365.25 * 24 * 3600e3;
+    // A hundred years: adding it to a clock's time does not overflow.
+    static constexpr double max_ms = 100 * 365.25 * 24 * 3600e3;
     if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;
     double number = 0;
     const auto end = text.data() + text.size();
@@ -161,9 +161,9 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
     if (ec != std::errc{}) return std::nullopt;
     const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
     const auto found = std::ranges::find(units, unit, [](const auto& u) { return u.first; });
-    if (found == std::end(units) || number * found->second > longest) return std::nullopt;
+    if (found == std::end(units) || number * found->second > max_ms) return std::nullopt;
     const auto ms = std::llround(number * found->second);
-    // Zero often means "none": what is more than nothing must not become it.
+    // Zero often means "none", so a positive value must not be rounded to zero.
     return std::chrono::milliseconds{number > 0 ? std::max(ms, 1LL) : 0};
 }
 

@@ -6,7 +6,7 @@
 namespace autoexec::text {
 namespace {
 
-constexpr std::string_view blanks = " \t\n\r";
+constexpr std::string_view whitespace = " \t\n\r";
 
 bool is_safe(char c) noexcept
 {
@@ -35,15 +35,15 @@ public:
         return !rest_.empty();
     }
 
-    /// Reads one word. False, with a sentence, if the line ends inside of it.
+    /// Reads one word. Returns false, with a sentence, if the line ends inside it.
     bool read(std::string& word, std::string& problem)
     {
-        while (!rest_.empty() && blanks.find(rest_.front()) == blanks.npos) {
-            const char c = take();
+        while (!rest_.empty() && whitespace.find(rest_.front()) == whitespace.npos) {
+            const char c = pop();
             if (c == '\'' || c == '"') {
                 if (quoted(c, word)) continue;
-                problem = c == '"' ? "A double quote is never closed."
-                                   : "A single quote is never closed.";
+                problem =
+                    c == '"' ? "A double quote is not closed." : "A single quote is not closed.";
                 return false;
             }
             if (c != '\\') {
@@ -54,7 +54,7 @@ public:
                 problem = "The line ends with a backslash.";
                 return false;
             }
-            if (const char escaped = take(); escaped != '\n') word += escaped;
+            if (const char escaped = pop(); escaped != '\n') word += escaped;
         }
         return true;
     }
@@ -62,10 +62,10 @@ public:
 private:
     void skip_blanks()
     {
-        rest_.remove_prefix(std::min(rest_.find_first_not_of(blanks), rest_.size()));
+        rest_.remove_prefix(std::min(rest_.find_first_not_of(whitespace), rest_.size()));
     }
 
-    char take()
+    char pop()
     {
         const char c = rest_.front();
         rest_.remove_prefix(1);
@@ -75,15 +75,16 @@ private:
     bool quoted(char quote, std::string& word)
     {
         while (!rest_.empty()) {
-            const char c = take();
+            const char c = pop();
             if (c == quote) return true;
-            // Inside double quotes a backslash escapes these and is itself before all others.
+            // Inside double quotes a backslash escapes only these characters, and is literal before
+            // others.
             const bool escapes =
                 quote == '"' && c == '\\' && !rest_.empty() &&
                 std::string_view("$`\"\\\n").find(rest_.front()) != std::string_view::npos;
             if (!escapes)
                 word += c;
-            else if (const char escaped = take(); escaped != '\n')
+            else if (const char escaped = pop(); escaped != '\n')
                 word += escaped;
         }
         return false;
@@ -107,7 +108,7 @@ std::string quote_words(std::span<const std::string> words)
 std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem)
 {
     if (line.find('\0') != line.npos) {
-        problem = "The line holds a NUL character.";
+        problem = "The line contains a NUL character.";
         return std::nullopt;
     }
     std::vector<std::string> words;

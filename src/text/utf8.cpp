@@ -5,8 +5,8 @@
 namespace autoexec::text {
 namespace {
 
-/// What a lead byte allows: how many bytes, and the range of the second one, which rules out
-/// overlong forms, surrogates and what lies beyond U+10FFFF.
+/// The length for a lead byte, and the range of the second byte, which excludes overlong forms,
+/// surrogates and values above U+10FFFF.
 struct Lead {
     std::size_t length = 0;
     unsigned char second_min = 0x80;
@@ -85,11 +85,11 @@ std::string valid_utf8(std::string_view text)
     return out;
 }
 
-std::string_view tail(std::string_view text, std::size_t most)
+std::string_view tail(std::string_view text, std::size_t max_bytes)
 {
-    if (text.size() <= most) return text;
-    text.remove_prefix(text.size() - most);
-    // A character has at most three continuation bytes; more of them are no UTF-8 anyway.
+    if (text.size() <= max_bytes) return text;
+    text.remove_prefix(text.size() - max_bytes);
+    // A character has at most three continuation bytes; more are not UTF-8.
     for (int i = 0; i < 3 && !text.empty() && is_continuation(text.front()); ++i)
         text.remove_prefix(1);
     return text;

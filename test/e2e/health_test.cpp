@@ -32,8 +32,8 @@ TEST_CASE("health names what is not well, says what to do, and ends with 0 while
     Project project;
     const auto ended = project.run({"health"});
     CHECK(ended.code == 0);
-    CHECK(contains(ended.out, "degraded   configuration        There is no agents file"));
-    CHECK(contains(ended.out, "→ For a coding agent write one"));
+    CHECK(contains(ended.out, "degraded   configuration        The agents file"));
+    CHECK(contains(ended.out, "→ To use a coding agent, create the file"));
     CHECK(contains(ended.out, "healthy    git"));
     CHECK(contains(ended.out, "\nOverall: degraded\n"));
     CHECK_FALSE(fs::exists(project.records()));

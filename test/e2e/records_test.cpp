@@ -130,7 +130,7 @@ TEST_CASE("a running folder that is a link is reported, and so is what can't be 
     const auto ended = project.run({"run", "true"});
     CHECK(ended.code == 0);
     CHECK(contains(ended.err, "Earlier runs could not be recovered: "));
-    CHECK(contains(ended.err, ".tapps-agents/running can't be read (it is a link"));
+    CHECK(contains(ended.err, ".tapps-agents/running cannot be read (it is a link"));
     CHECK(contains(ended.err, "warning: Cannot record the running attempt"));
 
     for (const auto* const verb : {"status", "cancel"}) {

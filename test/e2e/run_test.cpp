@@ -470,7 +470,7 @@ TEST_CASE("a worktree that can't be written to is an error of the engine that sa
     Program program(start);
     const auto ended = program.wait();
     CHECK(ended.code == 4);
-    CHECK_MESSAGE(contains(ended.out, "can't be written to"), ended.out, ended.err);
+    CHECK_MESSAGE(contains(ended.out, "is not writable"), ended.out, ended.err);
     fs::permissions(tree, fs::perms::owner_all);
 }
 
@@ -486,8 +486,7 @@ TEST_CASE("the result of a command that makes its worktree read-only names the c
     const auto result = only_object(ended);
     CHECK(text_at(result, "error_code") == "agent_lost");
     const auto error = text_at(result, "error");
-    CHECK_MESSAGE(contains(error, "The worktree '" + tree.string() + "' can't be written to: "),
-                  error);
+    CHECK_MESSAGE(contains(error, "The worktree '" + tree.string() + "' is not writable: "), error);
     CHECK(contains(text_at(result, "warnings"), "could not be removed from the worktree"));
     start.argv.back() = "true";
     CHECK(Program(start).wait().code == 0);

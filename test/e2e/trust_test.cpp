@@ -75,7 +75,7 @@ TEST_CASE("what lies in running/ and is no record is named by health and removed
     project.write(".tapps-agents/running/a.json",
                   R"({"attempt_id": "b", "execution_id": "e", "worktree": "/"})");
     const auto health = project.run({"health"});
-    CHECK(contains(health.out, "running/text.json is no record of an attempt"));
+    CHECK(contains(health.out, "running/text.json is not a valid record of an attempt"));
     CHECK(contains(health.out, "it is not named after its attempt"));
     CHECK(project.run({"run", "true"}).code == 0);
     CHECK_FALSE(fs::exists(project.records() / "running/text.json"));

@@ -219,9 +219,8 @@ TEST_CASE("what is committed beside what a step creates is named, or left out")
     const auto warnings = text_at(end.at("result").as_object(), "warnings");
     if (scope.empty()) {
         CHECK(project.listed() == "beside file wanted workflow.yaml");
-        CHECK(
-            contains(ended.err, "warning: Also committed, beside what the step creates: beside."));
-        CHECK(contains(warnings, "beside what the step creates: beside."));
+        CHECK(contains(ended.err, "warning: Also committed, although not in 'creates': beside."));
+        CHECK(contains(warnings, "although not in 'creates': beside."));
     } else {
         CHECK(project.listed() == "file wanted workflow.yaml");
         CHECK(warnings == "[]");
@@ -264,7 +263,7 @@ TEST_CASE("a file that is too large is named, and stays; one that is declared fa
 
     const auto kept = project.run({"worktree", "gc", "--all", "--older-than", "0s"});
     CHECK(kept.code == 4);
-    CHECK(contains(kept.err, "'huge' (300.0 GiB) can't be saved"));
+    CHECK(contains(kept.err, "'huge' (300.0 GiB) cannot be saved"));
     CHECK(fs::exists(fs::path(text_at(a, "worktree")) / "huge"));
 }
 

@@ -427,7 +427,7 @@ TEST_CASE("a conflict that shows only in the end is over once it is resolved, tr
     const auto tree = GitProject::place_of_conflict(first.err);
     auto ended = project.resume();
     CHECK(ended.code == 1);
-    CHECK_MESSAGE(contains(ended.err, "There are conflicts in"), ended.err);
+    CHECK_MESSAGE(contains(ended.err, "has conflicts:"), ended.err);
     write_file(tree / "f", "AB\n");
     project.git_in(tree, {"commit", "-q", "-am", "resolved"});
     SUBCASE("with its tree") {}

@@ -123,7 +123,7 @@ TEST_CASE("what must stay free is configured")
     project.set("AUTOEXEC_WORKTREES_FREE_SPACE_FLOOR", "562949953421312");
     const auto ended = project.go({"--json"});
     CHECK(ended.code == 1);
-    CHECK(contains(ended.out, "no worktree is made with less than 536870912 MiB"));
+    CHECK(contains(ended.out, "a new worktree needs 536870912 MiB"));
     CHECK(project.trees().empty());
     project.set("AUTOEXEC_WORKTREES_FREE_SPACE_FLOOR", "0");
     CHECK(project.go().code == 0);
@@ -199,8 +199,8 @@ TEST_CASE("branches whose worktrees went earlier are found, and those that are n
     CHECK(ended.code == 0);
     CAPTURE(ended.err);
     CHECK(contains(ended.err, "kept branch " + branches[0] + ": It is checked out in "));
-    CHECK(contains(ended.err,
-                   "kept branch " + branches[1] + ": It has commits that no other branch has.\n"));
+    CHECK(contains(ended.err, "kept branch " + branches[1] +
+                                  ": It has commits that are on no other branch.\n"));
     CHECK(project.branches().size() == 4);
 }
 

@@ -146,7 +146,7 @@ TEST_CASE("a dry run tells what would stay, and why")
     const auto ended = project.run({"worktree", "gc", "--dry-run"});
     CHECK(ended.code == 0);
     CHECK(ended.out.starts_with("would keep " + name + ": "));
-    CHECK(contains(ended.out, "is locked: git worktree unlock"));
+    CHECK(contains(ended.out, "is locked. Unlock it: git worktree unlock"));
     const auto told = objects_of(project.run({"worktree", "gc", "--dry-run", "--json"}).out);
     REQUIRE(told.size() == 1);
     CHECK(contains(text_at(told[0], "problem"), "is locked"));
@@ -259,7 +259,7 @@ TEST_CASE("without a repository the verbs about worktrees say so")
           Words{"worktree", "drop", "it"}}) {
         const auto ended = project.run(words);
         CHECK(ended.code == 3);
-        CHECK_MESSAGE(contains(ended.err, "is in no git repository"), ended.err);
+        CHECK_MESSAGE(contains(ended.err, "is not in a git repository"), ended.err);
     }
 }
 

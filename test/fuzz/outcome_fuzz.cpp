@@ -12,14 +12,15 @@ using agent::OutcomeParser;
 
 namespace {
 
-std::optional<agent::Outcome> judged(OutcomeRule rule, std::string_view text, std::size_t chunk)
+std::optional<agent::AgentVerdict> verdict_of(OutcomeRule rule, std::string_view text,
+                                              std::size_t chunk)
 {
-    OutcomeParser judge(rule);
+    OutcomeParser parser(rule);
     for (; !text.empty(); text.remove_prefix(std::min(chunk, text.size())))
-        judge.feed(OutputStream::standard_output, text.substr(0, chunk));
+        parser.feed(OutputStream::standard_output, text.substr(0, chunk));
     ProcessExit exit;
     exit.exit_code = 0;
-    return judge.verdict(exit);
+    return parser.verdict(exit);
 }
 
 }  // namespace
@@ -30,8 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     for (const auto rule : {OutcomeRule::claude, OutcomeRule::codex}) {
-        const auto whole = judged(rule, text, size);
-        const auto cut = judged(rule, text, 1 + data[0] % 16U);
+        const auto whole = verdict_of(rule, text, size);
+        const auto cut = verdict_of(rule, text, 1 + data[0] % 16U);
         if (!whole || !cut || whole->completed != cut->completed || whole->code != cut->code ||
             whole->message != cut->message)
             std::abort();

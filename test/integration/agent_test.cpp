@@ -480,7 +480,7 @@ TEST_CASE_FIXTURE(AgentFixture,
 {
     hand_over();
     ProcessExit exit;
-    exit.error = "Can't start \"run\": Resource temporarily unavailable.";
+    exit.error = "Cannot start \"run\": Resource temporarily unavailable.";
     exit.reason = error_code(EAGAIN, boost::system::system_category());
     program().finish(exit);
     run_for(1ms);

@@ -117,7 +117,7 @@ TEST_CASE_FIXTURE(Ignored, "a link in a tree leads nothing out of it")
     const auto commit = kept({"build"});
     fs::create_directory(folder / "outside");
     fs::create_directory_symlink(folder / "outside", to / "build");
-    CHECK(contains(lay(commit, "build"), "can't be written to"));
+    CHECK(contains(lay(commit, "build"), "cannot be written to"));
     CHECK(fs::is_empty(folder / "outside"));
 
     fs::remove(to / "build");
@@ -204,7 +204,7 @@ TEST_CASE_FIXTURE(Ignored, "what was laid is not committed where git does not ig
 
 TEST_CASE_FIXTURE(Ignored, "a source that is no commit is refused")
 {
-    CHECK(contains(lay("--output=x", "build"), "they are not known"));
+    CHECK(contains(lay("--output=x", "build"), "the commit id is invalid"));
     CHECK_FALSE(lay(std::string(40, '0'), "build").empty());
 }
 

@@ -76,7 +76,7 @@ TEST_CASE_FIXTURE(Left, "a branch stays whose commits no other branch has")
     {
         git({"branch", "older", tip + "^"});
     }
-    stays("It has commits that no other branch has.");
+    stays("It has commits that are on no other branch.");
 }
 
 TEST_CASE_FIXTURE(Left, "of two branches at one commit one stays")
@@ -98,7 +98,7 @@ TEST_CASE_FIXTURE(Left, "where only branches of the user's count, others of work
     git({"branch", "workflow/b", tip});
     BranchRemovalOptions how;
     how.by_users = true;
-    stays("No branch of yours has its commits.", how);
+    stays("Its commits are on no branch outside workflow/.", how);
     git({"branch", "mine", tip});
     CHECK(take("workflow/a", how).held_by == "mine");
     CHECK_FALSE(is_there());
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(Left, "a branch stays whose reflog alone has a commit")
     git({"update-ref", "--create-reflog", "refs/heads/workflow/a", other});
     git({"update-ref", "refs/heads/workflow/a", tip});
     git({"branch", "keeper", tip});
-    stays("Only its reflog has the commit " + other);
+    stays("The commit " + other + " is only in its reflog.");
     git({"tag", "kept", other});
     CHECK(take().problem.empty());
     CHECK_FALSE(is_there());
@@ -162,7 +162,7 @@ TEST_CASE_FIXTURE(Left, "what is no branch of ours is not deleted")
     git({"branch", "mine", tip});
     git({"symbolic-ref", "refs/heads/workflow/alias", "refs/heads/mine"});
     const auto before = git({"for-each-ref"});
-    CHECK(contains(take("mine").problem, "not for us"));
+    CHECK(contains(take("mine").problem, "not created by autoexec"));
     CHECK(contains(take("workflow/alias").problem, "another name for refs/heads/mine"));
     for (const auto* const name : {"workflow", "workflow/", "", "workflow/x", "../HEAD"})
         CHECK_MESSAGE(take(name).commit.empty(), name);
@@ -184,7 +184,7 @@ TEST_CASE_FIXTURE(Left, "a salvage is dropped if it is still that commit")
     const auto saved = run(repository().salvages()).at(0);
     auto other = saved;
     other.commit = tip;
-    CHECK(contains(run(repository().drop(other)), "can't be dropped"));
+    CHECK(contains(run(repository().drop(other)), "cannot be dropped"));
     CHECK(run(repository().salvages()).size() == 1);
     CHECK(run(repository().drop(saved)).empty());
     CHECK(run(repository().salvages()).empty());

@@ -118,7 +118,8 @@ TEST_CASE_FIXTURE(Agent, "what is committed beside what was declared is named")
     CHECK(files(done.commit) == "folder/other\nmade-up\nmade/one\nmade/two\nreport.md");
     REQUIRE(done.warnings.size() == 1);
     CHECK(done.warnings.front() ==
-          "Also committed, beside what the step creates: file, made-up. 'commit: creates' leaves "
+          "Also committed, although not in 'creates': file, made-up. 'commit: "
+          "creates' leaves "
           "them out.");
 
     for (int k = 0; k < 30; ++k) put("many/" + std::to_string(k), "x");
@@ -243,7 +244,7 @@ TEST_CASE_FIXTURE(LargeFiles, "a tree with a file that is too large to be saved 
     put_huge("huge");
     for (const auto& problem :
          {remove(tree).problem, run(repository().removal_blocker(tree, {}))}) {
-        CHECK(contains(problem, "'huge' (300.0 GiB) can't be saved"));
+        CHECK(contains(problem, "'huge' (300.0 GiB) cannot be saved"));
         CHECK(contains(problem, tree.string()));
     }
     CHECK(fs::exists(tree / "huge"));
@@ -497,7 +498,7 @@ TEST_CASE_FIXTURE(Agent, "other operations that stopped midway are ended where t
     const auto done = commit_work(tree);
     CHECK_MESSAGE(done.problem.empty(), done.problem);
     REQUIRE_FALSE(done.warnings.empty());
-    CHECK(contains(done.warnings.back(), "was ended where it stood"));
+    CHECK(contains(done.warnings.back(), "was ended in its current state"));
     CHECK(status(tree).empty());
     CHECK_FALSE(contains(git_here({"status"}), "in progress"));
 }
@@ -635,7 +636,7 @@ TEST_CASE_FIXTURE(Agent, "a tree that became a repository of its own is committe
     const auto done = commit_work(tree);
     CHECK(files(done.commit) == "file\nfolder/other\nnew");
     REQUIRE(done.warnings.size() == 1);
-    CHECK(contains(done.warnings[0], "repository of its own"));
+    CHECK(contains(done.warnings[0], "separate repository"));
 }
 
 TEST_CASE_FIXTURE(Agent, "a repository within the tree that the agent has linked is named, too")
@@ -649,7 +650,7 @@ TEST_CASE_FIXTURE(Agent, "a repository within the tree that the agent has linked
     const auto done = commit_work(tree);
     CHECK_MESSAGE(done.problem.empty(), done.problem);
     CHECK(std::any_of(done.warnings.begin(), done.warnings.end(), [](const auto& warning) {
-        return contains(warning, "'inner' is a repository of its own");
+        return contains(warning, "'inner' is a separate repository");
     }));
 }
 
@@ -668,7 +669,7 @@ TEST_CASE_FIXTURE(Agent, "a repository within the tree is left out, and said so"
     CHECK_MESSAGE(done.problem.empty(), done.problem);
     CHECK(files(done.commit) == "file\nfolder/other\nnew");
     REQUIRE(done.warnings.size() == 1);
-    CHECK(contains(done.warnings[0], "'inner repo' is a repository of its own"));
+    CHECK(contains(done.warnings[0], "'inner repo' is a separate repository"));
 }
 
 TEST_CASE_FIXTURE(Agent, "what is no file keeps nobody waiting")
@@ -716,7 +717,7 @@ TEST_CASE_FIXTURE(Agent,
     CHECK_MESSAGE(done.problem.empty(), done.problem);
     CHECK(files(done.commit) == "file\nfolder/new\nfolder/other");
     REQUIRE(done.warnings.size() == 1);
-    CHECK(contains(done.warnings[0], "can't be rebuilt"));
+    CHECK(contains(done.warnings[0], "cannot be rebuilt"));
     CHECK(contains(done.warnings[0], "git -C '" + tree.string() + "' reset --mixed"));
 }
 
@@ -759,9 +760,9 @@ TEST_CASE_FIXTURE(Agent, "only a worktree of the repository is committed")
     const auto try_at = [&](const fs::path& place) {
         return run(repository().commit_work(place, "workflow/a", "m")).problem;
     };
-    CHECK(contains(try_at(root()), "is no worktree of this repository"));
-    CHECK(contains(try_at(folder.path()), "is no worktree of this repository"));
-    CHECK(contains(try_at(tree / "folder"), "is no worktree of this repository"));
+    CHECK(contains(try_at(root()), "is not a worktree of this repository"));
+    CHECK(contains(try_at(folder.path()), "is not a worktree of this repository"));
+    CHECK(contains(try_at(tree / "folder"), "is not a worktree of this repository"));
     fs::remove_all(tree);
     CHECK(contains(try_at(tree), "is gone"));
 }

@@ -151,7 +151,7 @@ TEST_CASE_FIXTURE(FilesFixture, "a status is not complete while an agent holds a
     error_code failure;
     {
         const auto claims = handoff::open_claims_folder(folder.get(), tree.path(), failure);
-        auto claim = handoff::Claim::take(claims.get(), "a", "{}", failure);
+        auto claim = handoff::Claim::create(claims.get(), "a", "{}", failure);
         REQUIRE(claim);
         CHECK_FALSE(make().check_status(tree.path()).completed);
         claim->release();

@@ -57,16 +57,16 @@ struct Trapped : WorktreeFixture {
     /// Makes a folder of the tree a repository with all traps set, and something to run them for.
     void make_repository(const fs::path& path) const
     {
-        const auto place = tree / path;
-        fs::create_directories(place);
-        git_in(place, {"init", "-q", "-b", "main", "."});
-        write_file(place / "inner", "one\n");
-        git_in(place, {"add", "."});
-        git_in(place, {"commit", "-q", "-m", "inner"});
-        write_file(place / ".gitattributes", "* filter=evil diff=evil merge=evil\n");
-        append(place / ".git/config", traps());
+        const auto repository = tree / path;
+        fs::create_directories(repository);
+        git_in(repository, {"init", "-q", "-b", "main", "."});
+        write_file(repository / "inner", "one\n");
+        git_in(repository, {"add", "."});
+        git_in(repository, {"commit", "-q", "-m", "inner"});
+        write_file(repository / ".gitattributes", "* filter=evil diff=evil merge=evil\n");
+        append(repository / ".git/config", traps());
         // Of the same size, so that git must read it to know.
-        write_file(place / "inner", "two\n");
+        write_file(repository / "inner", "two\n");
     }
     static void append(const fs::path& file, std::string_view text)
     {
@@ -85,9 +85,9 @@ struct Trapped : WorktreeFixture {
         fs::remove(mark);
     }
     /// That the traps work at all.
-    void check_armed(const fs::path& place, const Words& words) const
+    void check_armed(const fs::path& repository, const Words& words) const
     {
-        (void)try_git(place, words);
+        (void)try_git(repository, words);
         CHECK(fs::exists(mark));
         fs::remove(mark);
     }
@@ -222,8 +222,8 @@ TEST_CASE_FIXTURE(Trapped, "no hook, monitor, pager or editor of the repository 
 
 TEST_CASE_FIXTURE(Trapped, "a worktree is described with the git directory that it had")
 {
-    const auto place = place_of(tree);
-    REQUIRE(place);
+    const auto context = git_context_of(tree);
+    REQUIRE(context);
     std::string branch = "## workflow/a\n";
     std::string change = " M file\n";
     fs::create_directories(folder / "other");
@@ -258,7 +258,7 @@ TEST_CASE_FIXTURE(Trapped, "a worktree is described with the git directory that 
     check_armed(tree, {"status"});
 
     auto describing =
-        tree_state(options.spawner, options.clock, std::make_shared<Interrupt>(), *place);
+        tree_state(options.spawner, options.clock, std::make_shared<Interrupt>(), *context);
     const auto state = run(std::move(describing));
     CHECK_MESSAGE(state.starts_with(branch), state);
     CHECK_MESSAGE(contains(state, change), state);

@@ -96,7 +96,7 @@ std::optional<Claim> take(const fs::path& path, const std::string& attempt_id,
     const files::UniqueFd tree(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const auto folder = open_claims_folder(tree.get(), path, ec);
     REQUIRE(folder);
-    auto claim = Claim::take(folder.get(), attempt_id, content, ec);
+    auto claim = Claim::create(folder.get(), attempt_id, content, ec);
     CHECK_FALSE(ec);
     return claim;
 }
@@ -357,9 +357,9 @@ TEST_CASE_FIXTURE(Tree, "the lock is held by one mailbox, and given back at its 
     CHECK(second->try_lock() == errc::worktree_busy);
     {
         const files::UniqueFd tree(::open(path().c_str(), O_RDONLY | O_DIRECTORY));
-        CHECK(engine_holds_lock(tree.get(), path()));
+        CHECK(executor_holds_lock(tree.get(), path()));
         first.reset();
-        CHECK_FALSE(engine_holds_lock(tree.get(), path()));
+        CHECK_FALSE(executor_holds_lock(tree.get(), path()));
     }
     CHECK_FALSE(second->try_lock());
 }
@@ -582,7 +582,7 @@ TEST_CASE_FIXTURE(Tree, "an engine that waits for the lock sees the claims of it
             std::optional<Claim> claim;
             while (!claim) {
                 const auto folder = open_claims_folder(tree.get(), path(), ec);
-                claim = Claim::take(folder.get(), id, "{}", ec);
+                claim = Claim::create(folder.get(), id, "{}", ec);
             }
             if (mailbox->claim(id) != ClaimState::live) ++unseen[static_cast<std::size_t>(number)];
             (void)mailbox->clean(id, false);
@@ -876,7 +876,7 @@ TEST_CASE_FIXTURE(Tree, "what can't be a worktree is said in a sentence")
     REQUIRE(::seteuid(12345) == 0);
     CHECK(fails_to_open(why) == errc::worktree_not_writable);
     REQUIRE(::seteuid(0) == 0);
-    CHECK(why.find("can't be written to") != std::string::npos);
+    CHECK(why.find("is not writable") != std::string::npos);
 }
 
 TEST_CASE("a status file's name is plain, and no other control file's")

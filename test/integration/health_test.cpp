@@ -79,8 +79,8 @@ struct RealProject : HealthFixture {
         error_code ec;
         const auto claims = handoff::open_claims_folder(fd, root(), ec);
         ::close(fd);
-        auto taken = handoff::Claim::take(claims.get(), attempt,
-                                          "{\"worktree\": \"" + root().string() + "\"}", ec);
+        auto taken = handoff::Claim::create(claims.get(), attempt,
+                                            "{\"worktree\": \"" + root().string() + "\"}", ec);
         REQUIRE_MESSAGE(taken, ec.message());
         return taken;
     }
@@ -201,7 +201,7 @@ TEST_CASE("without a supervisor no command can be started")
 {
     RealProject p;
     p.options.spawner = supervised_spawner(p.folder / "none");
-    check_is(p.checker().check_supervisor(), unhealthy, "No command can be started");
+    check_is(p.checker().check_supervisor(), unhealthy, "Commands cannot be started");
 }
 
 TEST_CASE("a program is asked for its version, in whichever stream it tells it")
@@ -235,7 +235,7 @@ TEST_CASE("a file that is no program degrades")
     p.options.deep = true;
     p.write_script("agent-of-the-test", "");
     write_file(p.folder / "bin/agent-of-the-test", "#!/no/such/interpreter\n");
-    check_is(p.checker().check_agent_programs(), degraded, "gives no version");
+    check_is(p.checker().check_agent_programs(), degraded, "--version' failed");
 }
 
 TEST_CASE("what is planted in a status file's place is named and not waited for")
@@ -246,7 +246,7 @@ TEST_CASE("what is planted in a status file's place is named and not waited for"
         write_file(p.folder / "target", R"({"status": "completed"})");
         if (!test::plant(kind, p.root() / ".cursor-skill-status.json", p.folder / "target"))
             continue;
-        check_is(p.checker().check_status_file_access(), degraded, "is not believed");
+        check_is(p.checker().check_status_file_access(), degraded, "is not accepted");
     }
 }
 
@@ -259,7 +259,7 @@ TEST_CASE("what is planted in the command file's place is named")
             continue;
         const bool in_the_way = kind == test::Planted::directory;
         check_is(p.checker().check_command_file_access(), in_the_way ? unhealthy : degraded,
-                 in_the_way ? "is a folder" : "no regular file");
+                 in_the_way ? "is a folder" : "not a regular file");
     }
 }
 
@@ -321,7 +321,7 @@ TEST_CASE("a link or a FIFO in a log's place is unhealthy")
         write_file(p.folder / "target", "");
         REQUIRE(test::plant(kind, p.root() / ".tapps-agents/audit/execution_audit.log",
                             p.folder / "target"));
-        check_is(p.checker().check_records(), unhealthy, "no regular file");
+        check_is(p.checker().check_records(), unhealthy, "not a regular file");
     }
 }
 
@@ -332,7 +332,7 @@ TEST_CASE("a log that another process holds degrades")
     write_file(log, "");
     const int fd = ::open(log.c_str(), O_WRONLY | O_CLOEXEC);
     REQUIRE(::flock(fd, LOCK_EX | LOCK_NB) == 0);
-    check_is(p.checker().check_records(), degraded, "Another process holds the log");
+    check_is(p.checker().check_records(), degraded, "Another process has locked the log");
     ::close(fd);
     check_is(p.checker().check_records(), healthy, "can be written");
 }
@@ -354,7 +354,7 @@ TEST_CASE("an agent for which no engine waits is named")
 {
     const RealProject p;
     const auto claim = p.claim("alone");
-    check_is(p.checker().check_claims_and_locks(), degraded, "no engine waits");
+    check_is(p.checker().check_claims_and_locks(), degraded, "no executor waits");
     const auto running = p.start("alone");
     const HeldFolder engine(p.root());
     const auto result = p.checker().check_claims_and_locks();
@@ -367,7 +367,7 @@ TEST_CASE("a worktree that is held although nothing is in flight there is named"
 {
     const RealProject p;
     const HeldFolder engine(p.root());
-    check_is(p.checker().check_claims_and_locks(), degraded, "no attempt is in flight");
+    check_is(p.checker().check_claims_and_locks(), degraded, "no attempt is running");
     const auto running = p.start("one");
     check_is(p.checker().check_claims_and_locks(), healthy, "each lock its attempt");
 }
@@ -397,7 +397,7 @@ TEST_CASE("an engine that died leaves a record, which is named")
 {
     const RealProject p;
     auto running = p.start("one");
-    check_is(p.checker().check_leftovers(), healthy, "Nothing is left");
+    check_is(p.checker().check_leftovers(), healthy, "There are no left-over files");
     running.reset();
     check_is(p.checker().check_leftovers(), degraded, "execution-of-one");
 }
@@ -411,7 +411,7 @@ TEST_CASE("control files that nobody waits for are left over")
         write_file(p.root() / name, "{}");
         check_is(p.checker().check_leftovers(), degraded, name);
         const HeldFolder engine(p.root());
-        check_is(p.checker().check_leftovers(), healthy, "Nothing is left");
+        check_is(p.checker().check_leftovers(), healthy, "There are no left-over files");
     }
 }
 
@@ -422,7 +422,7 @@ TEST_CASE("folders in place of control files are named, with who removes them")
     const auto found = p.checker().check_leftovers();
     check_is(found, degraded, ".cursor-skill-cancel.json");
     CHECK(found.remedy.find("If that fails, remove it yourself") != std::string::npos);
-    CHECK(found.remedy.find("Nothing need be done") == std::string::npos);
+    CHECK(found.remedy.find("No action is needed") == std::string::npos);
 }
 
 TEST_CASE("control files are not left over while an agent lives")
@@ -430,7 +430,7 @@ TEST_CASE("control files are not left over while an agent lives")
     const RealProject p;
     write_file(p.root() / ".cursor-skill-cancel.json", "{}");
     auto claim = p.claim("alone");
-    check_is(p.checker().check_leftovers(), healthy, "Nothing is left");
+    check_is(p.checker().check_leftovers(), healthy, "There are no left-over files");
     claim.reset();
     check_is(p.checker().check_leftovers(), degraded, ".cursor-skill-cancel.json");
 }
@@ -442,5 +442,5 @@ TEST_CASE("where engines that hold no lock are at work, no control file counts a
         "  - name: a\n    type: background\n    commands: ['run {command}']\n"
         "global:\n  accept_legacy: true\n");
     write_file(p.root() / ".cursor-skill-command.txt", R"({"command": "make"})");
-    check_is(p.checker().check_leftovers(), healthy, "Nothing is left");
+    check_is(p.checker().check_leftovers(), healthy, "There are no left-over files");
 }

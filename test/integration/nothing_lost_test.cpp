@@ -293,7 +293,7 @@ private:
         const auto done =
             engine("reset", tree, repository().reset(tree, branch_of(tree), target, "a test"));
         // An ignored file is not saved, so it is not overwritten either.
-        if (contains(done.problem, "it is in the way of a file")) return;
+        if (contains(done.problem, "it blocks a file")) return;
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
         CHECK(id(branch_of(tree)) == target);
         // It was ignored before, so it is not saved, so it stays.

@@ -197,7 +197,7 @@ TEST_CASE("a program that does not exist is an exit with the reason")
 {
     Host host;
     const auto outcome = host.run(host.spec({"no-such-program"}));
-    CHECK(outcome.exit.error == "Can't start \"no-such-program\": No such file or directory.");
+    CHECK(outcome.exit.error == "Cannot start \"no-such-program\": No such file or directory.");
     CHECK(!outcome.exit.exit_code);
     CHECK(!outcome.exit.signal);
 }
@@ -207,7 +207,7 @@ TEST_CASE("a file that is not executable is an exit with the reason")
     Host host;
     std::ofstream(host.folder / "plain") << "text";
     const auto outcome = host.run(host.spec({"./plain"}));
-    CHECK(outcome.exit.error == "Can't start \"./plain\": Permission denied.");
+    CHECK(outcome.exit.error == "Cannot start \"./plain\": Permission denied.");
 }
 
 TEST_CASE("the program is looked up in the PATH of its own environment")

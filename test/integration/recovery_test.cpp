@@ -117,7 +117,7 @@ struct DeadEngine {
         for (const int end : {published[0], over[0], over[1]}) ::close(end);
         ::waitpid(engine, nullptr, 0);
         if (kind == Agent::dead) agent.reset();
-        REQUIRE_FALSE(records::ask_to_cancel(project.path(), attempt_id()));
+        REQUIRE_FALSE(records::request_cancel(project.path(), attempt_id()));
     }
 
     [[noreturn]] void run_engine(int published, const int (&over)[2]) noexcept

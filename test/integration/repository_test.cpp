@@ -75,7 +75,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows can't have worktrees
     std::string expected;
     SUBCASE("no repository")
     {
-        expected = "is in no git repository. Make one: git init";
+        expected = "is not in a git repository. Create one: git init";
     }
     SUBCASE("a bare one")
     {
@@ -90,12 +90,12 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows can't have worktrees
     SUBCASE("the inside of a git directory")
     {
         options.project_root = root() / ".git";
-        expected = "can't be used";
+        expected = "cannot be used";
     }
     SUBCASE("no git")
     {
         only_programs(*this, {});
-        expected = "git can't be run: ";
+        expected = "git cannot be run: ";
     }
     const auto opened = open();
     CHECK_FALSE(opened.repository);
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a revision is resolved as git does, and noth
     for (const auto* const none : {"", "nothing", "--all", "HEAD:file", "main..v1"}) {
         const auto found = run(repository().resolve(none));
         CHECK(found.id.empty());
-        CHECK(contains(found.problem, "is no commit of this repository"));
+        CHECK(contains(found.problem, "is not a commit of this repository"));
     }
 }
 
@@ -142,13 +142,13 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a branch moves only from where it is expecte
     const auto first = head();
     const auto second = commit("two");
     CHECK(run(repository().set_branch("b", first, "")).empty());
-    CHECK(contains(run(repository().set_branch("b", second, "")), "There is a branch 'b' already"));
-    CHECK(contains(run(repository().set_branch("b", second, second)), "moved by somebody else"));
+    CHECK(contains(run(repository().set_branch("b", second, "")), "The branch 'b' already exists"));
+    CHECK(contains(run(repository().set_branch("b", second, second)), "moved by another process"));
     CHECK(id("b") == first);
     CHECK(run(repository().set_branch("b", second, first)).empty());
     CHECK(id("b") == second);
-    CHECK(contains(run(repository().set_branch("a..b", second, "")), "is no name for a branch"));
-    CHECK(contains(run(repository().set_branch("c", "nothing", "")), "is no commit"));
+    CHECK(contains(run(repository().set_branch("a..b", second, "")), "is not a valid branch name"));
+    CHECK(contains(run(repository().set_branch("c", "nothing", "")), "is not a commit"));
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture, "a branch that an agent made a name for another one moves alone")
@@ -166,7 +166,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a branch called workflow gets a sentence of 
 {
     git({"branch", "workflow"});
     const std::string expected =
-        "The repository has a branch called 'workflow', so no branch 'workflow/…' can be made. "
+        "The repository has a branch named 'workflow', so no branch 'workflow/…' can be created. "
         "Rename it: git branch -m workflow NAME";
     CHECK(run(repository().set_branch("workflow/a", "HEAD", "")) == expected);
     const auto made = run(repository().add_tree("a", "HEAD"));
@@ -201,7 +201,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "what is no name for a worktree makes none")
     for (const auto* const name :
          {"", ".", "..", "../a", "a/b", "-a", ".a", "a.lock", "a b", "ä"}) {
         const auto made = run(repository().add_tree(name, "HEAD"));
-        CHECK_MESSAGE(contains(made.problem, "is no name for a worktree"), name);
+        CHECK_MESSAGE(contains(made.problem, "is not a valid worktree name"), name);
     }
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
 }
@@ -242,7 +242,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a branch without a worktree is taken only if
 {
     write("file", "two\n");
     git({"branch", "workflow/a", commit("two")});
-    CHECK(contains(run(repository().add_tree("a", "HEAD~1")).problem, "There is a branch"));
+    CHECK(contains(run(repository().add_tree("a", "HEAD~1")).problem, "already exists"));
     const auto made = run(repository().add_tree("a", "HEAD~1", true));
     CHECK_MESSAGE(made.problem.empty(), made.problem);
     CHECK(read_file(made.path / "file") == "two\n");
@@ -281,7 +281,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     REQUIRE_MESSAGE(made.problem.empty(), made.problem);
     CHECK(status(tree).empty());
     REQUIRE(made.warnings.size() == 1);
-    CHECK(contains(made.warnings[0], "was gone"));
+    CHECK(contains(made.warnings[0], "was missing"));
     const auto salvages = run(repository().salvages());
     REQUIRE(salvages.size() == 1);
     CHECK(content(salvages[0].ref, "staged") == "staged work\n");
@@ -460,7 +460,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files can't be written leaves n
     write("data.big", "x\n");
     commit("two");
     const auto made = run(repository().add_tree("a", "HEAD"));
-    CHECK(contains(made.problem, "can't be written"));
+    CHECK(contains(made.problem, "cannot be written"));
     CHECK_FALSE(fs::exists(made.path));
     CHECK_FALSE(fs::exists(entry("a")));
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());

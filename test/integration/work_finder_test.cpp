@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(Project, "each place is given once, however it was found")
     fs::create_directory_symlink(top / "a", top / "alias");
     fs::create_directories(top / "extra");
 
-    WorkPlaces places;
+    WorkLocations places;
     places.project_root = root;
     places.worktrees = {"../alias", top / "extra", top / "missing"};
     places.watch_paths = everywhere;

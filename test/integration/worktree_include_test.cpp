@@ -83,7 +83,7 @@ TEST_CASE_FIXTURE(Project, "what was copied is never committed, ignored there or
     git({"commit", "-q", "-m", "no .gitignore"});
     const auto made = make();
     REQUIRE(made.warnings.size() == 1);
-    CHECK(contains(made.warnings[0], "they now stand in .git/info/exclude"));
+    CHECK(contains(made.warnings[0], "they are now listed in .git/info/exclude"));
     CHECK(status(made.path).empty());
 
     write_file(made.path / "new", "x");
@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(Project, "a file that an agent commits against all that is at 
     git_in(tree, {"commit", "-q", "-m", "with .env"});
     const auto done = commit_work(tree);
     REQUIRE(done.warnings.size() == 1);
-    CHECK(contains(done.warnings[0], "'.env', which .worktreeinclude brought, is in a commit"));
+    CHECK(contains(done.warnings[0], "'.env', copied by .worktreeinclude, is in a commit"));
 }
 
 TEST_CASE_FIXTURE(Project, "a file that a later commit has is a file like others")

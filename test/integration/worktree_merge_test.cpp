@@ -138,8 +138,8 @@ TEST_CASE_FIXTURE(Sides, "histories with nothing in common are not merged")
     commit("fresh");
     const auto merged = run(repository().merge("main", "fresh", "m"));
     CHECK(merged.commit.empty());
-    CHECK(contains(merged.problem, "no commit in common"));
-    CHECK(contains(run(repository().merge("main", "nothing", "m")).problem, "is no commit"));
+    CHECK(contains(merged.problem, "no common commit"));
+    CHECK(contains(run(repository().merge("main", "nothing", "m")).problem, "is not a commit"));
 }
 
 TEST_CASE_FIXTURE(Sides, "a merge that is cancelled leaves no tree that a person has to look at")
@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(Sides, "a conflict stands in the files of a tree of its own un
     CHECK(contains(read_file(made.path / "file"), "ours\n"));
     CHECK(contains(read_file(made.path / "file"), "theirs\n"));
     CHECK(read_file(made.path / "more") == "more\n");
-    CHECK(contains(resolved().problem, "There are conflicts in"));
+    CHECK(contains(resolved().problem, "has conflicts:"));
     CHECK(contains(resolved().problem, ": file. Resolve them"));
 
     write_file(made.path / "file", "both\n");
@@ -176,7 +176,7 @@ TEST_CASE_FIXTURE(Sides, "a conflict stands in the files of a tree of its own un
     CHECK(git({"show", "-s", "--format=%s", commit.id}) == "The merge");
 
     write_file(made.path / "later", "x");
-    CHECK(contains(resolved().problem, "changes in"));
+    CHECK(contains(resolved().problem, "uncommitted changes"));
     CHECK(contains(resolved().problem, ": later."));
     CHECK(status(root()).empty());
 }
@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(Sides, "a tree with other work is not taken for a conflict")
     conflict();
     const auto tree = add("c", "ours");
     write_file(tree / "work", "x");
-    CHECK(contains(open_conflict().problem, "holds other work than this merge"));
+    CHECK(contains(open_conflict().problem, "contains work other than this merge"));
     CHECK(read_file(tree / "work") == "x");
 }
 
@@ -216,7 +216,7 @@ TEST_CASE_FIXTURE(Sides, "a merge that was taken back, or another one, does not 
     CHECK(contains(resolved().problem, "is gone"));
     const auto made = open_conflict();
     git_in(made.path, {"merge", "--abort"});
-    CHECK(contains(resolved().problem, "does not hold both sides"));
+    CHECK(contains(resolved().problem, "does not contain both sides"));
 }
 
 TEST_CASE_FIXTURE(Sides, "a commit is brought into a branch that nobody has checked out")

@@ -183,7 +183,7 @@ TEST_CASE_FIXTURE(Work, "what is no salvage is not restored")
     salvage(tree);
     for (const auto* const ref : {"", "HEAD", "refs/heads/main", "refs/autoexec/salvage/a",
                                   "refs/autoexec/salvage/", "refs/autoexec/salvage/x/1"})
-        CHECK_MESSAGE(contains(run(repository().restore(ref, "b")).problem, "no salvage"), ref);
+        CHECK_MESSAGE(contains(run(repository().restore(ref, "b")).problem, "does not exist"), ref);
     CHECK_FALSE(fs::exists(trees() / "b"));
 }
 
@@ -328,12 +328,13 @@ TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what can't be s
     {
         fs::remove(tree / ".git");
         git_here({"init", "-q", "."});
-        expected = "has become a repository of its own";
+        expected = "has become a separate repository";
     }
-    SUBCASE("no worktree of ours")
+    SUBCASE("not a worktree of ours")
     {
-        CHECK(contains(run(repository().reset(root(), "main", "HEAD", "")).problem, "no worktree"));
-        CHECK(contains(reset("nothing").problem, "is no commit"));
+        CHECK(contains(run(repository().reset(root(), "main", "HEAD", "")).problem,
+                       "not a worktree"));
+        CHECK(contains(reset("nothing").problem, "is not a commit"));
         return;
     }
     const auto saved = reset();
@@ -387,16 +388,16 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
     {
         held = ::open(tree.c_str(), O_RDONLY | O_DIRECTORY);
         REQUIRE(::flock(held, LOCK_EX) == 0);
-        expected = "An engine works in";
+        expected = "An executor is using";
     }
     SUBCASE("an agent works there, though no engine waits for it")
     {
         error_code ec;
         const files::UniqueFd folder_fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY));
         const auto claims = handoff::open_claims_folder(folder_fd.get(), tree, ec);
-        claim = handoff::Claim::take(claims.get(), "attempt-1", "{}", ec);
+        claim = handoff::Claim::create(claims.get(), "attempt-1", "{}", ec);
         REQUIRE(claim);
-        expected = "An agent still works in";
+        expected = "An agent is still working in";
     }
     SUBCASE("a repository within the tree")
     {
@@ -416,7 +417,7 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
         git_in(tree / "sub module", {"add", "."});
         git_in(tree / "sub module", {"commit", "-q", "-m", "not pushed"});
         git_here({"commit", "-q", "-a", "-m", "use it"});
-        expected = "has commits that none of its remotes has";
+        expected = "has unpushed commits";
     }
     SUBCASE("a repository that was added as if it were a submodule")
     {
@@ -426,18 +427,18 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
         git_in(tree / "inner", {"commit", "-q", "-m", "x"});
         git_here({"add", "inner"});
         git_here({"commit", "-q", "-m", "inner"});
-        expected = "has commits that none of its remotes has";
+        expected = "has unpushed commits";
     }
     SUBCASE("the user has locked it")
     {
         git({"worktree", "lock", tree.string()});
-        expected = "is locked: git worktree unlock";
+        expected = "is locked. Unlock it: git worktree unlock";
     }
     SUBCASE("the tree is a repository of its own")
     {
         fs::remove(tree / ".git");
         git_here({"init", "-q", "."});
-        expected = "has become a repository of its own";
+        expected = "has become a separate repository";
     }
     const auto told = run(repository().removal_blocker(tree, SalvageOptions()));
     const auto removed = remove(tree);
@@ -484,7 +485,7 @@ TEST_CASE_FIXTURE(Work, "only what lies among the worktrees is ours to remove")
     write_file(own / "work", "x");
     for (const auto& place : {own, root(), tree / "folder", folder.path(), trees(), trees() / "x"})
         CHECK_FALSE(remove(place).problem.empty());
-    CHECK(contains(remove(own).problem, "is not for us to remove"));
+    CHECK(contains(remove(own).problem, "autoexec does not remove it"));
     fs::create_directory_symlink(own, trees() / "link");
     CHECK_FALSE(remove(trees() / "link").problem.empty());
     CHECK(read_file(own / "work") == "x");

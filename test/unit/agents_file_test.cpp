@@ -199,25 +199,25 @@ TEST_CASE("what is wrong with a field names agent and field")
     CHECK(only_error(agent_with("watch_paths: [7]")) ==
           "Agent 1: Field 'watch_paths[1]' must be text");
     CHECK(only_error(agent_with("watch_paths: [../x]")) ==
-          "Agent 1: Bad watch path '../x': '..' would lead out of the project");
+          "Agent 1: Bad watch path '../x': '..' would leave the project");
     CHECK(only_error(agent_with("environment: x")) ==
           "Agent 1: Field 'environment' must be a list of NAME=value, or a mapping");
     CHECK(only_error(agent_with("environment: [x]")) ==
           "Agent 1: Items of 'environment' must be NAME=value");
     CHECK(only_error(agent_with("environment: [1A=x]")) ==
-          "Agent 1: '1A' is no name for a variable");
+          "Agent 1: '1A' is not a valid variable name");
     CHECK(only_error(agent_with("environment: [A=1, A=2]")) ==
           "Agent 1: The variable 'A' is set twice");
     CHECK(only_error(agent_with("environment: {A: [1]}")) ==
           "Agent 1: Field 'environment.A' must be text");
     CHECK(only_error(agent_with("working_directory: a/../../b")) ==
-          "Agent 1: Field 'working_directory' must not lead out by '..'");
+          "Agent 1: Field 'working_directory' must not leave the worktree by '..'");
     CHECK(only_error(agent_with("working_directory: ${HOME}/x")) ==
-          "Agent 1: Field 'working_directory' can hold no variable");
+          "Agent 1: Field 'working_directory' must not contain variables");
     CHECK(only_error(agent_with("enabled: true\n    enabled: false")) ==
           "The key 'enabled' is there twice");
     CHECK(only_error("agents:\n" + entry("a", "x") + entry("a", "y")) ==
-          "Agent 2: The name 'a' is that of agent 1");
+          "Agent 2: The name 'a' is already used by agent 1");
 }
 
 TEST_CASE("what is wrong with required fields names them")
@@ -309,11 +309,11 @@ TEST_CASE("only an enabled agent whose commands have a placeholder takes command
         parse("agents:\n" + entry("a", "run {command}") + entry("b", "run {command_file_path}") +
               entry("c", "run all") + entry("d", "run {worktree}") +
               entry("e", "run {command}", ", enabled: false"));
-    CHECK(takes_commands(file.agents[0]));
-    CHECK(takes_commands(file.agents[1]));
-    CHECK_FALSE(takes_commands(file.agents[2]));
-    CHECK_FALSE(takes_commands(file.agents[3]));
-    CHECK_FALSE(takes_commands(file.agents[4]));
+    CHECK(accepts_commands(file.agents[0]));
+    CHECK(accepts_commands(file.agents[1]));
+    CHECK_FALSE(accepts_commands(file.agents[2]));
+    CHECK_FALSE(accepts_commands(file.agents[3]));
+    CHECK_FALSE(accepts_commands(file.agents[4]));
 }
 
 TEST_CASE("the only agent that takes commands needs no name")
@@ -335,14 +335,15 @@ TEST_CASE("why no agent was selected is said in a sentence")
     CHECK(problem == "several agents match; choose one with --agent ('builder', 'tester')");
     CHECK(select_agent(file, "bilder", problem) == nullptr);
     CHECK(problem ==
-          "There is no agent 'bilder'. Did you mean 'builder'? Available: 'builder', 'tester'.");
+          "The agent 'bilder' does not exist. Did you mean 'builder'? Available: 'builder', "
+          "'tester'.");
     CHECK(select_agent(file, "resting", problem) == nullptr);
     CHECK(problem == "The agent 'resting' is disabled.");
     CHECK(select_agent(file, "lister", problem) == nullptr);
-    CHECK(problem.starts_with("The agent 'lister' takes no commands"));
+    CHECK(problem.starts_with("The agent 'lister' accepts no commands"));
 
     CHECK(select_agent(parse("agents:\n" + entry("a", "run")), "", problem) == nullptr);
-    CHECK(problem.starts_with("No enabled agent takes commands"));
+    CHECK(problem.starts_with("No enabled agent accepts commands"));
 }
 
 TEST_CASE_FIXTURE(Project, "a missing file is told apart from a bad one")

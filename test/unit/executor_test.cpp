@@ -1004,7 +1004,7 @@ TEST_CASE_FIXTURE(ExecutorFixture,
 TEST_CASE_FIXTURE(ExecutorFixture, "another process cancels by a file")
 {
     clock->at(7s + 100ms,
-              [&] { CHECK_FALSE(records::ask_to_cancel(project.path(), tree.attempt_id())); });
+              [&] { CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id())); });
     execute();
     CHECK(result.status == ExecutionStatus::cancelled);
     CHECK(result.duration == 7s + 500ms);

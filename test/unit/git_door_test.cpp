@@ -13,7 +13,7 @@ namespace {
 
 // The check of that name in `autoexec health`, which starts nothing.
 constexpr std::array<std::string_view, 3> harmless = {
-    "Verdict verdict(\"git\");", "{\"git\", &HealthChecker::check_git},", "guarded(\"git\", "};
+    "FindingList findings(\"git\");", "{\"git\", &HealthChecker::check_git},", "guarded(\"git\", "};
 
 bool is_harmless(std::string_view line)
 {

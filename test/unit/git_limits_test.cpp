@@ -26,14 +26,14 @@ struct Hanging {
     std::shared_ptr<ScriptedSpawner> spawner = std::make_shared<ScriptedSpawner>();
     std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>();
     Git git{spawner, clock, interrupt};
-    Place place{"/repository", "/tree"};
+    GitContext context{"/repository", "/tree"};
     std::vector<std::string> reasons;
     std::vector<std::chrono::nanoseconds> times;
 
     void call(Words words) { call_by(git, std::move(words)); }
     void call_by(const Git& caller, Words words)
     {
-        asio::co_spawn(io, caller.run(place, std::move(words)),
+        asio::co_spawn(io, caller.run(context, std::move(words)),
                        [this](std::exception_ptr failure, ProgramOutput output) {
                            CHECK_FALSE(failure);
                            reasons.push_back(output.ok() ? "" : reason_of(output));
@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(Hanging, "calls whose start throws give back their turns")
     spawner->lacks_memory = true;
     int thrown = 0;
     for (int i = 0; i < more_than_turns; ++i)
-        asio::co_spawn(io, git.run(place, {"status"}),
+        asio::co_spawn(io, git.run(context, {"status"}),
                        [&](std::exception_ptr failure, auto) { thrown += failure ? 1 : 0; });
     run();
     CHECK(thrown == more_than_turns);
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(Hanging, "a call whose start throws gives back the repository'
     options.spawner = spawner;
     options.clock = clock;
     options.interrupt = interrupt;
-    Repository::Impl repository(options, git, place, folder / ".git");
+    Repository::Impl repository(options, git, context, folder / ".git");
     int thrown = 0;
     std::vector<int> codes;
     const auto begin = [&] {

@@ -187,10 +187,10 @@ TEST_CASE("warnings in the agents file, and nobody who takes commands, degrade")
     CHECK(result.details.at("warnings").as_array().size() == 1);
 
     f.write_agents("  - name: a\n    type: background\n    commands: [make]\n");
-    check_is(f.checker().check_configuration(), degraded, "No enabled agent takes commands");
+    check_is(f.checker().check_configuration(), degraded, "No enabled agent accepts commands");
 
     f.write_agents(claude_agent);
-    check_is(f.checker().check_configuration(), healthy, "1 agent, of which 1 takes commands");
+    check_is(f.checker().check_configuration(), healthy, "1 agent, of which 1 accepts commands");
 }
 
 TEST_CASE("a project that is not there is unhealthy, one on a network degraded")
@@ -231,7 +231,7 @@ TEST_CASE("status files are counted in both places, and the malformed ones are n
     test::write_file(f.root() / ".cursor-skill-status.json", R"({"status": "completed"})");
     test::write_file(tree / ".cursor/.cursor-skill-status-7.json", R"({"status": "running"})");
     auto result = f.checker().check_status_file_access();
-    check_is(result, healthy, "2 worktrees; 2 there now");
+    check_is(result, healthy, "2 worktrees; 2 found");
     CHECK(result.details.at("status_files_found") == 2);
 
     test::write_file(tree / ".cursor-skill-status.json", "no JSON");
@@ -243,10 +243,10 @@ TEST_CASE("one worktree of two that is gone degrades, both are unhealthy")
     HealthFixture f;
     const auto tree = f.add_worktree("tree");
     f.options.worktrees = {tree, f.folder / "second"};
-    check_is(f.checker().check_status_file_access(), degraded, "second can't be opened");
-    check_is(f.checker().check_command_file_access(), degraded, "second can't be opened");
+    check_is(f.checker().check_status_file_access(), degraded, "second cannot be opened");
+    check_is(f.checker().check_command_file_access(), degraded, "second cannot be opened");
     std::filesystem::remove(tree);
-    check_is(f.checker().check_status_file_access(), unhealthy, "tree can't be opened");
+    check_is(f.checker().check_status_file_access(), unhealthy, "tree cannot be opened");
     const auto result = f.checker().check_command_file_access();
     check_is(result, unhealthy, "(1 more)");
     CHECK(result.details.at("problems").as_array().size() == 2);
@@ -286,7 +286,7 @@ TEST_CASE("one agent of two without its program degrades, both are unhealthy")
     CHECK(without.details.at("problems").as_array().size() == 2);
 
     f.install("claude");
-    check_is(f.checker().check_agent_programs(), degraded, "Agent 'b' can't run");
+    check_is(f.checker().check_agent_programs(), degraded, "Agent 'b' cannot run");
     f.install("my-script");
     const auto result = f.checker().check_agent_programs();
     check_is(result, healthy, "2 agents");
@@ -427,7 +427,7 @@ TEST_CASE("space that can't be asked for degrades")
     options.probes.file_system = [](const auto&) {
         return std::optional<HealthProbes::FileSystem>();
     };
-    check_is(HealthChecker(std::move(options)).check_disk_space(), degraded, "No file system");
+    check_is(HealthChecker(std::move(options)).check_disk_space(), degraded, "The free space");
 }
 
 TEST_CASE("limits for file events that don't do for the worktrees, or are not known, degrade")
@@ -441,7 +441,7 @@ TEST_CASE("limits for file events that don't do for the worktrees, or are not kn
     f.machine.inotify = {{"max_user_watches", 4}, {"max_user_instances", 1}};
     check_is(f.checker().check_inotify(), degraded, "max_user_instances is 1");
     f.machine.inotify.clear();
-    check_is(f.checker().check_inotify(), degraded, "can't be read");
+    check_is(f.checker().check_inotify(), degraded, "cannot be read");
 }
 
 TEST_CASE("a clock that was never set is unhealthy")

@@ -134,15 +134,15 @@ TEST_CASE("what no more text could turn into an object is malformed at once")
 
 TEST_CASE("the sentence says what is wrong and where")
 {
-    CHECK(problem_of("{\n  \"a\": NaN}") == "NaN and Infinity are no JSON (line 2, column 8).");
+    CHECK(problem_of("{\n  \"a\": NaN}") == "NaN and Infinity are not JSON (line 2, column 8).");
     CHECK(problem_of("[1]") == "It is not a JSON object (line 1, column 1).");
     CHECK(problem_of(R"({"a":1,"a":2})").starts_with("A key occurs twice in one object"));
     CHECK(problem_of(R"({"a":{"b":1,"\u0062":2}})").starts_with("A key occurs twice"));
-    CHECK(problem_of("{} trailing") == "Something follows the JSON object (line 1, column 4).");
+    CHECK(problem_of("{} trailing") == "Text follows the JSON object (line 1, column 4).");
     CHECK(problem_of("\xFF\xFE{").starts_with("It is UTF-16"));
     CHECK(problem_of(std::string_view("{\0\"\0", 4)).starts_with("It is UTF-16"));
     CHECK(problem_of(std::string_view("\0{", 2)).starts_with("It is UTF-16"));
-    CHECK(read_json_object(" \n").problem == "It is cut off in the middle.");
+    CHECK(read_json_object(" \n").problem == "It is incomplete.");
     CHECK(read_json_object("").problem == "It is empty.");
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("a document of 100 MB is read or refused in linear time and bounded me
     const auto text = R"({"a":")" + std::string(size, 'x') + "\"}";
     CHECK(read_json_object(text).object.at("a").as_string().size() == size);
     CHECK(problem_of("{\"a\":[" + repeat("0,", size / 2))
-              .starts_with("It holds more than a million"));
+              .starts_with("It contains more than a million"));
     CHECK(read_json_object("{\"a\":" + std::string(size, '9') + "}").warnings.size() == 1);
     CHECK(read_json_object(std::string(size, ' ')).kind == Kind::incomplete);
     CHECK(problem_of("{" + std::string(size, '\n') + "x").find("line 100000001,") !=

@@ -50,12 +50,12 @@ private:
     {
         const auto timer = clock->make_timer(io.get_executor());
         co_await timer->wait_until(time_point{t});
-        const auto problem = co_await queue.enter();
+        const auto problem = co_await queue.acquire();
         log.push_back(name + (problem.empty() ? " in" : " gave up"));
         if (!problem.empty()) co_return;
         co_await timer->wait_until(clock->now() + held);
         log.push_back(name + " out");
-        queue.leave();
+        queue.release();
     }
 };
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 using namespace autoexec;
-using agent::Outcome;
+using agent::AgentVerdict;
 using agent::OutcomeParser;
 
 namespace {
@@ -37,22 +37,22 @@ ProcessExit died(int signal)
     return exit;
 }
 
-std::optional<Outcome> judged(OutcomeRule rule, std::string_view text,
-                              const ProcessExit& exit = exited(0))
+std::optional<AgentVerdict> verdict_of(OutcomeRule rule, std::string_view text,
+                                       const ProcessExit& exit = exited(0))
 {
-    OutcomeParser judge(rule);
-    judge.feed(out, text);
-    return judge.verdict(exit);
+    OutcomeParser parser(rule);
+    parser.feed(out, text);
+    return parser.verdict(exit);
 }
 
-Outcome claude(std::string_view text, const ProcessExit& exit = exited(0))
+AgentVerdict claude(std::string_view text, const ProcessExit& exit = exited(0))
 {
-    return judged(OutcomeRule::claude, text, exit).value();
+    return verdict_of(OutcomeRule::claude, text, exit).value();
 }
 
-Outcome codex(std::string_view text, const ProcessExit& exit = exited(0))
+AgentVerdict codex(std::string_view text, const ProcessExit& exit = exited(0))
 {
-    return judged(OutcomeRule::codex, text, exit).value();
+    return verdict_of(OutcomeRule::codex, text, exit).value();
 }
 
 bool contains(std::string_view text, std::string_view part)
@@ -64,10 +64,10 @@ bool contains(std::string_view text, std::string_view part)
 
 TEST_CASE("a rule that goes by the exit code reads nothing")
 {
-    CHECK_FALSE(judged(OutcomeRule::exit_code, claude_error));
-    OutcomeParser judge(OutcomeRule::exit_code);
-    judge.feed(out, claude_success);
-    CHECK_FALSE(judge.concluded());
+    CHECK_FALSE(verdict_of(OutcomeRule::exit_code, claude_error));
+    OutcomeParser parser(OutcomeRule::exit_code);
+    parser.feed(out, claude_success);
+    CHECK_FALSE(parser.concluded());
 }
 
 TEST_CASE("each rule has a name, by which it is found")
@@ -126,8 +126,8 @@ TEST_CASE("an exit with code 0 and without a result is a failure that says what 
 
 TEST_CASE("an exit with another code and without a result is judged by that code")
 {
-    CHECK_FALSE(judged(OutcomeRule::claude, "", exited(1)));
-    CHECK_FALSE(judged(OutcomeRule::codex, "garbage", died(9)));
+    CHECK_FALSE(verdict_of(OutcomeRule::claude, "", exited(1)));
+    CHECK_FALSE(verdict_of(OutcomeRule::codex, "garbage", died(9)));
 }
 
 TEST_CASE("a tool that Claude was not allowed to use makes success a failure with the way out")
@@ -149,38 +149,38 @@ TEST_CASE("a tool that Claude was not allowed to use makes success a failure wit
 
 TEST_CASE("a permission prompt concludes, unless Claude goes on by itself")
 {
-    OutcomeParser judge(OutcomeRule::claude);
-    judge.feed(out, R"({"type":"control_request","request":{"subtype":"initialize"}})"
-                    "\n");
-    CHECK_FALSE(judge.concluded());
-    judge.feed(
+    OutcomeParser parser(OutcomeRule::claude);
+    parser.feed(out, R"({"type":"control_request","request":{"subtype":"initialize"}})"
+                     "\n");
+    CHECK_FALSE(parser.concluded());
+    parser.feed(
         out,
         R"({"type":"control_request","request":{"subtype":"can_use_tool","tool_name":"Write"}})"
         "\n");
-    CHECK(judge.concluded());
-    auto verdict = judge.verdict(died(15));
+    CHECK(parser.concluded());
+    auto verdict = parser.verdict(died(15));
     REQUIRE(verdict);
     CHECK(verdict->code == "permission_needed");
     CHECK(contains(verdict->message, "Write"));
 
-    judge.feed(out, R"({"type":"assistant"})"
-                    "\n");
-    CHECK_FALSE(judge.concluded());
-    judge.feed(out, claude_success);
-    CHECK(judge.verdict(exited(0)).value().completed);
+    parser.feed(out, R"({"type":"assistant"})"
+                     "\n");
+    CHECK_FALSE(parser.concluded());
+    parser.feed(out, claude_success);
+    CHECK(parser.verdict(exited(0)).value().completed);
 }
 
 TEST_CASE("a result concludes; work after it takes that back, chatter doesn't")
 {
-    OutcomeParser judge(OutcomeRule::claude);
-    judge.feed(out, claude_success);
-    CHECK(judge.concluded());
-    judge.feed(out, R"({"type":"system","subtype":"hook_response"})"
-                    "\n");
-    CHECK(judge.concluded());
-    judge.feed(out, R"({"type":"user"})"
-                    "\n");
-    CHECK_FALSE(judge.concluded());
+    OutcomeParser parser(OutcomeRule::claude);
+    parser.feed(out, claude_success);
+    CHECK(parser.concluded());
+    parser.feed(out, R"({"type":"system","subtype":"hook_response"})"
+                     "\n");
+    CHECK(parser.concluded());
+    parser.feed(out, R"({"type":"user"})"
+                     "\n");
+    CHECK_FALSE(parser.concluded());
 }
 
 TEST_CASE("the last end of a turn tells how Codex ended")
@@ -211,21 +211,21 @@ TEST_CASE("the last end of a turn tells how Codex ended")
     CHECK(contains(refused.message, "'git push'"));
     CHECK(codex(started + declined + completed + started + completed).completed);
 
-    OutcomeParser judge(OutcomeRule::codex);
-    judge.feed(out, completed);
-    CHECK(judge.concluded());
-    judge.feed(out, started);
-    CHECK_FALSE(judge.concluded());
+    OutcomeParser parser(OutcomeRule::codex);
+    parser.feed(out, completed);
+    CHECK(parser.concluded());
+    parser.feed(out, started);
+    CHECK_FALSE(parser.concluded());
 }
 
 TEST_CASE("a question of Codex concludes, in the older form, too")
 {
     for (const auto* text : {R"({"type":"exec_approval_request"})",
                              R"({"id":"1","msg":{"type":"apply_patch_approval_request"}})"}) {
-        OutcomeParser judge(OutcomeRule::codex);
-        judge.feed(out, std::string(text) + "\n");
-        CHECK(judge.concluded());
-        CHECK(judge.verdict(died(15)).value().code == "permission_needed");
+        OutcomeParser parser(OutcomeRule::codex);
+        parser.feed(out, std::string(text) + "\n");
+        CHECK(parser.concluded());
+        CHECK(parser.verdict(died(15)).value().code == "permission_needed");
     }
     CHECK(codex(R"({"type":"request_user_input"})").code == "question_asked");
 }
@@ -234,11 +234,11 @@ TEST_CASE("events are found however the output is cut into chunks")
 {
     const std::string text = "noise\r\n{\"type\":\"assistant\"}\r\n" + claude_success;
     for (std::size_t size = 1; size < text.size(); ++size) {
-        OutcomeParser judge(OutcomeRule::claude);
+        OutcomeParser parser(OutcomeRule::claude);
         for (std::size_t at = 0; at < text.size(); at += size)
-            judge.feed(out, std::string_view(text).substr(at, size));
-        CHECK(judge.concluded());
-        CHECK(judge.verdict(exited(0)).value().completed);
+            parser.feed(out, std::string_view(text).substr(at, size));
+        CHECK(parser.concluded());
+        CHECK(parser.verdict(exited(0)).value().completed);
     }
 }
 
@@ -259,10 +259,10 @@ TEST_CASE("what is no event of Claude's own is passed over")
           R"({"type":"result","type":"result","is_error":false})"})
         CHECK(claude(std::string(text) + "\n").code == "no_result");
 
-    OutcomeParser judge(OutcomeRule::claude);
-    judge.feed(err, claude_success);
-    CHECK_FALSE(judge.concluded());
-    CHECK(judge.verdict(exited(0)).value().code == "no_result");
+    OutcomeParser parser(OutcomeRule::claude);
+    parser.feed(err, claude_success);
+    CHECK_FALSE(parser.concluded());
+    CHECK(parser.verdict(exited(0)).value().code == "no_result");
 }
 
 TEST_CASE("a result on the same line as other output is none")
@@ -272,15 +272,15 @@ TEST_CASE("a result on the same line as other output is none")
 
 TEST_CASE("a line that is too long is passed over as a whole, and its absence is explained")
 {
-    OutcomeParser judge(OutcomeRule::claude);
+    OutcomeParser parser(OutcomeRule::claude);
     const std::string chunk(1024 * 1024, 'x');
-    judge.feed(out, R"({"type":"result","is_error":true,"result":")");
-    for (int i = 0; i < 40; ++i) judge.feed(out, chunk);
-    judge.feed(out, "\"}\n");
-    CHECK_FALSE(judge.concluded());
-    CHECK(contains(judge.verdict(exited(0)).value().message, "4 MiB"));
-    judge.feed(out, claude_success);  // the line after it is read again
-    CHECK(judge.concluded());
+    parser.feed(out, R"({"type":"result","is_error":true,"result":")");
+    for (int i = 0; i < 40; ++i) parser.feed(out, chunk);
+    parser.feed(out, "\"}\n");
+    CHECK_FALSE(parser.concluded());
+    CHECK(contains(parser.verdict(exited(0)).value().message, "4 MiB"));
+    parser.feed(out, claude_success);  // the line after it is read again
+    CHECK(parser.concluded());
 }
 
 TEST_CASE("any bytes end in a verdict")
@@ -292,8 +292,8 @@ TEST_CASE("any bytes end in a verdict")
         "\\",    "\xC3",     "\"",        "\"msg\":",   "turn.started",
         "1e999", "\"item\":"};
     for (int round = 0; round < 2000; ++round) {
-        OutcomeParser judge(round % 2 == 0 ? OutcomeRule::claude : OutcomeRule::codex);
-        for (int i = 0; i < 60; ++i) judge.feed(out, pieces[random() % pieces.size()]);
-        CHECK(judge.verdict(exited(0)));
+        OutcomeParser parser(round % 2 == 0 ? OutcomeRule::claude : OutcomeRule::codex);
+        for (int i = 0; i < 60; ++i) parser.feed(out, pieces[random() % pieces.size()]);
+        CHECK(parser.verdict(exited(0)));
     }
 }

@@ -64,7 +64,7 @@ TEST_CASE("the file of any preset is valid, takes commands and causes no warning
             CHECK(agent.name == preset.name);
             CHECK(agent.outcome == preset.outcome);
             CHECK(agent.accept_argv == preset.accept_argv);
-            CHECK(takes_commands(agent));
+            CHECK(accepts_commands(agent));
         }
         CHECK(find_preset(preset.name) == &preset);
     }
@@ -179,7 +179,7 @@ TEST_CASE("what to do about a missing program depends on what its agent says of 
     CHECK(explain_missing("claude", find_program("claude", "/a:/b:/a", "/"), plain)
               .starts_with("'claude' was not found; looked in /a, /b. Install"));
     CHECK(remedy("claude", plain) == "Install it, or add its folder to PATH.");
-    CHECK(remedy("./x", plain) == "Check the path: it counts from the worktree.");
+    CHECK(remedy("./x", plain) == "Check the path: it is relative to the worktree.");
     CHECK(remedy("/no/x", plain) == "Check the path.");
 
     AgentDefinition particular;

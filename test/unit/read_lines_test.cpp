@@ -89,7 +89,7 @@ TEST_CASE("a newline at the very border of a chunk ends its line")
 TEST_CASE("a line that is too long is skipped and counted, its neighbours are not")
 {
     const test::TemporaryFolder folder;
-    const std::string too_long(records::ReverseLines::longest * 2, 'x');
+    const std::string too_long(records::ReverseLines::max_line_bytes * 2, 'x');
     std::string first;
     SUBCASE("in the middle")
     {

@@ -15,7 +15,7 @@ TEST_CASE("which ends may be tried again")
         const char* name;
         Cause cause;
         std::optional<bool> retryable;
-        bool echoes;
+        bool names_attempt;
         bool plain;       // may be retried
         bool idempotent;  // may be retried when the command is idempotent
     };
@@ -39,7 +39,7 @@ TEST_CASE("which ends may be tried again")
         AttemptFacts facts;
         facts.cause = row.cause;
         facts.retryable = row.retryable;
-        facts.echoes = row.echoes;
+        facts.names_attempt = row.names_attempt;
         CHECK(may_retry(facts, false) == row.plain);
         CHECK(may_retry(facts, true) == row.idempotent);
         // Never while an agent may still be at work, and never after a success.

@@ -81,7 +81,7 @@ TEST_CASE("a file that will not get better is malformed and says why")
     CHECK(problem_of(R"({"status":"completed","output":NaN})").starts_with("NaN"));
     CHECK(problem_of(R"({"status":"failed","status":"completed"})").find("twice") !=
           std::string::npos);
-    CHECK(problem_of(R"({"status":"completed"} trailing)").starts_with("Something follows"));
+    CHECK(problem_of(R"({"status":"completed"} trailing)").starts_with("Text follows"));
     CHECK(problem_of(R"({"x":)" + std::string(40, '[')).find("32") != std::string::npos);
     CHECK(problem_of(R"({"x":)" + std::string(100'000, '[')).find("32") != std::string::npos);
 }
@@ -121,7 +121,7 @@ TEST_CASE("any other word counts as running, with one warning that can be shown"
     const auto status = read(R"({"status":"in\u001b[2Jprogress"})");
     CHECK(status.status == ReportedStatus::running);
     CHECK(status.warnings ==
-          Strings{"The status “in\\x1b[2Jprogress” is not known; it is taken as running."});
+          Strings{"The status “in\\x1b[2Jprogress” is unknown; `running` is assumed."});
     CHECK(read(R"({"status":" completed"})").status == ReportedStatus::running);
     CHECK(read(R"({"status":""})").warnings.size() == 1);
     const auto longer = read(R"({"status":")" + std::string(100'000, 'x') + "\"}");
@@ -144,7 +144,7 @@ TEST_CASE("completed without success has failed")
         const auto head = "{" + std::string(version);
         const auto denied = read(head + R"("status":"done","success":false})");
         CHECK(denied.status == ReportedStatus::failed);
-        CHECK(denied.error->message == "The agent says that it completed without success.");
+        CHECK(denied.error->message == "The agent reported completion without success.");
         CHECK(read(head + R"("status":"done","success":true})").status ==
               ReportedStatus::completed);
         CHECK(read(head + R"("status":"running","success":false})").status ==
@@ -250,7 +250,7 @@ TEST_CASE("a field of another type is dropped with a warning that names it")
         {R"("pid":1e300)", "`pid` is not a whole number in its range."},
         {R"("sequence":18446744073709551615)", "`sequence` is not a whole number in its range."},
         {R"("output_truncated":1)", "`output_truncated` is not true or false."},
-        {R"("outcome":"great")", "The outcome “great” is not known."}};
+        {R"("outcome":"great")", "The outcome “great” is unknown."}};
     for (const auto& [members, warning] : rows) {
         CAPTURE(members);
         CHECK(structured(members).warnings == Strings{warning});
@@ -291,12 +291,13 @@ TEST_CASE("damaged text is repaired, but in a status or an id it is malformed")
         CHECK(status.output == "x\xEF\xBF\xBD");
         CHECK(status.warnings.empty());
         CHECK(problem_of(R"({"status":")" + text + "\"}") ==
-              "`status` holds text that is not UTF-8.");
+              "`status` contains text that is not UTF-8.");
         for (const char* id : {"execution_id", "attempt_id", "workflow_id", "step_id", "agent_id"})
             CHECK(problem_of(R"({"status":"completed",")" + std::string(id) + "\":\"" + text +
-                             "\"}") == "`" + std::string(id) + "` holds text that is not UTF-8.");
+                             "\"}") ==
+                  "`" + std::string(id) + "` contains text that is not UTF-8.");
         CHECK(problem_of(R"({"version":"1.0","status":"done","metadata":{"workflow_id":")" + text +
-                         "\"}}") == "`workflow_id` holds text that is not UTF-8.");
+                         "\"}}") == "`workflow_id` contains text that is not UTF-8.");
     }
     CHECK(read(R"({"status":"done","step_id":"\ufffd","output":"ok"})").step_id == "\xEF\xBF\xBD");
 }

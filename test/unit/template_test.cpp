@@ -116,22 +116,23 @@ TEST_CASE("an unknown placeholder is an error that names the likely one")
     CHECK(near.message == "Unknown placeholder '{comand}'");
     CHECK(near.hint == "Did you mean '{command}'?");
     CHECK(near.where == "{comand}");
-    CHECK(refusal("agent {file}").hint.starts_with("Known are {command}, {command_file_path}"));
+    CHECK(refusal("agent {file}")
+              .hint.starts_with("Known placeholders: {command}, {command_file_path}"));
 }
 
 TEST_CASE("templates that can't do what they seem to do are refused")
 {
     CHECK(refusal("").message == "A command is empty");
     CHECK(refusal(" \n", true).message == "A command is empty");
-    CHECK(refusal(std::string_view("a\0b", 3)).message == "A command holds a NUL character");
+    CHECK(refusal(std::string_view("a\0b", 3)).message == "A command contains a NUL character");
     CHECK_FALSE(refusal("agent 'x").message.empty());
     CHECK(refusal("{command}").message.starts_with("The whole command would be"));
     CHECK(refusal("\"{command}\" x", true).message.starts_with("The whole command would be"));
     CHECK(refusal("agent ${command}").hint == "Write {command}.");
-    CHECK(refusal("sh -c \"echo {command}\"").message.ends_with("a shell's script"));
-    CHECK(refusal("timeout 5 /bin/bash -ec 'x {worktree}'").message.ends_with("a shell's script"));
-    CHECK(refusal("sh -c -- 'echo {command}'").message.ends_with("a shell's script"));
-    CHECK(refusal("sh -c -{command}").message.ends_with("a shell's script"));
+    CHECK(refusal("sh -c \"echo {command}\"").message.ends_with("a shell script"));
+    CHECK(refusal("timeout 5 /bin/bash -ec 'x {worktree}'").message.ends_with("a shell script"));
+    CHECK(refusal("sh -c -- 'echo {command}'").message.ends_with("a shell script"));
+    CHECK(refusal("sh -c -{command}").message.ends_with("a shell script"));
     CHECK(expanded("sh -c {command}") == Words{"sh", "-c", values.command});
     CHECK(expanded("sh -c -- {command}") == Words{"sh", "-c", "--", values.command});
     CHECK(expanded("sh -c 'tool \"$1\"' x --in={command}").back() == "--in=" + values.command);

@@ -251,10 +251,10 @@ TEST_CASE("a line is split as a POSIX shell splits it")
 
 TEST_CASE("a line that ends inside a word is refused with the reason")
 {
-    CHECK(refusal("a 'b") == "A single quote is never closed.");
-    CHECK(refusal("a \"b\\\"") == "A double quote is never closed.");
+    CHECK(refusal("a 'b") == "A single quote is not closed.");
+    CHECK(refusal("a \"b\\\"") == "A double quote is not closed.");
     CHECK(refusal("a\\") == "The line ends with a backslash.");
-    CHECK(refusal(std::string_view("a\0b", 3)) == "The line holds a NUL character.");
+    CHECK(refusal(std::string_view("a\0b", 3)) == "The line contains a NUL character.");
 }
 
 TEST_CASE("new ids are version 7 and in the order of time")

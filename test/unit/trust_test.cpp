@@ -200,7 +200,7 @@ TEST_CASE_FIXTURE(Project, "another user's records are not appended to")
     write_file(*this / ".tapps-agents/output/b.log", "old\n");
     give_away(*this / ".tapps-agents/output/b.log", stranger);
     agent::OutputLog output(path(), "b.log", std::make_shared<const Redactor>(), 1000, 1000);
-    output.take(OutputStream::standard_output, "new\n");
+    output.append(OutputStream::standard_output, "new\n");
     output.finish();
     CHECK(output.tail() == "new\n");
     CHECK(read_file(*this / ".tapps-agents/output/b.log") == "old\n");
@@ -210,14 +210,14 @@ TEST_CASE_FIXTURE(Project, "folders of records are not reached through links")
 {
     for (const auto* name : {"output", "running"}) link_record_folder(name);
     agent::OutputLog output(path(), "a.log", std::make_shared<const Redactor>(), 1000, 1000);
-    output.take(OutputStream::standard_output, "new\n");
+    output.append(OutputStream::standard_output, "new\n");
     output.finish();
     error_code ec;
     CHECK_FALSE(records::RunningFile::create(path(), record_of("a"), ec));
     CHECK(ec);
-    CHECK(records::ask_to_cancel(path(), "a"));
+    CHECK(records::request_cancel(path(), "a"));
     write_file(elsewhere / "cancel/a", "");
-    CHECK_FALSE(records::take_cancel_request(path(), "a"));
+    CHECK_FALSE(records::consume_cancel_request(path(), "a"));
     CHECK(fs::exists(elsewhere / "cancel/a"));
     fs::remove_all(elsewhere / "cancel");
     CHECK(fs::is_empty(elsewhere));

@@ -68,7 +68,7 @@ json::object to_json(const AgentDefinition& definition, const std::vector<Progra
     return {{"name", definition.name},
             {"description", definition.description},
             {"enabled", definition.enabled},
-            {"takes_commands", agent::takes_commands(definition)},
+            {"takes_commands", agent::accepts_commands(definition)},
             {"outcome", agent::name_of(definition.outcome)},
             {"programs", std::move(all)},
             {"roles", std::move(roles)}};
@@ -91,9 +91,9 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
             "{}{}", places.empty() ? "" : ", ",
             program.found.empty() ? program.name + " (not found)" : program.found.string());
     print_result("{}  {}  {}  {}\n", cell(definition.name, 16),
-                 cell(!definition.enabled                 ? "disabled"
-                      : agent::takes_commands(definition) ? "takes commands"
-                                                          : "no commands",
+                 cell(!definition.enabled                   ? "disabled"
+                      : agent::accepts_commands(definition) ? "takes commands"
+                                                            : "no commands",
                       14),
                  cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
 }

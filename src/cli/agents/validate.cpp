@@ -58,7 +58,7 @@ int validate_agents(const AgentsValidateOptions& options)
     const auto& agents = reading.file->agents;
     print_result("{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
                  agents.size() == 1 ? "agent" : "agents",
-                 std::count_if(agents.begin(), agents.end(), agent::takes_commands));
+                 std::count_if(agents.begin(), agents.end(), agent::accepts_commands));
     return exit_completed;
 }
 

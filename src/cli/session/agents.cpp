@@ -123,7 +123,7 @@ std::string Agents::unknown_name(const std::string& name) const
     if (loaded_.missing) return fmt::format("unknown agent '{}': {}; {}", shown, no_file, remedy);
     std::vector<std::string_view> names;
     for (const auto& agent : loaded_.file.agents)
-        if (agent::takes_commands(agent)) names.push_back(agent.name);
+        if (agent::accepts_commands(agent)) names.push_back(agent.name);
     for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
     const auto guess = yaml::did_you_mean(name, names);
     return fmt::format(

@@ -36,9 +36,9 @@ std::vector<std::string> notify_words(const std::string& program, std::string& p
     const auto search = agent::find_program(name, path == nullptr ? default_path : path,
                                             std::filesystem::current_path());
     if (search.found.empty()) {
-        problem =
-            fmt::format("--notify: no executable program '{}'{}", name,
-                        is_path ? fmt::format(" in {}", fmt::join(search.places, "")) : " in PATH");
+        problem = fmt::format(
+            "--notify: no executable program '{}'{}", name,
+            is_path ? fmt::format(" in {}", fmt::join(search.searched, "")) : " in PATH");
         return {};
     }
     if (is_path) name = search.found.string();

@@ -17,7 +17,7 @@ struct Entry {
     pid_t pid = 0;
     pid_t parent = 0;
     pid_t group = 0;
-    long long started = 0;  ///< With the id it names a process for good.
+    long long started = 0;  ///< Together with the id, it identifies a process uniquely.
     bool ours = false;
 };
 
@@ -33,7 +33,8 @@ bool read_entry(pid_t pid, Entry& entry)
     if (size <= 0) return false;
     text[size] = '\0';
 
-    // "pid (name) state parent group …": the name may hold anything, parentheses included.
+    // "pid (name) state parent group …": the name may contain any characters, including
+    // parentheses.
     const char* name_end = std::strrchr(text, ')');
     if (!name_end || name_end + 4 > text + size) return false;
     constexpr int parent = 0, group = 1, started = 18, count = 19;
@@ -45,7 +46,7 @@ bool read_entry(pid_t pid, Entry& entry)
     return true;
 }
 
-// In a new PID namespace that still sees the old /proc, its ids are those of strangers.
+// In a new PID namespace with the old /proc, the ids there belong to unrelated processes.
 bool shows_our_namespace()
 {
     char target[16] = {};
@@ -53,7 +54,7 @@ bool shows_our_namespace()
            std::atoi(target) == ::getpid();
 }
 
-/// All processes at one moment, more or less: callers look again until nothing is left.
+/// An approximate snapshot of all processes: callers repeat until none is left.
 class ProcessTable {
 public:
     ProcessTable()
@@ -98,7 +99,7 @@ private:
         return found != end() && found->pid == pid && found->ours;
     }
 
-    // Children mostly have larger ids than their parents, so this takes two rounds.
+    // Most children have larger ids than their parents, so two rounds usually suffice.
     void mark_ours()
     {
         const pid_t self = ::getpid();
@@ -134,9 +135,10 @@ void signal_descendants(int signal, pid_t program)
     }
     for (Entry& entry : table) {
         if (!entry.ours) continue;
-        // Ids are given out in turn: one just seen alive is not another's yet.
+        // Ids are assigned in order: that of a process just seen alive is not reused yet.
         if (!still_there(entry)) continue;
-        // Whoever joined our group must not take us along; 0 and 1 mean others to kill().
+        // A process that joined the supervisor's group must not make it signal itself; 0 and 1 have
+        // special meanings in kill().
         if (entry.group == own_group || entry.group <= 1) {
             ::kill(entry.pid, signal);
             continue;

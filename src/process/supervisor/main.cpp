@@ -20,10 +20,9 @@
 #include <cstring>
 #include <iterator>
 
-/// autoexec-supervise runs one program and sees to it that nothing of it survives: neither its
-/// own end, nor a stop, nor the death of the process that asked for it. A process of its own,
-/// since only a subreaper keeps hold of what the program leaves behind, and a library must not
-/// make its host one.
+/// autoexec-supervise runs one program and ends all its descendants when the program ends, when it
+/// must stop, or when the spawning process dies. It is a separate process, because only a subreaper
+/// keeps track of orphaned descendants, and a library must not make its host a subreaper.
 namespace autoexec::supervisor {
 namespace {
 
@@ -55,7 +54,7 @@ std::int64_t now_ms()
     return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 
-// Nobody may be listening any more; the work is the same then.
+// The spawner may have ended; the work does not change.
 void send(const control::Message& message)
 {
     (void)::send(control::descriptor, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -74,14 +73,14 @@ void report_end(std::size_t survivors)
           microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_maxrss});
 }
 
-// The child of vfork shares this memory until it executes, so its error needs no pipe.
+// The child of vfork shares this memory until exec, so its error needs no pipe.
 pid_t start(char** program, int& error)
 {
     volatile int failure = 0;
     const pid_t child = ::vfork();
     if (child == 0) {
         ::setpgid(0, 0);
-        // For the case that only a kill of the supervisor makes: the program at least ends too.
+        // If the supervisor itself is killed, at least the program ends, too.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         sigset_t none;
         ::sigemptyset(&none);
@@ -127,7 +126,7 @@ public:
 private:
     enum class Phase { running, terminating, killing };
 
-    // False when no child is left, and so no descendant.
+    // Returns false if no child, and so no descendant, is left.
     bool reap()
     {
         for (;;) {
@@ -145,7 +144,7 @@ private:
         phase_ = Phase::terminating;
         deadline_ = now + arguments_.grace_ms;
         signal_descendants(SIGTERM, program_);
-        // A stopped process gets it only when it goes on.
+        // A stopped process handles SIGTERM only after SIGCONT.
         signal_descendants(SIGCONT, program_);
     }
 
@@ -182,7 +181,7 @@ private:
         if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (size <= 0) {
             control_ = -1;
-            // Who asked for the stop waits for it no more: there is no grace left.
+            // The spawner no longer waits for the stop, so the grace is over.
             if (phase_ == Phase::terminating) deadline_ = now_ms();
             orphaned_ = true;
             return;
@@ -216,12 +215,13 @@ int run(const Arguments& arguments)
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_BLOCK, &all, nullptr);
-    // It was started by a descriptor, whose number is the name of the process until now.
+    // Started by a descriptor, the process is named after its number until now.
     ::prctl(PR_SET_NAME, "autoexec-supervise");
     for (int fd = control::descriptor; fd < control::first_free; ++fd)
         ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::setsid();
-    // It holds the lock of the claim: the program below it, of the same user, must not reach that.
+    // It keeps the claim's lock: the program, which has the same user, must not access its
+    // descriptors.
     ::prctl(PR_SET_DUMPABLE, 0);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
@@ -231,13 +231,13 @@ int run(const Arguments& arguments)
         report_end(0);
         return 0;
     }
-    // The socket tells of the parent's death too, unless a fork of the parent holds its end.
+    // The socket also reports the parent's death, unless a fork of the parent keeps its end open.
     const int parent = static_cast<int>(::syscall(SYS_pidfd_open, arguments.parent, 0));
     if (::getppid() != arguments.parent) return 0;
 
     int error = 0;
     const pid_t program = start(arguments.program, error);
-    // Readers of the output wait for every writer's end, and this is none.
+    // Readers of the output wait until every writer has closed it; the supervisor is not a writer.
     ::dup2(STDIN_FILENO, STDOUT_FILENO);
     ::dup2(STDIN_FILENO, STDERR_FILENO);
     if (program < 0) {
@@ -256,7 +256,8 @@ int main(int argc, char** argv)
 {
     autoexec::supervisor::Arguments arguments;
     if (!autoexec::supervisor::parse(argc, argv, arguments)) {
-        constexpr char text[] = "autoexec-supervise is started by autoexec, of its own version.\n";
+        constexpr char text[] =
+            "autoexec-supervise must be started by autoexec of the same version.\n";
         (void)!::write(STDERR_FILENO, text, sizeof text - 1);
         return 2;
     }

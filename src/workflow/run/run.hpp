@@ -17,7 +17,7 @@
 
 namespace autoexec::workflow {
 
-using Outcome = async::Outcome<WorkflowResult>;
+using Outcome = async::OperationResult<WorkflowResult>;
 
 /// One run from its start to its end: asks the scheduler what is next, has the step runner do it,
 /// and handles the outcomes. On the executor's strand.

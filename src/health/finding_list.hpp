@@ -8,20 +8,20 @@
 
 namespace autoexec::health {
 
-/// What one check finds, problem by problem.
-class Verdict {
+/// The problems that one check has found.
+class FindingList {
 public:
-    explicit Verdict(std::string name) : name_(std::move(name)) {}
+    explicit FindingList(std::string name) : name_(std::move(name)) {}
 
     void degraded(std::string problem, std::string remedy);
     void unhealthy(std::string problem, std::string remedy);
 
-    /// All that was found so far is unhealthy: nothing is left that works.
+    /// Makes all problems found so far `unhealthy`.
     void worsen();
 
     [[nodiscard]] boost::json::object& details() noexcept { return details_; }
 
-    /// The message is the first of the worst problems, or `otherwise` if there is none.
+    /// The message is the first of the worst problems, or `otherwise` if there are none.
     [[nodiscard]] HealthCheckResult finish(std::string otherwise) &&;
 
 private:
@@ -36,10 +36,10 @@ private:
     boost::json::object details_;
 };
 
-/// A path as it can stand in JSON.
+/// A path as valid UTF-8, for JSON.
 std::string shown(const std::filesystem::path& path);
 
 /// `1 worktree`, `2 worktrees`
-std::string count_of(std::size_t count, std::string_view thing);
+std::string count_of(std::size_t count, std::string_view noun);
 
 }  // namespace autoexec::health

@@ -13,24 +13,25 @@
 
 namespace autoexec::agent {
 
-/// What all commands of one agent share.
-struct JobContext {
+/// Context shared by all commands of one agent.
+struct CommandJobContext {
     const AgentOptions& options;
     std::string agent_id;
     std::filesystem::path project_root;
 };
 
 /// One claimed command, from its first to its last status. On the agent's strand.
-class Job : public std::enable_shared_from_this<Job> {
+class CommandJob : public std::enable_shared_from_this<CommandJob> {
 public:
-    Job(JobContext context, std::filesystem::path worktree,
-        std::unique_ptr<handoff::AgentMailbox> box, handoff::AgentMailbox::Found found,
-        std::unique_ptr<Timer> alarm);
+    CommandJob(CommandJobContext context, std::filesystem::path worktree,
+               std::unique_ptr<handoff::AgentMailbox> mailbox, handoff::AgentMailbox::Found found,
+               std::unique_ptr<Timer> alarm);
 
-    /// Runs `definition`'s commands, reports, and gives up the claim.
-    static asio::awaitable<void> run(std::shared_ptr<Job> self, const AgentDefinition& definition);
+    /// Runs `definition`'s commands, reports, and releases the claim.
+    static asio::awaitable<void> run(std::shared_ptr<CommandJob> self,
+                                     const AgentDefinition& definition);
 
-    /// Reports a command that can't be run at all.
+    /// Reports a command that cannot be run.
     void refuse(std::string code, std::string message);
 
     /// The agent is being stopped.
@@ -45,21 +46,22 @@ private:
         std::string outcome;
         std::optional<int> exit_code;
         std::optional<int> signal;
-        bool ends_with_last_words = false;
+        bool append_last_line = false;
     };
 
-    /// What the running program says of its own end.
+    /// Derives the outcome from the running program's output.
     struct OutcomeSource {
-        OutcomeParser judge;
+        OutcomeParser parser;
         std::optional<time_point> concluded_at;
-        bool closed = false;  ///< It was stopped because it went on; nothing more counts.
+        bool closed = false;  ///< It was stopped because it kept running after its outcome; later
+                              ///< output is ignored.
     };
 
     asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
                                   OutcomeRule rule, ProgramResult& verdict);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
-    void take(OutputStream stream, std::string_view chunk);
+    void accept_output(OutputStream stream, std::string_view chunk);
     std::string reason_to_stop(bool late);
     [[nodiscard]] OutcomeRule rule_of(const AgentDefinition& definition, std::size_t program) const;
     [[nodiscard]] time_point deadline(const AgentDefinition& definition) const;
@@ -68,11 +70,11 @@ private:
                        ProgramResult& verdict) const;
     bool make_spec(const AgentDefinition& definition, ProcessSpec& spec,
                    ProgramResult& verdict) const;
-    void judge(const ProcessExit& exit, const std::string& program,
-               const AgentDefinition& definition, ProgramResult& verdict);
-    void judge_by_exit(const ProcessExit& exit, const std::string& program,
-                       ProgramResult& verdict) const;
-    void judge_stopped(ProgramResult& verdict) const;
+    void classify(const ProcessExit& exit, const std::string& program,
+                  const AgentDefinition& definition, ProgramResult& verdict);
+    void classify_by_exit_code(const ProcessExit& exit, const std::string& program,
+                               ProgramResult& verdict) const;
+    void classify_stopped(ProgramResult& verdict) const;
     void write_running();
     [[nodiscard]] std::string last_status(const ProgramResult& verdict);
     void finish(const ProgramResult& verdict, error_code ec);
@@ -80,14 +82,14 @@ private:
     [[nodiscard]] AgentStatus status(ReportedStatus word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
-    JobContext context_;
-    WorkOptions work_;  ///< As they were when the command was taken.
+    CommandJobContext context_;
+    WorkOptions work_;  ///< As of the claim.
     std::filesystem::path worktree_;
-    std::unique_ptr<handoff::AgentMailbox> box_;
+    std::unique_ptr<handoff::AgentMailbox> mailbox_;
     handoff::AgentMailbox::Found found_;
     std::unique_ptr<Timer> alarm_;
     OutputLog output_;
-    OutcomeSource hearing_{OutcomeParser(OutcomeRule::exit_code), {}, false};
+    OutcomeSource outcome_source_{OutcomeParser(OutcomeRule::exit_code), {}, false};
     time_point started_;
     std::string started_at_;
     std::string step_;  ///< `1/2`

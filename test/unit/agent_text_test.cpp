@@ -1,4 +1,4 @@
-#include "executor/agent_words.hpp"
+#include "executor/agent_text.hpp"
 
 #include "support/executor_fixture.hpp"
 
@@ -22,10 +22,10 @@ bool has(std::string_view text, std::string_view part)
 TEST_CASE("an agent's words are cut at a character, after they were redacted")
 {
     const Redactor redactor;
-    CHECK(words_of_agent(redactor, "short", 5) == "short");
-    CHECK(words_of_agent(redactor, "longer", 5) == "longe…");
-    CHECK(words_of_agent(redactor, "ab漢字", 4) == "ab…");
-    CHECK(words_of_agent(redactor, "x " + token, 10) == "x ***REDAC…");
+    CHECK(agent_text(redactor, "short", 5) == "short");
+    CHECK(agent_text(redactor, "longer", 5) == "longe…");
+    CHECK(agent_text(redactor, "ab漢字", 4) == "ab…");
+    CHECK(agent_text(redactor, "x " + token, 10) == "x ***REDAC…");
 }
 
 TEST_CASE("the artifacts that an agent names are bounded in number and length, and redacted")

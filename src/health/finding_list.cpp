@@ -1,4 +1,4 @@
-#include "health/verdict.hpp"
+#include "health/finding_list.hpp"
 
 #include "text/text.hpp"
 
@@ -15,22 +15,22 @@ constexpr std::size_t max_listed = 100;
 
 }  // namespace
 
-void Verdict::degraded(std::string problem, std::string remedy)
+void FindingList::degraded(std::string problem, std::string remedy)
 {
     problems_.push_back({HealthStatus::degraded, std::move(problem), std::move(remedy)});
 }
 
-void Verdict::unhealthy(std::string problem, std::string remedy)
+void FindingList::unhealthy(std::string problem, std::string remedy)
 {
     problems_.push_back({HealthStatus::unhealthy, std::move(problem), std::move(remedy)});
 }
 
-void Verdict::worsen()
+void FindingList::worsen()
 {
     for (auto& problem : problems_) problem.status = HealthStatus::unhealthy;
 }
 
-HealthCheckResult Verdict::finish(std::string otherwise) &&
+HealthCheckResult FindingList::finish(std::string otherwise) &&
 {
     HealthCheckResult result;
     result.name = std::move(name_);
@@ -61,9 +61,9 @@ std::string shown(const std::filesystem::path& path)
     return text::valid_utf8(path.string());
 }
 
-std::string count_of(std::size_t count, std::string_view thing)
+std::string count_of(std::size_t count, std::string_view noun)
 {
-    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 }  // namespace autoexec::health

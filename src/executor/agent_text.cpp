@@ -1,4 +1,4 @@
-#include "executor/agent_words.hpp"
+#include "executor/agent_text.hpp"
 
 #include "protocol/artifact_path.hpp"
 #include "text/text.hpp"
@@ -13,14 +13,14 @@ constexpr std::size_t max_name_in_warning = 200;
 
 }  // namespace
 
-std::string words_of_agent(const Redactor& redactor, std::string_view text, std::size_t max)
+std::string agent_text(const Redactor& redactor, std::string_view text, std::size_t max)
 {
-    // Redacted before it is cut: else half a secret could stay.
-    auto words = redactor.redact(text);
-    if (words.size() <= max) return words;
-    while (max > 0 && (static_cast<unsigned char>(words[max]) & 0xC0) == 0x80) --max;
-    words.resize(max);
-    return words + "…";
+    // Redact before truncating; otherwise a part of a secret could remain.
+    auto text_kept = redactor.redact(text);
+    if (text_kept.size() <= max) return text_kept;
+    while (max > 0 && (static_cast<unsigned char>(text_kept[max]) & 0xC0) == 0x80) --max;
+    text_kept.resize(max);
+    return text_kept + "…";
 }
 
 void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,
@@ -32,11 +32,11 @@ void set_artifacts(const Redactor& redactor, const std::vector<std::string>& nam
     for (const auto& path : named) {
         const auto beneath = protocol::artifact_path(path, result.worktree);
         if (beneath && ++inside <= max_artifacts)
-            result.artifacts.push_back(words_of_agent(redactor, *beneath, max_artifact_name));
+            result.artifacts.push_back(agent_text(redactor, *beneath, max_artifact_name));
         else if (!beneath && ++outside <= max_outside_warnings)
             result.warnings.push_back(
                 fmt::format("The agent names an artifact outside the worktree: {}",
-                            text::printable(words_of_agent(redactor, path, max_name_in_warning))));
+                            text::printable(agent_text(redactor, path, max_name_in_warning))));
     }
     if (outside > max_outside_warnings)
         result.warnings.push_back(

@@ -1,4 +1,4 @@
-#include "agent/job.hpp"
+#include "agent/command_job.hpp"
 
 #include "agent/environment.hpp"
 #include "agent/programs.hpp"
@@ -26,11 +26,11 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds cancel_poll{250};
-// With no heartbeat wanted, for people who watch what is printed.
-constexpr milliseconds quiet_beat{1000};
-// The engine ends an attempt by its deadline; this is for the one that can't any more.
+// Without heartbeats, new output is still reported at this interval.
+constexpr milliseconds quiet_interval{1000};
+// The executor ends an attempt at its deadline; this is for a dead executor.
 constexpr milliseconds deadline_margin{15'000};
-// How long a result is kept that can't be written for want of descriptors or memory.
+// How long to retry writing a result for lack of descriptors or memory.
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_interval{250};
 
@@ -54,12 +54,12 @@ CommandError start_error(error_code ec, std::string message)
     return error;
 }
 
-// Redacted before it is cut, or half a secret could stay.
+// Redact before truncating; otherwise a part of a secret could remain.
 std::string first_words(const std::string& redacted)
 {
-    constexpr std::size_t most = 1000;
-    if (redacted.size() <= most) return text::valid_utf8(redacted);
-    return text::valid_utf8(redacted.substr(0, most)) + "…";
+    constexpr std::size_t max_bytes = 1000;
+    if (redacted.size() <= max_bytes) return text::valid_utf8(redacted);
+    return text::valid_utf8(redacted.substr(0, max_bytes)) + "…";
 }
 
 std::string stop_message(const std::string& reason)
@@ -74,13 +74,13 @@ std::string stop_message(const std::string& reason)
 
 }  // namespace
 
-Job::Job(JobContext context, std::filesystem::path worktree,
-         std::unique_ptr<handoff::AgentMailbox> box, handoff::AgentMailbox::Found found,
-         std::unique_ptr<Timer> alarm)
+CommandJob::CommandJob(CommandJobContext context, std::filesystem::path worktree,
+                       std::unique_ptr<handoff::AgentMailbox> mailbox,
+                       handoff::AgentMailbox::Found found, std::unique_ptr<Timer> alarm)
     : context_(std::move(context)),
       work_(context_.options),
       worktree_(std::move(worktree)),
-      box_(std::move(box)),
+      mailbox_(std::move(mailbox)),
       found_(std::move(found)),
       alarm_(std::move(alarm)),
       output_(context_.project_root, log_name(found_), context_.options.redactor,
@@ -89,7 +89,8 @@ Job::Job(JobContext context, std::filesystem::path worktree,
       started_at_(text::iso_utc(context_.options.clock->system_now()))
 {}
 
-asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition& definition)
+asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
+                                      const AgentDefinition& definition)
 {
     ProgramResult verdict;
     std::vector<std::vector<std::string>> programs;
@@ -102,24 +103,24 @@ asio::awaitable<void> Job::run(std::shared_ptr<Job> self, const AgentDefinition&
             if (!verdict.completed) break;
         }
     }
-    self->output_.finish();  // a last line without a newline, as of a prompt, comes only now
-    if (const auto words = self->output_.last_words();
-        verdict.ends_with_last_words && !words.empty())
-        verdict.error.message += ": " + words;
+    self->output_
+        .finish();  // a last line without a newline, such as a prompt, is processed only now
+    if (const auto line = self->output_.last_line(); verdict.append_last_line && !line.empty())
+        verdict.error.message += ": " + line;
     const auto text = self->last_status(verdict);
-    auto ec = self->box_->write_status(text);
-    // The claim is kept meanwhile: a free one without a result would mean that the agent is lost.
+    auto ec = self->mailbox_->write_status(text);
+    // The claim is kept meanwhile: released without a result, it would mean a lost agent.
     const auto& clock = *self->context_.options.clock;
     const auto until = clock.now() + report_timeout;
-    while (files::is_resource_shortage(ec) && clock.now() < until && !self->box_->lost()) {
+    while (files::is_resource_shortage(ec) && clock.now() < until && !self->mailbox_->lost()) {
         co_await self->alarm_->wait_until(clock.now() + report_interval);
-        ec = self->box_->write_status(text);
+        ec = self->mailbox_->write_status(text);
     }
     self->finish(verdict, ec);
 }
 
-// Only the program that does what the command says may be expected to say how that went.
-OutcomeRule Job::rule_of(const AgentDefinition& definition, std::size_t program) const
+// Apply the agent's outcome rule only to the program that receives the command.
+OutcomeRule CommandJob::rule_of(const AgentDefinition& definition, std::size_t program) const
 {
     if (!found_.command.argv.empty()) return OutcomeRule::exit_code;
     const auto& t = definition.templates[program];
@@ -128,9 +129,9 @@ OutcomeRule Job::rule_of(const AgentDefinition& definition, std::size_t program)
                : OutcomeRule::exit_code;
 }
 
-bool Job::make_programs(const AgentDefinition& definition,
-                        std::vector<std::vector<std::string>>& programs,
-                        ProgramResult& verdict) const
+bool CommandJob::make_programs(const AgentDefinition& definition,
+                               std::vector<std::vector<std::string>>& programs,
+                               ProgramResult& verdict) const
 {
     const auto& command = found_.command;
     if (!command.argv.empty()) {
@@ -138,8 +139,8 @@ bool Job::make_programs(const AgentDefinition& definition,
         if (definition.accept_argv) return true;
         verdict.error.code = "argv_not_accepted";
         verdict.error.message = fmt::format(
-            "Agent '{}' runs its own commands only; set accept_argv for it, or send a "
-            "command text.",
+            "Agent '{}' runs only its own commands; set accept_argv for it, or send a command "
+            "text.",
             definition.name);
         return false;
     }
@@ -160,14 +161,14 @@ bool Job::make_programs(const AgentDefinition& definition,
     return true;
 }
 
-bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
-                    ProgramResult& verdict) const
+bool CommandJob::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
+                           ProgramResult& verdict) const
 {
     const auto missing = make_environment(definition, found_.command, worktree_, spec.environment);
     if (!missing.empty()) {
         verdict.error.code = "env_ref_missing";
         verdict.error.message = fmt::format(
-            "The command refers to the variable {}, which the agent's environment does not have.",
+            "The command refers to the variable {}, which is not set in the agent's environment.",
             text::printable(missing));
         return false;
     }
@@ -178,22 +179,23 @@ bool Job::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
         return false;
     }
     spec.stop_grace = work_.stop_grace;
-    // If we die, the attempt is not free before its program has ended.
-    if (const auto claim = box_->claim_descriptor()) spec.held.push_back(*claim);
+    // If this process dies, the claim stays locked until the program has ended.
+    if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
     return true;
 }
 
-asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                   OutcomeRule rule, ProgramResult& verdict)
+asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
+                                          std::vector<std::string> argv, OutcomeRule rule,
+                                          ProgramResult& verdict)
 {
     const auto ex = co_await asio::this_coro::executor;
     verdict = {};
-    hearing_ = {OutcomeParser(rule), {}, false};
+    outcome_source_ = {OutcomeParser(rule), {}, false};
     ProcessSpec spec;
     spec.argv = std::move(argv);
     if (!make_spec(definition, spec, verdict)) co_return;
     if (!stop_reason_.empty()) {
-        judge_stopped(verdict);
+        classify_stopped(verdict);
         co_return;
     }
 
@@ -208,13 +210,13 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
 
     bool ended = false;
     ProcessExit exit;
-    const auto wait_for_end = [](std::shared_ptr<Job> self, Process& p, ProcessExit& result,
+    const auto wait_for_end = [](std::shared_ptr<CommandJob> self, Process& p, ProcessExit& result,
                                  bool& done) -> asio::awaitable<void> {
-        const auto take = [&job = *self](OutputStream stream, std::string_view chunk) {
-            job.take(stream, chunk);
+        const auto accept_output = [&job = *self](OutputStream stream, std::string_view chunk) {
+            job.accept_output(stream, chunk);
         };
         try {
-            result = co_await p.wait(take);
+            result = co_await p.wait(accept_output);
         } catch (const std::bad_alloc&) {
             result.reason = errc::no_resources;
             result.error = out_of_memory;
@@ -230,7 +232,7 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
     } catch (const std::bad_alloc&) {
         failed = true;
     }
-    // Its end is awaited in any case: the other coroutine writes to this one's frame.
+    // Always wait for its end: the other coroutine writes to this one's frame.
     if (failed) process->stop();
     // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
@@ -238,25 +240,25 @@ asio::awaitable<void> Job::run_one(const AgentDefinition& definition, std::vecto
         verdict.error = start_error(errc::no_resources, out_of_memory);
         co_return;
     }
-    judge(exit, spec.argv.front(), definition, verdict);
-    if (stopped) judge_stopped(verdict);
+    classify(exit, spec.argv.front(), definition, verdict);
+    if (stopped) classify_stopped(verdict);
 }
 
-// The log keeps what is redacted; the judge needs what was said.
-void Job::take(OutputStream stream, std::string_view chunk)
+// The log gets redacted output; the parser needs the original.
+void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
 {
-    output_.take(stream, chunk);
-    if (hearing_.closed) return;
-    hearing_.judge.feed(stream, chunk);
-    if (!hearing_.judge.concluded()) {
-        hearing_.concluded_at.reset();
-    } else if (!hearing_.concluded_at) {
-        hearing_.concluded_at = context_.options.clock->now();
+    output_.append(stream, chunk);
+    if (outcome_source_.closed) return;
+    outcome_source_.parser.feed(stream, chunk);
+    if (!outcome_source_.parser.concluded()) {
+        outcome_source_.concluded_at.reset();
+    } else if (!outcome_source_.concluded_at) {
+        outcome_source_.concluded_at = context_.options.clock->now();
         alarm_->wake();
     }
 }
 
-time_point Job::deadline(const AgentDefinition& definition) const
+time_point CommandJob::deadline(const AgentDefinition& definition) const
 {
     auto end = time_point::max();
     if (definition.timeout) end = started_ + *definition.timeout;
@@ -267,52 +269,53 @@ time_point Job::deadline(const AgentDefinition& definition) const
     return end;
 }
 
-// Until the program has ended: the cancel file, the deadlines, the heartbeat. True if it was
-// stopped before it had said how it ended.
-asio::awaitable<bool> Job::watch(Process& process, const AgentDefinition& definition,
-                                 const bool& ended)
+// Handles the cancel file, deadlines and heartbeats until the program has ended. Returns true if it
+// was stopped before it had reported its outcome.
+asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition& definition,
+                                        const bool& ended)
 {
     const auto& clock = *context_.options.clock;
     const bool beats = work_.heartbeat_interval > milliseconds::zero();
-    const auto beat = beats ? work_.heartbeat_interval : quiet_beat;
+    const auto beat = beats ? work_.heartbeat_interval : quiet_interval;
     auto next_beat = clock.now() + beat;
-    std::size_t told = 0;
+    std::size_t reported = 0;
     bool stopped = false;
     const auto late_at = deadline(definition);
     while (!ended) {
-        const bool stopping = stopped || hearing_.closed;
-        auto last = stopping ? time_point::max() : late_at;  // else each wait would end at once
-        if (hearing_.concluded_at && !stopping)
-            last = std::min(last, *hearing_.concluded_at + definition.linger);
+        const bool stopping = stopped || outcome_source_.closed;
+        auto last =
+            stopping ? time_point::max() : late_at;  // otherwise each wait would end at once
+        if (outcome_source_.concluded_at && !stopping)
+            last = std::min(last, *outcome_source_.concluded_at + definition.linger);
         const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
         co_await alarm_->wait_until(next);
         if (ended) break;
         const bool over = clock.now() >= last;
-        if (over && hearing_.concluded_at) hearing_.closed = true;
-        if (stop_reason_.empty() && !hearing_.closed) stop_reason_ = reason_to_stop(over);
-        stopped = stopped || (!stop_reason_.empty() && !hearing_.closed);
-        if (stopped || hearing_.closed) process.stop();
+        if (over && outcome_source_.concluded_at) outcome_source_.closed = true;
+        if (stop_reason_.empty() && !outcome_source_.closed) stop_reason_ = reason_to_stop(over);
+        stopped = stopped || (!stop_reason_.empty() && !outcome_source_.closed);
+        if (stopped || outcome_source_.closed) process.stop();
         if (clock.now() >= next_beat) {
             next_beat = clock.now() + beat;
-            if (beats || output_.total() != told) write_running();
-            told = output_.total();
+            if (beats || output_.total() != reported) write_running();
+            reported = output_.total();
         }
     }
     co_return stopped;
 }
 
-std::string Job::reason_to_stop(bool late)
+std::string CommandJob::reason_to_stop(bool late)
 {
     if (late) return "timeout";
-    if (auto reason = box_->cancel_reason(found_.command)) return std::move(*reason);
-    return box_->lost() ? "worktree_lost" : "";
+    if (auto reason = mailbox_->cancel_reason(found_.command)) return std::move(*reason);
+    return mailbox_->lost() ? "worktree_lost" : "";
 }
 
-void Job::judge_stopped(ProgramResult& verdict) const
+void CommandJob::classify_stopped(ProgramResult& verdict) const
 {
     const bool late = stop_reason_ == "timeout";
     verdict.completed = false;
-    verdict.ends_with_last_words = false;
+    verdict.append_last_line = false;
     verdict.outcome = late ? "timeout" : "cancelled";
     verdict.error = {};
     verdict.error.code = stop_reason_;
@@ -320,8 +323,8 @@ void Job::judge_stopped(ProgramResult& verdict) const
     if (!late) verdict.error.retryable = false;
 }
 
-void Job::judge(const ProcessExit& exit, const std::string& program,
-                const AgentDefinition& definition, ProgramResult& verdict)
+void CommandJob::classify(const ProcessExit& exit, const std::string& program,
+                          const AgentDefinition& definition, ProgramResult& verdict)
 {
     verdict.exit_code = exit.exit_code;
     verdict.signal = exit.signal;
@@ -331,15 +334,15 @@ void Job::judge(const ProcessExit& exit, const std::string& program,
         verdict.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
         return;
     }
-    const auto said = hearing_.judge.verdict(exit);
-    if (!said) return judge_by_exit(exit, program, verdict);
+    const auto said = outcome_source_.parser.verdict(exit);
+    if (!said) return classify_by_exit_code(exit, program, verdict);
     verdict.completed = said->completed;
     verdict.error.code = said->code;
     verdict.error.message = first_words(context_.options.redactor->redact(said->message));
 }
 
-void Job::judge_by_exit(const ProcessExit& exit, const std::string& program,
-                        ProgramResult& verdict) const
+void CommandJob::classify_by_exit_code(const ProcessExit& exit, const std::string& program,
+                                       ProgramResult& verdict) const
 {
     if (exit.exit_code == 0) {
         verdict.completed = true;
@@ -356,10 +359,10 @@ void Job::judge_by_exit(const ProcessExit& exit, const std::string& program,
         // sysexits.h: "temporary failure, user is invited to retry".
         if (exit.exit_code == EX_TEMPFAIL) verdict.error.retryable = true;
     }
-    verdict.ends_with_last_words = true;
+    verdict.append_last_line = true;
 }
 
-AgentStatus Job::status(ReportedStatus word)
+AgentStatus CommandJob::status(ReportedStatus word)
 {
     const auto& command = found_.command;
     AgentStatus s;
@@ -382,20 +385,20 @@ AgentStatus Job::status(ReportedStatus word)
     return s;
 }
 
-void Job::write_running()
+void CommandJob::write_running()
 {
     auto s = status(ReportedStatus::running);
     Progress progress;
     progress.current_step = step_;
-    progress.message = output_.last_words();
+    progress.message = output_.last_line();
     s.progress = std::move(progress);
-    if (const auto ec = box_->write_status(protocol::format_status(s)))
+    if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
                      worktree_.string(), ec.message());
     context_.options.notifier->notify(worktree_);
 }
 
-std::string Job::last_status(const ProgramResult& verdict)
+std::string CommandJob::last_status(const ProgramResult& verdict)
 {
     auto s = status(verdict.completed ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = text::iso_utc(context_.options.clock->system_now());
@@ -405,30 +408,30 @@ std::string Job::last_status(const ProgramResult& verdict)
     s.exit_code = verdict.exit_code;
     s.signal = verdict.signal;
     for (const auto& path : found_.command.expected_artifacts)
-        if (box_->has_artifact(path)) s.artifacts.push_back(path);
+        if (mailbox_->has_artifact(path)) s.artifacts.push_back(path);
     if (!verdict.completed) {
         s.error = verdict.error;
         s.error->message = context_.options.redactor->redact(s.error->message);
         if (s.error->message.empty()) s.error->message = "The command failed.";
     }
-    // Before the last status: once that is there, a command file may be the engine's next.
-    box_->remove_command(found_);
+    // Removed before the last status: afterwards, a command file may be the executor's next one.
+    mailbox_->remove_command(found_);
     return protocol::format_status(s);
 }
 
-void Job::finish(const ProgramResult& verdict, error_code ec)
+void CommandJob::finish(const ProgramResult& verdict, error_code ec)
 {
     if (ec)
         logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
                      worktree_.string(), ec.message());
-    if (files::is_resource_shortage(ec)) (void)box_->report_shortage();
-    box_->release(legacy());
+    if (files::is_resource_shortage(ec)) (void)mailbox_->report_shortage();
+    mailbox_->release(legacy());
     if (legacy()) record(verdict);
     context_.options.notifier->notify(worktree_);
 }
 
-// For a command whose engine writes no records of ours.
-void Job::record(const ProgramResult& verdict) const
+// For a command whose executor does not write these records.
+void CommandJob::record(const ProgramResult& verdict) const
 {
     const auto& options = context_.options;
     Event e;
@@ -460,17 +463,18 @@ void Job::record(const ProgramResult& verdict) const
     for (const auto& sink : options.sinks) sink->publish(e);
 }
 
-void Job::refuse(std::string code, std::string message)
+void CommandJob::refuse(std::string code, std::string message)
 {
-    if (!box_->claim_descriptor()) return;  // it has ended: the worktree may be another's by now
+    if (!mailbox_->claim_descriptor())
+        return;  // the job has ended: another one may be using the worktree
     ProgramResult verdict;
     verdict.error.code = std::move(code);
     verdict.error.message = std::move(message);
     verdict.error.retryable = false;
-    finish(verdict, box_->write_status(last_status(verdict)));
+    finish(verdict, mailbox_->write_status(last_status(verdict)));
 }
 
-void Job::stop()
+void CommandJob::stop()
 {
     if (stop_reason_.empty()) stop_reason_ = "agent_stopped";
     alarm_->wake();

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-/// An agent's words on their way to the result and from there to all records: redacted and bounded.
+/// Redacts and bounds text from agents before it enters the result and the records.
 namespace autoexec {
 
 inline constexpr std::size_t max_agent_message = 16 * 1024;
@@ -17,9 +17,9 @@ inline constexpr std::size_t max_artifacts = 1000;
 inline constexpr std::size_t max_artifact_name = 4096;
 
 /// At most `max` bytes of the redacted text, then an ellipsis.
-std::string words_of_agent(const Redactor& redactor, std::string_view text, std::size_t max);
+std::string agent_text(const Redactor& redactor, std::string_view text, std::size_t max);
 
-/// The artifacts that an agent names; those outside the worktree are left out with a warning.
+/// The artifacts that an agent names; those outside the worktree are skipped with a warning.
 void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,
                    ExecutionResult& result);
 
