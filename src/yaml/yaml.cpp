@@ -185,7 +185,7 @@ private:
         const auto [first, fresh] = level.lines.emplace(node.text, node.at.line);
         if (!fresh)
             report_.error(node.at, fmt::format("The key '{}' is there twice", node.text),
-                          fmt::format("It stands on line {}, too.", first->second));
+                          fmt::format("It is also on line {}.", first->second));
         return {std::move(node.text), node.at, {}};
     }
 

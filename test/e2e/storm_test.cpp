@@ -248,7 +248,7 @@ TEST_CASE("an agent whose engine was killed is told to stop by the next engine")
     second.insert(second.end(), {"--wait", "true"});
     const auto ended = project.run(second);
     CHECK(ended.code == 0);
-    CHECK(contains(ended.err, "its agent was told to stop"));
+    CHECK(contains(ended.err, "its agent was asked to stop"));
     daemon.signal(SIGTERM);
     CHECK(daemon.wait().code == 0);
 }

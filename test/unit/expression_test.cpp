@@ -208,7 +208,7 @@ TEST_CASE("what is wrong with a text is said with its place")
         std::string_view message;
         std::string_view hint;
     };
-    const std::string_view after_dot = "After '.' a name goes on with a letter, a digit or '_'";
+    const std::string_view after_dot = "After '.', a name continues with a letter, a digit or '_'";
     const std::string_view chained = "Join two of them with 'and', as in a < b and b < c.";
     const std::string_view numbers = "Numbers are written as in JSON; put text in quotes.";
     const std::vector<Case> table{
@@ -263,10 +263,10 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"params.mode == 'fast\\", 15, "A quote is not closed", ""},
         {"params.mode == \"", 15, "A quote is not closed", ""},
         {"params.mode == 'a\\n'", 17,
-         "A backslash stands only before the quote or another backslash",
+         "A backslash is allowed only before the quote or another backslash",
          "Write two backslashes for one."},
         {"params.mode == 'a\\\"'", 17,
-         "A backslash stands only before the quote or another backslash",
+         "A backslash is allowed only before the quote or another backslash",
          "Write two backslashes for one."},
         {"1 < 007", 4, "'007' is not a number", numbers},
         {"1 < 1.", 4, "'1.' is not a number", numbers},

@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "results that were there before say nothing")
     a.require_artifacts = false;
     write_file(project / "r.json", R"({"ok": true})");
     run(workflow_of({a}));
-    CHECK(of("a").reason == "Its gate cannot be evaluated: 'a' has not written 'r.json' anew");
+    CHECK(of("a").reason == "Its gate cannot be evaluated: 'a' has not written a new 'r.json'");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "results are not read from outside of the worktree")
@@ -242,7 +242,8 @@ TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and 
     CHECK(of("rests").state == StepState::skipped);
     CHECK(of("rests").reason == "Its condition does not hold");
     CHECK(of("unknown").state == StepState::failed);
-    CHECK(of("unknown").reason == "Its condition cannot be evaluated: the exit code is unknown of 'rests'");
+    CHECK(of("unknown").reason ==
+          "Its condition cannot be evaluated: the exit code is unknown of 'rests'");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "what is wrong before a run keeps anything from being begun")

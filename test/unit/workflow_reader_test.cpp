@@ -505,10 +505,10 @@ TEST_CASE("parameters that are given must be declared, and of the type of their 
     CHECK(errors({{"target", nullptr}}) ==
           "3:3: The parameter 'target' must be given / It has no default.\n");
     CHECK(errors({{"target", json::array{}}}) ==
-          "3:3: The parameter 'target' must be a single value / What is given is a list.\n");
+          "3:3: The parameter 'target' must be a single value / The given value is a list.\n");
     CHECK(errors({{"target", "all"}, {"jobs", "4"}, {"fast", nullptr}}) ==
-          "4:3: The parameter 'jobs' must be a number / What is given is text.\n"
-          "5:3: The parameter 'fast' must be true or false / What is given is null.\n");
+          "4:3: The parameter 'jobs' must be a number / The given value is text.\n"
+          "5:3: The parameter 'fast' must be true or false / The given value is null.\n");
     CHECK(errors({{"target", "all"}, {"job", 4}, {"colour", "red"}}) ==
           "0:0: There is no parameter 'job' / Did you mean 'jobs'?\n"
           "0:0: There is no parameter 'colour' / There are target, jobs, fast, label.\n");

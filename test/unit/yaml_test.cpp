@@ -110,7 +110,7 @@ TEST_CASE("every key that is there twice is reported, and where it was first")
     const auto errors = report.take_errors();
     REQUIRE(errors.size() == 2);
     CHECK(errors[0].message == "The key 'a' is there twice");
-    CHECK(errors[0].hint == "It stands on line 1, too.");
+    CHECK(errors[0].hint == "It is also on line 1.");
     CHECK(errors[0].line == 3);
     CHECK(errors[1].line == 4);
 }

@@ -233,7 +233,7 @@ asio::awaitable<void> Session::recover()
     for (const auto& attempt : interrupted)
         print_message("interrupted: {} in {} (its executor had ended){}\n",
                       short_id(attempt.execution_id), shown_path(attempt.worktree),
-                      attempt.agent_alive ? "; its agent was told to stop" : "");
+                      attempt.agent_alive ? "; its agent was asked to stop" : "");
 }
 
 asio::awaitable<void> Session::watch_signals()

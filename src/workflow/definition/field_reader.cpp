@@ -70,7 +70,7 @@ void FieldReader::check_keys(std::span<const std::string_view> known,
         const bool is_known = std::find(known.begin(), known.end(), entry.key) != known.end();
         if (entry.key == "<<")
             error(entry.key, "YAML merge keys ('<<') are not supported",
-                  "Write out the fields that it stands for.");
+                  "Write out the fields that it refers to.");
         else if (!is_known)
             report_unknown(entry, other == meant.end()
                                       ? yaml::did_you_mean(entry.key, known)

@@ -172,7 +172,7 @@ void check_param(std::string_view name, const json::value& standard, const json:
     report.error(at,
                  fmt::format("The parameter '{}' must be {}", name,
                              standard.is_null() ? "a single value" : type_of(standard)),
-                 fmt::format("What is given is {}.", type_of(*given)));
+                 fmt::format("The given value is {}.", type_of(*given)));
 }
 
 void check_params(const Definition& definition, const json::object& given, Report& report)

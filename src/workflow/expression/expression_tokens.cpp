@@ -160,7 +160,7 @@ std::optional<Token> TokenReader::word()
         const auto begin = end + 1;
         end = end_of_part(text_, begin);
         if (end == begin || text_[begin] == '-')
-            return fail(begin - 1, "After '.' a name goes on with a letter, a digit or '_'");
+            return fail(begin - 1, "After '.', a name continues with a letter, a digit or '_'");
     }
     auto token = take(Kind::name, end - at_);
     const auto lower = in_lower_case(token.text);
@@ -186,7 +186,8 @@ std::optional<Token> TokenReader::text_literal()
         }
         if (text_[i] == '\\' && i + 1 < text_.size()) {
             if (text_[++i] != quote && text_[i] != '\\')
-                return fail(i - 1, "A backslash stands only before the quote or another backslash",
+                return fail(i - 1,
+                            "A backslash is allowed only before the quote or another backslash",
                             "Write two backslashes for one.");
         }
         value += text_[i];

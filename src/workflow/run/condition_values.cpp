@@ -113,7 +113,7 @@ std::optional<json::object> ConditionValues::results_of(std::size_t i, std::stri
         return protocol::artifact_path(path) == own;
     };
     if (result.execution && std::ranges::any_of(result.execution->missing_artifacts, is_own)) {
-        problem = fmt::format("'{}' has not written '{}' anew", result.id, file);
+        problem = fmt::format("'{}' has not written a new '{}'", result.id, file);
         return std::nullopt;
     }
     return read_results(step.worktree(), file, problem);
