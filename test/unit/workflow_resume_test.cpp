@@ -504,7 +504,7 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
         Life life(world);
         life.resume(w, what);
         life.live();
-        CHECK(life.result.error.find("'key' holds a secret") != std::string::npos);
+        CHECK(life.result.error.find("'key' contains a secret") != std::string::npos);
     }
     Life life(world);
     life.options.params["key"] = secret;
@@ -526,7 +526,7 @@ TEST_CASE("a run whose engine lives is left to it, and one that has completed is
         second.ctx.restart();
         second.ctx.poll();
         CHECK(second.done);
-        CHECK(second.result.error.find("its engine lives") != std::string::npos);
+        CHECK(second.result.error.find("its executor is alive") != std::string::npos);
     }
     first.live();
     Life third(world);
