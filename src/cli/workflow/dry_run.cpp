@@ -27,7 +27,7 @@ public:
     void print() const
     {
         const auto& steps = inputs_.workflow.steps;
-        print_result(draw_workflow(inputs_.workflow, WorkflowDrawing::text));
+        print_result(workflow::draw_plan(inputs_.workflow, inputs_.plan, WorkflowDrawing::text));
         std::size_t ids = 0;
         std::size_t runners = 0;
         for (std::size_t i = 0; i < steps.size(); ++i) {

@@ -201,6 +201,11 @@ std::string draw_workflow(const Workflow& workflow, WorkflowDrawing as)
     for (const auto& problem : problems)
         if (!problem.warning) errors += workflow::sentence_for(workflow, problem) + "\n";
     if (!errors.empty()) throw system_error(errc::invalid_workflow, errors);
+    return workflow::draw_plan(workflow, plan, as);
+}
+
+std::string workflow::draw_plan(const Workflow& workflow, const Plan& plan, WorkflowDrawing as)
+{
     if (as == WorkflowDrawing::dot) return draw_dot(workflow, plan);
     if (as == WorkflowDrawing::mermaid) return draw_mermaid(workflow, plan);
     return Text(workflow, plan).draw();

@@ -73,6 +73,9 @@ struct Plan {
 /// Reports all problems; the plan is usable if none of them is an error.
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);
 
+/// As `draw_workflow`, for a plan that exists.
+std::string draw_plan(const Workflow& workflow, const Plan& plan, WorkflowDrawing as);
+
 /// A closing step of the original system, with nothing to run.
 bool is_closing(const WorkflowStep& step);
 
