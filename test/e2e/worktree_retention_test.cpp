@@ -67,7 +67,7 @@ TEST_CASE("nothing is removed as long as the configuration is wrong")
     project.configure("older_than: 7days");
     const auto ended = project.gc();
     CHECK(ended.code == 3);
-    CHECK(contains(ended.err, "worktrees.older_than must be a time"));
+    CHECK(contains(ended.err, "worktrees.older_than must be a duration"));
     CHECK(project.trees().size() == 2);
 }
 
