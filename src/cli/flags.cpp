@@ -15,6 +15,13 @@ namespace {
 constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_parallel
 constexpr std::size_t max_lines = 1'000'000'000;
 
+// `--jobs` for `-j,--jobs,--max-parallel`: messages name one.
+std::string long_name(const std::string& names)
+{
+    const auto begin = names.find("--");
+    return names.substr(begin, names.find(',', begin) - begin);
+}
+
 }  // namespace
 
 // A library option type would tie every command to the library.
@@ -24,7 +31,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
 {
     auto* const option = app.add_option_function<std::string>(
         name,
-        [&value, name, may_be_zero](const std::string& text) {
+        [&value, name = long_name(name), may_be_zero](const std::string& text) {
             value = text::parse_duration(text);
             if (!value || (value->count() == 0 && !may_be_zero))
                 throw CLI::ValidationError(
@@ -39,7 +46,7 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
 {
     auto* const option = app.add_option_function<std::string>(
         name,
-        [name, max, set = std::move(set)](const std::string& text) {
+        [name = long_name(name), max, set = std::move(set)](const std::string& text) {
             std::size_t value = 0;
             const char* const end = text.data() + text.size();
             const auto [stop, error] = std::from_chars(text.data(), end, value);
