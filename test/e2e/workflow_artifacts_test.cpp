@@ -198,7 +198,7 @@ TEST_CASE("an artifact of which two versions were made is not guessed")
     const auto ended = project.go();
     CHECK(ended.code == 1);
     CHECK(project.asked().empty());
-    CHECK(contains(ended.out, "It requires 'x.bin', which 'a' and 'b' have made"));
+    CHECK(contains(ended.out, "It requires 'x.bin', which 'a' and 'b' have created"));
 }
 
 TEST_CASE("what is committed beside what a step creates is named, or left out")

@@ -434,9 +434,13 @@ Keys options_of(const Project& project, const std::string& verb)
     for (std::string line; std::getline(help, line);) {
         const auto at = line.find("--");
         if (at == line.npos || line.find_first_not_of(' ') > 2) continue;
-        const auto end = line.find_first_of(" ,", at);
-        if (line.find_first_not_of(" -,abcdefghijklmnopqrstuvwxyz") >= at)
-            options.insert(line.substr(at, end - at));
+        if (line.find_first_not_of(" -,abcdefghijklmnopqrstuvwxyz") < at) continue;
+        auto names = line.substr(at, line.find(' ', at) - at);  // an option may have several
+        for (auto comma = names.find(','); comma != names.npos; comma = names.find(',')) {
+            options.insert(names.substr(0, comma));
+            names.erase(0, comma + 1);
+        }
+        options.insert(names);
     }
     options.erase("--help");
     return options;
