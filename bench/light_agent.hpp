@@ -2,6 +2,7 @@
 
 #include "autoexec/ports.hpp"
 
+#include "async/short_names.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "measure.hpp"
 #include "protocol/control_files.hpp"

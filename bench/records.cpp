@@ -5,6 +5,7 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
 
+#include "async/short_names.hpp"
 #include "files/safe_files.hpp"
 #include "measure.hpp"
 #include "protocol/record_lines.hpp"
@@ -29,9 +30,9 @@ ExecutionMetric some_metric()
     m.workflow_id = "review-2026-01";
     m.step_id = "step-17";
     m.command = "/review --file src/api/handlers.py";
-    m.status = "completed";
-    m.duration_ms = 1512.25;
-    m.started_at = text::iso_utc(std::chrono::system_clock::now());
+    m.status = ExecutionStatus::completed;
+    m.duration = std::chrono::duration<double, std::milli>(1512.25);
+    m.started_at = std::chrono::system_clock::now();
     m.completed_at = m.started_at;
     return m;
 }

@@ -4,6 +4,7 @@
 
 #include "autoexec/executor.hpp"
 
+#include "async/short_names.hpp"
 #include "measure.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -91,7 +92,7 @@ Waiting executions(const std::vector<std::filesystem::path>& trees,
         }
         ctx.poll();
     });
-    asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+    asio::co_spawn(ctx, executor.stop(), asio::detached);
     ctx.run();
     return measured;
 }

@@ -8,6 +8,7 @@
 #include "autoexec/workflow_executor.hpp"
 
 #include "agent/agents_file_reader.hpp"
+#include "async/short_names.hpp"
 #include "measure.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -107,7 +108,7 @@ void by_the_engine(const fs::path& root)
             say("failed: {}", result.error);
             std::exit(1);
         }
-        asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+        asio::co_spawn(ctx, agent.stop(), asio::detached);
     });
     ctx.run();
 }

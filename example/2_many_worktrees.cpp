@@ -1,17 +1,12 @@
-// Runs a command in twelve worktrees, at most four at a time, and tells what happens.
+// Runs a command in twelve worktrees, at most four at a time, and prints what happens.
 #include "scratch.hpp"
 
-#include "autoexec/executor.hpp"
-
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <iostream>
 
-namespace asio = boost::asio;
-
-// Called on the engine's strand: no lock is needed as long as one engine has it.
+// Called on the executor's strand: no lock is needed as long as one executor has it.
 class Progress : public autoexec::EventSink {
 public:
     void publish(const autoexec::Event& event) override
@@ -30,30 +25,18 @@ private:
 int main()
 {
     const Scratch scratch;
-    asio::io_context ctx;
+    boost::asio::io_context ctx;
 
-    autoexec::ExecutorOptions options;
-    options.project_root = scratch.root();
-    options.notifier = autoexec::local_notifier();
-    options.agent_in_process = true;
-    options.max_parallel = 4;
-    autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
-    engine.subscribe(std::make_shared<Progress>());
+    auto options = scratch.options();
+    options.executor.max_parallel = 4;
+    // How often progress is reported.
+    options.agent.heartbeat_interval = std::chrono::milliseconds{100};
+    autoexec::Session session(ctx, options);
+    session.executor().subscribe(std::make_shared<Progress>());
 
-    auto agent_options = scratch.shell_agent(options.notifier);
-    agent_options.heartbeat_interval =
-        std::chrono::milliseconds{100};  // how often progress is reported
-    autoexec::BackgroundAgent agent(ctx.get_executor(), agent_options);
-    asio::co_spawn(ctx, agent.run(), asio::detached);
-
-    int left = 12;
     for (int i = 1; i <= 12; ++i) {
         const auto tree = scratch.worktree("tree-" + std::to_string(i));
-        agent.add_worktree(tree);
-        const autoexec::CommandRequest request("echo halfway; sleep 0.2; touch result", tree);
-        engine.async_execute_command(request, [&](autoexec::error_code, auto) {
-            if (--left == 0) asio::co_spawn(ctx, agent.async_stop(), asio::detached);
-        });
+        session.async_run({"echo halfway; sleep 0.2; touch result", tree}, boost::asio::detached);
     }
     ctx.run();
 }

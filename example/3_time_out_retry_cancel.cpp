@@ -1,12 +1,8 @@
-// A command that runs out of time, one that is tried again, and one that Ctrl-C cancels.
+// A command that runs out of time, one that is retried, and one that Ctrl-C cancels.
 #include "scratch.hpp"
-
-#include "autoexec/executor.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -21,14 +17,9 @@ int main()
     const Scratch scratch;
     asio::io_context ctx;
 
-    autoexec::ExecutorOptions options;
-    options.project_root = scratch.root();
-    options.notifier = autoexec::local_notifier();
-    options.agent_in_process = true;
-    options.retry.initial_delay = 500ms;
-    autoexec::BackgroundAgentAutoExecutor engine(ctx.get_executor(), options);
-    autoexec::BackgroundAgent agent(ctx.get_executor(), scratch.shell_agent(options.notifier));
-    asio::co_spawn(ctx, agent.run(), asio::detached);
+    auto options = scratch.options();
+    options.executor.retry.initial_delay = 500ms;
+    autoexec::Session session(ctx, options);
 
     asio::cancellation_signal cancel;  // destroyed before the io_context
     asio::signal_set signals(ctx, SIGINT, SIGTERM);
@@ -38,12 +29,10 @@ int main()
     });
 
     int left = 3;
-    const auto told = [&](autoexec::error_code, const autoexec::ExecutionResult& result) {
+    const auto print = [&](autoexec::error_code, const autoexec::ExecutionResult& result) {
         std::cout << result.command << ": " << to_string(result.status) << " after "
                   << result.attempts << " attempt(s), " << result.duration.count() << " ms\n";
-        if (--left > 0) return;
-        signals.cancel();
-        asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+        if (--left == 0) signals.cancel();
     };
 
     autoexec::CommandRequest hangs("sleep 60", scratch.worktree("hangs"));
@@ -53,11 +42,10 @@ int main()
                                           scratch.worktree("unsure"));
     autoexec::CommandRequest waits("sleep 61", scratch.worktree("waits"));
     waits.timeout = 4s;
-    for (const auto& request : {hangs, unsure, waits}) agent.add_worktree(request.worktree);
 
     std::cout << "Press Ctrl-C within 4 seconds.\n";
-    engine.async_execute_command(hangs, told);
-    engine.async_execute_command(unsure, told);
-    engine.async_execute_command(waits, asio::bind_cancellation_slot(cancel.slot(), told));
+    session.async_run(hangs, print);
+    session.async_run(unsure, print);
+    session.async_run(waits, asio::bind_cancellation_slot(cancel.slot(), print));
     ctx.run();
 }

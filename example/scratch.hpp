@@ -1,15 +1,15 @@
 #pragma once
 
-#include "autoexec/agent.hpp"
+#include <autoexec/session.hpp>
 
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
-/// What all examples but the first need: folders that are removed at the end, and an agent.
-/// A worktree is any folder; it need not be in git.
+/// What all examples but the first need: a project that is removed at the end. A worktree is any
+/// folder; it need not be in git.
 class Scratch {
 public:
     Scratch()
@@ -34,17 +34,11 @@ public:
         return root_ / name;
     }
 
-    /// An agent that gives the text of a command to a shell.
-    autoexec::AgentOptions shell_agent(std::shared_ptr<autoexec::Notifier> notifier) const
+    /// For a session in this project. It has no agents file, so commands go to a shell.
+    autoexec::SessionOptions options() const
     {
-        autoexec::AgentDefinition shell;
-        shell.name = "shell";
-        shell.templates.push_back({{{"/bin/sh"}, {"-c"}, {autoexec::Placeholder::command}}});
-        autoexec::AgentOptions options;
-        options.project_root = root_;
-        options.agents.agents.push_back(shell);
-        options.find_worktrees = false;
-        options.notifier = std::move(notifier);
+        autoexec::SessionOptions options;
+        options.executor.project_root = root_;
         return options;
     }
 

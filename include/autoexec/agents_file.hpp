@@ -3,34 +3,15 @@
 #include <autoexec/diagnostic.hpp>
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
-namespace autoexec {
-
-/// What a command of an agent may leave open: `{command}`, `{worktree}` and so on.
-enum class Placeholder {
-    command,            ///< The text of the command.
-    command_file_path,  ///< Where its file is: for texts that are too long for an argument.
-    worktree,
-    workflow_id,  ///< Empty where there is none; so is `step_id`.
-    step_id,
-};
-
-/// A command as words; made when the file is read, so that a value stays within its word
-/// whatever is in it.
-struct CommandTemplate {
-    /// A part of a word: text, or what a placeholder stands for.
-    using Piece = std::variant<std::string, Placeholder>;
-    /// One argument of the program.
-    using Word = std::vector<Piece>;
-
-    std::vector<Word> words;
-};
+namespace autoexec::inline v1 {
 
 /// By what the end of an agent's program is judged. Its output is read as it is printed, before
 /// redaction.
@@ -40,22 +21,22 @@ enum class OutcomeRule {
     codex,      ///< `codex exec --json`: its last `turn.completed` or `turn.failed`.
 };
 
-/// One agent of `.cursor/background-agents.yaml`.
+/// One agent: of `.cursor/background-agents.yaml`, or of an application. The members mean the same
+/// as the keys of that file: `doc/agents.md`.
 struct AgentDefinition {
     std::string name;
     std::string description;
     bool enabled = true;
-    /// As written. Only for people: what is run is `templates`.
+    /// Run one after the other until one fails: `my-agent --prompt {command}`. Each is split into
+    /// words before the placeholders are replaced, so a value stays within its word. The agent
+    /// takes commands only if one of these has `{command}` or `{command_file_path}`.
     std::vector<std::string> commands;
-    /// One for each of `commands`, run one after the other until one fails. The agent takes
-    /// commands only if one of them has the command or the path of its file in it.
-    std::vector<CommandTemplate> templates;
     std::vector<std::string> watch_paths;  ///< Globs, relative to the project.
     std::vector<std::pair<std::string, std::string>> environment;
     bool clean_environment = false;  ///< Start from an allow-list, not from our environment.
     bool shell = false;              ///< Commands are scripts for `/bin/sh`.
     bool accept_argv = false;        ///< Runs a command file's `argv` as it is.
-    /// Of all templates together. Empty: only the engine's time-out counts.
+    /// Of all `commands` together. Empty: only the engine's time-out counts.
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<int> retry_count;  ///< Attempts after the first: for `autoexec run`.
     int max_parallel = 0;            ///< Steps of workflows at once; zero: no limit.
@@ -80,4 +61,22 @@ struct AgentsFile {
     std::vector<Diagnostic> warnings;
 };
 
-}  // namespace autoexec
+/// What an agents file contains, or why it cannot be used.
+struct LoadedAgents {
+    AgentsFile file;
+    std::vector<Diagnostic> errors;  ///< If there are any, `file` is empty.
+    bool missing = false;            ///< There is no such file; `errors` says so, too.
+};
+
+/// Reads `<project_root>/.cursor/background-agents.yaml`, of at most 1 MiB. Blocks. Throws nothing
+/// for what is wrong with the file.
+LoadedAgents load_agents(const std::filesystem::path& project_root);
+
+/// The same for the text of such a file. `path` is the name used in diagnostics.
+LoadedAgents parse_agents(std::string_view text, const std::string& path = "agents");
+
+/// One agent, `shell`, which runs programs as they are (`CommandRequest::argv`) and passes texts to
+/// `/bin/sh -c`.
+AgentsFile shell_agents();
+
+}  // namespace autoexec::inline v1

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 class Clock;
 
@@ -60,4 +60,4 @@ struct AuditFilter {
     std::size_t limit = 100;  ///< Newest first. Zero: all.
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -5,5 +5,6 @@
 #include <autoexec/config.hpp>
 #include <autoexec/executor.hpp>
 #include <autoexec/health.hpp>
+#include <autoexec/session.hpp>
 #include <autoexec/version.hpp>
 #include <autoexec/workflow_executor.hpp>

@@ -1,16 +1,12 @@
 #pragma once
 
-#include <autoexec/time.hpp>
-
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
 #include <memory>
 
-namespace autoexec {
-
-namespace asio = boost::asio;
+namespace autoexec::inline v1 {
 
 /// One waiter's alarm. Single-threaded: everything on the executor it was made for.
 class Timer {
@@ -19,7 +15,7 @@ public:
 
     /// Completes at `t`, at `wake()`, or when the coroutine is cancelled, whichever is first;
     /// at once if `wake()` was called since the last wait. Does not throw.
-    virtual asio::awaitable<void> wait_until(time_point t) = 0;
+    virtual boost::asio::awaitable<void> wait_until(std::chrono::steady_clock::time_point t) = 0;
     /// Ends the current wait, or else the next one.
     virtual void wake() = 0;
 };
@@ -27,16 +23,19 @@ public:
 /// The time, and timers by it. Tests replace it.
 class Clock {
 public:
+    /// Of the monotonic clock.
+    using time_point = std::chrono::steady_clock::time_point;
+
     virtual ~Clock() = default;
     /// Monotonic, for deadlines.
     virtual time_point now() const noexcept = 0;
     /// The date and time, for records.
     virtual std::chrono::system_clock::time_point system_now() const noexcept = 0;
     /// A timer for one coroutine on `ex`.
-    virtual std::unique_ptr<Timer> make_timer(const asio::any_io_executor& ex) = 0;
+    virtual std::unique_ptr<Timer> make_timer(const boost::asio::any_io_executor& ex) = 0;
 };
 
 /// The real clock: `steady_timer`s, rounded up to a grid of 1 ms.
 std::shared_ptr<Clock> system_clock();
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// When a command is tried again, and how long the engine waits before it does.
 /// See `doc/file-protocol.md` for which ends are retried at all.
@@ -206,4 +206,4 @@ struct ExecutionResult {
 /// What `autoexec run --json` prints; `doc/cli.md` lists the keys.
 boost::json::object to_json(const ExecutionResult& result);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

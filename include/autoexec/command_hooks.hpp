@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// What an application does at certain points of a command: `CommandRequest::hooks`. Empty ones do
 /// nothing. All are called on the executor's strand.
@@ -29,4 +29,4 @@ struct CommandHooks {
     std::function<boost::asio::awaitable<void>(ExecutionResult)> on_end;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -19,7 +19,7 @@
 #include <variant>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 struct AgentOptions;
 struct AuditOptions;
@@ -220,4 +220,4 @@ std::vector<std::string> changed_settings(const AutoExecutionConfig& before,
 /// False: a changed value applies only to executors and agents that are constructed later.
 bool takes_effect_at_once(std::string_view key);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

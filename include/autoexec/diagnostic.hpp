@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Something wrong in a file that a person wrote, and where.
 struct Diagnostic {
@@ -31,4 +31,4 @@ std::string to_string(const Diagnostic& diagnostic);
 /// One after the other.
 std::string to_string(std::span<const Diagnostic> diagnostics);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 using boost::system::error_code;
 using boost::system::system_error;
@@ -32,15 +32,11 @@ enum class errc {
     secret_in_command,
     /// The executor was stopped, or is being stopped.
     stopped,
-    /// There is no such execution or attempt.
-    unknown_execution,
     /// A path is not what it must be: a link, a device, or another user's file.
     unsafe_path,
     /// A file is larger than its limit.
     file_too_large,
-    /// No agent, or more than one, could take the command.
-    no_agent,
-    /// The agents file is invalid.
+    /// The agents file, or an agent that an application made, is invalid.
     invalid_agents_file,
     /// The program that supervises commands is missing or does not start.
     supervisor_unavailable,
@@ -62,7 +58,7 @@ const boost::system::error_category& autoexec_category() noexcept;
 /// Converts a value of `errc`; Boost calls it.
 error_code make_error_code(errc e) noexcept;
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1
 
 template <>
 struct boost::system::is_error_code_enum<autoexec::errc> : std::true_type {};

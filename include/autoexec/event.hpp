@@ -9,10 +9,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// The kinds of events.
 enum class EventType {
@@ -39,11 +40,12 @@ struct ExecutionMetric {
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
     std::string command;  ///< Redacted.
-    std::string status;   ///< completed, failed, timeout, cancelled
-    double duration_ms = 0;
-    std::string started_at;  ///< ISO-8601, UTC, `+00:00`
-    int retry_count = 0;     ///< attempt − 1
-    std::optional<std::string> completed_at;
+    ExecutionStatus status = ExecutionStatus::failed;
+    std::chrono::duration<double, std::milli> duration{0};
+    /// Absent: not known.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    int retry_count = 0;  ///< attempt − 1
+    std::optional<std::chrono::system_clock::time_point> completed_at;
     std::optional<std::string> error_message;
 
     bool operator==(const ExecutionMetric&) const = default;
@@ -75,4 +77,4 @@ struct UnwrittenRecords {
     error_code reason;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -4,9 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-namespace autoexec {
-
-namespace asio = boost::asio;
+namespace autoexec::inline v1 {
 
 /// Where events go: the writers, the terminal, an application's own.
 ///
@@ -23,10 +21,10 @@ public:
     virtual bool full() const noexcept { return false; }
 
     /// Completes when all that was published is as durable as the sink was asked to make it.
-    virtual asio::awaitable<error_code> flush() { co_return error_code{}; }
+    virtual boost::asio::awaitable<error_code> flush() { co_return error_code{}; }
 
     /// What is not written after a `flush` that failed, or a stop.
     [[nodiscard]] virtual UnwrittenRecords unwritten() const { return {}; }
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

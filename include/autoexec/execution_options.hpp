@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// What to do when another engine holds the worktree.
 enum class OnBusy { fail, wait };
@@ -67,4 +67,4 @@ struct ExecutorSettings : ExecutionOptions {
     bool operator==(const ExecutorSettings&) const = default;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -2,6 +2,7 @@
 
 #include <autoexec/audit_logger.hpp>
 #include <autoexec/command_hooks.hpp>
+#include <autoexec/detail/initiation.hpp>
 #include <autoexec/execution_options.hpp>
 #include <autoexec/metrics_collector.hpp>
 #include <autoexec/ports.hpp>
@@ -12,8 +13,10 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/execution_context.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -21,9 +24,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// How a `BackgroundAgentAutoExecutor` works. What a request says wins.
 struct ExecutorOptions : ExecutorSettings {
@@ -44,7 +48,7 @@ struct ExecutorOptions : ExecutorSettings {
     std::shared_ptr<AuditLogger> audit;  ///< Null and `enable_audit`: one for the project.
     std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
     /// What a worktree looks like, recorded before a retry. Null: `git status`.
-    std::function<asio::awaitable<std::string>(std::filesystem::path)> tree_state;
+    std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> tree_state;
     /// Uniform in [0, 1), for jitter. Null: a random one.
     std::function<double()> random;
 };
@@ -57,8 +61,9 @@ struct AttemptReference {
 
     std::string execution_id;
     std::string attempt_id;
-    int number = 1;          ///< 1…
-    std::string started_at;  ///< ISO-8601: its time counts from then. Empty: from now.
+    int number = 1;  ///< 1…
+    /// Its time counts from then. Absent: from now.
+    std::optional<std::chrono::system_clock::time_point> started_at;
 };
 
 /// What was in flight when its engine died: from `recover`.
@@ -69,7 +74,7 @@ struct InterruptedAttempt {
     std::optional<std::string> step_id;
     std::string command;
     std::filesystem::path worktree;
-    std::string started_at;
+    std::optional<std::chrono::system_clock::time_point> started_at;  ///< Absent: not known.
     bool agent_alive = false;  ///< It was told to stop; the worktree is busy until it does.
 };
 
@@ -78,16 +83,30 @@ struct InterruptedAttempt {
 /// Each execution is a coroutine: publish → wait → accept → record → clean up. Commands for one
 /// worktree run one after the other. There are no threads, signal handlers or global state.
 ///
+/// Each operation has two forms: `async_x` accepts any completion token, and `x` is an awaitable
+/// that throws `system_error`. An awaitable gets only *terminal* cancellation, unless its coroutine
+/// resets its cancellation state.
+///
+/// Executor: all state is touched from one strand of the given executor.
+///
 /// Thread safety: distinct objects are safe. On a shared object all functions may be called from
-/// any thread, except the destructor; all state is touched from one internal strand.
+/// any thread, except the destructor.
 ///
 /// Lifetime: what was started keeps what it needs; destroying the executor does not end it. Call
 /// `async_stop` first. What an `io_context` takes with it when it is destroyed is found by the next
-/// `recover`.
+/// `async_recover`.
 class BackgroundAgentAutoExecutor {
 public:
+    /// Of the handlers that have none of their own.
+    using executor_type = boost::asio::any_io_executor;
+
     /// Throws `system_error` (`errc::invalid_options`) that names the option.
-    explicit BackgroundAgentAutoExecutor(asio::any_io_executor ex, ExecutorOptions options = {});
+    explicit BackgroundAgentAutoExecutor(executor_type ex, ExecutorOptions options = {});
+    template <class ExecutionContext>
+    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
+    explicit BackgroundAgentAutoExecutor(ExecutionContext& context, ExecutorOptions options = {})
+        : BackgroundAgentAutoExecutor(executor_type(context.get_executor()), std::move(options))
+    {}
     ~BackgroundAgentAutoExecutor();
     BackgroundAgentAutoExecutor(const BackgroundAgentAutoExecutor&) = delete;
     BackgroundAgentAutoExecutor& operator=(const BackgroundAgentAutoExecutor&) = delete;
@@ -102,45 +121,85 @@ public:
     /// errors while publishing. The result's `error` then holds the sentence for a person. How the
     /// command ended is no error: time-outs and cancellation, too, are results.
     ///
+    /// Executor: the handler is posted to its associated executor, by default `get_executor()`.
+    ///
+    /// Thread safety: may be started on any thread.
+    ///
     /// Cancellation: *partial* and *total* ask the agent to stop and wait for it, at most
     /// `stop_grace` + 5 s; *terminal* asks and completes at once. Either way the result is
     /// `cancelled`, and the worktree is free again, unless the agent did not confirm its stop:
     /// then it is busy until that agent's claim is free or it reports.
-    template <
-        asio::completion_token_for<void(error_code, ExecutionResult)> Token = asio::deferred_t>
+    ///
+    /// Lifetime: the executor may be destroyed meanwhile; the operation continues.
+    template <boost::asio::completion_token_for<void(error_code, ExecutionResult)> Token =
+                  boost::asio::deferred_t>
     auto async_execute_command(CommandRequest request, Token&& token = {})
     {
-        return asio::async_initiate<Token, void(error_code, ExecutionResult)>(
-            [](auto handler, auto impl, CommandRequest r) {
-                start(std::move(impl), std::move(r), std::move(handler));
-            },
-            token, impl_, std::move(request));
+        return boost::asio::async_initiate<Token, void(error_code, ExecutionResult)>(
+            detail::Initiation(get_executor(), impl_, &start), token, std::move(request));
     }
 
-    /// The same as an awaitable; throws `system_error` for errors. A coroutine passes on *terminal*
-    /// cancellation only, unless it resets its cancellation state.
-    asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
+    /// `async_execute_command` as an awaitable; the sentence is in `what()`.
+    boost::asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
-    /// Goes on with an execution whose attempt is in flight already: waits for its end, and makes
-    /// further attempts by the rules of the request, as it was given to the engine that died. An
-    /// attempt that nobody has, and of which no command file is there, has never begun: it is made
-    /// now. One that is recorded already is not recorded again.
+    /// Continues an execution whose attempt is in flight already: waits for its end, and makes
+    /// further attempts by the rules of the request, as it was given to the executor that died. An
+    /// attempt that no agent has, and of which no command file is there, has never begun: it is
+    /// made now. One that is recorded already is not recorded again. Takes the worktree's lock.
+    /// What artifacts were there before is not known: they count if they are there.
     ///
-    /// Takes the worktree's lock; `errc::worktree_busy` while its engine lives. What artifacts were
-    /// there before is not known: they count if they are there. Otherwise as `execute_command`.
-    asio::awaitable<ExecutionResult> adopt(AttemptReference attempt, CommandRequest request);
+    /// Signature: `void(error_code, ExecutionResult)`.
+    ///
+    /// Errors: `errc::worktree_busy` while the attempt's executor lives; else as
+    /// `async_execute_command`.
+    ///
+    /// Executor, thread safety, cancellation, lifetime: as `async_execute_command`.
+    template <boost::asio::completion_token_for<void(error_code, ExecutionResult)> Token =
+                  boost::asio::deferred_t>
+    auto async_adopt(AttemptReference attempt, CommandRequest request, Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code, ExecutionResult)>(
+            detail::Initiation(get_executor(), impl_, &start_adopt), token, std::move(attempt),
+            std::move(request));
+    }
+
+    /// `async_adopt` as an awaitable; the sentence is in `what()`.
+    boost::asio::awaitable<ExecutionResult> adopt(AttemptReference attempt, CommandRequest request);
 
     /// Waits for a final status in a worktree, without publishing, locking, recording or cleaning.
-    /// A final status that is there already counts. Completes with a result like
-    /// `execute_command`'s; with `timeout` after that time, or after `ExecutorOptions::timeout`.
-    asio::awaitable<ExecutionResult> poll_for_completion(
+    /// A final status that is there already counts. `timeout` is `ExecutorOptions::timeout` if
+    /// absent.
+    ///
+    /// Signature: `void(error_code, ExecutionResult)`.
+    ///
+    /// Errors: `errc::invalid_worktree`, `artifact_outside_worktree`, `stopped`, `no_resources`. A
+    /// time-out is a result.
+    ///
+    /// Executor, thread safety, lifetime: as `async_execute_command`.
+    ///
+    /// Cancellation: any type completes at once with a `cancelled` result. The worktree is left as
+    /// it is.
+    template <boost::asio::completion_token_for<void(error_code, ExecutionResult)> Token =
+                  boost::asio::deferred_t>
+    auto async_poll_for_completion(std::filesystem::path worktree,
+                                   std::vector<std::string> expected_artifacts,
+                                   std::optional<std::chrono::milliseconds> timeout,
+                                   Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code, ExecutionResult)>(
+            detail::Initiation(get_executor(), impl_, &start_poll), token, std::move(worktree),
+            std::move(expected_artifacts), timeout);
+    }
+
+    /// `async_poll_for_completion` as an awaitable; the sentence is in `what()`.
+    boost::asio::awaitable<ExecutionResult> poll_for_completion(
         std::filesystem::path worktree, std::vector<std::string> expected_artifacts = {},
         std::optional<std::chrono::milliseconds> timeout = {});
 
     /// One look at a worktree's status file. Blocks for microseconds.
     [[nodiscard]] StatusCheck check_status(const std::filesystem::path& worktree) const;
 
-    /// What holds for executions that begin from now on; those that have begun keep what they have.
+    /// Replaces the options for executions started after this call. Running ones are not affected.
     /// Throws as the constructor, and then nothing changes.
     void set_options(ExecutionOptions options);
 
@@ -151,27 +210,74 @@ public:
     /// has started.
     void subscribe(std::shared_ptr<EventSink> sink);
 
-    /// Looks for attempts whose engine died, says `execution_interrupted` for each, tells agents
-    /// that still work on them to stop, and removes what was left in the worktrees: also of those
-    /// that had ended and were recorded, silently. What an agent or another engine still uses is
-    /// left to a later call. Throws `system_error` where the project's
-    /// `running` folder can't be read (`errc::unsafe_path`: it is a link): then nothing is
-    /// recovered.
-    asio::awaitable<std::vector<InterruptedAttempt>> recover();
+    /// Looks for attempts whose executor died, publishes `execution_interrupted` for each, tells
+    /// agents that still work on them to stop, and removes what was left in the worktrees: also of
+    /// those that had ended and were recorded, silently. What an agent or another executor still
+    /// uses is left to a later call. Returns the interrupted attempts.
+    ///
+    /// Signature: `void(error_code, std::vector<InterruptedAttempt>)`.
+    ///
+    /// Errors: those of the file system if the project's `running` folder cannot be read
+    /// (`errc::unsafe_path`: it is a link): then nothing is recovered.
+    ///
+    /// Executor, thread safety, lifetime: as `async_execute_command`.
+    ///
+    /// Cancellation: ignored.
+    template <boost::asio::completion_token_for<void(error_code, std::vector<InterruptedAttempt>)>
+                  Token = boost::asio::deferred_t>
+    auto async_recover(Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token,
+                                           void(error_code, std::vector<InterruptedAttempt>)>(
+            detail::Initiation(get_executor(), impl_, &start_recover), token);
+    }
+
+    /// `async_recover` as an awaitable.
+    boost::asio::awaitable<std::vector<InterruptedAttempt>> recover();
 
     /// Cancels what is in flight (*partial*), waits for it, and flushes all sinks. New commands end
-    /// with `errc::stopped`. Idempotent. Not cancellable.
-    asio::awaitable<void> async_stop();
+    /// with `errc::stopped`. Idempotent.
+    ///
+    /// Signature: `void(error_code)`.
+    ///
+    /// Errors: `errc::no_resources` if memory has run out. What a sink could not write it says
+    /// itself: `EventSink::unwritten`.
+    ///
+    /// Executor, thread safety, lifetime: as `async_execute_command`. The handlers of what was in
+    /// flight are posted before this one.
+    ///
+    /// Cancellation: ignored.
+    template <boost::asio::completion_token_for<void(error_code)> Token = boost::asio::deferred_t>
+    auto async_stop(Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code)>(
+            detail::Initiation(get_executor(), impl_, &start_stop), token);
+    }
+
+    /// `async_stop` as an awaitable.
+    boost::asio::awaitable<void> stop();
 
     /// The executor that it was constructed with.
-    [[nodiscard]] asio::any_io_executor get_executor() const;
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
 private:
     struct Impl;
-    using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
-    static void start(std::shared_ptr<Impl> impl, CommandRequest request, Handler handler);
+    template <class... Results>
+    using Handler = boost::asio::any_completion_handler<void(error_code, Results...)>;
+    using Interrupted = std::vector<InterruptedAttempt>;
+
+    static void start(std::shared_ptr<Impl> impl, CommandRequest request,
+                      Handler<ExecutionResult> handler);
+    static void start_adopt(std::shared_ptr<Impl> impl, AttemptReference attempt,
+                            CommandRequest request, Handler<ExecutionResult> handler);
+    static void start_poll(std::shared_ptr<Impl> impl, std::filesystem::path worktree,
+                           std::vector<std::string> expected_artifacts,
+                           std::optional<std::chrono::milliseconds> timeout,
+                           Handler<ExecutionResult> handler);
+    static void start_recover(std::shared_ptr<Impl> impl, Handler<Interrupted> handler);
+    static void start_stop(std::shared_ptr<Impl> impl, Handler<> handler);
 
     std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

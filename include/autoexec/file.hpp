@@ -6,7 +6,7 @@
 #include <string>
 
 /// What the library's interfaces say about small files.
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// How durable a file is before its writer continues.
 enum class Durability {
@@ -43,4 +43,4 @@ struct FoundFile {
     error_code reason;    ///< Of `unreadable`: what the system said.
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 class Spawner;
 
@@ -167,4 +167,4 @@ private:
     std::vector<std::pair<std::string, std::function<HealthCheckResult()>>> added_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// What a claim says about the agent that took an attempt.
 enum class ClaimState {
@@ -97,4 +97,4 @@ public:
                                           std::string& why) = 0;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -3,16 +3,18 @@
 #include <autoexec/event.hpp>
 #include <autoexec/file.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 class Clock;
 
@@ -36,7 +38,7 @@ struct MetricsFilter {
     // Empty ones match everything.
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
-    std::optional<std::string> status;
+    std::optional<ExecutionStatus> status;
     std::optional<std::string> execution_id;
     std::size_t limit = 100;  ///< Newest first. Zero: all.
 };
@@ -45,13 +47,13 @@ struct MetricsFilter {
 struct MetricsSummary {
     std::uint64_t total_executions = 0;
     std::uint64_t total_attempts = 0;
-    double success_rate = 0;         ///< 0–1; executions counted by their last attempt.
-    double average_duration_ms = 0;  ///< Of all attempts.
+    double success_rate = 0;  ///< 0–1; executions counted by their last attempt.
+    std::chrono::duration<double, std::milli> average_duration{0};  ///< Of all attempts.
     std::uint64_t total_retries = 0;
-    std::map<std::string, std::uint64_t> by_status;  ///< Executions by their last attempt.
-    std::uint64_t skipped_lines = 0;                 ///< Lines that were no metric.
+    std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
+    std::uint64_t skipped_lines = 0;                     ///< Lines that were no metric.
 };
 boost::json::object to_json(const MetricsSummary& summary);
 boost::json::object to_json(const ExecutionMetric& metric);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,16 +1,23 @@
 #pragma once
 
+#include <autoexec/detail/initiation.hpp>
 #include <autoexec/event_sink.hpp>
 #include <autoexec/metrics.hpp>
 
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/execution_context.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Writes a line per finished attempt to `executions_YYYY-MM-DD.jsonl` (UTC date of
 /// `completed_at`), and reads them again. Format: `doc/file-protocol.md`.
@@ -26,7 +33,16 @@ namespace autoexec {
 /// by the destructor.
 class ExecutionMetricsCollector : public EventSink {
 public:
-    explicit ExecutionMetricsCollector(asio::any_io_executor ex, MetricsOptions options = {});
+    /// Of the handlers that have none of their own.
+    using executor_type = boost::asio::any_io_executor;
+
+    /// Throws `system_error` (`errc::invalid_options`) that names the option.
+    explicit ExecutionMetricsCollector(executor_type ex, MetricsOptions options = {});
+    template <class ExecutionContext>
+    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
+    explicit ExecutionMetricsCollector(ExecutionContext& context, MetricsOptions options = {})
+        : ExecutionMetricsCollector(executor_type(context.get_executor()), std::move(options))
+    {}
     ~ExecutionMetricsCollector() override;
 
     /// Records one attempt; fills in `execution_id` and the times where they are empty, and
@@ -44,10 +60,33 @@ public:
 
     /// Completes when all recorded lines are written (`Durability::power`: synced). An error
     /// when that can't be done: the lines stay and are tried again. Cancellation is ignored.
-    asio::awaitable<error_code> flush() override;
+    boost::asio::awaitable<error_code> flush() override;
 
     /// Writes what is left, then refuses more. Idempotent.
-    asio::awaitable<error_code> async_stop();
+    ///
+    /// Signature: `void(error_code)`.
+    ///
+    /// Errors: as `flush`. What was not written is lost: see `lost_lines`.
+    ///
+    /// Executor: the handler is posted to its associated executor, by default `get_executor()`.
+    ///
+    /// Thread safety: may be started on any thread.
+    ///
+    /// Cancellation: ignored.
+    ///
+    /// Lifetime: the object may be destroyed meanwhile; the operation continues.
+    template <boost::asio::completion_token_for<void(error_code)> Token = boost::asio::deferred_t>
+    auto async_stop(Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code)>(
+            detail::Initiation(get_executor(), impl_, &start_stop), token);
+    }
+
+    /// `async_stop` as an awaitable, which returns the error like `flush`.
+    boost::asio::awaitable<error_code> stop();
+
+    /// The executor that it was constructed with.
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
     [[nodiscard]] UnwrittenRecords unwritten() const override;
 
@@ -57,7 +96,10 @@ public:
 
 private:
     struct Impl;
+    using Handler = boost::asio::any_completion_handler<void(error_code)>;
+    static void start_stop(std::shared_ptr<Impl> impl, Handler handler);
+
     std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Tells who waits that something in a worktree may have changed. Only ever a hint: polling is
 /// the authority.
@@ -36,4 +36,4 @@ class Offers;
 /// For engines and agents of one process, all given the same one. Thread-safe.
 std::shared_ptr<Offers> local_offers();
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// A program to run, supervised: when it ends or is stopped, all its descendants end.
 struct ProcessSpec {
@@ -38,4 +38,4 @@ struct ProcessExit {
 /// Which stream a program wrote to.
 enum class OutputStream { standard_output, standard_error };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Takes secrets out of text before it is stored or shown; the one place where that is done.
 ///
@@ -60,4 +60,4 @@ private:
     std::unique_ptr<const Patterns> patterns_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

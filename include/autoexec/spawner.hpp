@@ -13,9 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace autoexec {
-
-namespace asio = boost::asio;
+namespace autoexec::inline v1 {
 
 /// A running program. Everything on the executor it was made for. Destroying it stops the
 /// program and all its descendants without waiting.
@@ -25,7 +23,7 @@ public:
 
     /// Completes when the program and all its descendants have ended and the output is drained.
     /// Calls `output` for each chunk. Called once. Ignores cancellation: use `stop`.
-    virtual asio::awaitable<ProcessExit> wait(
+    virtual boost::asio::awaitable<ProcessExit> wait(
         std::function<void(OutputStream, std::string_view)> output) = 0;
 
     /// TERM to all, KILL after the grace. Idempotent.
@@ -41,8 +39,9 @@ public:
     virtual ~Spawner() = default;
 
     /// Starts a program. On failure `ec` is set and `why` gets the sentence for a person.
-    virtual std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
-                                           error_code& ec, std::string& why) = 0;
+    virtual std::unique_ptr<Process> spawn(const boost::asio::any_io_executor& ex,
+                                           const ProcessSpec& spec, error_code& ec,
+                                           std::string& why) = 0;
 };
 
 /// Starts programs below `autoexec-supervise`, which is opened here: a later change of the
@@ -53,7 +52,7 @@ public:
 /// was built.
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1
 
 #ifdef AUTOEXEC_SUPERVISOR
 // Defined by the CMake target where the library can't know the place. The library refers to it

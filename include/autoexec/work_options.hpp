@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Options of an agent that can change while it runs. A change applies to commands that are claimed
 /// after it.
@@ -22,4 +22,4 @@ struct WorkOptions {
     bool operator==(const WorkOptions&) const = default;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

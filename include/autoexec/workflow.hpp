@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Whether a step must run and succeed.
 enum class StepNeed {
@@ -178,4 +178,4 @@ enum class WorkflowDrawing { text, dot, mermaid };
 /// (`errc::invalid_workflow`) for a workflow that cannot run.
 std::string draw_workflow(const Workflow& workflow, WorkflowDrawing as);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <autoexec/detail/initiation.hpp>
 #include <autoexec/executor.hpp>
 #include <autoexec/workflow.hpp>
 #include <autoexec/workflow_result.hpp>
@@ -13,6 +14,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -20,9 +22,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// The command for an action of an agent.
 struct AgentCommand {
@@ -126,14 +129,20 @@ struct WorkflowExecutorOptions {
 /// `BackgroundAgentAutoExecutor`, and applies its outcome to the rest. Every transition is on disk
 /// before it takes effect: `.tapps-agents/workflow-state/<run id>.jsonl`.
 ///
-/// Thread safety: all functions may be called from any thread, except the destructor; all state is
-/// touched from one internal strand.
+/// Executor: all state is touched from one strand of `executor`'s executor.
+///
+/// Thread safety: all functions may be called from any thread, except the destructor.
 ///
 /// Lifetime: `executor` must outlive it and its runs. Runs share all other state; destroying it
 /// does not end them.
 class WorkflowExecutor {
 public:
-    WorkflowExecutor(BackgroundAgentAutoExecutor& executor, WorkflowExecutorOptions options = {});
+    /// Of the handlers that have none of their own.
+    using executor_type = boost::asio::any_io_executor;
+
+    /// Throws `system_error` (`errc::invalid_options`) that names the option.
+    explicit WorkflowExecutor(BackgroundAgentAutoExecutor& executor,
+                              WorkflowExecutorOptions options = {});
     ~WorkflowExecutor();
     WorkflowExecutor(const WorkflowExecutor&) = delete;
     WorkflowExecutor& operator=(const WorkflowExecutor&) = delete;
@@ -146,62 +155,76 @@ public:
     /// problems), and errors of the file system if the journal cannot be written: then nothing more
     /// is started, and running steps are cancelled. A failed step is not an error.
     ///
+    /// Executor: the handler is posted to its associated executor, by default `get_executor()`.
+    ///
+    /// Thread safety: may be started on any thread.
+    ///
     /// Cancellation: *partial* and *total* start nothing more, cancel running steps (as
     /// `async_execute_command`) and wait for them; *terminal* completes at once. The result is
-    /// `cancelled`.
-    template <asio::completion_token_for<void(error_code, WorkflowResult)> Token = asio::deferred_t>
+    /// `cancelled`, and the run can be resumed.
+    ///
+    /// Lifetime: this object may be destroyed meanwhile, `executor` may not.
+    template <boost::asio::completion_token_for<void(error_code, WorkflowResult)> Token =
+                  boost::asio::deferred_t>
     auto async_run(Workflow workflow, WorkflowRunOptions options, Token&& token = {})
     {
-        return asio::async_initiate<Token, void(error_code, WorkflowResult)>(
-            [](auto handler, auto impl, Workflow w, WorkflowRunOptions o) {
-                start(std::move(impl), std::move(w), std::move(o), std::move(handler));
-            },
-            token, impl_, std::move(workflow), std::move(options));
+        return boost::asio::async_initiate<Token, void(error_code, WorkflowResult)>(
+            detail::Initiation(get_executor(), impl_, &start), token, std::move(workflow),
+            std::move(options));
     }
 
-    /// The same as an awaitable; throws `system_error` for errors.
-    asio::awaitable<WorkflowResult> run(Workflow workflow, WorkflowRunOptions options);
+    /// `async_run` as an awaitable; throws `system_error` for errors.
+    boost::asio::awaitable<WorkflowResult> run(Workflow workflow, WorkflowRunOptions options);
 
     /// Resumes a run that was interrupted, was cancelled, or has failed. Completed steps do not run
     /// again. A step in flight is adopted if its agent still runs or has finished; it runs if it
     /// had not started; otherwise the rules of retries decide. The first run's options still say
     /// where steps work, and give parameters that `options` does not have. Call the executor's
-    /// `recover` only afterwards: it stops attempts that could be adopted, and removes the files of
-    /// an executor that was killed while it cleaned up.
+    /// `async_recover` only afterwards: it stops attempts that could be adopted, and removes the
+    /// files of an executor that was killed while it cleaned up.
     ///
-    /// Errors and cancellation as `async_run`; `errc::invalid_workflow` also if there is no such
+    /// Signature: `void(error_code, WorkflowResult)`.
+    ///
+    /// Errors: as `async_run`; `errc::invalid_workflow` also if there is no such
     /// run, its executor is alive, its workflow has changed, or nothing is left to do.
-    template <asio::completion_token_for<void(error_code, WorkflowResult)> Token = asio::deferred_t>
+    ///
+    /// Executor, thread safety, cancellation, lifetime: as `async_run`.
+    template <boost::asio::completion_token_for<void(error_code, WorkflowResult)> Token =
+                  boost::asio::deferred_t>
     auto async_resume(std::string run_id, Workflow workflow, WorkflowResumeOptions what,
                       WorkflowRunOptions options, Token&& token = {})
     {
-        return asio::async_initiate<Token, void(error_code, WorkflowResult)>(
-            [](auto handler, auto impl, std::string id, Workflow w, WorkflowResumeOptions r,
-               WorkflowRunOptions o) {
-                resume(std::move(impl), std::move(id), std::move(w), std::move(r), std::move(o),
-                       std::move(handler));
-            },
-            token, impl_, std::move(run_id), std::move(workflow), std::move(what),
-            std::move(options));
+        return boost::asio::async_initiate<Token, void(error_code, WorkflowResult)>(
+            detail::Initiation(get_executor(), impl_, &start_resume), token, std::move(run_id),
+            std::move(workflow), std::move(what), std::move(options));
     }
+
+    /// `async_resume` as an awaitable; throws `system_error` for errors.
+    boost::asio::awaitable<WorkflowResult> resume(std::string run_id, Workflow workflow,
+                                                  WorkflowResumeOptions what,
+                                                  WorkflowRunOptions options);
 
     /// Runs one command of a workflow that the caller controls, with the guide's arguments. An
     /// empty `command_string` is built from agent and action. Relative worktrees are relative to
-    /// the project root. Errors and cancellation as `execute_command`.
-    asio::awaitable<ExecutionResult> execute_and_wait(std::string agent_name, std::string action,
-                                                      std::string command_string,
-                                                      std::string step_id, std::string workflow_id,
-                                                      std::filesystem::path worktree_path);
+    /// the project root. Errors and cancellation as
+    /// `BackgroundAgentAutoExecutor::execute_command`.
+    boost::asio::awaitable<ExecutionResult> execute_and_wait(
+        std::string agent_name, std::string action, std::string command_string, std::string step_id,
+        std::string workflow_id, std::filesystem::path worktree_path);
+
+    /// The executor that it was constructed with.
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
 private:
     struct Impl;
-    using Handler = asio::any_completion_handler<void(error_code, WorkflowResult)>;
+    using Handler = boost::asio::any_completion_handler<void(error_code, WorkflowResult)>;
     static void start(std::shared_ptr<Impl> impl, Workflow workflow, WorkflowRunOptions options,
                       Handler handler);
-    static void resume(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
-                       WorkflowResumeOptions what, WorkflowRunOptions options, Handler handler);
+    static void start_resume(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
+                             WorkflowResumeOptions what, WorkflowRunOptions options,
+                             Handler handler);
 
     std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

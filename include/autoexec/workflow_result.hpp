@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// The state of a step.
 enum class StepState {
@@ -102,4 +102,4 @@ struct WorkflowEvent {
 };
 std::string_view to_string(WorkflowEvent::Type type) noexcept;
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -127,7 +127,6 @@ private:
                                  problem.hint);
         if (!agent_.shell) warn_of_operators(node, *compiled);
         agent_.commands.push_back(*std::move(text));
-        agent_.templates.push_back(*std::move(compiled));
     }
 
     [[nodiscard]] yaml::Position place(const YamlNode& node, std::string_view where) const

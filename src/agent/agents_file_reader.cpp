@@ -2,6 +2,7 @@
 
 #include "agent/agent_reader.hpp"
 #include "agent/template.hpp"
+#include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/layout.hpp"
 #include "yaml/fields.hpp"
@@ -214,13 +215,29 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
                                     found.problem));
 }
 
+void check(const AgentsFile& file)
+{
+    const auto fail = [](std::string sentence) {
+        throw system_error(errc::invalid_agents_file, sentence);
+    };
+    for (const auto& agent : file.agents) {
+        if (agent.name.empty()) fail("an agent has no name");
+        for (const auto& command : agent.commands) {
+            TemplateProblem problem;
+            if (!compile_template(command, agent.shell, problem))
+                fail(fmt::format("agent '{}': {}: '{}'{}{}", agent.name, problem.message, command,
+                                 problem.hint.empty() ? "" : ". ", problem.hint));
+        }
+    }
+}
+
 bool accepts_commands(const AgentDefinition& agent)
 {
-    return agent.enabled &&
-           std::any_of(agent.templates.begin(), agent.templates.end(), [](const auto& command) {
-               return uses(command, Placeholder::command) ||
-                      uses(command, Placeholder::command_file_path);
-           });
+    if (!agent.enabled) return false;
+    const auto templates = templates_of(agent);
+    return std::any_of(templates.begin(), templates.end(), [](const auto& command) {
+        return uses(command, Placeholder::command) || uses(command, Placeholder::command_file_path);
+    });
 }
 
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,

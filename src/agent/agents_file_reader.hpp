@@ -24,6 +24,11 @@ AgentsFileReading parse_agents_file(std::string_view text, const std::string& pa
 /// without links, that no other user can write: see `files::distrust`.
 AgentsFileReading load_agents_file(const std::filesystem::path& project_root);
 
+/// Throws `system_error` (`errc::invalid_agents_file`) for the first agent that cannot be used: it
+/// has no name, or one of its commands does not compile. Those of a file were checked when it was
+/// read.
+void check(const AgentsFile& file);
+
 /// True if an agent accepts command files: it is enabled, and one of its commands has `{command}`
 /// or `{command_file_path}`.
 [[nodiscard]] bool accepts_commands(const AgentDefinition& agent);

@@ -3,6 +3,7 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/command_job.hpp"
 #include "agent/work_finder.hpp"
+#include "async/launch.hpp"
 #include "files/resources.hpp"
 #include "git_files/exclude.hpp"
 #include "git_files/git_dir.hpp"
@@ -31,7 +32,7 @@
 #include <set>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -63,16 +64,6 @@ void try_to_refuse(agent::CommandJob& job) noexcept
 }
 
 }  // namespace
-
-LoadedAgents load_agents(const fs::path& project_root)
-{
-    auto reading = agent::load_agents_file(project_root);
-    LoadedAgents loaded;
-    if (reading.file) loaded.file = std::move(*reading.file);
-    loaded.errors = std::move(reading.errors);
-    loaded.missing = reading.missing;
-    return loaded;
-}
 
 struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Impl> {
     Impl(const asio::any_io_executor& e, AgentOptions o)
@@ -336,11 +327,24 @@ void BackgroundAgent::Impl::log_foreign_once(const fs::path& tree, WatchedTree& 
 
 BackgroundAgent::BackgroundAgent(asio::any_io_executor ex, AgentOptions options)
 {
+    agent::check(options.agents);
     fill_in(options);
     impl_ = std::make_shared<Impl>(std::move(ex), std::move(options));
 }
 
 BackgroundAgent::~BackgroundAgent() = default;
+
+void BackgroundAgent::start_run(std::shared_ptr<Impl> impl, Handler handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::no_error(i.run(std::move(impl))), std::move(handler));
+}
+
+void BackgroundAgent::start_stop(std::shared_ptr<Impl> impl, Handler handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::no_error(i.stop(std::move(impl))), std::move(handler));
+}
 
 asio::awaitable<void> BackgroundAgent::run()
 {
@@ -364,9 +368,14 @@ void BackgroundAgent::set_options(WorkOptions options)
     });
 }
 
-asio::awaitable<void> BackgroundAgent::async_stop()
+asio::awaitable<void> BackgroundAgent::stop()
 {
     return asio::co_spawn(impl_->strand, impl_->stop(impl_), asio::use_awaitable);
 }
 
-}  // namespace autoexec
+asio::any_io_executor BackgroundAgent::get_executor() const noexcept
+{
+    return impl_->strand.get_inner_executor();
+}
+
+}  // namespace autoexec::inline v1

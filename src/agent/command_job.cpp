@@ -94,6 +94,7 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
 {
     ProgramResult verdict;
     std::vector<std::vector<std::string>> programs;
+    self->templates_ = templates_of(definition);
     if (self->make_programs(definition, programs, verdict)) {
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
@@ -123,7 +124,7 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
 OutcomeRule CommandJob::rule_of(const AgentDefinition& definition, std::size_t program) const
 {
     if (!found_.command.argv.empty()) return OutcomeRule::exit_code;
-    const auto& t = definition.templates[program];
+    const auto& t = templates_[program];
     return uses(t, Placeholder::command) || uses(t, Placeholder::command_file_path)
                ? definition.outcome
                : OutcomeRule::exit_code;
@@ -150,7 +151,7 @@ bool CommandJob::make_programs(const AgentDefinition& definition,
     values.worktree = worktree_.string();
     values.workflow_id = command.workflow_id.value_or("");
     values.step_id = command.step_id.value_or("");
-    for (const auto& t : definition.templates) {
+    for (const auto& t : templates_) {
         auto argv = expand(t, values, verdict.error.message);
         if (!argv) {
             verdict.error.code = "invalid_command";
@@ -449,12 +450,11 @@ void CommandJob::record(const ProgramResult& verdict) const
     m.workflow_id = e.workflow_id;
     m.step_id = e.step_id;
     m.command = e.command;
-    m.status = e.status;
-    m.duration_ms =
-        std::chrono::duration<double, std::milli>(options.clock->now() - started_).count();
-    m.started_at = started_at_;
-    m.completed_at = text::iso_utc(e.time);
-    e.details["duration_ms"] = m.duration_ms;
+    m.status = verdict.completed ? ExecutionStatus::completed : ExecutionStatus::failed;
+    m.duration = options.clock->now() - started_;
+    m.started_at = text::parse_iso(started_at_);
+    m.completed_at = e.time;
+    e.details["duration_ms"] = m.duration.count();
     if (!verdict.completed) {
         m.error_message = options.redactor->redact(verdict.error.message);
         e.details["error"] = *m.error_message;

@@ -2,6 +2,8 @@
 
 #include "agent/outcome.hpp"
 #include "agent/output_log.hpp"
+#include "agent/template.hpp"
+#include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "handoff/agent_mailbox.hpp"
 
@@ -83,7 +85,8 @@ private:
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
     CommandJobContext context_;
-    WorkOptions work_;  ///< As of the claim.
+    std::vector<CommandTemplate> templates_;  ///< Of the agent's commands.
+    WorkOptions work_;                        ///< As of the claim.
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentMailbox> mailbox_;
     handoff::AgentMailbox::Found found_;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autoexec/agents_file.hpp"
+#include "agent/template.hpp"
 
 #include <optional>
 #include <string>

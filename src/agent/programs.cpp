@@ -1,6 +1,7 @@
 #include "agent/programs.hpp"
 
 #include "agent/environment.hpp"
+#include "agent/template.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -50,7 +51,7 @@ std::string_view remedy_for(const std::string& program, const AgentDefinition& d
 std::vector<std::string> programs_of(const AgentDefinition& definition)
 {
     std::vector<std::string> programs;
-    for (const auto& command : definition.templates) {
+    for (const auto& command : templates_of(definition)) {
         if (command.words.empty() || command.words.front().size() != 1) continue;
         const auto* const name = std::get_if<std::string>(&command.words.front().front());
         if (name && std::find(programs.begin(), programs.end(), *name) == programs.end())

@@ -180,6 +180,16 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
     return shell_template(*script);
 }
 
+std::vector<CommandTemplate> templates_of(const AgentDefinition& definition)
+{
+    std::vector<CommandTemplate> templates;
+    TemplateProblem ignored;
+    for (const auto& text : definition.commands)
+        if (auto compiled = compile_template(text, definition.shell, ignored))
+            templates.push_back(*std::move(compiled));
+    return templates;
+}
+
 bool uses(const CommandTemplate& command, Placeholder placeholder)
 {
     return std::any_of(command.words.begin(), command.words.end(), [&](const auto& word) {

@@ -5,10 +5,28 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 /// Compiles commands with placeholders and expands them to a program's arguments. Pure.
 namespace autoexec::agent {
+
+/// What a command may leave open: `{command}`, `{worktree}` and so on.
+enum class Placeholder {
+    command,            ///< The text of the command.
+    command_file_path,  ///< The path of its file: for texts that are too long for an argument.
+    worktree,
+    workflow_id,  ///< Empty where there is none; so is `step_id`.
+    step_id,
+};
+
+/// A command as words, so that a value stays within its word whatever is in it.
+struct CommandTemplate {
+    using Piece = std::variant<std::string, Placeholder>;
+    using Word = std::vector<Piece>;
+
+    std::vector<Word> words;
+};
 
 struct TemplateProblem {
     std::string message;
@@ -23,6 +41,9 @@ struct TemplateProblem {
 /// argument of the shell. Unknown words in braces are left to the shell.
 std::optional<CommandTemplate> compile_template(std::string_view text, bool shell,
                                                 TemplateProblem& problem);
+
+/// One for each of an agent's commands; those that do not compile are left out.
+std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 
 [[nodiscard]] bool uses(const CommandTemplate& command, Placeholder placeholder);
 

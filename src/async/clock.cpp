@@ -1,10 +1,11 @@
+#include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 // Each distinct expiry costs a system call; rounded to a grid, thousands of waiters share a few.
@@ -61,4 +62,4 @@ std::shared_ptr<Clock> system_clock()
     return std::make_shared<SystemClock>();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

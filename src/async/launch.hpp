@@ -86,6 +86,42 @@ void launch(const Strand& strand, asio::awaitable<OperationResult<Result>> work,
                    asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
 }
 
+/// For work without a result.
+inline void launch(const Strand& strand, asio::awaitable<error_code> work,
+                   asio::any_completion_handler<void(error_code)> handler)
+{
+    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
+    const auto ex = strand.get_inner_executor();
+    auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
+    auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
+                      std::exception_ptr failure, error_code ec) mutable {
+        if (failure) ec = error_of(std::move(failure));
+        asio::post(ex, asio::append(std::move(h), ec));
+    };
+    asio::co_spawn(strand, std::move(work),
+                   asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
+}
+
+/// For `launch`: work that can't fail.
+inline asio::awaitable<error_code> no_error(asio::awaitable<void> work)
+{
+    co_await std::move(work);
+    co_return error_code{};
+}
+
+/// For `launch`: work that throws `system_error`.
+template <class Result>
+asio::awaitable<OperationResult<Result>> caught(asio::awaitable<Result> work)
+{
+    OperationResult<Result> outcome{};
+    try {
+        outcome.result = co_await std::move(work);
+    } catch (const system_error& e) {
+        outcome.ec = e.code();
+    }
+    co_return outcome;
+}
+
 /// The same as an awaitable that throws errors, with `sentence_of(result)` in `what()`. `work`
 /// refers only to its own arguments, so its caller may be destroyed. The calling coroutine's
 /// cancellation state is not changed.

@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 class NullNotifier final : public Notifier {
@@ -55,4 +55,4 @@ std::shared_ptr<Notifier> local_notifier()
     return std::make_shared<LocalNotifier>();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -106,9 +106,9 @@ asio::awaitable<void> serve(asio::io_context& ctx, asio::signal_set& signals,
     logging::log(logging::LogLevel::info,
                  "stopping running commands. Press Ctrl-C again to kill them.");
     signals.clear();
-    co_await worker.async_stop();
-    if (records.audit) (void)co_await records.audit->async_stop();
-    if (records.metrics) (void)co_await records.metrics->async_stop();
+    co_await worker.stop();
+    if (records.audit) (void)co_await records.audit->stop();
+    if (records.metrics) (void)co_await records.metrics->stop();
     ctx.stop();
 }
 

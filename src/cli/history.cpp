@@ -3,6 +3,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
+#include "protocol/result_format.hpp"
 #include "records/metrics_reader.hpp"
 #include "text/text.hpp"
 
@@ -32,17 +33,19 @@ void print(const MetricsSummary& s)
     print_result(
         "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
         "Total Retries: {}\nBy Status:\n",
-        s.total_executions, s.success_rate * 100, s.average_duration_ms, s.total_retries);
-    for (const auto& [status, count] : s.by_status) print_result("  {}: {}\n", status, count);
+        s.total_executions, s.success_rate * 100, s.average_duration.count(), s.total_retries);
+    for (const auto& [status, count] : s.by_status)
+        print_result("  {}: {}\n", to_string(status), count);
     if (s.skipped_lines > 0) print_message("Skipped invalid lines: {}\n", s.skipped_lines);
 }
 
 void print(const ExecutionMetric& m)
 {
-    const auto duration = std::chrono::milliseconds(static_cast<long long>(m.duration_ms));
-    print_result("{}  {:9} {} {:>7} #{:<2} {}", m.started_at.substr(0, 19), m.status,
-                 short_id(m.execution_id), text::format_duration(duration), m.retry_count + 1,
-                 text::printable(m.command));
+    const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(m.duration);
+    print_result("{}  {:9} {} {:>7} #{:<2} {}",
+                 (m.started_at ? text::iso_utc(*m.started_at) : "").substr(0, 19),
+                 to_string(m.status), short_id(m.execution_id), text::format_duration(duration),
+                 m.retry_count + 1, text::printable(m.command));
     if (m.workflow_id || m.step_id)
         print_result("  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
                      text::printable(m.step_id.value_or("-")));
@@ -64,7 +67,7 @@ int history(const HistoryOptions& options)
     MetricsFilter filter;
     filter.workflow_id = if_given(options.workflow_id);
     filter.step_id = if_given(options.step_id);
-    filter.status = if_given(options.status);
+    filter.status = protocol::parse_execution_status(options.status);
     filter.limit = options.limit;
     const auto metrics = records::read_metrics(folder, filter);
     if (metrics.empty() && !options.common.json) print_message("No execution history found.\n");

@@ -5,6 +5,7 @@
 #include "autoexec/executor.hpp"
 #include "cli/flags.hpp"
 #include "cli/session/agents.hpp"
+#include "cli/session/cli_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/jobs.hpp"
@@ -12,7 +13,6 @@
 #include "cli/session/notify.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "cli/session/session.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "protocol/layout.hpp"
@@ -159,7 +159,7 @@ private:
     {
         git_interrupt_->cancel(*system_clock(), type);
         if (type == asio::cancellation_type::partial)
-            asio::co_spawn(session_.context(), session_.executor().async_stop(), asio::detached);
+            asio::co_spawn(session_.context(), session_.executor().stop(), asio::detached);
         else
             for (auto& cancel : cancels_) cancel.emit(type);
     }

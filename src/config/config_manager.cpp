@@ -19,7 +19,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -323,4 +323,4 @@ const fs::path& AutoExecutionConfigManager::project_root() const noexcept
     return impl_->project_root;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

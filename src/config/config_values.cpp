@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 std::string to_string(const SettingValue& value)
 {
@@ -60,4 +60,4 @@ bool takes_effect_at_once(std::string_view key)
     return true;  // an application decides when it reads its own settings
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

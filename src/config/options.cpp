@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 ExecutorOptions executor_options(const AutoExecutionConfig& config,
                                  std::filesystem::path project_root)
@@ -49,4 +49,4 @@ MetricsOptions metrics_options(const AutoExecutionConfig& config,
     return o;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

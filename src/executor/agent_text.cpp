@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 constexpr std::size_t max_outside_warnings = 10;
@@ -47,4 +47,4 @@ void set_artifacts(const Redactor& redactor, const std::vector<std::string>& nam
             "The agent names {} artifacts; the first {} are kept.", inside, max_artifacts));
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

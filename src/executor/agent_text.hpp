@@ -9,7 +9,7 @@
 #include <vector>
 
 /// Redacts and bounds text from agents before it enters the result and the records.
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 inline constexpr std::size_t max_agent_message = 16 * 1024;
 inline constexpr std::size_t max_agent_code = 100;
@@ -23,4 +23,4 @@ std::string agent_text(const Redactor& redactor, std::string_view text, std::siz
 void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,
                    ExecutionResult& result);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

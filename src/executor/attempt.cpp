@@ -17,7 +17,7 @@
 #include <algorithm>
 
 /// One attempt: publish, wait, classify the end, and stop the agent if it is still running.
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using std::chrono::duration_cast;
@@ -521,4 +521,4 @@ void BackgroundAgentAutoExecutor::Impl::warn_of_pending_end(Execution& x,
                                           to_string(reported));
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

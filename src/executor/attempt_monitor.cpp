@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 constexpr std::chrono::seconds suspect_after{30};
@@ -248,4 +248,4 @@ Verification AttemptMonitor::verify(std::vector<std::string>& missing) const
     return missing.empty() ? Verification::all : Verification::partial;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

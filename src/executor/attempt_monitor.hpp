@@ -1,8 +1,8 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/command.hpp"
 #include "autoexec/mailbox.hpp"
-#include "autoexec/time.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 struct MonitorOptions {
     std::string attempt_id;  ///< Empty: every status counts.
@@ -150,4 +150,4 @@ private:
     std::optional<time_point> stable_since_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -15,7 +15,7 @@
 #include <algorithm>
 
 /// An execution from its request to its result: check, queue, open, attempt, retry.
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using std::chrono::milliseconds;
@@ -430,4 +430,4 @@ std::unique_ptr<Mailbox> BackgroundAgentAutoExecutor::Impl::open_mailbox(const f
     return options.handoff->open(absolute(tree), ec, problem);
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -12,7 +12,7 @@
 
 #include <random>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 void require(bool holds, std::string_view what)
@@ -141,10 +141,44 @@ BackgroundAgentAutoExecutor::BackgroundAgentAutoExecutor(asio::any_io_executor e
 BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
 
 void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandRequest request,
-                                        Handler handler)
+                                        Handler<ExecutionResult> handler)
 {
     auto& i = *impl;
     async::launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
+}
+
+void BackgroundAgentAutoExecutor::start_adopt(std::shared_ptr<Impl> impl, AttemptReference attempt,
+                                              CommandRequest request,
+                                              Handler<ExecutionResult> handler)
+{
+    auto& i = *impl;
+    auto work = i.adopt(std::move(impl), std::move(attempt), std::move(request));
+    async::launch(i.strand, std::move(work), std::move(handler));
+}
+
+void BackgroundAgentAutoExecutor::start_poll(std::shared_ptr<Impl> impl,
+                                             std::filesystem::path worktree,
+                                             std::vector<std::string> expected_artifacts,
+                                             std::optional<std::chrono::milliseconds> timeout,
+                                             Handler<ExecutionResult> handler)
+{
+    auto& i = *impl;
+    auto work =
+        i.poll(std::move(impl), std::move(worktree), std::move(expected_artifacts), timeout);
+    async::launch(i.strand, std::move(work), std::move(handler));
+}
+
+void BackgroundAgentAutoExecutor::start_recover(std::shared_ptr<Impl> impl,
+                                                Handler<Interrupted> handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::caught(i.recover(std::move(impl))), std::move(handler));
+}
+
+void BackgroundAgentAutoExecutor::start_stop(std::shared_ptr<Impl> impl, Handler<> handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::no_error(i.stop(std::move(impl))), std::move(handler));
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
@@ -211,14 +245,14 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::re
     return async::uncancellable(impl_->strand, impl_->recover(impl_));
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::async_stop()
+asio::awaitable<void> BackgroundAgentAutoExecutor::stop()
 {
     return async::uncancellable(impl_->strand, impl_->stop(impl_));
 }
 
-asio::any_io_executor BackgroundAgentAutoExecutor::get_executor() const
+asio::any_io_executor BackgroundAgentAutoExecutor::get_executor() const noexcept
 {
     return impl_->ex;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

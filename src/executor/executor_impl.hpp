@@ -2,6 +2,7 @@
 
 #include "async/fifo_semaphore.hpp"
 #include "async/launch.hpp"
+#include "async/short_names.hpp"
 #include "async/uncancellable.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
@@ -22,7 +23,7 @@
 #include <set>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Error code for a lack of descriptors, processes or memory.
 inline constexpr char no_resources[] = "no_resources";
@@ -200,4 +201,4 @@ struct BackgroundAgentAutoExecutor::Impl
     bool stopping = false;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

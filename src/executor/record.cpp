@@ -11,7 +11,7 @@
 #include <utility>
 
 /// The records and the result of an attempt.
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using std::chrono::milliseconds;
@@ -281,14 +281,14 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
     m.workflow_id = x.request.workflow_id;
     m.step_id = x.request.step_id;
     m.command = x.redacted;
-    m.status = to_string(end.status);
-    m.duration_ms = duration;
-    m.started_at = a.started_at;
+    m.status = end.status;
+    m.duration = std::chrono::duration<double, std::milli>(duration);
+    m.started_at = text::parse_iso(a.started_at);
     m.retry_count = a.number - 1;
-    m.completed_at = text::iso_utc(options.clock->system_now());
+    m.completed_at = options.clock->system_now();
     if (end.error) m.error_message = end.error->message;
     e.metric = std::move(m);
     emit(e);
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

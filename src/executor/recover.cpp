@@ -10,7 +10,7 @@
 #include <algorithm>
 
 /// Attempts that this executor did not publish: adopted, only watched, or left by a dead executor.
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using std::chrono::milliseconds;
@@ -38,7 +38,7 @@ InterruptedAttempt interrupted_attempt(const records::RunningRecord& record, boo
     attempt.step_id = record.step_id;
     attempt.command = record.command;
     attempt.worktree = record.worktree;
-    attempt.started_at = record.started_at;
+    attempt.started_at = text::parse_iso(record.started_at);
     attempt.agent_alive = agent_alive;
     return attempt;
 }
@@ -95,9 +95,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::resume(
     a->number = std::max(reference.number, 1);
     a->published = options.clock->now();
     a->started_at = text::iso_utc(options.clock->system_now());
-    if (const auto start = text::parse_iso(reference.started_at)) {
-        const auto since = options.clock->system_now() - *start;
-        a->started_at = reference.started_at;
+    if (reference.started_at) {
+        const auto since = options.clock->system_now() - *reference.started_at;
+        a->started_at = text::iso_utc(*reference.started_at);
         a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_downtime);
     }
     if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->id))
@@ -251,13 +251,12 @@ void BackgroundAgentAutoExecutor::Impl::record_interrupted(const records::Runnin
         m.workflow_id = record.workflow_id;
         m.step_id = record.step_id;
         m.command = record.command;
-        m.status = "failed";
-        m.started_at = record.started_at;
+        m.status = ExecutionStatus::failed;
+        m.started_at = text::parse_iso(record.started_at);
         m.retry_count = record.attempt - 1;
-        m.completed_at = text::iso_utc(e.time);
+        m.completed_at = e.time;
         m.error_message = records::interrupted_message;
-        if (const auto start = text::parse_iso(record.started_at))
-            m.duration_ms = std::chrono::duration<double, std::milli>(e.time - *start).count();
+        if (m.started_at) m.duration = e.time - *m.started_at;
         e.metric = std::move(m);
     }
     emit(e);
@@ -274,4 +273,4 @@ bool BackgroundAgentAutoExecutor::Impl::is_recorded(const std::string& execution
     return false;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

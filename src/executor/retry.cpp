@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 bool may_retry(const AttemptFacts& facts, bool idempotent)
 {
@@ -57,4 +57,4 @@ std::chrono::nanoseconds PollingInterval::next(double random)
     return std::chrono::duration_cast<nanoseconds>(wait);
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// Why an attempt ended.
 enum class Cause {
@@ -49,4 +49,4 @@ private:
     bool adaptive_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

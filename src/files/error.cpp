@@ -1,6 +1,6 @@
 #include "autoexec/error.hpp"
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 class Category final : public boost::system::error_category {
@@ -30,14 +30,10 @@ public:
                 return "The command text contains a secret.";
             case errc::stopped:
                 return "The executor was stopped.";
-            case errc::unknown_execution:
-                return "The execution does not exist.";
             case errc::unsafe_path:
                 return "A path is a link, a device, or another user's file.";
             case errc::file_too_large:
                 return "A file is larger than its limit.";
-            case errc::no_agent:
-                return "No agent, or more than one, matches the command.";
             case errc::invalid_agents_file:
                 return "The agents file is invalid.";
             case errc::supervisor_unavailable:
@@ -70,4 +66,4 @@ error_code make_error_code(errc e) noexcept
     return {static_cast<int>(e), autoexec_category()};
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

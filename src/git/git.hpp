@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/fifo_semaphore.hpp"
+#include "async/short_names.hpp"
 #include "git/git_context.hpp"
 #include "git/interrupt.hpp"
 #include "process/run_program.hpp"

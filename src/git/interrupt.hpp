@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
 
 #include <boost/asio/cancellation_type.hpp>

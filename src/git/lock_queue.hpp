@@ -3,6 +3,7 @@
 #include "autoexec/clock.hpp"
 
 #include "async/fifo_semaphore.hpp"
+#include "async/short_names.hpp"
 #include "files/safe_files.hpp"
 #include "git/interrupt.hpp"
 

@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "git/entry.hpp"
+#include "git/git.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "git/entry.hpp"
 #include "git/git.hpp"
 #include "git/lock_queue.hpp"

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "git/large_files.hpp"
 #include "git/temporary_index.hpp"
 

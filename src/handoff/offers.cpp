@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 using handoff::FolderId;
 using handoff::OfferState;
@@ -101,7 +101,7 @@ bool Offers::is_short(const std::string& attempt_id) const
     });
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1
 
 namespace autoexec::handoff {
 namespace {

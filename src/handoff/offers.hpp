@@ -40,7 +40,7 @@ enum class OfferState {
 
 }  // namespace autoexec::handoff
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 class Offers : public std::enable_shared_from_this<Offers> {
 public:
@@ -89,7 +89,7 @@ private:
     std::multimap<handoff::FolderId, Holder*> holders_;
 };
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1
 
 namespace autoexec::handoff {
 

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <exception>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 HealthCheckResult failed(const std::string& name, std::string_view reason)
@@ -205,4 +205,4 @@ HealthCheckResult HealthChecker::check_agents() const
     return guarded("agents", [this] { return health::check_agents(options_); });
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

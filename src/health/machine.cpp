@@ -58,15 +58,14 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
     one_metric.limit = one_event.limit = 1;
 
     std::optional<system_clock::time_point> newest;
-    const auto keep_newest = [&newest](std::string_view text) {
-        const auto time = text::parse_iso(text);
+    const auto keep_newest = [&newest](std::optional<system_clock::time_point> time) {
         if (time && (!newest || *time > *newest)) newest = time;
     };
     for (const auto& metric : records::read_metrics(metrics, one_metric))
-        keep_newest(metric.completed_at.value_or(""));
+        keep_newest(metric.completed_at);
     for (const auto& event : records::read_audit(audit, one_event)) {
         const auto* const time = event.if_contains("timestamp");
-        if (time != nullptr && time->is_string()) keep_newest(time->get_string());
+        if (time != nullptr && time->is_string()) keep_newest(text::parse_iso(time->get_string()));
     }
     return newest;
 }

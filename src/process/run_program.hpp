@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/spawner.hpp"
 
 #include <boost/asio/awaitable.hpp>

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using files::UniqueFd;
@@ -286,4 +286,4 @@ std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor)
                            : process::open_supervisor(std::filesystem::absolute(supervisor)));
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using asio::posix::stream_descriptor;
@@ -256,4 +256,4 @@ std::unique_ptr<Process> make_supervised_process(SupervisorLink link)
     return std::make_unique<SupervisedProcess>(std::move(link));
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

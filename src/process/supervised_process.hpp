@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/spawner.hpp"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -10,7 +11,7 @@
 #include <memory>
 #include <string>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 /// A supervisor that was just started, and this process's ends of its connections.
 struct SupervisorLink {
@@ -24,4 +25,4 @@ struct SupervisorLink {
 
 std::unique_ptr<Process> make_supervised_process(SupervisorLink link);
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

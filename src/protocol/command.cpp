@@ -10,7 +10,7 @@
 
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace json = boost::json;
@@ -165,12 +165,13 @@ json::object to_json(const ExecutionMetric& metric)
             {"workflow_id", text::or_null(metric.workflow_id)},
             {"step_id", text::or_null(metric.step_id)},
             {"command", metric.command},
-            {"status", metric.status},
-            {"duration_ms", metric.duration_ms},
-            {"started_at", metric.started_at},
+            {"status", to_string(metric.status)},
+            {"duration_ms", metric.duration.count()},
+            {"started_at", metric.started_at ? text::iso_utc(*metric.started_at) : ""},
             {"retry_count", metric.retry_count},
-            {"completed_at", text::or_null(metric.completed_at)},
+            {"completed_at", metric.completed_at ? json::value(text::iso_utc(*metric.completed_at))
+                                                 : json::value(nullptr)},
             {"error_message", text::or_null(metric.error_message)}};
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

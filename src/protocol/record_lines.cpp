@@ -1,5 +1,6 @@
 #include "protocol/record_lines.hpp"
 
+#include "protocol/result_format.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -33,12 +34,19 @@ std::optional<std::string> error_message(const text::Fields& top)
                                           : top.object("error_message").string("message");
 }
 
+// The original says `success`.
+std::optional<ExecutionStatus> read_status(const std::optional<std::string>& word)
+{
+    if (word == "success") return ExecutionStatus::completed;
+    return parse_execution_status(word.value_or(""));
+}
+
 }  // namespace
 
 std::string format_metric(const ExecutionMetric& metric)
 {
     auto line = to_json(metric);
-    if (!std::isfinite(metric.duration_ms)) line["duration_ms"] = 0.0;
+    if (!std::isfinite(metric.duration.count())) line["duration_ms"] = 0.0;
     return text::dump_line(line);
 }
 
@@ -50,21 +58,21 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     const text::Fields top(&json.object, complaints);
     auto execution_id = top.string("execution_id");
     auto command = top.string("command");
-    auto status = top.string("status");
+    const auto status = read_status(top.string("status"));
     const auto duration = top.number("duration_ms");
-    auto started_at = top.string("started_at");
+    const auto started_at = top.string("started_at");
     if (!execution_id || !command || !status || !duration || !started_at) return std::nullopt;
     ExecutionMetric metric;
     metric.execution_id = std::move(*execution_id);
     metric.workflow_id = top.string("workflow_id");
     metric.step_id = top.string("step_id");
     metric.command = std::move(*command);
-    metric.status = *status == "success" ? "completed" : std::move(*status);
-    metric.duration_ms = *duration;
-    metric.started_at = std::move(*started_at);
+    metric.status = *status;
+    metric.duration = std::chrono::duration<double, std::milli>(*duration);
+    metric.started_at = text::parse_iso(*started_at);
     const auto retries = top.integer("retry_count", 0, std::numeric_limits<int>::max());
     metric.retry_count = static_cast<int>(retries.value_or(0));
-    metric.completed_at = top.string("completed_at");
+    metric.completed_at = text::parse_iso(top.string("completed_at").value_or(""));
     metric.error_message = error_message(top);
     if (!complaints.empty()) return std::nullopt;
     return metric;

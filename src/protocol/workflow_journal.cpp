@@ -1,7 +1,7 @@
 #include "protocol/workflow_journal.hpp"
 
 #include "protocol/artifact_baseline.hpp"
-#include "protocol/workflow_result.hpp"
+#include "protocol/result_format.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"

@@ -1,12 +1,13 @@
 #include "autoexec/audit_logger.hpp"
 
+#include "async/launch.hpp"
 #include "protocol/record_lines.hpp"
 #include "records/audit_reader.hpp"
 #include "records/line_writer.hpp"
 
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 AuditOptions checked(AuditOptions options)
@@ -63,12 +64,14 @@ AuditRecord record_of(const Event& event)
 }  // namespace
 
 struct AuditLogger::Impl {
-    Impl(const asio::any_io_executor& ex, AuditOptions opts)
-        : options(checked(std::move(opts))),
+    Impl(const asio::any_io_executor& e, AuditOptions opts)
+        : ex(e),
+          options(checked(std::move(opts))),
           location(records::Folder::of(options.audit_dir, options.project_root, "audit")),
           writer(std::make_shared<records::LineWriter>(ex, writer_options(options, location)))
     {}
 
+    asio::any_io_executor ex;
     AuditOptions options;
     records::Folder location;
     std::shared_ptr<records::LineWriter> writer;
@@ -107,23 +110,24 @@ void AuditLogger::log_execution_started(std::string_view workflow_id, std::strin
 }
 
 void AuditLogger::log_execution_completed(std::string_view workflow_id, std::string_view step_id,
-                                          std::string_view command, double duration_ms)
+                                          std::string_view command,
+                                          std::chrono::duration<double, std::milli> duration)
 {
     auto record = record_of("execution_completed", workflow_id, step_id, command);
     record.status = "completed";
-    record.details["duration_ms"] = duration_ms;
+    record.details["duration_ms"] = duration.count();
     log_event(std::move(record));
 }
 
-void AuditLogger::log_execution_failed(std::string_view workflow_id, std::string_view step_id,
-                                       std::string_view command, std::string_view error,
-                                       std::optional<double> duration_ms)
+void AuditLogger::log_execution_failed(
+    std::string_view workflow_id, std::string_view step_id, std::string_view command,
+    std::string_view error, std::optional<std::chrono::duration<double, std::milli>> duration)
 {
     auto record = record_of("execution_failed", workflow_id, step_id, command);
     record.status = "failed";
     record.details["error"] = error.empty() ? "Execution failed" : error;
     record.details["duration_ms"] = nullptr;
-    if (duration_ms) record.details["duration_ms"] = *duration_ms;
+    if (duration) record.details["duration_ms"] = duration->count();
     log_event(std::move(record));
 }
 
@@ -154,9 +158,20 @@ asio::awaitable<error_code> AuditLogger::flush()
     return records::LineWriter::flush(impl_->writer);
 }
 
-asio::awaitable<error_code> AuditLogger::async_stop()
+void AuditLogger::start_stop(std::shared_ptr<Impl> impl, Handler handler)
+{
+    async::launch(async::Strand(impl->ex), records::LineWriter::stop(impl->writer),
+                  std::move(handler));
+}
+
+asio::awaitable<error_code> AuditLogger::stop()
 {
     return records::LineWriter::stop(impl_->writer);
+}
+
+asio::any_io_executor AuditLogger::get_executor() const noexcept
+{
+    return impl_->ex;
 }
 
 UnwrittenRecords AuditLogger::unwritten() const
@@ -169,4 +184,4 @@ std::uint64_t AuditLogger::lost_lines() const noexcept
     return impl_->writer->lost_lines();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
 #include "autoexec/error.hpp"
 #include "autoexec/event.hpp"

@@ -1,5 +1,6 @@
 #include "autoexec/metrics_collector.hpp"
 
+#include "async/launch.hpp"
 #include "protocol/record_lines.hpp"
 #include "records/line_writer.hpp"
 #include "records/metrics_reader.hpp"
@@ -7,7 +8,7 @@
 
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 MetricsOptions checked(MetricsOptions options)
@@ -30,19 +31,20 @@ records::LineWriter::Options writer_options(const MetricsOptions& options,
 
 std::string file_of(const ExecutionMetric& metric, std::chrono::system_clock::time_point now)
 {
-    const auto completed = text::parse_iso(metric.completed_at.value_or(""));
-    return records::metrics_file_name(text::utc_date(completed.value_or(now)));
+    return records::metrics_file_name(text::utc_date(metric.completed_at.value_or(now)));
 }
 
 }  // namespace
 
 struct ExecutionMetricsCollector::Impl {
-    Impl(const asio::any_io_executor& ex, MetricsOptions opts)
-        : options(checked(std::move(opts))),
+    Impl(const asio::any_io_executor& e, MetricsOptions opts)
+        : ex(e),
+          options(checked(std::move(opts))),
           location(records::Folder::of(options.metrics_dir, options.project_root, "metrics")),
           writer(std::make_shared<records::LineWriter>(ex, writer_options(options, location)))
     {}
 
+    asio::any_io_executor ex;
     MetricsOptions options;
     records::Folder location;
     std::shared_ptr<records::LineWriter> writer;
@@ -62,9 +64,8 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
 {
     const auto now = impl_->options.clock->system_now();
     if (metric.execution_id.empty()) metric.execution_id = text::new_uuid();
-    if (metric.started_at.empty()) metric.started_at = text::iso_utc(now);
-    if (!metric.completed_at || metric.completed_at->empty())
-        metric.completed_at = text::iso_utc(now);
+    if (!metric.started_at) metric.started_at = now;
+    if (!metric.completed_at) metric.completed_at = now;
     impl_->writer->push(file_of(metric, now), protocol::format_metric(metric));
     return metric;
 }
@@ -100,9 +101,20 @@ asio::awaitable<error_code> ExecutionMetricsCollector::flush()
     return records::LineWriter::flush(impl_->writer);
 }
 
-asio::awaitable<error_code> ExecutionMetricsCollector::async_stop()
+void ExecutionMetricsCollector::start_stop(std::shared_ptr<Impl> impl, Handler handler)
+{
+    async::launch(async::Strand(impl->ex), records::LineWriter::stop(impl->writer),
+                  std::move(handler));
+}
+
+asio::awaitable<error_code> ExecutionMetricsCollector::stop()
 {
     return records::LineWriter::stop(impl_->writer);
+}
+
+asio::any_io_executor ExecutionMetricsCollector::get_executor() const noexcept
+{
+    return impl_->ex;
 }
 
 UnwrittenRecords ExecutionMetricsCollector::unwritten() const
@@ -115,4 +127,4 @@ std::uint64_t ExecutionMetricsCollector::lost_lines() const noexcept
     return impl_->writer->lost_lines();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -13,22 +13,22 @@
 #include <unordered_set>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 boost::json::object to_json(const MetricsSummary& summary)
 {
     boost::json::object by_status;
-    for (const auto& [status, count] : summary.by_status) by_status[status] = count;
+    for (const auto& [status, count] : summary.by_status) by_status[to_string(status)] = count;
     return {{"total_executions", summary.total_executions},
             {"success_rate", summary.success_rate},
-            {"average_duration_ms", summary.average_duration_ms},
+            {"average_duration_ms", summary.average_duration.count()},
             {"total_retries", summary.total_retries},
             {"by_status", std::move(by_status)},
             {"total_attempts", summary.total_attempts},
             {"skipped_lines", summary.skipped_lines}};
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1
 
 namespace autoexec::records {
 namespace {
@@ -99,7 +99,8 @@ bool is_equal(const std::optional<std::string>& value, const std::optional<std::
 bool matches(const ExecutionMetric& metric, const MetricsFilter& filter)
 {
     return is_equal(metric.workflow_id, filter.workflow_id) &&
-           is_equal(metric.step_id, filter.step_id) && is_equal(metric.status, filter.status) &&
+           is_equal(metric.step_id, filter.step_id) &&
+           (!filter.status || metric.status == filter.status) &&
            is_equal(metric.execution_id, filter.execution_id);
 }
 
@@ -116,7 +117,7 @@ public:
     void add(const ExecutionMetric& metric)
     {
         ++attempts_;
-        duration_ms_ += metric.duration_ms;
+        duration_ += metric.duration;
         const auto [last, is_first] = last_.try_emplace(metric.execution_id);
         if (!is_first && metric.retry_count < last->second.retry_count) return;
         last->second = {metric.retry_count, metric.status};
@@ -130,23 +131,23 @@ public:
         std::uint64_t completed = 0;
         for (const auto& [id, last] : last_) {
             ++summary.by_status[last.status];
-            if (last.status == "completed") ++completed;
+            if (last.status == ExecutionStatus::completed) ++completed;
             summary.total_retries += static_cast<std::uint64_t>(last.retry_count);
         }
         if (attempts_ == 0) return summary;
         summary.success_rate = static_cast<double>(completed) / static_cast<double>(last_.size());
-        summary.average_duration_ms = duration_ms_ / static_cast<double>(attempts_);
+        summary.average_duration = duration_ / static_cast<double>(attempts_);
         return summary;
     }
 
 private:
     struct Last {
         int retry_count = 0;
-        std::string status;
+        ExecutionStatus status = ExecutionStatus::failed;
     };
     std::unordered_map<std::string, Last> last_;
     std::uint64_t attempts_ = 0;
-    double duration_ms_ = 0;
+    std::chrono::duration<double, std::milli> duration_{0};
 };
 
 }  // namespace

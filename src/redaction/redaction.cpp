@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
@@ -211,4 +211,4 @@ std::string Redactor::Stream::finish()
     return state_->pipeline.finish();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,5 +1,7 @@
 #include "autoexec/testing/mock_background_agent.hpp"
 
+#include "async/launch.hpp"
+#include "async/short_names.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
@@ -20,7 +22,7 @@
 #include <mutex>
 #include <utility>
 
-namespace autoexec::testing {
+namespace autoexec::inline v1::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -318,9 +320,26 @@ asio::awaitable<void> MockBackgroundAgent::run()
     return asio::co_spawn(impl_->strand, impl_->run(impl_), asio::use_awaitable);
 }
 
-asio::awaitable<void> MockBackgroundAgent::async_stop()
+asio::awaitable<void> MockBackgroundAgent::stop()
 {
     return asio::co_spawn(impl_->strand, impl_->stop(impl_), asio::use_awaitable);
+}
+
+void MockBackgroundAgent::start_run(std::shared_ptr<Impl> impl, Handler handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::no_error(i.run(std::move(impl))), std::move(handler));
+}
+
+void MockBackgroundAgent::start_stop(std::shared_ptr<Impl> impl, Handler handler)
+{
+    auto& i = *impl;
+    async::launch(i.strand, async::no_error(i.stop(std::move(impl))), std::move(handler));
+}
+
+asio::any_io_executor MockBackgroundAgent::get_executor() const noexcept
+{
+    return impl_->strand.get_inner_executor();
 }
 
 std::vector<MockCommand> MockBackgroundAgent::commands() const
@@ -339,4 +358,4 @@ std::size_t MockBackgroundAgent::failed() const
     return impl_->failed;
 }
 
-}  // namespace autoexec::testing
+}  // namespace autoexec::inline v1::testing

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 // As wide as the text before the column, so that the caret is below the column.
@@ -50,4 +50,4 @@ std::string to_string(std::span<const Diagnostic> diagnostics)
     return text;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

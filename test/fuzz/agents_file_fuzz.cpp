@@ -20,8 +20,9 @@ void must(bool holds)
 void check_expansion(const AgentDefinition& definition)
 {
     const TemplateValues values{"a \"b\" $(c)", "/f", "/w", "", "-x"};
-    must(definition.templates.size() == definition.commands.size());
-    for (const auto& command : definition.templates) {
+    const auto templates = templates_of(definition);
+    must(templates.size() == definition.commands.size());
+    for (const auto& command : templates) {
         std::string problem;
         const auto argv = expand(command, values, problem);
         must(argv ? argv->size() == command.words.size() : !problem.empty());

@@ -1,6 +1,6 @@
 // Runs a hundred commands through the library, and a TLS handshake beside them.
-#include "autoexec/agent.hpp"
-#include "autoexec/executor.hpp"
+#include <autoexec/agent.hpp>
+#include <autoexec/executor.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -46,12 +46,8 @@ private:
 
 autoexec::AgentOptions agent_options(std::shared_ptr<autoexec::Notifier> notifier)
 {
-    autoexec::AgentDefinition runner;
-    runner.name = "runner";
-    runner.accept_argv = true;
-    runner.templates.push_back({{{"/bin/sh"}, {"-c"}, {autoexec::Placeholder::command}}});
     autoexec::AgentOptions options;
-    options.agents.agents.push_back(runner);
+    options.agents = autoexec::shell_agents();
     options.find_worktrees = false;
     options.notifier = std::move(notifier);
 #ifdef CONSUMER_SUPERVISOR
@@ -93,8 +89,8 @@ asio::awaitable<void> run_all(autoexec::BackgroundAgentAutoExecutor& engine,
         if (result.status == autoexec::ExecutionStatus::completed && fs::exists(tree / "made"))
             ++completed;
     }
-    co_await engine.async_stop();
-    co_await agent.async_stop();
+    co_await engine.stop();
+    co_await agent.stop();
 }
 
 }  // namespace

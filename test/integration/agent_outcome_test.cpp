@@ -309,7 +309,7 @@ public:
         const auto is_over = [&] { return !spy_->seen.empty() && spy_->seen.back().is_final(); };
         while (!is_over() && std::chrono::steady_clock::now() < deadline) ctx_.run_one_for(1s);
         CHECK(is_over());
-        asio::co_spawn(ctx_, worker.async_stop(), asio::detached);
+        asio::co_spawn(ctx_, worker.stop(), asio::detached);
         ctx_.run();
         REQUIRE_FALSE(spy_->seen.empty());
         return spy_->seen.back();

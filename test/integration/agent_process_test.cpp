@@ -82,8 +82,8 @@ struct ProcessFixture {
         std::optional<ExecutionResult> result;
         const auto main = [&]() -> asio::awaitable<void> {
             auto ended = co_await executor->execute_command(std::move(request));
-            co_await agent->async_stop();
-            co_await executor->async_stop();
+            co_await agent->stop();
+            co_await executor->stop();
             result = std::move(ended);
         };
         asio::co_spawn(ctx, agent->run(), asio::detached);
@@ -312,8 +312,8 @@ TEST_CASE_FIXTURE(ProcessFixture, "both sides work on several threads")
     std::atomic<int> completed = 0;
     std::atomic<int> left = trees * each;
     const auto stop = [&]() -> asio::awaitable<void> {
-        co_await agent->async_stop();
-        co_await executor->async_stop();
+        co_await agent->stop();
+        co_await executor->stop();
     };
     for (int i = 0; i < trees * each; ++i)
         executor->async_execute_command({"echo x >> out", project / std::to_string(i % trees)},
@@ -341,8 +341,7 @@ TEST_CASE_FIXTURE(ProcessFixture,
         pid = process_in("pid");
         if (pid == 0 || stopped) return;
         stopped = true;
-        asio::co_spawn(ctx, agent->async_stop(),
-                       [pid](std::exception_ptr) { CHECK_FALSE(lives(pid)); });
+        asio::co_spawn(ctx, agent->stop(), [pid](std::exception_ptr) { CHECK_FALSE(lives(pid)); });
     });
     CHECK(result.status == ExecutionStatus::failed);
     CHECK(result.error->code == "agent_stopped");

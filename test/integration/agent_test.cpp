@@ -654,8 +654,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a stopped agent stops its commands and says so"
     SUBCASE("while another stop waits")
     {
         program().deaf = true;
-        for (int i = 0; i < 2; ++i)
-            asio::co_spawn(ctx, agents.front()->async_stop(), asio::detached);
+        for (int i = 0; i < 2; ++i) asio::co_spawn(ctx, agents.front()->stop(), asio::detached);
         run_for(62s);
         CHECK(program().stops > 0);
         program().die(9);
@@ -826,9 +825,9 @@ TEST_CASE_FIXTURE(AgentFixture, "a command of an original engine is run where th
         CHECK((!std::filesystem::exists(claims) || std::filesystem::is_empty(claims)));
     }
     REQUIRE(sink->metrics().size() == 2);
-    CHECK(sink->metrics()[0].status == "completed");
+    CHECK(sink->metrics()[0].status == ExecutionStatus::completed);
     CHECK(sink->metrics()[0].workflow_id == "w");
-    CHECK(sink->metrics()[1].status == "failed");
+    CHECK(sink->metrics()[1].status == ExecutionStatus::failed);
     CHECK(sink->metrics()[1].error_message == "run exited with code 1");
     CHECK(sink->count(EventType::execution_completed) == 1);
     CHECK(sink->count(EventType::execution_failed) == 1);
@@ -924,7 +923,7 @@ agents:
 
     void stop()
     {
-        asio::co_spawn(ctx, agent->async_stop(), asio::detached);
+        asio::co_spawn(ctx, agent->stop(), asio::detached);
         clock->run(ctx);
     }
 

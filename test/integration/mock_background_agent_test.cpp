@@ -54,8 +54,8 @@ struct Application {
                 auto result = co_await executor.execute_command(std::move(request));
                 results.push_back(std::move(result));
             }
-            co_await mock->async_stop();
-            co_await executor.async_stop();
+            co_await mock->stop();
+            co_await executor.stop();
         };
         asio::co_spawn(ctx, mock->run(), asio::detached);
         asio::co_spawn(ctx, main(), [](std::exception_ptr e) {
@@ -167,7 +167,7 @@ TEST_CASE_FIXTURE(Application, "commands are answered one by one, each in its ow
 TEST_CASE_FIXTURE(Application, "a stopped mock gives back what it has in hand")
 {
     mock_options.reply.outcome = MockOutcome::never;
-    clock->at(62s, [&] { asio::co_spawn(ctx, mock->async_stop(), asio::detached); });
+    clock->at(62s, [&] { asio::co_spawn(ctx, mock->stop(), asio::detached); });
     const auto result = run({"build", tree});
     CHECK(result.status == ExecutionStatus::failed);
     CHECK(result.error->code == "agent_stopped");
@@ -199,7 +199,7 @@ TEST_CASE_FIXTURE(Application, "a command of an original engine is answered wher
     clock->run_until(ctx, 1s);
     CHECK(agent.completed() == (mock_options.accept_legacy ? 1 : 0));
     CHECK(engine.status().has_value() == mock_options.accept_legacy);
-    asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+    asio::co_spawn(ctx, agent.stop(), asio::detached);
     clock->run(ctx);
 }
 

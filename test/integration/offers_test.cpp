@@ -1,5 +1,6 @@
 #include "handoff/offers.hpp"
 
+#include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
 #include "files/resources.hpp"
 #include "git_files/git_dir.hpp"

@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(PeerFixture, "the executor understands each dialect of agents"
         executor.async_execute_command(std::move(request), [&](error_code ec, ExecutionResult r) {
             CHECK_FALSE(ec);
             x.result = std::move(r);
-            if (--left == 0) asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+            if (--left == 0) asio::co_spawn(ctx, executor.stop(), asio::detached);
         });
         asio::co_spawn(ctx,
                        peer({"agent", x.tree.string(), "--dialect", x.dialect, "--outcome",
@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(PeerFixture, "an independent agent finds all that was promised
     executor.async_execute_command(std::move(request), [&](error_code ec, ExecutionResult r) {
         CHECK_FALSE(ec);
         result = std::move(r);
-        asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+        asio::co_spawn(ctx, executor.stop(), asio::detached);
     });
     ProgramOutput output;
     asio::co_spawn(
@@ -217,7 +217,7 @@ TEST_CASE_FIXTURE(PeerFixture, "an independent agent hears a cancel")
     executor.async_execute_command({"build it", tree}, [&](error_code ec, ExecutionResult r) {
         CHECK_FALSE(ec);
         result = std::move(r);
-        asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+        asio::co_spawn(ctx, executor.stop(), asio::detached);
     });
     ProgramOutput output;
     asio::co_spawn(ctx,
@@ -245,7 +245,7 @@ TEST_CASE_FIXTURE(PeerFixture, "an agent of version 1.1 ends a command when it r
         CHECK_FALSE(ec);
         CHECK(std::filesystem::exists(tree / "released"));
         result = std::move(r);
-        asio::co_spawn(ctx, executor.async_stop(), asio::detached);
+        asio::co_spawn(ctx, executor.stop(), asio::detached);
     });
     ProgramOutput output;
     asio::co_spawn(ctx,
@@ -301,7 +301,7 @@ global: {accept_legacy: )" + legacy + "}\n");
                    [&](std::exception_ptr e, ProgramOutput o) {
                        rethrow(e);
                        output = std::move(o);
-                       asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+                       asio::co_spawn(ctx, agent.stop(), asio::detached);
                    });
     run();
     CHECK(output.exit.exit_code == (expected == "completed" ? 0 : 1));
@@ -321,7 +321,7 @@ global: {accept_legacy: )" + legacy + "}\n");
         return;
     }
     REQUIRE(sink->metrics().size() == 1);
-    CHECK(sink->metrics()[0].status == expected);
+    CHECK(to_string(sink->metrics()[0].status) == expected);
     CHECK(sink->metrics()[0].step_id == "s");
 }
 
@@ -360,8 +360,8 @@ TEST_CASE_FIXTURE(PeerFixture, "an independent reader accepts each line of the r
             if (text == "fail") request.step_id = "s";
             (void)co_await executor.execute_command(std::move(request));
         }
-        co_await mock.async_stop();
-        co_await executor.async_stop();
+        co_await mock.stop();
+        co_await executor.stop();
     };
     asio::co_spawn(ctx, mock.run(), asio::detached);
     asio::co_spawn(ctx, main(), rethrow);

@@ -1,3 +1,4 @@
+#include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
 #include "process/control.hpp"
 

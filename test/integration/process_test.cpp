@@ -1,3 +1,4 @@
+#include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"

@@ -42,8 +42,9 @@ ExecutionMetric metric_line(int writer, int line)
     ExecutionMetric metric;
     metric.execution_id = name_of(writer, line);
     metric.command = std::string(static_cast<std::size_t>(line % 500), 'x');
-    metric.status = "completed";
-    metric.completed_at = line % 2 == 0 ? "2026-01-20T10:00:00+00:00" : "2026-01-21T10:00:00+00:00";
+    metric.status = ExecutionStatus::completed;
+    metric.completed_at =
+        std::chrono::sys_days{std::chrono::year{2026} / 1 / (line % 2 == 0 ? 20 : 21)};
     return metric;
 }
 
@@ -79,8 +80,8 @@ int write_share(const test::TemporaryFolder& folder, int writer)
                 if (i % 7 == 0) (void)co_await audit.flush();
                 if (i % 11 == 0) (void)co_await metrics.flush();
             }
-            failure = co_await audit.async_stop();
-            if (!failure) failure = co_await metrics.async_stop();
+            failure = co_await audit.stop();
+            if (!failure) failure = co_await metrics.stop();
         },
         boost::asio::detached);
     ctx.run();
@@ -172,8 +173,8 @@ TEST_CASE("threads that share a writer lose, tear and repeat no line")
             });
         }
     }
-    CHECK_FALSE(boost::asio::co_spawn(pool, audit.async_stop(), boost::asio::use_future).get());
-    CHECK_FALSE(boost::asio::co_spawn(pool, metrics.async_stop(), boost::asio::use_future).get());
+    CHECK_FALSE(boost::asio::co_spawn(pool, audit.stop(), boost::asio::use_future).get());
+    CHECK_FALSE(boost::asio::co_spawn(pool, metrics.stop(), boost::asio::use_future).get());
     check_all_there(folder);
     check_rotated(folder);
     pool.join();

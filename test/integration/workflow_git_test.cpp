@@ -62,7 +62,7 @@ struct GitFixture : WorktreeFixture {
         const auto done = [&](error_code code, WorkflowResult r) {
             ec = code;
             result = std::move(r);
-            asio::co_spawn(ctx, agent.async_stop(), asio::detached);
+            asio::co_spawn(ctx, agent.stop(), asio::detached);
         };
         const auto checked_out = git({"status", "--porcelain", "--branch"}) + head();
         if (resume)

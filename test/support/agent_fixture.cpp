@@ -124,7 +124,7 @@ std::string AgentFixture::log()
 
 void AgentFixture::stop()
 {
-    for (const auto& agent : agents) asio::co_spawn(ctx, agent->async_stop(), asio::detached);
+    for (const auto& agent : agents) asio::co_spawn(ctx, agent->stop(), asio::detached);
     clock->run(ctx);
     agents.clear();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/agents_file_reader.hpp"
+#include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "support/engine_side.hpp"
 #include "support/scripted_spawner.hpp"

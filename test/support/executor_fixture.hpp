@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
 #include "support/memory_handoff.hpp"
 #include "support/temporary_folder.hpp"

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/workflow_executor.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"

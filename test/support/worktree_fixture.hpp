@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "git/repository.hpp"
 #include "support/hooked_spawner.hpp"
 #include "support/program.hpp"

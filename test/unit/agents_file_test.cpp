@@ -1,4 +1,5 @@
 #include "agent/agents_file_reader.hpp"
+#include "agent/template.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -107,8 +108,8 @@ global:
     CHECK(worker.enabled);
     REQUIRE(worker.commands.size() == 2);
     CHECK(worker.commands[1] == "notify {workflow_id}");
-    REQUIRE(worker.templates.size() == 2);
-    CHECK(worker.templates[0].words.size() == 4);
+    REQUIRE(templates_of(worker).size() == 2);
+    CHECK(templates_of(worker)[0].words.size() == 4);
     CHECK(worker.watch_paths.size() == 1);
     CHECK(worker.timeout == 90s);
     CHECK(worker.retry_count == 2);
@@ -125,7 +126,7 @@ global:
     CHECK(second.timeout == 3600s);
     CHECK_FALSE(second.retry_count);
     CHECK(second.environment == Variables{{"PORT", "8080"}, {"EMPTY", ""}, {"MODE", "on"}});
-    CHECK(second.templates[0].words[2] ==
+    CHECK(templates_of(second).at(0).words[2] ==
           CommandTemplate::Word{std::string("echo \"${1}\" | tee log")});
 }
 

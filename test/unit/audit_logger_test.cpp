@@ -72,8 +72,8 @@ TEST_CASE_FIXTURE(AuditFixture, "the guide's four events have the original's key
     make();
     logger->log_command_detected("w", "s", "build", "/tree/.cursor-skill-command.txt");
     logger->log_execution_started("w", "s", "build");
-    logger->log_execution_completed("w", "s", "build", 1500);
-    logger->log_execution_failed("w", "", "build", "", 2.5);
+    logger->log_execution_completed("w", "s", "build", 1500ms);
+    logger->log_execution_failed("w", "", "build", "", std::chrono::microseconds{2500});
     CHECK_FALSE(run(logger->flush()));
 
     const auto lines = project.lines(log_path);
@@ -260,7 +260,7 @@ TEST_CASE_FIXTURE(AuditFixture, "a folder that is a link out of the project is n
     }
     make();
     log("event");
-    CHECK(run(logger->async_stop()) == errc::unsafe_path);
+    CHECK(run(logger->stop()) == errc::unsafe_path);
     CHECK(logger->lost_lines() == 1);
     CHECK(std::filesystem::is_empty(outside.path()));
 }
@@ -279,11 +279,11 @@ TEST_CASE_FIXTURE(AuditFixture, "what is logged after a stop is refused and coun
 {
     make();
     log("first");
-    CHECK_FALSE(run(logger->async_stop()));
+    CHECK_FALSE(run(logger->stop()));
     log("second");
     logger->publish(Event{});
     CHECK(logger->lost_lines() == 2);
-    CHECK_FALSE(run(logger->async_stop()));
+    CHECK_FALSE(run(logger->stop()));
     CHECK(query_types() == Words{"first"});
 }
 

@@ -466,7 +466,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent's own time-out ends as a time-out")
     CHECK(result.attempts == (r.idempotent ? 2 : 1));
     CHECK(result.completion_method == CompletionMethod::status_file);
     CHECK(result.error->code == "timeout");
-    CHECK(sink->metrics().back().status == "timeout");
+    CHECK(sink->metrics().back().status == ExecutionStatus::timeout);
     CHECK(boost::json::serialize(sink->events.back().details).find(R"("outcome":"timeout")") !=
           std::string::npos);
 }

@@ -8,6 +8,7 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -23,6 +24,22 @@
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// A token that starts nothing and gives the initiation's executor.
+struct ExecutorProbe {};
+
+}  // namespace
+
+template <class Signature>
+struct boost::asio::async_result<ExecutorProbe, Signature> {
+    template <class Initiation, class... Args>
+    static any_io_executor initiate(Initiation&& initiation, ExecutorProbe, Args&&...)
+    {
+        return initiation.get_executor();
+    }
+};
 
 namespace {
 
@@ -457,6 +474,94 @@ TEST_CASE_FIXTURE(ExecutorFixture, "signals emitted on other threads as their co
     }
     pool.join();
     CHECK(ended == rounds);
+}
+
+TEST_CASE_FIXTURE(QuickTree, "adapters of deferred change what the operation gives, and its start")
+{
+    using namespace asio::experimental;
+    auto both = make_parallel_group(make().async_execute_command(request(), asio::deferred),
+                                    make().async_execute_command(request(""), asio::deferred));
+    both.async_wait(wait_for_all(), [&](auto order, error_code first, ExecutionResult done,
+                                        error_code second, const ExecutionResult&) {
+        CHECK(order.size() == 2);
+        CHECK_FALSE(first);
+        CHECK(done.status == ExecutionStatus::completed);
+        CHECK(second == errc::invalid_command);
+        ++results;
+    });
+    auto chain =
+        make().async_execute_command(request(), asio::deferred([](error_code, ExecutionResult r) {
+                                         return asio::deferred.values(r.attempts);
+                                     }));
+    std::move(chain)([&](int attempts) {
+        CHECK(attempts == 1);
+        ++results;
+    });
+    auto as_tuple = make().async_execute_command(request(""), asio::as_tuple(asio::deferred));
+    std::move(as_tuple)([&](std::tuple<error_code, ExecutionResult> t) {
+        CHECK(std::get<0>(t) == errc::invalid_command);
+        ++results;
+    });
+    clock->run(ctx);
+    CHECK(results == 3);
+}
+
+TEST_CASE_FIXTURE(QuickTree, "the first of two operations cancels the other one")
+{
+    auto group = asio::experimental::make_parallel_group(
+        make().async_execute_command(request(), asio::deferred),
+        make().async_execute_command(CommandRequest("waits", "/other"), asio::deferred));
+    group.async_wait(
+        asio::experimental::wait_for_one(),
+        [&](auto, error_code, const ExecutionResult& one, error_code, const ExecutionResult& two) {
+            CHECK(one.status == ExecutionStatus::completed);
+            CHECK(two.status == ExecutionStatus::cancelled);
+            ++results;
+        });
+    clock->run(ctx);
+    CHECK(results == 1);
+}
+
+TEST_CASE_FIXTURE(QuickTree, "an operation tells its executor to the token")
+{
+    const asio::any_io_executor ex = ctx.get_executor();
+    CHECK(make().get_executor() == ex);
+    CHECK(make().async_execute_command(request(), ExecutorProbe{}) == ex);
+    CHECK(make().async_poll_for_completion("/tree", {}, 1s, ExecutorProbe{}) == ex);
+    CHECK(make().async_recover(ExecutorProbe{}) == ex);
+    CHECK(make().async_stop(ExecutorProbe{}) == ex);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "the other operations take tokens, too")
+{
+    std::optional<std::size_t> interrupted;
+    make().async_recover([&](error_code e, std::vector<InterruptedAttempt> found) {
+        CHECK_FALSE(e);
+        interrupted = found.size();
+    });
+    auto& watched = handoff->at("/watched");
+    make().async_poll_for_completion("/watched", {}, 60s, [&](error_code e, ExecutionResult r) {
+        CHECK_FALSE(e);
+        CHECK(r.status == ExecutionStatus::completed);
+        ++results;
+    });
+    clock->at(7s, [&] { watched.write_text(R"({"status": "completed"})"); });
+    clock->run(ctx);
+    CHECK(results == 1);
+    make().async_adopt(AttemptReference("execution", "attempt", 1), CommandRequest("", "/tree"),
+                       [&](error_code e, auto&&) {
+                           CHECK(e == errc::invalid_command);
+                           ++results;
+                       });
+    clock->run(ctx);
+    CHECK(results == 2);
+    make().async_stop([&](error_code e) {
+        CHECK_FALSE(e);
+        ++results;
+    });
+    clock->run(ctx);
+    CHECK(interrupted == 0U);
+    CHECK(results == 3);
 }
 
 TEST_SUITE_END();

@@ -2,6 +2,7 @@
 
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -20,13 +21,14 @@ namespace {
 const std::filesystem::path metrics_folder = ".tapps-agents/metrics";
 const auto first_day = metrics_folder / "executions_2026-01-20.jsonl";
 
-ExecutionMetric metric_of(std::string id, std::string status = "completed", int retry_count = 0)
+ExecutionMetric metric_of(std::string id, ExecutionStatus status = ExecutionStatus::completed,
+                          int retry_count = 0)
 {
     ExecutionMetric metric;
     metric.execution_id = std::move(id);
     metric.command = "build";
-    metric.status = std::move(status);
-    metric.duration_ms = 100;
+    metric.status = status;
+    metric.duration = std::chrono::milliseconds{100};
     metric.retry_count = retry_count;
     return metric;
 }
@@ -80,11 +82,11 @@ TEST_SUITE_BEGIN("metrics_collector");
 
 TEST_CASE_FIXTURE(MetricsFixture, "an attempt is a line of the original's keys in its order")
 {
-    auto metric = metric_of("e", "failed", 1);
+    auto metric = metric_of("e", ExecutionStatus::failed, 1);
     metric.workflow_id = "w";
-    metric.duration_ms = 1500;
-    metric.started_at = "2026-01-20T10:00:00+00:00";
-    metric.completed_at = "2026-01-20T10:00:01.500000+00:00";
+    metric.duration = std::chrono::milliseconds{1500};
+    metric.started_at = text::parse_iso("2026-01-20T10:00:00+00:00");
+    metric.completed_at = text::parse_iso("2026-01-20T10:00:01.500000+00:00");
     metric.error_message = "boom";
     record({metric});
     CHECK(project.read(first_day) ==
@@ -101,8 +103,8 @@ TEST_CASE_FIXTURE(MetricsFixture, "what is missing is filled in, and returned as
     clock->run_until(ctx, 90s);
     const auto recorded = collector->record_execution(metric_of(""));
     CHECK(recorded.execution_id.size() == 36);
-    CHECK(recorded.started_at == "2026-01-20T00:01:30+00:00");
-    CHECK(recorded.completed_at == "2026-01-20T00:01:30+00:00");
+    CHECK(recorded.started_at == text::parse_iso("2026-01-20T00:01:30+00:00"));
+    CHECK(recorded.completed_at == text::parse_iso("2026-01-20T00:01:30+00:00"));
     CHECK_FALSE(run(collector->flush()));
     CHECK(collector->get_metrics() == std::vector{recorded});
 }
@@ -110,12 +112,11 @@ TEST_CASE_FIXTURE(MetricsFixture, "what is missing is filled in, and returned as
 TEST_CASE_FIXTURE(MetricsFixture, "each attempt goes to the UTC day on which it completed")
 {
     auto late = metric_of("late");
-    late.completed_at = "2026-01-20T23:59:59.999999+00:00";
+    late.completed_at = text::parse_iso("2026-01-20T23:59:59.999999+00:00");
     auto next = metric_of("next");
-    next.completed_at = "2026-01-21T01:30:00+01:00";  // half past midnight
-    auto unreadable = metric_of("unreadable");
-    unreadable.completed_at = "../../../escape";
-    record({late, next, unreadable, late});
+    next.completed_at = text::parse_iso("2026-01-21T01:30:00+01:00");  // half past midnight
+    const auto unknown = metric_of("unknown");                         // today
+    record({late, next, unknown, late});
     CHECK(project.lines(first_day).size() == 3);
     CHECK(project.lines(metrics_folder / "executions_2026-01-21.jsonl").size() == 1);
 }
@@ -123,7 +124,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "each attempt goes to the UTC day on which it 
 TEST_CASE_FIXTURE(MetricsFixture, "queries go by the date in the name, then from the last line")
 {
     auto old = metric_of("old");
-    old.completed_at = "2026-01-19T12:00:00+00:00";
+    old.completed_at = text::parse_iso("2026-01-19T12:00:00+00:00");
     record({metric_of("1"), metric_of("2"), metric_of("3")});
     record({old});  // its file was modified last
     project.write(metrics_folder / "executions_2026-13-9x.jsonl", R"({"execution_id": "odd"})");
@@ -142,7 +143,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "filters are exact, and a limit of zero is non
     metrics[7].workflow_id = "w/1";
     metrics[8].workflow_id = "w";
     metrics[9].step_id = "w";
-    metrics[10].status = "timeout";
+    metrics[10].status = ExecutionStatus::timeout;
     record(metrics);
 
     MetricsFilter filter;
@@ -166,7 +167,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "filters are exact, and a limit of zero is non
     }
     SUBCASE("status")
     {
-        filter.status = "timeout";
+        filter.status = ExecutionStatus::timeout;
         CHECK(query_ids(filter) == Words{"e10"});
     }
     SUBCASE("execution")
@@ -184,15 +185,15 @@ TEST_CASE_FIXTURE(MetricsFixture, "the original's lines are read, its word for s
                   R"("skill": "later versions add keys"})"
                   "\n");
     MetricsFilter filter;
-    filter.status = "completed";
+    filter.status = ExecutionStatus::completed;
     CHECK(query_ids(filter) == Words{"e"});
     CHECK(collector->get_summary().success_rate == 1.0);
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "a repeat of an attempt is dropped, another attempt is not")
 {
-    record({metric_of("a", "failed", 0), metric_of("a", "failed", 0), metric_of("a"),
-            metric_of("a", "completed", 1), metric_of("b")});
+    record({metric_of("a", ExecutionStatus::failed, 0), metric_of("a", ExecutionStatus::failed, 0),
+            metric_of("a"), metric_of("a", ExecutionStatus::completed, 1), metric_of("b")});
     CHECK(query_ids() == Words{"b", "a", "a"});
     CHECK(collector->get_summary().total_attempts == 3);
 }
@@ -200,17 +201,20 @@ TEST_CASE_FIXTURE(MetricsFixture, "a repeat of an attempt is dropped, another at
 TEST_CASE_FIXTURE(MetricsFixture, "the summary counts executions by their last attempt")
 {
     // The second execution's attempts do not stand in their order.
-    record({metric_of("a", "failed", 0), metric_of("a", "timeout", 1),
-            metric_of("a", "completed", 2), metric_of("b", "timeout", 1),
-            metric_of("b", "failed", 0), metric_of("c"), metric_of("d", "cancelled")});
+    record({metric_of("a", ExecutionStatus::failed, 0), metric_of("a", ExecutionStatus::timeout, 1),
+            metric_of("a", ExecutionStatus::completed, 2),
+            metric_of("b", ExecutionStatus::timeout, 1), metric_of("b", ExecutionStatus::failed, 0),
+            metric_of("c"), metric_of("d", ExecutionStatus::cancelled)});
     const auto summary = collector->get_summary();
     CHECK(summary.total_executions == 4);
     CHECK(summary.total_attempts == 7);
     CHECK(summary.total_retries == 3);
     CHECK(summary.success_rate == 0.5);
-    CHECK(summary.average_duration_ms == 100.0);
+    CHECK(summary.average_duration == std::chrono::milliseconds{100});
     CHECK(summary.by_status ==
-          std::map<std::string, std::uint64_t>{{"completed", 2}, {"timeout", 1}, {"cancelled", 1}});
+          std::map<ExecutionStatus, std::uint64_t>{{ExecutionStatus::completed, 2},
+                                                   {ExecutionStatus::timeout, 1},
+                                                   {ExecutionStatus::cancelled, 1}});
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "the summary of nothing is zeros")
@@ -256,7 +260,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "a day file that is a link or a FIFO is left o
 TEST_CASE_FIXTURE(MetricsFixture, "what is recorded after a stop is refused and counted")
 {
     collector->record_execution(metric_of("a"));
-    CHECK_FALSE(run(collector->async_stop()));
+    CHECK_FALSE(run(collector->stop()));
     collector->record_execution(metric_of("b"));
     CHECK(collector->lost_lines() == 1);
     CHECK(query_ids() == Words{"a"});

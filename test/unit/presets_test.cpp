@@ -37,7 +37,7 @@ Words call(const Preset& preset, const std::string& command)
     values.command = command;
     values.worktree = "/tree";
     std::string problem;
-    return expand(definition_of(preset).templates.at(0), values, problem).value();
+    return expand(templates_of(definition_of(preset)).at(0), values, problem).value();
 }
 
 AgentDefinition agent_with(const std::string& lines)

@@ -27,11 +27,11 @@ ExecutionMetric full_metric()
     metric.execution_id = "e";
     metric.workflow_id = "w";
     metric.command = "über";
-    metric.status = "failed";
-    metric.duration_ms = 1500;
-    metric.started_at = "2026-01-20T21:00:36.129110+00:00";
+    metric.status = ExecutionStatus::failed;
+    metric.duration = 1500ms;
+    metric.started_at = when;
     metric.retry_count = 1;
-    metric.completed_at = "2026-01-20T21:00:37.629110+00:00";
+    metric.completed_at = when + 1500ms;
     metric.error_message = "boom\n";
     return metric;
 }
@@ -68,8 +68,8 @@ TEST_CASE("a metric line is read back as it was written")
     CHECK(parse_metric(format_metric(full_metric())) == full_metric());
     ExecutionMetric least;
     CHECK(parse_metric(format_metric(least)) == least);
-    least.duration_ms = std::numeric_limits<double>::quiet_NaN();
-    CHECK(parse_metric(format_metric(least))->duration_ms == 0);
+    least.duration = duration<double, std::milli>(std::numeric_limits<double>::quiet_NaN());
+    CHECK(parse_metric(format_metric(least))->duration == 0ms);
 }
 
 TEST_CASE("a metric line of another version is read")
@@ -77,15 +77,23 @@ TEST_CASE("a metric line of another version is read")
     const auto metric = parse_metric(R"({"execution_id":"e","command":"c","status":"success",)"
                                      R"("duration_ms":10,"started_at":"t","skill":[1]})");
     REQUIRE(metric);
-    CHECK(metric->status == "completed");
-    CHECK(metric->duration_ms == 10);
+    CHECK(metric->status == ExecutionStatus::completed);
+    CHECK(metric->duration == 10ms);
     CHECK(metric->retry_count == 0);
+    CHECK_FALSE(metric->started_at);
     CHECK_FALSE(metric->completed_at);
     const auto with_object =
         parse_metric(R"({"execution_id":"e","command":"c","status":"failed","duration_ms":1.5,)"
                      R"("started_at":"t","error_message":{"message":"boom","code":"E"}})");
     REQUIRE(with_object);
     CHECK(with_object->error_message == "boom");
+}
+
+TEST_CASE("a metric line with another word for its status is none")
+{
+    const std::string line = R"({"execution_id":"e","command":"c","status":"odd",)"
+                             R"("duration_ms":1,"started_at":"2026-01-20T10:00:00"})";
+    CHECK_FALSE(parse_metric(line));
 }
 
 TEST_CASE("a line that is no metric is nothing")
@@ -163,7 +171,7 @@ TEST_CASE("the files of version 1 are still read")
     REQUIRE_MESSAGE(early, problem);
     CHECK(early->attempt_id.empty());
     CHECK(parse_cancel(example("cancel.json"))->attempt_id == command->attempt_id);
-    CHECK(parse_metric(example("metric.jsonl"))->duration_ms == 83250.5);
+    CHECK(parse_metric(example("metric.jsonl"))->duration.count() == 83250.5);
     CHECK(parse_audit(example("audit.log"))->at("event_type") == "execution_completed");
     // The metadata file has no reader of ours; its shape is what others depend on.
     CHECK(example("metadata.json") == format_metadata(*command, command->command) + "\n");

@@ -146,8 +146,8 @@ TEST_CASE("metric lines of a later version are read")
             CAPTURE(line);
             const auto metric = parse_metric(line);
             REQUIRE(metric);
-            CHECK(metric->status == "completed");
-            CHECK(metric->duration_ms == 10.0);
+            CHECK(metric->status == ExecutionStatus::completed);
+            CHECK(metric->duration == std::chrono::milliseconds{10});
         }
     }
     CHECK(lines > 0);

@@ -1,4 +1,4 @@
-#include "protocol/workflow_result.hpp"
+#include "protocol/result_format.hpp"
 
 #include "text/json.hpp"
 #include "text/text.hpp"

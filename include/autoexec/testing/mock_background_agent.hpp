@@ -1,22 +1,29 @@
 #pragma once
 
 #include <autoexec/command.hpp>
+#include <autoexec/detail/initiation.hpp>
 #include <autoexec/ports.hpp>
 
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/execution_context.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// For the tests of applications that embed this library.
-namespace autoexec::testing {
+namespace autoexec::inline v1::testing {
 
 /// A command as the mock took it.
 struct MockCommand {
@@ -75,24 +82,59 @@ struct MockAgentOptions {
 /// An agent that runs nothing: it claims commands in real worktrees as `BackgroundAgent` does, and
 /// answers as the test says. All waiting is done by the given clock, so tests need no sleep.
 ///
-/// Thread safety: all functions may be called from any thread, except the destructor; all state is
-/// touched from one internal strand.
+/// Executor: all state is touched from one strand of the given executor.
+///
+/// Thread safety: all functions may be called from any thread, except the destructor.
 ///
 /// Lifetime: `async_stop`, then destroy. What was started keeps what it needs.
 class MockBackgroundAgent {
 public:
-    explicit MockBackgroundAgent(asio::any_io_executor ex, MockAgentOptions options);
+    /// Of the handlers that have none of their own.
+    using executor_type = boost::asio::any_io_executor;
+
+    explicit MockBackgroundAgent(executor_type ex, MockAgentOptions options);
+    template <class ExecutionContext>
+    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
+    explicit MockBackgroundAgent(ExecutionContext& context, MockAgentOptions options)
+        : MockBackgroundAgent(executor_type(context.get_executor()), std::move(options))
+    {}
     ~MockBackgroundAgent();
     MockBackgroundAgent(const MockBackgroundAgent&) = delete;
     MockBackgroundAgent& operator=(const MockBackgroundAgent&) = delete;
 
-    /// Looks for commands and answers them until `async_stop`. Called once. Cancellation is
-    /// ignored.
-    asio::awaitable<void> run();
+    /// Finds commands and answers them until the mock is stopped. Call it once.
+    ///
+    /// Signature: `void(error_code)`, always without an error.
+    ///
+    /// Executor: the handler is posted to its associated executor, by default the mock's.
+    ///
+    /// Cancellation: ignored.
+    ///
+    /// Lifetime: the mock may be destroyed meanwhile; the operation continues.
+    template <boost::asio::completion_token_for<void(error_code)> Token = boost::asio::deferred_t>
+    auto async_run(Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code)>(
+            detail::Initiation(get_executor(), impl_, &start_run), token);
+    }
 
-    /// Reports what it has in hand as failed (`agent_stopped`), and completes when all has ended.
-    /// Idempotent.
-    asio::awaitable<void> async_stop();
+    /// `async_run` as an awaitable.
+    boost::asio::awaitable<void> run();
+
+    /// Reports the commands in hand as failed (`agent_stopped`), and completes when all have ended.
+    /// Idempotent. Signature and the rest as `async_run`.
+    template <boost::asio::completion_token_for<void(error_code)> Token = boost::asio::deferred_t>
+    auto async_stop(Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(error_code)>(
+            detail::Initiation(get_executor(), impl_, &start_stop), token);
+    }
+
+    /// `async_stop` as an awaitable.
+    boost::asio::awaitable<void> stop();
+
+    /// The executor that it was constructed with.
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
     /// All commands that were taken so far, in order.
     [[nodiscard]] std::vector<MockCommand> commands() const;
@@ -104,7 +146,11 @@ public:
 
 private:
     struct Impl;
+    using Handler = boost::asio::any_completion_handler<void(error_code)>;
+    static void start_run(std::shared_ptr<Impl> impl, Handler handler);
+    static void start_stop(std::shared_ptr<Impl> impl, Handler handler);
+
     std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace autoexec::testing
+}  // namespace autoexec::inline v1::testing

@@ -1,7 +1,6 @@
 #include "cli/session/agents.hpp"
 
 #include "agent/agents_file_reader.hpp"
-#include "agent/template.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
@@ -26,13 +25,8 @@ constexpr std::string_view remedy =
 
 AgentDefinition make_built_in_agent()
 {
-    AgentDefinition definition;
+    auto definition = std::move(shell_agents().agents.front());
     definition.name = built_in_agent;
-    definition.commands.emplace_back("/bin/sh -c -- {command}");
-    agent::TemplateProblem problem;
-    definition.templates.push_back(
-        agent::compile_template(definition.commands.front(), false, problem).value());
-    definition.accept_argv = true;
     return definition;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/config.hpp"
 #include "cli/cli.hpp"
 #include "config/reloader.hpp"

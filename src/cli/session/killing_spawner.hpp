@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
 
 #include <memory>

@@ -1,9 +1,10 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/config.hpp"
 #include "autoexec/workflow_executor.hpp"
 #include "cli/session/agents.hpp"
-#include "cli/session/session.hpp"
+#include "cli/session/cli_session.hpp"
 #include "cli/workflow/workflow_display.hpp"
 #include "cli/workflow/workflow_flags.hpp"
 #include "workflow/journal/journal.hpp"

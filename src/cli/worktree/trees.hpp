@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "cli/cli.hpp"
 #include "git/repository.hpp"
 

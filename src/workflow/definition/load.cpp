@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -269,4 +269,4 @@ LoadedWorkflow load_workflow(const fs::path& path, const WorkflowReadOptions& op
                   found.state == FoundFile::State::absent ? "it is not there" : found.problem);
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 /// Draws a plan as text, and for Graphviz and Mermaid.
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 using workflow::Exit;
@@ -211,4 +211,4 @@ std::string workflow::draw_plan(const Workflow& workflow, const Plan& plan, Work
     return Text(workflow, plan).draw();
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

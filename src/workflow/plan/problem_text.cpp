@@ -30,7 +30,7 @@ std::string sentence_for(const Workflow& workflow, const PlanProblem& problem)
 
 }  // namespace autoexec::workflow
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 
 std::vector<std::string> check_workflow(const Workflow& workflow)
 {
@@ -42,4 +42,4 @@ std::vector<std::string> check_workflow(const Workflow& workflow)
     return sentences;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

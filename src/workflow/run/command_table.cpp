@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace json = boost::json;
@@ -146,4 +146,4 @@ std::string CommandTable::build(std::string_view agent, std::string_view action,
     return line;
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "git/repository.hpp"
 
 #include <boost/asio/awaitable.hpp>

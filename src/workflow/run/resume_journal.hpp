@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "workflow/journal/journal.hpp"
 #include "workflow/run/run_context.hpp"
 

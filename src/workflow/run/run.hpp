@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "workflow/run/condition_values.hpp"
 #include "workflow/run/git_work.hpp"
 #include "workflow/run/resume_journal.hpp"

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
 #include "protocol/workflow_journal.hpp"
 #include "workflow/run/git_trees.hpp"

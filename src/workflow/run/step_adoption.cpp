@@ -1,5 +1,6 @@
-#include "protocol/workflow_result.hpp"
+#include "protocol/result_format.hpp"
 #include "records/running.hpp"
+#include "text/text.hpp"
 #include "workflow/run/step_runner.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -82,7 +83,7 @@ void StepRunner::adopt(std::size_t i)
     if (!entry) return settle_by_records(i);
     AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
                                entry->record.attempt);
-    reference.started_at = entry->record.started_at;
+    reference.started_at = text::parse_iso(entry->record.started_at);
     if (const auto& announce = context_.options.on_worktree) announce(step.worktree());
     auto finish = [this, keep = owner_.lock(), i](std::exception_ptr failure,
                                                   ExecutionResult result) {
@@ -148,10 +149,9 @@ void StepRunner::settle_by_records(std::size_t i)
         outcome.settled = false;
         return on_end_(std::move(outcome));
     }
-    if (last->status != "completed" && try_again(i, attempts)) return;
+    if (last->status != ExecutionStatus::completed && try_again(i, attempts)) return;
     ExecutionResult result;
-    result.status =
-        protocol::parse_execution_status(last->status).value_or(ExecutionStatus::failed);
+    result.status = last->status;
     result.execution_id = last->execution_id;
     result.attempts = attempts;
     if (last->error_message) result.error = CommandError{*last->error_message, {}, {}, 0};

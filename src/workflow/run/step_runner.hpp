@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "workflow/run/git_work.hpp"
 #include "workflow/run/manual_steps.hpp"
 #include "workflow/run/run_context.hpp"

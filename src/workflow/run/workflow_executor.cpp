@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 void fill_in(WorkflowExecutorOptions& o)
@@ -47,9 +47,9 @@ void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
     async::launch(strand, run->execute(run), std::move(handler));
 }
 
-void WorkflowExecutor::resume(std::shared_ptr<Impl> impl, std::string run_id, Workflow workflow,
-                              WorkflowResumeOptions what, WorkflowRunOptions options,
-                              Handler handler)
+void WorkflowExecutor::start_resume(std::shared_ptr<Impl> impl, std::string run_id,
+                                    Workflow workflow, WorkflowResumeOptions what,
+                                    WorkflowRunOptions options, Handler handler)
 {
     const auto strand = impl->strand;
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
@@ -65,6 +65,21 @@ asio::awaitable<WorkflowResult> WorkflowExecutor::run(Workflow workflow, Workflo
     return async::unwrap(impl_->strand, one->execute(one), sentence_of);
 }
 
+asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Workflow workflow,
+                                                         WorkflowResumeOptions what,
+                                                         WorkflowRunOptions options)
+{
+    workflow::Resumption resumption{std::move(run_id), std::move(what)};
+    const auto one = std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options),
+                                                     std::move(resumption));
+    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
+}
+
+boost::asio::any_io_executor WorkflowExecutor::get_executor() const noexcept
+{
+    return impl_->strand.get_inner_executor();
+}
+
 asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(
     std::string agent_name, std::string action, std::string command_string, std::string step_id,
     std::string workflow_id, std::filesystem::path worktree_path)
@@ -78,4 +93,4 @@ asio::awaitable<ExecutionResult> WorkflowExecutor::execute_and_wait(
     return impl_->executor.execute_command(std::move(request));
 }
 
-}  // namespace autoexec
+}  // namespace autoexec::inline v1

@@ -1,4 +1,4 @@
-#include "cli/session/session.hpp"
+#include "cli/session/cli_session.hpp"
 
 #include "autoexec/diagnostic.hpp"
 #include "cli/session/configuration.hpp"
@@ -188,8 +188,8 @@ asio::awaitable<void> Session::run_all(asio::awaitable<void> work, Recovery reco
     co_await std::move(work);
     // Again: an agent that the first recovery asked to stop may have ended.
     if (recovery == Recovery::after || (interrupts_ < 2 && can_recover(root_))) co_await recover();
-    co_await executor_.async_stop();
-    if (agent_ && interrupts_ < 2) co_await agent_->async_stop();
+    co_await executor_.stop();
+    if (agent_ && interrupts_ < 2) co_await agent_->stop();
     // After a second signal, do not wait for a log that another process holds.
     if (interrupts_ < 2) co_await stop_records();
     screen_.hide();
@@ -198,8 +198,8 @@ asio::awaitable<void> Session::run_all(asio::awaitable<void> work, Recovery reco
 
 asio::awaitable<void> Session::stop_records()
 {
-    if (options_.audit) (void)co_await options_.audit->async_stop();
-    if (options_.metrics) (void)co_await options_.metrics->async_stop();
+    if (options_.audit) (void)co_await options_.audit->stop();
+    if (options_.metrics) (void)co_await options_.metrics->stop();
     report_lost(options_.audit.get());
     report_lost(options_.metrics.get());
 }
@@ -264,7 +264,7 @@ asio::awaitable<void> Session::kill_programs()
     if (!agent_) co_return;
     agent_spawner_->kill_all();
     const auto kill_timer = std::make_shared<asio::steady_timer>(ctx_, kill_timeout);
-    asio::co_spawn(ctx_, agent_->async_stop(),
+    asio::co_spawn(ctx_, agent_->stop(),
                    [kill_timer](const std::exception_ptr&) { kill_timer->expires_after({}); });
     error_code ignored;
     co_await kill_timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));

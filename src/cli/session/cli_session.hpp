@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "autoexec/config.hpp"
 #include "autoexec/executor.hpp"

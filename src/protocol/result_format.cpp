@@ -1,4 +1,4 @@
-#include "protocol/workflow_result.hpp"
+#include "protocol/result_format.hpp"
 
 #include "text/json.hpp"
 
@@ -10,7 +10,7 @@
 #include <limits>
 #include <utility>
 
-namespace autoexec {
+namespace autoexec::inline v1 {
 namespace {
 
 namespace json = boost::json;
@@ -170,7 +170,9 @@ json::object to_json(const WorkflowResult& result)
             {"steps", std::move(steps)}};
 }
 
-namespace protocol {
+}  // namespace autoexec::inline v1
+
+namespace autoexec::protocol {
 namespace {
 
 std::optional<ReportedStatus> parse_reported(std::string_view word)
@@ -241,5 +243,4 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
     return execution;
 }
 
-}  // namespace protocol
-}  // namespace autoexec
+}  // namespace autoexec::protocol
