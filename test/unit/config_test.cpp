@@ -2,9 +2,9 @@
 
 #include "support/temporary_folder.hpp"
 
-#include <boost/json/object.hpp>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <boost/json/object.hpp>
 
 #include <sys/stat.h>
 
