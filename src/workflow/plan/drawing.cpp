@@ -204,11 +204,15 @@ std::string draw_workflow(const Workflow& workflow, WorkflowDrawing as)
     return workflow::draw_plan(workflow, plan, as);
 }
 
-std::string workflow::draw_plan(const Workflow& workflow, const Plan& plan, WorkflowDrawing as)
+}  // namespace autoexec::inline v1
+
+namespace autoexec::workflow {
+
+std::string draw_plan(const Workflow& workflow, const Plan& plan, WorkflowDrawing as)
 {
     if (as == WorkflowDrawing::dot) return draw_dot(workflow, plan);
     if (as == WorkflowDrawing::mermaid) return draw_mermaid(workflow, plan);
     return Text(workflow, plan).draw();
 }
 
-}  // namespace autoexec::inline v1
+}  // namespace autoexec::workflow
