@@ -5,7 +5,7 @@
 #include "autoexec/executor.hpp"
 #include "cli/flags.hpp"
 #include "cli/session/agents.hpp"
-#include "cli/session/cli_session.hpp"
+#include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/jobs.hpp"
@@ -229,7 +229,7 @@ private:
     std::vector<CommandJob> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
     std::shared_ptr<Display> display_;
-    Session session_;
+    CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     NewWorktrees new_worktrees_;
     std::list<asio::cancellation_signal> cancels_;

@@ -75,7 +75,7 @@ int LiveWorkflow::run()
 {
     session_.run(
         work(), [this](asio::cancellation_type type) { cancel_.emit(type); },
-        resumption_ ? Session::Recovery::after : Session::Recovery::before);
+        resumption_ ? CommandSession::Recovery::after : CommandSession::Recovery::before);
     conclude();
     return exit_code();
 }

@@ -4,7 +4,7 @@
 #include "autoexec/config.hpp"
 #include "autoexec/workflow_executor.hpp"
 #include "cli/session/agents.hpp"
-#include "cli/session/cli_session.hpp"
+#include "cli/session/command_session.hpp"
 #include "cli/workflow/workflow_display.hpp"
 #include "cli/workflow/workflow_flags.hpp"
 #include "workflow/journal/journal.hpp"
@@ -56,7 +56,7 @@ private:
     WorkflowRunOptions run_;
     std::optional<Resumption> resumption_;
     std::shared_ptr<WorkflowDisplay> display_;
-    Session session_;
+    CommandSession session_;
     WorkflowExecutor executor_;
     asio::cancellation_signal cancel_;
     error_code ec_;

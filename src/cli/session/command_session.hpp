@@ -25,15 +25,15 @@ namespace autoexec::cli {
 
 /// Runs commands for a subcommand: owns an executor and its embedded agent, and handles signals and
 /// configuration changes. One thread.
-class Session {
+class CommandSession {
 public:
     /// Cancels the work: `partial` at the first signal, `terminal` at the second.
     using Cancel = std::function<void(asio::cancellation_type)>;
 
     /// `agents` are those of the embedded agent; absent: other processes or people run the
     /// commands. At most `commands` run at once. The session keeps references to all arguments.
-    Session(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-            std::optional<AgentsFile> agents, std::size_t commands);
+    CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
+                   std::optional<AgentsFile> agents, std::size_t commands);
 
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }

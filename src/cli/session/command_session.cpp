@@ -1,4 +1,4 @@
-#include "cli/session/cli_session.hpp"
+#include "cli/session/command_session.hpp"
 
 #include "autoexec/diagnostic.hpp"
 #include "cli/session/configuration.hpp"
@@ -92,8 +92,9 @@ bool can_recover(const std::filesystem::path& root)
 
 }  // namespace
 
-Session::Session(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-                 std::optional<AgentsFile> agents, std::size_t commands)
+CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager,
+                               Screen& screen, std::optional<AgentsFile> agents,
+                               std::size_t commands)
     : flags_(flags),
       commands_(commands),
       manager_(manager),
@@ -115,7 +116,7 @@ Session::Session(const SessionFlags& flags, AutoExecutionConfigManager& manager,
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions Session::make_executor_options(bool embeds_agent)
+ExecutorOptions CommandSession::make_executor_options(bool embeds_agent)
 {
     const auto config = manager_.load();
     auto e = executor_options(flags_, config, root_, commands_);
@@ -135,7 +136,7 @@ ExecutorOptions Session::make_executor_options(bool embeds_agent)
     return e;
 }
 
-AgentOptions Session::embedded_agent(AgentsFile agents) const
+AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
 {
     auto a = agent_options(flags_, manager_.load(), root_);
     a.agents = std::move(agents);
@@ -151,7 +152,8 @@ AgentOptions Session::embedded_agent(AgentsFile agents) const
 }
 
 // Applies a new configuration; running executions keep theirs.
-void Session::apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed)
+void CommandSession::apply(const AutoExecutionConfig& config,
+                           const std::vector<std::string>& changed)
 {
     executor_.set_options(executor_options(flags_, config, root_, commands_));
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));
@@ -159,17 +161,17 @@ void Session::apply(const AutoExecutionConfig& config, const std::vector<std::st
     print_message("{}\n", changes_sentence(changed));
 }
 
-void Session::reject(const std::vector<Diagnostic>& problems)
+void CommandSession::reject(const std::vector<Diagnostic>& problems)
 {
     print_message("{}The previous configuration stays in effect.\n", to_string(problems));
 }
 
-void Session::add_worktree(const std::filesystem::path& worktree)
+void CommandSession::add_worktree(const std::filesystem::path& worktree)
 {
     if (agent_) agent_->add_worktree(worktree);
 }
 
-void Session::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
+void CommandSession::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
 {
     cancel_ = std::move(cancel);
     asio::co_spawn(ctx_, run_all(std::move(work), recovery), [](std::exception_ptr failure) {
@@ -178,7 +180,7 @@ void Session::run(asio::awaitable<void> work, Cancel cancel, Recovery recovery)
     ctx_.run();
 }
 
-asio::awaitable<void> Session::run_all(asio::awaitable<void> work, Recovery recovery)
+asio::awaitable<void> CommandSession::run_all(asio::awaitable<void> work, Recovery recovery)
 {
     asio::co_spawn(ctx_, watch_signals(), asio::detached);
     asio::co_spawn(ctx_, redraw_periodically(), asio::detached);
@@ -196,7 +198,7 @@ asio::awaitable<void> Session::run_all(asio::awaitable<void> work, Recovery reco
     ctx_.stop();
 }
 
-asio::awaitable<void> Session::stop_records()
+asio::awaitable<void> CommandSession::stop_records()
 {
     if (options_.audit) (void)co_await options_.audit->stop();
     if (options_.metrics) (void)co_await options_.metrics->stop();
@@ -204,7 +206,7 @@ asio::awaitable<void> Session::stop_records()
     report_lost(options_.metrics.get());
 }
 
-void Session::report_lost(const EventSink* sink)
+void CommandSession::report_lost(const EventSink* sink)
 {
     if (sink == nullptr) return;
     const auto records = sink->unwritten();
@@ -213,7 +215,7 @@ void Session::report_lost(const EventSink* sink)
     print_message("{}\n", records::lost_sentence(records));
 }
 
-std::string Session::lost_output(const ExecutionResult& result)
+std::string CommandSession::lost_output(const ExecutionResult& result)
 {
     if (!agent_) return {};
     auto sentence = cli::lost_output(root_, result);
@@ -221,7 +223,7 @@ std::string Session::lost_output(const ExecutionResult& result)
     return sentence;
 }
 
-asio::awaitable<void> Session::recover()
+asio::awaitable<void> CommandSession::recover()
 {
     std::vector<InterruptedAttempt> interrupted;
     try {
@@ -236,7 +238,7 @@ asio::awaitable<void> Session::recover()
                       attempt.agent_alive ? "; its agent was asked to stop" : "");
 }
 
-asio::awaitable<void> Session::watch_signals()
+asio::awaitable<void> CommandSession::watch_signals()
 {
     for (;;) {
         error_code ec;
@@ -259,7 +261,7 @@ asio::awaitable<void> Session::watch_signals()
 
 // Waits until the agent has reported the results and released its claims: then all control files
 // can be removed.
-asio::awaitable<void> Session::kill_programs()
+asio::awaitable<void> CommandSession::kill_programs()
 {
     if (!agent_) co_return;
     agent_spawner_->kill_all();
@@ -270,7 +272,7 @@ asio::awaitable<void> Session::kill_programs()
     co_await kill_timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-asio::awaitable<void> Session::redraw_periodically()
+asio::awaitable<void> CommandSession::redraw_periodically()
 {
     asio::steady_timer ticker(ctx_);
     for (;;) {
