@@ -144,7 +144,7 @@ TEST_CASE_FIXTURE(Ignored, "artifacts that are too large are a problem, and are 
         write_file(from / "build/app", std::string(1000, 'x'));
         CHECK(keep({"build"}).problem.empty());
         write_file(from / "build/more", std::string(1000, 'y'));
-        CHECK(contains(keep({"build"}).problem, "1.5 KiB together"));
+        CHECK(contains(keep({"build"}).problem, "exceed 1.5 KiB in total"));
     }
 }
 

@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(Left, "what is no branch of ours is not deleted")
     git({"symbolic-ref", "refs/heads/workflow/alias", "refs/heads/mine"});
     const auto before = git({"for-each-ref"});
     CHECK(contains(take("mine").problem, "not created by autoexec"));
-    CHECK(contains(take("workflow/alias").problem, "another name for refs/heads/mine"));
+    CHECK(contains(take("workflow/alias").problem, "an alias of refs/heads/mine"));
     for (const auto* const name : {"workflow", "workflow/", "", "workflow/x", "../HEAD"})
         CHECK_MESSAGE(take(name).commit.empty(), name);
     CHECK(git({"for-each-ref"}) == before);

@@ -764,7 +764,7 @@ TEST_CASE_FIXTURE(Agent, "only a worktree of the repository is committed")
     CHECK(contains(try_at(folder.path()), "is not a worktree of this repository"));
     CHECK(contains(try_at(tree / "folder"), "is not a worktree of this repository"));
     fs::remove_all(tree);
-    CHECK(contains(try_at(tree), "is gone"));
+    CHECK(contains(try_at(tree), "is missing"));
 }
 
 TEST_SUITE_END();

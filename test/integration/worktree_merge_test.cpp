@@ -213,7 +213,7 @@ TEST_CASE_FIXTURE(Sides, "a tree with other work is not taken for a conflict")
 TEST_CASE_FIXTURE(Sides, "a merge that was taken back, or another one, does not count as resolved")
 {
     conflict();
-    CHECK(contains(resolved().problem, "is gone"));
+    CHECK(contains(resolved().problem, "is missing"));
     const auto made = open_conflict();
     git_in(made.path, {"merge", "--abort"});
     CHECK(contains(resolved().problem, "does not contain both sides"));
@@ -229,7 +229,7 @@ TEST_CASE_FIXTURE(Sides, "a commit is brought into a branch that nobody has chec
     CHECK(id("ours^1") == ours);
     CHECK(run(repository().merge_into("ours", "theirs", "m")).commit == merged.commit);
     CHECK(contains(run(repository().merge_into("nothing", "theirs", "m")).problem,
-                   "There is no branch 'nothing'"));
+                   "The branch 'nothing' does not exist"));
 }
 
 TEST_CASE_FIXTURE(Sides,

@@ -134,7 +134,7 @@ TEST_CASE("an exception in a check is an unhealthy result, and the others still 
 TEST_CASE("an agents file that is missing degrades")
 {
     HealthFixture f;
-    check_is(f.checker().check_configuration(), degraded, "no agents file");
+    check_is(f.checker().check_configuration(), degraded, "background-agents.yaml does not exist");
 }
 
 TEST_CASE("an invalid agents file is unhealthy, and the details list every error")
@@ -196,7 +196,7 @@ TEST_CASE("warnings in the agents file, and nobody who takes commands, degrade")
 TEST_CASE("a project that is not there is unhealthy, one on a network degraded")
 {
     HealthFixture f;
-    check_is(f.checker().check_file_system(), healthy, "can be written");
+    check_is(f.checker().check_file_system(), healthy, "is writable");
     f.machine.disk.remote = true;
     check_is(f.checker().check_file_system(), degraded, "network");
     f.options.project_root = f.folder / "none";
@@ -298,7 +298,7 @@ TEST_CASE("an agent that is not enabled needs no program")
 {
     HealthFixture f;
     f.write_agents(std::string(claude_agent) + "    enabled: false\n");
-    check_is(f.checker().check_agent_programs(), healthy, "no agent");
+    check_is(f.checker().check_agent_programs(), healthy, "No agents");
 }
 
 TEST_CASE("an agent's own PATH is looked through, not the engine's")
