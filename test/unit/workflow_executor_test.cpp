@@ -139,7 +139,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "nothing is carried from a worktree of a step
     run(workflow_of({a, b}));
     CHECK(of("a").state == StepState::completed);
     CHECK(of("b").code == "requirement_missing");
-    CHECK(of("b").reason.ends_with("say 'depends_on'"));
+    CHECK(of("b").reason.ends_with("use 'depends_on'"));
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "a gate sends back until it passes")
