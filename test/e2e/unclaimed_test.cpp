@@ -28,7 +28,7 @@ TEST_CASE("a command that waits for an agent in vain says so, and how to start o
     Program workflow(project.start(in_place_without_agent({})));
     for (auto* const program : {&run, &quiet, &workflow}) {
         CHECK_MESSAGE(eventually([&] { return contains(program->err(), unclaimed); }),
-                      program->out() + program->err());
+                      (program->out() + program->err()));
         CHECK(contains(program->err(), "start one in another terminal: autoexec agent."));
     }
     // Once, not for each of the commands.
