@@ -388,7 +388,7 @@ TEST_CASE("a branch to merge into that is not there is told before anything begi
     project.committed_steps({"id: a, agent: x, action: y"});
     const auto ended = project.go({"--merge-into", "nosuch"});
     CHECK(ended.code == 3);
-    CHECK_MESSAGE(contains(ended.err, "The branch 'nosuch' does not exist"), ended.err);
+    CHECK_MESSAGE(contains(ended.err, "There is no branch 'nosuch'"), ended.err);
     CHECK(project.asked().empty());
     CHECK(project.newest_run().empty());
 }
