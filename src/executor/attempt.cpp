@@ -211,39 +211,39 @@ void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
     a.running.reset();
 }
 
+AttemptTimes BackgroundAgentAutoExecutor::Impl::times_of(const Execution& x, const Attempt& a)
+{
+    const auto& o = x.options;
+    AttemptTimes times;
+    times.deadline = a.published + x.request.timeout.value_or(o.timeout);
+    if (o.total_timeout > milliseconds::zero())
+        times.deadline = std::min(times.deadline, *x.first_published + o.total_timeout);
+    if (o.start_timeout > milliseconds::zero() && !x.adopted)
+        times.start = a.published + o.start_timeout;
+    if (!x.read_only) times.unclaimed = a.published + unclaimed_after;
+    times.give_up = times.deadline + o.stop_grace + stop_margin;
+    times.stall_timeout = o.stall_timeout;
+    times.last_change = a.published;
+    times.next_poll = a.published;
+    return times;
+}
+
 asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
                                                               AttemptMonitor& monitor,
                                                               AttemptEnd& end)
 {
-    const auto timeout = x.request.timeout.value_or(x.options.timeout);
-    auto deadline = a.published + timeout;
-    if (x.options.total_timeout > milliseconds::zero())
-        deadline = std::min(deadline, *x.first_published + x.options.total_timeout);
-    auto start_deadline = x.options.start_timeout > milliseconds::zero() && !x.adopted
-                              ? a.published + x.options.start_timeout
-                              : time_point::max();
-    auto unclaimed_at = x.read_only ? time_point::max() : a.published + unclaimed_after;
-    // A status that cannot be read for lack of resources may be the result.
-    const auto give_up_time = deadline + x.options.stop_grace + stop_margin;
-    const bool stalls = x.options.stall_timeout > milliseconds::zero();
-    auto last_change = a.published;
-    auto next_poll = a.published;
+    auto times = times_of(x, a);
     PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
                              x.options.adaptive_polling);
-    const auto subscription = options.notifier->watch(
-        x.request.worktree, [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
-            asio::post(strand_copy, [weak] {
-                if (const auto alarm = weak.lock()) alarm->wake();
-            });
-        });
+    const auto subscription = wake_on_notice(x);
 
     for (;;) {
-        auto observation = monitor.poll(options.clock->now());
+        const auto observation = monitor.poll(options.clock->now());
         const auto now = options.clock->now();
         record_rejections(x, a, observation.rejections);
         if (observation.changed) {
             interval.reset();
-            last_change = now;
+            times.last_change = now;
             record_progress(x, a, monitor);
         }
         co_await drain();
@@ -259,66 +259,99 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Atte
         }
         if (!monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
         bool is_poll = true;  // and not woken only for the warning
-        if (!monitor.started() && now >= unclaimed_at) {
+        if (!monitor.started() && now >= times.unclaimed) {
             emit(event(x, a, EventType::command_unclaimed));
-            unclaimed_at = time_point::max();
-            is_poll = observation.changed || now >= next_poll;
+            times.unclaimed = time_point::max();
+            is_poll = observation.changed || now >= times.next_poll;
         }
-        if (now >= deadline && monitor.shortage() && now < give_up_time) {
-            co_await x.alarm->wait_until(std::min(now + stop_poll, give_up_time));
+        if (now >= times.deadline && monitor.shortage() && now < times.give_up) {
+            co_await x.alarm->wait_until(std::min(now + stop_poll, times.give_up));
             continue;
         }
-        // An unreadable status may belong to an agent that has started.
-        if (now >= start_deadline && monitor.shortage()) start_deadline = now + stop_poll;
-        const bool out_of_resources = agent_lacks_resources(a.id) && !may_get_resources(x);
-        if (!monitor.started() && (now >= start_deadline || out_of_resources)) {
-            // Withdrawn first: an agent that claims later then finds no command.
-            (void)x.mailbox->withdraw(a.id);
-            observation = monitor.poll(now);
-            record_rejections(x, a, observation.rejections);
-            if (!monitor.started() && observation.kind == Observation::Kind::waiting) {
+        if (is_start_overdue(x, a, monitor, times, now)) {
+            if (withdraw(x, a, monitor, now)) {
                 end = not_started_end(x, a);
                 break;
             }
-            start_deadline = now + stop_poll;  // an agent may still drop its claim
+            times.start = now + stop_poll;  // an agent may still drop its claim
             continue;
         }
-        if (now >= deadline && monitor.shortage()) {
-            end = failed_end(Cause::deadline, no_resources,
-                             fmt::format("The status file could not be read: {}. Run fewer "
-                                         "commands at once or raise the limit.",
-                                         monitor.shortage().message()));
+        if (auto ended = end_by_time(x, a, monitor, times, now)) {
+            end = std::move(*ended);
             break;
         }
-        if (now >= deadline && !monitor.started() && agent_lacks_resources(a.id)) {
-            end = not_started_end(x, a);
-            break;
-        }
-        if (now >= deadline) {
-            end = failed_end(
-                Cause::deadline, "timeout",
-                fmt::format("The command was stopped after its {} time-out",
-                            seconds(duration_cast<milliseconds>(deadline - a.published))));
-            if (!monitor.problem().empty())
-                end.error->message += "; its status file was ignored: " + monitor.problem();
-            end.status = ExecutionStatus::timeout;
-            break;
-        }
-        if (stalls && now >= last_change + x.options.stall_timeout) {
-            end = failed_end(Cause::stalled, "stalled",
-                             fmt::format("No progress for {}.", seconds(x.options.stall_timeout)));
-            end.status = ExecutionStatus::timeout;
-            break;
-        }
-        if (is_poll) next_poll = now + interval.next(options.random());
-        auto next = std::min(deadline, next_poll);
-        if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
-        if (!monitor.started()) next = std::min({next, start_deadline, unclaimed_at});
-        if (stalls) next = std::min(next, last_change + x.options.stall_timeout);
-        co_await x.alarm->wait_until(next);
+        if (is_poll) times.next_poll = now + interval.next(options.random());
+        co_await x.alarm->wait_until(times.next(monitor, now));
     }
     if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts && !x.read_only)
         co_await stop_agent(x, a, monitor, end);
+}
+
+Notifier::Subscription BackgroundAgentAutoExecutor::Impl::wake_on_notice(const Execution& x)
+{
+    return options.notifier->watch(x.request.worktree,
+                                   [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
+                                       asio::post(strand_copy, [weak] {
+                                           if (const auto alarm = weak.lock()) alarm->wake();
+                                       });
+                                   });
+}
+
+time_point AttemptTimes::next(const AttemptMonitor& monitor, time_point now) const
+{
+    auto next = std::min({deadline, next_poll, stall()});
+    if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
+    if (!monitor.started()) next = std::min({next, start, unclaimed});
+    return next;
+}
+
+bool BackgroundAgentAutoExecutor::Impl::is_start_overdue(const Execution& x, const Attempt& a,
+                                                         const AttemptMonitor& monitor,
+                                                         AttemptTimes& times, time_point now) const
+{
+    // An unreadable status may belong to an agent that has started.
+    if (now >= times.start && monitor.shortage()) times.start = now + stop_poll;
+    if (monitor.started()) return false;
+    return now >= times.start || (agent_lacks_resources(a.id) && !may_get_resources(x));
+}
+
+// True if no agent has started the command, and none can any more. Withdrawn first: an agent that
+// claims later then finds no command.
+bool BackgroundAgentAutoExecutor::Impl::withdraw(Execution& x, Attempt& a, AttemptMonitor& monitor,
+                                                 time_point now)
+{
+    (void)x.mailbox->withdraw(a.id);
+    const auto observation = monitor.poll(now);
+    record_rejections(x, a, observation.rejections);
+    return !monitor.started() && observation.kind == Observation::Kind::waiting;
+}
+
+// Nothing as long as no time-out has been reached.
+std::optional<AttemptEnd> BackgroundAgentAutoExecutor::Impl::end_by_time(
+    const Execution& x, const Attempt& a, const AttemptMonitor& monitor, const AttemptTimes& times,
+    time_point now) const
+{
+    if (now >= times.deadline && monitor.shortage())
+        return failed_end(Cause::deadline, no_resources,
+                          fmt::format("The status file could not be read: {}. Run fewer "
+                                      "commands at once or raise the limit.",
+                                      monitor.shortage().message()));
+    if (now >= times.deadline && !monitor.started() && agent_lacks_resources(a.id))
+        return not_started_end(x, a);
+    std::optional<AttemptEnd> end;
+    if (now >= times.deadline) {
+        end = failed_end(
+            Cause::deadline, "timeout",
+            fmt::format("The command was stopped after its {} time-out",
+                        seconds(duration_cast<milliseconds>(times.deadline - a.published))));
+        if (!monitor.problem().empty())
+            end->error->message += "; its status file was ignored: " + monitor.problem();
+    } else if (now >= times.stall()) {
+        end = failed_end(Cause::stalled, "stalled",
+                         fmt::format("No progress for {}.", seconds(times.stall_timeout)));
+    }
+    if (end) end->status = ExecutionStatus::timeout;
+    return end;
 }
 
 // True if an agent of this process lacks the descriptors or memory to read it.

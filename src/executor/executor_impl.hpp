@@ -82,6 +82,27 @@ struct Attempt {
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
 };
 
+/// When the wait for an attempt acts without a report of its agent. `max()`: never.
+struct AttemptTimes {
+    time_point deadline;
+    time_point start = time_point::max();      ///< An agent must have claimed the command.
+    time_point unclaimed = time_point::max();  ///< Warns that no agent has.
+    /// After the deadline, the last attempt to read a status for which resources are lacking: it
+    /// may be the result.
+    time_point give_up;
+    std::chrono::milliseconds stall_timeout{};  ///< Zero: no limit.
+    time_point last_change;
+    time_point next_poll;
+
+    [[nodiscard]] time_point stall() const
+    {
+        return stall_timeout > std::chrono::milliseconds::zero() ? last_change + stall_timeout
+                                                                 : time_point::max();
+    }
+    /// When to look again.
+    [[nodiscard]] time_point next(const AttemptMonitor& monitor, time_point now) const;
+};
+
 /// How an attempt ended.
 struct AttemptEnd {
     ExecutionStatus status = ExecutionStatus::failed;
@@ -112,6 +133,15 @@ struct BackgroundAgentAutoExecutor::Impl
     asio::awaitable<error_code> publish(Execution& x, Attempt& a, AttemptMonitor& monitor);
     asio::awaitable<error_code> record_baseline(Execution& x);
     asio::awaitable<void> wait(Execution& x, Attempt& a, AttemptMonitor& monitor, AttemptEnd& end);
+    static AttemptTimes times_of(const Execution& x, const Attempt& a);
+    Notifier::Subscription wake_on_notice(const Execution& x);
+    bool is_start_overdue(const Execution& x, const Attempt& a, const AttemptMonitor& monitor,
+                          AttemptTimes& times, time_point now) const;
+    bool withdraw(Execution& x, Attempt& a, AttemptMonitor& monitor, time_point now);
+    [[nodiscard]] std::optional<AttemptEnd> end_by_time(const Execution& x, const Attempt& a,
+                                                        const AttemptMonitor& monitor,
+                                                        const AttemptTimes& times,
+                                                        time_point now) const;
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a, AttemptMonitor& monitor,
                                      AttemptEnd& end);
     asio::awaitable<bool> finish(Execution& x, Attempt& a, AttemptMonitor& monitor,
