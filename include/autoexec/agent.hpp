@@ -26,28 +26,29 @@ namespace autoexec::inline v1 {
 /// How a `BackgroundAgent` works.
 struct AgentOptions : WorkOptions {
     std::filesystem::path project_root;  ///< Empty: the current directory.
-    AgentsFile agents;                   ///< From `load_agents`, `parse_agents`, or made by hand.
+    AgentsFile agents;                   ///< From `load_agents` or `parse_agents`, or made by hand.
     std::string status_file_name = ".cursor-skill-status.json";
 
-    // Where to look for work.
+    // Where to look for commands.
     std::vector<std::filesystem::path> worktrees;  ///< Besides those added later.
     bool find_worktrees = true;  ///< Also in `git worktree list` and the agents' watch paths.
-    /// No other agent looks after these worktrees: a command that none of `agents` takes fails at
-    /// once, instead of being left for others. Otherwise the agent shows in `autoexec status` and
-    /// `health` while it runs: `.tapps-agents/running/agents/`.
+    /// No other agent serves these worktrees: a command that none of `agents` accepts fails at
+    /// once, instead of being left for others. If false, `autoexec status` and `health` list the
+    /// agent while it runs: `.tapps-agents/running/agents/`.
     bool alone = false;
 
-    // Null ones: the real thing.
+    // Null: the real ones.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
     std::shared_ptr<Offers> offers;      ///< Shared with the executors of this process, if any.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<const Redactor> redactor;
-    /// Told about commands without an attempt id, whose engines write no records of ours.
+    /// Get the events of commands without an attempt id, because executors of version 1.0 do not
+    /// record them.
     std::vector<std::shared_ptr<EventSink>> sinks;
 };
 
-/// Takes command files, runs what they say, and reports by status files: `doc/file-protocol.md`.
+/// Claims published commands, runs them, and reports by status files: `doc/file-protocol.md`.
 /// Runs beside an executor in the same process, or alone.
 ///
 /// Executor: all state is touched from one strand of the given executor.
@@ -61,8 +62,8 @@ public:
     /// Of the handlers that have none of their own.
     using executor_type = boost::asio::any_io_executor;
 
-    /// Throws `system_error` (`errc::invalid_agents_file`) that names an agent and what is wrong
-    /// with it.
+    /// Throws `system_error` (`errc::invalid_agents_file`) that names an agent and its
+    /// problem.
     explicit BackgroundAgent(executor_type ex, AgentOptions options);
     template <class ExecutionContext>
     requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
@@ -97,7 +98,7 @@ public:
     /// `async_run` as an awaitable. `co_spawn` passes only *terminal* cancellation to it.
     boost::asio::awaitable<void> run();
 
-    /// Looks after one more worktree from now on. Relative paths count from the project root.
+    /// Serves one more worktree from now on. Relative paths count from the project root.
     void add_worktree(std::filesystem::path worktree);
 
     /// Replaces the options for commands taken after this call. Running ones are not affected.

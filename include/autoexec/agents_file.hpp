@@ -13,8 +13,7 @@
 
 namespace autoexec::inline v1 {
 
-/// By what the end of an agent's program is judged. Its output is read as it is printed, before
-/// redaction.
+/// How the outcome of an agent's program is determined. Its output is read before redaction.
 enum class OutcomeRule {
     exit_code,  ///< Zero is success.
     claude,     ///< `claude -p --output-format stream-json --verbose`: its last `result` event.
@@ -29,24 +28,25 @@ struct AgentDefinition {
     bool enabled = true;
     /// Run one after the other until one fails: `my-agent --prompt {command}`. Each is split into
     /// words before the placeholders are replaced, so a value stays within its word. The agent
-    /// takes commands only if one of these has `{command}` or `{command_file_path}`.
+    /// accepts commands only if one of these has `{command}` or `{command_file_path}`.
     std::vector<std::string> commands;
     std::vector<std::string> watch_paths;  ///< Globs, relative to the project.
     std::vector<std::pair<std::string, std::string>> environment;
-    bool clean_environment = false;  ///< Start from an allow-list, not from our environment.
-    bool shell = false;              ///< Commands are scripts for `/bin/sh`.
-    bool accept_argv = false;        ///< Runs a command file's `argv` as it is.
-    /// Of all `commands` together. Empty: only the engine's time-out counts.
+    bool clean_environment =
+        false;                 ///< Start from an allow-list, not from this process's environment.
+    bool shell = false;        ///< Commands are scripts for `/bin/sh`.
+    bool accept_argv = false;  ///< Runs a command file's `argv` as it is.
+    /// Of all `commands` together. Empty: only the executor's time-out counts.
     std::optional<std::chrono::milliseconds> timeout;
-    std::optional<int> retry_count;  ///< Attempts after the first: for `autoexec run`.
+    std::optional<int> retry_count;  ///< Retries after the first attempt: for `autoexec run`.
     int max_parallel = 0;            ///< Steps of workflows at once; zero: no limit.
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;
     /// Of the commands that take the command's text or file; all others are judged by exit code.
     OutcomeRule outcome = OutcomeRule::exit_code;
-    /// How long a program may go on after it has said how it ended. Then it is stopped, and what it
-    /// said stands.
+    /// How long a program may keep running after it has reported its outcome. Then it is stopped,
+    /// and its report counts.
     std::chrono::milliseconds linger = std::chrono::seconds{5};
 };
 
@@ -54,10 +54,10 @@ struct AgentDefinition {
 struct AgentsFile {
     std::vector<AgentDefinition> agents;
     int max_parallel_agents = 0;  ///< Zero: not set.
-    /// Names that a workflow's steps give as their agent, and the agent that each stands for;
-    /// empty: the one that is chosen for steps without an agent.
+    /// Roles that steps of workflows can name instead of an agent, and the agent of each; empty:
+    /// the agent of steps without one.
     std::map<std::string, std::string, std::less<>> roles;
-    bool accept_legacy = false;  ///< Take command files of engines that hold no lock.
+    bool accept_legacy = false;  ///< Take command files of executors that hold no lock.
     std::vector<Diagnostic> warnings;
 };
 
@@ -65,11 +65,11 @@ struct AgentsFile {
 struct LoadedAgents {
     AgentsFile file;
     std::vector<Diagnostic> errors;  ///< If there are any, `file` is empty.
-    bool missing = false;            ///< There is no such file; `errors` says so, too.
+    bool missing = false;            ///< There is no such file; `errors` contains this, too.
 };
 
-/// Reads `<project_root>/.cursor/background-agents.yaml`, of at most 1 MiB. Blocks. Throws nothing
-/// for what is wrong with the file.
+/// Reads `<project_root>/.cursor/background-agents.yaml`, of at most 1 MiB. Blocks. Problems
+/// of the file are not thrown, but returned.
 LoadedAgents load_agents(const std::filesystem::path& project_root);
 
 /// The same for the text of such a file. `path` is the name used in diagnostics.

@@ -16,10 +16,10 @@
 
 namespace autoexec::inline v1 {
 
-/// When a command is tried again, and how long the engine waits before it does.
-/// See `doc/file-protocol.md` for which ends are retried at all.
+/// How often a command is retried, and the delays before its retries.
+/// `doc/file-protocol.md` describes which outcomes are retried.
 struct RetryPolicy {
-    /// Attempts in all; 1: never again. At least 1.
+    /// Attempts, including the first. At least 1.
     int max_attempts = 3;
     std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
     double backoff_multiplier = 2.0;  ///< At least 1.
@@ -30,9 +30,9 @@ struct RetryPolicy {
 
 struct CommandHooks;
 
-/// What was there of the expected artifacts before a command's first attempt: by path, which
-/// version of the file it was (only to be compared), or an empty text for none. Only what is new or
-/// changed against it counts as made.
+/// The state of the expected artifacts before a command's first attempt: by path the version of the
+/// file (only to be compared), or an empty text if it did not exist. Only an artifact that is new
+/// or changed against it counts as made.
 using ArtifactBaseline = std::map<std::string, std::string>;
 
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
@@ -45,7 +45,7 @@ struct CommandRequest {
     /// A program and its arguments. `command` becomes their quoted form, for people to read.
     CommandRequest(std::vector<std::string> program, std::filesystem::path worktree_path);
 
-    /// The same with the words in braces, which could otherwise be meant for either of the above.
+    /// The same for words in braces, which would otherwise match both of the above.
     CommandRequest(std::initializer_list<std::string> program, std::filesystem::path worktree_path)
         : CommandRequest(std::vector<std::string>(program), std::move(worktree_path))
     {}
@@ -55,19 +55,18 @@ struct CommandRequest {
 
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
-    /// How the execution is called from its beginning, in results and records. Unique; empty: a new
-    /// UUID.
+    /// The id of the execution in results and records. Unique; empty: a new UUID.
     std::string execution_id;
 
     /// Files or directories that the command must create or change, relative to the worktree.
     std::vector<std::string> expected_artifacts;
     /// A missing expected artifact turns `completed` into `failed` (`artifact_missing`).
     bool require_artifacts = false;
-    /// Of an earlier execution whose work this one continues in the same tree. Absent: taken before
-    /// the first attempt.
+    /// The baseline of an earlier execution whose work this one continues in the same worktree.
+    /// Absent: taken before the first attempt.
     std::optional<ArtifactBaseline> artifact_baseline;
 
-    /// Which agent takes it. Empty: the only one there that takes commands.
+    /// The agent that runs it. Empty: the only agent that accepts commands.
     std::string agent;
     /// If not empty, an agent that allows it (`accept_argv`) runs this as it is, instead of giving
     /// `command` to a program of its own.
@@ -75,16 +74,16 @@ struct CommandRequest {
     /// Names of variables that the agent takes from its own environment: the place for secrets.
     std::vector<std::string> env_refs;
 
-    /// Running the command twice does no harm: allows retries after a time-out, a lost agent,
-    /// or a failure that does not say whether it is retryable.
+    /// The command is safe to run twice: allows retries after a time-out, a lost agent, or a
+    /// failure of which the agent did not report whether it is retryable.
     bool idempotent = false;
 
     // Instead of the executor's options of these names.
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<RetryPolicy> retry;
-    std::optional<int> max_attempts;  ///< Wins over those of `retry`.
+    std::optional<int> max_attempts;  ///< Takes precedence over that of `retry`.
 
-    /// What the application does meanwhile; null: nothing.
+    /// Functions of the application that are called meanwhile; null: none.
     std::shared_ptr<const CommandHooks> hooks;
 };
 
@@ -92,11 +91,11 @@ struct CommandRequest {
 enum class ExecutionStatus { completed, failed, timeout, cancelled };
 std::string_view to_string(ExecutionStatus status) noexcept;
 
-/// What told the engine that the command is over. `none`: the engine ended the wait itself.
+/// How the executor learned that the command has ended. `none`: the executor ended the wait itself.
 enum class CompletionMethod { none, status_file, artifact_detection };
 std::string_view to_string(CompletionMethod method) noexcept;
 
-/// How many of the expected artifacts are there, new or changed. `none` also where none was
+/// How many of the expected artifacts exist and are new or changed. `none` also if none was
 /// expected.
 enum class Verification { none, partial, all };
 std::string_view to_string(Verification verification) noexcept;
@@ -110,11 +109,11 @@ struct Progress {
     bool operator==(const Progress&) const = default;
 };
 
-/// Why a command failed, as its agent says, or the engine.
+/// Why a command failed, as reported by its agent or by the executor.
 struct CommandError {
     std::string message;
     std::string code;               ///< e.g. `timeout`, `cancelled`, `agent_lost`; may be empty.
-    std::optional<bool> retryable;  ///< Absent: the agent did not say.
+    std::optional<bool> retryable;  ///< Absent: not reported.
     int retry_count = 0;
 
     bool operator==(const CommandError&) const = default;
@@ -132,14 +131,15 @@ struct AgentStatus {
     std::optional<std::string> completed_at;
     std::optional<Progress> progress;
     std::optional<CommandError> error;
-    std::vector<std::string> artifacts;  ///< As the agent wrote them; partial results win.
+    std::vector<std::string>
+        artifacts;  ///< As the agent wrote them; partial results take precedence.
     std::optional<std::string> output;
 
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
     std::optional<std::string> command;
 
-    // Only agents that know this protocol write these.
+    // Written only by agents of protocol 1.1 or later.
     std::optional<std::string> execution_id;
     std::optional<std::string> attempt_id;
     std::optional<std::string> agent_id;
@@ -151,7 +151,7 @@ struct AgentStatus {
     std::optional<std::int64_t> sequence;
     bool output_truncated = false;
 
-    std::vector<std::string> warnings;  ///< Fields that were dropped, words not known.
+    std::vector<std::string> warnings;  ///< Dropped fields, unknown words.
 
     /// True for `completed` and `failed`.
     [[nodiscard]] bool is_final() const noexcept
@@ -160,15 +160,15 @@ struct AgentStatus {
     }
 };
 
-/// What `BackgroundAgentAutoExecutor::check_status` finds.
+/// The result of `BackgroundAgentAutoExecutor::check_status`.
 struct StatusCheck {
     bool completed = false;  ///< The status is final, and no agent holds a claim there.
     bool status_file_exists = false;
-    std::optional<AgentStatus> status;  ///< Absent: no file, not whole yet, or malformed.
-    std::string problem;                ///< Why a file that exists was not understood.
+    std::optional<AgentStatus> status;  ///< Absent: no file, incomplete, or malformed.
+    std::string problem;                ///< Why an existing file could not be read.
 };
 
-/// What became of an execution. All text is redacted; paths and ids are not.
+/// The result of an execution. All text is redacted; paths and ids are not.
 struct ExecutionResult {
     ExecutionStatus status = ExecutionStatus::failed;
     std::string execution_id;
@@ -178,28 +178,28 @@ struct ExecutionResult {
     std::string command;
     std::filesystem::path worktree;
 
-    /// The last word of the agent's status: what it claims. Absent where it has reported none.
+    /// The last status that the agent reported. Absent: it reported none.
     std::optional<ReportedStatus> reported;
 
-    /// What the agent names, relative to the worktree. The bundled agent names those of the
-    /// expected ones that are there.
+    /// The artifacts that the agent reported, relative to the worktree. The bundled agent reports
+    /// the expected ones that exist.
     std::vector<std::string> artifacts;
     Verification verified = Verification::none;
-    std::vector<std::string> missing_artifacts;  ///< Expected, and neither new nor changed.
+    std::vector<std::string> missing_artifacts;  ///< Expected, but neither new nor changed.
 
     std::optional<CommandError> error;  ///< Set unless `completed`.
-    /// From the first publishing to the end, waits for retries included.
+    /// From the first publishing to the end, including delays before retries.
     std::chrono::milliseconds duration{0};
     int attempts = 0;
     CompletionMethod completion_method = CompletionMethod::none;
     std::optional<int> exit_code;
     std::optional<int> signal;
     std::optional<Progress> last_progress;
-    std::string output;  ///< The tail that the agent reported.
+    std::string output;  ///< The end of the output, as the agent reported it.
     std::vector<std::string> warnings;
-    /// A final status that came too late, after the agent was told to stop.
+    /// A final status that arrived after the agent was asked to stop.
     std::optional<ReportedStatus> status_during_stop;
-    /// A final status whose agent had not released its claim when the engine ended the wait.
+    /// A final status whose agent had not released its claim when the executor ended the wait.
     std::optional<ReportedStatus> unreleased_status;
 };
 

@@ -10,9 +10,9 @@ namespace autoexec::inline v1 {
 using boost::system::error_code;
 using boost::system::system_error;
 
-/// Failures of the engine itself. How a command ended is a value: see `ExecutionStatus`.
+/// Failures of the executor itself. How a command ended is a value: see `ExecutionStatus`.
 enum class errc {
-    /// The command or its program (`argv[0]`) is empty, or it holds a NUL character.
+    /// The command or its program (`argv[0]`) is empty, or contains a NUL character.
     invalid_command = 1,
     /// The command file would be larger than agents read (256 KiB).
     command_too_large,
@@ -20,15 +20,15 @@ enum class errc {
     invalid_options,
     /// The worktree does not exist or is not a directory.
     invalid_worktree,
-    /// The worktree can't be written to.
+    /// The worktree cannot be written to.
     worktree_not_writable,
-    /// Another engine runs a command in this worktree.
+    /// Another executor runs a command in this worktree.
     worktree_busy,
-    /// An agent that was told to stop has not confirmed it yet.
+    /// An agent that was asked to stop has not confirmed it yet.
     worktree_busy_unconfirmed,
-    /// An expected artifact lies outside the worktree.
+    /// An expected artifact is outside the worktree.
     artifact_outside_worktree,
-    /// The command text holds a secret and `secrets_in_command` says `refuse`.
+    /// The command text contains a secret and `secrets_in_command` is `refuse`.
     secret_in_command,
     /// The executor was stopped, or is being stopped.
     stopped,
@@ -40,13 +40,13 @@ enum class errc {
     invalid_agents_file,
     /// The program that supervises commands is missing or does not start.
     supervisor_unavailable,
-    /// A record could not be written in time; it is kept and tried again.
+    /// A record could not be written in time; it is kept, and writing it is retried.
     records_delayed,
     /// The configuration is invalid.
     invalid_configuration,
-    /// The workflow can't run as it is.
+    /// The workflow cannot run.
     invalid_workflow,
-    /// The system is out of descriptors, processes or memory; the same may work later.
+    /// The system is out of descriptors, processes or memory; a retry may succeed.
     no_resources,
     /// The journal of a run was removed, replaced or truncated while the run wrote to it.
     journal_lost,

@@ -20,15 +20,15 @@ enum class EventType {
     command_detected,  ///< The command file has been published.
     execution_started,
     status_updated,    ///< The status word has changed.
-    progress_updated,  ///< Only progress or output has: for people who watch, not for the records.
+    progress_updated,  ///< Only progress or output has changed. Not for the records.
     /// No agent has claimed the command for 10 s; once per attempt. Not for the records either.
     command_unclaimed,
     execution_completed,
-    execution_failed,  ///< A time-out, too: `details.outcome` says so.
+    execution_failed,  ///< Also after a time-out: then `details.outcome` is `timeout`.
     execution_cancelled,
     execution_retry,
-    execution_interrupted,  ///< Its engine died; another one found what it left.
-    status_rejected,        ///< A status file that can't be believed.
+    execution_interrupted,  ///< Its executor died; another one found its files.
+    status_rejected,        ///< A status file was not accepted.
     agent_lost,
     secret_in_command,
 };
@@ -51,8 +51,8 @@ struct ExecutionMetric {
     bool operator==(const ExecutionMetric&) const = default;
 };
 
-/// Something that happened to an execution. Published once; audit, metrics and progress are all
-/// made from it. Text is redacted before it comes here.
+/// Something that happened to an execution. Published once; audit log, metrics and progress are
+/// derived from it. Its text is redacted already.
 struct Event {
     EventType type = EventType::status_updated;
     std::chrono::system_clock::time_point time;
@@ -69,10 +69,10 @@ struct Event {
     std::optional<ExecutionMetric> metric;  ///< At the end of each attempt.
 };
 
-/// The records that a sink was given and has not written.
+/// The records that a sink has not written.
 struct UnwrittenRecords {
-    std::uint64_t queued = 0;    ///< Kept; written as soon as that is possible.
-    std::uint64_t lost = 0;      ///< Given up: nothing will write them.
+    std::uint64_t queued = 0;    ///< Kept; written as soon as possible.
+    std::uint64_t lost = 0;      ///< Dropped: they will not be written.
     std::filesystem::path path;  ///< The file or folder that could not be written to.
     error_code reason;
 };

@@ -10,17 +10,17 @@
 
 namespace autoexec::inline v1 {
 
-/// What to do when another engine holds the worktree.
+/// What to do when another executor has locked the worktree.
 enum class OnBusy { fail, wait };
 
-/// What to do with a command text in which a secret is found.
+/// What to do with a command text that contains a secret.
 enum class SecretsInCommand { warn, refuse, allow };
 
 /// Who may read the files that an executor writes into worktrees: mode 0600, 0640 or 0644.
 enum class FileAccess { owner, group, everyone };
 
 /// Options of an executor that can change while it runs. Each execution uses those of its start;
-/// one that waited in the queue, those of the end of its wait.
+/// one that waited in the queue uses those of the end of its wait.
 struct ExecutionOptions {
     std::chrono::milliseconds polling_interval = std::chrono::seconds{5};  ///< Positive.
     std::chrono::milliseconds timeout = std::chrono::hours{1};  ///< Of each attempt. Positive.
@@ -28,9 +28,9 @@ struct ExecutionOptions {
     // Waiting.
     bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
     std::chrono::milliseconds max_polling_interval = std::chrono::seconds{30};
-    /// Over all attempts, waiting for retries included. Zero: none.
+    /// Of all attempts, including the delays between them. Zero: none.
     std::chrono::milliseconds total_timeout{0};
-    /// From publishing to an agent's claim. Zero: none, for agents that don't claim.
+    /// From publishing to an agent's claim. Zero: none, for agents that do not claim.
     std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
     /// Without a change of status, progress or output. Zero: none.
     std::chrono::milliseconds stall_timeout{0};
@@ -45,8 +45,8 @@ struct ExecutionOptions {
     OnBusy on_busy = OnBusy::fail;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
 
-    /// Commands in flight at once; more wait in order. Zero: no limit but the descriptors that this
-    /// process can open, of which each command needs about 16 with an agent in the process.
+    /// Commands in flight at once; more wait in order. Zero: limited only by the descriptors that
+    /// this process can open; each command needs about 16 with an agent in the process.
     std::size_t max_parallel = 0;
 
     bool operator==(const ExecutionOptions&) const = default;

@@ -29,16 +29,16 @@
 
 namespace autoexec::inline v1 {
 
-/// How a `BackgroundAgentAutoExecutor` works. What a request says wins.
+/// How a `BackgroundAgentAutoExecutor` works. Values of a request take precedence.
 struct ExecutorOptions : ExecutorSettings {
     std::filesystem::path project_root;  ///< Empty: the current directory.
     /// Set this if a `BackgroundAgent` in this process runs all commands: it always claims an
     /// attempt, and names it in each status. Then a status that does not name the attempt is
     /// rejected in any case, and only a claimed attempt can end by its status.
     bool agent_in_process = false;
-    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
+    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are accepted.
 
-    // Null ones: the real thing.
+    // Null: the real ones.
     std::shared_ptr<Handoff> handoff;
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
@@ -47,13 +47,13 @@ struct ExecutorOptions : ExecutorSettings {
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<AuditLogger> audit;  ///< Null and `enable_audit`: one for the project.
     std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
-    /// What a worktree looks like, recorded before a retry. Null: `git status`.
+    /// The state of a worktree, recorded before a retry. Null: `git status`.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> tree_state;
     /// Uniform in [0, 1), for jitter. Null: a random one.
     std::function<double()> random;
 };
 
-/// An attempt that another executor, mostly of an earlier process, has published: for `adopt`.
+/// An attempt that another executor, usually of an earlier process, has published: for `adopt`.
 struct AttemptReference {
     AttemptReference(std::string execution, std::string id, int attempt)
         : execution_id(std::move(execution)), attempt_id(std::move(id)), number(attempt)
@@ -62,11 +62,11 @@ struct AttemptReference {
     std::string execution_id;
     std::string attempt_id;
     int number = 1;  ///< 1…
-    /// Its time counts from then. Absent: from now.
+    /// The start of its time-outs. Absent: now.
     std::optional<std::chrono::system_clock::time_point> started_at;
 };
 
-/// What was in flight when its engine died: from `recover`.
+/// An attempt that was in flight when its executor died: from `recover`.
 struct InterruptedAttempt {
     std::string execution_id;
     std::string attempt_id;
@@ -75,10 +75,10 @@ struct InterruptedAttempt {
     std::string command;
     std::filesystem::path worktree;
     std::optional<std::chrono::system_clock::time_point> started_at;  ///< Absent: not known.
-    bool agent_alive = false;  ///< It was told to stop; the worktree is busy until it does.
+    bool agent_alive = false;  ///< It was asked to stop; the worktree is busy until it has.
 };
 
-/// Hands commands to agents in worktrees through files, and waits for how they end.
+/// Hands commands to agents in worktrees through files, and waits for their results.
 ///
 /// Each execution is a coroutine: publish → wait → accept → record → clean up. Commands for one
 /// worktree run one after the other. There are no threads, signal handlers or global state.
@@ -118,8 +118,8 @@ public:
     /// Errors: `errc::invalid_command`, `command_too_large`, `invalid_options` (of the request),
     /// `invalid_worktree`, `worktree_not_writable`, `worktree_busy`, `worktree_busy_unconfirmed`,
     /// `artifact_outside_worktree`, `secret_in_command`, `stopped`, `no_resources`, and file system
-    /// errors while publishing. The result's `error` then holds the sentence for a person. How the
-    /// command ended is no error: time-outs and cancellation, too, are results.
+    /// errors while publishing. The result's `error` then has a message for a person. How the
+    /// command ended is not an error: time-outs and cancellation are results, too.
     ///
     /// Executor: the handler is posted to its associated executor, by default `get_executor()`.
     ///
@@ -139,14 +139,13 @@ public:
             detail::Initiation(get_executor(), impl_, &start), token, std::move(request));
     }
 
-    /// `async_execute_command` as an awaitable; the sentence is in `what()`.
+    /// `async_execute_command` as an awaitable; the message is in `what()`.
     boost::asio::awaitable<ExecutionResult> execute_command(CommandRequest request);
 
     /// Continues an execution whose attempt is in flight already: waits for its end, and makes
-    /// further attempts by the rules of the request, as it was given to the executor that died. An
-    /// attempt that no agent has, and of which no command file is there, has never begun: it is
-    /// made now. One that is recorded already is not recorded again. Takes the worktree's lock.
-    /// What artifacts were there before is not known: they count if they are there.
+    /// further attempts by the rules of the request, which is that of the executor that died. An
+    /// attempt without a claim and without a command file never started: it is made now. An attempt
+    /// that is recorded already is not recorded again. Takes the worktree's lock.
     ///
     /// Signature: `void(error_code, ExecutionResult)`.
     ///
@@ -163,11 +162,11 @@ public:
             std::move(request));
     }
 
-    /// `async_adopt` as an awaitable; the sentence is in `what()`.
+    /// `async_adopt` as an awaitable; the message is in `what()`.
     boost::asio::awaitable<ExecutionResult> adopt(AttemptReference attempt, CommandRequest request);
 
     /// Waits for a final status in a worktree, without publishing, locking, recording or cleaning.
-    /// A final status that is there already counts. `timeout` is `ExecutorOptions::timeout` if
+    /// An existing final status counts. `timeout` is `ExecutorOptions::timeout` if
     /// absent.
     ///
     /// Signature: `void(error_code, ExecutionResult)`.
@@ -177,8 +176,8 @@ public:
     ///
     /// Executor, thread safety, lifetime: as `async_execute_command`.
     ///
-    /// Cancellation: any type completes at once with a `cancelled` result. The worktree is left as
-    /// it is.
+    /// Cancellation: any type completes at once with a `cancelled` result. The worktree is not
+    /// changed.
     template <boost::asio::completion_token_for<void(error_code, ExecutionResult)> Token =
                   boost::asio::deferred_t>
     auto async_poll_for_completion(std::filesystem::path worktree,
@@ -191,29 +190,29 @@ public:
             std::move(expected_artifacts), timeout);
     }
 
-    /// `async_poll_for_completion` as an awaitable; the sentence is in `what()`.
+    /// `async_poll_for_completion` as an awaitable; the message is in `what()`.
     boost::asio::awaitable<ExecutionResult> poll_for_completion(
         std::filesystem::path worktree, std::vector<std::string> expected_artifacts = {},
         std::optional<std::chrono::milliseconds> timeout = {});
 
-    /// One look at a worktree's status file. Blocks for microseconds.
+    /// Reads a worktree's status file once. Blocks for microseconds.
     [[nodiscard]] StatusCheck check_status(const std::filesystem::path& worktree) const;
 
     /// Replaces the options for executions started after this call. Running ones are not affected.
-    /// Throws as the constructor, and then nothing changes.
+    /// Throws as the constructor; then nothing changes.
     void set_options(ExecutionOptions options);
 
     /// Cancels an execution as a *partial* cancellation would. Nothing happens if it is unknown.
     void cancel(const std::string& execution_id);
 
-    /// Tells a sink about all that happens from now on. Kept as long as the executor and what it
-    /// has started.
+    /// Sends all further events to a sink, too. The sink is kept as long as the executor and its
+    /// operations exist.
     void subscribe(std::shared_ptr<EventSink> sink);
 
-    /// Looks for attempts whose executor died, publishes `execution_interrupted` for each, tells
-    /// agents that still work on them to stop, and removes what was left in the worktrees: also of
-    /// those that had ended and were recorded, silently. What an agent or another executor still
-    /// uses is left to a later call. Returns the interrupted attempts.
+    /// Finds attempts whose executor died, publishes `execution_interrupted` for each, asks agents
+    /// that still work on them to stop, and removes their files from the worktrees. Of attempts
+    /// that had ended and were recorded it only removes the files. Files that an agent or another
+    /// executor still uses are kept for a later call. Returns the interrupted attempts.
     ///
     /// Signature: `void(error_code, std::vector<InterruptedAttempt>)`.
     ///
@@ -240,8 +239,8 @@ public:
     ///
     /// Signature: `void(error_code)`.
     ///
-    /// Errors: `errc::no_resources` if memory has run out. What a sink could not write it says
-    /// itself: `EventSink::unwritten`.
+    /// Errors: `errc::no_resources` if memory has run out. `EventSink::unwritten` has the
+    /// records that a sink could not write.
     ///
     /// Executor, thread safety, lifetime: as `async_execute_command`. The handlers of what was in
     /// flight are posted before this one.

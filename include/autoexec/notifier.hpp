@@ -6,8 +6,8 @@
 
 namespace autoexec::inline v1 {
 
-/// Tells who waits that something in a worktree may have changed. Only ever a hint: polling is
-/// the authority.
+/// Notifies those who wait that something in a worktree may have changed. This is only a hint:
+/// polling is the authority.
 class Notifier {
 public:
     virtual ~Notifier() = default;
@@ -26,14 +26,14 @@ public:
 /// Polling only.
 std::shared_ptr<Notifier> null_notifier();
 
-/// Connects engines and agents of one process, if all are given the same one. Thread-safe.
+/// Connects executors and agents of one process that share it. Thread-safe.
 std::shared_ptr<Notifier> local_notifier();
 
-/// The attempts that the engines of this process have published. An agent that shares it with them
-/// runs nothing else in the worktrees that they hold, whatever files appear there.
+/// The attempts that the executors of this process have published. An agent that shares it with
+/// them runs nothing else in the worktrees that they have locked, whatever files appear there.
 class Offers;
 
-/// For engines and agents of one process, all given the same one. Thread-safe.
+/// For executors and agents of one process that share it. Thread-safe.
 std::shared_ptr<Offers> local_offers();
 
 }  // namespace autoexec::inline v1

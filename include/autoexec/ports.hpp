@@ -1,7 +1,7 @@
 #pragma once
 
-/// The small interfaces through which the engine touches the world. Applications rarely need
-/// them; tests and other transports implement them.
+/// The interfaces through which the executor accesses the system. Applications rarely need them;
+/// tests and other transports implement them.
 #include <autoexec/clock.hpp>
 #include <autoexec/mailbox.hpp>
 #include <autoexec/notifier.hpp>

@@ -186,7 +186,7 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
     const files::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct stat info {};
     if (!root || ::fstat(root.get(), &info) != 0)
-        return failed(path, "Configuration file not found: " + path, true);
+        return failed(path, "The agents file does not exist", true);
 
     const auto folder = std::filesystem::path(path).parent_path();
     const auto problem = files::distrust_folder(root.get(), folder.filename().string(),
@@ -200,14 +200,14 @@ AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
         case FoundFile::State::present:
             return parse_agents_file(found.text, path);
         case FoundFile::State::absent:
-            return failed(path, "Configuration file not found: " + path, true);
+            return failed(path, "The agents file does not exist", true);
         case FoundFile::State::unsafe:
             if (found.reason)
-                return failed(path, "Configuration file cannot be used: " + found.problem);
+                return failed(path, "The agents file cannot be used: " + found.problem);
             return failed(path, fmt::format("Configuration path is not a file: {} ({})", path,
                                             found.problem));
         case FoundFile::State::too_large:
-            return failed(path, "Configuration file cannot be read: " + found.problem);
+            return failed(path, "The agents file cannot be read: " + found.problem);
         case FoundFile::State::unreadable:
             break;
     }

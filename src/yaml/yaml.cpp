@@ -78,7 +78,7 @@ public:
     {
         const auto target = anchors_.find(anchor);
         if (target == anchors_.end())
-            throw Refused{position(mark), "An alias can't stand inside of what it names", {}};
+            throw Refused{position(mark), "An alias cannot be inside the node that it names", {}};
         const auto size = measure(target->second);
         spend(position(mark), size);
         if (open_.size() + size.depth > limits_.depth) throw too_deep(position(mark));

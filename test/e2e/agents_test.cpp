@@ -176,7 +176,7 @@ TEST_CASE("all that is wrong with the file is told by line and column, as text o
     Project project;
     auto ended = project.run({"agents", "validate"});
     CHECK(ended.code == 3);
-    CHECK(contains(ended.err, "not found"));
+    CHECK(contains(ended.err, "does not exist"));
     CHECK(contains(ended.err, "autoexec agents init"));
 
     project.write(
@@ -209,7 +209,7 @@ TEST_CASE("all that is wrong with the file is told by line and column, as text o
                   "agents: [{name: a, type: background, commands: ['x {command}']}]");
     ended = run_in(project, project.root() / "sub", {"agents", "validate", "other.yaml"});
     CHECK(ended.code == 0);
-    CHECK(ended.out == "other.yaml is valid: 1 agent, 1 taking commands.\n");
+    CHECK(ended.out == "other.yaml is valid: 1 agent, of which 1 accepts commands.\n");
     verdict = only_object(project.run({"agents", "validate", "--json", "sub/other.yaml"}));
     CHECK(text_at(verdict, "valid") == "true");
     CHECK(text_at(verdict, "config_path") == "sub/other.yaml");

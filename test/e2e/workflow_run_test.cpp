@@ -645,7 +645,7 @@ TEST_CASE("wrong use and a failing engine are told apart")
     project.write(".tapps-agents/workflow-state", "a file");
     ended = project.run_workflow();
     CHECK(ended.code == 4);
-    CHECK(contains(ended.err, "can't be recorded"));
+    CHECK(contains(ended.err, "cannot be recorded"));
     CHECK(project.asked().empty());
 }
 

@@ -144,7 +144,7 @@ struct LinkedTree {
 
 TEST_SUITE_BEGIN("offers");
 
-TEST_CASE_FIXTURE(LinkedTree, "no command file runs but the bytes that its engine has published")
+TEST_CASE_FIXTURE(LinkedTree, "no command file runs but the bytes that its executor has published")
 {
     const auto real = publish();
     CHECK(offers() == 1);

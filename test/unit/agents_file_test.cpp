@@ -351,7 +351,7 @@ TEST_CASE_FIXTURE(Project, "a missing file is told apart from a bad one")
 {
     auto reading = load_agents_file(root);
     CHECK(reading.missing);
-    CHECK(reading.errors.at(0).message == "Configuration file not found: " + file.string());
+    CHECK(reading.errors.at(0).message == "The agents file does not exist");
     CHECK(load_agents_file(root / "nowhere").missing);
 
     std::ofstream(file) << "agents: []\n";

@@ -255,9 +255,9 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"1 => 2", 2, "'=>' is not an operator", "Write '>='."},
         {"yes & no", 4, "'&' is not an operator", "Write '&&'."},
         {"yes | no", 4, "'|' is not an operator", "Write '||'."},
-        {"1 < 2 < 3", 6, "Comparisons can't be chained", chained},
-        {"yes == yes == yes", 11, "Comparisons can't be chained", chained},
-        {"not 1 < 2 != no", 10, "Comparisons can't be chained", chained},
+        {"1 < 2 < 3", 6, "Comparisons cannot be chained", chained},
+        {"yes == yes == yes", 11, "Comparisons cannot be chained", chained},
+        {"not 1 < 2 != no", 10, "Comparisons cannot be chained", chained},
         {"params.mode == 'fast", 15, "A quote is not closed", ""},
         {"params.mode == 'fast\\'", 15, "A quote is not closed", ""},
         {"params.mode == 'fast\\", 15, "A quote is not closed", ""},
@@ -282,9 +282,9 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"yes and steps.", 13, after_dot, ""},
         {"steps .a == 'a'", 6, "'.' has no meaning here", ""},
         {"${params.mode} == 'a'", 0, "'$' has no meaning here",
-         "Names stand without '$' and braces."},
+         "Write names without '$' and braces."},
         {"{params.mode} == 'a'", 0, "'{' has no meaning here",
-         "Names stand without '$' and braces."},
+         "Write names without '$' and braces."},
         {"yes; no", 3, "';' has no meaning here", ""},
         {"yes and gr\xC3\xB6\xC3\x9F"
          "er",
@@ -295,10 +295,10 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"len(params.mode) > 1", 0, "Unknown function 'len'", "There is exists(\"PATH\")."},
         {"exists(", 6, "'(' is not closed", ""},
         {"exists('a'", 6, "'(' is not closed", ""},
-        {"exists()", 7, "'exists' wants a path in quotes", "As in exists(\"docs/plan.md\")."},
-        {"artifact(docs)", 9, "'artifact' wants a path in quotes",
+        {"exists()", 7, "'exists' requires a path in quotes", "As in exists(\"docs/plan.md\")."},
+        {"artifact(docs)", 9, "'artifact' requires a path in quotes",
          "As in artifact(\"docs/plan.md\")."},
-        {"exists(1)", 7, "'exists' wants a path in quotes", "As in exists(\"docs/plan.md\")."},
+        {"exists(1)", 7, "'exists' requires a path in quotes", "As in exists(\"docs/plan.md\")."},
         {"exists('a', 'b')", 10, "'exists' takes one path",
          "Ask for each, and join the answers with 'and' or 'or'."},
         {"exists('a' and yes)", 11, "'exists' takes one path",
@@ -323,34 +323,36 @@ TEST_CASE("operands that don't fit are found before anything runs")
     };
     const std::string_view compare = "Compare it with something, as in params.mode == 'done'.";
     const std::vector<Case> table{
-        {"yes and params.mode", 8, "'params.mode' is text; 'and' wants true or false", compare},
-        {"params.mode or yes", 0, "'params.mode' is text; 'or' wants true or false", compare},
-        {"yes or yes || params.mode", 14, "'params.mode' is text; 'or' wants true or false",
+        {"yes and params.mode", 8, "'params.mode' is text; 'and' requires true or false", compare},
+        {"params.mode or yes", 0, "'params.mode' is text; 'or' requires true or false", compare},
+        {"yes or yes || params.mode", 14, "'params.mode' is text; 'or' requires true or false",
          compare},
-        {"not params.mode", 4, "'params.mode' is text; 'not' wants true or false", compare},
-        {"params.mode", 0, "'params.mode' is text; a condition wants true or false", compare},
-        {"params.max-rounds", 0, "'params.max-rounds' is a number; a condition wants true or false",
+        {"not params.mode", 4, "'params.mode' is text; 'not' requires true or false", compare},
+        {"params.mode", 0, "'params.mode' is text; a condition requires true or false", compare},
+        {"params.max-rounds", 0,
+         "'params.max-rounds' is a number; a condition requires true or false",
          "Compare it with something, as in params.max-rounds == 0."},
-        {"(5)", 0, "'(5)' is a number; a condition wants true or false", ""},
-        {"'true'", 0, "'true' is text; a condition wants true or false",
+        {"(5)", 0, "'(5)' is a number; a condition requires true or false", ""},
+        {"'true'", 0, "'true' is text; a condition requires true or false",
          "Write true without quotes."},
-        {"'yes'", 0, "'yes' is text; a condition wants true or false", ""},
-        {"yes < 1", 0, "'yes' is true or false; '<' wants a number", ""},
-        {"1 <= (yes and no)", 5, "'(yes and no)' is true or false; '<=' wants a number", ""},
-        {"1 > params.mode", 4, "'params.mode' is text; '>' wants a number", ""},
-        {"1 >= \"2\"", 5, "\"2\" is text; '>=' wants a number", "Write 2 without quotes."},
-        {"'a' < 'b'", 0, "'a' is text; '<' wants a number", ""},
-        {"params.max-rounds == '3'", 21, "'3' is text; '==' wants a number",
+        {"'yes'", 0, "'yes' is text; a condition requires true or false", ""},
+        {"yes < 1", 0, "'yes' is true or false; '<' requires a number", ""},
+        {"1 <= (yes and no)", 5, "'(yes and no)' is true or false; '<=' requires a number", ""},
+        {"1 > params.mode", 4, "'params.mode' is text; '>' requires a number", ""},
+        {"1 >= \"2\"", 5, "\"2\" is text; '>=' requires a number", "Write 2 without quotes."},
+        {"'a' < 'b'", 0, "'a' is text; '<' requires a number", ""},
+        {"params.max-rounds == '3'", 21, "'3' is text; '==' requires a number",
          "Write 3 without quotes."},
-        {"params.max-rounds == params.mode", 21, "'params.mode' is text; '==' wants a number", ""},
-        {"params.mode != 3", 15, "'3' is a number; '!=' wants text", "Put text in quotes: '3'."},
-        {"params.mode == true", 15, "'true' is true or false; '==' wants text",
+        {"params.max-rounds == params.mode", 21, "'params.mode' is text; '==' requires a number",
+         ""},
+        {"params.mode != 3", 15, "'3' is a number; '!=' requires text", "Put text in quotes: '3'."},
+        {"params.mode == true", 15, "'true' is true or false; '==' requires text",
          "Put text in quotes: 'true'."},
-        {"yes == 'true'", 7, "'true' is text; '==' wants true or false",
+        {"yes == 'true'", 7, "'true' is text; '==' requires true or false",
          "Write true without quotes."},
-        {"exists('a') == 1", 15, "'1' is a number; '==' wants true or false", ""},
-        {"(yes and 1) or 2", 9, "'1' is a number; 'and' wants true or false", ""},
-        {"_ == 1 and (yes or 'a')", 19, "'a' is text; 'or' wants true or false", ""},
+        {"exists('a') == 1", 15, "'1' is a number; '==' requires true or false", ""},
+        {"(yes and 1) or 2", 9, "'1' is a number; 'and' requires true or false", ""},
+        {"_ == 1 and (yes or 'a')", 19, "'a' is text; 'or' requires true or false", ""},
     };
     for (const auto& c : table) {
         CAPTURE(c.text);
@@ -392,7 +394,8 @@ TEST_CASE("a mistake in the text is told before one in the meaning")
 TEST_CASE("what is quoted of a long text is cut at a character")
 {
     const auto message = refusal("'xy" + repeated("\xC3\xA9", 100) + "' < 1").message;
-    CHECK(message == "'xy" + repeated("\xC3\xA9", 28) + "\xE2\x80\xA6 is text; '<' wants a number");
+    CHECK(message ==
+          "'xy" + repeated("\xC3\xA9", 28) + "\xE2\x80\xA6 is text; '<' requires a number");
 }
 
 TEST_CASE("a scope that says nothing knows no name and refuses no path")
@@ -406,7 +409,7 @@ TEST_CASE("a scope that says nothing knows no name and refuses no path")
     ExpressionScope silent;
     silent.allows_path = [](const std::string&, ExpressionProblem&) { return false; };
     CHECK_FALSE(Expression::compile("exists('/x')", silent, problem));
-    CHECK(problem.message == "'/x' can't be asked for");
+    CHECK(problem.message == "'/x' cannot be used here");
 }
 
 TEST_CASE("values that say nothing make nothing true")
@@ -415,7 +418,7 @@ TEST_CASE("values that say nothing make nothing true")
     CHECK_FALSE(compile("x.y", scope_of_anything()).evaluate({}, problem));
     CHECK(problem == "'x.y' has no value");
     CHECK_FALSE(compile("not exists('a')", scope_of_anything()).evaluate({}, problem));
-    CHECK(problem == "Nothing can tell whether a file exists");
+    CHECK(problem == "It is unknown whether a file exists");
     CHECK(compile("not false", scope_of_anything()).evaluate({}, problem) == true);
     CHECK(problem.empty());
 }
@@ -487,26 +490,26 @@ TEST_CASE("a value of the wrong type is no answer")
                        {"map", json::object{}},
                        {"nan", std::numeric_limits<double>::quiet_NaN()}};
     const std::vector<std::pair<std::string_view, std::string_view>> table{
-        {"n", "'n' is a number; a condition wants true or false"},
-        {"(s)", "'s' is text; a condition wants true or false"},
-        {"t and n", "'n' is a number; 'and' wants true or false"},
-        {"s or t", "'s' is text; 'or' wants true or false"},
-        {"not nil", "'nil' is null; 'not' wants true or false"},
-        {"t < 1", "'t' is true or false; '<' wants a number"},
-        {"1 <= s", "'s' is text; '<=' wants a number"},
-        {"list > 1", "'list' is a list; '>' wants a number"},
-        {"1 >= map", "'map' is an object; '>=' wants a number"},
-        {"nan < 1", "'nan' is not a number; '<' wants a number"},
-        {"s == 1", "'s' is text; '==' wants a number"},
-        {"1 == s", "'s' is text; '==' wants a number"},
-        {"t != 'true'", "'t' is true or false; '!=' wants text"},
-        {"n == s", "'s' is text; '==' wants a number"},
-        {"n != (t and t)", "'n' is a number; '!=' wants true or false"},
-        {"(t and t) == n", "'n' is a number; '==' wants true or false"},
-        {"nil == nil", "'nil' is null; '==' wants true or false, a number, or text"},
-        {"list != map", "'list' is a list; '!=' wants true or false, a number, or text"},
-        {"nan != nan", "'nan' is not a number; '!=' wants true or false, a number, or text"},
-        {"s == map", "'map' is an object; '==' wants text"},
+        {"n", "'n' is a number; a condition requires true or false"},
+        {"(s)", "'s' is text; a condition requires true or false"},
+        {"t and n", "'n' is a number; 'and' requires true or false"},
+        {"s or t", "'s' is text; 'or' requires true or false"},
+        {"not nil", "'nil' is null; 'not' requires true or false"},
+        {"t < 1", "'t' is true or false; '<' requires a number"},
+        {"1 <= s", "'s' is text; '<=' requires a number"},
+        {"list > 1", "'list' is a list; '>' requires a number"},
+        {"1 >= map", "'map' is an object; '>=' requires a number"},
+        {"nan < 1", "'nan' is not a number; '<' requires a number"},
+        {"s == 1", "'s' is text; '==' requires a number"},
+        {"1 == s", "'s' is text; '==' requires a number"},
+        {"t != 'true'", "'t' is true or false; '!=' requires text"},
+        {"n == s", "'s' is text; '==' requires a number"},
+        {"n != (t and t)", "'n' is a number; '!=' requires true or false"},
+        {"(t and t) == n", "'n' is a number; '==' requires true or false"},
+        {"nil == nil", "'nil' is null; '==' requires true or false, a number, or text"},
+        {"list != map", "'list' is a list; '!=' requires true or false, a number, or text"},
+        {"nan != nan", "'nan' is not a number; '!=' requires true or false, a number, or text"},
+        {"s == map", "'map' is an object; '==' requires text"},
     };
     for (const auto& row : table) {
         CAPTURE(row.first);
@@ -522,11 +525,11 @@ TEST_CASE("a value that is not what its scope promised is no answer")
         return compile(text, scope_of(types)).evaluate(answers.sources(), problem);
     };
     CHECK_FALSE(evaluate("yes"));
-    CHECK(problem == "'yes' is text; a condition wants true or false");
+    CHECK(problem == "'yes' is text; a condition requires true or false");
     CHECK_FALSE(evaluate("params.max-rounds < 9"));
-    CHECK(problem == "'params.max-rounds' is text; '<' wants a number");
+    CHECK(problem == "'params.max-rounds' is text; '<' requires a number");
     CHECK_FALSE(evaluate("params.mode == '3'"));
-    CHECK(problem == "'params.mode' is a number; '==' wants text");
+    CHECK(problem == "'params.mode' is a number; '==' requires text");
 }
 
 TEST_CASE("numbers are compared as they are, also where a double would round them")

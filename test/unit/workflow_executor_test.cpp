@@ -243,7 +243,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and 
     CHECK(of("rests").reason == "Its condition does not hold");
     CHECK(of("unknown").state == StepState::failed);
     CHECK(of("unknown").reason ==
-          "Its condition cannot be evaluated: the exit code is unknown of 'rests'");
+          "Its condition cannot be evaluated: the exit code of 'rests' is unknown");
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "what is wrong before a run keeps anything from being begun")
@@ -499,7 +499,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "a journal that can't be written ends the run
     run(workflow_of({step("a")}));
     CHECK(ec);
     CHECK(commands.empty());
-    CHECK(result.error.find("can't be recorded") != std::string::npos);
+    CHECK(result.error.find("cannot be recorded") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "a journal that disappears during a run ends it as failed")

@@ -216,13 +216,13 @@ TEST_CASE("what is wrong with a definition is said all at once")
     w.steps[3].need = StepNeed::conditional;
     const auto found = problems_of(w);
     for (const auto* const part :
-         {"a id[0]: There are two steps 'a'", "next id[0]: 'next' can't be the id",
+         {"a id[0]: There are two steps 'a'", "next id[0]: 'next' cannot be the id",
           "a creates[0]: '../x' is not a path", "a creates[1]: '/y'", "a creates[2]: ''",
           "a next[0]: There is no step 'nowhere'", "a id[0]: The step has nothing to run",
           "next argv[0]: Only one of", "d depends_on[0]: There is no step 'e'",
           "d depends_on[1]: The step waits for itself", "d requires[0]: The step requires 'self'",
           "d condition[0]: The step has not run", "d gate.condition[0]: A step has no 'colour'",
-          "d gate.on_pass[0]: A gate that passes leads on",
+          "d gate.on_pass[0]: A gate that passes continues",
           "d condition[0]: Nothing leads to this conditional step"})
         CHECK_MESSAGE(contains(found, part), part);
 }

@@ -485,7 +485,7 @@ TEST_CASE("a worktree that is not there is an error of its own")
     WorkflowReadOptions options;
     options.worktree = "/nowhere/at/all";
     CHECK(errors_of(small, options) ==
-          "0:0: The worktree '/nowhere/at/all' can't be opened: No such file or directory\n");
+          "0:0: The worktree '/nowhere/at/all' cannot be opened: No such file or directory\n");
 }
 
 TEST_CASE("parameters that are given must be declared, and of the type of their default")
@@ -569,15 +569,15 @@ TEST_CASE("what is no file is refused, and waits for nobody")
     REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
     fs::create_symlink("fifo", folder / "link");
     fs::create_symlink("loop", folder / "loop");
-    CHECK(error_of_file(folder / "fifo") == "The workflow file can't be read: it is a FIFO");
-    CHECK(error_of_file(folder / "link") == "The workflow file can't be read: it is a FIFO");
-    CHECK(error_of_file(folder.path()) == "The workflow file can't be read: it is a directory");
-    CHECK(error_of_file("/") == "The workflow file can't be read: it is a directory");
-    CHECK(error_of_file("/dev/zero") == "The workflow file can't be read: it is a device");
+    CHECK(error_of_file(folder / "fifo") == "The workflow file cannot be read: it is a FIFO");
+    CHECK(error_of_file(folder / "link") == "The workflow file cannot be read: it is a FIFO");
+    CHECK(error_of_file(folder.path()) == "The workflow file cannot be read: it is a directory");
+    CHECK(error_of_file("/") == "The workflow file cannot be read: it is a directory");
+    CHECK(error_of_file("/dev/zero") == "The workflow file cannot be read: it is a device");
     CHECK(error_of_file(folder / "none") ==
-          "The workflow file can't be read: No such file or directory");
+          "The workflow file cannot be read: No such file or directory");
     CHECK(error_of_file(folder / "loop") ==
-          "The workflow file can't be read: Too many levels of symbolic links");
+          "The workflow file cannot be read: Too many levels of symbolic links");
 }
 
 TEST_CASE("a file may have 1 MiB, and not a byte more")
@@ -589,7 +589,7 @@ TEST_CASE("a file may have 1 MiB, and not a byte more")
     CHECK(load_workflow(folder / "w.yaml").workflow);
     write_file(folder / "w.yaml", text + "\n");
     CHECK(error_of_file(folder / "w.yaml") ==
-          "The workflow file can't be read: it is larger than 1048576 bytes");
+          "The workflow file cannot be read: it is larger than 1048576 bytes");
 }
 
 TEST_CASE("a key that is not known is an error, wherever it is, unless the reading is lenient")

@@ -159,7 +159,7 @@ TEST_CASE("what is no single UTF-8 document is refused")
     CHECK(error.line == 2);
     CHECK(first_error("[a, b]: c\n").message == "A key must be text");
     CHECK(first_error("a: *nowhere\n").message.starts_with("Invalid YAML syntax"));
-    CHECK(first_error("&a [*a]\n").message == "An alias can't stand inside of what it names");
+    CHECK(first_error("&a [*a]\n").message == "An alias cannot be inside the node that it names");
 }
 
 TEST_SUITE_END();

@@ -35,7 +35,7 @@ struct MockCommand {
     std::string agent;
     std::optional<std::string> workflow_id;
     std::optional<std::string> step_id;
-    // Empty and zero for engines that know nothing of attempts.
+    // Empty and zero for executors of version 1.0.
     std::string execution_id;
     std::string attempt_id;
     int attempt = 0;
@@ -48,12 +48,12 @@ enum class MockOutcome {
     never,  ///< Not before it is cancelled or the mock is stopped.
 };
 
-/// What the mock does with a command. As it stands: completes it at once.
+/// What the mock does with a command. By default it completes it at once.
 struct MockReply {
     MockOutcome outcome = MockOutcome::complete;
     std::chrono::milliseconds delay{0};  ///< From the first status to the last.
-    std::vector<Progress> progress;      ///< Told one after the other, evenly over the delay.
-    /// Files to write at the end, relative to the worktree. One that would lie outside fails the
+    std::vector<Progress> progress;      ///< Reported one after the other, evenly over the delay.
+    /// Files to write at the end, relative to the worktree. A path outside fails the
     /// command.
     std::vector<std::string> artifacts;
     std::string output;
@@ -71,16 +71,16 @@ struct MockAgentOptions {
     std::function<MockReply(const MockCommand&)> on_command;
 
     std::string status_file_name = ".cursor-skill-status.json";
-    bool accept_legacy = false;  ///< Take command files of engines that hold no lock.
+    bool accept_legacy = false;  ///< Take command files of executors that hold no lock.
     std::chrono::milliseconds polling_interval{250};  ///< For commands and for cancels.
 
-    // Null ones: the real thing.
+    // Null: the real ones.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
 };
 
 /// An agent that runs nothing: it claims commands in real worktrees as `BackgroundAgent` does, and
-/// answers as the test says. All waiting is done by the given clock, so tests need no sleep.
+/// answers as the test specifies. All waiting is done by the given clock, so tests need no sleep.
 ///
 /// Executor: all state is touched from one strand of the given executor.
 ///
@@ -121,7 +121,7 @@ public:
     /// `async_run` as an awaitable.
     boost::asio::awaitable<void> run();
 
-    /// Reports the commands in hand as failed (`agent_stopped`), and completes when all have ended.
+    /// Reports the running commands as failed (`agent_stopped`), and completes when all have ended.
     /// Idempotent. Signature and the rest as `async_run`.
     template <boost::asio::completion_token_for<void(error_code)> Token = boost::asio::deferred_t>
     auto async_stop(Token&& token = {})

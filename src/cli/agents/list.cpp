@@ -92,9 +92,9 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
             program.found.empty() ? program.name + " (not found)" : program.found.string());
     print_result("{}  {}  {}  {}\n", cell(definition.name, 16),
                  cell(!definition.enabled                   ? "disabled"
-                      : agent::accepts_commands(definition) ? "takes commands"
+                      : agent::accepts_commands(definition) ? "accepts commands"
                                                             : "no commands",
-                      14),
+                      16),
                  cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
 }
 

@@ -56,9 +56,10 @@ int validate_agents(const AgentsValidateOptions& options)
     if (reading.missing) print_message(init_hint);
     if (!reading.file) return exit_invalid;
     const auto& agents = reading.file->agents;
-    print_result("{} is valid: {} {}, {} taking commands.\n", shown_path(path), agents.size(),
-                 agents.size() == 1 ? "agent" : "agents",
-                 std::count_if(agents.begin(), agents.end(), agent::accepts_commands));
+    const auto accepting = std::count_if(agents.begin(), agents.end(), agent::accepts_commands);
+    print_result("{} is valid: {} {}, of which {} {} commands.\n", shown_path(path), agents.size(),
+                 agents.size() == 1 ? "agent" : "agents", accepting,
+                 accepting == 1 ? "accepts" : "accept");
     return exit_completed;
 }
 

@@ -107,7 +107,7 @@ std::optional<std::string> FieldReader::prose(std::string_view key)
     const auto* const node = find(key);
     if (node == nullptr || node->kind != YamlNode::Kind::scalar) return text(key);
     if (!node->as_string())
-        warning(key, fmt::format("Field '{}' is taken as the text '{}'", key, node->text),
+        warning(key, fmt::format("Field '{}' is read as the text '{}'", key, node->text),
                 yaml::type_hint(*node, "text"));
     return node->text;
 }

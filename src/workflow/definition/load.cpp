@@ -78,7 +78,7 @@ public:
           folder_(::open(worktree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))
     {
         if (!folder_)
-            report_.error({}, fmt::format("The worktree '{}' can't be opened: {}",
+            report_.error({}, fmt::format("The worktree '{}' cannot be opened: {}",
                                           worktree.string(), files::last_error().message()));
     }
 
@@ -214,7 +214,7 @@ void sort_by_place(std::vector<Diagnostic>& diagnostics)
 LoadedWorkflow failed(const std::string& path, const std::string& why)
 {
     Report report(path, {});
-    report.error({}, "The workflow file can't be read: " + why);
+    report.error({}, "The workflow file cannot be read: " + why);
     LoadedWorkflow loaded;
     loaded.errors = report.take_errors();
     return loaded;

@@ -175,7 +175,7 @@ private:
         for (const auto& [name, at, value] : params->node().entries) {
             if (!is_parameter_name(name))
                 report_.error(at,
-                              fmt::format("{}: '{}' can't be the name of a parameter", key, name),
+                              fmt::format("{}: '{}' cannot be the name of a parameter", key, name),
                               "Letters, digits, '_' and '-', no digit first.");
             else if (value.kind == YamlNode::Kind::sequence ||
                      value.kind == YamlNode::Kind::mapping)
@@ -208,9 +208,9 @@ private:
         const bool below = fields_.find("sequence") != nullptr;
         const bool beside = root_.find("sequence") != nullptr && !below;
         fields_.error("steps", "Missing required field: 'steps'",
-                      beside  ? "Steps are read from 'steps' below 'workflow'; here they stand "
+                      beside  ? "Steps are read from 'steps' below 'workflow'; here they are "
                                 "under a top-level 'sequence'."
-                      : below ? "Steps are read from 'steps'; here they stand under 'sequence'."
+                      : below ? "Steps are read from 'steps'; here they are under 'sequence'."
                               : "");
     }
 
@@ -267,7 +267,7 @@ void report_beside(const YamlNode& root, Report& report)
     for (const auto& entry : root.entries) {
         if (entry.key == "workflow") continue;
         if (is_among(workflow_fields, entry.key))
-            report.unknown_key(entry.at, fmt::format("'{}' is not read here", entry.key),
+            report.unknown_key(entry.at, fmt::format("'{}' is ignored here", entry.key),
                                "Put it below 'workflow'.");
         else
             report.unknown_key(entry.at, fmt::format("Unknown field '{}'", entry.key),
@@ -298,7 +298,7 @@ std::optional<Definition> read_definition(const YamlNode& root, Report& report)
     if (root.find("id") != nullptr || root.find("steps") != nullptr)
         return DefinitionReader(root, root, report).read();
     report.error(root.at, "Not a workflow: it has neither 'workflow' nor 'id' and 'steps'",
-                 fmt::format("What it has at its top is {}.", keys_of(root)));
+                 fmt::format("Its top-level keys are {}.", keys_of(root)));
     return std::nullopt;
 }
 

@@ -155,7 +155,7 @@ private:
         const bool contradicts = says_need_ && step_.need != StepNeed::conditional &&
                                  *optional != (step_.need == StepNeed::optional);
         if (contradicts)
-            fields_.error("optional", "Field 'optional' says otherwise than 'condition'",
+            fields_.error("optional", "Field 'optional' contradicts 'condition'",
                           "Remove one of them.");
         else if (*optional && step_.need == StepNeed::conditional)
             step_.continue_on_error = true;

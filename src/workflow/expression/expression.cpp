@@ -101,7 +101,7 @@ private:
     std::optional<bool> exists(const Node& path)
     {
         if (values_.exists) return values_.exists(std::string(path.value.get_string()));
-        problem_ = "Nothing can tell whether a file exists";
+        problem_ = "It is unknown whether a file exists";
         return std::nullopt;
     }
 

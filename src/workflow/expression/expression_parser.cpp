@@ -135,7 +135,7 @@ private:
         if (!right) return std::nullopt;
         add_operand(node, *std::move(right));
         if (token_.kind == Kind::relation)
-            return fail(token_.offset, "Comparisons can't be chained",
+            return fail(token_.offset, "Comparisons cannot be chained",
                         "Join two of them with 'and', as in a < b and b < c.");
         return node;
     }
@@ -180,7 +180,7 @@ private:
         if (!advance()) return std::nullopt;
         if (token_.kind == Kind::end) return not_closed(opening);
         if (!token_.value.is_string())
-            return fail(token_.offset, fmt::format("'{}' wants a path in quotes", function.text),
+            return fail(token_.offset, fmt::format("'{}' requires a path in quotes", function.text),
                         fmt::format("As in {}(\"docs/plan.md\").", function.text));
         auto node = branch(Node::Kind::exists, function.offset);
         add_operand(node, leaf(Node::Kind::literal, token_));

@@ -230,7 +230,7 @@ std::nullopt_t TokenReader::unknown_character()
     const auto character = rest.substr(0, text::decode_utf8(rest).length);
     std::string hint;
     if (is_in("+-*/%", rest.front())) hint = "There is no arithmetic.";
-    if (is_in("${}", rest.front())) hint = "Names stand without '$' and braces.";
+    if (is_in("${}", rest.front())) hint = "Write names without '$' and braces.";
     return fail(at_, fmt::format("{} has no meaning here", quoted(character)), std::move(hint));
 }
 

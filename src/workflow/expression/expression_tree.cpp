@@ -109,7 +109,7 @@ std::string_view describe(const json::value& value)
 std::string wrong_type(std::string_view operand, std::string_view found, std::string_view wanted_by,
                        std::string_view wanted)
 {
-    return fmt::format("{} is {}; {} wants {}", operand, found, wanted_by, wanted);
+    return fmt::format("{} is {}; {} requires {}", operand, found, wanted_by, wanted);
 }
 
 }  // namespace autoexec::workflow

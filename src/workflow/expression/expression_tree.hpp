@@ -64,7 +64,7 @@ std::string_view describe(const boost::json::value& value);
 /// Who asks for the value of the whole.
 inline constexpr std::string_view the_whole = "a condition";
 
-/// `'params.mode' is text; 'and' wants true or false`
+/// `'params.mode' is text; 'and' requires true or false`
 std::string wrong_type(std::string_view operand, std::string_view found, std::string_view wanted_by,
                        std::string_view wanted);
 

@@ -120,7 +120,7 @@ private:
         if (!scope_.allows_path || scope_.allows_path(std::string(path.value.get_string()), why))
             return true;
         if (why.message.empty())
-            why.message = fmt::format("{} can't be asked for", quoted(piece(path)));
+            why.message = fmt::format("{} cannot be used here", quoted(piece(path)));
         return refuse(path, std::move(why));
     }
 

@@ -127,7 +127,7 @@ std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view
         return std::nullopt;
     }
     if (found.state != FoundFile::State::present) {
-        problem = fmt::format("The journal of run {} can't be read: {}", text::printable(run_id),
+        problem = fmt::format("The journal of run {} cannot be read: {}", text::printable(run_id),
                               found.problem);
         return std::nullopt;
     }

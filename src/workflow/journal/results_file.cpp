@@ -65,12 +65,12 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
     struct stat st {};
     if (!file || ::fstat(file.get(), &st) != 0) {
         problem =
-            fmt::format("'{}' can't be read: {}", path, (ec ? ec : files::last_error()).message());
+            fmt::format("'{}' cannot be read: {}", path, (ec ? ec : files::last_error()).message());
         return std::nullopt;
     }
     const auto text = S_ISREG(st.st_mode) ? read_whole(file.get(), max_results) : std::nullopt;
     if (!text) {
-        problem = fmt::format("'{}' is no file of at most {} bytes", path, max_results);
+        problem = fmt::format("'{}' is not a file of at most {} bytes", path, max_results);
         return std::nullopt;
     }
     auto reading = text::read_json_object(*text);
@@ -89,7 +89,7 @@ std::optional<json::value> value_at(const json::object& results,
         if (value == nullptr || !value->is_object()) break;
         at = &value->get_object();
     }
-    problem = fmt::format("the results hold no '{}'", fmt::join(path, "."));
+    problem = fmt::format("the results have no '{}'", fmt::join(path, "."));
     return std::nullopt;
 }
 
@@ -103,14 +103,14 @@ std::optional<bool> scoring_passed(const json::object& results, const WorkflowSt
         return std::nullopt;
     }
     if (!said && step.thresholds.empty()) {
-        problem = "the results hold no 'scoring.passed', and the step has no thresholds";
+        problem = "the results have no 'scoring.passed', and the step has no thresholds";
         return std::nullopt;
     }
     bool passed = !said || said->get_bool();
     for (const auto& [metric, least] : step.thresholds) {
         const auto* const score = score_of(results, metric);
         if (score == nullptr || !score->is_number()) {
-            problem = fmt::format("the results hold no number '{}', of which the threshold is {}",
+            problem = fmt::format("the results have no number '{}', of which the threshold is {}",
                                   metric, least);
             return std::nullopt;
         }

@@ -58,7 +58,7 @@ Meaning of_step(std::size_t step, const Parts& rest)
     }
     std::vector<std::string_view> known{results_name};
     for (const auto& one : field_names) known.push_back(one.first);
-    meaning.problem = rest.empty() ? "What of the step is asked for?"
+    meaning.problem = rest.empty() ? "A field of the step is missing"
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
     meaning.hint = rest.empty() ? std::string() : yaml::did_you_mean(rest.front(), known);
     if (meaning.hint.empty())

@@ -106,7 +106,7 @@ private:
                 continue;
             }
             if (std::find(reserved.begin(), reserved.end(), id) != reserved.end())
-                complain(i, "id", 0, fmt::format("'{}' can't be the id of a step", id),
+                complain(i, "id", 0, fmt::format("'{}' cannot be the id of a step", id),
                          "The word says where a gate leads.");
             const auto [first, fresh] = index_.emplace(id, i);
             if (!fresh)
@@ -294,8 +294,8 @@ private:
         else if (gate.on_pass.kind == Kind::end)
             p.pass_to.reset();
         else if (gate.on_pass.kind != Kind::next)
-            complain(i, "gate.on_pass", 0, "A gate that passes leads on, or ends the workflow",
-                     "Turn the condition round, and say it with 'on_fail'.");
+            complain(i, "gate.on_pass", 0, "A gate that passes continues or ends the workflow",
+                     "Invert the condition, and use 'on_fail'.");
         if (gate.on_fail.kind == Kind::step)
             fail_target_[i] = find_step(i, "gate.on_fail", 0, gate.on_fail.step);
         else if (gate.on_fail.kind == Kind::again)
@@ -426,7 +426,7 @@ private:
         if (meaning.kind == Meaning::Kind::other) results_wanted_.insert(i);
         if (!of_step || (own && meaning.step == i)) return;
         if (meaning.step == i)
-            complain(i, "condition", 0, "The step has not run when its condition is asked",
+            complain(i, "condition", 0, "The step has not run when its condition is evaluated",
                      "To judge what it has done, give it a gate.");
         else
             plan_.steps[i].after.push_back(meaning.step);

@@ -94,7 +94,7 @@ json::value ConditionValues::field_of(std::size_t i, StepField field, std::strin
             break;
     }
     if (result.execution && result.execution->exit_code) return *result.execution->exit_code;
-    problem = fmt::format("the exit code is unknown of '{}'", result.id);
+    problem = fmt::format("the exit code of '{}' is unknown", result.id);
     return nullptr;
 }
 

@@ -246,7 +246,7 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
     } else {
         outcome.state = StepState::failed;
         outcome.code = "commit";
-        outcome.reason = "Its work can't be committed: " + work.problem;
+        outcome.reason = "Its work cannot be committed: " + work.problem;
     }
 }
 

@@ -52,7 +52,7 @@ error_code ManualSteps::put_files(std::size_t i, std::string& why) const
                 files_for(step.command.request, step.result.started_at, *options.redactor),
                 options.durability);
     }
-    if (ec && why.empty()) why = "The command can't be published: " + ec.message();
+    if (ec && why.empty()) why = "The command cannot be published: " + ec.message();
     return ec;
 }
 

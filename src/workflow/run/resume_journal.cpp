@@ -92,7 +92,7 @@ asio::awaitable<ReopenedJournal> reopen_journal(const RunContext& context,
             fmt::format("The run '{}' is already running: its executor is alive.", run_id);
     } else if (!opened.journal) {
         opened.problem =
-            fmt::format("The journal of '{}' can't be taken over: {}.", run_id, ec.message());
+            fmt::format("The journal of '{}' cannot be taken over: {}.", run_id, ec.message());
     }
     if (!opened.problem.empty()) co_return opened;
     auto settling = wait_until_settled(context, *opened.journal);

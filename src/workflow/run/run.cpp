@@ -100,7 +100,7 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     auto journal = Journal::create(options.project_root, inputs_.workflow.id,
                                    options.clock->system_now(), options.durability, ec);
     if (!journal)
-        co_return fmt::format("The run can't be recorded in '{}': {}.",
+        co_return fmt::format("The run cannot be recorded in '{}': {}.",
                               (options.project_root / layout::records).string(), ec.message());
     log_.use(*std::move(journal));
     for (std::size_t i = 0; i < state_->size(); ++i)
@@ -157,7 +157,7 @@ std::string Run::make_state()
     steps_.emplace(*context_, inputs_, *state_, log_, *git_, cancelled_, std::move(on_end));
     steps_->set_owner(weak_from_this());
     log_.on_error = [this] {
-        state_->scheduler().stop("The journal can't be written", Scheduler::Stop::by_failure);
+        state_->scheduler().stop("The journal cannot be written", Scheduler::Stop::by_failure);
         steps_->cancel_all(asio::cancellation_type::partial);
     };
     return problems;

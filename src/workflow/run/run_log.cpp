@@ -37,7 +37,7 @@ std::string RunLog::error_sentence() const
             "The journal {} was removed, replaced or truncated during the run, so "
             "nothing more was started.",
             path);
-    return fmt::format("The journal {} can't be written: {}", path, error_.message());
+    return fmt::format("The journal {} cannot be written: {}", path, error_.message());
 }
 
 bool RunLog::record(const protocol::Transition& transition)
