@@ -20,7 +20,7 @@ class Clock;
 
 /// How an `AuditLogger` works.
 struct AuditOptions {
-    /// Where the log goes; empty: `<project_root>/.tapps-agents/audit`.
+    /// The folder of the log; empty: `<project_root>/.tapps-agents/audit`.
     std::filesystem::path audit_dir;
     /// Empty: the current directory.
     std::filesystem::path project_root;
@@ -29,14 +29,14 @@ struct AuditOptions {
     int max_backups = 5;  ///< `.1` (newest) … `.5`; zero: truncate instead.
 
     Durability durability = Durability::process;
-    /// Lines that may wait in memory; at this many `full()` is true, and at twice as many lines
-    /// are refused. Not zero.
+    /// Lines that may wait in memory. With this many `full()` is true; with twice as many, further
+    /// lines are refused. Not zero.
     std::size_t queue_limit = 65536;
     /// Null: the real clock.
     std::shared_ptr<Clock> clock;
 };
 
-/// What `log_event` takes. Everything but the type may be left out.
+/// An event for `log_event`. All members except the type are optional.
 struct AuditRecord {
     explicit AuditRecord(std::string type) : event_type(std::move(type)) {}
 

@@ -25,13 +25,13 @@
 
 namespace autoexec::inline v1 {
 
-/// The structured trail of all that happened: `execution_audit.log`, rotated. Format:
-/// `doc/file-protocol.md`. Text must be redacted before it comes here.
+/// The audit log of all events: `execution_audit.log`, rotated. Format: `doc/file-protocol.md`.
+/// Text must be redacted before it is passed here.
 ///
 /// Thread safety: logging is safe from any thread; lines are written on an internal strand, and
-/// what gathers during a write goes out as one write. Several processes may share a log: they
-/// take turns by a lock that is never waited for. Queries are safe from any thread, read the
-/// log and its backups and block meanwhile; they see what has been flushed.
+/// lines that arrive during a write are written together. Several processes may share a log: a
+/// lock, which no write waits for, separates their writes. Queries are safe from any thread, and
+/// block while they read the log and its backups; they return what has been flushed.
 ///
 /// Lifetime: `async_stop`, then destroy. Lines not yet written when it is destroyed are written
 /// by the destructor.
@@ -67,8 +67,8 @@ public:
         std::string_view error,
         std::optional<std::chrono::duration<double, std::milli>> duration = {});
 
-    /// The events as JSON objects, newest first, the log's backups included. Lines that are no
-    /// event are skipped.
+    /// The events as JSON objects, newest first, including those of the backups. Invalid
+    /// lines are skipped.
     [[nodiscard]] std::vector<boost::json::object> query_events(
         const AuditFilter& filter = {}) const;
 
@@ -77,10 +77,10 @@ public:
 
     /// Completes when all logged lines are written (`Durability::power`: synced).
     /// `errc::records_delayed` when another process has held the log for 5 s, or a write error:
-    /// the lines stay and are tried again. Cancellation is ignored.
+    /// the lines are kept, and writing them is retried. Cancellation is ignored.
     boost::asio::awaitable<error_code> flush() override;
 
-    /// Writes what is left, then refuses more. Idempotent.
+    /// Writes the remaining lines, then refuses more. Idempotent.
     ///
     /// Signature: `void(error_code)`.
     ///

@@ -8,7 +8,7 @@
 
 namespace autoexec::inline v1 {
 
-/// One waiter's alarm. Single-threaded: everything on the executor it was made for.
+/// A timer for one coroutine. Not thread-safe: use it on the executor that it was made for.
 class Timer {
 public:
     virtual ~Timer() = default;
@@ -20,7 +20,7 @@ public:
     virtual void wake() = 0;
 };
 
-/// The time, and timers by it. Tests replace it.
+/// The time, and timers that use it. Tests replace it.
 class Clock {
 public:
     /// Of the monotonic clock.

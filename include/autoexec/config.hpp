@@ -61,8 +61,8 @@ struct AutoExecutionConfig {
     bool operator==(const AutoExecutionConfig&) const = default;
 };
 
-/// Options with the values of a configuration. What is no setting (the interfaces to the system,
-/// the agents) has its default. Does not validate: values out of range are copied.
+/// Options with the values of a configuration. Members that are not settings (the interfaces to the
+/// system, the agents) have their defaults. Does not validate: values out of range are copied.
 ExecutorOptions executor_options(const AutoExecutionConfig& config,
                                  std::filesystem::path project_root = {});
 /// As `executor_options`, for an agent.
@@ -162,7 +162,7 @@ public:
     /// `validate` false, invalid values are ignored instead.
     AutoExecutionConfig load(bool validate = true);
 
-    /// Reads all layers again. Throws `InvalidConfiguration`; then the loaded values stay.
+    /// Reads all layers again. Throws `InvalidConfiguration`; then the loaded values are kept.
     AutoExecutionConfig reload();
 
     /// True if a file has changed since it was last read.
@@ -173,15 +173,15 @@ public:
     void validate(const std::optional<AutoExecutionConfig>& config = {});
 
     /// Writes the values that differ from the loaded ones to the auto-execution file, atomically,
-    /// mode 0600. The rest of the file stays, comments included. Throws `InvalidConfiguration` for
-    /// values out of range and for a file that cannot be read; `system_error` if it cannot be
+    /// mode 0600. The rest of the file is kept, including comments. Throws `InvalidConfiguration`
+    /// for values out of range and for a file that cannot be read; `system_error` if it cannot be
     /// written.
     void save(const std::optional<AutoExecutionConfig>& config = {});
 
-    /// Updates the auto-execution file to the current version: renames keys that have another name
-    /// now, and sets the version. Comments and order stay. Returns the changes as a unified diff;
-    /// empty if the file is up to date or does not exist. `dry_run`: does not write. Throws as
-    /// `save`.
+    /// Updates the auto-execution file to the current version: renames the keys of earlier
+    /// versions, and sets the version. Comments and order are kept. Returns the changes as a
+    /// unified diff; empty if the file is up to date or does not exist. `dry_run`: does not write.
+    /// Throws as `save`.
     std::string migrate(bool dry_run = false);
 
     /// False for an unknown name. An object `auto_execution.features` in `workflow_override` takes

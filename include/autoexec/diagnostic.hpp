@@ -5,7 +5,7 @@
 
 namespace autoexec::inline v1 {
 
-/// Something wrong in a file that a person wrote, and where.
+/// A problem in a file that a person wrote, with its place.
 struct Diagnostic {
     /// Whether the file can be used.
     enum class Severity { error, warning };
@@ -14,8 +14,8 @@ struct Diagnostic {
     std::string path;         ///< As it is shown.
     int line = 0;             ///< 1…; zero: the file as a whole.
     int column = 0;           ///< 1…, in bytes; zero: the line as a whole.
-    std::string message;      ///< What is wrong, without the place.
-    std::string hint;         ///< What to do about it; may be empty.
+    std::string message;      ///< The problem, without the place.
+    std::string hint;         ///< How to correct it; may be empty.
     std::string source_line;  ///< The line, or the part of it around the column.
     int source_column = 0;    ///< Where `column` is in `source_line`.
 };

@@ -6,7 +6,7 @@
 
 namespace autoexec::inline v1 {
 
-/// Where events go: the writers, the terminal, an application's own.
+/// Receives events: the writers of records, the terminal, sinks of an application.
 ///
 /// Thread safety: `publish` and `flush` are called from one strand of the executor that the sink
 /// is given to; a sink given to several executors must be safe to call concurrently.
@@ -17,13 +17,13 @@ public:
     /// Takes the event. Neither blocks nor throws.
     virtual void publish(const Event& event) = 0;
 
-    /// True when `flush` should be awaited before more is published.
+    /// True if `flush` should be awaited before more events are published.
     virtual bool full() const noexcept { return false; }
 
-    /// Completes when all that was published is as durable as the sink was asked to make it.
+    /// Completes when all published events are as durable as the sink's options require.
     virtual boost::asio::awaitable<error_code> flush() { co_return error_code{}; }
 
-    /// What is not written after a `flush` that failed, or a stop.
+    /// The records that are not written after a failed `flush`, or a stop.
     [[nodiscard]] virtual UnwrittenRecords unwritten() const { return {}; }
 };
 

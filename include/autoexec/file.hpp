@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-/// What the library's interfaces say about small files.
+/// Types for small files in the library's interfaces.
 namespace autoexec::inline v1 {
 
 /// How durable a file is before its writer continues.
@@ -15,7 +15,7 @@ enum class Durability {
     power,    ///< Synced to the disk: survives a power cut.
 };
 
-/// Which version of a file this is. Two looks with equal stamps saw the same content.
+/// The version of a file. If two reads have equal stamps, their content is the same.
 struct FileStamp {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -26,21 +26,21 @@ struct FileStamp {
     bool operator==(const FileStamp&) const = default;
 };
 
-/// A small file as found. `text` is set only for `present`.
+/// A small file, as read. `text` is set only for `present`.
 struct FoundFile {
     /// What was found.
     enum class State {
         absent,
         present,
         unsafe,     ///< Not a regular file, a link, or another user's.
-        too_large,  ///< `stamp.size` says how large.
+        too_large,  ///< `stamp.size` is its size.
         unreadable,
     };
     State state = State::absent;
     std::string text;
     FileStamp stamp;
     std::string problem;  ///< For a person; empty for `absent` and `present`.
-    error_code reason;    ///< Of `unreadable`: what the system said.
+    error_code reason;    ///< Of `unreadable`: the error of the system.
 };
 
 }  // namespace autoexec::inline v1

@@ -22,23 +22,23 @@ namespace autoexec::inline v1 {
 
 class Spawner;
 
-/// From good to bad.
+/// The status of a check, from best to worst.
 enum class HealthStatus {
     healthy,
-    degraded,   ///< Works, but not all of it, or not for long.
-    unhealthy,  ///< Commands will not run, or their ends will not be recorded.
+    degraded,   ///< Commands run, but something does not work, or will soon stop working.
+    unhealthy,  ///< Commands will not run, or their outcomes will not be recorded.
 };
 
 std::string_view to_string(HealthStatus status) noexcept;
 
-/// What one check found.
+/// The result of a check.
 struct HealthCheckResult {
     std::string name;
     HealthStatus status = HealthStatus::healthy;
-    std::string message;  ///< One sentence: what was found.
-    /// For programs. `problems` lists all that was found, where it is more than the message says.
+    std::string message;  ///< One sentence: the finding.
+    /// For programs. `problems` is a list of all problems, if there are several.
     boost::json::object details = {};
-    std::string remedy = {};  ///< What to do about it; empty if nothing.
+    std::string remedy = {};  ///< How to correct it; empty if there is no problem.
 };
 
 boost::json::object to_json(const HealthCheckResult& result);
@@ -49,30 +49,30 @@ boost::json::object to_json(std::span<const HealthCheckResult> results);
 /// The worst of them; healthy if there is none.
 HealthStatus overall_status(std::span<const HealthCheckResult> results) noexcept;
 
-/// What the checks ask the system for. Empty ones: the real thing.
+/// How the checks measure the system. Empty functions: the real ones.
 struct HealthProbes {
     /// The file system of a path.
     struct FileSystem {
-        std::uint64_t device = 0;      ///< Which one it is: each is judged once.
-        std::uint64_t free_bytes = 0;  ///< For us, not for root.
+        std::uint64_t device = 0;      ///< Its number: each file system is checked once.
+        std::uint64_t free_bytes = 0;  ///< For this user, not for root.
         std::uint64_t free_inodes = 0;
-        std::uint64_t total_inodes = 0;  ///< Zero: the file system doesn't count them.
-        bool remote = false;             ///< On a network: no events from other hosts.
+        std::uint64_t total_inodes = 0;  ///< Zero: the file system does not count them.
+        bool remote = false;             ///< On a network: no file events from other hosts.
     };
     /// How a program ended.
     struct ProgramRun {
         error_code error;     ///< Why it did not start.
-        std::string problem;  ///< The sentence for it, or why its end is unknown.
+        std::string problem;  ///< The message for it, or why its end is unknown.
         std::optional<int> exit_code;
         bool timed_out = false;  ///< It was stopped.
-        std::string output;      ///< Of both streams, at most 4 KiB each; errors come last.
+        std::string output;      ///< At most 4 KiB of each stream; standard error is last.
     };
 
     std::function<std::optional<FileSystem>(const std::filesystem::path&)> file_system;
     /// A number below `/proc/sys/fs/inotify`.
     std::function<std::optional<std::uint64_t>(const std::string& name)> inotify_limit;
     std::function<std::chrono::system_clock::time_point()> now;
-    /// The time that a file gets which is written in that folder now.
+    /// The modification time of a file that is written in that folder now.
     std::function<std::optional<std::chrono::system_clock::time_point>(
         const std::filesystem::path&)>
         file_time;
@@ -80,7 +80,7 @@ struct HealthProbes {
                              const std::filesystem::path& directory,
                              std::chrono::milliseconds limit)>
         run;
-    /// A variable of the environment; empty if it isn't set.
+    /// A variable of the environment; empty if it is not set.
     std::function<std::string(const std::string& name)> variable;
 };
 
@@ -90,52 +90,52 @@ struct HealthOptions {
     /// Relative ones count from the project. Empty: the project and its repository's worktrees.
     std::vector<std::filesystem::path> worktrees;
     std::string status_file_name = ".cursor-skill-status.json";
-    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are believed.
+    std::vector<unsigned> allowed_owners;  ///< User ids whose status files are accepted.
 
-    // Floors: unhealthy below them, degraded below four times as much.
+    // Unhealthy with less than this, degraded with less than four times as much.
     std::uint64_t min_free_bytes = 256 * 1024 * 1024;
     std::uint64_t min_free_inodes = 10'000;
 
-    /// For each program that is run; three times as long for all programs of a check.
+    /// Time limit of each program; all programs of a check together have three times as long.
     std::chrono::milliseconds program_limit = std::chrono::seconds{5};
-    /// Ask all agents' programs for their version. Else only those which are known to take
-    /// `--version` as a question: a script may take it as a command.
+    /// Run the programs of all agents with `--version`. If false, only those that are known to
+    /// support it: a script may take it for a command.
     bool deep = false;
 
-    /// What is wrong with the settings, for applications that have registered some of their own.
-    /// Empty: as an `AutoExecutionConfigManager` of the project's finds.
+    /// Returns the problems of the settings, for applications that have registered their own.
+    /// Empty: those that an `AutoExecutionConfigManager` of the project finds.
     std::function<std::vector<Diagnostic>()> configuration;
 
-    std::shared_ptr<Spawner> spawner;  ///< Null: the real thing.
+    std::shared_ptr<Spawner> spawner;  ///< Null: the real one.
     HealthProbes probes;
 };
 
-/// Looks whether commands would run here: before the first one, or when something went wrong.
+/// Checks that commands can run: before the first one, or after a failure.
 ///
-/// A check only looks: it creates no folder, leaves no file behind, and takes no lock for longer
-/// than it takes to see whether somebody has it. It throws nothing: what fails in it, an exception
-/// included, is its result. It blocks, for milliseconds where no program has to be run.
+/// A check only reads: it creates no folder, leaves no file behind, and takes a lock only for the
+/// moment in which it checks whether the lock is held. It does not throw: a failure, also an
+/// exception, is its result. It blocks; for milliseconds, if it runs no program.
 ///
-/// Derive from it and override `check_all` for checks of your own, or add them from outside.
+/// For checks of your own, derive from it and override `check_all`, or call `add_check`.
 ///
-/// Thread safety: distinct objects are safe. On a shared object `add_check` must not run together
-/// with anything else; the other functions may if the probes and the added checks allow it.
+/// Thread safety: distinct objects are safe. On a shared object `add_check` must not run at the
+/// same time as any other function; the others may if the probes and the added checks allow it.
 class HealthChecker {
 public:
     explicit HealthChecker(HealthOptions options = {});
     virtual ~HealthChecker() = default;
 
-    /// All checks in the order of the functions below, then those that were added.
+    /// Runs all checks in the order of the functions below, then those that were added.
     [[nodiscard]] virtual std::vector<HealthCheckResult> check_all() const;
 
     /// The worst result of `check_all`, which it runs.
     [[nodiscard]] virtual HealthStatus get_overall_status() const;
 
-    /// Runs with `check_all` from now on. An empty name in its result is replaced by `name`.
+    /// Adds a check to `check_all`. An empty name in its result is replaced by `name`.
     void add_check(std::string name, std::function<HealthCheckResult()> check);
 
     /// @{
-    /// One check; `doc/health.md` describes what it looks at.
+    /// One check; `doc/health.md` describes each.
     [[nodiscard]] virtual HealthCheckResult check_configuration() const;
     [[nodiscard]] virtual HealthCheckResult check_file_system() const;
     [[nodiscard]] virtual HealthCheckResult check_status_file_access() const;
@@ -151,7 +151,7 @@ public:
     [[nodiscard]] virtual HealthCheckResult check_inotify() const;
     [[nodiscard]] virtual HealthCheckResult check_clock() const;
 
-    // What runs and what has run.
+    // Running and ended commands.
     [[nodiscard]] virtual HealthCheckResult check_records() const;
     [[nodiscard]] virtual HealthCheckResult check_claims_and_locks() const;
     [[nodiscard]] virtual HealthCheckResult check_leftovers() const;

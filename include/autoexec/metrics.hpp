@@ -20,14 +20,14 @@ class Clock;
 
 /// How an `ExecutionMetricsCollector` works.
 struct MetricsOptions {
-    /// Where the daily files go; empty: `<project_root>/.tapps-agents/metrics`.
+    /// The folder of the daily files; empty: `<project_root>/.tapps-agents/metrics`.
     std::filesystem::path metrics_dir;
     /// Empty: the current directory.
     std::filesystem::path project_root;
 
     Durability durability = Durability::process;
-    /// Lines that may wait in memory; at this many `full()` is true, and at twice as many lines
-    /// are refused. Not zero.
+    /// Lines that may wait in memory. With this many `full()` is true; with twice as many, further
+    /// lines are refused. Not zero.
     std::size_t queue_limit = 65536;
     /// Null: the real clock.
     std::shared_ptr<Clock> clock;
@@ -51,7 +51,7 @@ struct MetricsSummary {
     std::chrono::duration<double, std::milli> average_duration{0};  ///< Of all attempts.
     std::uint64_t total_retries = 0;
     std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
-    std::uint64_t skipped_lines = 0;                     ///< Lines that were no metric.
+    std::uint64_t skipped_lines = 0;                     ///< Lines that are not valid metrics.
 };
 boost::json::object to_json(const MetricsSummary& summary);
 boost::json::object to_json(const ExecutionMetric& metric);

@@ -20,14 +20,14 @@
 namespace autoexec::inline v1 {
 
 /// Writes a line per finished attempt to `executions_YYYY-MM-DD.jsonl` (UTC date of
-/// `completed_at`), and reads them again. Format: `doc/file-protocol.md`.
+/// `completed_at`), and reads them. Format: `doc/file-protocol.md`.
 ///
 /// Derive from it and override `record_execution` for metrics of your own:
 /// `example/4_metrics_and_sinks.cpp`.
 ///
 /// Thread safety: recording is safe from any thread; lines are written on an internal strand,
-/// and what gathers during a write goes out as one write. Queries are safe from any thread,
-/// read the files and block meanwhile; they see what has been flushed.
+/// and lines that arrive during a write are written together. Queries are safe from any thread,
+/// and block while they read the files; they return what has been flushed.
 ///
 /// Lifetime: `async_stop`, then destroy. Lines not yet written when it is destroyed are written
 /// by the destructor.
@@ -45,8 +45,8 @@ public:
     {}
     ~ExecutionMetricsCollector() override;
 
-    /// Records one attempt; fills in `execution_id` and the times where they are empty, and
-    /// returns what was recorded.
+    /// Records one attempt; fills in `execution_id` and the times if they are empty, and
+    /// returns the recorded metric.
     virtual ExecutionMetric record_execution(ExecutionMetric metric);
 
     /// The recorded attempts, newest first.
@@ -58,11 +58,11 @@ public:
     void publish(const Event& event) override;
     bool full() const noexcept override;
 
-    /// Completes when all recorded lines are written (`Durability::power`: synced). An error
-    /// when that can't be done: the lines stay and are tried again. Cancellation is ignored.
+    /// Completes when all recorded lines are written (`Durability::power`: synced). After
+    /// an error the lines are kept, and writing them is retried. Cancellation is ignored.
     boost::asio::awaitable<error_code> flush() override;
 
-    /// Writes what is left, then refuses more. Idempotent.
+    /// Writes the remaining lines, then refuses more. Idempotent.
     ///
     /// Signature: `void(error_code)`.
     ///

@@ -15,13 +15,14 @@ namespace autoexec::inline v1 {
 struct ProcessSpec {
     std::vector<std::string> argv;         ///< Not empty; `argv[0]` is looked up in PATH.
     std::filesystem::path directory;       ///< Working directory.
-    std::vector<std::string> environment;  ///< All of it, as `NAME=value`.
+    std::vector<std::string> environment;  ///< The whole environment, as `NAME=value`.
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
-    /// Before TERM, if we die: for programs that end by themselves, and had better not be
-    /// disturbed.
+    /// Time before TERM if this process dies: for programs that end by themselves and should not be
+    /// interrupted.
     std::chrono::milliseconds orphan_grace{0};
-    /// Borrowed descriptors, four at most, that stay open until all of it has ended: a lock on one
-    /// of them is held that long, even if we die. The program itself does not get them.
+    /// Borrowed descriptors, four at most, that stay open until the program and all descendants
+    /// have ended: a lock on one of them is held that long, even if this process dies. The program
+    /// itself does not get them.
     std::vector<int> held;
 };
 
@@ -30,8 +31,8 @@ struct ProcessExit {
     std::optional<int> exit_code;
     std::optional<int> signal;
     std::string error;  ///< Why it did not start, or why its end is unknown; else empty.
-    error_code reason;  ///< What the system said, where the program did not start.
-    std::chrono::microseconds cpu{0};  ///< User and system, descendants included.
+    error_code reason;  ///< The error of the system if the program did not start.
+    std::chrono::microseconds cpu{0};  ///< User and system time, including descendants.
     std::int64_t peak_memory_kib = 0;  ///< Of the largest process.
 };
 

@@ -8,14 +8,14 @@
 
 namespace autoexec::inline v1 {
 
-/// Takes secrets out of text before it is stored or shown; the one place where that is done.
+/// Removes secrets from text before it is stored or shown.
 ///
-/// First the exact values of environment variables named `*_TOKEN`, `*_KEY`, `*_SECRET`,
-/// `*_PASSWORD` (8 characters or more; also in base64, in hex and URL-encoded), then patterns:
-/// provider tokens, JWTs, PEM private keys, `Authorization` and URL credentials, values of
-/// password/secret/token/api-key in `key=value`, `key: value`, `--key value` and JSON, passwords in
-/// netrc entries, in `curl -u user:password` and in `-p` of the clients of MySQL and MariaDB.
-/// What is found becomes `***REDACTED***`.
+/// Secrets are the exact values of environment variables named `*_TOKEN`, `*_KEY`, `*_SECRET`,
+/// `*_PASSWORD` (8 characters or more; also in base64, in hex and URL-encoded), and text that
+/// matches patterns: provider tokens, JWTs, PEM private keys, `Authorization` and URL credentials,
+/// values of password/secret/token/api-key in `key=value`, `key: value`, `--key value` and JSON,
+/// passwords in netrc entries, in `curl -u user:password` and in `-p` of the clients of MySQL and
+/// MariaDB. Each becomes `***REDACTED***`.
 ///
 /// Thread safety: immutable; safe to share.
 class Redactor {
@@ -23,7 +23,7 @@ public:
     /// With the secrets of this process's environment.
     Redactor();
 
-    /// With the secrets of the given environment (`name`, `value`), for tests and other scopes.
+    /// With the secrets of the given environment (`name`, `value`).
     explicit Redactor(std::span<const std::pair<std::string, std::string>> environment);
 
     ~Redactor();
@@ -33,11 +33,11 @@ public:
     /// The text without its secrets.
     [[nodiscard]] std::string redact(std::string_view text) const;
 
-    /// True when `redact` would change the text.
+    /// True if `redact` would change the text.
     [[nodiscard]] bool finds_secret(std::string_view text) const;
 
-    /// Redacts a stream that comes in chunks. What is fed in any chunking comes out as `redact`
-    /// of the whole would give it, as long as no secret is longer than 64 KiB.
+    /// Redacts a stream in chunks. However the text is divided, the output is that of `redact` for
+    /// the whole text, if no secret is longer than 64 KiB.
     class Stream {
     public:
         explicit Stream(std::shared_ptr<const Redactor> redactor);
@@ -45,7 +45,7 @@ public:
         Stream(Stream&&) noexcept;
         Stream& operator=(Stream&&) noexcept;
 
-        /// The part of all that was fed so far that is safe to show.
+        /// The part of the text so far that is safe to show and was not returned before.
         [[nodiscard]] std::string feed(std::string_view chunk);
         /// The rest. The stream is empty afterwards.
         [[nodiscard]] std::string finish();

@@ -19,10 +19,10 @@
 
 namespace autoexec::inline v1 {
 
-/// Of a session. What executor and agent must agree about the session sets itself: the project
-/// root, the status file's name, clock, notifier, offers and redactor are those of `executor`;
-/// `ExecutorOptions::agent_in_process` and `AgentOptions::alone` are true, and the agent looks
-/// only into the worktrees of the session's commands.
+/// Options of a session. The session itself sets those that executor and agent must share: the
+/// project root, the status file's name, clock, notifier, offers and redactor are those of
+/// `executor`; `ExecutorOptions::agent_in_process` and `AgentOptions::alone` are true, and the
+/// agent serves only the worktrees of the session's commands.
 struct SessionOptions {
     /// The agents that run commands. Absent: those of the project's agents file, or
     /// `shell_agents()` if the project has none. Replaces `agent.agents`.
@@ -39,7 +39,7 @@ struct SessionOptions {
 ///
 /// Between commands a session keeps nothing running: `io_context::run` returns when the last one
 /// has ended. It does not call `async_recover`, which would stop workflow steps that can still be
-/// adopted; call `executor().async_recover` to tidy up after processes that died.
+/// adopted; call `executor().async_recover` to clean up after processes that died.
 ///
 /// Executor: all state is touched from one strand of the given executor.
 ///
@@ -69,8 +69,8 @@ public:
     ///
     /// Signature: `void(error_code, ExecutionResult)`.
     ///
-    /// Errors: as `BackgroundAgentAutoExecutor::async_execute_command`. How the command ended is no
-    /// error: failures, time-outs and cancellation are results.
+    /// Errors: as `BackgroundAgentAutoExecutor::async_execute_command`. How the command ended is
+    /// not an error: failures, time-outs and cancellation are results.
     ///
     /// Executor: the handler is posted to its associated executor, by default `get_executor()`.
     ///
@@ -93,8 +93,9 @@ public:
     /// cancellation to it.
     boost::asio::awaitable<ExecutionResult> run(CommandRequest request);
 
-    /// Cancels what runs (*partial*), and completes when all of it has ended and its records are
-    /// written. New commands end with `errc::stopped`. Idempotent. Not needed before destruction.
+    /// Cancels the running commands (*partial*), and completes when they have ended and their
+    /// records are written. New commands end with `errc::stopped`. Idempotent. Not needed before
+    /// destruction.
     ///
     /// Signature: `void(error_code)`.
     ///
@@ -113,7 +114,7 @@ public:
     /// `async_stop` as an awaitable.
     boost::asio::awaitable<void> stop();
 
-    /// For what the session has no function for: event sinks, recovery, other options. Commands
+    /// For event sinks, recovery and other functions that the session does not have. Commands
     /// that are given to the executor itself have no agent while the session runs none.
     [[nodiscard]] BackgroundAgentAutoExecutor& executor() noexcept;
 

@@ -15,7 +15,7 @@
 
 namespace autoexec::inline v1 {
 
-/// A running program. Everything on the executor it was made for. Destroying it stops the
+/// A running program. Use it on the executor that it was made for. Destroying it stops the
 /// program and all its descendants without waiting.
 class Process {
 public:
@@ -26,10 +26,10 @@ public:
     virtual boost::asio::awaitable<ProcessExit> wait(
         std::function<void(OutputStream, std::string_view)> output) = 0;
 
-    /// TERM to all, KILL after the grace. Idempotent.
+    /// Sends TERM to all processes, and KILL after the grace period. Idempotent.
     virtual void stop() noexcept = 0;
 
-    /// Of the supervisor.
+    /// The process id of the supervisor.
     virtual std::int64_t pid() const noexcept = 0;
 };
 
@@ -38,24 +38,24 @@ class Spawner {
 public:
     virtual ~Spawner() = default;
 
-    /// Starts a program. On failure `ec` is set and `why` gets the sentence for a person.
+    /// Starts a program. On failure `ec` is set and `why` gets a message for a person.
     virtual std::unique_ptr<Process> spawn(const boost::asio::any_io_executor& ex,
                                            const ProcessSpec& spec, error_code& ec,
                                            std::string& why) = 0;
 };
 
 /// Starts programs below `autoexec-supervise`, which is opened here: a later change of the
-/// effective user, or an upgrade that replaces the file, does not matter. An empty path: searched
-/// for beside the running program and in `../libexec/autoexec` from there, then beside a shared
+/// effective user, or an upgrade that replaces the file, has no effect. An empty path: searched for
+/// beside the running program and in `../libexec/autoexec` from there, then beside a shared
 /// library and where it is installed with one, then where the library was configured to be
-/// installed, and at last where the CMake target `autoexec::autoexec` had it when the application
+/// installed, and finally where the CMake target `autoexec::autoexec` had it when the application
 /// was built.
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
 
 }  // namespace autoexec::inline v1
 
 #ifdef AUTOEXEC_SUPERVISOR
-// Defined by the CMake target where the library can't know the place. The library refers to it
+// Defined by the CMake target where the library cannot know the place. The library refers to it
 // weakly, so it must be in each program, used or not.
 extern "C" [[gnu::used, gnu::visibility("default")]] inline const char*
 autoexec_packaged_supervisor() noexcept

@@ -8,7 +8,7 @@ namespace autoexec::inline v1 {
 /// Options of an agent that can change while it runs. A change applies to commands that are claimed
 /// after it.
 struct WorkOptions {
-    /// Commands at once. Zero: as the agents file says, else no limit.
+    /// Commands at once. Zero: the number in the agents file, else no limit.
     int max_parallel = 0;
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
     std::chrono::milliseconds scan_interval = std::chrono::seconds{1};

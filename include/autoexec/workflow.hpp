@@ -20,7 +20,7 @@ namespace autoexec::inline v1 {
 /// Whether a step must run and succeed.
 enum class StepNeed {
     required,     ///< Its failure fails the workflow.
-    optional,     ///< Its failure is recorded, and stops nothing.
+    optional,     ///< Its failure is recorded, but does not fail the workflow.
     conditional,  ///< Runs only if a `next` or a gate leads to it.
 };
 

@@ -77,7 +77,7 @@ struct WorkflowRunOptions {
     // Behaviour.
     bool automatic = true;   ///< False: commands are published for people.
     bool fail_fast = false;  ///< The first failure cancels running steps and starts nothing more.
-    std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow says.
+    std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow specifies.
     std::optional<int> max_attempts;  ///< Overrides that of steps.
 
     /// Called on the executor's strand after each transition. Must not throw.
@@ -111,7 +111,7 @@ struct WorkflowExecutorOptions {
     /// steps of a resumed run if neither the run nor the step nor its agent sets a limit.
     int max_attempts = 3;
 
-    /// No worktree is made with less than that free; zero: no floor.
+    /// Minimum free space. With less, no worktree is created; zero: no minimum.
     std::uint64_t min_free_bytes = 512ULL * 1024 * 1024;
     /// A larger file in a worktree is not committed; zero: no limit.
     std::uint64_t max_file_bytes = 100ULL * 1024 * 1024;
@@ -122,7 +122,7 @@ struct WorkflowExecutorOptions {
     std::shared_ptr<Spawner> spawner;  ///< For git.
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<ExecutionMetricsCollector>
-        metrics;  ///< Says what an executor that was killed had done.
+        metrics;  ///< Have the attempts that a killed executor recorded.
 };
 
 /// Runs workflows: decides which step is ready, gives its command to a
@@ -178,10 +178,10 @@ public:
 
     /// Resumes a run that was interrupted, was cancelled, or has failed. Completed steps do not run
     /// again. A step in flight is adopted if its agent still runs or has finished; it runs if it
-    /// had not started; otherwise the rules of retries decide. The first run's options still say
-    /// where steps work, and give parameters that `options` does not have. Call the executor's
-    /// `async_recover` only afterwards: it stops attempts that could be adopted, and removes the
-    /// files of an executor that was killed while it cleaned up.
+    /// had not started; otherwise the rules of retries decide. The options of the first run
+    /// still decide where steps work, and have the parameters that `options` lacks. Call the
+    /// executor's `async_recover` only afterwards: it stops attempts that could be adopted, and
+    /// removes the files of an executor that was killed while it cleaned up.
     ///
     /// Signature: `void(error_code, WorkflowResult)`.
     ///
@@ -204,9 +204,9 @@ public:
                                                   WorkflowResumeOptions what,
                                                   WorkflowRunOptions options);
 
-    /// Runs one command of a workflow that the caller controls, with the guide's arguments. An
-    /// empty `command_string` is built from agent and action. Relative worktrees are relative to
-    /// the project root. Errors and cancellation as
+    /// Runs one command of a workflow that the caller controls, with the arguments of the
+    /// original system. An empty `command_string` is built from agent and action. Relative
+    /// worktrees are relative to the project root. Errors and cancellation as
     /// `BackgroundAgentAutoExecutor::execute_command`.
     boost::asio::awaitable<ExecutionResult> execute_and_wait(
         std::string agent_name, std::string action, std::string command_string, std::string step_id,

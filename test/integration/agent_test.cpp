@@ -470,7 +470,7 @@ TEST_CASE_FIXTURE(AgentFixture,
     }
     hand_over();
     CHECK(error().code == code);
-    CHECK(error().message == "It can't be started.");
+    CHECK(error().message == "It cannot be started.");
     CHECK(error().retryable == retryable);
 }
 

@@ -91,7 +91,7 @@ std::unique_ptr<Process> ScriptedSpawner::spawn(const asio::any_io_executor& ex,
     if (lacks_memory) throw std::bad_alloc();
     ec = refusal;
     if (ec) {
-        why = "It can't be started.";
+        why = "It cannot be started.";
         return nullptr;
     }
     programs.push_back(std::make_shared<ScriptedProgram>(spec));

@@ -197,7 +197,7 @@ TEST_CASE_FIXTURE(Hanging, "a program that can't be started is told as such")
     spawner->refusal = make_error_code(boost::system::errc::no_such_file_or_directory);
     call({"status"});
     run();
-    CHECK(reasons.at(0) == "It can't be started.");
+    CHECK(reasons.at(0) == "It cannot be started.");
 }
 
 TEST_SUITE_END();

@@ -715,7 +715,7 @@ TEST_CASE_FIXTURE(Project, "what is no regular file is never a journal")
             continue;
         }
         CHECK_FALSE(read_run(path(), "r", problem));
-        CHECK(problem.starts_with("The journal of run r can't be read: it is a"));
+        CHECK(problem.starts_with("The journal of run r cannot be read: it is a"));
         CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
         CHECK(ec);
         CHECK(list_runs(path()).empty());
@@ -734,7 +734,7 @@ TEST_CASE_FIXTURE(Project, "a folder that leads elsewhere is not followed")
     write_file(elsewhere / "workflow-state/r.jsonl", whole_story());
     CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
     CHECK_FALSE(read_run(path(), "r", problem));
-    CHECK(problem.starts_with("The journal of run r can't be read: "));
+    CHECK(problem.starts_with("The journal of run r cannot be read: "));
     CHECK(list_runs(path()).empty());
     write_file(elsewhere / "workflow-state/cancel/r", "");
     CHECK_FALSE(take_run_cancel(path(), "r"));
@@ -753,7 +753,7 @@ TEST_CASE_FIXTURE(Project, "a run that is not there is told apart from one that 
     write_file(file("r"), "");
     fs::resize_file(file("r"), 64 * 1024 * 1024 + 1);
     CHECK_FALSE(read_run(path(), "r", problem));
-    CHECK(problem == "The journal of run r can't be read: it is larger than 67108864 bytes");
+    CHECK(problem == "The journal of run r cannot be read: it is larger than 67108864 bytes");
     CHECK_FALSE(Journal::take_over(path(), "r", Durability::process, ec));
     CHECK(ec == errc::file_too_large);
 }

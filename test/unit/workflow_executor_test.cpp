@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "results are not read from outside of the wor
     a.results = "out/r.json";
     replies["a"].creates = {"out/r.json"};
     run(workflow_of({a}));
-    CHECK(of("a").reason.starts_with("Its gate cannot be evaluated: 'out/r.json' can't be read"));
+    CHECK(of("a").reason.starts_with("Its gate cannot be evaluated: 'out/r.json' cannot be read"));
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and artifacts")
