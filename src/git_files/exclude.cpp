@@ -20,9 +20,6 @@ constexpr std::size_t max_size = 1024 * 1024;
 constexpr std::array project_folders = {layout::metrics, layout::audit,     layout::running,
                                         layout::output,  layout::worktrees, layout::journals,
                                         layout::markers, layout::logs};
-constexpr std::array control_names = {control_files::command, control_files::simple,
-                                      control_files::metadata, control_files::status,
-                                      control_files::cancel};
 
 bool has_line(std::string_view text, std::string_view line)
 {
@@ -85,7 +82,9 @@ std::string exclude_pattern(std::string_view path)
 
 std::vector<std::string> control_patterns(std::string_view status_file_name)
 {
-    std::vector<std::string> patterns(control_names.begin(), control_names.end());
+    const auto& names = control_files::executor_files;
+    std::vector<std::string> patterns(names.begin(), names.end());
+    patterns.emplace_back(control_files::status);
     patterns.push_back(std::string(control_files::temporary_prefix) + '*');
     patterns.push_back(std::string(control_files::claims_folder) + '/');
     for (const auto* folder : project_folders) patterns.push_back(std::string(folder) + '/');

@@ -470,11 +470,10 @@ private:
 
 bool is_valid_status_name(std::string_view name)
 {
-    constexpr std::array<std::string_view, 5> taken = {
-        control_files::command, control_files::simple, control_files::metadata,
-        control_files::cancel, control_files::claims_folder};
+    const auto& taken = control_files::executor_files;
     return !name.empty() && name.size() < 200 && name != "." && name != ".." && name != ".git" &&
-           name != ".cursor" && name.find('/') == std::string_view::npos &&
+           name != control_files::cursor_folder && name != control_files::claims_folder &&
+           name.find('/') == std::string_view::npos &&
            std::none_of(name.begin(), name.end(), is_control) &&
            !name.starts_with(control_files::temporary_prefix) &&
            std::find(taken.begin(), taken.end(), name) == taken.end();

@@ -20,7 +20,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <map>
 
@@ -180,9 +179,7 @@ bool accepts_legacy(const fs::path& project_root)
 
 bool is_control_file(const std::string& name, const HealthOptions& options)
 {
-    constexpr std::array<std::string_view, 4> names = {
-        control_files::command, control_files::simple, control_files::metadata,
-        control_files::cancel};
+    const auto& names = control_files::executor_files;
     return name == options.status_file_name || name.starts_with(control_files::temporary_prefix) ||
            std::find(names.begin(), names.end(), name) != names.end();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@ inline constexpr char simple[] = ".cursor-skill-command-simple.txt";
 inline constexpr char metadata[] = ".cursor-skill-metadata.json";
 inline constexpr char status[] = ".cursor-skill-status.json";
 inline constexpr char cancel[] = ".cursor-skill-cancel.json";
+/// The files that an executor writes.
+inline constexpr std::array executor_files = {command, simple, metadata, cancel};
 /// Prefix of all names except user-chosen ones.
 inline constexpr char own_prefix[] = ".cursor-skill-";
 inline constexpr char temporary_prefix[] = ".cursor-skill-tmp.";
@@ -22,8 +25,10 @@ inline constexpr char cursor_folder[] = ".cursor";
 /// All files with a fixed path, relative to the worktree.
 inline std::vector<std::string> paths(const std::string& status_file_name = status)
 {
-    return {command, simple,           metadata,
-            cancel,  status_file_name, std::string(cursor_folder) + '/' + status_file_name};
+    std::vector<std::string> all(executor_files.begin(), executor_files.end());
+    all.push_back(status_file_name);
+    all.push_back(std::string(cursor_folder) + '/' + status_file_name);
+    return all;
 }
 
 }  // namespace autoexec::control_files

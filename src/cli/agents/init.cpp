@@ -45,6 +45,13 @@ int refuse(const std::string& sentence)
     return exit_usage;
 }
 
+std::vector<std::string_view> preset_names()
+{
+    std::vector<std::string_view> names;
+    for (const auto& preset : agent::presets()) names.push_back(preset.name);
+    return names;
+}
+
 /// The presets of these names without repetitions; `shell` if there are none. Returns a problem if
 /// a name is unknown.
 std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Preset>& chosen)
@@ -52,8 +59,7 @@ std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Pr
     for (const auto& name : wanted) {
         const auto* const preset = agent::find_preset(name);
         if (preset == nullptr) {
-            std::vector<std::string_view> names;
-            for (const auto& known : agent::presets()) names.push_back(known.name);
+            const auto names = preset_names();
             const auto guess = yaml::did_you_mean(name, names);
             return fmt::format("unknown preset '{}'. {}{}Available presets: {}.", name, guess,
                                guess.empty() ? "" : " ", fmt::join(names, ", "));
@@ -142,8 +148,8 @@ SubcommandBody define_agents_init(CLI::App& app)
     const auto o = std::make_shared<AgentsInitOptions>();
     add_project(app, o->common);
     app.add_option("--preset", o->presets,
-                   "Add an agent for claude, codex, cursor, gemini, opencode, aider or shell; "
-                   "may be repeated (default shell)")
+                   fmt::format("Add an agent for NAME: {}; may be repeated (default shell)",
+                               fmt::join(preset_names(), ", ")))
         ->type_name("NAME")
         ->allow_extra_args(false);
     app.add_option("--template", o->from_template, "Copy FILE, which must be valid")
