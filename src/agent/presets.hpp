@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-/// How to call well-known agent programs unattended. To add one, add a row, and a line in
-/// `doc/agents.md`.
+/// How to call well-known agent programs unattended. To add one, add a row, and describe it in
+/// `doc/agents.md`. `autoexec health` runs these programs with `--version`.
 namespace autoexec::agent {
 
 /// The date of the last comparison of the calls with the programs' documentation.
