@@ -87,7 +87,8 @@ SubcommandBody define_cancel(CLI::App& app)
     add_common(app, o->common);
     app.add_option("execution", o->execution,
                    "The execution's id or the end of it, as autoexec status shows it")
-        ->required();
+        ->required()
+        ->type_name("ID");
     app.add_flag("--no-wait", o->no_wait, "Do not wait until the execution has ended");
     return {[o] { return cancel(*o); }};
 }

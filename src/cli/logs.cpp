@@ -171,7 +171,8 @@ SubcommandBody define_logs(CLI::App& app)
     app.add_option("execution", o->execution,
                    "The execution's id or the end of it, as autoexec status and autoexec history "
                    "show it")
-        ->required();
+        ->required()
+        ->type_name("ID");
     app.add_flag("-f,--follow", o->follow, "Continue printing until the execution has ended");
     app.add_flag("--raw", o->raw, "Pass control characters and escape sequences to the terminal");
     return {[o] { return logs(*o); }};

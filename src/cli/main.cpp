@@ -66,8 +66,9 @@ int dispatch(int argc, char** argv)
     CLI::App app("Run coding agents, each in its own git worktree.", "autoexec");
     app.set_version_flag("--version", std::string("autoexec ") + AUTOEXEC_VERSION);
     app.require_subcommand(1);
-    app.footer("Run 'autoexec SUBCOMMAND --help' for options and examples.");
     const auto subcommands = define_subcommands(app);
+    // After the subcommands, which would inherit it.
+    app.footer("Run 'autoexec SUBCOMMAND --help' for options and examples.");
     auto program = take_program(argc, argv);
     try {
         app.parse(argc, argv);

@@ -1,5 +1,6 @@
 #include "cli/subcommand.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <array>
@@ -89,6 +90,10 @@ std::vector<DefinedSubcommand> define_subcommands(CLI::App& app)
 #define AUTOEXEC_DEFINE(name) all.push_back(define(app, name##_subcommand));
     AUTOEXEC_SUBCOMMANDS(AUTOEXEC_DEFINE)
 #undef AUTOEXEC_DEFINE
+    for (const auto& group : groups)
+        app.get_subcommand(std::string(group.word))
+            ->footer(fmt::format("Run 'autoexec {} SUBCOMMAND --help' for options and examples.",
+                                 group.word));
     return all;
 }
 

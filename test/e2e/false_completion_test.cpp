@@ -97,7 +97,7 @@ std::string after_the_claim_was_seen(const std::string& deed)
 
 }  // namespace
 
-TEST_CASE("git commands that bring an old status file end nothing")
+TEST_CASE("an old status file that git restores ends nothing")
 {
     OldProject project;
     const auto tree = project.worktree("tree");

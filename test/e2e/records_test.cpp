@@ -4,7 +4,7 @@ using namespace autoexec::test;
 
 /// Records that can't be written, and folders of records that are no folders.
 
-TEST_CASE("records that can't be written by the end of a run are lost, counted, and exit with 4")
+TEST_CASE("records that cannot be written by the end of a run are lost, counted, and exit with 4")
 {
     Project project;
     const std::string spoil = "rm -rf .tapps-agents/metrics && mkdir -p .tapps-agents && ";

@@ -176,7 +176,7 @@ TEST_CASE("a terminal that is closed cancels what runs in it")
     CHECK(project.metrics().at(0).at("status").as_string() == "cancelled");
 }
 
-TEST_CASE("logs passes no escape sequence to a terminal, unless it is asked to")
+TEST_CASE("logs prints no escape sequence on a terminal, except with --raw")
 {
     Project project;
     project.run({"run", R"(printf '\033]0;title\007one\r\ntwo \033[31mred\033[0m\n')"});

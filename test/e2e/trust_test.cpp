@@ -14,7 +14,7 @@ void make_writable(const fs::path& path, bool writable)
 
 }  // namespace
 
-TEST_CASE("nothing runs from files that others can write, and the mend is named")
+TEST_CASE("nothing runs from files that others can write, and the message names the correction")
 {
     Project project;
     project.add_agent("a", "touch {command}");

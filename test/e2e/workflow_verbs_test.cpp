@@ -98,7 +98,7 @@ TEST_CASE("an agent that does not exist is told with its place, and only warned 
     CHECK_FALSE(contains(ended.err, "Step 'b'"));
 }
 
-TEST_CASE("a run is resumed unasked only if its workflow's file is in the project")
+TEST_CASE("without an id only a run whose workflow file is in the project is resumed")
 {
     Project project;
     const std::string failing =

@@ -944,7 +944,9 @@ TEST_CASE_FIXTURE(AgentFixture, "a result that was reported stands, even if memo
     CHECK(engine.status()->status == ReportedStatus::completed);
 }
 
-TEST_CASE("for any number of free descriptors an own agent runs a command, or lacks them")
+TEST_CASE(
+    "for any number of free descriptors an agent in the process runs a command, or reports their "
+    "lack")
 {
     bool went_well = false;
     int free = 0;

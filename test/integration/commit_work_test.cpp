@@ -184,7 +184,7 @@ struct LargeFiles : Agent {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(LargeFiles, "a file that is too large is not read, but named, and stays")
+TEST_CASE_FIXTURE(LargeFiles, "a file that is too large is not read, but reported and kept")
 {
     put("small", "x\n");
     put_huge("build/huge");

@@ -157,7 +157,7 @@ TEST_CASE_FIXTURE(Trapped, "the commit that is checked out in a submodule is rea
     check_unmarked();
 }
 
-TEST_CASE_FIXTURE(Trapped, "what a linked worktree's own configuration names is not run")
+TEST_CASE_FIXTURE(Trapped, "programs that only a linked worktree's configuration names are not run")
 {
     git({"config", "extensions.worktreeConfig", "true"});
     set_own_configuration("a");

@@ -213,7 +213,7 @@ TEST_CASE_FIXTURE(Tree,
     }
 }
 
-TEST_CASE_FIXTURE(Tree, "a folder in place of a control file goes with all that is in it")
+TEST_CASE_FIXTURE(Tree, "a folder in place of a control file is removed with its contents")
 {
     TemporaryFolder outside;
     write_file(outside / "target", "precious");

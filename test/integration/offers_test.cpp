@@ -144,7 +144,7 @@ struct LinkedTree {
 
 TEST_SUITE_BEGIN("offers");
 
-TEST_CASE_FIXTURE(LinkedTree, "no command file runs but the bytes that its executor has published")
+TEST_CASE_FIXTURE(LinkedTree, "only the bytes that the executor has published are run")
 {
     const auto real = publish();
     CHECK(offers() == 1);
@@ -300,7 +300,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an offer in one folder of a repository is none in
     CHECK(state(one) == State::command);
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "within a process nothing runs but what is offered in memory")
+TEST_CASE_FIXTURE(LinkedTree, "within a process only commands that are offered in memory run")
 {
     options.offers = local_offers();
     trust.offers = options.offers;

@@ -267,7 +267,7 @@ void write_files_of_others(const fs::path& tree)
 
 }  // namespace
 
-TEST_CASE("recovery removes nothing where a record only says that its attempt was")
+TEST_CASE("recovery removes nothing in a worktree that only the record names")
 {
     const TemporaryFolder project;
     const TemporaryFolder victim;

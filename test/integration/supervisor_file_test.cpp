@@ -63,7 +63,7 @@ TEST_CASE_FIXTURE(Packaged, "the path that the application was built with counts
     CHECK(found.file);
 }
 
-TEST_CASE_FIXTURE(Packaged, "the path of the build is not believed where others could have made it")
+TEST_CASE_FIXTURE(Packaged, "the path of the build is not trusted where others could have made it")
 {
     if (installed) return;
     SUBCASE("others can write it")

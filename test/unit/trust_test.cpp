@@ -130,7 +130,7 @@ TEST_CASE("only we and root may be able to write what we believe")
     CHECK(has(distrust_of(of(stranger, 0, 0600)), "sudo chown"));
 }
 
-TEST_CASE("root believes the owner of the project, as in a container with a mounted repository")
+TEST_CASE("root trusts the owner of the project, as in a container with a mounted repository")
 {
     if (!is_root("the difference")) return;
     CHECK(distrust_of(of(host_user, host_user, 0644), host_user).empty());
@@ -246,7 +246,8 @@ TEST_CASE_FIXTURE(Project, "a working directory does not lead out of the worktre
     CHECK(has(problem(".cursor/background-agents.yaml"), "Not a directory"));
 }
 
-TEST_CASE_FIXTURE(Project, "what can't be a running record is named, and removed where it is safe")
+TEST_CASE_FIXTURE(
+    Project, "a file that cannot be a running record is reported, and removed where it is safe")
 {
     error_code ec;
     auto living = records::RunningFile::create(path(), record_of("living"), ec);

@@ -15,7 +15,7 @@ void add_workflow_flags(CLI::App& app, WorkflowFlags& flags)
     app.add_option("-p,--prompt", flags.prompt, "The task: short for --param prompt=TEXT")
         ->type_name("TEXT");
     app.add_option("--agent", flags.agent,
-                   "Run steps whose agent is not in the agents file with this one")
+                   "Run steps that name no agent, or a role without one, with this agent")
         ->type_name("NAME");
     add_session(app, flags.session);
     add_duration(app, "--timeout", flags.timeout,
