@@ -223,10 +223,10 @@ TEST_CASE("what is wrong with a text is said with its place")
         {"not", 3, "Something is missing after 'not'", ""},
         {"params.mode ==", 14, "Something is missing after '=='", ""},
         {"params.mode == == 'a'", 15, "Something is missing before '=='", ""},
-        {"yes==!no", 5, "A comparison has no room for 'not'",
-         "Put parentheses around 'not' and what it belongs to."},
-        {"yes == not no", 7, "A comparison has no room for 'not'",
-         "Put parentheses around 'not' and what it belongs to."},
+        {"yes==!no", 5, "'not' cannot be an operand of a comparison",
+         "Put parentheses around 'not' and its operand."},
+        {"yes == not no", 7, "'not' cannot be an operand of a comparison",
+         "Put parentheses around 'not' and its operand."},
         {"(yes or no", 0, "'(' is not closed", ""},
         {"yes and (no or (yes)", 8, "'(' is not closed", ""},
         {"yes)", 3, "')' closes nothing", ""},
@@ -300,9 +300,9 @@ TEST_CASE("what is wrong with a text is said with its place")
          "As in artifact(\"docs/plan.md\")."},
         {"exists(1)", 7, "'exists' requires a path in quotes", "As in exists(\"docs/plan.md\")."},
         {"exists('a', 'b')", 10, "'exists' takes one path",
-         "Ask for each, and join the answers with 'and' or 'or'."},
+         "Use one for each path, and join them with 'and' or 'or'."},
         {"exists('a' and yes)", 11, "'exists' takes one path",
-         "Ask for each, and join the answers with 'and' or 'or'."},
+         "Use one for each path, and join them with 'and' or 'or'."},
     };
     for (const auto& c : table) {
         CAPTURE(c.text);

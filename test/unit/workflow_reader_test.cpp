@@ -462,7 +462,7 @@ TEST_CASE("what no step creates must be in the worktree")
           "Did you mean 'spec.md'?\n");
     CHECK(errors("[plan]") ==
           "6:16: Step 'build': No step creates 'plan', and it is not in the worktree / "
-          "'plan' is a step: say 'depends_on'.\n");
+          "'plan' is a step: use 'depends_on'.\n");
     CHECK(errors("[outside/passwd]") ==
           "6:16: Step 'build': No step creates 'outside/passwd', and it is not in the worktree\n");
     CHECK(errors("[src/main.c/x]") ==

@@ -91,7 +91,7 @@ std::string_view FieldReader::either(std::string_view name, std::string_view oth
 {
     if (find(name) == nullptr) return find(other) != nullptr ? other : std::string_view{};
     if (find(other) != nullptr)
-        error(other, fmt::format("'{}' is another name for '{}', which is there, too", other, name),
+        error(other, fmt::format("'{}' is another name for '{}', which is given, too", other, name),
               "Remove one of them.");
     return name;
 }

@@ -125,7 +125,7 @@ private:
     [[nodiscard]] std::string hint_for(const std::string& need) const
     {
         if (workflow::index_of(definition_.workflow, need))
-            return fmt::format("'{}' is a step: say 'depends_on'.", need);
+            return fmt::format("'{}' is a step: use 'depends_on'.", need);
         std::vector<std::string_view> artifacts;
         for (const auto& step : definition_.workflow.steps)
             artifacts.insert(artifacts.end(), step.creates.begin(), step.creates.end());
@@ -266,7 +266,7 @@ LoadedWorkflow load_workflow(const fs::path& path, const WorkflowReadOptions& op
     if (found.state == FoundFile::State::present)
         return parse_workflow(found.text, path.string(), options);
     return failed(path.string(),
-                  found.state == FoundFile::State::absent ? "it is not there" : found.problem);
+                  found.state == FoundFile::State::absent ? "it does not exist" : found.problem);
 }
 
 }  // namespace autoexec::inline v1

@@ -185,11 +185,11 @@ private:
         if (time && time->count() > 0 && *time <= max_timeout)
             step_.timeout = time;
         else
-            fields_.error("timeout",
-                          "Field 'timeout' must be a positive number of seconds, or as '90s'",
-                          may_be ? fmt::format("Units are ms, s, m, h, d and w; the most is {} s.",
-                                               max_timeout.count())
-                                 : yaml::type_hint(*node, "a number"));
+            fields_.error(
+                "timeout", "Field 'timeout' must be a positive number of seconds, or as '90s'",
+                may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
+                                     max_timeout.count())
+                       : yaml::type_hint(*node, "a number"));
     }
 
     void read_scoring()
@@ -243,7 +243,7 @@ StepReading read_step(const YamlNode& node, std::size_t number, int context_tier
     auto prefix = fmt::format("Step {}: ", number);
     if (node.kind != YamlNode::Kind::mapping) {
         report.error(node.at, prefix + "Must be a mapping",
-                     "A step has an 'id', and says what is run: an 'agent' and an 'action', a "
+                     "A step has an 'id' and what it runs: an 'agent' and an 'action', a "
                      "'command', or an 'argv'.");
         reading.wrong.emplace_back("id");
         return reading;

@@ -188,7 +188,7 @@ private:
         if (token_.kind == Kind::end) return not_closed(opening);
         if (token_.kind != Kind::closing)
             return fail(token_.offset, fmt::format("'{}' takes one path", function.text),
-                        "Ask for each, and join the answers with 'and' or 'or'.");
+                        "Use one for each path, and join them with 'and' or 'or'.");
         node.size = token_.offset + 1 - node.offset;
         if (!advance()) return std::nullopt;
         return node;
@@ -207,8 +207,8 @@ private:
     Parsed missing_operand()
     {
         if (token_.kind == Kind::negation)
-            return fail(token_.offset, "A comparison has no room for 'not'",
-                        "Put parentheses around 'not' and what it belongs to.");
+            return fail(token_.offset, "'not' cannot be an operand of a comparison",
+                        "Put parentheses around 'not' and its operand.");
         if (token_.kind != Kind::end)
             return fail(token_.offset,
                         fmt::format("Something is missing before '{}'", token_.text));

@@ -62,7 +62,7 @@ Meaning of_step(std::size_t step, const Parts& rest)
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
     meaning.hint = rest.empty() ? std::string() : yaml::did_you_mean(rest.front(), known);
     if (meaning.hint.empty())
-        meaning.hint = "There are outcome, exit_code, attempts, round, verified and results.NAME.";
+        meaning.hint = "Use outcome, exit_code, attempts, round, verified or results.NAME.";
     return meaning;
 }
 

@@ -57,7 +57,7 @@ public:
             if (problems_.size() == max_problems) problems_.pop_back();
             complain({}, "steps", 0,
                      fmt::format("The steps wait for each other in more than {} ways", max_edges),
-                     "Let a step come in between that waits for many, and for which many wait.");
+                     "Add a step that waits for many steps, and for which many steps wait.");
             return std::move(plan_);
         }
         if (!sort()) return std::move(plan_);
@@ -107,7 +107,7 @@ private:
             }
             if (std::find(reserved.begin(), reserved.end(), id) != reserved.end())
                 complain(i, "id", 0, fmt::format("'{}' cannot be the id of a step", id),
-                         "The word says where a gate leads.");
+                         "The word is a target of gates.");
             const auto [first, fresh] = index_.emplace(id, i);
             if (!fresh)
                 complain(i, "id", 0, fmt::format("There are two steps '{}'", id),
@@ -304,8 +304,8 @@ private:
             fail_target_[i] = next;
         const bool unused = next && next != p.pass_to && next != fail_target_[i];
         if (unused)
-            warn(i, "next", "The gate leads elsewhere: 'next' has no effect",
-                 "Leave it away, or say 'on_pass: next'.");
+            warn(i, "next", "The gate selects another step: 'next' has no effect",
+                 "Remove it, or use 'on_pass: next'.");
     }
 
     // Several dependencies of a step on another one are one edge.
@@ -427,7 +427,7 @@ private:
         if (!of_step || (own && meaning.step == i)) return;
         if (meaning.step == i)
             complain(i, "condition", 0, "The step has not run when its condition is evaluated",
-                     "To judge what it has done, give it a gate.");
+                     "To judge its result, use a gate.");
         else
             plan_.steps[i].after.push_back(meaning.step);
     }
@@ -615,7 +615,7 @@ private:
                  by_results ? 0 : static_cast<std::size_t>(found - creates.begin()),
                  fmt::format("'{}' is created by '{}', too, and neither waits for the other", path,
                              step(first).id),
-                 "Let one depend on the other, or give them different paths.");
+                 "Make one depend on the other, or use different paths.");
     }
 
     /// The steps that no condition and no gate can skip.
@@ -647,7 +647,7 @@ private:
                 const bool by_gate = s.gate && !s.gate->condition.empty();
                 warn(i, by_gate ? "gate.condition" : "id",
                      fmt::format("No 'results' file is named: '{}' is read", p.results),
-                     "Name the JSON file that the step leaves: 'results: FILE'.");
+                     "Name the JSON file that the step writes: 'results: FILE'.");
             }
             p.require_artifacts = s.require_artifacts.value_or(is_required[i]);
         }

@@ -101,7 +101,7 @@ std::optional<StepOutcome> ManualSteps::poll(std::size_t i)
     if (marker && marker->done) return finish(i, StepState::completed, {});
     if (marker)
         return finish(i, StepState::failed,
-                      marker->error.empty() ? "The marker says that it failed" : marker->error);
+                      marker->error.empty() ? "It was marked as failed" : marker->error);
     if (waiting->deadline && context_.options.clock->now() >= *waiting->deadline)
         return finish(i, StepState::timeout, "It was not marked as done within its time limit");
     return std::nullopt;
