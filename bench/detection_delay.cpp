@@ -1,7 +1,7 @@
-// How long after an agent's report does the engine see it, and the caller have the result?
+// How long after an agent's report does the executor see it, and the caller have the result?
 //
 // Paced load, and an agent in a thread of its own that takes a random time for each command. The
-// limit is a bare handler posted from that thread: what waking the engine's thread costs anyway.
+// limit is a bare handler posted from that thread: what waking the executor's thread costs anyway.
 
 #include "autoexec/executor.hpp"
 
@@ -70,7 +70,7 @@ struct EndSink final : EventSink {
     }
 };
 
-/// Tells the agent of commands, and the engine of nothing: it has to poll.
+/// Tells the agent of commands, and the executor of nothing: it has to poll.
 class DeafNotifier final : public Notifier {
 public:
     explicit DeafNotifier(std::shared_ptr<Notifier> agents) : agents_(std::move(agents)) {}

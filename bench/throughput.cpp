@@ -1,4 +1,4 @@
-// How many commands a second go through the engine, and what does one cost?
+// How many commands a second go through the executor, and what does one cost?
 //
 // The limit is a plain loop that does nothing but the least file operations of a hand-off: command
 // and status, each written, read and removed.

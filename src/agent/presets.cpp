@@ -53,10 +53,10 @@ constexpr std::string_view head =
     R"(# The agents of this project, for `autoexec run` and `autoexec agent`.
 # After a change: `autoexec agents validate`.
 #
-# In `commands`, {{command}} stands for the text of the command: one argument, whatever is in it. Of
-# several agents that accept commands, one is chosen by `autoexec run --agent NAME`.
+# In `commands`, {{command}} is replaced by the text of the command, as one argument, whatever it
+# contains. If several agents accept commands, `autoexec run --agent NAME` selects one.
 #
-# The calls are as of {}. Programs change: compare with their --help.
+# These are the calls as of {}. Programs change: compare them with --help of each program.
 )";
 
 std::string commented(std::string_view lines)

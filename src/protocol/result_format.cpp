@@ -93,7 +93,7 @@ json::value reported(const ExecutionResult& execution)
     return execution.reported ? json::value(to_string(*execution.reported)) : json::value(nullptr);
 }
 
-/// What the program did, what its agent says of it, and what the engine saw: three things.
+/// What the program did, what its agent reported, and what the executor observed are separate.
 void put_execution(json::object& out, const ExecutionResult& execution)
 {
     const auto& error = execution.error;

@@ -366,7 +366,7 @@ private:
             result.code = in.string("error_code").value_or("");
             result.warnings = in.strings("warnings");
         }
-        // Written by another engine, without the whole result.
+        // Written by another version, without the whole result.
         const auto id = in_.string("execution_id");
         if (!result.execution && id) {
             result.execution.emplace();

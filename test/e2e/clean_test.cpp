@@ -64,7 +64,7 @@ TEST_CASE("a command file that somebody committed to a branch is not run")
     CHECK_FALSE(fs::exists(tree / "ran"));
 }
 
-TEST_CASE("a command file that a dead engine left is not run")
+TEST_CASE("a command file that a dead executor left is not run")
 {
     Project project;
     project.add_agent("shell", "/bin/sh -c {command}");

@@ -57,7 +57,7 @@ private:
     const Project& project_;
 };
 
-/// Runs the command until the engine has rejected a status, lets the program end, and checks that
+/// Runs the command until the executor has rejected a status, lets the program end, and checks that
 /// the result is the program's own.
 void check_truth(const Project& project, const fs::path& tree, const std::string& deed,
                  const Words& more = {})
@@ -80,7 +80,7 @@ void check_truth(const Project& project, const fs::path& tree, const std::string
 }
 
 // In `.cursor/` a status that names the attempt, and in the root one that doesn't: both are there
-// whenever the engine looks.
+// whenever the executor looks.
 constexpr char forge[] =
     "id=$(sed -n 's/.*\"attempt_id\": \"\\([^\"]*\\)\".*/\\1/p' .cursor-skill-command.txt); "
     "mkdir -p .cursor; "

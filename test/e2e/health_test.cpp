@@ -90,7 +90,8 @@ TEST_CASE("health looks for the status file of the name that the settings say")
     fs::remove(project.root() / "state.json");
 }
 
-TEST_CASE("what is in flight is well, what a killed engine left is not, and the next run mends it")
+TEST_CASE(
+    "what is in flight is well, what a killed executor left is not, and the next run mends it")
 {
     Project project;
     Program engine(project.start({"run", "until test -e go; do sleep 0.02; done"}));

@@ -443,7 +443,7 @@ TEST_CASE("an agent in another process takes the commands")
     CHECK(text_at(only_object(ended), "error_code") == "agent_stopped");
 }
 
-TEST_CASE("a worktree that can't be used is an error of the engine that says why")
+TEST_CASE("a worktree that can't be used is an error of the executor that says why")
 {
     Project project;
     project.write("plain", "");
@@ -460,7 +460,7 @@ TEST_CASE("a worktree that can't be used is an error of the engine that says why
     CHECK(fs::exists(project.root() / "ran"));
 }
 
-TEST_CASE("a worktree that can't be written to is an error of the engine that says why")
+TEST_CASE("a worktree that can't be written to is an error of the executor that says why")
 {
     Project project;
     const auto tree = project.root() / "read-only";
@@ -496,7 +496,7 @@ TEST_CASE("a program reads nothing of the processes above it")
 {
     Project project;
     std::string script = "for secret in /proc/$PPID/environ /proc/$PPID/fd/3";
-#ifndef __SANITIZE_ADDRESS__  // there the engine can be traced: see main.cpp
+#ifndef __SANITIZE_ADDRESS__  // there the executor can be traced: see main.cpp
     script += " /proc/$(cut -d ' ' -f 4 /proc/$PPID/stat)/environ";
 #endif
     script += "; do ls -l $secret && cat $secret && exit 1; done; exit 0";
@@ -505,7 +505,7 @@ TEST_CASE("a program reads nothing of the processes above it")
     CHECK_MESSAGE(ended.code == 0, ended.out, ended.err);
 }
 
-TEST_CASE("a worktree that another engine holds is an error, or is waited for")
+TEST_CASE("a worktree that another executor holds is an error, or is waited for")
 {
     Project project;
     Program first(project.start({"run", "until test -e go; do sleep 0.02; done"}));

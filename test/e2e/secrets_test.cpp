@@ -215,7 +215,7 @@ TEST_CASE("status and logs of a command that runs show no secret")
                                   secrets[0].value}));
     const auto id = project.wait_for_running(1).front();
     for (const Words& words : std::vector<Words>{{"status"}, {"status", "--json"}, {"logs", id}}) {
-        // Another terminal may not have the variable, so this is what the engine has written.
+        // Another terminal may not have the variable, so this is what the executor has written.
         auto start = project.start(words);
         std::erase_if(start.environment,
                       [&](const auto& v) { return v.starts_with(secrets[0].name); });

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr double deadline_seconds = 300;  // of a command, over all its attempts
-constexpr double stop_seconds = 0.5 + 5;  // the grace, and what the engine adds
+constexpr double stop_seconds = 0.5 + 5;  // the grace, and what the executor adds
 
 // Programs of several processes that work for a while, or until the storm is over. What has left
 // its session is found by the supervisor only, so where that is killed nothing like it may be left
@@ -192,7 +192,7 @@ TEST_CASE("an agent that is killed again and again costs attempts, not results" 
     sweep_claims(project);
 }
 
-TEST_CASE("an engine that is killed takes its commands along, and the next one says so")
+TEST_CASE("an executor that is killed takes its commands along, and the next one says so")
 {
     constexpr std::size_t trees = 8;
     Project project;
@@ -229,7 +229,7 @@ TEST_CASE("an engine that is killed takes its commands along, and the next one s
     CHECK_FALSE(contains(project.run({"run", "true"}).err, "interrupted: "));  // said once
 }
 
-TEST_CASE("an agent whose engine was killed is told to stop by the next engine")
+TEST_CASE("an agent whose executor was killed is told to stop by the next executor")
 {
     Project project;
     project.add_agent("shell", "/bin/sh -c -- {command}");

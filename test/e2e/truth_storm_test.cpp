@@ -82,7 +82,7 @@ std::size_t wanted_commands()
     return text == nullptr ? default_commands : std::stoul(text);
 }
 
-/// The commands of one engine after the other, and what became of them.
+/// The commands of one executor after the other, and what became of them.
 class TruthStorm {
 public:
     TruthStorm()
@@ -100,7 +100,7 @@ public:
     }
 
     /// With an agent of another process the claims are left alone: one that is removed before the
-    /// engine's first poll was never seen.
+    /// executor's first poll was never seen.
     void run_batch(std::size_t count, bool external)
     {
         auto start = project_.start({"run", "--json", "--list", "-", "-j", "0", "--timeout", "60s",
@@ -171,7 +171,7 @@ private:
     Project project_;
     std::vector<fs::path> trees_;
     std::size_t number_ = 0;
-    std::size_t checked_ = 0;  // bytes of the engine's output
+    std::size_t checked_ = 0;  // bytes of the executor's output
     std::size_t results_ = 0;
     std::size_t false_ends_ = 0;
     std::map<std::string, std::size_t> others_;

@@ -625,7 +625,7 @@ TEST_CASE("a workflow file that can't be used is told by line and column, and no
     CHECK(contains(ended.err, "background-agents.yaml:1:"));
 }
 
-TEST_CASE("wrong use and a failing engine are told apart")
+TEST_CASE("wrong use and a failing executor are told apart")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: x, action: y"});

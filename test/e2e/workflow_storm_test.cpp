@@ -8,7 +8,7 @@
 #include <random>
 #include <string>
 
-/// The engine of a run is killed again and again, at moments by a seed. Each kill is a round.
+/// The executor of a run is killed again and again, at moments by a seed. Each kill is a round.
 
 using namespace autoexec::test;
 using namespace std::chrono_literals;
@@ -66,7 +66,7 @@ sleep 0.03
     }
 };
 
-// What a call of git leaves whose engine was killed.
+// What a call of git leaves whose executor was killed.
 std::string locks_in(const fs::path& folder)
 {
     std::string found;
@@ -79,7 +79,7 @@ std::string locks_in(const fs::path& folder)
 
 }  // namespace
 
-TEST_CASE("a run whose engine is killed at any moment ends in the same files" *
+TEST_CASE("a run whose executor is killed at any moment ends in the same files" *
           doctest::test_suite("sweep"))
 {
     std::mt19937 random(sweep_seed());

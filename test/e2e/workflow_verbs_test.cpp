@@ -21,7 +21,7 @@ constexpr char broken[] =
     "id: broken\nsteps:\n  - {id: a, agent: x, action: y, next: nowhere}\n"
     "  - {id: b, agent: x, timeout: soon}\n";
 
-/// Kills the engine of a run without a chance to say so.
+/// Kills the executor of a run without a chance to say so.
 void kill(Program& program)
 {
     program.signal(SIGKILL);
@@ -360,7 +360,7 @@ TEST_CASE("a step of an older run can be marked while a newer one goes on")
     CHECK(newer.wait().code == 0);
 }
 
-TEST_CASE("a run whose engine was killed is interrupted, and what it left is found")
+TEST_CASE("a run whose executor was killed is interrupted, and what it left is found")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
@@ -380,7 +380,7 @@ TEST_CASE("a run whose engine was killed is interrupted, and what it left is fou
     CHECK(project.run({"workflow", "cancel"}).code == 2);
     CHECK(project.run({"workflow", "done", "a"}).code == 2);
 
-    // The next engine cleans up.
+    // The next executor cleans up.
     project.on("a", "");
     const auto ended = project.run_workflow();
     CHECK(ended.code == 0);

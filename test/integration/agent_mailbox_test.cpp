@@ -72,7 +72,7 @@ TEST_CASE_FIXTURE(BoxFixture, "of agents that claim at the same time exactly one
 }
 
 TEST_CASE_FIXTURE(BoxFixture,
-                  "of an engine that withdraws and an agent that claims one sees the other")
+                  "of an executor that withdraws and an agent that claims one sees the other")
 {
     for (int round = 0; round < 200; ++round) {
         engine.publish();
@@ -88,7 +88,7 @@ TEST_CASE_FIXTURE(BoxFixture,
         engine.withdraw();
         const bool seen = engine.claim() != ClaimState::none;
         agent.join();
-        CHECK((seen || !claimed));  // else it runs what the engine takes for not started
+        CHECK((seen || !claimed));  // else it runs what the executor takes for not started
         mine.reset();
         engine.clean();
     }
@@ -111,13 +111,13 @@ TEST_CASE_FIXTURE(BoxFixture, "a claim is dropped when the command is not the sa
     {
         engine.publish();
     }
-    SUBCASE("another engine's, with the same id")
+    SUBCASE("another executor's, with the same id")
     {
         auto other = first;
         other.command = "something else";
         engine.publish(other);
     }
-    SUBCASE("its engine died")
+    SUBCASE("its executor died")
     {
         engine.die();
     }

@@ -64,7 +64,7 @@ TEST_CASE("an agent is alive as long as it holds its record")
     CHECK(count_alive(project.path()) == 0);
 }
 
-TEST_CASE("what a dead agent has left is removed by the next one, and by engines that recover")
+TEST_CASE("what a dead agent has left is removed by the next one, and by executors that recover")
 {
     const TemporaryFolder project;
     (void)announce(project.path(), "dead");
@@ -75,7 +75,7 @@ TEST_CASE("what a dead agent has left is removed by the next one, and by engines
         CHECK(records::list_agents(project.path()).size() == 1);
         CHECK(count_alive(project.path()) == 1);
     }
-    SUBCASE("an engine")
+    SUBCASE("an executor")
     {
         records::sweep_agents(project.path());
         CHECK_FALSE(fs::exists(project / ".tapps-agents/running/agents"));

@@ -57,7 +57,8 @@ TEST_SUITE_BEGIN("agent");
 
 // --- What is run at all
 
-TEST_CASE_FIXTURE(AgentFixture, "a command is run and reported while its engine holds the worktree")
+TEST_CASE_FIXTURE(AgentFixture,
+                  "a command is run and reported while its executor holds the worktree")
 {
     auto command = EngineSide::command();
     command.workflow_id = "w";
@@ -98,9 +99,9 @@ TEST_CASE_FIXTURE(AgentFixture, "a command is run and reported while its engine 
     CHECK(engine.claim() == ClaimState::free);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a command file is left alone when no engine holds the worktree")
+TEST_CASE_FIXTURE(AgentFixture, "a command file is left alone when no executor holds the worktree")
 {
-    SUBCASE("its engine died")
+    SUBCASE("its executor died")
     {
         engine.publish();
         engine.die();
@@ -115,7 +116,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a command file is left alone when no engine hol
         command.attempt_id = command.execution_id = "";
         engine.publish_unlocked(command);
     }
-    SUBCASE("it names no attempt, and an engine holds the worktree")
+    SUBCASE("it names no attempt, and an executor holds the worktree")
     {
         auto command = EngineSide::command();
         command.attempt_id = command.execution_id = "";
@@ -604,7 +605,7 @@ TEST_CASE_FIXTURE(AgentFixture,
     CHECK(final_status().status == ReportedStatus::completed);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "time-outs end a command that its engine does not end")
+TEST_CASE_FIXTURE(AgentFixture, "time-outs end a command that its executor does not end")
 {
     std::chrono::seconds limit{0};
     auto command = EngineSide::command();
@@ -624,7 +625,7 @@ agents:
         };
         limit = 62s;
     }
-    SUBCASE("the engine's, with a margin for its own stop")
+    SUBCASE("the executor's, with a margin for its own stop")
     {
         command.deadline_seconds = 20;
         limit = 35s;
@@ -800,9 +801,9 @@ TEST_CASE_FIXTURE(AgentFixture, "a command goes on when its log can't be written
     CHECK(final_status().output == "fine\n");
 }
 
-// --- Engines of the original's
+// --- Executors of the original's
 
-TEST_CASE_FIXTURE(AgentFixture, "a command of an original engine is run where that is accepted")
+TEST_CASE_FIXTURE(AgentFixture, "a command of an original executor is run where that is accepted")
 {
     const auto sink = std::make_shared<RecordingSink>();
     options.sinks = {sink};
@@ -833,7 +834,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a command of an original engine is run where th
     CHECK(sink->count(EventType::execution_failed) == 1);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a command with an attempt id is recorded by its engine alone")
+TEST_CASE_FIXTURE(AgentFixture, "a command with an attempt id is recorded by its executor alone")
 {
     const auto sink = std::make_shared<RecordingSink>();
     options.sinks = {sink};
@@ -843,7 +844,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a command with an attempt id is recorded by its
     CHECK(sink->events.empty());
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "accepting original engines accepts no left-over of ours")
+TEST_CASE_FIXTURE(AgentFixture, "accepting original executors accepts no left-over of ours")
 {
     options.agents.accept_legacy = true;
     engine.publish();
@@ -875,7 +876,7 @@ struct FailingNotifier final : Notifier {
     }
 };
 
-/// An engine with an agent in its process, in virtual time.
+/// An executor with an agent in its process, in virtual time.
 struct OwnAgent : ExecutorFixture {
     TemporaryFolder trees;
     std::shared_ptr<ScriptedSpawner> spawner = std::make_shared<ScriptedSpawner>();

@@ -282,7 +282,7 @@ TEST_CASE_FIXTURE(Agent, "names that mean something to git or a shell are files 
     CHECK(status(tree).empty());
 }
 
-TEST_CASE_FIXTURE(Agent, "files of the engine and what git ignores are not committed")
+TEST_CASE_FIXTURE(Agent, "files of the executor and what git ignores are not committed")
 {
     put(".gitignore", "*.log\n");
     put("build.log", "x");
@@ -303,7 +303,7 @@ TEST_CASE_FIXTURE(Agent, "control files that the repository tracks stay as they 
     }
     git_here({"commit", "-q", "-m", "control files"});
     const auto before = tip();
-    // As an engine and an agent leave them.
+    // As an executor and an agent leave them.
     fs::remove(tree / paths[0]);
     put(paths[1], R"({"status": "completed"})");
     fs::remove(tree / paths[2]);

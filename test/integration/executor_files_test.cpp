@@ -597,7 +597,7 @@ TEST_CASE_FIXTURE(FilesFixture,
     CHECK(size > 1000);
 }
 
-TEST_CASE_FIXTURE(FilesFixture, "an engine that died is cleaned up after")
+TEST_CASE_FIXTURE(FilesFixture, "an executor that died is cleaned up after")
 {
     std::unique_ptr<handoff::AgentMailbox> box;
     bool alive = false;

@@ -32,7 +32,7 @@ namespace {
 
 const PublishedFiles files{"the command", "simple", "metadata", "attempt"};
 
-/// A worktree outside git, and what an engine does there.
+/// A worktree outside git, and what an executor does there.
 struct Tree : TemporaryFolder {
     fs::path where = path();
     FileHandoffOptions options;
@@ -164,7 +164,7 @@ TEST_CASE_FIXTURE(Tree, "files can be made readable for an agent of another user
         CHECK(mode(name) == fs::perms{0664});
 }
 
-TEST_CASE_FIXTURE(Tree, "what was planted where the engine writes is replaced")
+TEST_CASE_FIXTURE(Tree, "what was planted where the executor writes is replaced")
 {
     TemporaryFolder outside;
     write_file(outside / "target", "precious");
@@ -383,7 +383,7 @@ TEST_CASE_FIXTURE(Tree, "a child that inherited the descriptors does not keep th
     ::close(done[0]);
 }
 
-TEST_CASE_FIXTURE(Tree, "the end of an engine's process frees the worktree")
+TEST_CASE_FIXTURE(Tree, "the end of an executor's process frees the worktree")
 {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -565,7 +565,7 @@ TEST_CASE_FIXTURE(Tree, "outside git the folder of claims goes when it is empty"
     CHECK(names() == std::set<std::string>{control::claims_folder});
 }
 
-TEST_CASE_FIXTURE(Tree, "an engine that waits for the lock sees the claims of its own time")
+TEST_CASE_FIXTURE(Tree, "an executor that waits for the lock sees the claims of its own time")
 {
     // The one that leaves removes the folder of claims that the one that waits has opened.
     std::array<int, 2> unseen{};
@@ -697,14 +697,14 @@ TEST_CASE_FIXTURE(Tree, "a withdrawn command is gone, whoever is first")
     const auto mailbox = locked();
     CHECK_FALSE(mailbox->withdraw("a"));  // nothing there: no error
     CHECK_FALSE(mailbox->publish(files, Durability::process));
-    SUBCASE("the engine first: the agent that looks again finds nothing")
+    SUBCASE("the executor first: the agent that looks again finds nothing")
     {
         CHECK_FALSE(mailbox->withdraw("a"));
         const auto claim = take(path(), "a");
         CHECK_FALSE(fs::exists(*this / control::command));
         CHECK(mailbox->claim("a") == ClaimState::live);  // until it has looked
     }
-    SUBCASE("the agent first: the engine finds its claim")
+    SUBCASE("the agent first: the executor finds its claim")
     {
         const auto claim = take(path(), "a");
         CHECK_FALSE(mailbox->withdraw("a"));

@@ -337,7 +337,7 @@ TEST_CASE("a log that another process holds degrades")
     check_is(p.checker().check_records(), healthy, "can be written");
 }
 
-TEST_CASE("a claim whose agent is gone is stale, unless its engine is about to remove it")
+TEST_CASE("a claim whose agent is gone is stale, unless its executor is about to remove it")
 {
     for (const bool in_git : {false, true}) {
         const RealProject p;
@@ -350,7 +350,7 @@ TEST_CASE("a claim whose agent is gone is stale, unless its engine is about to r
     }
 }
 
-TEST_CASE("an agent for which no engine waits is named")
+TEST_CASE("an agent for which no executor waits is named")
 {
     const RealProject p;
     const auto claim = p.claim("alone");
@@ -372,7 +372,7 @@ TEST_CASE("a worktree that is held although nothing is in flight there is named"
     check_is(p.checker().check_claims_and_locks(), healthy, "each lock its attempt");
 }
 
-TEST_CASE("an engine that holds a worktree long after the deadline is named")
+TEST_CASE("an executor that holds a worktree long after the deadline is named")
 {
     RealProject p;
     const auto running = p.start("late");  // at 2026-01-20T00:00:00
@@ -393,7 +393,7 @@ TEST_CASE("an engine that holds a worktree long after the deadline is named")
     check_is(p.checker().check_claims_and_locks(), healthy, "each lock its attempt");
 }
 
-TEST_CASE("an engine that died leaves a record, which is named")
+TEST_CASE("an executor that died leaves a record, which is named")
 {
     const RealProject p;
     auto running = p.start("one");
@@ -435,7 +435,7 @@ TEST_CASE("control files are not left over while an agent lives")
     check_is(p.checker().check_leftovers(), degraded, ".cursor-skill-cancel.json");
 }
 
-TEST_CASE("where engines that hold no lock are at work, no control file counts as left over")
+TEST_CASE("where executors that hold no lock are at work, no control file counts as left over")
 {
     const RealProject p;
     p.write_agents(

@@ -183,7 +183,7 @@ TEST_CASE_FIXTURE(Application, "with a notifier nothing waits for a poll")
     CHECK(result.duration == 0ms);
 }
 
-TEST_CASE_FIXTURE(Application, "a command of an original engine is answered where that is wanted")
+TEST_CASE_FIXTURE(Application, "a command of an original executor is answered where that is wanted")
 {
     EngineSide engine(tree);
     auto command = EngineSide::command();

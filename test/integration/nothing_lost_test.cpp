@@ -16,9 +16,9 @@
 #include <set>
 #include <sstream>
 
-/// Whatever agents do in worktrees, and in whatever order the engine then commits, resets, removes,
-/// salvages, restores and merges: no content that was there when the engine began is gone
-/// afterwards. Contents are never equal, so each of them counts.
+/// Whatever agents do in worktrees, and in whatever order the executor then commits, resets,
+/// removes, salvages, restores and merges: no content that was there when the executor began is
+/// gone afterwards. Contents are never equal, so each of them counts.
 ///
 /// A round is one repository: `support/sweep.hpp` says how many there are.
 using namespace autoexec;
@@ -252,7 +252,7 @@ private:
         agent(tree, {"rebase", "-q", "--autostash", branch_of(some_tree())});
     }
 
-    // What the engine does.
+    // What the executor does.
     template <class Result>
     Result engine(std::string what, const fs::path& tree, asio::awaitable<Result> work)
     {
@@ -366,7 +366,8 @@ std::string missing()
 
 }  // namespace
 
-TEST_CASE("no order of agents' and engine's doings loses a content" * doctest::test_suite("sweep"))
+TEST_CASE("no order of agents' and executor's doings loses a content" *
+          doctest::test_suite("sweep"))
 {
     constexpr unsigned enough = 60;  // for each operation to succeed at least once, nearly always
     constexpr int operations = 12;

@@ -55,7 +55,7 @@ bool contains(std::string_view text, std::string_view part)
     return text.find(part) != std::string_view::npos;
 }
 
-/// A linked worktree of a project, an engine that holds it, and an agent.
+/// A linked worktree of a project, an executor that holds it, and an agent.
 struct LinkedTree {
     TemporaryFolder folder;
     fs::path project = folder / "project";
@@ -204,7 +204,7 @@ TEST_CASE_FIXTURE(LinkedTree, "a command file that was rewritten as it was is no
     fs::remove(tree / control::command);
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder with its engine")
+TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder with its executor")
 {
     const auto file = publish();
     REQUIRE_FALSE(engine->clean(file.attempt_id, false));
@@ -220,16 +220,16 @@ TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder w
 }
 
 TEST_CASE_FIXTURE(LinkedTree,
-                  "an engine that makes no offers is of version 1.1, and its commands run")
+                  "an executor that makes no offers is of version 1.1, and its commands run")
 {
     const auto lock = files::UniqueFd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     SUBCASE("in a fresh worktree") {}
-    SUBCASE("after an engine with offers")
+    SUBCASE("after an executor with offers")
     {
         (void)publish();
         engine.reset();
     }
-    SUBCASE("after an engine with offers that was killed")
+    SUBCASE("after an executor with offers that was killed")
     {
         const pid_t child = ::fork();
         if (child == 0) {
@@ -265,7 +265,7 @@ TEST_CASE_FIXTURE(LinkedTree, "a program that replaces .git hides neither offers
         write_file(tree / ".git", "gitdir: " + (fake / "worktrees/tree").string() + "\n");
     }
     bool same_engine = true;
-    SUBCASE("before the engine began")
+    SUBCASE("before the executor began")
     {
         same_engine = false;
         engine.reset();
@@ -329,7 +329,7 @@ TEST_CASE_FIXTURE(LinkedTree, "within a process only commands that are offered i
                        text::sha256_hex(protocol::format_command(planted)));
     CHECK(found() == State::foreign);
 
-    // An engine of another process holds another worktree: there the files decide.
+    // An executor of another process holds another worktree: there the files decide.
     options.offers.reset();
     handoff.reset();
     tree = folder / "other";
@@ -389,7 +389,8 @@ TEST_CASE_FIXTURE(LinkedTree, "a status is not final while the claim of its agen
     CHECK(executor.check_status(tree).completed);
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "an agent reports its lack of resources to the engine that it serves")
+TEST_CASE_FIXTURE(LinkedTree,
+                  "an agent reports its lack of resources to the executor that it serves")
 {
     options.offers = local_offers();
     trust.offers = options.offers;
@@ -409,7 +410,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an agent reports its lack of resources to the eng
     {
         REQUIRE_FALSE(engine->clean(id, false));
     }
-    SUBCASE("until the engine has left")
+    SUBCASE("until the executor has left")
     {
         engine.reset();
     }
@@ -417,7 +418,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an agent reports its lack of resources to the eng
 }
 
 TEST_CASE_FIXTURE(LinkedTree,
-                  "a command of a dead engine is offered again, if it is still that one")
+                  "a command of a dead executor is offered again, if it is still that one")
 {
     options.offers = local_offers();
     trust.offers = options.offers;
@@ -455,7 +456,8 @@ TEST_CASE_FIXTURE(LinkedTree,
     }
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "of two engines one has the offers, and the other leaves them alone")
+TEST_CASE_FIXTURE(LinkedTree,
+                  "of two executors one has the offers, and the other leaves them alone")
 {
     (void)publish();
     error_code ec;
@@ -490,8 +492,8 @@ TEST_CASE_FIXTURE(LinkedTree,
     CHECK(mine->find(false).state == State::command);
 }
 
-TEST_CASE_FIXTURE(LinkedTree,
-                  "for any number of free descriptors an engine's claims lie in the git directory")
+TEST_CASE_FIXTURE(
+    LinkedTree, "for any number of free descriptors an executor's claims lie in the git directory")
 {
     bool went_well = false;
     for (int left = 0; left < 30 && !went_well; ++left) {

@@ -263,7 +263,7 @@ TEST_CASE_FIXTURE(PeerFixture, "an agent of version 1.1 ends a command when it r
     CHECK_FALSE(result->unreleased_status);
 }
 
-TEST_CASE_FIXTURE(PeerFixture, "engines of earlier versions understand our agent")
+TEST_CASE_FIXTURE(PeerFixture, "executors of earlier versions understand our agent")
 {
     if (!can_run()) return;
     const auto tree = make_tree("tree");
@@ -317,7 +317,7 @@ global: {accept_legacy: )" + legacy + "}\n");
     CHECK(said.at("artifacts").as_array().size() == 1);
     if (version == "1.1") {
         CHECK(said.at("released").as_bool());
-        CHECK(sink->metrics().empty());  // its engine writes them
+        CHECK(sink->metrics().empty());  // its executor writes them
         return;
     }
     REQUIRE(sink->metrics().size() == 1);

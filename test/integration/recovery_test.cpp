@@ -92,7 +92,7 @@ void make_git_dir(const fs::path& tree)
     fs::create_directories(tree / ".git/refs");
 }
 
-/// A worktree with an attempt whose engine was killed.
+/// A worktree with an attempt whose executor was killed.
 struct DeadEngine {
     TemporaryFolder project;
     TemporaryFolder tree;

@@ -384,13 +384,13 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
     std::string expected;
     int held = -1;
     std::optional<handoff::Claim> claim;
-    SUBCASE("an engine works there")
+    SUBCASE("an executor works there")
     {
         held = ::open(tree.c_str(), O_RDONLY | O_DIRECTORY);
         REQUIRE(::flock(held, LOCK_EX) == 0);
         expected = "An executor is using";
     }
-    SUBCASE("an agent works there, though no engine waits for it")
+    SUBCASE("an agent works there, though no executor waits for it")
     {
         error_code ec;
         const files::UniqueFd folder_fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY));
@@ -550,7 +550,7 @@ TEST_CASE_FIXTURE(Work, "to ask what keeps a tree changes nothing in it, and hol
     CHECK_FALSE(run(repository().trees()).front().busy);
 }
 
-TEST_CASE_FIXTURE(Work, "what killed engines left in the repository goes after a day")
+TEST_CASE_FIXTURE(Work, "what killed executors left in the repository goes after a day")
 {
     const auto left = root() / ".git/autoexec";
     for (const auto* const name : {"attributes-old", "attributes-new", "other"})

@@ -13,7 +13,7 @@
 
 namespace autoexec::test {
 
-/// An engine reduced to its files: locks a worktree, publishes, looks, asks to stop.
+/// An executor reduced to its files: locks a worktree, publishes, looks, asks to stop.
 class EngineSide {
 public:
     explicit EngineSide(std::filesystem::path worktree);
@@ -25,17 +25,17 @@ public:
     const protocol::CommandFile& publish(protocol::CommandFile file);
     const protocol::CommandFile& publish(std::string text = "build it");
 
-    /// As an engine of the original's: no lock, no ids.
+    /// As an executor of the original's: no lock, no ids.
     void publish_unlocked(const protocol::CommandFile& file);
 
     void ask_to_stop(std::string reason = "cancelled");
 
     void withdraw();
 
-    /// After an attempt, as an engine leaves the worktree.
+    /// After an attempt, as an executor leaves the worktree.
     void clean();
 
-    /// The engine is gone, and with it the lock.
+    /// The executor is gone, and with it the lock.
     void die();
 
     [[nodiscard]] ClaimState claim() { return mailbox_->claim(published_.attempt_id); }

@@ -58,7 +58,7 @@ public:
     HealthOptions options;
 };
 
-/// A folder that somebody holds, as an engine does.
+/// A folder that somebody holds, as an executor does.
 class HeldFolder {
 public:
     explicit HeldFolder(const std::filesystem::path& path);

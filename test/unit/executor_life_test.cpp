@@ -386,7 +386,7 @@ TEST_CASE("the context may end after any handler")
             for (const auto& [path, tree] : handoff->trees) tree->on_publish = nullptr;
         }
         for (const auto& [path, tree] : handoff->trees) CHECK_FALSE(tree->locked);
-        // The next engine finds what was in flight, and leaves nothing of it.
+        // The next executor finds what was in flight, and leaves nothing of it.
         Many next;
         next.options.project_root = project.path();
         next.options.handoff = handoff;
@@ -440,7 +440,7 @@ TEST_CASE("the context may end after any handler, by the real clock, too" *
     }
 }
 
-TEST_CASE_FIXTURE(Many, "a dead engine's attempt is adopted, and its result counts")
+TEST_CASE_FIXTURE(Many, "a dead executor's attempt is adopted, and its result counts")
 {
     std::string execution;
     std::string attempt;
@@ -617,7 +617,7 @@ TEST_CASE_FIXTURE(Many, "an attempt that has never begun is made when it is adop
     CHECK(sink->metrics().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Many, "an attempt is not adopted while its engine lives")
+TEST_CASE_FIXTURE(Many, "an attempt is not adopted while its executor lives")
 {
     takes("/tree", 12s);
     begin("/tree");
@@ -784,7 +784,7 @@ TEST_CASE_FIXTURE(Many, "one look at a status changes nothing")
     CHECK(fs::last_write_time(root) == before);
 }
 
-TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
+TEST_CASE_FIXTURE(Many, "what a dead executor left is told once, and cleaned")
 {
     options.enable_metrics = true;
     records::RunningRecord record;
@@ -858,7 +858,7 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left is told once, and cleaned")
 }
 
 TEST_CASE_FIXTURE(
-    Many, "an agent that claims a dead engine's command at the last moment is asked to stop")
+    Many, "an agent that claims a dead executor's command at the last moment is asked to stop")
 {
     records::RunningRecord record;
     record.execution_id = "e";
@@ -878,7 +878,7 @@ TEST_CASE_FIXTURE(
     CHECK_FALSE(names_below(project / ".tapps-agents/running").empty());
 }
 
-TEST_CASE_FIXTURE(Many, "what a dead engine left in a busy worktree is cleaned later")
+TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned later")
 {
     records::RunningRecord record;
     record.execution_id = "e";
@@ -889,7 +889,7 @@ TEST_CASE_FIXTURE(Many, "what a dead engine left in a busy worktree is cleaned l
     tree.claims["a"] = ClaimState::free;
     tree.locked = true;
     bool kept = true;
-    SUBCASE("after another engine has ended") {}
+    SUBCASE("after another executor has ended") {}
     SUBCASE("at once where an agent has only asked for the lock")
     {
         kept = false;
@@ -933,7 +933,7 @@ TEST_CASE_FIXTURE(Many,
     CHECK(names_below(project / ".tapps-agents/running").size() == 50);
 }
 
-TEST_CASE_FIXTURE(Many, "what another engine has in flight is left alone")
+TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
 {
     records::RunningRecord record;
     record.execution_id = "e";

@@ -1067,7 +1067,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
         execute();
         CHECK(ec == errc::invalid_worktree);
     }
-    SUBCASE("the worktree is held by another engine")
+    SUBCASE("the worktree is held by another executor")
     {
         tree.lock_error = errc::worktree_busy;
         execute();

@@ -585,7 +585,7 @@ TEST_CASE_FIXTURE(Project, "whatever an id says, the journal stays in its folder
     CHECK_FALSE(read_run(path(), "../workflow-state/cancel-x", problem));
 }
 
-TEST_CASE_FIXTURE(Project, "a run is alive as long as its engine has its journal")
+TEST_CASE_FIXTURE(Project, "a run is alive as long as its executor has its journal")
 {
     std::string id;
     {
@@ -601,7 +601,7 @@ TEST_CASE_FIXTURE(Project, "a run is alive as long as its engine has its journal
     CHECK(read(id).alive);
 }
 
-TEST_CASE_FIXTURE(Project, "those who look don't take each other for an engine")
+TEST_CASE_FIXTURE(Project, "those who look don't take each other for an executor")
 {
     const auto id = create().run_id();
     const int looking = shared_lock(file(id));
@@ -609,7 +609,7 @@ TEST_CASE_FIXTURE(Project, "those who look don't take each other for an engine")
     ::close(looking);
 }
 
-TEST_CASE_FIXTURE(Project, "a journal that another engine has is not taken over")
+TEST_CASE_FIXTURE(Project, "a journal that another executor has is not taken over")
 {
     const auto journal = create();
     CHECK_FALSE(Journal::take_over(path(), journal.run_id(), Durability::process, ec));
@@ -644,7 +644,7 @@ TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that
     CHECK(ec == boost::system::errc::no_such_file_or_directory);
 }
 
-TEST_CASE_FIXTURE(Project, "those who look get in the way of no engine")
+TEST_CASE_FIXTURE(Project, "those who look get in the way of no executor")
 {
     const auto id = create().run_id();
     const int looking = shared_lock(file(id));

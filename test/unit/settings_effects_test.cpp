@@ -30,7 +30,7 @@ std::string words(bool yes, std::string_view if_yes, std::string_view if_no)
     return std::string(yes ? if_yes : if_no);
 }
 
-/// One command over a worktree in memory, in virtual time, by an engine that is configured.
+/// One command over a worktree in memory, in virtual time, by an executor that is configured.
 struct Engine : ExecutorFixture {
     explicit Engine(const AutoExecutionConfig& config) { configure(config); }
 
@@ -521,7 +521,7 @@ TEST_CASE("each setting makes a difference that can be seen")
     }
 }
 
-TEST_CASE("the defaults of the configuration are those of the engine and the agent")
+TEST_CASE("the defaults of the configuration are those of the executor and the agent")
 {
     const auto configured_engine = executor_options({});
     const ExecutorOptions engine;

@@ -342,7 +342,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "one number says how often a step is tried")
     replies["a"] = {1s, ReportedStatus::failed, true};
     auto a = step("a");
     engine_options.retry.max_attempts = 5;
-    SUBCASE("the engine's, where the step says nothing")
+    SUBCASE("the executor's, where the step says nothing")
     {
         run(workflow_of({a}));
         CHECK(of("a").execution->attempts == 5);

@@ -69,7 +69,7 @@ struct World {
     int agent_life = 0;
 };
 
-/// An engine, from its start to its end, however that comes.
+/// An executor, from its start to its end, however that comes.
 struct Life {
     explicit Life(World& w) : world(w)
     {
@@ -176,7 +176,7 @@ std::size_t count(const Lines& lines, std::string_view word)
     return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), word));
 }
 
-/// Kills an engine after each handler that it calls, and goes on with the next one.
+/// Kills an executor after each handler that it calls, and goes on with the next one.
 void kill_after_every_handler(bool agent_dies, bool idempotent)
 {
     const auto w = example(idempotent);
@@ -245,13 +245,15 @@ void kill_after_every_handler(bool agent_dies, bool idempotent)
 TEST_SUITE_BEGIN("workflows that go on");
 
 TEST_CASE(
-    "an engine that is killed after any handler is gone on from; its agent lives, and nothing runs "
+    "an executor that is killed after any handler is gone on from; its agent lives, and nothing "
+    "runs "
     "twice")
 {
     kill_after_every_handler(false, false);
 }
 
-TEST_CASE("an engine that is killed with its agent is gone on from, where commands are idempotent")
+TEST_CASE(
+    "an executor that is killed with its agent is gone on from, where commands are idempotent")
 {
     kill_after_every_handler(true, true);
 }
@@ -513,7 +515,7 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
     CHECK(life.result.status == WorkflowStatus::completed);
 }
 
-TEST_CASE("a run whose engine lives is left to it, and one that has completed is over")
+TEST_CASE("a run whose executor lives is left to it, and one that has completed is over")
 {
     World world;
     const auto w = workflow_of({step("a")});
