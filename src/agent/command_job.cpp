@@ -92,23 +92,23 @@ CommandJob::CommandJob(CommandJobContext context, std::filesystem::path worktree
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
                                       const AgentDefinition& definition)
 {
-    ProgramResult verdict;
+    ProgramResult result;
     std::vector<std::vector<std::string>> programs;
     self->templates_ = templates_of(definition);
-    if (self->make_programs(definition, programs, verdict)) {
+    if (self->make_programs(definition, programs, result)) {
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
             self->write_running();
             const auto rule = self->rule_of(definition, i);
-            co_await self->run_one(definition, std::move(programs[i]), rule, verdict);
-            if (!verdict.completed) break;
+            co_await self->run_one(definition, std::move(programs[i]), rule, result);
+            if (!result.completed) break;
         }
     }
     self->output_
         .finish();  // a last line without a newline, such as a prompt, is processed only now
-    if (const auto line = self->output_.last_line(); verdict.append_last_line && !line.empty())
-        verdict.error.message += ": " + line;
-    const auto text = self->last_status(verdict);
+    if (const auto line = self->output_.last_line(); result.append_last_line && !line.empty())
+        result.error.message += ": " + line;
+    const auto text = self->last_status(result);
     auto ec = self->mailbox_->write_status(text);
     // The claim is kept meanwhile: released without a result, it would mean a lost agent.
     const auto& clock = *self->context_.options.clock;
@@ -117,7 +117,7 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
         co_await self->alarm_->wait_until(clock.now() + report_interval);
         ec = self->mailbox_->write_status(text);
     }
-    self->finish(verdict, ec);
+    self->finish(result, ec);
 }
 
 // Apply the agent's outcome rule only to the program that receives the command.
@@ -132,14 +132,14 @@ OutcomeRule CommandJob::rule_of(const AgentDefinition& definition, std::size_t p
 
 bool CommandJob::make_programs(const AgentDefinition& definition,
                                std::vector<std::vector<std::string>>& programs,
-                               ProgramResult& verdict) const
+                               ProgramResult& result) const
 {
     const auto& command = found_.command;
     if (!command.argv.empty()) {
         programs.push_back(command.argv);
         if (definition.accept_argv) return true;
-        verdict.error.code = "argv_not_accepted";
-        verdict.error.message = fmt::format(
+        result.error.code = "argv_not_accepted";
+        result.error.message = fmt::format(
             "Agent '{}' runs only its own commands; set accept_argv for it, or send a command "
             "text.",
             definition.name);
@@ -152,9 +152,9 @@ bool CommandJob::make_programs(const AgentDefinition& definition,
     values.workflow_id = command.workflow_id.value_or("");
     values.step_id = command.step_id.value_or("");
     for (const auto& t : templates_) {
-        auto argv = expand(t, values, verdict.error.message);
+        auto argv = expand(t, values, result.error.message);
         if (!argv) {
-            verdict.error.code = "invalid_command";
+            result.error.code = "invalid_command";
             return false;
         }
         programs.push_back(std::move(*argv));
@@ -163,20 +163,20 @@ bool CommandJob::make_programs(const AgentDefinition& definition,
 }
 
 bool CommandJob::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
-                           ProgramResult& verdict) const
+                           ProgramResult& result) const
 {
     const auto missing = make_environment(definition, found_.command, worktree_, spec.environment);
     if (!missing.empty()) {
-        verdict.error.code = "env_ref_missing";
-        verdict.error.message = fmt::format(
+        result.error.code = "env_ref_missing";
+        result.error.message = fmt::format(
             "The command refers to the variable {}, which is not set in the agent's environment.",
             text::printable(missing));
         return false;
     }
     spec.directory = working_directory(definition, worktree_);
     if (auto problem = working_directory_problem(definition, worktree_); !problem.empty()) {
-        verdict.error.code = "invalid_working_directory";
-        verdict.error.message = std::move(problem);
+        result.error.code = "invalid_working_directory";
+        result.error.message = std::move(problem);
         return false;
     }
     spec.stop_grace = work_.stop_grace;
@@ -187,16 +187,16 @@ bool CommandJob::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
 
 asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
                                           std::vector<std::string> argv, OutcomeRule rule,
-                                          ProgramResult& verdict)
+                                          ProgramResult& result)
 {
     const auto ex = co_await asio::this_coro::executor;
-    verdict = {};
+    result = {};
     outcome_source_ = {OutcomeParser(rule), {}, false};
     ProcessSpec spec;
     spec.argv = std::move(argv);
-    if (!make_spec(definition, spec, verdict)) co_return;
+    if (!make_spec(definition, spec, result)) co_return;
     if (!stop_reason_.empty()) {
-        classify_stopped(verdict);
+        classify_stopped(result);
         co_return;
     }
 
@@ -204,23 +204,23 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
     std::string why;
     const auto process = context_.options.spawner->spawn(ex, spec, ec, why);
     if (!process) {
-        verdict.error = start_error(ec, why.empty() ? ec.message() : why);
+        result.error = start_error(ec, why.empty() ? ec.message() : why);
         co_return;
     }
     pid_ = process->pid();
 
     bool ended = false;
     ProcessExit exit;
-    const auto wait_for_end = [](std::shared_ptr<CommandJob> self, Process& p, ProcessExit& result,
+    const auto wait_for_end = [](std::shared_ptr<CommandJob> self, Process& p, ProcessExit& exited,
                                  bool& done) -> asio::awaitable<void> {
         const auto accept_output = [&job = *self](OutputStream stream, std::string_view chunk) {
             job.accept_output(stream, chunk);
         };
         try {
-            result = co_await p.wait(accept_output);
+            exited = co_await p.wait(accept_output);
         } catch (const std::bad_alloc&) {
-            result.reason = errc::no_resources;
-            result.error = out_of_memory;
+            exited.reason = errc::no_resources;
+            exited.error = out_of_memory;
         }
         done = true;
         self->alarm_->wake();
@@ -238,11 +238,11 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
     // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
     if (failed) {
-        verdict.error = start_error(errc::no_resources, out_of_memory);
+        result.error = start_error(errc::no_resources, out_of_memory);
         co_return;
     }
-    classify(exit, spec.argv.front(), definition, verdict);
-    if (stopped) classify_stopped(verdict);
+    classify(exit, spec.argv.front(), definition, result);
+    if (stopped) classify_stopped(result);
 }
 
 // The log gets redacted output; the parser needs the original.
@@ -312,55 +312,55 @@ std::string CommandJob::reason_to_stop(bool late)
     return mailbox_->lost() ? "worktree_lost" : "";
 }
 
-void CommandJob::classify_stopped(ProgramResult& verdict) const
+void CommandJob::classify_stopped(ProgramResult& result) const
 {
     const bool late = stop_reason_ == "timeout";
-    verdict.completed = false;
-    verdict.append_last_line = false;
-    verdict.outcome = late ? "timeout" : "cancelled";
-    verdict.error = {};
-    verdict.error.code = stop_reason_;
-    verdict.error.message = stop_message(stop_reason_);
-    if (!late) verdict.error.retryable = false;
+    result.completed = false;
+    result.append_last_line = false;
+    result.outcome = late ? "timeout" : "cancelled";
+    result.error = {};
+    result.error.code = stop_reason_;
+    result.error.message = stop_message(stop_reason_);
+    if (!late) result.error.retryable = false;
 }
 
 void CommandJob::classify(const ProcessExit& exit, const std::string& program,
-                          const AgentDefinition& definition, ProgramResult& verdict)
+                          const AgentDefinition& definition, ProgramResult& result)
 {
-    verdict.exit_code = exit.exit_code;
-    verdict.signal = exit.signal;
+    result.exit_code = exit.exit_code;
+    result.signal = exit.signal;
     if (!exit.error.empty()) {
         const auto missing =
             explain_missing(program, find_program(program, definition, worktree_), definition);
-        verdict.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
+        result.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
         return;
     }
     const auto said = outcome_source_.parser.verdict(exit);
-    if (!said) return classify_by_exit_code(exit, program, verdict);
-    verdict.completed = said->completed;
-    verdict.error.code = said->code;
-    verdict.error.message = first_words(context_.options.redactor->redact(said->message));
+    if (!said) return classify_by_exit_code(exit, program, result);
+    result.completed = said->completed;
+    result.error.code = said->code;
+    result.error.message = first_words(context_.options.redactor->redact(said->message));
 }
 
 void CommandJob::classify_by_exit_code(const ProcessExit& exit, const std::string& program,
-                                       ProgramResult& verdict) const
+                                       ProgramResult& result) const
 {
     if (exit.exit_code == 0) {
-        verdict.completed = true;
+        result.completed = true;
         return;
     }
     if (exit.signal) {
-        verdict.error.code = fmt::format("signal_{}", *exit.signal);
-        verdict.error.message = fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
-                                            ::strsignal(*exit.signal));
+        result.error.code = fmt::format("signal_{}", *exit.signal);
+        result.error.message = fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
+                                           ::strsignal(*exit.signal));
     } else {
-        verdict.error.code = fmt::format("exit_{}", exit.exit_code.value_or(-1));
-        verdict.error.message =
+        result.error.code = fmt::format("exit_{}", exit.exit_code.value_or(-1));
+        result.error.message =
             fmt::format("{} exited with code {}", program, exit.exit_code.value_or(-1));
         // sysexits.h: "temporary failure, user is invited to retry".
-        if (exit.exit_code == EX_TEMPFAIL) verdict.error.retryable = true;
+        if (exit.exit_code == EX_TEMPFAIL) result.error.retryable = true;
     }
-    verdict.append_last_line = true;
+    result.append_last_line = true;
 }
 
 AgentStatus CommandJob::status(ReportedStatus word)
@@ -399,19 +399,17 @@ void CommandJob::write_running()
     context_.options.notifier->notify(worktree_);
 }
 
-std::string CommandJob::last_status(const ProgramResult& verdict)
+std::string CommandJob::last_status(const ProgramResult& result)
 {
-    auto s = status(verdict.completed ? ReportedStatus::completed : ReportedStatus::failed);
+    auto s = status(result.completed ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = text::iso_utc(context_.options.clock->system_now());
-    s.outcome = verdict.completed         ? "completed"
-                : verdict.outcome.empty() ? "failed"
-                                          : verdict.outcome;
-    s.exit_code = verdict.exit_code;
-    s.signal = verdict.signal;
+    s.outcome = result.completed ? "completed" : result.outcome.empty() ? "failed" : result.outcome;
+    s.exit_code = result.exit_code;
+    s.signal = result.signal;
     for (const auto& path : found_.command.expected_artifacts)
         if (mailbox_->has_artifact(path)) s.artifacts.push_back(path);
-    if (!verdict.completed) {
-        s.error = verdict.error;
+    if (!result.completed) {
+        s.error = result.error;
         s.error->message = context_.options.redactor->redact(s.error->message);
         if (s.error->message.empty()) s.error->message = "The command failed.";
     }
@@ -420,23 +418,23 @@ std::string CommandJob::last_status(const ProgramResult& verdict)
     return protocol::format_status(s);
 }
 
-void CommandJob::finish(const ProgramResult& verdict, error_code ec)
+void CommandJob::finish(const ProgramResult& result, error_code ec)
 {
     if (ec)
         logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
                      worktree_.string(), ec.message());
     if (files::is_resource_shortage(ec)) (void)mailbox_->report_shortage();
     mailbox_->release(legacy());
-    if (legacy()) record(verdict);
+    if (legacy()) record(result);
     context_.options.notifier->notify(worktree_);
 }
 
 // For a command whose executor does not write these records.
-void CommandJob::record(const ProgramResult& verdict) const
+void CommandJob::record(const ProgramResult& result) const
 {
     const auto& options = context_.options;
     Event e;
-    e.type = verdict.completed ? EventType::execution_completed : EventType::execution_failed;
+    e.type = result.completed ? EventType::execution_completed : EventType::execution_failed;
     e.time = options.clock->system_now();
     e.execution_id = text::new_uuid();
     e.attempt = 1;
@@ -444,19 +442,19 @@ void CommandJob::record(const ProgramResult& verdict) const
     e.step_id = found_.command.step_id;
     e.command = options.redactor->redact(found_.command.command);
     e.worktree = worktree_;
-    e.status = verdict.completed ? "completed" : "failed";
+    e.status = result.completed ? "completed" : "failed";
     ExecutionMetric m;
     m.execution_id = e.execution_id;
     m.workflow_id = e.workflow_id;
     m.step_id = e.step_id;
     m.command = e.command;
-    m.status = verdict.completed ? ExecutionStatus::completed : ExecutionStatus::failed;
+    m.status = result.completed ? ExecutionStatus::completed : ExecutionStatus::failed;
     m.duration = options.clock->now() - started_;
     m.started_at = text::parse_iso(started_at_);
     m.completed_at = e.time;
     e.details["duration_ms"] = m.duration.count();
-    if (!verdict.completed) {
-        m.error_message = options.redactor->redact(verdict.error.message);
+    if (!result.completed) {
+        m.error_message = options.redactor->redact(result.error.message);
         e.details["error"] = *m.error_message;
     }
     e.metric = std::move(m);
@@ -467,11 +465,11 @@ void CommandJob::refuse(std::string code, std::string message)
 {
     if (!mailbox_->claim_descriptor())
         return;  // the job has ended: another one may be using the worktree
-    ProgramResult verdict;
-    verdict.error.code = std::move(code);
-    verdict.error.message = std::move(message);
-    verdict.error.retryable = false;
-    finish(verdict, mailbox_->write_status(last_status(verdict)));
+    ProgramResult result;
+    result.error.code = std::move(code);
+    result.error.message = std::move(message);
+    result.error.retryable = false;
+    finish(result, mailbox_->write_status(last_status(result)));
 }
 
 void CommandJob::stop()

@@ -60,7 +60,7 @@ private:
     };
 
     asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                  OutcomeRule rule, ProgramResult& verdict);
+                                  OutcomeRule rule, ProgramResult& result);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
     void accept_output(OutputStream stream, std::string_view chunk);
@@ -69,18 +69,18 @@ private:
     [[nodiscard]] time_point deadline(const AgentDefinition& definition) const;
     bool make_programs(const AgentDefinition& definition,
                        std::vector<std::vector<std::string>>& programs,
-                       ProgramResult& verdict) const;
+                       ProgramResult& result) const;
     bool make_spec(const AgentDefinition& definition, ProcessSpec& spec,
-                   ProgramResult& verdict) const;
+                   ProgramResult& result) const;
     void classify(const ProcessExit& exit, const std::string& program,
-                  const AgentDefinition& definition, ProgramResult& verdict);
+                  const AgentDefinition& definition, ProgramResult& result);
     void classify_by_exit_code(const ProcessExit& exit, const std::string& program,
-                               ProgramResult& verdict) const;
-    void classify_stopped(ProgramResult& verdict) const;
+                               ProgramResult& result) const;
+    void classify_stopped(ProgramResult& result) const;
     void write_running();
-    [[nodiscard]] std::string last_status(const ProgramResult& verdict);
-    void finish(const ProgramResult& verdict, error_code ec);
-    void record(const ProgramResult& verdict) const;
+    [[nodiscard]] std::string last_status(const ProgramResult& result);
+    void finish(const ProgramResult& result, error_code ec);
+    void record(const ProgramResult& result) const;
     [[nodiscard]] AgentStatus status(ReportedStatus word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
