@@ -235,9 +235,14 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor
     r.error = end.error;
     if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts)
         r.completion_method = CompletionMethod::none;
-    if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
 
+    // What an earlier attempt reported is not the result of this one.
+    r.artifacts.clear();
     r.reported.reset();
+    r.exit_code.reset();
+    r.signal.reset();
+    r.output.clear();
+    if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
     if (!monitor.status()) return;
     const auto& status = *monitor.status();
     r.reported = status.status;

@@ -599,6 +599,29 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a retry that succeeds is a success, with the
         if (event.type == EventType::execution_retry) CHECK(event.details.at("tree") == " M file");
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "nothing that an earlier attempt reported is in the result")
+{
+    options.timeout = 30s;
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        if (tree.published.size() > 1) return;
+        auto s = tree.status(ReportedStatus::failed);
+        s.error = CommandError{"boom", "E1", true, 0};
+        s.exit_code = 75;
+        s.output = "first";
+        s.artifacts = {"a.txt"};
+        tree.report(s);
+    };
+    execute();
+    CHECK(result.attempts == 2);
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK_FALSE(result.reported);
+    CHECK_FALSE(result.exit_code);
+    CHECK(result.output.empty());
+    CHECK(result.artifacts.empty());
+    CHECK_FALSE(sink->events.back().details.contains("exit_code"));
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a time-out after a claim is retried only if idempotent")
 {
     options.timeout = 13s;
