@@ -102,7 +102,7 @@ inline void launch(const Strand& strand, asio::awaitable<error_code> work,
                    asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
 }
 
-/// For `launch`: work that can't fail.
+/// For `launch`: work that cannot fail.
 inline asio::awaitable<error_code> no_error(asio::awaitable<void> work)
 {
     co_await std::move(work);

@@ -114,7 +114,7 @@ TEST_CASE("a run leaves nothing that git would show, and nothing that a commit w
     }
 }
 
-TEST_CASE("a command may clean its worktree of all that git doesn't know")
+TEST_CASE("a command may clean its worktree of all that git does not know")
 {
     Project project;
     const auto tree = project.worktree("tree");

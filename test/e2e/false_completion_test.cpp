@@ -79,7 +79,7 @@ void check_truth(const Project& project, const fs::path& tree, const std::string
     CHECK(ended.code == 1);
 }
 
-// In `.cursor/` a status that names the attempt, and in the root one that doesn't: both are there
+// In `.cursor/` a status that names the attempt, and in the root one that does not: both are there
 // whenever the executor looks.
 constexpr char forge[] =
     "id=$(sed -n 's/.*\"attempt_id\": \"\\([^\"]*\\)\".*/\\1/p' .cursor-skill-command.txt); "

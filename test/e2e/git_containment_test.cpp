@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(AttackedProject, "a repository within a step's worktree is nev
     CHECK(run({"worktree", "list"}).code == 0);
     check_unmarked();
     const auto collected = run({"worktree", "gc", "--all", "--older-than", "0", "--keep", "0"});
-    CHECK_MESSAGE(collected.code == 4, collected.out);  // it stays: its work can't be saved
+    CHECK_MESSAGE(collected.code == 4, collected.out);  // it stays: its work cannot be saved
     check_unmarked();
 }
 

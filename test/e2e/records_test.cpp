@@ -2,7 +2,7 @@
 
 using namespace autoexec::test;
 
-/// Records that can't be written, and folders of records that are no folders.
+/// Records that cannot be written, and folders of records that are no folders.
 
 TEST_CASE("records that cannot be written by the end of a run are lost, counted, and exit with 4")
 {
@@ -42,7 +42,7 @@ TEST_CASE("records that cannot be written by the end of a run are lost, counted,
     }
 }
 
-TEST_CASE("records of a workflow that can't be written exit with 4, too")
+TEST_CASE("records of a workflow that cannot be written exit with 4, too")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: x, action: a"});
@@ -66,7 +66,7 @@ TEST_CASE("a log whose folder the command removes or moves is written again")
     }
 }
 
-TEST_CASE("output that can't be kept is lost, told with its path, and exits with 4")
+TEST_CASE("output that cannot be kept is lost, told with its path, and exits with 4")
 {
     Project project;
     const auto folder = (project.records() / "output").string();
@@ -88,7 +88,7 @@ TEST_CASE("output that can't be kept is lost, told with its path, and exits with
         CHECK_MESSAGE(contains(warnings, "The command's output is lost: "), warnings);
         CHECK(contains(warnings, "link"));
     }
-    SUBCASE("the file can't be made from the beginning")
+    SUBCASE("the file cannot be made from the beginning")
     {
         fs::create_directory(project.records());
         project.write(".tapps-agents/output", "");
@@ -122,7 +122,7 @@ TEST_CASE("records that can be written again by the end of a run are not lost")
     CHECK(project.metrics().size() == 2);
 }
 
-TEST_CASE("a running folder that is a link is reported, and so is what can't be recovered for it")
+TEST_CASE("a running folder that is a link is reported, and so is what cannot be recovered for it")
 {
     Project project;
     fs::create_directories(project.records());
@@ -146,7 +146,7 @@ TEST_CASE("a running folder that is a link is reported, and so is what can't be 
     fs::remove(project.records() / "running");
 }
 
-TEST_CASE("a run is not resumed where it can't be known what is in flight")
+TEST_CASE("a run is not resumed where it cannot be known what is in flight")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: x, action: a"});

@@ -443,7 +443,7 @@ TEST_CASE("an agent in another process takes the commands")
     CHECK(text_at(only_object(ended), "error_code") == "agent_stopped");
 }
 
-TEST_CASE("a worktree that can't be used is an error of the executor that says why")
+TEST_CASE("a worktree that cannot be used is an error of the executor that says why")
 {
     Project project;
     project.write("plain", "");
@@ -460,7 +460,7 @@ TEST_CASE("a worktree that can't be used is an error of the executor that says w
     CHECK(fs::exists(project.root() / "ran"));
 }
 
-TEST_CASE("a worktree that can't be written to is an error of the executor that says why")
+TEST_CASE("a worktree that cannot be written to is an error of the executor that says why")
 {
     Project project;
     const auto tree = project.root() / "read-only";
@@ -520,7 +520,7 @@ TEST_CASE("a worktree that another executor holds is an error, or is waited for"
     CHECK(waiting.wait().code == 0);
 }
 
-TEST_CASE("a line of a list that can't be taken exactly as it is written is refused")
+TEST_CASE("a line of a list that cannot be taken exactly as it is written is refused")
 {
     Project project;
     const auto bytes = project.run({"run", "--list", "-"}, "{\"command\": \"echo \xFF\"}\n");
@@ -614,7 +614,7 @@ TEST_CASE("of much output the log keeps the beginning and the result the end")
     CHECK(contains(kept.substr(kept.size() - 100), "not kept"));
 }
 
-TEST_CASE("what a command prints can't steer the terminal of who shows it")
+TEST_CASE("what a command prints cannot steer the terminal of who shows it")
 {
     Project project;
     const auto ended = project.run({"run", "--show-output", "printf '\\033]0;title\\007'; exit 1"});

@@ -60,7 +60,7 @@ TEST_CASE("no line of the table is wider than the terminal")
     CHECK(program.wait().code == 0);
 }
 
-TEST_CASE("a terminal that can't move its cursor gets plain lines, and none gets colours")
+TEST_CASE("a terminal that cannot move its cursor gets plain lines, and none gets colours")
 {
     for (const auto* term : {"dumb", ""}) {
         Project project;

@@ -152,7 +152,7 @@ TEST_CASE("an execution that is not there, or not the only one of its name, is w
         CHECK(project.run({verb}).code == 2);
     }
 
-    // Ids can't be chosen, so the records are made.
+    // Ids cannot be chosen, so the records are made.
     std::string log;
     for (const std::string head : {"1", "2"}) {
         boost::json::object o;

@@ -85,7 +85,7 @@ steps:
     CHECK(contains(project.commands()[6], "--specification true"));
 }
 
-TEST_CASE("parameters that don't fit are told, and nothing is begun")
+TEST_CASE("parameters that do not fit are told, and nothing is begun")
 {
     WorkflowProject project;
     project.workflow(
@@ -147,7 +147,7 @@ TEST_CASE("a gate that never passes ends after its rounds, and the workflow fail
     CHECK(contains(ended.err, "(autoexec logs "));
 }
 
-TEST_CASE("a step whose errors don't count fails, and the workflow goes on")
+TEST_CASE("a step whose errors do not count fails, and the workflow goes on")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a, on_error: continue, metadata: {retry: {}}",
@@ -160,7 +160,7 @@ TEST_CASE("a step whose errors don't count fails, and the workflow goes on")
     CHECK(contains(ended.out, "(the workflow continues)"));
 }
 
-TEST_CASE("after a failure what doesn't build on it runs, unless it is to fail fast")
+TEST_CASE("after a failure what does not build on it runs, unless it is to fail fast")
 {
     const Words steps = {"id: a, agent: a, action: a", "id: b, agent: b, action: b",
                          "id: c, agent: c, action: c, depends_on: [a]",
@@ -587,7 +587,7 @@ steps:
     CHECK_FALSE(fs::exists(project.records()));
 }
 
-TEST_CASE("a workflow file that can't be used is told by line and column, and nothing is begun")
+TEST_CASE("a workflow file that cannot be used is told by line and column, and nothing is begun")
 {
     WorkflowProject project;
     const auto refusal = [&](const std::string& text, const Words& words = {}) {

@@ -141,7 +141,7 @@ TEST_CASE("the first Ctrl-C cancels the workflow, the second ends it at once")
     CHECK(project.run({"run", "--agent", "scripted", "true"}).code == 0);  // and cleans up
 }
 
-TEST_CASE("a terminal that can't move its cursor gets a line for each transition")
+TEST_CASE("a terminal that cannot move its cursor gets a line for each transition")
 {
     WorkflowProject project;
     project.set("TERM", "dumb");

@@ -273,7 +273,7 @@ TEST_CASE("a run is called by its id, or by an end of it that no other run has")
     CHECK(contains(found("../../etc"), "no run matches"));
 }
 
-TEST_CASE("a run that goes on is seen by others, and one that has ended can't be cancelled")
+TEST_CASE("a run that goes on is seen by others, and one that has ended cannot be cancelled")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});

@@ -441,7 +441,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a signal is told")
 }
 
 TEST_CASE_FIXTURE(AgentFixture,
-                  "a program that can't be started is worth another try if it may work later")
+                  "a program that cannot be started is worth another try if it may work later")
 {
     const auto system_error_of = [](int reason) {
         return error_code(reason, boost::system::system_category());
@@ -490,7 +490,7 @@ TEST_CASE_FIXTURE(AgentFixture,
 }
 
 TEST_CASE_FIXTURE(AgentFixture,
-                  "a result that can't be written for want of descriptors is written "
+                  "a result that cannot be written for want of descriptors is written "
                   "later, and the claim is kept until then")
 {
     hand_over();
@@ -792,7 +792,7 @@ TEST_CASE_FIXTURE(AgentFixture, "secrets are taken out of the log and the status
     CHECK(log().find("using ***REDACTED***") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a command goes on when its log can't be written")
+TEST_CASE_FIXTURE(AgentFixture, "a command goes on when its log cannot be written")
 {
     write_file(project / ".tapps-agents", "in the way");
     hand_over();

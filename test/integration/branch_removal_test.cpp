@@ -93,7 +93,7 @@ TEST_CASE_FIXTURE(Left, "of two branches at one commit one stays")
     CHECK(id("workflow/b") == tip);
 }
 
-TEST_CASE_FIXTURE(Left, "where only branches of the user's count, others of workflows don't")
+TEST_CASE_FIXTURE(Left, "where only branches of the user's count, others of workflows do not")
 {
     git({"branch", "workflow/b", tip});
     BranchRemovalOptions how;
@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(Left, "a branch that somebody works on stays")
     stays("It is checked out in ");
 }
 
-TEST_CASE_FIXTURE(Left, "in a dry run worktrees that would go don't count")
+TEST_CASE_FIXTURE(Left, "in a dry run worktrees that would go do not count")
 {
     git({"branch", "keeper", tip});
     REQUIRE(run(repository().add_tree("a", "HEAD", true)).problem.empty());

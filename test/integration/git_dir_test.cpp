@@ -128,7 +128,7 @@ TEST_CASE_FIXTURE(Repository, "a .git file that an agent pointed elsewhere is no
     CHECK_FALSE(git_dir_of(nested));
 }
 
-TEST_CASE_FIXTURE(Repository, "a forged git directory can't lead to another repository")
+TEST_CASE_FIXTURE(Repository, "a forged git directory cannot lead to another repository")
 {
     const auto forged = linked / "forged";
     write_file(forged / "HEAD", "ref: refs/heads/x\n");

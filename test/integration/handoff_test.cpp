@@ -608,7 +608,7 @@ TEST_CASE_FIXTURE(GitTree, "in git the claims lie in the git directory, out of t
     CHECK(names() == std::set<std::string>{".git"});
 }
 
-TEST_CASE_FIXTURE(GitTree, "two folders of one repository don't see each other's claims")
+TEST_CASE_FIXTURE(GitTree, "two folders of one repository do not see each other's claims")
 {
     fs::create_directories(*this / "a");
     fs::create_directories(*this / "b");
@@ -858,7 +858,7 @@ TEST_CASE_FIXTURE(Tree, "a folder too large or too deep to walk is looked at in 
     CHECK_FALSE(mailbox->artifact("deep").present);
 }
 
-TEST_CASE_FIXTURE(Tree, "what can't be a worktree is said in a sentence")
+TEST_CASE_FIXTURE(Tree, "what cannot be a worktree is said in a sentence")
 {
     std::string why;
     where = *this / "none";

@@ -19,7 +19,7 @@
 
 using namespace autoexec;
 
-/// Programs that can't be started because the system is short of something.
+/// Programs that cannot be started because the system is short of something.
 namespace {
 
 /// The exit code of a forked process that does this.
@@ -61,7 +61,7 @@ int reason_of_refusal()
 
 }  // namespace
 
-TEST_CASE("a program that can't be started for want of processes is refused with that reason")
+TEST_CASE("a program that cannot be started for want of processes is refused with that reason")
 {
     const int reason = exit_code_of([] {
         become_ordinary_user();
@@ -71,7 +71,7 @@ TEST_CASE("a program that can't be started for want of processes is refused with
     CHECK(reason == EAGAIN);
 }
 
-TEST_CASE("a program that can't be started for want of descriptors is refused with that reason")
+TEST_CASE("a program that cannot be started for want of descriptors is refused with that reason")
 {
     const int reason = exit_code_of([] {
         limit(RLIMIT_NOFILE, 8);

@@ -220,7 +220,7 @@ TEST_CASE("the program is looked up in the PATH of its own environment")
     CHECK(host.run(spec).out == "found\n");
 }
 
-TEST_CASE("what can't be started is refused before anything runs")
+TEST_CASE("what cannot be started is refused before anything runs")
 {
     Host host;
     std::string why;
@@ -627,7 +627,7 @@ TEST_CASE("many programs run at the same time")
     CHECK(ended == count);
 }
 
-TEST_CASE("processes on strands of a context with two threads don't disturb each other")
+TEST_CASE("processes on strands of a context with two threads do not disturb each other")
 {
     Host host;
     std::atomic<int> ended = 0;

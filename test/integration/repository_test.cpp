@@ -68,7 +68,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a repository is opened from its top, a subfo
     CHECK(commit_quietly(tree) == head());
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows can't have worktrees is told so")
+TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows cannot have worktrees is told so")
 {
     options.project_root = folder / "place";
     fs::create_directories(options.project_root);
@@ -453,7 +453,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     CHECK(status(tree).empty());
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files can't be written leaves nothing behind")
+TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files cannot be written leaves nothing behind")
 {
     configure("[filter \"bad\"]\nsmudge = false\nclean = cat\nrequired = true");
     write(".gitattributes", "*.big filter=bad\n");
@@ -509,7 +509,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     add("b");
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a repository that can't be written to is told so")
+TEST_CASE_FIXTURE(WorktreeFixture, "a repository that cannot be written to is told so")
 {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can become somebody else");

@@ -310,7 +310,7 @@ TEST_CASE_FIXTURE(GitFixture,
 }
 
 TEST_CASE_FIXTURE(GitFixture,
-                  "what can't be done in this repository is said before anything begins")
+                  "what cannot be done in this repository is said before anything begins")
 {
     SUBCASE("a branch called workflow is in the way")
     {

@@ -43,7 +43,7 @@ struct Sides : WorktreeFixture {
 
 TEST_SUITE_BEGIN("worktree_merge");
 
-TEST_CASE_FIXTURE(Sides, "changes that don't meet are merged without a checkout")
+TEST_CASE_FIXTURE(Sides, "changes that do not meet are merged without a checkout")
 {
     const auto ours = make("ours", {{"a", "a\n"}, {"file", ""}});
     const auto theirs = make("theirs", {{"b", "b\n"}});

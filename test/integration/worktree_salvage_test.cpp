@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(Work, "commits that no branch has are saved")
     CHECK(salvage(tree).ref.empty());
 }
 
-TEST_CASE_FIXTURE(Work, "what can't be read can't be saved")
+TEST_CASE_FIXTURE(Work, "what cannot be read cannot be saved")
 {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can become somebody else");
@@ -304,7 +304,7 @@ TEST_CASE_FIXTURE(Work, "work in a submodule is named where a tree is committed"
     CHECK(contains(done.warnings[0], "The submodule 'sub module' in "));
 }
 
-TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what can't be saved")
+TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what cannot be saved")
 {
     std::string expected;
     SUBCASE("a repository within the tree")
@@ -520,7 +520,7 @@ TEST_CASE_FIXTURE(Work, "a tree whose .git is gone or leads elsewhere is removed
 }
 
 TEST_CASE_FIXTURE(Work,
-                  "folders that can't be written to go, too, and what an earlier removal left")
+                  "folders that cannot be written to go, too, and what an earlier removal left")
 {
     put("cache.log/deep/file", "x");
     for (const auto* const part : {"cache.log/deep", "cache.log"})

@@ -142,7 +142,7 @@ TEST_CASE("what others keep in the file means the same after a save")
     }
 }
 
-TEST_CASE("a value that can't be set without harm is not set")
+TEST_CASE("a value that cannot be set without harm is not set")
 {
     const std::array<std::string, 2> path{"auto_execution", "debug"};
     for (const std::string text :

@@ -241,7 +241,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "a reload that fails leaves what was loaded")
     CHECK(manager.reload().executor.retry.max_attempts == 6);
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "a file that can't be read is an error, not an absence")
+TEST_CASE_FIXTURE(ConfigFixture, "a file that cannot be read is an error, not an absence")
 {
     SUBCASE("a link")
     {
@@ -334,7 +334,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "an application's own flags and settings are as
     CHECK(manager.diagnostics().size() == 2);
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "a name that is taken, or no name, can't be registered")
+TEST_CASE_FIXTURE(ConfigFixture, "a name that is taken, or no name, cannot be registered")
 {
     auto manager = make();
     for (const auto* const name : {"audit_logging", "", "a.b", "a b", "a:", "ä"})

@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(Many, "a link to a worktree is the same worktree")
     CHECK(second.result.status == ExecutionStatus::completed);
 }
 
-TEST_CASE_FIXTURE(Many, "other worktrees don't wait")
+TEST_CASE_FIXTURE(Many, "other worktrees do not wait")
 {
     takes("/tree", 12s);
     takes("/other", 2s);
@@ -337,7 +337,7 @@ TEST_CASE_FIXTURE(Many, "waiting for nearly for ever is no overflow")
     CHECK(ends.front()->at == 15s);
 }
 
-TEST_CASE_FIXTURE(Many, "what can't be handed over exactly is refused")
+TEST_CASE_FIXTURE(Many, "what cannot be handed over exactly is refused")
 {
     begin(request("caf\xe9"));
     auto r = request("run");
@@ -553,7 +553,7 @@ TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its
     CHECK(sink->metrics().size() == 2);
 }
 
-TEST_CASE_FIXTURE(Many, "an end that can't be told leaves what is in flight to who adopts it")
+TEST_CASE_FIXTURE(Many, "an end that cannot be told leaves what is in flight to who adopts it")
 {
     CommandRequest request("build", "/tree");
     const auto hooks = std::make_shared<CommandHooks>();
@@ -1052,7 +1052,7 @@ TEST_CASE_FIXTURE(Many, "a sink may subscribe another, and one that throws costs
     CHECK_FALSE(tree.command);
 }
 
-TEST_CASE_FIXTURE(Many, "a tree that can't be described costs no retry")
+TEST_CASE_FIXTURE(Many, "a tree that cannot be described costs no retry")
 {
     options.retry.max_attempts = 2;
     options.tree_state = [](fs::path) -> asio::awaitable<std::string> {

@@ -69,7 +69,7 @@ TEST_CASE("without a descriptor left, a file that is there is unreadable and ano
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,
-                  "a result that can't be read in time for want of descriptors "
+                  "a result that cannot be read in time for want of descriptors "
                   "counts once it can be read")
 {
     options.timeout = 20s;
@@ -107,7 +107,7 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     CHECK(result.duration < 40s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "a status that can't be read for another reason ends in time")
+TEST_CASE_FIXTURE(ExecutorFixture, "a status that cannot be read for another reason ends in time")
 {
     options.timeout = 20s;
     tree.on_publish = [&] { tree.root_status = unreadable(EACCES); };
@@ -118,7 +118,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a status that can't be read for another reas
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,
-                  "a command whose status can't be read is not taken for one that "
+                  "a command whose status cannot be read is not taken for one that "
                   "never started")
 {
     options.start_timeout = 12s;
@@ -147,7 +147,7 @@ TEST_CASE_FIXTURE(ExecutorFixture,
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,
-                  "a command that can't be handed over for want of resources says "
+                  "a command that cannot be handed over for want of resources says "
                   "so")
 {
     SUBCASE("locking the worktree")
@@ -184,7 +184,7 @@ TEST_CASE_FIXTURE(ExecutorFixture,
         tree.complete();
     };
     std::optional<NoDescriptorsLeft> limit;
-    SUBCASE("that its worktree can't be locked without")
+    SUBCASE("that its worktree cannot be locked without")
     {
         tree.lock_error = system_error_of(EMFILE);
         clock->at(20s, [&] { tree.lock_error = {}; });

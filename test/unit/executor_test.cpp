@@ -76,10 +76,10 @@ TEST_CASE_FIXTURE(ExecutorFixture, "the request's time-out goes before the execu
     CHECK(result.duration == 7s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "what was there before the command doesn't count")
+TEST_CASE_FIXTURE(ExecutorFixture, "what was there before the command does not count")
 {
     options.timeout = 11s;
-    SUBCASE("a status that can't be removed")
+    SUBCASE("a status that cannot be removed")
     {
         // MemoryMailbox removes plain files; a stamp that returns is the same file.
         tree.write_text(R"({"status": "completed"})");
@@ -689,7 +689,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "an agent whose claim is free without a resul
     CHECK(sink->count(EventType::agent_lost) == 1);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "an agent is not lost while its status can't be read")
+TEST_CASE_FIXTURE(ExecutorFixture, "an agent is not lost while its status cannot be read")
 {
     tree.on_publish = [&] { tree.take(); };
     clock->at(7s, [&] {
@@ -941,7 +941,7 @@ TEST_CASE_FIXTURE(RetryFixture,
     }
 }
 
-TEST_CASE_FIXTURE(RetryFixture, "nothing is published where the baseline can't be recorded")
+TEST_CASE_FIXTURE(RetryFixture, "nothing is published where the baseline cannot be recorded")
 {
     auto r = report();
     const auto hooks = std::make_shared<CommandHooks>();
@@ -992,7 +992,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "partial cancellation waits for the agent's s
     CHECK_FALSE(tree.cancel);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "terminal cancellation doesn't wait, and leaves the cancel file")
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "terminal cancellation does not wait, and leaves the cancel file")
 {
     tree.on_publish = [&] { tree.take(); };
     SUBCASE("at first")

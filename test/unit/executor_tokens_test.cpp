@@ -266,7 +266,7 @@ TEST_CASE_FIXTURE(QuickTree, "two awaitables at once, each with its own result")
 
 TEST_CASE_FIXTURE(QuickTree, "use_future, with the context on another thread")
 {
-    options.clock.reset();  // the real one: another thread can't turn the virtual one
+    options.clock.reset();  // the real one: another thread cannot turn the virtual one
     options.polling_interval = 1ms;
     auto future = make().async_execute_command(request(), asio::use_future);
     auto refused = make().async_execute_command(request(""), asio::use_future);

@@ -118,7 +118,7 @@ ExpressionProblem refusal(std::string_view text)
     return problem;
 }
 
-/// What is said where it can't be told.
+/// What is said where it cannot be told.
 std::string doubt(std::string_view text, const Values& known)
 {
     Answers answers{known, {}};
@@ -313,7 +313,7 @@ TEST_CASE("what is wrong with a text is said with its place")
     }
 }
 
-TEST_CASE("operands that don't fit are found before anything runs")
+TEST_CASE("operands that do not fit are found before anything runs")
 {
     struct Case {
         std::string_view text;
@@ -446,7 +446,7 @@ TEST_CASE("names come in order, with their places, as often as they are there")
     CHECK(names[2].offset == 30);
 }
 
-TEST_CASE("what can't change the answer is not asked for")
+TEST_CASE("what cannot change the answer is not asked for")
 {
     const auto asked = [](std::string_view text, std::optional<bool> expected) {
         CAPTURE(text);

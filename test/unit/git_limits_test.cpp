@@ -192,7 +192,7 @@ TEST_CASE_FIXTURE(Hanging, "a call whose start throws gives back the repository'
     CHECK(codes == std::vector<int>{0});
 }
 
-TEST_CASE_FIXTURE(Hanging, "a program that can't be started is told as such")
+TEST_CASE_FIXTURE(Hanging, "a program that cannot be started is told as such")
 {
     spawner->refusal = make_error_code(boost::system::errc::no_such_file_or_directory);
     call({"status"});

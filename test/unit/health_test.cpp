@@ -419,7 +419,7 @@ TEST_CASE("a disk that holds many worktrees is complained about once")
     CHECK_FALSE(f.checker().check_disk_space().details.contains("problems"));
 }
 
-TEST_CASE("space that can't be asked for degrades")
+TEST_CASE("space that cannot be asked for degrades")
 {
     HealthFixture f;
     auto options = f.options;
@@ -430,7 +430,7 @@ TEST_CASE("space that can't be asked for degrades")
     check_is(HealthChecker(std::move(options)).check_disk_space(), degraded, "The free space");
 }
 
-TEST_CASE("limits for file events that don't do for the worktrees, or are not known, degrade")
+TEST_CASE("limits for file events that do not do for the worktrees, or are not known, degrade")
 {
     HealthFixture f;
     (void)f.add_worktree("a");  // so there are two, with two watches each

@@ -601,7 +601,7 @@ TEST_CASE_FIXTURE(Project, "a run is alive as long as its executor has its journ
     CHECK(read(id).alive);
 }
 
-TEST_CASE_FIXTURE(Project, "those who look don't take each other for an executor")
+TEST_CASE_FIXTURE(Project, "those who look do not take each other for an executor")
 {
     const auto id = create().run_id();
     const int looking = shared_lock(file(id));
@@ -743,7 +743,7 @@ TEST_CASE_FIXTURE(Project, "a folder that leads elsewhere is not followed")
     CHECK_FALSE(fs::exists(elsewhere / "workflow-state/cancel/q"));
 }
 
-TEST_CASE_FIXTURE(Project, "a run that is not there is told apart from one that can't be read")
+TEST_CASE_FIXTURE(Project, "a run that is not there is told apart from one that cannot be read")
 {
     CHECK_FALSE(read_run(path(), "r\n", problem));
     CHECK(problem == "There is no run r\\n.");
@@ -780,7 +780,7 @@ TEST_CASE_FIXTURE(Project,
     CHECK(read(journal.run_id()).skipped_lines == 0);
 }
 
-TEST_CASE_FIXTURE(Project, "a line that can't be cut off again is the last one")
+TEST_CASE_FIXTURE(Project, "a line that cannot be cut off again is the last one")
 {
     FaultyDisk disk;
     disk.cut_write = 2;
@@ -822,7 +822,7 @@ TEST_CASE_FIXTURE(Project, "only where power may fail, everything is synced")
     CHECK(disk.syncs == 4);
 }
 
-TEST_CASE_FIXTURE(Project, "a folder that can't be synced gets no journal")
+TEST_CASE_FIXTURE(Project, "a folder that cannot be synced gets no journal")
 {
     for (int call = 1; call <= 3; ++call) {
         FaultyDisk disk;
@@ -847,7 +847,7 @@ TEST_CASE_FIXTURE(Project, "after a failed sync the line is gone, and no second 
     CHECK(read_file(file(journal->run_id())) == before);
 }
 
-TEST_CASE_FIXTURE(Project, "a torn line that can't be cut off is an error, not a swallowed line")
+TEST_CASE_FIXTURE(Project, "a torn line that cannot be cut off is an error, not a swallowed line")
 {
     write_file(file("r"), "{\"torn");
     FaultyDisk disk;

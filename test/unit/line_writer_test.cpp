@@ -588,7 +588,7 @@ TEST_CASE_FIXTURE(WriterFixture, "a gap left by an interrupted rotation is fille
     CHECK(folder.read("log.2") == "oldest\n");
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "a log that can't be rotated grows")
+TEST_CASE_FIXTURE(WriterFixture, "a log that cannot be rotated grows")
 {
     std::filesystem::create_directories(folder.path() / "log.1" / "in the way");
     rotation = {30, 1};

@@ -98,7 +98,7 @@ TEST_CASE_FIXTURE(Queue, "who has waited long enough gives up, and the next one 
     CHECK(log == Log{"a gave up", "b in", "b out"});
 }
 
-TEST_CASE_FIXTURE(Queue, "a lock that can't be made is a problem, not a wait")
+TEST_CASE_FIXTURE(Queue, "a lock that cannot be made is a problem, not a wait")
 {
     write_file(*this / "autoexec", "a file in the way");
     want("a", 0ms, 10ms);

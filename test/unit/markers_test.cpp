@@ -275,7 +275,7 @@ TEST_CASE_FIXTURE(Project, "what is no regular file is never taken for a marker,
     }
 }
 
-TEST_CASE_FIXTURE(Project, "a marker that can't be understood hides no other")
+TEST_CASE_FIXTURE(Project, "a marker that cannot be understood hides no other")
 {
     write_both(1s);
     for (const auto& text : {std::string("[]"), std::string(full_done).substr(0, 200),

@@ -91,7 +91,7 @@ TEST_CASE("what Claude says of its end counts, not its exit code or a signal")
     CHECK(contains(failed.message, "Invalid API key"));
 }
 
-TEST_CASE("a subtype that says success doesn't hide why Claude stopped")
+TEST_CASE("a subtype that says success does not hide why Claude stopped")
 {
     const auto failed = claude(
         R"({"type":"result","subtype":"success","is_error":false,"terminal_reason":"max_turns"})");
@@ -170,7 +170,7 @@ TEST_CASE("a permission prompt concludes, unless Claude goes on by itself")
     CHECK(parser.verdict(exited(0)).value().completed);
 }
 
-TEST_CASE("a result concludes; work after it takes that back, chatter doesn't")
+TEST_CASE("a result concludes; work after it takes that back, chatter does not")
 {
     OutcomeParser parser(OutcomeRule::claude);
     parser.feed(out, claude_success);

@@ -431,7 +431,7 @@ TEST_CASE("only names of secrets count, and only from eight characters on")
           "seven77 /usr/local/bin some-words-here");
 }
 
-TEST_CASE("secrets that look like the marker don't redact it again")
+TEST_CASE("secrets that look like the marker do not redact it again")
 {
     for (const std::string secret : {"REDACTED", "***REDACTED***", "********", "***abcdefgh",
                                      "abcdefgh***", "D***abcdefgh***RE"}) {

@@ -120,7 +120,7 @@ TEST_CASE("an unknown placeholder is an error that names the likely one")
               .hint.starts_with("Known placeholders: {command}, {command_file_path}"));
 }
 
-TEST_CASE("templates that can't do what they seem to do are refused")
+TEST_CASE("templates that cannot do what they seem to do are refused")
 {
     CHECK(refusal("").message == "A command is empty");
     CHECK(refusal(" \n", true).message == "A command is empty");

@@ -74,7 +74,7 @@ TEST_CASE("a plan is drawn for Mermaid, whatever is in its ids")
           "    s1 -.->|\"fail\"| s0\n");
 }
 
-TEST_CASE("a workflow that can't run is not drawn")
+TEST_CASE("a workflow that cannot run is not drawn")
 {
     CHECK_THROWS_WITH_AS(draw_workflow(workflow_of({step("a", {"b"})}), WorkflowDrawing::text),
                          doctest::Contains("There is no step 'b'"), system_error);

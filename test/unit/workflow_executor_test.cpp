@@ -493,7 +493,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "every transition is on disk before it is tol
     for (const auto& s : record.steps) CHECK(s.state == StepState::completed);
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "a journal that can't be written ends the run")
+TEST_CASE_FIXTURE(WorkflowFixture, "a journal that cannot be written ends the run")
 {
     write_file(project / ".tapps-agents/workflow-state", "in the way");
     run(workflow_of({step("a")}));

@@ -78,7 +78,7 @@ TEST_CASE("of several creators those before a step count, and all where there is
 TEST_CASE("two steps that make one path in one place must wait for each other")
 {
     auto b = maker("b", {"y", "./x/"});
-    SUBCASE("they don't")
+    SUBCASE("they do not")
     {
         CHECK(problems_of(workflow_of({maker("a", {"x"}), b})) ==
               Lines{"b creates[1]: 'x' is created by 'a', too, and neither waits for the other"});

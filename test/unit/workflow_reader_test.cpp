@@ -103,7 +103,7 @@ workflow:
     CHECK(w.path == "workflow.yaml");
 }
 
-TEST_CASE("what a workflow doesn't say has defaults")
+TEST_CASE("what a workflow does not say has defaults")
 {
     const auto w = parse(small);
     CHECK(w.name.empty());

@@ -345,7 +345,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("a gate that can't be judged has not passed")
+TEST_CASE("a gate that cannot be judged has not passed")
 {
     Bench b(loop());
     b.decide();

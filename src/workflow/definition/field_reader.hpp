@@ -17,7 +17,7 @@
 
 namespace autoexec::workflow {
 
-/// What stands without quotes is a boolean or a number, if it looks like one.
+/// A value without quotes is a boolean or a number, if it has the form of one.
 boost::json::value to_json(const yaml::YamlNode& node);
 
 /// Of ASCII letters.
@@ -45,7 +45,7 @@ public:
     /// The index of one of some words.
     std::optional<std::size_t> choice(std::string_view key,
                                       std::span<const std::string_view> words);
-    /// A list of texts, or a text that stands for a list of one.
+    /// A list of texts, or a single text as a list of one.
     std::vector<std::string> texts(std::string_view key);
     /// The same for arguments: a number or a boolean is the text that it is written as.
     std::vector<std::string> words(std::string_view key);

@@ -35,7 +35,7 @@ private:
 };
 
 /// Leads from each step to the one behind it that is `named`: given by its name alone. Not where
-/// one of them says otherwise.
+/// one of them contradicts this.
 void chain_named_steps(std::vector<WorkflowStep>& steps, const std::vector<bool>& named);
 
 }  // namespace autoexec::workflow

@@ -29,7 +29,7 @@ enum class ValueType {
     any,  ///< Known only when it is evaluated.
 };
 
-/// A name as it stands in an expression: `steps.review.outcome` has three parts.
+/// A name as written in an expression: `steps.review.outcome` has three parts.
 struct ExpressionName {
     std::vector<std::string> parts;
     std::size_t offset = 0;

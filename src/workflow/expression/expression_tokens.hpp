@@ -36,7 +36,7 @@ class TokenReader {
 public:
     TokenReader(std::string_view text, ExpressionProblem& problem);
 
-    /// Nothing, and what is wrong, where no word stands. After the last one: `end`, which stands
+    /// Nothing, and what is wrong, if there is no word. After the last one: `end`, which is
     /// right behind that, so that it is on a line that people wrote something on.
     std::optional<Token> next();
 

@@ -21,7 +21,7 @@ constexpr bool orders(Relation relation)
     return relation != Relation::equal && relation != Relation::unequal;
 }
 
-/// A part of an expression, and where it stands. Parentheses around it belong to it.
+/// A part of an expression, and its place. Parentheses around it belong to it.
 struct Expression::Node {
     enum class Kind {
         literal,
@@ -44,7 +44,7 @@ struct Expression::Node {
 /// Nothing, and what is wrong, if the text is none. What names mean is not looked at.
 std::optional<Expression::Node> parse_expression(std::string_view text, ExpressionProblem& problem);
 
-/// False, and what is wrong, if operands don't fit their operators, or names are not known. `text`
+/// False, and what is wrong, if operands do not fit their operators, or names are not known. `text`
 /// is what was parsed.
 bool check_types(const Expression::Node& root, std::string_view text, const ExpressionScope& scope,
                  ExpressionProblem& problem);

@@ -74,7 +74,7 @@ public:
                                                      int round, std::vector<std::string> artifacts);
 
     /// Moves the run's branch to `commit`. `last` is where the run had left it: commits that were
-    /// added since are kept, and a sentence says so. A checkout of the branch is updated.
+    /// added since are kept, and a message is returned. A checkout of the branch is updated.
     asio::awaitable<std::string> advance(std::string commit, std::string last);
 
 private:

@@ -269,7 +269,7 @@ std::vector<std::string> GitWork::artifacts_of(std::size_t i) const
 }
 
 // Each artifact comes from the last step that made it. The plan refuses creators without an order,
-// except where it can't know whether both run.
+// except where it cannot know whether both run.
 std::vector<git::ArtifactSource> GitWork::artifacts_for(std::size_t i, std::string& problem) const
 {
     const auto& plan = inputs_.plan;

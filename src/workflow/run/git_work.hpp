@@ -37,7 +37,7 @@ public:
 
     /// Chooses the worktree for a round of a step.
     void choose_tree(StepRun& step) const;
-    /// Makes that worktree. A sentence if it cannot; `result.code` then says what kind it is.
+    /// Makes that worktree. Returns a message if it cannot; `result.code` is then its kind.
     asio::awaitable<std::string> prepare_tree(std::size_t i);
     /// Resets the worktree between attempts; null: nothing to do.
     [[nodiscard]] std::function<asio::awaitable<std::string>(std::filesystem::path)> before_retry(
@@ -45,7 +45,7 @@ public:
 
     /// Whether a step that ended like this gets a commit.
     [[nodiscard]] bool needs_commit(const StepOutcome& outcome) const;
-    /// Commits its work. `cancelled`: says whether a failure comes from that.
+    /// Commits its work. `cancelled`: whether cancellation caused a failure.
     asio::awaitable<void> save(StepOutcome& outcome, const bool& cancelled);
 
     struct Merged {

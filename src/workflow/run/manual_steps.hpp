@@ -8,7 +8,7 @@
 
 namespace autoexec::workflow {
 
-/// Steps that people carry out: their files are published, and a marker says how they ended.
+/// Steps that people carry out: their files are published, and a marker reports how they ended.
 class ManualSteps {
 public:
     /// All must outlive it.

@@ -46,7 +46,7 @@ Run::Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOpti
 
 asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
 {
-    // co_spawn lets only terminal cancellation through unless told otherwise.
+    // co_spawn passes only terminal cancellation by default.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 

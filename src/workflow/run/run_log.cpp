@@ -106,7 +106,7 @@ void RunLog::mark(const RunState& state, std::size_t i) const
     marker.completed_at = result.ended_at;
     if (result.execution && result.execution->error)
         marker.error_type = result.execution->error->code;
-    // Only scripts use markers: the journal decides, so the run goes on without one.
+    // Only scripts use markers: the journal decides, so the run continues without one.
     (void)write_marker(context_.options.project_root, marker);
 }
 

@@ -102,10 +102,10 @@ public:
     void send_back(std::size_t gate, const Verdict& verdict);
     /// Lets steps run again, and all that depend on them: returns all.
     std::vector<std::size_t> restart(const std::vector<std::size_t>& roots);
-    /// Its gate did not pass, or could not be judged: the result says so.
+    /// Its gate did not pass, or could not be judged: the result has the reason.
     void fail_by_gate(std::size_t i);
 
-    /// Whether a run that goes on would start, or judge, anything.
+    /// Whether a run that continues would start, or judge, anything.
     [[nodiscard]] bool anything_left() const;
     [[nodiscard]] std::vector<std::string> ids_of(const std::vector<std::size_t>& steps) const;
 
