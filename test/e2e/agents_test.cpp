@@ -91,7 +91,7 @@ TEST_CASE("a link in the place of the file or its folder is not followed")
     CHECK(Project::names_in(elsewhere.path()) == Words{"theirs"});
 }
 
-TEST_CASE("presets may be several, and a program that is missing is told")
+TEST_CASE("presets can be combined, and a missing program is reported")
 {
     Project project;
     auto ended = project.run(
@@ -171,7 +171,7 @@ TEST_CASE("a template is copied byte for byte, if it is valid")
     CHECK(contains(ended.err, "no such file"));
 }
 
-TEST_CASE("all that is wrong with the file is told by line and column, as text or as JSON")
+TEST_CASE("all problems of the file are reported with line and column, as text or as JSON")
 {
     Project project;
     auto ended = project.run({"agents", "validate"});

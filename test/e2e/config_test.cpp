@@ -48,7 +48,7 @@ TEST_CASE("a typo stops a run before anything is done, and the right word is sug
     CHECK(project.run({"agent"}).code == 3);
 }
 
-TEST_CASE("a key that is not known is a warning, and an error when asked for")
+TEST_CASE("an unknown key is a warning, and an error with --strict")
 {
     Project project;
     project.write(own, "auto_execution:\n  retyr: {}\n");
@@ -98,7 +98,7 @@ TEST_CASE("the command line wins over what is configured")
     CHECK(text_at(result[0], "status") == "timeout");
 }
 
-TEST_CASE("what is configured holds where the command line says nothing")
+TEST_CASE("settings apply where the command line has no option")
 {
     Project project;
     project.write(own,

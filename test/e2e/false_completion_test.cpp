@@ -139,7 +139,7 @@ TEST_CASE("a status that the program writes ends nothing")
     check_truth(project, tree, deed);
 }
 
-TEST_CASE("a claim that the program removes or replaces still says that the program runs")
+TEST_CASE("a claim that the program removes or replaces still shows that the program runs")
 {
     OldProject project;
     const auto tree = project.worktree("tree");

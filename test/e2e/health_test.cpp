@@ -27,7 +27,7 @@ std::string status_of(const boost::json::object& health, std::string_view name)
 
 }  // namespace
 
-TEST_CASE("health names what is not well, says what to do, and ends with 0 while it is usable")
+TEST_CASE("health reports problems and remedies, and exits with 0 while commands can run")
 {
     Project project;
     const auto ended = project.run({"health"});
@@ -66,7 +66,7 @@ TEST_CASE("health ends with 5 where commands would not run")
     CHECK(status_of(health(project, 5), "configuration") == "unhealthy");
 }
 
-TEST_CASE("health looks at the worktrees that it is told")
+TEST_CASE("health checks the worktrees that -w names")
 {
     Project project;
     const auto tree = project.worktree("tree");
@@ -79,7 +79,7 @@ TEST_CASE("health looks at the worktrees that it is told")
     fs::remove(tree / ".cursor-skill-command.txt");
 }
 
-TEST_CASE("health looks for the status file of the name that the settings say")
+TEST_CASE("health checks the status file that the settings name")
 {
     Project project;
     project.write(".tapps-agents/auto_execution_config.yaml",
@@ -91,7 +91,7 @@ TEST_CASE("health looks for the status file of the name that the settings say")
 }
 
 TEST_CASE(
-    "what is in flight is well, what a killed executor left is not, and the next run mends it")
+    "a running command is healthy, what a killed executor left is not, and the next run removes it")
 {
     Project project;
     Program engine(project.start({"run", "until test -e go; do sleep 0.02; done"}));

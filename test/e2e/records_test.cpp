@@ -66,7 +66,7 @@ TEST_CASE("a log whose folder the command removes or moves is written again")
     }
 }
 
-TEST_CASE("output that cannot be kept is lost, told with its path, and exits with 4")
+TEST_CASE("output that cannot be kept is lost, reported with its path, and exits with 4")
 {
     Project project;
     const auto folder = (project.records() / "output").string();

@@ -70,7 +70,7 @@ TEST_CASE("as many commands run at once as there is room for in the open files t
     }
 }
 
-TEST_CASE("without a limit to run into, -j 0 runs all commands at once and says nothing")
+TEST_CASE("if no limit is reached, -j 0 runs all commands at once without a warning")
 {
     Project project;
     auto start = project.start({"run", "-j", "0", "--list", "-"});

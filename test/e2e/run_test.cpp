@@ -16,7 +16,7 @@ boost::json::object only_object(const Ended& ended)
 
 }  // namespace
 
-TEST_CASE("a command runs where the program is called, and its result goes to standard output")
+TEST_CASE("a command runs in the current folder, and its result is printed to standard output")
 {
     Project project;
     const auto ended = project.run({"run", "echo done >made"});
@@ -29,7 +29,7 @@ TEST_CASE("a command runs where the program is called, and its result goes to st
     CHECK(project.metrics().size() == 1);
 }
 
-TEST_CASE("a quiet run says nothing but results")
+TEST_CASE("a quiet run prints only results")
 {
     Project project;
     const auto ended = project.run({"run", "-q", "true"});
@@ -38,7 +38,7 @@ TEST_CASE("a quiet run says nothing but results")
     CHECK(ended.err.empty());
 }
 
-TEST_CASE("a run whose reader has gone away goes on, and says by its exit code what was lost")
+TEST_CASE("a run whose reader has ended continues, and its exit code reports the loss")
 {
     Project project;
     const auto shell = [&](const std::string& line) {
@@ -79,7 +79,7 @@ TEST_CASE("a command that begins with - is a text, too")
     CHECK(contains(ended.out, "seen"));
 }
 
-TEST_CASE("one command runs in each worktree that is named")
+TEST_CASE("one command runs in each worktree that -w names")
 {
     Project project;
     const auto a = project.worktree("a");
@@ -91,7 +91,7 @@ TEST_CASE("one command runs in each worktree that is named")
     CHECK(objects_of(ended.out).size() == 2);
 }
 
-TEST_CASE("new worktrees are made from the commits that are named")
+TEST_CASE("new worktrees are created at the commits that are given")
 {
     Project project;
     const auto ended = project.run(
@@ -132,7 +132,7 @@ TEST_CASE("a list comes from a file or from standard input")
     }
 }
 
-TEST_CASE("all that is wrong with a list is said at once, and nothing runs")
+TEST_CASE("all problems of a list are reported at once, and nothing runs")
 {
     Project project;
     const std::string list = R"({"command": "touch ran"}
@@ -162,7 +162,7 @@ not json
     CHECK(project.run({"run", "--list", "-"}, "\n").code == 2);
 }
 
-TEST_CASE("wrong use ends with 2 and says what would be right")
+TEST_CASE("a usage error exits with 2 and prints the correct use")
 {
     Project project;
     for (const Words& words : std::vector<Words>{{},
@@ -361,7 +361,7 @@ TEST_CASE("the project's agents run command texts, by the name that is given")
     CHECK(project.run({"run", "--", "true"}).code == 0);  // needs none of them
 }
 
-TEST_CASE("an invalid agents file is told by line and column, and nothing runs")
+TEST_CASE("an invalid agents file is reported with line and column, and nothing runs")
 {
     Project project;
     project.write(".cursor/background-agents.yaml",
@@ -443,7 +443,7 @@ TEST_CASE("an agent in another process takes the commands")
     CHECK(text_at(only_object(ended), "error_code") == "agent_stopped");
 }
 
-TEST_CASE("a worktree that cannot be used is an error of the executor that says why")
+TEST_CASE("a worktree that cannot be used is an error of the executor with a reason")
 {
     Project project;
     project.write("plain", "");
@@ -460,7 +460,7 @@ TEST_CASE("a worktree that cannot be used is an error of the executor that says 
     CHECK(fs::exists(project.root() / "ran"));
 }
 
-TEST_CASE("a worktree that cannot be written to is an error of the executor that says why")
+TEST_CASE("a worktree that cannot be written to is an error of the executor with a reason")
 {
     Project project;
     const auto tree = project.root() / "read-only";
@@ -614,7 +614,7 @@ TEST_CASE("of much output the log keeps the beginning and the result the end")
     CHECK(contains(kept.substr(kept.size() - 100), "not kept"));
 }
 
-TEST_CASE("what a command prints cannot steer the terminal of who shows it")
+TEST_CASE("the output of a command cannot control the terminal that shows it")
 {
     Project project;
     const auto ended = project.run({"run", "--show-output", "printf '\\033]0;title\\007'; exit 1"});

@@ -192,7 +192,7 @@ TEST_CASE("an agent that is killed again and again costs attempts, not results" 
     sweep_claims(project);
 }
 
-TEST_CASE("an executor that is killed takes its commands along, and the next one says so")
+TEST_CASE("a killed executor's commands end with it, and the next executor reports them")
 {
     constexpr std::size_t trees = 8;
     Project project;
@@ -229,7 +229,7 @@ TEST_CASE("an executor that is killed takes its commands along, and the next one
     CHECK_FALSE(contains(project.run({"run", "true"}).err, "interrupted: "));  // said once
 }
 
-TEST_CASE("an agent whose executor was killed is told to stop by the next executor")
+TEST_CASE("an agent whose executor was killed is asked to stop by the next executor")
 {
     Project project;
     project.add_agent("shell", "/bin/sh -c -- {command}");

@@ -60,7 +60,8 @@ TEST_CASE("no line of the table is wider than the terminal")
     CHECK(program.wait().code == 0);
 }
 
-TEST_CASE("a terminal that cannot move its cursor gets plain lines, and none gets colours")
+TEST_CASE(
+    "a terminal that cannot move its cursor gets plain lines, and with NO_COLOR none gets colours")
 {
     for (const auto* term : {"dumb", ""}) {
         Project project;
@@ -87,7 +88,7 @@ TEST_CASE("a terminal that cannot move its cursor gets plain lines, and none get
     CHECK_FALSE(contains(agent.screen(), "\x1b["));
 }
 
-TEST_CASE("the first Ctrl-C says what happens, stops what runs, and ends with 130")
+TEST_CASE("the first Ctrl-C prints what happens, stops the commands, and exits with 130")
 {
     Project project;
     Program program(on_terminal(project, {"run", "--stop-grace", "200ms", stubborn}));

@@ -68,7 +68,8 @@ TEST_CASE("worktrees are not made through a link")
     CHECK(fs::is_empty(elsewhere));
 }
 
-TEST_CASE("what lies in running/ and is no record is named by health and removed by the next run")
+TEST_CASE(
+    "a file in running/ that is not a record is reported by health and removed by the next run")
 {
     Project project;
     project.write(".tapps-agents/running/text.json", "text");

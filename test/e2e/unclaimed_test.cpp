@@ -15,7 +15,7 @@ Words in_place_without_agent(const Words& more)
 
 }  // namespace
 
-TEST_CASE("a command that waits for an agent in vain says so, and how to start one")
+TEST_CASE("a command that no agent claims prints how to start an agent")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: scripted, action: a"});

@@ -60,7 +60,7 @@ TEST_CASE("any folder of the repository finds its project")
     CHECK(project.run({"history", "--project", "no-such-folder"}).code == 4);
 }
 
-TEST_CASE("history shows what has ended, newest first, and only what is asked for")
+TEST_CASE("history lists ended commands, newest first, and filters them")
 {
     Project project;
     CHECK(contains(project.run({"history"}).err, "No execution history found"));
@@ -131,7 +131,7 @@ TEST_CASE("cancel ends one execution by the end of its id, and no other")
     CHECK(project.run({"cancel", short_id(id)}).code == 2);
 }
 
-TEST_CASE("a cancel that is only asked for is heard, too")
+TEST_CASE("a cancel without a wait takes effect, too")
 {
     Project project;
     Program engine(project.start({"run", "exec sleep 1000"}));
@@ -140,7 +140,7 @@ TEST_CASE("a cancel that is only asked for is heard, too")
     CHECK(engine.wait().code == 130);
 }
 
-TEST_CASE("an execution that is not there, or not the only one of its name, is wrong use")
+TEST_CASE("an unknown or ambiguous id of an execution is a usage error")
 {
     Project project;
     for (const auto* verb : {"cancel", "logs"}) {
@@ -200,7 +200,7 @@ TEST_CASE("logs -f shows output as it comes, and ends with its command")
     CHECK(logs.out() == "one\ntwo\nthree\n");
 }
 
-TEST_CASE("a reader that goes away ends the writer quietly")
+TEST_CASE("a reader that ends also ends the writer, without a message")
 {
     Project project;
     project.run({"run", "seq 1 100000"});

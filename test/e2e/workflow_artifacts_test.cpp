@@ -57,7 +57,7 @@ TEST_CASE("a command that is tried again need not make anew what its first attem
     CHECK(contains(again.err + again.out, "report.md"));
 }
 
-TEST_CASE("a step that goes on after Ctrl-C need not make anew what it has made")
+TEST_CASE("a step that is resumed after Ctrl-C need not make its artifacts again")
 {
     for (const std::string mode : modes) {
         CAPTURE(mode);
@@ -82,7 +82,7 @@ TEST_CASE("a step that goes on after Ctrl-C need not make anew what it has made"
     }
 }
 
-TEST_CASE("a step that goes on and does nothing has made nothing")
+TEST_CASE("a step that is resumed and does nothing has made nothing")
 {
     GitProject project;
     project.write("report.md", "from before\n");
@@ -161,7 +161,7 @@ TEST_CASE("a further round begins with the artifacts of that round")
     CHECK(project.shown("seen") == "2\n");
 }
 
-TEST_CASE("a run that goes on in fresh trees has the ignored artifacts of its steps")
+TEST_CASE("a run that is resumed in new worktrees has the ignored artifacts of its steps")
 {
     IgnoringProject project;
     project.committed_steps({"id: a, agent: x, action: y, creates: [x.bin]",
@@ -201,7 +201,7 @@ TEST_CASE("an artifact of which two versions were made is not guessed")
     CHECK(contains(ended.out, "It requires 'x.bin', which 'a' and 'b' have created"));
 }
 
-TEST_CASE("what is committed beside what a step creates is named, or left out")
+TEST_CASE("changes besides a step's artifacts are committed with a warning, or left out")
 {
     GitProject project;
     std::string scope;
@@ -228,7 +228,7 @@ TEST_CASE("what is committed beside what a step creates is named, or left out")
     }
 }
 
-TEST_CASE("the workflow says for all steps what is committed")
+TEST_CASE("the workflow decides for all steps what is committed")
 {
     GitProject project;
     project.workflow(
@@ -243,7 +243,7 @@ TEST_CASE("the workflow says for all steps what is committed")
     CHECK(project.listed() == "a b b2 file workflow.yaml");
 }
 
-TEST_CASE("a file that is too large is named, and stays; one that is declared fails its step")
+TEST_CASE("a file that is too large is reported and kept; a declared one fails its step")
 {
     GitProject project;
     project.committed_steps({"id: a, argv: [truncate, -s, 300G, huge]",

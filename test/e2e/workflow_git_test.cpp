@@ -37,7 +37,7 @@ TEST_CASE("what steps make is on a branch in the end, and the user's checkout is
                                   project.branch() + "\n"));
 }
 
-TEST_CASE("with --json branch and commit are told")
+TEST_CASE("--json prints branch and commit")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -66,7 +66,7 @@ TEST_CASE("the work of steps that ran side by side comes together")
     CHECK(project.shown("c") == "a\nb\n");
 }
 
-TEST_CASE("a conflict is told with its place, and a run goes on once it is resolved")
+TEST_CASE("a conflict is reported with its place, and the run can be resumed once it is resolved")
 {
     // Before a step that builds on both, and at the end where none does.
     for (const bool third : {true, false}) {
@@ -126,7 +126,7 @@ TEST_CASE("a branch of the user's gets the work of a run that has completed")
     CHECK(project.rev("other") == project.rev("main"));
 }
 
-TEST_CASE("-j 0 means no limit, whatever the workflow says")
+TEST_CASE("-j 0 means no limit, whatever the workflow specifies")
 {
     GitProject project;
     project.workflow(
@@ -142,7 +142,7 @@ TEST_CASE("-j 0 means no limit, whatever the workflow says")
     CHECK(project.go({"--timeout", "1s", "--retry", "0"}).code == 1);
 }
 
-TEST_CASE("steps begin from another commit where the call says so")
+TEST_CASE("steps start from another commit with --base")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -168,7 +168,7 @@ TEST_CASE("a second round builds on what the step of the gate has left")
     CHECK(project.shown("remarks") == "bad\ngood\n");
 }
 
-TEST_CASE("a person works in the worktree that is named")
+TEST_CASE("a person works in the worktree that the status shows")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -182,7 +182,7 @@ TEST_CASE("a person works in the worktree that is named")
     CHECK(project.shown("a") == "by hand\n");
 }
 
-TEST_CASE("a run whose program was killed goes on to the same end, whenever that was" *
+TEST_CASE("a run whose executor was killed at any time is resumed to the same end" *
           doctest::test_suite("sweep"))
 {
     const std::size_t stride = is_long_form() ? 1 : 5;
@@ -244,7 +244,7 @@ TEST_CASE("a run does not go on with another workflow, unless that is accepted")
     CHECK(project.asked() == "a b b");
 }
 
-TEST_CASE("what has failed runs again only if that is asked for, and what has completed does not")
+TEST_CASE("failed steps run again only on request, and completed steps do not")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y",
@@ -271,7 +271,7 @@ TEST_CASE("what has failed runs again only if that is asked for, and what has co
     CHECK(project.resume({id, "--from", "nobody"}).code == 3);
 }
 
-TEST_CASE("a run in place goes on in place")
+TEST_CASE("a run in place is resumed in place")
 {
     GitProject project;
     project.committed_steps(
@@ -285,7 +285,7 @@ TEST_CASE("a run in place goes on in place")
     CHECK(project.git({"branch", "--list", "workflow/*"}).empty());
 }
 
-TEST_CASE("outside of git steps work in place, and that is said")
+TEST_CASE("outside of git steps work in place, and a message is printed")
 {
     GitProject project;
     project.steps({"id: a, agent: x, action: y"});
@@ -297,7 +297,7 @@ TEST_CASE("outside of git steps work in place, and that is said")
     CHECK(fs::exists(project.root() / "a"));
 }
 
-TEST_CASE("a repository in which there can be no worktrees is told, and nothing is begun")
+TEST_CASE("a repository that cannot have worktrees is reported, and nothing starts")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -318,7 +318,7 @@ TEST_CASE("a repository in which there can be no worktrees is told, and nothing 
     CHECK(project.go({"--in-place", "-w", "."}).code == 2);
 }
 
-TEST_CASE("what others have committed on the run's branch is kept, and said")
+TEST_CASE("commits of others on the run's branch are kept and reported")
 {
     GitProject project;
     project.committed_steps(
@@ -382,7 +382,7 @@ TEST_CASE("no file that git ignores is overwritten in the user's checkout")
     CHECK(read_file(project.root() / "secret") == "other\n");
 }
 
-TEST_CASE("a branch to merge into that is not there is told before anything begins")
+TEST_CASE("a missing branch to merge into is reported before anything starts")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -444,7 +444,7 @@ TEST_CASE("a conflict that shows only in the end is over once it is resolved, tr
     CHECK(Project::names_in(markers) == Words{"DONE.json"});
 }
 
-TEST_CASE("what was in flight and has lost its worktree is not taken for never begun")
+TEST_CASE("a step in flight that has lost its worktree does not count as never started")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});
@@ -468,7 +468,7 @@ TEST_CASE("what was in flight and has lost its worktree is not taken for never b
     CHECK(project.asked() == "a a");
 }
 
-TEST_CASE("an interrupted step runs again as often as the configuration says")
+TEST_CASE("an interrupted step runs again as often as the configuration allows")
 {
     for (const auto* const most : {"1", "2"}) {
         GitProject project;
@@ -522,7 +522,7 @@ TEST_CASE("no step works in a bare repository")
     CHECK_FALSE(fs::exists(bare / "a"));
 }
 
-TEST_CASE("a run of people goes on as one of people")
+TEST_CASE("a manual run is resumed as a manual run")
 {
     GitProject project;
     project.committed_steps({"id: a, agent: x, action: y"});

@@ -493,7 +493,7 @@ bool is_in_order(const boost::json::object& object, const Words& words)
 
 TEST_SUITE_BEGIN("workflow guide");
 
-TEST_CASE("each workflow of the guide does what the guide says of it")
+TEST_CASE("each workflow of the guide runs as the guide describes")
 {
     const auto examples = GuideReader().read();
     CHECK(examples.size() >= 14);
@@ -560,7 +560,7 @@ TEST_CASE("the guide names all keys of free mappings that are read")
     CHECK(read_in(step) == without(below(of_step, "metadata."), "instruction"));
 }
 
-TEST_CASE("commands are built as the guide's table says")
+TEST_CASE("commands are built by the guide's table")
 {
     const Project project;
     std::string text = "id: w\nsteps:\n";
@@ -600,7 +600,7 @@ TEST_CASE("the page of the program names each option of the verbs about workflow
     for (const auto& option : named) CHECK_MESSAGE(options.contains(option), option);
 }
 
-TEST_CASE("the page of the program names the keys of what is told as JSON")
+TEST_CASE("the page of the program lists the keys of the JSON output")
 {
     Project project;
     project.write("w.yaml",

@@ -85,7 +85,7 @@ steps:
     CHECK(contains(project.commands()[6], "--specification true"));
 }
 
-TEST_CASE("parameters that do not fit are told, and nothing is begun")
+TEST_CASE("wrong parameters are reported, and nothing starts")
 {
     WorkflowProject project;
     project.workflow(
@@ -147,7 +147,7 @@ TEST_CASE("a gate that never passes ends after its rounds, and the workflow fail
     CHECK(contains(ended.err, "(autoexec logs "));
 }
 
-TEST_CASE("a step whose errors do not count fails, and the workflow goes on")
+TEST_CASE("a step whose failure is tolerated fails, and the workflow continues")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a, on_error: continue, metadata: {retry: {}}",
@@ -345,7 +345,7 @@ TEST_CASE("a step that names neither an agent nor a role is refused, with what t
     CHECK(project.run_workflow({"--agent", "architect"}).code == 3);
 }
 
-TEST_CASE("a role goes to the agent that the agents file says")
+TEST_CASE("a role is played by the agent that the agents file assigns")
 {
     WorkflowProject project;
     project.write(".cursor/background-agents.yaml", R"(roles: {writer: loud, critic: ~}
@@ -366,7 +366,7 @@ agents:
     CHECK(text_at(objects_of(ended.out).at(0), "output") == "loud words\n");
 }
 
-TEST_CASE("an agent gets no more steps at once than its file says")
+TEST_CASE("an agent runs no more steps at once than the agents file allows")
 {
     for (const bool limited : {true, false}) {
         WorkflowProject project(limited ? Words{"max_parallel: 1"} : Words{});
@@ -404,7 +404,7 @@ TEST_CASE("an agent in another process takes the steps")
     CHECK(agent.wait().code == 0);
 }
 
-TEST_CASE("steps work in the worktree that the call is made from, unless another one is named")
+TEST_CASE("in place steps work in the current worktree, unless -w names another one")
 {
     WorkflowProject project;
     const auto tree = project.worktree("tree");
@@ -549,7 +549,7 @@ TEST_CASE("a signal ends a manual run, too, and what was published is taken back
     CHECK(project.run({"workflow", "done", "a"}).code == 2);
 }
 
-TEST_CASE("a dry run tells who would get what, and leaves nothing")
+TEST_CASE("a dry run prints the agent of each command, and leaves nothing")
 {
     WorkflowProject project;
     project.workflow(R"(
@@ -587,7 +587,7 @@ steps:
     CHECK_FALSE(fs::exists(project.records()));
 }
 
-TEST_CASE("a workflow file that cannot be used is told by line and column, and nothing is begun")
+TEST_CASE("an invalid workflow file is reported with line and column, and nothing starts")
 {
     WorkflowProject project;
     const auto refusal = [&](const std::string& text, const Words& words = {}) {
@@ -625,7 +625,7 @@ TEST_CASE("a workflow file that cannot be used is told by line and column, and n
     CHECK(contains(ended.err, "background-agents.yaml:1:"));
 }
 
-TEST_CASE("wrong use and a failing executor are told apart")
+TEST_CASE("usage errors and failures of the executor have different exit codes")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: x, action: y"});
@@ -681,7 +681,7 @@ TEST_CASE("with --json all that happens is one object a line, the result last")
     CHECK(text_at(result, "run_id") == text_at(project.newest_run(), "run_id"));
 }
 
-TEST_CASE("a quiet run says nothing but how steps ended")
+TEST_CASE("a quiet workflow run prints only the outcomes of steps")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a"});
@@ -727,7 +727,7 @@ TEST_CASE("what a file calls its steps does no harm to a terminal")
     }
 }
 
-TEST_CASE("the shape of workflows that guides show: named steps, a tolerated error, a prerequisite")
+TEST_CASE("a workflow as in guides: named steps, a tolerated error, a prerequisite")
 {
     WorkflowProject project;
     project.workflow(R"(

@@ -48,7 +48,7 @@ TEST_CASE("a terminal shows the steps in flight, and in the end only how they en
     CHECK(count_of(lines, "started") == 0);
 }
 
-TEST_CASE("rounds, attempts and what a gate said are to be seen on a terminal")
+TEST_CASE("a terminal shows rounds, attempts and the decisions of gates")
 {
     WorkflowProject project;
     project.steps(
@@ -94,7 +94,7 @@ TEST_CASE("no line of the table of steps is wider than the terminal")
     CHECK(program.wait().code == 0);
 }
 
-TEST_CASE("a person at a terminal is told what is theirs to do")
+TEST_CASE("a terminal shows what a person has to do")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});

@@ -30,7 +30,7 @@ void kill(Program& program)
 
 }  // namespace
 
-TEST_CASE("all that is wrong with any of the files is said, and those that are valid are counted")
+TEST_CASE("all problems of all files are reported, and valid files are counted")
 {
     Project project;
     project.write("three.yaml", three_steps);
@@ -60,7 +60,7 @@ TEST_CASE("all that is wrong with any of the files is said, and those that are v
     CHECK_FALSE(fs::exists(project.records()));
 }
 
-TEST_CASE("a key that is not known is an error wherever a workflow is read, unless asked otherwise")
+TEST_CASE("an unknown key is an error wherever a workflow is read, except with --lenient")
 {
     Project project;
     project.write("deploy.yaml",
@@ -79,7 +79,7 @@ TEST_CASE("a key that is not known is an error wherever a workflow is read, unle
     }
 }
 
-TEST_CASE("an agent that does not exist is told with its place, and only warned of without a file")
+TEST_CASE("an unknown agent is an error with its place, and a warning without an agents file")
 {
     Project project;
     project.write("w.yaml",
@@ -136,7 +136,7 @@ TEST_CASE("without an id only a run whose workflow file is in the project is res
     CHECK(tries() == 5);
 }
 
-TEST_CASE("a run of a file in another worktree is resumed unasked from there")
+TEST_CASE("without an id a run of a file in another worktree is resumed from there")
 {
     Project project;
     project.write("w.yaml", "id: w\nsteps:\n  - {id: a, argv: [\"false\"]}\n");
@@ -273,7 +273,7 @@ TEST_CASE("a run is called by its id, or by an end of it that no other run has")
     CHECK(contains(found("../../etc"), "no run matches"));
 }
 
-TEST_CASE("a run that goes on is seen by others, and one that has ended cannot be cancelled")
+TEST_CASE("an active run is visible to others, and one that has ended cannot be cancelled")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
@@ -299,7 +299,7 @@ TEST_CASE("a run that goes on is seen by others, and one that has ended cannot b
     CHECK(contains(ended.err, "no workflow is running"));
 }
 
-TEST_CASE("cancelling names the run, or takes the newest that goes on, and need not wait")
+TEST_CASE("cancel takes a run's id or the newest active run, and need not wait")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a"});
@@ -320,7 +320,7 @@ TEST_CASE("cancelling names the run, or takes the newest that goes on, and need 
     }
 }
 
-TEST_CASE("only a step that waits for a person can be marked, and it is said why not")
+TEST_CASE("only a step that waits for a person can be marked; otherwise the reason is printed")
 {
     WorkflowProject project;
     project.steps({"id: a, agent: a, action: a", "id: b, agent: b, action: b, depends_on: [a]"});
@@ -342,7 +342,7 @@ TEST_CASE("only a step that waits for a person can be marked, and it is said why
     CHECK(contains(why({"workflow", "done", "a"}), id + " has ended: failed"));
 }
 
-TEST_CASE("a step of an older run can be marked while a newer one goes on")
+TEST_CASE("a step of an older run can be marked while a newer one is active")
 {
     WorkflowProject project;
     const auto tree = project.worktree("tree");

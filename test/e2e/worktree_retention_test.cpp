@@ -71,7 +71,7 @@ TEST_CASE("nothing is removed as long as the configuration is wrong")
     CHECK(project.trees().size() == 2);
 }
 
-TEST_CASE("what the original says of cleaning up removes nothing")
+TEST_CASE("the original's settings for cleaning up remove nothing")
 {
     const Steps project;
     project.write(".tapps-agents/config.yaml",
@@ -204,7 +204,7 @@ TEST_CASE("branches whose worktrees went earlier are found, and those that are n
     CHECK(project.branches().size() == 4);
 }
 
-TEST_CASE("a run that can go on still can when its worktrees and branches are gone")
+TEST_CASE("a run that can be resumed still can when its worktrees and branches are removed")
 {
     const Steps project;
     project.on("b", "exit 1");
@@ -241,7 +241,7 @@ steps:
     CHECK(!project.rev(own).empty());
 }
 
-TEST_CASE("what was saved is dropped only when that is asked for, and its commit is told")
+TEST_CASE("saved work is dropped only on request, and its commit is printed")
 {
     const Steps project;
     REQUIRE(project.go().code == 0);

@@ -83,7 +83,7 @@ TEST_CASE("worktrees of runs that have completed are removed, and what was in th
     CHECK(project.run({"worktree", "restore", "nothing"}).code == 2);
 }
 
-TEST_CASE("files that git ignores are saved where that is asked for")
+TEST_CASE("files that git ignores are saved on request")
 {
     const UsedProject project;
     CHECK(project.run({"worktree", "gc", "--include-ignored"}).code == 0);
@@ -92,7 +92,7 @@ TEST_CASE("files that git ignores are saved where that is asked for")
     CHECK(read_file(project.records() / "worktrees/again/it.log") == "log\n");
 }
 
-TEST_CASE("a dry run tells what would be removed, and changes nothing")
+TEST_CASE("a dry run prints what would be removed, and changes nothing")
 {
     const UsedProject project;
     const auto refs = project.git({"for-each-ref"});
@@ -105,7 +105,7 @@ TEST_CASE("a dry run tells what would be removed, and changes nothing")
     CHECK(project.git({"for-each-ref"}) == refs);
 }
 
-TEST_CASE("what is young, or of the newest runs, stays if that is asked for")
+TEST_CASE("worktrees that are young or of the newest runs are kept on request")
 {
     const UsedProject project;
     CHECK(project.run({"worktree", "gc", "--older-than", "1h"}).code == 0);
@@ -155,7 +155,7 @@ TEST_CASE("a dry run tells what would stay, and why")
     CHECK(project.run({"worktree", "gc"}).code == 0);
 }
 
-TEST_CASE("worktrees of a run that somebody goes on with meanwhile stay")
+TEST_CASE("worktrees of a run that is being resumed are kept")
 {
     const UsedProject project;
     const auto name = trees_of(project).front();
@@ -172,7 +172,7 @@ TEST_CASE("worktrees of a run that somebody goes on with meanwhile stay")
     CHECK(trees_of(project).empty());
 }
 
-TEST_CASE("the worktree of a conflict goes with its run, however it is called")
+TEST_CASE("the worktree of a conflict is removed with its run, whatever its name")
 {
     GitProject project;
     const std::string id(90, 'w');
