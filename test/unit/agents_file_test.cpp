@@ -130,7 +130,7 @@ global:
           CommandTemplate::Word{std::string("echo \"${1}\" | tee log")});
 }
 
-TEST_CASE("what is wrong with the file as a whole is said in one sentence")
+TEST_CASE("a problem of the file as a whole is reported in one sentence")
 {
     CHECK(only_error("") == "Configuration must be a YAML object/dictionary");
     CHECK(only_error("- a\n") == "Configuration must be a YAML object/dictionary");
@@ -144,7 +144,7 @@ TEST_CASE("what is wrong with the file as a whole is said in one sentence")
           "global: Field 'max_parallel_agents' must be a non-negative integer");
 }
 
-TEST_CASE("a role stands for an agent, or for any")
+TEST_CASE("a role has an agent, or none")
 {
     const auto file =
         parse("roles:\n  writer: worker\n  critic:\n  worker: worker\n" + agent_with(""));
@@ -154,7 +154,7 @@ TEST_CASE("a role stands for an agent, or for any")
     CHECK(parse("roles:\n" + agent_with("")).roles.empty());
 }
 
-TEST_CASE("a role that stands for no agent of the file is an error")
+TEST_CASE("a role whose agent is not in the file is an error")
 {
     CHECK(only_error(agent_with("") + "roles: [writer]\n") == "Field 'roles' must be a mapping");
     CHECK(only_error(agent_with("") + "roles: {writer: [worker]}\n") ==
@@ -173,7 +173,7 @@ TEST_CASE("a role that stands for no agent of the file is an error")
           "roles: 'a' is the name of an agent");
 }
 
-TEST_CASE("what is wrong with a field names agent and field")
+TEST_CASE("problems of a field name agent and field")
 {
     CHECK(only_error(agent_with("timeout_seconds: 0")) ==
           "Agent 1: Field 'timeout_seconds' must be a positive integer");
@@ -221,7 +221,7 @@ TEST_CASE("what is wrong with a field names agent and field")
           "Agent 2: The name 'a' is already used by agent 1");
 }
 
-TEST_CASE("what is wrong with required fields names them")
+TEST_CASE("problems of required fields name them")
 {
     const auto missing = errors_of("agents: [{enabled: true}]\n");
     REQUIRE(missing.size() == 3);
@@ -326,7 +326,7 @@ TEST_CASE("the only agent that takes commands needs no name")
     CHECK(problem.empty());
 }
 
-TEST_CASE("why no agent was selected is said in a sentence")
+TEST_CASE("the reason why no agent was selected is one sentence")
 {
     const auto file =
         parse("agents:\n" + entry("builder", "run {command}") + entry("tester", "run {command}") +
@@ -347,7 +347,7 @@ TEST_CASE("why no agent was selected is said in a sentence")
     CHECK(problem.starts_with("No enabled agent accepts commands"));
 }
 
-TEST_CASE_FIXTURE(Project, "a missing file is told apart from a bad one")
+TEST_CASE_FIXTURE(Project, "a missing file is distinguished from an invalid one")
 {
     auto reading = load_agents_file(root);
     CHECK(reading.missing);
@@ -391,7 +391,7 @@ TEST_CASE_FIXTURE(Project, "a file over the limit is refused by its size")
           std::string::npos);
 }
 
-TEST_CASE("files of existing projects are valid, or what is wrong is a placeholder of theirs")
+TEST_CASE("files of existing projects are valid, except for unknown placeholders")
 {
     const char* data = std::getenv("AUTOEXEC_CONFORMANCE_DATA");
     if (!data) {

@@ -26,7 +26,7 @@ std::string what_is_said(const std::string& text, const char* file)
 
 TEST_SUITE_BEGIN("config");
 
-TEST_CASE("what is wrong in a file is said with its place, and what to do about it")
+TEST_CASE("problems of a configuration file are reported with place and hint")
 {
     std::size_t count = 0;
     for (const auto& entry : fs::directory_iterator(corpus)) {

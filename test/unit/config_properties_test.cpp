@@ -208,7 +208,7 @@ TEST_CASE("a file without a version is given one, and all else stays")
     CHECK(config::difference(*migrated, *migrated).empty());
 }
 
-TEST_CASE("an older version becomes ours, a newer one is refused, a file of others stays")
+TEST_CASE("an older version is updated, a newer one is refused, a file of other programs is kept")
 {
     const auto migrated = [](const std::string& text) {
         yaml::Report report("file", text);

@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(ConfigFixture,
           "  hint: Did you mean 'AUTOEXEC_RETRY_MAX_ATTEMPTS'?\n");
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "all that is wrong in all layers is said at once")
+TEST_CASE_FIXTURE(ConfigFixture, "problems of all layers are reported at once")
 {
     write(project, "workflow:\n  polling_interval: fast\n");
     write_own("auto_execution:\n  retry: {max_attempts: 0}\n  durability: often\n");
@@ -185,7 +185,8 @@ TEST_CASE_FIXTURE(ConfigFixture,
     CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "a contradiction is said where the likelier of its values stands")
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "a contradiction is reported at the value that is more likely wrong")
 {
     write_own("auto_execution:\n  polling:\n    interval_seconds: 60\n    timeout_seconds: 30\n");
     try {
@@ -279,7 +280,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "the user's file may be a link")
     CHECK(load().executor.retry.max_attempts == 9);
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "the user's file is below HOME where XDG_CONFIG_HOME says nothing")
+TEST_CASE_FIXTURE(ConfigFixture, "the user's file is below HOME if XDG_CONFIG_HOME is not set")
 {
     write("home/.config/autoexec/config.yaml", "auto_execution: {debug: true}\n");
     environment = {"HOME=" + (folder / "home").string()};
@@ -305,7 +306,7 @@ TEST_CASE_FIXTURE(ConfigFixture,
     CHECK(manager.get_feature_flag("audit_logging", {{"auto_execution", true}}));
 }
 
-TEST_CASE_FIXTURE(ConfigFixture, "an application's own flags and settings are as good as ours")
+TEST_CASE_FIXTURE(ConfigFixture, "flags and settings of an application work like the built-in ones")
 {
     auto manager = make();
     manager.register_flag("night_shift", false, "Run at night only.");

@@ -138,7 +138,7 @@ std::string repeated(std::string_view piece, std::size_t times)
 
 TEST_SUITE_BEGIN("expression");
 
-TEST_CASE("an expression means what it says")
+TEST_CASE("an expression has the value that its text describes")
 {
     const std::vector<std::pair<std::string_view, bool>> table{
         {"true", true},
@@ -200,7 +200,7 @@ TEST_CASE("an expression means what it says")
     }
 }
 
-TEST_CASE("what is wrong with a text is said with its place")
+TEST_CASE("problems of an expression are reported with their place")
 {
     struct Case {
         std::string_view text;
@@ -386,7 +386,7 @@ TEST_CASE("a lone word that is compared with text probably lacks its quotes")
     CHECK(refusal("params.max-rounds == few").hint == "Look around.");
 }
 
-TEST_CASE("a mistake in the text is told before one in the meaning")
+TEST_CASE("a syntax error is reported before a type error")
 {
     CHECK(refusal("no-such and params.mode and )").message == "Something is missing before ')'");
 }
@@ -398,7 +398,7 @@ TEST_CASE("what is quoted of a long text is cut at a character")
           "'xy" + repeated("\xC3\xA9", 28) + "\xE2\x80\xA6 is text; '<' requires a number");
 }
 
-TEST_CASE("a scope that says nothing knows no name and refuses no path")
+TEST_CASE("an empty scope has no names and refuses no path")
 {
     ExpressionProblem problem;
     CHECK_FALSE(Expression::compile("true or x.y", {}, problem));
@@ -412,7 +412,7 @@ TEST_CASE("a scope that says nothing knows no name and refuses no path")
     CHECK(problem.message == "'/x' cannot be used here");
 }
 
-TEST_CASE("values that say nothing make nothing true")
+TEST_CASE("missing values make no condition true")
 {
     std::string problem;
     CHECK_FALSE(compile("x.y", scope_of_anything()).evaluate({}, problem));
@@ -446,7 +446,7 @@ TEST_CASE("names come in order, with their places, as often as they are there")
     CHECK(names[2].offset == 30);
 }
 
-TEST_CASE("what cannot change the answer is not asked for")
+TEST_CASE("operands that cannot change the answer are not evaluated")
 {
     const auto asked = [](std::string_view text, std::optional<bool> expected) {
         CAPTURE(text);
@@ -480,7 +480,7 @@ TEST_CASE("a missing value is never taken for true or false")
     }
 }
 
-TEST_CASE("a value of the wrong type is no answer")
+TEST_CASE("a value of the wrong type is an error")
 {
     const Values known{{"t", true},
                        {"n", 1},
@@ -622,7 +622,7 @@ TEST_CASE("64 levels are read, and the one below them refused")
     }
 }
 
-TEST_CASE("what a source throws reaches who asked")
+TEST_CASE("an exception of a source reaches the caller")
 {
     ExpressionValues sources;
     sources.exists = [](const std::string&) -> bool { throw std::runtime_error("disk"); };

@@ -70,7 +70,7 @@ TEST_CASE("the overall status is the worst one")
     CHECK(overall_status(results) == unhealthy);
 }
 
-TEST_CASE("a project on a machine where all is well is healthy")
+TEST_CASE("a project without problems is healthy")
 {
     HealthFixture f;
     f.install("claude");
@@ -166,7 +166,7 @@ TEST_CASE("an error in the settings is unhealthy, a warning degrades, both with 
     CHECK(result.details.at("warnings").as_array().size() == 1);
 }
 
-TEST_CASE("an application's own settings are judged by whom it says")
+TEST_CASE("an application's own settings are checked by its own function")
 {
     HealthFixture f;
     f.write_agents(claude_agent);
@@ -178,7 +178,7 @@ TEST_CASE("an application's own settings are judged by whom it says")
     check_is(f.checker().check_configuration(), unhealthy, "mine.yaml:7: Field 'mine'");
 }
 
-TEST_CASE("warnings in the agents file, and nobody who takes commands, degrade")
+TEST_CASE("warnings in the agents file, and no agent that accepts commands, are degraded")
 {
     HealthFixture f;
     f.write_agents(std::string(claude_agent) + "    enabeld: true\n");
@@ -238,7 +238,7 @@ TEST_CASE("status files are counted in both places, and the malformed ones are n
     check_is(f.checker().check_status_file_access(), degraded, "tree/.cursor-skill-status.json");
 }
 
-TEST_CASE("one worktree of two that is gone degrades, both are unhealthy")
+TEST_CASE("one missing worktree of two is degraded, two are unhealthy")
 {
     HealthFixture f;
     const auto tree = f.add_worktree("tree");
@@ -309,7 +309,7 @@ TEST_CASE("an agent's own PATH is looked through, not the executor's")
     check_is(f.checker().check_agent_programs(), unhealthy, "looked in /nowhere");
 }
 
-TEST_CASE("a script is asked for its version only when that is wished")
+TEST_CASE("a script is run for its version only on request")
 {
     HealthFixture f;
     f.install("my-script");
@@ -340,7 +340,7 @@ TEST_CASE("an agent's program that gives no version degrades")
     check_is(f.checker().check_agent_programs(), degraded, "Exec format error");
 }
 
-TEST_CASE("programs are not asked any more when all together have taken too long")
+TEST_CASE("no more programs are run when their common time limit has passed")
 {
     HealthFixture f;
     f.install("claude");
@@ -419,7 +419,7 @@ TEST_CASE("a disk that holds many worktrees is complained about once")
     CHECK_FALSE(f.checker().check_disk_space().details.contains("problems"));
 }
 
-TEST_CASE("space that cannot be asked for degrades")
+TEST_CASE("unknown free space is degraded")
 {
     HealthFixture f;
     auto options = f.options;

@@ -343,7 +343,7 @@ TEST_CASE_FIXTURE(Project, "long ids that differ only at their ends have markers
     CHECK(find_marker(path(), marker.workflow_id, marker.step_id, problem)->agent == "a");
 }
 
-TEST_CASE_FIXTURE(Project, "a folder that leads elsewhere is not followed")
+TEST_CASE_FIXTURE(Project, "a folder of markers that leads elsewhere is not followed")
 {
     const TemporaryFolder elsewhere;
     REQUIRE_FALSE(write_marker(elsewhere.path(), full_marker(true)));

@@ -304,7 +304,7 @@ TEST_CASE("what only looks like a secret stays")
     }
 }
 
-TEST_CASE("a private key block goes as a whole, over lines or escaped on one")
+TEST_CASE("a private key block is redacted as a whole, over several lines or escaped on one")
 {
     for (const std::string label : {"", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "}) {
         const auto begin = "-----BEGIN " + label + "PRIVATE KEY-----";
@@ -323,7 +323,7 @@ TEST_CASE("a private key block goes as a whole, over lines or escaped on one")
     CHECK(redact(pgp) == marker);
 }
 
-TEST_CASE("a private key that is cut off goes to the end, but not without bound")
+TEST_CASE("a private key that is cut off is redacted to the end, within a bound")
 {
     const std::string begin = "-----BEGIN PRIVATE KEY-----\n";
     CHECK(redact("a\n" + begin + noise(64) + "\n" + noise(20)) == "a\n" + marker);
@@ -440,7 +440,7 @@ TEST_CASE("secrets that look like the marker do not redact it again")
     }
 }
 
-TEST_CASE("a secret in many lines goes as a whole")
+TEST_CASE("a secret in many lines is redacted as a whole")
 {
     const std::string secret = "line one\nline two of it\nline three";
     check_everywhere({{"A_SECRET", secret}}, "a\n" + secret + "\nb", {"line two"});

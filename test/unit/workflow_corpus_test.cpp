@@ -29,7 +29,7 @@ std::string what_is_said(const LoadedWorkflow& loaded)
 
 TEST_SUITE_BEGIN("workflow reader");
 
-TEST_CASE("what is wrong in a workflow is said with its place, and what to do about it")
+TEST_CASE("problems of a workflow are reported with place and hint")
 {
     std::size_t count = 0;
     for (const auto& entry : fs::directory_iterator(corpus)) {

@@ -37,7 +37,7 @@ TEST_CASE("a plan is drawn as text, level by level")
           "level 2\n"
           "  review  true\n"
           "      after write\n"
-          "      gate round >= 2: pass → on, fail → back to write, 3 rounds at most\n"
+          "      gate round >= 2: pass → next, fail → back to write, 3 rounds at most\n"
           "\n"
           "level 3\n"
           "  an \"odd\"; id]  true\n"

@@ -33,7 +33,7 @@ WorkflowStep creating(WorkflowStep s, std::string path)
 
 }  // namespace
 
-TEST_CASE_FIXTURE(WorkflowFixture, "steps run in the order of who waits for whom")
+TEST_CASE_FIXTURE(WorkflowFixture, "steps run in the order of their dependencies")
 {
     run(workflow_of({step("c", {"b"}), step("a"), step("b", {"a"})}));
     CHECK_FALSE(ec);
@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK(of("b").reason == "It requires 'made' of 'a', which failed");
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "artifacts that nobody asks to be seen are taken for made")
+TEST_CASE_FIXTURE(WorkflowFixture, "artifacts that need not be verified count as made")
 {
     auto a = creating(step("a"), "made");
     a.require_artifacts = false;
@@ -199,7 +199,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     }
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "results that were there before say nothing")
+TEST_CASE_FIXTURE(WorkflowFixture, "results from before the step do not count")
 {
     auto a = with_gate(step("a"), gate("ok", {GateTarget::Kind::fail, {}}));
     a.results = "r.json";
@@ -246,7 +246,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "conditions ask for outcomes, parameters and 
           "Its condition cannot be evaluated: the exit code of 'rests' is unknown");
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "what is wrong before a run keeps anything from being begun")
+TEST_CASE_FIXTURE(WorkflowFixture, "problems before a run prevent every start")
 {
     auto a = step("a");
     a.needs = {"nowhere"};
@@ -337,7 +337,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK(of("slow").tolerated);
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "one number says how often a step is tried")
+TEST_CASE_FIXTURE(WorkflowFixture, "one number limits the attempts of a step")
 {
     replies["a"] = {1s, ReportedStatus::failed, true};
     auto a = step("a");
@@ -363,7 +363,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "one number says how often a step is tried")
     }
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "who takes a step is asked before anything begins")
+TEST_CASE_FIXTURE(WorkflowFixture, "the agent of each step is determined before anything starts")
 {
     options.assign = [](const WorkflowStep& s, CommandRequest& request) -> std::string {
         if (s.id == "b") return "Nobody does that.";
@@ -409,7 +409,8 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK(clock->elapsed() < 4s);  // nobody waits longer than for the one before
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "a cancelled run stops its steps, skips the rest, and says so")
+TEST_CASE_FIXTURE(WorkflowFixture,
+                  "a cancelled run stops its steps, skips the rest, and reports it")
 {
     replies["a"].after = 1h;
     start(workflow_of({step("a"), step("b", {"a"})}));
@@ -469,7 +470,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK(record->steps[0].state == StepState::running);
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "every transition is on disk before it is told")
+TEST_CASE_FIXTURE(WorkflowFixture, "every transition is on disk before it is reported")
 {
     auto review = with_gate(step("review", {"write"}), gate("review.round >= 2", to("write")));
     std::size_t told = 0;
@@ -557,7 +558,7 @@ TEST_CASE_FIXTURE(WorkflowFixture,
     CHECK_FALSE(workflow::find_marker(project.path(), result.run_id, "c", problem));
 }
 
-TEST_CASE_FIXTURE(WorkflowFixture, "an agent that says much does not fill the journal")
+TEST_CASE_FIXTURE(WorkflowFixture, "an agent with long messages does not fill the journal")
 {
     auto& tree = handoff->at(project.path().string());
     tree.on_publish = [&] {

@@ -39,7 +39,7 @@ bool contains(const Lines& lines, std::string_view part)
 
 }  // namespace
 
-TEST_CASE("who requires an artifact waits for who creates it, however the path is written")
+TEST_CASE("a step waits for the creator of its artifact, however the path is written")
 {
     const auto plan = plan_of(workflow_of({maker("a", {"src/"}), maker("b", {}, {"./src"})}));
     CHECK(plan.steps[1].waits_for == Indexes{0});
@@ -169,7 +169,7 @@ TEST_CASE("a condition waits for the steps that it asks about")
     CHECK(plan.steps[1].depends_on.empty());
 }
 
-TEST_CASE("results are read from the named file, else from one that is made up and told")
+TEST_CASE("results are read from the named file, else from a default file, with a warning")
 {
     auto named = gated(step("a"), gate("coverage >= 70", {GateTarget::Kind::fail, {}}));
     named.results = "out/a.json";
@@ -201,7 +201,7 @@ TEST_CASE("a ring is found behind steps that have nothing to do with it")
                                   "a (depends_on)"});
 }
 
-TEST_CASE("what is wrong with a definition is said all at once")
+TEST_CASE("problems of a definition are reported at once")
 {
     auto w = workflow_of({step("a"), step("a"), step("next"), step("d", {"e", "d"})});
     w.steps[0].creates = {"../x", "/y", "", "ok/"};
@@ -252,7 +252,7 @@ TEST_CASE("an outcome is compared with words that it can be")
     CHECK(problems_of(w).empty());
 }
 
-TEST_CASE("a closing step that says nothing of when it comes, comes last")
+TEST_CASE("a closing step without an order runs last")
 {
     auto close = step("close");
     close.argv.clear();
@@ -262,7 +262,7 @@ TEST_CASE("a closing step that says nothing of when it comes, comes last")
     CHECK(plan.steps[0].level == 2);
 }
 
-TEST_CASE("a gate that seems to send back, but does not, is told")
+TEST_CASE("a gate that seems to send back, but does not, is reported")
 {
     auto w = workflow_of({step("code"), step("review")});
     w.steps[1].gate = gate("true", to("code"));
@@ -292,7 +292,7 @@ TEST_CASE("what is hostile takes no longer than what is large")
     CHECK(contains(found, "More than 100 steps create 'x'"));
 }
 
-TEST_CASE("every level and every order respects who waits for whom, in all graphs of five steps")
+TEST_CASE("every level and every order respects the dependencies, in all graphs of five steps")
 {
     constexpr std::size_t n = 5;
     const Lines ids{"a", "b", "c", "d", "e"};

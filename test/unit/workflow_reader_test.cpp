@@ -103,7 +103,7 @@ workflow:
     CHECK(w.path == "workflow.yaml");
 }
 
-TEST_CASE("what a workflow does not say has defaults")
+TEST_CASE("absent keys of a workflow have defaults")
 {
     const auto w = parse(small);
     CHECK(w.name.empty());
@@ -231,7 +231,7 @@ TEST_CASE("a conditional step can be optional, too")
     CHECK(w.steps[1].continue_on_error);
 }
 
-TEST_CASE("what a step says of errors wins over its metadata")
+TEST_CASE("on_error of a step takes precedence over its metadata")
 {
     CHECK(step_with("on_error: continue").continue_on_error);
     CHECK_FALSE(step_with("on_error: fail").continue_on_error);
@@ -271,7 +271,7 @@ TEST_CASE("a timeout is a number of seconds, or has its unit")
     CHECK(step_with("timeout: 250ms").timeout == 250ms);
 }
 
-TEST_CASE("steps have the context tier of the workflow, unless they say their own")
+TEST_CASE("steps have the context tier of the workflow, unless they have their own")
 {
     const auto w = parse(
         "id: w\nsettings: {context_tier_default: TIER1}\nsteps:\n"
@@ -281,7 +281,7 @@ TEST_CASE("steps have the context tier of the workflow, unless they say their ow
     CHECK(w.steps[1].context_tier == 3);
 }
 
-TEST_CASE("a description stands for notes that are missing")
+TEST_CASE("a description replaces missing notes")
 {
     CHECK(step_with("description: Why.").notes == "Why.");
     CHECK(step_with("description: Why.\n    notes: How.").notes == "How.");
@@ -297,7 +297,7 @@ TEST_CASE("null is nothing")
     CHECK(step.condition.empty());
 }
 
-TEST_CASE("rounds of the original's loopback are those of gates, unless ours are given")
+TEST_CASE("the original's loopback attempts limit the rounds of gates, unless max_rounds is given")
 {
     const auto rounds = [](const std::string& settings) {
         return parse("settings: {" + settings + "}\n" + small).max_rounds;
@@ -389,7 +389,7 @@ TEST_CASE("a name beside an id is only shown, and makes no order")
     CHECK(w.steps[0].next.empty());
 }
 
-TEST_CASE("steps by name are not put in order where they say otherwise")
+TEST_CASE("steps by name are not put in order if they have an order of their own")
 {
     const auto next_of_first = [](const std::string& first, const std::string& second,
                                   const std::string& third = "{step: z, command: make}") {
@@ -524,7 +524,7 @@ TEST_CASE("a workflow without parameters takes a prompt, and nothing else")
           "0:0: There is no parameter 'target' / The workflow declares none.\n");
 }
 
-TEST_CASE("parameters and worktree are not looked at where nothing is said of them")
+TEST_CASE("parameters and worktree are not checked if they are not given")
 {
     (void)parse(
         "id: w\nparams: {target: null}\nsteps:\n"
@@ -563,7 +563,7 @@ TEST_CASE("a link that a person names is followed")
     CHECK(load_workflow(folder / "folder/w.yaml").workflow);
 }
 
-TEST_CASE("what is no file is refused, and waits for nobody")
+TEST_CASE("anything but a regular file is refused without blocking")
 {
     TemporaryFolder folder;
     REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
@@ -659,7 +659,7 @@ TEST_CASE("an application can judge the agents that steps name")
     CHECK(loaded.warnings.size() == 1);
 }
 
-TEST_CASE("of mistakes without end a hundred are told")
+TEST_CASE("of very many problems a hundred are reported")
 {
     std::string text = "id: w\nsteps:\n";
     for (int i = 0; i < 1000; ++i)

@@ -86,7 +86,7 @@ TEST_CASE("a step's result keeps apart what the program did, what was claimed an
         R"("branch": null, "commit": null})");
 }
 
-TEST_CASE("a step without an execution has the same keys, and says nothing in them")
+TEST_CASE("a step without an execution has the same keys, without values")
 {
     StepResult step;
     step.id = "s";

@@ -258,12 +258,12 @@ TEST_CASE(
     kill_after_every_handler(true, true);
 }
 
-TEST_CASE("where they are not, what was in flight is run again only when that is asked for")
+TEST_CASE("steps in flight that are not idempotent run again only on request")
 {
     kill_after_every_handler(true, false);
 }
 
-TEST_CASE("a journal that ends after any of its lines is gone on from")
+TEST_CASE("a run is resumed from a journal that ends after any of its lines")
 {
     const auto w = example(true);
     World world;
@@ -319,7 +319,7 @@ TEST_CASE("a cancellation reaches a step that was adopted")
     CHECK(world.taken == Lines{"a"});
 }
 
-TEST_CASE("what failed is run again when asked, and what has completed is not")
+TEST_CASE("failed steps run again on request, completed steps do not")
 {
     World world;
     world.failing["b"] = 1;
@@ -365,7 +365,7 @@ TEST_CASE("a step that is named is run again, with all that depends on it")
     CHECK(world.taken == Lines{"b", "c"});
 }
 
-TEST_CASE("a cancelled run goes on where it was")
+TEST_CASE("a cancelled run is resumed where it stopped")
 {
     World world;
     const auto w = workflow_of({step("a"), step("b", {"a"}), step("c", {"b"})});
@@ -452,7 +452,7 @@ TEST_CASE("work from before another step has worked in the same tree does not co
     CHECK(life.result.steps.front().execution->error->code == "artifact_missing");
 }
 
-TEST_CASE("a workflow that has changed is gone on with only when that is accepted")
+TEST_CASE("a run of a changed workflow is resumed only if the change is accepted")
 {
     World world;
     world.failing["b"] = 1;

@@ -129,7 +129,7 @@ TEST_CASE("a gate that sends back takes the work back, and gives its own as feed
     CHECK(run.state->anything_left());
 }
 
-TEST_CASE("a step that failed runs again with all that depend on it, if that is asked")
+TEST_CASE("on request a failed step runs again with all steps that depend on it")
 {
     Replay run;
     run.apply_until(34);

@@ -155,7 +155,7 @@ TEST_CASE("a step whose condition does not hold is passed by, one whose conditio
     CHECK(b.reasons["c"] == "Its condition cannot be evaluated: unknown");
 }
 
-TEST_CASE("limits hold, and who is next is who stands first in the file")
+TEST_CASE("limits apply, and of the ready steps the first in the file is next")
 {
     Scheduler::Limits limits;
     limits.max_parallel = 2;
@@ -270,7 +270,7 @@ TEST_CASE("a gate can send back to a step that was not taken before")
     CHECK(b.scheduler.finished());
 }
 
-TEST_CASE("a gate can end the workflow: what is in flight goes on, nothing else starts")
+TEST_CASE("a gate can end the workflow: steps in flight continue, nothing else starts")
 {
     auto w = workflow_of({step("a"), step("b"), step("c", {"a"}), step("d", {"b"})});
     w.steps[0].gate = gate("ok", {GateTarget::Kind::end, {}});

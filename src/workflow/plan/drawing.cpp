@@ -120,7 +120,7 @@ private:
     {
         if (to) return workflow_.steps[*to].id;
         if (target.kind == GateTarget::Kind::end) return "the end";
-        return target.kind == GateTarget::Kind::fail ? "failed" : "on";
+        return target.kind == GateTarget::Kind::fail ? "failed" : "next";
     }
 
     std::string ids(const std::vector<std::size_t>& steps, std::string_view between) const
