@@ -167,7 +167,8 @@ TEST_CASE_FIXTURE(OutcomeSource,
     CHECK(error().code == "cancelled");
 }
 
-TEST_CASE_FIXTURE(OutcomeSource, "a program that asks is stopped, and the report says what to do")
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "a program that asks a question is stopped, and the report has a remedy")
 {
     hand_over();
     program().print(
@@ -178,7 +179,7 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program that asks is stopped, and the report
     CHECK(contains(error().message, "--allowedTools"));
 }
 
-TEST_CASE_FIXTURE(OutcomeSource, "what an agent says of its end is reported without its secrets")
+TEST_CASE_FIXTURE(OutcomeSource, "an agent's report of its end is redacted")
 {
     const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');
     hand_over();
@@ -351,7 +352,7 @@ TEST_CASE("Claude and Codex, played by scripts, are judged by what they say")
     }
 }
 
-TEST_CASE("a script that never exits after its last word is stopped, and its word stands")
+TEST_CASE("a script that does not exit after its report is stopped, and its report counts")
 {
     for (const auto* program : {"claude", "codex"}) {
         CAPTURE(program);
@@ -384,7 +385,7 @@ TEST_CASE("a shell is judged by its exit code, whatever it prints")
     CHECK(contains(status.error->message, "Continue?"));
 }
 
-TEST_CASE("an agent program that is not there is named, with the places where it was looked for")
+TEST_CASE("a missing agent program is reported, with the folders that were searched")
 {
     RealAgent agent("claude");
     const auto status = agent.run("x");

@@ -82,7 +82,7 @@ TEST_CASE("what a dead agent has left is removed by the next one, and by executo
     }
 }
 
-TEST_CASE("agents that are alive are never swept, and nonsense in their folder harms nobody")
+TEST_CASE("records of live agents are never removed, and invalid files in their folder do no harm")
 {
     const TemporaryFolder project;
     const auto alive = announce(project.path(), "alive");

@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(ProcessFixture, "the end of a program raises a file event besi
     CHECK(::read(watcher.get(), buffer.data(), buffer.size()) > 0);
 }
 
-TEST_CASE_FIXTURE(ProcessFixture, "how a program ends is told")
+TEST_CASE_FIXTURE(ProcessFixture, "the end of a program is reported")
 {
     SUBCASE("exit code")
     {
@@ -210,7 +210,8 @@ TEST_CASE_FIXTURE(ProcessFixture, "a value arrives as it was sent")
     CHECK_FALSE(is_there("touched"));
 }
 
-TEST_CASE_FIXTURE(ProcessFixture, "git variables of ours lead no program to another repository")
+TEST_CASE_FIXTURE(ProcessFixture,
+                  "git variables of this process lead no program to another repository")
 {
     ::setenv("GIT_DIR", "/elsewhere", 1);
     const auto result = run("echo \"dir=$GIT_DIR\"; echo \"in=$(cat)\"");
@@ -240,7 +241,7 @@ TEST_CASE_FIXTURE(ProcessFixture, "a cancelled command leaves no process, howeve
     CHECK_FALSE(lives(far));
 }
 
-TEST_CASE_FIXTURE(ProcessFixture, "a time-out stops the program before the result is told")
+TEST_CASE_FIXTURE(ProcessFixture, "a time-out stops the program before the result is reported")
 {
     options.timeout = 500ms;
     const auto result = run("echo $$ > pid; sleep 1000");

@@ -407,7 +407,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a working directory counts from the worktree")
 
 // --- How it ends
 
-TEST_CASE_FIXTURE(AgentFixture, "an exit code is told, and only one of them invites another try")
+TEST_CASE_FIXTURE(AgentFixture, "an exit code is reported, and only 75 allows a retry")
 {
     hand_over();
     program().print("warning\n");
@@ -428,7 +428,7 @@ TEST_CASE_FIXTURE(AgentFixture, "an exit code is told, and only one of them invi
     CHECK(error().retryable == retryable);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a signal is told")
+TEST_CASE_FIXTURE(AgentFixture, "a signal is reported")
 {
     hand_over();
     program().die(9);
@@ -552,7 +552,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a cancel is noticed by the next poll, and at on
     CHECK(engine.claim() == ClaimState::free);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a cancel file says why, in words that are known")
+TEST_CASE_FIXTURE(AgentFixture, "a cancel file has one of the known reasons")
 {
     std::string reason;
     std::string code = "cancelled";
@@ -645,7 +645,7 @@ agents:
     CHECK_FALSE(error().retryable);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a stopped agent stops its commands and says so")
+TEST_CASE_FIXTURE(AgentFixture, "a stopped agent stops its commands and reports it")
 {
     hand_over();
     SUBCASE("async_stop")
@@ -792,7 +792,7 @@ TEST_CASE_FIXTURE(AgentFixture, "secrets are taken out of the log and the status
     CHECK(log().find("using ***REDACTED***") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(AgentFixture, "a command goes on when its log cannot be written")
+TEST_CASE_FIXTURE(AgentFixture, "a command continues when its log cannot be written")
 {
     write_file(project / ".tapps-agents", "in the way");
     hand_over();
@@ -933,7 +933,7 @@ agents:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(AgentFixture, "a result that was reported stands, even if memory runs out then")
+TEST_CASE_FIXTURE(AgentFixture, "a reported result counts, even if memory then runs out")
 {
     const auto failing = std::make_shared<FailingNotifier>();
     failing->real = spy;

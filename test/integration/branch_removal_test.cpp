@@ -43,7 +43,7 @@ struct Left : WorktreeFixture {
 
 TEST_SUITE_BEGIN("branch_removal");
 
-TEST_CASE_FIXTURE(Left, "a branch goes when another one has its commits")
+TEST_CASE_FIXTURE(Left, "a branch is deleted when another one has its commits")
 {
     git({"branch", "keeper", tip});
     auto removed = take();
@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(Left, "where only branches of the user's count, others of work
     CHECK_FALSE(is_there());
 }
 
-TEST_CASE_FIXTURE(Left, "a branch that somebody works on stays")
+TEST_CASE_FIXTURE(Left, "a branch that is checked out is kept")
 {
     git({"branch", "keeper", tip});
     const auto place = folder / "place";
@@ -156,7 +156,7 @@ TEST_CASE_FIXTURE(Left, "a branch stays whose reflog alone has a commit")
     CHECK_FALSE(is_there());
 }
 
-TEST_CASE_FIXTURE(Left, "what is no branch of ours is not deleted")
+TEST_CASE_FIXTURE(Left, "a branch that autoexec did not create is not deleted")
 {
     git({"branch", "keeper", tip});
     git({"branch", "mine", tip});

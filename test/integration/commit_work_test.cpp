@@ -128,7 +128,7 @@ TEST_CASE_FIXTURE(Agent, "what is committed beside what was declared is named")
     CHECK(contains(many.warnings.front(), " and 20 more."));
 }
 
-TEST_CASE_FIXTURE(Agent, "what was not declared stays as it is, if only that is to be committed")
+TEST_CASE_FIXTURE(Agent, "undeclared changes are not committed if only declared ones are to be")
 {
     put("made/one", "1\n");
     put("folder/other", "changed\n");
@@ -215,7 +215,7 @@ TEST_CASE_FIXTURE(LargeFiles, "a large file that the agent has staged is not com
     CHECK(content(saves.front().ref + "^2", "staged").size() == 2000);
 }
 
-TEST_CASE_FIXTURE(LargeFiles, "a large file that git has and nobody has changed is no matter")
+TEST_CASE_FIXTURE(LargeFiles, "an unchanged large file in git is not a problem")
 {
     put("large", std::string(2000, 'x'));
     commit_here("large");
@@ -320,7 +320,7 @@ TEST_CASE_FIXTURE(Agent, "control files that the repository tracks stay as they 
     }
 }
 
-TEST_CASE_FIXTURE(Agent, "an agent that commits itself is believed")
+TEST_CASE_FIXTURE(Agent, "commits of an agent itself count")
 {
     put("new", "x");
     const auto own = commit_here("own");
@@ -409,7 +409,7 @@ TEST_CASE_FIXTURE(Agent,
     CHECK(try_git(tree, {"symbolic-ref", "-q", "HEAD"}).code != 0);
 }
 
-TEST_CASE_FIXTURE(Agent, "a branch without a commit goes on from ours")
+TEST_CASE_FIXTURE(Agent, "a branch without a commit continues from the executor's commit")
 {
     git_here({"checkout", "-q", "--orphan", "fresh"});
     put("new", "x");
@@ -432,7 +432,7 @@ TEST_CASE_FIXTURE(Agent, "a merge that is resolved but not committed becomes a m
     CHECK_FALSE(fs::exists(entry("a") / "MERGE_HEAD"));
 }
 
-TEST_CASE_FIXTURE(Agent, "a merge with conflicts is committed as it stands, its sides saved")
+TEST_CASE_FIXTURE(Agent, "a merge with conflicts is committed unchanged, and its sides are saved")
 {
     diverge();
     const auto theirs = id("other");
@@ -541,7 +541,7 @@ TEST_CASE_FIXTURE(Agent, "a change of the same size within the same second is se
     }
 }
 
-TEST_CASE_FIXTURE(Agent, "changes that git was told not to look for are committed")
+TEST_CASE_FIXTURE(Agent, "changes that git was configured to ignore in the index are committed")
 {
     SUBCASE("assume-unchanged")
     {
@@ -626,7 +626,8 @@ TEST_CASE_FIXTURE(Agent, "whatever became of the tree's .git, no other repositor
     CHECK(status(tree).empty());
 }
 
-TEST_CASE_FIXTURE(Agent, "a tree that became a repository of its own is committed, and said so")
+TEST_CASE_FIXTURE(Agent,
+                  "a worktree that became a repository of its own is committed with a warning")
 {
     put("new", "x");
     fs::remove(tree / ".git");
@@ -654,7 +655,7 @@ TEST_CASE_FIXTURE(Agent, "a repository within the tree that the agent has linked
     }));
 }
 
-TEST_CASE_FIXTURE(Agent, "a repository within the tree is left out, and said so")
+TEST_CASE_FIXTURE(Agent, "a repository within the worktree is left out with a warning")
 {
     put("new", "x");
     git_here({"init", "-q", "inner repo"});
@@ -672,7 +673,7 @@ TEST_CASE_FIXTURE(Agent, "a repository within the tree is left out, and said so"
     CHECK(contains(done.warnings[0], "'inner repo' is a separate repository"));
 }
 
-TEST_CASE_FIXTURE(Agent, "what is no file keeps nobody waiting")
+TEST_CASE_FIXTURE(Agent, "anything but a regular file does not block")
 {
     put("new", "x");
     REQUIRE(::mkfifo((tree / "fifo").c_str(), 0600) == 0);
@@ -737,7 +738,7 @@ TEST_CASE_FIXTURE(Agent, "what a user has configured for commits stops none")
     CHECK(contains(git({"count-objects", "-v"}), "packs: 0"));
 }
 
-TEST_CASE_FIXTURE(Agent, "an identity that is missing is filled in, and said once")
+TEST_CASE_FIXTURE(Agent, "a missing identity is filled in, and reported once")
 {
     for (const auto* const role : {"AUTHOR", "COMMITTER"})
         for (const auto* const part : {"_NAME", "_EMAIL"})

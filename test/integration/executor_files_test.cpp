@@ -410,7 +410,7 @@ TEST_CASE_FIXTURE(FilesFixture, "new artifacts at rest complete a command")
     CHECK(result.duration == 20s);
 }
 
-TEST_CASE_FIXTURE(FilesFixture, "a worktree that goes in the middle ends the command")
+TEST_CASE_FIXTURE(FilesFixture, "a worktree that is removed during a command ends it")
 {
     SUBCASE("deleted")
     {
@@ -443,7 +443,8 @@ TEST_CASE_FIXTURE(FilesFixture, "a worktree that goes in the middle ends the com
     if (fs::is_symlink(tree.path())) fs::remove(tree.path());
 }
 
-TEST_CASE_FIXTURE(FilesFixture, "a worktree that goes with all its records ends the command, too")
+TEST_CASE_FIXTURE(FilesFixture,
+                  "a worktree that is removed with all its records ends the command, too")
 {
     options.project_root = tree.path();
     options.enable_audit = options.enable_metrics = true;
@@ -506,7 +507,7 @@ TEST_CASE_FIXTURE(FilesFixture, "an agent that does not stop keeps the worktree 
     CHECK(left_in(tree.path()).empty());
 }
 
-TEST_CASE_FIXTURE(FilesFixture, "nobody who takes it: the command is gone before it is told")
+TEST_CASE_FIXTURE(FilesFixture, "without a claim the command is withdrawn before that is reported")
 {
     options.start_timeout = 9s;
     run();

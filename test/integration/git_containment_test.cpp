@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(Trapped, "programs that only a linked worktree's configuration
     check_unmarked();
 }
 
-TEST_CASE_FIXTURE(Trapped, "missing objects are not fetched from where a worktree's program says")
+TEST_CASE_FIXTURE(Trapped, "missing objects are not fetched from a remote that a program has set")
 {
     git({"config", "extensions.worktreeConfig", "true"});
     append(entry("a") / "config.worktree",

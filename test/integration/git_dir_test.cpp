@@ -86,7 +86,7 @@ TEST_CASE_FIXTURE(Repository, "an empty folder called .git is passed over")
     CHECK(git_dir_of(project / "src") == common);
 }
 
-TEST_CASE_FIXTURE(Repository, "a .git file that an agent pointed elsewhere is not believed")
+TEST_CASE_FIXTURE(Repository, "a .git file that an agent changed is not trusted")
 {
     const auto nested = project / "nested";
     SUBCASE("to the directory of another worktree")

@@ -399,7 +399,7 @@ TEST_CASE_FIXTURE(Tree, "the end of an executor's process frees the worktree")
     CHECK_FALSE(fs::exists(*this / control::command));
 }
 
-TEST_CASE_FIXTURE(Tree, "a claim is none, live, free, then gone")
+TEST_CASE_FIXTURE(Tree, "a claim is none, live, free, then none again")
 {
     const auto mailbox = locked();
     CHECK(mailbox->claim("a") == ClaimState::none);
@@ -428,7 +428,7 @@ TEST_CASE_FIXTURE(Tree, "a claim that was dropped is none, not a dead agent's")
     CHECK(take(path(), "a"));
 }
 
-TEST_CASE_FIXTURE(Tree, "a claim is asked by its file, whatever becomes of its path")
+TEST_CASE_FIXTURE(Tree, "a claim is checked by its file, whatever happens to its path")
 {
     const auto mailbox = locked();
     const auto folder = *this / control::claims_folder;
@@ -549,7 +549,7 @@ TEST_CASE_FIXTURE(Tree, "claims of strange ids stay in their folder")
     CHECK(names() == std::set<std::string>{control::claims_folder});
 }
 
-TEST_CASE_FIXTURE(Tree, "outside git the folder of claims goes when it is empty")
+TEST_CASE_FIXTURE(Tree, "outside git the folder of claims is removed when it is empty")
 {
     {
         const auto mailbox = locked();
@@ -627,7 +627,7 @@ TEST_CASE_FIXTURE(GitTree, "two folders of one repository do not see each other'
     CHECK_FALSE(fs::exists(claims() / "of-a.json"));
 }
 
-TEST_CASE_FIXTURE(GitTree, "a claim whose folder is gone is swept by any")
+TEST_CASE_FIXTURE(GitTree, "a claim whose worktree is missing is removed by any executor")
 {
     (void)take(path(), "gone", R"({"worktree": "/no/such/folder"})");
     const auto mailbox = locked();
@@ -635,7 +635,7 @@ TEST_CASE_FIXTURE(GitTree, "a claim whose folder is gone is swept by any")
     CHECK_FALSE(fs::exists(claims() / "gone.json"));
 }
 
-TEST_CASE_FIXTURE(GitTree, "git is told to leave the control files alone, once")
+TEST_CASE_FIXTURE(GitTree, "the control files are excluded from git, once")
 {
     const auto exclude = *this / ".git/info/exclude";
     SUBCASE("no file yet") {}
@@ -692,7 +692,7 @@ TEST_CASE_FIXTURE(Tree, "outside git nothing but control files appears")
     CHECK(names().empty());
 }
 
-TEST_CASE_FIXTURE(Tree, "a withdrawn command is gone, whoever is first")
+TEST_CASE_FIXTURE(Tree, "a withdrawn command does not exist any more, whoever is first")
 {
     const auto mailbox = locked();
     CHECK_FALSE(mailbox->withdraw("a"));  // nothing there: no error
@@ -847,7 +847,7 @@ TEST_CASE_FIXTURE(Tree, "an artifact's stamp tells a change, in a folder that of
     CHECK(after != before);
 }
 
-TEST_CASE_FIXTURE(Tree, "a folder too large or too deep to walk is looked at in part")
+TEST_CASE_FIXTURE(Tree, "a folder that is too large or too deep is searched in part")
 {
     for (int i = 0; i < 3000; ++i) fs::create_directories(*this / "wide" / std::to_string(i));
     auto deep = *this / "deep";
@@ -858,7 +858,7 @@ TEST_CASE_FIXTURE(Tree, "a folder too large or too deep to walk is looked at in 
     CHECK_FALSE(mailbox->artifact("deep").present);
 }
 
-TEST_CASE_FIXTURE(Tree, "what cannot be a worktree is said in a sentence")
+TEST_CASE_FIXTURE(Tree, "the reason why a path cannot be a worktree is one sentence")
 {
     std::string why;
     where = *this / "none";

@@ -151,7 +151,7 @@ TEST_CASE("the real supervisor runs the real git")
     check_is(p.checker().check_git(), healthy, "git version");
 }
 
-TEST_CASE("control files that git tracks are named, with the command that mends it")
+TEST_CASE("tracked control files are reported, with the command that untracks them")
 {
     test::WorktreeFixture f;
     f.write(".cursor-skill-status.json", "{}");
@@ -204,7 +204,7 @@ TEST_CASE("without a supervisor no command can be started")
     check_is(p.checker().check_supervisor(), unhealthy, "Commands cannot be started");
 }
 
-TEST_CASE("a program is asked for its version, in whichever stream it tells it")
+TEST_CASE("the version of a program is read from both streams")
 {
     RealProject p;
     p.options.deep = true;
@@ -217,7 +217,7 @@ TEST_CASE("a program is asked for its version, in whichever stream it tells it")
     }
 }
 
-TEST_CASE("a program that hangs and will not be told is ended")
+TEST_CASE("a program that hangs and ignores TERM is killed")
 {
     RealProject p;
     p.options.deep = true;
@@ -337,7 +337,7 @@ TEST_CASE("a log that another process holds degrades")
     check_is(p.checker().check_records(), healthy, "can be written");
 }
 
-TEST_CASE("a claim whose agent is gone is stale, unless its executor is about to remove it")
+TEST_CASE("a claim whose agent has ended is stale, unless its executor is about to remove it")
 {
     for (const bool in_git : {false, true}) {
         const RealProject p;
@@ -402,7 +402,7 @@ TEST_CASE("an executor that died leaves a record, which is named")
     check_is(p.checker().check_leftovers(), degraded, "execution-of-one");
 }
 
-TEST_CASE("control files that nobody waits for are left over")
+TEST_CASE("control files for which no executor waits are leftovers")
 {
     for (const auto* name : {".cursor-skill-command.txt", ".cursor-skill-command-simple.txt",
                              ".cursor-skill-metadata.json", ".cursor-skill-status.json",
@@ -415,7 +415,7 @@ TEST_CASE("control files that nobody waits for are left over")
     }
 }
 
-TEST_CASE("folders in place of control files are named, with who removes them")
+TEST_CASE("folders in place of control files are reported, with what removes them")
 {
     const RealProject p;
     std::filesystem::create_directories(p.root() / ".cursor-skill-cancel.json/x");

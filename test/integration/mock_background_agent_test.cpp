@@ -81,7 +81,7 @@ struct Application {
 
 TEST_SUITE_BEGIN("mock_background_agent");
 
-TEST_CASE_FIXTURE(Application, "a mock completes what it is given, as it stands")
+TEST_CASE_FIXTURE(Application, "a mock completes its commands by default")
 {
     CommandRequest request("review src", tree);
     request.workflow_id = "w";

@@ -80,7 +80,7 @@ TEST_CASE("a program that cannot be started for want of descriptors is refused w
     CHECK(reason == EMFILE);
 }
 
-TEST_CASE("a supervisor without the descriptors that it needs says so")
+TEST_CASE("a supervisor without the descriptors that it needs reports it")
 {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0);

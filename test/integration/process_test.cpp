@@ -454,7 +454,7 @@ TEST_CASE("a wait ignores cancellation")
     CHECK(exit.exit_code == 9);
 }
 
-TEST_CASE("somebody who holds the output open does not hold up the end")
+TEST_CASE("a process that holds the output open does not delay the end")
 {
     Host host;
     const auto process =
@@ -526,7 +526,7 @@ TEST_CASE("a destroyed process is stopped and reaped")
     CHECK(!has_child());
 }
 
-TEST_CASE("a process that is destroyed during its wait says nothing more")
+TEST_CASE("a process that is destroyed during its wait reports nothing more")
 {
     Host host;
     auto process = host.spawn(host.shell("while :; do echo more; done"));

@@ -68,7 +68,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a repository is opened from its top, a subfo
     CHECK(commit_quietly(tree) == head());
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a place where workflows cannot have worktrees is told so")
+TEST_CASE_FIXTURE(WorktreeFixture, "a folder where workflows cannot have worktrees is reported")
 {
     options.project_root = folder / "place";
     fs::create_directories(options.project_root);
@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "what is no name for a worktree makes none")
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "what is there already is taken only if that is asked for")
+TEST_CASE_FIXTURE(WorktreeFixture, "an existing worktree is used only on request")
 {
     const auto tree = add("a");
     write_file(tree / "file", "changed\n");
@@ -238,7 +238,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "what is there already is taken only if that 
     }
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a branch without a worktree is taken only if that is asked for")
+TEST_CASE_FIXTURE(WorktreeFixture, "a branch without a worktree is used only on request")
 {
     write("file", "two\n");
     git({"branch", "workflow/a", commit("two")});
@@ -509,7 +509,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     add("b");
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a repository that cannot be written to is told so")
+TEST_CASE_FIXTURE(WorktreeFixture, "a repository that cannot be written to is reported")
 {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can become somebody else");
@@ -577,7 +577,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     CHECK(run(repository().state_of(tree)).size() == 4096);
 }
 
-TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere says so")
+TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere is reported")
 {
     const auto tree = add("a");
     const auto other = add("b");

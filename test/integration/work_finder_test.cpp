@@ -134,7 +134,7 @@ TEST_CASE_FIXTURE(Project, "a worktree in the project is one place, whatever lie
     CHECK(watched_folders(root, everywhere).folders == Paths{tree});
 }
 
-TEST_CASE_FIXTURE(Project, "a walk that reaches a limit says so")
+TEST_CASE_FIXTURE(Project, "a search that reaches a limit reports it")
 {
     put_command("a/b/c");
     CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).folders.size() == 1);

@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(
     CHECK(made("file") == "both\n");
 }
 
-TEST_CASE_FIXTURE(GitFixture, "who is sent back to sees what the review has said")
+TEST_CASE_FIXTURE(GitFixture, "a step that is run again sees the results of the review")
 {
     auto write = script("write", "cat note >>story 2>/dev/null; echo chapter >>story");
     auto review = script("review",
@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(GitFixture,
     CHECK(contains(git({"for-each-ref", "refs/autoexec/salvage"}), "refs/autoexec/salvage/"));
 }
 
-TEST_CASE_FIXTURE(GitFixture, "a branch of the user's gets the work only when that is asked for")
+TEST_CASE_FIXTURE(GitFixture, "a branch of the user gets the work only on request")
 {
     git({"branch", "release"});
     run_options.merge_into = "release";
@@ -249,7 +249,8 @@ TEST_CASE_FIXTURE(GitFixture, "a branch of the user's gets the work only when th
     }
 }
 
-TEST_CASE_FIXTURE(GitFixture, "a failed step's work stays where it is, and is gone on with")
+TEST_CASE_FIXTURE(GitFixture,
+                  "a failed step's work stays in its worktree, and a resumed run continues it")
 {
     auto b = script("b", "echo b >>b; test -e $HOME/mended", {"a"});
     const auto w = workflow_of({script("a", "echo a >a"), b, script("c", "cat a b >c", {"b"})});

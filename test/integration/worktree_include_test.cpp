@@ -204,7 +204,8 @@ TEST_CASE_FIXTURE(Project, "what is no file is named and not copied")
         CHECK(contains(warning, "'secrets/fifo' of .worktreeinclude"));
 }
 
-TEST_CASE_FIXTURE(Project, "beyond a number of files or bytes the rest is not copied, and said so")
+TEST_CASE_FIXTURE(Project,
+                  "beyond a number of files or bytes the rest is not copied, with a warning")
 {
     const auto to = folder / "to";
     fs::create_directories(to);

@@ -67,7 +67,7 @@ TEST_CASE_FIXTURE(Sides, "a side that holds the other is the result")
     CHECK(run(repository().merge(later, later, "m")).commit == later);
 }
 
-TEST_CASE_FIXTURE(Sides, "conflicts are told by path and kind, in git's words")
+TEST_CASE_FIXTURE(Sides, "conflicts are reported with path and kind, in git's words")
 {
     write("deleted", "1\n2\n3\n4\n5\n6\n7\n8\n");
     write("renamed", "a\nb\nc\nd\ne\nf\ng\nh\n");
@@ -153,7 +153,7 @@ TEST_CASE_FIXTURE(Sides, "a merge that is cancelled leaves no tree that a person
     CHECK(open_conflict().problem.empty());
 }
 
-TEST_CASE_FIXTURE(Sides, "a conflict stands in the files of a tree of its own until it is resolved")
+TEST_CASE_FIXTURE(Sides, "a conflict is kept in a worktree of its own until it is resolved")
 {
     conflict();
     const auto made = open_conflict();
@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(Sides, "a conflict stands in the files of a tree of its own un
     CHECK(status(root()).empty());
 }
 
-TEST_CASE_FIXTURE(Sides, "a conflict that is open already is left as it is")
+TEST_CASE_FIXTURE(Sides, "an open conflict is not changed")
 {
     conflict();
     const auto made = open_conflict();
@@ -201,7 +201,7 @@ TEST_CASE_FIXTURE(Sides, "a conflict that is open already is left as it is")
     CHECK(read_file(made.path / "file") == "half resolved\n");
 }
 
-TEST_CASE_FIXTURE(Sides, "a tree with other work is not taken for a conflict")
+TEST_CASE_FIXTURE(Sides, "a worktree with other work does not count as a conflict")
 {
     conflict();
     const auto tree = add("c", "ours");
@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(Sides, "a merge that was taken back, or another one, does not 
     CHECK(contains(resolved().problem, "does not contain both sides"));
 }
 
-TEST_CASE_FIXTURE(Sides, "a commit is brought into a branch that nobody has checked out")
+TEST_CASE_FIXTURE(Sides, "a commit is merged into a branch that is not checked out")
 {
     const auto ours = make("ours", {{"a", "a\n"}});
     const auto theirs = make("theirs", {{"b", "b\n"}});
@@ -290,7 +290,7 @@ TEST_CASE_FIXTURE(Sides, "a branch that is being rebased stays")
     CHECK(id("ours") == before);
 }
 
-TEST_CASE_FIXTURE(Sides, "conflicts with the branch are told, and nothing moves")
+TEST_CASE_FIXTURE(Sides, "conflicts with the branch are reported, and nothing is changed")
 {
     conflict();
     const auto before = id("ours");

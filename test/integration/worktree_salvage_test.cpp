@@ -78,7 +78,7 @@ TEST_CASE_FIXTURE(Work, "a salvage holds changed, staged and untracked files, an
     CHECK(git({"log", "-1", "--format=%H", "workflow/a"}) == head());
 }
 
-TEST_CASE_FIXTURE(Work, "files that git ignores are saved only if that is asked for")
+TEST_CASE_FIXTURE(Work, "ignored files are saved only on request")
 {
     const auto saved = salvage(tree, true);
     CHECK(content(saved.ref, "build.log") == "ignored\n");
@@ -344,7 +344,7 @@ TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what cannot be 
     CHECK(run(repository().salvages()).empty());
 }
 
-TEST_CASE_FIXTURE(Work, "a removed tree is gone, its branch stays, its work is saved")
+TEST_CASE_FIXTURE(Work, "of a removed worktree the branch is kept and the work is saved")
 {
     const auto saved = remove(tree);
     REQUIRE_MESSAGE(saved.problem.empty(), saved.problem);
@@ -478,7 +478,7 @@ TEST_CASE_FIXTURE(Work, "a repository that git ignores counts only where ignored
     }
 }
 
-TEST_CASE_FIXTURE(Work, "only what lies among the worktrees is ours to remove")
+TEST_CASE_FIXTURE(Work, "only worktrees in the folder of worktrees are removed")
 {
     const auto own = folder / "own";
     git({"worktree", "add", "-q", own.string()});
@@ -492,7 +492,7 @@ TEST_CASE_FIXTURE(Work, "only what lies among the worktrees is ours to remove")
     CHECK(run(repository().salvages()).empty());
 }
 
-TEST_CASE_FIXTURE(Work, "a tree whose folder is gone is forgotten, its staged work saved")
+TEST_CASE_FIXTURE(Work, "of a worktree whose folder is missing the staged work is saved")
 {
     fs::remove_all(tree);
     CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
@@ -502,7 +502,8 @@ TEST_CASE_FIXTURE(Work, "a tree whose folder is gone is forgotten, its staged wo
     CHECK_FALSE(fs::exists(entry("a")));
 }
 
-TEST_CASE_FIXTURE(Work, "a tree whose .git is gone or leads elsewhere is removed, and no other")
+TEST_CASE_FIXTURE(Work,
+                  "a worktree whose .git is missing or leads elsewhere is removed, and no other")
 {
     SUBCASE("gone")
     {
@@ -541,7 +542,7 @@ TEST_CASE_FIXTURE(Work,
     CHECK(fs::is_empty(trees()));
 }
 
-TEST_CASE_FIXTURE(Work, "to ask what keeps a tree changes nothing in it, and holds it for nobody")
+TEST_CASE_FIXTURE(Work, "asking why a worktree is kept changes nothing in it, and does not lock it")
 {
     const auto before = status(tree);
     CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
@@ -550,7 +551,7 @@ TEST_CASE_FIXTURE(Work, "to ask what keeps a tree changes nothing in it, and hol
     CHECK_FALSE(run(repository().trees()).front().busy);
 }
 
-TEST_CASE_FIXTURE(Work, "what killed executors left in the repository goes after a day")
+TEST_CASE_FIXTURE(Work, "what killed executors left in the repository is removed after a day")
 {
     const auto left = root() / ".git/autoexec";
     for (const auto* const name : {"attributes-old", "attributes-new", "other"})

@@ -73,7 +73,7 @@ TEST_CASE("a command file is read back as it was written")
     CHECK(format_command(again) == format_command(file));
 }
 
-TEST_CASE("a command file begins with the original's keys, then come ours")
+TEST_CASE("a command file begins with the keys of version 1.0")
 {
     const auto object = boost::json::parse(format_command(full_file())).as_object();
     Strings keys;
@@ -156,7 +156,7 @@ TEST_CASE("a command file of 256 KiB is read and a larger one is not")
     CHECK(refusal(text + " ") == "It is larger than 262144 bytes.");
 }
 
-TEST_CASE("the metadata file is the original's, and says when something was redacted")
+TEST_CASE("the metadata file has the original's keys, and shows whether something was redacted")
 {
     auto file = full_file();
     const auto metadata = boost::json::parse(format_metadata(file, "make ***REDACTED***"));
@@ -209,7 +209,7 @@ TEST_CASE("a program with arguments becomes a command that people can read")
     CHECK(request.worktree == "tree");
 }
 
-TEST_CASE("a result has the guide's keys first, then ours")
+TEST_CASE("a result begins with the keys of the original")
 {
     ExecutionResult result;
     result.status = ExecutionStatus::timeout;

@@ -191,7 +191,7 @@ TEST_CASE("whatever a value is, it stays one word to a shell, and nothing is run
     }
 }
 
-TEST_CASE("a value that begins with a dash cannot be taken for a flag")
+TEST_CASE("a value that begins with a dash cannot become a flag")
 {
     for (const std::string value : {"-", "--", "-x", "--force", "- a list", "--a='b c'\n"}) {
         CAPTURE(value);

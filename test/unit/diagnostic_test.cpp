@@ -40,7 +40,7 @@ TEST_CASE("a problem without a place is shown with what there is")
     CHECK(shown("a: 1\n", {9, 1}) == "agents.yaml:9:1: error: No good\n");
 }
 
-TEST_CASE("the caret stands below the character, not the byte")
+TEST_CASE("the caret is below the character, not the byte")
 {
     CHECK(shown("\xC3\xA9\xC3\xA9: x\n", {1, 7}).find("| \xC3\xA9\xC3\xA9: x\n      |     ^\n") !=
           std::string::npos);

@@ -305,7 +305,7 @@ TEST_CASE_FIXTURE(Many, "stopping with nothing in flight ends at once")
     CHECK(clock->elapsed() == 0s);
 }
 
-TEST_CASE_FIXTURE(Many, "what was started ends even when its executor is gone")
+TEST_CASE_FIXTURE(Many, "operations end even when their executor is destroyed")
 {
     takes("/tree", 12s);
     begin("/tree");
@@ -553,7 +553,7 @@ TEST_CASE_FIXTURE(Many, "an adopted execution is tried again by the rules of its
     CHECK(sink->metrics().size() == 2);
 }
 
-TEST_CASE_FIXTURE(Many, "an end that cannot be told leaves what is in flight to who adopts it")
+TEST_CASE_FIXTURE(Many, "a result that cannot be stored leaves the attempt to be adopted")
 {
     CommandRequest request("build", "/tree");
     const auto hooks = std::make_shared<CommandHooks>();
@@ -577,7 +577,7 @@ TEST_CASE_FIXTURE(Many, "an end that cannot be told leaves what is in flight to 
     CHECK(names_below(project / ".tapps-agents/running").empty());
 }
 
-TEST_CASE_FIXTURE(Many, "an end that comes while another attempt is waited for is told, too")
+TEST_CASE_FIXTURE(Many, "an end during the delay before another attempt is reported, too")
 {
     CommandRequest request("build", "/tree");
     request.idempotent = true;
@@ -784,7 +784,7 @@ TEST_CASE_FIXTURE(Many, "one look at a status changes nothing")
     CHECK(fs::last_write_time(root) == before);
 }
 
-TEST_CASE_FIXTURE(Many, "what a dead executor left is told once, and cleaned")
+TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed")
 {
     options.enable_metrics = true;
     records::RunningRecord record;

@@ -67,7 +67,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a report that arrives at the deadline still 
     CHECK(result.error->message == "boom");
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "the request's time-out goes before the executor's")
+TEST_CASE_FIXTURE(ExecutorFixture, "the request's time-out takes precedence over the executor's")
 {
     auto r = request();
     r.timeout = 7s;
@@ -175,7 +175,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "garbage is rejected once and waited out")
     CHECK(result.error->message.find("its status file was ignored") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "a malformed status that is mended later completes")
+TEST_CASE_FIXTURE(ExecutorFixture, "a malformed status that is corrected later completes")
 {
     clock->at(2s, [&] { tree.write_text("[]"); });
     clock->at(12s, [&] { tree.complete(); });
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a status that is too large fails at once")
     CHECK(result.duration == 5s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "at most ten rejections are told one by one")
+TEST_CASE_FIXTURE(ExecutorFixture, "at most ten rejections are reported one by one")
 {
     options.timeout = 101s;
     for (int i = 1; i <= 15; ++i)
@@ -243,7 +243,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a worktree that disappears ends the wait")
     CHECK(result.duration == 10s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "progress is told as it changes")
+TEST_CASE_FIXTURE(ExecutorFixture, "progress is reported when it changes")
 {
     for (int i = 1; i <= 3; ++i)
         clock->at(i * 7s, [this, i] {
@@ -293,7 +293,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a notice is faster than the poll")
     CHECK(result.duration == 2s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "nobody who claims: not started, taken back, and tried again")
+TEST_CASE_FIXTURE(ExecutorFixture, "without a claim: not started, withdrawn, and retried")
 {
     options.start_timeout = 61s;
     options.retry.max_attempts = 2;
@@ -545,7 +545,7 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     }
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "an execution is called as its request says")
+TEST_CASE_FIXTURE(ExecutorFixture, "an execution has the id of its request")
 {
     tree.on_publish = [&] { tree.complete(); };
     auto r = request();
@@ -1110,7 +1110,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
     CHECK(result.error->message.size() > 20);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "a busy worktree is waited for when asked")
+TEST_CASE_FIXTURE(ExecutorFixture, "a busy worktree is waited for on request")
 {
     options.on_busy = OnBusy::wait;
     tree.lock_error = errc::worktree_busy;
@@ -1121,7 +1121,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a busy worktree is waited for when asked")
     CHECK(clock->elapsed() >= 17s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "a secret in the command is redacted everywhere, and told")
+TEST_CASE_FIXTURE(ExecutorFixture, "a secret in the command is redacted everywhere, and reported")
 {
     const std::string secret = "ghp_" + std::string(36, 'a');
     const auto command = "deploy --token " + secret;

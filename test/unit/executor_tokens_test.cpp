@@ -234,7 +234,7 @@ TEST_CASE_FIXTURE(QuickTree, "the awaitable form throws an error whose text is f
           std::string::npos);
 }
 
-TEST_CASE_FIXTURE(QuickTree, "the awaitable of an executor that is gone still works")
+TEST_CASE_FIXTURE(QuickTree, "the awaitable of a destroyed executor still works")
 {
     auto work = make().execute_command(request());
     executor.reset();

@@ -52,7 +52,7 @@ bool contains(const std::string& text, std::string_view part)
 
 TEST_SUITE_BEGIN("git_limits");
 
-TEST_CASE_FIXTURE(Hanging, "a call that hangs is stopped at its limit, and says so")
+TEST_CASE_FIXTURE(Hanging, "a call that hangs is stopped at its time limit, and reported")
 {
     call({"status", "--porcelain"});
     call({"-c", "core.sparseCheckout=false", "read-tree", "HEAD"});
@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Hanging, "a call that ends in time is not stopped later")
     CHECK(spawner->last().stops == 0);
 }
 
-TEST_CASE_FIXTURE(Hanging, "a call that ended well as its limit came is no failure")
+TEST_CASE_FIXTURE(Hanging, "a call that succeeds at its time limit is not a failure")
 {
     spawner->on_wait = [this](ScriptedProgram& program) {
         program.deaf = true;
@@ -192,7 +192,7 @@ TEST_CASE_FIXTURE(Hanging, "a call whose start throws gives back the repository'
     CHECK(codes == std::vector<int>{0});
 }
 
-TEST_CASE_FIXTURE(Hanging, "a program that cannot be started is told as such")
+TEST_CASE_FIXTURE(Hanging, "a program that cannot be started is reported as such")
 {
     spawner->refusal = make_error_code(boost::system::errc::no_such_file_or_directory);
     call({"status"});

@@ -301,7 +301,7 @@ TEST_CASE("an agent that is not enabled needs no program")
     check_is(f.checker().check_agent_programs(), healthy, "No agents");
 }
 
-TEST_CASE("an agent's own PATH is looked through, not the executor's")
+TEST_CASE("an agent's own PATH is searched, not the executor's")
 {
     HealthFixture f;
     f.install("claude");

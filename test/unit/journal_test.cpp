@@ -346,7 +346,7 @@ TEST_CASE("a step whose end is discarded runs again")
     CHECK(step_of(run, "build").ended_at.empty());
 }
 
-TEST_CASE("a run that was taken up again goes on where it was")
+TEST_CASE("a resumed run continues where it stopped")
 {
     auto again = start_of_run();
     again["pid"] = 43;
@@ -363,7 +363,7 @@ TEST_CASE("a run that was taken up again goes on where it was")
     CHECK(step_of(run, "plan").state == StepState::completed);
 }
 
-TEST_CASE("however a journal is cut, what its whole lines say is kept")
+TEST_CASE("however a journal is truncated, its complete lines count")
 {
     const auto text = whole_story();
     for (std::size_t length = 0; length <= text.size(); ++length) {
@@ -444,7 +444,7 @@ TEST_CASE("an agent's text does not fill the journal")
     CHECK(read.execution->artifacts.size() == 1000);
 }
 
-TEST_CASE("without its first line a journal says what is known")
+TEST_CASE("without its first line a journal still has the other data")
 {
     const auto text = whole_story();
     const auto run = parse_journal(std::string_view(text).substr(text.find('\n') + 1));
@@ -562,7 +562,7 @@ TEST_CASE_FIXTURE(Project, "runs of the same microsecond have different ids")
     CHECK(names().size() == 4);
 }
 
-TEST_CASE_FIXTURE(Project, "whatever an id says, the journal stays in its folder")
+TEST_CASE_FIXTURE(Project, "whatever the id, the journal stays in its folder")
 {
     std::vector<std::string> ids;
     for (const std::string id : {"..", "../../out", "/etc/passwd", "", "a\nb", "-rf", "cancel"}) {
@@ -601,7 +601,7 @@ TEST_CASE_FIXTURE(Project, "a run is alive as long as its executor has its journ
     CHECK(read(id).alive);
 }
 
-TEST_CASE_FIXTURE(Project, "those who look do not take each other for an executor")
+TEST_CASE_FIXTURE(Project, "readers of a journal do not take each other for an executor")
 {
     const auto id = create().run_id();
     const int looking = shared_lock(file(id));
@@ -616,7 +616,7 @@ TEST_CASE_FIXTURE(Project, "a journal that another executor has is not taken ove
     CHECK(ec == errc::worktree_busy);
 }
 
-TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that goes on not held")
+TEST_CASE_FIXTURE(Project, "a held run is not resumed, and an active run is not held")
 {
     const auto left = [this](const Journal& journal) {
         return files::UniqueFd(::dup(journal.descriptor()));
@@ -644,7 +644,7 @@ TEST_CASE_FIXTURE(Project, "a run that is held is not gone on with, and one that
     CHECK(ec == boost::system::errc::no_such_file_or_directory);
 }
 
-TEST_CASE_FIXTURE(Project, "those who look get in the way of no executor")
+TEST_CASE_FIXTURE(Project, "readers of a journal do not block an executor")
 {
     const auto id = create().run_id();
     const int looking = shared_lock(file(id));
@@ -663,7 +663,7 @@ TEST_CASE_FIXTURE(Project, "those who look get in the way of no executor")
     CHECK(taken == 50);
 }
 
-TEST_CASE_FIXTURE(Project, "a journal goes on after a cut at any byte")
+TEST_CASE_FIXTURE(Project, "a journal is continued after a truncation at any byte")
 {
     const auto text = whole_story();
     const auto before_all = parse_journal(text);
@@ -743,7 +743,7 @@ TEST_CASE_FIXTURE(Project, "a folder that leads elsewhere is not followed")
     CHECK_FALSE(fs::exists(elsewhere / "workflow-state/cancel/q"));
 }
 
-TEST_CASE_FIXTURE(Project, "a run that is not there is told apart from one that cannot be read")
+TEST_CASE_FIXTURE(Project, "a missing run is distinguished from one that cannot be read")
 {
     CHECK_FALSE(read_run(path(), "r\n", problem));
     CHECK(problem == "There is no run r\\n.");
@@ -833,7 +833,7 @@ TEST_CASE_FIXTURE(Project, "a folder that cannot be synced gets no journal")
     }
 }
 
-TEST_CASE_FIXTURE(Project, "after a failed sync the line is gone, and no second sync is believed")
+TEST_CASE_FIXTURE(Project, "after a failed sync the line is lost, and no second sync is trusted")
 {
     FaultyDisk disk;
     disk.fail_sync = 5;
@@ -932,7 +932,7 @@ TEST_CASE_FIXTURE(Project, "what no reader would take is not written")
     CHECK(read(journal.run_id()).skipped_lines == 0);
 }
 
-TEST_CASE_FIXTURE(Project, "runs are listed newest first, by what they say and not by their files")
+TEST_CASE_FIXTURE(Project, "runs are listed newest first, by their start and not by their files")
 {
     CHECK(list_runs(path()).empty());
     const auto started = [](std::string_view id, const char* time) {

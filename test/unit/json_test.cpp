@@ -132,7 +132,7 @@ TEST_CASE("what no more text could turn into an object is malformed at once")
     }
 }
 
-TEST_CASE("the sentence says what is wrong and where")
+TEST_CASE("the message states the problem and its place")
 {
     CHECK(problem_of("{\n  \"a\": NaN}") == "NaN and Infinity are not JSON (line 2, column 8).");
     CHECK(problem_of("[1]") == "It is not a JSON object (line 1, column 1).");

@@ -142,7 +142,7 @@ struct WriterFixture {
 
 TEST_SUITE_BEGIN("line_writer");
 
-TEST_CASE_FIXTURE(WriterFixture, "what gathers before the strand runs goes out as one write")
+TEST_CASE_FIXTURE(WriterFixture, "lines that gather before the strand runs are written at once")
 {
     make();
     push_lines(0, 100);
@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(WriterFixture, "what gathers before the strand runs goes out a
     check_complete(folder.lines("log"), 100);
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "what one handler of the context pushes goes out as one write")
+TEST_CASE_FIXTURE(WriterFixture, "lines that one handler pushes are written at once")
 {
     make();
     boost::asio::post(ctx, [&] { push_lines(0, 100); });
@@ -293,7 +293,7 @@ TEST_CASE_FIXTURE(WriterFixture, "a descriptor whose sync failed is not synced a
     check_complete(folder.lines("log"), 1);
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "a write error is told to the flush, and tried again by itself")
+TEST_CASE_FIXTURE(WriterFixture, "a write error is returned by flush, and the write is retried")
 {
     disk.fault = FaultyDisk::Fault::error;
     disk.failing_call = 0;
@@ -374,7 +374,7 @@ TEST_CASE_FIXTURE(WriterFixture, "what is not written is kept until the stop, an
     CHECK(records::lost_sentence(left).find("No space left") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "what was written is not told as missing")
+TEST_CASE_FIXTURE(WriterFixture, "written lines are not reported as missing")
 {
     make();
     push_lines(0, 3);
@@ -448,7 +448,7 @@ TEST_CASE_FIXTURE(WriterFixture, "a log that another process holds for 5 s delay
     CHECK_FALSE(flush());
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "a holder that stands still after it rotated holds nobody up")
+TEST_CASE_FIXTURE(WriterFixture, "a process that stops after a rotation does not block others")
 {
     folder.write("log", "old\n");
     const files::UniqueFd other(::open((folder.path() / "log").c_str(), O_RDWR | O_CLOEXEC));

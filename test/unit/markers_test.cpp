@@ -191,7 +191,7 @@ TEST_CASE("a field of the wrong type counts as absent, an unknown one as nothing
     CHECK(parse_marker("{}", true, problem));
 }
 
-TEST_CASE("what is no JSON object is no marker, and it is said why")
+TEST_CASE("anything but a JSON object is not a marker, and the reason is reported")
 {
     std::string problem;
     for (const auto* text :

@@ -109,7 +109,8 @@ TEST_CASE_FIXTURE(MetricsFixture, "what is missing is filled in, and returned as
     CHECK(collector->get_metrics() == std::vector{recorded});
 }
 
-TEST_CASE_FIXTURE(MetricsFixture, "each attempt goes to the UTC day on which it completed")
+TEST_CASE_FIXTURE(MetricsFixture,
+                  "each attempt is recorded under the UTC day on which it completed")
 {
     auto late = metric_of("late");
     late.completed_at = text::parse_iso("2026-01-20T23:59:59.999999+00:00");

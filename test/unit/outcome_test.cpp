@@ -62,7 +62,7 @@ bool contains(std::string_view text, std::string_view part)
 
 }  // namespace
 
-TEST_CASE("a rule that goes by the exit code reads nothing")
+TEST_CASE("the rule exit_code reads no output")
 {
     CHECK_FALSE(verdict_of(OutcomeRule::exit_code, claude_error));
     OutcomeParser parser(OutcomeRule::exit_code);
@@ -80,7 +80,7 @@ TEST_CASE("each rule has a name, by which it is found")
     CHECK_FALSE(agent::outcome_rule_named("Claude"));
 }
 
-TEST_CASE("what Claude says of its end counts, not its exit code or a signal")
+TEST_CASE("Claude's own report counts, not its exit code or a signal")
 {
     CHECK(claude(claude_success).completed);
     CHECK(claude(claude_success, exited(1)).completed);
@@ -91,7 +91,7 @@ TEST_CASE("what Claude says of its end counts, not its exit code or a signal")
     CHECK(contains(failed.message, "Invalid API key"));
 }
 
-TEST_CASE("a subtype that says success does not hide why Claude stopped")
+TEST_CASE("the subtype success does not hide why Claude stopped")
 {
     const auto failed = claude(
         R"({"type":"result","subtype":"success","is_error":false,"terminal_reason":"max_turns"})");
@@ -114,7 +114,7 @@ TEST_CASE("of several results the last one counts")
     CHECK(claude(claude_error + claude_success).completed);
 }
 
-TEST_CASE("an exit with code 0 and without a result is a failure that says what is missing")
+TEST_CASE("exit code 0 without a result is a failure that names what is missing")
 {
     for (const auto* text : {"", "I fixed it all.\n", R"({"type":"assistant"})"}) {
         const auto failed = claude(text);
@@ -147,7 +147,7 @@ TEST_CASE("a tool that Claude was not allowed to use makes success a failure wit
           "permission_needed");
 }
 
-TEST_CASE("a permission prompt concludes, unless Claude goes on by itself")
+TEST_CASE("a permission prompt ends the command, unless Claude continues by itself")
 {
     OutcomeParser parser(OutcomeRule::claude);
     parser.feed(out, R"({"type":"control_request","request":{"subtype":"initialize"}})"

@@ -166,7 +166,7 @@ TEST_CASE("a program is found where the system would start it from")
     CHECK(explain_missing("tool", find_program("tool", path, "/"), AgentDefinition{}).empty());
 }
 
-TEST_CASE("what to do about a missing program depends on what its agent says of folders")
+TEST_CASE("the remedy for a missing program depends on its agent's folders")
 {
     const AgentDefinition plain;
     const auto remedy = [](const std::string& program, const AgentDefinition& definition) {
@@ -191,7 +191,7 @@ TEST_CASE("what to do about a missing program depends on what its agent says of 
     CHECK(remedy("/no/x", particular) == "Check the path.");
 }
 
-TEST_CASE("an agent's own PATH and folder are where its programs are looked for")
+TEST_CASE("the programs of an agent are searched for in its own PATH and folder")
 {
     const TemporaryFolder folder;
     make_program(folder / "bin/tool");

@@ -447,7 +447,7 @@ TEST_CASE("a secret in many lines is redacted as a whole")
     CHECK(redact("a\n" + secret + "\nb", {{"A_SECRET", secret}}) == "a\n" + marker + "\nb");
 }
 
-TEST_CASE("a line flows out as soon as it is whole")
+TEST_CASE("a line is passed on as soon as it is complete")
 {
     Redactor::Stream stream(std::make_shared<const Redactor>(Environment{{"A_KEY", "abcdefgh"}}));
     CHECK(stream.feed("- first\nsec") == "- first\n");

@@ -104,7 +104,7 @@ TEST_CASE("polling that does not adapt is exact")
     for (const double random : {0.0, 0.3, 0.999}) CHECK(interval.next(random) == 4s);
 }
 
-TEST_CASE("an interval longer than the longest one stays as it is")
+TEST_CASE("an interval longer than the maximum is not changed")
 {
     PollingInterval interval(40s, 10s, true);
     CHECK(interval.next(0.5) == 40s);

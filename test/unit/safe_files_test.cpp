@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(Folder, "a link anywhere in the path is refused")
     CHECK(read((*this / "real/f").string()).state == State::unsafe);
 }
 
-TEST_CASE_FIXTURE(Folder, "another user's file is not believed, unless its owner is allowed")
+TEST_CASE_FIXTURE(Folder, "another user's file is not accepted, unless its owner is allowed")
 {
     if (::geteuid() != 0) return;
     write_file(*this / "f", "text");
@@ -190,7 +190,7 @@ TEST_CASE_FIXTURE(Folder, "a file whose reader must wait for another process is 
     CHECK(read("f").text == "text");
 }
 
-TEST_CASE_FIXTURE(Folder, "links are followed as long as they stay inside, where that is asked for")
+TEST_CASE_FIXTURE(Folder, "on request links are followed as long as they stay inside")
 {
     TemporaryFolder outside;
     write_file(outside / "f", "secret");
@@ -246,7 +246,7 @@ TEST_CASE_FIXTURE(Folder, "a replaced file has its content and mode, whatever th
     CHECK(list_folder(fd.get(), 10).size() == 2);
 }
 
-TEST_CASE_FIXTURE(Folder, "what stands in a file's place is replaced, never written through")
+TEST_CASE_FIXTURE(Folder, "what is in a file's place is replaced, never written through")
 {
     write_file(*this / "target", "precious");
     for (const auto kind : all_planted) {

@@ -65,7 +65,7 @@ AgentStatus full_status()
 
 }  // namespace
 
-TEST_CASE("a file that is absent, empty or cut off is looked at again")
+TEST_CASE("a file that is absent, empty or truncated is read again")
 {
     for (const char* text : {"", " \n", "\xEF\xBB\xBF", "{", R"({"status":"comp)",
                              R"({"status":"completed")", R"({"status":"completed",)"}) {
@@ -75,7 +75,7 @@ TEST_CASE("a file that is absent, empty or cut off is looked at again")
     }
 }
 
-TEST_CASE("a file that will not get better is malformed and says why")
+TEST_CASE("a file that cannot become valid is malformed, with a reason")
 {
     CHECK(problem_of("[]").starts_with("It is not a JSON object"));
     CHECK(problem_of(R"({"status":"completed","output":NaN})").starts_with("NaN"));

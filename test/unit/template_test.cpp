@@ -154,7 +154,7 @@ TEST_CASE("an argument that the kernel would refuse is refused, with the way out
     CHECK_FALSE(expand(compile("agent {command}"), with, problem));
 }
 
-TEST_CASE("a script stays as it is and values come as arguments")
+TEST_CASE("a script is not changed, and values are passed as arguments")
 {
     CHECK(expanded("a {command} | b \"{worktree}: {command}\"", true) ==
           Words{"/bin/sh", "-c", "a \"${1}\" | b \"${2}: ${1}\"", "autoexec", values.command,

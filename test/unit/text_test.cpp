@@ -145,7 +145,7 @@ TEST_CASE("text that comes in chunks is made printable as a whole would be")
     CHECK(stream.feed("\x1b[" + std::string(1000, '1')).starts_with("\\x1b[11"));
 }
 
-TEST_CASE("an id that is a good file name stays as it is")
+TEST_CASE("an id that is a valid file name is not changed")
 {
     const std::string longest(128, 'x');
     for (const std::string& id :

@@ -113,7 +113,7 @@ records::RunningRecord record_of(const std::string& attempt_id)
 
 TEST_SUITE_BEGIN("trust");
 
-TEST_CASE("only we and root may be able to write what we believe")
+TEST_CASE("only files that the user or root alone can write are trusted")
 {
     const auto us = ::geteuid();
     const auto our_group = ::getegid();
@@ -146,7 +146,7 @@ TEST_CASE("root trusts the owner of the project, as in a container with a mounte
     CHECK(own);
 }
 
-TEST_CASE_FIXTURE(Project, "an agents file that others can write is refused with what mends it")
+TEST_CASE_FIXTURE(Project, "an agents file that others can write is refused with the correction")
 {
     CHECK(agents_problem().empty());
     for (const auto& path : {agents, agents.parent_path()}) {

@@ -17,7 +17,7 @@ std::chrono::nanoseconds time_of(const RecordingSink& sink, EventType type)
 
 }  // namespace
 
-TEST_CASE_FIXTURE(ExecutorFixture, "that no agent has claimed a command is told after 10 s, once")
+TEST_CASE_FIXTURE(ExecutorFixture, "an unclaimed command is reported after 10 s, once")
 {
     options.timeout = 62s;
     execute();
@@ -26,7 +26,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "that no agent has claimed a command is told 
     CHECK(time_of(*sink, EventType::command_unclaimed) == 10s);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "each attempt that no agent claims is told")
+TEST_CASE_FIXTURE(ExecutorFixture, "each attempt that no agent claims is reported")
 {
     options.start_timeout = 15s;
     options.retry.max_attempts = 3;
@@ -35,7 +35,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "each attempt that no agent claims is told")
     CHECK(sink->count(EventType::command_unclaimed) == 3);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "a command that an agent has is not told to be unclaimed")
+TEST_CASE_FIXTURE(ExecutorFixture, "a command that an agent has is not reported as unclaimed")
 {
     SUBCASE("by its claim")
     {

@@ -80,7 +80,7 @@ TEST_CASE("a workflow that cannot run is not drawn")
                          doctest::Contains("There is no step 'b'"), system_error);
 }
 
-TEST_CASE("placeholders are replaced by values, which are not looked into")
+TEST_CASE("placeholders are replaced by values, in which none are replaced")
 {
     const boost::json::object params{
         {"a", "{params.b}"}, {"b", 7}, {"c-d", true}, {"none", nullptr}};

@@ -469,7 +469,7 @@ TEST_CASE("what no step creates must be in the worktree")
           "6:16: Step 'build': No step creates 'src/main.c/x', and it is not in the worktree\n");
 }
 
-TEST_CASE("the artifacts of a step with a worktree of its own are looked for nowhere else")
+TEST_CASE("the artifacts of a step with a worktree of its own are searched for nowhere else")
 {
     TemporaryFolder folder;
     WorkflowReadOptions options;
