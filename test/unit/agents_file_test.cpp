@@ -317,7 +317,7 @@ TEST_CASE("only an enabled agent whose commands have a placeholder takes command
     CHECK_FALSE(accepts_commands(file.agents[4]));
 }
 
-TEST_CASE("the only agent that takes commands needs no name")
+TEST_CASE("the only agent that accepts commands needs no name")
 {
     const auto file = parse("agents:\n" + entry("a", "run all") + entry("b", "run {command}"));
     std::string problem;

@@ -53,7 +53,7 @@ void make_program(const fs::path& file)
 
 }  // namespace
 
-TEST_CASE("the file of any preset is valid, takes commands and causes no warning")
+TEST_CASE("the file of any preset is valid, accepts commands and causes no warning")
 {
     for (const auto& preset : presets()) {
         for (const auto comments : {Comments::none, Comments::all}) {
