@@ -9,7 +9,9 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,6 +30,16 @@
 namespace {
 
 using namespace autoexec::cli;
+
+// Otherwise the next file that is opened gets the descriptor of a closed stream, and what is meant
+// for the terminal is written to it. A closed stream still fails: its descriptor is for the other
+// direction.
+void occupy_closed_streams()
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0)  // the lowest free descriptor is this one
+            (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 // The words after `--` are the program, whatever they look like.
 std::vector<std::string> take_program(int& argc, char** argv)
@@ -103,6 +115,7 @@ int main(int argc, char** argv)
     // dumps.
     ::prctl(PR_SET_DUMPABLE, 0);
 #endif
+    occupy_closed_streams();
     std::signal(SIGPIPE, SIG_IGN);                      // a write to a closed pipe fails instead
     const char* const plain = std::getenv("NO_COLOR");  // no-color.org
     spdlog::set_default_logger(spdlog::stderr_color_st(

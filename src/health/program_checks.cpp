@@ -63,7 +63,9 @@ private:
 std::string reason(const HealthProbes::ProgramRun& run)
 {
     if (run.timed_out) return "it did not answer in time";
-    if (!run.problem.empty()) return run.problem;
+    if (!run.problem.empty())
+        return run.problem.substr(0,
+                                  run.problem.find_last_not_of('.') + 1);  // ends a sentence here
     if (run.error) return run.error.message();
     if (!run.exit_code) return "it was ended by a signal";
     return fmt::format("exit code {}", *run.exit_code);
@@ -230,7 +232,7 @@ HealthCheckResult check_supervisor(const HealthOptions& options)
     const auto run = options.probes.run({"/bin/true"}, "/", options.program_limit);
     if (run.error)
         findings.unhealthy(
-            "Commands cannot be started: " + reason(run),
+            fmt::format("Commands cannot be started: {}.", reason(run)),
             "Install autoexec-supervise beside the program or in its libexec folder.");
     else if (run.timed_out || run.exit_code != 0)
         findings.degraded(

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,8 @@ std::vector<Candidate> usual_candidates()
     if (autoexec_packaged_supervisor != nullptr)
         candidates.push_back({autoexec_packaged_supervisor(), true});
     for (auto& place : candidates) place.path = place.path.lexically_normal();
+    std::set<fs::path> seen;  // the library can be in the program
+    std::erase_if(candidates, [&](const auto& place) { return !seen.insert(place.path).second; });
     return candidates;
 }
 

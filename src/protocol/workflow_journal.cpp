@@ -24,6 +24,8 @@ constexpr std::size_t max_journal_text = 16 * 1024;
 constexpr std::size_t max_journal_items = 1000;
 // The largest integer that every JSON reader can hold.
 constexpr std::int64_t max_seq = std::int64_t{1} << 53;
+// Far from the largest integer: a resumed run counts on.
+constexpr int max_round = 1'000'000'000;
 
 void shorten(std::string_view key, json::value& value);
 
@@ -269,12 +271,11 @@ public:
 
 private:
     [[nodiscard]] bool is(std::string_view key) const { return in_.boolean(key).value_or(false); }
-    [[nodiscard]] int count(std::string_view key) const
+    [[nodiscard]] int count(std::string_view key, int max = std::numeric_limits<int>::max()) const
     {
-        constexpr auto max = std::numeric_limits<int>::max();
         return static_cast<int>(in_.integer(key, 0, max).value_or(0));
     }
-    [[nodiscard]] int round() const { return count("round"); }
+    [[nodiscard]] int round() const { return count("round", max_round); }
 
     [[nodiscard]] const json::array* list(std::string_view key) const
     {

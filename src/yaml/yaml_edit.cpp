@@ -160,9 +160,7 @@ private:
         for (std::size_t i = 0; i < root_.entries.size(); ++i) {
             if (root_.entries[i].key != path_.front()) continue;
             const auto from = start_of_line(text_, root_.entries[i].at.line);
-            const auto end = i + 1 < root_.entries.size()
-                                 ? start_of_line(text_, root_.entries[i + 1].at.line)
-                                 : text_.size();
+            const auto end = end_of_section(text_, root_, i);
             if (end < from) return std::nullopt;
             YamlNode section;
             section.kind = YamlNode::Kind::mapping;
@@ -200,6 +198,21 @@ private:
 };
 
 }  // namespace
+
+std::size_t end_of_section(std::string_view text, const YamlNode& root, std::size_t entry)
+{
+    const auto first = start_of_line(text, root.entries[entry].at.line + 1);
+    auto end = entry + 1 < root.entries.size()
+                   ? start_of_line(text, root.entries[entry + 1].at.line)
+                   : text.size();
+    while (end > first) {
+        const auto start = text.substr(0, end - 1).rfind('\n') + 1;  // without any: npos + 1 is 0
+        const auto line = text.substr(start, end - start);
+        if (!line.starts_with('#') && line.find_first_not_of(" \t\r\n") != line.npos) break;
+        end = start;
+    }
+    return end;
+}
 
 std::optional<std::string> set_in_yaml(std::string_view text, std::span<const std::string> path,
                                        const YamlNode& value)

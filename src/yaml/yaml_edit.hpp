@@ -23,6 +23,10 @@ std::string write_yaml(const YamlNode& node, std::size_t indentation = 0);
 /// Compares everything but positions.
 bool same_content(const YamlNode& a, const YamlNode& b);
 
+/// Where the lines of an entry of the document end. The comments at the margin above the next entry
+/// are not of this one.
+std::size_t end_of_section(std::string_view text, const YamlNode& root, std::size_t entry);
+
 /// Sets the scalar at `path`. The new text is parsed to check that no other value has changed.
 /// Comments, order and spacing stay, unless the form of the text (a section in braces, an alias)
 /// requires the section to be rewritten. Nothing if the text is not a YAML mapping, or a value on

@@ -296,9 +296,7 @@ private:
         for (std::size_t i = 0; i < root_.entries.size(); ++i) {
             if (root_.entries[i].key != section) continue;
             const auto from = offset_of(text_, {root_.entries[i].at.line, 1});
-            const auto end = i + 1 < root_.entries.size()
-                                 ? offset_of(text_, {root_.entries[i + 1].at.line, 1})
-                                 : text_.size();
+            const auto end = end_of_section(text_, root_, i);
             if (end < from) break;
             auto changed = std::string(text_.substr(0, from)) + write_yaml(part) +
                            std::string(text_.substr(end));

@@ -62,6 +62,23 @@ TEST_CASE("a run whose reader has ended continues, and its exit code reports the
     CHECK(shell(program_path + " history >/dev/full") == 4);
 }
 
+TEST_CASE("no file gets the descriptor of a closed stream")
+{
+    Project project;
+    const auto run_to = [&](const std::string& where) {
+        auto start = project.start({});
+        start.argv = {"/bin/sh", "-c", program_path + " run 'echo x >>ran' " + where};
+        Program program(start);
+        return program.wait();
+    };
+    const auto ended = run_to(">&-");
+    CHECK(ended.code == 4);
+    CHECK_MESSAGE(contains(ended.err, "standard output: Bad file descriptor"), ended.err);
+    CHECK(run_to("<&- >&- 2>&-").code == 4);
+    CHECK(run_to("<&- 2>&-").out.starts_with("completed"));
+    CHECK(read_file(project.root() / "ran") == "x\nx\nx\n");
+}
+
 TEST_CASE("what follows -- is a program with its arguments, which no shell changes")
 {
     Project project;
@@ -224,6 +241,8 @@ TEST_CASE("wrong use names the option or argument, and what it may be")
     says({"run", "--expect", "../x", "-w", "a", "-w", "b", "true"},
          "the expected file '../x' is outside the worktree");
     says({"run", "--new-worktree=../up", "true"}, "invalid worktree name '../up'");
+    says({"run", "--env", "A=b", "true"}, "invalid variable 'A'; use its name only");
+    says({"run", "--env", "", "true"}, "invalid variable ''; use its name only");
     says({"run", "--notify", "./none", "true"},
          "no executable program './none' in " + project.root().string());
     says({"run", "echo \xFF"}, "autoexec: argument 2 (");
@@ -239,11 +258,13 @@ TEST_CASE("a list's lines are held to the rules of the command line")
 {"command": " "}
 {"command": "true", "expect": ["../x"]}
 {"command": "true", "new_worktree": "a/b"}
+{"command": "true", "env": ["A", "B=c"]}
 )");
     CHECK(ended.code == 2);
     CHECK(contains(ended.err, "stdin:2: 'command' is blank"));
     CHECK(contains(ended.err, "stdin:3: the expected file '../x' is outside"));
     CHECK(contains(ended.err, "stdin:4: invalid worktree name 'a/b'"));
+    CHECK(contains(ended.err, "stdin:5: invalid variable 'B'"));
     CHECK_FALSE(fs::exists(project.root() / "ran"));
 }
 

@@ -83,6 +83,22 @@ TEST_CASE("worktrees of runs that have completed are removed, and what was in th
     CHECK(project.run({"worktree", "restore", "nothing"}).code == 2);
 }
 
+TEST_CASE("a reader may end before it has read the whole list of worktrees")
+{
+    const UsedProject project;
+    auto start = project.start({});
+    // Descriptor 4 is a pipe without a reader.
+    const std::string no_reader = "mkfifo pipe; exec 3<>pipe 4>pipe 3>&-; ";
+    const auto code_of = [&](const std::string& words) {
+        start.argv = {"/bin/sh", "-c", "rm -f pipe; " + no_reader + program_path + words + " >&4"};
+        Program program(start);
+        return program.wait().code;
+    };
+    CHECK(code_of(" worktree list") == 0);
+    CHECK(code_of(" worktree gc --dry-run") == 0);
+    CHECK(code_of(" worktree gc") == 4);
+}
+
 TEST_CASE("files that git ignores are saved on request")
 {
     const UsedProject project;

@@ -51,8 +51,9 @@ TEST_CASE("without any, each place is named with the reason")
     CHECK_FALSE(found.file);
     CHECK(found.problem.starts_with("autoexec-supervise was not found; tried "));
     const auto beside = fs::read_symlink("/proc/self/exe").parent_path() / "autoexec-supervise";
-    CHECK(found.problem.find(beside.string() + " (No such file or directory)") !=
-          std::string::npos);
+    const auto named = beside.string() + " (No such file or directory)";
+    CHECK(found.problem.find(named) != std::string::npos);
+    CHECK(found.problem.find(named) == found.problem.rfind(named));
 }
 
 TEST_CASE_FIXTURE(Packaged, "the path that the application was built with counts")

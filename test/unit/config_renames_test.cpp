@@ -304,6 +304,18 @@ TEST_CASE("a migration moves keys between sections with their comments")
     }
 }
 
+TEST_CASE("a section that is written again takes no comments of others with it")
+{
+    CHECK(migrated("# first\nother: 1\n# ours\nauto_execution: {limits: {audit_bytes: 4096}}\n"
+                   "\n# theirs\nlast: {x: 1}  # behind\n# end\n") ==
+          "# first\nother: 1\n# ours\nauto_execution:\n  audit:\n    max_bytes: 4096\n"
+          "  version: \"1.1\"\n\n# theirs\nlast: {x: 1}  # behind\n# end\n");
+    CHECK(migrated("auto_execution: {clocks: {stall_seconds: 3}}\n# end") ==
+          "auto_execution:\n  timeouts:\n    stall_seconds: 3\n  version: \"1.1\"\n# end\n");
+    CHECK(migrated("auto_execution: {version: \"1.0\"}\n#") ==
+          "auto_execution: {version: \"1.1\"}\n#");
+}
+
 TEST_CASE("an old key that has no effect is removed by a migration, its comments stay")
 {
     CHECK(migrated("auto_execution:\n  version: \"1.0\"\n  timeouts:\n    stall_seconds: 3\n"

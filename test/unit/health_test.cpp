@@ -275,6 +275,9 @@ TEST_CASE("a program that is started but does not end degrades, none that starts
     run.error = errc::supervisor_unavailable;
     run.problem = "autoexec-supervise was not found; looked for /x.";
     check_is(f.checker().check_supervisor(), unhealthy, "looked for /x");
+    f.machine.programs["git"] = run;
+    const auto message = f.checker().check_git().message;
+    CHECK_MESSAGE(message.ends_with("looked for /x."), message);
 }
 
 TEST_CASE("one agent of two without its program degrades, both are unhealthy")

@@ -516,6 +516,17 @@ TEST_CASE("fields of the wrong type count as absent")
     CHECK(run.steps[0].round == 0);
 }
 
+TEST_CASE("a round leaves room for those after it")
+{
+    const auto round_of = [](std::int64_t round) {
+        return step_of(parse_journal(line(1, "step_started", {{"step", "s"}, {"round", round}})),
+                       "s")
+            .round;
+    };
+    CHECK(round_of(1'000'000'000) == 1'000'000'000);
+    CHECK(round_of(2'147'483'647) == 0);
+}
+
 TEST_CASE("very many steps are folded in time that grows with their number")
 {
     std::string text;

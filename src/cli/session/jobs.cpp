@@ -41,6 +41,11 @@ void check(const CommandJob& job, const std::string& where, std::vector<std::str
             "{}invalid worktree name '{}': use at most 80 letters, digits, '.', '_' and "
             "'-', with no '-' or '.' at either end or twice in a row",
             where, text::printable(name)));
+    for (const auto& variable : job.request.env_refs)
+        if (const auto end = variable.find('='); variable.empty() || end != variable.npos)
+            complain(
+                fmt::format("{}invalid variable '{}'; use its name only, without '=' and a value",
+                            where, text::printable(variable.substr(0, end))));
     for (const auto& path : job.request.expected_artifacts) {
         // Where a new worktree will be is not known yet.
         const bool is_open = !job.new_worktree.empty() && fs::path(path).is_absolute();

@@ -104,6 +104,7 @@ int drop_work(const WorktreeDropOptions& options)
         print_error("worktree drop", "give REF or --older-than TIME");
         return exit_usage;
     }
+    if (!options.dry_run) require_reader();
     return with_repository(repository_options(project_root(options.common)), "drop",
                            [&](auto repository) { return drop(options, std::move(repository)); });
 }

@@ -155,6 +155,7 @@ int remove_worktrees(const WorktreeGcOptions& options)
     const auto rules = rules_for(options, config->worktrees);
     auto options_of_git = repository_options(root);
     options_of_git.max_file_bytes = config->worktrees.max_file_bytes;
+    if (!options.dry_run) require_reader();
     return with_repository(std::move(options_of_git), "gc", [&](auto repository) {
         return collect(options, rules, root, std::move(repository));
     });

@@ -69,6 +69,7 @@ int restore_work(const WorktreeRestoreOptions& options)
     if (!config) return exit_invalid;
     auto where = repository_options(root);
     where.min_free_bytes = config->worktrees.min_free_bytes;
+    require_reader();
     return with_repository(std::move(where), "restore",
                            [&](auto repository) { return restore(options, repository); });
 }

@@ -150,7 +150,6 @@ git::RepositoryOptions repository_options(const std::filesystem::path& root)
 int with_repository(git::RepositoryOptions options, const char* subcommand,
                     std::function<asio::awaitable<int>(std::shared_ptr<git::Repository>)> work)
 {
-    require_reader();
     asio::io_context ctx{1};
     options.interrupt = std::make_shared<git::Interrupt>();
     SignalWatch signals(ctx, options.interrupt, options.clock);
