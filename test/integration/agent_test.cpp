@@ -946,8 +946,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a reported result counts, even if memory then r
 }
 
 TEST_CASE(
-    "for any number of free descriptors an agent in the process runs a command, or reports their "
-    "lack")
+    "with few free descriptors an agent in the process runs a command or reports the shortage")
 {
     bool went_well = false;
     int free = 0;
