@@ -692,7 +692,7 @@ TEST_CASE_FIXTURE(Tree, "outside git nothing but control files appears")
     CHECK(names().empty());
 }
 
-TEST_CASE_FIXTURE(Tree, "a withdrawn command does not exist any more, whoever is first")
+TEST_CASE_FIXTURE(Tree, "a withdrawn command is gone whether the agent or the executor is first")
 {
     const auto mailbox = locked();
     CHECK_FALSE(mailbox->withdraw("a"));  // nothing there: no error

@@ -311,7 +311,7 @@ TEST_CASE_FIXTURE(GitFixture,
 }
 
 TEST_CASE_FIXTURE(GitFixture,
-                  "what cannot be done in this repository is said before anything begins")
+                  "what cannot be done in this repository is reported before anything starts")
 {
     SUBCASE("a branch called workflow is in the way")
     {

@@ -8,7 +8,7 @@
 
 namespace autoexec::test {
 
-/// One file that is wrong, with what is said about it.
+/// An invalid file and the expected messages.
 struct BrokenFile {
     std::string title;
     std::string text;

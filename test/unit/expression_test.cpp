@@ -118,7 +118,7 @@ ExpressionProblem refusal(std::string_view text)
     return problem;
 }
 
-/// What is said where it cannot be told.
+/// The message where a condition cannot be decided before the run.
 std::string doubt(std::string_view text, const Values& known)
 {
     Answers answers{known, {}};

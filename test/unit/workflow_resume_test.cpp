@@ -176,7 +176,7 @@ std::size_t count(const Lines& lines, std::string_view word)
     return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), word));
 }
 
-/// Kills an executor after each handler that it calls, and goes on with the next one.
+/// Kills an executor after each handler that it calls, and continues with the next one.
 void kill_after_every_handler(bool agent_dies, bool idempotent)
 {
     const auto w = example(idempotent);
