@@ -10,6 +10,7 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -360,8 +361,8 @@ private:
         result.branch = in.string("branch").value_or("");
         result.commit = in.string("commit").value_or("");
         constexpr double max_seconds = 1e9;
-        result.duration = std::chrono::milliseconds(static_cast<std::int64_t>(
-            0.5 + 1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
+        result.duration = std::chrono::milliseconds(std::llround(
+            1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
         result.execution = read_execution(in);
         if (!result.execution) {
             result.code = in.string("error_code").value_or("");
