@@ -56,7 +56,7 @@ struct WorkflowRunCommandOptions : WorkflowFlags {
 // `HEAD` is that of the current worktree, which may differ from that of the project.
 std::string base_of(const WorkflowRunCommandOptions& o, const fs::path& root)
 {
-    const std::string base = o.base.empty() ? "HEAD" : o.base;
+    std::string base = o.base.empty() ? "HEAD" : o.base;
     const auto here = current_worktree(o.common, root);
     const auto git_dir = git_files::git_dir_of(here);
     const bool is_relative =
