@@ -18,14 +18,14 @@ namespace {
 
 // Saves what the attempt before has left, and resets the worktree to the start of the step. Throws
 // if that fails.
-asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
+asio::awaitable<std::string> start_afresh(std::shared_ptr<git::Repository> repository,
                                           std::filesystem::path tree, std::string branch,
                                           std::string base)
 {
-    auto looking = trees->repository().state_of(tree);
+    auto looking = repository->state_of(tree);
     auto state = co_await std::move(looking);
-    auto resetting = trees->repository().reset(tree, std::move(branch), std::move(base),
-                                               "Before another attempt");
+    auto resetting =
+        repository->reset(tree, std::move(branch), std::move(base), "Before another attempt");
     const auto saved = co_await std::move(resetting);
     if (!saved.problem.empty()) throw std::runtime_error(saved.problem);
     if (!saved.ref.empty()) state += "\nSaved as " + saved.ref;
@@ -34,7 +34,7 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<GitTrees> trees,
 
 }  // namespace
 
-git::RepositoryOptions GitWork::repository_options() const
+asio::awaitable<std::string> GitWork::open()
 {
     git::RepositoryOptions options;
     options.project_root = context_.options.project_root;
@@ -43,20 +43,18 @@ git::RepositoryOptions GitWork::repository_options() const
     options.min_free_bytes = context_.options.min_free_bytes;
     options.max_file_bytes = context_.options.max_file_bytes;
     options.interrupt = interrupt_;
-    return options;
-}
-
-asio::awaitable<std::string> GitWork::open(std::string run_id)
-{
-    GitTrees::Names names{inputs_.workflow.id, std::move(run_id), inputs_.workflow.name};
-    auto opening = GitTrees::open(repository_options(), std::move(names), inputs_.options.base);
+    auto opening = git::Repository::open(std::move(options));
     auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) co_return opened.problem + "\n";
-    trees_ = std::move(opened.trees);
-    state_.trees_folder = trees_->repository().trees_folder();
+    auto resolving = opened.repository->resolve(inputs_.options.base);
+    auto base = co_await std::move(resolving);
+    if (!base.problem.empty()) co_return base.problem + "\n";
+    repository_ = std::move(opened.repository);
+    base_ = std::move(base.id);
+    state_.trees_folder = repository_->trees_folder();
     const auto& target = inputs_.options.merge_into;
     if (target.empty()) co_return std::string();
-    auto looking = trees_->repository().resolve("refs/heads/" + target);
+    auto looking = repository_->resolve("refs/heads/" + target);
     const auto found = co_await std::move(looking);
     if (found.problem.empty()) co_return std::string();
     co_return fmt::format("There is no branch '{}' to merge the work into.\n",
@@ -65,13 +63,9 @@ asio::awaitable<std::string> GitWork::open(std::string run_id)
 
 void GitWork::use_journal()
 {
-    trees_->repository().hold(log_.journal().descriptor());
-    trees_->name_after(log_.run_id());
-}
-
-asio::awaitable<std::string> GitWork::begin()
-{
-    return trees_->begin();
+    repository_->hold(log_.journal().descriptor());
+    repository_->work_for(log_.run_id());
+    branch_ = "workflow/" + git::branch_part(log_.run_id());
 }
 
 asio::awaitable<std::string> GitWork::missing_requirements()
@@ -80,12 +74,12 @@ asio::awaitable<std::string> GitWork::missing_requirements()
     for (std::size_t i = 0; i < state_.size(); ++i) {
         if (!state_.step(i).command.in_git) continue;
         for (const auto& path : inputs_.plan.steps[i].from_repository) {
-            auto looking = trees_->repository().holds(trees_->base(), path);
+            auto looking = repository_->holds(base_, path);
             if (co_await std::move(looking)) continue;
             problems += fmt::format(
                 "Step '{}' requires '{}', which no step creates, and which is not in the commit "
                 "{:.12}.\n",
-                inputs_.workflow.steps[i].id, path, trees_->base());
+                inputs_.workflow.steps[i].id, path, base_);
         }
     }
     co_return problems;
@@ -93,7 +87,7 @@ asio::awaitable<std::string> GitWork::missing_requirements()
 
 std::string GitWork::new_tree_name(const StepRun& step) const
 {
-    if (is_shared()) return trees_->shared_name();
+    if (is_shared()) return git::branch_part(log_.run_id());
     return git::tree_name(log_.run_id(), step.result.id, step.result.round);
 }
 
@@ -101,23 +95,23 @@ void GitWork::choose_tree(StepRun& step) const
 {
     if (auto* const running = step.running()) running->reuses_tree = !step.tree.empty();
     if (step.tree.empty()) step.tree = new_tree_name(step);
-    step.command.request.worktree = trees_->path_of(step.tree);
+    step.command.request.worktree = path_of(step.tree);
 }
 
 /// Sets where a step starts: `base` and `laid`.
 asio::awaitable<std::string> GitWork::find_base(std::size_t i)
 {
     auto& step = state_.step(i);
-    auto base = trees_->base();
+    auto base = base_;
     if (is_shared()) {
-        auto looking = trees_->repository().resolve("refs/heads/" + trees_->branch());
+        auto looking = repository_->resolve("refs/heads/" + branch_);
         const auto tip = co_await std::move(looking);
         if (!state_.last_commit.empty()) base = state_.last_commit;  // if the branch was deleted
         if (tip.problem.empty()) base = tip.id;
     } else {
-        auto gathering = trees_->merge_all(parents_of(i));
-        auto merged = co_await std::move(gathering);
-        if (!merged.conflicts.empty()) step.result.code = "merge_conflict";
+        auto merging = merge_work(parents_of(i));
+        auto merged = co_await std::move(merging);
+        if (!merged.conflict.empty()) step.result.code = "merge_conflict";
         if (!merged.problem.empty()) co_return merged.problem;
         base = std::move(merged.commit);
     }
@@ -130,7 +124,7 @@ asio::awaitable<std::string> GitWork::find_base(std::size_t i)
     if (running && running->reuses_tree && !same_start && !is_shared()) {
         running->reuses_tree = false;
         step.tree = new_tree_name(step);
-        step.command.request.worktree = trees_->path_of(step.tree);
+        step.command.request.worktree = path_of(step.tree);
     }
     step.base = std::move(base);
     step.laid = std::move(laid);
@@ -152,7 +146,7 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     if (!log_.record(prepared)) co_return "It could not be recorded";
     const bool continues = step.running() && step.running()->reuses_tree;
     const bool same_start = step.base == last_base && step.laid == last_laid;
-    auto adding = trees_->tree_for(step.tree, step.base, is_shared() || continues);
+    auto adding = repository_->add_tree(step.tree, step.base, is_shared() || continues);
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
     step.command.request.worktree = made.path;
@@ -166,8 +160,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
         problem = co_await std::move(resetting);
         if (!problem.empty()) co_return problem;
     }
-    auto laying = trees_->repository().lay_artifacts(made.path, step.laid,
-                                                     made.reused && continues && same_start);
+    auto laying =
+        repository_->lay_artifacts(made.path, step.laid, made.reused && continues && same_start);
     problem = co_await std::move(laying);
     if (problem.empty()) step.result.code.clear();
     co_return problem;
@@ -177,8 +171,8 @@ asio::awaitable<std::string> GitWork::reset_tree(std::size_t i, std::string reas
 {
     const auto& step = state_.step(i);
     state_.baselines().drop(step);
-    auto resetting = trees_->repository().reset(step.worktree(), step.result.branch, step.base,
-                                                std::move(reason));
+    auto resetting =
+        repository_->reset(step.worktree(), step.result.branch, step.base, std::move(reason));
     auto saved = co_await std::move(resetting);
     co_return std::move(saved.problem);
 }
@@ -189,21 +183,11 @@ std::function<asio::awaitable<std::string>(std::filesystem::path)> GitWork::befo
 {
     const auto& step = state_.step(i);
     if (!step.command.in_git || !inputs_.workflow.steps[i].retry_from_clean) return nullptr;
-    return [trees = trees_, branch = step.result.branch, from = step.base,
+    return [repository = repository_, branch = step.result.branch, from = step.base,
             strand = context_.strand](std::filesystem::path tree) {
-        return asio::co_spawn(strand, start_afresh(trees, std::move(tree), branch, from),
+        return asio::co_spawn(strand, start_afresh(repository, std::move(tree), branch, from),
                               asio::use_awaitable);
     };
-}
-
-std::vector<Parent> GitWork::parents_of(std::size_t i) const
-{
-    std::vector<Parent> parents;
-    for (const auto k : state_.work_before(i))
-        parents.push_back({inputs_.workflow.steps[k].id, state_.step(k).commit});
-    const auto& feedback = state_.step(i).feedback;
-    if (!feedback.commit.empty()) parents.push_back(feedback);
-    return parents;
 }
 
 // Only completed work is committed, and that of tolerated failures. Other work stays in its
@@ -223,7 +207,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
     const auto i = outcome.step;
     auto& step = state_.step(i);
     const auto& result = step.result;
-    auto keeping = trees_->keep_ignored(step.worktree(), result.id, result.round, artifacts_of(i));
+    git::ArtifactRef ref{log_.run_id(), result.id, result.round};
+    auto keeping = repository_->keep_ignored(step.worktree(), std::move(ref), artifacts_of(i));
     auto kept = co_await std::move(keeping);
     outcome.warnings = std::move(kept.warnings);
     if (!kept.problem.empty()) {
@@ -232,9 +217,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
         outcome.reason = std::move(kept.problem);
         co_return;
     }
-    const int attempts = outcome.execution ? std::max(outcome.execution->attempts, 1) : 1;
-    auto committing = trees_->commit(step.worktree(), result.branch, result.id, result.round,
-                                     attempts, step.command.request.execution_id, commit_rules(i));
+    auto committing = repository_->commit_work(step.worktree(), result.branch,
+                                               commit_message(outcome), commit_rules(i));
     auto work = co_await std::move(committing);
     std::ranges::move(work.warnings, std::back_inserter(outcome.warnings));
     if (work.problem.empty()) {
@@ -248,6 +232,23 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
         outcome.code = "commit";
         outcome.reason = "Its work cannot be committed: " + work.problem;
     }
+}
+
+std::string GitWork::commit_message(const StepOutcome& outcome) const
+{
+    const auto& step = state_.step(outcome.step);
+    const auto& id = step.command.request.execution_id;
+    const int attempt = outcome.execution ? std::max(outcome.execution->attempts, 1) : 1;
+    return fmt::format("{0}: {1} (attempt {2}){3}Step: {1}\nRound: {4}\nAttempt: {2}\n{5}",
+                       inputs_.workflow.id, step.result.id, attempt, trailer(), step.result.round,
+                       id.empty() ? "" : fmt::format("Execution: {}\n", id));
+}
+
+std::string GitWork::trailer() const
+{
+    const auto& workflow = inputs_.workflow;
+    return fmt::format("\n\nWorkflow: {}\nRun: {}\n",
+                       workflow.name.empty() ? workflow.id : workflow.name, log_.run_id());
 }
 
 git::CommitRules GitWork::commit_rules(std::size_t i) const
@@ -291,61 +292,6 @@ std::vector<git::ArtifactSource> GitWork::artifacts_for(std::size_t i, std::stri
         if (last) sources.push_back({state_.step(*last).kept, need.artifact});
     }
     return sources;
-}
-
-// Steps that no other step builds on: they contain the work of all others.
-std::vector<Parent> GitWork::all_work() const
-{
-    std::vector<Parent> work;
-    for (std::size_t i = 0; i < state_.size(); ++i) {
-        if (state_.step(i).commit.empty()) continue;
-        bool is_built_upon = false;
-        for (std::size_t k = 0; k < state_.size(); ++k)
-            is_built_upon |= inputs_.plan.steps[i].leads_to[k] && !state_.step(k).commit.empty();
-        if (!is_built_upon || has_changed_)
-            work.push_back({inputs_.workflow.steps[i].id, state_.step(i).commit});
-    }
-    return work;
-}
-
-asio::awaitable<GitWork::Merged> GitWork::merge_all()
-{
-    Merged merged;
-    if (is_shared()) {
-        auto looking = trees_->repository().resolve("refs/heads/" + trees_->branch());
-        auto now = co_await std::move(looking);
-        merged.commit = std::move(now.id);
-        merged.problem = std::move(now.problem);
-        co_return merged;
-    }
-    auto gathering = trees_->merge_all(all_work());
-    auto all = co_await std::move(gathering);
-    merged.problem = std::move(all.problem);
-    if (!all.conflicts.empty()) merged.conflict = index_of(inputs_.workflow, all.theirs);
-    if (!merged.problem.empty()) co_return merged;
-    auto advancing = trees_->advance(all.commit, state_.last_commit);
-    merged.problem = co_await std::move(advancing);
-    merged.commit = std::move(all.commit);
-    co_return merged;
-}
-
-asio::awaitable<std::string> GitWork::merge_into_target(std::string commit)
-{
-    const auto& target = inputs_.options.merge_into;
-    auto merging = trees_->repository().merge_into(
-        target, std::move(commit),
-        fmt::format("Merge workflow {}\n\nRun: {}\n", inputs_.workflow.id, log_.run_id()));
-    const auto merged = co_await std::move(merging);
-    if (!merged.conflicts.empty())
-        co_return fmt::format(
-            "'{}' conflicts with the branch '{}' in {}{}. Merge it yourself: "
-            "git merge {}",
-            trees_->branch(), target, merged.conflicts.front().path,
-            merged.conflicts.size() > 1 ? " and more" : "", trees_->branch());
-    if (!merged.problem.empty())
-        co_return fmt::format("The branch '{}' did not receive the work: {}", target,
-                              merged.problem);
-    co_return std::string();
 }
 
 }  // namespace autoexec::workflow

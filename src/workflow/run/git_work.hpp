@@ -1,12 +1,12 @@
 #pragma once
 
 #include "async/short_names.hpp"
+#include "git/repository.hpp"
 #include "workflow/run/run_log.hpp"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,16 +21,21 @@ public:
         : context_(context), inputs_(inputs), state_(state), log_(log)
     {}
 
-    /// Finds the repository, for a run that has an id already. A line for each error.
-    asio::awaitable<std::string> open(std::string run_id);
+    /// Finds the repository. A line for each error.
+    asio::awaitable<std::string> open();
+    /// Whether it was found: otherwise, all steps work in place.
+    [[nodiscard]] bool is_open() const noexcept { return repository_ != nullptr; }
     /// What steps require of the repository, and it lacks: a line for each.
     asio::awaitable<std::string> missing_requirements();
-    /// Makes the branch of a new run.
-    asio::awaitable<std::string> begin();
-    /// Git processes hold the journal from now on.
+    /// Git processes hold the journal from now on, and names contain its run's id.
     void use_journal();
+    /// Makes the branch of a new run. A sentence if that fails.
+    asio::awaitable<std::string> begin() { return repository_->set_branch(branch_, base_, {}); }
 
-    [[nodiscard]] const GitTrees* trees() const noexcept { return trees_.get(); }
+    /// The commit that the run starts from.
+    [[nodiscard]] const std::string& base() const noexcept { return base_; }
+    /// `workflow/<run>`: receives the work of all steps.
+    [[nodiscard]] const std::string& branch() const noexcept { return branch_; }
     void cancel(asio::cancellation_type how) { interrupt_->cancel(*context_.options.clock, how); }
     /// Another definition of the workflow was used earlier: its steps may have built on others.
     void set_changed(bool on) noexcept { has_changed_ = on; }
@@ -49,9 +54,9 @@ public:
     asio::awaitable<void> save(StepOutcome& outcome, const bool& cancelled);
 
     struct Merged {
-        std::string commit;                   ///< The head of the run's branch.
-        std::string problem;                  ///< A sentence.
-        std::optional<std::size_t> conflict;  ///< The step whose work conflicts.
+        std::string commit;
+        std::string problem;   ///< A sentence.
+        std::string conflict;  ///< The step whose work conflicts; empty: none.
     };
     /// Merges the work of all steps into the run's branch.
     asio::awaitable<Merged> merge_all();
@@ -59,27 +64,40 @@ public:
     asio::awaitable<std::string> merge_into_target(std::string commit);
 
 private:
-    [[nodiscard]] git::RepositoryOptions repository_options() const;
     asio::awaitable<std::string> find_base(std::size_t i);
     asio::awaitable<std::string> reset_tree(std::size_t i, std::string reason);
-    [[nodiscard]] std::vector<Parent> parents_of(std::size_t i) const;
-    [[nodiscard]] std::vector<Parent> all_work() const;
     [[nodiscard]] std::vector<std::string> artifacts_of(std::size_t i) const;
     [[nodiscard]] std::vector<git::ArtifactSource> artifacts_for(std::size_t i,
                                                                  std::string& problem) const;
+    [[nodiscard]] std::string commit_message(const StepOutcome& outcome) const;
     [[nodiscard]] git::CommitRules commit_rules(std::size_t i) const;
     [[nodiscard]] std::string new_tree_name(const StepRun& step) const;
+    [[nodiscard]] std::filesystem::path path_of(const std::string& tree) const
+    {
+        return state_.trees_folder / tree;
+    }
+    [[nodiscard]] std::string trailer() const;
     [[nodiscard]] bool is_shared() const
     {
         return inputs_.options.worktrees == WorktreeMode::workflow;
     }
+
+    // See git_merge.cpp.
+    [[nodiscard]] std::vector<Parent> parents_of(std::size_t i) const;
+    [[nodiscard]] std::vector<Parent> all_work() const;
+    asio::awaitable<Merged> merge_work(std::vector<Parent> parents);
+    asio::awaitable<git::Commit> resolve(std::string ours, std::string named, Parent theirs,
+                                         std::vector<git::Conflict> conflicts);
+    asio::awaitable<std::string> advance(std::string commit);
 
     const RunContext& context_;
     const RunInputs& inputs_;
     RunState& state_;
     RunLog& log_;
     std::shared_ptr<git::Interrupt> interrupt_ = std::make_shared<git::Interrupt>();
-    std::shared_ptr<GitTrees> trees_;
+    std::shared_ptr<git::Repository> repository_;
+    std::string base_;
+    std::string branch_;
     bool has_changed_ = false;
 };
 

@@ -85,7 +85,7 @@ asio::awaitable<std::string> Run::open(error_code& ec)
     log_.use(*std::move(journal.journal));
     auto problem = restore_options(*journal.start, inputs_.workflow, inputs_.options);
     if (!problem.empty()) co_return problem;
-    auto preparing = prepare(log_.run_id());
+    auto preparing = prepare();
     problem = co_await std::move(preparing);
     if (problem.empty()) problem = resume(journal);
     co_return problem;
@@ -94,7 +94,7 @@ asio::awaitable<std::string> Run::open(error_code& ec)
 asio::awaitable<std::string> Run::open_new(error_code& ec)
 {
     const auto& options = context_->options;
-    auto preparing = prepare({});
+    auto preparing = prepare();
     auto problem = co_await std::move(preparing);
     if (!problem.empty()) co_return problem;
     auto journal = Journal::create(options.project_root, inputs_.workflow.id,
@@ -105,9 +105,9 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     log_.use(*std::move(journal));
     for (std::size_t i = 0; i < state_->size(); ++i)
         state_->step(i).command.request.workflow_id = log_.run_id();
-    if (git_->trees()) git_->use_journal();
-    log_.record_start(git_->trees());
-    if (git_->trees()) {
+    if (git_->is_open()) git_->use_journal();
+    log_.record_start(git_->base(), git_->branch());
+    if (git_->is_open()) {
         auto beginning = git_->begin();
         problem = co_await std::move(beginning);
     }
@@ -118,15 +118,14 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     co_return problem;
 }
 
-asio::awaitable<std::string> Run::prepare(std::string run_id)
+asio::awaitable<std::string> Run::prepare()
 {
     auto problem = make_state();
     if (!problem.empty() || inputs_.options.worktrees == WorktreeMode::in_place) co_return problem;
-    const bool is_known = !run_id.empty();
-    auto opening = git_->open(std::move(run_id));
+    auto opening = git_->open();
     problem = co_await std::move(opening);
     if (!problem.empty()) co_return problem;
-    if (is_known) git_->use_journal();
+    if (resumption_) git_->use_journal();
     auto looking = git_->missing_requirements();
     co_return co_await std::move(looking);
 }
@@ -344,11 +343,11 @@ void Run::fail_condition(const Decision& decision)
 
 asio::awaitable<void> Run::merge()
 {
-    if (!git_->trees() || cancelled_ || log_.error()) co_return;
+    if (!git_->is_open() || cancelled_ || log_.error()) co_return;
     auto merging = git_->merge_all();
     auto merged = co_await std::move(merging);
-    if (merged.conflict) {
-        fail_late(*merged.conflict, std::move(merged.problem));
+    if (const auto i = index_of(inputs_.workflow, merged.conflict)) {
+        fail_late(*i, std::move(merged.problem));
     } else if (!merged.problem.empty()) {
         commit_ = std::move(merged.commit);
         merge_problem_ = "The work of the steps cannot be merged: " + merged.problem;
@@ -362,7 +361,7 @@ asio::awaitable<void> Run::merge()
             log_.remove_markers_of(step);
             log_.mark(*state_, i);
         }
-        const auto& branch = git_->trees()->branch();
+        const auto& branch = git_->branch();
         log_.record(protocol::Merged{branch, commit_});
         log_.notify(WorkflowEvent::Type::merged, branch);
     }
@@ -394,7 +393,7 @@ WorkflowResult Run::finish()
     result.run_id = log_.run_id();
     result.workflow_id = inputs_.workflow.id;
     result.duration = duration_cast<milliseconds>(context_->options.clock->now() - begun_);
-    if (git_->trees()) result.branch = git_->trees()->branch();
+    result.branch = git_->branch();
     result.commit = commit_;
     for (std::size_t i = 0; i < state_->size(); ++i) result.steps.push_back(state_->step(i).result);
     const auto failures = state_->scheduler().failures();

@@ -34,7 +34,7 @@ private:
     // Before a step starts. A sentence, or lines, if none can.
     asio::awaitable<std::string> open(error_code& ec);
     asio::awaitable<std::string> open_new(error_code& ec);
-    asio::awaitable<std::string> prepare(std::string run_id);
+    asio::awaitable<std::string> prepare();
     std::string make_state();
     std::string resume(const ReopenedJournal& journal);
     std::string restart_requested();

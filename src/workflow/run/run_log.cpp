@@ -48,7 +48,7 @@ bool RunLog::record(const protocol::Transition& transition)
     return !error_;
 }
 
-void RunLog::record_start(const GitTrees* trees)
+void RunLog::record_start(const std::string& base, const std::string& branch)
 {
     const auto& [workflow, options, plan, index] = inputs_;
     const auto& redactor = *context_.options.redactor;
@@ -64,8 +64,8 @@ void RunLog::record_start(const GitTrees* trees)
     start.max_parallel = options.max_parallel;
     start.worktrees = options.worktrees;
     start.worktree = path_below(context_.options.project_root, options.worktree).string();
-    if (trees) start.base = trees->base();
-    if (trees) start.branch = trees->branch();
+    start.base = base;
+    start.branch = branch;
     start.merge_into = options.merge_into;
     for (const auto& [name, value] : options.params)
         start.params[name] =

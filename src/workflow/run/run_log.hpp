@@ -29,7 +29,8 @@ public:
     /// False if the journal cannot be written, now or since an earlier call. `on_error` is called
     /// once.
     bool record(const protocol::Transition& transition);
-    void record_start(const GitTrees* trees);
+    /// `base` and `branch`: of the run in git, or empty.
+    void record_start(const std::string& base, const std::string& branch);
     void record_end(const RunState& state, std::size_t i, bool discarded, bool late = false);
 
     void mark(const RunState& state, std::size_t i) const;

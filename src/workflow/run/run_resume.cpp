@@ -66,7 +66,7 @@ std::string Run::restart_requested()
                          "again what failed: --from-failed.",
                          resumption_->run_id, failures.size() == 1 ? "one step" : "some steps");
     scheduler.set_fail_fast(inputs_.options.fail_fast);
-    log_.record_start(git_->trees());
+    log_.record_start(git_->base(), git_->branch());
     log_.notify(WorkflowEvent::Type::run_started);
     if (roots.empty()) return {};
     const auto all = state_->restart(roots);

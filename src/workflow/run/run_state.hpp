@@ -2,8 +2,8 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
+#include "git/repository.hpp"
 #include "protocol/workflow_journal.hpp"
-#include "workflow/run/git_trees.hpp"
 #include "workflow/run/scheduler.hpp"
 #include "workflow/run/step_commands.hpp"
 #include "workflow/run/step_outcome.hpp"
@@ -18,6 +18,12 @@
 #include <vector>
 
 namespace autoexec::workflow {
+
+/// A step that another one builds on.
+struct Parent {
+    std::string step;
+    std::string commit;
+};
 
 /// Not in flight: it waits, or has ended.
 struct Idle {
