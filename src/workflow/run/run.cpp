@@ -2,7 +2,7 @@
 
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
-#include "workflow/run/requirements.hpp"
+#include "workflow/run/step_checks.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -148,7 +148,6 @@ std::string Run::make_state()
     state_.emplace(inputs_, std::move(made), limits);
     problems = missing_in_place(inputs_, *state_);
     git_.emplace(*context_, inputs_, *state_, log_);
-    values_.emplace(inputs_, *state_, context_->options.project_root);
     auto on_end = [this](StepOutcome outcome) {
         outcomes_.push_back(std::move(outcome));
         alarm_->wake();
@@ -211,7 +210,7 @@ void Run::advance()
     Scheduler::Queries queries;
     queries.has_room = [this](std::size_t i) { return steps_->slots().has_room(i); };
     queries.condition = [this](std::size_t i, std::string& problem) {
-        return values_->condition(i, problem);
+        return condition_holds(inputs_, *state_, context_->options.project_root, i, problem);
     };
     while (const auto decision = state_->scheduler().next(queries)) {
         switch (decision->kind) {
@@ -266,7 +265,7 @@ void Run::judge(std::size_t i)
     auto& step = state_->step(i);
     auto& result = step.result;
     std::string problem;
-    const auto passed = values_->gate(i, problem);
+    const auto passed = gate_passes(inputs_, *state_, i, problem);
     Verdict verdict;
     if (passed)
         verdict = state_->scheduler().judge(i, *passed);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "async/short_names.hpp"
-#include "workflow/run/condition_values.hpp"
 #include "workflow/run/git_work.hpp"
 #include "workflow/run/resume_journal.hpp"
 #include "workflow/run/run_context.hpp"
@@ -71,7 +70,6 @@ private:
     // Once the inputs are complete:
     std::optional<RunState> state_;
     std::optional<GitWork> git_;
-    std::optional<ConditionValues> values_;
     std::optional<StepRunner> steps_;
 };
 

@@ -1,7 +1,7 @@
 #include "workflow/run/step_runner.hpp"
 
 #include "text/text.hpp"
-#include "workflow/run/requirements.hpp"
+#include "workflow/run/step_checks.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
