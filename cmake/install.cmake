@@ -1,7 +1,7 @@
 # What `cmake --install` and `cpack` put where, and how others find it.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS autoexec EXPORT autoexec-targets FILE_SET HEADERS)
+install(TARGETS autoexec autoexec_testing EXPORT autoexec-targets FILE_SET HEADERS)
 install(TARGETS autoexec_supervisor EXPORT autoexec-targets DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoexec)
 if(TARGET autoexec-program)
     install(TARGETS autoexec-program)

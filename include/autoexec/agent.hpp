@@ -36,6 +36,8 @@ struct AgentOptions : WorkOptions {
     /// once, instead of being left for others. If false, `autoexec status` and `health` list the
     /// agent while it runs: `.tapps-agents/running/agents/`.
     bool alone = false;
+    /// Run commands for any agent, by the only one of `agents` that accepts commands.
+    bool accept_any_name = false;
 
     // Null: the real ones.
     std::shared_ptr<Clock> clock;

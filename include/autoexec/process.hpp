@@ -1,5 +1,6 @@
 #pragma once
 
+#include <autoexec/command.hpp>
 #include <autoexec/error.hpp>
 
 #include <chrono>
@@ -26,6 +27,12 @@ struct ProcessSpec {
     std::vector<int> held;
 };
 
+/// How the command ended, as the program itself reports.
+struct ProcessReport {
+    bool completed = true;
+    CommandError error;  ///< Unless completed.
+};
+
 /// How a program ended.
 struct ProcessExit {
     std::optional<int> exit_code;
@@ -34,6 +41,9 @@ struct ProcessExit {
     error_code reason;  ///< The error of the system if the program did not start.
     std::chrono::microseconds cpu{0};  ///< User and system time, including descendants.
     std::int64_t peak_memory_kib = 0;  ///< Of the largest process.
+    /// Decides instead of the agent's outcome rule and the exit code. Only a spawner that runs
+    /// something else than programs sets it.
+    std::optional<ProcessReport> report;
 };
 
 /// Which stream a program wrote to.

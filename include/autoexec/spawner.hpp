@@ -26,6 +26,10 @@ public:
     virtual boost::asio::awaitable<ProcessExit> wait(
         std::function<void(OutputStream, std::string_view)> output) = 0;
 
+    /// `report` is called when the program reports how far it is; set before `wait`. By default
+    /// never: then the status shows the last line of the output.
+    virtual void on_progress(std::function<void(Progress)> report) { (void)report; }
+
     /// Sends TERM to all processes, and KILL after the grace period. Idempotent.
     virtual void stop() noexcept = 0;
 

@@ -271,8 +271,8 @@ void BackgroundAgent::Impl::claim_command(const fs::path& tree, WatchedTree& wat
                                           handoff::AgentMailbox::Found found)
 {
     std::string problem;
-    const auto* const definition =
-        agent::select_agent(options.agents, found.command.agent, problem);
+    const auto* const definition = agent::select_agent(
+        options.agents, options.accept_any_name ? "" : found.command.agent, problem);
     // Another agent process may have the requested name.
     if (definition == nullptr && !options.alone && !found.command.agent.empty()) {
         found.problem = std::move(problem);

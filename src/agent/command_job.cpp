@@ -192,6 +192,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
     const auto ex = co_await asio::this_coro::executor;
     result = {};
     outcome_source_ = {OutcomeParser(rule), {}, false};
+    progress_.reset();
     ProcessSpec spec;
     spec.argv = std::move(argv);
     if (!make_spec(definition, spec, result)) co_return;
@@ -208,6 +209,10 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
         co_return;
     }
     pid_ = process->pid();
+    process->on_progress([this](Progress reported) {
+        progress_ = std::move(reported);
+        write_running();
+    });
 
     bool ended = false;
     ProcessExit exit;
@@ -335,6 +340,11 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
         result.error = start_error(exit.reason, missing.empty() ? exit.error : missing);
         return;
     }
+    if (exit.report) {
+        result.completed = exit.report->completed;
+        result.error = exit.report->error;
+        return;
+    }
     const auto said = outcome_source_.parser.verdict(exit);
     if (!said) return classify_by_exit_code(exit, program, result);
     result.completed = said->completed;
@@ -389,10 +399,7 @@ AgentStatus CommandJob::status(ReportedStatus word)
 void CommandJob::write_running()
 {
     auto s = status(ReportedStatus::running);
-    Progress progress;
-    progress.current_step = step_;
-    progress.message = output_.last_line();
-    s.progress = std::move(progress);
+    s.progress = progress_ ? *progress_ : Progress{0, step_, output_.last_line()};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
                      worktree_.string(), ec.message());

@@ -95,7 +95,8 @@ private:
     OutcomeSource outcome_source_{OutcomeParser(OutcomeRule::exit_code), {}, false};
     time_point started_;
     std::string started_at_;
-    std::string step_;  ///< `1/2`
+    std::string step_;                  ///< `1/2`
+    std::optional<Progress> progress_;  ///< As the program reports it.
     std::int64_t sequence_ = 0;
     std::int64_t pid_ = 0;
     std::string stop_reason_;  ///< cancelled, timeout, agent_stopped …; empty: not stopped.

@@ -36,7 +36,7 @@ OutputLog::OutputLog(const std::filesystem::path& project_root, const std::strin
                      std::size_t tail_limit)
     : folder_(records::Folder::of({}, project_root, "output")),
       name_(name),
-      file_(create(folder_, name_)),
+      file_(file_limit > 0 ? create(folder_, name_) : files::UniqueFd()),
       file_left_(file_limit),
       tail_limit_(tail_limit),
       out_(redactor),

@@ -17,7 +17,7 @@ namespace autoexec::agent {
 /// The redacted output of a command: written to a file up to a limit; its tail is kept in memory.
 class OutputLog {
 public:
-    /// Appends to `<project_root>/.tapps-agents/output/<name>`.
+    /// Appends to `<project_root>/.tapps-agents/output/<name>`, unless `file_limit` is zero.
     OutputLog(const std::filesystem::path& project_root, const std::string& name,
               std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
               std::size_t tail_limit);

@@ -280,8 +280,8 @@ std::vector<Setting> limit_settings()
             "limits.max_status_bytes",
             "Maximum size of a status file. A larger one fails its command.")
             .bytes(1024, gibibyte),
-        option<of_agent, &WorkOptions::max_output_bytes>("limits.max_output_bytes",
-                                                         "Maximum size of a command's output log.")
+        option<of_agent, &WorkOptions::max_output_bytes>(
+            "limits.max_output_bytes", "Maximum size of a command's output log. 0: none.")
             .bytes(0, gibibyte)
             .at_once(),
         option<of_agent, &WorkOptions::max_output_tail_bytes>(

@@ -1,5 +1,6 @@
 #include "autoexec/testing/mock_background_agent.hpp"
 
+#include "autoexec/config.hpp"
 #include "autoexec/executor.hpp"
 #include "protocol/control_files.hpp"
 #include "support/engine_side.hpp"
@@ -201,6 +202,72 @@ TEST_CASE_FIXTURE(Application, "a command of an original executor is answered wh
     CHECK(engine.status().has_value() == mock_options.accept_legacy);
     asio::co_spawn(ctx, agent.stop(), asio::detached);
     clock->run(ctx);
+}
+
+TEST_CASE_FIXTURE(Application,
+                  "a command longer than an argument, and one with a program, reach a mock")
+{
+    std::vector<CommandRequest> requests;
+    requests.emplace_back(std::string(200'000, 'x'), tree);
+    requests.emplace_back(std::vector<std::string>{"make", "all"}, tree);
+    for (const auto& result : run(std::move(requests)))
+        CHECK(result.status == ExecutionStatus::completed);
+    CHECK(mock->commands().at(0).command.size() == 200'000);
+    CHECK(mock->commands().at(1).argv == std::vector<std::string>{"make", "all"});
+}
+
+TEST_CASE_FIXTURE(Application, "a mock writes nothing outside its worktrees")
+{
+    mock_options.reply.output = "much to say\n";
+    mock_options.reply.artifacts = {"report.md"};
+    const auto before = std::filesystem::exists(".tapps-agents/output");
+    (void)run({"build", tree});
+    CHECK(read_file(tree / "report.md").starts_with("made by a mock agent: build"));
+    CHECK_FALSE(std::filesystem::exists(project / ".tapps-agents/output"));
+    CHECK(std::filesystem::exists(".tapps-agents/output") == before);
+}
+
+TEST_CASE("fixtures write the files of a project")
+{
+    const testing::TemporaryProject project;
+    project.write_config("auto_execution:\n  polling: {timeout_seconds: 7}\n");
+    project.write_agents("agents:\n  - {name: dev, type: background, commands: [x]}\n");
+    AutoExecutionConfigManager manager({}, project.path());
+    CHECK(manager.load().executor.timeout == 7s);
+    CHECK(load_agents(project.path()).file.agents.at(0).name == "dev");
+    CHECK_THROWS_AS(write_file(project.path(), "../outside", ""), system_error);
+}
+
+TEST_CASE("fixtures write command and status files, and read them")
+{
+    const testing::TemporaryProject project;
+    testing::MockCommand command;
+    command.worktree = project.make_worktree("tree");
+    CHECK_FALSE(testing::read_command_file(command.worktree));
+    command.command = "build";
+    command.agent = "dev";
+    command.attempt_id = "a";
+    command.attempt = 2;
+    command.step_id = "s";
+    testing::write_command_file(command);
+    const auto read = testing::read_command_file(command.worktree);
+    REQUIRE(read);
+    CHECK(read->command == "build");
+    CHECK(read->agent == "dev");
+    CHECK(read->attempt_id == "a");
+    CHECK(read->attempt == 2);
+    CHECK(read->step_id == "s");
+    CHECK_FALSE(read->workflow_id);
+
+    AgentStatus status;
+    status.status = ReportedStatus::failed;
+    status.error = CommandError{"no disk", "disk", true, 0};
+    CHECK_FALSE(testing::read_status_file(command.worktree));
+    testing::write_status_file(command.worktree, status);
+    const auto reported = testing::read_status_file(command.worktree);
+    REQUIRE(reported);
+    CHECK(reported->status == ReportedStatus::failed);
+    CHECK(reported->error == status.error);
 }
 
 TEST_SUITE_END();
