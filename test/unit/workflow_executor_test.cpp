@@ -1,5 +1,4 @@
 #include "support/workflow_fixture.hpp"
-#include "workflow/journal/journal_place.hpp"
 #include "workflow/journal/markers.hpp"
 
 #include <boost/asio/co_spawn.hpp>

@@ -2,7 +2,6 @@
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
 #include "workflow/journal/journal.hpp"
-#include "workflow/journal/journal_place.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>

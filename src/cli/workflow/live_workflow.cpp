@@ -7,7 +7,6 @@
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
-#include "workflow/journal/journal_place.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>

@@ -1,7 +1,7 @@
 #include "workflow/journal/journal.hpp"
 
+#include "protocol/layout.hpp"
 #include "text/text.hpp"
-#include "workflow/journal/journal_place.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -89,30 +89,32 @@ bool lock_region(int fd, short kind)
     return ::fcntl(fd, F_OFD_SETLK, &region) == 0;
 }
 
-error_code error_of(const FoundFile& found)
+records::Folder requests_folder(const fs::path& project_root)
 {
-    switch (found.state) {
-        case FoundFile::State::present:
-            return {};
-        case FoundFile::State::absent:
-            return {ENOENT, boost::system::system_category()};
-        case FoundFile::State::unsafe:
-            return errc::unsafe_path;
-        case FoundFile::State::too_large:
-            return errc::file_too_large;
-        case FoundFile::State::unreadable:
-            break;
-    }
-    return {EIO, boost::system::system_category()};
-}
-
-std::int64_t last_seq(const RunRecord& run)
-{
-    if (run.transitions.empty()) return 0;
-    return run.transitions.back().seq;
+    auto folder = state_folder(project_root);
+    folder.below /= "cancel";
+    return folder;
 }
 
 }  // namespace
+
+records::Folder state_folder(const fs::path& project_root)
+{
+    return {project_root.empty() ? "." : project_root, layout::journals};
+}
+
+std::string journal_name(std::string_view run_id)
+{
+    return text::file_name_of(run_id).append(journal_suffix);
+}
+
+// Shared, so that two readers do not take each other for the executor.
+bool is_locked(int fd)
+{
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+    ::flock(fd, LOCK_UN);
+    return false;
+}
 
 Journal::Journal(fs::path path, UniqueFd file, UniqueFd shared, std::string run_id,
                  Durability durability, records::Disk& disk)
@@ -164,12 +166,19 @@ std::optional<Journal> Journal::take_over(const fs::path& project_root, std::str
     if (!ec && !lock_region(shared.get(), F_RDLCK)) ec = last_error();
     if (ec) return std::nullopt;
     const auto found = files::read_regular(folder.get(), name, journal_limit, {});
-    if ((ec = error_of(found))) return std::nullopt;
+    if (found.state != FoundFile::State::present) {
+        ec = found.state == FoundFile::State::too_large ? errc::file_too_large : errc::unsafe_path;
+        if (found.reason) ec = found.reason;
+        return std::nullopt;
+    }
 
     Journal journal(state_folder(project_root).path() / name, std::move(file), std::move(shared),
                     std::string(run_id), durability, disk);
     journal.size_ = found.text.rfind('\n') + 1;  // without any: npos + 1 is 0
-    journal.seq_ = last_seq(parse_journal(found.text));
+    journal.record_ = parse_journal(found.text);
+    journal.record_.run_id = run_id;
+    const auto& transitions = journal.record_.transitions;
+    if (!transitions.empty()) journal.seq_ = transitions.back().seq;
     const bool torn = journal.size_ < found.text.size();
     if (torn && disk.truncate(journal.file_.get(), static_cast<off_t>(journal.size_)) != 0) {
         ec = last_error();
@@ -248,6 +257,32 @@ UniqueFd hold_run(const fs::path& project_root, std::string_view run_id, error_c
     if (!ec) ec = lock(file.get());
     if (!ec && !lock_region(file.get(), F_WRLCK)) ec = errc::worktree_busy;
     return ec ? UniqueFd() : std::move(file);
+}
+
+error_code ask_to_cancel_run(const fs::path& project_root, std::string_view run_id)
+{
+    error_code ec;
+    // Twice: an executor that has served the last request removes the folder.
+    for (int tries = 0; tries < 2; ++tries) {
+        const auto folder = requests_folder(project_root).create(ec);
+        if (ec) return ec;
+        constexpr int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        const UniqueFd fd(::openat(folder.get(), text::file_name_of(run_id).c_str(), flags, 0600));
+        if (fd) return {};
+        ec = last_error();
+    }
+    return ec;
+}
+
+bool take_run_cancel(const fs::path& project_root, std::string_view run_id)
+{
+    error_code ec;
+    const auto place = requests_folder(project_root);
+    const auto folder = place.open(ec);
+    if (!folder || ::unlinkat(folder.get(), text::file_name_of(run_id).c_str(), 0) != 0)
+        return false;
+    (void)::rmdir(place.path().c_str());
+    return true;
 }
 
 }  // namespace autoexec::workflow

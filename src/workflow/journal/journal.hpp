@@ -13,67 +13,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// The journal of a run: `workflow-state/<run id>.jsonl`, a line for each transition, appended
 /// before it takes effect, and locked by its executor while that lives. Format:
 /// `doc/file-protocol.md`. Calls block for microseconds (`Durability::power`: for a sync).
 namespace autoexec::workflow {
-
-class Journal {
-public:
-    /// Creates one, locked. The run's id is `<workflow id>-<YYYYmmdd-HHMMSS>-<microseconds>` of the
-    /// local time, or of the next free microsecond.
-    static std::optional<Journal> create(const std::filesystem::path& project_root,
-                                         std::string_view workflow_id,
-                                         std::chrono::system_clock::time_point now,
-                                         Durability durability, error_code& ec,
-                                         records::Disk& disk = records::Disk::real());
-
-    /// Locks the journal of an earlier executor; a truncated last line is removed. `ec` is
-    /// `errc::worktree_busy` while another executor holds it, `resource_unavailable_try_again`
-    /// while a reader does (for microseconds: try again), and an error of the file system if there
-    /// is none.
-    static std::optional<Journal> take_over(const std::filesystem::path& project_root,
-                                            std::string_view run_id, Durability durability,
-                                            error_code& ec,
-                                            records::Disk& disk = records::Disk::real());
-
-    [[nodiscard]] const std::string& run_id() const noexcept { return run_id_; }
-    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
-    /// Programs that work for the run hold it, so that an executor that takes over waits for them.
-    [[nodiscard]] int descriptor() const noexcept { return shared_.get(); }
-
-    /// Whether all programs that held the descriptor of an earlier executor have ended.
-    [[nodiscard]] bool is_settled() const noexcept;
-
-    /// Removes it: nothing has started.
-    void discard(const std::filesystem::path& project_root);
-
-    /// Appends one line. After an error the file is as before if possible; otherwise all later
-    /// calls fail with the same error. `errc::journal_lost` if the file was removed, replaced or
-    /// truncated; `errc::file_too_large` and `errc::invalid_options` for a line that readers would
-    /// not accept.
-    error_code append(const protocol::Transition& transition,
-                      std::chrono::system_clock::time_point now);
-
-private:
-    Journal(std::filesystem::path path, files::UniqueFd file, files::UniqueFd shared,
-            std::string run_id, Durability durability, records::Disk& disk);
-    error_code write(std::string_view line);
-    [[nodiscard]] bool is_intact() const;
-
-    std::filesystem::path path_;
-    files::UniqueFd file_;
-    files::UniqueFd shared_;  // a second open file description: its lock lasts longer
-    std::string run_id_;
-    Durability durability_;
-    records::Disk* disk_;
-    std::int64_t seq_ = 0;
-    std::size_t size_ = 0;
-    error_code broken_;  // what the file ends with is unknown
-};
 
 /// A step, as recorded.
 struct StepRecord {
@@ -125,6 +71,77 @@ std::optional<RunRecord> read_run(const std::filesystem::path& project_root,
 
 /// The ids of all runs, newest first by the times in their journals.
 std::vector<std::string> list_runs(const std::filesystem::path& project_root);
+
+inline constexpr std::size_t journal_limit = 64 * 1024 * 1024;
+inline constexpr std::string_view journal_suffix = ".jsonl";
+
+/// The folder of the journals.
+records::Folder state_folder(const std::filesystem::path& project_root);
+
+/// The name of a journal in it.
+std::string journal_name(std::string_view run_id);
+
+/// Whether an executor has locked the journal.
+bool is_locked(int fd);
+
+class Journal {
+public:
+    /// Creates one, locked. The run's id is `<workflow id>-<YYYYmmdd-HHMMSS>-<microseconds>` of the
+    /// local time, or of the next free microsecond.
+    static std::optional<Journal> create(const std::filesystem::path& project_root,
+                                         std::string_view workflow_id,
+                                         std::chrono::system_clock::time_point now,
+                                         Durability durability, error_code& ec,
+                                         records::Disk& disk = records::Disk::real());
+
+    /// Locks the journal of an earlier executor; a truncated last line is removed. `ec` is
+    /// `errc::worktree_busy` while another executor holds it, `resource_unavailable_try_again`
+    /// while a reader does (for microseconds: try again), and an error of the file system if there
+    /// is none.
+    static std::optional<Journal> take_over(const std::filesystem::path& project_root,
+                                            std::string_view run_id, Durability durability,
+                                            error_code& ec,
+                                            records::Disk& disk = records::Disk::real());
+
+    [[nodiscard]] const std::string& run_id() const noexcept { return run_id_; }
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+    /// Programs that work for the run hold it, so that an executor that takes over waits for them.
+    [[nodiscard]] int descriptor() const noexcept { return shared_.get(); }
+
+    /// Whether all programs that held the descriptor of an earlier executor have ended.
+    [[nodiscard]] bool is_settled() const noexcept;
+
+    /// What it held when it was taken over. Once.
+    [[nodiscard]] RunRecord take_record() { return std::move(record_); }
+
+    /// Removes it: nothing has started.
+    void discard(const std::filesystem::path& project_root);
+
+    /// Appends one line. After an error the file is as before if possible; otherwise all later
+    /// calls fail with the same error. `errc::journal_lost` if the file was removed, replaced or
+    /// truncated; `errc::file_too_large` and `errc::invalid_options` for a line that readers would
+    /// not accept.
+    error_code append(const protocol::Transition& transition,
+                      std::chrono::system_clock::time_point now);
+
+private:
+    Journal(std::filesystem::path path, files::UniqueFd file, files::UniqueFd shared,
+            std::string run_id, Durability durability, records::Disk& disk);
+    error_code write(std::string_view line);
+    [[nodiscard]] bool is_intact() const;
+
+    std::filesystem::path path_;
+    files::UniqueFd file_;
+    files::UniqueFd shared_;  // a second open file description: its lock lasts longer
+    std::string run_id_;
+    RunRecord record_;
+    Durability durability_;
+    records::Disk* disk_;
+    std::int64_t seq_ = 0;
+    std::size_t size_ = 0;
+    error_code broken_;  // what the file ends with is unknown
+};
 
 /// Prevents executors from resuming a run while the descriptor is open; nothing is written. `ec` is
 /// `errc::worktree_busy` while an executor, or a program that it left behind, works for it. Waits

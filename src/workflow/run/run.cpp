@@ -55,7 +55,8 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     Outcome outcome;
     outcome.result.workflow_id = inputs_.workflow.id;
     outcome.result.status = WorkflowStatus::failed;
-    outcome.result.error = co_await open(outcome.ec);
+    auto opening = resumption_ ? reopen(outcome.ec) : open_new(outcome.ec);
+    outcome.result.error = co_await std::move(opening);
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     const bool was_cancelled = cancellation.cancelled() != asio::cancellation_type::none;
     if (!outcome.result.error.empty() && was_cancelled && !outcome.ec) {
@@ -71,24 +72,6 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     outcome.result = finish();
     outcome.ec = log_.error();
     co_return outcome;
-}
-
-asio::awaitable<std::string> Run::open(error_code& ec)
-{
-    if (!resumption_) {
-        auto opening = open_new(ec);
-        co_return co_await std::move(opening);
-    }
-    auto reopening = reopen_journal(*context_, *resumption_, inputs_.workflow, ec);
-    auto journal = co_await std::move(reopening);
-    if (!journal.problem.empty()) co_return std::move(journal.problem);
-    log_.use(*std::move(journal.journal));
-    auto problem = restore_options(*journal.start, inputs_.workflow, inputs_.options);
-    if (!problem.empty()) co_return problem;
-    auto preparing = prepare();
-    problem = co_await std::move(preparing);
-    if (problem.empty()) problem = resume(journal);
-    co_return problem;
 }
 
 asio::awaitable<std::string> Run::open_new(error_code& ec)

@@ -2,7 +2,6 @@
 
 #include "async/short_names.hpp"
 #include "workflow/run/git_work.hpp"
-#include "workflow/run/resume_journal.hpp"
 #include "workflow/run/run_context.hpp"
 #include "workflow/run/run_log.hpp"
 #include "workflow/run/run_state.hpp"
@@ -16,6 +15,12 @@
 #include <vector>
 
 namespace autoexec::workflow {
+
+/// The run to resume.
+struct Resumption {
+    std::string run_id;
+    WorkflowResumeOptions what;
+};
 
 using Outcome = async::OperationResult<WorkflowResult>;
 
@@ -31,11 +36,13 @@ public:
 
 private:
     // Before a step starts. A sentence, or lines, if none can.
-    asio::awaitable<std::string> open(error_code& ec);
     asio::awaitable<std::string> open_new(error_code& ec);
     asio::awaitable<std::string> prepare();
     std::string make_state();
-    std::string resume(const ReopenedJournal& journal);
+    // The same for a run that is resumed: see run_resume.cpp.
+    asio::awaitable<std::string> reopen(error_code& ec);
+    asio::awaitable<std::string> take_over(error_code& ec);
+    std::string resume(const std::vector<protocol::JournalEntry>& entries);
     std::string restart_requested();
 
     asio::awaitable<void> loop();

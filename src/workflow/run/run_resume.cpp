@@ -1,20 +1,167 @@
+#include "records/running.hpp"
 #include "workflow/run/run.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
-/// How a run is resumed: its journal is replayed, requested steps are restarted, and steps in
-/// flight are adopted.
+/// How a run is resumed: its journal is taken over and replayed, requested steps are restarted, and
+/// steps in flight are adopted.
 namespace autoexec::workflow {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view redacted = "***REDACTED***";
+
+bool is_hidden(const boost::json::value& value)
+{
+    return value.is_string() && value.get_string().find(redacted) != boost::json::string::npos;
+}
+
+/// False after the time limit.
+asio::awaitable<bool> poll(const RunContext& context, milliseconds interval, milliseconds limit,
+                           std::function<bool()> is_done)
+{
+    auto& clock = *context.options.clock;
+    const auto timer = clock.make_timer(context.strand);
+    const auto deadline = clock.now() + limit;
+    while (!is_done()) {
+        if (clock.now() >= deadline) co_return false;
+        co_await timer->wait_until(clock.now() + interval);
+    }
+    co_return true;
+}
+
+/// Why the run cannot be resumed with this workflow; empty: it can.
+std::string refusal(const RunRecord& record, const Resumption& resumption, const Workflow& workflow)
+{
+    const auto& run_id = resumption.run_id;
+    if (record.transitions.empty())
+        return fmt::format("The journal of '{}' has no transitions.", run_id);
+    if (record.workflow_id != workflow.id)
+        return fmt::format("The run '{}' is of the workflow '{}', not of '{}'.", run_id,
+                           record.workflow_id, workflow.id);
+    if (!resumption.what.accept_changed && !record.hash.empty() && record.hash != workflow.hash)
+        return fmt::format(
+            "The workflow '{}' has changed since the run started. To resume with the new "
+            "version: --accept-changed.",
+            workflow.path);
+    return {};
+}
+
+/// Options of the first start that still hold: where steps work, and parameters that are not given
+/// again. A line for each problem.
+std::string restore_options(const protocol::RunStarted& start, const Workflow& workflow,
+                            WorkflowRunOptions& options)
+{
+    if (!start.worktrees)
+        return fmt::format("The journal of '{}' does not record the worktree mode.", start.run_id);
+    options.worktrees = *start.worktrees;
+    options.worktree = start.worktree;
+    options.base = start.base.empty() ? "HEAD" : start.base;
+    if (options.merge_into.empty()) options.merge_into = start.merge_into;
+    std::string problems;
+    for (const auto& [name, value] : start.params) {
+        if (options.params.contains(name)) continue;
+        if (is_hidden(value))
+            problems += fmt::format(
+                "The parameter '{}' contains a secret, which is not stored: give it "
+                "again.\n",
+                std::string_view(name));
+        else if (workflow.params.contains(name) || name == "prompt")
+            options.params[name] = value;
+    }
+    return problems;
+}
+
+/// Also for a run that was resumed before: that start counts.
+const protocol::RunStarted* last_start(const RunRecord& record)
+{
+    const protocol::RunStarted* last = nullptr;
+    for (const auto& entry : record.transitions)
+        if (const auto* const start = std::get_if<protocol::RunStarted>(&entry.transition))
+            last = start;
+    return last;
+}
+
+bool has_changed(const RunRecord& record, const Workflow& workflow)
+{
+    return std::ranges::any_of(record.transitions, [&](const auto& entry) {
+        const auto* const start = std::get_if<protocol::RunStarted>(&entry.transition);
+        return start && start->hash != workflow.hash;
+    });
+}
+
+}  // namespace
+
+asio::awaitable<std::string> Run::reopen(error_code& ec)
+{
+    auto taking = take_over(ec);
+    auto problem = co_await std::move(taking);
+    if (!problem.empty()) co_return problem;
+    const auto record = log_.journal().take_record();
+    problem = refusal(record, *resumption_, inputs_.workflow);
+    if (!problem.empty()) co_return problem;
+    (void)take_run_cancel(context_->options.project_root, log_.run_id());  // not for this executor
+    const auto* const start = last_start(record);
+    if (start == nullptr)
+        co_return fmt::format("The journal of '{}' does not record the start of the run.",
+                              log_.run_id());
+    problem = restore_options(*start, inputs_.workflow, inputs_.options);
+    if (!problem.empty()) co_return problem;
+    auto preparing = prepare();
+    problem = co_await std::move(preparing);
+    if (!problem.empty()) co_return problem;
+    git_->set_changed(has_changed(record, inputs_.workflow));
+    co_return resume(record.transitions);
+}
+
+// Readers hold the lock of a journal for microseconds, and git processes that the earlier executor
+// had started outlive it.
+asio::awaitable<std::string> Run::take_over(error_code& ec)
+{
+    using namespace std::chrono_literals;
+    const auto& options = context_->options;
+    const auto& run_id = resumption_->run_id;
+    // Without those records, a step that is still in flight would be started again.
+    (void)records::list_running(options.project_root, ec);
+    if (ec) co_return records::unreadable_sentence(options.project_root, ec);
+    std::optional<Journal> journal;
+    auto taking = poll(*context_, 1ms, 250ms, [&] {
+        journal = Journal::take_over(options.project_root, run_id, options.durability, ec);
+        return ec != boost::system::errc::resource_unavailable_try_again;
+    });
+    if (!co_await std::move(taking)) ec = errc::worktree_busy;
+    if (!journal) {
+        const auto why = std::exchange(ec, {});
+        if (why == errc::worktree_busy)
+            co_return fmt::format("The run '{}' is already running: its executor is alive.",
+                                  run_id);
+        std::string problem;
+        if (!read_run(options.project_root, run_id, problem)) co_return problem;
+        ec = why;
+        co_return fmt::format("The journal of '{}' cannot be taken over: {}.", run_id,
+                              why.message());
+    }
+    log_.use(*std::move(journal));
+    constexpr auto time_limit = 75s;  // more than that of git processes
+    auto settling =
+        poll(*context_, 20ms, time_limit, [this] { return log_.journal().is_settled(); });
+    if (co_await std::move(settling)) co_return std::string();
+    co_return fmt::format(
+        "A git process of the earlier executor of '{}' is still running. Resume the run when it "
+        "has ended.",
+        run_id);
+}
 
 /// A sentence if there is nothing to do.
-std::string Run::resume(const ReopenedJournal& journal)
+std::string Run::resume(const std::vector<protocol::JournalEntry>& entries)
 {
     for (std::size_t i = 0; i < state_->size(); ++i)
         state_->step(i).command.request.workflow_id = log_.run_id();
-    git_->set_changed(journal.has_changed);
-    for (const auto& entry : journal.entries) state_->apply(entry);
+    for (const auto& entry : entries) state_->apply(entry);
     if (auto problem = restart_requested(); !problem.empty()) return problem;
     const auto& scheduler = state_->scheduler();
     for (std::size_t i = 0; i < state_->size(); ++i)
