@@ -1,0 +1,288 @@
+#include "programs/event_reader.hpp"
+
+#include "programs/error_class.hpp"
+#include "text/json.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace autoexec::programs {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t max_event_length = 4 * 1024 * 1024;
+constexpr std::size_t max_shown = 300;
+
+const json::value* value_at(const json::value& event, std::string_view pointer)
+{
+    boost::system::error_code ec;
+    return pointer.empty() ? nullptr : event.find_pointer(pointer, ec);
+}
+
+// A scalar as text; empty for anything else.
+std::string scalar_at(const json::value& event, std::string_view pointer)
+{
+    const auto* const value = value_at(event, pointer);
+    if (value == nullptr || value->is_structured()) return {};
+    return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+}
+
+std::string text_at(const json::value& event, std::string_view pointer)
+{
+    const auto* const value = value_at(event, pointer);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+std::optional<double> number_at(const json::value& event, std::string_view pointer)
+{
+    const auto* const value = value_at(event, pointer);
+    boost::system::error_code ec;
+    if (value == nullptr) return std::nullopt;
+    const auto number = value->to_number<double>(ec);
+    return ec || !std::isfinite(number) || number < 0 || number > 1e15
+               ? std::nullopt
+               : std::optional<double>(number);
+}
+
+// Some programs report what the model's provider answered as the text of a success.
+bool is_api_error(std::string_view text)
+{
+    constexpr std::string_view begin = "[API Error:";
+    const auto last = text.rfind(begin);
+    const auto end = text.find_last_not_of(" \n");
+    return text.starts_with(begin) || (last != text.npos && text[end] == ']');
+}
+
+bool holds(const EventCondition& condition, const json::value& event)
+{
+    using Kind = EventCondition::Kind;
+    const auto* const value = value_at(event, condition.pointer);
+    switch (condition.kind) {
+        case Kind::present:
+            return value != nullptr && !value->is_null();
+        case Kind::absent:
+            return value == nullptr || value->is_null();
+        case Kind::literal:
+            return value != nullptr && !value->is_string() && !value->is_structured() &&
+                   json::serialize(*value) == condition.value;
+        case Kind::equals:
+            return value != nullptr && value->is_string() &&
+                   std::string_view(value->get_string()) == condition.value;
+        case Kind::begins_with:
+            return value != nullptr && value->is_string() &&
+                   std::string_view(value->get_string()).starts_with(condition.value);
+        case Kind::api_error:
+            return is_api_error(text_at(event, condition.pointer));
+    }
+    return false;
+}
+
+// The template with the first line of each value; empty if no value has a text. What stands before
+// a value that is missing at the end is cut off with it.
+std::string filled(std::string_view pattern, const json::value& event)
+{
+    std::string text;
+    bool has_value = false;
+    while (!pattern.empty()) {
+        const auto open = std::min(pattern.find("{/"), pattern.size());
+        text.append(pattern.substr(0, open));
+        pattern.remove_prefix(open);
+        const auto close = pattern.find('}');
+        if (close == pattern.npos) break;
+        const auto value = scalar_at(event, pattern.substr(1, close - 1));
+        has_value = has_value || value.find_first_not_of(" \n") != value.npos;
+        const auto begin = std::min(value.find_first_not_of(" \n"), value.size());
+        text.append(value, begin, std::min(value.find('\n', begin), begin + max_shown) - begin);
+        pattern.remove_prefix(close + 1);
+    }
+    if (!has_value) return {};
+    return text.substr(0, std::min(text.find_last_not_of(" :") + 1, max_shown));
+}
+
+std::optional<std::int64_t> total_of(std::optional<std::int64_t> before, std::optional<double> more,
+                                     bool add)
+{
+    if (!more) return before;
+    return static_cast<std::int64_t>(*more) + (add ? before.value_or(0) : 0);
+}
+
+// Some programs pass on what their provider answered: the sentence in it.
+std::string sentence_of(std::string words)
+{
+    for (int depth = 0; depth < 3 && words.starts_with('{'); ++depth) {
+        const auto reading = text::read_json_object(words);
+        if (reading.kind != text::JsonReading::Kind::valid) break;
+        const json::value answer(reading.object);
+        auto sentence = text_at(answer, "/error/message");
+        if (sentence.empty()) sentence = text_at(answer, "/message");
+        if (sentence.empty()) sentence = text_at(answer, "/detail");
+        if (sentence.empty()) break;
+        words = std::move(sentence);
+    }
+    return words;
+}
+
+}  // namespace
+
+void EventReader::feed(OutputStream stream, std::string_view chunk)
+{
+    if (rules_->events.empty() || stream != OutputStream::standard_output) return;
+    while (!chunk.empty()) {
+        const auto end = chunk.find('\n');
+        const auto part = chunk.substr(0, end);
+        if (!skips_line_ && line_.size() + part.size() > max_event_length) {
+            skips_line_ = skipped_a_line_ = true;
+            line_ = {};
+        }
+        if (!skips_line_) line_.append(part);
+        if (end == chunk.npos) return;
+        read_line();
+        chunk.remove_prefix(end + 1);
+    }
+}
+
+void EventReader::read_line()
+{
+    skips_line_ = false;
+    auto reading = text::read_json_object(std::exchange(line_, {}));
+    if (reading.kind == text::JsonReading::Kind::valid) read_event(std::move(reading.object));
+}
+
+void EventReader::read_event(const json::value& event)
+{
+    bool has_meaning = false;
+    for (const auto& rule : rules_->events) {
+        if (!std::all_of(rule.when.begin(), rule.when.end(),
+                         [&](const auto& condition) { return holds(condition, event); }))
+            continue;
+        if (rule.usage) add_usage(*rule.usage, event);
+        if (auto id = text_at(event, rule.session); !id.empty()) session_ = std::move(id);
+        if (auto model = text_at(event, rule.model); !model.empty())
+            usage_.model = std::move(model);
+        if (!rule.denied.empty()) {
+            denied_ = filled(rule.denied, event);
+            if (denied_.empty()) denied_ = "a tool";
+        }
+        if (auto line = filled(rule.show, event); !line.empty()) shown_ = std::move(line);
+        tasks_ += rule.background_tasks;
+        if (rule.meaning == EventMeaning::none || has_meaning) continue;
+        has_meaning = true;
+        apply(rule, event);
+    }
+}
+
+void EventReader::apply(const EventRule& rule, const json::value& event)
+{
+    if (rule.meaning == EventMeaning::trouble) {
+        trouble_ = failure(rule, event);
+        hopeless_count_ = waiting_may_help(trouble_->code) ? 0 : hopeless_count_ + 1;
+        return;
+    }
+    trouble_.reset();
+    hopeless_count_ = 0;
+    working_ = rule.meaning == EventMeaning::work;
+    if (working_)
+        denied_.clear();
+    else if (rule.meaning == EventMeaning::success)
+        verdict_ = ProgramVerdict{true, {}, {}, {}};
+    else
+        verdict_ = failure(rule, event);
+}
+
+void EventReader::add_usage(const UsageFields& fields, const json::value& event)
+{
+    const bool add = fields.total == UsageTotal::sum;
+    auto input = number_at(event, fields.input);
+    auto output = number_at(event, fields.output);
+    const auto cached = number_at(event, fields.cache_read);
+    const auto reasoning = number_at(event, fields.reasoning);
+    if (input && fields.input_has_cache) input = std::max(0.0, *input - cached.value_or(0));
+    if (output && !fields.output_has_reasoning) *output += reasoning.value_or(0);
+    usage_.input_tokens = total_of(usage_.input_tokens, input, add);
+    usage_.output_tokens = total_of(usage_.output_tokens, output, add);
+    usage_.cache_read_tokens = total_of(usage_.cache_read_tokens, cached, add);
+    usage_.cache_write_tokens =
+        total_of(usage_.cache_write_tokens, number_at(event, fields.cache_write), add);
+    usage_.reasoning_tokens = total_of(usage_.reasoning_tokens, reasoning, add);
+    if (const auto cost = number_at(event, fields.cost_usd))
+        usage_.cost_usd = *cost + (add ? usage_.cost_usd.value_or(0) : 0);
+}
+
+ProgramVerdict EventReader::failure(const EventRule& rule, const json::value& event) const
+{
+    std::string words;
+    for (const auto& pointer : rule.message)
+        if (words.empty()) words = sentence_of(text_at(event, pointer));
+
+    ProgramVerdict verdict;
+    verdict.code = rule.error_code;
+    if (rule.meaning == EventMeaning::question) {
+        verdict.code = "question_asked";
+        verdict.message = fmt::format(
+            "{0} asked a question, but no person is present to answer it. Describe in the command "
+            "what {0} must decide itself.",
+            rules_->program);
+        return verdict;
+    }
+    if (rule.meaning == EventMeaning::permission) {
+        verdict.code = "permission_needed";
+        verdict.message = denied_message(*rules_, words);
+        return verdict;
+    }
+    const auto status = scalar_at(event, rule.http_status);
+    // A provider's 429 and 403 are ambiguous; its words tell a spent quota from a busy hour.
+    if (verdict.code.empty()) verdict.code = code_of_words(words);
+    if (verdict.code.empty() && status.size() == 3)
+        verdict.code = code_of_http_status(std::atoi(status.c_str()));
+    if (verdict.code.empty()) verdict.code = "agent_error";
+    if (const auto seconds = number_at(event, rule.retry_after); seconds && *seconds < 1e8)
+        verdict.retry_after = std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
+    else
+        verdict.retry_after = wait_in_words(words);
+    if (rule.meaning == EventMeaning::failure)
+        verdict.message = fmt::format("{} ended with an error{}{}{}", rules_->program,
+                                      status.empty() ? "" : fmt::format(" ({})", status),
+                                      words.empty() ? "" : ": ", words);
+    else
+        verdict.message =
+            fmt::format("{}{}{}", status, status.empty() || words.empty() ? "" : " ", words);
+    return verdict;
+}
+
+ProgramVerdict EventReader::no_result(bool cut) const
+{
+    return {false,
+            "no_result",
+            fmt::format("{} exited with code 0, but reported no result{}{}. 'outcome: {}' needs {} "
+                        "in the agent's command.",
+                        rules_->program,
+                        skipped_a_line_ ? " (a line of more than 4 MiB was not read)" : "",
+                        cut ? " (its output ended in the middle of a line)" : "", rules_->name,
+                        rules_->options),
+            {}};
+}
+
+std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
+{
+    if (rules_->events.empty()) return std::nullopt;
+    const auto last = line_;
+    read_line();  // the last one may lack its newline
+    const bool success = exit.exit_code == 0;
+    // What it reported before it continued counts only if nothing went wrong since.
+    if (verdict_ && (!working_ || success || !verdict_->completed)) return verdict_;
+    if (!success) return std::nullopt;
+    return no_result(!last.empty() && last.front() == '{');
+}
+
+std::string denied_message(const OutputRules& rules, std::string_view denied)
+{
+    return fmt::format("{} needed permission for {}, but no person is present to give it. {}",
+                       rules.program, denied.empty() ? "a tool" : denied, rules.allow);
+}
+
+}  // namespace autoexec::programs

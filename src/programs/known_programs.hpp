@@ -1,0 +1,40 @@
+#pragma once
+
+#include "autoexec/output_rules.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// The agent programs that autoexec knows: how to call them unattended, and how to read their
+/// output. To add one, add an entry to `known_programs.cpp`, in the words of the agents file.
+namespace autoexec::programs {
+
+struct KnownProgram {
+    std::string name;
+    std::string title;     ///< For people: `Claude Code`.
+    std::string compared;  ///< The version that the entry was compared with; `unverified`: none.
+    std::string command;
+    std::string input;     ///< `stdin` of the agent; empty: nothing is written.
+    std::string resume;    ///< Options that continue a session: `--resume {session}`.
+    bool accept_argv = false;
+    std::vector<std::pair<std::string, std::string>> environment;
+    OutputRules outcome;
+    std::string notes;  ///< For the user, in lines.
+};
+
+/// Parsed once.
+[[nodiscard]] std::span<const KnownProgram> known_programs();
+
+/// Returns null if the name is unknown.
+[[nodiscard]] const KnownProgram* find_program(std::string_view name);
+
+/// The rules of that name: `exit_code` or that of a program. Null if the name is unknown.
+[[nodiscard]] const OutputRules* find_output_rules(std::string_view name);
+
+/// All names that `find_output_rules` knows.
+[[nodiscard]] std::span<const std::string_view> output_rule_names();
+
+}  // namespace autoexec::programs
