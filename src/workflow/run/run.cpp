@@ -328,8 +328,8 @@ asio::awaitable<void> Run::merge()
     if (!git_->is_open() || cancelled_ || log_.error()) co_return;
     auto merging = git_->merge_all();
     auto merged = co_await std::move(merging);
-    if (const auto i = index_of(inputs_.workflow, merged.conflict)) {
-        fail_late(*i, std::move(merged.problem));
+    if (const auto conflicting = index_of(inputs_.workflow, merged.conflict)) {
+        fail_late(*conflicting, std::move(merged.problem));
     } else if (!merged.problem.empty()) {
         commit_ = std::move(merged.commit);
         merge_problem_ = "The work of the steps cannot be merged: " + merged.problem;
