@@ -41,11 +41,11 @@ struct GitFixture : WorktreeFixture {
         BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
         AgentOptions a;
         a.project_root = root();
-        auto reading = agent::parse_agents_file(
+        auto reading = parse_agents(
             "agents: [{name: sh, type: background, commands: ['sh -c {command}'], "
             "accept_argv: true}]",
             "agents.yaml");
-        a.agents = *reading.file;
+        a.agents = reading.file;
         a.notifier = o.notifier;
         a.find_worktrees = false;
         a.heartbeat_interval = 0ms;
