@@ -269,6 +269,36 @@ TEST_CASE_FIXTURE(GitFixture,
     CHECK(made("c") == "a\nb\nb\n");
 }
 
+TEST_CASE_FIXTURE(GitFixture, "a run is resumed from a journal that ends where a step started")
+{
+    bool has_metrics = true;
+    SUBCASE("and its execution is known") {}
+    SUBCASE("and nothing else is known")
+    {
+        has_metrics = false;
+    }
+    const auto w = workflow_of({script("a", "echo a >>a"), script("b", "cat a >>b", {"a"})});
+    go(w);
+    REQUIRE(result.status == WorkflowStatus::completed);
+    const auto file =
+        root() / ".tapps-agents/workflow-state" / workflow::journal_name(result.run_id);
+    const auto whole = read_file(file);
+    std::size_t cuts = 0;
+    for (auto at = whole.find("step_started"); at != whole.npos;
+         at = whole.find("step_started", at + 1)) {
+        write_file(file, whole.substr(0, whole.find('\n', at) + 1));
+        git({"update-ref", "refs/heads/" + result.branch, head()});
+        if (!has_metrics) fs::remove_all(root() / ".tapps-agents/metrics");
+        go(w, WorkflowResumeOptions{});
+        CHECK_FALSE(ec);
+        CHECK(result.error == "");
+        CHECK(made("a") == "a\n");
+        CHECK(made("b") == "a\n");
+        ++cuts;
+    }
+    CHECK(cuts == 2);
+}
+
 TEST_CASE_FIXTURE(GitFixture,
                   "a failed step goes on from a clean tree where it says so, in both modes")
 {
