@@ -172,14 +172,14 @@ public:
     /// an argument, reads and validates the files.
     void validate(const std::optional<AutoExecutionConfig>& config = {});
 
-    /// Writes the values that differ from the loaded ones to the auto-execution file, atomically,
-    /// mode 0600. The rest of the file is kept, including comments. Throws `InvalidConfiguration`
-    /// for values out of range and for a file that cannot be read; `system_error` if it cannot be
-    /// written.
+    /// Writes the values that differ from the loaded ones to the auto-execution file, atomically.
+    /// The rest of the file is kept, including comments, line ends and its mode; a new file has mode
+    /// 0600. Throws `InvalidConfiguration` for values out of range, for a file that cannot be read,
+    /// and if comments would be lost; `system_error` if it cannot be written.
     void save(const std::optional<AutoExecutionConfig>& config = {});
 
     /// Updates the auto-execution file to the current version: renames the keys of earlier
-    /// versions, and sets the version. Comments and order are kept. Returns the changes as a
+    /// versions, and sets the version. Comments, order, line ends and the mode are kept. Returns the changes as a
     /// unified diff; empty if the file is up to date or does not exist. `dry_run`: does not write.
     /// Throws as `save`.
     std::string migrate(bool dry_run = false);

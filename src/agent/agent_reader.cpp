@@ -1,4 +1,5 @@
-#include "agent/agents_file_reader.hpp"
+#include "agent/agent_reader.hpp"
+
 #include "agent/glob.hpp"
 #include "agent/outcome.hpp"
 #include "agent/template.hpp"

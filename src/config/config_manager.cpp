@@ -9,7 +9,6 @@
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "yaml/yaml_edit.hpp"
-#include "yaml/yaml_rename.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -149,7 +148,7 @@ struct AutoExecutionConfigManager::Impl {
         (void)yaml::parse_yaml(text, report);
         if (!report.failed())
             report.error({}, fmt::format("{} cannot be set in this file", key),
-                         "A value that is not a mapping is in the way.");
+                         "A value that is not a mapping is in the way, or comments would be lost.");
         throw InvalidConfiguration(report.take_errors());
     }
 

@@ -201,14 +201,6 @@ void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
     }
 }
 
-// An empty value has no position; use that of its key.
-yaml::YamlNode value_at_place(const yaml::YamlEntry& entry)
-{
-    auto node = entry.value;
-    if (node.kind == yaml::YamlNode::Kind::null) node.at = entry.at;
-    return node;
-}
-
 // Null, with an error if the value exists and is not a mapping.
 const yaml::YamlNode* find_mapping(const LayerReading& reading, const yaml::YamlNode& root,
                                    std::string_view name)
@@ -266,7 +258,7 @@ void read_section(const LayerReading& reading, const yaml::YamlNode& node, std::
         const bool foreign =
             key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
         if (reading.table.find(key) != nullptr) {
-            read_value(reading, key, value_at_place(entry), key);
+            read_value(reading, key, entry.value, key);
         } else if (const auto* const rename = find_rename(key)) {
             former.push_back({rename, &entry});
         } else if (is_mapping && (below || is_former_section(key))) {
@@ -329,7 +321,7 @@ void read_settings(const LayerReading& reading, const yaml::YamlNode& node)
             reading.values.begin() + static_cast<std::ptrdiff_t>(last),
             [&rename = rename](const LayerValue& value) { return value.key == rename->now; });
         warn_renamed(reading, *rename, entry->at, has_new);
-        if (!has_new) read_value(reading, rename->now, value_at_place(*entry), rename->before);
+        if (!has_new) read_value(reading, rename->now, entry->value, rename->before);
     }
 }
 
@@ -353,10 +345,8 @@ void read_project_file(const LayerReading& reading, std::string_view text)
     for (const auto& s : reading.table.settings()) {
         if (s.alias.empty()) continue;
         aliases.push_back(s.alias);
-        const auto entry = std::find_if(section->entries.begin(), section->entries.end(),
-                                        [&](const yaml::YamlEntry& e) { return e.key == s.alias; });
-        if (entry != section->entries.end())
-            read_value(reading, s.key, value_at_place(*entry), "workflow." + s.alias);
+        if (const auto* const entry = section->find_entry(s.alias))
+            read_value(reading, s.key, entry->value, "workflow." + s.alias);
     }
     // Most keys of the section belong to other programs; only near misses give a warning.
     for (const auto& entry : section->entries) {

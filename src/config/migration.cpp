@@ -3,51 +3,55 @@
 #include "config/layer.hpp"
 #include "config/renames.hpp"
 #include "yaml/yaml_edit.hpp"
-#include "yaml/yaml_rename.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <span>
 #include <utility>
 #include <vector>
 
 namespace autoexec::config {
 namespace {
 
-const yaml::YamlNode* find(const yaml::YamlNode& root, const std::vector<std::string>& path)
-{
-    const auto* node = &root;
-    for (const auto& key : path) {
-        node = node->kind == yaml::YamlNode::Kind::mapping ? node->find(key) : nullptr;
-        if (node == nullptr) return nullptr;
-    }
-    return node;
-}
-
 /// The text of a file while it is migrated.
 class Migration {
 public:
-    explicit Migration(std::string_view text) : text_(text) { parse(); }
+    Migration(const SettingsTable& table, std::string_view text, yaml::Report& report)
+        : table_(table), text_(text), report_(report)
+    {
+        parse();
+    }
 
     std::optional<std::string> run()
     {
-        if (find(root_, path_in_file({})) == nullptr) return text_;
+        if (find({}) == nullptr) return text_;
         for (const auto& rename : renames())
-            if (has(rename.before) && !rename_section(rename) && !rename_key(rename))
+            if (has_former(rename) && !rename_section(rename) && !rename_key(rename))
                 return std::nullopt;
-        const auto* const version = find(root_, path_in_file("version"));
+        const auto* const version = find("version");
         if (version != nullptr && version->text == current_version) return text_;
-        return yaml::set_in_yaml(text_, path_in_file("version"),
-                                 yaml::make_scalar(std::string(current_version), false));
+        const bool done =
+            accept(yaml::set_in_yaml(text_, path_in_file("version"),
+                                     yaml::make_scalar(std::string(current_version), false)));
+        if (!done) report_.error({}, "The file cannot be migrated", "Set the version by hand.");
+        return done ? std::optional(text_) : std::nullopt;
     }
 
 private:
-    [[nodiscard]] bool has(std::string_view key) const
+    [[nodiscard]] const yaml::YamlNode* find(std::string_view key) const
     {
-        return find(root_, path_in_file(key)) != nullptr;
+        return yaml::find_in_yaml(root_, path_in_file(key));
+    }
+
+    // The key, or its section if that has no keys and does not exist in this version.
+    [[nodiscard]] bool has_former(const Rename& rename) const
+    {
+        const auto section = section_of(rename.before);
+        const auto* const node = find(section);
+        return find(rename.before) != nullptr ||
+               (node != nullptr && node->entries.empty() && !table_.is_section(section));
     }
 
     void parse()
@@ -69,35 +73,45 @@ private:
     {
         const auto before = section_of(rename.before);
         const auto now = section_of(rename.now);
-        if (before == now || has(now)) return false;
-        const auto* const section = find(root_, path_in_file(before));
+        if (before == now || find(now) != nullptr) return false;
+        const auto entries = find(before)->entries;
         const auto belongs = [&](const yaml::YamlEntry& entry) {
             const auto* const other = find_rename(fmt::format("{}.{}", before, entry.key));
             return other != nullptr && section_of(other->now) == now;
         };
-        if (!std::all_of(section->entries.begin(), section->entries.end(), belongs)) return false;
-        const auto entries = section->entries;
-        if (!accept(yaml::rename_in_yaml(text_, path_in_file(before), path_in_file(now))))
+        if (!std::ranges::all_of(entries, belongs) ||
+            !accept(yaml::rename_in_yaml(text_, path_in_file(before), path_in_file(now))))
             return false;
         for (const auto& entry : entries) {
             const auto* const other = find_rename(fmt::format("{}.{}", before, entry.key));
-            if (entry.key != name_of(other->now))
-                (void)accept(
-                    yaml::rename_in_yaml(text_, path_in_file(fmt::format("{}.{}", now, entry.key)),
-                                         path_in_file(other->now)));
+            (void)accept(yaml::rename_in_yaml(text_,
+                                              path_in_file(fmt::format("{}.{}", now, entry.key)),
+                                              path_in_file(other->now)));
         }
         return true;
     }
 
-    // Where both names are set, the old one has no effect.
+    // Where both names are set, the old one has no effect; neither has an empty section.
     bool rename_key(const Rename& rename)
     {
-        return accept(has(rename.now) ? yaml::remove_in_yaml(text_, path_in_file(rename.before))
-                                      : yaml::rename_in_yaml(text_, path_in_file(rename.before),
-                                                             path_in_file(rename.now)));
+        const auto* const old = find(rename.before);
+        const auto key = old != nullptr ? rename.before : section_of(rename.before);
+        const auto path = path_in_file(key);
+        const bool removed = old == nullptr || find(rename.now) != nullptr;
+        if (accept(removed ? yaml::remove_in_yaml(text_, path)
+                           : yaml::rename_in_yaml(text_, path, path_in_file(rename.now))))
+            return true;
+        report_.error(find(key)->at,
+                      removed ? fmt::format("'{}' cannot be removed", key)
+                              : fmt::format("'{}' cannot be moved to '{}'", key, rename.now),
+                      "Comments within braces would be lost. Change it by hand, or write the "
+                      "section without braces.");
+        return false;
     }
 
+    const SettingsTable& table_;
     std::string text_;
+    yaml::Report& report_;
     yaml::YamlNode root_;
 };
 
@@ -119,52 +133,34 @@ struct DiffLine {
 };
 
 // By the longest common subsequence. Its table is bounded; larger texts differ as a whole.
-void append_difference(std::span<const std::string_view> a, std::span<const std::string_view> b,
-                       std::vector<DiffLine>& lines)
+std::vector<DiffLine> diff_lines(const std::vector<std::string_view>& a,
+                                 const std::vector<std::string_view>& b)
 {
-    constexpr std::size_t max_cells = 4'000'000;
+    constexpr std::size_t max_cells = 16'000'000;
     const auto columns = b.size() + 1;
-    if (a.size() >= max_cells / columns) {
-        for (const auto line : a) lines.push_back({'-', line});
-        for (const auto line : b) lines.push_back({'+', line});
-        return;
-    }
+    const bool too_large = a.size() >= max_cells / columns;
     // The length of the longest common subsequence of the rests from i and k.
-    std::vector<std::uint32_t> common((a.size() + 1) * columns);
-    for (auto i = a.size(); i-- > 0;)
+    std::vector<std::uint32_t> common(too_large ? 0 : (a.size() + 1) * columns);
+    for (auto i = a.size(); !too_large && i-- > 0;)
         for (auto k = b.size(); k-- > 0;)
             common[i * columns + k] =
                 a[i] == b[k] ? common[(i + 1) * columns + k + 1] + 1
                              : std::max(common[(i + 1) * columns + k], common[i * columns + k + 1]);
+    std::vector<DiffLine> lines;
     std::size_t i = 0;
     std::size_t k = 0;
     while (i < a.size() || k < b.size()) {
-        if (i < a.size() && k < b.size() && a[i] == b[k]) {
+        const bool both = i < a.size() && k < b.size() && !too_large;
+        if (both && a[i] == b[k]) {
             lines.push_back({' ', a[i]});
             ++i, ++k;
-        } else if (k == b.size() ||
-                   (i < a.size() && common[(i + 1) * columns + k] >= common[i * columns + k + 1])) {
+        } else if (i < a.size() &&
+                   (!both || common[(i + 1) * columns + k] >= common[i * columns + k + 1])) {
             lines.push_back({'-', a[i++]});
         } else {
             lines.push_back({'+', b[k++]});
         }
     }
-}
-
-std::vector<DiffLine> diff_lines(std::span<const std::string_view> a,
-                                 std::span<const std::string_view> b)
-{
-    const auto first = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-    const auto same = static_cast<std::size_t>(first.first - a.begin());
-    const auto max_tail = std::min(a.size(), b.size()) - same;
-    std::size_t tail = 0;
-    while (tail < max_tail && a[a.size() - tail - 1] == b[b.size() - tail - 1]) ++tail;
-
-    std::vector<DiffLine> lines;
-    for (const auto line : a.first(same)) lines.push_back({' ', line});
-    append_difference(a.subspan(same, a.size() - same - tail),
-                      b.subspan(same, b.size() - same - tail), lines);
-    for (const auto line : a.last(tail)) lines.push_back({' ', line});
     return lines;
 }
 
@@ -191,9 +187,7 @@ std::optional<std::string> migrate(std::string_view text, yaml::Report& report)
     std::vector<LayerValue> values;
     read_own_file({table, {ConfigLayer::auto_execution, report.path()}, report, values}, text);
     if (report.failed()) return std::nullopt;
-    auto migrated = Migration(text).run();
-    if (!migrated) report.error({}, "The file cannot be migrated", "Rename the keys by hand.");
-    return migrated;
+    return Migration(table, text, report).run();
 }
 
 std::string difference(std::string_view before, std::string_view after)

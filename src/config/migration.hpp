@@ -10,7 +10,7 @@
 namespace autoexec::config {
 
 /// The updated file; the same text if it is up to date. Nothing, with errors in `report`, if the
-/// file is invalid or its version is newer.
+/// file is invalid, its version is newer, or comments would be lost.
 std::optional<std::string> migrate(std::string_view text, yaml::Report& report);
 
 /// The difference in the form of `diff -u`; empty if there is none.

@@ -215,7 +215,11 @@ error_code write_config_file(const fs::path& path, std::string_view text)
     if (ec) return ec;
     const auto folder = files::make_folders(trusted.get(), below.parent_path(), ec);
     if (ec) return ec;
-    return files::replace_file(folder.get(), below.filename().string(), text, 0600,
+    const auto name = below.filename().string();
+    struct stat old {};
+    const bool exists = ::fstatat(folder.get(), name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+    return files::replace_file(folder.get(), name, text,
+                               exists && S_ISREG(old.st_mode) ? old.st_mode & 0777U : 0600,
                                Durability::power);
 }
 

@@ -57,7 +57,7 @@ std::string folder_problem(const std::filesystem::path& folder);
 /// Reads a file. It is an error if it cannot be read or other users can write it, but not if it
 /// does not exist.
 FoundFile read_config_file(const std::filesystem::path& path, bool follow_links);
-/// Replaces it atomically, mode 0600.
+/// Replaces it atomically. A new file has mode 0600; an existing one keeps its mode.
 error_code write_config_file(const std::filesystem::path& path, std::string_view text);
 
 /// A conflict between settings that are valid alone, or a value out of range.

@@ -136,14 +136,10 @@ void Fields::wrong_type(std::string_view key, std::string_view expected)
     remember_wrong(std::string(key));
 }
 
-// An empty value has no position but that of its key.
 Position Fields::place(std::string_view key) const
 {
-    const auto& entries = mapping_.entries;
-    const auto entry = std::find_if(entries.begin(), entries.end(),
-                                    [&](const auto& one) { return one.key == key; });
-    if (entry == entries.end()) return mapping_.at;
-    return entry->value.kind == YamlNode::Kind::null ? entry->at : entry->value.at;
+    const auto* const value = mapping_.find(key);
+    return value == nullptr ? mapping_.at : value->at;
 }
 
 }  // namespace autoexec::yaml

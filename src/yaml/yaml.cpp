@@ -71,6 +71,15 @@ public:
     {
         YamlNode node;
         node.at = position(mark);
+        if (!open_.empty() && open_.back().entry) {
+            // Of a value that is not written, yaml-cpp gives the position of the next token.
+            const auto key = open_.back().entry->at;
+            const auto line = report_.line(node.at.line);
+            const auto first = line.substr(offset_of(line, {1, node.at.column}), 1);
+            if (node.at.line == key.line && (first == "~" || first == "n" || first == "N"))
+                node.text = "null";
+            node.at = key;
+        }
         add(std::move(node), anchor);
     }
 
@@ -298,11 +307,16 @@ std::size_t quoted_size(std::string_view text)
     return std::string_view::npos;
 }
 
+const YamlEntry* YamlNode::find_entry(std::string_view key) const
+{
+    const auto found = std::ranges::find(entries, key, &YamlEntry::key);
+    return found == entries.end() ? nullptr : &*found;
+}
+
 const YamlNode* YamlNode::find(std::string_view key) const
 {
-    const auto found = std::find_if(entries.begin(), entries.end(),
-                                    [&](const YamlEntry& entry) { return entry.key == key; });
-    return found == entries.end() ? nullptr : &found->value;
+    const auto* const entry = find_entry(key);
+    return entry == nullptr ? nullptr : &entry->value;
 }
 
 }  // namespace autoexec::yaml

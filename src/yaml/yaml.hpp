@@ -18,13 +18,18 @@ struct YamlNode {
     enum class Kind { null, scalar, sequence, mapping };
 
     Kind kind = Kind::null;
-    Position at;
-    std::string text;                ///< Of a scalar.
+    Position at;                     ///< Of a null in a mapping: that of its key.
+    std::string text;                ///< Of a scalar, and of a null that is written out.
     bool quoted = false;             ///< Quoted or a block: always text.
     std::vector<YamlNode> items;     ///< Of a sequence.
     std::vector<YamlEntry> entries;  ///< Of a mapping, in order.
 
-    /// The first value of a key of a mapping; null if there is none.
+    /// True if nothing is written.
+    [[nodiscard]] bool is_empty() const { return kind == Kind::null && text.empty(); }
+
+    /// The first entry of a mapping with that key; null if there is none.
+    [[nodiscard]] const YamlEntry* find_entry(std::string_view key) const;
+    /// Its value.
     [[nodiscard]] const YamlNode* find(std::string_view key) const;
 
     // What a scalar means, if it is one of that type. `010` is no integer: to some readers it

@@ -103,12 +103,11 @@ bool same_content(const YamlNode& a, const YamlNode& b)
         // Quotes matter only if the scalar would not be text without them.
         return a.quoted == b.quoted || (a.as_string() && b.as_string());
     }
-    return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(),
-                      same_content) &&
-           std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
-                      [](const YamlEntry& x, const YamlEntry& y) {
-                          return x.key == y.key && same_content(x.value, y.value);
-                      });
+    return std::ranges::equal(a.items, b.items, same_content) &&
+           std::ranges::is_permutation(a.entries, b.entries,
+                                       [](const YamlEntry& x, const YamlEntry& y) {
+                                           return x.key == y.key && same_content(x.value, y.value);
+                                       });
 }
 
 }  // namespace autoexec::yaml

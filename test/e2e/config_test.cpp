@@ -182,9 +182,12 @@ TEST_CASE("migrating shows the difference first, and keeps the old file")
     CHECK(shown.code == 0);
     CHECK(contains(shown.out, "+  version: \"1.1\""));
     CHECK(project.run({"config", "migrate"}).code == 2);  // nobody can be asked
+    std::filesystem::permissions(project.root() / own, std::filesystem::perms(0640));
     CHECK(read_file(project.root() / own) == old);
     CHECK(project.run({"config", "migrate", "--yes"}).code == 0);
     CHECK(read_file(project.root() / own) == old + "  version: \"1.1\"\n");
+    CHECK((std::filesystem::status(project.root() / own).permissions()) ==
+          std::filesystem::perms(0640));
     CHECK(read_file(project.root() / (std::string(own) + ".bak")) == old);
     CHECK(contains(project.run({"config", "migrate"}).out, "is up to date"));
 }

@@ -4,7 +4,7 @@
 #include "config/renames.hpp"
 #include "config/settings.hpp"
 #include "support/temporary_folder.hpp"
-#include "yaml/yaml_rename.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -311,7 +311,7 @@ TEST_CASE("a section that is written again takes no comments of others with it")
           "# first\nother: 1\n# ours\nauto_execution:\n  audit:\n    max_bytes: 4096\n"
           "  version: \"1.1\"\n\n# theirs\nlast: {x: 1}  # behind\n# end\n");
     CHECK(migrated("auto_execution: {clocks: {stall_seconds: 3}}\n# end") ==
-          "auto_execution:\n  timeouts:\n    stall_seconds: 3\n  version: \"1.1\"\n# end\n");
+          "auto_execution:\n  timeouts:\n    stall_seconds: 3\n  version: \"1.1\"\n# end");
     CHECK(migrated("auto_execution: {version: \"1.0\"}\n#") ==
           "auto_execution: {version: \"1.1\"}\n#");
 }
@@ -323,6 +323,59 @@ TEST_CASE("an old key that has no effect is removed by a migration, its comments
                    "    total_seconds: 5\n") ==
           "auto_execution:\n  version: \"1.1\"\n  timeouts:\n    stall_seconds: 3\n"
           "    # above\n    # behind\n    total_seconds: 5\n  # old\n");
+}
+
+TEST_CASE("a migration keeps the ends of lines")
+{
+    CHECK(migrated("auto_execution:\r\n  limits:  # few\r\n    output_bytes: 9\r\n"
+                   "    audit_bytes: 4096\r\n") ==
+          "auto_execution:\r\n  limits:  # few\r\n    max_output_bytes: 9\r\n"
+          "  audit:\r\n    max_bytes: 4096\r\n  version: \"1.1\"\r\n");
+    CHECK(migrated("auto_execution: {limits: {audit_bytes: 4096}}\r\nother: 1\r\n") ==
+          "auto_execution:\r\n  audit:\r\n    max_bytes: 4096\r\n  version: \"1.1\"\r\n"
+          "other: 1\r\n");
+    CHECK(migrated("auto_execution:\r\n  version: \"1.0\"\n  debug: true\r\n") ==
+          "auto_execution:\r\n  version: \"1.1\"\n  debug: true\r\n");
+    CHECK(migrated("auto_execution:\n  clocks:\n    stall_seconds: 3\n  version: \"1.0\"") ==
+          "auto_execution:\n  timeouts:\n    stall_seconds: 3\n  version: \"1.1\"");
+}
+
+TEST_CASE("a migration keeps comments within braces, or refuses")
+{
+    CHECK(migrated("auto_execution: {  # mine\n  clocks: {stall_seconds: 3},  # short\n"
+                   "  limits: {status_bytes: 2048}  # small\n}\n") ==
+          "auto_execution: {version: \"1.1\",   # mine\n  timeouts: {stall_seconds: 3},  # short\n"
+          "  limits: {max_status_bytes: 2048}  # small\n}\n");
+    CHECK(migrated("auto_execution: {limits: {audit_bytes: 4096}, extensions: {x: \"a #b\"}}\n") ==
+          "auto_execution:\n  audit:\n    max_bytes: 4096\n  extensions:\n    x: \"a #b\"\n"
+          "  version: \"1.1\"\n");
+    for (const std::string before :
+         {"audit_bytes: 4096", "audit_bytes: 4096, status_bytes: 2048"}) {
+        const auto text =
+            "auto_execution:\n  debug: true\n  limits: {  # mine\n    max_parallel: 2,\n    " +
+            before + "  # a week\n  }\n";
+        CAPTURE(text);
+        yaml::Report report("file", text);
+        CHECK_FALSE(config::migrate(text, report));
+        const auto errors = report.take_errors();
+        REQUIRE(errors.size() == 1);
+        CHECK(errors[0].message == "'limits.audit_bytes' cannot be moved to 'audit.max_bytes'");
+        CHECK(errors[0].hint.starts_with("Comments within braces would be lost."));
+        CHECK(errors[0].line == 5);
+    }
+}
+
+TEST_CASE("a migration leaves no empty section of version 1.0")
+{
+    const auto with = [](const std::string& rest) {
+        return "auto_execution:\n  version: \"1.1\"\n" + rest;
+    };
+    CHECK(migrated(with("  clocks:  # none\n  debug: true\n")) ==
+          with("  timeouts:  # none\n  debug: true\n"));
+    CHECK(migrated(with("  clocks: {}\n")) == with("  timeouts: {}\n"));
+    CHECK(migrated(with("  clocks:  # none\n  timeouts:\n    stall_seconds: 3\n")) ==
+          with("  # none\n  timeouts:\n    stall_seconds: 3\n"));
+    CHECK(migrated(with("  limits:\n")) == with("  limits:\n"));
 }
 
 TEST_CASE("a key is not renamed to one that exists, and only where it exists")

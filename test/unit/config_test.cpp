@@ -395,9 +395,49 @@ TEST_CASE_FIXTURE(ConfigFixture, "a changed value is saved, and all else in the 
         "# ours\nother:\n  - {x: 1} # theirs\nauto_execution:\n  version: \"1.1\"\n"
         "  # how often\n  retry:\n    max_attempts: 5  # twice\n    enabled: true\n  debug: true\n"
         "last: 'one'\n");
-    CHECK((fs::status(folder / own).permissions() & fs::perms::mask) ==
-          (fs::perms::owner_read | fs::perms::owner_write));
     CHECK(make().load() == config);
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a file that exists keeps its mode, a new one is the user's alone")
+{
+    const auto mode = [&] { return fs::status(folder / own).permissions() & fs::perms::mask; };
+    auto manager = make();
+    auto config = manager.load();
+    config.debug = true;
+    manager.save(config);
+    CHECK(mode() == fs::perms(0600));
+    write_own("auto_execution:\n  version: \"1.0\"\n");
+    for (const auto kept : {fs::perms(0640), fs::perms(0644), fs::perms(0400)}) {
+        fs::permissions(folder / own, kept);
+        config.debug = !config.debug;
+        manager.save(config);
+        CHECK(mode() == kept);
+    }
+    write_own("auto_execution:\n  clocks: {stall_seconds: 3}\n");
+    fs::permissions(folder / own, fs::perms(0644));
+    CHECK_FALSE(manager.migrate().empty());
+    CHECK(mode() == fs::perms(0644));
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a file whose comments would be lost is not saved")
+{
+    const std::string text =
+        "auto_execution:\n  version: \"1.1\"\n  retry: &r {enabled: true}  # ours\n"
+        "  x: *r\n";
+    write_own(text);
+    auto manager = make();
+    auto config = manager.load();
+    config.executor.retry.max_attempts = 5;
+    std::vector<Diagnostic> problems;
+    try {
+        manager.save(config);
+    } catch (const InvalidConfiguration& e) {
+        problems = e.diagnostics();
+    }
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].message == "retry.max_attempts cannot be set in this file");
+    CHECK(problems[0].hint.find("comments would be lost") != std::string::npos);
+    CHECK(read_file(folder / own) == text);
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "what comes from other layers is not written to the file")

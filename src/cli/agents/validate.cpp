@@ -27,11 +27,12 @@ struct AgentsValidateOptions {
     std::string path;  ///< Empty: the project's.
 };
 
-LoadedAgents read_named(const fs::path& path)
+agent::AgentsFileReading read_named(const fs::path& path)
 {
     std::string problem;
-    if (const auto text = read_text(path, problem)) return parse_agents(*text, path.string());
-    LoadedAgents reading;
+    if (const auto text = read_text(path, problem))
+        return agent::parse_agents_file(*text, path.string());
+    agent::AgentsFileReading reading;
     Diagnostic error;
     error.path = path.string();
     error.message = std::move(problem);
@@ -43,18 +44,18 @@ int validate_agents(const AgentsValidateOptions& options)
 {
     const auto root = options.path.empty() ? project_root(options.common) : fs::path{};
     const auto path = options.path.empty() ? root / layout::agents_file : fs::path(options.path);
-    const auto reading = options.path.empty() ? load_agents(root) : read_named(path);
+    const auto reading = options.path.empty() ? agent::load_agents_file(root) : read_named(path);
     if (options.common.json) {
-        print_json(json::object{{"valid", reading.errors.empty()},
+        print_json(json::object{{"valid", reading.file.has_value()},
                                 {"config_path", path.string()},
                                 {"errors", to_json_array(reading.errors)},
-                                {"warnings", to_json_array(reading.file.warnings)}});
-        return reading.errors.empty() ? exit_completed : exit_invalid;
+                                {"warnings", to_json_array(reading.warnings)}});
+        return reading.file ? exit_completed : exit_invalid;
     }
-    print_message("{}{}", to_string(reading.errors), to_string(reading.file.warnings));
+    print_message("{}{}", to_string(reading.errors), to_string(reading.warnings));
     if (reading.missing) print_message(init_hint);
-    if (!reading.errors.empty()) return exit_invalid;
-    const auto& agents = reading.file.agents;
+    if (!reading.file) return exit_invalid;
+    const auto& agents = reading.file->agents;
     const auto accepting = std::count_if(agents.begin(), agents.end(), agent::accepts_commands);
     print_result("{} is valid: {} {}, of which {} {} commands.\n", shown_path(path), agents.size(),
                  agents.size() == 1 ? "agent" : "agents", accepting,

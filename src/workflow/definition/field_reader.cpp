@@ -12,20 +12,6 @@ using yaml::Report;
 using yaml::YamlEntry;
 using yaml::YamlNode;
 
-namespace {
-
-// `next: null` means "none"; after `next:` the value may have been forgotten.
-bool has_no_value(const YamlEntry& entry, const Report& report)
-{
-    if (entry.value.kind != YamlNode::Kind::null) return false;
-    if (entry.value.at.line != entry.at.line) return true;
-    const auto line = report.line(entry.value.at.line);
-    const auto column = static_cast<std::size_t>(std::max(entry.value.at.column, 1)) - 1;
-    return column >= line.size() || std::string_view("~nN").find(line[column]) == std::string::npos;
-}
-
-}  // namespace
-
 boost::json::value to_json(const YamlNode& node)
 {
     switch (node.kind) {
@@ -75,7 +61,7 @@ void FieldReader::check_keys(std::span<const std::string_view> known,
             report_unknown(entry, other == meant.end()
                                       ? yaml::did_you_mean(entry.key, known)
                                       : fmt::format("Did you mean '{}'?", other->second));
-        else if (has_no_value(entry, report()))
+        else if (entry.value.is_empty())  // `next: null` means "none"
             report().warning(entry.at, fmt::format("{}Field '{}' is empty", prefix(), entry.key),
                              "Remove it, or give it a value.");
     }

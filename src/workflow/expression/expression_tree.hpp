@@ -10,69 +10,62 @@
 #include <string_view>
 #include <vector>
 
-/// An expression that has been read, and the words that describe its parts. Pure.
+/// An expression that has been read, and the words in which its parts are spoken of. Pure.
 namespace autoexec::workflow {
 
-/// The symbols of the language, and the parts of an expression.
-enum class Symbol {
-    end,
-    literal,
-    name,
-    exists,       ///< Its value is the path.
-    negation,     ///< Of one operand.
-    conjunction,  ///< Of two or more.
-    disjunction,  ///< Of two or more.
-    equal,        ///< This and the other comparisons are of two.
-    unequal,
-    less,
-    at_most,
-    more,
-    at_least,
-    opening,
-    closing,
-    comma,
-};
+enum class Relation { equal, unequal, less, at_most, more, at_least };
 
-constexpr bool compares(Symbol symbol)
+/// All but `==` and `!=`: of numbers alone.
+constexpr bool orders(Relation relation)
 {
-    return symbol >= Symbol::equal && symbol <= Symbol::at_least;
-}
-
-/// All comparisons but `==` and `!=`: only of numbers.
-constexpr bool orders(Symbol symbol)
-{
-    return symbol >= Symbol::less && symbol <= Symbol::at_least;
+    return relation != Relation::equal && relation != Relation::unequal;
 }
 
 /// A part of an expression, and its place. Parentheses around it belong to it.
 struct Expression::Node {
-    Symbol symbol = Symbol::end;
+    enum class Kind {
+        literal,
+        name,
+        exists,       ///< Its operand is a literal: the path.
+        comparison,   ///< Of two operands.
+        negation,     ///< Of one.
+        conjunction,  ///< Of two or more.
+        disjunction,  ///< Of two or more.
+    };
+    Kind kind = Kind::literal;
     std::size_t offset = 0;
     std::size_t size = 0;
-    NameType type;  ///< As far as it is known before the evaluation.
-    boost::json::value value;
-    ExpressionName name;
+    boost::json::value value;             ///< Of a literal.
+    ExpressionName name;                  ///< Of a name.
+    Relation relation = Relation::equal;  ///< Of a comparison.
     std::vector<Node> operands;
 };
 
-/// Nothing, and the error, if the text is no expression whose value is true or false. A syntax
-/// error is reported before an operand that does not fit.
-std::optional<Expression::Node> parse_expression(std::string_view text, const NameScope& scope,
-                                                 ExpressionProblem& problem);
+/// Nothing, and what is wrong, if the text is none. What names mean is not looked at.
+std::optional<Expression::Node> parse_expression(std::string_view text, ExpressionProblem& problem);
 
-std::string_view describe(ValueType type);
+/// False, and what is wrong, if operands do not fit their operators, or names are not known. `text`
+/// is what was parsed.
+bool check_types(const Expression::Node& root, std::string_view text, const ExpressionScope& scope,
+                 ExpressionProblem& problem);
 
-/// `'and'`, `'<='`: an operator in quotes.
-std::string in_quotes(Symbol symbol);
+/// Nothing for what no operator takes: null, lists, objects, and NaN.
+std::optional<ValueType> type_of(const boost::json::value& value);
+
+/// `'and'`, `'<='`: the operator of a node, in quotes.
+std::string_view operator_of(const Expression::Node& node);
 
 /// A piece of an expression in quotes, shortened; a text keeps its own ones.
-std::string in_quotes(std::string_view piece);
+std::string quoted(std::string_view piece);
 
-/// What requires the value of the whole.
+std::string_view describe(ValueType type);
+std::string_view describe(const boost::json::value& value);
+
+/// Who asks for the value of the whole.
 inline constexpr std::string_view the_whole = "a condition";
 
 /// `'params.mode' is text; 'and' requires true or false`
 std::string wrong_type(std::string_view operand, std::string_view found, std::string_view wanted_by,
-                       ValueType wanted);
+                       std::string_view wanted);
 
 }  // namespace autoexec::workflow

@@ -51,7 +51,8 @@ private:
     void conclude(StepOutcome outcome);
     void judge(std::size_t i);
     void send_back(std::size_t gate, const Verdict& verdict);
-    void end_undone(const Decision& decision);
+    void skip(const Decision& decision);
+    void fail_condition(const Decision& decision);
     void cancel(asio::cancellation_type how);
     void cancel_superseded(const std::vector<std::size_t>& steps);
 
