@@ -86,10 +86,10 @@ void by_the_engine(const fs::path& root)
     BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
     AgentOptions a;
     a.project_root = root;
-    const auto reading = agent::parse_agents_file(
+    const auto reading = parse_agents(
         "agents: [{name: sh, type: background, commands: ['sh -c {command}'], accept_argv: true}]",
         "agents.yaml");
-    a.agents = *reading.file;
+    a.agents = reading.file;
     a.notifier = o.notifier;
     a.find_worktrees = false;
     a.spawner = spawner;

@@ -63,8 +63,8 @@ struct AgentsFile {
 
 /// What an agents file contains, or why it cannot be used.
 struct LoadedAgents {
-    AgentsFile file;
-    std::vector<Diagnostic> errors;  ///< If there are any, `file` is empty.
+    AgentsFile file;                 ///< If there are errors, only its `warnings`.
+    std::vector<Diagnostic> errors;  ///< In the order of the file.
     bool missing = false;            ///< There is no such file; `errors` contains this, too.
 };
 

@@ -1,5 +1,4 @@
-#include "agent/agent_reader.hpp"
-
+#include "agent/agents_file_reader.hpp"
 #include "agent/glob.hpp"
 #include "agent/outcome.hpp"
 #include "agent/template.hpp"

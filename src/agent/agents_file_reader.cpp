@@ -1,6 +1,5 @@
 #include "agent/agents_file_reader.hpp"
 
-#include "agent/agent_reader.hpp"
 #include "agent/template.hpp"
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
@@ -111,14 +110,11 @@ void read_roles(const YamlNode& root, AgentsFile& file, Report& report)
     for (const auto& entry : node->entries) read_role(entry, file, report);
 }
 
-AgentsFileReading failed(const std::string& path, std::string message, bool missing = false)
+LoadedAgents failed(const std::string& path, std::string message, bool missing = false)
 {
     Report report(path, {});
     report.error({}, std::move(message));
-    AgentsFileReading reading;
-    reading.errors = report.take_errors();
-    reading.missing = missing;
-    return reading;
+    return {{}, report.take_errors(), missing};
 }
 
 // `'a', 'b'`: the agents that accept commands.
@@ -155,65 +151,6 @@ const AgentDefinition* select_by_name(const AgentsFile& file, std::string_view n
 }
 
 }  // namespace
-
-AgentsFileReading parse_agents_file(std::string_view text, const std::string& path)
-{
-    Report report(path, text);
-    AgentsFile file;
-    if (const auto root = yaml::parse_yaml(text, report)) {
-        if (root->kind == YamlNode::Kind::mapping) {
-            Fields(*root, "", report).warn_unknown(top_fields);
-            read_agents(*root, file, report);
-            read_roles(*root, file, report);
-            read_global(*root, file, report);
-        } else {
-            report.error(root->at, "Configuration must be a YAML object/dictionary");
-        }
-    }
-
-    AgentsFileReading reading;
-    reading.errors = report.take_errors();
-    std::stable_sort(reading.errors.begin(), reading.errors.end(),
-                     [](const auto& a, const auto& b) { return a.line < b.line; });
-    reading.warnings = file.warnings = report.take_warnings();
-    if (reading.errors.empty()) reading.file = std::move(file);
-    return reading;
-}
-
-AgentsFileReading load_agents_file(const std::filesystem::path& project_root)
-{
-    const auto path = (project_root / layout::agents_file).string();
-    const files::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct stat info {};
-    if (!root || ::fstat(root.get(), &info) != 0)
-        return failed(path, "The agents file does not exist", true);
-
-    const auto folder = std::filesystem::path(path).parent_path();
-    const auto problem = files::distrust_folder(root.get(), folder.filename().string(),
-                                                {folder.string(), info.st_uid});
-    if (!problem.empty())
-        return failed(folder.string(), "The folder of the agents file cannot be used: " + problem);
-
-    const auto found =
-        files::read_trusted(root.get(), layout::agents_file, file_limit, {path, info.st_uid});
-    switch (found.state) {
-        case FoundFile::State::present:
-            return parse_agents_file(found.text, path);
-        case FoundFile::State::absent:
-            return failed(path, "The agents file does not exist", true);
-        case FoundFile::State::unsafe:
-            if (found.reason)
-                return failed(path, "The agents file cannot be used: " + found.problem);
-            return failed(path, fmt::format("Configuration path is not a file: {} ({})", path,
-                                            found.problem));
-        case FoundFile::State::too_large:
-            return failed(path, "The agents file cannot be read: " + found.problem);
-        case FoundFile::State::unreadable:
-            break;
-    }
-    return failed(path, fmt::format("Permission denied reading configuration file: {} ({})", path,
-                                    found.problem));
-}
 
 void check(const AgentsFile& file)
 {
@@ -256,3 +193,78 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
 }
 
 }  // namespace autoexec::agent
+
+namespace autoexec::inline v1 {
+
+LoadedAgents parse_agents(std::string_view text, const std::string& path)
+{
+    yaml::Report report(path, text);
+    AgentsFile file;
+    if (const auto root = yaml::parse_yaml(text, report)) {
+        if (root->kind == yaml::YamlNode::Kind::mapping) {
+            yaml::Fields(*root, "", report).warn_unknown(agent::top_fields);
+            agent::read_agents(*root, file, report);
+            agent::read_roles(*root, file, report);
+            agent::read_global(*root, file, report);
+        } else {
+            report.error(root->at, "Configuration must be a YAML object/dictionary");
+        }
+    }
+
+    LoadedAgents loaded;
+    loaded.errors = report.take_errors();
+    std::stable_sort(loaded.errors.begin(), loaded.errors.end(),
+                     [](const auto& a, const auto& b) { return a.line < b.line; });
+    if (loaded.errors.empty()) loaded.file = std::move(file);
+    loaded.file.warnings = report.take_warnings();
+    return loaded;
+}
+
+LoadedAgents load_agents(const std::filesystem::path& project_root)
+{
+    const auto path = (project_root / layout::agents_file).string();
+    const files::UniqueFd root(::open(project_root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!root || ::fstat(root.get(), &info) != 0)
+        return agent::failed(path, "The agents file does not exist", true);
+
+    const auto folder = std::filesystem::path(path).parent_path();
+    const auto problem = files::distrust_folder(root.get(), folder.filename().string(),
+                                                {folder.string(), info.st_uid});
+    if (!problem.empty())
+        return agent::failed(folder.string(),
+                             "The folder of the agents file cannot be used: " + problem);
+
+    const auto found = files::read_trusted(root.get(), layout::agents_file, agent::file_limit,
+                                           {path, info.st_uid});
+    switch (found.state) {
+        case FoundFile::State::present:
+            return parse_agents(found.text, path);
+        case FoundFile::State::absent:
+            return agent::failed(path, "The agents file does not exist", true);
+        case FoundFile::State::unsafe:
+            if (found.reason)
+                return agent::failed(path, "The agents file cannot be used: " + found.problem);
+            return agent::failed(path, fmt::format("Configuration path is not a file: {} ({})",
+                                                   path, found.problem));
+        case FoundFile::State::too_large:
+            return agent::failed(path, "The agents file cannot be read: " + found.problem);
+        case FoundFile::State::unreadable:
+            break;
+    }
+    return agent::failed(path, fmt::format("Permission denied reading configuration file: {} ({})",
+                                           path, found.problem));
+}
+
+AgentsFile shell_agents()
+{
+    AgentDefinition shell;
+    shell.name = agent::shell_name;
+    shell.commands.emplace_back("/bin/sh -c -- {command}");
+    shell.accept_argv = true;
+    AgentsFile file;
+    file.agents.push_back(std::move(shell));
+    return file;
+}
+
+}  // namespace autoexec::inline v1

@@ -1,28 +1,23 @@
 #pragma once
 
 #include "autoexec/agents_file.hpp"
+#include "yaml/report.hpp"
+#include "yaml/yaml.hpp"
 
-#include <filesystem>
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace autoexec::agent {
 
-struct AgentsFileReading {
-    std::optional<AgentsFile> file;    ///< Set only if there are no errors.
-    std::vector<Diagnostic> errors;    ///< All of them, in the order of the file.
-    std::vector<Diagnostic> warnings;  ///< The warnings of `file`, also of an invalid one.
-    bool missing = false;              ///< The file does not exist; `errors` says so, too.
-};
+/// The name of the agent of `shell_agents`, and of the preset for it.
+inline constexpr std::string_view shell_name = "shell";
 
-/// Pure. `path` is for the diagnostics.
-AgentsFileReading parse_agents_file(std::string_view text, const std::string& path);
+constexpr std::int64_t max_timeout_seconds = 100'000'000;  // three years
 
-/// Loads `<project_root>/.cursor/background-agents.yaml`. It must be a regular file, reached
-/// without links, that no other user can write: see `files::distrust`.
-AgentsFileReading load_agents_file(const std::filesystem::path& project_root);
+/// Reads the agent with this number (1…). Problems go into `report`, and the field keeps its
+/// default.
+AgentDefinition read_agent(const yaml::YamlNode& node, std::size_t number, yaml::Report& report);
 
 /// Throws `system_error` (`errc::invalid_agents_file`) for the first agent that cannot be used: it
 /// has no name, or one of its commands does not compile. Those of a file were checked when it was

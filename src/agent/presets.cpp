@@ -1,5 +1,6 @@
 #include "agent/presets.hpp"
 
+#include "agent/agents_file_reader.hpp"
 #include "agent/outcome.hpp"
 
 #include <fmt/format.h>
@@ -42,8 +43,8 @@ constexpr std::array<Preset, 7> table{{
      OutcomeRule::exit_code, false,
      "It exits with code 0 even if the model could not be reached: specify the results "
      "by\n--expect, or let a second command run the tests."},
-    {"shell", "Runs commands as shell scripts", "/bin/sh -c -- {command}", OutcomeRule::exit_code,
-     true, "The command is the script; its exit code is the result."},
+    {shell_name, "Runs commands as shell scripts", "/bin/sh -c -- {command}",
+     OutcomeRule::exit_code, true, "The command is the script; its exit code is the result."},
 }};
 
 // For unattended programs: there is no terminal and no person.

@@ -48,7 +48,7 @@ void check_settings(FindingList& findings, const HealthOptions& options)
 
 std::string check_agents_file(FindingList& findings, const std::filesystem::path& project_root)
 {
-    const auto reading = agent::load_agents_file(project_root);
+    const auto reading = load_agents(project_root);
     findings.details()["agents_file"] = shown(project_root / layout::agents_file);
     if (reading.missing) {
         findings.degraded(
@@ -57,12 +57,12 @@ std::string check_agents_file(FindingList& findings, const std::filesystem::path
             "To use a coding agent, create the file: autoexec agents init.");
         return {};
     }
-    if (!reading.file) {
+    if (!reading.errors.empty()) {
         report_diagnostics(findings, reading.errors);
         return {};
     }
-    const auto& agents = reading.file->agents;
-    report_diagnostics(findings, reading.file->warnings);
+    const auto& agents = reading.file.agents;
+    report_diagnostics(findings, reading.file.warnings);
     const auto eligible = static_cast<std::size_t>(
         std::count_if(agents.begin(), agents.end(), agent::accepts_commands));
     findings.details()["agents"] = agents.size();

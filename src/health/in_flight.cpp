@@ -173,8 +173,8 @@ void check_lock(FindingList& findings, const fs::path& tree,
 // Executors that hold no lock may be running: then no file is known to be a left-over.
 bool accepts_legacy(const fs::path& project_root)
 {
-    const auto reading = agent::load_agents_file(project_root);
-    return reading.file && reading.file->accept_legacy;
+    const auto reading = load_agents(project_root);
+    return reading.file.accept_legacy;
 }
 
 bool is_control_file(const std::string& name, const HealthOptions& options)

@@ -246,8 +246,8 @@ HealthCheckResult check_agent_programs(const HealthOptions& options)
 {
     FindingList findings("agent_programs");
     AgentPrograms programs(findings, options);
-    if (const auto reading = agent::load_agents_file(options.project_root); reading.file)
-        for (const auto& definition : reading.file->agents)
+    if (const auto reading = load_agents(options.project_root); reading.errors.empty())
+        for (const auto& definition : reading.file.agents)
             if (definition.enabled) programs.check_agent(definition);
     return programs.finish();
 }

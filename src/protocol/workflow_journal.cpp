@@ -416,6 +416,20 @@ std::optional<Type> type_of(const Transition& transition)
     return transition.index() == 0 ? std::nullopt : std::optional(types[transition.index() - 1]);
 }
 
+const std::string* step_of(const Transition& transition)
+{
+    return std::visit(
+        [](const auto& it) -> const std::string* {
+            if constexpr (requires { it.step; })
+                return &it.step;
+            else if constexpr (requires { it.result; })
+                return &it.result.id;
+            else
+                return nullptr;
+        },
+        transition);
+}
+
 std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,
                                  const Transition& transition)
 {

@@ -144,6 +144,9 @@ using Transition = std::variant<std::monostate, RunStarted, Restarted, StepStart
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);
 
+/// The id of the step that it is about; null: it is about the run.
+const std::string* step_of(const Transition& transition);
+
 /// One line of a journal.
 struct JournalEntry {
     std::int64_t seq = 0;

@@ -21,8 +21,7 @@ constexpr std::size_t max_file_name_length = 128;
 
 bool is_plain_in_name(char c) noexcept
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+    return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
 }
 
 std::string percent_encoded(std::string_view id)
@@ -76,6 +75,14 @@ void fill_random(std::span<unsigned char> bytes)
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view text)
+{
+    std::string lower(text);
+    for (char& c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return lower;
+}
 
 std::string printable(std::string_view text, bool keep_newlines)
 {

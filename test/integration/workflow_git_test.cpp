@@ -41,11 +41,11 @@ struct GitFixture : WorktreeFixture {
         BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
         AgentOptions a;
         a.project_root = root();
-        auto reading = agent::parse_agents_file(
+        auto reading = parse_agents(
             "agents: [{name: sh, type: background, commands: ['sh -c {command}'], "
             "accept_argv: true}]",
             "agents.yaml");
-        a.agents = *reading.file;
+        a.agents = reading.file;
         a.notifier = o.notifier;
         a.find_worktrees = false;
         a.heartbeat_interval = 0ms;
@@ -267,6 +267,36 @@ TEST_CASE_FIXTURE(GitFixture,
     CHECK(result.status == WorkflowStatus::completed);
     CHECK(of("b").execution->worktree == tree);
     CHECK(made("c") == "a\nb\nb\n");
+}
+
+TEST_CASE_FIXTURE(GitFixture, "a run is resumed from a journal that ends where a step started")
+{
+    bool has_metrics = true;
+    SUBCASE("and its execution is known") {}
+    SUBCASE("and nothing else is known")
+    {
+        has_metrics = false;
+    }
+    const auto w = workflow_of({script("a", "echo a >>a"), script("b", "cat a >>b", {"a"})});
+    go(w);
+    REQUIRE(result.status == WorkflowStatus::completed);
+    const auto file =
+        root() / ".tapps-agents/workflow-state" / workflow::journal_name(result.run_id);
+    const auto whole = read_file(file);
+    std::size_t cuts = 0;
+    for (auto at = whole.find("step_started"); at != whole.npos;
+         at = whole.find("step_started", at + 1)) {
+        write_file(file, whole.substr(0, whole.find('\n', at) + 1));
+        git({"update-ref", "refs/heads/" + result.branch, head()});
+        if (!has_metrics) fs::remove_all(root() / ".tapps-agents/metrics");
+        go(w, WorkflowResumeOptions{});
+        CHECK_FALSE(ec);
+        CHECK(result.error == "");
+        CHECK(made("a") == "a\n");
+        CHECK(made("b") == "a\n");
+        ++cuts;
+    }
+    CHECK(cuts == 2);
 }
 
 TEST_CASE_FIXTURE(GitFixture,

@@ -30,9 +30,9 @@ void StatusSpy::changed(const std::filesystem::path& worktree)
 
 AgentsFile agents_from(std::string_view yaml)
 {
-    auto reading = agent::parse_agents_file(yaml, "agents.yaml");
+    auto reading = parse_agents(yaml, "agents.yaml");
     for (const auto& error : reading.errors) FAIL(error.message);
-    return *std::move(reading.file);
+    return std::move(reading.file);
 }
 
 AgentFixture::AgentFixture() = default;

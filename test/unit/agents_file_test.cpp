@@ -18,15 +18,15 @@ namespace {
 
 AgentsFile parse(const std::string& text)
 {
-    auto reading = parse_agents_file(text, "agents.yaml");
-    REQUIRE_MESSAGE(reading.file, to_string(reading.errors));
-    return *std::move(reading.file);
+    auto reading = parse_agents(text, "agents.yaml");
+    REQUIRE_MESSAGE(reading.errors.empty(), to_string(reading.errors));
+    return std::move(reading.file);
 }
 
 std::vector<Diagnostic> errors_of(const std::string& text)
 {
-    const auto reading = parse_agents_file(text, "agents.yaml");
-    CHECK_FALSE(reading.file);
+    const auto reading = parse_agents(text, "agents.yaml");
+    CHECK_FALSE(reading.errors.empty());
     REQUIRE_FALSE(reading.errors.empty());
     return reading.errors;
 }
@@ -349,18 +349,18 @@ TEST_CASE("the reason why no agent was selected is one sentence")
 
 TEST_CASE_FIXTURE(Project, "a missing file is distinguished from an invalid one")
 {
-    auto reading = load_agents_file(root);
+    auto reading = load_agents(root);
     CHECK(reading.missing);
     CHECK(reading.errors.at(0).message == "The agents file does not exist");
-    CHECK(load_agents_file(root / "nowhere").missing);
+    CHECK(load_agents(root / "nowhere").missing);
 
     std::ofstream(file) << "agents: []\n";
-    reading = load_agents_file(root);
+    reading = load_agents(root);
     CHECK_FALSE(reading.missing);
     CHECK(reading.errors.at(0).path == file.string());
 
     std::ofstream(file) << "agents:\n" << entry("a", "run {command}");
-    CHECK(load_agents_file(root).file);
+    CHECK(load_agents(root).errors.empty());
 }
 
 TEST_CASE_FIXTURE(Project, "what is no regular file in its place is not read")
@@ -378,8 +378,8 @@ TEST_CASE_FIXTURE(Project, "what is no regular file in its place is not read")
         std::ofstream(root / "other.yaml") << "agents:\n" << entry("a", "run {command}");
         fs::create_symlink(root / "other.yaml", file);
     }
-    const auto reading = load_agents_file(root);
-    CHECK_FALSE(reading.file);
+    const auto reading = load_agents(root);
+    CHECK_FALSE(reading.errors.empty());
     CHECK_FALSE(reading.missing);
     CHECK(reading.errors.at(0).message.starts_with("Configuration path is not a file: "));
 }
@@ -387,7 +387,7 @@ TEST_CASE_FIXTURE(Project, "what is no regular file in its place is not read")
 TEST_CASE_FIXTURE(Project, "a file over the limit is refused by its size")
 {
     std::ofstream(file) << std::string(1024 * 1024 + 1, '#');
-    CHECK(load_agents_file(root).errors.at(0).message.find("larger than 1048576 bytes") !=
+    CHECK(load_agents(root).errors.at(0).message.find("larger than 1048576 bytes") !=
           std::string::npos);
 }
 
@@ -403,9 +403,9 @@ TEST_CASE("files of existing projects are valid, except for unknown placeholders
         ++files;
         std::stringstream text;
         text << std::ifstream(found.path()).rdbuf();
-        const auto reading = parse_agents_file(text.str(), found.path().filename().string());
-        if (reading.file)
-            for (const auto& warning : reading.file->warnings)
+        const auto reading = parse_agents(text.str(), found.path().filename().string());
+        if (reading.errors.empty())
+            for (const auto& warning : reading.file.warnings)
                 CHECK_MESSAGE(warning.message.find("Unknown field '") != std::string::npos,
                               to_string(warning));
         for (const auto& error : reading.errors) {

@@ -44,29 +44,21 @@ const Values values{
     {"_", "x"},
 };
 
-ExpressionScope scope_of(const Types& known)
+NameScope scope_of(const Types& known)
 {
-    ExpressionScope scope;
-    scope.type_of = [&known](const ExpressionName& name,
-                             ExpressionProblem& problem) -> std::optional<ValueType> {
-        if (const auto found = known.find(name.text()); found != known.end()) return found->second;
+    return [&known](const ExpressionName& name,
+                    ExpressionProblem& problem) -> std::optional<NameType> {
+        if (const auto found = known.find(name.text()); found != known.end())
+            return NameType{found->second};
         problem.message = "Unknown name '" + name.text() + "'";
         problem.hint = "Look around.";
         return std::nullopt;
     };
-    scope.allows_path = [](const std::string& path, ExpressionProblem& problem) {
-        if (!path.starts_with('/')) return true;
-        problem = {7, "'" + path + "' leads out", "Stay in."};
-        return false;
-    };
-    return scope;
 }
 
-ExpressionScope scope_of_anything()
+NameScope scope_of_anything()
 {
-    ExpressionScope scope;
-    scope.type_of = [](const ExpressionName&, ExpressionProblem&) { return ValueType::any; };
-    return scope;
+    return [](const ExpressionName&, ExpressionProblem&) { return NameType{}; };
 }
 
 /// Notes what it is asked for.
@@ -93,7 +85,7 @@ struct Answers {
     }
 };
 
-Expression compile(std::string_view text, const ExpressionScope& scope)
+Expression compile(std::string_view text, const NameScope& scope)
 {
     ExpressionProblem problem;
     auto compiled = Expression::compile(text, scope, problem);
@@ -363,7 +355,7 @@ TEST_CASE("operands that do not fit are found before anything runs")
     }
 }
 
-TEST_CASE("names and paths that the scope refuses are refused where they stand")
+TEST_CASE("unknown names and paths that lead out are refused where they stand")
 {
     const auto name = refusal("yes and no-such.thing");
     CHECK(name.offset == 8);
@@ -372,8 +364,8 @@ TEST_CASE("names and paths that the scope refuses are refused where they stand")
 
     const auto path = refusal("no or exists('/etc')");
     CHECK(path.offset == 13);
-    CHECK(path.message == "'/etc' leads out");
-    CHECK(path.hint == "Stay in.");
+    CHECK(path.message == "'/etc' is not a path within the worktree");
+    CHECK(refusal("exists('a/../b')").offset == 7);
 }
 
 TEST_CASE("a lone word that is compared with text probably lacks its quotes")
@@ -398,29 +390,45 @@ TEST_CASE("what is quoted of a long text is cut at a character")
           "'xy" + repeated("\xC3\xA9", 28) + "\xE2\x80\xA6 is text; '<' requires a number");
 }
 
-TEST_CASE("an empty scope has no names and refuses no path")
+TEST_CASE("a name that a scope refuses without a reason is unknown")
 {
+    const NameScope empty = [](const ExpressionName&, ExpressionProblem& problem) {
+        problem.hint = "Look around.";
+        return std::nullopt;
+    };
     ExpressionProblem problem;
-    CHECK_FALSE(Expression::compile("true or x.y", {}, problem));
+    CHECK_FALSE(Expression::compile("true or x.y", empty, problem));
     CHECK(problem.offset == 8);
     CHECK(problem.message == "Unknown name 'x.y'");
-    CHECK(Expression::compile("exists('/x')", {}, problem));
-
-    ExpressionScope silent;
-    silent.allows_path = [](const std::string&, ExpressionProblem&) { return false; };
-    CHECK_FALSE(Expression::compile("exists('/x')", silent, problem));
-    CHECK(problem.message == "'/x' cannot be used here");
+    CHECK(problem.hint == "Look around.");
 }
 
-TEST_CASE("missing values make no condition true")
+TEST_CASE("a value that is missing without a reason makes no condition true")
 {
+    ExpressionValues values;
+    values.value_of = [](const ExpressionName&, std::string&) { return std::nullopt; };
     std::string problem;
-    CHECK_FALSE(compile("x.y", scope_of_anything()).evaluate({}, problem));
+    CHECK_FALSE(compile("x.y", scope_of_anything()).evaluate(values, problem));
     CHECK(problem == "'x.y' has no value");
-    CHECK_FALSE(compile("not exists('a')", scope_of_anything()).evaluate({}, problem));
-    CHECK(problem == "It is unknown whether a file exists");
-    CHECK(compile("not false", scope_of_anything()).evaluate({}, problem) == true);
+    CHECK(compile("not false", scope_of_anything()).evaluate(values, problem) == true);
     CHECK(problem.empty());
+}
+
+TEST_CASE("a comparison with a word that a name never has is refused")
+{
+    static constexpr std::string_view words[]{"completed", "failed"};
+    const NameScope scope = [](const ExpressionName&, ExpressionProblem&) {
+        return NameType{ValueType::text, words};
+    };
+    ExpressionProblem problem;
+    CHECK_FALSE(Expression::compile("a == 'complete'", scope, problem));
+    CHECK(problem.offset == 5);
+    CHECK(problem.message == "'a' is never 'complete'");
+    CHECK(problem.hint == "Did you mean 'completed'?");
+    CHECK_FALSE(Expression::compile("'x' != a", scope, problem));
+    CHECK(problem.offset == 0);
+    CHECK(problem.hint == "It is one of completed, failed.");
+    CHECK(Expression::compile("a == 'failed'", scope, problem));
 }
 
 TEST_CASE("an expression that was never compiled is true, and names nothing")

@@ -21,9 +21,9 @@ namespace {
 
 AgentsFile parse(const std::string& text)
 {
-    auto reading = parse_agents_file(text, "agents.yaml");
-    REQUIRE_MESSAGE(reading.file, to_string(reading.errors));
-    return *std::move(reading.file);
+    auto reading = parse_agents(text, "agents.yaml");
+    REQUIRE_MESSAGE(reading.errors.empty(), to_string(reading.errors));
+    return std::move(reading.file);
 }
 
 AgentDefinition definition_of(const Preset& preset)

@@ -84,8 +84,8 @@ struct Project : TemporaryFolder {
 
     std::string agents_problem() const
     {
-        const auto reading = agent::load_agents_file(path());
-        return reading.file ? std::string() : reading.errors.at(0).message;
+        const auto reading = load_agents(path());
+        return reading.errors.empty() ? std::string() : reading.errors.at(0).message;
     }
     std::string config_problem() const
     {

@@ -79,7 +79,7 @@ TEST_CASE("a journal that is replayed to its end leaves nothing to do")
     Replay run;
     run.apply_until(46);
     CHECK(run.state->ended_as == WorkflowStatus::completed);
-    CHECK_FALSE(run.state->anything_left());
+    CHECK_FALSE(anything_left(*run.state));
     CHECK(run.state->scheduler().finished());
     CHECK(run.state->scheduler().failures().empty());
     CHECK(run.state->last_commit == "190c6d347d64ec68ebb75dec75fee0eaf77396bf");
@@ -89,7 +89,7 @@ TEST_CASE("a journal that is replayed to its end leaves nothing to do")
     CHECK(run.step_of("never").result.state == StepState::skipped);
     CHECK(run.step_of("last").result.round == 2);
     CHECK_FALSE(run.step_of("after").in_flight());
-    CHECK(run.state->critical_path().front() == "write");
+    CHECK(critical_path(run.inputs.plan, *run.state).front() == "write");
 }
 
 TEST_CASE("a step in flight is running, with its worktree and its baseline")
@@ -126,7 +126,7 @@ TEST_CASE("a gate that sends back takes the work back, and gives its own as feed
     CHECK(run.step_of("write").feedback.step == "review");
     CHECK(run.step_of("write").feedback.commit == "5c7be8b35325b6458f2592ba6b27675ddf42c7bc");
     CHECK(run.step_of("review").feedback.commit.empty());
-    CHECK(run.state->anything_left());
+    CHECK(anything_left(*run.state));
 }
 
 TEST_CASE("on request a failed step runs again with all steps that depend on it")
@@ -136,11 +136,11 @@ TEST_CASE("on request a failed step runs again with all steps that depend on it"
     CHECK(run.state->ended_as == WorkflowStatus::failed);
     const auto last = *index_of(run.inputs.workflow, "last");
     CHECK(run.state->scheduler().failures() == std::vector{last});
-    CHECK_FALSE(run.state->anything_left());
+    CHECK_FALSE(anything_left(*run.state));
     const auto all = run.state->restart({last});
-    CHECK(run.state->ids_of(all) == std::vector<std::string>{"last", "after"});
+    CHECK(ids_of(run.inputs.workflow, all) == std::vector<std::string>{"last", "after"});
     CHECK(run.step_of("last").result.state == StepState::pending);
-    CHECK(run.state->anything_left());
+    CHECK(anything_left(*run.state));
 }
 
 TEST_CASE("a worktree outside the folder of worktrees is not used")
@@ -152,6 +152,32 @@ TEST_CASE("a worktree outside the folder of worktrees is not used")
     start.step = "no such step";
     run.state->apply({2, "t", start});
     CHECK(run.state->scheduler().in_flight() == 1);
+}
+
+TEST_CASE("a step that was not prepared has the worktree that its start names")
+{
+    Replay run;
+    protocol::StepStarted start{"write", 1, "e", "/trees/t", {}};
+    run.state->apply({1, "t", start});
+    CHECK(run.step_of("write").tree == "t");
+    CHECK(run.step_of("write").base.empty());
+    start.worktree = "/elsewhere/t";
+    run.state->apply({2, "t", start});
+    CHECK(run.step_of("write").tree.empty());
+}
+
+TEST_CASE("the reason of a gate that could not be evaluated is kept as it was")
+{
+    Replay run;
+    run.apply_until(7);  // review has started
+    StepResult end;
+    end.id = "review";
+    end.state = StepState::completed;
+    run.state->apply({8, "t", protocol::StepEnded{end, false, false, {}, {}}});
+    run.state->apply({9, "t", protocol::GateJudged{"review", 1, {}, StepState::failed, "No file"}});
+    CHECK(run.step_of("review").result.state == StepState::failed);
+    CHECK(run.step_of("review").result.reason == "No file");
+    CHECK(run.step_of("review").result.code == "gate");
 }
 
 TEST_CASE("commands are made from workflow, plan and parameters alone")

@@ -352,8 +352,9 @@ TEST_CASE("a gate that cannot be judged has not passed")
     b.end("write");
     b.decide();
     b.end("review");
-    b.scheduler.fail_judgement(1, "no file");
+    b.scheduler.judge(1, std::nullopt, "no file");
     CHECK(b.node("review").state == StepState::failed);
+    CHECK(b.node("review").reason == "no file");
     CHECK(b.decide() == Lines{"-close"});
 }
 

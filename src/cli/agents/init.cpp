@@ -68,7 +68,7 @@ std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Pr
                          [&](const auto& one) { return one.name == preset->name; }))
             chosen.push_back(*preset);
     }
-    if (chosen.empty()) chosen.push_back(*agent::find_preset("shell"));
+    if (chosen.empty()) chosen.push_back(*agent::find_preset(agent::shell_name));
     return {};
 }
 
@@ -124,9 +124,9 @@ int init_agents(const AgentsInitOptions& options)
             chosen, options.minimal ? agent::Comments::none : agent::Comments::all);
     }
 
-    const auto reading = agent::parse_agents_file(text, options.from_template);
-    print_message("{}{}", to_string(reading.errors), to_string(reading.warnings));
-    if (!reading.file) return exit_invalid;
+    const auto reading = parse_agents(text, options.from_template);
+    print_message("{}{}", to_string(reading.errors), to_string(reading.file.warnings));
+    if (!reading.errors.empty()) return exit_invalid;
     if (options.to_stdout) {
         print_result(text);
         return exit_completed;
@@ -139,7 +139,7 @@ int init_agents(const AgentsInitOptions& options)
         return code;
     }
     print_result("Wrote {}.\n", shown_path(root / folder_name / base_name));
-    warn_of_missing_programs(*reading.file, root);
+    warn_of_missing_programs(reading.file, root);
     return exit_completed;
 }
 
@@ -157,7 +157,8 @@ SubcommandBody define_agents_init(CLI::App& app)
     app.add_flag("--minimal", o->minimal, "Write no comments");
     app.add_flag("--overwrite", o->overwrite, "Replace an existing file");
     app.add_flag("--stdout", o->to_stdout, "Print the file instead of writing it");
-    app.footer("Example:\n  autoexec agents init --preset claude --preset shell");
+    app.footer(fmt::format("Example:\n  autoexec agents init --preset {} --preset {}",
+                           agent::presets().front().name, agent::shell_name));
     return {[o] { return init_agents(*o); }};
 }
 

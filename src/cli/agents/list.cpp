@@ -101,18 +101,18 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
 int list_agents(const AgentsListOptions& options)
 {
     const auto root = project_root(options.common);
-    const auto reading = agent::load_agents_file(root);
+    const auto reading = load_agents(root);
     print_message(to_string(reading.errors));
     if (reading.missing) print_message(init_hint);
-    if (!reading.file) return exit_invalid;
-    for (const auto& definition : reading.file->agents) {
+    if (!reading.errors.empty()) return exit_invalid;
+    for (const auto& definition : reading.file.agents) {
         const auto programs = programs_in(definition, root);
         if (options.common.json)
-            print_json(to_json(definition, programs, roles_of(*reading.file, definition.name)));
+            print_json(to_json(definition, programs, roles_of(reading.file, definition.name)));
         else
             print(definition, programs);
     }
-    if (!options.common.json) print_roles(*reading.file);
+    if (!options.common.json) print_roles(reading.file);
     return exit_completed;
 }
 

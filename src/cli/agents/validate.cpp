@@ -27,12 +27,11 @@ struct AgentsValidateOptions {
     std::string path;  ///< Empty: the project's.
 };
 
-agent::AgentsFileReading read_named(const fs::path& path)
+LoadedAgents read_named(const fs::path& path)
 {
     std::string problem;
-    if (const auto text = read_text(path, problem))
-        return agent::parse_agents_file(*text, path.string());
-    agent::AgentsFileReading reading;
+    if (const auto text = read_text(path, problem)) return parse_agents(*text, path.string());
+    LoadedAgents reading;
     Diagnostic error;
     error.path = path.string();
     error.message = std::move(problem);
@@ -44,18 +43,18 @@ int validate_agents(const AgentsValidateOptions& options)
 {
     const auto root = options.path.empty() ? project_root(options.common) : fs::path{};
     const auto path = options.path.empty() ? root / layout::agents_file : fs::path(options.path);
-    const auto reading = options.path.empty() ? agent::load_agents_file(root) : read_named(path);
+    const auto reading = options.path.empty() ? load_agents(root) : read_named(path);
     if (options.common.json) {
-        print_json(json::object{{"valid", reading.file.has_value()},
+        print_json(json::object{{"valid", reading.errors.empty()},
                                 {"config_path", path.string()},
                                 {"errors", to_json_array(reading.errors)},
-                                {"warnings", to_json_array(reading.warnings)}});
-        return reading.file ? exit_completed : exit_invalid;
+                                {"warnings", to_json_array(reading.file.warnings)}});
+        return reading.errors.empty() ? exit_completed : exit_invalid;
     }
-    print_message("{}{}", to_string(reading.errors), to_string(reading.warnings));
+    print_message("{}{}", to_string(reading.errors), to_string(reading.file.warnings));
     if (reading.missing) print_message(init_hint);
-    if (!reading.file) return exit_invalid;
-    const auto& agents = reading.file->agents;
+    if (!reading.errors.empty()) return exit_invalid;
+    const auto& agents = reading.file.agents;
     const auto accepting = std::count_if(agents.begin(), agents.end(), agent::accepts_commands);
     print_result("{} is valid: {} {}, of which {} {} commands.\n", shown_path(path), agents.size(),
                  agents.size() == 1 ? "agent" : "agents", accepting,

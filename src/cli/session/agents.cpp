@@ -17,11 +17,15 @@ namespace autoexec::cli {
 namespace {
 
 constexpr char built_in_agent[] = "autoexec run";
-constexpr std::string_view shell = "shell";
-constexpr std::string_view no_file = "the project has no .cursor/background-agents.yaml";
-constexpr std::string_view remedy =
-    "create it with 'autoexec agents init', or use the agent 'shell' to run a command with "
-    "/bin/sh";
+
+// What to do if the project has no agents file.
+std::string without_file(std::string_view what)
+{
+    return fmt::format(
+        "{}: the project has no {}; create it with 'autoexec agents init', or use the agent '{}' "
+        "to run a command with /bin/sh",
+        what, layout::agents_file, agent::shell_name);
+}
 
 AgentDefinition make_built_in_agent()
 {
@@ -60,7 +64,8 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
     if (named.agent.empty() && !preferred.empty()) named = resolve(preferred, Roles::declared);
     if (!named.problem.empty()) return named.problem;
     if (named.agent == built_in_agent && !step.action.empty())
-        return fmt::format("'{}' runs commands, not actions; give the step a 'command'", shell);
+        return fmt::format("'{}' runs commands, not actions; give the step a 'command'",
+                           agent::shell_name);
     named.is_required |= !step.action.empty();
     return assign_named(std::move(named), request);
 }
@@ -79,7 +84,7 @@ Agents::Named Agents::resolve(const std::string& name, Roles roles) const
         named.agent = name;
     else if (role != loaded_.file.roles.end())
         named.agent = role->second;
-    else if (name == shell)
+    else if (name == agent::shell_name)
         named.agent = built_in_agent;
     else if (!name.empty() && !(roles == Roles::known && workflow::is_known_role(name)))
         named.problem = unknown_name(name);
@@ -94,7 +99,7 @@ std::string Agents::assign_named(Named named, CommandRequest& request) const
         request.agent = built_in_agent;
         return {};
     }
-    if (loaded_.missing) return fmt::format("no agent can run this: {}; {}", no_file, remedy);
+    if (loaded_.missing) return without_file("no agent can run this");
     request.agent = std::move(named.agent);
     return select(request);
 }
@@ -114,7 +119,7 @@ std::string Agents::select(CommandRequest& request) const
 std::string Agents::unknown_name(const std::string& name) const
 {
     const auto shown = text::printable(name);
-    if (loaded_.missing) return fmt::format("unknown agent '{}': {}; {}", shown, no_file, remedy);
+    if (loaded_.missing) return without_file(fmt::format("unknown agent '{}'", shown));
     std::vector<std::string_view> names;
     for (const auto& agent : loaded_.file.agents)
         if (agent::accepts_commands(agent)) names.push_back(agent.name);

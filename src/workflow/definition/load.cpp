@@ -138,14 +138,6 @@ private:
     std::size_t missing_ = 0;
 };
 
-std::string_view type_of(const json::value& value)
-{
-    if (value.is_bool()) return "true or false";
-    if (value.is_number()) return "a number";
-    if (value.is_string()) return "text";
-    return value.is_null() ? "null" : value.is_array() ? "a list" : "a mapping";
-}
-
 std::string hint_for_parameter(const json::object& declared, std::string_view name)
 {
     std::vector<std::string_view> known;
@@ -166,13 +158,13 @@ void check_param(std::string_view name, const json::value& standard, const json:
                          "It has no default.");
         return;
     }
-    const bool fits =
-        standard.is_null() ? !given->is_structured() : type_of(*given) == type_of(standard);
+    const bool fits = standard.is_null() ? !given->is_structured()
+                                         : workflow::type_of(*given) == workflow::type_of(standard);
     if (fits) return;
     report.error(at,
                  fmt::format("The parameter '{}' must be {}", name,
-                             standard.is_null() ? "a single value" : type_of(standard)),
-                 fmt::format("The given value is {}.", type_of(*given)));
+                             standard.is_null() ? "a single value" : workflow::describe(standard)),
+                 fmt::format("The given value is {}.", workflow::describe(*given)));
 }
 
 void check_params(const Definition& definition, const json::object& given, Report& report)

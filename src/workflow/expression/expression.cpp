@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -26,159 +27,164 @@ AnyNumber number_of(const json::value& value)
     return static_cast<AnyNumber>(value.get_double());
 }
 
-bool fits(const json::value& value, ValueType wanted)
+bool holds(AnyNumber left, Symbol relation, AnyNumber right)
 {
-    const auto type = type_of(value);
-    return type && (type == wanted || wanted == ValueType::any);
+    if (relation == Symbol::less) return left < right;
+    if (relation == Symbol::at_most) return left <= right;
+    if (relation == Symbol::more) return left > right;
+    if (relation == Symbol::at_least) return left >= right;
+    return (left == right) == (relation == Symbol::equal);
 }
 
-bool holds(AnyNumber left, Relation relation, AnyNumber right)
-{
-    switch (relation) {
-        case Relation::less:
-            return left < right;
-        case Relation::at_most:
-            return left <= right;
-        case Relation::more:
-            return left > right;
-        case Relation::at_least:
-            return left >= right;
-        case Relation::equal:
-        case Relation::unequal:
-            break;
-    }
-    return (left == right) == (relation == Relation::equal);
-}
-
-/// Each function that returns nothing has set `problem_`. Types are checked again: a value may have
-/// another type than it was declared with.
+/// Types are checked again: a value may have another type than it was declared with. Once there is
+/// a problem, nothing more is evaluated, and the values have no meaning.
 class Evaluation {
 public:
-    Evaluation(const ExpressionValues& values, std::string& problem)
-        : values_(values), problem_(problem)
-    {}
+    explicit Evaluation(const ExpressionValues& values) : values_(values) {}
 
-    std::optional<bool> truth(const Node& node, std::string_view wanted_by)
+    bool truth(const Node& node, std::string_view wanted_by)
     {
-        switch (node.kind) {
-            case Node::Kind::conjunction:
-                return unless_one_is(false, node);
-            case Node::Kind::disjunction:
-                return unless_one_is(true, node);
-            case Node::Kind::negation:
-                return opposite(node);
-            case Node::Kind::comparison:
-                return compare(node);
-            case Node::Kind::exists:
-                return exists(node.operands.front());
-            case Node::Kind::literal:
-            case Node::Kind::name:
-                break;
-        }
         const auto found = value(node);
-        if (!found) return std::nullopt;
-        if (found->is_bool()) return found->get_bool();
-        return complain(node, *found, wanted_by, ValueType::boolean);
+        if (found.is_bool()) return found.get_bool();
+        complain(node, found, wanted_by, ValueType::boolean);
+        return false;
     }
+
+    std::string problem;
 
 private:
-    // The first operand with that value decides; the rest is not evaluated.
-    std::optional<bool> unless_one_is(bool deciding, const Node& node)
+    json::value value(const Node& node)
     {
-        for (const auto& operand : node.operands) {
-            const auto is = truth(operand, operator_of(node));
-            if (!is || *is == deciding) return is;
+        if (!problem.empty()) return nullptr;
+        switch (node.symbol) {
+            case Symbol::literal:
+                return node.value;
+            case Symbol::name:
+                return value_of_name(node.name);
+            case Symbol::exists:
+                return values_.exists(std::string(node.value.get_string()));
+            case Symbol::negation:
+                return !truth(node.operands.front(), in_quotes(node.symbol));
+            case Symbol::conjunction:
+                return !any_is(false, node);
+            case Symbol::disjunction:
+                return any_is(true, node);
+            default:
+                return compare(node);
         }
-        return !deciding;
     }
 
-    std::optional<bool> opposite(const Node& node)
+    json::value value_of_name(const ExpressionName& name)
     {
-        const auto is = truth(node.operands.front(), operator_of(node));
-        return is ? std::optional(!*is) : std::nullopt;
+        std::string why;
+        auto found = values_.value_of(name, why);
+        if (found) return *std::move(found);
+        problem = why.empty() ? fmt::format("{} has no value", in_quotes(name.text())) : why;
+        return nullptr;
     }
 
-    std::optional<bool> exists(const Node& path)
+    // The first operand with that value decides; the rest is not evaluated.
+    bool any_is(bool deciding, const Node& node)
     {
-        if (values_.exists) return values_.exists(std::string(path.value.get_string()));
-        problem_ = "It is unknown whether a file exists";
-        return std::nullopt;
+        return std::ranges::any_of(node.operands, [&](const Node& operand) {
+            return truth(operand, in_quotes(node.symbol)) == deciding;
+        });
     }
 
-    std::optional<bool> compare(const Node& node)
+    bool compare(const Node& node)
     {
         const auto left = value(node.operands.front());
-        if (!left) return std::nullopt;
         const auto right = value(node.operands.back());
-        if (!right || !comparable(node, *left, *right)) return std::nullopt;
-        if (left->is_number()) return holds(number_of(*left), node.relation, number_of(*right));
-        return (*left == *right) == (node.relation == Relation::equal);
+        if (!comparable(node, left, right)) return false;
+        if (left.is_number()) return holds(number_of(left), node.symbol, number_of(right));
+        return (left == right) == (node.symbol == Symbol::equal);
     }
 
     bool comparable(const Node& node, const json::value& left, const json::value& right)
     {
-        const auto& left_node = node.operands.front();
-        const auto& right_node = node.operands.back();
-        const auto wanted = orders(node.relation) ? ValueType::number : ValueType::any;
-        if (!fits(left, wanted)) return complain(left_node, left, operator_of(node), wanted), false;
         const auto left_type = type_of(left);
         const auto right_type = type_of(right);
-        if (left_type == right_type) return true;
+        const auto wanted = orders(node.symbol) ? ValueType::number : ValueType::any;
+        const auto by = in_quotes(node.symbol);
+        if (!left_type || (wanted != ValueType::any && left_type != wanted))
+            complain(node.operands.front(), left, by, wanted);
+        else if (left_type == right_type)
+            return true;
         // Only a name can have another type than when the expression was compiled.
-        if (right_node.kind == Node::Kind::name)
-            return complain(right_node, right, operator_of(node), *left_type), false;
-        return complain(left_node, left, operator_of(node), *right_type), false;
+        else if (node.operands.back().symbol == Symbol::name)
+            complain(node.operands.back(), right, by, *left_type);
+        else
+            complain(node.operands.front(), left, by, *right_type);
+        return false;
     }
 
-    std::optional<json::value> value(const Node& node)
+    void complain(const Node& node, const json::value& found, std::string_view wanted_by,
+                  ValueType wanted)
     {
-        if (node.kind == Node::Kind::literal) return node.value;
-        if (node.kind == Node::Kind::name) return value_of_name(node.name);
-        const auto is = truth(node, the_whole);
-        return is ? std::optional<json::value>(*is) : std::nullopt;
-    }
-
-    std::optional<json::value> value_of_name(const ExpressionName& name)
-    {
-        std::string why;
-        auto found = values_.value_of ? values_.value_of(name, why) : std::nullopt;
-        if (!found)
-            problem_ =
-                why.empty() ? fmt::format("{} has no value", workflow::quoted(name.text())) : why;
-        return found;
-    }
-
-    std::nullopt_t complain(const Node& node, const json::value& found, std::string_view wanted_by,
-                            ValueType wanted)
-    {
-        problem_ = wrong_type(workflow::quoted(node.name.text()), describe(found), wanted_by,
-                              describe(wanted));
-        return std::nullopt;
+        if (problem.empty())
+            problem = wrong_type(in_quotes(node.name.text()), describe(found), wanted_by, wanted);
     }
 
     const ExpressionValues& values_;
-    std::string& problem_;
 };
 
 void gather_names(const Node& node, std::vector<ExpressionName>& names)
 {
-    if (node.kind == Node::Kind::name) names.push_back(node.name);
+    if (node.symbol == Symbol::name) names.push_back(node.name);
     for (const auto& operand : node.operands) gather_names(operand, names);
 }
 
 }  // namespace
+
+std::optional<ValueType> type_of(const json::value& value)
+{
+    if (value.is_bool()) return ValueType::boolean;
+    if (value.is_string()) return ValueType::text;
+    if (!value.is_number() || (value.is_double() && std::isnan(value.get_double())))
+        return std::nullopt;
+    return ValueType::number;
+}
+
+std::string_view describe(ValueType type)
+{
+    switch (type) {
+        case ValueType::boolean:
+            return "true or false";
+        case ValueType::number:
+            return "a number";
+        case ValueType::text:
+            return "text";
+        case ValueType::any:
+            break;
+    }
+    return "true or false, a number, or text";
+}
+
+std::string_view describe(const json::value& value)
+{
+    if (const auto type = type_of(value)) return describe(*type);
+    if (value.is_null()) return "null";
+    if (value.is_array()) return "a list";
+    return value.is_object() ? "an object" : "not a number";
+}
+
+std::string wrong_type(std::string_view operand, std::string_view found, std::string_view wanted_by,
+                       ValueType wanted)
+{
+    return fmt::format("{} is {}; {} requires {}", operand, found, wanted_by, describe(wanted));
+}
 
 std::string ExpressionName::text() const
 {
     return fmt::to_string(fmt::join(parts, "."));
 }
 
-std::optional<Expression> Expression::compile(std::string_view text, const ExpressionScope& scope,
+std::optional<Expression> Expression::compile(std::string_view text, const NameScope& scope,
                                               ExpressionProblem& problem)
 {
     problem = {};
-    auto root = parse_expression(text, problem);
-    if (!root || !check_types(*root, text, scope, problem)) return std::nullopt;
+    auto root = parse_expression(text, scope, problem);
+    if (!root) return std::nullopt;
     Expression expression;
     expression.root_ = std::make_shared<const Node>(*std::move(root));
     return expression;
@@ -188,7 +194,10 @@ std::optional<bool> Expression::evaluate(const ExpressionValues& values, std::st
 {
     problem.clear();
     if (empty()) return true;
-    return Evaluation(values, problem).truth(*root_, the_whole);
+    Evaluation evaluation(values);
+    const bool is = evaluation.truth(*root_, the_whole);
+    problem = std::move(evaluation.problem);
+    return problem.empty() ? std::optional(is) : std::nullopt;
 }
 
 std::vector<ExpressionName> Expression::names() const

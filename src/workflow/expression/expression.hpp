@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,12 @@ enum class ValueType {
     any,  ///< Known only when it is evaluated.
 };
 
+/// Nothing for what no operator takes: null, lists, objects, and NaN.
+std::optional<ValueType> type_of(const boost::json::value& value);
+
+/// `a number`, `a list` …
+std::string_view describe(const boost::json::value& value);
+
 /// A name as written in an expression: `steps.review.outcome` has three parts.
 struct ExpressionName {
     std::vector<std::string> parts;
@@ -37,21 +44,20 @@ struct ExpressionName {
     [[nodiscard]] std::string text() const;  ///< With dots.
 };
 
-/// The names and functions that are known when an expression is compiled. Without `type_of` no name
-/// is known, without `allows_path` every path is allowed.
-struct ExpressionScope {
-    /// The type of a name; nothing, and a problem (message and hint; the offset is filled in), if
-    /// it is not known.
-    std::function<std::optional<ValueType>(const ExpressionName& name, ExpressionProblem& problem)>
-        type_of;
+/// What is known of a name before it is evaluated.
+struct NameType {
+    ValueType type = ValueType::any;
     /// All values of a text; empty: any. Comparing the name with another quoted text is an error.
-    std::function<std::vector<std::string_view>(const ExpressionName& name)> words_of;
-    /// Called for each path in `exists("path")`: false, with a problem, if it is not allowed.
-    std::function<bool(const std::string& path, ExpressionProblem& problem)> allows_path;
+    std::span<const std::string_view> words{};
 };
 
-/// Their values, when it is evaluated. A value that is not a bool, number or string counts as
-/// absent, and so does one whose type does not fit its operator, whatever the scope had declared.
+/// Finds a name when an expression is compiled. Nothing if it is not known; then it may set the
+/// problem's message, and its hint.
+using NameScope =
+    std::function<std::optional<NameType>(const ExpressionName& name, ExpressionProblem& problem)>;
+
+/// The values, when it is evaluated. A value that is not a bool, number or string counts as absent,
+/// and so does one whose type does not fit its operator, whatever the scope had declared.
 struct ExpressionValues {
     /// Empty, with a sentence, if there is no such value.
     std::function<std::optional<boost::json::value>(const ExpressionName& name,
@@ -71,7 +77,7 @@ public:
     Expression() = default;
 
     /// Empty, with the error, if the text is not an expression whose value is true or false.
-    static std::optional<Expression> compile(std::string_view text, const ExpressionScope& scope,
+    static std::optional<Expression> compile(std::string_view text, const NameScope& scope,
                                              ExpressionProblem& problem);
 
     /// Empty, with a sentence, if the value is unknown: never true by default. Evaluates from left

@@ -10,62 +10,69 @@
 #include <string_view>
 #include <vector>
 
-/// An expression that has been read, and the words in which its parts are spoken of. Pure.
+/// An expression that has been read, and the words that describe its parts. Pure.
 namespace autoexec::workflow {
 
-enum class Relation { equal, unequal, less, at_most, more, at_least };
+/// The symbols of the language, and the parts of an expression.
+enum class Symbol {
+    end,
+    literal,
+    name,
+    exists,       ///< Its value is the path.
+    negation,     ///< Of one operand.
+    conjunction,  ///< Of two or more.
+    disjunction,  ///< Of two or more.
+    equal,        ///< This and the other comparisons are of two.
+    unequal,
+    less,
+    at_most,
+    more,
+    at_least,
+    opening,
+    closing,
+    comma,
+};
 
-/// All but `==` and `!=`: of numbers alone.
-constexpr bool orders(Relation relation)
+constexpr bool compares(Symbol symbol)
 {
-    return relation != Relation::equal && relation != Relation::unequal;
+    return symbol >= Symbol::equal && symbol <= Symbol::at_least;
+}
+
+/// All comparisons but `==` and `!=`: only of numbers.
+constexpr bool orders(Symbol symbol)
+{
+    return symbol >= Symbol::less && symbol <= Symbol::at_least;
 }
 
 /// A part of an expression, and its place. Parentheses around it belong to it.
 struct Expression::Node {
-    enum class Kind {
-        literal,
-        name,
-        exists,       ///< Its operand is a literal: the path.
-        comparison,   ///< Of two operands.
-        negation,     ///< Of one.
-        conjunction,  ///< Of two or more.
-        disjunction,  ///< Of two or more.
-    };
-    Kind kind = Kind::literal;
+    Symbol symbol = Symbol::end;
     std::size_t offset = 0;
     std::size_t size = 0;
-    boost::json::value value;             ///< Of a literal.
-    ExpressionName name;                  ///< Of a name.
-    Relation relation = Relation::equal;  ///< Of a comparison.
+    NameType type;  ///< As far as it is known before the evaluation.
+    boost::json::value value;
+    ExpressionName name;
     std::vector<Node> operands;
 };
 
-/// Nothing, and what is wrong, if the text is none. What names mean is not looked at.
-std::optional<Expression::Node> parse_expression(std::string_view text, ExpressionProblem& problem);
-
-/// False, and what is wrong, if operands do not fit their operators, or names are not known. `text`
-/// is what was parsed.
-bool check_types(const Expression::Node& root, std::string_view text, const ExpressionScope& scope,
-                 ExpressionProblem& problem);
-
-/// Nothing for what no operator takes: null, lists, objects, and NaN.
-std::optional<ValueType> type_of(const boost::json::value& value);
-
-/// `'and'`, `'<='`: the operator of a node, in quotes.
-std::string_view operator_of(const Expression::Node& node);
-
-/// A piece of an expression in quotes, shortened; a text keeps its own ones.
-std::string quoted(std::string_view piece);
+/// Nothing, and the error, if the text is no expression whose value is true or false. A syntax
+/// error is reported before an operand that does not fit.
+std::optional<Expression::Node> parse_expression(std::string_view text, const NameScope& scope,
+                                                 ExpressionProblem& problem);
 
 std::string_view describe(ValueType type);
-std::string_view describe(const boost::json::value& value);
 
-/// Who asks for the value of the whole.
+/// `'and'`, `'<='`: an operator in quotes.
+std::string in_quotes(Symbol symbol);
+
+/// A piece of an expression in quotes, shortened; a text keeps its own ones.
+std::string in_quotes(std::string_view piece);
+
+/// What requires the value of the whole.
 inline constexpr std::string_view the_whole = "a condition";
 
 /// `'params.mode' is text; 'and' requires true or false`
 std::string wrong_type(std::string_view operand, std::string_view found, std::string_view wanted_by,
-                       std::string_view wanted);
+                       ValueType wanted);
 
 }  // namespace autoexec::workflow

@@ -31,7 +31,10 @@ public:
         auto entry = protocol::read_journal_entry(line, last);
         if (!entry) return skip();
         time_ = entry->time;
-        std::visit([this](const auto& transition) { apply(transition); }, entry->transition);
+        const auto* const id = protocol::step_of(entry->transition);
+        step_ = id ? find(*id) : nullptr;
+        if (step_ || !id)
+            std::visit([this](const auto& transition) { apply(transition); }, entry->transition);
         run_.transitions.push_back(std::move(*entry));
     }
 
@@ -73,71 +76,60 @@ private:
 
     void apply(const protocol::StepStarted& start)
     {
-        auto* const step = find(start.step);
-        if (step == nullptr) return;
-        reset(*step);
-        step->state = StepState::running;
-        step->round = start.round;
-        step->started_at = time_;
-        step->execution_id = start.execution_id;
-        step->worktree = start.worktree;
+        reset(*step_);
+        step_->state = StepState::running;
+        step_->round = start.round;
+        step_->started_at = time_;
+        step_->execution_id = start.execution_id;
+        step_->worktree = start.worktree;
     }
 
     void apply(const protocol::StepPrepared& prepared)
     {
-        auto* const step = find(prepared.step);
-        if (step == nullptr) return;
-        step->branch = prepared.branch;
-        if (!prepared.worktree.empty()) step->worktree = prepared.worktree;
+        step_->branch = prepared.branch;
+        if (!prepared.worktree.empty()) step_->worktree = prepared.worktree;
     }
 
     void apply(const protocol::StepWaiting& waiting)
     {
-        auto* const step = find(waiting.step);
-        if (step == nullptr) return;
-        step->state = StepState::waiting_manual;
-        step->round = waiting.round;
+        step_->state = StepState::waiting_manual;
+        step_->round = waiting.round;
     }
 
     void apply(const protocol::StepEnded& end)
     {
         const auto& result = end.result;
-        auto* const step = find(result.id);
-        if (step == nullptr) return;
         // A gate went back to a step before it: it runs again.
-        if (end.discarded) return reset(*step);
-        step->state = result.state;
-        step->round = result.round;
-        step->reason = result.reason;
-        step->attempts = 0;
+        if (end.discarded) return reset(*step_);
+        step_->state = result.state;
+        step_->round = result.round;
+        step_->reason = result.reason;
+        step_->attempts = 0;
         if (const auto& execution = result.execution) {
-            if (!execution->execution_id.empty()) step->execution_id = execution->execution_id;
-            step->attempts = execution->attempts;
+            if (!execution->execution_id.empty()) step_->execution_id = execution->execution_id;
+            step_->attempts = execution->attempts;
         }
-        if (!result.started_at.empty()) step->started_at = result.started_at;
-        step->ended_at = result.ended_at;
-        step->duration_seconds = std::chrono::duration<double>(result.duration).count();
-        step->commit = result.commit;
+        if (!result.started_at.empty()) step_->started_at = result.started_at;
+        step_->ended_at = result.ended_at;
+        step_->duration_seconds = std::chrono::duration<double>(result.duration).count();
+        step_->commit = result.commit;
     }
 
     // A gate that does not pass may fail a step that had completed.
     void apply(const protocol::GateJudged& judged)
     {
-        auto* const step = find(judged.step);
-        if (step == nullptr || !judged.state) return;
-        step->state = *judged.state;
-        if (!judged.reason.empty()) step->reason = judged.reason;
+        if (!judged.state) return;
+        step_->state = *judged.state;
+        if (!judged.reason.empty()) step_->reason = judged.reason;
     }
 
     void apply(const protocol::StepSkipped& skipped)
     {
-        auto* const step = find(skipped.step);
-        if (step == nullptr) return;
-        reset(*step);
-        step->state = StepState::skipped;
-        step->round = skipped.round;
-        step->reason = skipped.reason;
-        step->ended_at = time_;
+        reset(*step_);
+        step_->state = StepState::skipped;
+        step_->round = skipped.round;
+        step_->reason = skipped.reason;
+        step_->ended_at = time_;
     }
 
     void apply(const protocol::Merged& merged) { run_.commit = merged.commit; }
@@ -177,7 +169,9 @@ private:
 
     RunRecord run_;
     std::unordered_map<std::string, std::size_t> places_;  // a journal may name very many steps
+    // Of the transition:
     std::string time_;
+    StepRecord* step_ = nullptr;
 };
 
 bool is_alive(int folder, const std::string& name)

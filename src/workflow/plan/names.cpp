@@ -68,18 +68,14 @@ Meaning of_step(std::size_t step, const Parts& rest)
 
 }  // namespace
 
-ValueType type_of_field(StepField field)
+NameType type_of_field(StepField field)
 {
-    const bool is_text = field == StepField::outcome || field == StepField::verified;
-    return is_text ? ValueType::text : ValueType::number;
-}
-
-std::vector<std::string_view> words_of_field(StepField field)
-{
-    if (field == StepField::outcome)
-        return {"completed", "failed", "timeout", "cancelled", "skipped"};
-    if (field == StepField::verified) return {"none", "partial", "all"};
-    return {};
+    static constexpr std::string_view outcomes[]{"completed", "failed", "timeout", "cancelled",
+                                                 "skipped"};
+    static constexpr std::string_view verifications[]{"none", "partial", "all"};
+    if (field == StepField::outcome) return {ValueType::text, outcomes};
+    if (field == StepField::verified) return {ValueType::text, verifications};
+    return {ValueType::number};
 }
 
 Meaning meaning_of(const ExpressionName& name, const StepIndex& steps)

@@ -17,10 +17,7 @@ using StepIndex = std::map<std::string, std::size_t, std::less<>>;
 /// The fields of a step that conditions can use.
 enum class StepField { outcome, exit_code, attempts, round, verified };
 
-ValueType type_of_field(StepField field);
-
-/// All values of a field that is one of a few words; otherwise empty.
-std::vector<std::string_view> words_of_field(StepField field);
+NameType type_of_field(StepField field);
 
 struct Meaning {
     enum class Kind {

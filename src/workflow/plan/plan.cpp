@@ -341,19 +341,8 @@ private:
     Expression compile(std::size_t i, const std::string& field, const std::string& text,
                        std::optional<std::size_t> own)
     {
-        ExpressionScope scope;
-        scope.type_of = [&](const ExpressionName& name, ExpressionProblem& problem) {
+        const auto scope = [&](const ExpressionName& name, ExpressionProblem& problem) {
             return type_of(name, own, problem);
-        };
-        scope.words_of = [this](const ExpressionName& name) {
-            const auto meaning = resolve(name);
-            return meaning.kind == Meaning::Kind::step_field ? words_of_field(meaning.field)
-                                                             : std::vector<std::string_view>{};
-        };
-        scope.allows_path = [](const std::string& path, ExpressionProblem& problem) {
-            if (protocol::artifact_path(path)) return true;
-            problem.message = fmt::format("'{}' is not a path within the worktree", path);
-            return false;
         };
         ExpressionProblem problem;
         auto compiled = Expression::compile(text, scope, problem);
@@ -369,8 +358,8 @@ private:
 
     Meaning resolve(const ExpressionName& name) const { return meaning_of(name, index_); }
 
-    std::optional<ValueType> type_of(const ExpressionName& name, std::optional<std::size_t> own,
-                                     ExpressionProblem& problem) const
+    std::optional<NameType> type_of(const ExpressionName& name, std::optional<std::size_t> own,
+                                    ExpressionProblem& problem) const
     {
         const auto meaning = resolve(name);
         switch (meaning.kind) {
@@ -379,7 +368,7 @@ private:
             case Meaning::Kind::step_field:
                 return type_of_field(meaning.field);
             case Meaning::Kind::step_result:
-                return ValueType::any;
+                return NameType{};
             case Meaning::Kind::other:
                 break;
         }
@@ -390,8 +379,7 @@ private:
                                : meaning.hint;
             return std::nullopt;
         }
-        if (own) return is_scoring_passed(name) ? ValueType::boolean : ValueType::any;
-        problem.message = fmt::format("Unknown name '{}'", name.text());
+        if (own) return NameType{is_scoring_passed(name) ? ValueType::boolean : ValueType::any};
         problem.hint = unknown_hint(name);
         return std::nullopt;
     }
@@ -404,8 +392,8 @@ private:
                             : hint;
     }
 
-    std::optional<ValueType> type_of_parameter(const std::string& name,
-                                               ExpressionProblem& problem) const
+    std::optional<NameType> type_of_parameter(const std::string& name,
+                                              ExpressionProblem& problem) const
     {
         if (!is_parameter(name)) {
             problem.message = fmt::format("There is no parameter '{}'", name);
@@ -413,9 +401,8 @@ private:
             return std::nullopt;
         }
         const auto* const value = workflow_.params.if_contains(name);
-        if (value == nullptr || value->is_string()) return ValueType::text;
-        if (value->is_bool()) return ValueType::boolean;
-        return value->is_number() ? ValueType::number : ValueType::any;
+        if (value == nullptr) return NameType{ValueType::text};
+        return NameType{workflow::type_of(*value).value_or(ValueType::any)};
     }
 
     void note_use(std::size_t i, std::optional<std::size_t> own, const Meaning& meaning)

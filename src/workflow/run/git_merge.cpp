@@ -26,7 +26,7 @@ std::string listed(const std::vector<git::Conflict>& conflicts)
 std::vector<Parent> GitWork::parents_of(std::size_t i) const
 {
     std::vector<Parent> parents;
-    for (const auto k : state_.work_before(i))
+    for (const auto k : work_before(inputs_.plan, state_, i))
         parents.push_back({inputs_.workflow.steps[k].id, state_.step(k).commit});
     const auto& feedback = state_.step(i).feedback;
     if (!feedback.commit.empty()) parents.push_back(feedback);

@@ -93,8 +93,10 @@ std::string GitWork::new_tree_name(const StepRun& step) const
 
 void GitWork::choose_tree(StepRun& step) const
 {
-    if (auto* const running = step.running()) running->reuses_tree = !step.tree.empty();
-    if (step.tree.empty()) step.tree = new_tree_name(step);
+    // Without its base, it was not prepared.
+    const bool reuses = !step.tree.empty() && !step.base.empty();
+    if (auto* const running = step.running()) running->reuses_tree = reuses;
+    if (!reuses) step.tree = new_tree_name(step);
     step.command.request.worktree = path_of(step.tree);
 }
 
@@ -146,14 +148,17 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     if (!log_.record(prepared)) co_return "It could not be recorded";
     const bool continues = step.running() && step.running()->reuses_tree;
     const bool same_start = step.base == last_base && step.laid == last_laid;
-    auto adding = repository_->add_tree(step.tree, step.base, is_shared() || continues);
+    // The journal may have lost its end, in which this worktree was made.
+    std::error_code ignored;
+    const bool exists = std::filesystem::exists(step.worktree(), ignored);
+    auto adding = repository_->add_tree(step.tree, step.base, is_shared() || continues || exists);
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
     step.command.request.worktree = made.path;
     state_.baselines().drop_of_others(step);
     if (!made.reused) state_.baselines().drop(step);
-    // In a shared worktree, what a failed step has left is not for the next one.
-    const bool is_of_others = is_shared() && !continues;
+    // What a failed step has left in a shared worktree is not for the next one.
+    const bool is_of_others = made.reused && !continues;
     if (is_of_others || (continues && inputs_.workflow.steps[i].retry_from_clean)) {
         auto resetting =
             reset_tree(i, is_of_others ? "Left by an earlier step" : "Before it is resumed");
@@ -198,7 +203,8 @@ bool GitWork::needs_commit(const StepOutcome& outcome) const
     if (outcome.settled || !step.command.in_git || log_.error()) return false;
     if (state_.scheduler().node(outcome.step).superseded) return false;
     return outcome.state == StepState::completed ||
-           (outcome.state != StepState::cancelled && state_.scheduler().tolerates(outcome.step));
+           (outcome.state != StepState::cancelled &&
+            tolerates_failure(inputs_.workflow.steps[outcome.step]));
 }
 
 // Ignored artifacts first: if that fails, the branch has not moved either.

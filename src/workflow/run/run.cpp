@@ -196,17 +196,10 @@ void Run::advance()
         return condition_holds(inputs_, *state_, context_->options.project_root, i, problem);
     };
     while (const auto decision = state_->scheduler().next(queries)) {
-        switch (decision->kind) {
-            case Decision::Kind::start:
-                steps_->begin(decision->step, decision->round);
-                break;
-            case Decision::Kind::skip:
-                skip(*decision);
-                break;
-            case Decision::Kind::fail:
-                fail_condition(*decision);
-                break;
-        }
+        if (decision->kind == Decision::Kind::start)
+            steps_->begin(decision->step, decision->round);
+        else
+            end_undone(*decision);
     }
 }
 
@@ -214,58 +207,42 @@ void Run::conclude(StepOutcome outcome)
 {
     const auto i = outcome.step;
     const auto& clock = *context_->options.clock;
-    auto& scheduler = state_->scheduler();
     auto& step = state_->step(i);
     auto& result = step.result;
     steps_->slots().release(i);
-    result.execution = outcome.execution;
     result.ended_at = text::iso_utc(clock.system_now());
     result.duration = duration_cast<milliseconds>(clock.now() - step.since());
-    const auto judged =
-        scheduler.ended(i, outcome.state, state_->provided_by(outcome), outcome.reason);
+    auto provided = provided_by(inputs_.plan, *state_, outcome);
+    const auto judged = state_->end(std::move(outcome), std::move(provided));
     const bool discarded = judged == Scheduler::Judged::discarded;
-    result.state = discarded ? StepState::cancelled : scheduler.node(i).state;
-    result.reason = discarded ? "A gate restarted a step before it" : std::move(outcome.reason);
-    result.tolerated = outcome.state != StepState::completed && scheduler.node(i).goes_on;
-    result.code = std::move(outcome.code);
-    if (discarded) step.commit.clear();
-    if (discarded) step.kept.clear();
-    result.commit = step.commit;
-    result.warnings = std::move(outcome.warnings);
-    step.phase = Idle{};
+    if (discarded) result.state = StepState::cancelled;
+    if (discarded) result.reason = "A gate restarted a step before it";
     step.tree.clear();
-    if (discarded || outcome.state == StepState::completed) state_->baselines().drop(step);
     log_.record_end(*state_, i, discarded);
     if (!discarded) log_.mark(*state_, i);
     log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
     if (judged == Scheduler::Judged::by_gate) judge(i);
-    if (scheduler.stopped() == Scheduler::Stop::by_failure)
+    if (state_->scheduler().stopped() == Scheduler::Stop::by_failure)
         steps_->cancel_all(asio::cancellation_type::partial);
 }
 
 void Run::judge(std::size_t i)
 {
     auto& step = state_->step(i);
-    auto& result = step.result;
+    const auto& result = step.result;
     std::string problem;
     const auto passed = gate_passes(inputs_, *state_, i, problem);
-    Verdict verdict;
-    if (passed)
-        verdict = state_->scheduler().judge(i, *passed);
-    else
-        state_->scheduler().fail_judgement(i, problem);
-    result.gate_passed = passed;
-    const bool has_failed = !passed || verdict.kind == Verdict::Kind::fail;
-    if (has_failed) state_->fail_by_gate(i);
-    log_.record(protocol::GateJudged{result.id, result.round, passed, result.state,
-                                     has_failed ? result.reason : std::string()});
+    const auto verdict = state_->judge(i, passed, "Its gate cannot be evaluated: " + problem);
+    const bool has_failed = verdict.kind == Verdict::Kind::fail;
+    const auto reason = has_failed ? result.reason : std::string();
+    log_.record(protocol::GateJudged{result.id, result.round, passed, result.state, reason});
     if (has_failed) {
         log_.remove_markers_of(step);
         log_.mark(*state_, i);
     }
-    log_.notify(WorkflowEvent::Type::gate_judged, step,
-                has_failed ? result.reason
-                           : fmt::format("The gate {}", *passed ? "passed" : "did not pass"));
+    log_.notify(
+        WorkflowEvent::Type::gate_judged, step,
+        has_failed ? reason : fmt::format("The gate {}", *passed ? "passed" : "did not pass"));
     if (verdict.kind == Verdict::Kind::back) send_back(i, verdict);
 }
 
@@ -278,7 +255,7 @@ void Run::send_back(std::size_t gate, const Verdict& verdict)
     event.step_id = result.id;
     event.round = result.round;
     event.message = fmt::format("Back to '{}'", to);
-    event.steps = state_->ids_of(verdict.steps);
+    event.steps = ids_of(inputs_.workflow, verdict.steps);
     log_.record(protocol::SentBack{result.id, result.round, to, event.steps});
     state_->send_back(gate, verdict);
     cancel_superseded(verdict.steps);
@@ -292,32 +269,24 @@ void Run::cancel_superseded(const std::vector<std::size_t>& steps)
             steps_->cancel(k, asio::cancellation_type::partial);
 }
 
-void Run::skip(const Decision& decision)
-{
-    auto& step = state_->step(decision.step);
-    auto& result = step.result;
-    result = StepResult{};
-    result.id = inputs_.workflow.steps[decision.step].id;
-    result.state = StepState::skipped;
-    result.reason = decision.reason;
-    result.tolerated = decision.goes_on;
-    result.ended_at = text::iso_utc(context_->options.clock->system_now());
-    log_.record(
-        protocol::StepSkipped{result.id, decision.round, decision.reason, decision.goes_on});
-    log_.notify(WorkflowEvent::Type::step_skipped, step, decision.reason);
-}
-
-void Run::fail_condition(const Decision& decision)
+/// A step ends without having run.
+void Run::end_undone(const Decision& decision)
 {
     auto& step = state_->step(decision.step);
     auto& result = step.result;
     result = StepResult{};
     result.id = inputs_.workflow.steps[decision.step].id;
     result.state = state_->scheduler().node(decision.step).state;
-    result.round = decision.round;
     result.reason = decision.reason;
     result.tolerated = decision.goes_on;
     result.ended_at = text::iso_utc(context_->options.clock->system_now());
+    if (decision.kind == Decision::Kind::skip) {
+        log_.record(
+            protocol::StepSkipped{result.id, decision.round, decision.reason, decision.goes_on});
+        log_.notify(WorkflowEvent::Type::step_skipped, step, decision.reason);
+        return;
+    }
+    result.round = decision.round;
     log_.record_end(*state_, decision.step, false);
     log_.mark(*state_, decision.step);
     log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
@@ -392,7 +361,7 @@ WorkflowResult Run::finish()
         result.status = WorkflowStatus::failed;
         result.error = merge_problem_;
     }
-    result.critical_path = state_->critical_path();
+    result.critical_path = critical_path(inputs_.plan, *state_);
     log_.record(protocol::RunEnded{result.status, result.error});
     if (log_.error()) fail_by_journal(result);  // perhaps only now
     WorkflowEvent event;

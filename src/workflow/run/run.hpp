@@ -51,8 +51,7 @@ private:
     void conclude(StepOutcome outcome);
     void judge(std::size_t i);
     void send_back(std::size_t gate, const Verdict& verdict);
-    void skip(const Decision& decision);
-    void fail_condition(const Decision& decision);
+    void end_undone(const Decision& decision);
     void cancel(asio::cancellation_type how);
     void cancel_superseded(const std::vector<std::size_t>& steps);
 

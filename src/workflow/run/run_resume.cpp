@@ -204,7 +204,7 @@ std::string Run::restart_requested()
     // A run that failed without a failed step has only its merge left to do.
     const bool is_over =
         state_->ended_as && (state_->ended_as == WorkflowStatus::completed || !failures.empty());
-    if (roots.empty() && is_over && !state_->anything_left())
+    if (roots.empty() && is_over && !anything_left(*state_))
         return failures.empty()
                    ? fmt::format("The run '{}' has completed: there is nothing left to do.",
                                  resumption_->run_id)
@@ -219,8 +219,8 @@ std::string Run::restart_requested()
     const auto all = state_->restart(roots);
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::restarted;
-    event.steps = state_->ids_of(all);
-    log_.record(protocol::Restarted{state_->ids_of(roots), event.steps});
+    event.steps = ids_of(inputs_.workflow, all);
+    log_.record(protocol::Restarted{ids_of(inputs_.workflow, roots), event.steps});
     log_.notify(std::move(event));
     return {};
 }

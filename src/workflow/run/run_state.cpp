@@ -6,6 +6,68 @@
 #include <utility>
 
 namespace autoexec::workflow {
+namespace {
+
+StepState state_of(ExecutionStatus status)
+{
+    switch (status) {
+        case ExecutionStatus::completed:
+            return StepState::completed;
+        case ExecutionStatus::timeout:
+            return StepState::timeout;
+        case ExecutionStatus::cancelled:
+            return StepState::cancelled;
+        case ExecutionStatus::failed:
+            break;
+    }
+    return StepState::failed;
+}
+
+/// A step without work of its own passes on that of the steps before it.
+void find_work(const Plan& plan, const RunState& state, std::size_t i, std::vector<bool>& seen,
+               std::set<std::size_t>& found)
+{
+    for (const auto from : plan.steps[i].waits_for) {
+        if (seen[from]) continue;
+        seen[from] = true;
+        if (!state.step(from).commit.empty())
+            found.insert(from);
+        else
+            find_work(plan, state, from, seen, found);
+    }
+}
+
+}  // namespace
+
+StepOutcome StepOutcome::failure(std::size_t step, std::string reason, std::string code)
+{
+    StepOutcome outcome;
+    outcome.step = step;
+    outcome.state = StepState::failed;
+    outcome.reason = std::move(reason);
+    outcome.code = std::move(code);
+    outcome.settled = true;
+    return outcome;
+}
+
+StepOutcome StepOutcome::failure(std::size_t step, const std::exception_ptr& error)
+{
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return failure(step, e.what());
+    }
+}
+
+StepOutcome StepOutcome::of(std::size_t step, ExecutionResult result)
+{
+    StepOutcome outcome;
+    outcome.step = step;
+    outcome.state = state_of(result.status);
+    if (result.error) outcome.reason = result.error->message;
+    outcome.execution = std::move(result);
+    return outcome;
+}
 
 time_point StepRun::since() const
 {
@@ -49,166 +111,8 @@ RunState::RunState(const RunInputs& inputs, std::vector<StepCommand> commands,
 {
     for (auto& command : commands) {
         auto& step = steps_.emplace_back(std::move(command));
-        step.result.id = inputs.workflow.steps[index(step)].id;
+        step.result.id = inputs.workflow.steps[steps_.size() - 1].id;
     }
-}
-
-StepRun* RunState::find(const std::string& id)
-{
-    const auto at = inputs_.index.find(id);
-    return at == inputs_.index.end() ? nullptr : &steps_[at->second];
-}
-
-std::vector<std::string> RunState::ids_of(const std::vector<std::size_t>& steps) const
-{
-    std::vector<std::string> ids;
-    for (const auto i : steps) ids.push_back(inputs_.workflow.steps[i].id);
-    return ids;
-}
-
-void RunState::apply(const protocol::JournalEntry& entry)
-{
-    std::visit([&](const auto& transition) { apply(transition, entry.time); }, entry.transition);
-}
-
-void RunState::apply(const protocol::Restarted& restarted, const std::string&)
-{
-    std::vector<std::size_t> roots;
-    for (const auto& id : restarted.roots)
-        if (const auto* const step = find(id)) roots.push_back(index(*step));
-    (void)restart(roots);
-}
-
-void RunState::apply(const protocol::StepStarted& started, const std::string& time)
-{
-    auto* const step = find(started.step);
-    if (step == nullptr) return;
-    const auto i = index(*step);
-    start(i, std::max(started.round, 1), time, {});
-    step->command.request.execution_id = started.execution_id;
-    step->tree.clear();
-    step->base.clear();
-    step->laid.clear();
-    if (!step->command.in_git) baselines_.drop_of_others(*step);
-    if (started.tree) use_tree(*step, *started.tree);
-    scheduler_.resume_start(i, step->result.round);
-}
-
-void RunState::apply(const protocol::StepPrepared& prepared, const std::string&)
-{
-    if (auto* const step = find(prepared.step)) use_tree(*step, prepared.tree);
-}
-
-// A journal is a file like others: a name that this executor would not give is ignored.
-void RunState::use_tree(StepRun& step, const protocol::StepTree& tree)
-{
-    if (!step.command.in_git || !git::is_branch_part(tree.name)) return;
-    step.base = tree.base;
-    step.laid.clear();
-    for (const auto& one : tree.laid) step.laid.push_back({one.commit, one.path});
-    step.tree = tree.name;
-    step.result.branch = "workflow/" + step.tree;
-    step.command.request.worktree = trees_folder / step.tree;
-    baselines_.drop_of_others(step);
-}
-
-void RunState::apply(const protocol::StepReady& ready, const std::string&)
-{
-    const auto* const step = find(ready.step);
-    if (step && ready.artifacts) baselines_.set(*step, *ready.artifacts);
-}
-
-void RunState::apply(const protocol::StepWaiting& waiting, const std::string&)
-{
-    auto* const step = find(waiting.step);
-    if (step == nullptr) return;
-    step->result.state = StepState::waiting_manual;
-    step->phase = WaitingForPerson{};
-}
-
-void RunState::apply(const protocol::StepExecuted& executed, const std::string&)
-{
-    auto* const step = find(executed.result.id);
-    if (step == nullptr || !step->in_flight()) return;
-    if (step->waits_for_person()) step->phase = Running{};
-    step->result.state = StepState::running;
-    auto& outcome = step->running()->executed.emplace();
-    outcome.step = index(*step);
-    outcome.state = executed.state;
-    outcome.reason = executed.reason;
-    outcome.missing = executed.missing;
-    outcome.execution = executed.result.execution;
-}
-
-// A step that was skipped because of failures is decided again.
-void RunState::apply(const protocol::StepSkipped& skipped, const std::string&)
-{
-    auto* const step = find(skipped.step);
-    if (step == nullptr || !skipped.goes_on) return;
-    const auto i = index(*step);
-    if (scheduler_.node(i).state != StepState::pending) return;
-    scheduler_.resume_skip(i, skipped.reason);
-    step->result.state = StepState::skipped;
-    step->result.tolerated = true;
-    step->result.reason = skipped.reason;
-}
-
-void RunState::apply(const protocol::StepEnded& end, const std::string&)
-{
-    auto* const step = find(end.result.id);
-    if (step == nullptr) return;
-    const auto i = index(*step);
-    auto& result = step->result;
-    result.reason = end.result.reason;
-    result.code = end.result.code;
-    result.ended_at = end.result.ended_at;
-    result.duration = end.result.duration;
-    result.execution = end.result.execution;
-    // Its work exists; merging it is tried again at the end.
-    if (end.late) {
-        result.state = scheduler_.node(i).state;
-        result.reason.clear();
-        result.code.clear();
-        step->phase = Idle{true};
-        return;
-    }
-    if (scheduler_.node(i).state != StepState::running) return;
-    step->phase = Idle{};
-    step->commit = end.result.commit;
-    step->kept = end.kept;
-    if (inputs_.options.worktrees == WorktreeMode::workflow && !step->commit.empty())
-        last_commit = step->commit;
-    if (end.discarded) {
-        step->commit.clear();
-        step->kept.clear();
-    }
-    const auto state = end.result.state;
-    if (end.discarded || state == StepState::completed) baselines_.drop(*step);
-    // A failure that counts as skipped was a failure when it ended.
-    (void)scheduler_.ended(i, state == StepState::skipped ? StepState::failed : state,
-                           {end.provided.begin(), end.provided.end()}, result.reason);
-    result.state = scheduler_.node(i).state;
-    result.tolerated = end.result.tolerated;
-    result.commit = step->commit;
-}
-
-void RunState::apply(const protocol::GateJudged& judged, const std::string&)
-{
-    auto* const step = find(judged.step);
-    if (step == nullptr) return;
-    const auto i = index(*step);
-    if (!scheduler_.node(i).judging) return;
-    if (!judged.passed) {
-        scheduler_.fail_judgement(i, judged.reason.empty() ? "it was not judged" : judged.reason);
-    } else {
-        step->result.gate_passed = judged.passed;
-        const auto verdict = scheduler_.judge(i, *judged.passed);
-        if (verdict.kind == Verdict::Kind::back) return send_back(i, verdict);
-    }
-    if (scheduler_.node(i).state != StepState::completed)
-        fail_by_gate(i);
-    else
-        step->result.state = StepState::completed;
 }
 
 void RunState::start(std::size_t i, int round, std::string started_at, time_point now)
@@ -222,6 +126,42 @@ void RunState::start(std::size_t i, int round, std::string started_at, time_poin
     Running running;
     running.since = now;
     step.phase = std::move(running);
+}
+
+Scheduler::Judged RunState::end(StepOutcome outcome, std::set<std::string> provided)
+{
+    auto& step = steps_[outcome.step];
+    auto& result = step.result;
+    const auto judged =
+        scheduler_.ended(outcome.step, outcome.state, std::move(provided), outcome.reason);
+    const bool discarded = judged == Scheduler::Judged::discarded;
+    if (discarded) step.commit.clear();
+    if (discarded) step.kept.clear();
+    if (discarded || outcome.state == StepState::completed) baselines_.drop(step);
+    step.phase = Idle{};
+    const auto& node = scheduler_.node(outcome.step);
+    result.state = node.state;
+    result.tolerated = outcome.state != StepState::completed && node.goes_on;
+    result.reason = std::move(outcome.reason);
+    result.code = std::move(outcome.code);
+    result.execution = std::move(outcome.execution);
+    result.warnings = std::move(outcome.warnings);
+    result.commit = step.commit;
+    return judged;
+}
+
+Verdict RunState::judge(std::size_t i, std::optional<bool> passed, std::string reason)
+{
+    auto& result = steps_[i].result;
+    result.gate_passed = passed;
+    auto verdict = scheduler_.judge(i, passed, std::move(reason));
+    const auto& node = scheduler_.node(i);
+    if (verdict.kind != Verdict::Kind::fail) return verdict;
+    result.state = node.state;
+    result.reason = node.reason;
+    result.code = "gate";
+    result.tolerated = node.goes_on;
+    return verdict;
 }
 
 // A step that runs again makes its work again.
@@ -264,23 +204,154 @@ std::vector<std::size_t> RunState::restart(const std::vector<std::size_t>& roots
     return all;
 }
 
-void RunState::fail_by_gate(std::size_t i)
+/// The effect of one transition of a journal.
+struct RunState::Replay {
+    RunState& state;
+    std::size_t i;
+    const std::string& time;
+
+    [[nodiscard]] StepRun& step() const { return state.steps_[i]; }
+
+    void operator()(std::monostate) const {}
+    void operator()(const protocol::RunStarted&) const { state.ended_as.reset(); }
+    void operator()(const protocol::Merged& merged) const { state.last_commit = merged.commit; }
+    void operator()(const protocol::RunEnded& end) const { state.ended_as = end.status; }
+    void operator()(const protocol::SentBack&) const {}  // follows from the judgement
+
+    void operator()(const protocol::Restarted& restarted) const
+    {
+        std::vector<std::size_t> roots;
+        for (const auto& id : restarted.roots)
+            if (const auto root = index_of(state.inputs_.workflow, id)) roots.push_back(*root);
+        (void)state.restart(roots);
+    }
+
+    void operator()(const protocol::StepStarted& started) const
+    {
+        state.start(i, std::max(started.round, 1), time, {});
+        step().command.request.execution_id = started.execution_id;
+        step().tree.clear();
+        step().base.clear();
+        step().laid.clear();
+        if (!step().command.in_git) state.baselines_.drop_of_others(step());
+        // Without more, it was not prepared, or the end of the journal was lost.
+        const std::filesystem::path tree = started.worktree;
+        if (started.tree)
+            use_tree(*started.tree);
+        else if (tree.parent_path() == state.trees_folder)
+            use_tree({tree.filename().string(), {}, {}});
+        state.scheduler_.resume_start(i, step().result.round);
+    }
+
+    void operator()(const protocol::StepPrepared& prepared) const { use_tree(prepared.tree); }
+
+    // A journal is a file like others: a name that this executor would not give is ignored.
+    void use_tree(const protocol::StepTree& tree) const
+    {
+        if (!step().command.in_git || !git::is_branch_part(tree.name)) return;
+        step().base = tree.base;
+        step().laid.clear();
+        for (const auto& one : tree.laid) step().laid.push_back({one.commit, one.path});
+        step().tree = tree.name;
+        step().result.branch = "workflow/" + step().tree;
+        step().command.request.worktree = state.trees_folder / step().tree;
+        state.baselines_.drop_of_others(step());
+    }
+
+    void operator()(const protocol::StepReady& ready) const
+    {
+        if (ready.artifacts) state.baselines_.set(step(), *ready.artifacts);
+    }
+
+    void operator()(const protocol::StepWaiting&) const
+    {
+        step().result.state = StepState::waiting_manual;
+        step().phase = WaitingForPerson{};
+    }
+
+    void operator()(const protocol::StepExecuted& executed) const
+    {
+        if (!step().in_flight()) return;
+        if (step().waits_for_person()) step().phase = Running{};
+        step().result.state = StepState::running;
+        auto& outcome = step().running()->executed.emplace();
+        outcome.step = i;
+        outcome.state = executed.state;
+        outcome.reason = executed.reason;
+        outcome.missing = executed.missing;
+        outcome.execution = executed.result.execution;
+    }
+
+    // A step that was skipped because of failures is decided again.
+    void operator()(const protocol::StepSkipped& skipped) const
+    {
+        if (!skipped.goes_on || state.scheduler_.node(i).state != StepState::pending) return;
+        state.scheduler_.resume_skip(i, skipped.reason);
+        step().result.state = StepState::skipped;
+        step().result.tolerated = true;
+        step().result.reason = skipped.reason;
+    }
+
+    void operator()(const protocol::StepEnded& end) const
+    {
+        const auto& ended = end.result;
+        // Its work exists; merging it is tried again at the end.
+        if (end.late) {
+            step().result.state = state.scheduler_.node(i).state;
+            step().phase = Idle{true};
+        }
+        if (end.late || state.scheduler_.node(i).state != StepState::running) return;
+        step().commit = ended.commit;
+        step().kept = end.kept;
+        if (state.inputs_.options.worktrees == WorktreeMode::workflow && !step().commit.empty())
+            state.last_commit = step().commit;
+        step().result.ended_at = ended.ended_at;
+        step().result.duration = ended.duration;
+        StepOutcome outcome;
+        outcome.step = i;
+        // A failure that counts as skipped was a failure when it ended.
+        outcome.state = ended.state == StepState::skipped ? StepState::failed : ended.state;
+        outcome.reason = ended.reason;
+        outcome.code = ended.code;
+        outcome.execution = ended.execution;
+        (void)state.end(std::move(outcome), {end.provided.begin(), end.provided.end()});
+        step().result.tolerated = ended.tolerated;
+    }
+
+    void operator()(const protocol::GateJudged& judged) const
+    {
+        if (!state.scheduler_.node(i).judging) return;
+        const auto verdict = state.judge(i, judged.passed, judged.reason);
+        if (verdict.kind == Verdict::Kind::back) state.send_back(i, verdict);
+    }
+};
+
+void RunState::apply(const protocol::JournalEntry& entry)
 {
-    auto& result = steps_[i].result;
-    const auto& node = scheduler_.node(i);
-    result.state = node.state;
-    result.reason = node.reason;
-    result.code = "gate";
-    result.tolerated = node.goes_on;
+    std::size_t i = 0;
+    if (const auto* const id = protocol::step_of(entry.transition)) {
+        const auto at = inputs_.index.find(*id);
+        if (at == inputs_.index.end()) return;
+        i = at->second;
+    }
+    std::visit(Replay{*this, i, entry.time}, entry.transition);
+}
+
+std::vector<std::string> ids_of(const Workflow& workflow, const std::vector<std::size_t>& steps)
+{
+    std::vector<std::string> ids;
+    for (const auto i : steps) ids.push_back(workflow.steps[i].id);
+    return ids;
 }
 
 // On a copy of the scheduler: all pending steps may have to be skipped.
-bool RunState::anything_left() const
+bool anything_left(const RunState& state)
 {
-    if (scheduler_.in_flight() > 0) return true;
-    for (std::size_t i = 0; i < size(); ++i)
-        if (scheduler_.node(i).judging) return true;
-    auto rehearsal = scheduler_;
+    const auto& scheduler = state.scheduler();
+    if (scheduler.in_flight() > 0) return true;
+    for (std::size_t i = 0; i < state.size(); ++i)
+        if (scheduler.node(i).judging) return true;
+    auto rehearsal = scheduler;
     Scheduler::Queries queries;
     queries.has_room = [](std::size_t) { return true; };
     queries.condition = [](std::size_t, std::string&) { return true; };
@@ -289,37 +360,25 @@ bool RunState::anything_left() const
     return false;
 }
 
-std::set<std::size_t> RunState::work_before(std::size_t i) const
+std::set<std::size_t> work_before(const Plan& plan, const RunState& state, std::size_t i)
 {
     std::set<std::size_t> found;
-    std::vector<bool> seen(size());
-    find_work(i, seen, found);
+    std::vector<bool> seen(state.size());
+    find_work(plan, state, i, seen, found);
     return found;
 }
 
-// A step without work of its own passes on that of the steps before it.
-void RunState::find_work(std::size_t i, std::vector<bool>& seen, std::set<std::size_t>& found) const
-{
-    for (const auto from : inputs_.plan.steps[i].waits_for) {
-        if (seen[from]) continue;
-        seen[from] = true;
-        if (!steps_[from].commit.empty())
-            found.insert(from);
-        else
-            find_work(from, seen, found);
-    }
-}
-
 // If it failed, those that were verified; if it completed, also those that nothing verified.
-std::set<std::string> RunState::provided_by(const StepOutcome& outcome) const
+std::set<std::string> provided_by(const Plan& plan, const RunState& state,
+                                  const StepOutcome& outcome)
 {
     std::set<std::string> provided;
     const auto& execution = outcome.execution;
     const bool completed = outcome.state == StepState::completed;
     if (!completed && (!execution || execution->verified == Verification::none)) return provided;
     const auto& missing = execution ? execution->missing_artifacts : outcome.missing;
-    const bool required = inputs_.plan.steps[outcome.step].require_artifacts;
-    for (const auto& path : steps_[outcome.step].command.request.expected_artifacts) {
+    const bool required = plan.steps[outcome.step].require_artifacts;
+    for (const auto& path : state.step(outcome.step).command.request.expected_artifacts) {
         const bool is_missing = std::ranges::find(missing, path) != missing.end();
         if (is_missing && (!completed || required)) continue;
         if (auto normal = protocol::artifact_path(path)) provided.insert(*std::move(normal));
@@ -327,25 +386,25 @@ std::set<std::string> RunState::provided_by(const StepOutcome& outcome) const
     return provided;
 }
 
-std::vector<std::string> RunState::critical_path() const
+std::vector<std::string> critical_path(const Plan& plan, const RunState& state)
 {
-    const auto none = size();
-    std::vector<std::chrono::milliseconds> longest(size());
-    std::vector<std::size_t> before(size(), none);
+    const auto none = state.size();
+    std::vector<std::chrono::milliseconds> longest(state.size());
+    std::vector<std::size_t> before(state.size(), none);
     std::size_t last = none;
-    for (const auto i : inputs_.plan.order) {
-        for (const auto from : inputs_.plan.steps[i].waits_for) {
+    for (const auto i : plan.order) {
+        for (const auto from : plan.steps[i].waits_for) {
             if (longest[from] <= longest[i]) continue;
             longest[i] = longest[from];
             before[i] = from;
         }
-        const auto& result = steps_[i].result;
+        const auto& result = state.step(i).result;
         longest[i] += result.duration;
         if (result.round > 0 && (last == none || longest[i] > longest[last])) last = i;
     }
     std::vector<std::string> path;
     for (auto i = last; i != none; i = before[i])
-        if (steps_[i].result.round > 0) path.insert(path.begin(), steps_[i].result.id);
+        if (state.step(i).result.round > 0) path.insert(path.begin(), state.step(i).result.id);
     return path;
 }
 

@@ -6,9 +6,9 @@
 #include "protocol/workflow_journal.hpp"
 #include "workflow/run/scheduler.hpp"
 #include "workflow/run/step_commands.hpp"
-#include "workflow/run/step_outcome.hpp"
 
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -23,6 +23,23 @@ namespace autoexec::workflow {
 struct Parent {
     std::string step;
     std::string commit;
+};
+
+/// How a step has ended, before the scheduler decides what follows.
+struct StepOutcome {
+    std::size_t step = 0;
+    StepState state = StepState::completed;
+    std::string reason = {};
+    std::string code = {};
+    std::optional<ExecutionResult> execution = {};  ///< Absent: no command was run.
+    std::vector<std::string> missing = {};          ///< Artifacts, if `execution` is absent.
+    std::vector<std::string> warnings = {};
+    bool settled = false;  ///< Its work is committed, or must not be.
+
+    /// A failure without a command; nothing is committed.
+    static StepOutcome failure(std::size_t step, std::string reason, std::string code = {});
+    static StepOutcome failure(std::size_t step, const std::exception_ptr& error);
+    static StepOutcome of(std::size_t step, ExecutionResult result);
 };
 
 /// Not in flight: it waits, or has ended.
@@ -85,14 +102,14 @@ private:
     std::map<std::filesystem::path, Entry> by_worktree_;
 };
 
-/// The scheduler and the steps of a run. Pure: `apply` folds over the transitions of a journal; the
-/// live run changes it by the same operations. It has many members because of an overload for each
-/// kind of transition.
+/// The scheduler and the steps of a run. Pure: a run that is resumed applies the transitions of its
+/// journal, and the live run changes it by the same operations.
 class RunState {
 public:
     /// `inputs` must outlive it.
     RunState(const RunInputs& inputs, std::vector<StepCommand> commands, Scheduler::Limits limits);
 
+    /// Steps that the workflow no longer has are ignored.
     void apply(const protocol::JournalEntry& entry);
 
     [[nodiscard]] std::size_t size() const noexcept { return steps_.size(); }
@@ -104,57 +121,42 @@ public:
 
     /// A round of a step begins.
     void start(std::size_t i, int round, std::string started_at, time_point now);
-    /// A gate has sent the run back.
+    /// A step in flight has ended. `provided` are those of its artifacts that are there.
+    Scheduler::Judged end(StepOutcome outcome, std::set<std::string> provided);
+    /// Its gate was evaluated: see `Scheduler::judge`.
+    Verdict judge(std::size_t i, std::optional<bool> passed, std::string reason);
+    /// It has sent the run back.
     void send_back(std::size_t gate, const Verdict& verdict);
     /// Lets steps run again, and all that depend on them: returns all.
     std::vector<std::size_t> restart(const std::vector<std::size_t>& roots);
-    /// Its gate did not pass, or could not be judged: the result has the reason.
-    void fail_by_gate(std::size_t i);
-
-    /// Whether a run that continues would start, or judge, anything.
-    [[nodiscard]] bool anything_left() const;
-    [[nodiscard]] std::vector<std::string> ids_of(const std::vector<std::size_t>& steps) const;
-
-    /// The steps with work that `i` builds on.
-    [[nodiscard]] std::set<std::size_t> work_before(std::size_t i) const;
-    /// The artifacts of a step that exist now.
-    [[nodiscard]] std::set<std::string> provided_by(const StepOutcome& outcome) const;
-    /// The steps with the longest durations, one after the other.
-    [[nodiscard]] std::vector<std::string> critical_path() const;
 
     std::filesystem::path trees_folder;  ///< Of the worktrees of the run.
     std::string last_commit;             ///< Where the run's branch was left.
     std::optional<WorkflowStatus> ended_as;
 
 private:
-    void apply(std::monostate, const std::string&) {}
-    void apply(const protocol::RunStarted&, const std::string&) { ended_as.reset(); }
-    void apply(const protocol::Restarted& restarted, const std::string&);
-    void apply(const protocol::StepStarted& start, const std::string& time);
-    void apply(const protocol::StepPrepared& prepared, const std::string&);
-    void apply(const protocol::StepReady& ready, const std::string&);
-    void apply(const protocol::StepWaiting& waiting, const std::string&);
-    void apply(const protocol::StepExecuted& executed, const std::string&);
-    void apply(const protocol::StepEnded& end, const std::string&);
-    void apply(const protocol::StepSkipped& skipped, const std::string&);
-    void apply(const protocol::GateJudged& judged, const std::string&);
-    void apply(const protocol::SentBack&, const std::string&) {}  // follows from the judgement
-    void apply(const protocol::Merged& merged, const std::string&) { last_commit = merged.commit; }
-    void apply(const protocol::RunEnded& end, const std::string&) { ended_as = end.status; }
-
-    [[nodiscard]] StepRun* find(const std::string& id);
-    [[nodiscard]] std::size_t index(const StepRun& step) const
-    {
-        return static_cast<std::size_t>(&step - steps_.data());
-    }
-    void use_tree(StepRun& step, const protocol::StepTree& tree);
+    struct Replay;
     void forget_work(const std::vector<std::size_t>& steps);
-    void find_work(std::size_t i, std::vector<bool>& seen, std::set<std::size_t>& found) const;
 
     const RunInputs& inputs_;
     Scheduler scheduler_;
     std::vector<StepRun> steps_;
     Baselines baselines_;
 };
+
+std::vector<std::string> ids_of(const Workflow& workflow, const std::vector<std::size_t>& steps);
+
+/// Whether a run that continues would start, or judge, anything.
+bool anything_left(const RunState& state);
+
+/// The steps with work that `i` builds on.
+std::set<std::size_t> work_before(const Plan& plan, const RunState& state, std::size_t i);
+
+/// The artifacts of a step that exist now.
+std::set<std::string> provided_by(const Plan& plan, const RunState& state,
+                                  const StepOutcome& outcome);
+
+/// The steps with the longest durations, one after the other.
+std::vector<std::string> critical_path(const Plan& plan, const RunState& state);
 
 }  // namespace autoexec::workflow

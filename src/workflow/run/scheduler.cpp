@@ -18,7 +18,31 @@ bool has_failed(StepState state)
            state == StepState::cancelled;
 }
 
+bool is_resolved(const Scheduler::Node& node)
+{
+    return node.state != StepState::pending && !is_in_flight(node) && !node.judging;
+}
+
+std::string_view why_not(StepState state)
+{
+    switch (state) {
+        case StepState::timeout:
+            return "which timed out";
+        case StepState::cancelled:
+            return "which was cancelled";
+        case StepState::skipped:
+            return "which was skipped";
+        default:
+            return "which failed";
+    }
+}
+
 }  // namespace
+
+bool tolerates_failure(const WorkflowStep& step)
+{
+    return step.continue_on_error || step.skip_on_fail || step.need == StepNeed::optional;
+}
 
 Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
     : workflow_(workflow),
@@ -31,12 +55,6 @@ Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
         candidates_.insert(i);
         for (const auto from : plan.steps[i].waits_for) followers_[from].push_back(i);
     }
-}
-
-bool Scheduler::resolved(std::size_t step) const
-{
-    const auto& node = nodes_[step];
-    return node.state != StepState::pending && !is_in_flight(node) && !node.judging;
 }
 
 std::optional<Decision> Scheduler::next(const Queries& queries)
@@ -88,11 +106,12 @@ Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reas
 {
     const auto& plan = plan_.steps[step];
     for (const auto from : plan.waits_for)
-        if (!resolved(from)) return Readiness::waits;
+        if (!is_resolved(nodes_[from])) return Readiness::waits;
     if (!nodes_[step].forced && !is_entered(plan, reason)) return Readiness::impossible;
     for (const auto from : plan.depends_on) {
         if (nodes_[from].goes_on) continue;
-        reason = fmt::format("It depends on '{}', {}", workflow_.steps[from].id, why_not(from));
+        reason = fmt::format("It depends on '{}', {}", workflow_.steps[from].id,
+                             why_not(nodes_[from].state));
         return Readiness::impossible;
     }
     for (const auto& need : plan.artifacts) {
@@ -101,9 +120,10 @@ Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reas
         };
         if (std::any_of(need.creators.begin(), need.creators.end(), provides)) continue;
         const auto from = need.creators.front();
-        reason = fmt::format(
-            "It requires '{}' of '{}', {}", need.artifact, workflow_.steps[from].id,
-            nodes_[from].state == StepState::completed ? "which did not create it" : why_not(from));
+        reason =
+            fmt::format("It requires '{}' of '{}', {}", need.artifact, workflow_.steps[from].id,
+                        nodes_[from].state == StepState::completed ? "which did not create it"
+                                                                   : why_not(nodes_[from].state));
         return Readiness::impossible;
     }
     return Readiness::ready;
@@ -121,22 +141,8 @@ bool Scheduler::is_entered(const PlanStep& plan, std::string& reason) const
     for (const auto& entry : plan.entries)
         if (has_failed(nodes_[entry.from].state))
             reason = fmt::format("It comes after '{}', {}", workflow_.steps[entry.from].id,
-                                 why_not(entry.from));
+                                 why_not(nodes_[entry.from].state));
     return false;
-}
-
-std::string Scheduler::why_not(std::size_t step) const
-{
-    switch (nodes_[step].state) {
-        case StepState::timeout:
-            return "which timed out";
-        case StepState::cancelled:
-            return "which was cancelled";
-        case StepState::skipped:
-            return "which was skipped";
-        default:
-            return "which failed";
-    }
 }
 
 Decision Scheduler::skip(std::size_t step, std::string reason, bool goes_on)
@@ -185,17 +191,12 @@ void Scheduler::finalize(std::size_t step, std::optional<Exit> exit, bool goes_o
         if (nodes_[to].state == StepState::pending) candidates_.insert(to);
 }
 
-bool Scheduler::tolerates(std::size_t step) const
-{
-    const auto& s = workflow_.steps[step];
-    return s.continue_on_error || s.skip_on_fail || s.need == StepNeed::optional;
-}
-
 void Scheduler::finalize_failure(std::size_t step)
 {
     auto& node = nodes_[step];
     // To be cancelled with the whole workflow is no failure that could be tolerated.
-    if (!tolerates(step) || (stop_ && node.state == StepState::cancelled)) {
+    if (!tolerates_failure(workflow_.steps[step]) ||
+        (stop_ && node.state == StepState::cancelled)) {
         finalize(step, std::nullopt, false);
         if (limits_.fail_fast)
             stop(fmt::format("'{}' has failed", workflow_.steps[step].id), Stop::by_failure);
@@ -207,19 +208,20 @@ void Scheduler::finalize_failure(std::size_t step)
     finalize(step, other_way ? Exit::fail : Exit::pass, true);
 }
 
-Verdict Scheduler::judge(std::size_t step, bool passed)
+Verdict Scheduler::judge(std::size_t step, std::optional<bool> passed, std::string reason)
 {
     using Kind = GateTarget::Kind;
+    if (!passed) return fail_by_gate(step, std::move(reason));
     const auto& plan = plan_.steps[step];
     const auto& gate = *workflow_.steps[step].gate;
-    const auto kind = passed ? gate.on_pass.kind : gate.on_fail.kind;
+    const auto kind = *passed ? gate.on_pass.kind : gate.on_fail.kind;
     if (kind == Kind::fail) return fail_by_gate(step, "Its gate did not pass: " + gate.condition);
-    if (!passed && plan.back_to) {
+    if (!*passed && plan.back_to) {
         if (nodes_[step].sent_back + 1 < plan.max_rounds) return send_back(step, *plan.back_to);
         return fail_by_gate(step, fmt::format("Its gate did not pass in {} rounds: {}",
                                               plan.max_rounds, gate.condition));
     }
-    finalize(step, passed ? Exit::pass : Exit::fail, true);
+    finalize(step, *passed ? Exit::pass : Exit::fail, true);
     if (kind != Kind::end) return {};
     if (!stop_) ending_gate_ = step;
     stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id),
@@ -229,21 +231,15 @@ Verdict Scheduler::judge(std::size_t step, bool passed)
     return verdict;
 }
 
-void Scheduler::fail_judgement(std::size_t step, std::string problem)
-{
-    (void)fail_by_gate(step, "Its gate cannot be evaluated: " + problem);
-}
-
 Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)
 {
     auto& node = nodes_[step];
     node.state = StepState::failed;
-    node.reason = reason;
+    node.reason = std::move(reason);
     node.judging = false;
     finalize_failure(step);
     Verdict verdict;
     verdict.kind = Verdict::Kind::fail;
-    verdict.reason = std::move(reason);
     return verdict;
 }
 
@@ -346,9 +342,7 @@ void Scheduler::stop(std::string reason, Stop kind)
 
 bool Scheduler::finished() const
 {
-    for (std::size_t i = 0; i < nodes_.size(); ++i)
-        if (!resolved(i)) return false;
-    return true;
+    return std::ranges::all_of(nodes_, is_resolved);
 }
 
 std::vector<std::size_t> Scheduler::failures() const

@@ -40,8 +40,10 @@ struct Verdict {
     Kind kind = Kind::on;
     std::size_t to = 0;
     std::vector<std::size_t> steps;
-    std::string reason;  ///< For `fail`.
 };
+
+/// Whether a failure of the step stops nothing.
+bool tolerates_failure(const WorkflowStep& step);
 
 class Scheduler {
 public:
@@ -88,10 +90,8 @@ public:
     Judged ended(std::size_t step, StepState state, std::set<std::string> provided,
                  std::string reason = {});
 
-    Verdict judge(std::size_t step, bool passed);
-
-    /// The gate cannot be evaluated: the step fails.
-    void fail_judgement(std::size_t step, std::string problem);
+    /// Whether its gate passed; nothing if it cannot be evaluated, for this reason: the step fails.
+    Verdict judge(std::size_t step, std::optional<bool> passed, std::string reason = {});
 
     /// Fails a completed step: its work cannot be merged.
     void fail_late(std::size_t step, std::string reason);
@@ -120,16 +120,12 @@ public:
     [[nodiscard]] bool finished() const;
     /// Steps whose failure fails the run.
     [[nodiscard]] std::vector<std::size_t> failures() const;
-    /// Whether a failure of the step stops nothing.
-    [[nodiscard]] bool tolerates(std::size_t step) const;
 
 private:
     enum class Readiness { waits, ready, impossible };
 
     Readiness readiness_of(std::size_t step, std::string& reason) const;
     bool is_entered(const PlanStep& plan, std::string& reason) const;
-    [[nodiscard]] bool resolved(std::size_t step) const;
-    [[nodiscard]] std::string why_not(std::size_t step) const;
     Decision skip(std::size_t step, std::string reason, bool goes_on);
     std::optional<Decision> decide(std::size_t step, const Queries& queries);
     void finalize(std::size_t step, std::optional<Exit> exit, bool goes_on);

@@ -202,12 +202,12 @@ std::optional<json::value> value_of(const RunInputs& inputs, const RunState& sta
 }
 
 // Before a step runs, it has no worktree: it will contain the work of the steps before it.
-bool will_exist(const RunState& state, const std::filesystem::path& root, std::size_t i,
-                const std::string& path)
+bool will_exist(const RunInputs& inputs, const RunState& state, const std::filesystem::path& root,
+                std::size_t i, const std::string& path)
 {
     const auto& step = state.step(i);
     if (!step.command.in_git) return is_in_worktree(step.worktree(), path);
-    const auto before = state.work_before(i);
+    const auto before = work_before(inputs.plan, state, i);
     for (const auto k : before)
         if (is_in_worktree(state.step(k).worktree(), path)) return true;
     return before.empty() && is_in_worktree(root, path);
@@ -244,7 +244,9 @@ std::optional<bool> condition_holds(const RunInputs& inputs, const RunState& sta
     values.value_of = [&](const ExpressionName& name, std::string& why) {
         return value_of(inputs, state, i, false, name, why);
     };
-    values.exists = [&](const std::string& path) { return will_exist(state, root, i, path); };
+    values.exists = [&](const std::string& path) {
+        return will_exist(inputs, state, root, i, path);
+    };
     return inputs.plan.steps[i].condition.evaluate(values, problem);
 }
 

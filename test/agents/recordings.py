@@ -1,0 +1,44 @@
+"""Keeps what a program has printed, without what differs from machine to machine and run to run."""
+
+import json
+import re
+
+LIMIT = 128 * 1024  # of one recording
+UUID = re.compile(r'\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b')
+IDS = [(UUID, '00000000-0000-4000-8000-{:012}'),
+       (re.compile(r'\bses_[0-9A-Za-z]{26}\b'), 'ses_{:026}'),
+       (re.compile(r'\bmsg_[0-9A-Za-z]{26}\b'), 'msg_{:026}'),
+       (re.compile(r'\bprt_[0-9A-Za-z]{26}\b'), 'prt_{:026}'),
+       (re.compile(r'\b[0-9a-f]{40}\b'), '{:040}')]
+
+
+def trimmed(text, cell):
+    for folder, name in ((cell.tree, '/tree'), (cell.project, '/project'), (cell.home, '/home/user'),
+                         (cell.folder / 'tmp', '/tmp'), (cell.options.install, '/agents'),
+                         (cell.folder, '/cell')):
+        text = text.replace(str(folder), name)
+        text = text.replace(str(folder).replace('/', '-'), name.replace('/', '-'))  # Claude's folders
+    for pattern, form in IDS:
+        known = {}
+        text = pattern.sub(lambda found: known.setdefault(found[0], form.format(len(known) + 1)), text)
+    return re.sub(r'127\.0\.0\.1:\d+', '127.0.0.1:8080', text)
+
+
+def keep(cell, result, folder):
+    """Writes <agent>/<scenario>.jsonl, and how it ended to <agent>/ends.json."""
+    output, end = cell.recorded / 'stdout', cell.recorded / 'end.json'
+    if not output.exists():
+        return
+    target = folder / cell.agent
+    target.mkdir(parents=True, exist_ok=True)
+    text = trimmed(output.read_text(errors='replace'), cell)
+    if len(text) <= LIMIT:
+        (target / f'{cell.name}.jsonl').write_text(text)
+    ends = target / 'ends.json'
+    known = json.loads(ends.read_text()) if ends.exists() else {}
+    code = json.loads(end.read_text())['code'] if end.exists() else None
+    words = trimmed((cell.recorded / 'stderr').read_text(errors='replace'), cell)
+    known[cell.name] = {'exit_code': code if code is None or code >= 0 else None,
+                        'signal': -code if code is not None and code < 0 else None,
+                        'stderr': words[-2000:], 'requests': result.requests}
+    ends.write_text(json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + '\n')
