@@ -172,9 +172,7 @@ bool accepts_commands(const AgentDefinition& agent)
 {
     if (!agent.enabled) return false;
     const auto templates = templates_of(agent);
-    return std::any_of(templates.begin(), templates.end(), [](const auto& command) {
-        return uses(command, Placeholder::command) || uses(command, Placeholder::command_file_path);
-    });
+    return std::any_of(templates.begin(), templates.end(), takes_command);
 }
 
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,

@@ -44,13 +44,68 @@ std::string log_name(const handoff::AgentMailbox::Found& found)
            ".log";
 }
 
+/// A program of a command, before it is started.
+struct Program {
+    std::vector<std::string> argv;
+    OutcomeRule rule = OutcomeRule::exit_code;
+};
+
+bool fails(CommandError& error, std::string code, std::string message)
+{
+    error.code = std::move(code);
+    error.message = std::move(message);
+    return false;
+}
+
+bool make_programs(const AgentDefinition& definition, const protocol::CommandFile& command,
+                   const std::filesystem::path& worktree, std::vector<Program>& programs,
+                   CommandError& error)
+{
+    if (!command.argv.empty()) {
+        programs.push_back({command.argv});
+        return definition.accept_argv ||
+               fails(error, "argv_not_accepted",
+                     fmt::format("Agent '{}' runs only its own commands; set accept_argv for it, "
+                                 "or send a command text.",
+                                 definition.name));
+    }
+    TemplateValues values;
+    values.command = command.command;
+    values.command_file_path = (worktree / control_files::command).string();
+    values.worktree = worktree.string();
+    values.workflow_id = command.workflow_id.value_or("");
+    values.step_id = command.step_id.value_or("");
+    for (const auto& t : templates_of(definition)) {
+        std::string problem;
+        auto argv = expand(t, values, problem);
+        if (!argv) return fails(error, "invalid_command", std::move(problem));
+        // The agent's outcome rule is only for the program that receives the command.
+        programs.push_back(
+            {*std::move(argv), takes_command(t) ? definition.outcome : OutcomeRule::exit_code});
+    }
+    return true;
+}
+
+bool prepare(const AgentDefinition& definition, const protocol::CommandFile& command,
+             const std::filesystem::path& worktree, ProcessSpec& spec, CommandError& error)
+{
+    const auto missing = make_environment(definition, command, worktree, spec.environment);
+    if (!missing.empty())
+        return fails(error, "env_ref_missing",
+                     fmt::format("The command refers to the variable {}, which is not set in the "
+                                 "agent's environment.",
+                                 text::printable(missing)));
+    spec.directory = working_directory(definition, worktree);
+    auto problem = working_directory_problem(definition, worktree);
+    return problem.empty() || fails(error, "invalid_working_directory", std::move(problem));
+}
+
 CommandError start_error(error_code ec, std::string message)
 {
+    const bool shortage = files::is_resource_shortage(ec);
     CommandError error;
-    error.message = std::move(message);
-    error.code = files::is_resource_shortage(ec) ? "no_resources" : "spawn_failed";
-    if (files::is_resource_shortage(ec) || ec == boost::system::errc::text_file_busy)
-        error.retryable = true;
+    fails(error, shortage ? "no_resources" : "spawn_failed", std::move(message));
+    if (shortage || ec == boost::system::errc::text_file_busy) error.retryable = true;
     return error;
 }
 
@@ -70,6 +125,79 @@ std::string stop_message(const std::string& reason)
     if (reason == "worktree_lost")
         return "The command was stopped because its worktree was removed.";
     return "The command was cancelled.";
+}
+
+void classify_stopped(const std::string& reason, ProgramResult& result)
+{
+    const bool late = reason == "timeout";
+    result.completed = false;
+    result.append_last_line = false;
+    result.outcome = late ? "timeout" : "cancelled";
+    result.error = {stop_message(reason), reason, late ? std::nullopt : std::optional(false), 0};
+}
+
+void classify_by_exit_code(const ProcessExit& exit, const std::string& program,
+                           ProgramResult& result)
+{
+    result.completed = exit.exit_code == 0;
+    result.append_last_line = !result.completed;
+    if (result.completed) return;
+    if (exit.signal) {
+        fails(result.error, fmt::format("signal_{}", *exit.signal),
+              fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
+                          ::strsignal(*exit.signal)));
+        return;
+    }
+    const auto code = exit.exit_code.value_or(-1);
+    fails(result.error, fmt::format("exit_{}", code),
+          fmt::format("{} exited with code {}", program, code));
+    // sysexits.h: "temporary failure, user is invited to retry".
+    if (code == EX_TEMPFAIL) result.error.retryable = true;
+}
+
+time_point deadline(const AgentDefinition& definition, const protocol::CommandFile& command,
+                    time_point started)
+{
+    auto end = time_point::max();
+    if (definition.timeout) end = started + *definition.timeout;
+    if (const auto seconds = command.deadline_seconds; seconds && *seconds < 1e8)
+        end = std::min(end, started + deadline_margin +
+                                std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                    std::chrono::duration<double>(*seconds)));
+    return end;
+}
+
+// For a command whose executor does not write these records.
+Event record_of(const AgentStatus& s, const std::filesystem::path& worktree,
+                std::chrono::nanoseconds duration, std::chrono::system_clock::time_point now)
+{
+    const bool completed = s.status == ReportedStatus::completed;
+    Event e;
+    e.type = completed ? EventType::execution_completed : EventType::execution_failed;
+    e.time = now;
+    e.execution_id = text::new_uuid();
+    e.attempt = 1;
+    e.workflow_id = s.workflow_id;
+    e.step_id = s.step_id;
+    e.command = s.command.value_or("");
+    e.worktree = worktree;
+    e.status = to_string(s.status);
+    ExecutionMetric m;
+    m.execution_id = e.execution_id;
+    m.workflow_id = e.workflow_id;
+    m.step_id = e.step_id;
+    m.command = e.command;
+    m.status = completed ? ExecutionStatus::completed : ExecutionStatus::failed;
+    m.duration = duration;
+    m.started_at = text::parse_iso(s.started_at.value_or(""));
+    m.completed_at = now;
+    e.details["duration_ms"] = m.duration.count();
+    if (s.error) {
+        m.error_message = s.error->message;
+        e.details["error"] = s.error->message;
+    }
+    e.metric = std::move(m);
+    return e;
 }
 
 }  // namespace
@@ -93,22 +221,21 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
                                       const AgentDefinition& definition)
 {
     ProgramResult result;
-    std::vector<std::vector<std::string>> programs;
-    self->templates_ = templates_of(definition);
-    if (self->make_programs(definition, programs, result)) {
+    std::vector<Program> programs;
+    if (make_programs(definition, self->found_.command, self->worktree_, programs, result.error)) {
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
             self->write_running();
-            const auto rule = self->rule_of(definition, i);
-            co_await self->run_one(definition, std::move(programs[i]), rule, result);
+            auto& program = programs[i];
+            co_await self->run_one(definition, std::move(program.argv), program.rule, result);
             if (!result.completed) break;
         }
     }
-    self->output_
-        .finish();  // a last line without a newline, such as a prompt, is processed only now
+    self->output_.finish();  // processes a last line without a newline, such as a prompt
     if (const auto line = self->output_.last_line(); result.append_last_line && !line.empty())
         result.error.message += ": " + line;
-    const auto text = self->last_status(result);
+    const auto last = self->last_status(result);
+    const auto text = protocol::format_status(last);
     auto ec = self->mailbox_->write_status(text);
     // The claim is kept meanwhile: released without a result, it would mean a lost agent.
     const auto& clock = *self->context_.options.clock;
@@ -117,72 +244,7 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
         co_await self->alarm_->wait_until(clock.now() + report_interval);
         ec = self->mailbox_->write_status(text);
     }
-    self->finish(result, ec);
-}
-
-// Apply the agent's outcome rule only to the program that receives the command.
-OutcomeRule CommandJob::rule_of(const AgentDefinition& definition, std::size_t program) const
-{
-    if (!found_.command.argv.empty()) return OutcomeRule::exit_code;
-    const auto& t = templates_[program];
-    return uses(t, Placeholder::command) || uses(t, Placeholder::command_file_path)
-               ? definition.outcome
-               : OutcomeRule::exit_code;
-}
-
-bool CommandJob::make_programs(const AgentDefinition& definition,
-                               std::vector<std::vector<std::string>>& programs,
-                               ProgramResult& result) const
-{
-    const auto& command = found_.command;
-    if (!command.argv.empty()) {
-        programs.push_back(command.argv);
-        if (definition.accept_argv) return true;
-        result.error.code = "argv_not_accepted";
-        result.error.message = fmt::format(
-            "Agent '{}' runs only its own commands; set accept_argv for it, or send a command "
-            "text.",
-            definition.name);
-        return false;
-    }
-    TemplateValues values;
-    values.command = command.command;
-    values.command_file_path = (worktree_ / control_files::command).string();
-    values.worktree = worktree_.string();
-    values.workflow_id = command.workflow_id.value_or("");
-    values.step_id = command.step_id.value_or("");
-    for (const auto& t : templates_) {
-        auto argv = expand(t, values, result.error.message);
-        if (!argv) {
-            result.error.code = "invalid_command";
-            return false;
-        }
-        programs.push_back(std::move(*argv));
-    }
-    return true;
-}
-
-bool CommandJob::make_spec(const AgentDefinition& definition, ProcessSpec& spec,
-                           ProgramResult& result) const
-{
-    const auto missing = make_environment(definition, found_.command, worktree_, spec.environment);
-    if (!missing.empty()) {
-        result.error.code = "env_ref_missing";
-        result.error.message = fmt::format(
-            "The command refers to the variable {}, which is not set in the agent's environment.",
-            text::printable(missing));
-        return false;
-    }
-    spec.directory = working_directory(definition, worktree_);
-    if (auto problem = working_directory_problem(definition, worktree_); !problem.empty()) {
-        result.error.code = "invalid_working_directory";
-        result.error.message = std::move(problem);
-        return false;
-    }
-    spec.stop_grace = work_.stop_grace;
-    // If this process dies, the claim stays locked until the program has ended.
-    if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
-    return true;
+    self->finish(last, ec);
 }
 
 asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
@@ -195,9 +257,12 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
     progress_.reset();
     ProcessSpec spec;
     spec.argv = std::move(argv);
-    if (!make_spec(definition, spec, result)) co_return;
+    spec.stop_grace = work_.stop_grace;
+    // If this process dies, the claim stays locked until the program has ended.
+    if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
+    if (!prepare(definition, found_.command, worktree_, spec, result.error)) co_return;
     if (!stop_reason_.empty()) {
-        classify_stopped(result);
+        classify_stopped(stop_reason_, result);
         co_return;
     }
 
@@ -247,7 +312,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
         co_return;
     }
     classify(exit, spec.argv.front(), definition, result);
-    if (stopped) classify_stopped(result);
+    if (stopped) classify_stopped(stop_reason_, result);
 }
 
 // The log gets redacted output; the parser needs the original.
@@ -264,17 +329,6 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
     }
 }
 
-time_point CommandJob::deadline(const AgentDefinition& definition) const
-{
-    auto end = time_point::max();
-    if (definition.timeout) end = started_ + *definition.timeout;
-    if (const auto seconds = found_.command.deadline_seconds; seconds && *seconds < 1e8)
-        end = std::min(end, started_ + deadline_margin +
-                                std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                    std::chrono::duration<double>(*seconds)));
-    return end;
-}
-
 // Handles the cancel file, deadlines and heartbeats until the program has ended. Returns true if it
 // was stopped before it had reported its outcome.
 asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition& definition,
@@ -286,7 +340,7 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
     auto next_beat = clock.now() + beat;
     std::size_t reported = 0;
     bool stopped = false;
-    const auto late_at = deadline(definition);
+    const auto late_at = deadline(definition, found_.command, started_);
     while (!ended) {
         const bool stopping = stopped || outcome_source_.closed;
         auto last =
@@ -317,18 +371,6 @@ std::string CommandJob::reason_to_stop(bool late)
     return mailbox_->lost() ? "worktree_lost" : "";
 }
 
-void CommandJob::classify_stopped(ProgramResult& result) const
-{
-    const bool late = stop_reason_ == "timeout";
-    result.completed = false;
-    result.append_last_line = false;
-    result.outcome = late ? "timeout" : "cancelled";
-    result.error = {};
-    result.error.code = stop_reason_;
-    result.error.message = stop_message(stop_reason_);
-    if (!late) result.error.retryable = false;
-}
-
 void CommandJob::classify(const ProcessExit& exit, const std::string& program,
                           const AgentDefinition& definition, ProgramResult& result)
 {
@@ -350,27 +392,6 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
     result.completed = said->completed;
     result.error.code = said->code;
     result.error.message = first_words(context_.options.redactor->redact(said->message));
-}
-
-void CommandJob::classify_by_exit_code(const ProcessExit& exit, const std::string& program,
-                                       ProgramResult& result) const
-{
-    if (exit.exit_code == 0) {
-        result.completed = true;
-        return;
-    }
-    if (exit.signal) {
-        result.error.code = fmt::format("signal_{}", *exit.signal);
-        result.error.message = fmt::format("{} was ended by signal {} ({})", program, *exit.signal,
-                                           ::strsignal(*exit.signal));
-    } else {
-        result.error.code = fmt::format("exit_{}", exit.exit_code.value_or(-1));
-        result.error.message =
-            fmt::format("{} exited with code {}", program, exit.exit_code.value_or(-1));
-        // sysexits.h: "temporary failure, user is invited to retry".
-        if (exit.exit_code == EX_TEMPFAIL) result.error.retryable = true;
-    }
-    result.append_last_line = true;
 }
 
 AgentStatus CommandJob::status(ReportedStatus word)
@@ -406,7 +427,7 @@ void CommandJob::write_running()
     context_.options.notifier->notify(worktree_);
 }
 
-std::string CommandJob::last_status(const ProgramResult& result)
+AgentStatus CommandJob::last_status(const ProgramResult& result)
 {
     auto s = status(result.completed ? ReportedStatus::completed : ReportedStatus::failed);
     s.completed_at = text::iso_utc(context_.options.clock->system_now());
@@ -422,50 +443,23 @@ std::string CommandJob::last_status(const ProgramResult& result)
     }
     // Removed before the last status: afterwards, a command file may be the executor's next one.
     mailbox_->remove_command(found_);
-    return protocol::format_status(s);
+    return s;
 }
 
-void CommandJob::finish(const ProgramResult& result, error_code ec)
+void CommandJob::finish(const AgentStatus& last, error_code ec)
 {
+    const auto& options = context_.options;
     if (ec)
         logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
                      worktree_.string(), ec.message());
     if (files::is_resource_shortage(ec)) (void)mailbox_->report_shortage();
     mailbox_->release(legacy());
-    if (legacy()) record(result);
-    context_.options.notifier->notify(worktree_);
-}
-
-// For a command whose executor does not write these records.
-void CommandJob::record(const ProgramResult& result) const
-{
-    const auto& options = context_.options;
-    Event e;
-    e.type = result.completed ? EventType::execution_completed : EventType::execution_failed;
-    e.time = options.clock->system_now();
-    e.execution_id = text::new_uuid();
-    e.attempt = 1;
-    e.workflow_id = found_.command.workflow_id;
-    e.step_id = found_.command.step_id;
-    e.command = options.redactor->redact(found_.command.command);
-    e.worktree = worktree_;
-    e.status = result.completed ? "completed" : "failed";
-    ExecutionMetric m;
-    m.execution_id = e.execution_id;
-    m.workflow_id = e.workflow_id;
-    m.step_id = e.step_id;
-    m.command = e.command;
-    m.status = result.completed ? ExecutionStatus::completed : ExecutionStatus::failed;
-    m.duration = options.clock->now() - started_;
-    m.started_at = text::parse_iso(started_at_);
-    m.completed_at = e.time;
-    e.details["duration_ms"] = m.duration.count();
-    if (!result.completed) {
-        m.error_message = options.redactor->redact(result.error.message);
-        e.details["error"] = *m.error_message;
+    if (legacy()) {
+        const auto event = record_of(last, worktree_, options.clock->now() - started_,
+                                     options.clock->system_now());
+        for (const auto& sink : options.sinks) sink->publish(event);
     }
-    e.metric = std::move(m);
-    for (const auto& sink : options.sinks) sink->publish(e);
+    options.notifier->notify(worktree_);
 }
 
 void CommandJob::refuse(std::string code, std::string message)
@@ -473,10 +467,9 @@ void CommandJob::refuse(std::string code, std::string message)
     if (!mailbox_->claim_descriptor())
         return;  // the job has ended: another one may be using the worktree
     ProgramResult result;
-    result.error.code = std::move(code);
-    result.error.message = std::move(message);
-    result.error.retryable = false;
-    finish(result, mailbox_->write_status(last_status(result)));
+    result.error = {std::move(message), std::move(code), false, 0};
+    const auto last = last_status(result);
+    finish(last, mailbox_->write_status(protocol::format_status(last)));
 }
 
 void CommandJob::stop()

@@ -2,7 +2,6 @@
 
 #include "agent/outcome.hpp"
 #include "agent/output_log.hpp"
-#include "agent/template.hpp"
 #include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "handoff/agent_mailbox.hpp"
@@ -20,6 +19,16 @@ struct CommandJobContext {
     const AgentOptions& options;
     std::string agent_id;
     std::filesystem::path project_root;
+};
+
+/// How a program of a command ended.
+struct ProgramResult {
+    bool completed = false;
+    CommandError error;
+    std::string outcome;  ///< Empty: that of `completed`.
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    bool append_last_line = false;  ///< Of the output, to the error.
 };
 
 /// One claimed command, from its first to its last status. On the agent's strand.
@@ -42,15 +51,6 @@ public:
     void wake() { alarm_->wake(); }
 
 private:
-    struct ProgramResult {
-        bool completed = false;
-        CommandError error;
-        std::string outcome;
-        std::optional<int> exit_code;
-        std::optional<int> signal;
-        bool append_last_line = false;
-    };
-
     /// Derives the outcome from the running program's output.
     struct OutcomeSource {
         OutcomeParser parser;
@@ -65,28 +65,16 @@ private:
                                 const bool& ended);
     void accept_output(OutputStream stream, std::string_view chunk);
     std::string reason_to_stop(bool late);
-    [[nodiscard]] OutcomeRule rule_of(const AgentDefinition& definition, std::size_t program) const;
-    [[nodiscard]] time_point deadline(const AgentDefinition& definition) const;
-    bool make_programs(const AgentDefinition& definition,
-                       std::vector<std::vector<std::string>>& programs,
-                       ProgramResult& result) const;
-    bool make_spec(const AgentDefinition& definition, ProcessSpec& spec,
-                   ProgramResult& result) const;
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);
-    void classify_by_exit_code(const ProcessExit& exit, const std::string& program,
-                               ProgramResult& result) const;
-    void classify_stopped(ProgramResult& result) const;
     void write_running();
-    [[nodiscard]] std::string last_status(const ProgramResult& result);
-    void finish(const ProgramResult& result, error_code ec);
-    void record(const ProgramResult& result) const;
+    [[nodiscard]] AgentStatus last_status(const ProgramResult& result);
+    void finish(const AgentStatus& last, error_code ec);
     [[nodiscard]] AgentStatus status(ReportedStatus word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
     CommandJobContext context_;
-    std::vector<CommandTemplate> templates_;  ///< Of the agent's commands.
-    WorkOptions work_;                        ///< As of the claim.
+    WorkOptions work_;  ///< As of the claim.
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentMailbox> mailbox_;
     handoff::AgentMailbox::Found found_;

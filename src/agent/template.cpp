@@ -190,11 +190,13 @@ std::vector<CommandTemplate> templates_of(const AgentDefinition& definition)
     return templates;
 }
 
-bool uses(const CommandTemplate& command, Placeholder placeholder)
+bool takes_command(const CommandTemplate& command)
 {
-    return std::any_of(command.words.begin(), command.words.end(), [&](const auto& word) {
-        return std::find(word.begin(), word.end(), CommandTemplate::Piece(placeholder)) !=
-               word.end();
+    return std::any_of(command.words.begin(), command.words.end(), [](const auto& word) {
+        return std::any_of(word.begin(), word.end(), [](const auto& piece) {
+            return piece == CommandTemplate::Piece(Placeholder::command) ||
+                   piece == CommandTemplate::Piece(Placeholder::command_file_path);
+        });
     });
 }
 

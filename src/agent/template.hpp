@@ -45,7 +45,8 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
 /// One for each of an agent's commands; those that do not compile are left out.
 std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 
-[[nodiscard]] bool uses(const CommandTemplate& command, Placeholder placeholder);
+/// True if it has `{command}` or `{command_file_path}`.
+[[nodiscard]] bool takes_command(const CommandTemplate& command);
 
 struct TemplateValues {
     std::string command;
