@@ -1,27 +1,37 @@
 #pragma once
 
-#include "autoexec/health.hpp"
+#include "health/finding_list.hpp"
 
-/// The checks. Their options are complete: the project is absolute and no probe is empty.
+#include <string>
+
+/// The checks. Each reports its problems, and returns the message for the case that there are none.
+/// Their options are complete: the project is absolute and no probe is empty.
 namespace autoexec::health {
 
-HealthCheckResult check_configuration(const HealthOptions& options);
+// In the order of `HealthChecker::check_all`, which has a function for each.
+#define AUTOEXEC_HEALTH_CHECKS(CHECK) \
+    CHECK(configuration)              \
+    CHECK(file_system)                \
+    CHECK(status_file_access)         \
+    CHECK(command_file_access)        \
+    CHECK(supervisor)                 \
+    CHECK(agent_programs)             \
+    CHECK(git)                        \
+    CHECK(disk_space)                 \
+    CHECK(inotify)                    \
+    CHECK(clock)                      \
+    CHECK(records)                    \
+    CHECK(claims_and_locks)           \
+    CHECK(leftovers)                  \
+    CHECK(agents)
 
-HealthCheckResult check_file_system(const HealthOptions& options);
-HealthCheckResult check_status_file_access(const HealthOptions& options);
-HealthCheckResult check_command_file_access(const HealthOptions& options);
+#define AUTOEXEC_DECLARE_CHECK(name) \
+    std::string check_##name(FindingList& findings, const HealthOptions& options);
+AUTOEXEC_HEALTH_CHECKS(AUTOEXEC_DECLARE_CHECK)
+#undef AUTOEXEC_DECLARE_CHECK
 
-HealthCheckResult check_supervisor(const HealthOptions& options);
-HealthCheckResult check_agent_programs(const HealthOptions& options);
-HealthCheckResult check_git(const HealthOptions& options);
-
-HealthCheckResult check_disk_space(const HealthOptions& options);
-HealthCheckResult check_inotify(const HealthOptions& options);
-HealthCheckResult check_clock(const HealthOptions& options);
-
-HealthCheckResult check_records(const HealthOptions& options);
-HealthCheckResult check_claims_and_locks(const HealthOptions& options);
-HealthCheckResult check_leftovers(const HealthOptions& options);
-HealthCheckResult check_agents(const HealthOptions& options);
+/// `probes` with empty ones replaced by the real implementation. Null `spawner`: the supervised
+/// one.
+HealthProbes real_where_empty(HealthProbes probes, std::shared_ptr<Spawner> spawner);
 
 }  // namespace autoexec::health

@@ -1,7 +1,6 @@
 #include "agent/agents_file_reader.hpp"
 #include "autoexec/config.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
 #include "protocol/layout.hpp"
 
 #include <fmt/format.h>
@@ -77,12 +76,10 @@ std::string check_agents_file(FindingList& findings, const std::filesystem::path
 
 }  // namespace
 
-HealthCheckResult check_configuration(const HealthOptions& options)
+std::string check_configuration(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("configuration");
     check_settings(findings, options);
-    auto message = check_agents_file(findings, options.project_root);
-    return std::move(findings).finish(std::move(message));
+    return check_agents_file(findings, options.project_root);
 }
 
 }  // namespace autoexec::health

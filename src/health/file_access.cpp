@@ -1,7 +1,5 @@
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
-#include "health/scratch.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "protocol/status.hpp"
@@ -146,9 +144,8 @@ bool can_replace_command(FindingList& findings, int worktree, const fs::path& tr
 
 }  // namespace
 
-HealthCheckResult check_file_system(const HealthOptions& options)
+std::string check_file_system(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("file_system");
     error_code ec;
     const auto& root = options.project_root;
     const auto project = open_folder(root, ec);
@@ -157,7 +154,7 @@ HealthCheckResult check_file_system(const HealthOptions& options)
         findings.unhealthy(
             fmt::format("The project {} cannot be opened: {}.", shown(root), ec.message()),
             "Specify the project's folder with --project.");
-        return std::move(findings).finish({});
+        return {};
     }
     const auto records = open_nearest(project.get(), layout::records, ec);
     if (records) ec = try_to_write(records.get()).error;
@@ -167,25 +164,23 @@ HealthCheckResult check_file_system(const HealthOptions& options)
             permissions_remedy);
     check_locks(findings, project.get());
     check_file_system_type(findings, options);
-    return std::move(findings).finish("The project is writable and can be locked.");
+    return "The project is writable and can be locked.";
 }
 
-HealthCheckResult check_status_file_access(const HealthOptions& options)
+std::string check_status_file_access(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("status_file_access");
     StatusFiles files(findings, options);
     const auto trees = for_each_worktree(findings, options, [&](int fd, const fs::path& tree) {
         files.visit(fd, tree);
         return true;
     });
     findings.details()["status_files_found"] = files.found();
-    return std::move(findings).finish(fmt::format("Status files can be read in {}; {} found.",
-                                                  count_of(trees, "worktree"), files.found()));
+    return fmt::format("Status files can be read in {}; {} found.", count_of(trees, "worktree"),
+                       files.found());
 }
 
-HealthCheckResult check_command_file_access(const HealthOptions& options)
+std::string check_command_file_access(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("command_file_access");
     const auto trees = for_each_worktree(findings, options, [&](int fd, const fs::path& tree) {
         if (const auto ec = try_to_write(fd).error) {
             findings.degraded(fmt::format("Command files cannot be written in {}: {}.", shown(tree),
@@ -195,8 +190,7 @@ HealthCheckResult check_command_file_access(const HealthOptions& options)
         }
         return can_replace_command(findings, fd, tree);
     });
-    return std::move(findings).finish(
-        fmt::format("Command files can be written in {}.", count_of(trees, "worktree")));
+    return fmt::format("Command files can be written in {}.", count_of(trees, "worktree"));
 }
 
 }  // namespace autoexec::health

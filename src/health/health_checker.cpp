@@ -1,7 +1,6 @@
 #include "autoexec/health.hpp"
 
 #include "health/checks.hpp"
-#include "health/probes.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/array.hpp>
@@ -37,29 +36,16 @@ HealthCheckResult guarded(const std::string& name, const Check& check)
     }
 }
 
-using Check = HealthCheckResult (HealthChecker::*)() const;
+using CheckFunction = std::string (*)(health::FindingList&, const HealthOptions&);
 
-struct NamedCheck {
-    const char* name;
-    Check check;
-};
-
-constexpr NamedCheck all_checks[] = {
-    {"configuration", &HealthChecker::check_configuration},
-    {"file_system", &HealthChecker::check_file_system},
-    {"status_file_access", &HealthChecker::check_status_file_access},
-    {"command_file_access", &HealthChecker::check_command_file_access},
-    {"supervisor", &HealthChecker::check_supervisor},
-    {"agent_programs", &HealthChecker::check_agent_programs},
-    {"git", &HealthChecker::check_git},
-    {"disk_space", &HealthChecker::check_disk_space},
-    {"inotify", &HealthChecker::check_inotify},
-    {"clock", &HealthChecker::check_clock},
-    {"records", &HealthChecker::check_records},
-    {"claims_and_locks", &HealthChecker::check_claims_and_locks},
-    {"leftovers", &HealthChecker::check_leftovers},
-    {"agents", &HealthChecker::check_agents},
-};
+HealthCheckResult run_check(const char* name, CheckFunction check, const HealthOptions& options)
+{
+    return guarded(name, [&] {
+        health::FindingList findings(name);
+        auto message = check(findings, options);
+        return std::move(findings).finish(std::move(message));
+    });
+}
 
 }  // namespace
 
@@ -117,8 +103,10 @@ HealthChecker::HealthChecker(HealthOptions options) : options_(std::move(options
 std::vector<HealthCheckResult> HealthChecker::check_all() const
 {
     std::vector<HealthCheckResult> results;
-    for (const auto& [name, check] : all_checks)
-        results.push_back(guarded(name, [this, check = check] { return (this->*check)(); }));
+#define AUTOEXEC_RUN_CHECK(name) \
+    results.push_back(guarded(#name, [this] { return check_##name(); }));
+    AUTOEXEC_HEALTH_CHECKS(AUTOEXEC_RUN_CHECK)
+#undef AUTOEXEC_RUN_CHECK
     for (const auto& [name, check] : added_) results.push_back(guarded(name, check));
     return results;
 }
@@ -133,76 +121,12 @@ void HealthChecker::add_check(std::string name, std::function<HealthCheckResult(
     added_.emplace_back(std::move(name), std::move(check));
 }
 
-HealthCheckResult HealthChecker::check_configuration() const
-{
-    return guarded("configuration", [this] { return health::check_configuration(options_); });
-}
-
-HealthCheckResult HealthChecker::check_file_system() const
-{
-    return guarded("file_system", [this] { return health::check_file_system(options_); });
-}
-
-HealthCheckResult HealthChecker::check_status_file_access() const
-{
-    return guarded("status_file_access",
-                   [this] { return health::check_status_file_access(options_); });
-}
-
-HealthCheckResult HealthChecker::check_command_file_access() const
-{
-    return guarded("command_file_access",
-                   [this] { return health::check_command_file_access(options_); });
-}
-
-HealthCheckResult HealthChecker::check_supervisor() const
-{
-    return guarded("supervisor", [this] { return health::check_supervisor(options_); });
-}
-
-HealthCheckResult HealthChecker::check_agent_programs() const
-{
-    return guarded("agent_programs", [this] { return health::check_agent_programs(options_); });
-}
-
-HealthCheckResult HealthChecker::check_git() const
-{
-    return guarded("git", [this] { return health::check_git(options_); });
-}
-
-HealthCheckResult HealthChecker::check_disk_space() const
-{
-    return guarded("disk_space", [this] { return health::check_disk_space(options_); });
-}
-
-HealthCheckResult HealthChecker::check_inotify() const
-{
-    return guarded("inotify", [this] { return health::check_inotify(options_); });
-}
-
-HealthCheckResult HealthChecker::check_clock() const
-{
-    return guarded("clock", [this] { return health::check_clock(options_); });
-}
-
-HealthCheckResult HealthChecker::check_records() const
-{
-    return guarded("records", [this] { return health::check_records(options_); });
-}
-
-HealthCheckResult HealthChecker::check_claims_and_locks() const
-{
-    return guarded("claims_and_locks", [this] { return health::check_claims_and_locks(options_); });
-}
-
-HealthCheckResult HealthChecker::check_leftovers() const
-{
-    return guarded("leftovers", [this] { return health::check_leftovers(options_); });
-}
-
-HealthCheckResult HealthChecker::check_agents() const
-{
-    return guarded("agents", [this] { return health::check_agents(options_); });
-}
+#define AUTOEXEC_DEFINE_CHECK(name)                               \
+    HealthCheckResult HealthChecker::check_##name() const         \
+    {                                                             \
+        return run_check(#name, &health::check_##name, options_); \
+    }
+AUTOEXEC_HEALTH_CHECKS(AUTOEXEC_DEFINE_CHECK)
+#undef AUTOEXEC_DEFINE_CHECK
 
 }  // namespace autoexec::inline v1

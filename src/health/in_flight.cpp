@@ -3,16 +3,18 @@
 #include "handoff/claims.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
+#include "records/agent_presence.hpp"
 #include "records/broken_records.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/array.hpp>
 #include <boost/json/value_to.hpp>
 
 #include <fcntl.h>
@@ -23,7 +25,7 @@
 #include <cerrno>
 #include <map>
 
-/// Checks running attempts and the files that ended ones have left.
+/// Checks agents, running attempts and the files that ended ones have left.
 namespace autoexec::health {
 namespace {
 
@@ -38,7 +40,6 @@ constexpr std::size_t max_claim_names = 20'000;
 constexpr auto overdue = 60s;  // after the deadline: for the stop, its grace, and a busy machine
 
 // A shared lock, released at once, so that two checks do not take each other for an executor.
-// Returns nullopt if folders cannot be locked; then nothing is reported about the worktree.
 bool may_be_held(int worktree)
 {
     if (::flock(worktree, LOCK_SH | LOCK_NB) != 0) return true;
@@ -229,9 +230,8 @@ void check_control_files(FindingList& findings, const fs::path& tree, const Heal
 
 }  // namespace
 
-HealthCheckResult check_claims_and_locks(const HealthOptions& options)
+std::string check_claims_and_locks(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("claims_and_locks");
     const auto trees = worktrees_of(options);
     const auto running = records::list_running(options.project_root);
     const auto claims = find_claims(trees);
@@ -242,12 +242,11 @@ HealthCheckResult check_claims_and_locks(const HealthOptions& options)
     findings.details()["claims"] = claims.size();
     findings.details()["in_flight"] = std::count_if(running.begin(), running.end(),
                                                     [](const auto& entry) { return entry.alive; });
-    return std::move(findings).finish("Each claim has its agent, and each lock its attempt.");
+    return "Each claim has its agent, and each lock its attempt.";
 }
 
-HealthCheckResult check_leftovers(const HealthOptions& options)
+std::string check_leftovers(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("leftovers");
     for (const auto& entry : records::list_running(options.project_root))
         if (!entry.alive)
             findings.degraded(fmt::format("The executor of execution {} in {} has died.",
@@ -270,7 +269,33 @@ HealthCheckResult check_leftovers(const HealthOptions& options)
         });
         if (!busy) check_control_files(findings, tree, options);
     }
-    return std::move(findings).finish("There are no left-over files of ended runs.");
+    return "There are no left-over files of ended runs.";
+}
+
+std::string check_agents(FindingList& findings, const HealthOptions& options)
+{
+    std::vector<std::string> running;
+    auto& details = findings.details()["running"].emplace_array();
+    for (const auto& [record, alive] : records::list_agents(options.project_root)) {
+        if (!alive) {
+            findings.degraded(
+                fmt::format("An agent has died: {}.", records::describe(record)),
+                "No action is needed: the next autoexec run or autoexec agent removes its record.");
+            continue;
+        }
+        running.push_back(records::describe(record));
+        details.push_back(
+            {{"agent_id", record.agent_id},
+             {"pid", record.pid},
+             {"host", record.host},
+             {"started_at", record.started_at},
+             {"agents", boost::json::array(record.agents.begin(), record.agents.end())}});
+    }
+    if (running.empty())
+        return "No agent process is running. autoexec run starts its own agent; for autoexec run "
+               "--external-agent, start one with autoexec agent.";
+    return fmt::format("{} running: {}.", running.size() == 1 ? "An agent is" : "Agents are",
+                       fmt::join(running, ", "));
 }
 
 }  // namespace autoexec::health

@@ -1,6 +1,5 @@
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
 #include "records/audit_reader.hpp"
 #include "records/metrics_reader.hpp"
 #include "text/text.hpp"
@@ -78,9 +77,8 @@ std::string shown_duration(system_clock::duration d)
 
 }  // namespace
 
-HealthCheckResult check_disk_space(const HealthOptions& options)
+std::string check_disk_space(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("disk_space");
     auto folders = worktrees_of(options);
     folders.push_back(options.project_root);
 
@@ -100,15 +98,14 @@ HealthCheckResult check_disk_space(const HealthOptions& options)
     if (seen.empty()) {
         findings.degraded("The free space of the file systems is unknown.",
                           "Check with df that there is enough space for the agents' files.");
-        return std::move(findings).finish({});
+        return {};
     }
     findings.details()["free_bytes"] = least_bytes;
-    return std::move(findings).finish(fmt::format("{} MiB are free.", least_bytes / mebibyte));
+    return fmt::format("{} MiB are free.", least_bytes / mebibyte);
 }
 
-HealthCheckResult check_inotify(const HealthOptions& options)
+std::string check_inotify(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("inotify");
     const std::map<std::string, std::uint64_t> needs = {
         {"max_user_watches", worktrees_of(options).size() * watches_per_worktree},
         {"max_user_instances", instances_needed},
@@ -126,12 +123,11 @@ HealthCheckResult check_inotify(const HealthOptions& options)
                             "end is detected one polling interval later.",
                             name, needed * degraded_factor));
     }
-    return std::move(findings).finish("The limits for file events are high enough.");
+    return "The limits for file events are high enough.";
 }
 
-HealthCheckResult check_clock(const HealthOptions& options)
+std::string check_clock(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("clock");
     const auto now = options.probes.now();
     findings.details()["now"] = text::iso_utc(now);
     const std::chrono::sys_days min_time = std::chrono::year{2024} / 1 / 1;
@@ -156,7 +152,7 @@ HealthCheckResult check_clock(const HealthOptions& options)
             fmt::format("The project's file system is {} {} the system's clock.",
                         shown_duration(difference), difference > 0s ? "ahead of" : "behind"),
             "Synchronize both hosts' clocks: file times distinguish new files from old ones.");
-    return std::move(findings).finish("The clock agrees with the records and the file system.");
+    return "The clock agrees with the records and the file system.";
 }
 
 }  // namespace autoexec::health

@@ -1,7 +1,5 @@
-#include "health/probes.hpp"
-
 #include "health/checked_folders.hpp"
-#include "health/scratch.hpp"
+#include "health/checks.hpp"
 #include "process/run_program.hpp"
 
 #include <boost/asio/co_spawn.hpp>

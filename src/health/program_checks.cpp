@@ -7,7 +7,6 @@
 #include "git_files/index_file.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
@@ -105,14 +104,13 @@ public:
         if (!complete) ++broken_;
     }
 
-    HealthCheckResult finish()
+    std::string finish()
     {
         if (broken_ > 0 && broken_ == agents_) findings_.worsen();
         findings_.details()["programs"] = std::move(programs_);
-        return std::move(findings_).finish(
-            agents_ == 0
-                ? "No agents are defined."
-                : fmt::format("The programs of {} were found.", count_of(agents_, "agent")));
+        return agents_ == 0
+                   ? "No agents are defined."
+                   : fmt::format("The programs of {} were found.", count_of(agents_, "agent"));
     }
 
 private:
@@ -225,9 +223,8 @@ void report_tracked_files(FindingList& findings, const std::filesystem::path& tr
 
 }  // namespace
 
-HealthCheckResult check_supervisor(const HealthOptions& options)
+std::string check_supervisor(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("supervisor");
     // Runs it to its end: a supervisor of another build may start but use another protocol.
     const auto run = options.probes.run({"/bin/true"}, "/", options.program_limit);
     if (run.error)
@@ -239,12 +236,11 @@ HealthCheckResult check_supervisor(const HealthOptions& options)
             fmt::format("A test program below the supervisor failed: {}.", reason(run)),
             "Check that the machine is not overloaded, and that autoexec-supervise has the same "
             "version as autoexec.");
-    return std::move(findings).finish("Programs can be started and supervised.");
+    return "Programs can be started and supervised.";
 }
 
-HealthCheckResult check_agent_programs(const HealthOptions& options)
+std::string check_agent_programs(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("agent_programs");
     AgentPrograms programs(findings, options);
     if (const auto reading = load_agents(options.project_root); reading.errors.empty())
         for (const auto& definition : reading.file.agents)
@@ -252,22 +248,21 @@ HealthCheckResult check_agent_programs(const HealthOptions& options)
     return programs.finish();
 }
 
-HealthCheckResult check_git(const HealthOptions& options)
+std::string check_git(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("git");
     for (const auto& tree : worktrees_of(options))
         report_tracked_files(findings, tree, options.status_file_name);
     const auto run = options.probes.run(git::version_command(), "/", options.program_limit);
     if (run.exit_code == 0 && !run.timed_out) {
         check_git_version(findings, run.output);
-        return std::move(findings).finish(first_line(run.output) + " is installed.");
+        return first_line(run.output) + " is installed.";
     }
     auto problem = fmt::format("git cannot be run: {}.", reason(run));
     if (git_files::git_dir_of(options.project_root))
         findings.unhealthy(std::move(problem), "Install git; the project is a repository.");
     else
         findings.degraded(std::move(problem), "Install git; worktrees need it.");
-    return std::move(findings).finish({});
+    return {};
 }
 
 }  // namespace autoexec::health

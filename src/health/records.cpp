@@ -1,7 +1,5 @@
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "health/finding_list.hpp"
-#include "health/scratch.hpp"
 #include "protocol/layout.hpp"
 
 #include <fmt/format.h>
@@ -118,11 +116,10 @@ private:
 
 }  // namespace
 
-HealthCheckResult check_records(const HealthOptions& options)
+std::string check_records(FindingList& findings, const HealthOptions& options)
 {
-    FindingList findings("records");
     Records(findings, options.project_root).visit();
-    return std::move(findings).finish("Records can be written.");
+    return "Records can be written.";
 }
 
 }  // namespace autoexec::health

@@ -1,6 +1,6 @@
 #include "autoexec/health.hpp"
 
-#include "health/scratch.hpp"
+#include "health/checked_folders.hpp"
 #include "support/health_fixture.hpp"
 
 #include <doctest/doctest.h>
