@@ -1,7 +1,6 @@
 #include "files/safe_files.hpp"
-#include "git/nested.hpp"
-#include "git/repository_impl.hpp"
-#include "protocol/layout.hpp"
+#include "git/submodules.hpp"
+#include "git/worktrees.hpp"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
@@ -26,13 +25,6 @@ Problem unfit_name(const std::string& name)
         shown(name));
 }
 
-bool holds_something(const fs::path& path)
-{
-    std::error_code ec;
-    const auto status = fs::symlink_status(path, ec);
-    return fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path, ec));
-}
-
 // Git would write to and delete the target of a link, wherever that is.
 Problem link_above(const fs::path& folder)
 {
@@ -48,63 +40,44 @@ Problem link_above(const fs::path& folder)
     return {};
 }
 
-}  // namespace
-
-fs::path Repository::Impl::trees_folder() const
+Problem lack_of_space(const Repository& repository)
 {
-    return options.project_root / layout::worktrees;
-}
-
-Problem Repository::Impl::lack_of_space() const
-{
-    if (options.min_free_bytes == 0) return {};
+    const auto wanted = repository.options.min_free_bytes;
+    if (wanted == 0) return {};
     std::error_code ec;
-    auto folder = trees_folder();
+    auto folder = repository.trees_folder();
     while (!fs::exists(folder, ec) && folder.has_relative_path()) folder = folder.parent_path();
     struct statvfs space {};
     if (::statvfs(folder.c_str(), &space) != 0) return {};
     const auto free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
-    if (free >= options.min_free_bytes) return {};
+    if (free >= wanted) return {};
     return fmt::format(
         "Only {} MiB are free in {}; a new worktree needs {} MiB. Remove unused worktrees: "
         "autoexec worktree gc",
-        free / mebibyte, folder.string(), options.min_free_bytes / mebibyte);
+        free / mebibyte, folder.string(), wanted / mebibyte);
 }
 
-asio::awaitable<NewTree> Repository::Impl::add_tree(std::string name, std::string base, bool reuse)
+Words removal_of(const fs::path& tree)
 {
-    NewTree made;
-    made.problem = unfit_name(name);
-    if (made.problem.empty()) made.problem = link_above(trees_folder());
-    if (!made.problem.empty()) co_return made;
-    made.path = trees_folder() / name;
-    made.branch = "workflow/" + name;
-
-    const auto left = find_entry(common, made.path);
-    if (left && !left->missing() && reuse) co_return co_await reuse_tree(*left, std::move(made));
-    if (holds_something(made.path))
-        made.problem = fmt::format("{} already exists.", made.path.string());
-    if (made.problem.empty()) made.problem = lack_of_space();
-    if (!made.problem.empty()) co_return made;
-
-    const auto start = co_await resolve(std::move(base));
-    made.problem = start.problem;
-    if (made.problem.empty() && left) made.problem = co_await forget(*left, made.warnings);
-    if (!made.problem.empty()) co_return made;
-
-    const auto tip = co_await tip_of(made.branch);
-    if (tip.empty() || !reuse) made.problem = co_await move_branch(made.branch, start.id, "");
-    if (!made.problem.empty()) co_return made;
-    made.problem = co_await make_tree(made);
-    // The branch is new: it has no work on it.
-    if (!made.problem.empty() && tip.empty()) {
-        auto going = drop_new_branch(made.branch, start.id);
-        co_await std::move(going);
-    }
-    co_return made;
+    return {"worktree", "remove", "--force", tree.string()};
 }
 
-asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
+// Writes the files of HEAD.
+asio::awaitable<Problem> fill(Repository& repository, Entry entry,
+                              std::vector<std::string>& warnings)
+{
+    std::error_code ignored;
+    fs::remove(entry.git_dir / "index.lock", ignored);
+    const auto filled = co_await repository.git(entry.context(), "reset", "--hard", "--quiet",
+                                                "--no-recurse-submodules");
+    if (!filled.ok())
+        co_return fmt::format("The files of {} cannot be written: {}", entry.tree.string(),
+                              reason_of(filled));
+    std::ranges::move(co_await bring_included(repository, entry), std::back_inserter(warnings));
+    co_return Problem();
+}
+
+asio::awaitable<NewTree> reuse_tree(Repository& repository, Entry entry, NewTree made)
 {
     // An agent may have detached HEAD, for example to rebase; its work still belongs to this
     // branch.
@@ -114,95 +87,103 @@ asio::awaitable<NewTree> Repository::Impl::reuse_tree(Entry entry, NewTree made)
                                    entry.tree.string(), shown(there), made.branch);
     if (!made.problem.empty()) co_return made;
     (void)link_to_entry(entry);
-    if (!run_id.empty() && run_of(entry).empty()) record_run(entry, run_id);
+    if (!repository.run_id.empty() && run_of(entry).empty()) record_run(entry, repository.run_id);
     sweep_temporary_indexes(entry);
     // Its creation was interrupted, so it has no work in it.
     made.reused = entry.has_index();
-    if (!made.reused) made.problem = co_await fill(entry, made.warnings);
+    if (!made.reused) made.problem = co_await fill(repository, entry, made.warnings);
     co_return made;
 }
 
-asio::awaitable<Problem> Repository::Impl::forget(Entry entry, std::vector<std::string>& warnings)
+// Removes the record of a tree whose folder is missing.
+asio::awaitable<Problem> forget(Repository& repository, Entry entry,
+                                std::vector<std::string>& warnings)
 {
-    auto problem = co_await commits_in_submodules(git, entry);
+    auto problem = co_await commits_in_submodules(repository.git, entry);
     if (!problem.empty()) co_return problem;
     SalvageOptions how;
     how.reason = "The folder was missing.";
     RemovalScope leaving;
     leaving.entry = true;
     Snapshot snapshot;
-    const auto saved = co_await save_all(entry, std::move(how), std::move(leaving), snapshot);
+    const auto saved =
+        co_await save_all(repository, entry, std::move(how), std::move(leaving), snapshot);
     if (!saved.problem.empty()) co_return saved.problem;
     if (!saved.ref.empty())
         warnings.push_back(
             fmt::format("The folder {} was missing; its commits and index are saved as {}.",
                         entry.tree.string(), saved.ref));
-    Words words{"worktree", "remove", "--force", entry.tree.string()};
-    const auto done = co_await locked(std::move(words));
+    const auto done = co_await repository.locked(removal_of(entry.tree));
     if (done.ok()) co_return Problem();
     co_return fmt::format("Git's record of {} cannot be removed: {}", entry.tree.string(),
                           reason_of(done));
 }
 
-asio::awaitable<Problem> Repository::Impl::make_tree(NewTree& made)
+asio::awaitable<Problem> make_tree(Repository& repository, NewTree& made)
 {
     error_code ec;
     (void)files::make_folders(made.path.parent_path(), ec);
     // Files are checked out later: that is the slow part, and it needs no lock.
     Words words{"worktree", "add", "--quiet", "--no-checkout", made.path.string(), made.branch};
-    const auto added = co_await locked(std::move(words));
-    Problem problem;
+    const auto added = co_await repository.locked(std::move(words));
     std::optional<Entry> entry;
-    if (added.ok()) entry = find_entry(common, made.path);
+    if (added.ok()) entry = find_entry(repository.common, made.path);
     if (!entry)
-        problem = fmt::format("The worktree {} cannot be created: {}", made.path.string(),
+        co_return fmt::format("The worktree {} cannot be created: {}", made.path.string(),
                               ec ? ec.message() : reason_of(added));
-    if (entry && !run_id.empty()) record_run(*entry, run_id);
-    if (entry) problem = co_await fill(*entry, made.warnings);
-    if (entry && !problem.empty()) {
-        auto removing = remove_new_tree(made.path);
-        co_await std::move(removing);
-    }
+    if (!repository.run_id.empty()) record_run(*entry, repository.run_id);
+    auto problem = co_await fill(repository, *entry, made.warnings);
+    if (!problem.empty()) co_await remove_new_tree(repository, made.path);
     co_return problem;
 }
 
-asio::awaitable<Problem> Repository::Impl::fill(Entry entry, std::vector<std::string>& warnings)
+}  // namespace
+
+asio::awaitable<NewTree> add_tree(Repository& repository, std::string name, std::string base,
+                                  bool reuse)
 {
-    std::error_code ignored;
-    fs::remove(entry.git_dir / "index.lock", ignored);
-    const auto filled =
-        co_await git(entry.context(), "reset", "--hard", "--quiet", "--no-recurse-submodules");
-    if (!filled.ok())
-        co_return fmt::format("The files of {} cannot be written: {}", entry.tree.string(),
-                              reason_of(filled));
-    auto copy_warnings = co_await bring_included(entry);
-    std::move(copy_warnings.begin(), copy_warnings.end(), std::back_inserter(warnings));
-    co_return Problem();
+    NewTree made;
+    made.problem = unfit_name(name);
+    if (made.problem.empty()) made.problem = link_above(repository.trees_folder());
+    if (!made.problem.empty()) co_return made;
+    made.path = repository.trees_folder() / name;
+    made.branch = std::string(own_branches).append(name);
+
+    const auto left = find_entry(repository.common, made.path);
+    if (left && !left->missing() && reuse)
+        co_return co_await reuse_tree(repository, *left, std::move(made));
+    if (is_taken(made.path)) made.problem = fmt::format("{} already exists.", made.path.string());
+    if (made.problem.empty()) made.problem = lack_of_space(repository);
+    if (!made.problem.empty()) co_return made;
+
+    const auto start = co_await repository.resolve(std::move(base));
+    made.problem = start.problem;
+    if (made.problem.empty() && left)
+        made.problem = co_await forget(repository, *left, made.warnings);
+    if (!made.problem.empty()) co_return made;
+
+    const auto tip = co_await repository.tip_of(made.branch);
+    if (tip.empty() || !reuse)
+        made.problem = co_await repository.move_branch(made.branch, start.id, "");
+    if (!made.problem.empty()) co_return made;
+    made.problem = co_await make_tree(repository, made);
+    // The branch is new: it has no work on it.
+    if (!made.problem.empty() && tip.empty())
+        co_await drop_new_branch(repository, made.branch, start.id);
+    co_return made;
 }
 
-asio::awaitable<ProgramOutput> Repository::Impl::locked_by(Git caller, Words words)
+asio::awaitable<void> remove_new_tree(Repository& repository, fs::path tree)
 {
-    ProgramOutput output;
-    output.exit.error = co_await queue.acquire(caller.interrupt());
-    if (!output.exit.error.empty()) co_return output;
-    const Lock lock(queue);
-    output = co_await caller.run(project, std::move(words), queue.descriptor());
-    co_return output;
+    (void)co_await repository.locked(repository.git.uninterrupted(), removal_of(tree));
 }
 
-// A cancelled creation must leave no partial tree, which would block the next one. The time limits
-// of the calls still apply.
-asio::awaitable<void> Repository::Impl::remove_new_tree(fs::path tree)
+asio::awaitable<void> drop_new_branch(Repository& repository, std::string branch,
+                                      std::string commit)
 {
-    auto caller = git.uninterrupted();
-    Words words{"worktree", "remove", "--force", tree.string()};
-    (void)co_await locked_by(std::move(caller), std::move(words));
-}
-
-asio::awaitable<void> Repository::Impl::drop_new_branch(std::string branch, std::string commit)
-{
-    const auto caller = git.uninterrupted();
-    (void)co_await caller(bare, "update-ref", "--no-deref", "-d", branch_ref(branch), commit);
+    const auto caller = repository.git.uninterrupted();
+    (void)co_await caller(repository.bare, "update-ref", "--no-deref", "-d", branch_ref(branch),
+                          commit);
 }
 
 }  // namespace autoexec::git

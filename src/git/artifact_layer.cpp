@@ -1,6 +1,7 @@
 #include "files/safe_files.hpp"
 #include "git/artifacts.hpp"
-#include "git/repository_impl.hpp"
+#include "git/index.hpp"
+#include "git/temporary_files.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -34,8 +35,8 @@ UniqueFd open_folder(const fs::path& folder)
 
 class ArtifactLayer {
 public:
-    ArtifactLayer(Repository::Impl& impl, Entry entry, bool keep_existing)
-        : impl_(impl),
+    ArtifactLayer(Repository& repository, Entry entry, bool keep_existing)
+        : repository_(repository),
           entry_(std::move(entry)),
           keep_existing_(keep_existing),
           index_(entry_),
@@ -64,7 +65,7 @@ private:
 
     asio::awaitable<void> list(ArtifactSource source)
     {
-        const auto problem = co_await list_blobs(impl_.git, impl_.bare, std::move(source), files_);
+        const auto problem = co_await list_blobs(repository_, std::move(source), files_);
         if (!problem.empty()) fail(problem);
     }
 
@@ -81,7 +82,7 @@ private:
             at = is_there && keep_existing_ ? files_.erase(at) : std::next(at);
         }
         if (keep_existing_ || regular.empty()) co_return;
-        const auto ids = co_await hash_files(impl_.git, entry_.context(), regular, false);
+        const auto ids = co_await hash_files(repository_, entry_.context(), regular, false);
         if (ids.size() != regular.size()) co_return;
         for (std::size_t k = 0; k < regular.size(); ++k)
             if (files_.at(regular[k]).id == ids[k]) files_.erase(regular[k]);
@@ -90,16 +91,13 @@ private:
     asio::awaitable<void> stage()
     {
         Words entries;
-        for (const auto& [path, blob] : files_) {
-            entries.emplace_back("--cacheinfo");
-            entries.push_back(cache_info(blob.mode, blob.id, path));
-        }
+        for (const auto& [path, blob] : files_) add_entry(entries, blob.mode, blob.id, path);
         if (::mkdirat(tree_.get(), staging_.filename().c_str(), 0700) != 0)
             co_return fail(files::last_error().message());
         const auto context = GitContext(entry_.git_dir, staging_).with_index(index_.file());
         Words add{"update-index", "--add"};
-        auto done = co_await run_in_portions(impl_.git, context, std::move(add), std::move(entries),
-                                             words_per_entry);
+        const auto& git = repository_.git;
+        auto done = co_await git.run_in_portions(context, std::move(add), std::move(entries));
         // The staging folder has no attributes; this also excludes the user's global ones.
         Words write{"-c",
                     "core.attributesFile=/dev/null",
@@ -109,7 +107,7 @@ private:
                     "--all",
                     "--force",
                     "--quiet"};
-        if (done.ok()) done = co_await impl_.git.run(context, std::move(write));
+        if (done.ok()) done = co_await git.run(context, std::move(write));
         if (!done.ok()) fail(reason_of(done));
     }
 
@@ -143,7 +141,7 @@ private:
             if (name.starts_with(staging_prefix)) fs::remove_all(entry_.tree / name, ignored);
     }
 
-    Repository::Impl& impl_;
+    Repository& repository_;
     Entry entry_;
     bool keep_existing_;
     TemporaryIndex index_;
@@ -155,14 +153,13 @@ private:
 
 }  // namespace
 
-asio::awaitable<Problem> Repository::Impl::lay_artifacts(fs::path tree,
-                                                         std::vector<ArtifactSource> sources,
-                                                         bool keep_existing)
+asio::awaitable<Problem> lay_artifacts(Repository& repository, fs::path tree,
+                                       std::vector<ArtifactSource> sources, bool keep_existing)
 {
-    const auto entry = find_entry(common, tree);
-    if (!entry || entry->missing())
-        co_return fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
-    ArtifactLayer layer(*this, *entry, keep_existing);
+    Problem problem;
+    const auto entry = repository.find_tree(tree, problem);
+    if (!entry) co_return problem;
+    ArtifactLayer layer(repository, *entry, keep_existing);
     co_return co_await layer.run(std::move(sources));
 }
 

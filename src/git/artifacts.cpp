@@ -1,14 +1,16 @@
 #include "git/artifacts.hpp"
 
 #include "git/include_file.hpp"
-#include "git/repository_impl.hpp"
+#include "git/index.hpp"
+#include "git/large_files.hpp"
+#include "git/temporary_files.hpp"
 
 #include <fmt/format.h>
 
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cstdlib>
 #include <utility>
 
 namespace autoexec::git {
@@ -16,13 +18,12 @@ namespace {
 
 constexpr std::string_view artifact_refs = "refs/autoexec/artifacts/";
 constexpr std::size_t max_files = 100'000;
-constexpr std::size_t max_arguments = 500;
 
 /// Keeps the declared files of one tree that git ignores: lists, writes and references them.
 class ArtifactKeeper {
 public:
-    ArtifactKeeper(Repository::Impl& impl, Entry entry, ArtifactRef ref)
-        : impl_(impl), entry_(std::move(entry)), ref_(std::move(ref)), index_(entry_)
+    ArtifactKeeper(Repository& repository, Entry entry, ArtifactRef ref)
+        : repository_(repository), entry_(std::move(entry)), ref_(std::move(ref)), index_(entry_)
     {}
 
     asio::awaitable<KeptArtifacts> run(Words declared)
@@ -52,10 +53,10 @@ private:
         const TemporaryIndex head(entry_);
         const auto there = entry_.context().with_index(head.file());
         // Fails for a branch without a commit; then no file is tracked.
-        (void)co_await impl_.git(there, "read-tree", "HEAD");
+        (void)co_await repository_.git(there, "read-tree", "HEAD");
         Words words{"ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--"};
         const auto listing =
-            co_await run_in_portions(impl_.git, there, std::move(words), std::move(declared));
+            co_await repository_.git.run_in_portions(there, std::move(words), std::move(declared));
         if (!listing.ok() || listing.cut) co_return fail(listing);
         for (const auto path : split_nul(listing.output)) {
             if (is_internal(path)) continue;
@@ -89,59 +90,56 @@ private:
 
     void check_size(const LargeFile& file)
     {
-        const auto limit = impl_.options.max_file_bytes;
+        const auto limit = repository_.options.max_file_bytes;
         bytes_ += file.size;
         if (limit != 0 && file.size > limit)
             kept_.problem = fmt::format(
                 "{} is declared as an artifact but is {}. Raise the limit or make the file "
                 "smaller.",
                 listed({file}), limit_text(limit));
-        else if (bytes_ > impl_.options.max_artifact_bytes)
+        else if (bytes_ > repository_.options.max_artifact_bytes)
             kept_.problem = fmt::format(
                 "The declared artifacts that git ignores exceed {} in total, at '{}'. Declare only "
                 "files that other steps require.",
-                size_text(impl_.options.max_artifact_bytes), shown(file.path));
+                size_text(repository_.options.max_artifact_bytes), shown(file.path));
     }
 
     asio::awaitable<void> add()
     {
-        const auto ids = co_await hash_files(impl_.git, entry_.context(), files_, true);
+        const auto ids = co_await hash_files(repository_, entry_.context(), files_, true);
         if (ids.size() != files_.size()) {
             kept_.problem =
                 fmt::format("The artifacts in {} cannot be read.", shown(entry_.tree.string()));
             co_return;
         }
         Words entries;
-        for (std::size_t k = 0; k < files_.size(); ++k) {
-            entries.emplace_back("--cacheinfo");
-            entries.push_back(cache_info(modes_[k], ids[k], files_[k]));
-        }
+        for (std::size_t k = 0; k < files_.size(); ++k)
+            add_entry(entries, modes_[k], ids[k], files_[k]);
+        const auto& git = repository_.git;
         Words words{"update-index", "--add"};
-        auto added = co_await run_in_portions(impl_.git, context(), words, std::move(entries),
-                                              words_per_entry);
+        auto added = co_await git.run_in_portions(context(), words, std::move(entries));
         // Links are not filtered.
         words.emplace_back("--");
-        if (added.ok())
-            added = co_await run_in_portions(impl_.git, context(), std::move(words), links_);
+        if (added.ok()) added = co_await git.run_in_portions(context(), std::move(words), links_);
         if (!added.ok()) fail(added);
     }
 
     asio::awaitable<void> commit()
     {
-        const auto tree = co_await impl_.git(context(), "write-tree");
+        const auto tree = co_await repository_.git(context(), "write-tree");
         if (!tree.ok()) co_return fail(tree);
         auto message = fmt::format("Artifacts of {}\n\nRun: {}\nStep: {}\nRound: {}\n",
                                    ref_.step_id, ref_.run_id, ref_.step_id, ref_.round);
-        auto made = co_await impl_.commit_tree(line_of(tree), Words(), std::move(message));
+        auto made = co_await repository_.commit_tree(line_of(tree), Words(), std::move(message));
         kept_.commit = std::move(made.id);
         kept_.problem = std::move(made.problem);
         if (!kept_.problem.empty()) co_return;
-        const auto named = co_await impl_.git(impl_.bare, "update-ref", "--no-deref", "-m",
-                                              "autoexec", ref_.name(), kept_.commit);
+        const auto named = co_await repository_.run("update-ref", "--no-deref", "-m", "autoexec",
+                                                    ref_.name(), kept_.commit);
         if (!named.ok()) fail(named);
     }
 
-    Repository::Impl& impl_;
+    Repository& repository_;
     Entry entry_;
     ArtifactRef ref_;
     TemporaryIndex index_;
@@ -154,36 +152,12 @@ private:
 
 }  // namespace
 
-asio::awaitable<ProgramOutput> run_in_portions(const Git& git, GitContext context, Words words,
-                                               Words arguments, std::size_t together)
-{
-    ProgramOutput all;
-    all.exit.exit_code = 0;
-    const auto portion = max_arguments / together * together;
-    for (std::size_t at = 0; at < arguments.size(); at += portion) {
-        auto call = words;
-        const auto end = std::min(arguments.size(), at + portion);
-        call.insert(call.end(), arguments.begin() + static_cast<long>(at),
-                    arguments.begin() + static_cast<long>(end));
-        auto output = co_await git.run(context, std::move(call));
-        if (!output.ok()) co_return output;
-        all.output += output.output;
-        all.cut |= output.cut;
-    }
-    co_return all;
-}
-
-std::string cache_info(std::string_view mode, std::string_view id, std::string_view path)
-{
-    return fmt::format("{},{},{}", mode, id, path);
-}
-
-asio::awaitable<Problem> list_blobs(const Git& git, GitContext context, ArtifactSource source,
+asio::awaitable<Problem> list_blobs(Repository& repository, ArtifactSource source,
                                     std::map<std::string, Blob>& files)
 {
     if (!is_object_id(source.commit)) co_return "the commit id is invalid";
-    const auto listing = co_await git(context, "--literal-pathspecs", "ls-tree", "-r", "-z",
-                                      "--full-tree", source.commit, "--", source.path);
+    const auto listing = co_await repository.run("--literal-pathspecs", "ls-tree", "-r", "-z",
+                                                 "--full-tree", source.commit, "--", source.path);
     if (!listing.ok() || listing.cut) co_return reason_of(listing);
     // `100644 blob <id><tab>path`
     constexpr std::string_view type = " blob ";
@@ -199,21 +173,17 @@ asio::awaitable<Problem> list_blobs(const Git& git, GitContext context, Artifact
     co_return Problem();
 }
 
-asio::awaitable<Words> hash_files(const Git& git, GitContext context, Words paths, bool write)
+asio::awaitable<Words> hash_files(Repository& repository, GitContext context, Words paths,
+                                  bool write)
 {
     Words words{"hash-object", "--no-filters"};
     if (write) words.emplace_back("-w");
     words.emplace_back("--");
-    const auto hashed =
-        co_await run_in_portions(git, std::move(context), std::move(words), std::move(paths));
-    Words ids;
-    std::string_view rest = hashed.output;
-    while (hashed.ok() && !rest.empty()) {
-        const auto end = std::min(rest.find('\n'), rest.size());
-        ids.emplace_back(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    co_return ids;
+    const auto hashed = co_await repository.git.run_in_portions(std::move(context),
+                                                                std::move(words), std::move(paths));
+    if (!hashed.ok()) co_return Words();
+    const auto ids = split_at('\n', hashed.output);
+    co_return Words(ids.begin(), ids.end());
 }
 
 std::string ArtifactRef::name() const
@@ -221,41 +191,29 @@ std::string ArtifactRef::name() const
     return fmt::format("{}{}/{}", artifact_refs, branch_part(run_id), branch_part(step_id));
 }
 
-asio::awaitable<KeptArtifacts> Repository::Impl::keep_ignored(std::filesystem::path tree,
-                                                              ArtifactRef ref, Words declared)
+asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, std::filesystem::path tree,
+                                            ArtifactRef ref, Words declared)
 {
-    const auto entry = find_entry(common, tree);
-    if (!entry || entry->missing()) {
-        KeptArtifacts none;
-        none.problem =
-            fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
-        co_return none;
-    }
-    co_await ensure_identity();
-    ArtifactKeeper keeper(*this, *entry, std::move(ref));
+    KeptArtifacts none;
+    const auto entry = repository.find_tree(tree, none.problem);
+    if (!entry) co_return none;
+    co_await repository.ensure_identity();
+    ArtifactKeeper keeper(repository, *entry, std::move(ref));
     co_return co_await keeper.run(std::move(declared));
 }
 
-asio::awaitable<std::vector<ArtifactInfo>> Repository::Impl::artifacts()
+asio::awaitable<std::vector<ArtifactInfo>> list_artifacts(Repository& repository)
 {
-    const auto listing = co_await git(
-        bare, "for-each-ref", "--format=%(refname)%00%(objectname)%00%(committerdate:unix)%00",
-        std::string(artifact_refs));
+    const auto refs = co_await repository.refs(std::string(artifact_refs), "%(committerdate:unix)");
     std::vector<ArtifactInfo> found;
-    const auto parts = split_nul(listing.output);
-    for (std::size_t k = 0; k + 2 < parts.size(); k += 3) {
-        auto ref = parts[k];
-        if (ref.starts_with('\n')) ref.remove_prefix(1);
-        const auto step = ref.rfind('/');
-        if (!ref.starts_with(artifact_refs) || step < artifact_refs.size()) continue;
+    for (const auto& ref : refs) {
+        const auto step = ref.name.rfind('/');
+        if (step < artifact_refs.size()) continue;
         ArtifactInfo info;
-        info.ref = ref;
-        info.run = ref.substr(artifact_refs.size(), step - artifact_refs.size());
-        info.commit = parts[k + 1];
-        std::int64_t seconds = 0;
-        (void)std::from_chars(parts[k + 2].data(), parts[k + 2].data() + parts[k + 2].size(),
-                              seconds);
-        info.time = std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
+        info.ref = ref.name;
+        info.run = ref.name.substr(artifact_refs.size(), step - artifact_refs.size());
+        info.commit = ref.commit;
+        info.time = std::chrono::system_clock::from_time_t(std::atoll(ref.detail.c_str()));
         found.push_back(std::move(info));
     }
     co_return found;

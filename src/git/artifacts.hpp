@@ -1,30 +1,54 @@
 #pragma once
 
-#include "async/short_names.hpp"
-#include "git/git.hpp"
 #include "git/repository.hpp"
 
-#include <boost/asio/awaitable.hpp>
-
 #include <map>
-#include <string>
-#include <vector>
 
 /// Artifacts that git ignores, stored as blobs without filters or attributes. So their bytes never
 /// change, and no program that a worktree configures is run.
 namespace autoexec::git {
 
-/// `--cacheinfo` and its argument.
-constexpr std::size_t words_per_entry = 2;
+/// Which files to use from a commit with artifacts.
+struct ArtifactSource {
+    std::string commit;
+    std::string path;  ///< A file, or a folder with its content.
 
-/// Runs `words` once per portion of the arguments that fits into a command line, and concatenates
-/// the outputs; stops at the first failure. `together`: the number of arguments that must not be
-/// separated.
-asio::awaitable<ProgramOutput> run_in_portions(const Git& git, GitContext context, Words words,
-                                               Words arguments, std::size_t together = 1);
+    bool operator==(const ArtifactSource&) const = default;
+};
 
-/// An index entry, for `update-index --cacheinfo`.
-std::string cache_info(std::string_view mode, std::string_view id, std::string_view path);
+/// Where the artifacts of a step that git ignores are kept:
+/// `refs/autoexec/artifacts/<run>/<step>`.
+struct ArtifactRef {
+    std::string run_id;
+    std::string step_id;
+    int round = 1;  ///< For the commit's message.
+
+    [[nodiscard]] std::string name() const;
+};
+
+struct KeptArtifacts {
+    std::string commit;
+    Problem problem;
+    std::vector<std::string> warnings;
+};
+
+struct ArtifactInfo {
+    std::string ref;
+    std::string run;  ///< The run's part of the ref: `branch_part` of its id.
+    std::string commit;
+    std::chrono::system_clock::time_point time;
+};
+
+/// Commits the declared files of a tree that git ignores, unfiltered, and sets `ref` to the commit.
+/// An empty id: there are none.
+asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, std::filesystem::path tree,
+                                            ArtifactRef ref, std::vector<std::string> declared);
+/// Writes kept artifacts into a tree without adding them to its index. If two sources have the same
+/// file, the later one wins. `keep_existing`: existing files are not changed.
+asio::awaitable<Problem> lay_artifacts(Repository& repository, std::filesystem::path tree,
+                                       std::vector<ArtifactSource> sources, bool keep_existing);
+/// All kept artifacts, by ref.
+asio::awaitable<std::vector<ArtifactInfo>> list_artifacts(Repository& repository);
 
 struct Blob {
     std::string mode;
@@ -33,11 +57,12 @@ struct Blob {
 
 /// Adds the files that a commit has at or below `path`, by their own paths. Returns the problem, if
 /// any.
-asio::awaitable<Problem> list_blobs(const Git& git, GitContext context, ArtifactSource source,
+asio::awaitable<Problem> list_blobs(Repository& repository, ArtifactSource source,
                                     std::map<std::string, Blob>& files);
 
-/// The object ids of regular files of a tree; `write` also stores the objects. Returns nullopt if a
+/// The object ids of regular files of a tree; `write` also stores the objects. Returns fewer if a
 /// file cannot be read.
-asio::awaitable<Words> hash_files(const Git& git, GitContext context, Words paths, bool write);
+asio::awaitable<Words> hash_files(Repository& repository, GitContext context, Words paths,
+                                  bool write);
 
 }  // namespace autoexec::git

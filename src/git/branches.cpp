@@ -1,23 +1,16 @@
-#include "git/repository_impl.hpp"
-#include "text/text.hpp"
+#include "git/unfinished.hpp"
+#include "git/worktrees.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <system_error>
+#include <utility>
 
 namespace autoexec::git {
 namespace {
 
-constexpr std::size_t max_message_length = 64 * 1024;
-constexpr std::string_view engine_name = "autoexec";
-constexpr std::string_view engine_email = "autoexec@localhost";
-
-std::string message_text(std::string text)
-{
-    text = text::valid_utf8(text.substr(0, max_message_length));
-    std::erase(text, '\0');
-    return text;
-}
+constexpr std::string_view heads = "refs/heads/";
+constexpr const char* target = "%(symref)";  // of an alias of another branch
 
 std::string blocked_by(std::string_view other, std::string_view branch)
 {
@@ -28,78 +21,64 @@ std::string blocked_by(std::string_view other, std::string_view branch)
         other, above);
 }
 
+// Why a branch that exists is kept: it is not ours, or in use.
+Problem not_removable(const Repository& repository, const std::string& branch, const Ref& ref,
+                      const BranchRemovalOptions& how)
+{
+    if (!branch.starts_with(own_branches)) return "It was not created by autoexec.";
+    if (!ref.detail.empty()) return fmt::format("It is an alias of {}.", shown(ref.detail));
+    std::error_code ec;
+    const auto folder = std::filesystem::weakly_canonical(repository.trees_folder(), ec);
+    for (const auto& entry : repository.all_trees()) {
+        const bool goes =
+            entry.tree.parent_path() == folder && how.without_trees.contains(entry.name());
+        if (!goes && uses_branch(entry.git_dir, branch))
+            return fmt::format("It is checked out in {}.", entry.tree.string());
+    }
+    return {};
+}
+
+// Another branch that contains the commit; empty if there is none.
+asio::awaitable<std::string> holder_of(Repository& repository, Ref ref, BranchRemovalOptions how)
+{
+    Words filter{"--contains", ref.commit};
+    const auto others = co_await repository.refs(std::string(heads), target, std::move(filter));
+    for (const auto& other : others) {
+        // A symbolic ref, perhaps to this very branch, does not hold the commits.
+        if (other.name == ref.name || !other.detail.empty()) continue;
+        auto name = other.name.substr(heads.size());
+        const bool counts = !(how.by_users && name.starts_with(own_branches)) &&
+                            !how.without_branches.contains(name);
+        if (counts) co_return name;
+    }
+    co_return std::string();
+}
+
 }  // namespace
 
-asio::awaitable<Commit> Repository::Impl::resolve(std::string revision)
-{
-    Commit found;
-    const bool sound =
-        !revision.empty() && revision.front() != '-' && revision.find('\0') == std::string::npos;
-    if (sound) {
-        const auto output =
-            co_await git(project, "rev-parse", "--verify", "--quiet", revision + "^{commit}");
-        if (output.ok()) found.id = line_of(output);
-        found.problem = output.exit.error;
-    }
-    if (found.problem.empty() && !is_object_id(found.id)) {
-        found.id.clear();
-        found.problem = fmt::format("'{}' is not a commit of this repository.", shown(revision));
-    }
-    co_return found;
-}
-
-asio::awaitable<bool> Repository::Impl::holds(std::string commit, std::string path)
-{
-    const auto plain = std::filesystem::path(path).lexically_normal();
-    if (plain.empty() || plain.is_absolute() || *plain.begin() == "..") co_return false;
-    auto name = plain.string();
-    if (name.ends_with('/')) name.pop_back();
-    const auto found = co_await resolve(std::move(commit));
-    if (!found.problem.empty() || name == ".") co_return found.problem.empty();
-    const auto listing = co_await git(bare, "--literal-pathspecs", "ls-tree", "-z", "--name-only",
-                                      "--full-tree", found.id, "--", name);
-    co_return listing.ok() && !listing.output.empty();
-}
-
-asio::awaitable<std::string> Repository::Impl::tip_of(std::string branch)
+asio::awaitable<std::string> Repository::tip_of(std::string branch)
 {
     const auto output =
-        co_await git(bare, "rev-parse", "--verify", "--quiet", branch_ref(branch) + "^{commit}");
+        co_await run("rev-parse", "--verify", "--quiet", branch_ref(branch) + "^{commit}");
     co_return output.ok() ? line_of(output) : std::string();
 }
 
-asio::awaitable<bool> Repository::Impl::contains(std::string commit, std::string ancestor)
+asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,
+                                                std::string old)
 {
-    if (commit == ancestor) co_return true;
-    if (commit.empty() || ancestor.empty()) co_return false;
-    const auto answer = co_await git(bare, "merge-base", "--is-ancestor", ancestor, commit);
-    co_return answer.ok();
-}
-
-asio::awaitable<bool> Repository::Impl::contains_both(std::string commit, std::string one,
-                                                      std::string other)
-{
-    const bool first = co_await contains(commit, std::move(one));
-    if (!first) co_return false;
-    co_return co_await contains(std::move(commit), std::move(other));
-}
-
-asio::awaitable<Problem> Repository::Impl::set_branch(std::string branch, std::string commit,
-                                                      std::string old)
-{
-    const auto named = co_await git(bare, "check-ref-format", branch_ref(branch));
+    const auto named = co_await run("check-ref-format", branch_ref(branch));
     if (!named.ok()) co_return fmt::format("'{}' is not a valid branch name.", shown(branch));
     const auto target = co_await resolve(std::move(commit));
     if (!target.problem.empty()) co_return target.problem;
     co_return co_await move_branch(std::move(branch), target.id, std::move(old));
 }
 
-asio::awaitable<Problem> Repository::Impl::move_branch(std::string branch, std::string commit,
-                                                       std::string old)
+asio::awaitable<Problem> Repository::move_branch(std::string branch, std::string commit,
+                                                 std::string old)
 {
     // An agent may have made the branch a symbolic ref; its target must not be changed.
-    const auto moved = co_await git(bare, "update-ref", "--no-deref", "--create-reflog", "-m",
-                                    "autoexec", branch_ref(branch), commit, old);
+    const auto moved = co_await run("update-ref", "--no-deref", "--create-reflog", "-m", "autoexec",
+                                    branch_ref(branch), commit, old);
     if (moved.ok()) co_return Problem();
     for (auto slash = branch.find('/'); slash != std::string::npos;
          slash = branch.find('/', slash + 1)) {
@@ -116,51 +95,42 @@ asio::awaitable<Problem> Repository::Impl::move_branch(std::string branch, std::
     co_return fmt::format("The branch '{}' cannot be set: {}", shown(branch), reason_of(moved));
 }
 
-asio::awaitable<Commit> Repository::Impl::commit_tree(std::string tree, Words parents,
-                                                      std::string message, std::string date)
+asio::awaitable<std::vector<std::string>> list_branches(Repository& repository)
 {
-    co_await ensure_identity();
-    auto context = bare;
-    context.date = std::move(date);
-    Words words{"commit-tree", std::move(tree)};
-    for (auto& parent : parents) {
-        if (std::find(words.begin(), words.end(), parent) != words.end()) continue;
-        words.emplace_back("-p");
-        words.push_back(std::move(parent));
-    }
-    words.emplace_back("-m");
-    words.push_back(message_text(std::move(message)));
-    const auto output = co_await git.run(context, std::move(words));
-    Commit made;
-    if (output.ok())
-        made.id = line_of(output);
-    else
-        made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
-    co_return made;
+    const auto found = co_await repository.refs(std::string(heads).append(own_branches), target);
+    std::vector<std::string> names;
+    for (const auto& ref : found) names.push_back(ref.name.substr(heads.size()));
+    co_return names;
 }
 
-asio::awaitable<void> Repository::Impl::ensure_identity()
+asio::awaitable<RemovedBranch> remove_branch(Repository& repository, std::string branch,
+                                             BranchRemovalOptions how)
 {
-    if (identity_checked) co_return;
-    bool known = true;
-    for (const auto* const role : {"GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"}) {
-        const auto answer = co_await git(project, "var", role);
-        known = known && answer.ok();
-    }
-    if (identity_checked) co_return;  // another operation was faster
-    identity_checked = true;
-    if (known) co_return;
-    git.set_identity(engine_name, engine_email);
-    identity_warning = fmt::format(
-        "Git has no user name, so commits are made as '{} <{}>'. To change that: git config "
-        "user.name NAME; git config user.email ADDRESS",
-        engine_name, engine_email);
-}
+    RemovedBranch removed;
+    const auto ref = co_await repository.find_ref(branch_ref(branch), target);
+    if (!ref) co_return removed;
+    removed.commit = ref->commit;
+    removed.problem = not_removable(repository, branch, *ref, how);
+    if (!removed.problem.empty()) co_return removed;
 
-void Repository::Impl::warn_of_identity(std::vector<std::string>& warnings)
-{
-    if (identity_warning.empty()) return;
-    warnings.push_back(std::exchange(identity_warning, {}));
+    auto holder = co_await holder_of(repository, *ref, how);
+    if (holder.empty())
+        removed.problem = how.by_users ? "Its commits are on no branch outside workflow/."
+                                       : "It has commits that are on no other branch.";
+    if (!removed.problem.empty()) co_return removed;
+    // The reflog is deleted with the branch.
+    const auto lost =
+        co_await lost_commits(repository, reflog_of(repository.common, branch), Words(), branch);
+    if (!lost.empty())
+        removed.problem = fmt::format("The commit {} is only in its reflog.", lost.front());
+    if (!removed.problem.empty()) co_return removed;
+
+    removed.held_by = std::move(holder);
+    if (how.dry_run) co_return removed;
+    Words words{"update-ref", "--no-deref", "-m", "autoexec", "-d", ref->name, ref->commit};
+    const auto done = co_await repository.locked(std::move(words));
+    if (!done.ok()) removed.problem = fmt::format("It cannot be deleted: {}", reason_of(done));
+    co_return removed;
 }
 
 }  // namespace autoexec::git

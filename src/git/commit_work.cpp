@@ -1,7 +1,6 @@
-#include "git/artifacts.hpp"
-#include "git/nested.hpp"
-#include "git/repository_impl.hpp"
+#include "git/submodules.hpp"
 #include "git/unfinished.hpp"
+#include "git/worktrees.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,15 +14,12 @@
 namespace autoexec::git {
 namespace {
 
-constexpr std::chrono::milliseconds commit_lock_pause{20};
-constexpr int max_commit_lock_tries = 50;
-
 /// Commits the work of one tree: takes a snapshot, commits it, and updates the tree's index.
 class WorkCommit {
 public:
-    WorkCommit(Repository::Impl& impl, Entry entry, std::string branch, std::string message,
+    WorkCommit(Repository& repository, Entry entry, std::string branch, std::string message,
                CommitRules rules)
-        : impl_(impl),
+        : repository_(repository),
           entry_(std::move(entry)),
           branch_(std::move(branch)),
           message_(std::move(message)),
@@ -32,15 +28,15 @@ public:
 
     asio::awaitable<CommittedWork> run()
     {
-        co_await impl_.ensure_identity();
-        impl_.warn_of_identity(done_.warnings);
-        head_ = co_await impl_.head_of(entry_.context());
-        tip_ = co_await impl_.tip_of(branch_);
+        co_await repository_.ensure_identity();
+        repository_.warn_of_identity(done_.warnings);
+        head_ = co_await repository_.head_of(entry_.context());
+        tip_ = co_await repository_.tip_of(branch_);
         merge_heads_ = merge_heads(entry_);
         unfinished_ = unfinished(entry_);
         SnapshotOptions limits;
-        limits.max_file_bytes = impl_.options.max_file_bytes;
-        snapshot_ = co_await take_snapshot(impl_.git, entry_, limits);
+        limits.max_file_bytes = repository_.options.max_file_bytes;
+        snapshot_ = co_await take_snapshot(repository_.git, entry_, limits);
         work_ = snapshot_.files;
         done_.problem = snapshot_.problem;
         if (done_.problem.empty()) done_.problem = declared_too_large();
@@ -61,7 +57,7 @@ private:
         const bool changed = work_ != head_.tree || !merge_heads_.empty();
         if (!changed && head_.branch != branch_) {
             // Only an earlier commit was checked out; nothing was added.
-            const bool behind = co_await impl_.contains(tip_, head_.commit);
+            const bool behind = co_await repository_.contains(tip_, head_.commit);
             done_.commit = behind ? tip_ : std::string();
             if (behind) co_return;
         }
@@ -69,7 +65,7 @@ private:
         if (changed) co_await make_commit();
         if (done_.problem.empty()) co_await salvage_rest();
         if (done_.problem.empty() && done_.commit != tip_)
-            done_.problem = co_await impl_.move_branch(branch_, done_.commit, tip_);
+            done_.problem = co_await repository_.move_branch(branch_, done_.commit, tip_);
         if (!done_.problem.empty()) {
             done_.commit.clear();
             co_return;
@@ -87,7 +83,7 @@ private:
                 return fmt::format(
                     "{} is declared as an artifact but is {}. Raise the limit or make the file "
                     "smaller.",
-                    listed({file}), limit_text(impl_.options.max_file_bytes));
+                    listed({file}), limit_text(repository_.options.max_file_bytes));
         return {};
     }
 
@@ -104,10 +100,10 @@ private:
     {
         const PathFile file(entry_, paths);
         const auto context = entry_.context().with_index(snapshot_.fresh->file());
-        const auto reset = co_await impl_.git(context, "reset", "--quiet", head_.commit,
-                                              file.option(), "--pathspec-file-nul");
+        const auto reset = co_await repository_.git(context, "reset", "--quiet", head_.commit,
+                                                    file.option(), "--pathspec-file-nul");
         ProgramOutput written;
-        if (reset.ok()) written = co_await impl_.git(context, "write-tree");
+        if (reset.ok()) written = co_await repository_.git(context, "write-tree");
         work_ = line_of(written);
         if (!is_object_id(work_))
             done_.problem = fmt::format("{}: {}", failing, reason_of(reset.ok() ? written : reset));
@@ -119,17 +115,17 @@ private:
     {
         std::map<std::string, Blob> laid;
         for (auto& source : rules_.laid) {
-            const auto problem =
-                co_await list_blobs(impl_.git, impl_.bare, std::move(source), laid);
+            const auto problem = co_await list_blobs(repository_, std::move(source), laid);
             if (!problem.empty()) co_return;  // it cannot be a laid artifact
         }
-        const auto added = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
-                                              "--name-only", "--diff-filter=A", head_.tree, work_);
+        const auto added =
+            co_await repository_.run("diff-tree", "-r", "-z", "--no-renames", "--name-only",
+                                     "--diff-filter=A", head_.tree, work_);
         Words files;
         for (const auto path : split_nul(added.output))
             if (is_file_of(laid, path) && !is_declared(path, rules_.declared))
                 files.emplace_back(path);
-        const auto ids = co_await hash_files(impl_.git, entry_.context(), files, false);
+        const auto ids = co_await hash_files(repository_, entry_.context(), files, false);
         if (ids.size() != files.size()) co_return;
         Words unchanged;
         for (std::size_t k = 0; k < files.size(); ++k)
@@ -152,7 +148,7 @@ private:
     {
         head_.commit = tip_;
         const auto tree =
-            co_await impl_.git(impl_.bare, "rev-parse", "--verify", "--quiet", tip_ + "^{tree}");
+            co_await repository_.run("rev-parse", "--verify", "--quiet", tip_ + "^{tree}");
         head_.tree = line_of(tree);
     }
 
@@ -161,7 +157,7 @@ private:
         Words parents;
         if (!head_.commit.empty()) parents.push_back(head_.commit);
         parents.insert(parents.end(), merge_heads_.begin(), merge_heads_.end());
-        const auto made = co_await impl_.commit_tree(work_, std::move(parents), message_);
+        const auto made = co_await repository_.commit_tree(work_, std::move(parents), message_);
         done_.commit = made.id;
         done_.problem = made.problem;
     }
@@ -175,16 +171,16 @@ private:
         Words kept{done_.commit};
         SalvageContents contents;
         contents.tips =
-            co_await impl_.lost_commits(std::move(candidates), std::move(kept), branch_);
+            co_await lost_commits(repository_, std::move(candidates), std::move(kept), branch_);
         Words elsewhere{snapshot_.files, head_.tree};
-        const bool staged = co_await impl_.has_more(snapshot_.index, std::move(elsewhere));
+        const bool staged = co_await has_more(repository_, snapshot_.index, std::move(elsewhere));
         if (staged) contents.index = snapshot_.index;
         contents.sides = snapshot_.sides;
         if (contents.tips.empty() && !staged && contents.sides.empty()) co_return;
         contents.files = snapshot_.files;
         contents.head = head_;
         contents.reason = "Work that is not in the commit of the tree's files.";
-        const auto saved = co_await impl_.save(entry_, std::move(contents));
+        const auto saved = co_await save(repository_, entry_, std::move(contents));
         done_.problem = saved.problem;
         if (saved.problem.empty())
             done_.warnings.push_back(
@@ -198,11 +194,11 @@ private:
         if (!snapshot_.large.empty())
             done_.warnings.push_back(fmt::format(
                 "Not committed, because each is {}: {}. The files stay in the worktree.",
-                limit_text(impl_.options.max_file_bytes), listed(snapshot_.large)));
+                limit_text(repository_.options.max_file_bytes), listed(snapshot_.large)));
         if (done_.changed && !rules_.declared.empty() && !rules_.only_declared)
             co_await warn_of_other_files();
         if (snapshot_.has_submodules) {
-            const auto work = co_await work_in_submodules(impl_.git, entry_);
+            const auto work = co_await work_in_submodules(repository_.git, entry_);
             if (!work.empty()) done_.warnings.push_back(work);
         }
         if (!snapshot_.unmerged.empty())
@@ -223,8 +219,8 @@ private:
     asio::awaitable<void> warn_of_other_files()
     {
         constexpr std::size_t max_named = 10;
-        const auto changes = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
-                                                "--name-only", head_.commit, done_.commit);
+        const auto changes = co_await repository_.run("diff-tree", "-r", "-z", "--no-renames",
+                                                      "--name-only", head_.commit, done_.commit);
         Words named;
         std::size_t count = 0;
         for (const auto path : split_nul(changes.output)) {
@@ -244,12 +240,12 @@ private:
         constexpr std::string_view new_link = ":000000 160000 ";
         Words found;
         if (!snapshot_.has_submodules) co_return found;
-        const auto start = co_await impl_.git(impl_.bare, "merge-base", done_.commit, "HEAD");
-        const auto changes = co_await impl_.git(impl_.bare, "diff-tree", "-r", "-z", "--no-renames",
-                                                line_of(start), done_.commit);
+        const auto start = co_await repository_.run("merge-base", done_.commit, "HEAD");
+        const auto changes = co_await repository_.run("diff-tree", "-r", "-z", "--no-renames",
+                                                      line_of(start), done_.commit);
         const auto modules =
-            co_await impl_.git(impl_.bare, "config", "--blob", done_.commit + ":.gitmodules",
-                               "--get-regexp", "^submodule\\..*\\.path$");
+            co_await repository_.run("config", "--blob", done_.commit + ":.gitmodules",
+                                     "--get-regexp", "^submodule\\..*\\.path$");
         const auto parts = split_nul(changes.output);
         for (std::size_t k = 0; k + 1 < parts.size(); k += 2)
             if (parts[k].starts_with(new_link) &&
@@ -264,31 +260,29 @@ private:
         if (!link_to_entry(entry_))
             done_.warnings.push_back(fmt::format("{} is now a separate repository.",
                                                  shown((entry_.tree / ".git").string())));
-        co_await end_unfinished(impl_.git, entry_);
+        co_await end_unfinished(repository_.git, entry_);
         if (head_.branch != branch_) co_await return_to_branch();
         if (branch_of(entry_.git_dir) == branch_) co_await follow_with_index();
     }
 
     asio::awaitable<void> return_to_branch()
     {
-        if (!impl_.branch_elsewhere(entry_, branch_).empty()) co_return;
-        (void)co_await impl_.git(entry_.context(), "symbolic-ref", "-m", "autoexec", "HEAD",
-                                 branch_ref(branch_));
+        if (!branch_elsewhere(repository_, entry_, branch_).empty()) co_return;
+        (void)co_await repository_.git(entry_.context(), "symbolic-ref", "-m", "autoexec", "HEAD",
+                                       branch_ref(branch_));
     }
 
     asio::awaitable<void> follow_with_index()
     {
-        const auto timer = impl_.options.clock->make_timer(co_await asio::this_coro::executor);
-        for (int tries = 0; tries < max_commit_lock_tries; ++tries) {
-            if (snapshot_.fresh->install(entry_)) break;
-            if (tries + 1 == max_commit_lock_tries) co_return warn_of_lock();
-            co_await timer->wait_until(impl_.options.clock->now() + commit_lock_pause);
-        }
+        const auto install = [this] { return snapshot_.fresh->install(entry_); };
+        const bool installed = co_await repository_.wait_until(install);
+        if (!installed) co_return warn_of_lock();
         if (snapshot_.fresh_keeps_sparse) co_return;
         // An empty index makes git recompute the files that sparse-checkout omits.
         std::error_code ignored;
         std::filesystem::remove(entry_.git_dir / "index", ignored);
-        const auto reset = co_await impl_.git(entry_.context(), "reset", "--quiet", "--mixed");
+        const auto reset =
+            co_await repository_.git(entry_.context(), "reset", "--quiet", "--mixed");
         if (reset.ok()) co_return;
         done_.warnings.push_back(
             fmt::format("The index of {0} cannot be rebuilt: {1}. All work is committed, but git "
@@ -308,8 +302,8 @@ private:
     {
         const auto paths = included_paths(entry_);
         if (paths.empty()) co_return;
-        const auto listing = co_await impl_.git(impl_.bare, "ls-tree", "-r", "-z", "--name-only",
-                                                "--full-tree", done_.commit);
+        const auto listing = co_await repository_.run("ls-tree", "-r", "-z", "--name-only",
+                                                      "--full-tree", done_.commit);
         for (const auto path : split_nul(listing.output))
             if (std::binary_search(paths.begin(), paths.end(), path))
                 done_.warnings.push_back(fmt::format(
@@ -317,7 +311,7 @@ private:
                     shown(path)));
     }
 
-    Repository::Impl& impl_;
+    Repository& repository_;
     Entry entry_;
     std::string branch_;
     std::string message_;
@@ -333,11 +327,11 @@ private:
 
 }  // namespace
 
-asio::awaitable<CommittedWork> Repository::Impl::commit_work(std::filesystem::path tree,
-                                                             std::string branch,
-                                                             std::string message, CommitRules rules)
+asio::awaitable<CommittedWork> commit_work(Repository& repository, std::filesystem::path tree,
+                                           std::string branch, std::string message,
+                                           CommitRules rules)
 {
-    const auto entry = find_entry(common, tree);
+    const auto entry = find_entry(repository.common, tree);
     CommittedWork done;
     if (!entry)
         done.problem =
@@ -346,7 +340,7 @@ asio::awaitable<CommittedWork> Repository::Impl::commit_work(std::filesystem::pa
         done.problem = fmt::format("The worktree {} is missing.", shown(tree.string()));
     if (!done.problem.empty()) co_return done;
     sweep_temporary_indexes(*entry);
-    WorkCommit work(*this, *entry, std::move(branch), std::move(message), std::move(rules));
+    WorkCommit work(repository, *entry, std::move(branch), std::move(message), std::move(rules));
     co_return co_await work.run();
 }
 

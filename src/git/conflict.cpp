@@ -1,4 +1,4 @@
-#include "git/repository_impl.hpp"
+#include "git/merges.hpp"
 #include "git/unfinished.hpp"
 
 #include <fmt/format.h>
@@ -35,86 +35,39 @@ std::string some_of(Words paths)
     return count > max_paths ? fmt::format("{} and {} more", text, count - max_paths) : text;
 }
 
-}  // namespace
-
-asio::awaitable<NewTree> Repository::Impl::open_conflict(std::string name, std::string ours,
-                                                         std::string theirs, std::string message)
+asio::awaitable<bool> contains_both(Repository& repository, std::string commit, std::string one,
+                                    std::string other)
 {
-    NewTree made;
-    const auto left = co_await resolve(std::move(ours));
-    const auto right = co_await resolve(std::move(theirs));
-    made.problem = left.problem.empty() ? right.problem : left.problem;
-    if (!made.problem.empty()) co_return made;
-    made = co_await add_tree(std::move(name), left.id, true);
-    if (!made.problem.empty()) co_return made;
-    const auto entry = find_entry(common, made.path);
-    if (!entry) made.problem = fmt::format("The worktree {} is missing.", made.path.string());
-    if (entry) made.problem = co_await begin_merge(*entry, left.id, right.id, std::move(message));
-    // Files of an aborted merge would be taken for a person's work.
-    if (entry && !made.problem.empty() && !made.reused) {
-        auto removing = remove_new_tree(made.path);
-        co_await std::move(removing);
-    }
-    co_return made;
+    const bool first = co_await repository.contains(commit, std::move(one));
+    if (!first) co_return false;
+    co_return co_await repository.contains(std::move(commit), std::move(other));
 }
 
-asio::awaitable<Problem> Repository::Impl::begin_merge(Entry entry, std::string ours,
-                                                       std::string theirs, std::string message)
+asio::awaitable<Problem> begin_merge(Repository& repository, Entry entry, std::string ours,
+                                     std::string theirs, std::string message)
 {
-    const auto head = co_await head_of(entry.context());
+    const auto head = co_await repository.head_of(entry.context());
     const auto sides = merge_heads(entry);
     const bool same_merge = head.commit == ours && sides == Words(1, theirs);
     if (same_merge) co_return Problem();
-    const bool resolved = sides.empty() && (co_await contains_both(head.commit, ours, theirs));
+    const bool resolved =
+        sides.empty() && (co_await contains_both(repository, head.commit, ours, theirs));
     if (resolved) co_return Problem();
-    const auto state =
-        co_await git(entry.context(), "status", "--porcelain=v2", "-z", "--untracked-files=normal",
-                     "--ignore-submodules=dirty", "--no-renames");
+    const auto state = co_await changes_in(repository.git, entry.context());
     if (head.commit != ours || !state.ok() || !state.output.empty())
         co_return fmt::format("{} contains work other than this merge.", entry.tree.string());
 
-    const auto done = co_await git(entry.context(), "merge", "--no-commit", "--no-ff", "--no-stat",
-                                   "--no-verify-signatures", "-m", message, theirs);
+    const auto done =
+        co_await repository.git(entry.context(), "merge", "--no-commit", "--no-ff", "--no-stat",
+                                "--no-verify-signatures", "-m", message, theirs);
     if (merge_heads(entry) == Words(1, theirs)) co_return Problem();
     co_return fmt::format("The merge cannot be started in {}: {}", entry.tree.string(),
                           reason_of(done));
 }
 
-asio::awaitable<Commit> Repository::Impl::resolved_conflict(std::string name, std::string ours,
-                                                            std::string theirs)
+asio::awaitable<Problem> unresolved(Repository& repository, Entry entry)
 {
-    Commit resolved;
-    const auto path = trees_folder() / name;
-    const auto entry = find_entry(common, path);
-    const auto left = co_await resolve(std::move(ours));
-    const auto right = co_await resolve(std::move(theirs));
-    resolved.problem = left.problem.empty() ? right.problem : left.problem;
-    if (!resolved.problem.empty()) co_return resolved;
-    if (!entry || entry->missing()) {
-        // Commits that were made there stay on their branch.
-        const auto tip = co_await tip_of("workflow/" + name);
-        const bool holds = co_await contains_both(tip, left.id, right.id);
-        if (holds) resolved.id = tip;
-        if (!holds) resolved.problem = fmt::format("The worktree {} is missing.", path.string());
-        co_return resolved;
-    }
-
-    resolved.problem = co_await unresolved(*entry);
-    const auto head = co_await head_of(entry->context());
-    const bool holds_both = co_await contains_both(head.commit, left.id, right.id);
-    if (resolved.problem.empty() && !holds_both)
-        resolved.problem = fmt::format(
-            "The commit checked out in {} does not contain both sides of the merge ({} and {}).",
-            path.string(), left.id.substr(0, 12), right.id.substr(0, 12));
-    if (resolved.problem.empty()) resolved.id = head.commit;
-    co_return resolved;
-}
-
-asio::awaitable<Problem> Repository::Impl::unresolved(Entry entry)
-{
-    const auto status =
-        co_await git(entry.context(), "status", "--porcelain=v2", "-z", "--untracked-files=normal",
-                     "--ignore-submodules=dirty", "--no-renames");
+    const auto status = co_await changes_in(repository.git, entry.context());
     const auto path = entry.tree.string();
     if (!status.ok())
         co_return fmt::format("Git cannot read the state of {}: {}", path, reason_of(status));
@@ -132,6 +85,56 @@ asio::awaitable<Problem> Repository::Impl::unresolved(Entry entry)
     if (!changes.empty())
         co_return fmt::format("{} has uncommitted changes: {}.", path, some_of(changes));
     co_return Problem();
+}
+
+}  // namespace
+
+asio::awaitable<NewTree> open_conflict(Repository& repository, std::string name, std::string ours,
+                                       std::string theirs, std::string message)
+{
+    NewTree made;
+    const auto [left, right] =
+        co_await resolve_both(repository, std::move(ours), std::move(theirs), made.problem);
+    if (!made.problem.empty()) co_return made;
+    made = co_await add_tree(repository, std::move(name), left, true);
+    if (!made.problem.empty()) co_return made;
+    const auto entry = find_entry(repository.common, made.path);
+    if (!entry) made.problem = fmt::format("The worktree {} is missing.", made.path.string());
+    if (entry)
+        made.problem = co_await begin_merge(repository, *entry, left, right, std::move(message));
+    // Files of an aborted merge would be taken for a person's work.
+    if (entry && !made.problem.empty() && !made.reused)
+        co_await remove_new_tree(repository, made.path);
+    co_return made;
+}
+
+asio::awaitable<Commit> resolved_conflict(Repository& repository, std::string name,
+                                          std::string ours, std::string theirs)
+{
+    Commit resolved;
+    const auto path = repository.trees_folder() / name;
+    const auto entry = find_entry(repository.common, path);
+    const auto [left, right] =
+        co_await resolve_both(repository, std::move(ours), std::move(theirs), resolved.problem);
+    if (!resolved.problem.empty()) co_return resolved;
+    if (!entry || entry->missing()) {
+        // Commits that were made there stay on their branch.
+        const auto tip = co_await repository.tip_of(std::string(own_branches).append(name));
+        const bool holds = co_await contains_both(repository, tip, left, right);
+        if (holds) resolved.id = tip;
+        if (!holds) resolved.problem = fmt::format("The worktree {} is missing.", path.string());
+        co_return resolved;
+    }
+
+    resolved.problem = co_await unresolved(repository, *entry);
+    const auto head = co_await repository.head_of(entry->context());
+    const bool holds_both = co_await contains_both(repository, head.commit, left, right);
+    if (resolved.problem.empty() && !holds_both)
+        resolved.problem = fmt::format(
+            "The commit checked out in {} does not contain both sides of the merge ({} and {}).",
+            path.string(), left.substr(0, 12), right.substr(0, 12));
+    if (resolved.problem.empty()) resolved.id = head.commit;
+    co_return resolved;
 }
 
 }  // namespace autoexec::git

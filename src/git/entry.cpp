@@ -27,17 +27,10 @@ fs::path without_links(const fs::path& path)
     return found.has_filename() ? found : found.parent_path();
 }
 
-std::string first_line(const fs::path& file)
-{
-    auto text = read_git_file(file);
-    text.resize(std::min(text.find_first_of("\r\n"), text.size()));
-    return text;
-}
-
 std::optional<Entry> read_entry(const fs::path& common_dir, const fs::path& id)
 {
     const auto git_dir = common_dir / "worktrees" / id;
-    const fs::path link = first_line(git_dir / "gitdir");
+    const fs::path link = read_git_line(git_dir / "gitdir");
     if (link.filename() != ".git") return std::nullopt;
     Entry entry;
     entry.git_dir = git_dir;
@@ -49,7 +42,7 @@ std::optional<Entry> read_entry(const fs::path& common_dir, const fs::path& id)
 bool is_being_rebased(const fs::path& git_dir, std::string_view branch)
 {
     for (const auto* const folder : {"rebase-merge", "rebase-apply"})
-        if (first_line(git_dir / folder / "head-name") == branch_ref(branch)) return true;
+        if (read_git_line(git_dir / folder / "head-name") == branch_ref(branch)) return true;
     return false;
 }
 
@@ -70,6 +63,20 @@ bool Entry::has_index() const
 {
     std::error_code ec;
     return fs::exists(git_dir / "index", ec);
+}
+
+bool Entry::is_sparse() const
+{
+    std::error_code ec;
+    return fs::exists(git_dir / "info" / "sparse-checkout", ec);
+}
+
+void write_record(const Entry& entry, const std::string& name, std::string_view text,
+                  Durability durability)
+{
+    error_code ec;
+    if (const auto folder = files::make_folders(entry.records(), ec))
+        (void)files::replace_file(folder.get(), name, text, 0600, durability);
 }
 
 std::vector<Entry> entries_of(const fs::path& common_dir)
@@ -96,7 +103,7 @@ std::optional<Entry> find_entry(const fs::path& common_dir, const fs::path& tree
 
 std::string branch_of(const fs::path& git_dir)
 {
-    const auto head = first_line(git_dir / "HEAD");
+    const auto head = read_git_line(git_dir / "HEAD");
     return head.starts_with(head_prefix) ? head.substr(head_prefix.size()) : std::string();
 }
 
@@ -107,16 +114,12 @@ bool uses_branch(const fs::path& git_dir, std::string_view branch)
 
 std::string run_of(const Entry& entry)
 {
-    return first_line(entry.records() / run_file);
+    return read_git_line(entry.records() / run_file);
 }
 
 void record_run(const Entry& entry, std::string_view run_id)
 {
-    error_code ec;
-    const auto folder = files::make_folders(entry.records(), ec);
-    if (folder)
-        (void)files::replace_file(folder.get(), run_file, std::string(run_id) + "\n", 0600,
-                                  Durability::none);
+    write_record(entry, run_file, std::string(run_id) + "\n");
 }
 
 bool link_to_entry(const Entry& entry)
@@ -137,6 +140,13 @@ std::string read_git_file(const fs::path& file)
     if (!folder || ::fstat(folder.get(), &info) != 0) return {};
     // A file may belong to the owner of its folder.
     return files::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
+}
+
+std::string read_git_line(const fs::path& file)
+{
+    auto text = read_git_file(file);
+    text.resize(std::min(text.find_first_of("\r\n"), text.size()));
+    return text;
 }
 
 std::string branch_ref(std::string_view branch)

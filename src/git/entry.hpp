@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/file.hpp"
 #include "git/git_context.hpp"
 
 #include <filesystem>
@@ -25,7 +26,13 @@ struct Entry {
     [[nodiscard]] GitContext context() const;
     /// False for a tree that was never filled.
     [[nodiscard]] bool has_index() const;
+    /// True if only a part of the files is checked out.
+    [[nodiscard]] bool is_sparse() const;
 };
+
+/// Writes a file in `entry.records()`. Best effort.
+void write_record(const Entry& entry, const std::string& name, std::string_view text,
+                  Durability durability = Durability::none);
 
 std::vector<Entry> entries_of(const std::filesystem::path& common_dir);
 
@@ -50,6 +57,8 @@ bool link_to_entry(const Entry& entry);
 
 /// Reads a file in a git directory, at most 16 MiB; empty if it does not exist.
 std::string read_git_file(const std::filesystem::path& file);
+/// Its first line.
+std::string read_git_line(const std::filesystem::path& file);
 
 /// A branch's full name.
 std::string branch_ref(std::string_view branch);

@@ -1,7 +1,6 @@
 #include "git/git.hpp"
 
 #include "git/call_limit.hpp"
-#include "git/configured_programs.hpp"
 #include "git/git_environment.hpp"
 #include "text/text.hpp"
 
@@ -9,6 +8,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 namespace autoexec::git {
@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t max_output = 256 * 1024 * 1024;
 constexpr std::size_t max_reason = 2000;
 constexpr std::size_t max_processes = 32;
+// Far below the system's limit. Even, because some arguments come in pairs.
+constexpr std::size_t max_arguments = 500;
 // A stopped git may leave a lock or a partial worktree.
 constexpr std::chrono::minutes orphan_grace{1};
 // Git ends at once; a filter program may not.
@@ -38,16 +40,6 @@ private:
 };
 
 }  // namespace
-
-struct Git::Call {
-    Call(ProcessSpec process, std::string text, std::chrono::milliseconds time_limit)
-        : spec(std::move(process)), name(std::move(text)), limit(time_limit)
-    {}
-
-    ProcessSpec spec;
-    std::string name;  ///< For messages.
-    std::chrono::milliseconds limit;
-};
 
 Git::Git(std::shared_ptr<Spawner> spawner, std::shared_ptr<Clock> clock,
          std::shared_ptr<Interrupt> interrupt)
@@ -80,25 +72,42 @@ asio::awaitable<ProgramOutput> Git::run(const GitContext& context, Words words,
     spec.directory = context.work_tree.empty() ? context.git_dir : context.work_tree;
     spec.environment = environment_for(context);
     for (const auto& variable : identity_) set_variable(spec.environment, variable);
-    return perform(context, Call(std::move(spec), "git " + subcommand,
-                                 std::min(limit_of(subcommand), max_limit_)));
+    return perform(context, std::move(spec), subcommand);
 }
 
 // The programs to switch off are in the configuration, which only git reads exactly.
-asio::awaitable<ProgramOutput> Git::perform(GitContext context, Call call) const
+asio::awaitable<ProgramOutput> Git::perform(GitContext context, ProcessSpec spec,
+                                            std::string subcommand) const
 {
     if (has_untrusted_config(context)) {
-        Call reading(call.spec, "git config", reading_limit);
-        reading.spec.argv = hardened_command();
+        auto reading = spec;
+        reading.argv = hardened_command();
         for (const auto* const word : {"config", "--list", "--includes", "--show-scope", "-z"})
-            reading.spec.argv.emplace_back(word);
-        auto listing = co_await in_turn(std::move(reading));
+            reading.argv.emplace_back(word);
+        auto listing = co_await in_turn(std::move(reading), "git config", reading_limit);
         if (!listing.ok()) co_return listing;
-        const auto off = untrusted_programs(listing.output, context.trusted);
-        add_settings(call.spec.environment, off.settings);
-        if (off.transports) set_variable(call.spec.environment, "GIT_ALLOW_PROTOCOL=none");
+        switch_off_programs(listing.output, context.trusted, spec.environment);
     }
-    co_return co_await in_turn(std::move(call));
+    co_return co_await in_turn(std::move(spec), "git " + subcommand,
+                               std::min(limit_of(subcommand), max_limit_));
+}
+
+asio::awaitable<ProgramOutput> Git::run_in_portions(GitContext context, Words words,
+                                                    Words arguments) const
+{
+    ProgramOutput all;
+    all.exit.exit_code = 0;
+    for (std::size_t at = 0; at < arguments.size(); at += max_arguments) {
+        auto call = words;
+        const auto portion = std::span(arguments).subspan(at);
+        std::ranges::copy(portion.first(std::min(portion.size(), max_arguments)),
+                          std::back_inserter(call));
+        auto output = co_await run(context, std::move(call));
+        if (!output.ok()) co_return output;
+        all.output += output.output;
+        all.cut |= output.cut;
+    }
+    co_return all;
 }
 
 asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv) const
@@ -109,29 +118,36 @@ asio::awaitable<ProgramOutput> Git::run_other(const fs::path& folder, Words argv
     spec.directory = folder;
     spec.environment = process::inherited_environment();
     spec.stop_grace = stop_grace;
-    return in_turn(Call(std::move(spec), std::move(name), writing_limit));
+    return in_turn(std::move(spec), std::move(name), writing_limit);
 }
 
-asio::awaitable<ProgramOutput> Git::in_turn(Call call) const
+asio::awaitable<ProgramOutput> Git::in_turn(ProcessSpec spec, std::string name,
+                                            std::chrono::milliseconds limit) const
 {
     const auto ex = co_await asio::this_coro::executor;
     const auto alarm = clock_->make_timer(ex);
     async::SemaphoreGuard slot(*slots_, *alarm);
     co_await slot.admission();
-    const auto limit = std::make_shared<CallLimit>(call.name, call.limit, clock_, interrupt_);
+    const auto call = std::make_shared<CallLimit>(std::move(name), limit, clock_, interrupt_);
     ProgramOutput output;
-    if (limit->is_interrupted()) {
-        limit->refuse();
+    if (call->is_interrupted()) {
+        call->refuse();
     } else {
-        const EndOfCall end(*limit);
+        const EndOfCall end(*call);
         process::OnStart watch = [&](std::weak_ptr<Process> process) {
-            limit->watch(ex, std::move(process));
+            call->watch(ex, std::move(process));
         };
-        output = co_await process::run_program(spawner_, std::move(call.spec), max_output,
-                                               std::move(watch));
+        output =
+            co_await process::run_program(spawner_, std::move(spec), max_output, std::move(watch));
     }
-    if (!limit->problem().empty() && !output.ok()) output.exit.error = limit->problem();
+    if (!call->problem().empty() && !output.ok()) output.exit.error = call->problem();
     co_return output;
+}
+
+asio::awaitable<ProgramOutput> changes_in(const Git& git, GitContext context)
+{
+    return git(context, "-c", "core.untrackedCache=false", "status", "--porcelain=v2", "-z",
+               "--untracked-files=normal", "--ignore-submodules=dirty", "--no-renames");
 }
 
 Words version_command()
@@ -165,13 +181,13 @@ std::string reason_of(const ProgramOutput& output)
     return text::printable(text::tail(text, max_reason));
 }
 
-std::vector<std::string_view> split_nul(std::string_view text)
+std::vector<std::string_view> split_at(char end, std::string_view text)
 {
     std::vector<std::string_view> parts;
     while (!text.empty()) {
-        const auto end = std::min(text.find('\0'), text.size());
-        parts.push_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
+        const auto size = std::min(text.find(end), text.size());
+        parts.push_back(text.substr(0, size));
+        text.remove_prefix(std::min(size + 1, text.size()));
     }
     return parts;
 }

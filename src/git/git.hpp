@@ -7,7 +7,6 @@
 #include "process/run_program.hpp"
 
 #include <chrono>
-#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -40,6 +39,11 @@ public:
     [[nodiscard]] asio::awaitable<ProgramOutput> run(const GitContext& context, Words words,
                                                      std::optional<int> lock = std::nullopt) const;
 
+    /// Runs `words` once per portion of the arguments that fits into a command line, and
+    /// concatenates the outputs; stops at the first failure. Pairs of arguments are not separated.
+    [[nodiscard]] asio::awaitable<ProgramOutput> run_in_portions(GitContext context, Words words,
+                                                                 Words arguments) const;
+
     /// Runs another program under the same bound and limits.
     [[nodiscard]] asio::awaitable<ProgramOutput> run_other(const std::filesystem::path& folder,
                                                            Words argv) const;
@@ -58,9 +62,10 @@ public:
     void set_identity(std::string_view name, std::string_view email);
 
 private:
-    struct Call;
-    [[nodiscard]] asio::awaitable<ProgramOutput> perform(GitContext context, Call call) const;
-    [[nodiscard]] asio::awaitable<ProgramOutput> in_turn(Call call) const;
+    [[nodiscard]] asio::awaitable<ProgramOutput> perform(GitContext context, ProcessSpec spec,
+                                                         std::string subcommand) const;
+    [[nodiscard]] asio::awaitable<ProgramOutput> in_turn(ProcessSpec spec, std::string name,
+                                                         std::chrono::milliseconds limit) const;
 
     std::shared_ptr<Spawner> spawner_;
     std::shared_ptr<Clock> clock_;
@@ -71,6 +76,9 @@ private:
     std::chrono::milliseconds max_limit_ = std::chrono::milliseconds::max();
 };
 
+/// `git status --porcelain=v2 -z` of a tree. Submodules are not searched.
+asio::awaitable<ProgramOutput> changes_in(const Git& git, GitContext context);
+
 /// Reads git's version; needs no repository.
 Words version_command();
 
@@ -80,8 +88,12 @@ std::string line_of(const ProgramOutput& output);
 /// Why the call failed: one line, for messages.
 std::string reason_of(const ProgramOutput& output);
 
-/// Splits a list of NUL-terminated parts.
-std::vector<std::string_view> split_nul(std::string_view text);
+/// Splits a list of parts that each end with `end`.
+std::vector<std::string_view> split_at(char end, std::string_view text);
+inline std::vector<std::string_view> split_nul(std::string_view text)
+{
+    return split_at('\0', text);
+}
 
 /// True for a full object id.
 bool is_object_id(std::string_view text);

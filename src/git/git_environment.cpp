@@ -1,5 +1,6 @@
 #include "git/git_environment.hpp"
 
+#include "git/git.hpp"
 #include "process/run_program.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,8 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <system_error>
+#include <utility>
 
 namespace autoexec::git {
 namespace {
@@ -88,6 +91,56 @@ void set_path(std::vector<std::string>& environment, std::string_view name,
     if (!path.empty()) set_variable(environment, std::string(name).append(path.string()));
 }
 
+// Sections that configure where missing objects are fetched from, and by which programs.
+constexpr std::array<std::string_view, 7> transport_sections = {
+    "remote.", "url.", "credential.", "http.", "protocol.", "extensions.", "ssh."};
+constexpr std::array<std::string_view, 2> transport_keys = {"core.sshcommand", "core.gitproxy"};
+
+bool is_untrusted(std::string_view scope, TrustedConfig trusted)
+{
+    return scope == "worktree" || (scope == "local" && trusted == TrustedConfig::user);
+}
+
+bool concerns_transport(std::string_view key)
+{
+    return std::any_of(transport_sections.begin(), transport_sections.end(),
+                       [key](auto section) { return key.starts_with(section); }) ||
+           std::find(transport_keys.begin(), transport_keys.end(), key) != transport_keys.end();
+}
+
+bool is_driver(std::string_view key, std::string_view section, std::string_view variable)
+{
+    return key.starts_with(section) && key.ends_with(variable) &&
+           key.size() > section.size() + variable.size();
+}
+
+using Setting = std::pair<std::string, std::string>;
+
+// An empty command disables a filter. A merge driver that fails leaves a conflict.
+void switch_off(std::string_view key, std::vector<Setting>& off)
+{
+    const std::string name(key);
+    for (const std::string_view variable : {".clean", ".smudge", ".process"}) {
+        if (!is_driver(key, "filter.", variable)) continue;
+        off.emplace_back(name, "");
+        off.emplace_back(name.substr(0, name.size() - variable.size()) + ".required", "false");
+    }
+    if (is_driver(key, "merge.", ".driver") || is_driver(key, "diff.", ".command") ||
+        is_driver(key, "diff.", ".textconv"))
+        off.emplace_back(name, "false");
+}
+
+void add_settings(std::vector<std::string>& environment, const std::vector<Setting>& added)
+{
+    auto count = known_settings(environment);
+    for (const auto& [key, value] : added) {
+        set_variable(environment, fmt::format("GIT_CONFIG_KEY_{}={}", count, key));
+        set_variable(environment, fmt::format("GIT_CONFIG_VALUE_{}={}", count, value));
+        ++count;
+    }
+    if (!added.empty()) set_variable(environment, fmt::format("{}{}", settings_count, count));
+}
+
 }  // namespace
 
 std::vector<std::string> hardened_command()
@@ -128,16 +181,28 @@ void set_variable(std::vector<std::string>& environment, std::string_view variab
     environment.emplace_back(variable);
 }
 
-void add_settings(std::vector<std::string>& environment,
-                  const std::vector<std::pair<std::string, std::string>>& added)
+bool has_untrusted_config(const GitContext& context)
 {
-    auto count = known_settings(environment);
-    for (const auto& [key, value] : added) {
-        set_variable(environment, fmt::format("GIT_CONFIG_KEY_{}={}", count, key));
-        set_variable(environment, fmt::format("GIT_CONFIG_VALUE_{}={}", count, value));
-        ++count;
+    if (context.trusted == TrustedConfig::user) return true;
+    std::error_code ec;
+    return context.is_linked() && std::filesystem::exists(std::filesystem::symlink_status(
+                                      context.git_dir / "config.worktree", ec));
+}
+
+void switch_off_programs(std::string_view listing, TrustedConfig trusted,
+                         std::vector<std::string>& environment)
+{
+    std::vector<Setting> off;
+    bool transports = trusted == TrustedConfig::user;
+    const auto parts = split_nul(listing);
+    for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
+        if (!is_untrusted(parts[i], trusted)) continue;
+        const auto key = parts[i + 1].substr(0, parts[i + 1].find('\n'));
+        switch_off(key, off);
+        transports |= concerns_transport(key);
     }
-    if (!added.empty()) set_variable(environment, fmt::format("{}{}", settings_count, count));
+    add_settings(environment, off);
+    if (transports) set_variable(environment, "GIT_ALLOW_PROTOCOL=none");
 }
 
 }  // namespace autoexec::git

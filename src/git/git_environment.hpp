@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace autoexec::git {
@@ -18,8 +17,12 @@ std::vector<std::string> environment_for(const GitContext& context);
 /// Replaces a variable: git reads the first of two equal names.
 void set_variable(std::vector<std::string>& environment, std::string_view variable);
 
-/// Adds settings that override all files, but not `hardened_command`.
-void add_settings(std::vector<std::string>& environment,
-                  const std::vector<std::pair<std::string, std::string>>& settings);
+/// True if the context has untrusted configuration; decided by reading its folder.
+bool has_untrusted_config(const GitContext& context);
+
+/// Adds the settings under which a call runs no program that untrusted configuration names. They
+/// override all files, but not `hardened_command`. `listing`: of `config --list --show-scope -z`.
+void switch_off_programs(std::string_view listing, TrustedConfig trusted,
+                         std::vector<std::string>& environment);
 
 }  // namespace autoexec::git

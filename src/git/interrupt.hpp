@@ -5,6 +5,7 @@
 
 #include <boost/asio/cancellation_type.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <set>
@@ -20,11 +21,24 @@ class Interrupt {
 public:
     /// Applies a cancellation: `terminal` ends all calls at once. Other types give each call
     /// `cancel_grace`; the first call that needs more ends all.
-    void cancel(const Clock& clock, asio::cancellation_type type);
+    void cancel(const Clock& clock, asio::cancellation_type type)
+    {
+        const bool at_once =
+            (type & asio::cancellation_type::terminal) != asio::cancellation_type::none;
+        if (at_once) return end_by(clock.now());
+        if (cancelled_) return;
+        cancelled_ = clock.now();
+        wake_all();
+    }
 
     /// Running calls are stopped at that time, and none starts after it. A time later than the
     /// current one is ignored.
-    void end_by(time_point time);
+    void end_by(time_point time)
+    {
+        if (time >= time_) return;
+        time_ = time;
+        wake_all();
+    }
 
     [[nodiscard]] time_point time() const noexcept { return time_; }
 
@@ -34,7 +48,11 @@ public:
     }
 
     /// When a call that began at `began` must have ended.
-    [[nodiscard]] time_point end_of(time_point began) const noexcept;
+    [[nodiscard]] time_point end_of(time_point began) const noexcept
+    {
+        if (!cancelled_) return time_;
+        return std::min(time_, std::max(began, *cancelled_) + cancel_grace);
+    }
 
     /// Wakes `alarm` when the time changes, while this lives.
     class Registration {
@@ -53,7 +71,10 @@ public:
     };
 
 private:
-    void wake_all();
+    void wake_all()
+    {
+        for (auto* const alarm : alarms_) alarm->wake();
+    }
 
     time_point time_ = time_point::max();
     std::optional<time_point> cancelled_;  ///< When each call gets the grace.

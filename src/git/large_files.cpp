@@ -14,25 +14,14 @@ constexpr std::size_t max_named = 5;
 
 }  // namespace
 
-bool is_large(const std::filesystem::path& tree, std::string_view path, std::uint64_t limit,
-              std::uint64_t& size)
+std::optional<LargeFile> large_file(const std::filesystem::path& tree, std::string_view path,
+                                    std::uint64_t limit)
 {
     struct stat info {};
     if (limit == 0 || ::lstat((tree / path).c_str(), &info) != 0 || !S_ISREG(info.st_mode))
-        return false;
-    size = static_cast<std::uint64_t>(info.st_size);
-    return size > limit;
-}
-
-asio::awaitable<Words> large_tracked_files(const Git& git, GitContext context, std::uint64_t limit)
-{
-    Words found;
-    if (limit == 0) co_return found;
-    const auto listing = co_await git(context, "ls-files", "-z");
-    std::uint64_t size = 0;
-    for (const auto path : split_nul(listing.output))
-        if (is_large(context.work_tree, path, limit, size)) found.emplace_back(path);
-    co_return found;
+        return std::nullopt;
+    LargeFile file{std::string(path), static_cast<std::uint64_t>(info.st_size)};
+    return file.size > limit ? std::optional(std::move(file)) : std::nullopt;
 }
 
 bool is_declared(std::string_view path, const Words& declared)

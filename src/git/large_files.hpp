@@ -1,12 +1,10 @@
 #pragma once
 
-#include "async/short_names.hpp"
 #include "git/git.hpp"
-
-#include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +17,9 @@ struct LargeFile {
     std::uint64_t size = 0;
 };
 
-/// True if a path of a tree is a file above the limit; zero: no limit.
-bool is_large(const std::filesystem::path& tree, std::string_view path, std::uint64_t limit,
-              std::uint64_t& size);
-
-/// The large files among those in the index of `context`. `git` must outlive the operation.
-asio::awaitable<Words> large_tracked_files(const Git& git, GitContext context, std::uint64_t limit);
+/// The file at a path of a tree, if it is above the limit; zero: no limit.
+std::optional<LargeFile> large_file(const std::filesystem::path& tree, std::string_view path,
+                                    std::uint64_t limit);
 
 /// True if a path is declared or lies in a declared folder.
 bool is_declared(std::string_view path, const Words& declared);

@@ -1,6 +1,6 @@
 #include "files/safe_files.hpp"
-#include "git/nested.hpp"
-#include "git/repository_impl.hpp"
+#include "git/submodules.hpp"
+#include "git/worktrees.hpp"
 #include "git_files/git_dir.hpp"
 #include "handoff/claims.hpp"
 #include "text/text.hpp"
@@ -48,42 +48,7 @@ bool is_busy(const fs::path& tree)
     return fd && handoff::executor_holds_lock(fd.get(), tree);
 }
 
-}  // namespace
-
-asio::awaitable<Head> Repository::Impl::head_of(GitContext context)
-{
-    Head head;
-    head.branch = branch_of(context.git_dir);
-    const auto output =
-        co_await git(context, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
-    const auto lines = line_of(output);
-    const auto end = lines.find('\n');
-    if (!output.ok() || end == std::string::npos) co_return head;
-    head.commit = lines.substr(0, end);
-    head.tree = lines.substr(end + 1);
-    co_return head;
-}
-
-std::vector<Entry> Repository::Impl::all_trees() const
-{
-    auto trees = entries_of(common);
-    if (main) trees.push_back(*main);
-    return trees;
-}
-
-asio::awaitable<std::vector<TreeInfo>> Repository::Impl::trees()
-{
-    std::error_code ec;
-    const auto folder = fs::weakly_canonical(trees_folder(), ec);
-    std::vector<TreeInfo> found;
-    for (const auto& entry : entries_of(common))
-        if (entry.tree.parent_path() == folder) found.push_back(co_await describe(entry));
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.name < b.name; });
-    co_return found;
-}
-
-asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
+asio::awaitable<TreeInfo> describe(Repository& repository, Entry entry)
 {
     TreeInfo info;
     info.path = entry.tree;
@@ -92,29 +57,43 @@ asio::awaitable<TreeInfo> Repository::Impl::describe(Entry entry)
     info.missing = entry.missing();
     info.run_id = run_of(entry);
     info.last_used = last_used(entry);
-    const auto head = co_await head_of(entry.context());
+    const auto head = co_await repository.head_of(entry.context());
     info.head = head.commit;
     if (info.missing) co_return info;
     info.busy = is_busy(entry.tree);
     info.replaced = leads_elsewhere(entry);
-    const auto status =
-        co_await git(entry.context(), "status", "--porcelain", "-z", "--untracked-files=normal",
-                     "--ignore-submodules=dirty", "--no-renames");
+    const auto status = co_await changes_in(repository.git, entry.context());
     // A tree that git cannot read is not clean.
     info.dirty = entry.has_index() && (!status.ok() || !status.output.empty());
     if (entry.has_index() && !info.dirty)
-        info.dirty = !(co_await work_in_submodules(git, entry)).empty();
+        info.dirty = !(co_await work_in_submodules(repository.git, entry)).empty();
     co_return info;
 }
 
-asio::awaitable<std::string> Repository::Impl::state_of(fs::path tree)
+}  // namespace
+
+asio::awaitable<std::vector<TreeInfo>> list_trees(Repository& repository)
 {
-    std::optional<Entry> found = find_entry(common, tree);
     std::error_code ec;
+    const auto folder = fs::weakly_canonical(repository.trees_folder(), ec);
+    std::vector<TreeInfo> found;
+    for (const auto& entry : entries_of(repository.common))
+        if (entry.tree.parent_path() == folder)
+            found.push_back(co_await describe(repository, entry));
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
+    co_return found;
+}
+
+asio::awaitable<std::string> state_of(Repository& repository, fs::path tree)
+{
+    auto found = find_entry(repository.common, tree);
+    std::error_code ec;
+    const auto& main = repository.main;
     if (!found && main && fs::equivalent(main->tree, tree, ec)) found = main;
     if (!found || found->missing()) co_return std::string();
-    const auto status = co_await git(found->context(), "status", "--short", "--branch",
-                                     "--ignore-submodules=dirty");
+    const auto status = co_await repository.git(found->context(), "status", "--short", "--branch",
+                                                "--ignore-submodules=dirty");
     if (!status.ok()) co_return std::string();
     co_return text::valid_utf8(status.output.substr(0, max_listed_state));
 }

@@ -24,21 +24,15 @@ namespace autoexec::git {
 class LockQueue {
 public:
     LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
-              std::chrono::milliseconds timeout,
-              std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>())
-        : file_(std::move(file)),
-          clock_(std::move(clock)),
-          timeout_(timeout),
-          interrupt_(std::move(interrupt)),
-          queue_(1)
+              std::chrono::milliseconds timeout)
+        : file_(std::move(file)), clock_(std::move(clock)), timeout_(timeout), queue_(1)
     {}
 
     /// Returns an empty text when the lock is acquired, otherwise the reason. `release` must
     /// follow: see `Lock`. The time-out starts when this call is the first of this process in the
     /// queue.
-    asio::awaitable<std::string> acquire() { return acquire(interrupt_); }
-    /// The same with the caller's own interrupt.
-    asio::awaitable<std::string> acquire(std::shared_ptr<const Interrupt> interrupt);
+    asio::awaitable<std::string> acquire(
+        std::shared_ptr<const Interrupt> interrupt = std::make_shared<const Interrupt>());
     void release();
 
     /// Valid only while the lock is held.
@@ -50,7 +44,6 @@ private:
     std::filesystem::path file_;
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds timeout_;
-    std::shared_ptr<Interrupt> interrupt_;
     /// A slot of `queue_`, and its alarm.
     struct Turn {
         Turn(async::FifoSemaphore& queue, std::unique_ptr<Timer> a)

@@ -1,14 +1,19 @@
-#include "git/attributes.hpp"
-#include "git/repository_impl.hpp"
+#include "git/merges.hpp"
+
+#include "files/safe_files.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <system_error>
 #include <utility>
 
 namespace autoexec::git {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view conflict_sign = "CONFLICT (";
 
@@ -66,90 +71,152 @@ std::string younger_of(const std::string& ages)
     return time > 0 ? fmt::format("{} +0000", time) : std::string();
 }
 
+/// A folder with only the `.gitattributes` files of a commit. Git reads attributes (`merge=union`,
+/// `-merge` …) from a work tree; a merge without a checkout has none, and the user's checkout may
+/// have different ones. Removed on destruction.
+class AttributesFolder {
+public:
+    explicit AttributesFolder(const Repository& repository)
+        : repository_(repository),
+          context_(repository.common, repository.common / "autoexec" /
+                                          std::string(attributes_prefix).append(text::new_uuid()))
+    {
+        error_code ignored;  // git reports a missing commit
+        (void)files::make_folders(context_.work_tree, ignored);
+    }
+    ~AttributesFolder()
+    {
+        std::error_code ignored;
+        fs::remove_all(context_.work_tree, ignored);
+    }
+    AttributesFolder(const AttributesFolder&) = delete;
+    AttributesFolder& operator=(const AttributesFolder&) = delete;
+
+    /// Best effort: unreadable files are skipped.
+    asio::awaitable<void> fill(std::string commit)
+    {
+        constexpr const char* name = ".gitattributes";
+        // A bound: a repository with more attribute files loses only merge drivers.
+        constexpr std::size_t max_files = 200;
+        const auto listing = co_await repository_.git(context_, "ls-tree", "-r", "-z",
+                                                      "--name-only", "--full-tree", commit);
+        std::size_t count = 0;
+        for (const auto path : split_nul(listing.output)) {
+            const fs::path file = path;
+            if (file.filename() != name || ++count > max_files) continue;
+            const auto content = co_await repository_.git(context_, "cat-file", "blob",
+                                                          commit + ":" + std::string(path));
+            error_code ec;
+            const auto folder = files::make_folders(context_.work_tree / file.parent_path(), ec);
+            if (content.ok() && folder)
+                (void)files::replace_file(folder.get(), name, content.output, 0600,
+                                          Durability::none);
+        }
+    }
+
+    /// The repository with this folder as its work tree.
+    [[nodiscard]] const GitContext& context() const { return context_; }
+
+private:
+    const Repository& repository_;
+    GitContext context_;
+};
+
 }  // namespace
 
-asio::awaitable<Merged> Repository::Impl::merge(std::string ours, std::string theirs,
-                                                std::string message)
+asio::awaitable<std::pair<std::string, std::string>> resolve_both(Repository& repository,
+                                                                  std::string ours,
+                                                                  std::string theirs,
+                                                                  Problem& problem)
 {
-    const auto left = co_await resolve(std::move(ours));
-    const auto right = co_await resolve(std::move(theirs));
+    auto left = co_await repository.resolve(std::move(ours));
+    auto right = co_await repository.resolve(std::move(theirs));
+    problem = left.problem.empty() ? right.problem : left.problem;
+    co_return std::pair(std::move(left.id), std::move(right.id));
+}
+
+asio::awaitable<Merged> merge(Repository& repository, std::string ours, std::string theirs,
+                              std::string message)
+{
     Merged merged;
-    merged.problem = left.problem.empty() ? right.problem : left.problem;
+    const auto [left, right] =
+        co_await resolve_both(repository, std::move(ours), std::move(theirs), merged.problem);
     if (!merged.problem.empty()) co_return merged;
-    if (co_await contains(left.id, right.id)) merged.commit = left.id;
-    if (merged.commit.empty() && co_await contains(right.id, left.id)) merged.commit = right.id;
+    if (co_await repository.contains(left, right)) merged.commit = left;
+    if (merged.commit.empty() && co_await repository.contains(right, left)) merged.commit = right;
     if (!merged.commit.empty()) co_return merged;
 
-    const auto base = co_await git(bare, "merge-base", left.id, right.id);
+    const auto base = co_await repository.run("merge-base", left, right);
     if (!base.ok()) {
         merged.problem = fmt::format("{} and {} have no common commit, so they cannot be merged.",
-                                     left.id.substr(0, 12), right.id.substr(0, 12));
+                                     left.substr(0, 12), right.substr(0, 12));
         co_return merged;
     }
-    AttributesFolder attributes(common);
-    co_await attributes.fill(git, left.id);
-    const auto tree = co_await git(attributes.context(), "merge-tree", "--write-tree", "-z",
-                                   "--messages", left.id, right.id);
+    AttributesFolder attributes(repository);
+    co_await attributes.fill(left);
+    const auto tree = co_await repository.git(attributes.context(), "merge-tree", "--write-tree",
+                                              "-z", "--messages", left, right);
     if (tree.exit.exit_code == 1) merged.conflicts = conflicts_in(tree.output);
     if (!tree.ok() && merged.conflicts.empty())
-        merged.problem = fmt::format("{} and {} cannot be merged: {}", left.id.substr(0, 12),
-                                     right.id.substr(0, 12), reason_of(tree));
+        merged.problem = fmt::format("{} and {} cannot be merged: {}", left.substr(0, 12),
+                                     right.substr(0, 12), reason_of(tree));
     if (!tree.ok()) co_return merged;
 
-    Words parents{left.id, right.id};
+    Words parents{left, right};
     const auto parts = split_nul(tree.output);
     const std::string result(parts.empty() ? std::string_view() : parts.front());
     // Dated like the younger side, so the same two sides always give the same commit.
-    const auto ages = co_await git(bare, "show", "--no-patch", "--no-ext-diff", "--no-textconv",
-                                   "--format=%ct", left.id, right.id);
-    const auto made = co_await commit_tree(result, std::move(parents), std::move(message),
-                                           younger_of(line_of(ages)));
+    const auto ages = co_await repository.run("show", "--no-patch", "--no-ext-diff",
+                                              "--no-textconv", "--format=%ct", left, right);
+    const auto made = co_await repository.commit_tree(
+        result, std::move(parents), std::move(message), younger_of(line_of(ages)));
     merged.commit = made.id;
     merged.problem = made.problem;
     co_return merged;
 }
 
-asio::awaitable<Merged> Repository::Impl::merge_into(std::string branch, std::string commit,
-                                                     std::string message)
+asio::awaitable<Merged> merge_into(Repository& repository, std::string branch, std::string commit,
+                                   std::string message)
 {
     constexpr int max_tries = 10;
     for (int tries = 1;; ++tries) {
         Merged merged;
-        const auto tip = co_await tip_of(branch);
+        const auto tip = co_await repository.tip_of(branch);
         if (tip.empty()) {
             merged.problem = fmt::format("The branch '{}' does not exist.", shown(branch));
             co_return merged;
         }
-        merged = co_await merge(tip, commit, message);
+        merged = co_await merge(repository, tip, commit, message);
         if (merged.commit.empty() || merged.commit == tip) co_return merged;
-        merged.problem = co_await advance(branch, merged.commit, tip);
+        merged.problem = co_await advance(repository, branch, merged.commit, tip);
         if (merged.problem.empty()) co_return merged;
         merged.commit.clear();
         // Another process moved the branch: merge again with its new tip.
-        const auto now = co_await tip_of(branch);
+        const auto now = co_await repository.tip_of(branch);
         if (now == tip || tries == max_tries) co_return merged;
     }
 }
 
-asio::awaitable<Problem> Repository::Impl::advance(std::string branch, std::string commit,
-                                                   std::string old)
+asio::awaitable<Problem> advance(Repository& repository, std::string branch, std::string commit,
+                                 std::string old)
 {
-    for (const auto& tree : all_trees()) {
+    for (const auto& tree : repository.all_trees()) {
         if (!uses_branch(tree.git_dir, branch) || tree.missing()) continue;
         if (branch_of(tree.git_dir) != branch)
             co_return fmt::format("'{}' is being rebased in {}; finish or abort the rebase first.",
                                   shown(branch), shown(tree.tree.string()));
         std::error_code ec;
-        if (!std::filesystem::exists(tree.tree / ".git", ec))
+        if (!fs::exists(tree.tree / ".git", ec))
             co_return fmt::format("'{}' is checked out in an unknown place: {} is not a worktree.",
                                   shown(branch), shown(tree.tree.string()));
-        const auto done = co_await git(tree.context(), "merge", "--ff-only", "--quiet", "--no-stat",
-                                       "--no-autostash", "--no-overwrite-ignore", commit);
+        const auto done =
+            co_await repository.git(tree.context(), "merge", "--ff-only", "--quiet", "--no-stat",
+                                    "--no-autostash", "--no-overwrite-ignore", commit);
         if (done.ok()) co_return Problem();
         co_return fmt::format("'{}' is checked out in {}, which cannot be updated: {}",
                               shown(branch), shown(tree.tree.string()), reason_of(done));
     }
-    co_return co_await move_branch(std::move(branch), std::move(commit), std::move(old));
+    co_return co_await repository.move_branch(std::move(branch), std::move(commit), std::move(old));
 }
 
 }  // namespace autoexec::git

@@ -1,7 +1,7 @@
 #include "files/safe_files.hpp"
-#include "git/attributes.hpp"
-#include "git/nested.hpp"
-#include "git/repository_impl.hpp"
+#include "git/merges.hpp"
+#include "git/submodules.hpp"
+#include "git/worktrees.hpp"
 #include "handoff/claims.hpp"
 #include "text/text.hpp"
 
@@ -26,19 +26,20 @@ constexpr std::chrono::hours left_behind{24};
 // Not the name of a tree: none begins with a dot.
 constexpr std::string_view removed_prefix = ".removed-";
 
-Problem unfit_for_removal(const std::optional<Entry>& entry, const fs::path& tree,
-                          const fs::path& folder)
+// The entry of a tree that may be removed.
+std::optional<Entry> removable(const Repository& repository, const fs::path& tree, Problem& problem)
 {
     std::error_code ec;
-    if (!entry)
-        return fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
+    const auto folder = repository.trees_folder();
+    auto entry = repository.find_tree(tree, problem, true);
+    if (!entry) return entry;
     if (entry->tree.parent_path() != fs::weakly_canonical(folder, ec))
-        return fmt::format("{} is not in {}, so autoexec does not remove it.",
-                           shown(entry->tree.string()), folder.string());
-    if (fs::exists(entry->git_dir / "locked", ec))
-        return fmt::format("{} is locked. Unlock it: git worktree unlock {}", entry->tree.string(),
-                           entry->tree.string());
-    return {};
+        problem = fmt::format("{} is not in {}, so autoexec does not remove it.",
+                              shown(entry->tree.string()), folder.string());
+    else if (fs::exists(entry->git_dir / "locked", ec))
+        problem = fmt::format("{} is locked. Unlock it: git worktree unlock {}",
+                              entry->tree.string(), entry->tree.string());
+    return entry;
 }
 
 // An agent whose executor has ended may still be writing.
@@ -55,14 +56,40 @@ Problem live_agent(int folder, const Entry& entry)
                        shown(*attempt));
 }
 
-UniqueFd open_parent(const fs::path& folder)
+UniqueFd open_folder_of(const fs::path& folder)
 {
     return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+// Locks the folder as an executor does, so that none starts there meanwhile.
+asio::awaitable<Problem> hold(Repository& repository, int folder, Entry entry)
+{
+    bool busy = false;
+    // A process that only probes the lock holds it briefly.
+    const auto attempt = [folder, &entry, &busy] {
+        if (::flock(folder, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno == EWOULDBLOCK) return false;
+        // This file system cannot lock folders.
+        busy = handoff::executor_holds_lock(folder, entry.tree);
+        return true;
+    };
+    const bool locked = co_await repository.wait_until(attempt);
+    if (!locked || busy) co_return fmt::format("An executor is using {}.", entry.tree.string());
+    co_return live_agent(folder, entry);
+}
+
+// Submodule contents cannot be saved here.
+asio::awaitable<Problem> unsalvageable_work(Repository& repository, Entry entry)
+{
+    Problem problem;
+    if (!entry.missing()) problem = co_await work_in_submodules(repository.git, entry);
+    if (problem.empty()) problem = co_await commits_in_submodules(repository.git, entry);
+    co_return problem;
+}
+
 Words leftovers(const fs::path& folder)
 {
-    const auto fd = open_parent(folder);
+    const auto fd = open_folder_of(folder);
     Words paths;
     if (!fd) return paths;
     for (const auto& name : files::list_folder(fd.get(), max_leftovers))
@@ -70,102 +97,7 @@ Words leftovers(const fs::path& folder)
     return paths;
 }
 
-}  // namespace
-
-asio::awaitable<Salvage> Repository::Impl::remove(fs::path tree, SalvageOptions how)
-{
-    Salvage saved;
-    const auto entry = find_entry(common, tree);
-    saved.problem = unfit_for_removal(entry, tree, trees_folder());
-    if (!saved.problem.empty()) co_return saved;
-    // Locked as by an executor, so that none starts there meanwhile.
-    const auto held = open_parent(entry->tree);
-    if (held) saved.problem = co_await hold(held.get(), *entry);
-    if (saved.problem.empty()) saved.problem = co_await unsalvageable_work(*entry);
-    if (!saved.problem.empty()) co_return saved;
-
-    RemovalScope leaving;
-    leaving.entry = true;
-    Snapshot snapshot;
-    saved = co_await save_all(*entry, std::move(how), std::move(leaving), snapshot);
-    if (saved.problem.empty()) saved.problem = co_await detach_and_erase(*entry);
-    co_return saved;
-}
-
-asio::awaitable<Problem> Repository::Impl::removal_blocker(fs::path tree, SalvageOptions how)
-{
-    const auto entry = find_entry(common, tree);
-    auto problem = unfit_for_removal(entry, tree, trees_folder());
-    if (!problem.empty()) co_return problem;
-    if (const auto held = open_parent(entry->tree)) problem = co_await hold(held.get(), *entry);
-    if (problem.empty()) problem = co_await unsalvageable_work(*entry);
-    if (!problem.empty() || entry->missing()) co_return problem;
-    SnapshotOptions all;
-    all.include_ignored = how.include_ignored;
-    all.max_file_bytes = options.max_file_bytes;
-    auto found = co_await other_repositories(git, entry->context(), all);
-    if (found.problem.empty() && !found.paths.empty())
-        found.problem = repository_within(*entry, found.paths.front());
-    if (found.problem.empty() && !found.large.empty())
-        found.problem = too_large(*entry, found.large);
-    co_return found.problem;
-}
-
-Problem Repository::Impl::too_large(const Entry& entry, const std::vector<LargeFile>& files) const
-{
-    return fmt::format(
-        "In {}, {} cannot be saved, because that is {}. Move it away or raise the limit.",
-        shown(entry.tree.string()), listed(files), limit_text(options.max_file_bytes));
-}
-
-// Submodule contents cannot be saved here.
-asio::awaitable<Problem> Repository::Impl::unsalvageable_work(Entry entry)
-{
-    Problem problem;
-    if (!entry.missing()) problem = co_await work_in_submodules(git, entry);
-    if (problem.empty()) problem = co_await commits_in_submodules(git, entry);
-    co_return problem;
-}
-
-asio::awaitable<Problem> Repository::Impl::hold(int folder, Entry entry)
-{
-    const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
-    // A process that only probes the lock holds it briefly.
-    for (int tries = 0; ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
-        const bool locked_by_other = errno == EWOULDBLOCK;
-        const bool busy = locked_by_other ? tries == max_lock_tries
-                                          : handoff::executor_holds_lock(folder, entry.tree);
-        if (busy) co_return fmt::format("An executor is using {}.", entry.tree.string());
-        if (!locked_by_other) break;  // this file system cannot lock folders
-        co_await timer->wait_until(options.clock->now() + lock_pause);
-    }
-    co_return live_agent(folder, entry);
-}
-
-// The tree is renamed first, which is fast whatever its size: the lock is held briefly, and no
-// partly deleted tree is visible.
-asio::awaitable<Problem> Repository::Impl::detach_and_erase(Entry entry)
-{
-    const auto folder = entry.tree.parent_path();
-    auto old = removals == 0 ? leftovers(folder) : Words();
-    const auto away = folder / fmt::format("{}{}", removed_prefix, text::new_uuid());
-    std::error_code ec;
-    if (!entry.missing()) fs::rename(entry.tree, away, ec);
-    if (ec) co_return fmt::format("{} cannot be moved: {}", entry.tree.string(), ec.message());
-    Words words{"worktree", "remove", "--force", entry.tree.string()};
-    const auto removed = co_await locked(std::move(words));
-    if (!removed.ok()) {
-        fs::rename(away, entry.tree, ec);
-        co_return fmt::format("{} cannot be removed: {}", entry.tree.string(), reason_of(removed));
-    }
-    ++removals;
-    old.push_back(away.string());
-    auto problem = co_await erase(folder, std::move(old));
-    --removals;
-    co_return problem;
-}
-
-asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
+asio::awaitable<Problem> erase(const Git& git, fs::path folder, Words paths)
 {
     const Words chmod{"chmod", "-R", "u+rwX", "--"};
     const Words rm{"rm", "-rf", "--one-file-system", "--"};
@@ -182,15 +114,73 @@ asio::awaitable<Problem> Repository::Impl::erase(fs::path folder, Words paths)
     co_return fmt::format("The files of a removed worktree cannot be deleted: {}", reason_of(done));
 }
 
-void Repository::Impl::sweep() const
+// The tree is renamed first, which is fast whatever its size: the lock is held briefly, and no
+// partly deleted tree is visible.
+asio::awaitable<Problem> detach_and_erase(Repository& repository, Entry entry)
 {
-    const auto folder = common / "autoexec";
-    const auto fd = open_parent(folder);
+    const auto folder = entry.tree.parent_path();
+    auto old = repository.removals == 0 ? leftovers(folder) : Words();
+    const auto away = folder / fmt::format("{}{}", removed_prefix, text::new_uuid());
+    std::error_code ec;
+    if (!entry.missing()) fs::rename(entry.tree, away, ec);
+    if (ec) co_return fmt::format("{} cannot be moved: {}", entry.tree.string(), ec.message());
+    Words words{"worktree", "remove", "--force", entry.tree.string()};
+    const auto removed = co_await repository.locked(std::move(words));
+    if (!removed.ok()) {
+        fs::rename(away, entry.tree, ec);
+        co_return fmt::format("{} cannot be removed: {}", entry.tree.string(), reason_of(removed));
+    }
+    ++repository.removals;
+    old.push_back(away.string());
+    auto problem = co_await erase(repository.git, folder, std::move(old));
+    --repository.removals;
+    co_return problem;
+}
+
+}  // namespace
+
+asio::awaitable<Salvage> remove_tree(Repository& repository, fs::path tree, SalvageOptions how)
+{
+    Salvage saved;
+    const auto entry = removable(repository, tree, saved.problem);
+    if (!saved.problem.empty()) co_return saved;
+    const auto held = open_folder_of(entry->tree);
+    if (held) saved.problem = co_await hold(repository, held.get(), *entry);
+    if (saved.problem.empty()) saved.problem = co_await unsalvageable_work(repository, *entry);
+    if (!saved.problem.empty()) co_return saved;
+
+    RemovalScope leaving;
+    leaving.entry = true;
+    Snapshot snapshot;
+    saved = co_await save_all(repository, *entry, std::move(how), std::move(leaving), snapshot);
+    if (saved.problem.empty()) saved.problem = co_await detach_and_erase(repository, *entry);
+    co_return saved;
+}
+
+asio::awaitable<Problem> removal_blocker(Repository& repository, fs::path tree, SalvageOptions how)
+{
+    Problem problem;
+    const auto entry = removable(repository, tree, problem);
+    if (!problem.empty()) co_return problem;
+    if (const auto held = open_folder_of(entry->tree))
+        problem = co_await hold(repository, held.get(), *entry);
+    if (problem.empty()) problem = co_await unsalvageable_work(repository, *entry);
+    if (!problem.empty() || entry->missing()) co_return problem;
+    const auto found = co_await other_repositories(repository.git, entry->context(),
+                                                   snapshot_options(repository, how));
+    if (!found.problem.empty()) co_return found.problem;
+    co_return unsaved_files(repository, *entry, found.paths, found.large);
+}
+
+void sweep(const Repository& repository)
+{
+    const auto folder = repository.common / "autoexec";
+    const auto fd = open_folder_of(folder);
     if (!fd) return;
-    const auto now = options.clock->system_now();
+    const auto now = repository.options.clock->system_now();
     for (const auto& name : files::list_folder(fd.get(), max_leftovers)) {
         struct stat info {};
-        if (!name.starts_with(AttributesFolder::prefix) ||
+        if (!name.starts_with(attributes_prefix) ||
             ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         const auto changed = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec);

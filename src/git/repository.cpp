@@ -1,17 +1,14 @@
 #include "git/repository.hpp"
 
-#include "async/on_cancel.hpp"
-#include "git/open.hpp"
-#include "git/repository_impl.hpp"
 #include "git_files/exclude.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
+#include "text/text.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <system_error>
 #include <utility>
 
@@ -20,281 +17,305 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <class Result, class Kept>
-asio::awaitable<Result> without_cancellation([[maybe_unused]] Kept keep,
-                                             asio::awaitable<Result> work)
+// The first version with `git merge-tree --write-tree`.
+constexpr int oldest_minor = 38;
+
+// `git version 2.39.5`, perhaps with more behind it.
+bool is_too_old(std::string_view text)
 {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    co_return co_await std::move(work);
+    int major = 0;
+    int minor = 0;
+    const auto digit = std::min(text.find_first_of("0123456789"), text.size());
+    const auto* const end = text.data() + text.size();
+    const auto [dot, problem] = std::from_chars(text.data() + digit, end, major);
+    if (problem != std::errc() || dot == end) return true;
+    std::from_chars(dot + 1, end, minor);
+    return major < 2 || (major == 2 && minor < oldest_minor);
 }
 
-// Runs as a separate coroutine, so that the caller's can still be cancelled afterwards. A
-// cancellation ends git calls; the operation itself continues and reports the problem.
-template <class Result, class Kept>
-asio::awaitable<Result> uninterrupted(Kept keep, std::shared_ptr<Interrupt> interrupt,
-                                      std::shared_ptr<Clock> clock, asio::awaitable<Result> work)
+constexpr std::size_t max_message_length = 64 * 1024;
+constexpr std::string_view engine_name = "autoexec";
+constexpr std::string_view engine_email = "autoexec@localhost";
+
+std::string message_text(std::string text)
 {
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const async::OnCancel end_calls(
-        cancellation.slot(),
-        [interrupt = std::move(interrupt), clock = std::move(clock)](asio::cancellation_type type) {
-            interrupt->cancel(*clock, type);
-        });
-    auto all = without_cancellation(std::move(keep), std::move(work));
-    auto spawned = asio::co_spawn(
-        co_await asio::this_coro::executor, std::move(all),
-        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
-    co_return co_await std::move(spawned);
+    text = text::valid_utf8(text.substr(0, max_message_length));
+    std::erase(text, '\0');
+    return text;
 }
 
-template <class Result>
-asio::awaitable<Result> uninterrupted(std::shared_ptr<Repository::Impl> impl,
-                                      asio::awaitable<Result> work)
+std::string open_problem(const fs::path& folder, const ProgramOutput& answer)
 {
-    auto interrupt = impl->options.interrupt;
-    auto clock = impl->options.clock;
-    return uninterrupted(std::move(impl), std::move(interrupt), std::move(clock), std::move(work));
+    if (answer.output.starts_with("true"))
+        return fmt::format("The repository of {} is bare: it has no files to work on.",
+                           folder.string());
+    if (answer.errors.find("not a git repository") != std::string::npos)
+        return fmt::format("{} is not in a git repository. Create one: git init", folder.string());
+    return fmt::format("The repository of {} cannot be used: {}", folder.string(),
+                       reason_of(answer));
 }
 
-fs::path canonical_or_same(const fs::path& path)
+fs::path canonical_or_normal(const fs::path& path)
 {
     std::error_code ec;
     auto found = fs::canonical(path, ec);
-    return ec ? path : found;
+    return ec ? path.lexically_normal() : found;
 }
 
 // The common pattern is relative to the top.
-void exclude_trees(const Discovery& found, const fs::path& project_root)
+void exclude_trees(const Repository& repository)
 {
-    const auto below = project_root.lexically_relative(found.project.work_tree);
+    const auto below =
+        repository.options.project_root.lexically_relative(repository.project.work_tree);
     if (below == ".") return;
-    (void)git_files::exclude(
-        found.common, {git_files::exclude_pattern(below.string()) + '/' + layout::worktrees + '/'});
+    (void)git_files::exclude(repository.common, {git_files::exclude_pattern(below.string()) + '/' +
+                                                 layout::worktrees + '/'});
+}
+
+asio::awaitable<Problem> unfit_version(const Git& git, GitContext here)
+{
+    const auto version = co_await git(here, "version");
+    if (!version.exit.error.empty())
+        co_return fmt::format("git cannot be run: {}", version.exit.error);
+    if (is_too_old(version.output))
+        co_return fmt::format("{} is too old: worktrees need git 2.{} or later.", line_of(version),
+                              oldest_minor);
+    co_return Problem();
+}
+
+// The first of `worktree list`: `worktree <path>`, then `bare` or what is checked out. A bare
+// repository has none.
+asio::awaitable<std::optional<Entry>> find_main(const Repository& repository)
+{
+    constexpr std::string_view word = "worktree ";
+    const auto listing =
+        co_await repository.git(repository.project, "worktree", "list", "--porcelain", "-z");
+    const auto parts = split_nul(listing.output);
+    if (parts.size() < 2 || !parts[0].starts_with(word) || parts[1] == "bare")
+        co_return std::nullopt;
+    const auto& common = repository.common;
+    Entry entry{common, common, parts[0].substr(word.size())};
+    // For a separate git directory (a submodule, for example) the listing shows that directory as
+    // the tree.
+    if (repository.project.git_dir == common) {
+        entry.tree = repository.project.work_tree;
+    } else {
+        const auto core_worktree = co_await repository.run("config", "--get", "core.worktree");
+        if (core_worktree.ok()) entry.tree = canonical_or_normal(common / line_of(core_worktree));
+    }
+    co_return entry;
 }
 
 }  // namespace
 
-Repository::Impl::Impl(RepositoryOptions o, Git g, GitContext p, fs::path common_dir)
+Repository::Repository(RepositoryOptions o, Git g, GitContext p, fs::path common_dir)
     : options(std::move(o)),
       git(std::move(g)),
       project(std::move(p)),
       common(std::move(common_dir)),
       bare(common, fs::path()),
-      queue(common / "autoexec" / "repository.lock", options.clock, options.lock_timeout,
-            options.interrupt)
+      queue_(common / "autoexec" / "repository.lock", options.clock, options.lock_timeout)
 {}
-
-Repository::Repository(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-void Repository::hold(int lock)
-{
-    impl_->git.hold(lock);
-}
 
 asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
 {
     if (!options.interrupt) options.interrupt = std::make_shared<Interrupt>();
-    auto interrupt = options.interrupt;
-    auto clock = options.clock;
-    return uninterrupted(nullptr, std::move(interrupt), std::move(clock),
-                         open_whole(std::move(options)));
-}
-
-asio::awaitable<Repository::Opened> Repository::open_whole(RepositoryOptions options)
-{
     Opened opened;
     const Git git(options.spawner, options.clock, options.interrupt);
-    options.project_root = canonical_or_same(options.project_root);
-    auto found = co_await discover(git, options.project_root);
-    opened.problem = std::move(found.problem);
+    options.project_root = canonical_or_normal(options.project_root);
+    const auto folder = options.project_root;
+    const GitContext here(fs::path(), folder);
+    opened.problem = co_await unfit_version(git, here);
     if (!opened.problem.empty()) co_return opened;
-    // Worktrees are inside the project: its own tree must not list them as new files.
-    (void)git_files::exclude(found.common, git_files::control_patterns(control_files::status));
-    exclude_trees(found, options.project_root);
-    auto impl = std::make_shared<Impl>(std::move(options), git, std::move(found.project),
-                                       std::move(found.common));
-    impl->main = std::move(found.main);
-    opened.repository.reset(new Repository(std::move(impl)));
-    co_return opened;
-}
 
-const fs::path& Repository::common_dir() const noexcept
-{
-    return impl_->common;
+    const auto answer = co_await git(here, "rev-parse", "--is-bare-repository",
+                                     "--absolute-git-dir", "--git-common-dir", "--show-toplevel");
+    const auto lines = split_at('\n', answer.output);
+    if (!answer.ok() || lines.size() != 4) {
+        opened.problem = open_problem(folder, answer);
+        co_return opened;
+    }
+    auto common = canonical_or_normal(folder / lines[2]);
+    GitContext project(canonical_or_normal(lines[1]), common, canonical_or_normal(lines[3]));
+    auto repository = std::make_shared<Repository>(std::move(options), git, std::move(project),
+                                                   std::move(common));
+    repository->main = co_await find_main(*repository);
+    const auto head = co_await repository->resolve("HEAD");
+    if (!head.problem.empty()) {
+        opened.problem = fmt::format(
+            "The repository of {} has no commit yet, and worktrees need one. Create it: git add "
+            "-A; git commit",
+            folder.string());
+        co_return opened;
+    }
+    // Worktrees are inside the project: its own tree must not list them as new files.
+    (void)git_files::exclude(repository->common,
+                             git_files::control_patterns(control_files::status));
+    exclude_trees(*repository);
+    opened.repository = std::move(repository);
+    co_return opened;
 }
 
 fs::path Repository::trees_folder() const
 {
-    return impl_->trees_folder();
+    return options.project_root / layout::worktrees;
 }
 
-void Repository::work_for(std::string run_id)
+asio::awaitable<ProgramOutput> Repository::locked(Git caller, Words words)
 {
-    impl_->run_id = std::move(run_id);
-}
-
-bool Repository::is_cancelled() const noexcept
-{
-    return impl_->options.interrupt->is_requested();
+    ProgramOutput output;
+    output.exit.error = co_await queue_.acquire(caller.interrupt());
+    if (!output.exit.error.empty()) co_return output;
+    const Lock lock(queue_);
+    output = co_await caller.run(project, std::move(words), queue_.descriptor());
+    co_return output;
 }
 
 asio::awaitable<Commit> Repository::resolve(std::string revision)
 {
-    return uninterrupted(impl_, impl_->resolve(std::move(revision)));
+    Commit found;
+    const bool sound =
+        !revision.empty() && revision.front() != '-' && revision.find('\0') == std::string::npos;
+    if (sound) {
+        const auto output =
+            co_await git(project, "rev-parse", "--verify", "--quiet", revision + "^{commit}");
+        if (output.ok()) found.id = line_of(output);
+        found.problem = output.exit.error;
+    }
+    if (found.problem.empty() && !is_object_id(found.id)) {
+        found.id.clear();
+        found.problem = fmt::format("'{}' is not a commit of this repository.", shown(revision));
+    }
+    co_return found;
 }
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
 {
-    return uninterrupted(impl_, impl_->holds(std::move(commit), std::move(path)));
-}
-
-asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,
-                                                std::string old)
-{
-    return uninterrupted(impl_,
-                         impl_->set_branch(std::move(branch), std::move(commit), std::move(old)));
-}
-
-asio::awaitable<Problem> Repository::advance(std::string branch, std::string commit,
-                                             std::string old)
-{
-    return uninterrupted(impl_,
-                         impl_->advance(std::move(branch), std::move(commit), std::move(old)));
+    const auto plain = std::filesystem::path(path).lexically_normal();
+    if (plain.empty() || plain.is_absolute() || *plain.begin() == "..") co_return false;
+    auto name = plain.string();
+    if (name.ends_with('/')) name.pop_back();
+    const auto found = co_await resolve(std::move(commit));
+    if (!found.problem.empty() || name == ".") co_return found.problem.empty();
+    const auto listing = co_await run("--literal-pathspecs", "ls-tree", "-z", "--name-only",
+                                      "--full-tree", found.id, "--", name);
+    co_return listing.ok() && !listing.output.empty();
 }
 
 asio::awaitable<bool> Repository::contains(std::string commit, std::string ancestor)
 {
-    return uninterrupted(impl_, impl_->contains(std::move(commit), std::move(ancestor)));
+    if (commit == ancestor) co_return true;
+    if (commit.empty() || ancestor.empty()) co_return false;
+    const auto answer = co_await run("merge-base", "--is-ancestor", ancestor, commit);
+    co_return answer.ok();
 }
 
-asio::awaitable<NewTree> Repository::add_tree(std::string name, std::string base, bool reuse)
+asio::awaitable<Head> Repository::head_of(GitContext context)
 {
-    return uninterrupted(impl_, impl_->add_tree(std::move(name), std::move(base), reuse));
+    Head head;
+    head.branch = branch_of(context.git_dir);
+    const auto output =
+        co_await git(context, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
+    const auto lines = split_at('\n', output.output);
+    if (!output.ok() || lines.size() != 2) co_return head;
+    head.commit = lines[0];
+    head.tree = lines[1];
+    co_return head;
 }
 
-asio::awaitable<CommittedWork> Repository::commit_work(std::filesystem::path tree,
-                                                       std::string branch, std::string message,
-                                                       CommitRules rules)
+asio::awaitable<std::vector<Ref>> Repository::refs(std::string prefix, std::string detail,
+                                                   Words filter)
 {
-    return uninterrupted(impl_, impl_->commit_work(std::move(tree), std::move(branch),
-                                                   std::move(message), std::move(rules)));
+    Words words{"for-each-ref", "--format=%(refname)%00%(objectname)%00" + detail + "%00"};
+    std::ranges::move(filter, std::back_inserter(words));
+    words.push_back(std::move(prefix));
+    const auto listing = co_await git.run(bare, std::move(words));
+    std::vector<Ref> found;
+    const auto parts = split_nul(listing.output);
+    for (std::size_t i = 0; listing.ok() && i + 2 < parts.size(); i += 3) {
+        auto name = parts[i];
+        if (name.starts_with('\n')) name.remove_prefix(1);
+        found.push_back({std::string(name), std::string(parts[i + 1]), std::string(parts[i + 2])});
+    }
+    co_return found;
 }
 
-asio::awaitable<KeptArtifacts> Repository::keep_ignored(std::filesystem::path tree, ArtifactRef ref,
-                                                        std::vector<std::string> declared)
+asio::awaitable<std::optional<Ref>> Repository::find_ref(std::string name, std::string detail)
 {
-    return uninterrupted(impl_,
-                         impl_->keep_ignored(std::move(tree), std::move(ref), std::move(declared)));
+    Words first{"--count=1"};
+    auto found = co_await refs(name, std::move(detail), std::move(first));
+    // Git also lists refs below the name.
+    if (found.empty() || found.front().name != name) co_return std::nullopt;
+    co_return std::move(found.front());
 }
 
-asio::awaitable<Problem> Repository::lay_artifacts(std::filesystem::path tree,
-                                                   std::vector<ArtifactSource> sources,
-                                                   bool keep_existing)
+asio::awaitable<Problem> Repository::drop_ref(std::string name, std::string commit)
 {
-    return uninterrupted(impl_,
-                         impl_->lay_artifacts(std::move(tree), std::move(sources), keep_existing));
+    const auto done = co_await run("update-ref", "--no-deref", "-d", name, commit);
+    if (done.ok()) co_return Problem();
+    co_return fmt::format("{} cannot be dropped: {}", shown(name), reason_of(done));
 }
 
-asio::awaitable<std::vector<ArtifactInfo>> Repository::artifacts()
+asio::awaitable<Commit> Repository::commit_tree(std::string tree, Words parents,
+                                                std::string message, std::string date)
 {
-    return uninterrupted(impl_, impl_->artifacts());
+    co_await ensure_identity();
+    auto context = bare;
+    context.date = std::move(date);
+    Words words{"commit-tree", std::move(tree)};
+    for (auto& parent : parents) {
+        if (std::find(words.begin(), words.end(), parent) != words.end()) continue;
+        words.emplace_back("-p");
+        words.push_back(std::move(parent));
+    }
+    words.emplace_back("-m");
+    words.push_back(message_text(std::move(message)));
+    const auto output = co_await git.run(context, std::move(words));
+    Commit made;
+    if (output.ok())
+        made.id = line_of(output);
+    else
+        made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
+    co_return made;
 }
 
-asio::awaitable<Problem> Repository::drop(ArtifactInfo artifacts)
+asio::awaitable<void> Repository::ensure_identity()
 {
-    return uninterrupted(impl_,
-                         impl_->drop_ref(std::move(artifacts.ref), std::move(artifacts.commit)));
+    if (identity_checked_) co_return;
+    bool known = true;
+    for (const auto* const role : {"GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"}) {
+        const auto answer = co_await git(project, "var", role);
+        known = known && answer.ok();
+    }
+    if (identity_checked_) co_return;  // another operation was faster
+    identity_checked_ = true;
+    if (known) co_return;
+    git.set_identity(engine_name, engine_email);
+    identity_warning_ = fmt::format(
+        "Git has no user name, so commits are made as '{} <{}>'. To change that: git config "
+        "user.name NAME; git config user.email ADDRESS",
+        engine_name, engine_email);
 }
 
-asio::awaitable<Merged> Repository::merge(std::string ours, std::string theirs, std::string message)
+void Repository::warn_of_identity(std::vector<std::string>& warnings)
 {
-    return uninterrupted(impl_,
-                         impl_->merge(std::move(ours), std::move(theirs), std::move(message)));
+    if (!identity_warning_.empty()) warnings.push_back(std::exchange(identity_warning_, {}));
 }
 
-asio::awaitable<NewTree> Repository::open_conflict(std::string name, std::string ours,
-                                                   std::string theirs, std::string message)
+std::vector<Entry> Repository::all_trees() const
 {
-    return uninterrupted(impl_, impl_->open_conflict(std::move(name), std::move(ours),
-                                                     std::move(theirs), std::move(message)));
+    auto trees = entries_of(common);
+    if (main) trees.push_back(*main);
+    return trees;
 }
 
-asio::awaitable<Commit> Repository::resolved_conflict(std::string name, std::string ours,
-                                                      std::string theirs)
+std::optional<Entry> Repository::find_tree(const fs::path& tree, Problem& problem,
+                                           bool may_be_missing) const
 {
-    return uninterrupted(
-        impl_, impl_->resolved_conflict(std::move(name), std::move(ours), std::move(theirs)));
-}
-
-asio::awaitable<Merged> Repository::merge_into(std::string branch, std::string commit,
-                                               std::string message)
-{
-    return uninterrupted(
-        impl_, impl_->merge_into(std::move(branch), std::move(commit), std::move(message)));
-}
-
-asio::awaitable<Salvage> Repository::salvage(std::filesystem::path tree, SalvageOptions options)
-{
-    return uninterrupted(impl_, impl_->salvage(std::move(tree), std::move(options)));
-}
-
-asio::awaitable<Salvage> Repository::reset(std::filesystem::path tree, std::string branch,
-                                           std::string commit, std::string reason)
-{
-    return uninterrupted(impl_, impl_->reset(std::move(tree), std::move(branch), std::move(commit),
-                                             std::move(reason)));
-}
-
-asio::awaitable<Salvage> Repository::remove(std::filesystem::path tree, SalvageOptions options)
-{
-    return uninterrupted(impl_, impl_->remove(std::move(tree), std::move(options)));
-}
-
-asio::awaitable<Problem> Repository::removal_blocker(std::filesystem::path tree,
-                                                     SalvageOptions options)
-{
-    return uninterrupted(impl_, impl_->removal_blocker(std::move(tree), std::move(options)));
-}
-
-asio::awaitable<std::vector<std::string>> Repository::branches()
-{
-    return uninterrupted(impl_, impl_->branches());
-}
-
-asio::awaitable<RemovedBranch> Repository::remove_branch(std::string branch,
-                                                         BranchRemovalOptions options)
-{
-    return uninterrupted(impl_, impl_->remove_branch(std::move(branch), std::move(options)));
-}
-
-asio::awaitable<Problem> Repository::drop(SalvageInfo salvage)
-{
-    return uninterrupted(impl_, impl_->drop(std::move(salvage)));
-}
-
-void Repository::sweep()
-{
-    impl_->sweep();
-}
-
-asio::awaitable<std::vector<TreeInfo>> Repository::trees()
-{
-    return uninterrupted(impl_, impl_->trees());
-}
-
-asio::awaitable<std::vector<SalvageInfo>> Repository::salvages()
-{
-    return uninterrupted(impl_, impl_->salvages());
-}
-
-asio::awaitable<NewTree> Repository::restore(std::string salvage_ref, std::string name)
-{
-    return uninterrupted(impl_, impl_->restore(std::move(salvage_ref), std::move(name)));
-}
-
-asio::awaitable<std::string> Repository::state_of(std::filesystem::path tree)
-{
-    return uninterrupted(impl_, impl_->state_of(std::move(tree)));
+    auto entry = find_entry(common, tree);
+    if (entry && (may_be_missing || !entry->missing())) return entry;
+    problem = fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
+    return std::nullopt;
 }
 
 }  // namespace autoexec::git

@@ -1,7 +1,7 @@
 #include "git/snapshot.hpp"
 
-#include "git/index_facts.hpp"
-#include "git/nested_files.hpp"
+#include "git/index.hpp"
+#include "git/nested_repository.hpp"
 #include "git_files/index_file.hpp"
 #include "protocol/control_files.hpp"
 
@@ -13,9 +13,6 @@
 
 namespace autoexec::git {
 namespace {
-
-// Arguments per call: far below the system's limit. Even, because some come in pairs.
-constexpr std::size_t max_at_once = 500;
 
 std::string failure(std::string_view what, const std::filesystem::path& tree,
                     const ProgramOutput& output)
@@ -29,7 +26,7 @@ public:
     SnapshotBuilder(const Git& git, Entry entry, SnapshotOptions options)
         : git_(git), entry_(std::move(entry)), options_(options), index_(entry_)
     {
-        sparse_ = is_sparse(entry_);
+        sparse_ = entry_.is_sparse();
     }
 
     asio::awaitable<Snapshot> build()
@@ -40,15 +37,14 @@ public:
         if (!result_.problem.empty()) co_return std::move(result_);
         const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
         IndexFacts facts;
-        if (copied)
-            facts = facts_of(co_await git_(context(), "ls-files", "-v", "-s", "-z"), sparse_);
+        if (copied) facts = co_await read_index(git_, context(), sparse_);
         result_.has_submodules = !facts.gitlinks.empty();
-        if (facts.readable) co_await add_index(facts);
+        if (facts.readable()) co_await add_index(facts);
         if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
 
         if (!facts.sound()) {
             co_await begin_from_head();
-            facts = facts_of(co_await git_(context(), "ls-files", "-v", "-s", "-z"), sparse_);
+            facts = co_await read_index(git_, context(), sparse_);
         }
         record_populated(facts.gitlinks);
         co_await add_tree_files();
@@ -86,31 +82,24 @@ private:
                                           shown(entry_.tree.string()));
     }
 
-    static Words words_of(const std::vector<UnmergedEntry>& unmerged)
+    static Words words_of(const std::vector<IndexEntry>& unmerged)
     {
-        constexpr std::array<std::string_view, 4> folders{"", "base", "ours", "theirs"};
+        constexpr std::array<std::string_view, 4> folders{"", "base/", "ours/", "theirs/"};
         Words words;
-        for (const auto& entry : unmerged) {
-            words.emplace_back("--cacheinfo");
-            words.push_back(fmt::format("{},{},{}/{}", entry.mode, entry.id,
-                                        folders.at(entry.stage), entry.path));
-        }
+        for (const auto& entry : unmerged)
+            add_entry(words, entry.mode, entry.id,
+                      std::string(folders.at(entry.stage)).append(entry.path));
         return words;
     }
 
-    // Runs a command on the index with these arguments, in portions, and writes its tree.
+    // Runs a command on the index with these arguments and writes its tree.
     asio::awaitable<std::string> tree_after(const TemporaryIndex& index, Words command,
-                                            const Words& arguments)
+                                            Words arguments)
     {
         const auto there = entry_.context().with_index(index.file());
-        for (std::size_t at = 0; at < arguments.size(); at += max_at_once) {
-            auto words = command;
-            const auto end = std::min(arguments.size(), at + max_at_once);
-            words.insert(words.end(), arguments.begin() + static_cast<long>(at),
-                         arguments.begin() + static_cast<long>(end));
-            const auto done = co_await git_.run(there, std::move(words));
-            if (!done.ok()) co_return std::string();
-        }
+        const auto done =
+            co_await git_.run_in_portions(there, std::move(command), std::move(arguments));
+        if (!done.ok()) co_return std::string();
         const auto written = co_await git_(there, "write-tree");
         co_return written.ok() ? line_of(written) : std::string();
     }
@@ -124,7 +113,7 @@ private:
     }
 
     // Git would run in these repositories, with their configuration.
-    void record_populated(const std::vector<Gitlink>& gitlinks)
+    void record_populated(const std::vector<IndexEntry>& gitlinks)
     {
         for (const auto& link : gitlinks)
             if (populated(entry_.tree, link.path)) populated_.push_back(link);
@@ -156,36 +145,39 @@ private:
     // Of the tracked files, those that git would have to read.
     asio::awaitable<void> find_large_files()
     {
-        large_tracked_ = co_await large_tracked_files(git_, context(), options_.max_file_bytes);
-        Words words{"diff-files", "--name-only", "-z", "--ignore-submodules=all", "--"};
-        co_await record_large(std::move(words));
+        const auto limit = options_.max_file_bytes;
+        if (limit == 0) co_return;
+        const auto listing = co_await git_(context(), "ls-files", "-z");
+        tracks_large_ = std::ranges::any_of(split_nul(listing.output), [&](auto path) {
+            return large_file(entry_.tree, path, limit).has_value();
+        });
+        Words words{"diff-files", "--name-only", "-z", "--ignore-submodules=all"};
+        (void)co_await record_large(std::move(words));
     }
 
     // Already staged: the content is saved with the index.
     asio::awaitable<void> leave_out_large()
     {
-        const auto changed = result_.large.size();
-        Words words{"diff-index", "--cached", "--name-only", "-z", "HEAD", "--"};
-        co_await record_large(std::move(words));
-        if (result_.large.size() == changed) co_return;
-        Words paths;
-        for (auto k = changed; k < result_.large.size(); ++k)
-            paths.push_back(result_.large[k].path);
-        co_await put_back(std::move(paths), "Large files cannot be left out");
+        Words words{"diff-index", "--cached", "--name-only", "-z", "HEAD"};
+        auto staged = co_await record_large(std::move(words));
+        if (!staged.empty()) co_await put_back(std::move(staged), "Large files cannot be left out");
     }
 
-    // Which of the large files git lists.
-    asio::awaitable<void> record_large(Words words)
+    // Adds the large files that git lists, and returns the paths of the new ones.
+    asio::awaitable<Words> record_large(Words words)
     {
-        if (large_tracked_.empty()) co_return;
+        Words added;
+        if (!tracks_large_) co_return added;
+        words.emplace_back("--");
         const auto listing = co_await git_.run(context(), std::move(words));
         for (const auto path : split_nul(listing.output)) {
-            const bool is_new = std::none_of(result_.large.begin(), result_.large.end(),
-                                             [&](const auto& known) { return known.path == path; });
-            LargeFile file{std::string(path), 0};
-            if (is_new && is_large(entry_.tree, path, options_.max_file_bytes, file.size))
-                result_.large.push_back(std::move(file));
+            auto file = large_file(entry_.tree, path, options_.max_file_bytes);
+            const auto is_same = [&](const auto& known) { return known.path == path; };
+            if (!file || std::ranges::any_of(result_.large, is_same)) continue;
+            added.push_back(file->path);
+            result_.large.push_back(*std::move(file));
         }
+        co_return added;
     }
 
     // Restored from HEAD, or removed if HEAD does not have them.
@@ -229,17 +221,12 @@ private:
             const auto git_dir = nested_git_dir(entry_.tree / link.path);
             const auto head = git_dir ? read_nested(*git_dir).head : std::string();
             if (head.empty() || head == link.id) continue;
-            moved.emplace_back("--cacheinfo");
-            moved.push_back(fmt::format("160000,{},{}", head, link.path));
+            add_entry(moved, gitlink_mode, head, link.path);
         }
-        for (std::size_t at = 0; at < moved.size(); at += max_at_once) {
-            Words words{"update-index"};
-            const auto end = std::min(moved.size(), at + max_at_once);
-            words.insert(words.end(), moved.begin() + static_cast<long>(at),
-                         moved.begin() + static_cast<long>(end));
-            const auto done = co_await git_.run(context(), std::move(words));
-            if (!done.ok()) fail("The commits of submodules cannot be saved", done);
-        }
+        Words update{"update-index"};
+        const auto done =
+            co_await git_.run_in_portions(context(), std::move(update), std::move(moved));
+        if (!done.ok()) fail("The commits of submodules cannot be saved", done);
     }
 
     // Outside the sparse checkout, files that an agent created are work; missing ones are
@@ -273,12 +260,19 @@ private:
     SnapshotOptions options_;
     TemporaryIndex index_;
     bool sparse_ = false;
-    Words large_tracked_;
-    std::vector<Gitlink> populated_;  ///< Submodules whose repository exists.
+    bool tracks_large_ = false;
+    std::vector<IndexEntry> populated_;  ///< Submodules whose repository exists.
     Snapshot result_;
 };
 
 }  // namespace
+
+std::vector<std::string> included_paths(const Entry& entry)
+{
+    const auto text = read_git_file(entry.records() / included_file);
+    const auto paths = split_nul(text);
+    return {paths.begin(), paths.end()};
+}
 
 // Git lists a repository that is not a submodule as one untracked folder.
 asio::awaitable<OtherRepositories> other_repositories(const Git& git, GitContext context,
@@ -292,13 +286,11 @@ asio::awaitable<OtherRepositories> other_repositories(const Git& git, GitContext
     const bool blind = listing.errors.find("could not open directory") != std::string::npos;
     if (!listing.ok() || listing.cut || blind)
         found.problem = failure("The files cannot be listed", context.work_tree, listing);
-    for (const auto path : split_nul(listing.output)) {
-        LargeFile file{std::string(path), 0};
+    for (const auto path : split_nul(listing.output))
         if (path.ends_with('/'))
             found.paths.emplace_back(path.substr(0, path.size() - 1));
-        else if (is_large(context.work_tree, path, options.max_file_bytes, file.size))
-            found.large.push_back(std::move(file));
-    }
+        else if (auto file = large_file(context.work_tree, path, options.max_file_bytes))
+            found.large.push_back(*std::move(file));
     co_return found;
 }
 

@@ -2,7 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "git/large_files.hpp"
-#include "git/temporary_index.hpp"
+#include "git/temporary_files.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -46,21 +46,9 @@ struct OtherRepositories {
 asio::awaitable<OtherRepositories> other_repositories(const Git& git, GitContext context,
                                                       SnapshotOptions options);
 
+/// The name of the record of the paths copied by `.worktreeinclude`.
+constexpr const char* included_file = "included";
 /// The paths copied by `.worktreeinclude`, relative to the tree, sorted.
 std::vector<std::string> included_paths(const Entry& entry);
-
-/// A file with paths for `--pathspec-from-file`. Removed on destruction.
-class PathFile {
-public:
-    PathFile(const Entry& entry, const std::vector<std::string>& paths);
-    ~PathFile();
-    PathFile(const PathFile&) = delete;
-    PathFile& operator=(const PathFile&) = delete;
-
-    [[nodiscard]] std::string option() const { return "--pathspec-from-file=" + file_.string(); }
-
-private:
-    std::filesystem::path file_;
-};
 
 }  // namespace autoexec::git

@@ -25,12 +25,13 @@ struct Ignored : WorktreeFixture {
 
     KeptArtifacts keep(const Words& declared)
     {
-        return run(repository().keep_ignored(from, ArtifactRef{"run-1", "step one", 1}, declared));
+        return run(
+            git::keep_ignored(repository(), from, ArtifactRef{"run-1", "step one", 1}, declared));
     }
     Problem lay(const std::string& commit, const std::string& path, bool keep_existing = false)
     {
         std::vector<ArtifactSource> sources{{commit, path}};
-        return run(repository().lay_artifacts(to, sources, keep_existing));
+        return run(git::lay_artifacts(repository(), to, sources, keep_existing));
     }
     std::string kept(const Words& declared)
     {
@@ -163,13 +164,13 @@ TEST_CASE_FIXTURE(Ignored, "what was kept is listed, and can be forgotten")
 {
     write_file(from / "build/app", "x");
     const auto commit = kept({"build"});
-    const auto all = run(repository().artifacts());
+    const auto all = run(git::list_artifacts(repository()));
     REQUIRE(all.size() == 1);
     CHECK(all.front().run == "run-1");
     CHECK(all.front().commit == commit);
     CHECK(all.front().ref.starts_with(ref));
-    CHECK(run(repository().drop(all.front())).empty());
-    CHECK(run(repository().artifacts()).empty());
+    CHECK(run(repository().drop_ref(all.front().ref, all.front().commit)).empty());
+    CHECK(run(git::list_artifacts(repository())).empty());
 }
 
 TEST_CASE_FIXTURE(Ignored, "what was laid is not committed where git does not ignore it")

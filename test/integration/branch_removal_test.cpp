@@ -19,7 +19,7 @@ struct Left : WorktreeFixture {
     }
     RemovedBranch take(const std::string& branch = "workflow/a", BranchRemovalOptions how = {})
     {
-        return run(repository().remove_branch(branch, std::move(how)));
+        return run(git::remove_branch(repository(), branch, std::move(how)));
     }
     [[nodiscard]] bool is_there(const std::string& branch = "workflow/a") const
     {
@@ -134,7 +134,7 @@ TEST_CASE_FIXTURE(Left, "a branch that is checked out is kept")
 TEST_CASE_FIXTURE(Left, "in a dry run worktrees that would go do not count")
 {
     git({"branch", "keeper", tip});
-    REQUIRE(run(repository().add_tree("a", "HEAD", true)).problem.empty());
+    REQUIRE(run(git::add_tree(repository(), "a", "HEAD", true)).problem.empty());
     BranchRemovalOptions how;
     how.dry_run = true;
     stays("It is checked out in ", how);
@@ -173,7 +173,7 @@ TEST_CASE_FIXTURE(Left, "the branches of workflows are listed")
 {
     git({"branch", "workflow/b"});
     git({"branch", "workflows"});
-    CHECK(run(repository().branches()) == Words{"workflow/a", "workflow/b"});
+    CHECK(run(git::list_branches(repository())) == Words{"workflow/a", "workflow/b"});
 }
 
 TEST_CASE_FIXTURE(Left, "a salvage is dropped if it is still that commit")
@@ -181,13 +181,13 @@ TEST_CASE_FIXTURE(Left, "a salvage is dropped if it is still that commit")
     const auto tree = add("b");
     write_file(tree / "file", "changed\n");
     REQUIRE(salvage(tree).problem.empty());
-    const auto saved = run(repository().salvages()).at(0);
+    const auto saved = run(git::list_salvages(repository())).at(0);
     auto other = saved;
     other.commit = tip;
-    CHECK(contains(run(repository().drop(other)), "cannot be dropped"));
-    CHECK(run(repository().salvages()).size() == 1);
-    CHECK(run(repository().drop(saved)).empty());
-    CHECK(run(repository().salvages()).empty());
+    CHECK(contains(run(repository().drop_ref(other.ref, other.commit)), "cannot be dropped"));
+    CHECK(run(git::list_salvages(repository())).size() == 1);
+    CHECK(run(repository().drop_ref(saved.ref, saved.commit)).empty());
+    CHECK(run(git::list_salvages(repository())).empty());
     CHECK(content(saved.commit, "file") == "changed\n");
 }
 

@@ -35,7 +35,7 @@ struct Agent : WorktreeFixture {
     /// Of the newest salvage.
     std::string salvaged(const std::string& path)
     {
-        const auto all = run(repository().salvages());
+        const auto all = run(git::list_salvages(repository()));
         REQUIRE_FALSE(all.empty());
         return content(all.front().ref, path);
     }
@@ -210,7 +210,7 @@ TEST_CASE_FIXTURE(LargeFiles, "a large file that the agent has staged is not com
     CHECK_FALSE(done.changed);
     CHECK(files(done.commit) == "file\nfolder/other");
     CHECK(status(tree) == "?? staged");
-    const auto saves = run(repository().salvages());
+    const auto saves = run(git::list_salvages(repository()));
     REQUIRE(saves.size() == 1);
     CHECK(content(saves.front().ref + "^2", "staged").size() == 2000);
 }
@@ -243,7 +243,7 @@ TEST_CASE_FIXTURE(LargeFiles, "a tree with a file that is too large to be saved 
 {
     put_huge("huge");
     for (const auto& problem :
-         {remove(tree).problem, run(repository().removal_blocker(tree, {}))}) {
+         {remove(tree).problem, run(git::removal_blocker(repository(), tree, {}))}) {
         CHECK(contains(problem, "'huge' (300.0 GiB) cannot be saved"));
         CHECK(contains(problem, tree.string()));
     }
@@ -257,7 +257,7 @@ TEST_CASE_FIXTURE(LargeFiles, "a reset leaves large files where they are")
 {
     put_huge("huge");
     put("small", "x\n");
-    const auto saved = run(repository().reset(tree, "workflow/a", head(), "for a test"));
+    const auto saved = run(git::reset_tree(repository(), tree, "workflow/a", head(), "for a test"));
     CHECK_MESSAGE(saved.problem.empty(), saved.problem);
     CHECK(salvaged("small") == "x\n");
     CHECK(fs::exists(tree / "huge"));
@@ -515,7 +515,7 @@ TEST_CASE_FIXTURE(Agent, "what is staged and changed again is saved beside the c
     CHECK(done.warnings.size() == 1);
     CHECK(content(done.commit, "file") == "final\n");
     CHECK(files(done.commit) == "file\nfolder/other");
-    const auto saved = run(repository().salvages()).front();
+    const auto saved = run(git::list_salvages(repository())).front();
     CHECK(content(saved.commit + "^2", "file") == "staged\n");
     CHECK(content(saved.commit + "^2", "new") == "staged new\n");
     CHECK(status(tree).empty());
@@ -759,7 +759,7 @@ TEST_CASE_FIXTURE(Agent, "a missing identity is filled in, and reported once")
 TEST_CASE_FIXTURE(Agent, "only a worktree of the repository is committed")
 {
     const auto try_at = [&](const fs::path& place) {
-        return run(repository().commit_work(place, "workflow/a", "m")).problem;
+        return run(git::commit_work(repository(), place, "workflow/a", "m")).problem;
     };
     CHECK(contains(try_at(root()), "is not a worktree of this repository"));
     CHECK(contains(try_at(folder.path()), "is not a worktree of this repository"));

@@ -115,19 +115,19 @@ TEST_CASE_FIXTURE(Trapped, "git is never run in a repository that was made withi
     CHECK_FALSE(committed.warnings.empty());
     check_unmarked();
     put("file", "changed\n");
-    const auto trees = run(repository().trees());
+    const auto trees = run(git::list_trees(repository()));
     REQUIRE(trees.size() == 1);
     CHECK(trees[0].dirty);
     check_unmarked();
-    CHECK_FALSE(run(repository().state_of(tree)).empty());
+    CHECK_FALSE(run(git::state_of(repository(), tree)).empty());
     check_unmarked();
-    CHECK_FALSE(run(repository().removal_blocker(tree, SalvageOptions())).empty());
+    CHECK_FALSE(run(git::removal_blocker(repository(), tree, SalvageOptions())).empty());
     check_unmarked();
     CHECK_FALSE(salvage(tree).commit.empty());
     check_unmarked();
     CHECK_FALSE(remove(tree).problem.empty());
     CHECK(read_file(tree / "inside/inner") == "six\n");
-    (void)run(repository().reset(tree, branch_of(tree), "main", "for a test"));
+    (void)run(git::reset_tree(repository(), tree, branch_of(tree), "main", "for a test"));
     check_unmarked();
 }
 
@@ -175,12 +175,13 @@ TEST_CASE_FIXTURE(Trapped, "programs that only a linked worktree's configuration
     CHECK(content(committed.commit, "new") == "LOUD\n");
     check_unmarked();
     put("file", "six\n");
-    CHECK(run(repository().trees()).front().dirty);
+    CHECK(run(git::list_trees(repository())).front().dirty);
     check_unmarked();
-    CHECK_FALSE(run(repository().state_of(tree)).empty());
+    CHECK_FALSE(run(git::state_of(repository(), tree)).empty());
     CHECK_FALSE(salvage(tree).commit.empty());
     check_unmarked();
-    CHECK(run(repository().reset(tree, branch_of(tree), "main", "for a test")).problem.empty());
+    CHECK(run(git::reset_tree(repository(), tree, branch_of(tree), "main", "for a test"))
+              .problem.empty());
     CHECK(read_file(tree / "file") == "one\n");
     check_unmarked();
     CHECK(remove(tree).problem.empty());
@@ -198,7 +199,7 @@ TEST_CASE_FIXTURE(Trapped, "missing objects are not fetched from a remote that a
                   "100644,1234567890123456789012345678901234567890,gone"});
     check_armed(tree, {"write-tree"});
     (void)commit_work(tree);
-    (void)run(repository().trees());
+    (void)run(git::list_trees(repository()));
     (void)salvage(tree);
     check_unmarked();
 }
@@ -208,14 +209,15 @@ TEST_CASE_FIXTURE(Trapped, "no hook, monitor, pager or editor of the repository 
     append(root() / ".git/config", traps());
     put("file", "two\n");
     check_armed(root(), {"status"});
-    const auto other = run(repository().add_tree("b", "HEAD"));
+    const auto other = run(git::add_tree(repository(), "b", "HEAD"));
     CHECK_MESSAGE(other.problem.empty(), other.problem);
     CHECK(commit_work(tree).problem.empty());
     write_file(other.path / "file", "three\n");
     CHECK(commit_work(other.path).problem.empty());
-    const auto merged = run(repository().merge("workflow/a", "workflow/b", "merge"));
+    const auto merged = run(git::merge(repository(), "workflow/a", "workflow/b", "merge"));
     CHECK_FALSE(merged.conflicts.empty());
-    CHECK(run(repository().open_conflict("c", "workflow/a", "workflow/b", "m")).problem.empty());
+    CHECK(run(git::open_conflict(repository(), "c", "workflow/a", "workflow/b", "m"))
+              .problem.empty());
     CHECK(remove(tree).problem.empty());
     check_unmarked();
 }

@@ -274,14 +274,14 @@ private:
     void add_one()
     {
         const auto name = new_name();
-        engine("add", name, repository().add_tree(name, some_commit()));
+        engine("add", name, git::add_tree(repository(), name, some_commit()));
     }
     void commit_one()
     {
         const auto tree = some_tree();
         if (tree.empty()) return;
         const auto done =
-            engine("commit", tree, repository().commit_work(tree, branch_of(tree), "work"));
+            engine("commit", tree, git::commit_work(repository(), tree, branch_of(tree), "work"));
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
         CHECK(id(branch_of(tree)) == done.commit);
     }
@@ -290,8 +290,8 @@ private:
         const auto tree = some_tree();
         if (tree.empty()) return;
         const auto target = id(some_commit());
-        const auto done =
-            engine("reset", tree, repository().reset(tree, branch_of(tree), target, "a test"));
+        const auto done = engine(
+            "reset", tree, git::reset_tree(repository(), tree, branch_of(tree), target, "a test"));
         // An ignored file is not saved, so it is not overwritten either.
         if (contains(done.problem, "it blocks a file")) return;
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
@@ -304,7 +304,8 @@ private:
     {
         const auto tree = some_tree();
         if (tree.empty()) return;
-        const auto done = engine("remove", tree, repository().remove(tree, SalvageOptions()));
+        const auto done =
+            engine("remove", tree, git::remove_tree(repository(), tree, SalvageOptions()));
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
         CHECK_FALSE(fs::exists(tree));
     }
@@ -312,18 +313,19 @@ private:
     {
         const auto tree = some_tree();
         if (tree.empty()) return;
-        const auto state = run(repository().state_of(tree));
-        const auto done = engine("salvage", tree, repository().salvage(tree, SalvageOptions()));
+        const auto state = run(git::state_of(repository(), tree));
+        const auto done =
+            engine("salvage", tree, git::salvage(repository(), tree, SalvageOptions()));
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
-        CHECK(run(repository().state_of(tree)) == state);
+        CHECK(run(git::state_of(repository(), tree)) == state);
     }
     void restore_one()
     {
-        const auto all = run(repository().salvages());
+        const auto all = run(git::list_salvages(repository()));
         if (all.empty()) return;
         const auto name = new_name();
         const auto ref = some_of(all).ref;
-        const auto done = engine("restore", name, repository().restore(ref, name));
+        const auto done = engine("restore", name, git::restore(repository(), ref, name));
         if (!done.problem.empty()) FAIL_CHECK(done.problem, "\n", log());
     }
     void merge_two()
@@ -331,14 +333,14 @@ private:
         const auto ours = some_commit();
         const auto theirs = some_commit();
         const auto done =
-            engine("merge", ours + "+" + theirs, repository().merge(ours, theirs, "m"));
+            engine("merge", ours + "+" + theirs, git::merge(repository(), ours, theirs, "m"));
         if (done.conflicts.empty()) return;
         const auto name = new_name();
-        engine("conflict", name, repository().open_conflict(name, ours, theirs, "m"));
+        engine("conflict", name, git::open_conflict(repository(), name, ours, theirs, "m"));
     }
     void into_main()
     {
-        engine("into", "main", repository().merge_into("main", some_commit(), "into main"));
+        engine("into", "main", git::merge_into(repository(), "main", some_commit(), "into main"));
         // The user's changes are in the way of some; the others only move what is below them.
         users_status_ = status(root());
     }

@@ -3,8 +3,6 @@
 #include "support/worktree_fixture.hpp"
 
 #include <doctest/doctest.h>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -60,7 +58,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a repository is opened from its top, a subfo
     {
         git({"checkout", "-q", "--detach"});
     }
-    CHECK(repository().common_dir() == root() / ".git");
+    CHECK(repository().common == root() / ".git");
     const auto tree = add("a");
     CHECK(tree == fs::canonical(options.project_root) / ".tapps-agents/worktrees/a");
     CHECK(read_file(tree / "file") == "one\n");
@@ -169,7 +167,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a branch called workflow gets a sentence of 
         "The repository has a branch named 'workflow', so no branch 'workflow/…' can be created. "
         "Rename it: git branch -m workflow NAME";
     CHECK(run(repository().set_branch("workflow/a", "HEAD", "")) == expected);
-    const auto made = run(repository().add_tree("a", "HEAD"));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD"));
     CHECK(made.problem == expected);
     CHECK_FALSE(fs::exists(made.path));
 }
@@ -181,7 +179,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     write("file", "two\n");
     commit("two");
     configure("[branch]\nautoSetupMerge = always");
-    const auto made = run(repository().add_tree("a", first));
+    const auto made = run(git::add_tree(repository(), "a", first));
     REQUIRE_MESSAGE(made.problem.empty(), made.problem);
     CHECK(made.path == trees() / "a");
     CHECK(made.branch == "workflow/a");
@@ -200,7 +198,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "what is no name for a worktree makes none")
 {
     for (const auto* const name :
          {"", ".", "..", "../a", "a/b", "-a", ".a", "a.lock", "a b", "ä"}) {
-        const auto made = run(repository().add_tree(name, "HEAD"));
+        const auto made = run(git::add_tree(repository(), name, "HEAD"));
         CHECK_MESSAGE(contains(made.problem, "is not a valid worktree name"), name);
     }
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
@@ -210,12 +208,12 @@ TEST_CASE_FIXTURE(WorktreeFixture, "an existing worktree is used only on request
 {
     const auto tree = add("a");
     write_file(tree / "file", "changed\n");
-    const auto refused = run(repository().add_tree("a", "HEAD"));
+    const auto refused = run(git::add_tree(repository(), "a", "HEAD"));
     CHECK(contains(refused.problem, "already exists"));
 
     SUBCASE("as it is")
     {
-        const auto made = run(repository().add_tree("a", "HEAD", true));
+        const auto made = run(git::add_tree(repository(), "a", "HEAD", true));
         CHECK(made.problem.empty());
         CHECK(made.path == tree);
         CHECK(read_file(tree / "file") == "changed\n");
@@ -223,17 +221,17 @@ TEST_CASE_FIXTURE(WorktreeFixture, "an existing worktree is used only on request
     SUBCASE("with a HEAD that an agent detached")
     {
         git_in(tree, {"checkout", "-q", "--detach"});
-        CHECK(run(repository().add_tree("a", "HEAD", true)).problem.empty());
+        CHECK(run(git::add_tree(repository(), "a", "HEAD", true)).problem.empty());
     }
     SUBCASE("but not with another branch")
     {
         git_in(tree, {"checkout", "-q", "-b", "other"});
-        CHECK(contains(run(repository().add_tree("a", "HEAD", true)).problem, "'other'"));
+        CHECK(contains(run(git::add_tree(repository(), "a", "HEAD", true)).problem, "'other'"));
     }
     SUBCASE("with a .git that is gone")
     {
         fs::remove(tree / ".git");
-        CHECK(run(repository().add_tree("a", "HEAD", true)).problem.empty());
+        CHECK(run(git::add_tree(repository(), "a", "HEAD", true)).problem.empty());
         CHECK(status(tree) == " M file");
     }
 }
@@ -242,8 +240,8 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a branch without a worktree is used only on 
 {
     write("file", "two\n");
     git({"branch", "workflow/a", commit("two")});
-    CHECK(contains(run(repository().add_tree("a", "HEAD~1")).problem, "already exists"));
-    const auto made = run(repository().add_tree("a", "HEAD~1", true));
+    CHECK(contains(run(git::add_tree(repository(), "a", "HEAD~1")).problem, "already exists"));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD~1", true));
     CHECK_MESSAGE(made.problem.empty(), made.problem);
     CHECK(read_file(made.path / "file") == "two\n");
 }
@@ -254,7 +252,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose making was interrupted is c
     git({"worktree", "add", "-q", "--no-checkout", "-b", "workflow/a", (trees() / "a").string()});
     write_file(entry("a") / "index.lock", "");
     write_file(trees() / "a" / "file", "half");
-    const auto made = run(repository().add_tree("a", "HEAD", true));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD", true));
     CHECK_MESSAGE(made.problem.empty(), made.problem);
     CHECK(read_file(made.path / "file") == "one\n");
     CHECK(status(made.path).empty());
@@ -263,10 +261,10 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose making was interrupted is c
 TEST_CASE_FIXTURE(WorktreeFixture, "a folder that git does not know stays, and no tree is made")
 {
     write_file(trees() / "a" / "notes", "mine");
-    CHECK(contains(run(repository().add_tree("a", "HEAD", true)).problem, "already exists"));
+    CHECK(contains(run(git::add_tree(repository(), "a", "HEAD", true)).problem, "already exists"));
     CHECK(read_file(trees() / "a" / "notes") == "mine");
     fs::create_directory_symlink(folder / "home", trees() / "b");
-    CHECK(contains(run(repository().add_tree("b", "HEAD")).problem, "already exists"));
+    CHECK(contains(run(git::add_tree(repository(), "b", "HEAD")).problem, "already exists"));
     CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
 }
 
@@ -277,12 +275,12 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     write_file(tree / "staged", "staged work\n");
     git_in(tree, {"add", "staged"});
     fs::remove_all(tree);
-    const auto made = run(repository().add_tree("a", "HEAD", true));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD", true));
     REQUIRE_MESSAGE(made.problem.empty(), made.problem);
     CHECK(status(tree).empty());
     REQUIRE(made.warnings.size() == 1);
     CHECK(contains(made.warnings[0], "was missing"));
-    const auto salvages = run(repository().salvages());
+    const auto salvages = run(git::list_salvages(repository()));
     REQUIRE(salvages.size() == 1);
     CHECK(content(salvages[0].ref, "staged") == "staged work\n");
 }
@@ -302,8 +300,8 @@ TEST_CASE_FIXTURE(WorktreeFixture, "hooks are not run, whatever they would do")
     write_file(tree / "new", "x");
     commit_quietly(tree);
     write_file(tree / "new", "y");
-    CHECK(run(repository().reset(tree, "workflow/a", "HEAD", "")).problem.empty());
-    CHECK(run(repository().merge_into("main", "workflow/a", "m")).problem.empty());
+    CHECK(run(git::reset_tree(repository(), tree, "workflow/a", "HEAD", "")).problem.empty());
+    CHECK(run(git::merge_into(repository(), "main", "workflow/a", "m")).problem.empty());
     CHECK(remove(tree).problem.empty());
     CHECK_FALSE(fs::exists(folder / "ran"));
 }
@@ -321,7 +319,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a hundred worktrees at once are made without
     std::set<std::string> problems;
     int made = 0;
     for (int i = 0; i < 100; ++i)
-        start(repo.add_tree("tree-" + std::to_string(i), "HEAD"), [&](NewTree tree) {
+        start(git::add_tree(repo, "tree-" + std::to_string(i), "HEAD"), [&](NewTree tree) {
             if (!tree.problem.empty()) problems.insert(tree.problem);
             made += fs::exists(tree.path / "many/199") ? 1 : 0;
         });
@@ -339,7 +337,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled gets a grace 
     options.interrupt = std::make_shared<Interrupt>();
     auto& repo = repository();
     std::optional<NewTree> made;
-    start(repo.add_tree("a", "HEAD"), [&](NewTree tree) { made = std::move(tree); });
+    start(git::add_tree(repo, "a", "HEAD"), [&](NewTree tree) { made = std::move(tree); });
     // With a git under way.
     asio::steady_timer timer(io, 3ms);
     timer.async_wait(
@@ -354,22 +352,18 @@ TEST_CASE_FIXTURE(WorktreeFixture, "an operation that is cancelled gets a grace 
 TEST_CASE_FIXTURE(WorktreeFixture,
                   "an operation that is cancelled at once says so, and can be repeated")
 {
-    auto& repo = repository();
-    asio::cancellation_signal signal;
+    options.interrupt = std::make_shared<Interrupt>();
     std::optional<NewTree> made;
-    const auto finished = [&](std::exception_ptr failure, NewTree tree) {
-        CHECK_FALSE(failure);
-        made = std::move(tree);
-    };
-    asio::co_spawn(io, repo.add_tree("a", "HEAD"),
-                   asio::bind_cancellation_slot(signal.slot(), finished));
+    start(git::add_tree(repository(), "a", "HEAD"), [&](NewTree tree) { made = std::move(tree); });
     asio::steady_timer timer(io, 3ms);
-    timer.async_wait([&](auto) { signal.emit(asio::cancellation_type::terminal); });
+    timer.async_wait([&](auto) {
+        options.interrupt->cancel(*options.clock, asio::cancellation_type::terminal);
+    });
     finish();
     REQUIRE(made);
     CHECK_MESSAGE(contains(made->problem, "the operation was cancelled"), made->problem);
-    forget_repository();
-    const auto again = run(repository().add_tree("a", "HEAD", true));
+    forget_interrupt();
+    const auto again = run(git::add_tree(repository(), "a", "HEAD", true));
     CHECK_MESSAGE(again.problem.empty(), again.problem);
     CHECK(read_file(again.path / "file") == "one\n");
 }
@@ -381,19 +375,19 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     interrupt_at("--hard");
     SUBCASE("new")
     {
-        const auto made = run(repository().add_tree("a", "HEAD"));
+        const auto made = run(git::add_tree(repository(), "a", "HEAD"));
         CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
     }
     SUBCASE("for a merge")
     {
-        const auto made = run(repository().open_conflict("a", "HEAD", "HEAD", "m"));
+        const auto made = run(git::open_conflict(repository(), "a", "HEAD", "HEAD", "m"));
         CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
     }
     CHECK_FALSE(fs::exists(trees() / "a"));
     CHECK_FALSE(fs::exists(entry("a")));
     CHECK(git({"branch", "--list", "workflow/*"}).empty());
     forget_interrupt();
-    CHECK(run(repository().add_tree("a", "HEAD")).problem.empty());
+    CHECK(run(git::add_tree(repository(), "a", "HEAD")).problem.empty());
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture,
@@ -414,7 +408,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     {
         options.lock_timeout = 50ms;
         forget_repository();
-        const auto made = run(repository().add_tree("a", "HEAD"));
+        const auto made = run(git::add_tree(repository(), "a", "HEAD"));
         CHECK(contains(made.problem, "repository.lock for 50ms"));
         CHECK(git({"for-each-ref", "refs/heads/workflow"}).empty());
         ::flock(fd, LOCK_UN);
@@ -459,7 +453,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files cannot be written leaves 
     write(".gitattributes", "*.big filter=bad\n");
     write("data.big", "x\n");
     commit("two");
-    const auto made = run(repository().add_tree("a", "HEAD"));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD"));
     CHECK(contains(made.problem, "cannot be written"));
     CHECK_FALSE(fs::exists(made.path));
     CHECK_FALSE(fs::exists(entry("a")));
@@ -469,7 +463,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a tree whose files cannot be written leaves 
 TEST_CASE_FIXTURE(WorktreeFixture, "with less free space than the floor no worktree is made")
 {
     options.min_free_bytes = 1ULL << 60;
-    const auto made = run(repository().add_tree("a", "HEAD"));
+    const auto made = run(git::add_tree(repository(), "a", "HEAD"));
     CHECK(contains(made.problem, "MiB are free in "));
     CHECK(contains(made.problem, "autoexec worktree gc"));
     CHECK_FALSE(fs::exists(trees()));
@@ -495,7 +489,7 @@ TEST_CASE_FIXTURE(WorktreeFixture,
     while (fill.write(filler.data(), static_cast<std::streamsize>(filler.size())).flush()) continue;
     fill.close();
 
-    CHECK_FALSE(run(repository().add_tree("b", "HEAD")).problem.empty());
+    CHECK_FALSE(run(git::add_tree(repository(), "b", "HEAD")).problem.empty());
     const auto before = id_in(tree, "HEAD");
     CHECK_FALSE(commit_work(tree).problem.empty());
     CHECK_FALSE(remove(tree).problem.empty());
@@ -522,7 +516,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a repository that cannot be written to is re
     configure("[safe]\ndirectory = *");
     forget_repository();
     REQUIRE(::seteuid(65534) == 0);
-    const auto made = run(repository().add_tree("b", "HEAD"));
+    const auto made = run(git::add_tree(repository(), "b", "HEAD"));
     const auto done = commit_work(tree);
     const auto moved = run(repository().set_branch("x", "HEAD", ""));
     const auto saved = salvage(tree);
@@ -547,7 +541,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "worktrees are listed by name, with what is k
     const int held = ::open((trees() / "b").c_str(), O_RDONLY | O_DIRECTORY);
     REQUIRE(::flock(held, LOCK_EX) == 0);
 
-    const auto all = run(repository().trees());
+    const auto all = run(git::list_trees(repository()));
     ::close(held);
     REQUIRE(all.size() == 4);
     CHECK(all[0].name == "a");
@@ -570,18 +564,18 @@ TEST_CASE_FIXTURE(WorktreeFixture,
 {
     const auto tree = add("a");
     write_file(tree / "new", "x");
-    CHECK(run(repository().state_of(tree)) == "## workflow/a\n?? new\n");
-    CHECK(run(repository().state_of(root())) == "## main\n");
-    CHECK(run(repository().state_of(folder.path())).empty());
+    CHECK(run(git::state_of(repository(), tree)) == "## workflow/a\n?? new\n");
+    CHECK(run(git::state_of(repository(), root())) == "## main\n");
+    CHECK(run(git::state_of(repository(), folder.path())).empty());
     for (int i = 0; i < 400; ++i) write_file(tree / ("a-long-name-" + std::to_string(i)), "x");
-    CHECK(run(repository().state_of(tree)).size() == 4096);
+    CHECK(run(git::state_of(repository(), tree)).size() == 4096);
 }
 
 TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere is reported")
 {
     const auto tree = add("a");
     const auto other = add("b");
-    CHECK_FALSE(run(repository().trees()).front().replaced);
+    CHECK_FALSE(run(git::list_trees(repository())).front().replaced);
     SUBCASE("gone")
     {
         fs::remove(tree / ".git");
@@ -600,7 +594,7 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere is rep
     {
         fs::copy_file(other / ".git", tree / ".git", fs::copy_options::overwrite_existing);
     }
-    const auto all = run(repository().trees());
+    const auto all = run(git::list_trees(repository()));
     CHECK(all.front().replaced);
     CHECK_FALSE(all.back().replaced);
 }
@@ -608,15 +602,16 @@ TEST_CASE_FIXTURE(WorktreeFixture, "a worktree whose .git leads elsewhere is rep
 TEST_CASE_FIXTURE(WorktreeFixture, "a worktree tells for which run it was made")
 {
     add("before");
-    repository().work_for("run-1");
+    repository().run_id = "run-1";
     add("a");
-    CHECK(run(repository().open_conflict("conflict", "HEAD", "HEAD", "x")).problem.empty());
-    repository().work_for("run-2");
-    CHECK(run(repository().add_tree("a", "HEAD", true)).problem.empty());
-    CHECK(run(repository().add_tree("before", "HEAD", true)).problem.empty());
+    CHECK(run(git::open_conflict(repository(), "conflict", "HEAD", "HEAD", "x")).problem.empty());
+    repository().run_id = "run-2";
+    CHECK(run(git::add_tree(repository(), "a", "HEAD", true)).problem.empty());
+    CHECK(run(git::add_tree(repository(), "before", "HEAD", true)).problem.empty());
     forget_repository();
     std::string told;
-    for (const auto& tree : run(repository().trees())) told += tree.name + "=" + tree.run_id + " ";
+    for (const auto& tree : run(git::list_trees(repository())))
+        told += tree.name + "=" + tree.run_id + " ";
     CHECK(told == "a=run-1 before=run-2 conflict=run-1 ");
     CHECK(status(trees() / "a").empty());
 }

@@ -25,7 +25,10 @@ struct Project : WorktreeFixture {
         write("cache/x", "no\n");
     }
 
-    NewTree make(const std::string& name = "a") { return run(repository().add_tree(name, "HEAD")); }
+    NewTree make(const std::string& name = "a")
+    {
+        return run(git::add_tree(repository(), name, "HEAD"));
+    }
 };
 
 }  // namespace
@@ -135,7 +138,7 @@ TEST_CASE_FIXTURE(Project, "a reset tree has them again")
 {
     const auto tree = add("a");
     fs::remove(tree / ".env");
-    CHECK(run(repository().reset(tree, "workflow/a", "HEAD", "")).problem.empty());
+    CHECK(run(git::reset_tree(repository(), tree, "workflow/a", "HEAD", "")).problem.empty());
     CHECK(read_file(tree / ".env") == "TOKEN=1\n");
 }
 
@@ -165,7 +168,7 @@ TEST_CASE_FIXTURE(Project, "nothing is written through a link that the base has 
     git({"rm", "-q", "secrets"});
     commit("no link");
     write("secrets/a", "x");
-    const auto made = run(repository().add_tree("a", base));
+    const auto made = run(git::add_tree(repository(), "a", base));
     CHECK(made.problem.empty());
     CHECK(made.warnings.size() == 1);
     CHECK(fs::is_empty(folder / "outside"));

@@ -26,7 +26,7 @@ struct Sides : WorktreeFixture {
         git({"worktree", "remove", "--force", tree.string()});
         return id(branch);
     }
-    Merged merge() { return run(repository().merge("ours", "theirs", "Merge theirs")); }
+    Merged merge() { return run(git::merge(repository(), "ours", "theirs", "Merge theirs")); }
     void conflict()
     {
         make("ours", {{"file", "ours\n"}});
@@ -34,9 +34,9 @@ struct Sides : WorktreeFixture {
     }
     NewTree open_conflict()
     {
-        return run(repository().open_conflict("c", "ours", "theirs", "The merge"));
+        return run(git::open_conflict(repository(), "c", "ours", "theirs", "The merge"));
     }
-    Commit resolved() { return run(repository().resolved_conflict("c", "ours", "theirs")); }
+    Commit resolved() { return run(git::resolved_conflict(repository(), "c", "ours", "theirs")); }
 };
 
 }  // namespace
@@ -62,9 +62,9 @@ TEST_CASE_FIXTURE(Sides, "changes that do not meet are merged without a checkout
 TEST_CASE_FIXTURE(Sides, "a side that holds the other is the result")
 {
     const auto later = make("later", {{"a", "a\n"}});
-    CHECK(run(repository().merge(base, later, "m")).commit == later);
-    CHECK(run(repository().merge(later, base, "m")).commit == later);
-    CHECK(run(repository().merge(later, later, "m")).commit == later);
+    CHECK(run(git::merge(repository(), base, later, "m")).commit == later);
+    CHECK(run(git::merge(repository(), later, base, "m")).commit == later);
+    CHECK(run(git::merge(repository(), later, later, "m")).commit == later);
 }
 
 TEST_CASE_FIXTURE(Sides, "conflicts are reported with path and kind, in git's words")
@@ -128,7 +128,8 @@ TEST_CASE_FIXTURE(Sides, "attributes of our side count, not those of the user's 
     const auto merged = merge();
     REQUIRE_MESSAGE(merged.conflicts.empty(), merged.conflicts[0].path);
     CHECK(content(merged.commit, "folder/other") == "ours\ntheirs\n");
-    CHECK(run(repository().merge(make("x", {{"file", "x\n"}}), make("y", {{"file", "y\n"}}), "m"))
+    CHECK(run(git::merge(repository(), make("x", {{"file", "x\n"}}), make("y", {{"file", "y\n"}}),
+                         "m"))
               .conflicts.size() == 1);
 }
 
@@ -136,10 +137,11 @@ TEST_CASE_FIXTURE(Sides, "histories with nothing in common are not merged")
 {
     git({"checkout", "-q", "--orphan", "fresh"});
     commit("fresh");
-    const auto merged = run(repository().merge("main", "fresh", "m"));
+    const auto merged = run(git::merge(repository(), "main", "fresh", "m"));
     CHECK(merged.commit.empty());
     CHECK(contains(merged.problem, "no common commit"));
-    CHECK(contains(run(repository().merge("main", "nothing", "m")).problem, "is not a commit"));
+    CHECK(
+        contains(run(git::merge(repository(), "main", "nothing", "m")).problem, "is not a commit"));
 }
 
 TEST_CASE_FIXTURE(Sides, "a merge that is cancelled leaves no tree that a person has to look at")
@@ -223,12 +225,12 @@ TEST_CASE_FIXTURE(Sides, "a commit is merged into a branch that is not checked o
 {
     const auto ours = make("ours", {{"a", "a\n"}});
     const auto theirs = make("theirs", {{"b", "b\n"}});
-    const auto merged = run(repository().merge_into("ours", "theirs", "Into ours"));
+    const auto merged = run(git::merge_into(repository(), "ours", "theirs", "Into ours"));
     CHECK(merged.problem.empty());
     CHECK(id("ours") == merged.commit);
     CHECK(id("ours^1") == ours);
-    CHECK(run(repository().merge_into("ours", "theirs", "m")).commit == merged.commit);
-    CHECK(contains(run(repository().merge_into("nothing", "theirs", "m")).problem,
+    CHECK(run(git::merge_into(repository(), "ours", "theirs", "m")).commit == merged.commit);
+    CHECK(contains(run(git::merge_into(repository(), "nothing", "theirs", "m")).problem,
                    "The branch 'nothing' does not exist"));
 }
 
@@ -240,13 +242,13 @@ TEST_CASE_FIXTURE(Sides,
     write("untracked", "mine\n");
     SUBCASE("where it can be moved forward")
     {
-        CHECK(run(repository().merge_into("main", "theirs", "m")).commit == theirs);
+        CHECK(run(git::merge_into(repository(), "main", "theirs", "m")).commit == theirs);
         CHECK(head() == theirs);
     }
     SUBCASE("where it must be merged")
     {
         git({"commit", "-q", "--allow-empty", "-m", "more"});
-        const auto merged = run(repository().merge_into("main", "theirs", "m"));
+        const auto merged = run(git::merge_into(repository(), "main", "theirs", "m"));
         CHECK_MESSAGE(merged.problem.empty(), merged.problem);
         CHECK(head() == merged.commit);
     }
@@ -269,7 +271,7 @@ TEST_CASE_FIXTURE(Sides, "changes in the way stop it, are named, and nothing mov
     }
     write(name, "mine\n");
     const auto before = status(root());
-    const auto merged = run(repository().merge_into("main", "theirs", "m"));
+    const auto merged = run(git::merge_into(repository(), "main", "theirs", "m"));
     CHECK(merged.commit.empty());
     CHECK(contains(merged.problem, "'main' is checked out in"));
     CHECK(contains(merged.problem, name));
@@ -285,7 +287,7 @@ TEST_CASE_FIXTURE(Sides, "a branch that is being rebased stays")
     CHECK(try_git(root(), {"rebase", "theirs"}).code != 0);
     const auto before = id("ours");
     const auto other = make("other", {{"x", "x\n"}});
-    const auto merged = run(repository().merge_into("ours", "other", "m"));
+    const auto merged = run(git::merge_into(repository(), "ours", "other", "m"));
     CHECK(contains(merged.problem, "is being rebased"));
     CHECK(id("ours") == before);
 }
@@ -294,7 +296,7 @@ TEST_CASE_FIXTURE(Sides, "conflicts with the branch are reported, and nothing is
 {
     conflict();
     const auto before = id("ours");
-    const auto merged = run(repository().merge_into("ours", "theirs", "m"));
+    const auto merged = run(git::merge_into(repository(), "ours", "theirs", "m"));
     CHECK(merged.commit.empty());
     CHECK(merged.conflicts == std::vector<Conflict>{{"file", "content"}});
     CHECK(id("ours") == before);

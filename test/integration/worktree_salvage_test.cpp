@@ -34,7 +34,7 @@ struct Work : WorktreeFixture {
     void put(const fs::path& path, std::string_view text) const { write_file(tree / path, text); }
     Salvage reset(const std::string& commit = "main")
     {
-        return run(repository().reset(tree, "workflow/a", commit, "for a test"));
+        return run(git::reset_tree(repository(), tree, "workflow/a", commit, "for a test"));
     }
     [[nodiscard]] bool is_reachable(const std::string& commit) const
     {
@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(Work, "where there is nothing to lose there is no salvage")
     CHECK(saved.ref.empty());
     git_here({"checkout", "-q", "--detach"});
     CHECK(salvage(tree).ref.empty());
-    CHECK(run(repository().salvages()).empty());
+    CHECK(run(git::list_salvages(repository())).empty());
 }
 
 TEST_CASE_FIXTURE(Work, "commits that no branch has are saved")
@@ -134,8 +134,8 @@ TEST_CASE_FIXTURE(Work, "salvages are listed, the newest first, with their reaso
     const auto first = salvage(tree);
     put("file", "later\n");
     const auto second =
-        run(repository().salvage(tree, SalvageOptions{false, "Two\n\nparagraphs."}));
-    const auto all = run(repository().salvages());
+        run(git::salvage(repository(), tree, SalvageOptions{false, "Two\n\nparagraphs."}));
+    const auto all = run(git::list_salvages(repository()));
     REQUIRE(all.size() == 2);
     CHECK(all[0].ref == second.ref);
     CHECK(all[0].reason == "Two\n\nparagraphs.");
@@ -153,7 +153,7 @@ TEST_CASE_FIXTURE(Work, "a salvage is restored into a new worktree, staged and u
     const auto saved = remove(tree);
     REQUIRE_MESSAGE(saved.problem.empty(), saved.problem);
     commit("meanwhile");
-    const auto made = run(repository().restore(saved.ref, "b"));
+    const auto made = run(git::restore(repository(), saved.ref, "b"));
     REQUIRE_MESSAGE(made.problem.empty(), made.problem);
     CHECK(made.branch == "workflow/b");
     CHECK(status(made.path) == before);
@@ -170,12 +170,12 @@ TEST_CASE_FIXTURE(Work, "of a restoration that is cancelled nothing stays, and i
     const auto saved = remove(tree);
     REQUIRE_MESSAGE(saved.problem.empty(), saved.problem);
     interrupt_at("read-tree");
-    const auto made = run(repository().restore(saved.ref, "b"));
+    const auto made = run(git::restore(repository(), saved.ref, "b"));
     CHECK_MESSAGE(contains(made.problem, "the operation was cancelled"), made.problem);
     CHECK_FALSE(fs::exists(trees() / "b"));
     CHECK(git({"branch", "--list", "workflow/b"}).empty());
     forget_interrupt();
-    CHECK(run(repository().restore(saved.ref, "b")).problem.empty());
+    CHECK(run(git::restore(repository(), saved.ref, "b")).problem.empty());
 }
 
 TEST_CASE_FIXTURE(Work, "what is no salvage is not restored")
@@ -183,7 +183,8 @@ TEST_CASE_FIXTURE(Work, "what is no salvage is not restored")
     salvage(tree);
     for (const auto* const ref : {"", "HEAD", "refs/heads/main", "refs/autoexec/salvage/a",
                                   "refs/autoexec/salvage/", "refs/autoexec/salvage/x/1"})
-        CHECK_MESSAGE(contains(run(repository().restore(ref, "b")).problem, "does not exist"), ref);
+        CHECK_MESSAGE(contains(run(git::restore(repository(), ref, "b")).problem, "does not exist"),
+                      ref);
     CHECK_FALSE(fs::exists(trees() / "b"));
 }
 
@@ -332,7 +333,7 @@ TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what cannot be 
     }
     SUBCASE("not a worktree of ours")
     {
-        CHECK(contains(run(repository().reset(root(), "main", "HEAD", "")).problem,
+        CHECK(contains(run(git::reset_tree(repository(), root(), "main", "HEAD", "")).problem,
                        "not a worktree"));
         CHECK(contains(reset("nothing").problem, "is not a commit"));
         return;
@@ -341,7 +342,7 @@ TEST_CASE_FIXTURE(Work, "a reset is refused where it would touch what cannot be 
     CHECK_MESSAGE(contains(saved.problem, expected), saved.problem);
     CHECK(saved.ref.empty());
     CHECK(read_file(tree / "untracked ü") == "untracked\n");
-    CHECK(run(repository().salvages()).empty());
+    CHECK(run(git::list_salvages(repository())).empty());
 }
 
 TEST_CASE_FIXTURE(Work, "of a removed worktree the branch is kept and the work is saved")
@@ -354,7 +355,7 @@ TEST_CASE_FIXTURE(Work, "of a removed worktree the branch is kept and the work i
     CHECK_FALSE(fs::exists(entry("a")));
     CHECK(id("workflow/a") == head());
     CHECK(status(root()).empty());
-    CHECK(run(repository().trees()).empty());
+    CHECK(run(git::list_trees(repository())).empty());
 }
 
 TEST_CASE_FIXTURE(Work, "what only the tree's own records knew is saved when it is removed")
@@ -440,14 +441,14 @@ TEST_CASE_FIXTURE(Work, "a removal is refused where something could be lost")
         git_here({"init", "-q", "."});
         expected = "has become a separate repository";
     }
-    const auto told = run(repository().removal_blocker(tree, SalvageOptions()));
+    const auto told = run(git::removal_blocker(repository(), tree, SalvageOptions()));
     const auto removed = remove(tree);
     CHECK_MESSAGE(contains(removed.problem, expected), removed.problem);
     CHECK(told == removed.problem);
     CHECK(removed.ref.empty());
     CHECK(read_file(tree / "untracked ü") == "untracked\n");
     CHECK(fs::exists(entry("a")));
-    CHECK(run(repository().salvages()).empty());
+    CHECK(run(git::list_salvages(repository())).empty());
     if (held >= 0) ::close(held);
 }
 
@@ -468,12 +469,12 @@ TEST_CASE_FIXTURE(Work, "a repository that git ignores counts only where ignored
     SUBCASE("with them")
     {
         how.include_ignored = true;
-        CHECK(contains(run(repository().removal_blocker(tree, how)), "'inner' in "));
+        CHECK(contains(run(git::removal_blocker(repository(), tree, how)), "'inner' in "));
         CHECK(contains(remove(tree, true).problem, "'inner' in "));
     }
     SUBCASE("without")
     {
-        CHECK(run(repository().removal_blocker(tree, how)).empty());
+        CHECK(run(git::removal_blocker(repository(), tree, how)).empty());
         CHECK(remove(tree).problem.empty());
     }
 }
@@ -489,13 +490,13 @@ TEST_CASE_FIXTURE(Work, "only worktrees in the folder of worktrees are removed")
     fs::create_directory_symlink(own, trees() / "link");
     CHECK_FALSE(remove(trees() / "link").problem.empty());
     CHECK(read_file(own / "work") == "x");
-    CHECK(run(repository().salvages()).empty());
+    CHECK(run(git::list_salvages(repository())).empty());
 }
 
 TEST_CASE_FIXTURE(Work, "of a worktree whose folder is missing the staged work is saved")
 {
     fs::remove_all(tree);
-    CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
+    CHECK(run(git::removal_blocker(repository(), tree, SalvageOptions())).empty());
     const auto saved = remove(tree);
     CHECK(saved.problem.empty());
     CHECK(content(saved.ref, "staged") == "staged\n");
@@ -545,10 +546,10 @@ TEST_CASE_FIXTURE(Work,
 TEST_CASE_FIXTURE(Work, "asking why a worktree is kept changes nothing in it, and does not lock it")
 {
     const auto before = status(tree);
-    CHECK(run(repository().removal_blocker(tree, SalvageOptions())).empty());
+    CHECK(run(git::removal_blocker(repository(), tree, SalvageOptions())).empty());
     CHECK(status(tree) == before);
-    CHECK(run(repository().salvages()).empty());
-    CHECK_FALSE(run(repository().trees()).front().busy);
+    CHECK(run(git::list_salvages(repository())).empty());
+    CHECK_FALSE(run(git::list_trees(repository())).front().busy);
 }
 
 TEST_CASE_FIXTURE(Work, "what killed executors left in the repository is removed after a day")
@@ -559,7 +560,7 @@ TEST_CASE_FIXTURE(Work, "what killed executors left in the repository is removed
     const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(25);
     for (const auto* const name : {"attributes-old", "other"})
         fs::last_write_time(left / name, long_ago);
-    repository().sweep();
+    git::sweep(repository());
     CHECK_FALSE(fs::exists(left / "attributes-old"));
     CHECK(fs::exists(left / "attributes-new/folder/.gitattributes"));
     CHECK(fs::exists(left / "other"));
@@ -571,14 +572,15 @@ TEST_CASE_FIXTURE(Work, "many trees are removed at once")
     auto& repo = repository();
     int saved = 0;
     for (int i = 0; i < 12; ++i)
-        start(repo.remove(trees() / ("b" + std::to_string(i)), SalvageOptions()), [&](Salvage s) {
-            CHECK_MESSAGE(s.problem.empty(), s.problem);
-            saved += s.ref.empty() ? 0 : 1;
-        });
+        start(git::remove_tree(repo, trees() / ("b" + std::to_string(i)), SalvageOptions()),
+              [&](Salvage s) {
+                  CHECK_MESSAGE(s.problem.empty(), s.problem);
+                  saved += s.ref.empty() ? 0 : 1;
+              });
     finish();
     CHECK(saved == 12);
-    CHECK(run(repo.salvages()).size() == 12);
-    CHECK(run(repo.trees()).size() == 1);
+    CHECK(run(git::list_salvages(repo)).size() == 12);
+    CHECK(run(git::list_trees(repo)).size() == 1);
 }
 
 TEST_CASE_FIXTURE(Work, "a tree that was never filled has nothing to lose")

@@ -200,19 +200,19 @@ void WorktreeFixture::forget_interrupt()
 
 fs::path WorktreeFixture::add(const std::string& name, const std::string& base)
 {
-    const auto made = run(repository().add_tree(name, base));
+    const auto made = run(git::add_tree(repository(), name, base));
     REQUIRE_MESSAGE(made.problem.empty(), made.problem);
     return made.path;
 }
 
 git::CommittedWork WorktreeFixture::commit_work(const fs::path& tree, const std::string& message)
 {
-    return run(repository().commit_work(tree, branch_of(tree), message));
+    return run(git::commit_work(repository(), tree, branch_of(tree), message));
 }
 
 git::CommittedWork WorktreeFixture::commit_by(const fs::path& tree, const git::CommitRules& rules)
 {
-    return run(repository().commit_work(tree, branch_of(tree), "work", rules));
+    return run(git::commit_work(repository(), tree, branch_of(tree), "work", rules));
 }
 
 std::string WorktreeFixture::commit_quietly(const fs::path& tree)
@@ -225,12 +225,12 @@ std::string WorktreeFixture::commit_quietly(const fs::path& tree)
 
 git::Salvage WorktreeFixture::salvage(const fs::path& tree, bool include_ignored)
 {
-    return run(repository().salvage(tree, how(include_ignored)));
+    return run(git::salvage(repository(), tree, how(include_ignored)));
 }
 
 git::Salvage WorktreeFixture::remove(const fs::path& tree, bool include_ignored)
 {
-    return run(repository().remove(tree, how(include_ignored)));
+    return run(git::remove_tree(repository(), tree, how(include_ignored)));
 }
 
 std::string WorktreeFixture::branch_of(const fs::path& tree)

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "async/short_names.hpp"
-#include "git/repository.hpp"
+#include "git/merges.hpp"
 #include "support/hooked_spawner.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"

@@ -1,6 +1,6 @@
 #include "git/call_limit.hpp"
 #include "git/git.hpp"
-#include "git/repository_impl.hpp"
+#include "git/repository.hpp"
 
 #include "support/scripted_spawner.hpp"
 #include "support/temporary_folder.hpp"
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(Hanging, "a call whose start throws gives back the repository'
     options.spawner = spawner;
     options.clock = clock;
     options.interrupt = interrupt;
-    Repository::Impl repository(options, git, context, folder / ".git");
+    Repository repository(options, git, context, folder / ".git");
     int thrown = 0;
     std::vector<int> codes;
     const auto begin = [&] {

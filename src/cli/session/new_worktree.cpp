@@ -33,7 +33,7 @@ asio::awaitable<git::NewTree> NewWorktrees::make(std::string wanted)
     if (!made.problem.empty()) co_return made;
     auto base = ref_of(wanted);
     if (const auto known = commits_.find(base); known != commits_.end()) base = known->second;
-    auto making = repository_->add_tree(wanted.substr(0, wanted.find('@')), std::move(base));
+    auto making = git::add_tree(*repository_, wanted.substr(0, wanted.find('@')), std::move(base));
     co_return co_await std::move(making);
 }
 

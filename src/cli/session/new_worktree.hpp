@@ -1,7 +1,7 @@
 #pragma once
 
 #include "async/short_names.hpp"
-#include "git/repository.hpp"
+#include "git/worktrees.hpp"
 
 #include <boost/asio/awaitable.hpp>
 

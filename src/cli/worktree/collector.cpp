@@ -35,14 +35,14 @@ Collector::Collector(GcRules rules, std::filesystem::path root,
 
 asio::awaitable<void> Collector::collect()
 {
-    if (!rules_.dry_run) repository_->sweep();
-    auto looking = repository_->trees();
+    if (!rules_.dry_run) git::sweep(*repository_);
+    auto looking = git::list_trees(*repository_);
     trees_ = co_await std::move(looking);
     if (rules_.branches) {
-        auto listing = repository_->branches();
+        auto listing = git::list_branches(*repository_);
         branches_ = co_await std::move(listing);
     }
-    auto finding = repository_->artifacts();
+    auto finding = git::list_artifacts(*repository_);
     artifacts_ = co_await std::move(finding);
     // Last: the journal of a run exists before its worktrees.
     runs_ = runs_with_trees(root_);
@@ -144,10 +144,10 @@ asio::awaitable<void> Collector::remove(const TreeInfo& tree, std::string proble
     git::Salvage saved;
     saved.problem = std::move(problem);
     if (rules_.dry_run) {
-        auto looking = repository_->removal_blocker(tree.path, std::move(how));
+        auto looking = git::removal_blocker(*repository_, tree.path, std::move(how));
         saved.problem = co_await std::move(looking);
     } else if (saved.problem.empty()) {
-        auto removing = repository_->remove(tree.path, std::move(how));
+        auto removing = git::remove_tree(*repository_, tree.path, std::move(how));
         saved = co_await std::move(removing);
     }
     if (saved.problem.empty()) removed_trees_.insert(tree.name);
@@ -191,7 +191,7 @@ asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& b
     git::RemovedBranch removed;
     removed.problem = std::move(problem);
     if (removed.problem.empty()) {
-        auto removing = repository_->remove_branch(branch, std::move(how));
+        auto removing = git::remove_branch(*repository_, branch, std::move(how));
         removed = co_await std::move(removing);
         if (removed.commit.empty()) co_return;  // removed by another process
     }
@@ -204,7 +204,7 @@ asio::awaitable<void> Collector::remove(const TreeRun& run, const std::string& b
 asio::awaitable<void> Collector::remove(const git::ArtifactInfo& artifacts, std::string problem)
 {
     if (problem.empty() && !rules_.dry_run) {
-        auto dropping = repository_->drop(artifacts);
+        auto dropping = repository_->drop_ref(artifacts.ref, artifacts.commit);
         problem = co_await std::move(dropping);
     }
     report_artifacts_(artifacts, problem);

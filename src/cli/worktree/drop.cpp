@@ -76,7 +76,7 @@ void print_outcome(const WorktreeDropOptions& o, const git::SalvageInfo& salvage
 
 asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Repository> repository)
 {
-    auto remembering = repository->salvages();
+    auto remembering = git::list_salvages(*repository);
     const auto all = co_await std::move(remembering);
     const auto salvages = chosen(o, all);
     if (!salvages) co_return exit_usage;
@@ -84,7 +84,7 @@ asio::awaitable<int> drop(const WorktreeDropOptions& o, std::shared_ptr<git::Rep
     for (const auto& salvage : *salvages) {
         std::string problem;
         if (!o.dry_run) {
-            auto dropping = repository->drop(salvage);
+            auto dropping = repository->drop_ref(salvage.ref, salvage.commit);
             problem = co_await std::move(dropping);
         }
         if (!problem.empty()) code = exit_internal;

@@ -70,9 +70,9 @@ void print(const SalvageInfo& salvage)
 asio::awaitable<int> list(const WorktreeListOptions& options,
                           std::shared_ptr<git::Repository> repository)
 {
-    auto looking = repository->trees();
+    auto looking = git::list_trees(*repository);
     const auto trees = co_await std::move(looking);
-    auto remembering = repository->salvages();
+    auto remembering = git::list_salvages(*repository);
     const auto salvages = co_await std::move(remembering);
     const auto runs = runs_with_trees(project_root(options.common));
     for (const auto& tree : trees) {

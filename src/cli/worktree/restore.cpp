@@ -33,7 +33,7 @@ std::string default_name(const std::string& ref)
 asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
                              std::shared_ptr<git::Repository> repository)
 {
-    auto remembering = repository->salvages();
+    auto remembering = git::list_salvages(*repository);
     const auto salvages = co_await std::move(remembering);
     const auto salvage = std::find_if(salvages.begin(), salvages.end(), [&](const auto& one) {
         return one.ref == o.ref || one.ref.ends_with("/" + o.ref) || one.tree == o.ref;
@@ -44,7 +44,7 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
         co_return exit_usage;
     }
     const auto name = o.name.empty() ? default_name(salvage->ref) : o.name;
-    auto restoring = repository->restore(salvage->ref, name);
+    auto restoring = git::restore(*repository, salvage->ref, name);
     const auto tree = co_await std::move(restoring);
     if (!tree.problem.empty()) {
         print_message("autoexec worktree restore: {}\n", text::printable(tree.problem, true));

@@ -2,7 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "cli/cli.hpp"
-#include "git/repository.hpp"
+#include "git/worktrees.hpp"
 
 #include <chrono>
 #include <cstddef>

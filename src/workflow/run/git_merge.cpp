@@ -56,9 +56,8 @@ asio::awaitable<GitWork::Merged> GitWork::merge_work(std::vector<Parent> parents
     std::string ours;
     for (const auto& parent : parents) {
         const auto named = ours.empty() ? "the base" : ours;
-        auto merging =
-            repository_->merge(all.commit, parent.commit,
-                               fmt::format("Merge the work of {}{}", parent.step, trailer()));
+        auto merging = git::merge(*repository_, all.commit, parent.commit,
+                                  fmt::format("Merge the work of {}{}", parent.step, trailer()));
         auto merged = co_await std::move(merging);
         if (!merged.problem.empty()) {
             all.problem = fmt::format("The work of '{}' cannot be merged with that of {}: {}",
@@ -84,13 +83,13 @@ asio::awaitable<git::Commit> GitWork::resolve(std::string ours, std::string name
     // Named after the two sides alone, so that every merge of them finds the same worktree.
     const auto tree = git::tree_name(
         log_.run_id(), fmt::format("merge-{}-{:.8}-{:.8}", theirs.step, ours, theirs.commit));
-    auto looking = repository_->resolved_conflict(tree, ours, theirs.commit);
+    auto looking = git::resolved_conflict(*repository_, tree, ours, theirs.commit);
     auto resolved = co_await std::move(looking);
     if (resolved.problem.empty()) co_return resolved;
     std::error_code ec;
     const bool is_known = std::filesystem::exists(path_of(tree), ec);
-    auto opening = repository_->open_conflict(
-        tree, ours, theirs.commit,
+    auto opening = git::open_conflict(
+        *repository_, tree, ours, theirs.commit,
         fmt::format("Merge the work of {} into that of {}{}", theirs.step, named, trailer()));
     const auto opened = co_await std::move(opening);
     auto what = opened.problem;
@@ -138,15 +137,15 @@ asio::awaitable<std::string> GitWork::advance(std::string commit)
             "The branch '{}' has commits that are not the run's: it is at {:.12} and stays there. "
             "The run's work is {:.12}; to merge it: git merge {:.12}",
             branch_, now.id, commit, commit);
-    auto moving = repository_->advance(branch_, std::move(commit), now.id);
+    auto moving = git::advance(*repository_, branch_, std::move(commit), now.id);
     co_return co_await std::move(moving);
 }
 
 asio::awaitable<std::string> GitWork::merge_into_target(std::string commit)
 {
     const auto& target = inputs_.options.merge_into;
-    auto merging = repository_->merge_into(
-        target, std::move(commit),
+    auto merging = git::merge_into(
+        *repository_, target, std::move(commit),
         fmt::format("Merge workflow {}\n\nRun: {}\n", inputs_.workflow.id, log_.run_id()));
     const auto merged = co_await std::move(merging);
     if (!merged.conflicts.empty())

@@ -22,10 +22,10 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<git::Repository> repos
                                           std::filesystem::path tree, std::string branch,
                                           std::string base)
 {
-    auto looking = repository->state_of(tree);
+    auto looking = git::state_of(*repository, tree);
     auto state = co_await std::move(looking);
-    auto resetting =
-        repository->reset(tree, std::move(branch), std::move(base), "Before another attempt");
+    auto resetting = git::reset_tree(*repository, tree, std::move(branch), std::move(base),
+                                     "Before another attempt");
     const auto saved = co_await std::move(resetting);
     if (!saved.problem.empty()) throw std::runtime_error(saved.problem);
     if (!saved.ref.empty()) state += "\nSaved as " + saved.ref;
@@ -63,8 +63,8 @@ asio::awaitable<std::string> GitWork::open()
 
 void GitWork::use_journal()
 {
-    repository_->hold(log_.journal().descriptor());
-    repository_->work_for(log_.run_id());
+    repository_->git.hold(log_.journal().descriptor());
+    repository_->run_id = log_.run_id();
     branch_ = "workflow/" + git::branch_part(log_.run_id());
 }
 
@@ -151,7 +151,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     // The journal may have lost its end, in which this worktree was made.
     std::error_code ignored;
     const bool exists = std::filesystem::exists(step.worktree(), ignored);
-    auto adding = repository_->add_tree(step.tree, step.base, is_shared() || continues || exists);
+    auto adding =
+        git::add_tree(*repository_, step.tree, step.base, is_shared() || continues || exists);
     auto made = co_await std::move(adding);
     if (!made.problem.empty()) co_return made.problem;
     step.command.request.worktree = made.path;
@@ -165,8 +166,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
         problem = co_await std::move(resetting);
         if (!problem.empty()) co_return problem;
     }
-    auto laying =
-        repository_->lay_artifacts(made.path, step.laid, made.reused && continues && same_start);
+    auto laying = git::lay_artifacts(*repository_, made.path, step.laid,
+                                     made.reused && continues && same_start);
     problem = co_await std::move(laying);
     if (problem.empty()) step.result.code.clear();
     co_return problem;
@@ -176,8 +177,8 @@ asio::awaitable<std::string> GitWork::reset_tree(std::size_t i, std::string reas
 {
     const auto& step = state_.step(i);
     state_.baselines().drop(step);
-    auto resetting =
-        repository_->reset(step.worktree(), step.result.branch, step.base, std::move(reason));
+    auto resetting = git::reset_tree(*repository_, step.worktree(), step.result.branch, step.base,
+                                     std::move(reason));
     auto saved = co_await std::move(resetting);
     co_return std::move(saved.problem);
 }
@@ -214,7 +215,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
     auto& step = state_.step(i);
     const auto& result = step.result;
     git::ArtifactRef ref{log_.run_id(), result.id, result.round};
-    auto keeping = repository_->keep_ignored(step.worktree(), std::move(ref), artifacts_of(i));
+    auto keeping =
+        git::keep_ignored(*repository_, step.worktree(), std::move(ref), artifacts_of(i));
     auto kept = co_await std::move(keeping);
     outcome.warnings = std::move(kept.warnings);
     if (!kept.problem.empty()) {
@@ -223,8 +225,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
         outcome.reason = std::move(kept.problem);
         co_return;
     }
-    auto committing = repository_->commit_work(step.worktree(), result.branch,
-                                               commit_message(outcome), commit_rules(i));
+    auto committing = git::commit_work(*repository_, step.worktree(), result.branch,
+                                       commit_message(outcome), commit_rules(i));
     auto work = co_await std::move(committing);
     std::ranges::move(work.warnings, std::back_inserter(outcome.warnings));
     if (work.problem.empty()) {

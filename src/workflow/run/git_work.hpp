@@ -1,7 +1,7 @@
 #pragma once
 
 #include "async/short_names.hpp"
-#include "git/repository.hpp"
+#include "git/merges.hpp"
 #include "workflow/run/run_log.hpp"
 
 #include <cstddef>

@@ -1,5 +1,7 @@
 #include "workflow/run/run.hpp"
 
+#include "async/on_cancel.hpp"
+#include "async/uncancellable.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_checks.hpp"
@@ -44,12 +46,22 @@ Run::Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOpti
       alarm_(context_->options.clock->make_timer(context_->strand))
 {}
 
-asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
+asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run> keep)
 {
     // co_spawn passes only terminal cancellation by default.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    const async::OnCancel on_cancel(cancellation.slot(), [this](asio::cancellation_type type) {
+        requested_ |= type;
+        if (git_) git_->cancel(type);
+        alarm_->wake();
+    });
+    co_return co_await async::uncancellable(context_->strand, run(std::move(keep)));
+}
 
+asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
+{
     const WakeRegistration waiting(context_->slots, *alarm_);
     begun_ = context_->options.clock->now();
     Outcome outcome;
@@ -57,8 +69,7 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run>)
     outcome.result.status = WorkflowStatus::failed;
     auto opening = resumption_ ? reopen(outcome.ec) : open_new(outcome.ec);
     outcome.result.error = co_await std::move(opening);
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const bool was_cancelled = cancellation.cancelled() != asio::cancellation_type::none;
+    const bool was_cancelled = requested_ != asio::cancellation_type::none;
     if (!outcome.result.error.empty() && was_cancelled && !outcome.ec) {
         outcome.result.status = WorkflowStatus::cancelled;
         co_return outcome;
@@ -148,8 +159,7 @@ asio::awaitable<void> Run::loop()
 {
     const auto& options = context_->options;
     for (;;) {
-        const auto cancellation = co_await asio::this_coro::cancellation_state;
-        check_requests(cancellation.cancelled());
+        check_requests();
         while (!outcomes_.empty()) {
             auto outcome = std::move(outcomes_.front());
             outcomes_.pop_front();
@@ -165,11 +175,11 @@ asio::awaitable<void> Run::loop()
     }
 }
 
-void Run::check_requests(asio::cancellation_type asked)
+void Run::check_requests()
 {
     using asio::cancellation_type;
-    if (asked != cancellation_type::none)
-        cancel((asked & cancellation_type::terminal) != cancellation_type::none
+    if (requested_ != cancellation_type::none)
+        cancel((requested_ & cancellation_type::terminal) != cancellation_type::none
                    ? cancellation_type::terminal
                    : cancellation_type::partial);
     else if (take_run_cancel(context_->options.project_root, log_.run_id()))

@@ -35,6 +35,7 @@ public:
     asio::awaitable<Outcome> execute(std::shared_ptr<Run> keep);
 
 private:
+    asio::awaitable<Outcome> run(std::shared_ptr<Run> keep);
     // Before a step starts. A sentence, or lines, if none can.
     asio::awaitable<std::string> open_new(error_code& ec);
     asio::awaitable<std::string> prepare();
@@ -46,7 +47,7 @@ private:
     std::string restart_requested();
 
     asio::awaitable<void> loop();
-    void check_requests(asio::cancellation_type asked);
+    void check_requests();
     void advance();
     void conclude(StepOutcome outcome);
     void judge(std::size_t i);
@@ -68,6 +69,7 @@ private:
     std::unique_ptr<Timer> alarm_;
     std::deque<StepOutcome> outcomes_;
     time_point begun_;
+    asio::cancellation_type requested_ = asio::cancellation_type::none;  ///< By the caller.
     bool cancelled_ = false;
     bool killing_ = false;  ///< By a terminal cancellation.
     std::string merge_problem_;

@@ -2,7 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
-#include "git/repository.hpp"
+#include "git/artifacts.hpp"
 #include "protocol/workflow_journal.hpp"
 #include "workflow/run/scheduler.hpp"
 #include "workflow/run/step_commands.hpp"

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace autoexec::git {
 
@@ -45,6 +46,23 @@ private:
     std::filesystem::path file_;
     error_code problem_;
 };
+
+/// A file with paths for `--pathspec-from-file`. Removed on destruction.
+class PathFile {
+public:
+    PathFile(const Entry& entry, const std::vector<std::string>& paths);
+    ~PathFile();
+    PathFile(const PathFile&) = delete;
+    PathFile& operator=(const PathFile&) = delete;
+
+    [[nodiscard]] std::string option() const { return "--pathspec-from-file=" + file_.string(); }
+
+private:
+    std::filesystem::path file_;
+};
+
+/// The paths, each with a NUL after it.
+std::string nul_terminated(const std::vector<std::string>& paths);
 
 /// Removes indexes, `NestedView`s and index locks of a killed executor. Call it only while no other
 /// executor uses the tree.

@@ -1,10 +1,12 @@
-#include "git/nested_files.hpp"
+#include "git/nested_repository.hpp"
 
 #include "files/safe_files.hpp"
-#include "git/entry.hpp"
 #include "git/git.hpp"
+#include "git/temporary_files.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -16,27 +18,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view gitlink_mode = "160000 ";
 constexpr std::string_view pointer_prefix = "gitdir: ";
 constexpr std::string_view symbolic_prefix = "ref: ";
 constexpr std::size_t max_loose_refs = 100'000;
 constexpr int max_symbolic = 5;  // as git
 
-std::string_view first_line(std::string_view text)
-{
-    return text.substr(0, std::min(text.find_first_of("\r\n"), text.size()));
-}
-
 void read_packed(const fs::path& common_dir, std::map<std::string, std::string>& refs)
 {
     const auto text = read_git_file(common_dir / "packed-refs");
-    for (std::string_view rest = text; !rest.empty();) {
-        const auto line = first_line(rest);
+    for (const auto line : split_at('\n', text)) {
         const auto space = std::min(line.find(' '), line.size());
         if (is_object_id(line.substr(0, space)) && space < line.size())
             refs.insert_or_assign(std::string(line.substr(space + 1)),
                                   std::string(line.substr(0, space)));
-        rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
     }
 }
 
@@ -47,44 +41,54 @@ void read_loose(const fs::path& git_dir, std::map<std::string, std::string>& ref
     for (fs::recursive_directory_iterator at(git_dir / "refs", ec), end; !ec && at != end;
          at.increment(ec)) {
         if (++count > max_loose_refs) return;
-        const auto text = read_git_file(at->path());
-        const auto id = first_line(text);
+        auto id = read_git_line(at->path());
         if (is_object_id(id))
-            refs.insert_or_assign(at->path().lexically_relative(git_dir).string(), std::string(id));
+            refs.insert_or_assign(at->path().lexically_relative(git_dir).string(), std::move(id));
     }
 }
 
 std::string head_of(const NestedFiles& files)
 {
-    auto text = read_git_file(files.git_dir / "HEAD");
+    auto line = read_git_line(files.git_dir / "HEAD");
     for (int depth = 0; depth < max_symbolic; ++depth) {
-        const auto line = first_line(text);
-        if (is_object_id(line)) return std::string(line);
+        if (is_object_id(line)) return line;
         if (!line.starts_with(symbolic_prefix)) return {};
-        const std::string name(line.substr(symbolic_prefix.size()));
+        const auto name = line.substr(symbolic_prefix.size());
         const auto found = files.refs.find(name);
         if (found != files.refs.end()) return found->second;
         const auto path = fs::path(name).lexically_normal();
         if (path.empty() || path.is_absolute() || *path.begin() == "..") return {};
-        text = read_git_file(files.common_dir / path);
+        line = read_git_line(files.common_dir / path);
     }
     return {};
 }
 
-}  // namespace
+constexpr std::string_view remotes = "refs/remotes/";
+constexpr std::size_t sha256_size = 64;
 
-std::vector<Gitlink> gitlinks_in(std::string_view listing)
+std::string config_for(const NestedFiles& files)
 {
-    std::vector<Gitlink> found;
-    for (auto line : split_nul(listing)) {
-        const auto tab = line.find('\t');
-        if (!line.starts_with(gitlink_mode) || tab == line.npos) continue;
-        const auto id = line.substr(gitlink_mode.size(),
-                                    line.find(' ', gitlink_mode.size()) - gitlink_mode.size());
-        found.push_back({std::string(line.substr(tab + 1)), std::string(id)});
-    }
-    return found;
+    const bool sha256 = files.head.size() == sha256_size ||
+                        (!files.refs.empty() && files.refs.begin()->second.size() == sha256_size);
+    return sha256 ? "[core]\n\trepositoryformatversion = 1\n\tbare = false\n"
+                    "[extensions]\n\tobjectFormat = sha256\n"
+                  : "[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
 }
+
+// Under generated names: the repository's own may be anything.
+std::string refs_of(const NestedFiles& files)
+{
+    std::string lines;
+    std::size_t count = 0;
+    for (const bool remote : {false, true})
+        for (const auto& [name, id] : files.refs)
+            if (name.starts_with(remotes) == remote)
+                lines +=
+                    fmt::format("{} refs/{}/n{:09}\n", id, remote ? "remotes/r" : "heads", count++);
+    return lines;
+}
+
+}  // namespace
 
 std::optional<fs::path> populated(const fs::path& tree, const std::string& path)
 {
@@ -104,8 +108,7 @@ std::optional<fs::path> nested_git_dir(const fs::path& folder)
     auto git_dir = folder / ".git";
     std::error_code ec;
     if (fs::is_regular_file(fs::symlink_status(git_dir, ec))) {
-        const auto text = read_git_file(git_dir);
-        const auto line = first_line(text);
+        const auto line = read_git_line(git_dir);
         if (!line.starts_with(pointer_prefix)) return std::nullopt;
         git_dir = (folder / line.substr(pointer_prefix.size())).lexically_normal();
     }
@@ -116,8 +119,7 @@ std::optional<fs::path> nested_git_dir(const fs::path& folder)
 NestedFiles read_nested(fs::path git_dir)
 {
     NestedFiles files;
-    const auto pointer = read_git_file(git_dir / "commondir");
-    const auto common = first_line(pointer);
+    const auto common = read_git_line(git_dir / "commondir");
     files.common_dir = common.empty() ? git_dir : (git_dir / common).lexically_normal();
     files.git_dir = std::move(git_dir);
     read_packed(files.common_dir, files.refs);
@@ -131,6 +133,40 @@ bool is_repository(const fs::path& folder)
     std::error_code ec;
     return fs::exists(folder / "HEAD", ec) && fs::is_directory(folder / "objects", ec) &&
            fs::is_directory(folder / "refs", ec);
+}
+
+NestedView::NestedView(const Entry& entry, const NestedFiles& files)
+    : folder_(entry.records() / std::string(prefix).append(text::new_uuid())),
+      objects_(files.common_dir / "objects")
+{
+    error_code ec;
+    const auto folder = files::make_folders(folder_, ec);
+    if (!folder) return;
+    (void)files::make_folders(folder_ / "refs", ec);
+    const auto info = files::make_folders(folder_ / "info", ec);
+    const auto write = [](int where, const char* name, const std::string& text) {
+        (void)files::replace_file(where, name, text, 0600, Durability::none);
+    };
+    write(folder.get(), "config", config_for(files));
+    write(folder.get(), "packed-refs", refs_of(files));
+    write(folder.get(), "HEAD", files.head.empty() ? "ref: refs/heads/none\n" : files.head + "\n");
+    const auto shallow = read_git_file(files.common_dir / "shallow");
+    if (!shallow.empty()) write(folder.get(), "shallow", shallow);
+    if (info) write(info.get(), "exclude", read_git_file(files.common_dir / "info" / "exclude"));
+    has_index_ = copy_index(files.git_dir / "index", folder_ / "index");
+}
+
+NestedView::~NestedView()
+{
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+}
+
+GitContext NestedView::context(fs::path tree) const
+{
+    GitContext context(folder_, std::move(tree));
+    context.objects = objects_;
+    return context;
 }
 
 }  // namespace autoexec::git

@@ -1,9 +1,8 @@
-#include "git/nested.hpp"
+#include "git/submodules.hpp"
 
-#include "git/index_facts.hpp"
-#include "git/nested_files.hpp"
-#include "git/nested_view.hpp"
-#include "git/temporary_index.hpp"
+#include "git/index.hpp"
+#include "git/nested_repository.hpp"
+#include "git/temporary_files.hpp"
 
 #include <fmt/format.h>
 
@@ -31,15 +30,15 @@ void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>&
             find_repositories(at->path(), depth - 1, found);
 }
 
-// The submodules of the index, or of HEAD where the index cannot be read.
-asio::awaitable<ProgramOutput> list_index(const Git& git, Entry entry)
+// The index, or HEAD where the index cannot be read.
+asio::awaitable<IndexFacts> read_index_or_head(const Git& git, Entry entry)
 {
-    auto listing = co_await git(entry.context(), "ls-files", "-s", "-z");
-    if (listing.ok()) co_return listing;
+    auto facts = co_await read_index(git, entry.context(), entry.is_sparse());
+    if (facts.readable()) co_return facts;
     const TemporaryIndex index(entry);
     const auto context = entry.context().with_index(index.file());
     (void)co_await git(context, "read-tree", "HEAD");
-    co_return co_await git(context, "ls-files", "-s", "-z");
+    co_return co_await read_index(git, context, entry.is_sparse());
 }
 
 /// Looks for changes in submodules, recursively.
@@ -47,7 +46,7 @@ class ChangeFinder {
 public:
     ChangeFinder(const Git& git, Entry entry) : git_(git), entry_(std::move(entry)) {}
 
-    asio::awaitable<std::string> search(fs::path tree, std::vector<Gitlink> gitlinks, int depth)
+    asio::awaitable<std::string> search(fs::path tree, std::vector<IndexEntry> gitlinks, int depth)
     {
         for (const auto& link : gitlinks) {
             const auto folder = populated(tree, link.path);
@@ -69,14 +68,11 @@ private:
         const NestedView view(entry_, files);
         std::error_code ec;
         const bool sparse = fs::exists(files.git_dir / "info" / "sparse-checkout", ec);
-        const auto listing = co_await git_(view.context(folder), "ls-files", "-v", "-s", "-z");
-        const auto facts = facts_of(listing, sparse);
-        if (!facts.readable || !view.has_index())
+        const auto facts = co_await read_index(git_, view.context(folder), sparse);
+        if (!facts.readable() || !view.has_index())
             co_return unknown(folder, "its index cannot be read");
         if (facts.hides_changes) co_return unknown(folder, "its index hides some of its files");
-        const auto status = co_await git_(view.context(folder), "-c", "core.untrackedCache=false",
-                                          "status", "--porcelain", "-z", "--untracked-files=normal",
-                                          "--ignore-submodules=dirty", "--no-renames");
+        const auto status = co_await changes_in(git_, view.context(folder));
         if (!status.ok()) co_return unknown(folder, reason_of(status));
         if (!status.output.empty())
             co_return fmt::format(
@@ -106,12 +102,12 @@ private:
 
 asio::awaitable<std::string> work_in_submodules(const Git& git, Entry entry)
 {
-    const auto listing = co_await list_index(git, entry);
-    if (!listing.ok())
+    const auto facts = co_await read_index_or_head(git, entry);
+    if (!facts.readable())
         co_return fmt::format("Changes in {} cannot be determined: {}", entry.tree.string(),
-                              reason_of(listing));
+                              facts.problem);
     ChangeFinder finder(git, entry);
-    auto searching = finder.search(entry.tree, gitlinks_in(listing.output), max_depth);
+    auto searching = finder.search(entry.tree, facts.gitlinks, max_depth);
     co_return co_await std::move(searching);
 }
 
@@ -121,8 +117,8 @@ asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry)
         co_return fmt::format("{} has become a separate repository. Move it away.",
                               entry.tree.string());
     std::vector<fs::path> found;
-    const auto listing = co_await git(entry.context(), "ls-files", "-s", "-z");
-    for (const auto& link : gitlinks_in(listing.output)) {
+    const auto facts = co_await read_index(git, entry.context(), entry.is_sparse());
+    for (const auto& link : facts.gitlinks) {
         const auto folder = populated(entry.tree, link.path);
         if (folder && is_repository(*folder / ".git")) found.push_back(*folder / ".git");
     }

@@ -1,10 +1,11 @@
-#include "git/temporary_index.hpp"
+#include "git/temporary_files.hpp"
 
 #include "files/safe_files.hpp"
-#include "git/nested_view.hpp"
+#include "git/nested_repository.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,18 +30,9 @@ bool copy_bytes(int from, int to)
 {
     constexpr std::size_t portion = 1 << 30;
     ssize_t copied = 0;
-    do copied = ::copy_file_range(from, nullptr, to, nullptr, portion, 0);
+    do copied = ::sendfile(to, from, nullptr, portion);
     while (copied > 0 || (copied < 0 && errno == EINTR));
-    if (copied == 0) return true;
-    // Reflinks work only within one file system.
-    std::array<char, 64 * 1024> buffer;
-    for (;;) {
-        const auto size = ::read(from, buffer.data(), buffer.size());
-        if (size == 0) return true;
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return false;
-        if (files::write_all(to, {buffer.data(), static_cast<std::size_t>(size)})) return false;
-    }
+    return copied == 0;
 }
 
 }  // namespace
@@ -79,6 +71,25 @@ bool TemporaryIndex::install(const Entry& entry)
     if (::rename(lock.c_str(), index.c_str()) == 0) return true;
     ::unlink(lock.c_str());
     return false;
+}
+
+PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
+    : file_(entry.records() / ("paths-" + text::new_uuid()))
+{
+    // A failure shows when git cannot read the file.
+    write_record(entry, file_.filename(), nul_terminated(paths));
+}
+
+PathFile::~PathFile()
+{
+    ::unlink(file_.c_str());
+}
+
+std::string nul_terminated(const std::vector<std::string>& paths)
+{
+    std::string text;
+    for (const auto& path : paths) text.append(path).push_back('\0');
+    return text;
 }
 
 void sweep_temporary_indexes(const Entry& entry)
