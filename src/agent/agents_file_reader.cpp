@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -117,37 +118,22 @@ LoadedAgents failed(const std::string& path, std::string message, bool missing =
     return {{}, report.take_errors(), missing};
 }
 
-// `'a', 'b'`: the agents that accept commands.
-std::string list_names(const AgentsFile& file)
-{
-    std::string names;
-    for (const auto& agent : file.agents)
-        if (accepts_commands(agent))
-            names += fmt::format("{}'{}'", names.empty() ? "" : ", ", agent.name);
-    return names;
-}
-
 const AgentDefinition* select_by_name(const AgentsFile& file, std::string_view name,
                                       std::string& problem)
 {
-    std::vector<std::string_view> available;
-    for (const auto& agent : file.agents) {
-        if (agent.name == name) {
-            if (accepts_commands(agent)) return &agent;
-            problem = agent.enabled ? fmt::format(
-                                          "The agent '{}' accepts no commands: none of its own "
-                                          "contains {{command}} or {{command_file_path}}.",
-                                          name)
-                                    : fmt::format("The agent '{}' is disabled.", name);
-            return nullptr;
-        }
-        if (accepts_commands(agent)) available.push_back(agent.name);
-    }
-    problem = fmt::format("The agent '{}' does not exist.", name);
-    if (const auto guess = yaml::did_you_mean(name, available); !guess.empty())
-        problem += " " + guess;
-    if (!available.empty()) problem += " Available: " + list_names(file) + ".";
-    return nullptr;
+    const auto found = std::find_if(file.agents.begin(), file.agents.end(),
+                                    [&](const auto& agent) { return agent.name == name; });
+    if (found == file.agents.end())
+        problem = fmt::format("The agent '{}' does not exist.{}", name,
+                              alternatives(name, accepting_names(file)));
+    else if (!found->enabled)
+        problem = fmt::format("The agent '{}' is disabled.", name);
+    else if (!accepts_commands(*found))
+        problem = fmt::format(
+            "The agent '{}' accepts no commands: none of its own contains {{command}} or "
+            "{{command_file_path}}.",
+            name);
+    return problem.empty() ? &*found : nullptr;
 }
 
 }  // namespace
@@ -175,18 +161,34 @@ bool accepts_commands(const AgentDefinition& agent)
     return std::any_of(templates.begin(), templates.end(), takes_command);
 }
 
+std::vector<std::string_view> accepting_names(const AgentsFile& file)
+{
+    std::vector<std::string_view> names;
+    for (const auto& agent : file.agents)
+        if (accepts_commands(agent)) names.emplace_back(agent.name);
+    return names;
+}
+
+std::string alternatives(std::string_view name, std::span<const std::string_view> names)
+{
+    const auto guess = yaml::did_you_mean(name, names);
+    return (guess.empty() ? "" : " " + guess) +
+           (names.empty() ? "" : fmt::format(" Available: '{}'.", fmt::join(names, "', '")));
+}
+
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
                                     std::string& problem)
 {
     problem.clear();
     if (!wanted_name.empty()) return select_by_name(file, wanted_name, problem);
 
-    const auto count = std::count_if(file.agents.begin(), file.agents.end(), accepts_commands);
-    if (count == 1) return &*std::find_if(file.agents.begin(), file.agents.end(), accepts_commands);
-    problem = count == 0
+    const auto names = accepting_names(file);
+    if (names.size() == 1) return select_by_name(file, names.front(), problem);
+    problem = names.empty()
                   ? "No enabled agent accepts commands: none has {command} or {command_file_path} "
                     "in its own commands."
-                  : "several agents match; choose one with --agent (" + list_names(file) + ")";
+                  : fmt::format("several agents match; choose one with --agent ('{}')",
+                                fmt::join(names, "', '"));
     return nullptr;
 }
 

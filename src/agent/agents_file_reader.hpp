@@ -5,8 +5,10 @@
 #include "yaml/yaml.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::agent {
 
@@ -27,6 +29,14 @@ void check(const AgentsFile& file);
 /// True if an agent accepts command files: it is enabled, and one of its commands has `{command}`
 /// or `{command_file_path}`.
 [[nodiscard]] bool accepts_commands(const AgentDefinition& agent);
+
+/// The names of the agents that accept commands.
+[[nodiscard]] std::vector<std::string_view> accepting_names(const AgentsFile& file);
+
+/// The end of each message about an unknown agent: ` Did you mean 'builder'? Available: 'builder',
+/// 'tester'.`
+[[nodiscard]] std::string alternatives(std::string_view name,
+                                       std::span<const std::string_view> names);
 
 /// The agent for a command: the one of that name or, without a name, the only one that accepts
 /// command files. Null if there is none; then `problem` is a message. Points into `file`.

@@ -2,6 +2,7 @@
 
 #include "agent/placeholder.hpp"
 #include "agent/shell_script.hpp"
+#include "process/run_program.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -12,8 +13,7 @@
 namespace autoexec::agent {
 namespace {
 
-constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
-constexpr std::size_t max_total = 1024 * 1024;               // half of the usual ARG_MAX
+constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -144,14 +144,13 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
     return values.step_id;
 }
 
-// A text that is too long anyway is truncated a little beyond the limit.
 std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values)
 {
     std::string text;
     for (const auto& piece : word) {
         const auto* fixed = std::get_if<std::string>(&piece);
         text += fixed ? *fixed : value_of(values, std::get<Placeholder>(piece));
-        if (text.size() > max_argument_length) break;
+        if (text.size() > max_total) break;
     }
     return text;
 }
@@ -208,17 +207,13 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
     for (const auto& word : command.words) {
         argv.push_back(expand_word(word, values));
         total += argv.back().size();
-        if (argv.back().size() > max_argument_length || total > max_total) {
-            problem =
-                "The arguments are too long for a program (limits: 128 KiB each, 1 MiB in total); "
-                "use {command_file_path} instead of {command} in the agent's command";
-            return std::nullopt;
-        }
-        if (argv.back().find('\0') != std::string::npos) {
-            problem = "An argument cannot contain a NUL character";
-            return std::nullopt;
-        }
+        if (total <= max_total) continue;
+        problem =
+            "The arguments are too long for a program (limit: 1 MiB in total); use "
+            "{command_file_path} instead of {command} in the agent's command";
+        return std::nullopt;
     }
+    if (process::check_arguments(argv, problem)) return std::nullopt;
     return argv;
 }
 

@@ -30,14 +30,6 @@ asio::awaitable<bool> is_cancelled(const Execution& x)
     co_return x.cancel_requested || state.cancelled() != asio::cancellation_type::none;
 }
 
-// Why a text cannot be passed on unchanged.
-std::string flaw_of(const std::string& text)
-{
-    if (text.find('\0') != std::string::npos) return "contains a NUL character";
-    if (text::valid_utf8(text) != text) return "is not UTF-8";
-    return {};
-}
-
 std::string flaw_of(const RetryPolicy& retry)
 {
     if (retry.max_attempts < 1) return "The number of attempts must be at least 1.";
@@ -115,9 +107,9 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     if (!r.argv.empty() && r.argv.front().empty())
         return fail(x, errc::invalid_command,
                     "The program's name is empty: argv[0] must name the program to run.");
-    auto flaw = flaw_of(r.command);
+    auto flaw = protocol::command_flaw(r.command);
     for (const auto& word : r.argv)
-        if (flaw.empty()) flaw = flaw_of(word);
+        if (flaw.empty()) flaw = protocol::command_flaw(word);
     if (!flaw.empty())
         return fail(x, errc::invalid_command,
                     "The command " + flaw + ", so it cannot be passed to an agent.");

@@ -2,6 +2,8 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include <fmt/format.h>
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 namespace autoexec::process {
 namespace {
 
+constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, less the NUL
 constexpr std::size_t usual_output = 1024 * 1024;
 constexpr std::size_t max_errors = 64 * 1024;
 
@@ -24,6 +27,25 @@ void append_capped(std::string& text, std::string_view chunk, std::size_t max_by
 }
 
 }  // namespace
+
+error_code check_arguments(const std::vector<std::string>& argv, std::string& why)
+{
+    for (std::size_t i = 0; i < argv.size(); ++i) {
+        const auto& argument = argv[i];
+        const bool too_long = argument.size() > max_argument_length;
+        if (!too_long && argument.find('\0') == argument.npos) continue;
+        const auto program = argv[0].substr(0, 200);
+        why = too_long ? fmt::format(
+                             "Argument {} of \"{}\" has more than {} bytes, the system's limit. "
+                             "For long commands pass {{command_file_path}} and let the program "
+                             "read the file.",
+                             i, program, max_argument_length)
+                       : fmt::format("Argument {} of \"{}\" contains a NUL character.", i, program);
+        return make_error_code(too_long ? boost::system::errc::argument_list_too_long
+                                        : boost::system::errc::invalid_argument);
+    }
+    return {};
+}
 
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
                                            std::size_t max_output, OnStart on_start)

@@ -1,5 +1,6 @@
 #include "files/safe_files.hpp"
 #include "process/control.hpp"
+#include "process/run_program.hpp"
 #include "process/supervised_process.hpp"
 #include "process/supervisor_file.hpp"
 
@@ -23,7 +24,6 @@ namespace {
 
 using files::UniqueFd;
 
-constexpr std::size_t max_argument_length = 128 * 1024 - 1;  // MAX_ARG_STRLEN, with its NUL
 constexpr std::chrono::milliseconds min_grace{0};
 constexpr std::chrono::milliseconds max_grace = std::chrono::hours{24};
 
@@ -32,37 +32,20 @@ std::chrono::milliseconds clamped(std::chrono::milliseconds grace)
     return std::clamp(grace, min_grace, max_grace);
 }
 
-bool holds_nul(const std::string& text)
-{
-    return text.find('\0') != std::string::npos;
-}
-
 error_code check(const ProcessSpec& spec, std::string& why)
 {
-    const auto fails = [&why](boost::system::errc::errc_t code, std::string reason) {
+    const auto fails = [&why](std::string reason) {
         why = std::move(reason);
-        return make_error_code(code);
+        return make_error_code(boost::system::errc::invalid_argument);
     };
     if (spec.held.size() > control::max_held)
-        return fails(boost::system::errc::invalid_argument,
-                     "Too many descriptors must be kept open.");
-    if (spec.argv.empty())
-        return fails(boost::system::errc::invalid_argument, "No program was specified.");
-    if (spec.argv.front().empty())
-        return fails(boost::system::errc::invalid_argument, "The program's name is empty.");
-    if (std::any_of(spec.argv.begin(), spec.argv.end(), holds_nul) ||
-        std::any_of(spec.environment.begin(), spec.environment.end(), holds_nul))
-        return fails(boost::system::errc::invalid_argument,
-                     "An argument or an environment variable contains a NUL character.");
-    for (std::size_t i = 0; i < spec.argv.size(); ++i) {
-        if (spec.argv[i].size() <= max_argument_length) continue;
-        return fails(
-            boost::system::errc::argument_list_too_long,
-            fmt::format("Argument {} of \"{}\" has {} bytes; the system's limit is {}. For long "
-                        "commands pass {{command_file_path}} and let the program read the file.",
-                        i, spec.argv[0].substr(0, 200), spec.argv[i].size(), max_argument_length));
-    }
-    return {};
+        return fails("Too many descriptors must be kept open.");
+    if (spec.argv.empty()) return fails("No program was specified.");
+    if (spec.argv.front().empty()) return fails("The program's name is empty.");
+    for (const auto& variable : spec.environment)
+        if (variable.find('\0') != variable.npos)
+            return fails("An environment variable contains a NUL character.");
+    return process::check_arguments(spec.argv, why);
 }
 
 // The host process may have closed its standard descriptors, so a new descriptor may have a number

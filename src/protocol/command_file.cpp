@@ -41,11 +41,11 @@ json::object correlation(const CommandFile& file)
 /// Fields that decide what is run must be exact; otherwise the file is rejected.
 std::string objection(const CommandFile& file)
 {
-    const auto holds_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
     if (file.command.empty()) return "`command` is missing or empty.";
-    if (holds_nul(file.command)) return "`command` contains a NUL character.";
+    if (const auto flaw = command_flaw(file.command); !flaw.empty())
+        return "`command` " + flaw + ".";
     for (const auto& word : file.argv)
-        if (holds_nul(word)) return "`argv` contains a NUL character.";
+        if (const auto flaw = command_flaw(word); !flaw.empty()) return "`argv` " + flaw + ".";
     if (!file.argv.empty() && file.argv.front().empty()) return "`argv` has no program.";
     if (file.deadline_seconds && *file.deadline_seconds <= 0)
         return "`deadline_seconds` must be positive.";
@@ -77,6 +77,12 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
 }
 
 }  // namespace
+
+std::string command_flaw(std::string_view text)
+{
+    if (text.find('\0') != text.npos) return "contains a NUL character";
+    return text::valid_utf8(text) == text ? "" : "is not UTF-8";
+}
 
 bool is_blank_command(std::string_view command)
 {

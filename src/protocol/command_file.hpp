@@ -34,6 +34,10 @@ struct CommandFile {
 /// True for only white space, which an executor rejects like an empty command.
 bool is_blank_command(std::string_view command);
 
+/// Why a text cannot be part of a command: it `contains a NUL character`, or `is not UTF-8`. Empty:
+/// it can.
+std::string command_flaw(std::string_view text);
+
 /// The exact command, unredacted.
 std::string format_command(const CommandFile& file);
 

@@ -297,6 +297,10 @@ TEST_CASE("an argument that the system does not take is refused with a way out")
     CHECK(why.find("{command_file_path}") != std::string::npos);
     CHECK(host.run(host.spec({"true", std::string(131'071, 'x')})).exit.exit_code == 0);
 
+    CHECK(host.refuses(host.spec({"true", std::string("a\0b", 3)}), why) ==
+          boost::system::errc::invalid_argument);
+    CHECK(why == "Argument 1 of \"true\" contains a NUL character.");
+
     const std::vector<std::string> many(100, std::string(131'071, 'x'));
     CHECK(host.refuses(host.spec(many), why) == boost::system::errc::argument_list_too_long);
     CHECK(why.find("{command_file_path}") != std::string::npos);

@@ -4,14 +4,11 @@
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
-#include "yaml/report.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace autoexec::cli {
 namespace {
@@ -120,16 +117,11 @@ std::string Agents::unknown_name(const std::string& name) const
 {
     const auto shown = text::printable(name);
     if (loaded_.missing) return without_file(fmt::format("unknown agent '{}'", shown));
-    std::vector<std::string_view> names;
-    for (const auto& agent : loaded_.file.agents)
-        if (agent::accepts_commands(agent)) names.push_back(agent.name);
+    auto names = agent::accepting_names(loaded_.file);
     for (const auto& [role, agent] : loaded_.file.roles) names.push_back(role);
-    const auto guess = yaml::did_you_mean(name, names);
     return fmt::format(
-        "unknown agent or role '{}'. {}{}{}Declare a role below 'roles:' in {}, or add an agent",
-        shown, guess, guess.empty() ? "" : " ",
-        names.empty() ? "" : fmt::format("Available: '{}'. ", fmt::join(names, "', '")),
-        layout::agents_file);
+        "unknown agent or role '{}'.{} Declare a role below 'roles:' in {}, or add an agent", shown,
+        agent::alternatives(name, names), layout::agents_file);
 }
 
 bool Agents::is_built_in(const std::string& name)
