@@ -56,39 +56,22 @@ error_code ManualSteps::put_files(std::size_t i, std::string& why) const
     return ec;
 }
 
-void ManualSteps::wait(std::size_t i)
+std::optional<StepOutcome> ManualSteps::publish(std::size_t i, bool is_recorded)
 {
+    std::string why;
+    if (put_files(i, why)) return finish(i, StepState::failed, std::move(why));
+    // Published first: a reader who sees that it waits finds the files.
     auto& step = state_.step(i);
     WaitingForPerson waiting{step.since(), {}};
     if (const auto& timeout = step.command.request.timeout)
         waiting.deadline = waiting.since + *timeout;
     step.phase = waiting;
     step.result.state = StepState::waiting_manual;
-}
-
-std::optional<StepOutcome> ManualSteps::publish(std::size_t i)
-{
-    std::string why;
-    if (put_files(i, why)) {
-        auto outcome = StepOutcome::failure(i, std::move(why));
-        outcome.settled = false;
-        return outcome;
-    }
-    // Published first: a reader who sees that it waits finds the files.
-    wait(i);
-    const auto& result = state_.step(i).result;
-    log_.record(protocol::StepWaiting{result.id, result.round});
-    log_.notify(WorkflowEvent::Type::step_waiting, state_.step(i),
-                "autoexec workflow done " + text::quote_words(std::vector{result.id}));
+    if (is_recorded) return std::nullopt;
+    log_.record(protocol::StepWaiting{step.result.id, step.result.round});
+    log_.notify(WorkflowEvent::Type::step_waiting, step,
+                "autoexec workflow done " + text::quote_words(std::vector{step.result.id}));
     return std::nullopt;
-}
-
-std::optional<StepOutcome> ManualSteps::publish_again(std::size_t i)
-{
-    wait(i);
-    std::string why;
-    if (!put_files(i, why)) return std::nullopt;
-    return finish(i, StepState::failed, std::move(why));
 }
 
 std::optional<StepOutcome> ManualSteps::poll(std::size_t i)

@@ -16,10 +16,9 @@ public:
         : context_(context), state_(state), log_(log)
     {}
 
-    /// Publishes the files of a step, and records that it waits. The outcome, if that fails.
-    std::optional<StepOutcome> publish(std::size_t i);
-    /// The same for a step that has waited before: recorded already.
-    std::optional<StepOutcome> publish_again(std::size_t i);
+    /// Publishes the files of a step, and records that it waits, unless an earlier executor has.
+    /// The outcome, if that fails.
+    std::optional<StepOutcome> publish(std::size_t i, bool is_recorded = false);
 
     /// The outcome, once there is a marker or its time is over.
     std::optional<StepOutcome> poll(std::size_t i);
@@ -29,7 +28,6 @@ public:
 
 private:
     error_code put_files(std::size_t i, std::string& why) const;
-    void wait(std::size_t i);
 
     const RunContext& context_;
     RunState& state_;

@@ -201,7 +201,7 @@ void Run::cancel(asio::cancellation_type how)
 void Run::advance()
 {
     Scheduler::Queries queries;
-    queries.has_room = [this](std::size_t i) { return steps_->slots().has_room(i); };
+    queries.has_room = [this](std::size_t i) { return steps_->has_room(i); };
     queries.condition = [this](std::size_t i, std::string& problem) {
         return condition_holds(inputs_, *state_, context_->options.project_root, i, problem);
     };
@@ -219,7 +219,7 @@ void Run::conclude(StepOutcome outcome)
     const auto& clock = *context_->options.clock;
     auto& step = state_->step(i);
     auto& result = step.result;
-    steps_->slots().release(i);
+    steps_->release(i);
     result.ended_at = text::iso_utc(clock.system_now());
     result.duration = duration_cast<milliseconds>(clock.now() - step.since());
     auto provided = provided_by(inputs_.plan, *state_, outcome);

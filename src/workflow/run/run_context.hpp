@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -16,20 +17,7 @@ namespace autoexec::workflow {
 class CommandSlots {
 public:
     /// While it lives, a command has its place.
-    class Slot {
-    public:
-        Slot() = default;
-        Slot(CommandSlots& slots, std::string agent, std::string turn);
-        Slot(Slot&& other) noexcept;
-        Slot& operator=(Slot&& other) noexcept;
-        ~Slot() { release(); }
-        void release();
-
-    private:
-        CommandSlots* slots_ = nullptr;
-        std::string agent_;
-        std::string turn_;
-    };
+    using Slot = std::shared_ptr<void>;
 
     explicit CommandSlots(const std::map<std::string, std::size_t, std::less<>>& limits)
         : limits_(limits)
@@ -37,6 +25,7 @@ public:
 
     /// `turn` names what commands take turns in; empty: nothing.
     [[nodiscard]] bool has_room(const std::string& agent, const std::string& turn) const;
+    [[nodiscard]] Slot take(std::string agent, std::string turn);
 
     /// Timers to wake when a slot gets free.
     std::set<Timer*> waiting;

@@ -59,7 +59,7 @@ void StepRunner::resume(std::size_t i)
             if constexpr (requires { phase.since; }) phase.since = now;
         },
         step.phase);
-    slots_.take(i);
+    take_slot(i);
     if (const auto* const it = step.running(); it && it->executed) {
         on_end_(*it->executed);
     } else if (step.command.runs_nothing) {
@@ -67,7 +67,7 @@ void StepRunner::resume(std::size_t i)
         outcome.step = i;
         on_end_(std::move(outcome));
     } else if (step.waits_for_person()) {
-        if (auto outcome = manual_.publish_again(i)) on_end_(*std::move(outcome));
+        if (auto outcome = manual_.publish(i, true)) on_end_(*std::move(outcome));
     } else {
         adopt(i);
     }

@@ -29,24 +29,6 @@ std::string turn_of(const StepRun& step, const RunInputs& inputs)
 
 }  // namespace
 
-StepSlots::StepSlots(CommandSlots& slots, const RunInputs& inputs, const RunState& state)
-    : slots_(slots), state_(state), taken_(state.size())
-{
-    for (std::size_t i = 0; i < state.size(); ++i) turns_.push_back(turn_of(state.step(i), inputs));
-}
-
-bool StepSlots::has_room(std::size_t i) const
-{
-    const auto& command = state_.step(i).command;
-    return command.runs_nothing || slots_.has_room(command.agent, turns_[i]);
-}
-
-void StepSlots::take(std::size_t i)
-{
-    const auto& command = state_.step(i).command;
-    if (!command.runs_nothing) taken_[i] = CommandSlots::Slot(slots_, command.agent, turns_[i]);
-}
-
 StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& state, RunLog& log,
                        GitWork& git, const bool& cancelled, std::function<void(StepOutcome)> on_end)
     : context_(context),
@@ -57,15 +39,29 @@ StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& s
       cancelled_(cancelled),
       manual_(context, state, log),
       on_end_(std::move(on_end)),
-      slots_(context.slots, inputs, state),
+      slots_(state.size()),
       cancels_(state.size())
-{}
+{
+    for (std::size_t i = 0; i < state.size(); ++i) turns_.push_back(turn_of(state.step(i), inputs));
+}
+
+bool StepRunner::has_room(std::size_t i) const
+{
+    const auto& command = state_.step(i).command;
+    return command.runs_nothing || context_.slots.has_room(command.agent, turns_[i]);
+}
+
+void StepRunner::take_slot(std::size_t i)
+{
+    const auto& command = state_.step(i).command;
+    if (!command.runs_nothing) slots_[i] = context_.slots.take(command.agent, turns_[i]);
+}
 
 void StepRunner::begin(std::size_t i, int round)
 {
     const auto& clock = *context_.options.clock;
     state_.start(i, round, text::iso_utc(clock.system_now()), clock.now());
-    slots_.take(i);
+    take_slot(i);
     begin_work(i);
 }
 

@@ -20,21 +20,6 @@
 
 namespace autoexec::workflow {
 
-/// The slots of the commands of one run.
-class StepSlots {
-public:
-    StepSlots(CommandSlots& slots, const RunInputs& inputs, const RunState& state);
-    [[nodiscard]] bool has_room(std::size_t i) const;
-    void take(std::size_t i);
-    void release(std::size_t i) { taken_[i].release(); }
-
-private:
-    CommandSlots& slots_;
-    const RunState& state_;
-    std::vector<std::string> turns_;  ///< What the command of each step takes turns in.
-    std::vector<CommandSlots::Slot> taken_;
-};
-
 /// Carries out the steps of a run: each round, from its line in the journal to its outcome. On the
 /// run's strand.
 class StepRunner {
@@ -47,7 +32,10 @@ public:
     /// Kept alive by what it has started.
     void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
 
-    [[nodiscard]] StepSlots& slots() noexcept { return slots_; }
+    /// Whether other commands let the step start now.
+    [[nodiscard]] bool has_room(std::size_t i) const;
+    /// Its command has ended.
+    void release(std::size_t i) { slots_[i].reset(); }
     void begin(std::size_t i, int round);
     /// Continues with a step that was in flight when an earlier executor ended.
     void resume(std::size_t i);
@@ -60,6 +48,7 @@ public:
     void cancel_all(asio::cancellation_type how);
 
 private:
+    void take_slot(std::size_t i);
     void begin_work(std::size_t i);
     [[nodiscard]] bool is_unwanted(std::size_t i) const;
     void end_unwanted(std::size_t i);
@@ -90,7 +79,8 @@ private:
     ManualSteps manual_;
     std::function<void(StepOutcome)> on_end_;
     std::weak_ptr<void> owner_;
-    StepSlots slots_;
+    std::vector<std::string> turns_;  ///< What the command of each step takes turns in.
+    std::vector<CommandSlots::Slot> slots_;
     std::deque<asio::cancellation_signal> cancels_;
 };
 

@@ -1,0 +1,27 @@
+#include "workflow/run/run_context.hpp"
+
+#include <utility>
+
+namespace autoexec::workflow {
+
+bool CommandSlots::has_room(const std::string& agent, const std::string& turn) const
+{
+    if (!turn.empty() && busy_turns_.contains(turn)) return false;
+    const auto limit = limits_.find(agent);
+    if (limit == limits_.end() || limit->second == 0) return true;
+    const auto busy = busy_agents_.find(agent);
+    return busy == busy_agents_.end() || busy->second < limit->second;
+}
+
+CommandSlots::Slot CommandSlots::take(std::string agent, std::string turn)
+{
+    ++busy_agents_[agent];
+    busy_turns_.insert(turn);
+    return {this, [agent = std::move(agent), turn = std::move(turn)](CommandSlots* slots) {
+                slots->busy_turns_.erase(turn);
+                --slots->busy_agents_[agent];
+                for (auto* const timer : slots->waiting) timer->wake();
+            }};
+}
+
+}  // namespace autoexec::workflow
