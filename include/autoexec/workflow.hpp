@@ -10,10 +10,15 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace autoexec::workflow {
+struct Plan;
+}
 
 namespace autoexec::inline v1 {
 
@@ -138,6 +143,8 @@ struct LoadedWorkflow {
     std::optional<Workflow> workflow;  ///< Absent if there are errors.
     std::vector<Diagnostic> errors;    ///< Lines ascending.
     std::vector<Diagnostic> warnings;
+    /// The dependencies between its steps, for `WorkflowRunOptions::plan`.
+    std::shared_ptr<const workflow::Plan> plan;
 };
 
 /// A problem with a step, by rules of an application.
@@ -158,6 +165,9 @@ struct WorkflowReadOptions {
     std::optional<boost::json::object> params;
     /// Checks the `agent` of a step. Null: not checked.
     std::function<std::optional<WorkflowStepProblem>(const WorkflowStep&)> check_agent;
+    /// Called when a workflow without errors has been read, to set `worktree` and `params` by what
+    /// it declares. May be null.
+    std::function<void(const Workflow&, WorkflowReadOptions&)> prepare;
 };
 
 /// Reads a file of at most 1 MiB. Reports all problems at once. Blocks.

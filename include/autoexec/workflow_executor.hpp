@@ -73,6 +73,9 @@ struct WorkflowRunOptions {
     /// A branch into which the work of a completed run is merged; empty: none.
     std::string merge_into;
     boost::json::object params;
+    /// That of `LoadedWorkflow`, if at most timeouts, retries and texts for people of the workflow
+    /// have changed since it was read. Null: it is made.
+    std::shared_ptr<const workflow::Plan> plan;
 
     // Behaviour.
     bool automatic = true;   ///< False: commands are published for people.

@@ -1,6 +1,7 @@
 #include "autoexec/workflow.hpp"
 #include "support/temporary_folder.hpp"
 #include "workflow/definition/short_form.hpp"
+#include "workflow/plan/plan.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -522,6 +523,33 @@ TEST_CASE("a workflow without parameters takes a prompt, and nothing else")
     options.params = json::object{{"target", 1}};
     CHECK(errors_of(small, options) ==
           "0:0: There is no parameter 'target' / The workflow declares none.\n");
+}
+
+TEST_CASE("worktree and parameters can be chosen by what the workflow declares")
+{
+    WorkflowReadOptions options;
+    int calls = 0;
+    options.prepare = [&](const Workflow& workflow, WorkflowReadOptions& more) {
+        ++calls;
+        CHECK(workflow.params.contains("jobs"));
+        more.worktree = "/nowhere/at/all";
+        more.params = json::object{{"jobs", "4"}};
+    };
+    const std::string text = "id: w\nparams: {jobs: 4}\nsteps:\n  - {id: a, command: make}\n";
+    CHECK(errors_of(text, options) ==
+          "0:0: The worktree '/nowhere/at/all' cannot be opened: No such file or directory\n"
+          "2:10: The parameter 'jobs' must be a number / The given value is text.\n");
+    CHECK(calls == 1);
+    CHECK_FALSE(errors_of("id: w\nparams: {jobs: 4}\n", options).empty());
+    CHECK(calls == 1);
+}
+
+TEST_CASE("a workflow is read with its plan")
+{
+    const auto loaded = parse_workflow(small, "w.yaml");
+    REQUIRE(loaded.workflow);
+    REQUIRE(loaded.plan);
+    CHECK(loaded.plan->steps.size() == loaded.workflow->steps.size());
 }
 
 TEST_CASE("parameters and worktree are not checked if they are not given")

@@ -180,6 +180,21 @@ TEST_CASE("the reason of a gate that could not be evaluated is kept as it was")
     CHECK(run.step_of("review").result.code == "gate");
 }
 
+TEST_CASE("a plan that was made when the workflow was read is not made again")
+{
+    const auto w = workflow_of({step("write"), step("review", {"write"})});
+    auto plan = plan_of(w);
+    plan.steps[1].results = "review.json";
+    WorkflowRunOptions run;
+    run.plan = std::make_shared<const Plan>(plan);
+    std::string problems;
+    CHECK(make_inputs(w, run, problems).plan.steps[1].results == "review.json");
+    auto longer = w;
+    longer.steps.push_back(step("publish"));
+    CHECK(make_inputs(longer, run, problems).plan.steps.size() == 3);
+    CHECK(problems.empty());
+}
+
 TEST_CASE("commands are made from workflow, plan and parameters alone")
 {
     auto write = step("write");

@@ -5,6 +5,7 @@
 #include "cli/subcommand.hpp"
 #include "cli/workflow/workflow_file.hpp"
 #include "cli/workflow/workflow_flags.hpp"
+#include "workflow/plan/plan.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -32,7 +33,7 @@ int draw_graph(const WorkflowGraphOptions& options)
     const auto as = options.dot       ? WorkflowDrawing::dot
                     : options.mermaid ? WorkflowDrawing::mermaid
                                       : WorkflowDrawing::text;
-    print_result(draw_workflow(*file.workflow, as));
+    print_result(workflow::draw_plan(*file.workflow, *file.plan, as));
     return exit_completed;
 }
 

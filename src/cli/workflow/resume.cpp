@@ -105,16 +105,18 @@ private:
     fs::path worktree_;
 };
 
-std::optional<Workflow> read_workflow(const WorkflowResumeCommandOptions& o, const RunRecord& run)
+std::optional<Workflow> read_workflow(const WorkflowResumeCommandOptions& o,
+                                      const RunRecord& record, WorkflowRunOptions& run)
 {
-    if (run.path.empty()) {
+    if (record.path.empty()) {
         print_error("workflow resume", "the journal of {} names no workflow file",
-                    text::printable(run.run_id));
+                    text::printable(record.run_id));
         return std::nullopt;
     }
     WorkflowReadOptions read;
     read.lenient = o.lenient;
-    auto file = read_workflow_file(run.path, false, read);
+    auto file = read_workflow_file(record.path, false, read);
+    run.plan = file.plan;
     if (!file.workflow || !o.session.quiet) print_problems(file.diagnostics);
     if (file.workflow) set_timeout(o, *file.workflow);
     return std::move(file.workflow);
@@ -131,9 +133,9 @@ int resume_workflow(const WorkflowResumeCommandOptions& asked)
     if (!record) return found;
     // As in the original run, unless the call overrides it.
     if (!options.automatic) options.automatic = record->automatic;
-    auto workflow = read_workflow(options, *record);
-    if (!workflow) return exit_invalid;
     auto run = make_run_options(options);
+    auto workflow = read_workflow(options, *record, run);
+    if (!workflow) return exit_invalid;
     run.params = typed_params(*params, workflow->params);
 
     AutoExecutionConfigManager manager({}, root);

@@ -90,20 +90,19 @@ void choose_place(const WorkflowRunCommandOptions& o, const fs::path& root,
     run.merge_into = o.merge_into;
 }
 
-// Read twice: parameters and worktrees depend on the declarations of the workflow.
 std::optional<Workflow> read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
                                       const ParamWords& params, WorkflowRunOptions& run)
 {
     WorkflowReadOptions check;
     check.lenient = o.lenient;
+    check.prepare = [&](const Workflow& workflow, WorkflowReadOptions& more) {
+        choose_place(o, root, workflow, run);
+        run.params = typed_params(params, workflow.params);
+        more.worktree = run.worktree;
+        more.params = run.params;
+    };
     auto file = read_workflow_file(o.path, o.strict, check);
-    if (file.workflow) {
-        choose_place(o, root, *file.workflow, run);
-        run.params = typed_params(params, file.workflow->params);
-        check.worktree = run.worktree;
-        check.params = run.params;
-        file = read_workflow_file(o.path, o.strict, check);
-    }
+    run.plan = file.plan;
     if (!file.workflow || !o.session.quiet) print_problems(file.diagnostics);
     if (file.workflow) {
         set_timeout(o, *file.workflow);

@@ -12,6 +12,7 @@ WorkflowFile read_workflow_file(const std::string& path, bool strict,
     auto loaded = load_workflow(path, options);
     WorkflowFile file;
     file.workflow = std::move(loaded.workflow);
+    file.plan = std::move(loaded.plan);
     if (strict && !loaded.warnings.empty()) {
         file.workflow.reset();
         for (auto& warning : loaded.warnings) warning.severity = Diagnostic::Severity::error;

@@ -3,6 +3,7 @@
 #include "autoexec/diagnostic.hpp"
 #include "autoexec/workflow.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ namespace autoexec::cli {
 struct WorkflowFile {
     std::optional<Workflow> workflow;  ///< Absent: it cannot be used.
     std::vector<Diagnostic> diagnostics;
+    std::shared_ptr<const workflow::Plan> plan;
 };
 
 /// `strict`: warnings are errors.

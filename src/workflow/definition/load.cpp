@@ -27,17 +27,15 @@ using yaml::Report;
 constexpr std::size_t file_limit = 1024 * 1024;
 constexpr std::size_t max_missing = 100;  // more would not help
 
-std::string name_of(const Workflow& workflow, std::size_t step)
-{
-    const auto& id = workflow.steps[step].id;
-    return id.empty() ? fmt::format("Step {}: ", step + 1) : fmt::format("Step '{}': ", id);
-}
-
 void add_problem(const Definition& definition, const PlanProblem& problem, Report& report)
 {
     const auto at = definition.source_map.of(problem, report);
-    auto message =
-        (problem.step ? name_of(definition.workflow, *problem.step) : "") + problem.message;
+    std::string message = problem.message;
+    if (problem.step) {
+        const auto& id = definition.workflow.steps[*problem.step].id;
+        const auto name = id.empty() ? std::to_string(*problem.step + 1) : "'" + id + "'";
+        message = fmt::format("Step {}: {}", name, message);
+    }
     if (problem.warning)
         report.warning(at, std::move(message), problem.hint);
     else
@@ -45,98 +43,74 @@ void add_problem(const Definition& definition, const PlanProblem& problem, Repor
 }
 
 // The plan is usable if the report has not failed.
-Plan check_plan(const Definition& definition, Report& report)
+std::shared_ptr<const Plan> check_plan(const Definition& definition, Report& report)
 {
     std::vector<PlanProblem> problems;
     auto plan = workflow::make_plan(definition.workflow, problems);
     for (const auto& problem : problems)
         if (!definition.source_map.follows(problem)) add_problem(definition, problem, report);
-    return plan;
+    return std::make_shared<const Plan>(std::move(plan));
 }
 
 void check_agents(const Definition& definition, const WorkflowReadOptions& options, Report& report)
 {
-    for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
-        auto found = options.check_agent(definition.workflow.steps[i]);
-        if (!found) continue;
-        PlanProblem problem;
-        problem.step = i;
-        problem.field = "agent";
-        problem.message = std::move(found->message);
-        problem.hint = std::move(found->hint);
-        problem.warning = found->warning;
-        add_problem(definition, problem, report);
-    }
+    for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i)
+        if (auto found = options.check_agent(definition.workflow.steps[i]))
+            add_problem(definition,
+                        {i,
+                         "agent",
+                         0,
+                         {},
+                         std::move(found->message),
+                         std::move(found->hint),
+                         found->warning},
+                        report);
 }
 
-/// Checks for artifacts that no step creates.
-class RepositoryCheck {
-public:
-    RepositoryCheck(const Definition& definition, const fs::path& worktree, Report& report)
-        : definition_(definition),
-          report_(report),
-          folder_(::open(worktree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))
-    {
-        if (!folder_)
-            report_.error({}, fmt::format("The worktree '{}' cannot be opened: {}",
-                                          worktree.string(), files::last_error().message()));
-    }
+std::string hint_for_need(const Workflow& workflow, const std::string& need)
+{
+    if (workflow::index_of(workflow, need))
+        return fmt::format("'{}' is a step: use 'depends_on'.", need);
+    std::vector<std::string_view> artifacts;
+    for (const auto& step : workflow.steps)
+        artifacts.insert(artifacts.end(), step.creates.begin(), step.creates.end());
+    return yaml::did_you_mean(need, artifacts);
+}
 
-    void run(const Plan& plan)
-    {
-        if (!folder_) return;
-        for (std::size_t i = 0; i < plan.steps.size(); ++i)
-            // The step works in another folder.
-            if (definition_.workflow.steps[i].worktree.empty()) look_for_needs(i, plan.steps[i]);
-    }
-
-private:
-    void look_for_needs(std::size_t step, const workflow::PlanStep& planned)
-    {
-        const auto& needs = definition_.workflow.steps[step].needs;
-        const auto& others = planned.from_repository;
-        for (std::size_t k = 0; k < needs.size() && missing_ < max_missing; ++k) {
-            const auto path = protocol::artifact_path(needs[k]);
-            if (!path || std::find(others.begin(), others.end(), *path) == others.end()) continue;
-            if (!is_there(*path)) report_missing(step, k, needs[k]);
+// Artifacts that no step creates must be in the worktree.
+void check_repository(const Definition& definition, const Plan& plan, const fs::path& worktree,
+                      Report& report)
+{
+    const files::UniqueFd folder(::open(worktree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder)
+        return report.error({}, fmt::format("The worktree '{}' cannot be opened: {}",
+                                            worktree.string(), files::last_error().message()));
+    const auto is_there = [&](const std::string& path) {
+        error_code ec;
+        return bool(files::open_beneath(folder.get(), path, O_PATH, files::Links::inside, ec));
+    };
+    std::size_t missing = 0;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        const auto& step = definition.workflow.steps[i];
+        if (!step.worktree.empty()) continue;  // it works in another folder
+        for (std::size_t k = 0; k < step.needs.size() && missing < max_missing; ++k) {
+            const auto path = protocol::artifact_path(step.needs[k]);
+            if (!path || !std::ranges::count(plan.steps[i].from_repository, *path) ||
+                is_there(*path))
+                continue;
+            ++missing;
+            add_problem(
+                definition,
+                {i,
+                 "requires",
+                 k,
+                 {},
+                 fmt::format("No step creates '{}', and it is not in the worktree", step.needs[k]),
+                 hint_for_need(definition.workflow, step.needs[k])},
+                report);
         }
     }
-
-    [[nodiscard]] bool is_there(const std::string& path) const
-    {
-        error_code ec;
-        return static_cast<bool>(
-            files::open_beneath(folder_.get(), path, O_PATH, files::Links::inside, ec));
-    }
-
-    void report_missing(std::size_t step, std::size_t item, const std::string& need)
-    {
-        PlanProblem here;
-        here.step = step;
-        here.field = "requires";
-        here.item = item;
-        ++missing_;
-        report_.error(definition_.source_map.of(here, report_),
-                      fmt::format("{}No step creates '{}', and it is not in the worktree",
-                                  name_of(definition_.workflow, step), need),
-                      hint_for(need));
-    }
-
-    [[nodiscard]] std::string hint_for(const std::string& need) const
-    {
-        if (workflow::index_of(definition_.workflow, need))
-            return fmt::format("'{}' is a step: use 'depends_on'.", need);
-        std::vector<std::string_view> artifacts;
-        for (const auto& step : definition_.workflow.steps)
-            artifacts.insert(artifacts.end(), step.creates.begin(), step.creates.end());
-        return yaml::did_you_mean(need, artifacts);
-    }
-
-    const Definition& definition_;
-    Report& report_;
-    files::UniqueFd folder_;
-    std::size_t missing_ = 0;
-};
+}
 
 std::string hint_for_parameter(const json::object& declared, std::string_view name)
 {
@@ -179,21 +153,25 @@ void check_params(const Definition& definition, const json::object& given, Repor
                     definition.source_map.of_parameter(name), report);
 }
 
-std::optional<Workflow> read_workflow(std::string_view text, const WorkflowReadOptions& options,
-                                      Report& report)
+void read_workflow(std::string_view text, WorkflowReadOptions options, Report& report,
+                   LoadedWorkflow& loaded)
 {
     const auto root = yaml::parse_yaml(text, report);
-    if (!root) return std::nullopt;
+    if (!root) return;
     auto definition = workflow::read_definition(*root, report);
-    if (!definition) return std::nullopt;
-    const auto plan = check_plan(*definition, report);
+    if (!definition) return;
+    auto& workflow = definition->workflow;
+    loaded.plan = check_plan(*definition, report);
     if (options.check_agent) check_agents(*definition, options, report);
-    if (report.failed()) return std::nullopt;
-    if (!options.worktree.empty()) RepositoryCheck(*definition, options.worktree, report).run(plan);
+    if (report.failed()) return;
+    if (options.prepare) options.prepare(workflow, options);
+    if (!options.worktree.empty())
+        check_repository(*definition, *loaded.plan, options.worktree, report);
     if (options.params) check_params(*definition, *options.params, report);
-    definition->workflow.path = report.path();
-    definition->workflow.hash = text::sha256_hex(text);
-    return std::move(definition->workflow);
+    if (report.failed()) return;
+    workflow.path = report.path();
+    workflow.hash = text::sha256_hex(text);
+    loaded.workflow = std::move(workflow);
 }
 
 void sort_by_place(std::vector<Diagnostic>& diagnostics)
@@ -201,15 +179,6 @@ void sort_by_place(std::vector<Diagnostic>& diagnostics)
     std::stable_sort(diagnostics.begin(), diagnostics.end(), [](const auto& a, const auto& b) {
         return std::pair(a.line, a.column) < std::pair(b.line, b.column);
     });
-}
-
-LoadedWorkflow failed(const std::string& path, const std::string& why)
-{
-    Report report(path, {});
-    report.error({}, "The workflow file cannot be read: " + why);
-    LoadedWorkflow loaded;
-    loaded.errors = report.take_errors();
-    return loaded;
 }
 
 // The user names the file, so it may be a link and have any owner; but not a FIFO, which would
@@ -242,13 +211,12 @@ LoadedWorkflow parse_workflow(std::string_view text, const std::string& path,
 {
     Report report(path, text);
     if (!options.lenient) report.refuse_unknown_keys();
-    auto workflow = read_workflow(text, options, report);
     LoadedWorkflow loaded;
+    read_workflow(text, options, report, loaded);
     loaded.errors = report.take_errors();
     loaded.warnings = report.take_warnings();
     sort_by_place(loaded.errors);
     sort_by_place(loaded.warnings);
-    if (loaded.errors.empty()) loaded.workflow = std::move(workflow);
     return loaded;
 }
 
@@ -257,8 +225,13 @@ LoadedWorkflow load_workflow(const fs::path& path, const WorkflowReadOptions& op
     const auto found = read_file(path);
     if (found.state == FoundFile::State::present)
         return parse_workflow(found.text, path.string(), options);
-    return failed(path.string(),
-                  found.state == FoundFile::State::absent ? "it does not exist" : found.problem);
+    Report report(path.string(), {});
+    report.error(
+        {}, "The workflow file cannot be read: " +
+                (found.state == FoundFile::State::absent ? "it does not exist" : found.problem));
+    LoadedWorkflow loaded;
+    loaded.errors = report.take_errors();
+    return loaded;
 }
 
 }  // namespace autoexec::inline v1

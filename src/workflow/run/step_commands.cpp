@@ -58,7 +58,9 @@ RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string
 {
     RunInputs inputs{std::move(workflow), std::move(options), {}, {}};
     std::vector<PlanProblem> found;
-    inputs.plan = make_plan(inputs.workflow, found);
+    const auto& made = inputs.options.plan;
+    const bool fits = made && made->steps.size() == inputs.workflow.steps.size();
+    inputs.plan = fits ? *made : make_plan(inputs.workflow, found);
     for (const auto& problem : found)
         if (!problem.warning) problems += sentence_for(inputs.workflow, problem) + "\n";
     if (problems.empty())

@@ -18,8 +18,8 @@ struct RunInputs {
     StepIndex index;
 };
 
-/// Makes the plan and completes the parameters. `problems` gets a line for each error; with any,
-/// the workflow cannot run.
+/// Makes the plan, unless the options have it, and completes the parameters. `problems` gets a line
+/// for each error; with any, the workflow cannot run.
 RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string& problems);
 
 /// The command of a step.
