@@ -214,10 +214,8 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
             if (agent::accepts_commands(definition))
                 globs.insert(globs.end(), definition.watch_paths.begin(),
                              definition.watch_paths.end());
-        if (!globs.empty()) {
-            auto watched = agent::watched_folders(options.project_root, globs);
-            for (auto& tree : watched.folders) found.insert(std::move(tree));
-        }
+        for (auto& tree : agent::watched_folders(options.project_root, globs))
+            found.insert(std::move(tree));
     }
     for (const auto& tree : found) add(tree, false);
     if (!with_globs) return;

@@ -1,8 +1,9 @@
 #include "agent/work_finder.hpp"
 
-#include "agent/folder_walk.hpp"
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
+#include "protocol/control_files.hpp"
+#include "protocol/layout.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_worktrees = 1000;
+constexpr std::size_t ignore_file_limit = 64 * 1024;
 constexpr std::size_t pointer_limit = 8192;  // one path
 
 fs::path existing_folder(const fs::path& path)
@@ -25,12 +27,6 @@ fs::path existing_folder(const fs::path& path)
     std::error_code ec;
     auto found = fs::canonical(path, ec);
     return !ec && fs::is_directory(found, ec) ? found : fs::path{};
-}
-
-void add_once(std::vector<fs::path>& all, fs::path path)
-{
-    if (!path.empty() && std::find(all.begin(), all.end(), path) == all.end())
-        all.push_back(std::move(path));
 }
 
 // The tree of an entry of `<common>/worktrees`, if the tree points back to the entry.
@@ -46,7 +42,126 @@ fs::path linked_tree(int entries, const fs::path& folder, const std::string& nam
     return matches ? tree : fs::path{};
 }
 
+std::string join(const std::string& folder, const std::string& name)
+{
+    return folder.empty() ? name : folder + '/' + name;
+}
+
+bool contains(const std::vector<std::string>& names, std::string_view name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string read_ignore_file(int root)
+{
+    struct stat info {};
+    if (::fstat(root, &info) != 0) return {};
+    return files::read_regular(root, ".gitignore", ignore_file_limit, {info.st_uid}).text;
+}
+
+bool is_folder(int parent, const std::string& name)
+{
+    struct stat info {};
+    return ::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(info.st_mode);
+}
+
+/// Searches the project for command files, level by level, so that a limit skips the deepest
+/// folders.
+class FolderWalk {
+public:
+    FolderWalk(fs::path root, std::vector<Glob> globs, const WalkLimits& limits)
+        : root_path_(std::move(root)),
+          root_(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+          globs_(std::move(globs)),
+          ignored_(read_ignore_file(root_.get())),
+          entries_left_(limits.entries),
+          depth_left_(limits.depth)
+    {}
+
+    std::vector<fs::path> run()
+    {
+        next_level_ = {""};
+        for (; !next_level_.empty() && depth_left_ >= 0; --depth_left_)
+            for (const auto& folder : std::exchange(next_level_, {})) visit(folder);
+        return std::move(found_);
+    }
+
+private:
+    void visit(const std::string& folder)
+    {
+        error_code ec;
+        const auto fd = files::open_beneath(root_.get(), folder.empty() ? "." : folder,
+                                            O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+        if (!fd) return;
+        auto names = files::list_folder(fd.get(), entries_left_);
+        entries_left_ -= names.size();
+        std::sort(names.begin(), names.end());
+
+        if (contains(names, control_files::command) &&
+            matches(join(folder, control_files::command)))
+            found_.push_back(folder.empty() ? root_path_ : root_path_ / folder);
+        // Another repository or worktree is a single location for commands: do not walk into it.
+        if (!folder.empty() && contains(names, ".git")) return;
+        for (const auto& name : names)
+            if (should_visit(folder, name) && is_folder(fd.get(), name))
+                next_level_.push_back(join(folder, name));
+    }
+
+    [[nodiscard]] bool should_visit(const std::string& folder, const std::string& name) const
+    {
+        if (name == ".git" || name == "node_modules") return false;
+        if (folder.empty() && name != layout::records && ignored_.ignores(name)) return false;
+        if (folder == layout::records && name != "worktrees" && ignored_.ignores(layout::records))
+            return false;
+        const auto path = join(folder, name);
+        return std::any_of(globs_.begin(), globs_.end(),
+                           [&](const Glob& glob) { return glob.may_match_below(path); });
+    }
+
+    [[nodiscard]] bool matches(const std::string& path) const
+    {
+        return std::any_of(globs_.begin(), globs_.end(),
+                           [&](const Glob& glob) { return glob.matches(path); });
+    }
+
+    fs::path root_path_;
+    files::UniqueFd root_;
+    std::vector<Glob> globs_;
+    IgnoreRules ignored_;
+    std::size_t entries_left_;
+    std::vector<std::string> next_level_;  // paths relative to the root
+    std::vector<fs::path> found_;
+    int depth_left_;
+};
+
 }  // namespace
+
+IgnoreRules::IgnoreRules(std::string_view text)
+{
+    while (!text.empty()) {
+        auto line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        while (line.ends_with(' ') || line.ends_with('\r')) line.remove_suffix(1);
+        if (line.starts_with('#')) continue;
+        const bool ignored = !line.starts_with('!');
+        if (!ignored) line.remove_prefix(1);
+        if (line.starts_with("**/")) line.remove_prefix(3);
+        if (line.starts_with('/')) line.remove_prefix(1);
+        if (line.ends_with('/')) line.remove_suffix(1);
+        std::string problem;
+        if (line.find('/') != line.npos) continue;
+        if (auto glob = Glob::compile(line, problem))
+            rules_.emplace_back(*std::move(glob), ignored);
+    }
+}
+
+bool IgnoreRules::ignores(std::string_view name) const
+{
+    const auto last = std::find_if(rules_.rbegin(), rules_.rend(),
+                                   [&](const auto& rule) { return rule.first.matches(name); });
+    return last != rules_.rend() && last->second;
+}
 
 std::vector<fs::path> git_worktrees(const fs::path& project_root)
 {
@@ -64,13 +179,16 @@ std::vector<fs::path> git_worktrees(const fs::path& project_root)
     if (!entries) return trees;
     auto names = files::list_folder(entries.get(), max_worktrees);
     std::sort(names.begin(), names.end());
-    for (const auto& name : names) add_once(trees, linked_tree(entries.get(), folder, name));
+    for (const auto& name : names)
+        if (auto tree = linked_tree(entries.get(), folder, name);
+            !tree.empty() && std::find(trees.begin(), trees.end(), tree) == trees.end())
+            trees.push_back(std::move(tree));
     return trees;
 }
 
-WatchedFolders watched_folders(const fs::path& project_root,
-                               const std::vector<std::string>& watch_paths,
-                               const WalkLimits& limits)
+std::vector<fs::path> watched_folders(const fs::path& project_root,
+                                      const std::vector<std::string>& watch_paths,
+                                      const WalkLimits& limits)
 {
     std::vector<Glob> globs;
     std::string problem;
@@ -79,19 +197,6 @@ WatchedFolders watched_folders(const fs::path& project_root,
     const auto root = existing_folder(project_root);
     if (globs.empty() || root.empty()) return {};
     return FolderWalk(root, std::move(globs), limits).run();
-}
-
-WatchedFolders find_worktrees(const WorkLocations& locations)
-{
-    WatchedFolders all;
-    for (const auto& tree : locations.worktrees)
-        add_once(all.folders, existing_folder(locations.project_root / tree));
-    add_once(all.folders, existing_folder(locations.project_root));
-    for (auto& tree : git_worktrees(locations.project_root)) add_once(all.folders, std::move(tree));
-    auto watched = watched_folders(locations.project_root, locations.watch_paths);
-    for (auto& folder : watched.folders) add_once(all.folders, std::move(folder));
-    all.cut = watched.cut;
-    return all;
 }
 
 }  // namespace autoexec::agent

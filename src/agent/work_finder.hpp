@@ -1,7 +1,11 @@
 #pragma once
 
+#include "agent/glob.hpp"
+
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 /// Finds the folders in which an agent looks for command files. Reads directories without running
@@ -12,9 +16,16 @@ namespace autoexec::agent {
 /// worktree list`, without those whose folder is missing or does not point back. At most 1000.
 std::vector<std::filesystem::path> git_worktrees(const std::filesystem::path& project_root);
 
-struct WatchedFolders {
-    std::vector<std::filesystem::path> folders;
-    bool cut = false;  ///< A limit was reached: there may be more folders.
+/// The rules of a `.gitignore` for folders at the top. Only patterns for a single name are used,
+/// with `!`; others are ignored.
+class IgnoreRules {
+public:
+    explicit IgnoreRules(std::string_view text);
+
+    [[nodiscard]] bool ignores(std::string_view name) const;
+
+private:
+    std::vector<std::pair<Glob, bool>> rules_;  // false: the line began with `!`
 };
 
 struct WalkLimits {
@@ -25,18 +36,8 @@ struct WalkLimits {
 /// The folders in the project with a command file that matches one of the globs. Links are not
 /// followed. Skipped: `.git`, `node_modules`, folders in nested repositories and worktrees, and
 /// folders at the top that `.gitignore` names, except `.tapps-agents/worktrees`.
-WatchedFolders watched_folders(const std::filesystem::path& project_root,
-                               const std::vector<std::string>& watch_paths,
-                               const WalkLimits& limits = {});
-
-struct WorkLocations {
-    std::filesystem::path project_root;
-    std::vector<std::filesystem::path> worktrees;  ///< Relative paths are relative to the project.
-    std::vector<std::string> watch_paths;
-};
-
-/// All folders that may contain a command file, without duplicates: the given ones, the project
-/// itself, its repository's worktrees, and the watched folders.
-WatchedFolders find_worktrees(const WorkLocations& locations);
+std::vector<std::filesystem::path> watched_folders(const std::filesystem::path& project_root,
+                                                   const std::vector<std::string>& watch_paths,
+                                                   const WalkLimits& limits = {});
 
 }  // namespace autoexec::agent

@@ -1,6 +1,5 @@
 #include "agent/work_finder.hpp"
 
-#include "agent/folder_walk.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -93,11 +92,11 @@ TEST_CASE_FIXTURE(Project, "a glob finds command files, at the top and below")
     put_command("a/b");
     put_command("c");
     write(root / "d" / "other.txt");
-    CHECK(watched_folders(root, everywhere).folders == Paths{root, root / "c", root / "a/b"});
-    CHECK(watched_folders(root, {"a/*/.cursor-skill-command.txt"}).folders == Paths{root / "a/b"});
-    CHECK(watched_folders(root, {"**/other.txt", "../x", "/etc/*"}).folders.empty());
-    CHECK(watched_folders(root, {}).folders.empty());
-    CHECK(watched_folders(top / "missing", everywhere).folders.empty());
+    CHECK(watched_folders(root, everywhere) == Paths{root, root / "c", root / "a/b"});
+    CHECK(watched_folders(root, {"a/*/.cursor-skill-command.txt"}) == Paths{root / "a/b"});
+    CHECK(watched_folders(root, {"**/other.txt", "../x", "/etc/*"}).empty());
+    CHECK(watched_folders(root, {}).empty());
+    CHECK(watched_folders(top / "missing", everywhere).empty());
 }
 
 TEST_CASE_FIXTURE(Project, "a walk stays out of git, packages and links")
@@ -108,9 +107,7 @@ TEST_CASE_FIXTURE(Project, "a walk stays out of git, packages and links")
     write(top / "outside" / ".cursor-skill-command.txt");
     fs::create_directory_symlink(top / "outside", root / "link");
     fs::create_directory_symlink(root, root / "loop");
-    const auto found = watched_folders(root, everywhere);
-    CHECK(found.folders.empty());
-    CHECK_FALSE(found.cut);
+    CHECK(watched_folders(root, everywhere).empty());
 }
 
 TEST_CASE_FIXTURE(Project,
@@ -120,9 +117,9 @@ TEST_CASE_FIXTURE(Project,
     for (const auto* folder : {"build/a", "z.egg-info", "keep", "src/build", "x/y",
                                ".tapps-agents/worktrees/w", ".tapps-agents/running"})
         put_command(folder);
-    CHECK(watched_folders(root, everywhere).folders == Paths{root / "keep", root / "src/build",
-                                                             root / "x/y",
-                                                             root / ".tapps-agents/worktrees/w"});
+    CHECK(watched_folders(root, everywhere) == Paths{root / "keep", root / "src/build",
+                                                     root / "x/y",
+                                                     root / ".tapps-agents/worktrees/w"});
 }
 
 TEST_CASE_FIXTURE(Project, "a worktree in the project is one place, whatever lies below it")
@@ -131,40 +128,15 @@ TEST_CASE_FIXTURE(Project, "a worktree in the project is one place, whatever lie
     add_worktree("w", tree);
     put_command(".tapps-agents/worktrees/w");
     put_command(".tapps-agents/worktrees/w/src/deep");
-    CHECK(watched_folders(root, everywhere).folders == Paths{tree});
+    CHECK(watched_folders(root, everywhere) == Paths{tree});
 }
 
-TEST_CASE_FIXTURE(Project, "a search that reaches a limit reports it")
+TEST_CASE_FIXTURE(Project, "a search ends at its limits")
 {
     put_command("a/b/c");
-    CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).folders.size() == 1);
-    CHECK_FALSE(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).cut);
-
-    const auto shallow = watched_folders(root, everywhere, {.entries = 100, .depth = 2});
-    CHECK(shallow.folders.empty());
-    CHECK(shallow.cut);
-    const auto short_of_entries = watched_folders(root, everywhere, {.entries = 2, .depth = 3});
-    CHECK(short_of_entries.folders.empty());
-    CHECK(short_of_entries.cut);
-}
-
-TEST_CASE_FIXTURE(Project, "each place is given once, however it was found")
-{
-    add_worktree("a", top / "a");
-    add_worktree("w", root / ".tapps-agents/worktrees/w");
-    put_command(".tapps-agents/worktrees/w");
-    put_command("plain");
-    put_command("");
-    fs::create_directory_symlink(top / "a", top / "alias");
-    fs::create_directories(top / "extra");
-
-    WorkLocations places;
-    places.project_root = root;
-    places.worktrees = {"../alias", top / "extra", top / "missing"};
-    places.watch_paths = everywhere;
-    CHECK(find_worktrees(places).folders == Paths{top / "a", top / "extra", root,
-                                                  root / ".tapps-agents/worktrees/w",
-                                                  root / "plain"});
+    CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 3}).size() == 1);
+    CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 2}).empty());
+    CHECK(watched_folders(root, everywhere, {.entries = 2, .depth = 3}).empty());
 }
 
 TEST_CASE("the last rule of a .gitignore that matches a name decides")
