@@ -1,10 +1,9 @@
 #include "agent/shell_script.hpp"
 
-#include "agent/placeholder.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace autoexec::agent {
 namespace {
@@ -14,14 +13,22 @@ public:
     ScriptCompiler(std::string_view text, TemplateProblem& problem) : rest_(text), problem_(problem)
     {}
 
-    std::optional<ShellScript> run()
+    // The script's own text never changes; the arguments follow it.
+    std::optional<CommandTemplate> run()
     {
         while (!rest_.empty())
             if (!step()) return std::nullopt;
-        if (open_.empty()) return std::move(script_);
-        problem_.message = open_.back() == '"' ? "A double quote is not closed"
-                                               : "A command substitution is not closed";
-        return std::nullopt;
+        if (!open_.empty()) {
+            problem_.message = open_.back() == '"' ? "A double quote is not closed"
+                                                   : "A command substitution is not closed";
+            return std::nullopt;
+        }
+        CommandTemplate command;
+        for (std::string word :
+             {std::string("/bin/sh"), std::string("-c"), script_, std::string("autoexec")})
+            command.words.push_back({std::move(word)});
+        for (const auto placeholder : arguments_) command.words.push_back({placeholder});
+        return command;
     }
 
 private:
@@ -30,7 +37,7 @@ private:
     void copy(std::size_t size)
     {
         size = std::min(size, rest_.size());
-        script_.text += rest_.substr(0, size);
+        script_ += rest_.substr(0, size);
         rest_.remove_prefix(size);
     }
 
@@ -83,8 +90,8 @@ private:
 
     [[nodiscard]] bool at_word_start() const
     {
-        return script_.text.empty() ||
-               std::string_view(" \t\n;&|()").find(script_.text.back()) != std::string_view::npos;
+        return script_.empty() ||
+               std::string_view(" \t\n;&|()").find(script_.back()) != std::string_view::npos;
     }
 
     bool comment()
@@ -95,23 +102,23 @@ private:
 
     void reference(Placeholder placeholder)
     {
-        auto& arguments = script_.arguments;
-        auto at = std::find(arguments.begin(), arguments.end(), placeholder);
-        if (at == arguments.end()) at = arguments.insert(at, placeholder);
-        const auto number = at - arguments.begin() + 1;
-        script_.text += fmt::format(fmt::runtime(quoted() ? "${{{}}}" : "\"${{{}}}\""), number);
+        auto at = std::find(arguments_.begin(), arguments_.end(), placeholder);
+        if (at == arguments_.end()) at = arguments_.insert(at, placeholder);
+        const auto number = at - arguments_.begin() + 1;
+        script_ += fmt::format(fmt::runtime(quoted() ? "${{{}}}" : "\"${{{}}}\""), number);
         rest_.remove_prefix(name_in_braces(rest_).size() + 2);
     }
 
     std::string_view rest_;
     TemplateProblem& problem_;
-    ShellScript script_;
+    std::string script_;                  // with `"${1}"` in place of the first argument
+    std::vector<Placeholder> arguments_;  // `$1`, `$2` …, without duplicates
     std::string open_;  // open constructs, innermost last: `"`, `(` or a backquote
 };
 
 }  // namespace
 
-std::optional<ShellScript> compile_script(std::string_view text, TemplateProblem& problem)
+std::optional<CommandTemplate> compile_script(std::string_view text, TemplateProblem& problem)
 {
     return ScriptCompiler(text, problem).run();
 }

@@ -1,11 +1,12 @@
 #include "agent/template.hpp"
 
-#include "agent/placeholder.hpp"
 #include "agent/shell_script.hpp"
 #include "process/run_program.hpp"
 #include "text/text.hpp"
+#include "yaml/report.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,10 @@ namespace autoexec::agent {
 namespace {
 
 constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
+
+// In the order of the enumeration.
+constexpr std::array<std::string_view, 5> placeholder_names{"command", "command_file_path",
+                                                            "worktree", "workflow_id", "step_id"};
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -45,11 +50,13 @@ std::optional<CommandTemplate::Word> compile_word(std::string_view text, Templat
             return std::nullopt;
         }
         if (!name.empty() && !known && before != '$') {
-            const auto guess = guess_placeholder(name);
+            const auto guess = yaml::nearest(name, placeholder_names);
             problem = {fmt::format("Unknown placeholder '{{{}}}'", name),
-                       guess.empty() ? "Known placeholders: " + placeholder_list() +
-                                           ". Literal braces need `shell: true`."
-                                     : fmt::format("Did you mean '{{{}}}'?", guess),
+                       guess.empty()
+                           ? fmt::format("Known placeholders: {{{}}}. Literal braces need "
+                                         "`shell: true`.",
+                                         fmt::join(placeholder_names, "}, {"))
+                           : fmt::format("Did you mean '{{{}}}'?", guess),
                        fmt::format("{{{}}}", name)};
             return std::nullopt;
         }
@@ -110,17 +117,6 @@ std::optional<CommandTemplate> compile_words(std::string_view text, TemplateProb
     return result;
 }
 
-// The script's own text never changes; the arguments follow it.
-CommandTemplate shell_template(const ShellScript& script)
-{
-    CommandTemplate result;
-    for (const std::string& word :
-         {std::string("/bin/sh"), std::string("-c"), script.text, std::string("autoexec")})
-        result.words.push_back({word});
-    for (const auto placeholder : script.arguments) result.words.push_back({placeholder});
-    return result;
-}
-
 bool begins_with_command(std::string_view text)
 {
     text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\n\"'")));
@@ -157,6 +153,21 @@ std::string expand_word(const CommandTemplate::Word& word, const TemplateValues&
 
 }  // namespace
 
+std::string_view name_in_braces(std::string_view text)
+{
+    if (!text.starts_with('{')) return {};
+    const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 1);
+    if (end == text.npos || text[end] != '}') return {};
+    return text.substr(1, end - 1);
+}
+
+std::optional<Placeholder> placeholder_named(std::string_view name)
+{
+    const auto found = std::find(placeholder_names.begin(), placeholder_names.end(), name);
+    if (found == placeholder_names.end()) return std::nullopt;
+    return static_cast<Placeholder>(found - placeholder_names.begin());
+}
+
 std::optional<CommandTemplate> compile_template(std::string_view text, bool shell,
                                                 TemplateProblem& problem)
 {
@@ -173,10 +184,7 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
                    "{command}"};
         return std::nullopt;
     }
-    if (!shell) return compile_words(text, problem);
-    const auto script = compile_script(text, problem);
-    if (!script) return std::nullopt;
-    return shell_template(*script);
+    return shell ? compile_script(text, problem) : compile_words(text, problem);
 }
 
 std::vector<CommandTemplate> templates_of(const AgentDefinition& definition)
