@@ -28,30 +28,23 @@ constexpr std::int64_t max_seq = std::int64_t{1} << 53;
 // Far from the largest integer: a resumed run counts on.
 constexpr int max_round = 1'000'000'000;
 
-void shorten(std::string_view key, json::value& value);
-
-void shorten(json::object& object)
-{
-    for (auto& [key, value] : object) shorten(key, value);
-}
-
 // Its depth is that of our own result: bounded.
-void shorten(std::string_view, json::value& value)
+void shorten(json::value& value)
 {
     if (const auto* const text = value.if_string(); text && text->size() > max_journal_text) {
         value = text::valid_utf8(std::string(text->data(), max_journal_text)) + "…";
     } else if (auto* const list = value.if_array()) {
         if (list->size() > max_journal_items) list->resize(max_journal_items);
-        for (auto& item : *list) shorten({}, item);
+        for (auto& item : *list) shorten(item);
     } else if (auto* const object = value.if_object()) {
-        shorten(*object);
+        for (auto& member : *object) shorten(member.value());
     }
 }
 
 json::value text_within_limit(const std::string& text)
 {
     auto value = text::text_or_null(text);
-    shorten({}, value);
+    shorten(value);
     return value;
 }
 
@@ -66,8 +59,8 @@ json::array json_of(const std::vector<LaidArtifact>& artifacts)
 json::object step_fields(const StepResult& result, StepState state, const std::string& reason)
 {
     const auto& execution = result.execution;
-    auto whole = to_json(result);
-    whole.erase("output");  // stored below `output/`
+    json::value whole = to_json(result);
+    whole.get_object().erase("output");  // stored below `output/`
     shorten(whole);
     return {
         {"step", result.id},
@@ -204,18 +197,6 @@ struct Encoder {
         return {{"status", to_string(it.status)}, {"error", text_within_limit(it.error)}};
     }
 };
-
-bool is_deeper(const json::value& value, std::size_t levels)
-{
-    if (!value.is_structured()) return false;
-    if (levels == 0) return true;
-    if (const auto* const list = value.if_array())
-        return std::any_of(list->begin(), list->end(),
-                           [=](const auto& item) { return is_deeper(item, levels - 1); });
-    const auto& object = value.get_object();
-    return std::any_of(object.begin(), object.end(),
-                       [=](const auto& member) { return is_deeper(member.value(), levels - 1); });
-}
 
 /// Decodes one object. A field of another type counts as absent.
 class Decoder {
@@ -435,10 +416,13 @@ std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::ti
 {
     const auto type = type_of(transition);
     if (!type) return {};
-    json::value line = {{"seq", seq}, {"time", text::iso_utc(time)}, {"event", to_string(*type)}};
+    json::object object = {
+        {"seq", seq}, {"time", text::iso_utc(time)}, {"event", to_string(*type)}};
     const auto fields = std::visit(Encoder{}, transition);
-    line.get_object().insert(fields.begin(), fields.end());
-    return is_deeper(line, text::json_depth_limit) ? std::string() : text::dump_line(line);
+    object.insert(fields.begin(), fields.end());
+    auto line = text::dump_line(object);
+    const bool is_readable = text::read_json_object(line).kind == text::JsonReading::Kind::valid;
+    return is_readable ? std::move(line) : std::string();
 }
 
 std::optional<JournalEntry> read_journal_entry(std::string_view line, std::int64_t after)

@@ -154,8 +154,8 @@ struct JournalEntry {
     Transition transition;
 };
 
-/// The line, without a newline. Long texts of agents are shortened. Empty if it would be nested
-/// deeper than readers accept.
+/// The line, without a newline. Long texts of agents are shortened. Empty if readers would not
+/// accept it, for example because it is nested too deeply.
 std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,
                                  const Transition& transition);
 

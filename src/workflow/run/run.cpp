@@ -19,22 +19,6 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-/// Wakes this run when another one frees a slot, while it lives.
-class WakeRegistration {
-public:
-    WakeRegistration(CommandSlots& slots, Timer& alarm) : slots_(slots), alarm_(&alarm)
-    {
-        slots_.waiting.insert(alarm_);
-    }
-    ~WakeRegistration() { slots_.waiting.erase(alarm_); }
-    WakeRegistration(const WakeRegistration&) = delete;
-    WakeRegistration& operator=(const WakeRegistration&) = delete;
-
-private:
-    CommandSlots& slots_;
-    Timer* alarm_;
-};
-
 }  // namespace
 
 Run::Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOptions options,
@@ -62,7 +46,7 @@ asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run> keep)
 
 asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
 {
-    const WakeRegistration waiting(context_->slots, *alarm_);
+    const auto waiting = context_->slots.wake(*alarm_);
     begun_ = context_->options.clock->now();
     Outcome outcome;
     outcome.result.workflow_id = inputs_.workflow.id;
@@ -229,7 +213,6 @@ void Run::conclude(StepOutcome outcome)
     if (discarded) result.reason = "A gate restarted a step before it";
     step.tree.clear();
     log_.record_end(*state_, i, discarded);
-    if (!discarded) log_.mark(*state_, i);
     log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
     if (judged == Scheduler::Judged::by_gate) judge(i);
     if (state_->scheduler().stopped() == Scheduler::Stop::by_failure)
@@ -246,10 +229,7 @@ void Run::judge(std::size_t i)
     const bool has_failed = verdict.kind == Verdict::Kind::fail;
     const auto reason = has_failed ? result.reason : std::string();
     log_.record(protocol::GateJudged{result.id, result.round, passed, result.state, reason});
-    if (has_failed) {
-        log_.remove_markers_of(step);
-        log_.mark(*state_, i);
-    }
+    if (has_failed) log_.mark(*state_, i);
     log_.notify(
         WorkflowEvent::Type::gate_judged, step,
         has_failed ? reason : fmt::format("The gate {}", *passed ? "passed" : "did not pass"));
@@ -268,15 +248,10 @@ void Run::send_back(std::size_t gate, const Verdict& verdict)
     event.steps = ids_of(inputs_.workflow, verdict.steps);
     log_.record(protocol::SentBack{result.id, result.round, to, event.steps});
     state_->send_back(gate, verdict);
-    cancel_superseded(verdict.steps);
-    log_.notify(std::move(event));
-}
-
-void Run::cancel_superseded(const std::vector<std::size_t>& steps)
-{
-    for (const auto k : steps)
+    for (const auto k : verdict.steps)
         if (state_->scheduler().node(k).superseded)
             steps_->cancel(k, asio::cancellation_type::partial);
+    log_.notify(std::move(event));
 }
 
 /// A step ends without having run.
@@ -297,8 +272,7 @@ void Run::end_undone(const Decision& decision)
         return;
     }
     result.round = decision.round;
-    log_.record_end(*state_, decision.step, false);
-    log_.mark(*state_, decision.step);
+    log_.record_end(*state_, decision.step);
     log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
 }
 
@@ -315,12 +289,8 @@ asio::awaitable<void> Run::merge()
     } else {
         commit_ = state_->last_commit = std::move(merged.commit);
         for (std::size_t i = 0; i < state_->size(); ++i) {
-            auto& step = state_->step(i);
-            auto* const idle = std::get_if<Idle>(&step.phase);
-            if (!idle || !std::exchange(idle->merge_failed, false)) continue;
-            log_.record_end(*state_, i, false);
-            log_.remove_markers_of(step);
-            log_.mark(*state_, i);
+            auto* const idle = std::get_if<Idle>(&state_->step(i).phase);
+            if (idle && std::exchange(idle->merge_failed, false)) log_.record_end(*state_, i);
         }
         const auto& branch = git_->branch();
         log_.record(protocol::Merged{branch, commit_});
@@ -343,8 +313,6 @@ void Run::fail_late(std::size_t i, std::string reason)
     step.result.reason = std::move(reason);
     step.result.tolerated = false;
     log_.record_end(*state_, i, false, true);
-    log_.remove_markers_of(step);
-    log_.mark(*state_, i);
     log_.notify(WorkflowEvent::Type::step_ended, step, step.result.reason);
 }
 
@@ -358,34 +326,24 @@ WorkflowResult Run::finish()
     result.commit = commit_;
     for (std::size_t i = 0; i < state_->size(); ++i) result.steps.push_back(state_->step(i).result);
     const auto failures = state_->scheduler().failures();
-    result.status = WorkflowStatus::completed;
-    if (log_.error()) {
-        fail_by_journal(result);
-    } else if (cancelled_) {
-        result.status = WorkflowStatus::cancelled;
-        result.error = "The workflow was cancelled.";
-    } else if (!failures.empty()) {
-        result.status = WorkflowStatus::failed;
-        result.error = failure_sentence(failures);
-    } else if (!merge_problem_.empty()) {
-        result.status = WorkflowStatus::failed;
-        result.error = merge_problem_;
-    }
+    result.error = cancelled_         ? "The workflow was cancelled."
+                   : failures.empty() ? merge_problem_
+                                      : failure_sentence(failures);
+    result.status = cancelled_             ? WorkflowStatus::cancelled
+                    : result.error.empty() ? WorkflowStatus::completed
+                                           : WorkflowStatus::failed;
     result.critical_path = critical_path(inputs_.plan, *state_);
     log_.record(protocol::RunEnded{result.status, result.error});
-    if (log_.error()) fail_by_journal(result);  // perhaps only now
+    if (log_.error()) {  // perhaps only now
+        result.status = WorkflowStatus::failed;
+        result.error = log_.error_sentence();
+    }
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::run_ended;
     event.status = result.status;
     event.message = result.error;
     log_.notify(std::move(event));
     return result;
-}
-
-void Run::fail_by_journal(WorkflowResult& result) const
-{
-    result.status = WorkflowStatus::failed;
-    result.error = log_.error_sentence();
 }
 
 // The first one that was not cancelled because of another.

@@ -54,12 +54,10 @@ private:
     void send_back(std::size_t gate, const Verdict& verdict);
     void end_undone(const Decision& decision);
     void cancel(asio::cancellation_type how);
-    void cancel_superseded(const std::vector<std::size_t>& steps);
 
     asio::awaitable<void> merge();
     void fail_late(std::size_t i, std::string reason);
     WorkflowResult finish();
-    void fail_by_journal(WorkflowResult& result) const;
     [[nodiscard]] std::string failure_sentence(const std::vector<std::size_t>& failures) const;
 
     std::shared_ptr<RunContext> context_;

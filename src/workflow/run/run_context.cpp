@@ -20,8 +20,14 @@ CommandSlots::Slot CommandSlots::take(std::string agent, std::string turn)
     return {this, [agent = std::move(agent), turn = std::move(turn)](CommandSlots* slots) {
                 slots->busy_turns_.erase(turn);
                 --slots->busy_agents_[agent];
-                for (auto* const timer : slots->waiting) timer->wake();
+                for (auto* const timer : slots->waiting_) timer->wake();
             }};
+}
+
+std::shared_ptr<void> CommandSlots::wake(Timer& timer)
+{
+    waiting_.insert(&timer);
+    return {&timer, [this](Timer* woken) { waiting_.erase(woken); }};
 }
 
 }  // namespace autoexec::workflow

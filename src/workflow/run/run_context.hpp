@@ -27,13 +27,14 @@ public:
     [[nodiscard]] bool has_room(const std::string& agent, const std::string& turn) const;
     [[nodiscard]] Slot take(std::string agent, std::string turn);
 
-    /// Timers to wake when a slot gets free.
-    std::set<Timer*> waiting;
+    /// While the result lives, the timer is woken when a slot gets free.
+    [[nodiscard]] std::shared_ptr<void> wake(Timer& timer);
 
 private:
     const std::map<std::string, std::size_t, std::less<>>& limits_;
     std::map<std::string, std::size_t, std::less<>> busy_agents_;
     std::set<std::string> busy_turns_;
+    std::set<Timer*> waiting_;
 };
 
 /// What the runs of one executor share. On its strand.

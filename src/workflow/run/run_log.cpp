@@ -81,6 +81,7 @@ void RunLog::record_end(const RunState& state, std::size_t i, bool discarded, bo
     const auto& provided = state.scheduler().node(i).provided;
     record(protocol::StepEnded{
         step.result, discarded, late, {provided.begin(), provided.end()}, step.kept});
+    if (!discarded) mark(state, i);
 }
 
 void RunLog::mark(const RunState& state, std::size_t i) const
@@ -106,6 +107,7 @@ void RunLog::mark(const RunState& state, std::size_t i) const
     marker.completed_at = result.ended_at;
     if (result.execution && result.execution->error)
         marker.error_type = result.execution->error->code;
+    remove_markers_of(step);
     // Only scripts use markers: the journal decides, so the run continues without one.
     (void)write_marker(context_.options.project_root, marker);
 }

@@ -31,8 +31,11 @@ public:
     bool record(const protocol::Transition& transition);
     /// `base` and `branch`: of the run in git, or empty.
     void record_start(const std::string& base, const std::string& branch);
-    void record_end(const RunState& state, std::size_t i, bool discarded, bool late = false);
+    /// Also in its marker, unless the work is discarded. `late`: it had completed.
+    void record_end(const RunState& state, std::size_t i, bool discarded = false,
+                    bool late = false);
 
+    /// Replaces the marker of a step.
     void mark(const RunState& state, std::size_t i) const;
     void remove_markers_of(const StepRun& step) const;
 
