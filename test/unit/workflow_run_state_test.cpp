@@ -40,12 +40,9 @@ struct Replay {
         std::string problems;
         inputs = make_inputs(sample_workflow(), std::move(options), problems);
         REQUIRE(problems.empty());
-        const StepCommands commands(inputs, executor_options);
-        std::vector<StepCommand> made;
-        for (std::size_t i = 0; i < inputs.workflow.steps.size(); ++i)
-            made.push_back(commands.make(i, problems));
+        auto commands = make_commands(inputs, executor_options, problems);
         REQUIRE(problems.empty());
-        state.emplace(inputs, std::move(made), Scheduler::Limits{});
+        state.emplace(inputs, std::move(commands), Scheduler::Limits{});
         state->trees_folder = "/trees";
         const auto text =
             read_file(std::filesystem::path(AUTOEXEC_SOURCE_DIR) / "test/data/v1.2/journal.jsonl");
@@ -216,18 +213,19 @@ TEST_CASE("commands are made from workflow, plan and parameters alone")
     run.params = {{"title", "T"}};
     const auto inputs = make_inputs(w, run, problems);
     REQUIRE(problems.empty());
-    const StepCommands commands(inputs, options);
-    const auto first = commands.make(0, problems);
+    const auto commands = make_commands(inputs, options, problems);
+    const auto& first = commands.at(0);
     CHECK(first.request.command == "echo T");
     CHECK(first.request.worktree == "/project");
     CHECK_FALSE(first.in_git);
-    const auto second = commands.make(1, problems);
+    const auto& second = commands.at(1);
     CHECK(second.request.command.starts_with("@reviewer review"));
     CHECK(second.agent == "reviewer");
     CHECK(problems.empty());
     options.assign = [](const WorkflowStep& s, CommandRequest&) { return s.id + "?"; };
-    (void)commands.make(0, problems);
+    CHECK(make_commands(inputs, options, problems).size() == 2);
     CHECK(problems == "Step 'write': write?\n");
+    CHECK(make_commands(inputs, options, problems).empty());
 }
 
 TEST_SUITE_END();

@@ -98,10 +98,7 @@ int dry_run(const WorkflowFlags& options, const std::filesystem::path& root, con
     };
     std::string problems;
     const auto inputs = workflow::make_inputs(workflow, run, problems);
-    std::vector<workflow::StepCommand> commands;
-    const workflow::StepCommands maker(inputs, executor_options);
-    const auto count = problems.empty() ? workflow.steps.size() : 0;
-    for (std::size_t i = 0; i < count; ++i) commands.push_back(maker.make(i, problems));
+    auto commands = workflow::make_commands(inputs, executor_options, problems);
     if (!problems.empty()) {
         print_message(text::printable(problems, true));
         return exit_invalid;

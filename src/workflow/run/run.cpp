@@ -112,18 +112,14 @@ std::string Run::make_state()
 {
     std::string problems;
     inputs_ = make_inputs(std::move(inputs_.workflow), std::move(inputs_.options), problems);
-    if (!problems.empty()) return problems;
-    const StepCommands commands(inputs_, context_->options);
-    std::vector<StepCommand> made;
-    for (std::size_t i = 0; i < inputs_.workflow.steps.size(); ++i)
-        made.push_back(commands.make(i, problems));
+    auto commands = make_commands(inputs_, context_->options, problems);
     if (!problems.empty()) return problems;
 
     const auto& [workflow, options, plan, index] = inputs_;
     Scheduler::Limits limits;
     limits.max_parallel = options.max_parallel > 0 ? options.max_parallel : workflow.max_parallel;
     limits.fail_fast = options.fail_fast && !resumption_;  // not while the journal is replayed
-    state_.emplace(inputs_, std::move(made), limits);
+    state_.emplace(inputs_, std::move(commands), limits);
     problems = missing_in_place(inputs_, *state_);
     git_.emplace(*context_, inputs_, *state_, log_);
     auto on_end = [this](StepOutcome outcome) {

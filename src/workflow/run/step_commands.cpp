@@ -52,6 +52,93 @@ json::object complete_params(const Workflow& workflow, const json::object& param
     return values;
 }
 
+std::string built_command(const RunInputs& inputs, const CommandTable& table, std::size_t i)
+{
+    const auto& step = inputs.workflow.steps[i];
+    const auto& params = inputs.options.params;
+    const auto* const known = table.find(step.agent, step.action);
+    json::object more;
+    const auto flag =
+        known != nullptr ? known->prompt_flag : std::string(CommandTable::default_prompt_flag);
+    if (const auto* const prompt = params.if_contains("prompt"); prompt && !flag.empty())
+        more[flag] = *prompt;
+    if (const auto* const instruction = step.metadata.if_contains("instruction"))
+        more["instruction"] = *instruction;
+    if (const auto& results = inputs.plan.steps[i].results; !results.empty())
+        more["results-file"] = results;
+    return table.build(step.agent, step.action, filled(step.params, params), more);
+}
+
+CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
+                          std::size_t i)
+{
+    const auto& step = inputs.workflow.steps[i];
+    const auto& plan = inputs.plan.steps[i];
+    const auto& options = inputs.options;
+    const auto& tree = step.worktree.empty() ? options.worktree : step.worktree;
+    std::vector<std::string> argv;
+    for (const auto& word : step.argv) argv.push_back(fill_placeholders(word, options.params));
+    const auto text = !argv.empty()          ? text::quote_words(argv)
+                      : step.command.empty() ? built_command(inputs, executor.commands, i)
+                                             : fill_placeholders(step.command, options.params);
+    CommandRequest request(text, path_below(executor.project_root, tree));
+    request.argv = std::move(argv);
+    request.step_id = step.id;
+    request.expected_artifacts = step.creates;
+    const auto& created = step.creates;
+    if (!plan.results.empty() &&
+        std::find(created.begin(), created.end(), plan.results) == created.end())
+        request.expected_artifacts.push_back(plan.results);
+    request.require_artifacts = plan.require_artifacts;
+    request.env_refs = step.env_refs;
+    request.idempotent = step.idempotent;
+    request.timeout = step.timeout;
+    request.retry = step.retry;
+    request.max_attempts = options.max_attempts;
+    return request;
+}
+
+// `prompt` needs no declaration, so a step may use it although it has no value.
+std::string missing_param(const RunInputs& inputs, std::size_t i)
+{
+    const auto& step = inputs.workflow.steps[i];
+    std::vector<std::string> names;
+    const auto add_placeholders = [&names](std::string_view text) {
+        for (auto& name : placeholders_in(text)) names.push_back(std::move(name));
+    };
+    add_placeholders(step.command);
+    for (const auto& word : step.argv) add_placeholders(word);
+    for (const auto& [key, value] : step.params)
+        if (value.is_string()) add_placeholders(value.get_string());
+    for (const auto* const expression :
+         {&inputs.plan.steps[i].condition, &inputs.plan.steps[i].gate})
+        for (const auto& name : expression->names())
+            if (const auto meaning = meaning_of(name, inputs.index);
+                meaning.kind == Meaning::Kind::parameter)
+                names.push_back(meaning.rest);
+    for (const auto& name : names)
+        if (!inputs.options.params.contains(name))
+            return fmt::format("Step '{}': The parameter '{}' is used, but was not given.\n",
+                               step.id, name);
+    return {};
+}
+
+StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
+                         std::size_t i, std::string& problems)
+{
+    const auto& step = inputs.workflow.steps[i];
+    StepCommand command{request_of(inputs, executor, i), is_closing(step), false, {}};
+    command.in_git = inputs.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
+                     step.worktree.empty();
+    std::string problem;
+    if (!command.runs_nothing && inputs.options.automatic && executor.assign)
+        problem = executor.assign(step, command.request);
+    if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
+    problems += missing_param(inputs, i);
+    command.agent = command.request.agent.empty() ? step.agent : command.request.agent;
+    return command;
+}
+
 }  // namespace
 
 RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string& problems)
@@ -77,90 +164,15 @@ std::filesystem::path path_below(const std::filesystem::path& root,
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 
-StepCommand StepCommands::make(std::size_t i, std::string& problems) const
+std::vector<StepCommand> make_commands(const RunInputs& inputs,
+                                       const WorkflowExecutorOptions& options,
+                                       std::string& problems)
 {
-    const auto& step = inputs_.workflow.steps[i];
-    StepCommand command{request_of(i), is_closing(step), false, {}};
-    command.in_git = inputs_.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
-                     step.worktree.empty();
-    std::string problem;
-    if (!command.runs_nothing && inputs_.options.automatic && options_.assign)
-        problem = options_.assign(step, command.request);
-    if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
-    problems += missing_param(i);
-    command.agent = command.request.agent.empty() ? step.agent : command.request.agent;
-    return command;
-}
-
-CommandRequest StepCommands::request_of(std::size_t i) const
-{
-    const auto& step = inputs_.workflow.steps[i];
-    const auto& plan = inputs_.plan.steps[i];
-    const auto& options = inputs_.options;
-    const auto& tree = step.worktree.empty() ? options.worktree : step.worktree;
-    std::vector<std::string> argv;
-    for (const auto& word : step.argv) argv.push_back(fill_placeholders(word, options.params));
-    const auto text = !argv.empty()          ? text::quote_words(argv)
-                      : step.command.empty() ? built_command(i)
-                                             : fill_placeholders(step.command, options.params);
-    CommandRequest request(text, path_below(options_.project_root, tree));
-    request.argv = std::move(argv);
-    request.step_id = step.id;
-    request.expected_artifacts = step.creates;
-    const auto& created = step.creates;
-    if (!plan.results.empty() &&
-        std::find(created.begin(), created.end(), plan.results) == created.end())
-        request.expected_artifacts.push_back(plan.results);
-    request.require_artifacts = plan.require_artifacts;
-    request.env_refs = step.env_refs;
-    request.idempotent = step.idempotent;
-    request.timeout = step.timeout;
-    request.retry = step.retry;
-    request.max_attempts = options.max_attempts;
-    return request;
-}
-
-std::string StepCommands::built_command(std::size_t i) const
-{
-    const auto& step = inputs_.workflow.steps[i];
-    const auto& params = inputs_.options.params;
-    const auto& table = options_.commands;
-    const auto* const known = table.find(step.agent, step.action);
-    json::object more;
-    const auto flag =
-        known != nullptr ? known->prompt_flag : std::string(CommandTable::default_prompt_flag);
-    if (const auto* const prompt = params.if_contains("prompt"); prompt && !flag.empty())
-        more[flag] = *prompt;
-    if (const auto* const instruction = step.metadata.if_contains("instruction"))
-        more["instruction"] = *instruction;
-    if (const auto& results = inputs_.plan.steps[i].results; !results.empty())
-        more["results-file"] = results;
-    return table.build(step.agent, step.action, filled(step.params, params), more);
-}
-
-// `prompt` needs no declaration, so a step may use it although it has no value.
-std::string StepCommands::missing_param(std::size_t i) const
-{
-    const auto& step = inputs_.workflow.steps[i];
-    std::vector<std::string> names;
-    const auto add_placeholders = [&names](std::string_view text) {
-        for (auto& name : placeholders_in(text)) names.push_back(std::move(name));
-    };
-    add_placeholders(step.command);
-    for (const auto& word : step.argv) add_placeholders(word);
-    for (const auto& [key, value] : step.params)
-        if (value.is_string()) add_placeholders(value.get_string());
-    for (const auto* const expression :
-         {&inputs_.plan.steps[i].condition, &inputs_.plan.steps[i].gate})
-        for (const auto& name : expression->names())
-            if (const auto meaning = meaning_of(name, inputs_.index);
-                meaning.kind == Meaning::Kind::parameter)
-                names.push_back(meaning.rest);
-    for (const auto& name : names)
-        if (!inputs_.options.params.contains(name))
-            return fmt::format("Step '{}': The parameter '{}' is used, but was not given.\n",
-                               step.id, name);
-    return {};
+    std::vector<StepCommand> commands;
+    const auto count = problems.empty() ? inputs.workflow.steps.size() : 0;
+    for (std::size_t i = 0; i < count; ++i)
+        commands.push_back(make_command(inputs, options, i, problems));
+    return commands;
 }
 
 }  // namespace autoexec::workflow

@@ -4,9 +4,9 @@
 #include "workflow/plan/names.hpp"
 #include "workflow/plan/plan.hpp"
 
-#include <cstddef>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace autoexec::workflow {
 
@@ -30,26 +30,11 @@ struct StepCommand {
     std::string agent;    ///< The name whose limit counts.
 };
 
-/// Derives each step's command from the workflow, its plan and the parameters. Pure, but for
-/// `WorkflowExecutorOptions::assign`.
-class StepCommands {
-public:
-    /// Both must outlive it.
-    StepCommands(const RunInputs& inputs, const WorkflowExecutorOptions& options)
-        : inputs_(inputs), options_(options)
-    {}
-
-    /// `problems` gets a line for each error.
-    [[nodiscard]] StepCommand make(std::size_t step, std::string& problems) const;
-
-private:
-    [[nodiscard]] CommandRequest request_of(std::size_t step) const;
-    [[nodiscard]] std::string built_command(std::size_t step) const;
-    [[nodiscard]] std::string missing_param(std::size_t step) const;
-
-    const RunInputs& inputs_;
-    const WorkflowExecutorOptions& options_;
-};
+/// The command of each step, in their order. `problems` gets a line for each error; if it has lines
+/// already, there are no commands. Pure, but for `WorkflowExecutorOptions::assign`.
+std::vector<StepCommand> make_commands(const RunInputs& inputs,
+                                       const WorkflowExecutorOptions& options,
+                                       std::string& problems);
 
 /// `path`, counted from the project's root, without a slash at its end.
 std::filesystem::path path_below(const std::filesystem::path& root,
