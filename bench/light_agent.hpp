@@ -76,12 +76,10 @@ private:
         AgentStatus status;
         status.structured = true;
         status.status = ReportedStatus::completed;
-        status.execution_id = command.execution_id;
-        status.attempt_id = command.attempt_id;
-        status.attempt = command.attempt;
+        status.ids() = command.ids();
         status.exit_code = 0;
         status.sequence = 1;
-        status.completed_at = text::iso_utc(std::chrono::system_clock::now());
+        status.completed_at = std::chrono::system_clock::now();
         work.box->remove_command(work.found);
         (void)work.box->write_status(protocol::format_status(status));
         if (reported) reported(command.execution_id);

@@ -49,7 +49,7 @@ Event some_event()
     e.step_id = "step-17";
     e.command = "/review --file src/api/handlers.py";
     e.worktree = "/home/somebody/project/worktrees/step-17";
-    e.status = "completed";
+    e.status = EventStatus::completed;
     e.details["duration_ms"] = 1512.25;
     e.details["completion_method"] = "status_file";
     e.details["exit_code"] = 0;
@@ -60,14 +60,10 @@ Event some_event()
 std::string audit_line(const Event& event)
 {
     AuditRecord record{std::string(to_string(event.type))};
-    record.workflow_id = event.workflow_id;
-    record.step_id = event.step_id;
+    record.ids() = event.ids();
     record.command = event.command;
-    record.status = event.status;
+    record.status = to_string(*event.status);
     record.details = event.details;
-    record.more["execution_id"] = event.execution_id;
-    record.more["attempt_id"] = event.attempt_id;
-    record.more["attempt"] = event.attempt;
     record.more["worktree"] = event.worktree.string();
     return protocol::format_audit(record, event.time);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <autoexec/command.hpp>
 #include <autoexec/file.hpp>
 
 #include <boost/json/object.hpp>
@@ -37,16 +38,14 @@ struct AuditOptions {
 };
 
 /// An event for `log_event`. All members except the type are optional.
-struct AuditRecord {
+struct AuditRecord : Correlation {
     explicit AuditRecord(std::string type) : event_type(std::move(type)) {}
 
     std::string event_type;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
     std::optional<std::string> command;
     std::optional<std::string> status;
     boost::json::object details;
-    boost::json::object more;  ///< Further keys, after `details`: `execution_id`, `attempt` …
+    boost::json::object more;  ///< Further keys, after `details` and the ids.
     std::optional<std::chrono::system_clock::time_point> time;  ///< Empty: now.
 };
 

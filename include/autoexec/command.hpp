@@ -30,6 +30,30 @@ struct RetryPolicy {
 
 struct CommandHooks;
 
+/// What identifies an execution in results and records.
+struct ExecutionIds {
+    std::string execution_id;  ///< Unique; empty in a request: a new UUID.
+    std::optional<std::string> workflow_id;
+    std::optional<std::string> step_id;
+
+    /// These members of a larger value.
+    ExecutionIds& ids() noexcept { return *this; }
+    [[nodiscard]] const ExecutionIds& ids() const noexcept { return *this; }
+
+    bool operator==(const ExecutionIds&) const = default;
+};
+
+/// What identifies one attempt of an execution.
+struct Correlation : ExecutionIds {
+    std::string attempt_id;  ///< Empty: none, or not known.
+    int attempt = 0;         ///< 1…; 0: not known.
+
+    Correlation& ids() noexcept { return *this; }
+    [[nodiscard]] const Correlation& ids() const noexcept { return *this; }
+
+    bool operator==(const Correlation&) const = default;
+};
+
 /// The state of the expected artifacts before a command's first attempt: by path the version of the
 /// file (only to be compared), or an empty text if it did not exist. Only an artifact that is new
 /// or changed against it counts as made.
@@ -37,7 +61,7 @@ using ArtifactBaseline = std::map<std::string, std::string>;
 
 /// One command for one worktree. It has constructors, since an aggregate temporary inside a
 /// `co_await` expression is destroyed twice by GCC 12.
-struct CommandRequest {
+struct CommandRequest : ExecutionIds {
     CommandRequest(std::string command_text, std::filesystem::path worktree_path)
         : command(std::move(command_text)), worktree(std::move(worktree_path))
     {}
@@ -52,11 +76,6 @@ struct CommandRequest {
 
     std::string command;             ///< What the agent is asked to run. Not empty.
     std::filesystem::path worktree;  ///< Relative paths count from the project root.
-
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
-    /// The id of the execution in results and records. Unique; empty: a new UUID.
-    std::string execution_id;
 
     /// Files or directories that the command must create or change, relative to the worktree.
     std::vector<std::string> expected_artifacts;
@@ -124,27 +143,21 @@ enum class ReportedStatus { pending, running, completed, failed };
 std::string_view to_string(ReportedStatus word) noexcept;
 
 /// A status file, read by the rules of `doc/file-protocol.md`.
-struct AgentStatus {
+struct AgentStatus : Correlation {
     bool structured = false;  ///< Version "1.0"; everything else is read as legacy.
     ReportedStatus status = ReportedStatus::pending;
-    std::optional<std::string> started_at;
-    std::optional<std::string> completed_at;
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::optional<std::chrono::system_clock::time_point> completed_at;
     std::optional<Progress> progress;
     std::optional<CommandError> error;
     std::vector<std::string>
         artifacts;  ///< As the agent wrote them; partial results take precedence.
     std::optional<std::string> output;
-
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
     std::optional<std::string> command;
 
-    // Written only by agents of protocol 1.1 or later.
-    std::optional<std::string> execution_id;
-    std::optional<std::string> attempt_id;
+    // Written only by agents of protocol 1.1 or later, as are the ids of execution and attempt.
     std::optional<std::string> agent_id;
     std::optional<std::string> outcome;
-    std::optional<int> attempt;
     std::optional<int> exit_code;
     std::optional<int> signal;
     std::optional<std::int64_t> pid;
@@ -169,12 +182,9 @@ struct StatusCheck {
 };
 
 /// The result of an execution. All text is redacted; paths and ids are not.
-struct ExecutionResult {
+struct ExecutionResult : ExecutionIds {
     ExecutionStatus status = ExecutionStatus::failed;
-    std::string execution_id;
     std::string attempt_id;  ///< Of the last attempt; empty if none was made.
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
     std::string command;
     std::filesystem::path worktree;
 

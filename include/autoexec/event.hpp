@@ -34,11 +34,12 @@ enum class EventType {
 };
 std::string_view to_string(EventType type) noexcept;
 
+/// The state of an attempt after an event.
+enum class EventStatus { started, pending, running, completed, failed, cancelled, interrupted };
+std::string_view to_string(EventStatus status) noexcept;
+
 /// One line of `metrics/executions_YYYY-MM-DD.jsonl`: one finished attempt.
-struct ExecutionMetric {
-    std::string execution_id;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
+struct ExecutionMetric : ExecutionIds {
     std::string command;  ///< Redacted.
     ExecutionStatus status = ExecutionStatus::failed;
     std::chrono::duration<double, std::milli> duration{0};
@@ -53,17 +54,12 @@ struct ExecutionMetric {
 
 /// Something that happened to an execution. Published once; audit log, metrics and progress are
 /// derived from it. Its text is redacted already.
-struct Event {
+struct Event : Correlation {
     EventType type = EventType::status_updated;
     std::chrono::system_clock::time_point time;
-    std::string execution_id;
-    std::string attempt_id;
-    int attempt = 0;  ///< 1…
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
     std::string command;
     std::filesystem::path worktree;
-    std::string status;  ///< The audit line's `status`; empty: null.
+    std::optional<EventStatus> status;  ///< The audit line's `status`.
     boost::json::object details;
     std::optional<Progress> progress;
     std::optional<ExecutionMetric> metric;  ///< At the end of each attempt.

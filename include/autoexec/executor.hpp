@@ -67,11 +67,7 @@ struct AttemptReference {
 };
 
 /// An attempt that was in flight when its executor died: from `recover`.
-struct InterruptedAttempt {
-    std::string execution_id;
-    std::string attempt_id;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
+struct InterruptedAttempt : Correlation {
     std::string command;
     std::filesystem::path worktree;
     std::optional<std::chrono::system_clock::time_point> started_at;  ///< Absent: not known.

@@ -39,8 +39,8 @@ struct StepResult {
     std::string reason;
     std::optional<bool> gate_passed;
     bool tolerated = false;  ///< It failed, and that does not stop the run.
-    std::string started_at;  ///< ISO-8601, UTC; empty: never.
-    std::string ended_at;
+    std::optional<std::chrono::system_clock::time_point> started_at;  ///< Absent: never.
+    std::optional<std::chrono::system_clock::time_point> ended_at;
     std::string branch;  ///< Of its worktree; empty without one.
     std::string commit;  ///< Its work, or the commit that it started from if it changed nothing.
     /// The kind of a failure that is not its command's: `merge_conflict`, `gate`, `worktree`,

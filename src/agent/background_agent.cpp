@@ -163,11 +163,11 @@ asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
 // of its own process is not announced.
 void BackgroundAgent::Impl::announce()
 {
-    records::AgentRecord record;
+    protocol::AgentRecord record;
     record.agent_id = id;
     record.pid = ::getpid();
     record.host = handoff::host_name();
-    record.started_at = text::iso_utc(options.clock->system_now());
+    record.started_at = options.clock->system_now();
     for (const auto& definition : options.agents.agents)
         if (agent::accepts_commands(definition)) record.agents.push_back(definition.name);
     if (const auto git_dir = git_files::git_dir_of(options.project_root))

@@ -175,21 +175,18 @@ Event record_of(const AgentStatus& s, const std::filesystem::path& worktree,
     Event e;
     e.type = completed ? EventType::execution_completed : EventType::execution_failed;
     e.time = now;
+    e.ids() = s.ids();
     e.execution_id = text::new_uuid();
     e.attempt = 1;
-    e.workflow_id = s.workflow_id;
-    e.step_id = s.step_id;
     e.command = s.command.value_or("");
     e.worktree = worktree;
-    e.status = to_string(s.status);
+    e.status = completed ? EventStatus::completed : EventStatus::failed;
     ExecutionMetric m;
-    m.execution_id = e.execution_id;
-    m.workflow_id = e.workflow_id;
-    m.step_id = e.step_id;
+    m.ids() = e.ids();
     m.command = e.command;
     m.status = completed ? ExecutionStatus::completed : ExecutionStatus::failed;
     m.duration = duration;
-    m.started_at = text::parse_iso(s.started_at.value_or(""));
+    m.started_at = s.started_at;
     m.completed_at = now;
     e.details["duration_ms"] = m.duration.count();
     if (s.error) {
@@ -214,7 +211,7 @@ CommandJob::CommandJob(CommandJobContext context, std::filesystem::path worktree
       output_(context_.project_root, log_name(found_), context_.options.redactor,
               work_.max_output_bytes, work_.max_output_tail_bytes),
       started_(context_.options.clock->now()),
-      started_at_(text::iso_utc(context_.options.clock->system_now()))
+      started_at_(context_.options.clock->system_now())
 {}
 
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
@@ -401,14 +398,8 @@ AgentStatus CommandJob::status(ReportedStatus word)
     s.structured = true;
     s.status = word;
     s.started_at = started_at_;
-    s.workflow_id = command.workflow_id;
-    s.step_id = command.step_id;
+    s.ids() = command.ids();
     s.command = context_.options.redactor->redact(command.command);
-    if (!legacy()) {
-        s.execution_id = command.execution_id;
-        s.attempt_id = command.attempt_id;
-        s.attempt = command.attempt;
-    }
     s.agent_id = context_.agent_id;
     if (pid_ > 0) s.pid = pid_;
     s.sequence = ++sequence_;
@@ -430,7 +421,7 @@ void CommandJob::write_running()
 AgentStatus CommandJob::last_status(const ProgramResult& result)
 {
     auto s = status(result.completed ? ReportedStatus::completed : ReportedStatus::failed);
-    s.completed_at = text::iso_utc(context_.options.clock->system_now());
+    s.completed_at = context_.options.clock->system_now();
     s.outcome = result.completed ? "completed" : result.outcome.empty() ? "failed" : result.outcome;
     s.exit_code = result.exit_code;
     s.signal = result.signal;

@@ -82,7 +82,7 @@ private:
     OutputLog output_;
     OutcomeSource outcome_source_{OutcomeParser(OutcomeRule::exit_code), {}, false};
     time_point started_;
-    std::string started_at_;
+    std::chrono::system_clock::time_point started_at_;
     std::string step_;                  ///< `1/2`
     std::optional<Progress> progress_;  ///< As the program reports it.
     std::int64_t sequence_ = 0;

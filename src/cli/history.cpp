@@ -3,7 +3,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
-#include "protocol/result_format.hpp"
+#include "protocol/words.hpp"
 #include "records/metrics_reader.hpp"
 #include "text/text.hpp"
 
@@ -42,8 +42,7 @@ void print(const MetricsSummary& s)
 void print(const ExecutionMetric& m)
 {
     const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(m.duration);
-    print_result("{}  {:9} {} {:>7} #{:<2} {}",
-                 (m.started_at ? text::iso_utc(*m.started_at) : "").substr(0, 19),
+    print_result("{}  {:9} {} {:>7} #{:<2} {}", text::iso_utc(m.started_at).substr(0, 19),
                  to_string(m.status), short_id(m.execution_id), text::format_duration(duration),
                  m.retry_count + 1, text::printable(m.command));
     if (m.workflow_id || m.step_id)
@@ -67,7 +66,7 @@ int history(const HistoryOptions& options)
     MetricsFilter filter;
     filter.workflow_id = if_given(options.workflow_id);
     filter.step_id = if_given(options.step_id);
-    filter.status = protocol::parse_execution_status(options.status);
+    filter.status = protocol::parse_word<ExecutionStatus>(options.status);
     filter.limit = options.limit;
     const auto metrics = records::read_metrics(folder, filter);
     if (metrics.empty() && !options.common.json) print_message("No execution history found.\n");

@@ -9,6 +9,7 @@
 #include "handoff/read_status.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
+#include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/object.hpp>
@@ -51,9 +52,9 @@ AttemptState read_state(Handoff& handoff, const records::RunningEntry& entry)
     return seen;
 }
 
-std::chrono::milliseconds age_of(const records::RunningRecord& record)
+std::chrono::milliseconds age_of(const protocol::RunningRecord& record)
 {
-    const auto start = text::parse_iso(record.started_at);
+    const auto start = record.started_at;
     if (!start) return {};
     return std::max(std::chrono::milliseconds{0},
                     std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -63,19 +64,16 @@ std::chrono::milliseconds age_of(const records::RunningRecord& record)
 boost::json::object to_json(const records::RunningEntry& entry, const AttemptState& seen)
 {
     const auto& r = entry.record;
-    const auto or_null = [](const std::optional<std::string>& text) {
-        return text ? boost::json::value(*text) : boost::json::value(nullptr);
-    };
     boost::json::object o;
     o["execution_id"] = r.execution_id;
     o["attempt_id"] = r.attempt_id;
     o["attempt"] = r.attempt;
     o["state"] = seen.state;
-    o["workflow_id"] = or_null(r.workflow_id);
-    o["step_id"] = or_null(r.step_id);
+    o["workflow_id"] = text::or_null(r.workflow_id);
+    o["step_id"] = text::or_null(r.step_id);
     o["command"] = r.command;
     o["worktree"] = r.worktree;
-    o["started_at"] = r.started_at;
+    o["started_at"] = text::iso_utc(r.started_at);
     o["age_seconds"] = std::chrono::duration<double>(age_of(r)).count();
     o["percentage"] = seen.percentage;
     o["message"] = seen.message;
@@ -90,7 +88,7 @@ void print_agents(const std::filesystem::path& root)
         if (!alive) continue;
         any = true;
         print_message("Agent running: {}, since {}\n", records::describe(record),
-                      text::printable(record.started_at));
+                      text::iso_utc(record.started_at));
     }
     if (!any)
         print_message(

@@ -1,6 +1,6 @@
 #include "executor/agent_text.hpp"
 
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>

@@ -80,15 +80,11 @@ PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, c
 {
     const auto& r = x.request;
     protocol::CommandFile file;
+    file.ids() = a.ids();
     file.command = r.command;
-    file.workflow_id = r.workflow_id;
-    file.step_id = r.step_id;
     file.created_at = a.started_at;
     file.expected_artifacts = r.expected_artifacts;
     file.worktree_path = r.worktree.string();
-    file.execution_id = x.id;
-    file.attempt_id = a.id;
-    file.attempt = a.number;
     file.agent = r.agent;
     file.argv = r.argv;
     file.env_refs = r.env_refs;
@@ -99,7 +95,7 @@ PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, c
     files.command = protocol::format_command(file);
     files.simple = x.redacted;
     files.metadata = protocol::format_metadata(file, x.redacted);
-    files.attempt_id = a.id;
+    files.attempt_id = a.attempt_id;
     return files;
 }
 
@@ -107,7 +103,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
                                                                        AttemptMonitor& monitor)
 {
     const auto& r = x.request;
-    a.started_at = text::iso_utc(options.clock->system_now());
+    a.started_at = options.clock->system_now();
     const auto files = files_of(x, a);
     if (files.command.size() > protocol::command_file_limit)
         co_return fail(
@@ -116,7 +112,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
                         "text into a file in the worktree and refer to that file in the command.",
                         files.command.size(), protocol::command_file_limit));
 
-    if (a.number == 1 && x.redacted != r.command &&
+    if (a.attempt == 1 && x.redacted != r.command &&
         x.options.secrets_in_command == SecretsInCommand::warn) {
         x.result.warnings.emplace_back(
             "The command text contains a secret; use a variable in env_refs instead.");
@@ -133,7 +129,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
         ec = x.mailbox->publish(files, options.durability);
     }
     if (ec) {
-        (void)x.mailbox->clean(a.id, false);
+        (void)x.mailbox->clean(a.attempt_id, false);
         forget_running(a);
         co_return fail(x, ec,
                        fmt::format("Cannot publish the command in the worktree '{}': {}.{}",
@@ -142,9 +138,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     }
     a.published = options.clock->now();
     if (!x.first_published) x.first_published = a.published;
-    x.attempt_id = a.id;
-    x.result.attempt_id = a.id;
-    x.result.attempts = a.number;
+    x.attempt_id = a.attempt_id;
+    x.result.attempt_id = a.attempt_id;
+    x.result.attempts = a.attempt;
     options.notifier->notify(r.worktree);
 
     auto detected = event(x, a, EventType::command_detected);
@@ -184,12 +180,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::record_baseline(E
 
 void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a)
 {
-    records::RunningRecord record;
-    record.execution_id = x.id;
-    record.attempt_id = a.id;
-    record.attempt = a.number;
-    record.workflow_id = x.request.workflow_id;
-    record.step_id = x.request.step_id;
+    protocol::RunningRecord record;
+    record.ids() = a.ids();
     record.command = x.redacted;
     record.worktree = x.request.worktree.string();
     record.started_at = a.started_at;
@@ -199,7 +191,7 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
     error_code ec;
     if (auto file = records::RunningFile::create(options.project_root, record, ec))
         a.running.emplace(std::move(*file));
-    if (ec && a.number == 1)
+    if (ec && a.attempt == 1)
         x.result.warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
                                                 (options.project_root / layout::running).string(),
                                                 ec.message()));
@@ -312,7 +304,7 @@ bool BackgroundAgentAutoExecutor::Impl::is_start_overdue(const Execution& x, con
     // An unreadable status may belong to an agent that has started.
     if (now >= times.start && monitor.shortage()) times.start = now + stop_poll;
     if (monitor.started()) return false;
-    return now >= times.start || (agent_lacks_resources(a.id) && !may_get_resources(x));
+    return now >= times.start || (agent_lacks_resources(a.attempt_id) && !may_get_resources(x));
 }
 
 // True if no agent has started the command, and none can any more. Withdrawn first: an agent that
@@ -320,7 +312,7 @@ bool BackgroundAgentAutoExecutor::Impl::is_start_overdue(const Execution& x, con
 bool BackgroundAgentAutoExecutor::Impl::withdraw(Execution& x, Attempt& a, AttemptMonitor& monitor,
                                                  time_point now)
 {
-    (void)x.mailbox->withdraw(a.id);
+    (void)x.mailbox->withdraw(a.attempt_id);
     const auto observation = monitor.poll(now);
     record_rejections(x, a, observation.rejections);
     return !monitor.started() && observation.kind == Observation::Kind::waiting;
@@ -336,7 +328,7 @@ std::optional<AttemptEnd> BackgroundAgentAutoExecutor::Impl::end_by_time(
                           fmt::format("The status file could not be read: {}. Run fewer "
                                       "commands at once or raise the limit.",
                                       monitor.shortage().message()));
-    if (now >= times.deadline && !monitor.started() && agent_lacks_resources(a.id))
+    if (now >= times.deadline && !monitor.started() && agent_lacks_resources(a.attempt_id))
         return not_started_end(x, a);
     std::optional<AttemptEnd> end;
     if (now >= times.deadline) {
@@ -374,7 +366,8 @@ AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x
 {
     // Without other executions, a retry would fail in the same way.
     const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
-    if (agent_lacks_resources(a.id)) return failed_end(cause, no_resources, too_few_resources);
+    if (agent_lacks_resources(a.attempt_id))
+        return failed_end(cause, no_resources, too_few_resources);
     return failed_end(Cause::not_started, "not_started",
                       fmt::format("No agent claimed the command within {}. Check that an agent "
                                   "is running and watches this worktree.",
@@ -418,7 +411,7 @@ void BackgroundAgentAutoExecutor::Impl::classify(Execution& x, Attempt& a, Attem
                              "Cannot read the status file: " + monitor.problem() + ".");
             break;
         case Observation::Kind::agent_lost: {
-            if (agent_lacks_resources(a.id)) {
+            if (agent_lacks_resources(a.attempt_id)) {
                 end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
                 break;
             }
@@ -454,7 +447,7 @@ void BackgroundAgentAutoExecutor::Impl::classify_status(Execution& x, const Agen
                                                         AttemptEnd& end)
 {
     end.facts.cause = Cause::reported;
-    end.facts.names_attempt = status.attempt_id && !status.attempt_id->empty();
+    end.facts.names_attempt = !status.attempt_id.empty();
     if (status.status == ReportedStatus::completed) {
         end.status = ExecutionStatus::completed;
         return;
@@ -483,7 +476,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     std::optional<FileStamp> pending;
     if (end.facts.cause == Cause::deadline && monitor.end_is_pending())
         pending = monitor.final_file();
-    (void)x.mailbox->withdraw(a.id);
+    (void)x.mailbox->withdraw(a.attempt_id);
     auto observation = monitor.poll(options.clock->now());
     if (monitor.started() && end.facts.cause == Cause::not_started)
         end.facts.cause = Cause::deadline;  // an agent claimed it meanwhile
@@ -491,10 +484,9 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x
     if (!monitor.started() || !monitor.supports_cancel()) co_return;
 
     protocol::CancelFile cancel;
-    cancel.execution_id = x.id;
-    cancel.attempt_id = a.id;
+    cancel.ids() = a.ids();
     cancel.reason = end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
-    cancel.requested_at = text::iso_utc(options.clock->system_now());
+    cancel.requested_at = options.clock->system_now();
     auto refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
     options.notifier->notify(x.request.worktree);
 

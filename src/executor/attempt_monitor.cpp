@@ -101,8 +101,8 @@ Observation AttemptMonitor::poll(time_point now)
 
 void AttemptMonitor::read_claim()
 {
-    if (options_.attempt_id.empty()) return;
-    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(options_.attempt_id);
+    if (options_.ids.attempt_id.empty()) return;
+    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(options_.ids.attempt_id);
     claimed_ |= claim_ != ClaimState::none;
 }
 
@@ -139,8 +139,8 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
         reject(observation, "other_attempt", std::move(problem));
         return std::nullopt;
     }
-    const bool names_attempt = !options_.attempt_id.empty() && reading.status.attempt_id &&
-                               !reading.status.attempt_id->empty();
+    const bool names_attempt =
+        !options_.ids.attempt_id.empty() && !reading.status.attempt_id.empty();
     const bool old =
         std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
     if (old && !names_attempt) {
@@ -155,7 +155,7 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
 // Such a file may come from a checkout, a merge, or the program itself.
 bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& observation)
 {
-    if (names_attempt || options_.attempt_id.empty()) return false;
+    if (names_attempt || options_.ids.attempt_id.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
     reject(observation, "no_attempt_id", "The status file does not name this attempt.");
     return true;
@@ -163,12 +163,11 @@ bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& obser
 
 bool AttemptMonitor::belongs_to_other(const AgentStatus& status, std::string& problem) const
 {
-    if (!options_.attempt_id.empty() &&
-        differs(status.attempt_id, std::optional(options_.attempt_id)))
+    if (differs(status.attempt_id, options_.ids.attempt_id))
         problem = "The status file belongs to another attempt.";
-    else if (differs(status.workflow_id, options_.workflow_id))
+    else if (differs(status.workflow_id, options_.ids.workflow_id))
         problem = "The status file belongs to another workflow.";
-    else if (differs(status.step_id, options_.step_id))
+    else if (differs(status.step_id, options_.ids.step_id))
         problem = "The status file belongs to another step.";
     return !problem.empty();
 }
@@ -194,12 +193,12 @@ bool AttemptMonitor::accept(Candidate candidate, time_point now)
 bool AttemptMonitor::supports_cancel() const noexcept
 {
     return claim_ == ClaimState::live || claim_ == ClaimState::remote ||
-           (status_ && status_->attempt_id && !status_->attempt_id->empty());
+           (status_ && !status_->attempt_id.empty());
 }
 
 bool AttemptMonitor::heartbeat_stale(time_point now) const noexcept
 {
-    const bool beats = status_ && status_->sequence && status_->attempt_id;
+    const bool beats = status_ && status_->sequence && !status_->attempt_id.empty();
     const bool claim_unknown = claim_ == ClaimState::remote || claim_ == ClaimState::none;
     return beats && claim_unknown && !status_->is_final() && now - last_beat_ >= suspect_after;
 }

@@ -15,14 +15,12 @@
 namespace autoexec::inline v1 {
 
 struct MonitorOptions {
-    std::string attempt_id;  ///< Empty: every status counts.
+    Correlation ids;  ///< Without an attempt id: every status counts.
     /// If set, a status without the attempt's id never counts. Otherwise it counts until a claim of
     /// the attempt, or a status with its id, was seen.
     bool attempt_id_required = false;
     /// If set, an attempt ends by a status or artifacts only after its claim was seen.
     bool claim_required = false;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
     std::vector<std::string> expected_artifacts;
     bool artifact_detection = true;
     /// How long expected artifacts must stay unchanged before they complete a wait.

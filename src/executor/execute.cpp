@@ -2,7 +2,7 @@
 #include "executor/executor_impl.hpp"
 #include "files/resources.hpp"
 #include "git/tree_state.hpp"
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -54,8 +54,8 @@ asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::execute(std:
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    auto id = request.execution_id.empty() ? text::new_uuid() : request.execution_id;
-    const auto x = std::make_unique<Execution>(std::move(id), std::move(request), options);
+    if (request.execution_id.empty()) request.execution_id = text::new_uuid();
+    const auto x = std::make_unique<Execution>(std::move(request), options);
     const ActiveGuard present(*this, *x);
 
     auto ec = check(*x);
@@ -94,9 +94,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
     r.worktree = absolute(r.worktree);
     x.baseline = r.artifact_baseline;
     x.redacted = options.redactor->redact(r.command);
-    x.result.execution_id = x.id;
-    x.result.workflow_id = r.workflow_id;
-    x.result.step_id = r.step_id;
+    x.result.ids() = r.ids();
     x.result.command = x.redacted;
     x.result.worktree = r.worktree;
 
@@ -223,8 +221,6 @@ MonitorOptions BackgroundAgentAutoExecutor::Impl::monitor_options(const Executio
     MonitorOptions w;
     w.attempt_id_required = options.agent_in_process;
     w.claim_required = options.agent_in_process;
-    w.workflow_id = x.request.workflow_id;
-    w.step_id = x.request.step_id;
     w.expected_artifacts = x.request.expected_artifacts;
     w.artifact_detection = x.options.artifact_detection;
     w.stability = std::max(x.options.polling_interval, milliseconds{2000});
@@ -239,10 +235,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Exec
         x.git = git::git_context_of(x.request.worktree);
     auto w = monitor_options(x);
     for (;; ++number) {
-        const auto a = std::make_unique<Attempt>();
-        a->number = number;
-        a->id = text::new_uuid();
-        w.attempt_id = a->id;
+        const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number);
+        w.ids = a->ids();
         AttemptMonitor monitor(*x.mailbox, w);
         if (const auto ec = co_await publish(x, *a, monitor)) co_return ec;
         AttemptEnd end;
@@ -258,9 +252,9 @@ std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retr
     const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
     const int max_attempts =
         x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.number >= max_attempts || !may_retry(end.facts, x.request.idempotent))
+    if (a.attempt >= max_attempts || !may_retry(end.facts, x.request.idempotent))
         return std::nullopt;
-    const auto delay = retry_delay(policy, a.number, options.random());
+    const auto delay = retry_delay(policy, a.attempt, options.random());
     if (x.options.total_timeout > milliseconds::zero() &&
         options.clock->now() + delay >= *x.first_published + x.options.total_timeout)
         return std::nullopt;
@@ -273,7 +267,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
 {
     const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
-    retry.details["next_attempt"] = a.number + 1;
+    retry.details["next_attempt"] = a.attempt + 1;
     retry.details["delay_ms"] = delay.count();
     if (x.result.error) retry.details["error"] = x.result.error->message;
     std::string tree;

@@ -227,7 +227,7 @@ void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
 {
     asio::post(impl_->strand, [impl = impl_, execution_id] {
         for (auto* const x : impl->active) {
-            if (x->id != execution_id) continue;
+            if (x->request.execution_id != execution_id) continue;
             impl->request_end(*x);
         }
     });

@@ -37,9 +37,8 @@ inline constexpr std::chrono::milliseconds lock_timeout{250};
 
 /// The state of one `execute_command`.
 struct Execution {
-    Execution(std::string execution_id, CommandRequest r, const ExecutionOptions& o)
-        : id(std::move(execution_id)), request(std::move(r)), options(o)
-    {}
+    /// The request has an id.
+    Execution(CommandRequest r, const ExecutionOptions& o) : request(std::move(r)), options(o) {}
 
     [[nodiscard]] const CommandHooks& hooks() const noexcept
     {
@@ -47,7 +46,6 @@ struct Execution {
         return request.hooks ? *request.hooks : none;
     }
 
-    std::string id;
     CommandRequest request;
     ExecutionOptions options;  ///< As of its start.
     std::string redacted;
@@ -60,10 +58,10 @@ struct Execution {
         git;  ///< The worktree's context, determined before a program could change it.
     std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
     std::string tree_key;
-    bool adopted = false;     ///< Published by another executor: an agent may already have it.
-    bool recorded = false;    ///< That executor has also recorded its end.
-    bool read_only = false;   ///< The worktree is not changed.
-    std::string last_status;  ///< The status file's last status before the end.
+    bool adopted = false;    ///< Published by another executor: an agent may already have it.
+    bool recorded = false;   ///< That executor has also recorded its end.
+    bool read_only = false;  ///< The worktree is not changed.
+    std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<time_point> first_published;
@@ -72,11 +70,13 @@ struct Execution {
 };
 
 /// One attempt of an execution.
-struct Attempt {
-    int number = 1;
-    std::string id;
+struct Attempt : Correlation {
+    Attempt(const Execution& x, std::string id, int number)
+        : Correlation{x.request.ids(), std::move(id), number}
+    {}
+
     time_point published;
-    std::string started_at;                       ///< ISO-8601
+    std::chrono::system_clock::time_point started_at;
     std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
     std::size_t rejections = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
@@ -182,9 +182,9 @@ struct BackgroundAgentAutoExecutor::Impl
     void classify_end_during_stop(Execution& x, const AttemptMonitor& monitor,
                                   const std::optional<FileStamp>& pending, AttemptEnd& end);
     static void warn_of_pending_end(Execution& x, const AttemptMonitor& monitor, AttemptEnd& end);
-    asio::awaitable<Leftovers> clean_after_dead_executor(const records::RunningRecord& record,
+    asio::awaitable<Leftovers> clean_after_dead_executor(const protocol::RunningRecord& record,
                                                          time_point give_up_time);
-    void record_interrupted(const records::RunningRecord& record, bool agent_alive);
+    void record_interrupted(const protocol::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a,

@@ -1,6 +1,6 @@
 #include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "records/unwritten.hpp"
 #include "text/text.hpp"
 
@@ -49,21 +49,19 @@ asio::awaitable<error_code> flush(std::shared_ptr<EventSink> sink)
     }
 }
 
-std::string audit_status(EventType type)
+std::optional<EventStatus> status_after(EventType type)
 {
     switch (type) {
         case EventType::execution_started:
-            return "started";
+            return EventStatus::started;
         case EventType::execution_completed:
-            return "completed";
+            return EventStatus::completed;
         case EventType::execution_failed:
-            return "failed";
+            return EventStatus::failed;
         case EventType::execution_cancelled:
-            return "cancelled";
-        case EventType::execution_interrupted:
-            return "interrupted";
+            return EventStatus::cancelled;
         default:
-            return {};
+            return std::nullopt;
     }
 }
 
@@ -75,14 +73,10 @@ Event BackgroundAgentAutoExecutor::Impl::event(const Execution& x, const Attempt
     Event e;
     e.type = type;
     e.time = options.clock->system_now();
-    e.execution_id = x.id;
-    e.attempt_id = a.id;
-    e.attempt = a.number;
-    e.workflow_id = x.request.workflow_id;
-    e.step_id = x.request.step_id;
+    e.ids() = a.ids();
     e.command = x.redacted;
     e.worktree = x.request.worktree;
-    e.status = audit_status(type);
+    e.status = status_after(type);
     return e;
 }
 
@@ -131,12 +125,13 @@ void BackgroundAgentAutoExecutor::Impl::record_progress(Execution& x, const Atte
     }
     // A final status is reported by the end's own event, or does not count yet.
     if (status.is_final()) return;
-    const auto old = std::exchange(x.last_status, std::string(to_string(status.status)));
+    const auto old = std::exchange(x.last_status, status.status);
     const bool same_word = old == x.last_status;
     auto e = event(x, a, same_word ? EventType::progress_updated : EventType::status_updated);
-    e.status = x.last_status;
-    e.details["old_status"] = old.empty() ? boost::json::value(nullptr) : boost::json::value(old);
-    e.details["new_status"] = x.last_status;
+    e.status =
+        status.status == ReportedStatus::pending ? EventStatus::pending : EventStatus::running;
+    e.details["old_status"] = old ? boost::json::value(to_string(*old)) : nullptr;
+    e.details["new_status"] = to_string(status.status);
     e.progress = x.result.last_progress;
     if (e.progress) {
         e.details["percentage"] = e.progress->percentage;
@@ -172,7 +167,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     bool known = true;
     if (!delay) known = co_await notify_end(x);
     if (known) {
-        const auto ec = x.mailbox->clean(a.id, !end.facts.stop_confirmed);
+        const auto ec = x.mailbox->clean(a.attempt_id, !end.facts.stop_confirmed);
         if (ec)
             x.result.warnings.push_back(
                 fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
@@ -282,14 +277,12 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
     if (r.signal) e.details["signal"] = *r.signal;
 
     ExecutionMetric m;
-    m.execution_id = x.id;
-    m.workflow_id = x.request.workflow_id;
-    m.step_id = x.request.step_id;
+    m.ids() = a.ids();
     m.command = x.redacted;
     m.status = end.status;
     m.duration = std::chrono::duration<double, std::milli>(duration);
-    m.started_at = text::parse_iso(a.started_at);
-    m.retry_count = a.number - 1;
+    m.started_at = a.started_at;
+    m.retry_count = a.attempt - 1;
     m.completed_at = options.clock->system_now();
     if (end.error) m.error_message = end.error->message;
     e.metric = std::move(m);

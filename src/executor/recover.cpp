@@ -29,16 +29,13 @@ bool is_nowhere(Mailbox& mailbox, const AttemptMonitor& monitor, const Observati
            !mailbox.offer_again(attempt_id);
 }
 
-InterruptedAttempt interrupted_attempt(const records::RunningRecord& record, bool agent_alive)
+InterruptedAttempt interrupted_attempt(const protocol::RunningRecord& record, bool agent_alive)
 {
     InterruptedAttempt attempt;
-    attempt.execution_id = record.execution_id;
-    attempt.attempt_id = record.attempt_id;
-    attempt.workflow_id = record.workflow_id;
-    attempt.step_id = record.step_id;
+    attempt.ids() = record.ids();
     attempt.command = record.command;
     attempt.worktree = record.worktree;
-    attempt.started_at = text::parse_iso(record.started_at);
+    attempt.started_at = record.started_at;
     attempt.agent_alive = agent_alive;
     return attempt;
 }
@@ -51,7 +48,8 @@ asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::adopt(
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    const auto x = std::make_unique<Execution>(reference.execution_id, std::move(request), options);
+    request.execution_id = reference.execution_id;
+    const auto x = std::make_unique<Execution>(std::move(request), options);
     const ActiveGuard present(*this, *x);
     auto ec = check(*x);
     if (!ec) ec = co_await lock_adopted(*x);
@@ -83,43 +81,42 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::resume(
     Execution& x, const AttemptReference& reference)
 {
     auto w = monitor_options(x);
-    w.attempt_id = reference.attempt_id;
+    const auto a =
+        std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1));
+    w.ids = a->ids();
     w.artifact_detection = false;  // the files before this attempt are unknown
     w.claim_required = false;      // its agent may belong to another process
     AttemptMonitor monitor(*x.mailbox, w);
     if (auto recorded = records::artifacts_before(options.project_root, reference.attempt_id))
         x.baseline = std::move(recorded);
     if (x.baseline) monitor.set_baseline(*x.baseline);
-    const auto a = std::make_unique<Attempt>();
-    a->id = reference.attempt_id;
-    a->number = std::max(reference.number, 1);
     a->published = options.clock->now();
-    a->started_at = text::iso_utc(options.clock->system_now());
+    a->started_at = options.clock->system_now();
     if (reference.started_at) {
         const auto since = options.clock->system_now() - *reference.started_at;
-        a->started_at = text::iso_utc(*reference.started_at);
+        a->started_at = *reference.started_at;
         a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_downtime);
     }
-    if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->id))
+    if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->attempt_id))
         a->running.emplace(std::move(*file));
     const auto observation = monitor.poll(options.clock->now());
     record_rejections(x, *a, observation.rejections);
-    if (is_nowhere(*x.mailbox, monitor, observation, a->id)) {
-        (void)x.mailbox->clean(a->id, false);
+    if (is_nowhere(*x.mailbox, monitor, observation, a->attempt_id)) {
+        (void)x.mailbox->clean(a->attempt_id, false);
         forget_running(*a);
-        co_return co_await run_attempts(x, a->number);
+        co_return co_await run_attempts(x, a->attempt);
     }
     x.first_published = a->published;
-    x.attempt_id = a->id;
-    x.result.attempt_id = a->id;
-    x.result.attempts = a->number;
-    x.recorded = is_recorded(x.id, a->number);
+    x.attempt_id = a->attempt_id;
+    x.result.attempt_id = a->attempt_id;
+    x.result.attempts = a->attempt;
+    x.recorded = is_recorded(x.request.execution_id, a->attempt);
     x.adopted = true;
     AttemptEnd end;
     co_await wait(x, *a, monitor, end);
     x.adopted = false;
     if (!co_await finish(x, *a, monitor, end)) co_return error_code{};
-    co_return co_await run_attempts(x, a->number + 1);
+    co_return co_await run_attempts(x, a->attempt + 1);
 }
 
 asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::poll(
@@ -132,7 +129,8 @@ asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::poll(
     CommandRequest request("(watched)", std::move(worktree));
     request.expected_artifacts = std::move(expected);
     request.timeout = timeout;
-    const auto x = std::make_unique<Execution>(text::new_uuid(), std::move(request), options);
+    request.execution_id = text::new_uuid();
+    const auto x = std::make_unique<Execution>(std::move(request), options);
     const ActiveGuard present(*this, *x);
     x->adopted = true;
     auto ec = check(*x);
@@ -144,7 +142,7 @@ asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::poll(
         w.artifact_detection = x->options.artifact_detection;
         w.stability = std::max(x->options.polling_interval, milliseconds{2000});
         AttemptMonitor monitor(*x->mailbox, w);
-        Attempt a;
+        Attempt a(*x, {}, 1);
         a.published = options.clock->now();
         x->first_published = a.published;
         x->read_only = true;
@@ -196,7 +194,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
 }
 
 asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_executor(
-    const records::RunningRecord& record, time_point give_up_time)
+    const protocol::RunningRecord& record, time_point give_up_time)
 {
     error_code ec;
     std::string problem;
@@ -218,10 +216,9 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
     const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
     if (alive) {
         protocol::CancelFile cancel;
-        cancel.execution_id = record.execution_id;
-        cancel.attempt_id = record.attempt_id;
+        cancel.ids() = record.ids();
         cancel.reason = "interrupted";
-        cancel.requested_at = text::iso_utc(options.clock->system_now());
+        cancel.requested_at = options.clock->system_now();
         (void)mailbox->request_stop(protocol::format_cancel(cancel));
         options.notifier->notify(record.worktree);
     }
@@ -229,30 +226,24 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
     co_return alive ? Leftovers::of_live_agent : Leftovers::none;
 }
 
-void BackgroundAgentAutoExecutor::Impl::record_interrupted(const records::RunningRecord& record,
+void BackgroundAgentAutoExecutor::Impl::record_interrupted(const protocol::RunningRecord& record,
                                                            bool agent_alive)
 {
     Event e;
     e.type = EventType::execution_interrupted;
     e.time = options.clock->system_now();
-    e.execution_id = record.execution_id;
-    e.attempt_id = record.attempt_id;
-    e.attempt = record.attempt;
-    e.workflow_id = record.workflow_id;
-    e.step_id = record.step_id;
+    e.ids() = record.ids();
     e.command = record.command;
     e.worktree = record.worktree;
-    e.status = "interrupted";
+    e.status = EventStatus::interrupted;
     e.details["agent_alive"] = agent_alive;
-    e.details["started_at"] = record.started_at;
+    e.details["started_at"] = text::iso_utc(record.started_at);
     if (!is_recorded(record.execution_id, record.attempt)) {
         ExecutionMetric m;
-        m.execution_id = record.execution_id;
-        m.workflow_id = record.workflow_id;
-        m.step_id = record.step_id;
+        m.ids() = record.ids();
         m.command = record.command;
         m.status = ExecutionStatus::failed;
-        m.started_at = text::parse_iso(record.started_at);
+        m.started_at = record.started_at;
         m.retry_count = record.attempt - 1;
         m.completed_at = e.time;
         m.error_message = records::interrupted_message;

@@ -5,10 +5,6 @@
 #include "handoff/taken_names.hpp"
 #include "protocol/control_files.hpp"
 #include "text/digest.hpp"
-#include "text/json.hpp"
-#include "text/text.hpp"
-
-#include <boost/json/object.hpp>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -35,15 +31,14 @@ std::string claim_id_of(const AgentMailbox::Found& found)
 std::string claim_text(const AgentMailbox::Found& found, const std::string& agent_id,
                        const std::filesystem::path& worktree)
 {
-    boost::json::object o;
-    o["attempt_id"] = found.command.attempt_id;
-    o["execution_id"] = found.command.execution_id;
-    o["agent_id"] = agent_id;
-    o["worktree"] = worktree.string();
-    o["pid"] = ::getpid();
-    o["host"] = host_name();
-    o["claimed_at"] = text::iso_utc(std::chrono::system_clock::now());
-    return text::dump_indented(o);
+    protocol::ClaimFile claim;
+    claim.ids() = found.command.ids();
+    claim.agent_id = agent_id;
+    claim.worktree = worktree.string();
+    claim.host = host_name();
+    claim.pid = ::getpid();
+    claim.claimed_at = std::chrono::system_clock::now();
+    return protocol::format_claim(claim);
 }
 
 }  // namespace

@@ -5,14 +5,13 @@
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
-#include <boost/json/parse.hpp>
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 
@@ -23,7 +22,6 @@ using files::UniqueFd;
 
 constexpr char suffix[] = ".json";
 constexpr std::size_t max_claims = 1000;
-constexpr std::size_t claim_limit = 4096;
 
 // Younger temporary files may belong to an agent that is about to link them.
 constexpr std::time_t temporary_age = 60;
@@ -63,16 +61,12 @@ UniqueFd open_claim(int folder, const std::string& name)
     return fd;
 }
 
-// The JSON that the agent wrote into it; empty for other agents' claims.
-boost::json::object read_claim(int fd)
+protocol::ClaimFile read_claim(int fd)
 {
-    std::string text(claim_limit, '\0');
+    std::string text(protocol::claim_limit, '\0');
     const auto n = ::pread(fd, text.data(), text.size(), 0);
-    if (n <= 0) return {};
-    text.resize(static_cast<std::size_t>(n));
-    error_code ec;
-    const auto value = boost::json::parse(text, ec);
-    return !ec && value.is_object() ? value.get_object() : boost::json::object();
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    return protocol::parse_claim(text);
 }
 
 // Returns nullopt if folders cannot be locked.
@@ -98,10 +92,9 @@ bool is_regular(int folder, const std::string& name)
     return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-bool is_remote(const boost::json::object& claim)
+bool is_remote(const protocol::ClaimFile& claim)
 {
-    const auto* const host = claim.if_contains("host");
-    return host != nullptr && host->is_string() && host->get_string() != host_name();
+    return !claim.host.empty() && claim.host != host_name();
 }
 
 bool is_old(int fd)
@@ -218,11 +211,10 @@ void ClaimReader::keep(const std::string& attempt_id, UniqueFd claim)
 }
 
 // Folders of one repository share its git directory.
-bool ClaimReader::is_elsewhere(const boost::json::object& claim) const
+bool ClaimReader::is_elsewhere(const protocol::ClaimFile& claim) const
 {
-    const auto* const path = claim.if_contains("worktree");
     struct stat st {};
-    return path != nullptr && path->is_string() && ::stat(path->get_string().c_str(), &st) == 0 &&
+    return ::stat(claim.worktree.c_str(), &st) == 0 &&
            (st.st_dev != worktree_.st_dev || st.st_ino != worktree_.st_ino);
 }
 

@@ -2,8 +2,7 @@
 
 #include "autoexec/mailbox.hpp"
 #include "files/safe_files.hpp"
-
-#include <boost/json/object.hpp>
+#include "protocol/running_files.hpp"
 
 #include <sys/stat.h>
 
@@ -73,7 +72,7 @@ public:
     error_code remove(const std::string& attempt_id);
 
 private:
-    [[nodiscard]] bool is_elsewhere(const boost::json::object& claim) const;
+    [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
 
     files::UniqueFd folder_;
     struct stat worktree_;

@@ -7,7 +7,6 @@
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
-#include "records/broken_records.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -34,7 +33,6 @@ namespace fs = std::filesystem;
 using files::UniqueFd;
 
 constexpr char claim_suffix[] = ".json";
-constexpr std::size_t claim_limit = 4096;
 constexpr std::size_t max_claims = 1000;
 constexpr std::size_t max_claim_names = 20'000;
 constexpr auto overdue = 60s;  // after the deadline: for the stop, its grace, and a busy machine
@@ -69,10 +67,9 @@ struct FoundClaim {
 // Folders of one repository share its git directory, so each claim names its folder.
 fs::path worktree_in(int claims, const std::string& name, const fs::path& otherwise)
 {
-    const auto file = files::read_regular(claims, name, claim_limit, {});
-    const auto reading = text::read_json_object(file.text);
-    const auto* const path = reading.object.if_contains("worktree");
-    return path != nullptr && path->is_string() ? fs::path(path->get_string().c_str()) : otherwise;
+    const auto file = files::read_regular(claims, name, protocol::claim_limit, {});
+    const auto path = protocol::parse_claim(file.text).worktree;
+    return path.empty() ? otherwise : fs::path(path);
 }
 
 void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int worktree,
@@ -124,7 +121,7 @@ void check_claim(FindingList& findings, const FoundClaim& claim)
 }
 
 std::optional<std::chrono::system_clock::time_point> deadline_of(
-    const records::RunningRecord& record)
+    const protocol::RunningRecord& record)
 {
     error_code ec;
     const auto fd = open_folder(record.worktree, ec);
@@ -133,7 +130,7 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
         files::read_regular(fd.get(), control_files::command, protocol::command_file_limit, {});
     std::string problem;
     const auto command = protocol::parse_command(file.text, problem);
-    const auto start = text::parse_iso(record.started_at);
+    const auto start = record.started_at;
     // A bound of a century, so that time points do not overflow.
     if (!command || command->attempt_id != record.attempt_id || !start ||
         !command->deadline_seconds || !(*command->deadline_seconds < 3e9))
@@ -142,7 +139,7 @@ std::optional<std::chrono::system_clock::time_point> deadline_of(
                         std::chrono::duration<double>(*command->deadline_seconds));
 }
 
-void check_record(FindingList& findings, const records::RunningRecord& record,
+void check_record(FindingList& findings, const protocol::RunningRecord& record,
                   std::chrono::system_clock::time_point now)
 {
     const auto deadline = deadline_of(record);
@@ -288,7 +285,7 @@ std::string check_agents(FindingList& findings, const HealthOptions& options)
             {{"agent_id", record.agent_id},
              {"pid", record.pid},
              {"host", record.host},
-             {"started_at", record.started_at},
+             {"started_at", text::iso_utc(record.started_at)},
              {"agents", boost::json::array(record.agents.begin(), record.agents.end())}});
     }
     if (running.empty())

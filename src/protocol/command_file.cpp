@@ -34,7 +34,7 @@ json::object correlation(const CommandFile& file)
 {
     return {{"workflow_id", text::or_null(file.workflow_id)},
             {"step_id", text::or_null(file.step_id)},
-            {"created_at", file.created_at},
+            {"created_at", text::iso_utc(file.created_at)},
             {"expected_artifacts", text::array_of(file.expected_artifacts)}};
 }
 
@@ -60,7 +60,7 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.command = top.string("command").value_or("");
     file.workflow_id = correlation.string("workflow_id");
     file.step_id = correlation.string("step_id");
-    file.created_at = correlation.string("created_at").value_or("");
+    file.created_at = correlation.time("created_at");
     file.expected_artifacts = correlation.strings("expected_artifacts");
     file.worktree_path = top.string("worktree_path").value_or("");
     file.execution_id = top.string("execution_id").value_or("");
@@ -77,6 +77,20 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
 }
 
 }  // namespace
+}  // namespace autoexec::protocol
+
+namespace autoexec::inline v1 {
+
+CommandRequest::CommandRequest(std::vector<std::string> program,
+                               std::filesystem::path worktree_path)
+    : command(text::quote_words(program)),
+      worktree(std::move(worktree_path)),
+      argv(std::move(program))
+{}
+
+}  // namespace autoexec::inline v1
+
+namespace autoexec::protocol {
 
 std::string command_flaw(std::string_view text)
 {
@@ -127,7 +141,7 @@ std::string format_metadata(const CommandFile& file, std::string_view redacted_c
           {"progress_updates", true},
           {"error_handling", "retry_with_backoff"}}},
         {"metadata", json::object()},
-        {"timestamp", file.created_at},
+        {"timestamp", text::iso_utc(file.created_at)},
     };
     if (redacted_command != file.command) out["redaction_applied"] = true;
     return text::dump_indented(out);
@@ -159,7 +173,7 @@ std::string format_cancel(const CancelFile& file)
     return text::dump_indented({{"execution_id", file.execution_id},
                                 {"attempt_id", file.attempt_id},
                                 {"reason", file.reason},
-                                {"requested_at", file.requested_at}});
+                                {"requested_at", text::iso_utc(file.requested_at)}});
 }
 
 std::optional<CancelFile> parse_cancel(std::string_view text)
@@ -172,7 +186,7 @@ std::optional<CancelFile> parse_cancel(std::string_view text)
     file.execution_id = top.string("execution_id").value_or("");
     file.attempt_id = top.string("attempt_id").value_or("");
     file.reason = top.string("reason").value_or("cancelled");
-    file.requested_at = top.string("requested_at").value_or("");
+    file.requested_at = top.time("requested_at");
     if (!complaints.empty() || file.attempt_id.empty()) return std::nullopt;
     return file;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "autoexec/command.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -13,18 +15,14 @@ namespace autoexec::protocol {
 inline constexpr std::size_t command_file_limit = 256 * 1024;
 
 /// The content of `.cursor-skill-command.txt`. Only `command` is required.
-struct CommandFile {
+struct CommandFile : Correlation {
     std::string command;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
-    std::string created_at;
+    std::optional<std::chrono::system_clock::time_point> created_at;
     std::vector<std::string> expected_artifacts;
     std::string worktree_path;
 
-    // Fields of this project, absent in files of the original.
-    std::string execution_id;
-    std::string attempt_id;
-    int attempt = 0;
+    // Fields of this project, absent in files of the original, as are the ids of execution and
+    // attempt.
     std::string agent;
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
@@ -48,11 +46,9 @@ std::string format_metadata(const CommandFile& file, std::string_view redacted_c
 std::optional<CommandFile> parse_command(std::string_view text, std::string& problem);
 
 /// `.cursor-skill-cancel.json`
-struct CancelFile {
-    std::string execution_id;
-    std::string attempt_id;
-    std::string reason;        ///< cancelled, timeout
-    std::string requested_at;  ///< ISO-8601, UTC
+struct CancelFile : Correlation {  ///< Without workflow, step and number.
+    std::string reason;            ///< cancelled, timeout, interrupted
+    std::optional<std::chrono::system_clock::time_point> requested_at;
 };
 
 std::string format_cancel(const CancelFile& file);

@@ -1,6 +1,6 @@
 #include "protocol/record_lines.hpp"
 
-#include "protocol/result_format.hpp"
+#include "protocol/words.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -38,7 +38,7 @@ std::optional<std::string> error_message(const text::Fields& top)
 std::optional<ExecutionStatus> read_status(const std::optional<std::string>& word)
 {
     if (word == "success") return ExecutionStatus::completed;
-    return parse_execution_status(word.value_or(""));
+    return parse_word<ExecutionStatus>(word.value_or(""));
 }
 
 }  // namespace
@@ -60,8 +60,8 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     auto command = top.string("command");
     const auto status = read_status(top.string("status"));
     const auto duration = top.number("duration_ms");
-    const auto started_at = top.string("started_at");
-    if (!execution_id || !command || !status || !duration || !started_at) return std::nullopt;
+    const bool has_start = top.is_string("started_at");
+    if (!execution_id || !command || !status || !duration || !has_start) return std::nullopt;
     ExecutionMetric metric;
     metric.execution_id = std::move(*execution_id);
     metric.workflow_id = top.string("workflow_id");
@@ -69,10 +69,10 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.command = std::move(*command);
     metric.status = *status;
     metric.duration = std::chrono::duration<double, std::milli>(*duration);
-    metric.started_at = text::parse_iso(*started_at);
+    metric.started_at = top.time("started_at");
     const auto retries = top.integer("retry_count", 0, std::numeric_limits<int>::max());
     metric.retry_count = static_cast<int>(retries.value_or(0));
-    metric.completed_at = text::parse_iso(top.string("completed_at").value_or(""));
+    metric.completed_at = top.time("completed_at");
     metric.error_message = error_message(top);
     if (!complaints.empty()) return std::nullopt;
     return metric;
@@ -88,6 +88,11 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
                       {"command", text::or_null(record.command)},
                       {"status", text::or_null(record.status)},
                       {"details", record.details}};
+    if (!record.execution_id.empty()) {
+        line["execution_id"] = record.execution_id;
+        line["attempt_id"] = record.attempt_id;
+        line["attempt"] = record.attempt;
+    }
     // `insert` does not replace the keys above.
     line.insert(record.more.begin(), record.more.end());
     return fmt::format("{} | INFO | {}", local_seconds(time), text::dump_line(line));

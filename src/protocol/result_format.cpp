@@ -1,12 +1,14 @@
 #include "protocol/result_format.hpp"
 
+#include "protocol/words.hpp"
 #include "text/json.hpp"
+#include "text/text.hpp"
+
+#include "autoexec/metrics.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
-#include <array>
-#include <cstddef>
 #include <limits>
 #include <utility>
 
@@ -15,82 +17,15 @@ namespace {
 
 namespace json = boost::json;
 
-using StepWord = std::pair<StepState, std::string_view>;
-using StatusWordOfRun = std::pair<WorkflowStatus, std::string_view>;
-using EventWord = std::pair<WorkflowEvent::Type, std::string_view>;
-using ModeWord = std::pair<WorktreeMode, std::string_view>;
-
-constexpr std::array step_words{
-    StepWord{StepState::pending, "pending"},
-    StepWord{StepState::running, "running"},
-    StepWord{StepState::waiting_manual, "waiting_manual"},
-    StepWord{StepState::completed, "completed"},
-    StepWord{StepState::failed, "failed"},
-    StepWord{StepState::timeout, "timeout"},
-    StepWord{StepState::cancelled, "cancelled"},
-    StepWord{StepState::skipped, "skipped"},
-};
-
-constexpr std::array status_words{
-    StatusWordOfRun{WorkflowStatus::running, "running"},
-    StatusWordOfRun{WorkflowStatus::completed, "completed"},
-    StatusWordOfRun{WorkflowStatus::failed, "failed"},
-    StatusWordOfRun{WorkflowStatus::cancelled, "cancelled"},
-};
-
-constexpr std::array event_words{
-    EventWord{WorkflowEvent::Type::run_started, "run_started"},
-    EventWord{WorkflowEvent::Type::step_started, "step_started"},
-    EventWord{WorkflowEvent::Type::step_prepared, "step_prepared"},
-    EventWord{WorkflowEvent::Type::step_ready, "step_ready"},
-    EventWord{WorkflowEvent::Type::step_waiting, "step_waiting"},
-    EventWord{WorkflowEvent::Type::step_executed, "step_executed"},
-    EventWord{WorkflowEvent::Type::restarted, "restarted"},
-    EventWord{WorkflowEvent::Type::merged, "merged"},
-    EventWord{WorkflowEvent::Type::step_ended, "step_ended"},
-    EventWord{WorkflowEvent::Type::step_skipped, "step_skipped"},
-    EventWord{WorkflowEvent::Type::gate_judged, "gate_judged"},
-    EventWord{WorkflowEvent::Type::sent_back, "sent_back"},
-    EventWord{WorkflowEvent::Type::run_ended, "run_ended"},
-};
-
-constexpr std::array mode_words{
-    ModeWord{WorktreeMode::step, "step"},
-    ModeWord{WorktreeMode::workflow, "workflow"},
-    ModeWord{WorktreeMode::in_place, "in_place"},
-};
-
-template <class Value, std::size_t n>
-std::string_view word_of(const std::array<std::pair<Value, std::string_view>, n>& words,
-                         Value value) noexcept
+template <class Enum>
+json::value word_or_null(const std::optional<Enum>& value)
 {
-    for (const auto& [known, word] : words)
-        if (known == value) return word;
-    return "unknown";
-}
-
-template <class Value, std::size_t n>
-std::optional<Value> value_of(const std::array<std::pair<Value, std::string_view>, n>& words,
-                              std::string_view word) noexcept
-{
-    for (const auto& [value, known] : words)
-        if (known == word) return value;
-    return std::nullopt;
-}
-
-json::array strings(const std::vector<std::string>& values)
-{
-    return json::array(values.begin(), values.end());
+    return value ? json::value(to_string(*value)) : json::value(nullptr);
 }
 
 double seconds(std::chrono::milliseconds duration)
 {
     return std::chrono::duration<double>(duration).count();
-}
-
-json::value reported(const ExecutionResult& execution)
-{
-    return execution.reported ? json::value(to_string(*execution.reported)) : json::value(nullptr);
 }
 
 /// What the program did, what its agent reported, and what the executor observed are separate.
@@ -99,9 +34,10 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     const auto& error = execution.error;
     out["exit"] = {{"exit_code", text::or_null(execution.exit_code)},
                    {"signal", text::or_null(execution.signal)}};
-    out["claimed"] = {{"status", reported(execution)}, {"artifacts", strings(execution.artifacts)}};
+    out["claimed"] = {{"status", word_or_null(execution.reported)},
+                      {"artifacts", text::array_of(execution.artifacts)}};
     out["verified"] = {{"artifacts", to_string(execution.verified)},
-                       {"missing", strings(execution.missing_artifacts)}};
+                       {"missing", text::array_of(execution.missing_artifacts)}};
     out["execution_id"] = text::text_or_null(execution.execution_id);
     out["attempts"] = execution.attempts;
     out["status"] = to_string(execution.status);
@@ -109,29 +45,80 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     out["error_code"] = error ? text::text_or_null(error->code) : json::value(nullptr);
     out["worktree"] = text::text_or_null(execution.worktree.string());
     out["output"] = execution.output;
-    out["warnings"] = strings(execution.warnings);
+    out["warnings"] = text::array_of(execution.warnings);
+}
+
+json::value to_value(const std::optional<Progress>& progress)
+{
+    if (!progress) return nullptr;
+    return {{"percentage", progress->percentage},
+            {"current_step", progress->current_step},
+            {"message", progress->message}};
+}
+
+json::object details_of(const ExecutionResult& result)
+{
+    json::object details;
+    if (result.status_during_stop)
+        details["status_during_stop"] = to_string(*result.status_during_stop);
+    if (result.unreleased_status)
+        details["unreleased_status"] = to_string(*result.unreleased_status);
+    return details;
 }
 
 }  // namespace
 
-std::string_view to_string(StepState state) noexcept
+json::object to_json(const ExecutionResult& result)
 {
-    return word_of(step_words, state);
+    return {{"status", to_string(result.status)},
+            {"command", result.command},
+            {"worktree", result.worktree.string()},
+            {"artifacts", text::array_of(result.artifacts)},
+            {"error", result.error ? json::value(result.error->message) : json::value(nullptr)},
+            {"duration_seconds", seconds(result.duration)},
+            {"execution_id", result.execution_id},
+            {"attempt_id", result.attempt_id},
+            {"workflow_id", text::or_null(result.workflow_id)},
+            {"step_id", text::or_null(result.step_id)},
+            {"attempts", result.attempts},
+            {"completion_method", to_string(result.completion_method)},
+            {"reported", word_or_null(result.reported)},
+            {"verified", to_string(result.verified)},
+            {"missing_artifacts", text::array_of(result.missing_artifacts)},
+            {"error_code", result.error ? json::value(result.error->code) : json::value(nullptr)},
+            {"exit_code", text::or_null(result.exit_code)},
+            {"signal", text::or_null(result.signal)},
+            {"progress", to_value(result.last_progress)},
+            {"output", result.output},
+            {"warnings", text::array_of(result.warnings)},
+            {"details", details_of(result)}};
 }
 
-std::string_view to_string(WorkflowStatus status) noexcept
+json::object to_json(const ExecutionMetric& metric)
 {
-    return word_of(status_words, status);
+    return {{"execution_id", metric.execution_id},
+            {"workflow_id", text::or_null(metric.workflow_id)},
+            {"step_id", text::or_null(metric.step_id)},
+            {"command", metric.command},
+            {"status", to_string(metric.status)},
+            {"duration_ms", metric.duration.count()},
+            {"started_at", text::iso_utc(metric.started_at)},
+            {"retry_count", metric.retry_count},
+            {"completed_at", text::text_or_null(text::iso_utc(metric.completed_at))},
+            {"error_message", text::or_null(metric.error_message)}};
 }
 
-std::string_view to_string(WorkflowEvent::Type type) noexcept
+json::object to_json(const MetricsSummary& summary)
 {
-    return word_of(event_words, type);
-}
-
-std::string_view to_string(WorktreeMode mode) noexcept
-{
-    return word_of(mode_words, mode);
+    json::object by_status;
+    for (const auto& [status, count] : summary.by_status) by_status[to_string(status)] = count;
+    return {{"total_executions", summary.total_executions},
+            {"success_rate", summary.success_rate},
+            {"average_duration_ms", summary.average_duration.count()},
+            {"total_retries", summary.total_retries},
+            {"by_status", std::move(by_status)},
+            {"total_attempts", summary.total_attempts},
+            {"skipped_lines", summary.skipped_lines}};
 }
 
 json::object to_json(const StepResult& result)
@@ -142,8 +129,8 @@ json::object to_json(const StepResult& result)
                      {"reason", text::text_or_null(result.reason)},
                      {"tolerated", result.tolerated},
                      {"gate_passed", text::or_null(result.gate_passed)},
-                     {"started_at", text::text_or_null(result.started_at)},
-                     {"ended_at", text::text_or_null(result.ended_at)},
+                     {"started_at", text::text_or_null(text::iso_utc(result.started_at))},
+                     {"ended_at", text::text_or_null(text::iso_utc(result.ended_at))},
                      {"duration_seconds", seconds(result.duration)}};
     put_execution(out, result.execution.value_or(ExecutionResult{}));
     if (!result.execution) out["status"] = nullptr;
@@ -166,7 +153,7 @@ json::object to_json(const WorkflowResult& result)
             {"duration_seconds", seconds(result.duration)},
             {"branch", text::text_or_null(result.branch)},
             {"commit", text::text_or_null(result.commit)},
-            {"critical_path", strings(result.critical_path)},
+            {"critical_path", text::array_of(result.critical_path)},
             {"steps", std::move(steps)}};
 }
 
@@ -174,14 +161,6 @@ json::object to_json(const WorkflowResult& result)
 
 namespace autoexec::protocol {
 namespace {
-
-std::optional<ReportedStatus> parse_reported(std::string_view word)
-{
-    for (const auto status : {ReportedStatus::pending, ReportedStatus::running,
-                              ReportedStatus::completed, ReportedStatus::failed})
-        if (to_string(status) == word) return status;
-    return std::nullopt;
-}
 
 std::optional<int> small_integer(const text::Fields& in, std::string_view key)
 {
@@ -191,49 +170,21 @@ std::optional<int> small_integer(const text::Fields& in, std::string_view key)
 
 }  // namespace
 
-std::optional<StepState> parse_step_state(std::string_view word) noexcept
-{
-    return value_of(step_words, word);
-}
-
-std::optional<WorkflowStatus> parse_workflow_status(std::string_view word) noexcept
-{
-    return value_of(status_words, word);
-}
-
-std::optional<WorkflowEvent::Type> parse_event_type(std::string_view word) noexcept
-{
-    return value_of(event_words, word);
-}
-
-std::optional<WorktreeMode> parse_worktree_mode(std::string_view word) noexcept
-{
-    return value_of(mode_words, word);
-}
-
-std::optional<ExecutionStatus> parse_execution_status(std::string_view word) noexcept
-{
-    for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
-                              ExecutionStatus::timeout, ExecutionStatus::cancelled})
-        if (to_string(status) == word) return status;
-    return std::nullopt;
-}
-
 std::optional<ExecutionResult> read_execution(const text::Fields& result)
 {
-    const auto status = parse_execution_status(result.string("status").value_or(""));
+    const auto status = parse_word<ExecutionStatus>(result.string("status").value_or(""));
     if (!status) return std::nullopt;
     ExecutionResult execution;
     execution.status = *status;
     execution.execution_id = result.string("execution_id").value_or("");
     execution.attempts = static_cast<int>(result.integer("attempts", 0, 1'000'000).value_or(0));
     execution.worktree = result.string("worktree").value_or("");
-    const auto verified = result.object("verified").string("artifacts").value_or("");
-    execution.verified = verified == "all"       ? Verification::all
-                         : verified == "partial" ? Verification::partial
-                                                 : Verification::none;
+    execution.verified =
+        parse_word<Verification>(result.object("verified").string("artifacts").value_or(""))
+            .value_or(Verification::none);
     execution.missing_artifacts = result.object("verified").strings("missing");
-    execution.reported = parse_reported(result.object("claimed").string("status").value_or(""));
+    execution.reported =
+        parse_word<ReportedStatus>(result.object("claimed").string("status").value_or(""));
     execution.artifacts = result.object("claimed").strings("artifacts");
     execution.exit_code = small_integer(result.object("exit"), "exit_code");
     execution.signal = small_integer(result.object("exit"), "signal");

@@ -5,14 +5,18 @@
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <utility>
 
 namespace autoexec::protocol {
 namespace {
+
+namespace json = boost::json;
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
@@ -76,7 +80,8 @@ public:
     {
         status_.structured = top_.is_string("version") && top_.string("version") == "1.0";
         read_ids();
-        read_times();
+        status_.started_at = top_.time("started_at");
+        status_.completed_at = top_.time("completed_at");
         read_error();
         if (status_.structured) read_progress();
         read_results();
@@ -99,12 +104,6 @@ private:
         if (auto id = metadata.string("workflow_id")) status_.workflow_id = std::move(id);
         if (auto id = metadata.string("step_id")) status_.step_id = std::move(id);
         status_.command = metadata.string("command");
-    }
-
-    void read_times()
-    {
-        status_.started_at = top_.string("started_at");
-        status_.completed_at = top_.string("completed_at");
     }
 
     /// Either form in either version: the meaning is clear.
@@ -155,10 +154,10 @@ private:
 
     void read_own_fields()
     {
-        status_.execution_id = top_.string("execution_id");
-        status_.attempt_id = top_.string("attempt_id");
+        status_.execution_id = top_.string("execution_id").value_or("");
+        status_.attempt_id = top_.string("attempt_id").value_or("");
         status_.agent_id = top_.string("agent_id");
-        status_.attempt = small_integer(top_, "attempt", 1);
+        status_.attempt = small_integer(top_, "attempt", 1).value_or(0);
         status_.pid = top_.integer("pid", 1);
         status_.sequence = top_.integer("sequence", 0);
         status_.exit_code = small_integer(top_, "exit_code", std::numeric_limits<int>::min());
@@ -221,16 +220,77 @@ private:
 /// Text may be repaired; ids and fields that decide the outcome must be exact.
 std::string_view damaged_key(const AgentStatus& status, const std::string& word)
 {
-    const auto damaged = [](const std::optional<std::string>& id) {
-        return id && id->find(replacement) != id->npos;
-    };
-    if (word.find(replacement) != word.npos) return "status";
-    if (damaged(status.execution_id)) return "execution_id";
-    if (damaged(status.attempt_id)) return "attempt_id";
-    if (damaged(status.workflow_id)) return "workflow_id";
-    if (damaged(status.step_id)) return "step_id";
-    if (damaged(status.agent_id)) return "agent_id";
-    return {};
+    const std::pair<std::string_view, std::string> exact[] = {
+        {"status", word},
+        {"execution_id", status.execution_id},
+        {"attempt_id", status.attempt_id},
+        {"workflow_id", status.workflow_id.value_or("")},
+        {"step_id", status.step_id.value_or("")},
+        {"agent_id", status.agent_id.value_or("")}};
+    const auto* const found = std::ranges::find_if(exact, [](const auto& field) {
+        return field.second.find(replacement) != field.second.npos;
+    });
+    return found == std::end(exact) ? std::string_view() : found->first;
+}
+
+void put(json::object& out, std::string_view key, const std::optional<std::string>& value)
+{
+    if (value && !value->empty()) out[key] = *value;
+}
+
+void put(json::object& out, std::string_view key, const std::string& value)
+{
+    if (!value.empty()) out[key] = value;
+}
+
+template <class Integer>
+void put(json::object& out, std::string_view key, const std::optional<Integer>& value)
+{
+    if (value) out[key] = *value;
+}
+
+json::object to_object(const Progress& progress)
+{
+    json::object out;
+    const auto percentage = std::clamp(progress.percentage, 0.0, 100.0);
+    const bool whole = std::trunc(percentage) == percentage;
+    out["percentage"] = whole ? json::value(static_cast<int>(percentage)) : json::value(percentage);
+    put(out, "current_step", progress.current_step);
+    put(out, "message", progress.message);
+    return out;
+}
+
+json::object to_object(const CommandError& error)
+{
+    json::object out{{"message", error.message}};
+    put(out, "code", error.code);
+    put(out, "retryable", error.retryable);
+    if (error.retry_count != 0) out["retry_count"] = error.retry_count;
+    return out;
+}
+
+json::object metadata(const AgentStatus& status)
+{
+    json::object out;
+    put(out, "workflow_id", status.workflow_id);
+    put(out, "step_id", status.step_id);
+    put(out, "command", status.command);
+    return out;
+}
+
+/// After the fields of the first version, which readers know.
+void put_own_fields(json::object& out, const AgentStatus& status)
+{
+    put(out, "execution_id", status.execution_id);
+    if (status.attempt > 0) out["attempt"] = status.attempt;
+    put(out, "attempt_id", status.attempt_id);
+    put(out, "agent_id", status.agent_id);
+    put(out, "pid", status.pid);
+    put(out, "sequence", status.sequence);
+    put(out, "outcome", status.outcome);
+    put(out, "exit_code", status.exit_code);
+    put(out, "signal", status.signal);
+    if (status.output_truncated) out["output_truncated"] = true;
 }
 
 }  // namespace
@@ -252,6 +312,20 @@ StatusReading parse_status(std::string_view text)
     }
     out.kind = StatusReading::Kind::valid;
     return out;
+}
+
+std::string format_status(const AgentStatus& status)
+{
+    json::object out{{"version", "1.0"}, {"status", to_string(status.status)}};
+    put(out, "started_at", text::iso_utc(status.started_at));
+    put(out, "completed_at", text::iso_utc(status.completed_at));
+    if (status.progress) out["progress"] = to_object(*status.progress);
+    if (status.error) out["error"] = to_object(*status.error);
+    if (!status.artifacts.empty()) out["artifacts"] = text::array_of(status.artifacts);
+    put(out, "output", status.output);
+    if (auto ids = metadata(status); !ids.empty()) out["metadata"] = std::move(ids);
+    put_own_fields(out, status);
+    return text::dump_indented(out);
 }
 
 }  // namespace autoexec::protocol

@@ -1,7 +1,8 @@
 #include "protocol/workflow_journal.hpp"
 
-#include "protocol/artifact_baseline.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "protocol/result_format.hpp"
+#include "protocol/words.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -69,7 +70,7 @@ json::object step_fields(const StepResult& result, StepState state, const std::s
         {"reason", text_within_limit(reason)},
         {"execution_id", text::text_or_null(execution ? execution->execution_id : std::string())},
         {"attempts", execution ? execution->attempts : 0},
-        {"started_at", text::text_or_null(result.started_at)},
+        {"started_at", text::text_or_null(text::iso_utc(result.started_at))},
         {"duration_seconds", std::chrono::duration<double>(result.duration).count()},
         {"result", std::move(whole)}};
 }
@@ -155,7 +156,7 @@ struct Encoder {
         out["discarded"] = it.discarded;
         out["late"] = it.late;
         out["code"] = text::text_or_null(result.code);
-        out["ended_at"] = text::text_or_null(result.ended_at);
+        out["ended_at"] = text::text_or_null(text::iso_utc(result.ended_at));
         out["provided"] = text::array_of(it.provided);
         out["commit"] = text::text_or_null(result.commit);
         out["kept"] = text::text_or_null(it.kept);
@@ -207,6 +208,7 @@ public:
     {
         return in_.integer("seq", after + 1, max_seq);
     }
+    [[nodiscard]] EntryTime time() const { return in_.time("time"); }
     [[nodiscard]] std::optional<std::string> event() const { return in_.string("event"); }
     [[nodiscard]] std::string text(std::string_view key) const
     {
@@ -237,7 +239,7 @@ public:
                 return StepSkipped{text("step"), round(), text("reason"), is("goes_on")};
             case Type::gate_judged:
                 return GateJudged{text("step"), round(), in_.boolean("passed"),
-                                  parse_step_state(text("state")), text("reason")};
+                                  parse_word<StepState>(text("state")), text("reason")};
             case Type::sent_back:
                 return SentBack{text("step"), round(), text("to"), in_.strings("steps")};
             case Type::merged:
@@ -245,7 +247,7 @@ public:
             case Type::run_ended:
                 // An unknown word of a later version is not taken for a success.
                 return RunEnded{
-                    parse_workflow_status(text("status")).value_or(WorkflowStatus::failed),
+                    parse_word<WorkflowStatus>(text("status")).value_or(WorkflowStatus::failed),
                     text("error")};
         }
         return {};
@@ -277,7 +279,7 @@ private:
         run.automatic = in_.boolean("automatic").value_or(true);
         run.fail_fast = is("fail_fast");
         run.max_parallel = static_cast<std::size_t>(count("max_parallel"));
-        run.worktrees = parse_worktree_mode(text("worktrees"));
+        run.worktrees = parse_word<WorktreeMode>(text("worktrees"));
         run.worktree = text("worktree");
         run.base = text("base");
         run.branch = text("branch");
@@ -316,15 +318,14 @@ private:
     {
         StepReady it{text("step"), round(), text("worktree"), {}};
         const auto* const artifacts = line_.if_contains("artifacts");
-        if (artifacts && artifacts->is_object())
-            it.artifacts = baseline_in(artifacts->get_object());
+        if (artifacts && artifacts->is_object()) it.artifacts = baseline_in(artifacts);
         return it;
     }
 
     // An unknown state of a later version is not taken for a success.
     [[nodiscard]] StepState state(const text::Fields& in) const
     {
-        return parse_step_state(in.string("state").value_or("")).value_or(StepState::failed);
+        return parse_word<StepState>(in.string("state").value_or("")).value_or(StepState::failed);
     }
 
     [[nodiscard]] StepResult result(const std::string& reason) const
@@ -337,8 +338,8 @@ private:
         result.reason = reason;
         result.gate_passed = in.boolean("gate_passed");
         result.tolerated = in.boolean("tolerated").value_or(false);
-        result.started_at = text("started_at");
-        result.ended_at = in.string("ended_at").value_or("");
+        result.started_at = in_.time("started_at");
+        result.ended_at = in.time("ended_at");
         result.branch = in.string("branch").value_or("");
         result.commit = in.string("commit").value_or("");
         constexpr double max_seconds = 1e9;
@@ -374,7 +375,8 @@ private:
         it.result.state = state(in_);
         it.result.tolerated = is("tolerated");
         it.result.code = text("code");
-        it.result.ended_at = in_.string("ended_at").value_or(text("time"));
+        it.result.ended_at = in_.time("ended_at");
+        if (!it.result.ended_at) it.result.ended_at = time();
         it.result.commit = text("commit");
         return it;
     }
@@ -433,8 +435,8 @@ std::optional<JournalEntry> read_journal_entry(std::string_view line, std::int64
     const auto seq = decoder.seq(after);
     const auto event = decoder.event();
     if (!seq || !event) return std::nullopt;
-    JournalEntry entry{*seq, decoder.text("time"), {}};
-    if (const auto type = parse_event_type(*event)) entry.transition = decoder.transition(*type);
+    JournalEntry entry{*seq, decoder.time(), {}};
+    if (const auto type = parse_word<Type>(*event)) entry.transition = decoder.transition(*type);
     return entry;
 }
 

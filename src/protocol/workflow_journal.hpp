@@ -147,10 +147,13 @@ std::optional<WorkflowEvent::Type> type_of(const Transition& transition);
 /// The id of the step that it is about; null: it is about the run.
 const std::string* step_of(const Transition& transition);
 
+/// When a transition was recorded; absent: not known.
+using EntryTime = std::optional<std::chrono::system_clock::time_point>;
+
 /// One line of a journal.
 struct JournalEntry {
     std::int64_t seq = 0;
-    std::string time;
+    EntryTime time;
     Transition transition;
 };
 

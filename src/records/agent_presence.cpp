@@ -2,15 +2,11 @@
 
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
-#include "text/json.hpp"
+#include "records/log_file.hpp"
 #include "text/text.hpp"
-
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,65 +16,10 @@ namespace autoexec::records {
 namespace {
 
 using files::UniqueFd;
-namespace json = boost::json;
 
-constexpr char record_suffix[] = ".json";
-constexpr std::size_t record_limit = 64 * 1024;
-constexpr std::size_t max_agents = 1000;
-
-UniqueFd open_root(const std::filesystem::path& project_root)
+Folder agents_folder(const std::filesystem::path& project_root)
 {
-    return UniqueFd(::open(project_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-UniqueFd open_agents_folder(const std::filesystem::path& project_root)
-{
-    const auto root = open_root(project_root);
-    error_code ec;
-    return root ? files::open_beneath(root.get(), layout::agents, O_RDONLY | O_DIRECTORY,
-                                      files::Links::none, ec)
-                : UniqueFd();
-}
-
-std::string format(const AgentRecord& r)
-{
-    json::object o;
-    o["agent_id"] = r.agent_id;
-    o["pid"] = r.pid;
-    o["host"] = r.host;
-    o["started_at"] = r.started_at;
-    o["agents"] = json::array(r.agents.begin(), r.agents.end());
-    return text::dump_indented(o);
-}
-
-std::string string_of(const json::object& o, std::string_view key)
-{
-    const auto* const value = o.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-std::optional<AgentRecord> parse(std::string_view text)
-{
-    const auto reading = text::read_json_object(text);
-    AgentRecord r;
-    r.agent_id = string_of(reading.object, "agent_id");
-    if (r.agent_id.empty()) return std::nullopt;
-    r.host = string_of(reading.object, "host");
-    r.started_at = string_of(reading.object, "started_at");
-    const auto* const pid = reading.object.if_contains("pid");
-    if (pid != nullptr && pid->is_int64()) r.pid = pid->get_int64();
-    const auto* const agents = reading.object.if_contains("agents");
-    if (agents == nullptr || !agents->is_array()) return r;
-    for (const auto& name : agents->get_array())
-        if (name.is_string()) r.agents.emplace_back(name.get_string());
-    return r;
-}
-
-// A shared lock, so that two concurrent readers do not take each other for the agent.
-bool is_dead(int fd)
-{
-    return ::flock(fd, LOCK_SH | LOCK_NB) == 0;
+    return {project_root, layout::agents};
 }
 
 // An empty folder would only slow down scans for running attempts.
@@ -91,12 +32,10 @@ void remove_folder_if_empty(int folder)
 void sweep(int folder)
 {
     sweep_temporaries(folder);
-    for (const auto& name : files::list_folder(folder, max_agents)) {
-        if (!name.ends_with(record_suffix)) continue;
-        error_code ec;
-        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
-        if (fd && is_dead(fd.get())) (void)files::remove_file(folder, name);
-    }
+    for_each_locked(folder, protocol::agent_limit,
+                    [folder](const std::string& name, const FoundFile&, bool alive) {
+                        if (!alive) (void)files::remove_file(folder, name);
+                    });
 }
 
 }  // namespace
@@ -106,18 +45,17 @@ AgentPresence::AgentPresence(UniqueFd folder, UniqueFd file, std::string name)
 {}
 
 std::optional<AgentPresence> AgentPresence::create(const std::filesystem::path& project_root,
-                                                   const AgentRecord& record, error_code& ec)
+                                                   const protocol::AgentRecord& record,
+                                                   error_code& ec)
 {
-    const auto root = open_root(project_root);
-    ec = root ? error_code{} : files::last_error();
-    if (ec) return std::nullopt;
-    auto name = text::file_name_of(record.agent_id) + record_suffix;
+    auto name = locked_name(record.agent_id);
     // Tried twice: an agent that ends removes the empty folder.
     for (int tries = 0; tries < 2; ++tries) {
-        auto folder = files::make_folders(root.get(), layout::agents, ec);
+        auto folder = agents_folder(project_root).create(ec);
         if (ec) break;
         sweep(folder.get());
-        auto file = create_locked(folder.get(), name, record.agent_id, format(record), ec);
+        auto file =
+            create_locked(folder.get(), name, record.agent_id, protocol::format_agent(record), ec);
         if (!ec) return AgentPresence(std::move(folder), std::move(file), std::move(name));
         if (ec != boost::system::errc::no_such_file_or_directory) break;
     }
@@ -140,17 +78,14 @@ bool AgentPresence::is_removed() const
 std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)
 {
     std::vector<AgentEntry> entries;
-    const auto folder = open_agents_folder(project_root);
+    error_code ec;
+    const auto folder = agents_folder(project_root).open(ec);
     if (!folder) return entries;
-    for (const auto& name : files::list_folder(folder.get(), max_agents)) {
-        if (!name.ends_with(record_suffix)) continue;
-        error_code ec;
-        const auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
-        if (!fd) continue;
-        const auto found = files::read_regular(folder.get(), name, record_limit, {});
-        auto record = parse(found.text);
-        if (record) entries.push_back({std::move(*record), !is_dead(fd.get())});
-    }
+    for_each_locked(folder.get(), protocol::agent_limit,
+                    [&](const std::string&, const FoundFile& file, bool alive) {
+                        if (auto record = protocol::parse_agent(file.text))
+                            entries.push_back({*std::move(record), alive});
+                    });
     std::sort(entries.begin(), entries.end(), [](const AgentEntry& a, const AgentEntry& b) {
         return a.record.started_at < b.record.started_at;
     });
@@ -159,13 +94,14 @@ std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)
 
 void sweep_agents(const std::filesystem::path& project_root)
 {
-    const auto folder = open_agents_folder(project_root);
+    error_code ec;
+    const auto folder = agents_folder(project_root).open(ec);
     if (!folder) return;
     sweep(folder.get());
     remove_folder_if_empty(folder.get());
 }
 
-std::string describe(const AgentRecord& record)
+std::string describe(const protocol::AgentRecord& record)
 {
     auto text = fmt::format("process {}", record.pid);
     if (!record.agents.empty())

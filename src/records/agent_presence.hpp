@@ -2,8 +2,8 @@
 
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
+#include "protocol/running_files.hpp"
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,20 +13,12 @@
 /// All functions block only for microseconds.
 namespace autoexec::records {
 
-struct AgentRecord {
-    std::string agent_id;
-    std::int64_t pid = 0;
-    std::string host;
-    std::string started_at;           ///< ISO-8601
-    std::vector<std::string> agents;  ///< Agents of the agents file that accept commands.
-};
-
 /// The file of one agent: locked until destruction, kept until `remove`.
 class AgentPresence {
 public:
     /// Also removes files of dead agents.
     static std::optional<AgentPresence> create(const std::filesystem::path& project_root,
-                                               const AgentRecord& record, error_code& ec);
+                                               const protocol::AgentRecord& record, error_code& ec);
     void remove();
 
     /// True if the file was removed, for example by a user who cleared the folder.
@@ -41,7 +33,7 @@ private:
 };
 
 struct AgentEntry {
-    AgentRecord record;
+    protocol::AgentRecord record;
     bool alive = false;  ///< The agent holds the lock.
 };
 
@@ -52,6 +44,6 @@ std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root);
 void sweep_agents(const std::filesystem::path& project_root);
 
 /// For messages: `process 4711 (claude, codex)`.
-std::string describe(const AgentRecord& record);
+std::string describe(const protocol::AgentRecord& record);
 
 }  // namespace autoexec::records

@@ -70,7 +70,7 @@ struct LoggingSink final : EventSink {
         if (!spdlog::should_log(spdlog::level::debug)) return;
         logging::log(logging::LogLevel::debug, "{} {} attempt {} in {}: {} {}",
                      to_string(event.type), event.execution_id, event.attempt,
-                     event.worktree.string(), event.status.empty() ? "-" : event.status,
+                     event.worktree.string(), event.status ? to_string(*event.status) : "-",
                      text::dump_line(event.details));
     }
 };

@@ -1,10 +1,9 @@
 #include "records/line_writer.hpp"
 
+#include "async/uncancellable.hpp"
 #include "logging/log.hpp"
 #include "records/unwritten.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -16,23 +15,9 @@
 #include <utility>
 
 namespace autoexec::records {
-namespace {
-
-std::shared_ptr<Clock> or_real(std::shared_ptr<Clock> clock)
-{
-    return clock ? std::move(clock) : system_clock();
-}
-
-LineWriter::Options completed(LineWriter::Options options)
-{
-    options.clock = or_real(std::move(options.clock));
-    return options;
-}
-
-}  // namespace
 
 LineWriter::LineWriter(const asio::any_io_executor& ex, Options options)
-    : options_(completed(std::move(options))),
+    : options_(std::move(options)),
       strand_(ex),
       file_(options_.folder, options_.rotation, options_.durability, *options_.disk),
       timer_(options_.clock->make_timer(strand_)),
@@ -74,11 +59,7 @@ asio::awaitable<error_code> LineWriter::flush(std::shared_ptr<LineWriter> self)
         target = self->pushed_;
         if (self->done_ >= target) co_return error_code{};
     }
-    // An empty slot shields the operation from the caller's cancellation.
-    auto written_on_strand = asio::co_spawn(
-        self->strand_, written(self, target),
-        asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable));
-    co_return co_await std::move(written_on_strand);
+    co_return co_await async::uncancellable(self->strand_, written(self, target));
 }
 
 asio::awaitable<error_code> LineWriter::stop(std::shared_ptr<LineWriter> self)
@@ -87,8 +68,7 @@ asio::awaitable<error_code> LineWriter::stop(std::shared_ptr<LineWriter> self)
         const std::lock_guard lock(self->mutex_);
         self->stopped_ = true;
     }
-    auto flushed = flush(self);
-    co_return co_await std::move(flushed);
+    co_return co_await flush(self);
 }
 
 asio::awaitable<error_code> LineWriter::written(std::shared_ptr<LineWriter> self,

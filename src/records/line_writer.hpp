@@ -35,7 +35,7 @@ public:
         Rotation rotation;
         Durability durability = Durability::process;
         std::size_t queue_limit = 65536;
-        std::shared_ptr<Clock> clock;
+        std::shared_ptr<Clock> clock;  ///< Not null.
         Disk* disk = &Disk::real();
     };
 

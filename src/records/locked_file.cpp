@@ -1,5 +1,7 @@
 #include "records/locked_file.hpp"
 
+#include "text/text.hpp"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@ namespace {
 
 using files::UniqueFd;
 
+constexpr char locked_suffix[] = ".json";
 constexpr char temporary_prefix[] = ".tmp.";
 constexpr std::time_t temporary_age = 60;
 constexpr std::size_t max_files = 100'000;
@@ -34,6 +37,25 @@ UniqueFd create_locked(int folder, const std::string& name, const std::string& i
     if (!ec) return file;
     (void)files::remove_file(folder, temporary);
     return {};
+}
+
+std::string locked_name(const std::string& id)
+{
+    return text::file_name_of(id) + locked_suffix;
+}
+
+void for_each_locked(
+    int folder, std::size_t limit,
+    const std::function<void(const std::string& name, const FoundFile& file, bool alive)>& visit)
+{
+    for (const auto& name : files::list_folder(folder, max_files)) {
+        if (!name.ends_with(locked_suffix) || name.starts_with('.')) continue;
+        error_code ec;
+        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
+        const auto file = files::read_regular(folder, name, limit, {});
+        // A shared lock, so that two concurrent readers do not take each other for the process.
+        visit(name, file, fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0);
+    }
 }
 
 void sweep_temporaries(int folder)

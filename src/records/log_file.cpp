@@ -110,6 +110,7 @@ UniqueFd Folder::open(error_code& ec) const
     if (!ec && !below.empty())
         fd = files::open_beneath(fd.get(), below.string(), O_RDONLY | O_DIRECTORY,
                                  files::Links::none, ec);
+    ec = folder_error(ec);
     return fd;
 }
 

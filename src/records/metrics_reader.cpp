@@ -4,31 +4,12 @@
 #include "protocol/record_lines.hpp"
 #include "records/read_lines.hpp"
 
-#include <boost/json/object.hpp>
-
 #include <algorithm>
 #include <functional>
 #include <limits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
-
-namespace autoexec::inline v1 {
-
-boost::json::object to_json(const MetricsSummary& summary)
-{
-    boost::json::object by_status;
-    for (const auto& [status, count] : summary.by_status) by_status[to_string(status)] = count;
-    return {{"total_executions", summary.total_executions},
-            {"success_rate", summary.success_rate},
-            {"average_duration_ms", summary.average_duration.count()},
-            {"total_retries", summary.total_retries},
-            {"by_status", std::move(by_status)},
-            {"total_attempts", summary.total_attempts},
-            {"skipped_lines", summary.skipped_lines}};
-}
-
-}  // namespace autoexec::inline v1
 
 namespace autoexec::records {
 namespace {

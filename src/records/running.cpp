@@ -1,14 +1,11 @@
 #include "records/running.hpp"
 
-#include "protocol/artifact_baseline.hpp"
+#include "logging/log.hpp"
 #include "protocol/layout.hpp"
-#include "records/broken_records.hpp"
 #include "records/locked_file.hpp"
+#include "records/log_file.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
-
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,141 +14,98 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <utility>
 
 namespace autoexec::records {
 namespace {
 
 using files::UniqueFd;
-namespace json = boost::json;
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_records = 100'000;
-constexpr std::size_t max_artifacts = 1000;
-constexpr char entry_suffix[] = ".json";
-constexpr char requests_folder[] = "cancel";
+constexpr std::size_t max_requests = 100'000;
+constexpr char requests_name[] = "cancel";
 
-std::filesystem::path folder_of(const std::filesystem::path& project_root)
+Folder running_folder(const fs::path& project_root)
 {
-    return project_root / layout::running;
+    return {project_root, layout::running};
 }
 
-// Links that lead out of the project are not followed.
-UniqueFd make_beneath(const fs::path& project_root, const fs::path& below, error_code& ec)
+Folder requests_folder(const fs::path& project_root)
 {
-    const auto root = files::make_folders(project_root, ec);
-    return root ? files::make_folders(root.get(), below, ec) : UniqueFd();
+    return {project_root, fs::path(layout::running) / requests_name};
 }
 
 // A missing folder is not an error.
-UniqueFd open_existing(const std::filesystem::path& project_root, error_code& ec)
+UniqueFd open_running(const fs::path& project_root, error_code& ec)
 {
-    UniqueFd folder(
-        ::open(folder_of(project_root).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    ec = folder || errno == ENOENT ? error_code{} : files::last_error();
-    // open(2)'s errors for a link and for a file that is not a folder.
-    if (ec.value() == ELOOP || ec.value() == ENOTDIR) ec = errc::unsafe_path;
+    auto folder = running_folder(project_root).open(ec);
+    if (ec == boost::system::errc::no_such_file_or_directory) ec = {};
     return folder;
 }
 
-UniqueFd open_existing(const std::filesystem::path& project_root)
+UniqueFd open_running(const fs::path& project_root)
 {
     error_code ignored;
-    return open_existing(project_root, ignored);
+    return open_running(project_root, ignored);
 }
 
-std::string format(const RunningRecord& r)
+// Why a file is not the record of an attempt; empty if it is one.
+std::string flaw_of(const std::string& name, const std::optional<protocol::RunningRecord>& record)
 {
-    json::object o;
-    o["execution_id"] = r.execution_id;
-    o["attempt_id"] = r.attempt_id;
-    o["attempt"] = r.attempt;
-    o["workflow_id"] = text::or_null(r.workflow_id);
-    o["step_id"] = text::or_null(r.step_id);
-    o["command"] = r.command;
-    o["worktree"] = r.worktree;
-    o["started_at"] = r.started_at;
-    o["agent"] = r.agent;
-    o["pid"] = r.pid;
-    if (!r.artifacts.empty() && r.artifacts.size() <= max_artifacts)
-        o["artifacts"] = protocol::to_json(r.artifacts);
-    return text::dump_indented(o);
+    if (!record) return "it names no attempt";
+    if (locked_name(record->attempt_id) != name) return "it is not named after its attempt";
+    if (!fs::path(record->worktree).is_absolute()) return "its worktree is not an absolute path";
+    return {};
 }
 
-std::string string_or(const json::object& o, std::string_view key)
+std::optional<BrokenRecord> examine(int folder, const std::string& name, const FoundFile& file)
 {
-    const auto* const v = o.if_contains(key);
-    return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
+    if (file.state == FoundFile::State::absent || file.state == FoundFile::State::unreadable)
+        return std::nullopt;
+    if (file.state != FoundFile::State::present) {
+        struct stat st {};
+        const bool is_folder =
+            ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+        return BrokenRecord{name, file.problem, !is_folder};
+    }
+    if (text::read_json_object(file.text).kind != text::JsonReading::Kind::valid)
+        return BrokenRecord{name, "it is not a JSON object", true};
+    const auto record = protocol::parse_running(file.text);
+    auto flaw = flaw_of(name, record);
+    if (flaw.empty()) return std::nullopt;
+    return BrokenRecord{name, std::move(flaw), record.has_value()};
 }
 
-std::optional<std::string> optional_string(const json::object& o, std::string_view key)
+void remove_broken_records(const fs::path& project_root, int folder)
 {
-    const auto* const v = o.if_contains(key);
-    if (v == nullptr || !v->is_string()) return std::nullopt;
-    return std::string(v->get_string());
-}
-
-std::int64_t integer_or(const json::object& o, std::string_view key, std::int64_t otherwise)
-{
-    const auto* const v = o.if_contains(key);
-    return v != nullptr && v->is_int64() ? v->get_int64() : otherwise;
+    for (const auto& record : find_broken_records(project_root)) {
+        if (!record.removable || files::remove_file(folder, record.name)) continue;
+        logging::log(logging::LogLevel::warning, "removed the running record {}: {}", record.name,
+                     record.problem);
+    }
 }
 
 // Removes requests for ended attempts. An attempt has its record before its id is published.
 void sweep_requests(int running)
 {
     error_code ec;
-    const auto requests = files::open_beneath(running, requests_folder, O_RDONLY | O_DIRECTORY,
-                                              files::Links::none, ec);
+    const auto requests =
+        files::open_beneath(running, requests_name, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     if (!requests) return;
-    for (const auto& name : files::list_folder(requests.get(), max_records))
-        if (::faccessat(running, (name + entry_suffix).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+    for (const auto& name : files::list_folder(requests.get(), max_requests))
+        if (::faccessat(running, (name + ".json").c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             (void)files::remove_file(requests.get(), name);
-    (void)::unlinkat(running, requests_folder, AT_REMOVEDIR);
+    (void)::unlinkat(running, requests_name, AT_REMOVEDIR);
 }
 
 }  // namespace
-
-std::optional<RunningRecord> parse_running(const std::string& text)
-{
-    error_code ec;
-    const auto value = json::parse(text, ec);
-    if (ec || !value.is_object()) return std::nullopt;
-    const auto& o = value.get_object();
-    RunningRecord r;
-    r.execution_id = string_or(o, "execution_id");
-    r.attempt_id = string_or(o, "attempt_id");
-    r.attempt = static_cast<int>(std::clamp<std::int64_t>(integer_or(o, "attempt", 1), 1, 1000));
-    r.workflow_id = optional_string(o, "workflow_id");
-    r.step_id = optional_string(o, "step_id");
-    r.command = string_or(o, "command");
-    r.worktree = string_or(o, "worktree");
-    r.started_at = string_or(o, "started_at");
-    r.agent = string_or(o, "agent");
-    r.pid = integer_or(o, "pid", 0);
-    if (const auto* const artifacts = o.if_contains("artifacts");
-        artifacts && artifacts->is_object())
-        r.artifacts = protocol::baseline_in(artifacts->get_object());
-    if (r.attempt_id.empty() || r.execution_id.empty()) return std::nullopt;
-    return r;
-}
-
-std::string running_name(const std::string& attempt_id)
-{
-    return text::file_name_of(attempt_id) + entry_suffix;
-}
-
-bool is_running_name(const std::string& name)
-{
-    return name.ends_with(entry_suffix) && !name.starts_with('.');  // like temporary files
-}
 
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem)
 {
     return fmt::format(
         "{} cannot be read ({}), so running and interrupted attempts cannot be found. Replace it "
         "with a plain folder that you own.",
-        text::printable(folder_of(project_root).string()),
+        text::printable(running_folder(project_root).path().string()),
         problem == errc::unsafe_path ? "it is a link or not a folder" : problem.message());
 }
 
@@ -165,14 +119,17 @@ void RunningFile::remove()
 }
 
 std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
-                                               const RunningRecord& record, error_code& ec)
+                                               const protocol::RunningRecord& record,
+                                               error_code& ec)
 {
-    const auto folder = make_beneath(project_root, layout::running, ec);
+    const auto place = running_folder(project_root);
+    const auto folder = place.create(ec);
     if (!folder) return std::nullopt;
-    const auto name = running_name(record.attempt_id);
-    auto file = create_locked(folder.get(), name, record.attempt_id, format(record), ec);
+    const auto name = locked_name(record.attempt_id);
+    auto file =
+        create_locked(folder.get(), name, record.attempt_id, protocol::format_running(record), ec);
     if (ec) return std::nullopt;
-    return RunningFile(std::move(file), (folder_of(project_root) / name).string());
+    return RunningFile(std::move(file), (place.path() / name).string());
 }
 
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root)
@@ -185,21 +142,14 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
                                        error_code& problem)
 {
     std::vector<RunningEntry> entries;
-    const auto folder = open_existing(project_root, problem);
+    const auto folder = open_running(project_root, problem);
     if (!folder) return entries;
-    for (const auto& name : files::list_folder(folder.get(), max_records)) {
-        if (!name.ends_with(entry_suffix)) continue;
-        error_code ec;
-        const auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
-        if (!fd) continue;
-        auto found = files::read_regular(folder.get(), name, running_limit, {});
-        auto record = parse_running(found.text);
-        if (!record || running_name(record->attempt_id) != name) continue;
-        if (!std::filesystem::path(record->worktree).is_absolute()) continue;
-        // A shared lock, so that two concurrent readers do not take each other for the executor.
-        const bool dead = ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0;
-        entries.push_back({std::move(*record), !dead});
-    }
+    for_each_locked(folder.get(), protocol::running_limit,
+                    [&](const std::string& name, const FoundFile& file, bool alive) {
+                        auto record = protocol::parse_running(file.text);
+                        if (flaw_of(name, record).empty())
+                            entries.push_back({*std::move(record), alive});
+                    });
     std::sort(entries.begin(), entries.end(), [](const RunningEntry& a, const RunningEntry& b) {
         return a.record.started_at < b.record.started_at;
     });
@@ -209,36 +159,50 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
 std::optional<RunningFile> RunningFile::lock_orphaned(const std::filesystem::path& project_root,
                                                       const std::string& attempt_id)
 {
-    auto folder = open_existing(project_root);
+    auto folder = open_running(project_root);
     if (!folder) return std::nullopt;
     error_code ec;
-    auto name = running_name(attempt_id);
+    auto name = locked_name(attempt_id);
     auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0)
         return std::nullopt;  // another process was faster
-    return RunningFile(std::move(fd), (folder_of(project_root) / name).string());
+    return RunningFile(std::move(fd), (running_folder(project_root).path() / name).string());
+}
+
+std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root)
+{
+    std::vector<BrokenRecord> broken;
+    const auto folder = open_running(project_root);
+    if (!folder) return broken;
+    for_each_locked(folder.get(), protocol::running_limit,
+                    [&](const std::string& name, const FoundFile& file, bool alive) {
+                        if (alive) return;
+                        if (auto record = examine(folder.get(), name, file))
+                            broken.push_back(*std::move(record));
+                    });
+    return broken;
 }
 
 std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
                                                  const std::string& attempt_id)
 {
-    const auto folder = open_existing(project_root);
+    const auto folder = open_running(project_root);
     if (!folder) return std::nullopt;
     const auto found =
-        files::read_regular(folder.get(), running_name(attempt_id), running_limit, {});
-    auto record = parse_running(found.text);
+        files::read_regular(folder.get(), locked_name(attempt_id), protocol::running_limit, {});
+    auto record = protocol::parse_running(found.text);
     if (!record || record->artifacts.empty()) return std::nullopt;
     return std::move(record->artifacts);
 }
 
 void sweep_running(const std::filesystem::path& project_root)
 {
-    const auto folder = open_existing(project_root);
+    const auto folder = open_running(project_root);
     if (!folder) return;
     sweep_temporaries(folder.get());
-    remove_broken_records(project_root);
+    remove_broken_records(project_root, folder.get());
     sweep_requests(folder.get());
 }
 
@@ -248,8 +212,7 @@ error_code request_cancel(const std::filesystem::path& project_root, const std::
     const auto name = text::file_name_of(attempt_id);
     // Tried twice: an executor that has served the last request removes the folder.
     for (int tries = 0; tries < 2; ++tries) {
-        const auto folder =
-            make_beneath(project_root, fs::path(layout::running) / requests_folder, ec);
+        const auto folder = requests_folder(project_root).create(ec);
         if (!folder) return ec;
         const UniqueFd fd(::openat(folder.get(), name.c_str(),
                                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -262,20 +225,17 @@ error_code request_cancel(const std::filesystem::path& project_root, const std::
 bool consume_cancel_request(const std::filesystem::path& project_root,
                             const std::string& attempt_id)
 {
-    const auto running = open_existing(project_root);
-    if (!running) return false;
     error_code ec;
-    const auto requests = files::open_beneath(running.get(), requests_folder,
-                                              O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    const auto requests = requests_folder(project_root).open(ec);
     const auto name = text::file_name_of(attempt_id);
     if (!requests || ::unlinkat(requests.get(), name.c_str(), 0) != 0) return false;
-    (void)::unlinkat(running.get(), requests_folder, AT_REMOVEDIR);
+    (void)::rmdir(requests_folder(project_root).path().c_str());
     return true;
 }
 
 bool has_cancel_requests(const std::filesystem::path& project_root)
 {
-    return ::access((folder_of(project_root) / requests_folder).c_str(), F_OK) == 0;
+    return ::access(requests_folder(project_root).path().c_str(), F_OK) == 0;
 }
 
 }  // namespace autoexec::records

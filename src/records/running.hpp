@@ -3,9 +3,8 @@
 #include "autoexec/command.hpp"
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
+#include "protocol/running_files.hpp"
 
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,35 +14,12 @@
 /// executor while that lives. All functions block only for microseconds.
 namespace autoexec::records {
 
-struct RunningRecord {
-    std::string execution_id;
-    std::string attempt_id;
-    int attempt = 1;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
-    std::string command;  ///< Redacted.
-    std::string worktree;
-    std::string started_at;
-    std::string agent;
-    std::int64_t pid = 0;
-    ArtifactBaseline artifacts;  ///< Omitted from the file if there are more than 1000.
-};
-
-inline constexpr std::size_t running_limit = 512 * 1024;
-
-/// Returns nullopt if it has no attempt id.
-std::optional<RunningRecord> parse_running(const std::string& text);
-
-/// `<attempt_id>.json`, encoded.
-std::string running_name(const std::string& attempt_id);
-bool is_running_name(const std::string& name);
-
 /// The file of one attempt: locked until destruction, kept until `remove`. An executor that ends
 /// before its attempt leaves the file for recovery.
 class RunningFile {
 public:
     static std::optional<RunningFile> create(const std::filesystem::path& project_root,
-                                             const RunningRecord& record, error_code& ec);
+                                             const protocol::RunningRecord& record, error_code& ec);
     /// Locks the file of a dead executor. Returns nullopt if that is alive, or if another process
     /// was faster.
     static std::optional<RunningFile> lock_orphaned(const std::filesystem::path& project_root,
@@ -62,7 +38,7 @@ private:
 inline constexpr char interrupted_message[] = "Interrupted: the executor that ran it has ended.";
 
 struct RunningEntry {
-    RunningRecord record;
+    protocol::RunningRecord record;
     bool alive = false;  ///< Its executor holds the lock.
 };
 
@@ -80,8 +56,19 @@ std::string unreadable_sentence(const std::filesystem::path& project_root, error
 std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
                                                  const std::string& attempt_id);
 
-/// Removes temporary files of dead executors, broken records, and cancel requests for ended
-/// attempts.
+/// A file in `running/` that is not a valid record of an attempt.
+struct BrokenRecord {
+    std::string name;     ///< Name of the file.
+    std::string problem;  ///< For messages.
+    bool removable = false;
+};
+
+/// Skips files that an executor still locks, and temporary files. A JSON object without ids may be
+/// of a later version: it is listed as not removable, and so is a folder.
+std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root);
+
+/// Removes temporary files of dead executors, removable broken records, and cancel requests for
+/// ended attempts.
 void sweep_running(const std::filesystem::path& project_root);
 
 /// Requests that the executor of an attempt cancels it.

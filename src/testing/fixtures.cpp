@@ -90,13 +90,9 @@ void write_command_file(const MockCommand& command)
     file.env_refs = command.env_refs;
     file.expected_artifacts = command.expected_artifacts;
     file.agent = command.agent;
-    file.workflow_id = command.workflow_id;
-    file.step_id = command.step_id;
-    file.execution_id = command.execution_id;
-    file.attempt_id = command.attempt_id;
-    file.attempt = command.attempt;
+    file.ids() = command.ids();
     file.worktree_path = command.worktree.string();
-    file.created_at = text::iso_utc(std::chrono::system_clock::now());
+    file.created_at = std::chrono::system_clock::now();
     write_file(command.worktree, control_files::command, protocol::format_command(file));
 }
 
@@ -113,11 +109,7 @@ std::optional<MockCommand> read_command_file(const fs::path& worktree)
     command.env_refs = std::move(file->env_refs);
     command.expected_artifacts = std::move(file->expected_artifacts);
     command.agent = std::move(file->agent);
-    command.workflow_id = std::move(file->workflow_id);
-    command.step_id = std::move(file->step_id);
-    command.execution_id = std::move(file->execution_id);
-    command.attempt_id = std::move(file->attempt_id);
-    command.attempt = file->attempt;
+    command.ids() = file->ids();
     return command;
 }
 

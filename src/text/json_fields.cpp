@@ -1,5 +1,7 @@
 #include "text/json_fields.hpp"
 
+#include "text/text.hpp"
+
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -36,6 +38,11 @@ std::optional<std::string> Fields::string(std::string_view key) const
     if (const auto* text = value->if_string()) return std::string(*text);
     complain(key, "a string");
     return std::nullopt;
+}
+
+std::optional<std::chrono::system_clock::time_point> Fields::time(std::string_view key) const
+{
+    return parse_iso(string(key).value_or(""));
 }
 
 std::optional<double> Fields::number(std::string_view key) const

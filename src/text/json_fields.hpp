@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -22,6 +23,8 @@ public:
            std::string prefix = {});
 
     std::optional<std::string> string(std::string_view key) const;
+    /// An ISO-8601 time. Another text counts as absent, without a sentence.
+    std::optional<std::chrono::system_clock::time_point> time(std::string_view key) const;
     std::optional<double> number(std::string_view key) const;
     std::optional<bool> boolean(std::string_view key) const;
     std::optional<std::int64_t> integer(

@@ -1,6 +1,7 @@
 #include "records/agent_presence.hpp"
 
 #include "support/agent_fixture.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,13 +17,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-records::AgentRecord record_of(const std::string& id)
+protocol::AgentRecord record_of(const std::string& id)
 {
-    records::AgentRecord r;
+    protocol::AgentRecord r;
     r.agent_id = id;
     r.pid = 4711;
     r.host = "here";
-    r.started_at = "2026-01-20T00:00:00+00:00";
+    r.started_at = text::parse_iso("2026-01-20T00:00:00+00:00");
     r.agents = {"claude", "codex"};
     return r;
 }

@@ -818,7 +818,7 @@ TEST_CASE_FIXTURE(AgentFixture, "a command of an original executor is run where 
         run_for(options.scan_interval);
         exit(i);
         CHECK(spawner->programs.size() == static_cast<std::size_t>(i + 1));
-        CHECK_FALSE(final_status().attempt_id);
+        CHECK(final_status().attempt_id.empty());
         CHECK(final_status().workflow_id == "w");
         CHECK_FALSE(value_in(program().spec, "AUTOEXEC_ATTEMPT_ID"));
         CHECK_FALSE(engine.has(control_files::command));

@@ -7,6 +7,7 @@
 #include "support/health_fixture.hpp"
 #include "support/planted.hpp"
 #include "support/worktree_fixture.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -61,11 +62,11 @@ struct RealProject : HealthFixture {
 
     [[nodiscard]] std::optional<records::RunningFile> start(const std::string& attempt) const
     {
-        records::RunningRecord record;
+        protocol::RunningRecord record;
         record.execution_id = "execution-of-" + attempt;
         record.attempt_id = attempt;
         record.worktree = root().string();
-        record.started_at = "2026-01-20T00:00:00+00:00";
+        record.started_at = text::parse_iso("2026-01-20T00:00:00+00:00");
         record.pid = ::getpid();
         error_code ec;
         auto file = records::RunningFile::create(root(), record, ec);

@@ -278,7 +278,7 @@ TEST_CASE("recovery removes nothing in a worktree that only the record names")
     SUBCASE("outside git") {}
     write_files_of_others(victim.path());
     const auto before = files_below(victim.path());
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = text::new_uuid();
     record.attempt_id = text::new_uuid();
     record.worktree = victim.path().string();

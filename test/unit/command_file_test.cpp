@@ -1,6 +1,7 @@
 #include "protocol/command_file.hpp"
 
 #include "autoexec/command.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
@@ -21,7 +22,7 @@ CommandFile full_file()
     file.command = "make \"all\" # ü\n";
     file.workflow_id = "w";
     file.step_id = "s";
-    file.created_at = "2026-01-20T21:00:36+00:00";
+    file.created_at = text::parse_iso("2026-01-20T21:00:36+00:00");
     file.expected_artifacts = {"a.md", "b/"};
     file.worktree_path = "/tree";
     file.execution_id = "e";
@@ -176,12 +177,17 @@ TEST_CASE("the metadata file has the original's keys, and shows whether somethin
 
 TEST_CASE("a cancel file is read back, and one that names no attempt is none")
 {
-    const auto again = parse_cancel(format_cancel({"e", "a", "timeout", "t"}));
+    CancelFile file;
+    file.execution_id = "e";
+    file.attempt_id = "a";
+    file.reason = "timeout";
+    file.requested_at = text::parse_iso("2026-01-20T21:00:36+00:00");
+    const auto again = parse_cancel(format_cancel(file));
     REQUIRE(again);
     CHECK(again->execution_id == "e");
     CHECK(again->attempt_id == "a");
     CHECK(again->reason == "timeout");
-    CHECK(again->requested_at == "t");
+    CHECK(again->requested_at == file.requested_at);
     CHECK(parse_cancel(R"({"attempt_id": "a"})")->reason == "cancelled");
     for (const char* text : {"", "{", "[]", "{}", R"({"attempt_id": 1})", R"({"attempt_id": ""})",
                              R"({"attempt_id": "a", "reason": 5})", "{\"attempt_id\": \"\xFF\"}"}) {

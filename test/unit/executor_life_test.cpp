@@ -1,6 +1,7 @@
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/sweep.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -787,14 +788,14 @@ TEST_CASE_FIXTURE(Many, "one look at a status changes nothing")
 TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed")
 {
     options.enable_metrics = true;
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = "e";
     record.attempt_id = "a";
     record.attempt = 2;
     record.workflow_id = "w";
     record.command = "build";
     record.worktree = "/tree";
-    record.started_at = "2026-01-19T23:59:00+00:00";
+    record.started_at = text::parse_iso("2026-01-19T23:59:00+00:00");
     error_code failure;
     const auto leave = [&] { (void)records::RunningFile::create(project.path(), record, failure); };
     leave();
@@ -860,7 +861,7 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed
 TEST_CASE_FIXTURE(
     Many, "an agent that claims a dead executor's command at the last moment is asked to stop")
 {
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
@@ -880,7 +881,7 @@ TEST_CASE_FIXTURE(
 
 TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned later")
 {
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
@@ -915,7 +916,7 @@ TEST_CASE_FIXTURE(Many,
                   "recovery waits for busy worktrees a second at most, however many there are")
 {
     for (int i = 0; i < 50; ++i) {
-        records::RunningRecord record;
+        protocol::RunningRecord record;
         record.execution_id = "e" + std::to_string(i);
         record.attempt_id = "a" + std::to_string(i);
         record.worktree = "/tree" + std::to_string(i);
@@ -935,7 +936,7 @@ TEST_CASE_FIXTURE(Many,
 
 TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
 {
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
@@ -955,7 +956,7 @@ TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
 TEST_CASE_FIXTURE(Many, "recovering twice at once tells each attempt once")
 {
     for (int i = 0; i < 5; ++i) {
-        records::RunningRecord record;
+        protocol::RunningRecord record;
         record.execution_id = "e" + std::to_string(i);
         record.attempt_id = "a" + std::to_string(i);
         record.worktree = "/tree";

@@ -513,7 +513,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a failure is retried by its word and the com
     tree.on_publish = [&] {
         auto s = tree.status(ReportedStatus::failed);
         s.error = CommandError{"boom", "", row.retryable, 0};
-        if (!row.echoes) s.attempt_id.reset();
+        if (!row.echoes) s.attempt_id.clear();
         tree.write(s);
     };
     auto r = request();

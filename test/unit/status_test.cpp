@@ -1,4 +1,5 @@
 #include "protocol/status.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -41,8 +42,8 @@ AgentStatus full_status()
     AgentStatus status;
     status.structured = true;
     status.status = ReportedStatus::failed;
-    status.started_at = "2026-01-20T21:00:36+00:00";
-    status.completed_at = "2026-01-20T21:01:36+00:00";
+    status.started_at = text::parse_iso("2026-01-20T21:00:36+00:00");
+    status.completed_at = text::parse_iso("2026-01-20T21:01:36+00:00");
     status.progress = Progress{62.5, "build", "über"};
     status.error = CommandError{"boom", "E1", true, 2};
     status.artifacts = {"a.md", "b/"};

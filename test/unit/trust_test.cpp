@@ -4,7 +4,6 @@
 #include "agent/output_log.hpp"
 #include "autoexec/config.hpp"
 #include "files/safe_files.hpp"
-#include "records/broken_records.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
 
@@ -100,9 +99,9 @@ struct Project : TemporaryFolder {
     }
 };
 
-records::RunningRecord record_of(const std::string& attempt_id)
+protocol::RunningRecord record_of(const std::string& attempt_id)
 {
-    records::RunningRecord record;
+    protocol::RunningRecord record;
     record.execution_id = "e";
     record.attempt_id = attempt_id;
     record.worktree = "/tree";
@@ -260,7 +259,7 @@ TEST_CASE_FIXTURE(
                R"({"attempt_id": "relative", "execution_id": "e", "worktree": "tree"})");
     write_file(running / "text.json", "text");
     write_file(running / "later.json", R"({"engine": 1})");
-    write_file(running / "large.json", std::string(records::running_limit + 1, ' '));
+    write_file(running / "large.json", std::string(protocol::running_limit + 1, ' '));
     fs::create_directories(running / "folder.json");
     fs::create_symlink(agents, running / "link.json");
 

@@ -1,4 +1,4 @@
-#include "protocol/result_format.hpp"
+#include "protocol/words.hpp"
 
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -40,8 +40,8 @@ StepResult full_step()
     step.reason = "The gate said no.";
     step.gate_passed = false;
     step.tolerated = true;
-    step.started_at = "2026-01-20T21:00:36+00:00";
-    step.ended_at = "2026-01-20T21:00:38+00:00";
+    step.started_at = text::parse_iso("2026-01-20T21:00:36+00:00");
+    step.ended_at = text::parse_iso("2026-01-20T21:00:38+00:00");
     step.duration = 1500ms;
     auto& execution = step.execution.emplace();
     execution.status = ExecutionStatus::failed;
@@ -65,10 +65,10 @@ TEST_SUITE_BEGIN("workflow results");
 
 TEST_CASE("every state, status and event has its word, and is read from it")
 {
-    check_words(StepState::skipped, protocol::parse_step_state);
-    check_words(WorkflowStatus::cancelled, protocol::parse_workflow_status);
-    check_words(WorkflowEvent::Type::run_ended, protocol::parse_event_type);
-    check_words(WorktreeMode::in_place, protocol::parse_worktree_mode);
+    check_words(StepState::skipped, protocol::parse_word<StepState>);
+    check_words(WorkflowStatus::cancelled, protocol::parse_word<WorkflowStatus>);
+    check_words(WorkflowEvent::Type::run_ended, protocol::parse_word<WorkflowEvent::Type>);
+    check_words(WorktreeMode::in_place, protocol::parse_word<WorktreeMode>);
 }
 
 TEST_CASE("a step's result keeps apart what the program did, what was claimed and what is there")

@@ -42,20 +42,14 @@ private:
 void write_file(const std::filesystem::path& folder, const std::filesystem::path& path,
                 std::string_view text);
 
-/// What a command file contains.
-struct MockCommand {
+/// What a command file contains. Its ids are empty and zero for executors of version 1.0.
+struct MockCommand : Correlation {
     std::filesystem::path worktree;  ///< Where the file is.
     std::string command;
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
     std::vector<std::string> expected_artifacts;
     std::string agent;
-    std::optional<std::string> workflow_id;
-    std::optional<std::string> step_id;
-    // Empty and zero for executors of version 1.0.
-    std::string execution_id;
-    std::string attempt_id;
-    int attempt = 0;
 };
 
 /// Writes the command file of `command.worktree`, as an executor of version 1.0 does: without a

@@ -93,7 +93,7 @@ std::string state_of(const Event& event)
         case EventType::status_updated:
         case EventType::progress_updated:
         case EventType::command_unclaimed:
-            return event.status;
+            return event.status ? std::string(to_string(*event.status)) : std::string();
         default:
             return {};
     }

@@ -2,8 +2,8 @@
 
 #include "cli/session/project.hpp"
 #include "git/repository.hpp"
-#include "protocol/artifact_path.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 

@@ -22,7 +22,7 @@ struct WorkflowListOptions {
 void print(const workflow::RunRecord& run)
 {
     const auto duration = duration_of(run);
-    print_result("{}  {:11} {:>7} {:>5}  {}  {}\n", text::printable(run.started_at.substr(0, 19)),
+    print_result("{}  {:11} {:>7} {:>5}  {}  {}\n", text::iso_utc(run.started_at).substr(0, 19),
                  state_of(run), duration ? text::format_duration(*duration) : "-",
                  fmt::format("{}/{}", count_ended(run), run.steps.size()),
                  text::printable(run.run_id), text::printable(run.name));

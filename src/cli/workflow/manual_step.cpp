@@ -74,7 +74,7 @@ workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
     marker.done = options.done;
     marker.timestamp = text::iso_local(now);
     marker.worktree_path = step.worktree;
-    marker.started_at = step.started_at;
+    marker.started_at = text::iso_utc(step.started_at);
     if (options.done)
         marker.completed_at = text::iso_utc(now);
     else

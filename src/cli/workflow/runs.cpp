@@ -59,10 +59,8 @@ std::string_view state_of(const RunRecord& run)
 
 std::optional<milliseconds> duration_of(const RunRecord& run)
 {
-    const auto start = text::parse_iso(run.started_at);
-    const auto end = run.alive && run.ended_at.empty()
-                         ? std::optional(std::chrono::system_clock::now())
-                         : text::parse_iso(run.ended_at);
+    const auto start = run.started_at;
+    const auto end = run.alive && !run.ended_at ? std::chrono::system_clock::now() : run.ended_at;
     if (!start || !end || *end < *start) return std::nullopt;
     return std::chrono::duration_cast<milliseconds>(*end - *start);
 }
@@ -88,8 +86,8 @@ boost::json::object to_json(const RunRecord& run)
     o["path"] = text::text_or_null(run.path);
     o["state"] = state_of(run);
     o["error"] = text::text_or_null(run.error);
-    o["started_at"] = text::text_or_null(run.started_at);
-    o["ended_at"] = text::text_or_null(run.ended_at);
+    o["started_at"] = text::text_or_null(text::iso_utc(run.started_at));
+    o["ended_at"] = text::text_or_null(text::iso_utc(run.ended_at));
     o["duration_seconds"] =
         duration ? boost::json::value(std::chrono::duration<double>(*duration).count()) : nullptr;
     o["automatic"] = run.automatic;

@@ -40,7 +40,7 @@ std::string age_of(const StepRecord& step, bool alive)
     if (step.duration_seconds)
         return text::format_duration(
             milliseconds(static_cast<std::int64_t>(*step.duration_seconds * 1000)));
-    const auto start = text::parse_iso(step.started_at);
+    const auto start = step.started_at;
     if (!start || !alive || has_ended(step)) return "-";
     return text::format_duration(std::max(
         milliseconds{0},
@@ -60,8 +60,8 @@ json::object json_of(const StepRecord& step)
     o["round"] = step.round;
     o["attempts"] = step.attempts;
     o["reason"] = or_null(step.reason);
-    o["started_at"] = or_null(step.started_at);
-    o["ended_at"] = or_null(step.ended_at);
+    o["started_at"] = or_null(text::iso_utc(step.started_at));
+    o["ended_at"] = or_null(text::iso_utc(step.ended_at));
     o["duration_seconds"] =
         step.duration_seconds ? json::value(*step.duration_seconds) : json::value(nullptr);
     o["execution_id"] = or_null(step.execution_id);

@@ -25,10 +25,9 @@ TreeRun tree_run(const workflow::RunRecord& run)
     known.state = state_of(run);
     known.branch = run.branch;
     known.transitions = run.transitions.size();
-    std::string last;
     // A transition records each worktree when it is created.
     for (const auto& entry : run.transitions) {
-        if (!entry.time.empty()) last = entry.time;
+        known.last = entry.time.value_or(known.last);
         if (const auto* const it = std::get_if<protocol::StepStarted>(&entry.transition);
             it && it->tree)
             known.trees.insert(it->tree->name);
@@ -37,7 +36,6 @@ TreeRun tree_run(const workflow::RunRecord& run)
             known.branches.insert(it->branch);
         }
     }
-    known.last = text::parse_iso(last).value_or(known.last);
     return known;
 }
 

@@ -1,7 +1,7 @@
 #include "autoexec/workflow.hpp"
 
 #include "files/safe_files.hpp"
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/digest.hpp"
 #include "workflow/definition/reader.hpp"
 #include "workflow/plan/plan.hpp"

@@ -1,4 +1,4 @@
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/json_number.hpp"
 #include "text/text.hpp"
 #include "text/utf8.hpp"

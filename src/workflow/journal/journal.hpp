@@ -29,8 +29,8 @@ struct StepRecord {
     StepState state = StepState::pending;
     int round = 0;
     std::string reason;  ///< Why skipped, or the error's sentence.
-    std::string started_at;
-    std::string ended_at;
+    protocol::EntryTime started_at;
+    protocol::EntryTime ended_at;
     std::string execution_id;
     std::string worktree;
     std::string branch;
@@ -48,8 +48,8 @@ struct RunRecord {
     std::string hash;
     std::string branch;  ///< Receives the work of all steps.
     std::string commit;  ///< Its head, once merged.
-    std::string started_at;
-    std::string ended_at;
+    protocol::EntryTime started_at;
+    protocol::EntryTime ended_at;
     WorkflowStatus status = WorkflowStatus::running;
     bool alive = false;  ///< Its executor holds the lock. Neither alive nor ended: interrupted.
     std::string error;

@@ -59,8 +59,8 @@ private:
         run_.branch = start.branch;
         run_.pid = start.pid;
         run_.automatic = start.automatic;
-        if (run_.started_at.empty()) run_.started_at = time_;
-        run_.ended_at.clear();
+        if (!run_.started_at) run_.started_at = time_;
+        run_.ended_at.reset();
         run_.error.clear();
         run_.status = WorkflowStatus::running;
         for (const auto& planned : start.steps) {
@@ -109,7 +109,7 @@ private:
             if (!execution->execution_id.empty()) step_->execution_id = execution->execution_id;
             step_->attempts = execution->attempts;
         }
-        if (!result.started_at.empty()) step_->started_at = result.started_at;
+        if (result.started_at) step_->started_at = result.started_at;
         step_->ended_at = result.ended_at;
         step_->duration_seconds = std::chrono::duration<double>(result.duration).count();
         step_->commit = result.commit;
@@ -170,7 +170,7 @@ private:
     RunRecord run_;
     std::unordered_map<std::string, std::size_t> places_;  // a journal may name very many steps
     // Of the transition:
-    std::string time_;
+    protocol::EntryTime time_;
     StepRecord* step_ = nullptr;
 };
 
@@ -215,8 +215,7 @@ std::optional<ListedRun> list_run(int folder, const std::string& name)
     std::vector<std::string> ignored;
     const bool valid = line.kind == text::JsonReading::Kind::valid;
     const text::Fields top(valid ? &line.object : nullptr, ignored);
-    ListedRun run{text::parse_iso(top.string("time").value_or("")), name,
-                  top.string("run_id").value_or("")};
+    ListedRun run{top.time("time"), name, top.string("run_id").value_or("")};
     // Truncated, or a copy of another journal: then the id is the file's name, if that can be one.
     if (journal_name(run.run_id) != name)
         run.run_id = name.substr(0, name.size() - journal_suffix.size());

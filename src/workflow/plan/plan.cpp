@@ -1,6 +1,6 @@
 #include "workflow/plan/plan.hpp"
 
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 #include "workflow/plan/names.hpp"
 #include "workflow/plan/placeholders.hpp"

@@ -1,6 +1,6 @@
 #include "workflow/run/git_work.hpp"
 
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>

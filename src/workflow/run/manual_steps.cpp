@@ -12,7 +12,8 @@ namespace autoexec::workflow {
 namespace {
 
 // No lock is kept and no attempt is named, so that no agent takes the command from the person.
-PublishedFiles files_for(const CommandRequest& request, const std::string& created_at,
+PublishedFiles files_for(const CommandRequest& request,
+                         const std::optional<std::chrono::system_clock::time_point>& created_at,
                          const Redactor& redactor)
 {
     protocol::CommandFile file;

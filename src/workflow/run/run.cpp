@@ -200,7 +200,7 @@ void Run::conclude(StepOutcome outcome)
     auto& step = state_->step(i);
     auto& result = step.result;
     steps_->release(i);
-    result.ended_at = text::iso_utc(clock.system_now());
+    result.ended_at = clock.system_now();
     result.duration = duration_cast<milliseconds>(clock.now() - step.since());
     auto provided = provided_by(inputs_.plan, *state_, outcome);
     const auto judged = state_->end(std::move(outcome), std::move(provided));
@@ -260,7 +260,7 @@ void Run::end_undone(const Decision& decision)
     result.state = state_->scheduler().node(decision.step).state;
     result.reason = decision.reason;
     result.tolerated = decision.goes_on;
-    result.ended_at = text::iso_utc(context_->options.clock->system_now());
+    result.ended_at = context_->options.clock->system_now();
     if (decision.kind == Decision::Kind::skip) {
         log_.record(
             protocol::StepSkipped{result.id, decision.round, decision.reason, decision.goes_on});

@@ -103,8 +103,8 @@ void RunLog::mark(const RunState& state, std::size_t i) const
     const auto& provided = state.scheduler().node(i).provided;
     marker.found_artifacts.assign(provided.begin(), provided.end());
     marker.duration_seconds = std::chrono::duration<double>(result.duration).count();
-    marker.started_at = result.started_at;
-    marker.completed_at = result.ended_at;
+    marker.started_at = text::iso_utc(result.started_at);
+    marker.completed_at = text::iso_utc(result.ended_at);
     if (result.execution && result.execution->error)
         marker.error_type = result.execution->error->code;
     remove_markers_of(step);

@@ -1,6 +1,6 @@
 #include "workflow/run/run_state.hpp"
 
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -115,14 +115,14 @@ RunState::RunState(const RunInputs& inputs, std::vector<StepCommand> commands,
     }
 }
 
-void RunState::start(std::size_t i, int round, std::string started_at, time_point now)
+void RunState::start(std::size_t i, int round, protocol::EntryTime started_at, time_point now)
 {
     auto& step = steps_[i];
     step.result = StepResult{};
     step.result.id = inputs_.workflow.steps[i].id;
     step.result.state = StepState::running;
     step.result.round = round;
-    step.result.started_at = std::move(started_at);
+    step.result.started_at = started_at;
     Running running;
     running.since = now;
     step.phase = std::move(running);
@@ -208,7 +208,7 @@ std::vector<std::size_t> RunState::restart(const std::vector<std::size_t>& roots
 struct RunState::Replay {
     RunState& state;
     std::size_t i;
-    const std::string& time;
+    protocol::EntryTime time;
 
     [[nodiscard]] StepRun& step() const { return state.steps_[i]; }
 

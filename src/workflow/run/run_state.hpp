@@ -120,7 +120,7 @@ public:
     [[nodiscard]] Baselines& baselines() noexcept { return baselines_; }
 
     /// A round of a step begins.
-    void start(std::size_t i, int round, std::string started_at, time_point now);
+    void start(std::size_t i, int round, protocol::EntryTime started_at, time_point now);
     /// A step in flight has ended. `provided` are those of its artifacts that are there.
     Scheduler::Judged end(StepOutcome outcome, std::set<std::string> provided);
     /// Its gate was evaluated: see `Scheduler::judge`.

@@ -1,4 +1,3 @@
-#include "protocol/result_format.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_runner.hpp"
@@ -83,7 +82,7 @@ void StepRunner::adopt(std::size_t i)
     if (!entry) return settle_by_records(i);
     AttemptReference reference(entry->record.execution_id, entry->record.attempt_id,
                                entry->record.attempt);
-    reference.started_at = text::parse_iso(entry->record.started_at);
+    reference.started_at = entry->record.started_at;
     if (const auto& announce = context_.options.on_worktree) announce(step.worktree());
     auto finish = [this, keep = owner_.lock(), i](std::exception_ptr failure,
                                                   ExecutionResult result) {

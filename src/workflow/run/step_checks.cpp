@@ -1,7 +1,7 @@
 #include "workflow/run/step_checks.hpp"
 
 #include "files/safe_files.hpp"
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 #include "text/json.hpp"
 
 #include <fcntl.h>

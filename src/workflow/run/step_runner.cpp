@@ -60,7 +60,7 @@ void StepRunner::take_slot(std::size_t i)
 void StepRunner::begin(std::size_t i, int round)
 {
     const auto& clock = *context_.options.clock;
-    state_.start(i, round, text::iso_utc(clock.system_now()), clock.now());
+    state_.start(i, round, clock.system_now(), clock.now());
     take_slot(i);
     begin_work(i);
 }

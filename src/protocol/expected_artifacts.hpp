@@ -1,5 +1,9 @@
 #pragma once
 
+#include "autoexec/command.hpp"
+
+#include <boost/json/value.hpp>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,5 +19,11 @@ std::optional<std::string> artifact_path(std::string_view path);
 /// The same, but an absolute path below `worktree` is first made relative.
 std::optional<std::string> artifact_path(std::string_view path,
                                          const std::filesystem::path& worktree);
+
+/// The form in records: the version of each artifact, or null for a missing one.
+boost::json::object to_json(const ArtifactBaseline& baseline);
+
+/// Entries of another type are skipped. Null: empty.
+ArtifactBaseline baseline_in(const boost::json::value* object);
 
 }  // namespace autoexec::protocol

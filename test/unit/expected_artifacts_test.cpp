@@ -1,4 +1,4 @@
-#include "protocol/artifact_path.hpp"
+#include "protocol/expected_artifacts.hpp"
 
 #include "autoexec/workflow.hpp"
 

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "autoexec/command.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Text ↔ struct for the files that show what runs: running records of attempts and agents, and
+/// claims. Each is locked by its process while that lives. Pure.
+namespace autoexec::protocol {
+
+/// `running/<attempt_id>.json`
+struct RunningRecord : Correlation {
+    std::string command;  ///< Redacted.
+    std::string worktree;
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::string agent;
+    std::int64_t pid = 0;
+    ArtifactBaseline artifacts;  ///< Omitted from the file if there are more than 1000.
+};
+
+inline constexpr std::size_t running_limit = 512 * 1024;
+
+std::string format_running(const RunningRecord& record);
+
+/// Nullopt if it does not name an attempt and its execution.
+std::optional<RunningRecord> parse_running(std::string_view text);
+
+/// `running/agents/<agent_id>.json`
+struct AgentRecord {
+    std::string agent_id;
+    std::int64_t pid = 0;
+    std::string host;
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::vector<std::string> agents;  ///< Agents of the agents file that accept commands.
+};
+
+inline constexpr std::size_t agent_limit = 64 * 1024;
+
+std::string format_agent(const AgentRecord& record);
+
+/// Nullopt if it does not name an agent.
+std::optional<AgentRecord> parse_agent(std::string_view text);
+
+/// `claims/<attempt_id>.json`
+struct ClaimFile : Correlation {  ///< Without workflow, step and number.
+    std::string agent_id;
+    std::string worktree;
+    std::string host;
+    std::int64_t pid = 0;
+    std::optional<std::chrono::system_clock::time_point> claimed_at;
+};
+
+inline constexpr std::size_t claim_limit = 4096;
+
+std::string format_claim(const ClaimFile& claim);
+
+/// Members that another agent's claim lacks are empty.
+ClaimFile parse_claim(std::string_view text);
+
+}  // namespace autoexec::protocol
