@@ -5,6 +5,8 @@
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -316,6 +318,18 @@ std::optional<Entry> Repository::find_tree(const fs::path& tree, Problem& proble
     if (entry && (may_be_missing || !entry->missing())) return entry;
     problem = fmt::format("{} is not a worktree of this repository.", shown(tree.string()));
     return std::nullopt;
+}
+
+asio::awaitable<bool> Repository::wait_until(std::function<bool()> attempt) const
+{
+    constexpr std::chrono::milliseconds pause{20};
+    constexpr int max_tries = 50;
+    const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
+    for (int tries = 1; !attempt(); ++tries) {
+        if (tries == max_tries) co_return false;
+        co_await timer->wait_until(options.clock->now() + pause);
+    }
+    co_return true;
 }
 
 }  // namespace autoexec::git

@@ -9,11 +9,11 @@
 #include "git/lock_queue.hpp"
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -152,18 +152,7 @@ public:
 
     /// Calls `attempt` until it returns true, for as long as a running git or a probe needs a lock.
     /// Returns false if it never did.
-    template <class Attempt>
-    asio::awaitable<bool> wait_until(Attempt attempt) const
-    {
-        constexpr std::chrono::milliseconds pause{20};
-        constexpr int max_tries = 50;
-        const auto timer = options.clock->make_timer(co_await asio::this_coro::executor);
-        for (int tries = 1; !attempt(); ++tries) {
-            if (tries == max_tries) co_return false;
-            co_await timer->wait_until(options.clock->now() + pause);
-        }
-        co_return true;
-    }
+    asio::awaitable<bool> wait_until(std::function<bool()> attempt) const;
 
     RepositoryOptions options;
     Git git;
