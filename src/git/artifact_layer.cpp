@@ -1,7 +1,6 @@
 #include "files/safe_files.hpp"
 #include "git/artifacts.hpp"
 #include "git/index.hpp"
-#include "git/temporary_files.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>

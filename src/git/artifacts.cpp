@@ -1,9 +1,7 @@
 #include "git/artifacts.hpp"
 
-#include "git/include_file.hpp"
 #include "git/index.hpp"
-#include "git/large_files.hpp"
-#include "git/temporary_files.hpp"
+#include "git/worktrees.hpp"
 
 #include <fmt/format.h>
 

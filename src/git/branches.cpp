@@ -10,7 +10,7 @@ namespace autoexec::git {
 namespace {
 
 constexpr std::string_view heads = "refs/heads/";
-constexpr const char* target = "%(symref)";  // of an alias of another branch
+constexpr const char* symref = "%(symref)";  // of an alias of another branch
 
 std::string blocked_by(std::string_view other, std::string_view branch)
 {
@@ -42,7 +42,7 @@ Problem not_removable(const Repository& repository, const std::string& branch, c
 asio::awaitable<std::string> holder_of(Repository& repository, Ref ref, BranchRemovalOptions how)
 {
     Words filter{"--contains", ref.commit};
-    const auto others = co_await repository.refs(std::string(heads), target, std::move(filter));
+    const auto others = co_await repository.refs(std::string(heads), symref, std::move(filter));
     for (const auto& other : others) {
         // A symbolic ref, perhaps to this very branch, does not hold the commits.
         if (other.name == ref.name || !other.detail.empty()) continue;
@@ -97,7 +97,7 @@ asio::awaitable<Problem> Repository::move_branch(std::string branch, std::string
 
 asio::awaitable<std::vector<std::string>> list_branches(Repository& repository)
 {
-    const auto found = co_await repository.refs(std::string(heads).append(own_branches), target);
+    const auto found = co_await repository.refs(std::string(heads).append(own_branches), symref);
     std::vector<std::string> names;
     for (const auto& ref : found) names.push_back(ref.name.substr(heads.size()));
     co_return names;
@@ -107,7 +107,7 @@ asio::awaitable<RemovedBranch> remove_branch(Repository& repository, std::string
                                              BranchRemovalOptions how)
 {
     RemovedBranch removed;
-    const auto ref = co_await repository.find_ref(branch_ref(branch), target);
+    const auto ref = co_await repository.find_ref(branch_ref(branch), symref);
     if (!ref) co_return removed;
     removed.commit = ref->commit;
     removed.problem = not_removable(repository, branch, *ref, how);

@@ -1,12 +1,16 @@
 #include "git/git.hpp"
 
-#include "git/call_limit.hpp"
 #include "git/git_environment.hpp"
 #include "text/text.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <span>
 #include <utility>
@@ -26,6 +30,105 @@ constexpr std::size_t max_arguments = 500;
 constexpr std::chrono::minutes orphan_grace{1};
 // Git ends at once; a filter program may not.
 constexpr std::chrono::seconds stop_grace{2};
+
+constexpr std::array<std::string_view, 14> reading = {
+    "cat-file",   "check-ref-format", "config", "diff-tree", "for-each-ref", "ls-files", "ls-tree",
+    "merge-base", "rev-list",         "show",   "rev-parse", "status",       "var",      "version",
+};
+
+// The subcommand among the arguments of a call; empty if there is none.
+std::string_view subcommand_of(const std::vector<std::string>& words)
+{
+    for (auto word = words.begin(); word != words.end(); ++word) {
+        if (!word->starts_with('-')) return *word;
+        const bool has_value = *word == "-c";
+        if (has_value && ++word == words.end()) break;
+    }
+    return {};
+}
+
+std::chrono::milliseconds limit_of(std::string_view subcommand)
+{
+    const bool reads = std::find(reading.begin(), reading.end(), subcommand) != reading.end();
+    return reads ? reading_limit : writing_limit;
+}
+
+/// Stops one call at its time limit or when the interrupt demands it. Shared by the caller and the
+/// coroutine that waits.
+class CallLimit : public std::enable_shared_from_this<CallLimit> {
+public:
+    CallLimit(std::string call, std::chrono::milliseconds limit, std::shared_ptr<Clock> clock,
+              std::shared_ptr<Interrupt> interrupt)
+        : call_(std::move(call)),
+          limit_(limit),
+          clock_(std::move(clock)),
+          interrupt_(std::move(interrupt))
+    {}
+
+    /// Starts the time limit. `call_ended` must follow.
+    void watch(const asio::any_io_executor& ex, std::weak_ptr<Process> process)
+    {
+        alarm_ = clock_->make_timer(ex);
+        asio::co_spawn(ex, stop_in_time(shared_from_this(), std::move(process)), asio::detached);
+    }
+
+    void call_ended()
+    {
+        has_ended_ = true;
+        if (alarm_) alarm_->wake();  // null if the program could not be started
+    }
+
+    /// False, and a problem, if no further call may start.
+    bool may_start()
+    {
+        if (clock_->now() < interrupt_->time()) return true;
+        problem_ = fmt::format("'{}' was not started: the operation was cancelled", call_);
+        return false;
+    }
+
+    /// Why the call was stopped or not started; empty if neither.
+    [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+
+private:
+    void record_stop(bool limit_reached)
+    {
+        if (limit_reached) {
+            problem_ = fmt::format(
+                "'{}' did not end within {} and was stopped. Check for a filter program or disk "
+                "that hangs, and for very large files",
+                call_, text::format_duration(limit_));
+            return;
+        }
+        problem_ = fmt::format("'{}' was stopped: the operation was cancelled", call_);
+        interrupt_->end_by(clock_->now());
+    }
+
+    static asio::awaitable<void> stop_in_time(std::shared_ptr<CallLimit> self,
+                                              std::weak_ptr<Process> process)
+    {
+        const auto began = self->clock_->now();
+        const auto limit = began + self->limit_;
+        const Interrupt::Registration registration(*self->interrupt_, *self->alarm_);
+        while (!self->has_ended_) {
+            const auto end = std::min(limit, self->interrupt_->end_of(began));
+            if (self->clock_->now() < end) {
+                co_await self->alarm_->wait_until(end);
+                continue;
+            }
+            self->record_stop(end == limit);
+            if (const auto running = process.lock()) running->stop();
+            co_return;
+        }
+    }
+
+    std::string call_;
+    std::chrono::milliseconds limit_;
+    std::shared_ptr<Clock> clock_;
+    std::shared_ptr<Interrupt> interrupt_;
+    std::unique_ptr<Timer> alarm_;
+    bool has_ended_ = false;
+    std::string problem_;
+};
 
 // Called in every case; otherwise the watch would wait until the limit.
 class EndOfCall {
@@ -130,9 +233,7 @@ asio::awaitable<ProgramOutput> Git::in_turn(ProcessSpec spec, std::string name,
     co_await slot.admission();
     const auto call = std::make_shared<CallLimit>(std::move(name), limit, clock_, interrupt_);
     ProgramOutput output;
-    if (call->is_interrupted()) {
-        call->refuse();
-    } else {
+    if (call->may_start()) {
         const EndOfCall end(*call);
         process::OnStart watch = [&](std::weak_ptr<Process> process) {
             call->watch(ex, std::move(process));

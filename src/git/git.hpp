@@ -19,6 +19,11 @@ namespace autoexec::git {
 using Words = std::vector<std::string>;
 using process::ProgramOutput;
 
+/// Time limits of calls, far above what git needs even on a slow disk: a call that reaches its
+/// limit hangs.
+constexpr std::chrono::minutes reading_limit{2};   ///< For calls that only read.
+constexpr std::chrono::minutes writing_limit{10};  ///< For calls that write.
+
 /// The only code that starts git. Runs it without prompts, editor, pager, hooks, file system
 /// monitor, signatures, external diff or automatic clean-up, in English, below the supervisor, and
 /// stops it at its time limit. Filters, merge and diff drivers are those of `GitContext::trusted`.

@@ -1,4 +1,3 @@
-#include "git/include_file.hpp"
 
 #include "files/safe_files.hpp"
 #include "git/worktrees.hpp"

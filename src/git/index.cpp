@@ -1,6 +1,20 @@
 #include "git/index.hpp"
 
+#include "files/safe_files.hpp"
+#include "git/nested.hpp"
+#include "text/text.hpp"
+
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <vector>
 
 namespace autoexec::git {
 namespace {
@@ -22,6 +36,23 @@ void record_entry(std::string_view line, bool sparse, IndexFacts& facts)
     if (entry.stage != 0) facts.unmerged.push_back(std::move(entry));
 }
 
+namespace fs = std::filesystem;
+using files::UniqueFd;
+
+constexpr char prefix[] = "index-";
+// Enough for some ten million files. Without a bound, a sparse file could claim any size.
+constexpr off_t max_index = off_t{1} << 30;
+constexpr char lock_suffix[] = ".lock";
+
+bool copy_bytes(int from, int to)
+{
+    constexpr std::size_t portion = 1 << 30;
+    ssize_t copied = 0;
+    do copied = ::sendfile(to, from, nullptr, portion);
+    while (copied > 0 || (copied < 0 && errno == EINTR));
+    return copied == 0;
+}
+
 }  // namespace
 
 asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse)
@@ -39,6 +70,79 @@ void add_entry(Words& words, std::string_view mode, std::string_view id, std::st
 {
     words.emplace_back("--cacheinfo");
     words.push_back(fmt::format("{},{},{}", mode, id, path));
+}
+
+TemporaryIndex::TemporaryIndex(const Entry& entry)
+    : file_(entry.records() / (prefix + text::new_uuid()))
+{
+    (void)files::make_folders(entry.records(), problem_);
+}
+
+TemporaryIndex::~TemporaryIndex()
+{
+    if (file_.empty()) return;
+    ::unlink(file_.c_str());
+    ::unlink((file_.string() + lock_suffix).c_str());
+}
+
+bool copy_index(const fs::path& from, const fs::path& to)
+{
+    const UniqueFd source(::open(from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat info {};
+    if (!source || ::fstat(source.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    if (info.st_size > max_index) return false;
+    const UniqueFd copy(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!copy || !copy_bytes(source.get(), copy.get())) return false;
+    const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
+    return ::futimens(copy.get(), times.data()) == 0;
+}
+
+// The lock is a hard link to this index, so it can be recognized later.
+bool TemporaryIndex::install(const Entry& entry)
+{
+    const auto index = entry.git_dir / "index";
+    const auto lock = index.string() + lock_suffix;
+    if (::link(file_.c_str(), lock.c_str()) != 0) return false;
+    if (::rename(lock.c_str(), index.c_str()) == 0) return true;
+    ::unlink(lock.c_str());
+    return false;
+}
+
+PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
+    : file_(entry.records() / ("paths-" + text::new_uuid()))
+{
+    // A failure shows when git cannot read the file.
+    write_record(entry, file_.filename(), nul_terminated(paths));
+}
+
+PathFile::~PathFile()
+{
+    ::unlink(file_.c_str());
+}
+
+std::string nul_terminated(const std::vector<std::string>& paths)
+{
+    std::string text;
+    for (const auto& path : paths) text.append(path).push_back('\0');
+    return text;
+}
+
+void sweep_temporary_indexes(const Entry& entry)
+{
+    const auto index_lock = entry.git_dir / (std::string("index") + lock_suffix);
+    std::vector<fs::path> left;
+    std::error_code ec;
+    std::vector<fs::path> views;
+    for (const auto& file : fs::directory_iterator(entry.records(), ec)) {
+        const auto name = file.path().filename().string();
+        if (name.starts_with(prefix)) left.push_back(file.path());
+        if (name.starts_with(NestedView::prefix)) views.push_back(file.path());
+    }
+    for (const auto& view : views) fs::remove_all(view, ec);
+    for (const auto& file : left) {
+        if (fs::equivalent(file, index_lock, ec)) ::unlink(index_lock.c_str());
+        ::unlink(file.c_str());
+    }
 }
 
 }  // namespace autoexec::git

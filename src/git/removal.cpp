@@ -1,6 +1,6 @@
 #include "files/safe_files.hpp"
 #include "git/merges.hpp"
-#include "git/submodules.hpp"
+#include "git/nested.hpp"
 #include "git/worktrees.hpp"
 #include "handoff/claims.hpp"
 #include "text/text.hpp"

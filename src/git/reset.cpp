@@ -1,4 +1,4 @@
-#include "git/submodules.hpp"
+#include "git/nested.hpp"
 #include "git/unfinished.hpp"
 #include "git/worktrees.hpp"
 

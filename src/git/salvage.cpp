@@ -1,5 +1,4 @@
-#include "git/salvage_message.hpp"
-#include "git/submodules.hpp"
+#include "git/nested.hpp"
 #include "git/unfinished.hpp"
 #include "git/worktrees.hpp"
 

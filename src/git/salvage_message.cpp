@@ -1,4 +1,4 @@
-#include "git/salvage_message.hpp"
+#include "git/salvages.hpp"
 
 #include "text/text.hpp"
 

@@ -58,6 +58,25 @@ asio::awaitable<void> drop_new_branch(Repository& repository, std::string branch
 /// Creates a worktree `name` with the salvaged work: same files, changes not committed.
 asio::awaitable<NewTree> restore(Repository& repository, std::string ref, std::string name);
 
+/// In all, for one worktree.
+struct IncludeLimits {
+    std::size_t files = 10'000;
+    std::uint64_t bytes = 1ULL << 30;
+};
+
+struct Included {
+    std::vector<std::string> paths;     ///< Relative paths of the copies.
+    std::vector<std::string> warnings;  ///< What was not copied, and why.
+};
+
+/// Copies regular files, and links that stay inside the tree, with their modes; existing files are
+/// kept. Nothing is written outside `to`, whatever links it contains. Yields between portions.
+asio::awaitable<Included> copy_included(std::filesystem::path from, std::filesystem::path to,
+                                        std::vector<std::string> paths, IncludeLimits limits);
+
+/// True for files that are not the project's: control files, records, other worktrees.
+bool is_internal(std::string_view path);
+
 /// Copies the files that `.worktreeinclude` names into a tree. Returns warnings.
 asio::awaitable<std::vector<std::string>> bring_included(Repository& repository, Entry entry);
 

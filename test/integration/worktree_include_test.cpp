@@ -1,4 +1,4 @@
-#include "git/include_file.hpp"
+#include "git/worktrees.hpp"
 
 #include "support/worktree_fixture.hpp"
 

@@ -1,4 +1,3 @@
-#include "git/call_limit.hpp"
 #include "git/git.hpp"
 #include "git/repository.hpp"
 

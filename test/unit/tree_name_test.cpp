@@ -1,5 +1,5 @@
 #include "git/repository.hpp"
-#include "git/salvage_message.hpp"
+#include "git/salvages.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,10 @@
 #pragma once
 
+#include "async/short_names.hpp"
 #include "git/entry.hpp"
+#include "git/git.hpp"
+
+#include <boost/asio/awaitable.hpp>
 
 #include <filesystem>
 #include <map>
@@ -8,8 +12,9 @@
 #include <string>
 #include <string_view>
 
-/// Repositories within a worktree, read as files. Their configuration names programs that git would
-/// run, and any program may have written it, so git is never run there.
+/// Repositories within a worktree: submodules, and others. Their configuration names programs that
+/// git would run, and any program may have written it. So git is never run there: they are read as
+/// files, or through a `NestedView`.
 namespace autoexec::git {
 
 /// The folder of a submodule, if it is reached without links and has a `.git`.
@@ -55,5 +60,16 @@ private:
     std::filesystem::path objects_;
     bool has_index_ = false;
 };
+
+/// A sentence if a submodule of the tree has uncommitted changes or cannot be checked; otherwise
+/// empty.
+asio::awaitable<std::string> work_in_submodules(const Git& git, Entry entry);
+
+/// A sentence if the repository of a submodule, which is removed with the tree, has unpushed
+/// commits, or if the tree itself has become a separate repository; otherwise empty.
+asio::awaitable<std::string> commits_in_submodules(const Git& git, Entry entry);
+
+/// The sentence for a separate repository at this path in the tree.
+std::string repository_within(const Entry& entry, std::string_view path);
 
 }  // namespace autoexec::git
