@@ -1,9 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace re2 {
+class RE2;
+}
 
 namespace autoexec::agent {
 
@@ -22,7 +27,7 @@ public:
     [[nodiscard]] bool may_match_below(std::string_view folder) const;
 
 private:
-    std::vector<std::string> segments_;
+    std::vector<std::shared_ptr<const re2::RE2>> segments_;  // null: `**`
 };
 
 }  // namespace autoexec::agent

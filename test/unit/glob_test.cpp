@@ -77,6 +77,22 @@ TEST_CASE("a set takes characters, ranges and their opposite")
     CHECK(matches("[!]]", "x"));
     CHECK(matches("[a-]", "-"));
     CHECK(matches("[\xC3\xA0-\xC3\xBF]", "\xC3\xA9"));
+    CHECK(matches("[a-c-e]", "-"));
+    CHECK(matches("[x\\^[]", "\\"));
+    CHECK_FALSE(matches("[z-a]", "b"));
+}
+
+TEST_CASE("whatever is not a star, a question mark or a set stands for itself")
+{
+    CHECK(matches("a.(b)+{c}|$", "a.(b)+{c}|$"));
+    CHECK_FALSE(matches("a.b", "axb"));
+    CHECK(matches("\\d", "\\d"));
+}
+
+TEST_CASE("names that are not UTF-8 match, too")
+{
+    CHECK(matches("*/x", "\xFF/x"));
+    CHECK(matches("a?", "a\xFF"));
 }
 
 TEST_CASE("patterns that lead out of the project or make no sense are refused")
