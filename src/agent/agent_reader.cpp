@@ -1,4 +1,5 @@
 #include "agent/agents_file_reader.hpp"
+#include "agent/environment.hpp"
 #include "agent/glob.hpp"
 #include "agent/outcome.hpp"
 #include "agent/template.hpp"
@@ -61,9 +62,9 @@ private:
     {
         if (!fields_.require("name")) return;
         agent_.name = fields_.text("name").value_or("");
-        const auto* node = fields_.find("name");
-        if (node->as_string() && agent_.name.find_first_not_of(" \t") == std::string::npos)
-            fields_.error(node->at, "Field 'name' must not be empty");
+        if (fields_.find("name")->as_string() &&
+            agent_.name.find_first_not_of(" \t") == std::string::npos)
+            fields_.error("name", "Field 'name' must not be empty");
     }
 
     void read_type()
@@ -71,9 +72,8 @@ private:
         if (!fields_.require("type")) return;
         const auto* node = fields_.find("type");
         if (node->text != "background")
-            fields_.error(node->at,
-                          fmt::format("Field 'type' must be 'background' (got: {})",
-                                      node->text.empty() ? node->describe() : node->text));
+            fields_.error("type", fmt::format("Field 'type' must be 'background' (got: {})",
+                                              node->text.empty() ? node->describe() : node->text));
     }
 
     void read_numbers()
@@ -100,7 +100,7 @@ private:
         if (const auto rule = outcome_rule_named(*text))
             agent_.outcome = *rule;
         else
-            fields_.error(fields_.find("outcome")->at,
+            fields_.error("outcome",
                           fmt::format("Field 'outcome' must be one of {} (got: {})",
                                       fmt::join(names, ", "), *text),
                           yaml::did_you_mean(*text, names));
@@ -215,22 +215,19 @@ private:
 
     void read_working_directory()
     {
-        auto text = fields_.text("working_directory");
+        const auto text = fields_.text("working_directory");
         if (!text) return;
-        const auto at = fields_.find("working_directory")->at;
-        constexpr std::string_view project = "${PROJECT_ROOT}";
-        if (text->starts_with(project)) {
-            text->erase(0, project.size());
-            text->erase(0, std::min(text->size(), text->find_first_not_of('/')));
-        }
-        if (text->find("${") != std::string::npos || text->find('\0') != std::string::npos)
-            return fields_.error(at, "Field 'working_directory' must not contain variables",
+        const std::string below(without_project_root(*text));
+        if (below.find("${") != below.npos || below.find('\0') != below.npos)
+            return fields_.error("working_directory",
+                                 "Field 'working_directory' must not contain variables",
                                  "Only ${PROJECT_ROOT} is allowed, at its beginning.");
-        for (const auto& part : std::filesystem::path(*text))
+        for (const auto& part : std::filesystem::path(below))
             if (part == "..")
-                return fields_.error(
-                    at, "Field 'working_directory' must not leave the worktree by '..'");
-        agent_.working_directory = *std::move(text);
+                return fields_.error("working_directory",
+                                     "Field 'working_directory' must not leave the worktree by "
+                                     "'..'");
+        agent_.working_directory = below;
     }
 
     Report& report_;

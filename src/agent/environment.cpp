@@ -30,8 +30,6 @@ constexpr std::array<std::string_view, 14> allowed = {"PATH",
                                                       "SSH_AUTH_SOCK",
                                                       "LANGUAGE"};
 
-constexpr std::string_view project_root_variable = "${PROJECT_ROOT}";
-
 std::string_view variable_name(std::string_view variable)
 {
     return variable.substr(0, variable.find('='));
@@ -88,14 +86,18 @@ std::string make_environment(const AgentDefinition& definition,
     return {};
 }
 
+std::string_view without_project_root(std::string_view directory)
+{
+    constexpr std::string_view variable = "${PROJECT_ROOT}";
+    if (!directory.starts_with(variable)) return directory;
+    directory.remove_prefix(variable.size());
+    return directory.substr(std::min(directory.size(), directory.find_first_not_of('/')));
+}
+
 std::filesystem::path working_directory(const AgentDefinition& definition,
                                         const std::filesystem::path& worktree)
 {
-    std::string_view wanted = definition.working_directory;
-    if (wanted.starts_with(project_root_variable)) {
-        wanted.remove_prefix(project_root_variable.size());
-        while (wanted.starts_with('/')) wanted.remove_prefix(1);
-    }
+    const auto wanted = without_project_root(definition.working_directory);
     return wanted.empty() ? worktree : worktree / wanted;
 }
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace autoexec::agent {
@@ -23,6 +24,9 @@ std::string make_environment(const AgentDefinition& definition,
 /// or is not a directory. Empty if it may; an absolute directory is the user's own choice.
 std::string working_directory_problem(const AgentDefinition& definition,
                                       const std::filesystem::path& worktree);
+
+/// A `working_directory` without `${PROJECT_ROOT}` at its beginning, which is the worktree.
+std::string_view without_project_root(std::string_view directory);
 
 /// The program's working directory.
 std::filesystem::path working_directory(const AgentDefinition& definition,

@@ -64,26 +64,20 @@ ProgramSearch find_program(const std::string& program, std::string_view path,
                            const fs::path& directory)
 {
     ProgramSearch search;
-    const auto try_folder = [&](const fs::path& folder) {
-        const auto place = folder.string();
+    if (program.find('/') != std::string::npos) path = {};
+    for (;;) {
+        // An empty entry means the current directory.
+        const auto entry = path.substr(0, path.find(':'));
+        const auto file = directory / entry / program;
+        const auto place = file.lexically_normal().parent_path().string();
         if (std::find(search.searched.begin(), search.searched.end(), place) ==
             search.searched.end())
             search.searched.push_back(place);
-        if (can_run(folder / program)) search.found = folder / program;
-        return !search.found.empty();
-    };
-    if (program.find('/') != std::string::npos) {
-        const auto file = (directory / program).lexically_normal();
-        search.searched.push_back(file.parent_path().string());
-        if (can_run(file)) search.found = file;
-        return search;
-    }
-    for (;;) {
-        const auto entry = path.substr(0, path.find(':'));
-        // An empty entry means the current directory.
-        if (try_folder(entry.empty() ? directory : directory / entry) ||
-            entry.size() == path.size())
+        if (can_run(file)) {
+            search.found = file.lexically_normal();
             return search;
+        }
+        if (entry.size() == path.size()) return search;
         path.remove_prefix(entry.size() + 1);
     }
 }
