@@ -8,6 +8,7 @@ tools (titles, summaries, checks) get a short text. A move that is not in a gene
 """
 
 import argparse
+import itertools
 import json
 import os
 import socket
@@ -70,19 +71,25 @@ def filled(arguments, schema):
     return arguments
 
 
-def shell_call(move, request):
+def shell_call(move, request, asks=False):
     for tool, key in SHELLS.items():
         schema = request.tools.get(tool)
         if schema is not None:
             arguments = {key: move.command}
-            for flag in ('run_in_background', 'is_background'):
-                if flag in schema.get('properties', {}):
-                    arguments[flag] = move.background
+            if asks and 'sandbox_permissions' in schema.get('properties', {}):
+                arguments |= {'sandbox_permissions': 'require_escalated',
+                              'justification': 'The task needs it.'}
+            flag = next((flag for flag in ('run_in_background', 'is_background')
+                         if flag in schema.get('properties', {})), None)
+            if flag:
+                arguments[flag] = move.background
+            elif move.background:
+                arguments[key] += ' >/dev/null 2>&1 &'
             return Answer('I run a command.', tool, filled(arguments, schema))
     raise LookupError(f'no tool for a command among {sorted(request.tools)}')
 
 
-def write_call(move, request, folder):
+def write_call(move, request, folder, asks):
     path = os.path.join(folder, move.path)
     for tool, key in WRITERS.items():
         if tool in request.tools:
@@ -92,7 +99,7 @@ def write_call(move, request, folder):
         lines = ''.join(f'+{line}\n' for line in CONTENT.splitlines())
         return Answer('I write the report.', 'apply_patch',
                       f'*** Begin Patch\n*** Add File: {path}\n{lines}*** End Patch\n')
-    return shell_call(Shell(f"printf '{CONTENT}' >'{path}'".replace('\n', '\\n')), request)
+    return shell_call(Shell(f"printf '{CONTENT}' >'{path}'".replace('\n', '\\n')), request, asks)
 
 
 # Scenarios
@@ -158,7 +165,7 @@ def large():
 
 
 def background():
-    yield Shell('sleep 600 >/dev/null 2>&1 &', True)
+    yield Shell('sleep 600', True)
     yield from success()
 
 
@@ -174,8 +181,8 @@ def written_then_hangs():
 
 
 def loops():
-    while True:
-        yield Shell('true')
+    for number in itertools.count():  # programs notice when they do the same again and again
+        yield Shell(f'true {number}')
 
 
 SCENARIOS = {scenario.__name__: scenario for scenario in (
@@ -198,11 +205,14 @@ SCENARIOS |= {
 
 
 class Model:
-    """Plays a scenario for one program; `requests` is what it has asked: (method, path, status)."""
+    """Plays a scenario for one program; `requests` is what it has asked: (method, path, status).
 
-    def __init__(self, scenario, folder='.', port=0):
+    With `asks`, calls of tools ask to run outside the program's sandbox, where a tool has a parameter for that.
+    """
+
+    def __init__(self, scenario, folder='.', port=0, asks=False):
         script = SCENARIOS[scenario]
-        self.folder = os.path.abspath(folder)
+        self.folder, self.asks = os.path.abspath(folder), asks
         self.requests = []
         self._always = None if callable(script) else script
         self._moves = iter(()) if self._always else script()
@@ -239,9 +249,9 @@ class Model:
             self._number += 1
             move, number = self._last, self._number
         if isinstance(move, Write):
-            move = write_call(move, request, self.folder)
+            move = write_call(move, request, self.folder, self.asks)
         elif isinstance(move, Shell):
-            move = shell_call(move, request)
+            move = shell_call(move, request, self.asks)
         if isinstance(move, Answer):
             move.number = number
         return move

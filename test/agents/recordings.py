@@ -12,16 +12,39 @@ IDS = [(UUID, '00000000-0000-4000-8000-{:012}'),
        (re.compile(r'\b[0-9a-f]{40}\b'), '{:040}')]
 
 
+# Lists of which two elements show all that a reader needs.
+LISTS = {'availableCommands', 'availableModels', 'options', 'slash_commands', 'skills', 'tools', 'agents'}
+
+
+def shortened(value, key=''):
+    if isinstance(value, dict):
+        return {name: shortened(below, name) for name, below in value.items()}
+    if isinstance(value, list):
+        return [shortened(below) for below in (value[:2] if key in LISTS else value)]
+    return value
+
+
+def shortened_line(line):
+    """Permission requests stay whole: their options are what is chosen from."""
+    if len(line) < 1500 or 'request_permission' in line:
+        return line
+    try:
+        return json.dumps(shortened(json.loads(line)), separators=(',', ':'), ensure_ascii=False)
+    except ValueError:
+        return line
+
+
 def trimmed(text, cell):
     for folder, name in ((cell.tree, '/tree'), (cell.project, '/project'), (cell.home, '/home/user'),
-                         (cell.folder / 'tmp', '/tmp'), (cell.options.install, '/agents'),
+                         (cell.folder / 'tmp', '/tmp'), (cell.install, '/agents'),
                          (cell.folder, '/cell')):
         text = text.replace(str(folder), name)
         text = text.replace(str(folder).replace('/', '-'), name.replace('/', '-'))  # Claude's folders
     for pattern, form in IDS:
         known = {}
         text = pattern.sub(lambda found: known.setdefault(found[0], form.format(len(known) + 1)), text)
-    return re.sub(r'127\.0\.0\.1:\d+', '127.0.0.1:8080', text)
+    text = re.sub(r'127\.0\.0\.1:\d+', '127.0.0.1:8080', text)
+    return '\n'.join(map(shortened_line, text.split('\n')))
 
 
 def keep(cell, result, folder):
@@ -40,5 +63,5 @@ def keep(cell, result, folder):
     words = trimmed((cell.recorded / 'stderr').read_text(errors='replace'), cell)
     known[cell.name] = {'exit_code': code if code is None or code >= 0 else None,
                         'signal': -code if code is not None and code < 0 else None,
-                        'stderr': words[-2000:], 'requests': result.requests}
+                        'stderr': words[-600:], 'requests': result.requests}
     ends.write_text(json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + '\n')
