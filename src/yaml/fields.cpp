@@ -23,6 +23,7 @@ Fields::Fields(const YamlNode& mapping, std::string prefix, Report& report, Null
 
 const YamlNode* Fields::find(std::string_view key) const
 {
+    asked_.push_back(key);
     const auto* const value = mapping_.find(key);
     const bool is_absent =
         value != nullptr && value->kind == YamlNode::Kind::null && null_value_ == NullValue::absent;

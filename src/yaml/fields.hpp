@@ -40,6 +40,8 @@ public:
     /// absent or invalid.
     const std::vector<YamlNode>* list(std::string_view key, std::string_view item);
 
+    void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
+
     /// Warns of each key that is not in `known`.
     void warn_unknown(std::span<const std::string_view> known);
 
@@ -51,6 +53,9 @@ public:
     void wrong_type(std::string_view name, const YamlNode& value, std::string_view expected);
     /// Remembers the field as invalid.
     void wrong_type(std::string_view key, std::string_view expected);
+
+    /// The keys that were looked up, which must outlive it.
+    [[nodiscard]] const std::vector<std::string_view>& asked() const noexcept { return asked_; }
 
     /// The keys of the invalid fields.
     [[nodiscard]] const std::vector<std::string>& wrong() const noexcept { return wrong_; }
@@ -67,6 +72,7 @@ private:
     std::string prefix_;
     Report& report_;
     NullValue null_value_;
+    mutable std::vector<std::string_view> asked_;
     std::vector<std::string> wrong_;
 };
 

@@ -347,7 +347,7 @@ Keys below(const Keys& keys, std::string_view prefix)
 Keys candidates()
 {
     Keys found;
-    for (const auto* name : {"reader.cpp", "step_reader.cpp", "step_parts.cpp"}) {
+    for (const auto* name : {"reader.cpp", "step_reader.cpp"}) {
         auto text = read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "src/workflow/definition" / name);
         std::replace(text.begin(), text.end(), '"', '`');
         for (const auto& word : quoted_in(text))

@@ -1,6 +1,7 @@
 #include "workflow/definition/field_reader.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <boost/json/array.hpp>
 
 #include <algorithm>
@@ -36,24 +37,16 @@ boost::json::value to_json(const YamlNode& node)
     return boost::json::string(node.text);
 }
 
-std::string in_lower_case(std::string text)
-{
-    for (auto& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
 FieldReader::FieldReader(const YamlNode& mapping, std::string prefix, Report& report)
     : Fields(mapping, std::move(prefix), report, NullValue::absent)
 {}
 
-void FieldReader::check_keys(std::span<const std::string_view> known,
-                             std::span<const KeyAlias> meant)
+void FieldReader::check_keys(std::span<const KeyAlias> meant)
 {
+    const auto known = asked();
     for (const auto& entry : node().entries) {
-        const auto other = std::find_if(meant.begin(), meant.end(),
-                                        [&](const auto& one) { return one.first == entry.key; });
-        const bool is_known = std::find(known.begin(), known.end(), entry.key) != known.end();
+        const auto other = std::ranges::find(meant, entry.key, &KeyAlias::first);
+        const bool is_known = std::ranges::find(known, entry.key) != known.end();
         if (entry.key == "<<")
             error(entry.key, "YAML merge keys ('<<') are not supported",
                   "Write out the fields that it refers to.");
@@ -99,17 +92,17 @@ std::optional<std::string> FieldReader::prose(std::string_view key)
 }
 
 std::optional<std::size_t> FieldReader::choice(std::string_view key,
-                                               std::span<const std::string_view> words)
+                                               std::initializer_list<std::string_view> words)
 {
     const auto word = text(key);
     if (!word) return std::nullopt;
-    const auto found = std::find(words.begin(), words.end(), *word);
-    if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-    std::string allowed(words.front());
-    for (std::size_t k = 1; k < words.size(); ++k)
-        allowed += fmt::format("{}{}", k + 1 == words.size() ? " or " : ", ", words[k]);
-    error(key, fmt::format("Field '{}' must be {} (got: {})", key, allowed, *word),
-          yaml::did_you_mean(*word, words));
+    const std::span all(words);
+    const auto found = std::ranges::find(all, *word);
+    if (found != all.end()) return static_cast<std::size_t>(found - all.begin());
+    error(key,
+          fmt::format("Field '{}' must be {} or {} (got: {})", key,
+                      fmt::join(all.first(all.size() - 1), ", "), all.back(), *word),
+          yaml::did_you_mean(*word, all));
     return std::nullopt;
 }
 

@@ -7,7 +7,7 @@
 #include <boost/json/value.hpp>
 
 #include <cstddef>
-#include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,9 +20,6 @@ namespace autoexec::workflow {
 /// A value without quotes is a boolean or a number, if it has the form of one.
 boost::json::value to_json(const yaml::YamlNode& node);
 
-/// Of ASCII letters.
-std::string in_lower_case(std::string text);
-
 /// The fields of one mapping of a workflow file. Null is absent.
 class FieldReader : public yaml::Fields {
 public:
@@ -31,9 +28,9 @@ public:
 
     /// A key of another system, and the key that it has here.
     using KeyAlias = std::pair<std::string_view, std::string_view>;
-    /// Reports each unknown key and each key without a value. YAML's merge key is an error: fields
-    /// would be lost.
-    void check_keys(std::span<const std::string_view> known, std::span<const KeyAlias> meant = {});
+    /// When all fields have been read: reports each key that was not looked up, and each without a
+    /// value. YAML's merge key is an error: fields would be lost.
+    void check_keys(std::span<const KeyAlias> meant = {});
     void report_unknown(const yaml::YamlEntry& entry, std::string hint);
 
     /// Which of two names of one field exists; empty if none does. An error if both do.
@@ -44,7 +41,7 @@ public:
     std::optional<std::string> prose(std::string_view key);
     /// The index of one of some words.
     std::optional<std::size_t> choice(std::string_view key,
-                                      std::span<const std::string_view> words);
+                                      std::initializer_list<std::string_view> words);
     /// A list of texts, or a single text as a list of one.
     std::vector<std::string> texts(std::string_view key);
     /// The same for arguments: a number or a boolean is the text that it is written as.

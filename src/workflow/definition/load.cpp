@@ -3,7 +3,7 @@
 #include "files/safe_files.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/digest.hpp"
-#include "workflow/definition/reader.hpp"
+#include "workflow/definition/definition.hpp"
 #include "workflow/plan/plan.hpp"
 
 #include <fcntl.h>

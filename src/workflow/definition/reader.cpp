@@ -1,15 +1,15 @@
-#include "workflow/definition/reader.hpp"
+#include "workflow/definition/definition.hpp"
 
+#include "text/text.hpp"
 #include "workflow/definition/field_reader.hpp"
 #include "workflow/definition/short_form.hpp"
-#include "workflow/definition/step_parts.hpp"
 #include "workflow/definition/step_reader.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <span>
+#include <array>
 #include <utility>
 
 namespace autoexec::workflow {
@@ -23,28 +23,16 @@ constexpr int max_workflow_rounds = 1000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
-constexpr std::string_view workflow_fields[]{
+constexpr std::array<std::string_view, 14> workflow_fields{
     "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
     "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit"};
-constexpr std::string_view settings_fields[]{
-    "quality_gates", "code_scoring", "context_tier_default", "auto_detect", "loopback",
-    "max_parallel",  "max_rounds"};
-constexpr std::string_view loopback_fields[]{"max_attempts", "retry_backoff"};
-constexpr std::string_view types[]{"greenfield", "brownfield", "hybrid"};
-
-bool is_among(std::span<const std::string_view> words, std::string_view word)
-{
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
+constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
 {
-    const auto is_letter = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    };
-    return !name.empty() && is_letter(name.front()) &&
-           std::all_of(name.begin(), name.end(),
-                       [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; });
+    return !name.empty() && name.front() != '-' && !(name.front() >= '0' && name.front() <= '9') &&
+           std::ranges::all_of(
+               name, [](char c) { return text::is_letter_or_digit(c) || c == '_' || c == '-'; });
 }
 
 std::string keys_of(const YamlNode& mapping)
@@ -72,7 +60,6 @@ public:
 
     Definition read()
     {
-        fields_.check_keys(workflow_fields);
         read_names();
         read_type();
         read_worktree();
@@ -80,6 +67,7 @@ public:
         read_metadata();
         read_params();
         read_steps();
+        fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());
         return std::move(definition_);
     }
@@ -110,8 +98,8 @@ private:
     {
         const auto text = fields_.text("type");
         if (!text) return;
-        const auto lower = in_lower_case(*text);
-        const bool known = is_among(types, lower);
+        const auto lower = text::lower_case(*text);
+        const bool known = std::ranges::count(types, lower) > 0;
         workflow_.type = known ? lower : *text;
         if (known) return;
         const auto guess = yaml::did_you_mean(lower, types);
@@ -122,10 +110,9 @@ private:
 
     void read_worktree()
     {
-        static constexpr std::string_view words[] = {"step", "workflow", "in_place"};
-        static constexpr WorktreeMode modes[] = {WorktreeMode::step, WorktreeMode::workflow,
-                                                 WorktreeMode::in_place};
-        if (const auto mode = fields_.choice("worktree", words)) workflow_.worktrees = modes[*mode];
+        // In the order of the enumeration.
+        if (const auto mode = fields_.choice("worktree", {"step", "workflow", "in_place"}))
+            workflow_.worktrees = static_cast<WorktreeMode>(*mode);
         workflow_.commit = read_commit_scope(fields_).value_or(workflow_.commit);
     }
 
@@ -134,7 +121,6 @@ private:
         auto settings = fields_.within("settings");
         if (!settings) return;
         workflow_.settings = to_json(settings->node()).as_object();
-        settings->check_keys(settings_fields);
         for (const auto* const key : {"quality_gates", "code_scoring", "auto_detect"})
             (void)settings->boolean(key);
         context_tier_ =
@@ -144,14 +130,15 @@ private:
             settings->integer("max_parallel", 0, parallel_limit).value_or(0));
         workflow_.max_rounds =
             settings->integer("max_rounds", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
+        settings->check_keys();
     }
 
     void read_loopback(FieldReader& loopback)
     {
-        loopback.check_keys(loopback_fields);
         workflow_.max_rounds =
             loopback.integer("max_attempts", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
         (void)loopback.number("retry_backoff", 0, max_backoff);
+        loopback.check_keys();
     }
 
     // If any text were true, "false" in quotes would enable what it should disable.
@@ -187,7 +174,7 @@ private:
     void read_steps()
     {
         if (fields_.find("steps") == nullptr) return report_missing_steps();
-        const auto* const items = list_of_steps();
+        const auto* const items = fields_.list("steps", "step");
         if (items == nullptr) return;
         bool has_all_ids = true;
         std::vector<bool> named;
@@ -205,25 +192,13 @@ private:
 
     void report_missing_steps()
     {
-        const bool below = fields_.find("sequence") != nullptr;
+        const bool below = fields_.node().find("sequence") != nullptr;
         const bool beside = root_.find("sequence") != nullptr && !below;
         fields_.error("steps", "Missing required field: 'steps'",
                       beside  ? "Steps are read from 'steps' below 'workflow'; here they are "
                                 "under a top-level 'sequence'."
                       : below ? "Steps are read from 'steps'; here they are under 'sequence'."
                               : "");
-    }
-
-    const std::vector<YamlNode>* list_of_steps()
-    {
-        const auto& node = *fields_.find("steps");
-        if (node.kind != YamlNode::Kind::sequence)
-            fields_.wrong_type("steps", "a list");
-        else if (node.items.empty())
-            fields_.error("steps", "Field 'steps' must contain at least one step");
-        else
-            return &node.items;
-        return nullptr;
     }
 
     void rewrite_conditions()
@@ -264,14 +239,14 @@ private:
 
 void report_beside(const YamlNode& root, Report& report)
 {
-    for (const auto& entry : root.entries) {
-        if (entry.key == "workflow") continue;
-        if (is_among(workflow_fields, entry.key))
-            report.unknown_key(entry.at, fmt::format("'{}' is ignored here", entry.key),
+    for (const auto& [key, at, value] : root.entries) {
+        if (key == "workflow") continue;
+        if (std::ranges::count(workflow_fields, key) > 0)
+            report.unknown_key(at, fmt::format("'{}' is ignored here", key),
                                "Put it below 'workflow'.");
         else
-            report.unknown_key(entry.at, fmt::format("Unknown field '{}'", entry.key),
-                               yaml::did_you_mean(entry.key, workflow_fields));
+            report.unknown_key(at, fmt::format("Unknown field '{}'", key),
+                               yaml::did_you_mean(key, workflow_fields));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "workflow/definition/roles.hpp"
 
+#include "text/text.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -11,19 +13,11 @@ constexpr std::array<std::string_view, 17> roles{
     "enhancer", "evaluator", "implementer", "improver", "ops",       "orchestrator",
     "planner",  "quality",   "reviewer",    "tester",   "testing"};
 
-char lower_char(char c)
-{
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 }  // namespace
 
 bool is_known_role(std::string_view name)
 {
-    return std::any_of(roles.begin(), roles.end(), [name](std::string_view role) {
-        return std::equal(role.begin(), role.end(), name.begin(), name.end(),
-                          [](char a, char b) { return a == lower_char(b); });
-    });
+    return std::ranges::count(roles, text::lower_case(name)) > 0;
 }
 
 }  // namespace autoexec::workflow

@@ -1,5 +1,7 @@
 #include "workflow/definition/short_form.hpp"
 
+#include "text/text.hpp"
+
 #include <algorithm>
 #include <set>
 
@@ -8,33 +10,21 @@ namespace {
 
 constexpr std::string_view met = "_met";
 
-bool is_lower_or_digit(char c)
+bool is_plain(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-bool is_letter_or_digit(char c)
-{
-    return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
-}
-
-char lowered(char c)
-{
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return text::is_letter_or_digit(c) || c == '.' || c == '_';
 }
 
 bool is_plain_id(std::string_view name)
 {
-    return !name.empty() && is_letter_or_digit(name.front()) &&
-           std::all_of(name.begin(), name.end(), [](char c) {
-               return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-           });
+    return !name.empty() && text::is_letter_or_digit(name.front()) &&
+           std::ranges::all_of(name, [](char c) { return is_plain(c) || c == '-'; });
 }
 
 std::string as_compared(std::string_view name)
 {
-    std::string text(name);
-    for (auto& c : text) c = c == '_' ? '-' : lowered(c);
+    auto text = text::lower_case(name);
+    std::ranges::replace(text, '_', '-');
     return text;
 }
 
@@ -56,9 +46,8 @@ std::string id_of_name(std::string_view name)
 {
     if (is_plain_id(name)) return std::string(name);
     std::string id;
-    for (char c : name) {
-        c = lowered(c);
-        if (is_lower_or_digit(c) || c == '.' || c == '_')
+    for (const char c : text::lower_case(name)) {
+        if (is_plain(c))
             id += c;
         else if (!id.empty() && id.back() != '-')
             id += '-';
@@ -69,9 +58,8 @@ std::string id_of_name(std::string_view name)
 
 std::optional<std::string_view> what_is_met(std::string_view condition)
 {
-    const bool is_word = std::all_of(condition.begin(), condition.end(), [](char c) {
-        return is_letter_or_digit(c) || c == '_' || c == '-';
-    });
+    const bool is_word = std::ranges::all_of(
+        condition, [](char c) { return text::is_letter_or_digit(c) || c == '_' || c == '-'; });
     if (!is_word || !condition.ends_with(met) || condition == met) return std::nullopt;
     condition.remove_suffix(met.size());
     return condition;

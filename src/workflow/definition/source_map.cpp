@@ -1,4 +1,4 @@
-#include "workflow/definition/source_map.hpp"
+#include "workflow/definition/definition.hpp"
 
 #include <algorithm>
 #include <span>

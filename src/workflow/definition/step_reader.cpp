@@ -1,33 +1,30 @@
 #include "workflow/definition/step_reader.hpp"
 
 #include "text/text.hpp"
-#include "workflow/definition/field_reader.hpp"
 #include "workflow/definition/short_form.hpp"
-#include "workflow/definition/step_parts.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
+#include <cmath>
 #include <iterator>
+#include <map>
 #include <utility>
 
 namespace autoexec::workflow {
 namespace {
 
+using std::chrono::milliseconds;
 using yaml::Report;
 using yaml::YamlNode;
 
 constexpr std::chrono::seconds max_timeout{100'000'000};  // three years
-
-constexpr std::array<std::string_view, 33> step_fields{
-    "id",        "command",           "requires", "parameters",  "step",     "action",
-    "condition", "depends_on",        "name",     "params",      "optional", "optional_steps",
-    "agent",     "creates",           "on_error", "idempotent",  "argv",     "timeout",
-    "env_refs",  "require_artifacts", "next",     "repeats",     "worktree", "context_tier",
-    "gate",      "results",           "consults", "description", "notes",    "scoring",
-    "metadata",  "retry_from",        "commit"};
+constexpr double max_delay = 100'000'000;                 // seconds
+constexpr int max_attempts = 1000;
+constexpr int max_gate_rounds = 1000;
+constexpr double max_multiplier = 1000;
+constexpr double max_threshold = 1e9;
 
 // The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
@@ -44,36 +41,117 @@ constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::r
 // One word is not an expression, unless it is a constant.
 std::string need_meant_by(std::string_view word)
 {
-    std::vector<std::string_view> words(std::size(needs));
-    std::transform(std::begin(needs), std::end(needs), words.begin(),
-                   [](const auto& need) { return need.first; });
+    std::vector<std::string_view> words;
+    for (const auto& need : needs) words.push_back(need.first);
     const bool is_word = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == word.npos;
     return is_word ? yaml::did_you_mean(word, words) : std::string{};
 }
 
-bool is_blank(std::string_view text)
+GateTarget target_named(const std::string& word)
 {
-    return text.find_first_not_of(" \t\r\n") == text.npos;
+    using Kind = GateTarget::Kind;
+    static constexpr std::pair<std::string_view, Kind> words[] = {
+        {"next", Kind::next}, {"retry", Kind::again}, {"end", Kind::end}, {"fail", Kind::fail}};
+    for (const auto& [known, kind] : words)
+        if (word == known) return {kind, {}};
+    return {Kind::step, word};
+}
+
+WorkflowGate read_gate(FieldReader& fields)
+{
+    WorkflowGate gate;
+    gate.condition = fields.expression("condition").value_or("");
+    if (const auto word = fields.text("on_pass")) gate.on_pass = target_named(*word);
+    if (const auto word = fields.text("on_fail")) gate.on_fail = target_named(*word);
+    gate.max_rounds = fields.integer("max_rounds", 1, max_gate_rounds);
+    fields.check_keys();
+    return gate;
+}
+
+// Empty if it is disabled.
+std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields)
+{
+    static constexpr std::string_view least = "_min";
+    std::map<std::string, double, std::less<>> thresholds;
+    const bool enabled = fields.boolean("enabled").value_or(true);
+    auto inner = fields.within("thresholds");
+    fields.check_keys();
+    if (!inner) return thresholds;
+    for (const auto& entry : inner->node().entries) {
+        const std::string_view key = entry.key;
+        if (key == least || !key.ends_with(least))
+            inner->report_unknown(entry,
+                                  key == least ? "" : fmt::format("Did you mean '{}_min'?", key));
+        else if (const auto value = inner->number(key, -max_threshold, max_threshold))
+            thresholds.emplace(key.substr(0, key.size() - least.size()), *value);
+    }
+    if (!enabled) thresholds.clear();
+    return thresholds;
+}
+
+void read_delay(FieldReader& fields, std::string_view name, std::string_view other,
+                milliseconds& delay)
+{
+    const auto key = fields.either(name, other);
+    if (key.empty()) return;
+    if (const auto seconds = fields.number(key, 0, max_delay))
+        delay = milliseconds(std::llround(*seconds * 1000));
+}
+
+// One attempt if no number is given, as in the original system.
+RetryPolicy read_retry(FieldReader& fields)
+{
+    RetryPolicy retry;
+    retry.max_attempts = fields.integer("max_attempts", 1, max_attempts).value_or(1);
+    if (!fields.boolean("enabled").value_or(true)) retry.max_attempts = 1;
+    retry.backoff_multiplier =
+        fields.number("backoff_multiplier", 1, max_multiplier).value_or(retry.backoff_multiplier);
+    read_delay(fields, "initial_backoff_seconds", "initial_delay_seconds", retry.initial_delay);
+    read_delay(fields, "max_backoff_seconds", "max_delay_seconds", retry.max_delay);
+    fields.check_keys();
+    return retry;
 }
 
 class StepReader {
 public:
-    StepReader(const YamlNode& node, std::string prefix, Report& report, WorkflowStep& step)
-        : fields_(node, std::move(prefix), report), step_(step)
-    {}
-
-    void read()
+    StepReader(const YamlNode& node, std::size_t number, int context_tier, Report& report)
+        : fields_(node, fmt::format("Step {}: ", number), report)
     {
-        fields_.check_keys(step_fields, meant_fields);
+        step_.context_tier = context_tier;
+    }
+
+    StepReading read()
+    {
+        read_id();
+        if (!step_.id.empty()) fields_.set_prefix(fmt::format("Step '{}': ", step_.id));
         read_what_is_run();
         read_when();
         read_how();
         read_for_people();
+        fields_.check_keys(meant_fields);
+        reading_.wrong = fields_.wrong();
+        if (step_.id.empty()) reading_.wrong.emplace_back("id");
+        return std::move(reading_);
     }
 
-    [[nodiscard]] const std::vector<std::string>& wrong() const noexcept { return fields_.wrong(); }
-
 private:
+    void read_id()
+    {
+        step_.name = fields_.prose("step").value_or("");
+        const bool has_id = fields_.find("id") != nullptr;
+        if (!has_id && fields_.find("step") == nullptr)
+            return fields_.error("id", "Missing required field: 'id'");
+        reading_.named = !has_id;
+        step_.id = has_id ? fields_.text("id").value_or("") : id_of_name(step_.name);
+        if (has_id && step_.id.find_first_not_of(" \t\r\n") == std::string::npos) step_.id.clear();
+        if (!step_.id.empty() || !fields_.wrong().empty()) return;
+        if (has_id)
+            fields_.error("id", "Field 'id' must not be empty");
+        else
+            fields_.error("step", "No id can be derived from this name",
+                          "Give the step an 'id', too.");
+    }
+
     void read_what_is_run()
     {
         step_.agent = fields_.text("agent").value_or("");
@@ -91,15 +169,18 @@ private:
         step_.depends_on = fields_.texts("depends_on");
         step_.optional_steps = fields_.texts("optional_steps");
         step_.next = fields_.text("next").value_or("");
-        read_gate();
+        if (auto inner = fields_.within("gate")) {
+            step_.gate = read_gate(*inner);
+            fields_.take_wrong("gate", *inner);
+        }
         read_condition();
-        read_optional();
     }
 
     void read_how()
     {
-        read_on_error();
-        read_retry_from();
+        const bool says_on_error = fields_.find("on_error") != nullptr;
+        if (fields_.choice("on_error", {"fail", "continue"}) == 1U) step_.continue_on_error = true;
+        step_.retry_from_clean = fields_.choice("retry_from", {"as_is", "clean"}) == 1U;
         step_.commit = read_commit_scope(fields_);
         read_timeout();
         step_.idempotent = fields_.boolean("idempotent").value_or(false);
@@ -108,51 +189,41 @@ private:
         step_.env_refs = fields_.texts("env_refs");
         step_.worktree = fields_.text("worktree").value_or("");
         step_.results = fields_.text("results").value_or("");
-        read_scoring();
-        read_metadata();
+        if (auto inner = fields_.within("scoring")) step_.thresholds = read_thresholds(*inner);
+        read_metadata(says_on_error);
     }
 
     void read_for_people()
     {
-        if (const auto tier = read_context_tier(fields_, "context_tier"))
-            step_.context_tier = *tier;
+        step_.context_tier =
+            read_context_tier(fields_, "context_tier").value_or(step_.context_tier);
         step_.consults = fields_.texts("consults");
         const auto description = fields_.prose("description").value_or("");
         step_.notes = fields_.prose("notes").value_or(description);
         if (auto name = fields_.prose("name")) step_.name = *std::move(name);
     }
 
-    void read_gate()
-    {
-        auto inner = fields_.within("gate");
-        if (!inner) return;
-        step_.gate = workflow::read_gate(*inner);
-        fields_.take_wrong("gate", *inner);
-    }
-
     void read_condition()
     {
-        const auto text = fields_.expression("condition");
-        if (!text) return;
-        const auto word = in_lower_case(*text);
-        const auto* const known =
-            std::find_if(std::begin(needs), std::end(needs),
-                         [&](const auto& need) { return need.first == word; });
-        says_need_ = known != std::end(needs);
-        if (says_need_)
-            step_.need = known->second;
+        const auto text = fields_.expression("condition").value_or("");
+        const auto word = text::lower_case(text);
+        const auto* const need = std::ranges::find(needs, word, [](auto& n) { return n.first; });
+        const bool says_need = need != std::end(needs);
+        if (says_need)
+            step_.need = need->second;
         else if (auto guess = need_meant_by(word); !guess.empty())
-            fields_.error("condition", fmt::format("Unknown condition '{}'", *text),
+            fields_.error("condition", fmt::format("Unknown condition '{}'", text),
                           std::move(guess));
         else
-            step_.condition = *text;
+            step_.condition = text;
+        read_optional(says_need);
     }
 
-    void read_optional()
+    void read_optional(bool says_need)
     {
         const auto optional = fields_.boolean("optional");
         if (!optional) return;
-        const bool contradicts = says_need_ && step_.need != StepNeed::conditional &&
+        const bool contradicts = says_need && step_.need != StepNeed::conditional &&
                                  *optional != (step_.need == StepNeed::optional);
         if (contradicts)
             fields_.error("optional", "Field 'optional' contradicts 'condition'",
@@ -161,19 +232,6 @@ private:
             step_.continue_on_error = true;
         else if (*optional)
             step_.need = StepNeed::optional;
-    }
-
-    void read_on_error()
-    {
-        static constexpr std::string_view words[] = {"fail", "continue"};
-        says_on_error_ = fields_.find("on_error") != nullptr;
-        if (fields_.choice("on_error", words) == 1U) step_.continue_on_error = true;
-    }
-
-    void read_retry_from()
-    {
-        static constexpr std::string_view words[] = {"as_is", "clean"};
-        step_.retry_from_clean = fields_.choice("retry_from", words) == 1U;
     }
 
     void read_timeout()
@@ -192,72 +250,53 @@ private:
                        : yaml::type_hint(*node, "a number"));
     }
 
-    void read_scoring()
-    {
-        auto inner = fields_.within("scoring");
-        if (inner) step_.thresholds = read_thresholds(*inner);
-    }
-
-    void read_metadata()
+    void read_metadata(bool says_on_error)
     {
         auto metadata = fields_.within("metadata");
         if (!metadata) return;
         step_.metadata = to_json(metadata->node()).as_object();
         step_.skip_on_fail = metadata->boolean("skip_on_fail").value_or(false);
         const bool recoverable = metadata->boolean("error_recoverable").value_or(false);
-        if (recoverable && !says_on_error_) step_.continue_on_error = true;
+        if (recoverable && !says_on_error) step_.continue_on_error = true;
         if (auto retry = metadata->within("retry")) step_.retry = read_retry(*retry);
     }
 
     FieldReader fields_;
-    WorkflowStep& step_;
-    bool says_need_ = false;
-    bool says_on_error_ = false;
+    StepReading reading_;
+    WorkflowStep& step_ = reading_.step;
 };
-
-void read_id(FieldReader& fields, StepReading& reading)
-{
-    auto& step = reading.step;
-    step.name = fields.prose("step").value_or("");
-    if (fields.find("id") == nullptr && fields.find("step") == nullptr)
-        return fields.error("id", "Missing required field: 'id'");
-    reading.named = fields.find("id") == nullptr;
-    if (!reading.named) {
-        step.id = fields.text("id").value_or("");
-        if (!is_blank(step.id)) return;
-        step.id.clear();
-        if (fields.wrong().empty()) fields.error("id", "Field 'id' must not be empty");
-        return;
-    }
-    step.id = id_of_name(step.name);
-    if (step.id.empty() && fields.wrong().empty())
-        fields.error("step", "No id can be derived from this name", "Give the step an 'id', too.");
-}
 
 }  // namespace
 
 StepReading read_step(const YamlNode& node, std::size_t number, int context_tier, Report& report)
 {
+    if (node.kind == YamlNode::Kind::mapping)
+        return StepReader(node, number, context_tier, report).read();
+    report.error(node.at, fmt::format("Step {}: Must be a mapping", number),
+                 "A step has an 'id' and what it runs: an 'agent' and an 'action', a 'command', or "
+                 "an 'argv'.");
     StepReading reading;
-    reading.step.context_tier = context_tier;
-    auto prefix = fmt::format("Step {}: ", number);
-    if (node.kind != YamlNode::Kind::mapping) {
-        report.error(node.at, prefix + "Must be a mapping",
-                     "A step has an 'id' and what it runs: an 'agent' and an 'action', a "
-                     "'command', or an 'argv'.");
-        reading.wrong.emplace_back("id");
-        return reading;
-    }
-    FieldReader fields(node, prefix, report);
-    read_id(fields, reading);
-    if (reading.step.id.empty())
-        reading.wrong.emplace_back("id");
-    else
-        prefix = fmt::format("Step '{}': ", reading.step.id);
-    StepReader reader(node, std::move(prefix), report, reading.step);
-    reader.read();
-    reading.wrong.insert(reading.wrong.end(), reader.wrong().begin(), reader.wrong().end());
+    reading.wrong.emplace_back("id");
     return reading;
+}
+
+std::optional<CommitScope> read_commit_scope(FieldReader& fields)
+{
+    const auto word = fields.choice("commit", {"all", "creates"});
+    if (!word) return std::nullopt;
+    return *word == 0 ? CommitScope::all : CommitScope::creates;
+}
+
+std::optional<int> read_context_tier(FieldReader& fields, std::string_view key)
+{
+    const auto* const node = fields.find(key);
+    if (node == nullptr) return std::nullopt;
+    const bool is_scalar = node->kind == YamlNode::Kind::scalar;
+    auto text = is_scalar ? text::lower_case(node->text) : std::string{};
+    if (text.starts_with("tier")) text.erase(0, 4);
+    if (text == "1" || text == "2" || text == "3") return text.front() - '0';
+    fields.error(key, fmt::format("Field '{}' must be 1, 2 or 3, or as TIER2", key));
+    return std::nullopt;
 }
 
 }  // namespace autoexec::workflow

@@ -1,11 +1,12 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
-#include "yaml/report.hpp"
-#include "yaml/yaml.hpp"
+#include "workflow/definition/field_reader.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace autoexec::workflow {
@@ -22,5 +23,11 @@ struct StepReading {
 /// a step without an id is unusable. `context_tier` is the default of that field.
 StepReading read_step(const yaml::YamlNode& node, std::size_t number, int context_tier,
                       yaml::Report& report);
+
+/// `commit: all` or `creates`.
+std::optional<CommitScope> read_commit_scope(FieldReader& fields);
+
+/// `2`, `"2"` or `TIER2`.
+std::optional<int> read_context_tier(FieldReader& fields, std::string_view key);
 
 }  // namespace autoexec::workflow

@@ -5,6 +5,7 @@
 #include "yaml/yaml.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,5 +50,15 @@ private:
     std::vector<std::string> wrong_;
     bool lacks_ids_ = false;
 };
+
+/// A workflow, with the positions in its file.
+struct Definition {
+    Workflow workflow;
+    SourceMap source_map;
+};
+
+/// Checks types and structure; errors go into `report`. Empty if the file is not a workflow.
+/// `root` must outlive the result.
+std::optional<Definition> read_definition(const yaml::YamlNode& root, yaml::Report& report);
 
 }  // namespace autoexec::workflow
