@@ -45,23 +45,14 @@ bool tolerates_failure(const WorkflowStep& step)
 }
 
 Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
-    : workflow_(workflow),
-      plan_(plan),
-      limits_(limits),
-      nodes_(plan.steps.size()),
-      followers_(plan.steps.size())
-{
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-        candidates_.insert(i);
-        for (const auto from : plan.steps[i].waits_for) followers_[from].push_back(i);
-    }
-}
+    : workflow_(workflow), plan_(plan), limits_(limits), nodes_(plan.steps.size())
+{}
 
 std::optional<Decision> Scheduler::next(const Queries& queries)
 {
-    for (auto it = candidates_.begin(); it != candidates_.end();) {
-        const auto step = *it++;  // deciding may take it out
-        if (auto decision = decide(step, queries)) return decision;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        if (nodes_[i].state != StepState::pending) continue;
+        if (auto decision = decide(i, queries)) return decision;
     }
     return std::nullopt;
 }
@@ -73,7 +64,6 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
     std::string reason;
     switch (readiness_of(step, reason)) {
         case Readiness::waits:
-            candidates_.erase(step);  // until one of those it waits for has ended
             return std::nullopt;
         case Readiness::impossible:
             return skip(step, std::move(reason), false);
@@ -89,17 +79,13 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
         if (!holds) {
             node.state = StepState::failed;
             node.reason = "Its condition cannot be evaluated: " + problem;
-            candidates_.erase(step);
             finalize_failure(step);
-            Decision decision{Decision::Kind::fail, step, node.round, node.reason, node.goes_on};
-            return decision;
+            return Decision{Decision::Kind::fail, step, node.round, node.reason, node.goes_on};
         }
     }
     node.state = StepState::running;
     ++in_flight_;
-    candidates_.erase(step);
-    Decision decision{Decision::Kind::start, step, node.round, {}, false};
-    return decision;
+    return Decision{Decision::Kind::start, step, node.round, {}, false};
 }
 
 Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reason) const
@@ -150,10 +136,8 @@ Decision Scheduler::skip(std::size_t step, std::string reason, bool goes_on)
     auto& node = nodes_[step];
     node.state = StepState::skipped;
     node.reason = std::move(reason);
-    candidates_.erase(step);
     finalize(step, goes_on ? std::optional(Exit::pass) : std::nullopt, goes_on);
-    Decision decision{Decision::Kind::skip, step, node.round, node.reason, goes_on};
-    return decision;
+    return {Decision::Kind::skip, step, node.round, node.reason, goes_on};
 }
 
 Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
@@ -187,8 +171,6 @@ void Scheduler::finalize(std::size_t step, std::optional<Exit> exit, bool goes_o
     node.judging = false;
     node.exit = exit;
     node.goes_on = goes_on;
-    for (const auto to : followers_[step])
-        if (nodes_[to].state == StepState::pending) candidates_.insert(to);
 }
 
 void Scheduler::finalize_failure(std::size_t step)
@@ -226,9 +208,7 @@ Verdict Scheduler::judge(std::size_t step, std::optional<bool> passed, std::stri
     if (!stop_) ending_gate_ = step;
     stop(fmt::format("The gate of '{}' has ended the workflow", workflow_.steps[step].id),
          Stop::by_gate);
-    Verdict verdict;
-    verdict.kind = Verdict::Kind::end;
-    return verdict;
+    return {Verdict::Kind::end, 0, {}};
 }
 
 Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)
@@ -238,18 +218,14 @@ Verdict Scheduler::fail_by_gate(std::size_t step, std::string reason)
     node.reason = std::move(reason);
     node.judging = false;
     finalize_failure(step);
-    Verdict verdict;
-    verdict.kind = Verdict::Kind::fail;
-    return verdict;
+    return {Verdict::Kind::fail, 0, {}};
 }
 
 Verdict Scheduler::send_back(std::size_t gate, std::size_t to)
 {
     ++nodes_[gate].sent_back;
     nodes_[gate].judging = false;
-    Verdict verdict;
-    verdict.kind = Verdict::Kind::back;
-    verdict.to = to;
+    Verdict verdict{Verdict::Kind::back, to, {}};
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
         if (i != to && !plan_.steps[to].leads_to[i]) continue;
         verdict.steps.push_back(i);
@@ -299,7 +275,6 @@ void Scheduler::resume_start(std::size_t step, int round)
     if (!is_in_flight(node)) ++in_flight_;
     node.state = StepState::running;
     node.round = round;
-    candidates_.erase(step);
 }
 
 void Scheduler::resume_skip(std::size_t step, std::string reason)
@@ -325,19 +300,13 @@ void Scheduler::reset(std::size_t step)
     node.exit.reset();
     node.provided.clear();
     node.reason.clear();
-    candidates_.insert(step);
 }
 
 void Scheduler::stop(std::string reason, Stop kind)
 {
-    if (stop_) {
-        if (*stop_ == Stop::by_gate) stop_ = kind;
-        return;
-    }
+    if (stop_ && *stop_ != Stop::by_gate) return;
+    if (!stop_) stop_reason_ = std::move(reason);
     stop_ = kind;
-    stop_reason_ = std::move(reason);
-    for (std::size_t i = 0; i < nodes_.size(); ++i)
-        if (nodes_[i].state == StepState::pending) candidates_.insert(i);
 }
 
 bool Scheduler::finished() const

@@ -139,8 +139,6 @@ private:
     const Plan& plan_;
     Limits limits_;
     std::vector<Node> nodes_;
-    std::vector<std::vector<std::size_t>> followers_;
-    std::set<std::size_t> candidates_;  // pending, and to be checked again
     std::size_t in_flight_ = 0;
     std::string stop_reason_;
     std::optional<Stop> stop_;
