@@ -63,9 +63,9 @@ std::optional<StepOutcome> ManualSteps::publish(std::size_t i, bool is_recorded)
     if (put_files(i, why)) return finish(i, StepState::failed, std::move(why));
     // Published first: a reader who sees that it waits finds the files.
     auto& step = state_.step(i);
-    WaitingForPerson waiting{step.since(), {}};
+    WaitingForPerson waiting;
     if (const auto& timeout = step.command.request.timeout)
-        waiting.deadline = waiting.since + *timeout;
+        waiting.deadline = step.since + *timeout;
     step.phase = waiting;
     step.result.state = StepState::waiting_manual;
     if (is_recorded) return std::nullopt;
@@ -94,10 +94,7 @@ std::optional<StepOutcome> ManualSteps::poll(std::size_t i)
 StepOutcome ManualSteps::finish(std::size_t i, StepState state, std::string reason)
 {
     auto& step = state_.step(i);
-    StepOutcome outcome;
-    outcome.step = i;
-    outcome.state = state;
-    outcome.reason = context_.options.redactor->redact(reason);
+    StepOutcome outcome{i, state, context_.options.redactor->redact(reason)};
     const auto& request = step.command.request;
     std::string why;
     error_code ec;
@@ -115,10 +112,7 @@ StepOutcome ManualSteps::finish(std::size_t i, StepState state, std::string reas
         outcome.reason = fmt::format("It was marked as done, but these artifacts are missing: {}",
                                      fmt::join(outcome.missing, ", "));
     }
-    // In flight until the outcome is handled.
-    Running running;
-    running.since = step.since();
-    step.phase = std::move(running);
+    step.phase = Running{};  // until the outcome is handled
     step.result.state = StepState::running;
     return outcome;
 }

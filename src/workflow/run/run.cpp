@@ -201,7 +201,7 @@ void Run::conclude(StepOutcome outcome)
     auto& result = step.result;
     steps_->release(i);
     result.ended_at = clock.system_now();
-    result.duration = duration_cast<milliseconds>(clock.now() - step.since());
+    result.duration = duration_cast<milliseconds>(clock.now() - step.since);
     auto provided = provided_by(inputs_.plan, *state_, outcome);
     const auto judged = state_->end(std::move(outcome), std::move(provided));
     const bool discarded = judged == Scheduler::Judged::discarded;

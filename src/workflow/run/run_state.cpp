@@ -41,11 +41,7 @@ void find_work(const Plan& plan, const RunState& state, std::size_t i, std::vect
 
 StepOutcome StepOutcome::failure(std::size_t step, std::string reason, std::string code)
 {
-    StepOutcome outcome;
-    outcome.step = step;
-    outcome.state = StepState::failed;
-    outcome.reason = std::move(reason);
-    outcome.code = std::move(code);
+    StepOutcome outcome{step, StepState::failed, std::move(reason), std::move(code)};
     outcome.settled = true;
     return outcome;
 }
@@ -61,19 +57,10 @@ StepOutcome StepOutcome::failure(std::size_t step, const std::exception_ptr& err
 
 StepOutcome StepOutcome::of(std::size_t step, ExecutionResult result)
 {
-    StepOutcome outcome;
-    outcome.step = step;
-    outcome.state = state_of(result.status);
+    StepOutcome outcome{step, state_of(result.status)};
     if (result.error) outcome.reason = result.error->message;
     outcome.execution = std::move(result);
     return outcome;
-}
-
-time_point StepRun::since() const
-{
-    if (const auto* const it = std::get_if<Running>(&phase)) return it->since;
-    if (const auto* const it = std::get_if<WaitingForPerson>(&phase)) return it->since;
-    return {};
 }
 
 protocol::StepTree StepRun::step_tree() const
@@ -123,9 +110,8 @@ void RunState::start(std::size_t i, int round, protocol::EntryTime started_at, t
     step.result.state = StepState::running;
     step.result.round = round;
     step.result.started_at = started_at;
-    Running running;
-    running.since = now;
-    step.phase = std::move(running);
+    step.phase = Running{};
+    step.since = now;
 }
 
 Scheduler::Judged RunState::end(StepOutcome outcome, std::set<std::string> provided)
@@ -274,12 +260,8 @@ struct RunState::Replay {
         if (!step().in_flight()) return;
         if (step().waits_for_person()) step().phase = Running{};
         step().result.state = StepState::running;
-        auto& outcome = step().running()->executed.emplace();
-        outcome.step = i;
-        outcome.state = executed.state;
-        outcome.reason = executed.reason;
-        outcome.missing = executed.missing;
-        outcome.execution = executed.result.execution;
+        step().running()->executed = StepOutcome{
+            i, executed.state, executed.reason, {}, executed.result.execution, executed.missing};
     }
 
     // A step that was skipped because of failures is decided again.
@@ -307,14 +289,10 @@ struct RunState::Replay {
             state.last_commit = step().commit;
         step().result.ended_at = ended.ended_at;
         step().result.duration = ended.duration;
-        StepOutcome outcome;
-        outcome.step = i;
         // A failure that counts as skipped was a failure when it ended.
-        outcome.state = ended.state == StepState::skipped ? StepState::failed : ended.state;
-        outcome.reason = ended.reason;
-        outcome.code = ended.code;
-        outcome.execution = ended.execution;
-        (void)state.end(std::move(outcome), {end.provided.begin(), end.provided.end()});
+        const auto as = ended.state == StepState::skipped ? StepState::failed : ended.state;
+        (void)state.end(StepOutcome{i, as, ended.reason, ended.code, ended.execution},
+                        {end.provided.begin(), end.provided.end()});
         step().result.tolerated = ended.tolerated;
     }
 

@@ -47,13 +47,11 @@ struct Idle {
     bool merge_failed = false;  ///< It completed, but its work could not be merged.
 };
 struct Running {
-    time_point since = {};
     bool reuses_tree = false;                  ///< Continues in an existing worktree.
     std::optional<int> attempts_left = {};     ///< If an earlier executor made some.
     std::optional<StepOutcome> executed = {};  ///< Recorded: its command has ended.
 };
 struct WaitingForPerson {
-    time_point since = {};
     std::optional<time_point> deadline = {};
 };
 
@@ -64,6 +62,7 @@ struct StepRun {
     StepCommand command;
     StepResult result;
     std::variant<Idle, Running, WaitingForPerson> phase;
+    time_point since;  ///< When this executor started or resumed its round.
 
     // With git:
     std::string tree;    ///< The name of its worktree; empty: it gets a new one.
@@ -80,7 +79,6 @@ struct StepRun {
         return std::holds_alternative<WaitingForPerson>(phase);
     }
     [[nodiscard]] Running* running() { return std::get_if<Running>(&phase); }
-    [[nodiscard]] time_point since() const;
     /// Its worktree, for the journal.
     [[nodiscard]] protocol::StepTree step_tree() const;
 };

@@ -52,19 +52,12 @@ asio::awaitable<ExecutionResult> adopt_attempt(BackgroundAgentAutoExecutor& exec
 void StepRunner::resume(std::size_t i)
 {
     auto& step = state_.step(i);
-    const auto now = context_.options.clock->now();
-    std::visit(
-        [now](auto& phase) {
-            if constexpr (requires { phase.since; }) phase.since = now;
-        },
-        step.phase);
+    step.since = context_.options.clock->now();
     take_slot(i);
     if (const auto* const it = step.running(); it && it->executed) {
         on_end_(*it->executed);
     } else if (step.command.runs_nothing) {
-        StepOutcome outcome;
-        outcome.step = i;
-        on_end_(std::move(outcome));
+        on_end_(StepOutcome{i});
     } else if (step.waits_for_person()) {
         if (auto outcome = manual_.publish(i, true)) on_end_(*std::move(outcome));
     } else {

@@ -81,9 +81,7 @@ void StepRunner::begin_work(std::size_t i)
     log_.remove_markers_of(step);
     log_.notify(WorkflowEvent::Type::step_started, step);
     if (step.command.runs_nothing) {
-        StepOutcome outcome;
-        outcome.step = i;
-        on_end_(std::move(outcome));
+        on_end_(StepOutcome{i});
     } else if (step.command.in_git) {
         spawn(i, prepare_tree(i));
     } else {
