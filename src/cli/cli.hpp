@@ -4,6 +4,10 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 /// What all subcommands share.
 namespace autoexec::cli {
@@ -17,6 +21,17 @@ enum ExitCode {
     exit_internal = 4,   ///< An internal or system error.
     exit_unhealthy = 5,  ///< `autoexec health`: commands cannot run.
     exit_cancelled = 130,
+};
+
+/// Ends the subcommand. Each problem is printed as a message; without one, the reason has been
+/// printed.
+struct Failure : std::runtime_error {
+    explicit Failure(ExitCode exit_code, std::vector<std::string> messages = {})
+        : std::runtime_error("failure"), code(exit_code), problems(std::move(messages))
+    {}
+
+    ExitCode code;
+    std::vector<std::string> problems;
 };
 
 struct CommonOptions {

@@ -1,11 +1,6 @@
-#include "cli/cli.hpp"
-#include "cli/session/output.hpp"
 #include "cli/subcommand.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <cctype>
-#include <string>
 
 /// For developers: prints the table of `doc/cli.md`. Hidden from the help.
 namespace autoexec::cli {

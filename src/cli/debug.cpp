@@ -1,77 +1,68 @@
-#include "autoexec/config.hpp"
-
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "records/debug_log.hpp"
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
-#include <memory>
+#include <cstdlib>
 
 namespace autoexec::cli {
 namespace {
 
-struct DebugOptions {
-    CommonOptions common;
+struct DebugOptions : CommonOptions {
     std::optional<bool> change;  ///< Absent: print only.
 };
 
-// The project's file is changed; variables that set `debug` are ignored.
-bool write_setting(const std::filesystem::path& root, bool on)
+// The project's file is changed; variables that set `debug` are ignored, unlike those that locate
+// files.
+void write_setting(const std::filesystem::path& root, bool on)
 {
+    std::vector<std::string> variables;
+    for (const auto* const name : {"HOME", "XDG_CONFIG_HOME"})
+        if (const char* const value = std::getenv(name))
+            variables.push_back(fmt::format("{}={}", name, value));
     AutoExecutionConfigManager files({}, root);
-    files.set_environment(variables_of_files());
+    files.set_environment(std::move(variables));
     auto config = load_configuration(files, true);
-    if (!config) return false;
-    config->debug = on;
-    files.save(*config);
-    return true;
+    config.debug = on;
+    files.save(config);
 }
 
 int debug(const DebugOptions& options)
 {
-    const auto root = project_root(options.common);
-    if (options.change && !write_setting(root, *options.change)) return exit_invalid;
+    const auto root = project_root(options);
+    if (options.change) write_setting(root, *options.change);
     AutoExecutionConfigManager manager({}, root);
-    const auto config = load_configuration(manager, options.common.json);
-    if (!config) return exit_invalid;
+    const auto config = load_configuration(manager, options.json);
     const auto log = records::debug_log_path(root);
     const auto origin = to_string(manager.origin("debug"));
-    if (options.common.json) {
+    if (options.json) {
         print_json(boost::json::object{
-            {"debug", config->debug}, {"origin", origin}, {"log", log.string()}});
+            {"debug", config.debug}, {"origin", origin}, {"log", log.string()}});
         return exit_completed;
     }
-    print_result("The debug log is {} ({}).\n", config->debug ? "on" : "off", origin);
-    if (config->debug)
+    print_result("The debug log is {} ({}).\n", config.debug ? "on" : "off", origin);
+    if (config.debug)
         print_result("autoexec run and autoexec agent write to {}.\n", shown_path(log));
-    if (options.change && *options.change != config->debug)
+    if (options.change && *options.change != config.debug)
         print_message("The project's configuration differs, but {} takes precedence.\n", origin);
     return exit_completed;
 }
 
-SubcommandBody define_debug(CLI::App& app)
+void define_debug(CLI::App& app, DebugOptions& o)
 {
-    const auto o = std::make_shared<DebugOptions>();
-    add_common(app, o->common);
+    add_common(app, o);
     app.add_option_function<std::string>(
            "what",
-           [o](const std::string& word) {
-               if (word != "status") o->change = word == "on";
+           [&o](const std::string& word) {
+               if (word != "status") o.change = word == "on";
            },
            "on, off or status")
         ->check(CLI::IsMember({"on", "off", "status"}));
     app.footer("The setting is stored as `debug` in the project's configuration.");
-    return {[o] { return debug(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand debug_subcommand{"debug", "Switch the debug log on or off", define_debug};
+extern const Subcommand debug_subcommand =
+    subcommand("debug", "Switch the debug log on or off", define_debug, debug);
 
 }  // namespace autoexec::cli

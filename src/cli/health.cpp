@@ -1,25 +1,11 @@
 #include "autoexec/health.hpp"
 #include "autoexec/config.hpp"
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
-
-#include <filesystem>
-#include <memory>
-#include <vector>
 
 namespace autoexec::cli {
 namespace {
 
-struct HealthCommandOptions {
-    CommonOptions common;
+struct HealthCommandOptions : CommonOptions {
     std::vector<std::string> worktrees;
     bool deep = false;
 };
@@ -46,7 +32,7 @@ void print(const HealthCheckResult& result)
 int check_health(const HealthCommandOptions& options)
 {
     HealthOptions wanted;
-    wanted.project_root = project_root(options.common);
+    wanted.project_root = project_root(options);
     wanted.deep = options.deep;
     AutoExecutionConfigManager settings({}, wanted.project_root);
     wanted.status_file_name = settings.load(false).executor.status_file_name;
@@ -56,7 +42,7 @@ int check_health(const HealthCommandOptions& options)
     const HealthChecker checker(std::move(wanted));
     const auto results = checker.check_all();
     const auto overall = overall_status(results);
-    if (options.common.json) {
+    if (options.json) {
         print_json(to_json(results));
     } else {
         for (const auto& result : results) print(result);
@@ -65,24 +51,22 @@ int check_health(const HealthCommandOptions& options)
     return overall == HealthStatus::unhealthy ? exit_unhealthy : exit_completed;
 }
 
-SubcommandBody define_health(CLI::App& app)
+void define_health(CLI::App& app, HealthCommandOptions& o)
 {
-    const auto o = std::make_shared<HealthCommandOptions>();
-    add_common(app, o->common);
-    app.add_option("-w,--worktree", o->worktrees, "Check only this worktree; may be repeated")
+    add_common(app, o);
+    app.add_option("-w,--worktree", o.worktrees, "Check only this worktree; may be repeated")
         ->type_name("DIR")
         ->allow_extra_args(false);
-    app.add_flag("--deep", o->deep,
+    app.add_flag("--deep", o.deep,
                  "Also ask the program of every agent for its version, including scripts");
     app.footer(
         "The checks create and change nothing.\n"
         "\nExit codes: 0 healthy or degraded, 5 unhealthy.");
-    return {[o] { return check_health(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand health_subcommand{"health", "Check that commands can run here",
-                                          define_health};
+extern const Subcommand health_subcommand =
+    subcommand("health", "Check that commands can run here", define_health, check_health);
 
 }  // namespace autoexec::cli

@@ -1,22 +1,11 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/words.hpp"
 #include "records/metrics_reader.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
-struct HistoryOptions {
-    CommonOptions common;
+struct HistoryOptions : CommonOptions {
     std::string workflow_id;
     std::string step_id;
     std::string status;
@@ -54,10 +43,10 @@ void print(const ExecutionMetric& m)
 
 int history(const HistoryOptions& options)
 {
-    const auto folder = records::Folder::of({}, project_root(options.common), "metrics");
+    const auto folder = records::Folder::of({}, project_root(options), "metrics");
     if (options.summary) {
         const auto summary = records::summarize_metrics(folder);
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(summary));
         else
             print(summary);
@@ -69,9 +58,9 @@ int history(const HistoryOptions& options)
     filter.status = protocol::parse_word<ExecutionStatus>(options.status);
     filter.limit = options.limit;
     const auto metrics = records::read_metrics(folder, filter);
-    if (metrics.empty() && !options.common.json) print_message("No execution history found.\n");
+    if (metrics.empty() && !options.json) print_message("No execution history found.\n");
     for (const auto& metric : metrics) {
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(metric));
         else
             print(metric);
@@ -79,22 +68,20 @@ int history(const HistoryOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_history(CLI::App& app)
+void define_history(CLI::App& app, HistoryOptions& o)
 {
-    const auto o = std::make_shared<HistoryOptions>();
-    add_common(app, o->common);
-    app.add_option("--workflow-id", o->workflow_id, "Only commands of this workflow");
-    app.add_option("--step-id", o->step_id, "Only commands of this step");
-    app.add_option("--status", o->status, "Only commands with this result")
+    add_common(app, o);
+    app.add_option("--workflow-id", o.workflow_id, "Only commands of this workflow");
+    app.add_option("--step-id", o.step_id, "Only commands of this step");
+    app.add_option("--status", o.status, "Only commands with this result")
         ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
-    add_limit(app, o->limit);
-    app.add_flag("--summary", o->summary, "Print totals only");
-    return {[o] { return history(*o); }};
+    add_limit(app, o.limit);
+    app.add_flag("--summary", o.summary, "Print totals only");
 }
 
 }  // namespace
 
-extern const Subcommand history_subcommand{"history", "List finished commands, newest first",
-                                           define_history};
+extern const Subcommand history_subcommand =
+    subcommand("history", "List finished commands, newest first", define_history, history);
 
 }  // namespace autoexec::cli

@@ -1,23 +1,14 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 #include "records/audit_reader.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
 #include "text/printable_stream.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <thread>
 
 namespace autoexec::cli {
@@ -26,8 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-struct LogsOptions {
-    CommonOptions common;
+struct LogsOptions : CommonOptions {
     std::string execution;
     bool follow = false;
     bool raw = false;
@@ -141,17 +131,14 @@ bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& optio
 
 int logs(const LogsOptions& options)
 {
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     const auto attempts = find_attempts(root, options.execution);
     const bool several = std::any_of(attempts.begin(), attempts.end(), [&](const auto& a) {
         return a.execution_id != attempts.front().execution_id;
     });
-    if (attempts.empty() || several) {
-        print_error("logs", "{} '{}'; see autoexec status and autoexec history",
-                    several ? "several executions match" : "no execution matches",
-                    text::printable(options.execution));
-        return exit_usage;
-    }
+    if (attempts.empty() || several)
+        fail(exit_usage, "{} '{}'; see autoexec status and autoexec history",
+             several ? "several executions match" : "no execution matches", options.execution);
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (attempts.size() > 1) {
             print_message("--- attempt {} ---\n", i + 1);
@@ -164,22 +151,21 @@ int logs(const LogsOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_logs(CLI::App& app)
+void define_logs(CLI::App& app, LogsOptions& o)
 {
-    const auto o = std::make_shared<LogsOptions>();
-    add_common(app, o->common);
-    app.add_option("execution", o->execution,
+    add_common(app, o);
+    app.add_option("execution", o.execution,
                    "The execution's id or the end of it, as autoexec status and autoexec history "
                    "show it")
         ->required()
         ->type_name("ID");
-    app.add_flag("-f,--follow", o->follow, "Continue printing until the execution has ended");
-    app.add_flag("--raw", o->raw, "Pass control characters and escape sequences to the terminal");
-    return {[o] { return logs(*o); }};
+    app.add_flag("-f,--follow", o.follow, "Continue printing until the execution has ended");
+    app.add_flag("--raw", o.raw, "Pass control characters and escape sequences to the terminal");
 }
 
 }  // namespace
 
-extern const Subcommand logs_subcommand{"logs", "Print the output of a command", define_logs};
+extern const Subcommand logs_subcommand =
+    subcommand("logs", "Print the output of a command", define_logs, logs);
 
 }  // namespace autoexec::cli

@@ -1,13 +1,8 @@
 #include "autoexec/version.hpp"
-#include "cli/cli.hpp"
-#include "cli/session/output.hpp"
 #include "cli/subcommand.hpp"
-#include "text/text.hpp"
 
-#include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <CLI/CLI.hpp>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -21,11 +16,6 @@
 #include <cstring>
 #include <exception>
 #include <new>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 namespace {
 
@@ -65,11 +55,14 @@ bool are_exact(int argc, char** argv)
     return true;
 }
 
-const SubcommandBody& parsed_body(const std::vector<DefinedSubcommand>& subcommands)
+int run(const DefinedSubcommand& subcommand)
 {
-    return std::find_if(subcommands.begin(), subcommands.end(),
-                        [](const auto& one) { return one.app->parsed(); })
-        ->body;
+    try {
+        return subcommand.body.run();
+    } catch (const Failure& failure) {
+        print_errors(subcommand.words, failure.problems);
+        return failure.code;
+    }
 }
 
 int dispatch(int argc, char** argv)
@@ -84,12 +77,13 @@ int dispatch(int argc, char** argv)
     auto program = take_program(argc, argv);
     try {
         app.parse(argc, argv);
-        const auto& body = parsed_body(subcommands);
-        if (body.program != nullptr)
-            *body.program = std::move(program);
+        const auto& parsed = *std::find_if(subcommands.begin(), subcommands.end(),
+                                           [](const auto& one) { return one.app->parsed(); });
+        if (parsed.body.program != nullptr)
+            *parsed.body.program = std::move(program);
         else if (!program.empty())
             throw CLI::ExtrasError("--", program);
-        return body.run();
+        return run(parsed);
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? exit_completed : exit_usage;
     }
@@ -124,9 +118,6 @@ int main(int argc, char** argv)
     spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
     try {
         return check_results(dispatch(argc, argv));
-    } catch (const std::system_error& e) {
-        print_message("autoexec: {}\n", e.what());
-        return exit_internal;
     } catch (const std::bad_alloc&) {
         std::fputs(
             "autoexec: out of memory; run fewer commands at once (-j), or raise the limit "

@@ -1,23 +1,14 @@
-#include "cli/cli.hpp"
-
-#include "autoexec/config.hpp"
-#include "autoexec/diagnostic.hpp"
 #include "autoexec/executor.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/jobs.hpp"
-#include "cli/session/new_worktree.hpp"
 #include "cli/session/notify.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
-#include "text/text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -28,15 +19,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <list>
 #include <map>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -60,8 +46,7 @@ Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage e
 project file, 4 internal or system error, 130 cancelled.
 )";
 
-struct RunOptions : JobOptions {
-    CommonOptions common;
+struct RunOptions : CommonOptions, JobOptions {
     SessionFlags session;
     std::string notify;
     bool show_output = false;
@@ -71,6 +56,12 @@ struct RunOptions : JobOptions {
 void rethrow(std::exception_ptr failure)
 {
     if (failure) std::rethrow_exception(std::move(failure));
+}
+
+std::string ref_of(const CommandJob& job)
+{
+    const auto at = job.new_worktree.find('@');
+    return at == std::string::npos ? "HEAD" : job.new_worktree.substr(at + 1);
 }
 
 /// Runs a list of commands; each ends independently of the others.
@@ -85,7 +76,7 @@ public:
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
                    jobs_.size()),
-          new_worktrees_(worktree_options(manager))
+          repository_options_(worktree_options(manager))
     {
         session_.executor().subscribe(display_);
     }
@@ -102,8 +93,7 @@ private:
     asio::awaitable<void> run_all()
     {
         pending_ = jobs_.size();
-        for (const auto& job : jobs_)
-            if (!job.new_worktree.empty()) co_await new_worktrees_.resolve(job.new_worktree);
+        co_await open_repository();
         for (auto& job : jobs_) {
             std::string problem;
             if (!job.new_worktree.empty() && session_.interrupts() == 0)
@@ -129,9 +119,29 @@ private:
         return options;
     }
 
+    // Resolves each REF before any command runs, since a command may move it.
+    asio::awaitable<void> open_repository()
+    {
+        for (const auto& job : jobs_) {
+            if (job.new_worktree.empty()) continue;
+            if (!opened_.repository) {
+                auto opening = git::Repository::open(repository_options_);
+                opened_ = co_await std::move(opening);
+            }
+            const auto ref = ref_of(job);
+            if (!opened_.repository || commits_.contains(ref)) continue;
+            auto resolving = opened_.repository->resolve(ref);
+            auto commit = co_await std::move(resolving);
+            // `make_tree` reports a REF that cannot be resolved.
+            commits_.emplace(ref, commit.problem.empty() ? std::move(commit.id) : ref);
+        }
+    }
+
     asio::awaitable<std::string> make_tree(CommandJob& job)
     {
-        auto making = new_worktrees_.make(job.new_worktree);
+        if (!opened_.repository) co_return opened_.problem;
+        auto making =
+            git::add_tree(*opened_.repository, name_of_new_worktree(job), commits_.at(ref_of(job)));
         auto made = co_await std::move(making);
         for (const auto& warning : made.warnings)
             print_message("warning: {}\n", text::printable(warning));
@@ -171,7 +181,7 @@ private:
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
-        if (options_.common.json)
+        if (options_.json)
             print_json(to_json(result));
         else
             print(result);
@@ -231,7 +241,9 @@ private:
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
-    NewWorktrees new_worktrees_;
+    git::RepositoryOptions repository_options_;
+    git::Repository::Opened opened_;              ///< For new worktrees.
+    std::map<std::string, std::string> commits_;  ///< Of new worktrees, by REF.
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
 
@@ -239,11 +251,6 @@ private:
     std::size_t pending_ = 0;
     bool has_internal_error_ = false;
 };
-
-void print_usage_problems(const std::vector<std::string>& problems)
-{
-    for (const auto& problem : problems) print_error("run", "{}", problem);
-}
 
 int run(const RunOptions& options)
 {
@@ -257,89 +264,45 @@ int run(const RunOptions& options)
         if (!problem.empty()) problems.push_back(std::move(problem));
     }
     if (!problems.empty()) {
-        print_usage_problems(problems);
+        print_errors("run", problems);
         print_message("Run 'autoexec run --help' for examples.\n");
         return exit_usage;
     }
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     AutoExecutionConfigManager manager({}, root);
-    const auto config = load_configuration(manager, flags.quiet);
-    if (!config) return exit_invalid;
-    records::set_debug_log(root, config->debug);
-    const bool any_text = std::any_of(
-        jobs.begin(), jobs.end(), [](const CommandJob& job) { return job.request.argv.empty(); });
-    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [](const CommandJob& job) {
-        return job.request.argv.empty() || !job.request.agent.empty();
+    records::set_debug_log(root, load_configuration(manager, flags.quiet).debug);
+    const auto has_text = [](const CommandJob& job) { return job.request.argv.empty(); };
+    const bool any_text = std::any_of(jobs.begin(), jobs.end(), has_text);
+    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [&](const CommandJob& job) {
+        return has_text(job) || !job.request.agent.empty();
     });
     const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
-    if (!agents.usable()) {
-        print_message(to_string(agents.loaded().errors));
-        return exit_invalid;
-    }
-    if (!flags.quiet) print_message(to_string(agents.loaded().file.warnings));
+    agents.require_usable(flags.quiet);
     for (auto& job : jobs) {
         auto problem = agents.assign(job.request);
         if (!problem.empty()) problems.push_back(std::move(problem));
     }
-    if (!problems.empty()) {
-        print_usage_problems(problems);
-        return exit_invalid;
-    }
+    if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
     if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
         print_message(no_agents_file_notice);
     return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
 }
 
-void define_job(CLI::App& app, JobOptions& o)
+void define_run(CLI::App& app, RunOptions& o)
 {
-    app.add_option("command,--command", o.command,
-                   "The command for the agent; use --command=TEXT if it begins with '-'")
-        ->type_name("COMMAND");
-    app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
-        ->type_name("FILE");
-    app.add_option("-w,--worktree", o.worktrees, "Run in this existing worktree; may be repeated")
-        ->type_name("DIR")
-        ->allow_extra_args(false);
-    app.add_option("--new-worktree", o.new_worktrees,
-                   "Create a worktree with branch workflow/NAME at REF; may be repeated")
-        ->type_name("NAME[@REF]")
-        ->allow_extra_args(false);
-    add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
-    app.add_option("--expect", o.expect,
-                   "Fail unless the command creates or changes FILE; may be repeated")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-    add_count(
-        app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
-        "Retry at most N times (default 2)");
-    app.add_flag("--idempotent", o.idempotent,
-                 "The command is safe to run twice: also retry it after time-outs and failures");
-    app.add_option("--agent", o.agent, "Use this agent or role of the agents file")
-        ->type_name("NAME");
-    app.add_option("--env", o.env_refs,
-                   "Pass this environment variable to the command; may be repeated")
-        ->type_name("VARIABLE")
-        ->allow_extra_args(false);
-    app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
-    app.add_option("--step-id", o.step_id, "Record this step id");
-}
-
-SubcommandBody define_run(CLI::App& app)
-{
-    const auto o = std::make_shared<RunOptions>();
     app.footer(run_examples);
-    add_common(app, o->common);
-    define_job(app, *o);
-    add_session(app, o->session);
-    app.add_option("--notify", o->notify,
+    add_common(app, o);
+    add_job(app, o);
+    add_session(app, o.session);
+    app.add_option("--notify", o.notify,
                    "Run PROGRAM for each result, with the result as JSON on stdin")
         ->type_name("PROGRAM");
-    app.add_flag("--show-output", o->show_output, "Print the last lines of each command's output");
-    return {[o] { return run(*o); }, &o->program};
+    app.add_flag("--show-output", o.show_output, "Print the last lines of each command's output");
 }
 
 }  // namespace
 
-extern const Subcommand run_subcommand{"run", "Run commands in one or more worktrees", define_run};
+extern const Subcommand run_subcommand =
+    subcommand("run", "Run commands in one or more worktrees", define_run, run);
 
 }  // namespace autoexec::cli

@@ -1,31 +1,16 @@
 #include "autoexec/config.hpp"
 #include "autoexec/redaction.hpp"
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "handoff/file_handoff.hpp"
 #include "handoff/read_status.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
-#include "text/text.hpp"
-
-#include <boost/json/object.hpp>
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
-
-struct StatusOptions {
-    CommonOptions common;
-};
 
 struct AttemptState {
     std::string state;
@@ -96,9 +81,9 @@ void print_agents(const std::filesystem::path& root)
             "uses its own).\n");
 }
 
-int status(const StatusOptions& options)
+int status(const CommonOptions& options)
 {
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     handoff::FileHandoffOptions where;
     where.project_root = root;
     where.status_file_name =
@@ -107,15 +92,11 @@ int status(const StatusOptions& options)
 
     error_code problem;
     const auto entries = records::list_running(root, problem);
-    if (problem) {
-        print_error("status", "{}", records::unreadable_sentence(root, problem));
-        return exit_internal;
-    }
-    if (entries.empty() && !options.common.json)
-        print_message("No commands are running or queued.\n");
+    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
+    if (entries.empty() && !options.json) print_message("No commands are running or queued.\n");
     for (const auto& entry : entries) {
         const auto seen = read_state(*handoff, entry);
-        if (options.common.json) {
+        if (options.json) {
             print_json(to_json(entry, seen));
             continue;
         }
@@ -125,20 +106,13 @@ int status(const StatusOptions& options)
                      shown_path(entry.record.worktree), text::printable(entry.record.command),
                      text::printable(seen.message));
     }
-    if (!options.common.json) print_agents(root);
+    if (!options.json) print_agents(root);
     return exit_completed;
-}
-
-SubcommandBody define_status(CLI::App& app)
-{
-    const auto o = std::make_shared<StatusOptions>();
-    add_common(app, o->common);
-    return {[o] { return status(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand status_subcommand{"status", "Show running and queued commands",
-                                          define_status};
+extern const Subcommand status_subcommand =
+    subcommand("status", "Show running and queued commands", add_common, status);
 
 }  // namespace autoexec::cli

@@ -1,13 +1,23 @@
 #pragma once
 
+#include "cli/flags.hpp"
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
+#include "text/text.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <filesystem>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-namespace CLI {
-class App;
-}
-
+/// What the source of each subcommand needs.
 namespace autoexec::cli {
 
 /// What a subcommand does once its options are parsed.
@@ -21,10 +31,26 @@ struct Subcommand {
     const char* words;  ///< `workflow run`: also the path of its source.
     const char* help;
     /// Adds its options to `app`; the body owns their values.
-    SubcommandBody (*define)(CLI::App& app);
+    std::function<SubcommandBody(CLI::App& app)> define;
 };
 
+/// `define` adds the options, and `run` gets their values. A member `program` of the options
+/// receives the words after `--`.
+template <class Options>
+Subcommand subcommand(const char* words, const char* help, void (*define)(CLI::App&, Options&),
+                      int (*run)(const Options&))
+{
+    return {words, help, [define, run](CLI::App& app) {
+                const auto options = std::make_shared<Options>();
+                define(app, *options);
+                SubcommandBody body{[run, options] { return run(*options); }};
+                if constexpr (requires { options->program; }) body.program = &options->program;
+                return body;
+            }};
+}
+
 struct DefinedSubcommand {
+    const char* words;
     CLI::App* app;
     SubcommandBody body;
 };

@@ -1,8 +1,5 @@
 #include "cli/subcommand.hpp"
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
 #include <array>
 #include <string_view>
 
@@ -79,7 +76,7 @@ DefinedSubcommand define(CLI::App& app, const Subcommand& subcommand)
     auto& parent = space == words.npos ? app : group_app(app, words.substr(0, space));
     const auto name = words.substr(space == words.npos ? 0 : space + 1);
     auto* const added = parent.add_subcommand(std::string(name), subcommand.help);
-    return {added, subcommand.define(*added)};
+    return {subcommand.words, added, subcommand.define(*added)};
 }
 
 }  // namespace

@@ -2,31 +2,23 @@
 #include "agent/presets.hpp"
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 #include "yaml/report.hpp"
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct AgentsInitOptions {
-    CommonOptions common;
+struct AgentsInitOptions : CommonOptions {
     std::vector<std::string> presets;
     std::string from_template;
     bool minimal = false;
@@ -39,12 +31,6 @@ constexpr auto base_name = "background-agents.yaml";
 // `environment:` may contain a key. Git does not store this mode, so a clone has the default one.
 constexpr unsigned file_mode = 0600;
 
-int refuse(const std::string& sentence)
-{
-    print_error("agents init", "{}", sentence);
-    return exit_usage;
-}
-
 std::vector<std::string_view> preset_names()
 {
     std::vector<std::string_view> names;
@@ -52,27 +38,41 @@ std::vector<std::string_view> preset_names()
     return names;
 }
 
-/// The presets of these names without repetitions; `shell` if there are none. Returns a problem if
-/// a name is unknown.
-std::string choose(const std::vector<std::string>& wanted, std::vector<agent::Preset>& chosen)
+/// The presets of these names without repetitions; `shell` if there are none.
+std::vector<agent::Preset> choose(const std::vector<std::string>& wanted)
 {
+    std::vector<agent::Preset> chosen;
     for (const auto& name : wanted) {
         const auto* const preset = agent::find_preset(name);
         if (preset == nullptr) {
             const auto names = preset_names();
             const auto guess = yaml::did_you_mean(name, names);
-            return fmt::format("unknown preset '{}'. {}{}Available presets: {}.", name, guess,
-                               guess.empty() ? "" : " ", fmt::join(names, ", "));
+            fail(exit_usage, "unknown preset '{}'. {}{}Available presets: {}.", name, guess,
+                 guess.empty() ? "" : " ", fmt::join(names, ", "));
         }
         if (std::none_of(chosen.begin(), chosen.end(),
                          [&](const auto& one) { return one.name == preset->name; }))
             chosen.push_back(*preset);
     }
     if (chosen.empty()) chosen.push_back(*agent::find_preset(agent::shell_name));
-    return {};
+    return chosen;
 }
 
-std::string write(const fs::path& root, const std::string& text, bool overwrite, ExitCode& code)
+std::string new_text(const AgentsInitOptions& options)
+{
+    if (options.from_template.empty())
+        return agent::agents_file_text(choose(options.presets), options.minimal
+                                                                    ? agent::Comments::none
+                                                                    : agent::Comments::all);
+    if (options.minimal || !options.presets.empty())
+        fail(exit_usage, "--template cannot be combined with --preset or --minimal.");
+    std::string problem;
+    auto text = read_text(options.from_template, problem);
+    if (!text) fail(exit_usage, "{}.", problem);
+    return *std::move(text);
+}
+
+void write(const fs::path& root, const std::string& text, bool overwrite)
 {
     const auto shown = shown_path(root / folder_name / base_name);
     error_code ec;
@@ -81,18 +81,13 @@ std::string write(const fs::path& root, const std::string& text, bool overwrite,
     files::UniqueFd folder;
     if (!ec) folder = files::make_folders(project.get(), folder_name, ec);
     struct stat info {};
-    if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-        code = exit_usage;
-        return fmt::format(
-            "{} already exists; replace it with --overwrite, or print the new file with "
-            "--stdout.",
-            shown);
-    }
+    if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        fail(exit_usage,
+             "{} already exists; replace it with --overwrite, or print the new file with --stdout.",
+             shown);
     if (!ec)
         ec = files::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
-    if (!ec) return {};
-    code = exit_internal;
-    return fmt::format("cannot write {}: {}.", shown, ec.message());
+    if (ec) fail(exit_internal, "cannot write {}: {}.", shown, ec.message());
 }
 
 void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
@@ -107,23 +102,7 @@ void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
 
 int init_agents(const AgentsInitOptions& options)
 {
-    const bool from_template = !options.from_template.empty();
-    if (from_template && (options.minimal || !options.presets.empty()))
-        return refuse("--template cannot be combined with --preset or --minimal.");
-    std::vector<agent::Preset> chosen;
-    std::string text;
-    if (from_template) {
-        std::string problem;
-        auto given = read_text(options.from_template, problem);
-        if (!given) return refuse(problem + ".");
-        text = *std::move(given);
-    } else {
-        const auto problem = choose(options.presets, chosen);
-        if (!problem.empty()) return refuse(problem);
-        text = agent::agents_file_text(
-            chosen, options.minimal ? agent::Comments::none : agent::Comments::all);
-    }
-
+    const auto text = new_text(options);
     const auto reading = parse_agents(text, options.from_template);
     print_message("{}{}", to_string(reading.errors), to_string(reading.file.warnings));
     if (!reading.errors.empty()) return exit_invalid;
@@ -131,40 +110,33 @@ int init_agents(const AgentsInitOptions& options)
         print_result(text);
         return exit_completed;
     }
-    const auto root = project_root(options.common);
-    auto code = exit_completed;
-    const auto problem = write(root, text, options.overwrite, code);
-    if (!problem.empty()) {
-        print_error("agents init", "{}", problem);
-        return code;
-    }
+    const auto root = project_root(options);
+    write(root, text, options.overwrite);
     print_result("Wrote {}.\n", shown_path(root / folder_name / base_name));
     warn_of_missing_programs(reading.file, root);
     return exit_completed;
 }
 
-SubcommandBody define_agents_init(CLI::App& app)
+void define_agents_init(CLI::App& app, AgentsInitOptions& o)
 {
-    const auto o = std::make_shared<AgentsInitOptions>();
-    add_project(app, o->common);
-    app.add_option("--preset", o->presets,
+    add_project(app, o);
+    app.add_option("--preset", o.presets,
                    fmt::format("Add an agent for NAME: {}; may be repeated (default shell)",
                                fmt::join(preset_names(), ", ")))
         ->type_name("NAME")
         ->allow_extra_args(false);
-    app.add_option("--template", o->from_template, "Copy FILE, which must be valid")
+    app.add_option("--template", o.from_template, "Copy FILE, which must be valid")
         ->type_name("FILE");
-    app.add_flag("--minimal", o->minimal, "Write no comments");
-    app.add_flag("--overwrite", o->overwrite, "Replace an existing file");
-    app.add_flag("--stdout", o->to_stdout, "Print the file instead of writing it");
+    app.add_flag("--minimal", o.minimal, "Write no comments");
+    app.add_flag("--overwrite", o.overwrite, "Replace an existing file");
+    app.add_flag("--stdout", o.to_stdout, "Print the file instead of writing it");
     app.footer(fmt::format("Example:\n  autoexec agents init --preset {} --preset {}",
                            agent::presets().front().name, agent::shell_name));
-    return {[o] { return init_agents(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand agents_init_subcommand{"agents init", "Create the agents file",
-                                               define_agents_init};
+extern const Subcommand agents_init_subcommand =
+    subcommand("agents init", "Create the agents file", define_agents_init, init_agents);
 
 }  // namespace autoexec::cli

@@ -3,27 +3,13 @@
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "cli/agents/init_hint.hpp"
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-
-struct AgentsListOptions {
-    CommonOptions common;
-};
 
 struct Program {
     std::string name;
@@ -98,34 +84,27 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
                  cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
 }
 
-int list_agents(const AgentsListOptions& options)
+int list_agents(const CommonOptions& options)
 {
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     const auto reading = load_agents(root);
     print_message(to_string(reading.errors));
     if (reading.missing) print_message(init_hint);
     if (!reading.errors.empty()) return exit_invalid;
     for (const auto& definition : reading.file.agents) {
         const auto programs = programs_in(definition, root);
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(definition, programs, roles_of(reading.file, definition.name)));
         else
             print(definition, programs);
     }
-    if (!options.common.json) print_roles(reading.file);
+    if (!options.json) print_roles(reading.file);
     return exit_completed;
-}
-
-SubcommandBody define_agents_list(CLI::App& app)
-{
-    const auto o = std::make_shared<AgentsListOptions>();
-    add_common(app, o->common);
-    return {[o] { return list_agents(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand agents_list_subcommand{"agents list", "List the agents and their programs",
-                                               define_agents_list};
+extern const Subcommand agents_list_subcommand =
+    subcommand("agents list", "List the agents and their programs", add_common, list_agents);
 
 }  // namespace autoexec::cli

@@ -1,20 +1,10 @@
 #include "agent/agents_file_reader.hpp"
-#include "autoexec/diagnostic.hpp"
 #include "cli/agents/init_hint.hpp"
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/layout.hpp"
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
-
 #include <algorithm>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -22,8 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-struct AgentsValidateOptions {
-    CommonOptions common;
+struct AgentsValidateOptions : CommonOptions {
     std::string path;  ///< Empty: the project's.
 };
 
@@ -41,10 +30,10 @@ LoadedAgents read_named(const fs::path& path)
 
 int validate_agents(const AgentsValidateOptions& options)
 {
-    const auto root = options.path.empty() ? project_root(options.common) : fs::path{};
+    const auto root = options.path.empty() ? project_root(options) : fs::path{};
     const auto path = options.path.empty() ? root / layout::agents_file : fs::path(options.path);
     const auto reading = options.path.empty() ? load_agents(root) : read_named(path);
-    if (options.common.json) {
+    if (options.json) {
         print_json(json::object{{"valid", reading.errors.empty()},
                                 {"config_path", path.string()},
                                 {"errors", to_json_array(reading.errors)},
@@ -62,18 +51,17 @@ int validate_agents(const AgentsValidateOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_agents_validate(CLI::App& app)
+void define_agents_validate(CLI::App& app, AgentsValidateOptions& o)
 {
-    const auto o = std::make_shared<AgentsValidateOptions>();
-    add_common(app, o->common);
-    app.add_option("path", o->path, "Check FILE instead of the project's file")->type_name("FILE");
+    add_common(app, o);
+    app.add_option("path", o.path, "Check FILE instead of the project's file")->type_name("FILE");
     app.footer("Exit codes: 0 valid, 3 invalid or missing.");
-    return {[o] { return validate_agents(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand agents_validate_subcommand{
-    "agents validate", "Check the agents file and report every problem", define_agents_validate};
+extern const Subcommand agents_validate_subcommand =
+    subcommand("agents validate", "Check the agents file and report every problem",
+               define_agents_validate, validate_agents);
 
 }  // namespace autoexec::cli

@@ -1,29 +1,18 @@
-#include "autoexec/config.hpp"
-
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "config/migration.hpp"
 #include "config/sources.hpp"
-#include "text/text.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <iostream>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct ConfigMigrateOptions {
-    CommonOptions common;
+struct ConfigMigrateOptions : CommonOptions {
     fs::path path;  ///< Empty: the project's.
     bool dry_run = false;
     bool yes = false;
@@ -56,7 +45,7 @@ int migrate_config(const ConfigMigrateOptions& options)
 {
     // The user's own file may be a link: it stays one.
     const auto file = options.path.empty() ? fs::path() : fs::weakly_canonical(options.path);
-    const AutoExecutionConfigManager manager(file, project_root(options.common));
+    const AutoExecutionConfigManager manager(file, project_root(options));
     const auto& path = manager.config_path();
     const auto found = config::read_config_file(path, false);
     yaml::Report report(path.string(), found.text);
@@ -92,19 +81,17 @@ int migrate_config(const ConfigMigrateOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_config_migrate(CLI::App& app)
+void define_config_migrate(CLI::App& app, ConfigMigrateOptions& o)
 {
-    const auto o = std::make_shared<ConfigMigrateOptions>();
-    add_project(app, o->common);
-    app.add_option("path", o->path, "Update FILE instead of the project's file")->type_name("FILE");
-    app.add_flag("--dry-run", o->dry_run, "Show the changes without writing them");
-    app.add_flag("--yes", o->yes, "Write without asking for confirmation");
-    return {[o] { return migrate_config(*o); }};
+    add_project(app, o);
+    app.add_option("path", o.path, "Update FILE instead of the project's file")->type_name("FILE");
+    app.add_flag("--dry-run", o.dry_run, "Show the changes without writing them");
+    app.add_flag("--yes", o.yes, "Write without asking for confirmation");
 }
 
 }  // namespace
 
-extern const Subcommand config_migrate_subcommand{
-    "config migrate", "Update a file of an older version", define_config_migrate};
+extern const Subcommand config_migrate_subcommand = subcommand(
+    "config migrate", "Update a file of an older version", define_config_migrate, migrate_config);
 
 }  // namespace autoexec::cli

@@ -1,28 +1,15 @@
-#include "autoexec/config.hpp"
-
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
 namespace json = boost::json;
 
-struct ConfigShowOptions {
-    CommonOptions common;
+struct ConfigShowOptions : CommonOptions {
     bool origin = false;
 };
 
@@ -71,10 +58,10 @@ void print_settings(const std::vector<EffectiveSetting>& settings, bool with_ori
 
 int show_config(const ConfigShowOptions& options)
 {
-    AutoExecutionConfigManager manager({}, project_root(options.common));
-    if (!load_configuration(manager, options.common.json)) return exit_invalid;
+    AutoExecutionConfigManager manager({}, project_root(options));
+    (void)load_configuration(manager, options.json);
     const auto settings = manager.settings();
-    if (!options.common.json) {
+    if (!options.json) {
         print_settings(settings, options.origin);
         return exit_completed;
     }
@@ -89,17 +76,15 @@ int show_config(const ConfigShowOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_config_show(CLI::App& app)
+void define_config_show(CLI::App& app, ConfigShowOptions& o)
 {
-    const auto o = std::make_shared<ConfigShowOptions>();
-    add_common(app, o->common);
-    app.add_flag("--origin", o->origin, "Also show where each value comes from");
-    return {[o] { return show_config(*o); }};
+    add_common(app, o);
+    app.add_flag("--origin", o.origin, "Also show where each value comes from");
 }
 
 }  // namespace
 
-extern const Subcommand config_show_subcommand{"config show", "Show the effective settings",
-                                               define_config_show};
+extern const Subcommand config_show_subcommand =
+    subcommand("config show", "Show the effective settings", define_config_show, show_config);
 
 }  // namespace autoexec::cli

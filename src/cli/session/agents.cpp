@@ -1,6 +1,8 @@
 #include "cli/session/agents.hpp"
 
 #include "agent/agents_file_reader.hpp"
+#include "cli/cli.hpp"
+#include "cli/session/configuration.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
@@ -36,6 +38,13 @@ AgentDefinition make_built_in_agent()
 Agents::Agents(const std::filesystem::path& root, bool external, bool read) : external_(external)
 {
     if (read) loaded_ = load_agents(root);
+}
+
+void Agents::require_usable(bool quiet) const
+{
+    if (!usable()) print_problems(loaded_.errors);
+    if (!usable()) throw Failure(exit_invalid);
+    if (!quiet) print_problems(loaded_.file.warnings);
 }
 
 std::string Agents::assign(CommandRequest& request) const

@@ -30,6 +30,9 @@ public:
 
     /// False if the file is invalid.
     [[nodiscard]] bool usable() const { return loaded_.errors.empty() || loaded_.missing; }
+    /// Prints the problems of the file, the warnings unless `quiet`. Throws `Failure` if it is
+    /// invalid.
+    void require_usable(bool quiet) const;
     [[nodiscard]] const LoadedAgents& loaded() const { return loaded_; }
     [[nodiscard]] bool runs_texts_with_shell() const { return !external_ && loaded_.missing; }
 

@@ -1,14 +1,10 @@
 #include "cli/session/command_session.hpp"
 
-#include "autoexec/diagnostic.hpp"
-#include "cli/session/configuration.hpp"
-#include "cli/session/lost_output.hpp"
+#include "cli/session/notices.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "cli/session/unclaimed_notice.hpp"
 #include "records/debug_log.hpp"
 #include "records/running.hpp"
-#include "records/unwritten.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -101,6 +97,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       screen_(screen),
       root_(manager.project_root()),
       signals_(ctx_, SIGINT, SIGTERM),
+      records_(ctx_.get_executor(), manager.load(), root_),
       options_(make_executor_options(agents.has_value())),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
@@ -118,21 +115,13 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
 
 ExecutorOptions CommandSession::make_executor_options(bool embeds_agent)
 {
-    const auto config = manager_.load();
-    auto e = executor_options(flags_, config, root_, commands_);
+    auto e = executor_options(flags_, manager_.load(), root_, commands_);
     e.agent_in_process = embeds_agent;
     e.notifier = local_notifier();
     e.offers = local_offers();
     e.redactor = std::make_shared<const Redactor>();
-    if (e.enable_audit)
-        e.audit = std::make_shared<AuditLogger>(ctx_.get_executor(), audit_options(config, root_));
-    if (e.enable_metrics) {
-        MetricsOptions metrics;
-        metrics.project_root = root_;
-        metrics.durability = e.durability;
-        e.metrics =
-            std::make_shared<ExecutionMetricsCollector>(ctx_.get_executor(), std::move(metrics));
-    }
+    e.audit = records_.audit;
+    e.metrics = records_.metrics;
     return e;
 }
 
@@ -200,19 +189,11 @@ asio::awaitable<void> CommandSession::run_all(asio::awaitable<void> work, Recove
 
 asio::awaitable<void> CommandSession::stop_records()
 {
-    if (options_.audit) (void)co_await options_.audit->stop();
-    if (options_.metrics) (void)co_await options_.metrics->stop();
-    report_lost(options_.audit.get());
-    report_lost(options_.metrics.get());
-}
-
-void CommandSession::report_lost(const EventSink* sink)
-{
-    if (sink == nullptr) return;
-    const auto records = sink->unwritten();
-    if (records.lost == 0) return;
-    records_lost_ = true;
-    print_message("{}\n", records::lost_sentence(records));
+    co_await records_.stop();
+    for (const auto& loss : records_.losses()) {
+        records_lost_ = true;
+        print_message("{}\n", loss);
+    }
 }
 
 std::string CommandSession::lost_output(const ExecutionResult& result)

@@ -2,12 +2,11 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
-#include "autoexec/config.hpp"
 #include "autoexec/executor.hpp"
 #include "cli/cli.hpp"
+#include "cli/session/configuration.hpp"
 #include "cli/session/killing_spawner.hpp"
-#include "cli/session/screen.hpp"
-#include "config/reloader.hpp"
+#include "cli/session/output.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_type.hpp>
@@ -69,7 +68,6 @@ private:
     asio::awaitable<void> run_all(asio::awaitable<void> work, Recovery recovery);
     asio::awaitable<void> recover();
     asio::awaitable<void> stop_records();
-    void report_lost(const EventSink* sink);
     asio::awaitable<void> watch_signals();
     asio::awaitable<void> kill_programs();
     asio::awaitable<void> redraw_periodically();
@@ -82,6 +80,7 @@ private:
 
     asio::io_context ctx_{1};
     asio::signal_set signals_;
+    RecordWriters records_;
     ExecutorOptions options_;
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;

@@ -2,23 +2,20 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "records/unwritten.hpp"
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/json/array.hpp>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 
 namespace autoexec::cli {
 namespace {
@@ -74,8 +71,7 @@ void print_problems(std::vector<Diagnostic> diagnostics)
     print_message(to_string(diagnostics));
 }
 
-std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager& manager,
-                                                      bool quiet)
+AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool quiet)
 {
     try {
         auto config = manager.load();
@@ -83,7 +79,7 @@ std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager
         return config;
     } catch (const InvalidConfiguration& e) {
         print_problems(e.diagnostics());
-        return std::nullopt;
+        throw Failure(exit_invalid);
     }
 }
 
@@ -106,13 +102,36 @@ std::string changes_sentence(const std::vector<std::string>& changed)
     return sentence + ".";
 }
 
-std::vector<std::string> variables_of_files()
+RecordWriters::RecordWriters(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
+                             const std::filesystem::path& root)
 {
-    std::vector<std::string> variables;
-    for (const auto* const name : {"HOME", "XDG_CONFIG_HOME"})
-        if (const char* const value = std::getenv(name))
-            variables.push_back(fmt::format("{}={}", name, value));
-    return variables;
+    if (config.executor.enable_audit)
+        audit = std::make_shared<AuditLogger>(ex, audit_options(config, root));
+    if (config.executor.enable_metrics)
+        metrics = std::make_shared<ExecutionMetricsCollector>(ex, metrics_options(config, root));
+}
+
+std::vector<std::shared_ptr<EventSink>> RecordWriters::sinks() const
+{
+    std::vector<std::shared_ptr<EventSink>> all;
+    if (audit) all.push_back(audit);
+    if (metrics) all.push_back(metrics);
+    return all;
+}
+
+asio::awaitable<void> RecordWriters::stop() const
+{
+    if (audit) (void)co_await audit->stop();
+    if (metrics) (void)co_await metrics->stop();
+}
+
+std::vector<std::string> RecordWriters::losses() const
+{
+    std::vector<std::string> sentences;
+    for (const auto& sink : sinks())
+        if (const auto records = sink->unwritten(); records.lost > 0)
+            sentences.push_back(records::lost_sentence(records));
+    return sentences;
 }
 
 boost::json::array to_json_array(const std::vector<Diagnostic>& diagnostics)

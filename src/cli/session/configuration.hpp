@@ -1,23 +1,24 @@
 #pragma once
 
 #include "async/short_names.hpp"
+#include "autoexec/audit_logger.hpp"
 #include "autoexec/config.hpp"
-#include "cli/cli.hpp"
+#include "autoexec/metrics_collector.hpp"
 #include "config/reloader.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 /// The configuration, for subcommands.
 namespace autoexec::cli {
 
-/// Prints its problems; nothing if it cannot be used.
-std::optional<AutoExecutionConfig> load_configuration(AutoExecutionConfigManager& manager,
-                                                      bool quiet);
+/// Prints its problems. Throws `Failure` if it cannot be used.
+AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool quiet);
 
 /// Checks the files every second, and at each SIGHUP, until the `io_context` stops. A SIGHUP
 /// because the terminal is gone becomes a SIGTERM, so that it still ends the program.
@@ -29,8 +30,20 @@ void print_problems(std::vector<Diagnostic> diagnostics);
 /// `Configuration reloaded: retry.max_attempts; effective at the next start: durability.`
 std::string changes_sentence(const std::vector<std::string>& changed);
 
-/// The variables of the environment that locate files.
-std::vector<std::string> variables_of_files();
+/// The writers of records that the configuration enables.
+struct RecordWriters {
+    RecordWriters(const asio::any_io_executor& ex, const AutoExecutionConfig& config,
+                  const std::filesystem::path& root);
+
+    [[nodiscard]] std::vector<std::shared_ptr<EventSink>> sinks() const;
+    asio::awaitable<void> stop() const;
+
+    /// A message for each that has lost records.
+    [[nodiscard]] std::vector<std::string> losses() const;
+
+    std::shared_ptr<AuditLogger> audit;
+    std::shared_ptr<ExecutionMetricsCollector> metrics;
+};
 
 /// Errors and warnings as JSON.
 boost::json::array to_json_array(const std::vector<Diagnostic>& diagnostics);

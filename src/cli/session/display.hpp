@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autoexec/event_sink.hpp"
-#include "cli/session/screen.hpp"
+#include "cli/session/output.hpp"
 
 #include <chrono>
 #include <cstddef>

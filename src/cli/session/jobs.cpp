@@ -1,5 +1,6 @@
 #include "cli/session/jobs.hpp"
 
+#include "cli/flags.hpp"
 #include "cli/session/project.hpp"
 #include "git/repository.hpp"
 #include "protocol/command_file.hpp"
@@ -8,6 +9,7 @@
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <boost/json/value_to.hpp>
 
 #include <algorithm>
@@ -35,7 +37,7 @@ void check(const CommandJob& job, const std::string& where, std::vector<std::str
         if (std::find(problems.begin(), problems.end(), problem) == problems.end())
             problems.push_back(std::move(problem));
     };
-    const auto name = job.new_worktree.substr(0, job.new_worktree.find('@'));
+    const auto name = name_of_new_worktree(job);
     if (!job.new_worktree.empty() && !git::is_branch_part(name))
         complain(fmt::format(
             "{}invalid worktree name '{}': use at most 80 letters, digits, '.', '_' and "
@@ -69,22 +71,48 @@ void apply_defaults(const JobOptions& o, CommandRequest& r)
     if (o.retry) r.max_attempts = *o.retry + 1;
 }
 
+std::optional<int> attempts_in(const json::value& value)
+{
+    const auto retries = json::try_value_to<std::size_t>(value);
+    if (!value.is_int64() || !retries || *retries > max_retries) return std::nullopt;
+    return static_cast<int>(*retries) + 1;
+}
+
+std::optional<std::chrono::milliseconds> duration_in(const json::value& value)
+{
+    auto duration = value.is_string()   ? text::parse_duration(value.get_string())
+                    : value.is_number() ? text::parse_duration(text::dump_line(value))
+                                        : std::nullopt;
+    return duration && duration->count() > 0 ? duration : std::nullopt;
+}
+
 // One line of a list, key by key.
 class LineReader {
 public:
-    LineReader(const json::object& object, std::string where, std::vector<std::string>& problems)
-        : object_(object), where_(std::move(where)), problems_(problems)
+    LineReader(const json::object& object, const std::string& where,
+               std::vector<std::string>& problems)
+        : object_(object), where_(where), problems_(problems)
     {}
 
-    void text(const char* key, std::string& to)
+    /// `convert` returns nothing for a value that is not what is `wanted`.
+    template <class T, class Convert>
+    void read(const char* key, T& to, const char* wanted, Convert convert)
     {
-        const auto* const v = take(key);
-        if (v == nullptr) return;
-        if (v->is_string())
-            to = json::value_to<std::string>(*v);
+        known_[key] = true;
+        const auto* const value = object_.if_contains(key);
+        if (value == nullptr) return;
+        if (auto converted = convert(*value))
+            to = *std::move(converted);
         else
-            complain(key, "a string");
+            problems_.push_back(fmt::format("{}: '{}' must be {}", where_, key, wanted));
     }
+    template <class T>
+    void read(const char* key, T& to, const char* wanted)
+    {
+        read(key, to, wanted,
+             [](const json::value& value) { return json::try_value_to<T>(value); });
+    }
+    void text(const char* key, std::string& to) { read(key, to, "a string"); }
     void optional_text(const char* key, std::optional<std::string>& to)
     {
         std::string value = to.value_or("");
@@ -93,54 +121,7 @@ public:
     }
     void texts(const char* key, std::vector<std::string>& to)
     {
-        const auto* const v = take(key);
-        if (v == nullptr) return;
-        std::vector<std::string> list;
-        bool good = v->is_array();
-        if (good) {
-            for (const auto& item : v->get_array()) {
-                if (item.is_string())
-                    list.push_back(json::value_to<std::string>(item));
-                else
-                    good = false;
-            }
-        }
-        if (good)
-            to = std::move(list);
-        else
-            complain(key, "a list of strings");
-    }
-    void flag(const char* key, bool& to)
-    {
-        const auto* const v = take(key);
-        if (v == nullptr) return;
-        if (v->is_bool())
-            to = v->get_bool();
-        else
-            complain(key, "true or false");
-    }
-    void attempts(const char* key, std::optional<int>& to)
-    {
-        const auto* const v = take(key);
-        if (v == nullptr) return;
-        if (v->is_int64() && v->get_int64() >= 0 && v->get_int64() <= 1000)
-            to = static_cast<int>(v->get_int64()) + 1;
-        else
-            complain(key, "a number from 0 to 1000");
-    }
-    void duration(const char* key, std::optional<std::chrono::milliseconds>& to)
-    {
-        const auto* const v = take(key);
-        if (v == nullptr) return;
-        std::optional<std::chrono::milliseconds> d;
-        if (v->is_string())
-            d = text::parse_duration(v->get_string());
-        else if (v->is_int64() || v->is_double())
-            d = text::parse_duration(text::dump_line(*v));
-        if (d && d->count() > 0)
-            to = d;
-        else
-            complain(key, "a duration such as \"90s\"");
+        read(key, to, "a list of strings");
     }
     void finish()
     {
@@ -151,19 +132,9 @@ public:
     }
 
 private:
-    const json::value* take(const char* key)
-    {
-        known_[key] = true;
-        return object_.if_contains(key);
-    }
-    void complain(const char* key, const char* wanted)
-    {
-        problems_.push_back(fmt::format("{}: '{}' must be {}", where_, key, wanted));
-    }
-
     const json::object& object_;
     json::object known_;
-    std::string where_;
+    const std::string& where_;
     std::vector<std::string>& problems_;
 };
 
@@ -193,9 +164,9 @@ std::optional<CommandJob> parse_line(std::string_view line, const std::string& w
     reader.optional_text("workflow_id", r.workflow_id);
     reader.optional_text("step_id", r.step_id);
     reader.texts("expect", r.expected_artifacts);
-    reader.duration("timeout", r.timeout);
-    reader.attempts("retry", r.max_attempts);
-    reader.flag("idempotent", r.idempotent);
+    reader.read("timeout", r.timeout, "a duration such as \"90s\"", duration_in);
+    reader.read("retry", r.max_attempts, "a number from 0 to 1000", attempts_in);
+    reader.read("idempotent", r.idempotent, "true or false");
     reader.text("agent", r.agent);
     reader.texts("env", r.env_refs);
     reader.finish();
@@ -236,6 +207,45 @@ CommandRequest base_request(const JobOptions& o)
 }
 
 }  // namespace
+
+std::string name_of_new_worktree(const CommandJob& job)
+{
+    return job.new_worktree.substr(0, job.new_worktree.find('@'));
+}
+
+void add_job(CLI::App& app, JobOptions& o)
+{
+    app.add_option("command,--command", o.command,
+                   "The command for the agent; use --command=TEXT if it begins with '-'")
+        ->type_name("COMMAND");
+    app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
+        ->type_name("FILE");
+    app.add_option("-w,--worktree", o.worktrees, "Run in this existing worktree; may be repeated")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    app.add_option("--new-worktree", o.new_worktrees,
+                   "Create a worktree with branch workflow/NAME at REF; may be repeated")
+        ->type_name("NAME[@REF]")
+        ->allow_extra_args(false);
+    add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
+    app.add_option("--expect", o.expect,
+                   "Fail unless the command creates or changes FILE; may be repeated")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    add_count(
+        app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
+        "Retry at most N times (default 2)");
+    app.add_flag("--idempotent", o.idempotent,
+                 "The command is safe to run twice: also retry it after time-outs and failures");
+    app.add_option("--agent", o.agent, "Use this agent or role of the agents file")
+        ->type_name("NAME");
+    app.add_option("--env", o.env_refs,
+                   "Pass this environment variable to the command; may be repeated")
+        ->type_name("VARIABLE")
+        ->allow_extra_args(false);
+    app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
+    app.add_option("--step-id", o.step_id, "Record this step id");
+}
 
 std::vector<CommandJob> parse_job_list(std::string_view text, const JobOptions& defaults,
                                        std::vector<std::string>& problems)

@@ -1,11 +1,17 @@
 #pragma once
 
+#include "autoexec/command.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
-#include "autoexec/command.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace autoexec::cli {
 
@@ -33,6 +39,11 @@ struct CommandJob {
     CommandRequest request;
     std::string new_worktree;  ///< NAME[@REF]; empty: `request.worktree` exists.
 };
+
+/// `NAME` of `NAME@REF`.
+std::string name_of_new_worktree(const CommandJob& job);
+
+void add_job(CLI::App& app, JobOptions& options);
 
 /// All problems are added to `problems`.
 std::vector<CommandJob> collect_jobs(const JobOptions& options, std::vector<std::string>& problems);

@@ -1,11 +1,15 @@
 #include "cli/session/output.hpp"
 
-#include "cli/session/screen.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 namespace autoexec::cli {
 namespace {
@@ -31,6 +35,17 @@ int print_safely(std::FILE* to, std::string_view text)
     return error;
 }
 
+Screen::Size terminal_size()
+{
+    winsize w{};
+    Screen::Size size;
+    if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0) {
+        size.columns = w.ws_col;
+        size.rows = w.ws_row;
+    }
+    return size;
+}
+
 }  // namespace
 
 void print_message(std::string_view text)
@@ -49,9 +64,10 @@ void print_json(const boost::json::value& value)
     print_result("{}\n", text::dump_line(value));
 }
 
-void print_error_line(std::string_view subcommand, std::string_view problem)
+void print_errors(std::string_view subcommand, const std::vector<std::string>& problems)
 {
-    print_message("autoexec {}: {}\n", subcommand, text::printable(problem));
+    for (const auto& problem : problems)
+        print_message("autoexec {}: {}\n", subcommand, text::printable(problem));
 }
 
 int result_error()
@@ -67,14 +83,47 @@ void require_reader() noexcept
     reader_required = true;
 }
 
-void write_terminal(std::string_view bytes)
+Screen::Mode Screen::suitable_mode(bool quiet)
 {
-    (void)write_at_once(stderr, bytes);
+    if (quiet) return Mode::quiet;
+    const char* const term = std::getenv("TERM");
+    const bool can_move = term != nullptr && std::string_view(term) != "dumb";
+    return ::isatty(STDERR_FILENO) == 1 && can_move ? Mode::table : Mode::lines;
 }
 
-void set_screen(Screen* screen)
+Screen::Screen(Mode mode, Table table) : mode_(mode), table_(std::move(table))
 {
-    active_screen = screen;
+    active_screen = this;
+}
+
+Screen::~Screen()
+{
+    active_screen = nullptr;
+}
+
+// One write, so that no part of the table is visible alone.
+void Screen::redraw()
+{
+    if (mode_ != Mode::table) return;
+    hide();
+    const auto lines = table_(terminal_size());
+    std::string text;
+    for (const auto& line : lines) text += line + '\n';
+    (void)write_at_once(stderr, text::printable(text, true));
+    drawn_ = lines.size();
+}
+
+bool Screen::hide()
+{
+    if (drawn_ == 0) return false;
+    (void)write_at_once(stderr, fmt::format("\r\x1b[{}A\x1b[J", drawn_));
+    drawn_ = 0;
+    return true;
+}
+
+std::size_t room_for_rows(const Screen::Size& size)
+{
+    return std::max<std::size_t>(size.rows, 6) - 4;
 }
 
 }  // namespace autoexec::cli

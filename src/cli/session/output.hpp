@@ -1,11 +1,17 @@
 #pragma once
 
+#include "cli/cli.hpp"
+
 #include <boost/json/value.hpp>
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 /// The only ways to the terminal: messages on standard error, results on standard output. Control
 /// characters are made visible, except line ends and tabs: text from outside (paths, ids, messages
@@ -16,8 +22,6 @@
 ///
 /// Thread safety: none.
 namespace autoexec::cli {
-
-class Screen;
 
 void print_message(std::string_view text);
 void print_result(std::string_view text);
@@ -37,13 +41,14 @@ void print_result(fmt::format_string<T...> format, T&&... values) requires(sizeo
 /// Prints a result as one line of JSON.
 void print_json(const boost::json::value& value);
 
-/// Prints the message `autoexec SUBCOMMAND: PROBLEM` as one line.
-void print_error_line(std::string_view subcommand, std::string_view problem);
+/// Prints each problem as a message `autoexec SUBCOMMAND: PROBLEM` of one line.
+void print_errors(std::string_view subcommand, const std::vector<std::string>& problems);
 
+/// Throws a `Failure` with one problem.
 template <class... T>
-void print_error(std::string_view subcommand, fmt::format_string<T...> format, T&&... values)
+[[noreturn]] void fail(ExitCode code, fmt::format_string<T...> format, T&&... values)
 {
-    print_error_line(subcommand, fmt::format(format, std::forward<T>(values)...));
+    throw Failure(code, {fmt::format(format, std::forward<T>(values)...)});
 }
 
 /// The `errno` of the first result that could not be written, or zero. That the reader has ended is
@@ -53,9 +58,39 @@ int result_error();
 /// Called by what runs commands or changes something: its results must not be lost unnoticed.
 void require_reader() noexcept;
 
-/// For `Screen`: exactly these bytes, to standard error.
-void write_terminal(std::string_view bytes);
-/// The screen to hide; null: none.
-void set_screen(Screen* screen);
+/// Progress on standard error: on a terminal, a table below the messages, redrawn periodically. At
+/// most one exists at a time.
+class Screen {
+public:
+    enum class Mode { quiet, lines, table };
+    static Mode suitable_mode(bool quiet);
+
+    struct Size {
+        std::size_t columns = 80;
+        std::size_t rows = 24;
+    };
+    /// The lines of the current table, none wider than the terminal.
+    using Table = std::function<std::vector<std::string>(const Size&)>;
+
+    Screen(Mode mode, Table table);
+    ~Screen();
+    Screen(const Screen&) = delete;
+    Screen& operator=(const Screen&) = delete;
+
+    [[nodiscard]] Mode mode() const noexcept { return mode_; }
+
+    /// Draws the table, in place of the previous one.
+    void redraw();
+    /// Removes the table; true if there was one.
+    bool hide();
+
+private:
+    Mode mode_;
+    Table table_;
+    std::size_t drawn_ = 0;
+};
+
+/// How many rows of a table fit on the terminal besides other lines.
+std::size_t room_for_rows(const Screen::Size& size);
 
 }  // namespace autoexec::cli

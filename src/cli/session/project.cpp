@@ -1,14 +1,16 @@
 #include "cli/session/project.hpp"
 
+#include "cli/session/output.hpp"
 #include "git_files/git_dir.hpp"
 #include "protocol/layout.hpp"
-#include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 namespace autoexec::cli {
 namespace {
@@ -17,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t short_length = 8;
 constexpr std::size_t max_text = 1024 * 1024;
+constexpr std::chrono::seconds end_timeout{30};
 
 // Every character counts as one column.
 bool is_lead(char c)
@@ -115,6 +118,17 @@ std::string shown_path(const fs::path& path)
     const auto text = ec ? std::string() : fs::relative(path, here, ec).string();
     const bool far = ec || text.starts_with("../../..") || text.empty();
     return text::printable(far ? path.string() : text);
+}
+
+void wait_for_end(std::string_view subject, const std::function<bool()>& has_ended)
+{
+    const auto until = std::chrono::steady_clock::now() + end_timeout;
+    while (!has_ended()) {
+        if (std::chrono::steady_clock::now() > until)
+            fail(exit_internal, "requested, but the {} has not ended within {} s", subject,
+                 end_timeout.count());
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
 }
 
 std::optional<std::string> if_given(const std::string& text)

@@ -2,10 +2,8 @@
 
 #include "cli/cli.hpp"
 
-#include <boost/json/value.hpp>
-
-#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +40,9 @@ std::string cell(std::string_view text, std::size_t width);
 
 /// A path relative to the current folder, if that is near.
 std::string shown_path(const std::filesystem::path& path);
+
+/// Waits until a cancelled execution or run, the `subject`, has ended. Throws `Failure` after 30 s.
+void wait_for_end(std::string_view subject, const std::function<bool()>& has_ended);
 
 /// Nothing for an option that was not given.
 std::optional<std::string> if_given(const std::string& text);

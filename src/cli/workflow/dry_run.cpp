@@ -104,7 +104,7 @@ int dry_run(const WorkflowFlags& options, const std::filesystem::path& root, con
         return exit_invalid;
     }
     const Preview preview(options, inputs, std::move(commands));
-    if (options.common.json)
+    if (options.json)
         preview.print_as_json();
     else
         preview.print();

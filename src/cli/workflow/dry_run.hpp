@@ -1,10 +1,6 @@
 #pragma once
 
-#include "autoexec/workflow_executor.hpp"
-#include "cli/session/agents.hpp"
-#include "cli/workflow/workflow_flags.hpp"
-
-#include <filesystem>
+#include "cli/workflow/setup.hpp"
 
 namespace autoexec::cli {
 

@@ -1,25 +1,18 @@
-#include "cli/subcommand.hpp"
 #include "cli/workflow/manual_step.hpp"
-
-#include <CLI/CLI.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
-SubcommandBody define_workflow_fail(CLI::App& app)
+void define_workflow_fail(CLI::App& app, ManualStepOptions& o)
 {
-    const auto o = std::make_shared<ManualStepOptions>();
-    o->done = false;
-    add_manual_step(app, *o);
-    app.add_option("--reason", o->reason, "Record why the step failed")->type_name("TEXT");
-    return {[o] { return mark_step(*o); }};
+    o.done = false;
+    add_manual_step(app, o);
+    app.add_option("--reason", o.reason, "Record why the step failed")->type_name("TEXT");
 }
 
 }  // namespace
 
-extern const Subcommand workflow_fail_subcommand{"workflow fail", "Mark a manual step as failed",
-                                                 define_workflow_fail};
+extern const Subcommand workflow_fail_subcommand =
+    subcommand("workflow fail", "Mark a manual step as failed", define_workflow_fail, mark_step);
 
 }  // namespace autoexec::cli

@@ -1,15 +1,7 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
 #include "cli/subcommand.hpp"
-#include "cli/workflow/workflow_file.hpp"
-#include "cli/workflow/workflow_flags.hpp"
+#include "cli/workflow/setup.hpp"
 #include "workflow/plan/plan.hpp"
-
-#include <CLI/CLI.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -26,10 +18,7 @@ int draw_graph(const WorkflowGraphOptions& options)
     WorkflowReadOptions read;
     read.lenient = options.lenient;
     const auto file = read_workflow_file(options.path, false, read);
-    if (!file.workflow) {
-        print_problems(file.diagnostics);
-        return exit_invalid;
-    }
+    require_usable(file, true);
     const auto as = options.dot       ? WorkflowDrawing::dot
                     : options.mermaid ? WorkflowDrawing::mermaid
                                       : WorkflowDrawing::text;
@@ -37,21 +26,18 @@ int draw_graph(const WorkflowGraphOptions& options)
     return exit_completed;
 }
 
-SubcommandBody define_workflow_graph(CLI::App& app)
+void define_workflow_graph(CLI::App& app, WorkflowGraphOptions& o)
 {
-    const auto o = std::make_shared<WorkflowGraphOptions>();
-    app.add_option("file", o->path, "The workflow file")->type_name("FILE")->required();
-    add_lenient(app, o->lenient);
-    auto* const dot = app.add_flag("--dot", o->dot, "Print the graph for Graphviz");
-    app.add_flag("--mermaid", o->mermaid, "Print the graph for Mermaid, in Markdown")
-        ->excludes(dot);
+    app.add_option("file", o.path, "The workflow file")->type_name("FILE")->required();
+    add_lenient(app, o.lenient);
+    auto* const dot = app.add_flag("--dot", o.dot, "Print the graph for Graphviz");
+    app.add_flag("--mermaid", o.mermaid, "Print the graph for Mermaid, in Markdown")->excludes(dot);
     app.footer("Example:\n  autoexec workflow graph release.yaml --dot | dot -Tsvg >g.svg");
-    return {[o] { return draw_graph(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand workflow_graph_subcommand{
-    "workflow graph", "Show the dependencies between steps", define_workflow_graph};
+extern const Subcommand workflow_graph_subcommand = subcommand(
+    "workflow graph", "Show the dependencies between steps", define_workflow_graph, draw_graph);
 
 }  // namespace autoexec::cli

@@ -1,21 +1,10 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/runs.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
 
-struct WorkflowListOptions {
-    CommonOptions common;
+struct WorkflowListOptions : CommonOptions {
     std::size_t limit = 20;
 };
 
@@ -30,7 +19,7 @@ void print(const workflow::RunRecord& run)
 
 int list_runs(const WorkflowListOptions& options)
 {
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     std::size_t shown = 0;
     for (const auto& id : workflow::list_runs(root)) {
         if (options.limit > 0 && shown == options.limit) break;
@@ -41,26 +30,24 @@ int list_runs(const WorkflowListOptions& options)
             continue;
         }
         ++shown;
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(*run));
         else
             print(*run);
     }
-    if (shown == 0 && !options.common.json) print_message("No workflow runs found.\n");
+    if (shown == 0 && !options.json) print_message("No workflow runs found.\n");
     return exit_completed;
 }
 
-SubcommandBody define_workflow_list(CLI::App& app)
+void define_workflow_list(CLI::App& app, WorkflowListOptions& o)
 {
-    const auto o = std::make_shared<WorkflowListOptions>();
-    add_common(app, o->common);
-    add_limit(app, o->limit);
-    return {[o] { return list_runs(*o); }};
+    add_common(app, o);
+    add_limit(app, o.limit);
 }
 
 }  // namespace
 
-extern const Subcommand workflow_list_subcommand{"workflow list", "List runs, newest first",
-                                                 define_workflow_list};
+extern const Subcommand workflow_list_subcommand =
+    subcommand("workflow list", "List runs, newest first", define_workflow_list, list_runs);
 
 }  // namespace autoexec::cli

@@ -1,198 +1,245 @@
 #include "cli/workflow/live_workflow.hpp"
 
-#include "cli/session/output.hpp"
+#include "cli/session/command_session.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "cli/workflow/workflow_text.hpp"
+#include "cli/workflow/workflow_display.hpp"
+#include "cli/worktree/collector.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
+#include "records/debug_log.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 namespace autoexec::cli {
+namespace {
 
-LiveWorkflow::LiveWorkflow(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
-                           const Agents& agents, Workflow workflow, WorkflowRunOptions run,
-                           std::optional<Resumption> resumption)
-    : options_(options),
-      agents_(agents),
-      workflow_(std::move(workflow)),
-      run_(std::move(run)),
-      resumption_(std::move(resumption)),
-      display_(std::make_shared<WorkflowDisplay>(Screen::suitable_mode(options.session.quiet),
-                                                 workflow_)),
-      session_(options.session, manager, display_->screen(),
-               options.session.external_agent || !run_.automatic ? std::nullopt
-                                                                 : std::optional(agents.all()),
-               workflow_.steps.size()),
-      executor_(session_.executor(), executor_options(manager))
+bool has_command_for_nobody(const Workflow& workflow)
 {
-    session_.executor().subscribe(display_);
-    run_.on_event = [this](const WorkflowEvent& event) { show(event); };
-    if (resumption_)
-        for (const auto& step : resumption_->steps)
-            if (has_ended(step)) display_->record_earlier(step.id, step.state);
-    // A resumed run decides on its own whether interrupted steps get another attempt.
-    if (!session_.options().error_handling) run_.max_attempts = 1;
-    result_.workflow_id = workflow_.id;
-    result_.status = WorkflowStatus::cancelled;  // until the run has a result
+    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
+        return step.agent.empty() && !step.command.empty();
+    });
 }
 
-WorkflowExecutorOptions LiveWorkflow::executor_options(AutoExecutionConfigManager& manager)
-{
-    WorkflowExecutorOptions options;
-    options.project_root = session_.root();
-    options.durability = session_.options().durability;
-    options.max_attempts = session_.options().retry.max_attempts;
-    options.agent_limits = agents_.limits();
-    options.redactor = session_.options().redactor;
-    options.metrics = session_.options().metrics;
-    options.spawner = session_.spawner();
-    options.min_free_bytes = manager.load().worktrees.min_free_bytes;
-    options.max_file_bytes = manager.load().worktrees.max_file_bytes;
-    options.on_worktree = [this](const std::filesystem::path& tree) {
-        session_.add_worktree(tree);
-    };
-    options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
-        return agents_.assign(step, options_.agent, request);
-    };
-    return options;
-}
-
-int LiveWorkflow::run()
-{
-    session_.run(
-        work(), [this](asio::cancellation_type type) { cancel_.emit(type); },
-        resumption_ ? CommandSession::Recovery::after : CommandSession::Recovery::before);
-    conclude();
-    return exit_code();
-}
-
-asio::awaitable<void> LiveWorkflow::work()
-{
-    if (session_.interrupts() > 0) co_return;
-    auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::as_tuple(asio::use_awaitable));
-    if (resumption_) {
-        auto operation = executor_.async_resume(resumption_->run_id, workflow_, resumption_->what,
-                                                run_, std::move(token));
-        std::tie(ec_, result_) = co_await std::move(operation);
-    } else {
-        auto operation = executor_.async_run(workflow_, run_, std::move(token));
-        std::tie(ec_, result_) = co_await std::move(operation);
+/// Keeps references to `options`, `manager` and `agents`.
+class LiveWorkflow {
+public:
+    LiveWorkflow(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
+                 const Agents& agents, Workflow workflow, WorkflowRunOptions run,
+                 std::optional<Resumption> resumption)
+        : options_(options),
+          agents_(agents),
+          workflow_(std::move(workflow)),
+          run_(std::move(run)),
+          resumption_(std::move(resumption)),
+          display_(std::make_shared<WorkflowDisplay>(Screen::suitable_mode(options.session.quiet),
+                                                     workflow_)),
+          session_(options.session, manager, display_->screen(),
+                   options.session.external_agent || !run_.automatic ? std::nullopt
+                                                                     : std::optional(agents.all()),
+                   workflow_.steps.size()),
+          executor_(session_.executor(), executor_options(manager))
+    {
+        session_.executor().subscribe(display_);
+        run_.on_event = [this](const WorkflowEvent& event) { show(event); };
+        if (resumption_)
+            for (const auto& step : resumption_->steps)
+                if (has_ended(step)) display_->record_earlier(step.id, step.state);
+        // A resumed run decides on its own whether interrupted steps get another attempt.
+        if (!session_.options().error_handling) run_.max_attempts = 1;
+        result_.workflow_id = workflow_.id;
+        result_.status = WorkflowStatus::cancelled;  // until the run has a result
     }
-}
 
-void LiveWorkflow::show(const WorkflowEvent& event)
-{
-    const bool has_ended = event.type == WorkflowEvent::Type::step_ended;
-    const bool has_run = has_ended && event.result->execution.has_value();
-    const auto lost = has_run ? session_.lost_output(*event.result->execution) : std::string();
-    if (lost.empty()) return show_now(event);
-    auto result = *event.result;
-    result.warnings.push_back(lost);
-    auto with_warning = event;
-    with_warning.result = &result;
-    show_now(with_warning);
-    if (options_.session.quiet) print_message("warning: {}\n", text::printable(lost));
-}
-
-void LiveWorkflow::show_now(const WorkflowEvent& event)
-{
-    display_->record(event);
-    if (options_.common.json)
-        print_json(to_json(event, workflow_.id));
-    else
-        print(event);
-    if (!options_.session.quiet) explain(event);
-    display_->screen().redraw();
-}
-
-void LiveWorkflow::print(const WorkflowEvent& event) const
-{
-    const bool has_ended = event.type == WorkflowEvent::Type::step_ended ||
-                           event.type == WorkflowEvent::Type::step_skipped;
-    const bool has_failed_by_gate =
-        event.type == WorkflowEvent::Type::gate_judged && event.state != StepState::completed;
-    if (has_ended || has_failed_by_gate) print_result("{}\n", step_line(*event.result));
-}
-
-void LiveWorkflow::explain(const WorkflowEvent& event) const
-{
-    const auto count = workflow_.steps.size();
-    if (event.type == WorkflowEvent::Type::run_started)
-        print_message("Run {}: {} {}\n", text::printable(event.run_id), count,
-                      count == 1 ? "step" : "steps");
-    if (event.type == WorkflowEvent::Type::step_waiting) print_manual_step(event);
-    if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
-    const auto sentence = sentence_of(event);
-    if (!sentence.empty()) print_message("{}\n", sentence);
-}
-
-void LiveWorkflow::print_warnings(const StepResult& result)
-{
-    const auto print = [](const std::string& warning) {
-        print_message("  warning: {}\n", text::printable(warning));
-    };
-    if (result.execution) std::ranges::for_each(result.execution->warnings, print);
-    std::ranges::for_each(result.warnings, print);
-}
-
-void LiveWorkflow::print_manual_step(const WorkflowEvent& event) const
-{
-    std::vector<std::string> words = {"autoexec", "workflow", "done"};
-    if (!options_.common.project.empty())
-        words.insert(words.end(), {"--project", session_.root().string()});
-    words.push_back(event.step_id);
-    const auto file = event.worktree / control_files::simple;
-    print_message("{}: waiting for you. Instructions: {}. When done: {}\n",
-                  text::printable(event.step_id), text::printable(shown_path(file)),
-                  text::printable(text::quote_words(words)));
-}
-
-void LiveWorkflow::conclude() const
-{
-    if (ec_) {
-        print_message(text::printable(result_.error, true));
-        if (!result_.error.ends_with('\n')) print_message("\n");
+    int run()
+    {
+        session_.run(
+            work(), [this](asio::cancellation_type type) { cancel_.emit(type); },
+            resumption_ ? CommandSession::Recovery::after : CommandSession::Recovery::before);
+        conclude();
+        return exit_code();
     }
-    if (ec_ == errc::invalid_workflow) return;
-    if (options_.common.json) {
-        boost::json::object line{{"event", "result"}};
-        for (const auto& [key, value] : autoexec::to_json(result_)) line[key] = value;
-        print_json(line);
-    }
-    if (options_.session.quiet || result_.run_id.empty()) return;
-    const auto records = session_.root() / layout::records;
-    const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
-    print_message("{}Journal: {}. Records and outputs: {}\n", summary_of(result_, run_.merge_into),
-                  text::printable(shown_path(journal)), text::printable(shown_path(records)));
-}
 
-int LiveWorkflow::exit_code() const
-{
-    if (ec_ == errc::invalid_workflow) return exit_invalid;
-    if (ec_) return exit_internal;
-    if (session_.records_lost() && result_.status != WorkflowStatus::cancelled)
-        return exit_internal;
-    switch (result_.status) {
-        case WorkflowStatus::completed:
-            return exit_completed;
-        case WorkflowStatus::cancelled:
-            return exit_cancelled;
-        default:
-            return exit_failed;
+private:
+    WorkflowExecutorOptions executor_options(AutoExecutionConfigManager& manager)
+    {
+        WorkflowExecutorOptions options;
+        options.project_root = session_.root();
+        options.durability = session_.options().durability;
+        options.max_attempts = session_.options().retry.max_attempts;
+        options.agent_limits = agents_.limits();
+        options.redactor = session_.options().redactor;
+        options.metrics = session_.options().metrics;
+        options.spawner = session_.spawner();
+        options.min_free_bytes = manager.load().worktrees.min_free_bytes;
+        options.max_file_bytes = manager.load().worktrees.max_file_bytes;
+        options.on_worktree = [this](const std::filesystem::path& tree) {
+            session_.add_worktree(tree);
+        };
+        options.assign = [this](const WorkflowStep& step, CommandRequest& request) {
+            return agents_.assign(step, options_.agent, request);
+        };
+        return options;
     }
+
+    asio::awaitable<void> work()
+    {
+        if (session_.interrupts() > 0) co_return;
+        auto token =
+            asio::bind_cancellation_slot(cancel_.slot(), asio::as_tuple(asio::use_awaitable));
+        if (resumption_) {
+            auto operation = executor_.async_resume(resumption_->run_id, workflow_,
+                                                    resumption_->what, run_, std::move(token));
+            std::tie(ec_, result_) = co_await std::move(operation);
+        } else {
+            auto operation = executor_.async_run(workflow_, run_, std::move(token));
+            std::tie(ec_, result_) = co_await std::move(operation);
+        }
+    }
+
+    void show(const WorkflowEvent& event)
+    {
+        const bool has_ended = event.type == WorkflowEvent::Type::step_ended;
+        const bool has_run = has_ended && event.result->execution.has_value();
+        const auto lost = has_run ? session_.lost_output(*event.result->execution) : std::string();
+        if (lost.empty()) return show_now(event);
+        auto result = *event.result;
+        result.warnings.push_back(lost);
+        auto with_warning = event;
+        with_warning.result = &result;
+        show_now(with_warning);
+        if (options_.session.quiet) print_message("warning: {}\n", text::printable(lost));
+    }
+
+    void show_now(const WorkflowEvent& event)
+    {
+        display_->record(event);
+        if (options_.json)
+            print_json(to_json(event, workflow_.id));
+        else
+            print(event);
+        if (!options_.session.quiet) explain(event);
+        display_->screen().redraw();
+    }
+
+    void print(const WorkflowEvent& event) const
+    {
+        const bool has_ended = event.type == WorkflowEvent::Type::step_ended ||
+                               event.type == WorkflowEvent::Type::step_skipped;
+        const bool has_failed_by_gate =
+            event.type == WorkflowEvent::Type::gate_judged && event.state != StepState::completed;
+        if (has_ended || has_failed_by_gate) print_result("{}\n", step_line(*event.result));
+    }
+
+    void explain(const WorkflowEvent& event) const
+    {
+        const auto count = workflow_.steps.size();
+        if (event.type == WorkflowEvent::Type::run_started)
+            print_message("Run {}: {} {}\n", text::printable(event.run_id), count,
+                          count == 1 ? "step" : "steps");
+        if (event.type == WorkflowEvent::Type::step_waiting) print_manual_step(event);
+        if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
+        const auto sentence = sentence_of(event);
+        if (!sentence.empty()) print_message("{}\n", sentence);
+    }
+
+    static void print_warnings(const StepResult& result)
+    {
+        const auto print = [](const std::string& warning) {
+            print_message("  warning: {}\n", text::printable(warning));
+        };
+        if (result.execution) std::ranges::for_each(result.execution->warnings, print);
+        std::ranges::for_each(result.warnings, print);
+    }
+
+    void print_manual_step(const WorkflowEvent& event) const
+    {
+        std::vector<std::string> words = {"autoexec", "workflow", "done"};
+        if (!options_.project.empty())
+            words.insert(words.end(), {"--project", session_.root().string()});
+        words.push_back(event.step_id);
+        const auto file = event.worktree / control_files::simple;
+        print_message("{}: waiting for you. Instructions: {}. When done: {}\n",
+                      text::printable(event.step_id), text::printable(shown_path(file)),
+                      text::printable(text::quote_words(words)));
+    }
+
+    void conclude() const
+    {
+        if (ec_) {
+            print_message(text::printable(result_.error, true));
+            if (!result_.error.ends_with('\n')) print_message("\n");
+        }
+        if (ec_ == errc::invalid_workflow) return;
+        if (options_.json) {
+            boost::json::object line{{"event", "result"}};
+            for (const auto& [key, value] : autoexec::to_json(result_)) line[key] = value;
+            print_json(line);
+        }
+        if (options_.session.quiet || result_.run_id.empty()) return;
+        const auto records = session_.root() / layout::records;
+        const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
+        print_message("{}Journal: {}. Records and outputs: {}\n",
+                      summary_of(result_, run_.merge_into), text::printable(shown_path(journal)),
+                      text::printable(shown_path(records)));
+    }
+
+    [[nodiscard]] int exit_code() const
+    {
+        if (ec_ == errc::invalid_workflow) return exit_invalid;
+        if (ec_) return exit_internal;
+        if (session_.records_lost() && result_.status != WorkflowStatus::cancelled)
+            return exit_internal;
+        switch (result_.status) {
+            case WorkflowStatus::completed:
+                return exit_completed;
+            case WorkflowStatus::cancelled:
+                return exit_cancelled;
+            default:
+                return exit_failed;
+        }
+    }
+
+    const WorkflowFlags& options_;
+    const Agents& agents_;
+    Workflow workflow_;
+    WorkflowRunOptions run_;
+    std::optional<Resumption> resumption_;
+    std::shared_ptr<WorkflowDisplay> display_;
+    CommandSession session_;
+    WorkflowExecutor executor_;
+    asio::cancellation_signal cancel_;
+    error_code ec_;
+    WorkflowResult result_;
+};
+
+}  // namespace
+
+int run_live(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
+             const Agents& agents, Workflow workflow, WorkflowRunOptions run,
+             std::optional<Resumption> resumption)
+{
+    records::set_debug_log(manager.project_root(), manager.load().debug);
+    if (agents.runs_texts_with_shell() && has_command_for_nobody(workflow) &&
+        !options.session.quiet)
+        print_message(no_agents_file_notice);
+    const int code = LiveWorkflow(options, manager, agents, std::move(workflow), std::move(run),
+                                  std::move(resumption))
+                         .run();
+    if (code == exit_completed) collect_after_run(manager, options.session.quiet);
+    return code;
 }
 
 }  // namespace autoexec::cli

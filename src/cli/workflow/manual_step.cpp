@@ -1,20 +1,10 @@
 #include "cli/workflow/manual_step.hpp"
 
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
-#include "cli/workflow/workflow_flags.hpp"
-#include "text/text.hpp"
+#include "cli/workflow/setup.hpp"
 #include "workflow/journal/markers.hpp"
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/object.hpp>
-
 #include <algorithm>
-#include <chrono>
-#include <iterator>
 
 namespace autoexec::cli {
 namespace {
@@ -47,19 +37,17 @@ std::string mark_problem(const RunRecord& run, const std::string& id)
 }
 
 // Prefers an active run if the step waits in several.
-std::optional<RunRecord> find_target(const std::filesystem::path& root,
-                                     const ManualStepOptions& options, std::string& problem)
+RunRecord find_target(const std::filesystem::path& root, const ManualStepOptions& options)
 {
+    const auto waits = [&](const RunRecord& r) { return find_waiting(r, options.step) != nullptr; };
     std::optional<RunRecord> run;
     if (options.run.empty()) {
-        const auto waits = [&](const RunRecord& r) { return find_waiting(r, options.step); };
         run = newest_run(root, [&](const RunRecord& r) { return r.alive && waits(r); });
         if (!run) run = newest_run(root, waits);
     }
-    if (!run) run = find_run(root, options.run, problem);
-    if (!run || find_waiting(*run, options.step)) return run;
-    problem = mark_problem(*run, options.step);
-    return std::nullopt;
+    if (!run) run = find_run(root, options.run);
+    if (!waits(*run)) fail(exit_usage, "{}", mark_problem(*run, options.step));
+    return *std::move(run);
 }
 
 workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
@@ -86,7 +74,7 @@ workflow::Marker make_marker(const RunRecord& run, const StepRecord& step,
 
 void add_manual_step(CLI::App& app, ManualStepOptions& options)
 {
-    add_common(app, options.common);
+    add_common(app, options);
     app.add_option("step", options.step, "The step's id")->type_name("STEP")->required();
     add_run_id(app, "--run", options.run,
                "The step's run (default: the run in which it is waiting)");
@@ -94,30 +82,19 @@ void add_manual_step(CLI::App& app, ManualStepOptions& options)
 
 int mark_step(const ManualStepOptions& options)
 {
-    const char* const subcommand = options.done ? "workflow done" : "workflow fail";
-    const auto root = project_root(options.common);
-    std::string problem;
-    const auto run = find_target(root, options, problem);
-    if (!run) {
-        print_error(subcommand, "{}", problem);
-        return exit_usage;
-    }
-    const auto marker = make_marker(*run, *find_waiting(*run, options.step), options);
-    if (const auto ec = workflow::write_marker(root, marker)) {
-        print_error(subcommand, "cannot write the marker: {}", ec.message());
-        return exit_internal;
-    }
-    if (options.common.json) {
-        boost::json::object o;
-        o["run_id"] = run->run_id;
-        o["step_id"] = options.step;
-        o["state"] = options.done ? "completed" : "failed";
-        print_json(o);
-    } else {
+    const auto root = project_root(options);
+    const auto run = find_target(root, options);
+    const auto marker = make_marker(run, *find_waiting(run, options.step), options);
+    if (const auto ec = workflow::write_marker(root, marker))
+        fail(exit_internal, "cannot write the marker: {}", ec.message());
+    if (options.json)
+        print_json({{"run_id", run.run_id},
+                    {"step_id", options.step},
+                    {"state", options.done ? "completed" : "failed"}});
+    else
         print_result("'{}' is marked as {}{}\n", text::printable(options.step),
                      options.done ? "done" : "failed",
-                     run->alive ? "." : "; its run was interrupted.");
-    }
+                     run.alive ? "." : "; its run was interrupted.");
     return exit_completed;
 }
 

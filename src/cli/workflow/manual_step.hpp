@@ -1,18 +1,11 @@
 #pragma once
 
-#include "cli/cli.hpp"
-
-#include <string>
-
-namespace CLI {
-class App;
-}
+#include "cli/subcommand.hpp"
 
 /// What `autoexec workflow done` and `fail` share.
 namespace autoexec::cli {
 
-struct ManualStepOptions {
-    CommonOptions common;
+struct ManualStepOptions : CommonOptions {
     std::string step;
     std::string run;  ///< Empty: the one in which that step waits.
     std::string reason;

@@ -1,25 +1,9 @@
-#include "cli/cli.hpp"
-
-#include "autoexec/config.hpp"
-#include "autoexec/diagnostic.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/dry_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
-#include "cli/workflow/run_setup.hpp"
-#include "cli/workflow/workflow_file.hpp"
-#include "cli/workflow/workflow_flags.hpp"
-#include "cli/worktree/collector.hpp"
+#include "cli/workflow/setup.hpp"
 #include "git_files/git_dir.hpp"
-#include "text/text.hpp"
-
-#include <CLI/CLI.hpp>
-
-#include <filesystem>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -57,7 +41,7 @@ struct WorkflowRunCommandOptions : WorkflowFlags {
 std::string base_of(const WorkflowRunCommandOptions& o, const fs::path& root)
 {
     std::string base = o.base.empty() ? "HEAD" : o.base;
-    const auto here = current_worktree(o.common, root);
+    const auto here = current_worktree(o, root);
     const auto git_dir = git_files::git_dir_of(here);
     const bool is_relative =
         base == "HEAD" || base.starts_with("HEAD~") || base.starts_with("HEAD^");
@@ -84,14 +68,14 @@ void choose_place(const WorkflowRunCommandOptions& o, const fs::path& root,
                           text::printable(root.string()));
     }
     if (run.worktrees == WorktreeMode::in_place)
-        run.worktree = o.worktree.empty() ? current_worktree(o.common, root)
+        run.worktree = o.worktree.empty() ? current_worktree(o, root)
                                           : fs::absolute(o.worktree).lexically_normal();
     run.base = base_of(o, root);
     run.merge_into = o.merge_into;
 }
 
-std::optional<Workflow> read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
-                                      const ParamWords& params, WorkflowRunOptions& run)
+Workflow read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
+                       const ParamWords& params, WorkflowRunOptions& run)
 {
     WorkflowReadOptions check;
     check.lenient = o.lenient;
@@ -102,81 +86,57 @@ std::optional<Workflow> read_workflow(const WorkflowRunCommandOptions& o, const 
         more.params = run.params;
     };
     auto file = read_workflow_file(o.path, o.strict, check);
+    require_usable(file, o.session.quiet);
     run.plan = file.plan;
-    if (!file.workflow || !o.session.quiet) print_problems(file.diagnostics);
-    if (file.workflow) {
-        set_timeout(o, *file.workflow);
-        file.workflow->path = fs::absolute(o.path).lexically_normal().string();
-    }
-    return std::move(file.workflow);
-}
-
-// A run that works in place has no branch.
-bool has_valid_branches(const WorkflowRunCommandOptions& o, const WorkflowRunOptions& run)
-{
-    if (run.worktrees != WorktreeMode::in_place || (o.base.empty() && o.merge_into.empty()))
-        return true;
-    print_error("workflow run", "{} requires steps with their own worktrees",
-                o.base.empty() ? "--merge-into" : "--base");
-    return false;
+    file.workflow->path = fs::absolute(o.path).lexically_normal().string();
+    return *std::move(file.workflow);
 }
 
 int run_workflow(const WorkflowRunCommandOptions& options)
 {
-    const auto params = parse_params(options, "workflow run");
-    if (!params) return exit_usage;
-    const auto root = project_root(options.common);
-    if (!options.worktree.empty() && !fs::is_directory(options.worktree)) {
-        print_error("workflow run", "the worktree '{}' is not a folder",
-                    text::printable(options.worktree));
-        return exit_internal;
-    }
-    if (is_bare(root)) {
-        print_error("workflow run", "{} is a bare repository: it has no files to work on",
-                    text::printable(root.string()));
-        return exit_invalid;
-    }
+    const auto params = parse_params(options);
+    const auto root = project_root(options);
+    if (!options.worktree.empty() && !fs::is_directory(options.worktree))
+        fail(exit_internal, "the worktree '{}' is not a folder", options.worktree);
+    if (is_bare(root))
+        fail(exit_invalid, "{} is a bare repository: it has no files to work on", root.string());
     auto run = make_run_options(options);
-    auto workflow = read_workflow(options, root, *params, run);
-    if (!workflow) return exit_invalid;
-    if (!has_valid_branches(options, run)) return exit_usage;
+    auto workflow = read_workflow(options, root, params, run);
+    // A run that works in place has no branch.
+    if (run.worktrees == WorktreeMode::in_place &&
+        !(options.base.empty() && options.merge_into.empty()))
+        fail(exit_usage, "{} requires steps with their own worktrees",
+             options.base.empty() ? "--merge-into" : "--base");
 
     AutoExecutionConfigManager manager({}, root);
-    const auto agents = apply_configuration(options, manager, *workflow, run);
-    if (!agents) return exit_invalid;
-    if (options.dry_run) return dry_run(options, root, *agents, *workflow, run);
-    prepare_start(options, manager, *agents, *workflow);
-    const int code =
-        LiveWorkflow(options, manager, *agents, *std::move(workflow), std::move(run)).run();
-    if (code == exit_completed) collect_after_run(manager, options.session.quiet);
-    return code;
+    const auto agents = apply_configuration(options, manager, workflow, run);
+    if (options.dry_run) return dry_run(options, root, agents, workflow, run);
+    return run_live(options, manager, agents, std::move(workflow), std::move(run));
 }
 
-SubcommandBody define_workflow_run(CLI::App& app)
+void define_workflow_run(CLI::App& app, WorkflowRunCommandOptions& o)
 {
-    const auto o = std::make_shared<WorkflowRunCommandOptions>();
     app.footer(workflow_run_examples);
-    app.add_option("file", o->path, "The workflow file")->type_name("FILE")->required();
-    add_workflow_flags(app, *o);
+    app.add_option("file", o.path, "The workflow file")->type_name("FILE")->required();
+    add_workflow_flags(app, o);
     auto* const worktree =
-        app.add_option("-w,--worktree", o->worktree, "Run steps without their own worktree in DIR")
+        app.add_option("-w,--worktree", o.worktree, "Run steps without their own worktree in DIR")
             ->type_name("DIR");
-    app.add_flag("--in-place", o->in_place,
+    app.add_flag("--in-place", o.in_place,
                  "Run steps without their own worktree in the worktree of the current folder")
         ->excludes(worktree);
-    app.add_option("--base", o->base, "Start the steps from this commit (default HEAD)")
+    app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
         ->type_name("REF");
-    app.add_option("--merge-into", o->merge_into, "Merge the completed work into BRANCH")
+    app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
         ->type_name("BRANCH");
-    app.add_flag("--dry-run", o->dry_run, "Show the plan without running it");
-    app.add_flag("--strict", o->strict, "Treat warnings about the workflow as errors")
+    app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");
+    app.add_flag("--strict", o.strict, "Treat warnings about the workflow as errors")
         ->excludes("--lenient");
-    return {[o] { return run_workflow(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand workflow_run_subcommand{"workflow run", "Run a workflow",
-                                                define_workflow_run};
+extern const Subcommand workflow_run_subcommand =
+    subcommand("workflow run", "Run a workflow", define_workflow_run, run_workflow);
 
 }  // namespace autoexec::cli

@@ -1,10 +1,10 @@
 #include "cli/workflow/runs.hpp"
 
+#include "cli/session/output.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
-#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -24,20 +24,23 @@ bool is_part(std::string_view id, std::string_view wanted)
 
 }  // namespace
 
-std::optional<RunRecord> find_run(const std::filesystem::path& root, std::string_view wanted,
-                                  std::string& problem)
+RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
 {
     auto ids = workflow::list_runs(root);
-    if (wanted.empty() && !ids.empty()) return workflow::read_run(root, ids.front(), problem);
-    if (std::find(ids.begin(), ids.end(), wanted) != ids.end())
-        return workflow::read_run(root, wanted, problem);
-    std::erase_if(ids, [&](const auto& id) { return !is_part(id, wanted); });
-    if (ids.size() == 1) return workflow::read_run(root, ids.front(), problem);
-    problem = wanted.empty() ? std::string("no workflow runs found")
-                             : fmt::format("{} '{}'; see autoexec workflow list",
-                                           ids.empty() ? "no run matches" : "several runs match",
-                                           text::printable(wanted));
-    return std::nullopt;
+    if (ids.empty() && wanted.empty()) fail(exit_usage, "no workflow runs found");
+    const bool is_whole = std::find(ids.begin(), ids.end(), wanted) != ids.end();
+    if (wanted.empty())
+        ids.resize(1);
+    else
+        std::erase_if(
+            ids, [&](const auto& id) { return is_whole ? id != wanted : !is_part(id, wanted); });
+    if (ids.size() != 1)
+        fail(exit_usage, "{} '{}'; see autoexec workflow list",
+             ids.empty() ? "no run matches" : "several runs match", wanted);
+    std::string problem;
+    auto run = workflow::read_run(root, ids.front(), problem);
+    if (!run) fail(exit_usage, "{}", problem);
+    return *std::move(run);
 }
 
 std::optional<RunRecord> newest_run(const std::filesystem::path& root,
@@ -78,7 +81,9 @@ std::size_t count_ended(const RunRecord& run)
 
 boost::json::object to_json(const RunRecord& run)
 {
-    const auto duration = duration_of(run);
+    std::optional<double> seconds;
+    if (const auto duration = duration_of(run))
+        seconds = std::chrono::duration<double>(*duration).count();
     boost::json::object o;
     o["run_id"] = run.run_id;
     o["workflow_id"] = run.workflow_id;
@@ -88,8 +93,7 @@ boost::json::object to_json(const RunRecord& run)
     o["error"] = text::text_or_null(run.error);
     o["started_at"] = text::text_or_null(text::iso_utc(run.started_at));
     o["ended_at"] = text::text_or_null(text::iso_utc(run.ended_at));
-    o["duration_seconds"] =
-        duration ? boost::json::value(std::chrono::duration<double>(*duration).count()) : nullptr;
+    o["duration_seconds"] = text::or_null(seconds);
     o["automatic"] = run.automatic;
     o["pid"] = run.pid;
     o["branch"] = text::text_or_null(run.branch);

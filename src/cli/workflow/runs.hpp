@@ -13,9 +13,8 @@
 namespace autoexec::cli {
 
 /// The run with this id, or the only one whose id begins or ends with these characters, at least
-/// four; if empty, the newest. Nothing, and a problem, if there is none.
-std::optional<workflow::RunRecord> find_run(const std::filesystem::path& root,
-                                            std::string_view wanted, std::string& problem);
+/// four; if empty, the newest. Throws `Failure` if there is none.
+workflow::RunRecord find_run(const std::filesystem::path& root, std::string_view wanted);
 
 /// The newest run for which `holds` returns true.
 std::optional<workflow::RunRecord> newest_run(

@@ -1,19 +1,9 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/runs.hpp"
-#include "cli/workflow/workflow_flags.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
+#include "cli/workflow/setup.hpp"
+#include "text/json.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -23,8 +13,7 @@ using std::chrono::milliseconds;
 using workflow::RunRecord;
 using workflow::StepRecord;
 
-struct WorkflowStatusOptions {
-    CommonOptions common;
+struct WorkflowStatusOptions : CommonOptions {
     std::string run;  ///< Empty: the newest.
 };
 
@@ -49,25 +38,22 @@ std::string age_of(const StepRecord& step, bool alive)
 
 json::object json_of(const StepRecord& step)
 {
-    const auto or_null = [](const std::string& text) {
-        return text.empty() ? json::value(nullptr) : json::value(text);
-    };
+    using text::text_or_null;
     json::object o;
     o["id"] = step.id;
-    o["agent"] = or_null(step.agent);
-    o["action"] = or_null(step.action);
+    o["agent"] = text_or_null(step.agent);
+    o["action"] = text_or_null(step.action);
     o["state"] = to_string(step.state);
     o["round"] = step.round;
     o["attempts"] = step.attempts;
-    o["reason"] = or_null(step.reason);
-    o["started_at"] = or_null(text::iso_utc(step.started_at));
-    o["ended_at"] = or_null(text::iso_utc(step.ended_at));
-    o["duration_seconds"] =
-        step.duration_seconds ? json::value(*step.duration_seconds) : json::value(nullptr);
-    o["execution_id"] = or_null(step.execution_id);
-    o["worktree"] = or_null(step.worktree);
-    o["branch"] = or_null(step.branch);
-    o["commit"] = or_null(step.commit);
+    o["reason"] = text_or_null(step.reason);
+    o["started_at"] = text_or_null(text::iso_utc(step.started_at));
+    o["ended_at"] = text_or_null(text::iso_utc(step.ended_at));
+    o["duration_seconds"] = text::or_null(step.duration_seconds);
+    o["execution_id"] = text_or_null(step.execution_id);
+    o["worktree"] = text_or_null(step.worktree);
+    o["branch"] = text_or_null(step.branch);
+    o["commit"] = text_or_null(step.commit);
     return o;
 }
 
@@ -109,31 +95,24 @@ void print(const RunRecord& run)
 
 int show_run(const WorkflowStatusOptions& options)
 {
-    std::string problem;
-    const auto run = find_run(project_root(options.common), options.run, problem);
-    if (!run) {
-        print_error("workflow status", "{}", problem);
-        return exit_usage;
-    }
-    if (options.common.json)
-        print_as_json(*run);
+    const auto run = find_run(project_root(options), options.run);
+    if (options.json)
+        print_as_json(run);
     else
-        print(*run);
+        print(run);
     return exit_completed;
 }
 
-SubcommandBody define_workflow_status(CLI::App& app)
+void define_workflow_status(CLI::App& app, WorkflowStatusOptions& o)
 {
-    const auto o = std::make_shared<WorkflowStatusOptions>();
-    add_common(app, o->common);
-    add_run_id(app, "run", o->run,
+    add_common(app, o);
+    add_run_id(app, "run", o.run,
                "The run's id, or its beginning or end (default: the newest run)");
-    return {[o] { return show_run(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand workflow_status_subcommand{
-    "workflow status", "Show a run's status, step by step", define_workflow_status};
+extern const Subcommand workflow_status_subcommand = subcommand(
+    "workflow status", "Show a run's status, step by step", define_workflow_status, show_run);
 
 }  // namespace autoexec::cli

@@ -1,27 +1,14 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
-#include "cli/workflow/workflow_file.hpp"
-#include "cli/workflow/workflow_flags.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "cli/workflow/setup.hpp"
 
 #include <algorithm>
-#include <memory>
-#include <optional>
-#include <utility>
 
 namespace autoexec::cli {
 namespace {
 
-struct WorkflowValidateOptions {
-    CommonOptions common;
+struct WorkflowValidateOptions : CommonOptions {
     std::vector<std::string> paths;
     bool strict = false;
     bool lenient = false;
@@ -72,13 +59,13 @@ WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const A
 
 int validate_workflows(const WorkflowValidateOptions& options)
 {
-    const Agents agents(project_root(options.common), false, true);
+    const Agents agents(project_root(options), false, true);
     const auto read = read_options(options, agents);
     bool all_valid = true;
     for (const auto& path : options.paths) {
         const auto file = read_workflow_file(path, options.strict, read);
         all_valid &= file.workflow.has_value();
-        if (options.common.json)
+        if (options.json)
             print_as_json(path, file);
         else
             print(path, file);
@@ -86,20 +73,19 @@ int validate_workflows(const WorkflowValidateOptions& options)
     return all_valid ? exit_completed : exit_invalid;
 }
 
-SubcommandBody define_workflow_validate(CLI::App& app)
+void define_workflow_validate(CLI::App& app, WorkflowValidateOptions& o)
 {
-    const auto o = std::make_shared<WorkflowValidateOptions>();
-    add_common(app, o->common);
-    app.add_option("files", o->paths, "Workflow files")->type_name("FILE")->required();
-    auto* const strict = app.add_flag("--strict", o->strict, "Treat warnings as errors");
-    add_lenient(app, o->lenient)->excludes(strict);
+    add_common(app, o);
+    app.add_option("files", o.paths, "Workflow files")->type_name("FILE")->required();
+    auto* const strict = app.add_flag("--strict", o.strict, "Treat warnings as errors");
+    add_lenient(app, o.lenient)->excludes(strict);
     app.footer("Exit codes: 0 all files are valid, 3 a file is invalid.");
-    return {[o] { return validate_workflows(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand workflow_validate_subcommand{
-    "workflow validate", "Check workflow files and report every problem", define_workflow_validate};
+extern const Subcommand workflow_validate_subcommand =
+    subcommand("workflow validate", "Check workflow files and report every problem",
+               define_workflow_validate, validate_workflows);
 
 }  // namespace autoexec::cli

@@ -3,7 +3,9 @@
 #include "autoexec/event_sink.hpp"
 #include "autoexec/workflow.hpp"
 #include "autoexec/workflow_result.hpp"
-#include "cli/session/screen.hpp"
+#include "cli/session/output.hpp"
+
+#include <boost/json/object.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -55,5 +57,17 @@ private:
     std::set<std::string> outdated_;  ///< In flight, and will run again.
     std::vector<Row> rows_;           ///< In the order of their start.
 };
+
+/// The line of a step that has ended.
+std::string step_line(const StepResult& result);
+
+/// The message for an event of a gate, a restart or a merge; empty for all other events.
+std::string sentence_of(const WorkflowEvent& event);
+
+/// At the end: the result, the critical path, and the failed steps.
+std::string summary_of(const WorkflowResult& result, const std::string& merged_into);
+
+/// One line of `--json`.
+boost::json::object to_json(const WorkflowEvent& event, const std::string& workflow_id);
 
 }  // namespace autoexec::cli

@@ -1,17 +1,6 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "text/json.hpp"
-#include "text/text.hpp"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-#include <boost/json/object.hpp>
-
-#include <memory>
 
 namespace autoexec::cli {
 namespace {
@@ -19,10 +8,6 @@ namespace {
 namespace json = boost::json;
 using git::SalvageInfo;
 using git::TreeInfo;
-
-struct WorktreeListOptions {
-    CommonOptions common;
-};
 
 std::string_view tree_state_of(const TreeInfo& tree)
 {
@@ -67,47 +52,37 @@ void print(const SalvageInfo& salvage)
                  text::printable(salvage.ref), text::printable(salvage.reason));
 }
 
-asio::awaitable<int> list(const WorktreeListOptions& options,
-                          std::shared_ptr<git::Repository> repository)
+asio::awaitable<int> list(const CommonOptions& options, std::shared_ptr<git::Repository> repository)
 {
-    auto looking = git::list_trees(*repository);
-    const auto trees = co_await std::move(looking);
-    auto remembering = git::list_salvages(*repository);
-    const auto salvages = co_await std::move(remembering);
-    const auto runs = runs_with_trees(project_root(options.common));
+    const auto trees = co_await git::list_trees(*repository);
+    const auto salvages = co_await git::list_salvages(*repository);
+    const auto runs = runs_with_trees(project_root(options));
     for (const auto& tree : trees) {
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(tree, owner_of(tree, runs)));
         else
             print(tree, owner_of(tree, runs));
     }
     for (const auto& salvage : salvages) {
-        if (options.common.json)
+        if (options.json)
             print_json(to_json(salvage));
         else
             print(salvage);
     }
-    if (trees.empty() && salvages.empty() && !options.common.json)
+    if (trees.empty() && salvages.empty() && !options.json)
         print_message("No worktrees in {}.\n", shown_path(repository->trees_folder()));
     co_return exit_completed;
 }
 
-int list_worktrees(const WorktreeListOptions& options)
+int list_worktrees(const CommonOptions& options)
 {
-    return with_repository(repository_options(project_root(options.common)), "list",
+    return with_repository(repository_options(project_root(options)), "list",
                            [&](auto repository) { return list(options, repository); });
-}
-
-SubcommandBody define_worktree_list(CLI::App& app)
-{
-    const auto o = std::make_shared<WorktreeListOptions>();
-    add_common(app, o->common);
-    return {[o] { return list_worktrees(*o); }};
 }
 
 }  // namespace
 
-extern const Subcommand worktree_list_subcommand{"worktree list", "List worktrees and saved work",
-                                                 define_worktree_list};
+extern const Subcommand worktree_list_subcommand =
+    subcommand("worktree list", "List worktrees and saved work", add_common, list_worktrees);
 
 }  // namespace autoexec::cli

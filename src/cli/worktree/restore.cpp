@@ -1,25 +1,14 @@
-#include "cli/cli.hpp"
-#include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
-#include "cli/session/output.hpp"
-#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
-#include "text/text.hpp"
-
-#include <CLI/CLI.hpp>
-#include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <utility>
 
 namespace autoexec::cli {
 namespace {
 
-struct WorktreeRestoreOptions {
-    CommonOptions common;
+struct WorktreeRestoreOptions : CommonOptions {
     std::string ref;
     std::string name;  ///< Empty: derived from the ref.
 };
@@ -33,26 +22,21 @@ std::string default_name(const std::string& ref)
 asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
                              std::shared_ptr<git::Repository> repository)
 {
-    auto remembering = git::list_salvages(*repository);
-    const auto salvages = co_await std::move(remembering);
+    const auto salvages = co_await git::list_salvages(*repository);
     const auto salvage = std::find_if(salvages.begin(), salvages.end(), [&](const auto& one) {
         return one.ref == o.ref || one.ref.ends_with("/" + o.ref) || one.tree == o.ref;
     });
-    if (salvage == salvages.end()) {
-        print_error("worktree restore", "no saved work matches '{}'; see autoexec worktree list",
-                    text::printable(o.ref));
-        co_return exit_usage;
-    }
+    if (salvage == salvages.end())
+        fail(exit_usage, "no saved work matches '{}'; see autoexec worktree list", o.ref);
     const auto name = o.name.empty() ? default_name(salvage->ref) : o.name;
-    auto restoring = git::restore(*repository, salvage->ref, name);
-    const auto tree = co_await std::move(restoring);
+    const auto tree = co_await git::restore(*repository, salvage->ref, name);
     if (!tree.problem.empty()) {
         print_message("autoexec worktree restore: {}\n", text::printable(tree.problem, true));
         co_return exit_internal;
     }
     for (const auto& warning : tree.warnings)
         print_message("warning: {}\n", text::printable(warning));
-    if (o.common.json)
+    if (o.json)
         print_json(boost::json::object{
             {"ref", salvage->ref}, {"path", tree.path.string()}, {"branch", tree.branch}});
     else
@@ -63,32 +47,29 @@ asio::awaitable<int> restore(const WorktreeRestoreOptions& o,
 
 int restore_work(const WorktreeRestoreOptions& options)
 {
-    const auto root = project_root(options.common);
+    const auto root = project_root(options);
     AutoExecutionConfigManager manager({}, root);
-    const auto config = load_configuration(manager, true);
-    if (!config) return exit_invalid;
     auto where = repository_options(root);
-    where.min_free_bytes = config->worktrees.min_free_bytes;
+    where.min_free_bytes = load_configuration(manager, true).worktrees.min_free_bytes;
     require_reader();
     return with_repository(std::move(where), "restore",
                            [&](auto repository) { return restore(options, repository); });
 }
 
-SubcommandBody define_worktree_restore(CLI::App& app)
+void define_worktree_restore(CLI::App& app, WorktreeRestoreOptions& o)
 {
-    const auto o = std::make_shared<WorktreeRestoreOptions>();
-    add_common(app, o->common);
-    app.add_option("ref", o->ref,
+    add_common(app, o);
+    app.add_option("ref", o.ref,
                    "The ref of the saved work, or the worktree whose newest is restored")
         ->type_name("REF")
         ->required();
-    app.add_option("name", o->name, "The name of the new worktree")->type_name("NAME");
-    return {[o] { return restore_work(*o); }};
+    app.add_option("name", o.name, "The name of the new worktree")->type_name("NAME");
 }
 
 }  // namespace
 
-extern const Subcommand worktree_restore_subcommand{
-    "worktree restore", "Restore saved work in a new worktree", define_worktree_restore};
+extern const Subcommand worktree_restore_subcommand =
+    subcommand("worktree restore", "Restore saved work in a new worktree", define_worktree_restore,
+               restore_work);
 
 }  // namespace autoexec::cli

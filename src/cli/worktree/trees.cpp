@@ -158,7 +158,12 @@ int with_repository(git::RepositoryOptions options, const char* subcommand,
                        if (failure) std::rethrow_exception(failure);
                        code = result;
                    });
-    ctx.run();
+    try {
+        ctx.run();
+    } catch (Failure& failure) {
+        if (signals.interrupted()) failure.code = exit_cancelled;
+        throw;
+    }
     return signals.interrupted() ? exit_cancelled : code;
 }
 

@@ -1,12 +1,16 @@
-#include "cli/session/lost_output.hpp"
+#include "cli/session/notices.hpp"
 
+#include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
 #include "files/resources.hpp"
+#include "records/agent_presence.hpp"
 #include "records/log_file.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
-
 #include <sys/stat.h>
+
+#include <vector>
 
 namespace autoexec::cli {
 namespace {
@@ -34,6 +38,31 @@ std::string reason_of(error_code ec)
     return ec.message();
 }
 
+std::string words_to_start_one(const std::filesystem::path& root)
+{
+    std::vector<std::string> words = {"autoexec", "agent"};
+    std::error_code ec;
+    if (std::filesystem::current_path(ec) != root || ec)
+        words.insert(words.end(), {"--project", root.string()});
+    return text::printable(text::quote_words(words));
+}
+
+std::string advice(const std::filesystem::path& root)
+{
+    std::string running;
+    for (const auto& [record, alive] : records::list_agents(root))
+        if (alive) running += (running.empty() ? "" : ", ") + records::describe(record);
+    if (running.empty())
+        return fmt::format(
+            "No autoexec agent is running for this project; start one in another "
+            "terminal: {}",
+            words_to_start_one(root));
+    return fmt::format(
+        "Running: {}. It may be busy, or not watch this worktree; start another one "
+        "with: {} --worktree DIR",
+        running, words_to_start_one(root));
+}
+
 }  // namespace
 
 std::string lost_output(const std::filesystem::path& root, const ExecutionResult& result)
@@ -46,6 +75,15 @@ std::string lost_output(const std::filesystem::path& root, const ExecutionResult
     return fmt::format(
         "The command's output is lost: {}: {}. Commands must not remove or replace {}.",
         (place.path() / name).string(), reason_of(ec), place.path().string());
+}
+
+void UnclaimedNotice::publish(const Event& event)
+{
+    if (event.type == EventType::status_updated) shown_ = false;
+    if (event.type != EventType::command_unclaimed || shown_) return;
+    shown_ = true;
+    print_message("No agent has claimed the command in {} for 10 s. {}.\n",
+                  text::printable(shown_path(event.worktree)), advice(root_));
 }
 
 }  // namespace autoexec::cli

@@ -1,0 +1,174 @@
+#include "cli/workflow/setup.hpp"
+
+#include "cli/flags.hpp"
+#include "cli/session/configuration.hpp"
+#include "text/json.hpp"
+#include "text/text.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+
+namespace autoexec::cli {
+namespace {
+
+namespace json = boost::json;
+
+std::optional<json::value> number_in(const std::string& text)
+{
+    const auto reading = text::read_json_object("{\"value\":" + text + "}");
+    if (reading.kind != text::JsonReading::Kind::valid) return std::nullopt;
+    const auto* const value = reading.object.if_contains("value");
+    if (reading.object.size() != 1 || value == nullptr || !value->is_number()) return std::nullopt;
+    return *value;
+}
+
+json::value value_of(const std::string& text, const json::value& declared)
+{
+    const bool open = declared.is_null();
+    if ((open || declared.is_bool()) && (text == "true" || text == "false")) return text == "true";
+    if (!open && !declared.is_number()) return json::value(text);
+    const auto number = number_in(text);
+    if (number && (!open || text::dump_line(*number) == text)) return *number;
+    return json::value(text);
+}
+
+bool needs_agents_file(const Workflow& workflow)
+{
+    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
+        return step.argv.empty() || !step.agent.empty();
+    });
+}
+
+}  // namespace
+
+void add_workflow_flags(CLI::App& app, WorkflowFlags& flags)
+{
+    add_common(app, flags);
+    app.add_option("--param", flags.params, "Set a parameter of the workflow; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    app.add_option("-p,--prompt", flags.prompt, "The task: short for --param prompt=TEXT")
+        ->type_name("TEXT");
+    app.add_option("--agent", flags.agent,
+                   "Run steps that name no agent, or a role without one, with this agent")
+        ->type_name("NAME");
+    add_session(app, flags.session);
+    add_duration(app, "--timeout", flags.timeout,
+                 "Time limit for each attempt of steps without their own (default 1h)");
+    add_count(
+        app, "--retry", max_retries, [&flags](std::size_t n) { flags.retry = static_cast<int>(n); },
+        "Retry each step at most N times, overriding the workflow");
+    auto* const fast =
+        app.add_flag("--fail-fast", flags.fail_fast, "Cancel all steps at the first failure");
+    app.add_flag_callback(
+           "--keep-going", [&flags] { flags.fail_fast = false; },
+           "After a failure, run the steps that do not depend on it (default)")
+        ->excludes(fast);
+    add_lenient(app, flags.lenient);
+    auto* const automatic = app.add_flag_callback(
+        "--auto", [&flags] { flags.automatic = true; }, "Let agents run the steps");
+    app.add_flag_callback(
+           "--manual", [&flags] { flags.automatic = false; },
+           "Let people carry out the steps and report them with autoexec workflow done")
+        ->excludes(automatic);
+}
+
+CLI::Option* add_lenient(CLI::App& app, bool& lenient)
+{
+    return app.add_flag("--lenient", lenient,
+                        "Warn about unknown keys in the workflow instead of rejecting it");
+}
+
+CLI::Option* add_run_id(CLI::App& app, const char* name, std::string& run, const char* help)
+{
+    return app.add_option(name, run, help)->type_name("RUN");
+}
+
+WorkflowFile read_workflow_file(const std::string& path, bool strict,
+                                const WorkflowReadOptions& options)
+{
+    auto loaded = load_workflow(path, options);
+    WorkflowFile file;
+    file.workflow = std::move(loaded.workflow);
+    file.plan = std::move(loaded.plan);
+    if (strict && !loaded.warnings.empty()) {
+        file.workflow.reset();
+        for (auto& warning : loaded.warnings) warning.severity = Diagnostic::Severity::error;
+    }
+    std::merge(loaded.errors.begin(), loaded.errors.end(), loaded.warnings.begin(),
+               loaded.warnings.end(), std::back_inserter(file.diagnostics),
+               [](const Diagnostic& a, const Diagnostic& b) {
+                   return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+               });
+    return file;
+}
+
+void require_usable(const WorkflowFile& file, bool quiet)
+{
+    if (!file.workflow || !quiet) print_problems(file.diagnostics);
+    if (!file.workflow) throw Failure(exit_invalid);
+}
+
+ParamWords parse_params(const WorkflowFlags& options)
+{
+    auto words = options.params;
+    if (options.prompt) words.push_back("prompt=" + *options.prompt);
+    ParamWords params;
+    std::vector<std::string> problems;
+    for (const auto& word : words) {
+        const auto equals = word.find('=');
+        if (equals == word.npos || equals == 0) {
+            problems.push_back(fmt::format("invalid parameter '{}'; use NAME=VALUE", word));
+            continue;
+        }
+        auto name = word.substr(0, equals);
+        if (std::any_of(params.begin(), params.end(),
+                        [&](const auto& param) { return param.first == name; }))
+            problems.push_back(fmt::format("the parameter '{}' is given twice", name));
+        params.emplace_back(std::move(name), word.substr(equals + 1));
+    }
+    if (!problems.empty()) throw Failure(exit_usage, std::move(problems));
+    return params;
+}
+
+json::object typed_params(const ParamWords& words, const json::object& declared)
+{
+    json::object params;
+    for (const auto& [name, text] : words) {
+        const auto* const like = declared.if_contains(name);
+        const bool is_prose = name == "prompt" && (like == nullptr || like->is_null());
+        params[name] = is_prose ? json::value(text) : value_of(text, like ? *like : json::value());
+    }
+    return params;
+}
+
+WorkflowRunOptions make_run_options(const WorkflowFlags& options)
+{
+    WorkflowRunOptions run;
+    run.fail_fast = options.fail_fast;
+    // Zero would mean the workflow's limit, so no limit is the largest number.
+    run.max_parallel = options.session.jobs.value_or(0);
+    if (options.session.jobs == 0U) run.max_parallel = std::numeric_limits<std::size_t>::max();
+    if (options.retry) run.max_attempts = *options.retry + 1;
+    return run;
+}
+
+Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
+                           Workflow& workflow, WorkflowRunOptions& run)
+{
+    for (auto& step : workflow.steps)
+        if (!step.timeout) step.timeout = options.timeout;
+    manager.set_workflow_metadata(workflow.metadata);
+    const auto config = load_configuration(manager, options.session.quiet);
+    run.automatic = options.automatic.value_or(config.enabled);
+    Agents agents(manager.project_root(), options.session.external_agent,
+                  run.automatic && needs_agents_file(workflow));
+    agents.require_usable(options.session.quiet);
+    return agents;
+}
+
+}  // namespace autoexec::cli
