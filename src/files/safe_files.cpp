@@ -315,6 +315,11 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
     return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
 }
 
+UniqueFd open_folder(const std::filesystem::path& path)
+{
+    return UniqueFd(open_retrying(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 std::vector<std::string> list_folder(int folder, std::size_t max_names)
 {
     std::vector<std::string> names;

@@ -75,6 +75,9 @@ UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code&
 /// The same for an absolute path whose existing part is trusted.
 UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
 
+/// Opens a folder at a trusted path, to read it.
+UniqueFd open_folder(const std::filesystem::path& path);
+
 /// Writes all of `text`.
 error_code write_all(int fd, std::string_view text);
 

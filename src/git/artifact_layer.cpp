@@ -27,11 +27,6 @@ using files::UniqueFd;
 constexpr std::string_view staging_prefix = ".cursor-skill-tmp.artifacts-";
 constexpr std::size_t max_names = 10'000;
 
-UniqueFd open_folder(const fs::path& folder)
-{
-    return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
 class ArtifactLayer {
 public:
     ArtifactLayer(Repository& repository, Entry entry, bool keep_existing)
@@ -39,7 +34,7 @@ public:
           entry_(std::move(entry)),
           keep_existing_(keep_existing),
           index_(entry_),
-          tree_(open_folder(entry_.tree)),
+          tree_(files::open_folder(entry_.tree)),
           staging_(entry_.tree / std::string(staging_prefix).append(text::new_uuid()))
     {}
 

@@ -218,20 +218,15 @@ private:
 
     asio::awaitable<void> warn_of_other_files()
     {
-        constexpr std::size_t max_named = 10;
         const auto changes = co_await repository_.run("diff-tree", "-r", "-z", "--no-renames",
                                                       "--name-only", head_.commit, done_.commit);
-        Words named;
-        std::size_t count = 0;
-        for (const auto path : split_nul(changes.output)) {
-            if (is_declared(path, rules_.declared)) continue;
-            if (++count <= max_named) named.push_back(shown(path));
-        }
-        if (count == 0) co_return;
+        Words others;
+        for (const auto path : split_nul(changes.output))
+            if (!is_declared(path, rules_.declared)) others.push_back(shown(path));
+        if (others.empty()) co_return;
         done_.warnings.push_back(fmt::format(
-            "Also committed, although not in 'creates': {}{}. 'commit: creates' leaves them out.",
-            fmt::join(named, ", "),
-            count > max_named ? fmt::format(" and {} more", count - max_named) : ""));
+            "Also committed, although not in 'creates': {}. 'commit: creates' leaves them out.",
+            some_of(std::move(others))));
     }
 
     // `git add` of a nested repository stores a gitlink without an entry in `.gitmodules`.

@@ -3,9 +3,6 @@
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <system_error>
 
@@ -48,6 +45,12 @@ bool is_being_rebased(const fs::path& git_dir, std::string_view branch)
 
 }  // namespace
 
+bool has_path(const fs::path& path)
+{
+    std::error_code ec;
+    return fs::exists(path, ec);
+}
+
 bool Entry::missing() const
 {
     std::error_code ec;
@@ -57,18 +60,6 @@ bool Entry::missing() const
 GitContext Entry::context() const
 {
     return {git_dir, common_dir, missing() ? fs::path{} : tree};
-}
-
-bool Entry::has_index() const
-{
-    std::error_code ec;
-    return fs::exists(git_dir / "index", ec);
-}
-
-bool Entry::is_sparse() const
-{
-    std::error_code ec;
-    return fs::exists(git_dir / "info" / "sparse-checkout", ec);
 }
 
 void write_record(const Entry& entry, const std::string& name, std::string_view text,
@@ -82,8 +73,7 @@ void write_record(const Entry& entry, const std::string& name, std::string_view 
 std::vector<Entry> entries_of(const fs::path& common_dir)
 {
     std::vector<Entry> entries;
-    const auto folder = common_dir / "worktrees";
-    const files::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto fd = files::open_folder(common_dir / "worktrees");
     if (!fd) return entries;
     for (const auto& id : files::list_folder(fd.get(), max_entries))
         if (auto entry = read_entry(common_dir, id)) entries.push_back(std::move(*entry));
@@ -128,18 +118,14 @@ bool link_to_entry(const Entry& entry)
     std::error_code ec;
     if (fs::is_directory(fs::symlink_status(entry.tree / ".git", ec))) return false;
     const auto wanted = "gitdir: " + entry.git_dir.string() + "\n";
-    const files::UniqueFd folder(::open(entry.tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto folder = files::open_folder(entry.tree);
     return folder && !files::replace_file(folder.get(), ".git", wanted, 0644, Durability::none);
 }
 
 std::string read_git_file(const fs::path& file)
 {
-    const files::UniqueFd folder(
-        ::open(file.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct stat info {};
-    if (!folder || ::fstat(folder.get(), &info) != 0) return {};
-    // A file may belong to the owner of its folder.
-    return files::read_regular(folder.get(), file.filename(), file_limit, {info.st_uid}).text;
+    error_code ignored;
+    return git_files::read_file(file, file_limit, ignored);
 }
 
 std::string read_git_line(const fs::path& file)

@@ -11,6 +11,9 @@
 
 namespace autoexec::git {
 
+/// True if something exists there and can be reached.
+bool has_path(const std::filesystem::path& path);
+
 /// A linked worktree as the repository records it, read without git. An agent can change the files
 /// in the tree, but not this record.
 struct Entry {
@@ -25,9 +28,9 @@ struct Entry {
     /// Context for work in the tree or, if that is missing, with git's record of it.
     [[nodiscard]] GitContext context() const;
     /// False for a tree that was never filled.
-    [[nodiscard]] bool has_index() const;
+    [[nodiscard]] bool has_index() const { return has_path(git_dir / "index"); }
     /// True if only a part of the files is checked out.
-    [[nodiscard]] bool is_sparse() const;
+    [[nodiscard]] bool is_sparse() const { return has_path(git_dir / "info/sparse-checkout"); }
 };
 
 /// Writes a file in `entry.records()`. Best effort.

@@ -8,6 +8,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -302,6 +303,14 @@ bool is_object_id(std::string_view text)
 std::string shown(std::string_view text)
 {
     return text::printable(text::valid_utf8(text));
+}
+
+std::string some_of(Words items, std::size_t max_items)
+{
+    const auto count = items.size();
+    items.resize(std::min(count, max_items));
+    auto text = fmt::format("{}", fmt::join(items, ", "));
+    return count > max_items ? fmt::format("{} and {} more", text, count - max_items) : text;
 }
 
 }  // namespace autoexec::git

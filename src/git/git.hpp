@@ -106,4 +106,7 @@ bool is_object_id(std::string_view text);
 /// A name or path from outside, made safe for messages.
 std::string shown(std::string_view text);
 
+/// `a, b and 3 more`.
+std::string some_of(Words items, std::size_t max_items = 10);
+
 }  // namespace autoexec::git

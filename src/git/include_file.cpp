@@ -43,9 +43,7 @@ bool stays_inside(const fs::path& path, const fs::path& target)
 class Copier {
 public:
     Copier(const fs::path& from, const fs::path& to, IncludeLimits limits)
-        : from_(::open(from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-          to_(::open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-          limits_(limits)
+        : from_(files::open_folder(from)), to_(files::open_folder(to)), limits_(limits)
     {}
 
     asio::awaitable<Included> run(std::vector<std::string> paths)

@@ -5,7 +5,6 @@
 #include "text/text.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -124,8 +123,6 @@ private:
     GitContext context_;
 };
 
-constexpr std::size_t max_paths = 10;
-
 // From `status --porcelain=v2 -z`: paths with conflicts, or all changed paths.
 Words paths_in(std::string_view status, bool unmerged)
 {
@@ -139,14 +136,6 @@ Words paths_in(std::string_view status, bool unmerged)
         paths.push_back(shown(line));
     }
     return paths;
-}
-
-std::string some_of(Words paths)
-{
-    const auto count = paths.size();
-    paths.resize(std::min(count, max_paths));
-    auto text = fmt::format("{}", fmt::join(paths, ", "));
-    return count > max_paths ? fmt::format("{} and {} more", text, count - max_paths) : text;
 }
 
 asio::awaitable<bool> contains_both(Repository& repository, std::string commit, std::string one,
@@ -284,8 +273,7 @@ asio::awaitable<Problem> advance(Repository& repository, std::string branch, std
         if (branch_of(tree.git_dir) != branch)
             co_return fmt::format("'{}' is being rebased in {}; finish or abort the rebase first.",
                                   shown(branch), shown(tree.tree.string()));
-        std::error_code ec;
-        if (!fs::exists(tree.tree / ".git", ec))
+        if (!has_path(tree.tree / ".git"))
             co_return fmt::format("'{}' is checked out in an unknown place: {} is not a worktree.",
                                   shown(branch), shown(tree.tree.string()));
         const auto done =

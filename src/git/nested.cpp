@@ -140,8 +140,7 @@ private:
         if (!git_dir) co_return unknown(folder, "its git directory cannot be found");
         const auto files = read_nested(*git_dir);
         const NestedView view(entry_, files);
-        std::error_code ec;
-        const bool sparse = fs::exists(files.git_dir / "info" / "sparse-checkout", ec);
+        const bool sparse = has_path(files.git_dir / "info/sparse-checkout");
         const auto facts = co_await read_index(git_, view.context(folder), sparse);
         if (!facts.readable() || !view.has_index())
             co_return unknown(folder, "its index cannot be read");
@@ -196,7 +195,7 @@ std::optional<fs::path> nested_git_dir(const fs::path& folder)
         if (!line.starts_with(pointer_prefix)) return std::nullopt;
         git_dir = (folder / line.substr(pointer_prefix.size())).lexically_normal();
     }
-    if (!fs::exists(git_dir / "HEAD", ec)) return std::nullopt;
+    if (!has_path(git_dir / "HEAD")) return std::nullopt;
     return git_dir;
 }
 
@@ -215,7 +214,7 @@ NestedFiles read_nested(fs::path git_dir)
 bool is_repository(const fs::path& folder)
 {
     std::error_code ec;
-    return fs::exists(folder / "HEAD", ec) && fs::is_directory(folder / "objects", ec) &&
+    return has_path(folder / "HEAD") && fs::is_directory(folder / "objects", ec) &&
            fs::is_directory(folder / "refs", ec);
 }
 

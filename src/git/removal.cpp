@@ -36,7 +36,7 @@ std::optional<Entry> removable(const Repository& repository, const fs::path& tre
     if (entry->tree.parent_path() != fs::weakly_canonical(folder, ec))
         problem = fmt::format("{} is not in {}, so autoexec does not remove it.",
                               shown(entry->tree.string()), folder.string());
-    else if (fs::exists(entry->git_dir / "locked", ec))
+    else if (has_path(entry->git_dir / "locked"))
         problem = fmt::format("{} is locked. Unlock it: git worktree unlock {}",
                               entry->tree.string(), entry->tree.string());
     return entry;
@@ -54,11 +54,6 @@ Problem live_agent(int folder, const Entry& entry)
     if (!attempt) return {};
     return fmt::format("An agent is still working in {} (attempt {}).", entry.tree.string(),
                        shown(*attempt));
-}
-
-UniqueFd open_folder_of(const fs::path& folder)
-{
-    return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 // Locks the folder as an executor does, so that none starts there meanwhile.
@@ -89,7 +84,7 @@ asio::awaitable<Problem> unsalvageable_work(Repository& repository, Entry entry)
 
 Words leftovers(const fs::path& folder)
 {
-    const auto fd = open_folder_of(folder);
+    const auto fd = files::open_folder(folder);
     Words paths;
     if (!fd) return paths;
     for (const auto& name : files::list_folder(fd.get(), max_leftovers))
@@ -144,7 +139,7 @@ asio::awaitable<Salvage> remove_tree(Repository& repository, fs::path tree, Salv
     Salvage saved;
     const auto entry = removable(repository, tree, saved.problem);
     if (!saved.problem.empty()) co_return saved;
-    const auto held = open_folder_of(entry->tree);
+    const auto held = files::open_folder(entry->tree);
     if (held) saved.problem = co_await hold(repository, held.get(), *entry);
     if (saved.problem.empty()) saved.problem = co_await unsalvageable_work(repository, *entry);
     if (!saved.problem.empty()) co_return saved;
@@ -162,7 +157,7 @@ asio::awaitable<Problem> removal_blocker(Repository& repository, fs::path tree, 
     Problem problem;
     const auto entry = removable(repository, tree, problem);
     if (!problem.empty()) co_return problem;
-    if (const auto held = open_folder_of(entry->tree))
+    if (const auto held = files::open_folder(entry->tree))
         problem = co_await hold(repository, held.get(), *entry);
     if (problem.empty()) problem = co_await unsalvageable_work(repository, *entry);
     if (!problem.empty() || entry->missing()) co_return problem;
@@ -175,7 +170,7 @@ asio::awaitable<Problem> removal_blocker(Repository& repository, fs::path tree, 
 void sweep(const Repository& repository)
 {
     const auto folder = repository.common / "autoexec";
-    const auto fd = open_folder_of(folder);
+    const auto fd = files::open_folder(folder);
     if (!fd) return;
     const auto now = repository.options.clock->system_now();
     for (const auto& name : files::list_folder(fd.get(), max_leftovers)) {

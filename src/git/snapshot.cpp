@@ -192,15 +192,16 @@ private:
     asio::awaitable<void> add_files()
     {
         Words paths{"."};
-        for (const auto& path : result_.repositories)
+        const auto exclude = [&paths](const std::string& path) {
             paths.push_back(":(exclude,top,literal)" + path);
+        };
+        std::ranges::for_each(result_.repositories, exclude);
         // Tracked control files are kept as in HEAD: executors and agents write and remove them,
         // and neither is work. Git would try to add an excluded path that is ignored and untracked.
-        for (const auto& path : git_files::tracked_among(entry_.git_dir, control_files::paths()))
-            paths.push_back(":(exclude,top,literal)" + path);
-        for (const auto& large : result_.large)
-            paths.push_back(":(exclude,top,literal)" + large.path);
-        for (const auto& link : populated_) paths.push_back(":(exclude,top,literal)" + link.path);
+        std::ranges::for_each(git_files::tracked_among(entry_.git_dir, control_files::paths()),
+                              exclude);
+        std::ranges::for_each(result_.large, exclude, &LargeFile::path);
+        std::ranges::for_each(populated_, exclude, &IndexEntry::path);
         const PathFile file(entry_, paths);
         Words words{"add", file.option(), "--pathspec-file-nul"};
         if (options_.include_ignored) words.emplace_back("--force");
@@ -265,8 +266,6 @@ private:
     Snapshot result_;
 };
 
-constexpr std::size_t max_named = 5;
-
 }  // namespace
 
 std::vector<std::string> included_paths(const Entry& entry)
@@ -322,12 +321,11 @@ bool is_declared(std::string_view path, const Words& declared)
 
 std::string listed(const std::vector<LargeFile>& files)
 {
-    std::string text;
-    for (std::size_t k = 0; k < std::min(files.size(), max_named); ++k)
-        text += fmt::format("{}'{}' ({})", k == 0 ? "" : ", ", shown(files[k].path),
-                            size_text(files[k].size));
-    if (files.size() > max_named) text += fmt::format(" and {} more", files.size() - max_named);
-    return text;
+    constexpr std::size_t max_named = 5;
+    Words items;
+    for (const auto& file : files)
+        items.push_back(fmt::format("'{}' ({})", shown(file.path), size_text(file.size)));
+    return some_of(std::move(items), max_named);
 }
 
 std::string size_text(std::uint64_t bytes)

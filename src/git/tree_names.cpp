@@ -1,10 +1,8 @@
 #include "git/repository.hpp"
+#include "text/digest.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <openssl/sha.h>
-
-#include <array>
 
 namespace autoexec::git {
 namespace {
@@ -17,15 +15,12 @@ constexpr std::string_view between = "-step-";
 
 std::string hash_of(std::string_view text, std::size_t digits)
 {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-    return fmt::format("{:02x}", fmt::join(digest, "")).substr(0, digits);
+    return text::sha256_hex(text).substr(0, digits);
 }
 
 bool is_allowed(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+    return text::is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
 }
 
 // Runs of `-` and of `.` become one; git does not allow `..`.

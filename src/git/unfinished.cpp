@@ -40,12 +40,6 @@ constexpr std::array<const char*, 14> commit_files{
     "rebase-apply/autostash",
 };
 
-bool has_path(const fs::path& path)
-{
-    std::error_code ec;
-    return fs::exists(path, ec);
-}
-
 // Collects each word that is an object id, except the null id.
 void collect(std::string_view text, std::vector<std::string>& ids)
 {

@@ -50,9 +50,8 @@ Problem lack_of_space(const Repository& repository)
 {
     const auto wanted = repository.options.min_free_bytes;
     if (wanted == 0) return {};
-    std::error_code ec;
     auto folder = repository.trees_folder();
-    while (!fs::exists(folder, ec) && folder.has_relative_path()) folder = folder.parent_path();
+    while (!has_path(folder) && folder.has_relative_path()) folder = folder.parent_path();
     struct statvfs space {};
     if (::statvfs(folder.c_str(), &space) != 0) return {};
     const auto free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
@@ -172,7 +171,7 @@ bool leads_elsewhere(const Entry& entry)
 
 bool is_busy(const fs::path& tree)
 {
-    const files::UniqueFd fd(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto fd = files::open_folder(tree);
     return fd && handoff::executor_holds_lock(fd.get(), tree);
 }
 

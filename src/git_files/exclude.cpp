@@ -57,7 +57,7 @@ std::string missing_lines(std::string_view text, const std::vector<std::string>&
 
 bool exclude(const std::filesystem::path& common_dir, const std::vector<std::string>& patterns)
 {
-    const files::UniqueFd common(::open(common_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto common = files::open_folder(common_dir);
     if (!common) return false;
     error_code ec;
     const auto info = files::make_folders(common.get(), "info", ec);

@@ -39,26 +39,12 @@ void record_shortage(error_code ec, error_code& shortage)
     if (!shortage && files::is_resource_shortage(ec)) shortage = ec;
 }
 
-// A file may belong to the owner of its folder.
-std::string read_beside(const fs::path& folder, const std::string& name, error_code& shortage)
-{
-    const files::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct stat info {};
-    if (!fd || ::fstat(fd.get(), &info) != 0) {
-        record_shortage(files::last_error(), shortage);
-        return {};
-    }
-    auto file = files::read_regular(fd.get(), name, pointer_limit, {info.st_uid});
-    record_shortage(file.reason, shortage);
-    return std::move(file.text);
-}
-
 // The path after `prefix` in a pointer file (`.git`, `gitdir`, `commondir`), resolved relative to
 // `folder`. Empty if it is not a pointer file.
 fs::path read_pointer(const fs::path& folder, const std::string& name, std::string_view prefix,
                       error_code& shortage)
 {
-    const std::string text = read_beside(folder, name, shortage);
+    const std::string text = read_file(folder / name, pointer_limit, shortage);
     std::string_view line = text;
     if (!line.starts_with(prefix)) return {};
     line.remove_prefix(prefix.size());
@@ -158,6 +144,20 @@ std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs:
 }
 
 }  // namespace
+
+std::string read_file(const fs::path& file, std::size_t limit, error_code& shortage)
+{
+    const auto folder = file.parent_path();
+    const files::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0) {
+        record_shortage(files::last_error(), shortage);
+        return {};
+    }
+    auto found = files::read_regular(fd.get(), file.filename(), limit, {info.st_uid});
+    record_shortage(found.reason, shortage);
+    return std::move(found.text);
+}
 
 std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shortage)
 {

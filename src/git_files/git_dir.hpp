@@ -2,10 +2,16 @@
 
 #include "autoexec/error.hpp"
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace autoexec::git_files {
+
+/// Reads a file that belongs to this user or the owner of its folder; empty if it does not exist.
+/// `shortage`: set if descriptors or memory ran out.
+std::string read_file(const std::filesystem::path& file, std::size_t limit, error_code& shortage);
 
 /// A tree and its git directory.
 struct FoundTree {

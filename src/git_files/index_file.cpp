@@ -2,8 +2,6 @@
 
 #include "files/safe_files.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,8 +10,6 @@
 
 namespace autoexec::git_files {
 namespace {
-
-using files::UniqueFd;
 
 constexpr std::size_t max_index_bytes = 64 * 1024 * 1024;
 constexpr std::size_t header_size = 12;
@@ -118,7 +114,7 @@ std::optional<std::vector<std::string>> find_paths(std::string_view data, std::s
 std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
                                        const std::vector<std::string>& paths)
 {
-    const UniqueFd folder(::open(git_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto folder = files::open_folder(git_dir);
     if (!folder) return {};
     const auto file = files::read_regular(folder.get(), "index", max_index_bytes, {});
     if (file.state != FoundFile::State::present) return {};
