@@ -19,7 +19,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
 using files::Links;
 using files::UniqueFd;
 

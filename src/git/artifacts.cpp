@@ -189,8 +189,8 @@ std::string ArtifactRef::name() const
     return fmt::format("{}{}/{}", artifact_refs, branch_part(run_id), branch_part(step_id));
 }
 
-asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, std::filesystem::path tree,
-                                            ArtifactRef ref, Words declared)
+asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, fs::path tree, ArtifactRef ref,
+                                            Words declared)
 {
     KeptArtifacts none;
     const auto entry = repository.find_tree(tree, none.problem);

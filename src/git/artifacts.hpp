@@ -29,7 +29,7 @@ struct ArtifactRef {
 struct KeptArtifacts {
     std::string commit;
     Problem problem;
-    std::vector<std::string> warnings;
+    Words warnings;
 };
 
 struct ArtifactInfo {
@@ -41,11 +41,11 @@ struct ArtifactInfo {
 
 /// Commits the declared files of a tree that git ignores, unfiltered, and sets `ref` to the commit.
 /// An empty id: there are none.
-asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, std::filesystem::path tree,
-                                            ArtifactRef ref, std::vector<std::string> declared);
+asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, fs::path tree, ArtifactRef ref,
+                                            Words declared);
 /// Writes kept artifacts into a tree without adding them to its index. If two sources have the same
 /// file, the later one wins. `keep_existing`: existing files are not changed.
-asio::awaitable<Problem> lay_artifacts(Repository& repository, std::filesystem::path tree,
+asio::awaitable<Problem> lay_artifacts(Repository& repository, fs::path tree,
                                        std::vector<ArtifactSource> sources, bool keep_existing);
 /// All kept artifacts, by ref.
 asio::awaitable<std::vector<ArtifactInfo>> list_artifacts(Repository& repository);

@@ -28,7 +28,7 @@ Problem not_removable(const Repository& repository, const std::string& branch, c
     if (!branch.starts_with(own_branches)) return "It was not created by autoexec.";
     if (!ref.detail.empty()) return fmt::format("It is an alias of {}.", shown(ref.detail));
     std::error_code ec;
-    const auto folder = std::filesystem::weakly_canonical(repository.trees_folder(), ec);
+    const auto folder = fs::weakly_canonical(repository.trees_folder(), ec);
     for (const auto& entry : repository.all_trees()) {
         const bool goes =
             entry.tree.parent_path() == folder && how.without_trees.contains(entry.name());
@@ -95,10 +95,10 @@ asio::awaitable<Problem> Repository::move_branch(std::string branch, std::string
     co_return fmt::format("The branch '{}' cannot be set: {}", shown(branch), reason_of(moved));
 }
 
-asio::awaitable<std::vector<std::string>> list_branches(Repository& repository)
+asio::awaitable<Words> list_branches(Repository& repository)
 {
     const auto found = co_await repository.refs(std::string(heads).append(own_branches), symref);
-    std::vector<std::string> names;
+    Words names;
     for (const auto& ref : found) names.push_back(ref.name.substr(heads.size()));
     co_return names;
 }

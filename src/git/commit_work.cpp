@@ -140,8 +140,7 @@ private:
     {
         std::error_code ec;
         return laid.contains(std::string(path)) &&
-               std::filesystem::is_regular_file(
-                   std::filesystem::symlink_status(entry_.tree / path, ec));
+               fs::is_regular_file(fs::symlink_status(entry_.tree / path, ec));
     }
 
     asio::awaitable<void> begin_at_tip()
@@ -275,7 +274,7 @@ private:
         if (snapshot_.fresh_keeps_sparse) co_return;
         // An empty index makes git recompute the files that sparse-checkout omits.
         std::error_code ignored;
-        std::filesystem::remove(entry_.git_dir / "index", ignored);
+        fs::remove(entry_.git_dir / "index", ignored);
         const auto reset =
             co_await repository_.git(entry_.context(), "reset", "--quiet", "--mixed");
         if (reset.ok()) co_return;
@@ -322,7 +321,7 @@ private:
 
 }  // namespace
 
-asio::awaitable<CommittedWork> commit_work(Repository& repository, std::filesystem::path tree,
+asio::awaitable<CommittedWork> commit_work(Repository& repository, fs::path tree,
                                            std::string branch, std::string message,
                                            CommitRules rules)
 {

@@ -9,8 +9,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::size_t file_limit = 16 * 1024 * 1024;
 constexpr std::size_t max_entries = 100'000;
 constexpr const char* run_file = "run";

@@ -19,8 +19,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 // Enough for a list of a million files.
 constexpr std::size_t max_output = 256 * 1024 * 1024;
 constexpr std::size_t max_reason = 2000;
@@ -38,7 +36,7 @@ constexpr std::array<std::string_view, 14> reading = {
 };
 
 // The subcommand among the arguments of a call; empty if there is none.
-std::string_view subcommand_of(const std::vector<std::string>& words)
+std::string_view subcommand_of(const Words& words)
 {
     for (auto word = words.begin(); word != words.end(); ++word) {
         if (!word->starts_with('-')) return *word;

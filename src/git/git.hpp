@@ -50,7 +50,7 @@ public:
                                                                  Words arguments) const;
 
     /// Runs another program under the same bound and limits.
-    [[nodiscard]] asio::awaitable<ProgramOutput> run_other(const std::filesystem::path& folder,
+    [[nodiscard]] asio::awaitable<ProgramOutput> run_other(const fs::path& folder,
                                                            Words argv) const;
 
     /// Adds a descriptor that each later call keeps open.
@@ -76,7 +76,7 @@ private:
     std::shared_ptr<Clock> clock_;
     std::shared_ptr<Interrupt> interrupt_;
     std::shared_ptr<async::FifoSemaphore> slots_;
-    std::vector<std::string> identity_;
+    Words identity_;
     std::vector<int> held_;
     std::chrono::milliseconds max_limit_ = std::chrono::milliseconds::max();
 };

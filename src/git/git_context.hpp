@@ -6,6 +6,8 @@
 
 namespace autoexec::git {
 
+namespace fs = std::filesystem;
+
 /// Which configuration may name programs that git runs: filters, merge and diff drivers,
 /// transports.
 enum class TrustedConfig {
@@ -18,24 +20,23 @@ enum class TrustedConfig {
 /// above it.
 struct GitContext {
     GitContext() = default;
-    GitContext(std::filesystem::path directory, std::filesystem::path tree)
+    GitContext(fs::path directory, fs::path tree)
         : git_dir(std::move(directory)), work_tree(std::move(tree))
     {}
-    GitContext(std::filesystem::path directory, std::filesystem::path common,
-               std::filesystem::path tree)
+    GitContext(fs::path directory, fs::path common, fs::path tree)
         : git_dir(std::move(directory)), common_dir(std::move(common)), work_tree(std::move(tree))
     {}
 
-    std::filesystem::path git_dir;     ///< Empty: git searches from `work_tree` upwards.
-    std::filesystem::path common_dir;  ///< For a linked worktree; empty: `git_dir` itself.
-    std::filesystem::path work_tree;   ///< Empty: not needed.
-    std::filesystem::path index;       ///< Empty: the tree's own.
-    std::filesystem::path objects;     ///< Empty: the repository's own.
-    std::string date;                  ///< Commit date in git's format; empty: now.
+    fs::path git_dir;     ///< Empty: git searches from `work_tree` upwards.
+    fs::path common_dir;  ///< For a linked worktree; empty: `git_dir` itself.
+    fs::path work_tree;   ///< Empty: not needed.
+    fs::path index;       ///< Empty: the tree's own.
+    fs::path objects;     ///< Empty: the repository's own.
+    std::string date;     ///< Commit date in git's format; empty: now.
     TrustedConfig trusted = TrustedConfig::repository;
 
     [[nodiscard]] bool is_linked() const { return !common_dir.empty() && common_dir != git_dir; }
-    [[nodiscard]] GitContext with_index(std::filesystem::path file) const
+    [[nodiscard]] GitContext with_index(fs::path file) const
     {
         auto context = *this;
         context.index = std::move(file);

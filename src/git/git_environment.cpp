@@ -85,8 +85,7 @@ std::size_t known_settings(const std::vector<std::string>& environment)
     return count;
 }
 
-void set_path(std::vector<std::string>& environment, std::string_view name,
-              const std::filesystem::path& path)
+void set_path(std::vector<std::string>& environment, std::string_view name, const fs::path& path)
 {
     if (!path.empty()) set_variable(environment, std::string(name).append(path.string()));
 }
@@ -185,8 +184,8 @@ bool has_untrusted_config(const GitContext& context)
 {
     if (context.trusted == TrustedConfig::user) return true;
     std::error_code ec;
-    return context.is_linked() && std::filesystem::exists(std::filesystem::symlink_status(
-                                      context.git_dir / "config.worktree", ec));
+    return context.is_linked() &&
+           fs::exists(fs::symlink_status(context.git_dir / "config.worktree", ec));
 }
 
 void switch_off_programs(std::string_view listing, TrustedConfig trusted,

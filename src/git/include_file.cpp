@@ -24,7 +24,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
 using files::Links;
 using files::UniqueFd;
 
@@ -46,7 +45,7 @@ public:
         : from_(files::open_folder(from)), to_(files::open_folder(to)), limits_(limits)
     {}
 
-    asio::awaitable<Included> run(std::vector<std::string> paths)
+    asio::awaitable<Included> run(Words paths)
     {
         const auto ex = co_await asio::this_coro::executor;
         for (const auto& path : paths) {
@@ -197,7 +196,7 @@ asio::awaitable<Words> not_ignored(Repository& repository, Entry entry, Words pa
 
 }  // namespace
 
-asio::awaitable<Included> copy_included(fs::path from, fs::path to, std::vector<std::string> paths,
+asio::awaitable<Included> copy_included(fs::path from, fs::path to, Words paths,
                                         IncludeLimits limits)
 {
     Copier copier(from, to, limits);
@@ -210,16 +209,16 @@ bool is_internal(std::string_view path)
            path.starts_with(".cursor-skill-") || path.find("/.cursor-skill-") != path.npos;
 }
 
-asio::awaitable<std::vector<std::string>> bring_included(Repository& repository, Entry entry)
+asio::awaitable<Words> bring_included(Repository& repository, Entry entry)
 {
     std::error_code ignored;
     const auto& top = repository.project.work_tree;
-    if (!fs::is_regular_file(top / include_name, ignored)) co_return std::vector<std::string>();
+    if (!fs::is_regular_file(top / include_name, ignored)) co_return Words();
     // All untracked files, ignored or not.
     const auto listing =
         co_await repository.git(repository.project, "ls-files", "-z", "--others", "--ignored",
                                 "--exclude-from=" + (top / include_name).string());
-    std::vector<std::string> warnings;
+    Words warnings;
     if (!listing.ok()) {
         warnings.push_back(
             fmt::format("{} cannot be followed: {}", include_name, reason_of(listing)));
@@ -235,7 +234,7 @@ asio::awaitable<std::vector<std::string>> bring_included(Repository& repository,
     const auto open = co_await not_ignored(repository, entry, std::move(included.paths));
     if (open.empty()) co_return warnings;
 
-    std::vector<std::string> patterns;
+    Words patterns;
     for (const auto& path : open)
         if (text::printable(path) == path) patterns.push_back(git_files::exclude_pattern(path));
     const auto* const done = git_files::exclude(repository.common, patterns)

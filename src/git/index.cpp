@@ -36,7 +36,6 @@ void record_entry(std::string_view line, bool sparse, IndexFacts& facts)
     if (entry.stage != 0) facts.unmerged.push_back(std::move(entry));
 }
 
-namespace fs = std::filesystem;
 using files::UniqueFd;
 
 constexpr char prefix[] = "index-";
@@ -108,7 +107,7 @@ bool TemporaryIndex::install(const Entry& entry)
     return false;
 }
 
-PathFile::PathFile(const Entry& entry, const std::vector<std::string>& paths)
+PathFile::PathFile(const Entry& entry, const Words& paths)
     : file_(entry.records() / ("paths-" + text::new_uuid()))
 {
     // A failure shows when git cannot read the file.
@@ -120,7 +119,7 @@ PathFile::~PathFile()
     ::unlink(file_.c_str());
 }
 
-std::string nul_terminated(const std::vector<std::string>& paths)
+std::string nul_terminated(const Words& paths)
 {
     std::string text;
     for (const auto& path : paths) text.append(path).push_back('\0');

@@ -23,8 +23,7 @@ namespace autoexec::git {
 /// Thread safety: none; one strand. Must outlive its waiters.
 class LockQueue {
 public:
-    LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
-              std::chrono::milliseconds timeout)
+    LockQueue(fs::path file, std::shared_ptr<Clock> clock, std::chrono::milliseconds timeout)
         : file_(std::move(file)), clock_(std::move(clock)), timeout_(timeout), queue_(1)
     {}
 
@@ -41,7 +40,7 @@ public:
 private:
     std::string open();
 
-    std::filesystem::path file_;
+    fs::path file_;
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds timeout_;
     /// A slot of `queue_`, and its alarm.

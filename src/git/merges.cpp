@@ -14,8 +14,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view conflict_sign = "CONFLICT (";
 
 // The message (`CONFLICT (add/add): Merge conflict in f`) is more specific than its type.

@@ -17,8 +17,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view pointer_prefix = "gitdir: ";
 constexpr std::string_view symbolic_prefix = "ref: ";
 constexpr std::size_t max_loose_refs = 100'000;

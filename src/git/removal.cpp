@@ -17,7 +17,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
 using files::UniqueFd;
 
 constexpr std::size_t max_leftovers = 10'000;

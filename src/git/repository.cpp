@@ -17,8 +17,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The first version with `git merge-tree --write-tree`.
 constexpr int oldest_minor = 38;
 
@@ -193,7 +191,7 @@ asio::awaitable<Commit> Repository::resolve(std::string revision)
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
 {
-    const auto plain = std::filesystem::path(path).lexically_normal();
+    const auto plain = fs::path(path).lexically_normal();
     if (plain.empty() || plain.is_absolute() || *plain.begin() == "..") co_return false;
     auto name = plain.string();
     if (name.ends_with('/')) name.pop_back();
@@ -299,7 +297,7 @@ asio::awaitable<void> Repository::ensure_identity()
         engine_name, engine_email);
 }
 
-void Repository::warn_of_identity(std::vector<std::string>& warnings)
+void Repository::warn_of_identity(Words& warnings)
 {
     if (!identity_warning_.empty()) warnings.push_back(std::exchange(identity_warning_, {}));
 }

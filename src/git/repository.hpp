@@ -28,7 +28,7 @@
 namespace autoexec::git {
 
 struct RepositoryOptions {
-    std::filesystem::path project_root;  ///< Absolute.
+    fs::path project_root;  ///< Absolute.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<Clock> clock;
     /// Free space required to create a worktree; zero: no minimum.
@@ -86,11 +86,10 @@ public:
     static asio::awaitable<Opened> open(RepositoryOptions options);
 
     /// `project`: the tree that contains the project's folder. `common`: absolute, without links.
-    Repository(RepositoryOptions options, Git git, GitContext project,
-               std::filesystem::path common);
+    Repository(RepositoryOptions options, Git git, GitContext project, fs::path common);
 
     /// `.tapps-agents/worktrees` of the project.
-    [[nodiscard]] std::filesystem::path trees_folder() const;
+    [[nodiscard]] fs::path trees_folder() const;
 
     /// True if a cancellation has ended git calls or is about to.
     [[nodiscard]] bool is_cancelled() const noexcept { return options.interrupt->is_requested(); }
@@ -139,15 +138,14 @@ public:
                                         std::string date = {});
     /// Commits without a configured user get an identity and, once, a warning.
     asio::awaitable<void> ensure_identity();
-    void warn_of_identity(std::vector<std::string>& warnings);
+    void warn_of_identity(Words& warnings);
 
     /// All worktrees, including the main one.
     [[nodiscard]] std::vector<Entry> all_trees() const;
 
     /// The worktree at this path; a missing folder counts only with `may_be_missing`. Otherwise
     /// nothing, and a problem.
-    [[nodiscard]] std::optional<Entry> find_tree(const std::filesystem::path& tree,
-                                                 Problem& problem,
+    [[nodiscard]] std::optional<Entry> find_tree(const fs::path& tree, Problem& problem,
                                                  bool may_be_missing = false) const;
 
     /// Calls `attempt` until it returns true, for as long as a running git or a probe needs a lock.
@@ -157,7 +155,7 @@ public:
     RepositoryOptions options;
     Git git;
     GitContext project;
-    std::filesystem::path common;
+    fs::path common;
     GitContext bare;            ///< The repository without a work tree.
     std::optional<Entry> main;  ///< Its first tree, unless it is bare.
     std::string run_id;  ///< The run that later worktrees are created for: `TreeInfo::run_id`.

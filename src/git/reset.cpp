@@ -10,8 +10,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 asio::awaitable<std::string> ignored_in_the_way(Repository& repository, Entry entry,
                                                 std::string files, std::string commit)
 {

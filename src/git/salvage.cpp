@@ -142,8 +142,7 @@ Problem unsaved_files(const Repository& repository, const Entry& entry, const Wo
     return repositories.empty() ? Problem() : repository_within(entry, repositories.front());
 }
 
-asio::awaitable<Salvage> salvage(Repository& repository, std::filesystem::path tree,
-                                 SalvageOptions how)
+asio::awaitable<Salvage> salvage(Repository& repository, fs::path tree, SalvageOptions how)
 {
     Salvage saved;
     const auto entry = repository.find_tree(tree, saved.problem, true);

@@ -28,18 +28,17 @@ struct SalvageInfo {
 
 /// Saves what exists only in a worktree: changed, staged and untracked files, and commits that no
 /// ref reaches. Files are not changed. Nested repositories are skipped.
-asio::awaitable<Salvage> salvage(Repository& repository, std::filesystem::path tree,
-                                 SalvageOptions options);
+asio::awaitable<Salvage> salvage(Repository& repository, fs::path tree, SalvageOptions options);
 /// Newest first.
 asio::awaitable<std::vector<SalvageInfo>> list_salvages(Repository& repository);
 
 /// What an operation removes from a tree, in addition to the files that `salvage`
 /// describes.
 struct RemovalScope {
-    std::string branch;             ///< This branch will be moved
-    std::string commit;             ///< to this commit.
-    std::vector<std::string> also;  ///< Commits that it reached.
-    bool entry = false;             ///< The tree's entry is removed, too.
+    std::string branch;  ///< This branch will be moved
+    std::string commit;  ///< to this commit.
+    Words also;          ///< Commits that it reached.
+    bool entry = false;  ///< The tree's entry is removed, too.
 };
 
 /// The same as `salvage`, before something is removed. What cannot be saved is then a problem.
@@ -52,7 +51,7 @@ struct SalvageContents {
     std::string index;
     std::string sides;
     Head head;
-    std::vector<std::string> tips;  ///< Commits that no ref would reach.
+    Words tips;  ///< Commits that no ref would reach.
     std::string reason;
 };
 
@@ -68,8 +67,7 @@ asio::awaitable<bool> has_more(Repository& repository, std::string tree, Words o
 [[nodiscard]] SnapshotOptions snapshot_options(const Repository& repository,
                                                const SalvageOptions& options);
 /// The sentence if a tree that is to be removed has files that a salvage omits; otherwise empty.
-Problem unsaved_files(const Repository& repository, const Entry& entry,
-                      const std::vector<std::string>& repositories,
+Problem unsaved_files(const Repository& repository, const Entry& entry, const Words& repositories,
                       const std::vector<LargeFile>& large);
 
 constexpr std::string_view salvage_refs = "refs/autoexec/salvage/";

@@ -14,8 +14,7 @@
 namespace autoexec::git {
 namespace {
 
-std::string failure(std::string_view what, const std::filesystem::path& tree,
-                    const ProgramOutput& output)
+std::string failure(std::string_view what, const fs::path& tree, const ProgramOutput& output)
 {
     return fmt::format("{} in {}: {}", what, shown(tree.string()),
                        output.cut ? "there are too many" : reason_of(output));
@@ -268,7 +267,7 @@ private:
 
 }  // namespace
 
-std::vector<std::string> included_paths(const Entry& entry)
+Words included_paths(const Entry& entry)
 {
     const auto text = read_git_file(entry.records() / included_file);
     const auto paths = split_nul(text);
@@ -301,7 +300,7 @@ asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOpt
     co_return co_await builder.build();
 }
 
-std::optional<LargeFile> large_file(const std::filesystem::path& tree, std::string_view path,
+std::optional<LargeFile> large_file(const fs::path& tree, std::string_view path,
                                     std::uint64_t limit)
 {
     struct stat info {};

@@ -21,7 +21,7 @@ struct LargeFile {
 };
 
 /// The file at a path of a tree, if it is above the limit; zero: no limit.
-std::optional<LargeFile> large_file(const std::filesystem::path& tree, std::string_view path,
+std::optional<LargeFile> large_file(const fs::path& tree, std::string_view path,
                                     std::uint64_t limit);
 
 /// True if a path is declared or lies in a declared folder.
@@ -41,8 +41,8 @@ struct Snapshot {
     std::string files;  ///< The files, including untracked ones. Empty: the folder is missing.
     std::string index;  ///< The staged content. Empty: there is no readable index.
     std::string sides;  ///< All sides of unmerged paths, in `base/`, `ours/`, `theirs/`.
-    std::vector<std::string> unmerged;
-    std::vector<std::string> repositories;  ///< Nested repositories; they are not in `files`.
+    Words unmerged;
+    Words repositories;  ///< Nested repositories; they are not in `files`.
     bool has_submodules = false;
     std::vector<LargeFile> large;  ///< Skipped files; `files` has HEAD's version, if any.
 
@@ -63,7 +63,7 @@ asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOpt
 /// Nested repositories that are not submodules, and untracked files that are too large, or why they
 /// cannot be listed.
 struct OtherRepositories {
-    std::vector<std::string> paths;
+    Words paths;
     std::vector<LargeFile> large;
     std::string problem;
 };
@@ -73,6 +73,6 @@ asio::awaitable<OtherRepositories> other_repositories(const Git& git, GitContext
 /// The name of the record of the paths copied by `.worktreeinclude`.
 constexpr const char* included_file = "included";
 /// The paths copied by `.worktreeinclude`, relative to the tree, sorted.
-std::vector<std::string> included_paths(const Entry& entry);
+Words included_paths(const Entry& entry);
 
 }  // namespace autoexec::git

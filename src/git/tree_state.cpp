@@ -17,7 +17,7 @@ constexpr std::chrono::seconds time_limit{10};
 
 }  // namespace
 
-std::optional<GitContext> git_context_of(const std::filesystem::path& folder)
+std::optional<GitContext> git_context_of(const fs::path& folder)
 {
     auto found = git_files::find_tree(folder);
     if (!found) return std::nullopt;

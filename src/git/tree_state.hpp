@@ -17,7 +17,7 @@ namespace autoexec::git {
 
 /// The git context of a folder. Determine it before a program runs there: afterwards `.git` may
 /// point anywhere. Returns nullopt outside git.
-std::optional<GitContext> git_context_of(const std::filesystem::path& folder);
+std::optional<GitContext> git_context_of(const fs::path& folder);
 
 /// `git status --porcelain --branch`, at most 4 KiB, or a description of the problem. Runs no
 /// program that the repository configures.

@@ -9,8 +9,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 // A call takes a limited number of arguments, and older commits were checked earlier.
 constexpr std::size_t max_commits = 8'000;
 
@@ -41,7 +39,7 @@ constexpr std::array<const char*, 14> commit_files{
 };
 
 // Collects each word that is an object id, except the null id.
-void collect(std::string_view text, std::vector<std::string>& ids)
+void collect(std::string_view text, Words& ids)
 {
     while (!text.empty()) {
         const auto end = std::min(text.find_first_of(" \t\n"), text.size());
@@ -51,17 +49,17 @@ void collect(std::string_view text, std::vector<std::string>& ids)
     }
 }
 
-void collect_file(const fs::path& file, std::vector<std::string>& ids)
+void collect_file(const fs::path& file, Words& ids)
 {
     const auto text = read_git_file(file);
     collect(text, ids);
 }
 
 // `old new who when<tab>what` on each line.
-void collect_reflog(const fs::path& file, std::vector<std::string>& ids)
+void collect_reflog(const fs::path& file, Words& ids)
 {
     const auto text = read_git_file(file);
-    std::vector<std::string> found;
+    Words found;
     for (std::string_view rest = text; !rest.empty();) {
         const auto end = std::min(rest.find('\n'), rest.size());
         const auto line = rest.substr(0, end);
@@ -73,14 +71,14 @@ void collect_reflog(const fs::path& file, std::vector<std::string>& ids)
 }
 
 template <class Collect>
-void collect_folder(const fs::path& folder, Collect one, std::vector<std::string>& ids)
+void collect_folder(const fs::path& folder, Collect one, Words& ids)
 {
     std::error_code ec;
     for (fs::recursive_directory_iterator at(folder, ec), end; !ec && at != end; at.increment(ec))
         if (at->is_regular_file(ec)) one(at->path(), ids);
 }
 
-std::vector<std::string> without_repetition(std::vector<std::string> ids)
+Words without_repetition(Words ids)
 {
     std::set<std::string> seen;
     std::erase_if(ids, [&](const auto& id) { return !seen.insert(id).second; });
@@ -90,9 +88,9 @@ std::vector<std::string> without_repetition(std::vector<std::string> ids)
 
 }  // namespace
 
-std::vector<std::string> unfinished(const Entry& entry)
+Words unfinished(const Entry& entry)
 {
-    std::vector<std::string> found;
+    Words found;
     for (const auto& [name, what] : signs)
         if (has_path(entry.git_dir / name) &&
             std::find(found.begin(), found.end(), what) == found.end())
@@ -100,21 +98,21 @@ std::vector<std::string> unfinished(const Entry& entry)
     return found;
 }
 
-std::vector<std::string> commits_of_unfinished(const Entry& entry)
+Words commits_of_unfinished(const Entry& entry)
 {
-    std::vector<std::string> ids;
+    Words ids;
     for (const auto* const name : commit_files) collect_file(entry.git_dir / name, ids);
     return without_repetition(std::move(ids));
 }
 
-std::vector<std::string> merge_heads(const Entry& entry)
+Words merge_heads(const Entry& entry)
 {
-    std::vector<std::string> ids;
+    Words ids;
     collect_file(entry.git_dir / "MERGE_HEAD", ids);
     return ids;
 }
 
-std::vector<std::string> commits_known_to(const Entry& entry)
+Words commits_known_to(const Entry& entry)
 {
     auto ids = commits_of_unfinished(entry);
     collect_file(entry.git_dir / "HEAD", ids);
@@ -124,9 +122,9 @@ std::vector<std::string> commits_known_to(const Entry& entry)
     return without_repetition(std::move(ids));
 }
 
-std::vector<std::string> reflog_of(const fs::path& common_dir, std::string_view branch)
+Words reflog_of(const fs::path& common_dir, std::string_view branch)
 {
-    std::vector<std::string> ids;
+    Words ids;
     collect_reflog(common_dir / "logs" / branch_ref(branch), ids);
     return without_repetition(std::move(ids));
 }

@@ -11,20 +11,19 @@
 namespace autoexec::git {
 
 /// The unfinished operations of a tree: `merge`, `rebase`, `cherry-pick` …
-std::vector<std::string> unfinished(const Entry& entry);
+Words unfinished(const Entry& entry);
 
 /// Commits that are referenced only by these: the other side of a merge, the start of a rebase …
-std::vector<std::string> commits_of_unfinished(const Entry& entry);
+Words commits_of_unfinished(const Entry& entry);
 
 /// The other sides of a merge in progress.
-std::vector<std::string> merge_heads(const Entry& entry);
+Words merge_heads(const Entry& entry);
 
 /// All commits named in a tree's git directory, including its reflog; newest first.
-std::vector<std::string> commits_known_to(const Entry& entry);
+Words commits_known_to(const Entry& entry);
 
 /// The commits in the reflog of a branch, which git itself keeps.
-std::vector<std::string> reflog_of(const std::filesystem::path& common_dir,
-                                   std::string_view branch);
+Words reflog_of(const fs::path& common_dir, std::string_view branch);
 
 /// Ends unfinished operations; files, index, HEAD and branches are not changed.
 asio::awaitable<void> end_unfinished(const Git& git, Entry entry);

@@ -18,8 +18,6 @@
 namespace autoexec::git {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 
 Problem unfit_name(const std::string& name)
@@ -68,8 +66,7 @@ Words removal_of(const fs::path& tree)
 }
 
 // Writes the files of HEAD.
-asio::awaitable<Problem> fill(Repository& repository, Entry entry,
-                              std::vector<std::string>& warnings)
+asio::awaitable<Problem> fill(Repository& repository, Entry entry, Words& warnings)
 {
     std::error_code ignored;
     fs::remove(entry.git_dir / "index.lock", ignored);
@@ -101,8 +98,7 @@ asio::awaitable<NewTree> reuse_tree(Repository& repository, Entry entry, NewTree
 }
 
 // Removes the record of a tree whose folder is missing.
-asio::awaitable<Problem> forget(Repository& repository, Entry entry,
-                                std::vector<std::string>& warnings)
+asio::awaitable<Problem> forget(Repository& repository, Entry entry, Words& warnings)
 {
     auto problem = co_await commits_in_submodules(repository.git, entry);
     if (!problem.empty()) co_return problem;

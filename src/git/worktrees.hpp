@@ -7,19 +7,19 @@
 namespace autoexec::git {
 
 struct NewTree {
-    std::filesystem::path path;
+    fs::path path;
     std::string branch;   ///< `workflow/<name>`
     bool reused = false;  ///< It keeps files of an earlier attempt.
     Problem problem;
-    std::vector<std::string> warnings;  ///< For example about files that `.worktreeinclude` names.
+    Words warnings;  ///< For example about files that `.worktreeinclude` names.
 };
 
 /// Which changes of a tree are committed. It has a constructor: see `CommandRequest`.
 struct CommitRules {
     CommitRules() = default;
 
-    std::vector<std::string> declared;  ///< Files and folders that belong to the work.
-    bool only_declared = false;         ///< Everything else is left uncommitted.
+    Words declared;              ///< Files and folders that belong to the work.
+    bool only_declared = false;  ///< Everything else is left uncommitted.
     /// What `lay_artifacts` wrote: such files are not committed if they are unchanged and
     /// undeclared.
     std::vector<ArtifactSource> laid;
@@ -29,11 +29,11 @@ struct CommittedWork {
     std::string commit;    ///< The branch's tip, also if there was nothing to commit.
     bool changed = false;  ///< A commit was made.
     Problem problem;
-    std::vector<std::string> warnings;
+    Words warnings;
 };
 
 struct TreeInfo {
-    std::filesystem::path path;
+    fs::path path;
     std::string name;
     std::string branch;  ///< Empty: detached.
     std::string head;
@@ -52,7 +52,7 @@ asio::awaitable<NewTree> add_tree(Repository& repository, std::string name, std:
                                   bool reuse = false);
 /// Undo what an operation has created, even if it is cancelled: a partial tree would block the next
 /// one. The time limits of the calls still apply.
-asio::awaitable<void> remove_new_tree(Repository& repository, std::filesystem::path tree);
+asio::awaitable<void> remove_new_tree(Repository& repository, fs::path tree);
 asio::awaitable<void> drop_new_branch(Repository& repository, std::string branch,
                                       std::string commit);
 /// Creates a worktree `name` with the salvaged work: same files, changes not committed.
@@ -65,20 +65,20 @@ struct IncludeLimits {
 };
 
 struct Included {
-    std::vector<std::string> paths;     ///< Relative paths of the copies.
-    std::vector<std::string> warnings;  ///< What was not copied, and why.
+    Words paths;     ///< Relative paths of the copies.
+    Words warnings;  ///< What was not copied, and why.
 };
 
 /// Copies regular files, and links that stay inside the tree, with their modes; existing files are
 /// kept. Nothing is written outside `to`, whatever links it contains. Yields between portions.
-asio::awaitable<Included> copy_included(std::filesystem::path from, std::filesystem::path to,
-                                        std::vector<std::string> paths, IncludeLimits limits);
+asio::awaitable<Included> copy_included(fs::path from, fs::path to, Words paths,
+                                        IncludeLimits limits);
 
 /// True for files that are not the project's: control files, records, other worktrees.
 bool is_internal(std::string_view path);
 
 /// Copies the files that `.worktreeinclude` names into a tree. Returns warnings.
-asio::awaitable<std::vector<std::string>> bring_included(Repository& repository, Entry entry);
+asio::awaitable<Words> bring_included(Repository& repository, Entry entry);
 
 /// Commits all changes in a worktree, including untracked files, on the branch `workflow/<name>`,
 /// whatever its HEAD is: commits that the agent made elsewhere are included, unfinished operations
@@ -87,27 +87,26 @@ asio::awaitable<std::vector<std::string>> bring_included(Repository& repository,
 /// tip, staged content that was changed again) is salvaged. Files above `max_file_bytes` are left
 /// alone and named in a warning; if such a file is declared, that is a problem and nothing is
 /// committed. If paths are declared, a warning names other committed files.
-asio::awaitable<CommittedWork> commit_work(Repository& repository, std::filesystem::path tree,
+asio::awaitable<CommittedWork> commit_work(Repository& repository, fs::path tree,
                                            std::string branch, std::string message,
                                            CommitRules rules = {});
 
 /// Salvages, then resets the tree and its branch to `commit`. Ignored files are kept; one that
 /// blocks a file of the commit is a problem, as are those of `remove_tree`.
-asio::awaitable<Salvage> reset_tree(Repository& repository, std::filesystem::path tree,
-                                    std::string branch, std::string commit, std::string reason);
+asio::awaitable<Salvage> reset_tree(Repository& repository, fs::path tree, std::string branch,
+                                    std::string commit, std::string reason);
 /// True if something is at this path, other than an empty folder.
-bool is_taken(const std::filesystem::path& path);
+bool is_taken(const fs::path& path);
 /// The sentence if the branch is checked out or being rebased in another tree.
 Problem branch_elsewhere(const Repository& repository, const Entry& entry,
                          const std::string& branch);
 
 /// Salvages, then removes the worktree; its branch is kept. Problems, with no change: a dirty
 /// submodule, a nested repository, an executor that holds the tree, an agent that works there.
-asio::awaitable<Salvage> remove_tree(Repository& repository, std::filesystem::path tree,
-                                     SalvageOptions options);
+asio::awaitable<Salvage> remove_tree(Repository& repository, fs::path tree, SalvageOptions options);
 /// Why `remove_tree` would refuse, unless only saving shows it; empty if it would not. Changes
 /// nothing.
-asio::awaitable<Problem> removal_blocker(Repository& repository, std::filesystem::path tree,
+asio::awaitable<Problem> removal_blocker(Repository& repository, fs::path tree,
                                          SalvageOptions options);
 
 /// Removes what killed executors have left in the repository's own folder more than a day ago.
@@ -116,7 +115,7 @@ void sweep(const Repository& repository);
 /// The worktrees in `trees_folder()`, by name.
 asio::awaitable<std::vector<TreeInfo>> list_trees(Repository& repository);
 /// Short `git status`, at most 4 KiB.
-asio::awaitable<std::string> state_of(Repository& repository, std::filesystem::path tree);
+asio::awaitable<std::string> state_of(Repository& repository, fs::path tree);
 
 struct BranchRemovalOptions {
     bool by_users = false;  ///< Only branches outside `workflow/` count as containing it.
@@ -134,7 +133,7 @@ struct RemovedBranch {
 };
 
 /// The branches `workflow/…`, by name.
-asio::awaitable<std::vector<std::string>> list_branches(Repository& repository);
+asio::awaitable<Words> list_branches(Repository& repository);
 /// Deletes such a branch if another one contains all its commits. It is kept if it is checked out
 /// or being rebased somewhere, or if its reflog has commits that exist nowhere else.
 asio::awaitable<RemovedBranch> remove_branch(Repository& repository, std::string branch,
