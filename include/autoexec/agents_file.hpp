@@ -1,6 +1,7 @@
 #pragma once
 
 #include <autoexec/diagnostic.hpp>
+#include <autoexec/output_rules.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -13,13 +14,6 @@
 
 namespace autoexec::inline v1 {
 
-/// How the outcome of an agent's program is determined. Its output is read before redaction.
-enum class OutcomeRule {
-    exit_code,  ///< Zero is success.
-    claude,     ///< `claude -p --output-format stream-json --verbose`: its last `result` event.
-    codex,      ///< `codex exec --json`: its last `turn.completed` or `turn.failed`.
-};
-
 /// One agent: of `.cursor/background-agents.yaml`, or of an application. The members mean the same
 /// as the keys of that file: `doc/agents.md`.
 struct AgentDefinition {
@@ -30,6 +24,9 @@ struct AgentDefinition {
     /// words before the placeholders are replaced, so a value stays within its word. The agent
     /// accepts commands only if one of these has `{command}` or `{command_file_path}`.
     std::vector<std::string> commands;
+    /// What the first of `commands` reads from standard input, with placeholders, however long the
+    /// values are: `{command}`. Empty: nothing. This, too, makes the agent accept commands.
+    std::string input;
     std::vector<std::string> watch_paths;  ///< Globs, relative to the project.
     std::vector<std::pair<std::string, std::string>> environment;
     bool clean_environment =
@@ -43,8 +40,9 @@ struct AgentDefinition {
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;
-    /// Of the commands that take the command's text or file; all others are judged by exit code.
-    OutcomeRule outcome = OutcomeRule::exit_code;
+    /// For those of `commands` that take the command's text or file, or the input; all others are
+    /// judged by exit code. `output_rules` returns those of known programs.
+    OutputRules outcome;
     /// How long a program may keep running after it has reported its outcome. Then it is stopped,
     /// and its report counts.
     std::chrono::milliseconds linger = std::chrono::seconds{5};
@@ -74,6 +72,10 @@ LoadedAgents load_agents(const std::filesystem::path& project_root);
 
 /// The same for the text of such a file. `path` is the name used in diagnostics.
 LoadedAgents parse_agents(std::string_view text, const std::string& path = "agents");
+
+/// How the output of a program is read that autoexec knows: `claude`, `codex` … (`doc/agents.md`).
+/// Throws `std::invalid_argument` for another name.
+OutputRules output_rules(std::string_view program);
 
 /// One agent, `shell`, which runs programs as they are (`CommandRequest::argv`) and passes texts to
 /// `/bin/sh -c`.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <autoexec/output_rules.hpp>
+
 #include <boost/json/fwd.hpp>
 
 #include <chrono>
@@ -134,6 +136,8 @@ struct CommandError {
     std::string code;               ///< e.g. `timeout`, `cancelled`, `agent_lost`; may be empty.
     std::optional<bool> retryable;  ///< Absent: not reported.
     int retry_count = 0;
+    /// How long to wait before a retry can help, if the program said so.
+    std::optional<std::chrono::milliseconds> retry_after{};
 
     bool operator==(const CommandError&) const = default;
 };
@@ -163,6 +167,12 @@ struct AgentStatus : Correlation {
     std::optional<std::int64_t> pid;
     std::optional<std::int64_t> sequence;
     bool output_truncated = false;
+    std::optional<Usage> usage;
+    std::optional<std::string> session;  ///< The id that the agent's program gave its session.
+    /// The program ended its work, but was not allowed to use a tool: a sentence.
+    std::optional<std::string> permission_denied;
+    /// Why the program does not come forward, or did not until it was stopped.
+    std::optional<CommandError> cause;
 
     std::vector<std::string> warnings;  ///< Dropped fields, unknown words.
 

@@ -173,15 +173,15 @@ public:
     void validate(const std::optional<AutoExecutionConfig>& config = {});
 
     /// Writes the values that differ from the loaded ones to the auto-execution file, atomically.
-    /// The rest of the file is kept, including comments, line ends and its mode; a new file has mode
-    /// 0600. Throws `InvalidConfiguration` for values out of range, for a file that cannot be read,
-    /// and if comments would be lost; `system_error` if it cannot be written.
+    /// The rest of the file is kept, including comments, line ends and its mode; a new file has
+    /// mode 0600. Throws `InvalidConfiguration` for values out of range, for a file that cannot be
+    /// read, and if comments would be lost; `system_error` if it cannot be written.
     void save(const std::optional<AutoExecutionConfig>& config = {});
 
     /// Updates the auto-execution file to the current version: renames the keys of earlier
-    /// versions, and sets the version. Comments, order, line ends and the mode are kept. Returns the changes as a
-    /// unified diff; empty if the file is up to date or does not exist. `dry_run`: does not write.
-    /// Throws as `save`.
+    /// versions, and sets the version. Comments, order, line ends and the mode are kept. Returns
+    /// the changes as a unified diff; empty if the file is up to date or does not exist. `dry_run`:
+    /// does not write. Throws as `save`.
     std::string migrate(bool dry_run = false);
 
     /// False for an unknown name. An object `auto_execution.features` in `workflow_override` takes

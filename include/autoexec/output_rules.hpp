@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@ struct EventCondition {
         begins_with,  ///< A string.
         present,
         absent,
-        api_error,    ///< A text that begins or ends with `[API Error: …]`.
+        api_error,  ///< A text that begins or ends with `[API Error: …]`.
     };
 
     std::string pointer;
@@ -89,7 +90,7 @@ struct OutputRules {
     bool operator==(const OutputRules&) const = default;
 };
 
-/// Tokens and cost of a program, as it reports them. Absent: not reported.
+/// What a command cost. Tokens and money as the program reports them; absent: not reported.
 struct Usage {
     std::optional<std::int64_t> input_tokens;   ///< Neither read from a cache nor written to one.
     std::optional<std::int64_t> output_tokens;  ///< With reasoning.
@@ -98,6 +99,9 @@ struct Usage {
     std::optional<std::int64_t> reasoning_tokens;  ///< A part of `output_tokens`.
     std::optional<double> cost_usd;
     std::string model;
+    // Of all its processes, as the supervisor measures them.
+    std::optional<std::chrono::microseconds> cpu{};
+    std::optional<std::int64_t> peak_memory_kib{};  ///< Of the largest process.
 
     bool operator==(const Usage&) const = default;
     [[nodiscard]] bool empty() const noexcept { return *this == Usage{}; }

@@ -1,8 +1,9 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/environment.hpp"
 #include "agent/glob.hpp"
-#include "agent/outcome.hpp"
 #include "agent/template.hpp"
+#include "programs/known_programs.hpp"
+#include "programs/rules_reader.hpp"
 #include "yaml/fields.hpp"
 
 #include <fmt/format.h>
@@ -24,13 +25,13 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 21> known_fields{
+constexpr std::array<std::string_view, 22> known_fields{
     "name",           "type",        "description",       "enabled",
     "commands",       "watch_paths", "timeout_seconds",   "retry_count",
     "environment",    "shell",       "clean_environment", "accept_argv",
     "context7_cache", "triggers",    "working_directory", "output",
     "repository",     "worktree",    "outcome",           "linger_seconds",
-    "max_parallel"};
+    "max_parallel",   "stdin"};
 
 class AgentReader {
 public:
@@ -51,6 +52,7 @@ public:
         read_numbers();
         read_outcome();
         read_commands();
+        read_input();
         read_watch_paths();
         read_environment();
         read_working_directory();
@@ -94,16 +96,34 @@ private:
 
     void read_outcome()
     {
+        const auto* const node = fields_.find("outcome");
+        if (node == nullptr) return;
+        if (node->kind == YamlNode::Kind::mapping) {
+            agent_.outcome =
+                programs::read_output_rules(*node, fields_.prefix() + "outcome: ", report_);
+            return;
+        }
         const auto text = fields_.text("outcome");
         if (!text) return;
-        const auto names = outcome_rule_names();
-        if (const auto rule = outcome_rule_named(*text))
-            agent_.outcome = *rule;
+        const auto names = programs::output_rule_names();
+        if (const auto* const rules = programs::find_output_rules(*text))
+            agent_.outcome = *rules;
         else
             fields_.error("outcome",
                           fmt::format("Field 'outcome' must be one of {} (got: {})",
                                       fmt::join(names, ", "), *text),
                           yaml::did_you_mean(*text, names));
+    }
+
+    void read_input()
+    {
+        agent_.input = fields_.text("stdin").value_or("");
+        if (agent_.input.empty()) return;
+        const auto* const node = fields_.find("stdin");
+        TemplateProblem problem;
+        if (!compile_input(agent_.input, problem))
+            fields_.error(place(*node, problem.where),
+                          fmt::format("Field 'stdin': {}", problem.message), problem.hint);
     }
 
     void read_commands()

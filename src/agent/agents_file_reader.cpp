@@ -3,6 +3,7 @@
 #include "agent/template.hpp"
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
+#include "programs/known_programs.hpp"
 #include "protocol/layout.hpp"
 #include "yaml/fields.hpp"
 
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -157,8 +159,9 @@ void check(const AgentsFile& file)
 bool accepts_commands(const AgentDefinition& agent)
 {
     if (!agent.enabled) return false;
-    const auto templates = templates_of(agent);
-    return std::any_of(templates.begin(), templates.end(), takes_command);
+    for (std::size_t i = 0; i < agent.commands.size(); ++i)
+        if (takes_command(agent, i)) return true;
+    return false;
 }
 
 std::vector<std::string_view> accepting_names(const AgentsFile& file)
@@ -256,12 +259,19 @@ LoadedAgents load_agents(const std::filesystem::path& project_root)
                                            path, found.problem));
 }
 
+OutputRules output_rules(std::string_view program)
+{
+    if (const auto* const rules = programs::find_output_rules(program)) return *rules;
+    throw std::invalid_argument("no rules for the output of '" + std::string(program) + "'");
+}
+
 AgentsFile shell_agents()
 {
+    const auto& program = *programs::find_program(agent::shell_name);
     AgentDefinition shell;
-    shell.name = agent::shell_name;
-    shell.commands.emplace_back("/bin/sh -c -- {command}");
-    shell.accept_argv = true;
+    shell.name = program.name;
+    shell.commands.push_back(program.command);
+    shell.accept_argv = program.accept_argv;
     AgentsFile file;
     file.agents.push_back(std::move(shell));
     return file;

@@ -4,11 +4,13 @@
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
 #include "files/resources.hpp"
+#include "git_files/git_dir.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
 
+#include <boost/algorithm/string/replace.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -17,6 +19,7 @@
 
 #include <sysexits.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -34,6 +37,8 @@ constexpr milliseconds deadline_margin{15'000};
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_interval{250};
 
+constexpr std::size_t max_id = 200;  // of what a program calls its session or model
+
 constexpr char out_of_memory[] = "The agent ran out of memory.";
 
 std::string log_name(const handoff::AgentMailbox::Found& found)
@@ -44,12 +49,6 @@ std::string log_name(const handoff::AgentMailbox::Found& found)
            ".log";
 }
 
-/// A program of a command, before it is started.
-struct Program {
-    std::vector<std::string> argv;
-    OutcomeRule rule = OutcomeRule::exit_code;
-};
-
 bool fails(CommandError& error, std::string code, std::string message)
 {
     error.code = std::move(code);
@@ -57,32 +56,50 @@ bool fails(CommandError& error, std::string code, std::string message)
     return false;
 }
 
-bool make_programs(const AgentDefinition& definition, const protocol::CommandFile& command,
-                   const std::filesystem::path& worktree, std::vector<Program>& programs,
-                   CommandError& error)
+TemplateValues values_of(const protocol::CommandFile& command,
+                         const std::filesystem::path& worktree)
 {
-    if (!command.argv.empty()) {
-        programs.push_back({command.argv});
-        return definition.accept_argv ||
-               fails(error, "argv_not_accepted",
-                     fmt::format("Agent '{}' runs only its own commands; set accept_argv for it, "
-                                 "or send a command text.",
-                                 definition.name));
-    }
     TemplateValues values;
     values.command = command.command;
     values.command_file_path = (worktree / control_files::command).string();
     values.worktree = worktree.string();
     values.workflow_id = command.workflow_id.value_or("");
     values.step_id = command.step_id.value_or("");
-    for (const auto& t : templates_of(definition)) {
-        std::string problem;
-        auto argv = expand(t, values, problem);
-        if (!argv) return fails(error, "invalid_command", std::move(problem));
-        // The agent's outcome rule is only for the program that receives the command.
-        programs.push_back(
-            {*std::move(argv), takes_command(t) ? definition.outcome : OutcomeRule::exit_code});
+    if (const auto git_dir = git_files::git_dir_of(worktree)) {
+        values.git_dir = git_dir->string();
+        values.git_common_dir = git_files::git_common_dir(*git_dir).string();
     }
+    return values;
+}
+
+bool make_programs(const AgentDefinition& definition, const protocol::CommandFile& command,
+                   const std::filesystem::path& worktree, std::vector<Program>& programs,
+                   CommandError& error)
+{
+    static const OutputRules exit_code;
+    if (!command.argv.empty()) {
+        programs.push_back({command.argv, {}, &exit_code});
+        return definition.accept_argv ||
+               fails(error, "argv_not_accepted",
+                     fmt::format("Agent '{}' runs only its own commands; set accept_argv for it, "
+                                 "or send a command text.",
+                                 definition.name));
+    }
+    const auto values = values_of(command, worktree);
+    const auto templates = templates_of(definition);
+    for (std::size_t i = 0; i < templates.size(); ++i) {
+        std::string problem;
+        auto argv = expand(templates[i], values, problem);
+        if (!argv) return fails(error, "invalid_command", std::move(problem));
+        // Only the program that receives the command is judged by its output.
+        programs.push_back({*std::move(argv),
+                            {},
+                            takes_command(definition, i) ? &definition.outcome : &exit_code});
+    }
+    TemplateProblem ignored;  // checked when the agents were read
+    if (const auto input = compile_input(definition.input, ignored);
+        input && !programs.empty() && !definition.input.empty())
+        programs.front().input = expand_input(*input, values);
     return true;
 }
 
@@ -223,13 +240,12 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
             self->write_running();
-            auto& program = programs[i];
-            co_await self->run_one(definition, std::move(program.argv), program.rule, result);
+            co_await self->run_one(definition, std::move(programs[i]), result);
             if (!result.completed) break;
         }
     }
     self->output_.finish();  // processes a last line without a newline, such as a prompt
-    if (const auto line = self->output_.last_line(); result.append_last_line && !line.empty())
+    if (const auto line = self->output_.last_error_line(); result.append_last_line && !line.empty())
         result.error.message += ": " + line;
     const auto last = self->last_status(result);
     const auto text = protocol::format_status(last);
@@ -244,16 +260,16 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
     self->finish(last, ec);
 }
 
-asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
-                                          std::vector<std::string> argv, OutcomeRule rule,
+asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Program program,
                                           ProgramResult& result)
 {
     const auto ex = co_await asio::this_coro::executor;
     result = {};
-    outcome_source_ = {OutcomeParser(rule), {}, false};
+    outcome_source_ = {programs::EventReader(*program.rules), {}, false};
     progress_.reset();
     ProcessSpec spec;
-    spec.argv = std::move(argv);
+    spec.argv = std::move(program.argv);
+    spec.input = std::move(program.input);
     spec.stop_grace = work_.stop_grace;
     // If this process dies, the claim stays locked until the program has ended.
     if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
@@ -308,6 +324,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition,
         result.error = start_error(errc::no_resources, out_of_memory);
         co_return;
     }
+    note_report(exit);
     classify(exit, spec.argv.front(), definition, result);
     if (stopped) classify_stopped(stop_reason_, result);
 }
@@ -317,13 +334,15 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
 {
     output_.append(stream, chunk);
     if (outcome_source_.closed) return;
-    outcome_source_.parser.feed(stream, chunk);
-    if (!outcome_source_.parser.concluded()) {
+    auto& reader = outcome_source_.reader;
+    reader.feed(stream, chunk);
+    if (!reader.concluded()) {
         outcome_source_.concluded_at.reset();
     } else if (!outcome_source_.concluded_at) {
         outcome_source_.concluded_at = context_.options.clock->now();
         alarm_->wake();
     }
+    if (reader.hopeless()) alarm_->wake();
 }
 
 // Handles the cancel file, deadlines and heartbeats until the program has ended. Returns true if it
@@ -348,7 +367,8 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         co_await alarm_->wait_until(next);
         if (ended) break;
         const bool over = clock.now() >= last;
-        if (over && outcome_source_.concluded_at) outcome_source_.closed = true;
+        if ((over && outcome_source_.concluded_at) || outcome_source_.reader.hopeless())
+            outcome_source_.closed = true;
         if (stop_reason_.empty() && !outcome_source_.closed) stop_reason_ = reason_to_stop(over);
         stopped = stopped || (!stop_reason_.empty() && !outcome_source_.closed);
         if (stopped || outcome_source_.closed) process.stop();
@@ -384,11 +404,46 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
         result.error = exit.report->error;
         return;
     }
-    const auto said = outcome_source_.parser.verdict(exit);
+    auto& reader = outcome_source_.reader;
+    const auto said = reader.hopeless()
+                          ? programs::hopeless_verdict(definition.outcome, *reader.trouble())
+                          : reader.verdict(exit);
     if (!said) return classify_by_exit_code(exit, program, result);
     result.completed = said->completed;
     result.error.code = said->code;
-    result.error.message = first_words(context_.options.redactor->redact(said->message));
+    result.error.retry_after = said->retry_after;
+    result.error.message = for_people(said->message);
+    if (!reader.denied().empty())
+        report_.denied = for_people(programs::denied_message(definition.outcome, reader.denied()));
+}
+
+void CommandJob::note_report(const ProcessExit& exit)
+{
+    const auto& reader = outcome_source_.reader;
+    const auto cpu = report_.usage.cpu.value_or(std::chrono::microseconds(0)) + exit.cpu;
+    const auto memory = std::max(report_.usage.peak_memory_kib.value_or(0), exit.peak_memory_kib);
+    if (!reader.usage().empty()) report_.usage = reader.usage();
+    report_.usage.model = context_.options.redactor->redact(report_.usage.model.substr(0, max_id));
+    if (cpu.count() > 0) report_.usage.cpu = cpu;
+    if (memory > 0) report_.usage.peak_memory_kib = memory;
+    if (!reader.session().empty()) report_.session = reader.session().substr(0, max_id);
+    report_.cause.reset();
+    if (const auto& trouble = reader.trouble())
+        report_.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
+}
+
+// Paths in the worktree become relative.
+std::string CommandJob::for_people(std::string text) const
+{
+    boost::algorithm::replace_all(text, worktree_.string() + "/", "");
+    return first_words(context_.options.redactor->redact(text));
+}
+
+Progress CommandJob::progress() const
+{
+    if (progress_) return *progress_;
+    const auto& shown = outcome_source_.reader.shown();
+    return {0, step_, shown.empty() ? output_.last_line() : text::printable(for_people(shown))};
 }
 
 AgentStatus CommandJob::status(ReportedStatus word)
@@ -411,7 +466,9 @@ AgentStatus CommandJob::status(ReportedStatus word)
 void CommandJob::write_running()
 {
     auto s = status(ReportedStatus::running);
-    s.progress = progress_ ? *progress_ : Progress{0, step_, output_.last_line()};
+    s.progress = progress();
+    if (const auto& trouble = outcome_source_.reader.trouble())
+        s.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
                      worktree_.string(), ec.message());
@@ -425,6 +482,10 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
     s.outcome = result.completed ? "completed" : result.outcome.empty() ? "failed" : result.outcome;
     s.exit_code = result.exit_code;
     s.signal = result.signal;
+    if (!report_.usage.empty()) s.usage = report_.usage;
+    if (!report_.session.empty()) s.session = report_.session;
+    if (result.completed && !report_.denied.empty()) s.permission_denied = report_.denied;
+    if (!result.completed) s.cause = report_.cause;
     for (const auto& path : found_.command.expected_artifacts)
         if (mailbox_->has_artifact(path)) s.artifacts.push_back(path);
     if (!result.completed) {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "agent/outcome.hpp"
 #include "agent/output_log.hpp"
 #include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "handoff/agent_mailbox.hpp"
+#include "programs/event_reader.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -31,6 +31,13 @@ struct ProgramResult {
     bool append_last_line = false;  ///< Of the output, to the error.
 };
 
+/// A program of a command, before it is started.
+struct Program {
+    std::vector<std::string> argv;
+    std::string input;
+    const OutputRules* rules;
+};
+
 /// One claimed command, from its first to its last status. On the agent's strand.
 class CommandJob : public std::enable_shared_from_this<CommandJob> {
 public:
@@ -53,20 +60,32 @@ public:
 private:
     /// Derives the outcome from the running program's output.
     struct OutcomeSource {
-        OutcomeParser parser;
+        programs::EventReader reader;
         std::optional<time_point> concluded_at;
-        bool closed = false;  ///< It was stopped because it kept running after its outcome; later
-                              ///< output is ignored.
+        /// It was stopped because it kept running after its outcome, or tried again in vain; later
+        /// output is ignored.
+        bool closed = false;
     };
 
-    asio::awaitable<void> run_one(const AgentDefinition& definition, std::vector<std::string> argv,
-                                  OutcomeRule rule, ProgramResult& result);
+    /// What the programs reported besides their outcome.
+    struct Report {
+        Usage usage;
+        std::string session;
+        std::string denied;  ///< A tool that was refused, as a sentence.
+        std::optional<CommandError> cause;
+    };
+
+    asio::awaitable<void> run_one(const AgentDefinition& definition, Program program,
+                                  ProgramResult& result);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
     void accept_output(OutputStream stream, std::string_view chunk);
     std::string reason_to_stop(bool late);
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);
+    void note_report(const ProcessExit& exit);
+    [[nodiscard]] std::string for_people(std::string text) const;
+    [[nodiscard]] Progress progress() const;
     void write_running();
     [[nodiscard]] AgentStatus last_status(const ProgramResult& result);
     void finish(const AgentStatus& last, error_code ec);
@@ -80,7 +99,8 @@ private:
     handoff::AgentMailbox::Found found_;
     std::unique_ptr<Timer> alarm_;
     OutputLog output_;
-    OutcomeSource outcome_source_{OutcomeParser(OutcomeRule::exit_code), {}, false};
+    OutcomeSource outcome_source_;
+    Report report_;
     time_point started_;
     std::chrono::system_clock::time_point started_at_;
     std::string step_;                  ///< `1/2`

@@ -107,11 +107,17 @@ std::string OutputLog::tail() const
 
 std::string OutputLog::last_line() const
 {
-    for (const auto* line : {&err_line_, &out_line_}) {
-        const auto& words = line->current.empty() ? line->last : line->current;
-        if (!words.empty()) return text::printable(text::valid_utf8(words));
-    }
-    return {};
+    return out_line_.shown();
+}
+
+std::string OutputLog::last_error_line() const
+{
+    return err_line_.shown();
+}
+
+std::string OutputLog::Line::shown() const
+{
+    return text::printable(text::valid_utf8(current.empty() ? last : current));
 }
 
 void OutputLog::Line::feed(std::string_view text)

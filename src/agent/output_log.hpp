@@ -31,14 +31,17 @@ public:
     [[nodiscard]] std::string tail() const;
     [[nodiscard]] bool truncated() const noexcept { return total_ > tail_limit_; }
     [[nodiscard]] std::size_t total() const noexcept { return total_; }
-    /// The last non-empty line of standard error or, if there is none, of standard output.
+    /// The last non-empty line of standard output.
     [[nodiscard]] std::string last_line() const;
+    /// Of standard error.
+    [[nodiscard]] std::string last_error_line() const;
 
 private:
     struct Line {
         std::string current;
         std::string last;
         void feed(std::string_view text);
+        [[nodiscard]] std::string shown() const;
     };
 
     void write(OutputStream stream, std::string_view text);

@@ -17,8 +17,9 @@ namespace {
 constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 5> placeholder_names{"command", "command_file_path",
-                                                            "worktree", "workflow_id", "step_id"};
+constexpr std::array<std::string_view, 7> placeholder_names{
+    "command", "command_file_path", "worktree",       "workflow_id",
+    "step_id", "git_dir",           "git_common_dir"};
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -135,18 +136,23 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
         case Placeholder::workflow_id:
             return values.workflow_id;
         case Placeholder::step_id:
+            return values.step_id;
+        case Placeholder::git_dir:
+            return values.git_dir;
+        case Placeholder::git_common_dir:
             break;
     }
-    return values.step_id;
+    return values.git_common_dir;
 }
 
-std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values)
+std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values,
+                        std::size_t limit)
 {
     std::string text;
     for (const auto& piece : word) {
         const auto* fixed = std::get_if<std::string>(&piece);
         text += fixed ? *fixed : value_of(values, std::get<Placeholder>(piece));
-        if (text.size() > max_total) break;
+        if (text.size() > limit) break;
     }
     return text;
 }
@@ -207,18 +213,39 @@ bool takes_command(const CommandTemplate& command)
     });
 }
 
+bool takes_command(const AgentDefinition& definition, std::size_t index)
+{
+    TemplateProblem ignored;
+    if (index == 0 && !definition.input.empty())
+        if (const auto word = compile_input(definition.input, ignored))
+            if (takes_command(CommandTemplate{{*word}})) return true;
+    const auto command = compile_template(definition.commands[index], definition.shell, ignored);
+    return command && takes_command(*command);
+}
+
+std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem)
+{
+    problem = {};
+    return compile_word(text, problem);
+}
+
+std::string expand_input(const CommandTemplate::Word& word, const TemplateValues& values)
+{
+    return expand_word(word, values, std::string::npos);
+}
+
 std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
                                                const TemplateValues& values, std::string& problem)
 {
     std::vector<std::string> argv;
     std::size_t total = 0;
     for (const auto& word : command.words) {
-        argv.push_back(expand_word(word, values));
+        argv.push_back(expand_word(word, values, max_total));
         total += argv.back().size();
         if (total <= max_total) continue;
         problem =
             "The arguments are too long for a program (limit: 1 MiB in total); use "
-            "{command_file_path} instead of {command} in the agent's command";
+            "stdin: \"{command}\" instead of {command} in the agent's command";
         return std::nullopt;
     }
     if (process::check_arguments(argv, problem)) return std::nullopt;

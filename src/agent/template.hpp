@@ -16,8 +16,10 @@ enum class Placeholder {
     command,            ///< The text of the command.
     command_file_path,  ///< The path of its file: for texts that are too long for an argument.
     worktree,
-    workflow_id,  ///< Empty where there is none; so is `step_id`.
+    workflow_id,  ///< Empty where there is none; so are the next three.
     step_id,
+    git_dir,         ///< Of the worktree.
+    git_common_dir,  ///< Of its repository.
 };
 
 /// A command as words, so that a value stays within its word whatever is in it.
@@ -48,13 +50,25 @@ std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 /// True if it has `{command}` or `{command_file_path}`.
 [[nodiscard]] bool takes_command(const CommandTemplate& command);
 
+/// True if one of the agent's commands gets the text or the path of a command: as an argument or,
+/// the first, as input.
+[[nodiscard]] bool takes_command(const AgentDefinition& definition, std::size_t index);
+
 struct TemplateValues {
     std::string command;
     std::string command_file_path;
     std::string worktree;
     std::string workflow_id;
     std::string step_id;
+    std::string git_dir;
+    std::string git_common_dir;
 };
+
+/// The text of a program's input: one word, in which quotes have no meaning.
+std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem);
+
+/// The word with its values, however long they are.
+std::string expand_input(const CommandTemplate::Word& word, const TemplateValues& values);
 
 /// The program and its arguments. A value that begins with `-` stays one argument, but the program
 /// may take it for an option: templates for such programs have `-- {command}`. Returns nullopt, and

@@ -1,12 +1,12 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/environment.hpp"
-#include "agent/presets.hpp"
 #include "agent/programs.hpp"
 #include "git/git.hpp"
 #include "git_files/git_dir.hpp"
 #include "git_files/index_file.hpp"
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
+#include "programs/known_programs.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"
 
@@ -70,13 +70,13 @@ std::string reason(const HealthProbes::ProgramRun& run)
     return fmt::format("exit code {}", *run.exit_code);
 }
 
-// Only the programs of presets are known to have a harmless `--version`.
+// Only these are known to have a harmless `--version`.
 bool is_known(std::string_view program)
 {
-    const auto starts = [program](const agent::Preset& preset) {
-        return preset.command.substr(0, preset.command.find(' ')) == program;
+    const auto starts = [program](const programs::KnownProgram& known) {
+        return known.command.substr(0, known.command.find(' ')) == program;
     };
-    const auto all = agent::presets();
+    const auto all = programs::known_programs();
     return program.find('/') == program.npos && std::any_of(all.begin(), all.end(), starts);
 }
 

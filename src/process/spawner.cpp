@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ struct ChildEnds {
     UniqueFd output;
     UniqueFd error;
     UniqueFd control;
+    UniqueFd input;  ///< None: no input.
     std::vector<UniqueFd> held;
 };
 
@@ -88,12 +90,27 @@ error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
                : files::last_error();
 }
 
-error_code connect(SupervisorLink& link, ChildEnds& ends, const std::vector<int>& held)
+// A file in memory instead of a pipe: nobody must write while the program reads, however long the
+// text is. The program cannot change it.
+error_code make_input(const std::string& text, UniqueFd& input)
+{
+    const UniqueFd file(::memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!file) return files::last_error();
+    if (const auto ec = files::write_all(file.get(), text)) return ec;
+    constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+    if (::lseek(file.get(), 0, SEEK_SET) != 0 || ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
+        return files::last_error();
+    input = copy_above_fixed(file.get());
+    return input ? error_code{} : files::last_error();
+}
+
+error_code connect(SupervisorLink& link, ChildEnds& ends, const ProcessSpec& spec)
 {
     auto ec = open_pipe(link.output, ends.output);
     if (!ec) ec = open_pipe(link.error, ends.error);
     if (!ec) ec = open_socket(link.control, ends.control);
-    for (const int fd : held) {
+    if (!ec && !spec.input.empty()) ec = make_input(spec.input, ends.input);
+    for (const int fd : spec.held) {
         ends.held.push_back(copy_above_fixed(fd));
         if (!ec && !ends.held.back()) ec = files::last_error();
     }
@@ -108,7 +125,10 @@ public:
     {
         ::posix_spawn_file_actions_init(&actions_);
         ::posix_spawn_file_actions_addfchdir_np(&actions_, directory);
-        ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        if (ends.input)
+            ::posix_spawn_file_actions_adddup2(&actions_, ends.input.get(), STDIN_FILENO);
+        else
+            ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         ::posix_spawn_file_actions_adddup2(&actions_, ends.output.get(), STDOUT_FILENO);
         ::posix_spawn_file_actions_adddup2(&actions_, ends.error.get(), STDERR_FILENO);
         ::posix_spawn_file_actions_adddup2(&actions_, ends.control.get(), control::descriptor);
@@ -223,7 +243,7 @@ private:
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex)};
         ChildEnds ends;
-        ec = connect(link, ends, spec.held);
+        ec = connect(link, ends, spec);
         if (ec) {
             why = fmt::format("Cannot open pipes for \"{}\": {}.", spec.argv[0], ec.message());
             return nullptr;

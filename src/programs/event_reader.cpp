@@ -131,7 +131,8 @@ std::string sentence_of(std::string words)
 
 void EventReader::feed(OutputStream stream, std::string_view chunk)
 {
-    if (rules_->events.empty() || stream != OutputStream::standard_output) return;
+    if (rules_ == nullptr || rules_->events.empty() || stream != OutputStream::standard_output)
+        return;
     while (!chunk.empty()) {
         const auto end = chunk.find('\n');
         const auto part = chunk.substr(0, end);
@@ -269,7 +270,7 @@ ProgramVerdict EventReader::no_result(bool cut) const
 
 std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
 {
-    if (rules_->events.empty()) return std::nullopt;
+    if (rules_ == nullptr || rules_->events.empty()) return std::nullopt;
     const auto last = line_;
     read_line();  // the last one may lack its newline
     const bool success = exit.exit_code == 0;
@@ -277,6 +278,15 @@ std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
     if (verdict_ && (!working_ || success || !verdict_->completed)) return verdict_;
     if (!success) return std::nullopt;
     return no_result(!last.empty() && last.front() == '{');
+}
+
+ProgramVerdict hopeless_verdict(const OutputRules& rules, const ProgramVerdict& trouble)
+{
+    return {false,
+            trouble.code,
+            fmt::format("{} was stopped, because it tried again in vain: {}", rules.program,
+                        trouble.message),
+            {}};
 }
 
 std::string denied_message(const OutputRules& rules, std::string_view denied)

@@ -26,6 +26,8 @@ struct ProgramVerdict {
 /// longer than 4 MiB, which bounds the memory. `rules` must outlive it.
 class EventReader {
 public:
+    /// Exit codes decide.
+    EventReader() = default;
     explicit EventReader(const OutputRules& rules) : rules_(&rules) {}
 
     void feed(OutputStream stream, std::string_view chunk);
@@ -59,7 +61,7 @@ private:
                                          const boost::json::value& event) const;
     [[nodiscard]] ProgramVerdict no_result(bool cut) const;
 
-    const OutputRules* rules_;
+    const OutputRules* rules_ = nullptr;
     std::string line_;
     bool skips_line_ = false;  ///< The line is too long; its rest is skipped.
     bool skipped_a_line_ = false;
@@ -73,6 +75,10 @@ private:
     std::string denied_;
     Usage usage_;
 };
+
+/// The outcome of a program that is stopped because it tries again in vain.
+[[nodiscard]] ProgramVerdict hopeless_verdict(const OutputRules& rules,
+                                              const ProgramVerdict& trouble);
 
 /// Tools that were refused, as a sentence with what to do about it.
 [[nodiscard]] std::string denied_message(const OutputRules& rules, std::string_view denied);

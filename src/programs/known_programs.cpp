@@ -230,7 +230,7 @@ constexpr std::string_view table = R"yaml(
 - name: copilot
   title: GitHub Copilot CLI
   compared: unverified
-  command: copilot -p {command} --allow-all-tools --no-ask-user --output-format json
+  command: copilot --allow-all-tools --no-ask-user --output-format json --prompt={command}
   resume: --resume={session}
   notes: |
     Its output is not read: name the results by --expect.
@@ -238,7 +238,7 @@ constexpr std::string_view table = R"yaml(
 - name: amp
   title: Amp
   compared: unverified
-  command: amp -x {command} --stream-json --dangerously-allow-all
+  command: amp --stream-json --dangerously-allow-all --execute={command}
   notes: |
     Its stream is that of Claude Code; name the results by --expect all the same.
   outcome:
@@ -277,7 +277,8 @@ constexpr std::string_view table = R"yaml(
 - name: pi
   title: Pi
   compared: unverified
-  command: pi --mode json {command}
+  command: pi --mode json -p
+  stdin: "{command}"
   resume: --session {session}
   notes: |
     Its output is read for usage only; the exit code decides.

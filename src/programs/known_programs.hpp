@@ -17,8 +17,8 @@ struct KnownProgram {
     std::string title;     ///< For people: `Claude Code`.
     std::string compared;  ///< The version that the entry was compared with; `unverified`: none.
     std::string command;
-    std::string input;     ///< `stdin` of the agent; empty: nothing is written.
-    std::string resume;    ///< Options that continue a session: `--resume {session}`.
+    std::string input;   ///< `stdin` of the agent; empty: nothing is written.
+    std::string resume;  ///< Options that continue a session: `--resume {session}`.
     bool accept_argv = false;
     std::vector<std::pair<std::string, std::string>> environment;
     OutputRules outcome;

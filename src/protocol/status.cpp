@@ -1,5 +1,6 @@
 #include "protocol/status.hpp"
 
+#include "protocol/usage.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr double max_wait_seconds = 1e8;
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
 struct Word {
@@ -109,17 +111,27 @@ private:
     /// Either form in either version: the meaning is clear.
     void read_error()
     {
-        CommandError error;
         if (top_.is_string("error")) {
-            error.message = *top_.string("error");
+            status_.error.emplace().message = *top_.string("error");
+            if (status_.error->message.empty()) status_.error.reset();
         } else {
-            const auto fields = top_.object("error");
-            error.message = fields.string("message").value_or("");
-            error.code = fields.string("code").value_or("");
-            error.retryable = fields.boolean("retryable");
-            error.retry_count = small_integer(fields, "retry_count", 0).value_or(0);
+            status_.error = error_in("error");
         }
-        if (error != CommandError{}) status_.error = std::move(error);
+    }
+
+    std::optional<CommandError> error_in(std::string_view key)
+    {
+        const auto fields = top_.object(key);
+        CommandError error;
+        error.message = fields.string("message").value_or("");
+        error.code = fields.string("code").value_or("");
+        error.retryable = fields.boolean("retryable");
+        error.retry_count = small_integer(fields, "retry_count", 0).value_or(0);
+        if (const auto wait = fields.number("retry_after_seconds");
+            wait && *wait >= 0 && *wait < max_wait_seconds)
+            error.retry_after = std::chrono::duration_cast<std::chrono::milliseconds>(
+                std::chrono::duration<double>(*wait));
+        return error == CommandError{} ? std::nullopt : std::optional(std::move(error));
     }
 
     void read_progress()
@@ -163,6 +175,10 @@ private:
         status_.exit_code = small_integer(top_, "exit_code", std::numeric_limits<int>::min());
         status_.signal = small_integer(top_, "signal", 1);
         status_.output_truncated = top_.boolean("output_truncated").value_or(false);
+        status_.session = top_.string("session");
+        status_.permission_denied = top_.string("permission_denied");
+        status_.cause = error_in("cause");
+        status_.usage = parse_usage(top_.object("usage"));
         read_outcome();
     }
 
@@ -266,6 +282,8 @@ json::object to_object(const CommandError& error)
     put(out, "code", error.code);
     put(out, "retryable", error.retryable);
     if (error.retry_count != 0) out["retry_count"] = error.retry_count;
+    if (error.retry_after)
+        out["retry_after_seconds"] = std::chrono::duration<double>(*error.retry_after).count();
     return out;
 }
 
@@ -291,6 +309,10 @@ void put_own_fields(json::object& out, const AgentStatus& status)
     put(out, "exit_code", status.exit_code);
     put(out, "signal", status.signal);
     if (status.output_truncated) out["output_truncated"] = true;
+    put(out, "session", status.session);
+    put(out, "permission_denied", status.permission_denied);
+    if (status.cause) out["cause"] = to_object(*status.cause);
+    if (status.usage) out["usage"] = format_usage(*status.usage);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "autoexec/redaction.hpp"
 
-#include "redaction/stages.hpp"
+#include "redaction/redaction_keys.hpp"
+#include "redaction/redaction_literals.hpp"
+#include "redaction/redaction_patterns.hpp"
 
 #include <unistd.h>
 

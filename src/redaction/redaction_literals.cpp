@@ -1,4 +1,4 @@
-#include "redaction/stages.hpp"
+#include "redaction/redaction_literals.hpp"
 
 #include <algorithm>
 #include <array>

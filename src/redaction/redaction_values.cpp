@@ -1,4 +1,5 @@
-#include "redaction/stages.hpp"
+#include "redaction/redaction_literals.hpp"
+#include "redaction/redaction_patterns.hpp"
 
 #include <re2/re2.h>
 
@@ -100,7 +101,6 @@ bool looks_random(std::string_view key, std::string_view value)
 
 bool is_secret_value(Certainty certainty, std::string_view key, std::string_view value)
 {
-    value = value.substr(0, max_examined);
     if (value.find(redaction_marker) != value.npos) return value != redaction_marker;
     if (value.empty() || is_reference(value)) return false;
     if (certainty == Certainty::certain) return true;

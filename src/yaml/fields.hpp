@@ -60,8 +60,9 @@ public:
     /// The keys of the invalid fields.
     [[nodiscard]] const std::vector<std::string>& wrong() const noexcept { return wrong_; }
 
-protected:
     [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
+
+protected:
     [[nodiscard]] Report& report() const noexcept { return report_; }
     void remember_wrong(std::string key) { wrong_.push_back(std::move(key)); }
 

@@ -1,4 +1,5 @@
 #include "agent/presets.hpp"
+#include "programs/known_programs.hpp"
 #include "support/agent_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -179,6 +180,59 @@ TEST_CASE_FIXTURE(OutcomeSource,
     CHECK(contains(error().message, "--allowedTools"));
 }
 
+TEST_CASE_FIXTURE(OutcomeSource, "a program that cannot succeed is stopped at its second try")
+{
+    const std::string retry =
+        R"({"type":"system","subtype":"api_retry","error_status":401,"error":"authentication_failed"})"
+        "\n";
+    hand_over();
+    program().print(retry);
+    run_for(5s);
+    CHECK(program().stops == 0);
+    CHECK(spy->seen.back().cause.value().message == "401 authentication_failed");
+    program().print(retry);
+    run_for(1s);
+    CHECK(program().stops > 0);
+    CHECK(error().code == "auth");
+    CHECK(error().message ==
+          "Claude was stopped, because it tried again in vain: 401 authentication_failed");
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a time-out names the last known cause")
+{
+    hand_over();
+    program().print(
+        R"({"type":"system","subtype":"api_retry","error_status":529,"error":"overloaded"})"
+        "\n");
+    run_for(61s);
+    CHECK(error().code == "timeout");
+    CHECK(final_status().cause.value().code == "overloaded");
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "usage and session are in the last status")
+{
+    hand_over();
+    program().print(R"({"type":"result","is_error":false,"session_id":"s-1",)"
+                    R"("total_cost_usd":0.5,"usage":{"input_tokens":7}})"
+                    "\n");
+    exit(0);
+    CHECK(final_status().session == "s-1");
+    CHECK(final_status().usage.value().cost_usd == 0.5);
+    CHECK(final_status().usage.value().input_tokens == 7);
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a program's input is the command, however long it is")
+{
+    definition().commands = {"claude", "make test"};
+    definition().input = "{command}\n";
+    const std::string text(300'000, 'x');
+    hand_over(EngineSide::command(text));
+    CHECK(program().spec.input == text + "\n");
+    program().print(claude_done);
+    exit(0);
+    CHECK(program().spec.input.empty());
+}
+
 TEST_CASE_FIXTURE(OutcomeSource, "an agent's report of its end is redacted")
 {
     const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');
@@ -220,23 +274,11 @@ TEST_CASE_FIXTURE(OutcomeSource, "a command's own program is judged by its exit 
 
 namespace {
 
-// What the fakes have in common: they read their options as the real ones do, so that a prompt that
-// looks like one shows; then they wait for the end of standard input, and keep the prompt.
+// What the fakes have in common: they read the prompt from standard input, to its end, and keep it.
 constexpr std::string_view fake_head = R"(#!/bin/sh
-case "$0" in
-    */claude) takes_value=' --output-format --permission-mode ';;
-    */codex) takes_value=' --sandbox --cd '; [ "$1" = exec ] && shift;;
-esac
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --) shift; break;;
-        --help) echo 'Usage: …'; exit 0;;
-        -*) case "$takes_value" in *" $1 "*) shift;; esac; shift;;
-        *) break;;
-    esac
-done
-cat
-printf %s "$1" >prompt
+prompt=$(cat; echo .)
+prompt=${prompt%.}
+printf %s "$prompt" >prompt
 echo "a line that is no event"
 echo '{"torn": '
 )";
@@ -244,7 +286,7 @@ echo '{"torn": '
 constexpr std::string_view fake_claude = R"(
 say() { printf '%s\n' "$1"; }
 say '{"type":"system","subtype":"init"}'
-case "$1" in
+case "$prompt" in
     error) say '{"type":"result","subtype":"success","is_error":true,"result":"Credit is used up"}';;
     silent) ;;
     asks)
@@ -262,7 +304,7 @@ esac
 constexpr std::string_view fake_codex = R"(
 say() { printf '%s\n' "$1"; }
 say '{"type":"turn.started"}'
-case "$1" in
+case "$prompt" in
     error) say '{"type":"turn.failed","error":{"message":"Credit is used up"}}';;
     silent) ;;
     asks) say '{"type":"exec_approval_request"}'; exec sleep 1000;;
@@ -279,8 +321,8 @@ class RealAgent {
 public:
     explicit RealAgent(std::string_view preset)
     {
-        options_.agents = agents_from(
-            agent::agents_file_text({agent::find_preset(preset), 1}, agent::Comments::none));
+        const auto* const known = programs::find_program(preset);
+        options_.agents = agents_from(agent::agents_file_text({&known, 1}, agent::Comments::none));
         auto& definition = options_.agents.agents.front();
         definition.linger = 1h;  // else a slow exit would count as none
         definition.environment.emplace_back("PATH", (project_ / "bin").string() + ":/usr/bin:/bin");
@@ -348,7 +390,9 @@ TEST_CASE("Claude and Codex, played by scripts, are judged by what they say")
         CHECK(status.exit_code == 0);
         CHECK(contains(status.error->message, "Credit is used up"));
         CHECK(play(program, "silent").first == "no_result");
-        CHECK(play(program, "refused").first == "permission_needed");
+        const auto [end, refused] = play(program, "refused");
+        CHECK(end == "completed");
+        CHECK(contains(refused.permission_denied.value(), "needed permission for "));
     }
 }
 
@@ -382,7 +426,9 @@ TEST_CASE("a shell is judged by its exit code, whatever it prints")
 
     const auto [code, status] = play("shell", "printf 'Continue? [y/N] '; read answer");
     CHECK(code == "exit_1");  // there is nobody to answer
-    CHECK(contains(status.error->message, "Continue?"));
+    CHECK(status.output == "Continue? [y/N] ");
+    // What it printed is not why it failed.
+    CHECK_FALSE(contains(status.error->message, "Continue?"));
 }
 
 TEST_CASE("a missing agent program is reported, with the folders that were searched")

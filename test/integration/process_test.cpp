@@ -331,6 +331,21 @@ TEST_CASE("the program sees the null device, its directory, its environment, and
     ::close(inheritable[1]);
 }
 
+TEST_CASE("input of any length arrives whole, and cannot be changed")
+{
+    Host host;
+    auto spec = host.shell("wc -c; echo more >>/proc/$$/fd/0 || echo refused");
+    spec.input = std::string(3'000'000, 'x');
+    CHECK(host.run(spec).out == "3000000\nrefused\n");
+    spec = host.shell("sleep 0; exit 3");  // a program need not read it
+    spec.input = "ignored";
+    CHECK(host.run(spec).exit.exit_code == 3);
+    // A descendant that reads it later finds the rest.
+    spec = host.shell("read first; (cat)");
+    spec.input = "one\ntwo\nthree";
+    CHECK(host.run(spec).out == "two\nthree");
+}
+
 TEST_CASE("arguments arrive as they are")
 {
     Host host;

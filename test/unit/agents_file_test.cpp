@@ -281,20 +281,73 @@ TEST_CASE("an unknown field is a warning with the name that was meant")
 TEST_CASE("the rule for a program's end is known by name, with what it may do after it")
 {
     const auto plain = parse(agent_with("enabled: true")).agents.at(0);
-    CHECK(plain.outcome == OutcomeRule::exit_code);
+    CHECK(plain.outcome == OutputRules{});
     CHECK(plain.linger == 5s);
     const auto agent = parse(agent_with("outcome: claude\n    linger_seconds: 0")).agents.at(0);
-    CHECK(agent.outcome == OutcomeRule::claude);
+    CHECK(agent.outcome == output_rules("claude"));
     CHECK(agent.linger == 0s);
-    CHECK(parse(agent_with("outcome: codex")).agents.at(0).outcome == OutcomeRule::codex);
+    CHECK(parse(agent_with("outcome: codex")).agents.at(0).outcome == output_rules("codex"));
 
     const auto errors = errors_of(agent_with("outcome: cluade"));
     CHECK(errors.front().line == 5);
     CHECK(errors.front().message ==
-          "Agent 1: Field 'outcome' must be one of exit_code, claude, codex (got: cluade)");
+          "Agent 1: Field 'outcome' must be one of exit_code, claude, codex, gemini, "
+          "opencode, qwen, cursor, amp, cline (got: cluade)");
     CHECK(errors.front().hint == "Did you mean 'claude'?");
     CHECK(only_error(agent_with("linger_seconds: -1")).find("linger_seconds") != std::string::npos);
     CHECK(only_error(agent_with("outcome: [claude]")).find("'outcome'") != std::string::npos);
+}
+
+TEST_CASE("rules for the output of a program can be described in the file")
+{
+    const auto rules = parse(agent_with("outcome:\n"
+                                        "      program: Mine\n"
+                                        "      events:\n"
+                                        "        - when: {/type: end, /ok: true, /n: 3}\n"
+                                        "          meaning: success\n"
+                                        "          usage: {input: /u/in, total: sum}\n"
+                                        "        - when: {/type: {begins_with: err}}\n"
+                                        "          meaning: failure\n"
+                                        "          message: [/text, /name]\n"))
+                           .agents.at(0)
+                           .outcome;
+    CHECK(rules.program == "Mine");
+    REQUIRE(rules.events.size() == 2);
+    using Kind = EventCondition::Kind;
+    CHECK(rules.events[0].when == std::vector<EventCondition>{{"/type", Kind::equals, "end"},
+                                                              {"/ok", Kind::literal, "true"},
+                                                              {"/n", Kind::literal, "3"}});
+    CHECK(rules.events[0].meaning == EventMeaning::success);
+    CHECK(rules.events[0].usage.value().total == UsageTotal::sum);
+    CHECK(rules.events[1].when == std::vector<EventCondition>{{"/type", Kind::begins_with, "err"}});
+    CHECK(rules.events[1].message == std::vector<std::string>{"/text", "/name"});
+}
+
+TEST_CASE("a rule that is wrong is named, with its place")
+{
+    const auto with = [](const std::string& event) {
+        return agent_with("outcome:\n      events:\n        - " + event);
+    };
+    CHECK(only_error(with("{when: {type: x}}")) ==
+          "Agent 1: outcome: Event 1: 'type' is not a JSON pointer");
+    CHECK(only_error(with("{when: {/type: x}, meaning: sucess}")).find("(got: sucess)") !=
+          std::string::npos);
+    CHECK(only_error(with("{meaning: success}")) ==
+          "Agent 1: outcome: Event 1: Missing required field: 'when'");
+    CHECK(only_error(with("{when: {/type: x}, session: id}")).find("must be a JSON pointer") !=
+          std::string::npos);
+    CHECK(only_error(agent_with("outcome: {}")) ==
+          "Agent 1: outcome: Missing required field: 'events'");
+    CHECK(only_error(agent_with("stdin: '{comand}'")).find("Unknown placeholder '{comand}'") !=
+          std::string::npos);
+}
+
+TEST_CASE("an agent that reads the command from its input accepts commands")
+{
+    const auto file = parse(
+        "agents:\n  - {name: a, type: background, commands: [tool], "
+        "stdin: '{command}'}\n");
+    CHECK(agent::accepts_commands(file.agents.at(0)));
 }
 
 TEST_CASE("an operator of the shell in a command without one is a warning")

@@ -1,6 +1,5 @@
 #include "agent/presets.hpp"
 #include "agent/agents_file_reader.hpp"
-#include "agent/outcome.hpp"
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
 #include "support/temporary_folder.hpp"
@@ -13,6 +12,8 @@
 
 using namespace autoexec;
 using namespace autoexec::agent;
+using programs::known_programs;
+using programs::KnownProgram;
 using test::TemporaryFolder;
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
@@ -26,12 +27,18 @@ AgentsFile parse(const std::string& text)
     return std::move(reading.file);
 }
 
-AgentDefinition definition_of(const Preset& preset)
+std::string text_of(const KnownProgram& program, Comments comments = Comments::none)
 {
-    return parse(agents_file_text({&preset, 1}, Comments::none)).agents.at(0);
+    const auto* const one = &program;
+    return agents_file_text({&one, 1}, comments);
 }
 
-Words call(const Preset& preset, const std::string& command)
+AgentDefinition definition_of(const KnownProgram& preset)
+{
+    return parse(text_of(preset)).agents.at(0);
+}
+
+Words call(const KnownProgram& preset, const std::string& command)
 {
     TemplateValues values;
     values.command = command;
@@ -55,9 +62,9 @@ void make_program(const fs::path& file)
 
 TEST_CASE("the file of any preset is valid, accepts commands and causes no warning")
 {
-    for (const auto& preset : presets()) {
+    for (const auto& preset : known_programs()) {
         for (const auto comments : {Comments::none, Comments::all}) {
-            const auto file = parse(agents_file_text({&preset, 1}, comments));
+            const auto file = parse(text_of(preset, comments));
             CHECK_MESSAGE(file.warnings.empty(), to_string(file.warnings));
             REQUIRE(file.agents.size() == 1);
             const auto& agent = file.agents.front();
@@ -66,28 +73,30 @@ TEST_CASE("the file of any preset is valid, accepts commands and causes no warni
             CHECK(agent.accept_argv == preset.accept_argv);
             CHECK(accepts_commands(agent));
         }
-        CHECK(find_preset(preset.name) == &preset);
+        CHECK(programs::find_program(preset.name) == &preset);
     }
-    CHECK(find_preset("Claude") == nullptr);
+    CHECK(programs::find_program("Claude") == nullptr);
 }
 
 TEST_CASE("a file of all presets has an agent for each, in that order")
 {
-    const auto text = agents_file_text(presets(), Comments::all);
+    std::vector<const KnownProgram*> all;
+    for (const auto& program : known_programs()) all.push_back(&program);
+    const auto text = agents_file_text(all, Comments::all);
     const auto file = parse(text);
-    REQUIRE(file.agents.size() == presets().size());
+    REQUIRE(file.agents.size() == known_programs().size());
     for (std::size_t i = 0; i < file.agents.size(); ++i)
-        CHECK(file.agents[i].name == presets()[i].name);
-    CHECK(text.find(presets_written) != std::string::npos);
+        CHECK(file.agents[i].name == known_programs()[i].name);
+    CHECK(text.find("Compared with version 2.1.197.") != std::string::npos);
+    CHECK(text.find("Not tried with the program itself.") != std::string::npos);
 }
 
-TEST_CASE("the guide tells each preset's call, and the day on which it was compared")
+TEST_CASE("the guide tells each preset's call, and the version with which it was compared")
 {
     const auto guide = test::read_file(AUTOEXEC_SOURCE_DIR "/doc/agents.md");
-    CHECK(guide.find("as of " + std::string(presets_written)) != std::string::npos);
-    for (const auto& preset : presets()) {
+    for (const auto& preset : known_programs()) {
         const auto row =
-            "| `" + std::string(preset.name) + "` | `" + std::string(preset.command) + "` | ";
+            "| `" + preset.name + "` | `" + preset.command + "` | " + preset.compared + " |";
         CHECK_MESSAGE(guide.find(row) != std::string::npos, row);
     }
 }
@@ -95,7 +104,7 @@ TEST_CASE("the guide tells each preset's call, and the day on which it was compa
 TEST_CASE("what a preset starts knows that there is neither a terminal nor a person")
 {
     using Variable = std::pair<std::string, std::string>;
-    for (const auto& preset : presets()) {
+    for (const auto& preset : known_programs()) {
         const auto variables = definition_of(preset).environment;
         for (const auto& wanted :
              {Variable("CI", "1"), Variable("NO_COLOR", "1"), Variable("TERM", "dumb")})
@@ -105,14 +114,14 @@ TEST_CASE("what a preset starts knows that there is neither a terminal nor a per
 
 TEST_CASE("a command that looks like an option arrives as a value")
 {
-    for (const auto& preset : presets()) {
+    for (const auto& preset : known_programs()) {
         CAPTURE(preset.name);
         for (const std::string command : {"--help", "-v", "--", "a b\n$(c) \"d\" 'e'"}) {
             const auto words = call(preset, command);
             const auto& last = words.back();
             const bool after_dashes = last == command && words.at(words.size() - 2) == "--";
             const bool joined = last.starts_with("--") && last.ends_with("=" + command);
-            CHECK((after_dashes || joined));
+            CHECK((after_dashes || joined || preset.input == "{command}"));
         }
     }
 }
@@ -122,10 +131,10 @@ TEST_CASE("the calls that are judged by their output ask for that output")
     const auto has = [](const Words& words, const std::string& wanted) {
         return std::find(words.begin(), words.end(), wanted) != words.end();
     };
-    const auto claude = call(*find_preset("claude"), "x");
+    const auto claude = call(*programs::find_program("claude"), "x");
     CHECK(has(claude, "stream-json"));
     CHECK(has(claude, "--verbose"));
-    const auto codex = call(*find_preset("codex"), "x");
+    const auto codex = call(*programs::find_program("codex"), "x");
     CHECK(has(codex, "--json"));
     CHECK(has(codex, "/tree"));
 }
@@ -138,7 +147,7 @@ TEST_CASE("the programs of an agent are those its commands begin with, none twic
     CHECK(
         programs_of(agent_with("    shell: true\n    commands: [\"make {command} | tee x\"]\n")) ==
         Words{"/bin/sh"});
-    CHECK(programs_of(definition_of(*find_preset("cursor"))) == Words{"cursor-agent"});
+    CHECK(programs_of(definition_of(*programs::find_program("cursor"))) == Words{"cursor-agent"});
 }
 
 TEST_CASE("a program is found where the system would start it from")

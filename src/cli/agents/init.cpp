@@ -4,6 +4,7 @@
 #include "autoexec/diagnostic.hpp"
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
+#include "programs/known_programs.hpp"
 #include "yaml/report.hpp"
 
 #include <fmt/ranges.h>
@@ -26,6 +27,8 @@ struct AgentsInitOptions : CommonOptions {
     bool to_stdout = false;
 };
 
+using Programs = std::vector<const programs::KnownProgram*>;
+
 constexpr auto folder_name = ".cursor";
 constexpr auto base_name = "background-agents.yaml";
 // `environment:` may contain a key. Git does not store this mode, so a clone has the default one.
@@ -34,27 +37,26 @@ constexpr unsigned file_mode = 0600;
 std::vector<std::string_view> preset_names()
 {
     std::vector<std::string_view> names;
-    for (const auto& preset : agent::presets()) names.push_back(preset.name);
+    for (const auto& program : programs::known_programs()) names.push_back(program.name);
     return names;
 }
 
 /// The presets of these names without repetitions; `shell` if there are none.
-std::vector<agent::Preset> choose(const std::vector<std::string>& wanted)
+Programs choose(const std::vector<std::string>& wanted)
 {
-    std::vector<agent::Preset> chosen;
+    Programs chosen;
     for (const auto& name : wanted) {
-        const auto* const preset = agent::find_preset(name);
+        const auto* const preset = programs::find_program(name);
         if (preset == nullptr) {
             const auto names = preset_names();
             const auto guess = yaml::did_you_mean(name, names);
             fail(exit_usage, "unknown preset '{}'. {}{}Available presets: {}.", name, guess,
                  guess.empty() ? "" : " ", fmt::join(names, ", "));
         }
-        if (std::none_of(chosen.begin(), chosen.end(),
-                         [&](const auto& one) { return one.name == preset->name; }))
-            chosen.push_back(*preset);
+        if (std::find(chosen.begin(), chosen.end(), preset) == chosen.end())
+            chosen.push_back(preset);
     }
-    if (chosen.empty()) chosen.push_back(*agent::find_preset(agent::shell_name));
+    if (chosen.empty()) chosen.push_back(programs::find_program(agent::shell_name));
     return chosen;
 }
 
@@ -131,7 +133,7 @@ void define_agents_init(CLI::App& app, AgentsInitOptions& o)
     app.add_flag("--overwrite", o.overwrite, "Replace an existing file");
     app.add_flag("--stdout", o.to_stdout, "Print the file instead of writing it");
     app.footer(fmt::format("Example:\n  autoexec agents init --preset {} --preset {}",
-                           agent::presets().front().name, agent::shell_name));
+                           programs::known_programs().front().name, agent::shell_name));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include "agent/agents_file_reader.hpp"
-#include "agent/outcome.hpp"
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "cli/agents/init_hint.hpp"
@@ -55,7 +54,7 @@ json::object to_json(const AgentDefinition& definition, const std::vector<Progra
             {"description", definition.description},
             {"enabled", definition.enabled},
             {"takes_commands", agent::accepts_commands(definition)},
-            {"outcome", agent::name_of(definition.outcome)},
+            {"outcome", definition.outcome.name},
             {"programs", std::move(all)},
             {"roles", std::move(roles)}};
 }
@@ -81,7 +80,7 @@ void print(const AgentDefinition& definition, const std::vector<Program>& progra
                       : agent::accepts_commands(definition) ? "accepts commands"
                                                             : "no commands",
                       16),
-                 cell(agent::name_of(definition.outcome), 9), cell(places, places.size()));
+                 cell(definition.outcome.name, 9), cell(places, places.size()));
 }
 
 int list_agents(const CommonOptions& options)

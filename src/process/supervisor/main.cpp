@@ -238,8 +238,10 @@ int run(const Arguments& arguments)
     int error = 0;
     const pid_t program = start(arguments.program, error);
     // Readers of the output wait until every writer has closed it; the supervisor is not a writer.
-    ::dup2(STDIN_FILENO, STDOUT_FILENO);
-    ::dup2(STDIN_FILENO, STDERR_FILENO);
+    // Nor does it keep the program's input.
+    const int null = ::open("/dev/null", O_RDWR);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (null < 0 || ::dup2(null, fd) < 0) ::close(fd);
     if (program < 0) {
         send({control::Kind::not_started, error, 0, 0});
         report_end(0);

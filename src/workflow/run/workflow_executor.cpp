@@ -1,7 +1,7 @@
 #include "handoff/file_handoff.hpp"
 #include "workflow/run/run.hpp"
 
-#include <functional>
+#include <algorithm>
 
 namespace autoexec::inline v1 {
 namespace {
@@ -16,6 +16,11 @@ void fill_in(WorkflowExecutorOptions& o)
     if (!o.handoff) o.handoff = handoff::file_handoff();
     if (!o.spawner) o.spawner = supervised_spawner();
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
+}
+
+std::string sentence_of(const WorkflowResult& result)
+{
+    return result.error;
 }
 
 }  // namespace
@@ -37,9 +42,9 @@ void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
                              WorkflowRunOptions options, Handler handler)
 {
     const auto strand = impl->strand;
-    async::launch(strand,
-                  workflow::execute(std::move(impl), std::move(workflow), std::move(options)),
-                  std::move(handler));
+    const auto run =
+        std::make_shared<workflow::Run>(std::move(impl), std::move(workflow), std::move(options));
+    async::launch(strand, run->execute(run), std::move(handler));
 }
 
 void WorkflowExecutor::start_resume(std::shared_ptr<Impl> impl, std::string run_id,
@@ -48,17 +53,16 @@ void WorkflowExecutor::start_resume(std::shared_ptr<Impl> impl, std::string run_
 {
     const auto strand = impl->strand;
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
-    async::launch(strand,
-                  workflow::execute(std::move(impl), std::move(workflow), std::move(options),
-                                    std::move(resumption)),
-                  std::move(handler));
+    const auto run = std::make_shared<workflow::Run>(std::move(impl), std::move(workflow),
+                                                     std::move(options), std::move(resumption));
+    async::launch(strand, run->execute(run), std::move(handler));
 }
 
 asio::awaitable<WorkflowResult> WorkflowExecutor::run(Workflow workflow, WorkflowRunOptions options)
 {
-    return async::unwrap(impl_->strand,
-                         workflow::execute(impl_, std::move(workflow), std::move(options)),
-                         std::mem_fn(&WorkflowResult::error));
+    const auto one =
+        std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options));
+    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
 }
 
 asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Workflow workflow,
@@ -66,10 +70,9 @@ asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Wor
                                                          WorkflowRunOptions options)
 {
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
-    return async::unwrap(
-        impl_->strand,
-        workflow::execute(impl_, std::move(workflow), std::move(options), std::move(resumption)),
-        std::mem_fn(&WorkflowResult::error));
+    const auto one = std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options),
+                                                     std::move(resumption));
+    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
 }
 
 boost::asio::any_io_executor WorkflowExecutor::get_executor() const noexcept
