@@ -63,8 +63,8 @@ asio::awaitable<GitWork::Merged> GitWork::merge_work(std::vector<Parent> parents
             all.problem = fmt::format("The work of '{}' cannot be merged with that of {}: {}",
                                       parent.step, named, merged.problem);
         } else if (!merged.conflicts.empty()) {
-            auto resolving = resolve(all.commit, named, parent, std::move(merged.conflicts));
-            auto resolved = co_await std::move(resolving);
+            auto resolved =
+                co_await resolve(all.commit, named, parent, std::move(merged.conflicts));
             if (!resolved.problem.empty()) all.conflict = parent.step;
             all.problem = std::move(resolved.problem);
             merged.commit = std::move(resolved.id);
@@ -83,8 +83,7 @@ asio::awaitable<git::Commit> GitWork::resolve(std::string ours, std::string name
     // Named after the two sides alone, so that every merge of them finds the same worktree.
     const auto tree = git::tree_name(
         log_.run_id(), fmt::format("merge-{}-{:.8}-{:.8}", theirs.step, ours, theirs.commit));
-    auto looking = git::resolved_conflict(*repository_, tree, ours, theirs.commit);
-    auto resolved = co_await std::move(looking);
+    auto resolved = co_await git::resolved_conflict(*repository_, tree, ours, theirs.commit);
     if (resolved.problem.empty()) co_return resolved;
     std::error_code ec;
     const bool is_known = std::filesystem::exists(path_of(tree), ec);
@@ -105,17 +104,14 @@ asio::awaitable<GitWork::Merged> GitWork::merge_all()
 {
     Merged merged;
     if (is_shared()) {
-        auto looking = repository_->resolve("refs/heads/" + branch_);
-        auto now = co_await std::move(looking);
+        auto now = co_await repository_->resolve("refs/heads/" + branch_);
         merged.commit = std::move(now.id);
         merged.problem = std::move(now.problem);
         co_return merged;
     }
-    auto merging = merge_work(all_work());
-    merged = co_await std::move(merging);
+    merged = co_await merge_work(all_work());
     if (!merged.problem.empty()) co_return merged;
-    auto advancing = advance(merged.commit);
-    merged.problem = co_await std::move(advancing);
+    merged.problem = co_await advance(merged.commit);
     co_return merged;
 }
 
@@ -123,22 +119,19 @@ asio::awaitable<GitWork::Merged> GitWork::merge_all()
 /// sentence.
 asio::awaitable<std::string> GitWork::advance(std::string commit)
 {
-    auto looking = repository_->resolve("refs/heads/" + branch_);
-    const auto now = co_await std::move(looking);
+    const auto now = co_await repository_->resolve("refs/heads/" + branch_);
     if (now.id == commit) co_return std::string();
     const auto& last = state_.last_commit.empty() ? base_ : state_.last_commit;
     bool ours = now.id.empty() || now.id == last;
     if (!ours) {
-        auto asking = repository_->contains(commit, now.id);
-        ours = co_await std::move(asking);
+        ours = co_await repository_->contains(commit, now.id);
     }
     if (!ours)
         co_return fmt::format(
             "The branch '{}' has commits that are not the run's: it is at {:.12} and stays there. "
             "The run's work is {:.12}; to merge it: git merge {:.12}",
             branch_, now.id, commit, commit);
-    auto moving = git::advance(*repository_, branch_, std::move(commit), now.id);
-    co_return co_await std::move(moving);
+    co_return co_await git::advance(*repository_, branch_, std::move(commit), now.id);
 }
 
 asio::awaitable<std::string> GitWork::merge_into_target(std::string commit)

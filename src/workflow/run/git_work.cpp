@@ -22,8 +22,7 @@ asio::awaitable<std::string> start_afresh(std::shared_ptr<git::Repository> repos
                                           std::filesystem::path tree, std::string branch,
                                           std::string base)
 {
-    auto looking = git::state_of(*repository, tree);
-    auto state = co_await std::move(looking);
+    auto state = co_await git::state_of(*repository, tree);
     auto resetting = git::reset_tree(*repository, tree, std::move(branch), std::move(base),
                                      "Before another attempt");
     const auto saved = co_await std::move(resetting);
@@ -43,19 +42,16 @@ asio::awaitable<std::string> GitWork::open()
     options.min_free_bytes = context_.options.min_free_bytes;
     options.max_file_bytes = context_.options.max_file_bytes;
     options.interrupt = interrupt_;
-    auto opening = git::Repository::open(std::move(options));
-    auto opened = co_await std::move(opening);
+    auto opened = co_await git::Repository::open(std::move(options));
     if (!opened.problem.empty()) co_return opened.problem + "\n";
-    auto resolving = opened.repository->resolve(inputs_.options.base);
-    auto base = co_await std::move(resolving);
+    auto base = co_await opened.repository->resolve(inputs_.options.base);
     if (!base.problem.empty()) co_return base.problem + "\n";
     repository_ = std::move(opened.repository);
     base_ = std::move(base.id);
     state_.trees_folder = repository_->trees_folder();
     const auto& target = inputs_.options.merge_into;
     if (target.empty()) co_return std::string();
-    auto looking = repository_->resolve("refs/heads/" + target);
-    const auto found = co_await std::move(looking);
+    const auto found = co_await repository_->resolve("refs/heads/" + target);
     if (found.problem.empty()) co_return std::string();
     co_return fmt::format("There is no branch '{}' to merge the work into.\n",
                           text::printable(target));
@@ -74,8 +70,7 @@ asio::awaitable<std::string> GitWork::missing_requirements()
     for (std::size_t i = 0; i < state_.size(); ++i) {
         if (!state_.step(i).command.in_git) continue;
         for (const auto& path : inputs_.plan.steps[i].from_repository) {
-            auto looking = repository_->holds(base_, path);
-            if (co_await std::move(looking)) continue;
+            if (co_await repository_->holds(base_, path)) continue;
             problems += fmt::format(
                 "Step '{}' requires '{}', which no step creates, and which is not in the commit "
                 "{:.12}.\n",
@@ -106,13 +101,11 @@ asio::awaitable<std::string> GitWork::find_base(std::size_t i)
     auto& step = state_.step(i);
     auto base = base_;
     if (is_shared()) {
-        auto looking = repository_->resolve("refs/heads/" + branch_);
-        const auto tip = co_await std::move(looking);
+        const auto tip = co_await repository_->resolve("refs/heads/" + branch_);
         if (!state_.last_commit.empty()) base = state_.last_commit;  // if the branch was deleted
         if (tip.problem.empty()) base = tip.id;
     } else {
-        auto merging = merge_work(parents_of(i));
-        auto merged = co_await std::move(merging);
+        auto merged = co_await merge_work(parents_of(i));
         if (!merged.conflict.empty()) step.result.code = "merge_conflict";
         if (!merged.problem.empty()) co_return merged.problem;
         base = std::move(merged.commit);
@@ -139,8 +132,7 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     step.result.code = "worktree";
     const auto last_base = step.base;
     const auto last_laid = step.laid;
-    auto finding = find_base(i);
-    auto problem = co_await std::move(finding);
+    auto problem = co_await find_base(i);
     if (!problem.empty()) co_return problem;
     step.result.branch = "workflow/" + step.tree;
     protocol::StepPrepared prepared{step.result.id, step.result.round, step.step_tree(),
@@ -151,9 +143,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
     // The journal may have lost its end, in which this worktree was made.
     std::error_code ignored;
     const bool exists = std::filesystem::exists(step.worktree(), ignored);
-    auto adding =
-        git::add_tree(*repository_, step.tree, step.base, is_shared() || continues || exists);
-    auto made = co_await std::move(adding);
+    auto made = co_await git::add_tree(*repository_, step.tree, step.base,
+                                       is_shared() || continues || exists);
     if (!made.problem.empty()) co_return made.problem;
     step.command.request.worktree = made.path;
     state_.baselines().drop_of_others(step);
@@ -166,9 +157,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
         problem = co_await std::move(resetting);
         if (!problem.empty()) co_return problem;
     }
-    auto laying = git::lay_artifacts(*repository_, made.path, step.laid,
-                                     made.reused && continues && same_start);
-    problem = co_await std::move(laying);
+    problem = co_await git::lay_artifacts(*repository_, made.path, step.laid,
+                                          made.reused && continues && same_start);
     if (problem.empty()) step.result.code.clear();
     co_return problem;
 }
@@ -177,9 +167,8 @@ asio::awaitable<std::string> GitWork::reset_tree(std::size_t i, std::string reas
 {
     const auto& step = state_.step(i);
     state_.baselines().drop(step);
-    auto resetting = git::reset_tree(*repository_, step.worktree(), step.result.branch, step.base,
-                                     std::move(reason));
-    auto saved = co_await std::move(resetting);
+    auto saved = co_await git::reset_tree(*repository_, step.worktree(), step.result.branch,
+                                          step.base, std::move(reason));
     co_return std::move(saved.problem);
 }
 
@@ -215,9 +204,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
     auto& step = state_.step(i);
     const auto& result = step.result;
     git::ArtifactRef ref{log_.run_id(), result.id, result.round};
-    auto keeping =
-        git::keep_ignored(*repository_, step.worktree(), std::move(ref), artifacts_of(i));
-    auto kept = co_await std::move(keeping);
+    auto kept =
+        co_await git::keep_ignored(*repository_, step.worktree(), std::move(ref), artifacts_of(i));
     outcome.warnings = std::move(kept.warnings);
     if (!kept.problem.empty()) {
         outcome.state = cancelled ? StepState::cancelled : StepState::failed;
@@ -225,9 +213,8 @@ asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
         outcome.reason = std::move(kept.problem);
         co_return;
     }
-    auto committing = git::commit_work(*repository_, step.worktree(), result.branch,
-                                       commit_message(outcome), commit_rules(i));
-    auto work = co_await std::move(committing);
+    auto work = co_await git::commit_work(*repository_, step.worktree(), result.branch,
+                                          commit_message(outcome), commit_rules(i));
     std::ranges::move(work.warnings, std::back_inserter(outcome.warnings));
     if (work.problem.empty()) {
         step.commit = std::move(work.commit);

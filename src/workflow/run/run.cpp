@@ -72,8 +72,7 @@ asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
 asio::awaitable<std::string> Run::open_new(error_code& ec)
 {
     const auto& options = context_->options;
-    auto preparing = prepare();
-    auto problem = co_await std::move(preparing);
+    auto problem = co_await prepare();
     if (!problem.empty()) co_return problem;
     auto journal = Journal::create(options.project_root, inputs_.workflow.id,
                                    options.clock->system_now(), options.durability, ec);
@@ -86,8 +85,7 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     if (git_->is_open()) git_->use_journal();
     log_.record_start(git_->base(), git_->branch());
     if (git_->is_open()) {
-        auto beginning = git_->begin();
-        problem = co_await std::move(beginning);
+        problem = co_await git_->begin();
     }
     if (problem.empty())
         log_.notify(WorkflowEvent::Type::run_started);
@@ -100,12 +98,10 @@ asio::awaitable<std::string> Run::prepare()
 {
     auto problem = make_state();
     if (!problem.empty() || inputs_.options.worktrees == WorktreeMode::in_place) co_return problem;
-    auto opening = git_->open();
-    problem = co_await std::move(opening);
+    problem = co_await git_->open();
     if (!problem.empty()) co_return problem;
     if (resumption_) git_->use_journal();
-    auto looking = git_->missing_requirements();
-    co_return co_await std::move(looking);
+    co_return co_await git_->missing_requirements();
 }
 
 std::string Run::make_state()
@@ -275,8 +271,7 @@ void Run::end_undone(const Decision& decision)
 asio::awaitable<void> Run::merge()
 {
     if (!git_->is_open() || cancelled_ || log_.error()) co_return;
-    auto merging = git_->merge_all();
-    auto merged = co_await std::move(merging);
+    auto merged = co_await git_->merge_all();
     if (const auto conflicting = index_of(inputs_.workflow, merged.conflict)) {
         fail_late(*conflicting, std::move(merged.problem));
     } else if (!merged.problem.empty()) {
@@ -294,8 +289,7 @@ asio::awaitable<void> Run::merge()
     }
     const bool wanted = !inputs_.options.merge_into.empty() && !commit_.empty();
     if (!wanted || !state_->scheduler().failures().empty()) co_return;
-    auto into_target = git_->merge_into_target(commit_);
-    auto problem = co_await std::move(into_target);
+    auto problem = co_await git_->merge_into_target(commit_);
     if (!problem.empty()) merge_problem_ = std::move(problem);
 }
 

@@ -98,8 +98,7 @@ bool has_changed(const RunRecord& record, const Workflow& workflow)
 
 asio::awaitable<std::string> Run::reopen(error_code& ec)
 {
-    auto taking = take_over(ec);
-    auto problem = co_await std::move(taking);
+    auto problem = co_await take_over(ec);
     if (!problem.empty()) co_return problem;
     const auto record = log_.journal().take_record();
     problem = refusal(record, *resumption_, inputs_.workflow);
@@ -111,8 +110,7 @@ asio::awaitable<std::string> Run::reopen(error_code& ec)
                               log_.run_id());
     problem = restore_options(*start, inputs_.workflow, inputs_.options);
     if (!problem.empty()) co_return problem;
-    auto preparing = prepare();
-    problem = co_await std::move(preparing);
+    problem = co_await prepare();
     if (!problem.empty()) co_return problem;
     git_->set_changed(has_changed(record, inputs_.workflow));
     co_return resume(record.transitions);

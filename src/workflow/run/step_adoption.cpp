@@ -43,8 +43,7 @@ asio::awaitable<ExecutionResult> adopt_attempt(BackgroundAgentAutoExecutor& exec
 {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
-    auto adopting = executor.adopt(std::move(attempt), std::move(request));
-    co_return co_await std::move(adopting);
+    co_return co_await executor.adopt(std::move(attempt), std::move(request));
 }
 
 }  // namespace

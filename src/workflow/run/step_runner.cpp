@@ -115,8 +115,7 @@ void StepRunner::spawn(std::size_t i, asio::awaitable<void> work)
 
 asio::awaitable<void> StepRunner::prepare_tree(std::size_t i)
 {
-    auto preparing = git_.prepare_tree(i);
-    auto problem = co_await std::move(preparing);
+    auto problem = co_await git_.prepare_tree(i);
     // A cancellation also ends git processes.
     if (is_unwanted(i)) co_return end_unwanted(i);
     if (problem.empty()) co_return hand_over(i);
@@ -211,8 +210,7 @@ void StepRunner::commit(StepOutcome outcome)
 
 asio::awaitable<void> StepRunner::save_work(StepOutcome outcome)
 {
-    auto saving = git_.save(outcome, cancelled_);
-    co_await std::move(saving);
+    co_await git_.save(outcome, cancelled_);
     outcome.settled = true;
     on_end_(std::move(outcome));
 }
