@@ -34,16 +34,11 @@ constexpr char too_few_resources[] =
     "The agent is out of file descriptors or memory. Run fewer commands at once or raise the limit "
     "(ulimit -n).";
 
-CommandError executor_error(std::string code, std::string message)
-{
-    return {std::move(message), std::move(code), false, 0};
-}
-
 AttemptEnd failed_end(Cause cause, std::string code, std::string message)
 {
     AttemptEnd end;
     end.facts.cause = cause;
-    end.error = executor_error(std::move(code), std::move(message));
+    end.error = CommandError{std::move(message), std::move(code), false, 0};
     return end;
 }
 
@@ -75,8 +70,13 @@ std::string seconds(milliseconds d)
 
 }  // namespace
 
+Attempt::Attempt(Execution& x, std::string id, int number, MonitorOptions monitoring)
+    : Correlation{x.request.ids(), std::move(id), number},
+      monitor(*x.mailbox, (monitoring.ids = *this, std::move(monitoring)))
+{}
+
 /// Returns the same bytes each time for an attempt.
-PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, const Attempt& a)
+PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
 {
     const auto& r = x.request;
     protocol::CommandFile file;
@@ -99,8 +99,7 @@ PublishedFiles BackgroundAgentAutoExecutor::Impl::files_of(const Execution& x, c
     return files;
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution& x, Attempt& a,
-                                                                       AttemptMonitor& monitor)
+asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
 {
     const auto& r = x.request;
     a.started_at = options.clock->system_now();
@@ -123,8 +122,8 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     if (!ec) {
         ec = co_await record_baseline(x);
         if (ec) co_return ec;
-        monitor.remember();
-        monitor.set_baseline(*x.baseline);
+        a.monitor.remember();
+        a.monitor.set_baseline(*x.baseline);
         announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);
     }
@@ -137,10 +136,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
                                    obstacles_in(r.worktree, options.status_file_name)));
     }
     a.published = options.clock->now();
-    if (!x.first_published) x.first_published = a.published;
-    x.attempt_id = a.attempt_id;
-    x.result.attempt_id = a.attempt_id;
-    x.result.attempts = a.attempt;
+    begin(x, a);
     options.notifier->notify(r.worktree);
 
     auto detected = event(x, a, EventType::command_detected);
@@ -152,8 +148,16 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::publish(Execution
     co_return error_code{};
 }
 
+void ExecutorCore::begin(Execution& x, const Attempt& a)
+{
+    if (!x.first_published) x.first_published = a.published;
+    x.attempt_id = a.attempt_id;
+    x.result.attempt_id = a.attempt_id;
+    x.result.attempts = a.attempt;
+}
+
 // A later attempt continues the work of the first one, so artifacts of that one count.
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::record_baseline(Execution& x)
+asio::awaitable<error_code> ExecutorCore::record_baseline(Execution& x)
 {
     auto now = baseline_of(*x.mailbox, x.request.expected_artifacts);
     if (!x.baseline) x.baseline.emplace();
@@ -178,7 +182,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::record_baseline(E
     co_return ec;
 }
 
-void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& a)
+void ExecutorCore::announce_running(Execution& x, Attempt& a)
 {
     protocol::RunningRecord record;
     record.ids() = a.ids();
@@ -197,13 +201,13 @@ void BackgroundAgentAutoExecutor::Impl::announce_running(Execution& x, Attempt& 
                                                 ec.message()));
 }
 
-void BackgroundAgentAutoExecutor::Impl::forget_running(Attempt& a)
+void ExecutorCore::forget_running(Attempt& a)
 {
     if (a.running) a.running->remove();
     a.running.reset();
 }
 
-AttemptTimes BackgroundAgentAutoExecutor::Impl::times_of(const Execution& x, const Attempt& a)
+AttemptTimes ExecutorCore::times_of(const Execution& x, const Attempt& a)
 {
     const auto& o = x.options;
     AttemptTimes times;
@@ -220,66 +224,69 @@ AttemptTimes BackgroundAgentAutoExecutor::Impl::times_of(const Execution& x, con
     return times;
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::wait(Execution& x, Attempt& a,
-                                                              AttemptMonitor& monitor,
-                                                              AttemptEnd& end)
+asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
 {
-    auto times = times_of(x, a);
+    a.times = times_of(x, a);
+    auto& times = a.times;
     PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
                              x.options.adaptive_polling);
     const auto subscription = wake_on_notice(x);
 
     for (;;) {
-        const auto observation = monitor.poll(options.clock->now());
+        const auto observation = observe(x, a);
         const auto now = options.clock->now();
-        record_rejections(x, a, observation.rejections);
         if (observation.changed) {
             interval.reset();
             times.last_change = now;
-            record_progress(x, a, monitor);
+            record_progress(x, a);
         }
         co_await drain();
         if (observation.kind != Observation::Kind::waiting) {
-            classify(x, a, monitor, observation, end);
+            classify(x, a, observation);
             break;
         }
         const auto state = co_await asio::this_coro::cancellation_state;
         if (x.cancel_requested || state.cancelled() != asio::cancellation_type::none) {
-            end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
-            end.status = ExecutionStatus::cancelled;
+            a.end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
+            a.end.status = ExecutionStatus::cancelled;
             break;
         }
-        if (!monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a, end)) break;
+        if (!a.monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a)) break;
         bool is_poll = true;  // and not woken only for the warning
-        if (!monitor.started() && now >= times.unclaimed) {
+        if (!a.monitor.started() && now >= times.unclaimed) {
             emit(event(x, a, EventType::command_unclaimed));
             times.unclaimed = time_point::max();
             is_poll = observation.changed || now >= times.next_poll;
         }
-        if (now >= times.deadline && monitor.shortage() && now < times.give_up) {
+        if (now >= times.deadline && a.monitor.shortage() && now < times.give_up) {
             co_await x.alarm->wait_until(std::min(now + stop_poll, times.give_up));
             continue;
         }
-        if (is_start_overdue(x, a, monitor, times, now)) {
-            if (withdraw(x, a, monitor, now)) {
-                end = not_started_end(x, a);
+        if (is_start_overdue(x, a, now)) {
+            if (withdraw(x, a)) {
+                a.end = not_started_end(x, a);
                 break;
             }
             times.start = now + stop_poll;  // an agent may still drop its claim
             continue;
         }
-        if (auto ended = end_by_time(x, a, monitor, times, now)) {
-            end = std::move(*ended);
-            break;
-        }
+        if (ends_by_time(x, a, now)) break;
         if (is_poll) times.next_poll = now + interval.next(options.random());
-        co_await x.alarm->wait_until(times.next(monitor, now));
+        co_await x.alarm->wait_until(times.next(a.monitor, now));
     }
-    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts && !x.read_only)
-        co_await stop_agent(x, a, monitor, end);
+    if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
+        !x.read_only)
+        co_await stop_agent(x, a);
 }
 
-Notifier::Subscription BackgroundAgentAutoExecutor::Impl::wake_on_notice(const Execution& x)
+Observation ExecutorCore::observe(Execution& x, Attempt& a)
+{
+    auto observation = a.monitor.poll(options.clock->now());
+    record_rejections(x, a, observation.rejections);
+    return observation;
+}
+
+Notifier::Subscription ExecutorCore::wake_on_notice(const Execution& x)
 {
     return options.notifier->watch(x.request.worktree,
                                    [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
@@ -297,63 +304,59 @@ time_point AttemptTimes::next(const AttemptMonitor& monitor, time_point now) con
     return next;
 }
 
-bool BackgroundAgentAutoExecutor::Impl::is_start_overdue(const Execution& x, const Attempt& a,
-                                                         const AttemptMonitor& monitor,
-                                                         AttemptTimes& times, time_point now) const
+bool ExecutorCore::is_start_overdue(const Execution& x, Attempt& a, time_point now) const
 {
     // An unreadable status may belong to an agent that has started.
-    if (now >= times.start && monitor.shortage()) times.start = now + stop_poll;
-    if (monitor.started()) return false;
-    return now >= times.start || (agent_lacks_resources(a.attempt_id) && !may_get_resources(x));
+    if (now >= a.times.start && a.monitor.shortage()) a.times.start = now + stop_poll;
+    if (a.monitor.started()) return false;
+    return now >= a.times.start || (agent_lacks_resources(a.attempt_id) && !may_get_resources(x));
 }
 
 // True if no agent has started the command, and none can any more. Withdrawn first: an agent that
 // claims later then finds no command.
-bool BackgroundAgentAutoExecutor::Impl::withdraw(Execution& x, Attempt& a, AttemptMonitor& monitor,
-                                                 time_point now)
+bool ExecutorCore::withdraw(Execution& x, Attempt& a)
 {
     (void)x.mailbox->withdraw(a.attempt_id);
-    const auto observation = monitor.poll(now);
-    record_rejections(x, a, observation.rejections);
-    return !monitor.started() && observation.kind == Observation::Kind::waiting;
+    return observe(x, a).kind == Observation::Kind::waiting && !a.monitor.started();
 }
 
-// Nothing as long as no time-out has been reached.
-std::optional<AttemptEnd> BackgroundAgentAutoExecutor::Impl::end_by_time(
-    const Execution& x, const Attempt& a, const AttemptMonitor& monitor, const AttemptTimes& times,
-    time_point now) const
+// Sets the end if a time-out has been reached.
+bool ExecutorCore::ends_by_time(const Execution& x, Attempt& a, time_point now) const
 {
-    if (now >= times.deadline && monitor.shortage())
-        return failed_end(Cause::deadline, no_resources,
-                          fmt::format("The status file could not be read: {}. Run fewer "
-                                      "commands at once or raise the limit.",
-                                      monitor.shortage().message()));
-    if (now >= times.deadline && !monitor.started() && agent_lacks_resources(a.attempt_id))
-        return not_started_end(x, a);
-    std::optional<AttemptEnd> end;
-    if (now >= times.deadline) {
-        end = failed_end(
+    if (now >= a.times.deadline && a.monitor.shortage()) {
+        a.end = failed_end(Cause::deadline, no_resources,
+                           fmt::format("The status file could not be read: {}. Run fewer commands "
+                                       "at once or raise the limit.",
+                                       a.monitor.shortage().message()));
+    } else if (now >= a.times.deadline && !a.monitor.started() &&
+               agent_lacks_resources(a.attempt_id)) {
+        a.end = not_started_end(x, a);
+    } else if (now >= a.times.deadline) {
+        a.end = failed_end(
             Cause::deadline, "timeout",
             fmt::format("The command was stopped after its {} time-out",
-                        seconds(duration_cast<milliseconds>(times.deadline - a.published))));
-        if (!monitor.problem().empty())
-            end->error->message += "; its status file was ignored: " + monitor.problem();
-    } else if (now >= times.stall()) {
-        end = failed_end(Cause::stalled, "stalled",
-                         fmt::format("No progress for {}.", seconds(times.stall_timeout)));
+                        seconds(duration_cast<milliseconds>(a.times.deadline - a.published))));
+        if (!a.monitor.problem().empty())
+            a.end.error->message += "; its status file was ignored: " + a.monitor.problem();
+        a.end.status = ExecutionStatus::timeout;
+    } else if (now >= a.times.stall()) {
+        a.end = failed_end(Cause::stalled, "stalled",
+                           fmt::format("No progress for {}.", seconds(a.times.stall_timeout)));
+        a.end.status = ExecutionStatus::timeout;
+    } else {
+        return false;
     }
-    if (end) end->status = ExecutionStatus::timeout;
-    return end;
+    return true;
 }
 
 // True if an agent of this process lacks the descriptors or memory to read it.
-bool BackgroundAgentAutoExecutor::Impl::agent_lacks_resources(const std::string& attempt_id) const
+bool ExecutorCore::agent_lacks_resources(const std::string& attempt_id) const
 {
     return options.offers && options.offers->is_short(attempt_id);
 }
 
 // Running executions release descriptors when they end.
-bool BackgroundAgentAutoExecutor::Impl::may_get_resources(const Execution& x) const
+bool ExecutorCore::may_get_resources(const Execution& x) const
 {
     return std::any_of(active.begin(), active.end(), [&](const Execution* other) {
         return other != &x && !other->attempt_id.empty() &&
@@ -361,8 +364,7 @@ bool BackgroundAgentAutoExecutor::Impl::may_get_resources(const Execution& x) co
     });
 }
 
-AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x,
-                                                              const Attempt& a) const
+AttemptEnd ExecutorCore::not_started_end(const Execution& x, const Attempt& a) const
 {
     // Without other executions, a retry would fail in the same way.
     const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
@@ -376,11 +378,11 @@ AttemptEnd BackgroundAgentAutoExecutor::Impl::not_started_end(const Execution& x
 
 /// Publishes again after another file has replaced the command file of an unclaimed attempt.
 /// Returns false if the attempt ends, not started.
-bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, AttemptEnd& end)
+bool ExecutorCore::publish_again(Execution& x, Attempt& a)
 {
     record_rejections(x, a, {{"command_replaced", "The command file was replaced."}});
     if (++a.published_again > max_published_again) {
-        end =
+        a.end =
             failed_end(Cause::not_started, "not_started",
                        fmt::format("No agent claimed the command: its file was replaced {} times. "
                                    "Find out what writes {} in the worktree.",
@@ -393,41 +395,40 @@ bool BackgroundAgentAutoExecutor::Impl::publish_again(Execution& x, Attempt& a, 
     return true;
 }
 
-void BackgroundAgentAutoExecutor::Impl::classify(Execution& x, Attempt& a, AttemptMonitor& monitor,
-                                                 const Observation& observation, AttemptEnd& end)
+void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observation)
 {
     switch (observation.kind) {
         case Observation::Kind::final_status:
-            classify_status(x, *monitor.status(), end);
-            x.result.completion_method = CompletionMethod::status_file;
+            classify_status(x, a);
             break;
         case Observation::Kind::artifacts_ready:
-            end.status = ExecutionStatus::completed;
-            end.facts.cause = Cause::artifacts;
+            a.end.status = ExecutionStatus::completed;
+            a.end.facts.cause = Cause::artifacts;
             x.result.completion_method = CompletionMethod::artifact_detection;
             break;
         case Observation::Kind::status_too_large:
-            end = failed_end(Cause::broken, "status_too_large",
-                             "Cannot read the status file: " + monitor.problem() + ".");
+            a.end = failed_end(Cause::broken, "status_too_large",
+                               "Cannot read the status file: " + a.monitor.problem() + ".");
             break;
         case Observation::Kind::agent_lost: {
             if (agent_lacks_resources(a.attempt_id)) {
-                end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
+                a.end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
                 break;
             }
-            end = failed_end(Cause::agent_lost, "agent_lost",
-                             "The agent ended without reporting a result." +
-                                 folder_instead_of(x.request.worktree / options.status_file_name) +
-                                 worktree_problem(x.request.worktree));
+            a.end =
+                failed_end(Cause::agent_lost, "agent_lost",
+                           "The agent ended without reporting a result." +
+                               folder_instead_of(x.request.worktree / options.status_file_name) +
+                               worktree_problem(x.request.worktree));
             auto lost = event(x, a, EventType::agent_lost);
-            lost.details["claim"] = monitor.claim() == ClaimState::free ? "free" : "silent";
+            lost.details["claim"] = a.monitor.claim() == ClaimState::free ? "free" : "silent";
             emit(lost);
             break;
         }
         case Observation::Kind::worktree_lost:
-            end = failed_end(Cause::broken, "worktree_lost",
-                             fmt::format("The worktree '{}' was removed or replaced.",
-                                         x.request.worktree.string()));
+            a.end = failed_end(Cause::broken, "worktree_lost",
+                               fmt::format("The worktree '{}' was removed or replaced.",
+                                           x.request.worktree.string()));
             break;
         case Observation::Kind::waiting:
             break;
@@ -435,7 +436,7 @@ void BackgroundAgentAutoExecutor::Impl::classify(Execution& x, Attempt& a, Attem
 }
 
 // The agent cannot write its status if the worktree is not writable.
-std::string BackgroundAgentAutoExecutor::Impl::worktree_problem(const std::filesystem::path& tree)
+std::string ExecutorCore::worktree_problem(const std::filesystem::path& tree)
 {
     error_code ec;
     std::string problem;
@@ -443,9 +444,11 @@ std::string BackgroundAgentAutoExecutor::Impl::worktree_problem(const std::files
     return again || files::is_resource_shortage(ec) ? std::string() : " " + problem;
 }
 
-void BackgroundAgentAutoExecutor::Impl::classify_status(Execution& x, const AgentStatus& status,
-                                                        AttemptEnd& end)
+void ExecutorCore::classify_status(Execution& x, Attempt& a)
 {
+    const auto& status = *a.monitor.status();
+    auto& end = a.end;
+    x.result.completion_method = CompletionMethod::status_file;
     end.facts.cause = Cause::reported;
     end.facts.names_attempt = !status.attempt_id.empty();
     if (status.status == ReportedStatus::completed) {
@@ -469,81 +472,76 @@ void BackgroundAgentAutoExecutor::Impl::classify_status(Execution& x, const Agen
     if (cancelled) end.facts.cause = Cause::cancelled;
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop_agent(Execution& x, Attempt& a,
-                                                                    AttemptMonitor& monitor,
-                                                                    AttemptEnd& end)
+asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
 {
+    auto& facts = a.end.facts;
     std::optional<FileStamp> pending;
-    if (end.facts.cause == Cause::deadline && monitor.end_is_pending())
-        pending = monitor.final_file();
+    if (facts.cause == Cause::deadline && a.monitor.end_is_pending())
+        pending = a.monitor.final_file();
     (void)x.mailbox->withdraw(a.attempt_id);
-    auto observation = monitor.poll(options.clock->now());
-    if (monitor.started() && end.facts.cause == Cause::not_started)
-        end.facts.cause = Cause::deadline;  // an agent claimed it meanwhile
+    auto observation = a.monitor.poll(options.clock->now());
+    if (a.monitor.started() && facts.cause == Cause::not_started)
+        facts.cause = Cause::deadline;  // an agent claimed it meanwhile
     // No agent has it, or the agent does not support cancelling: do not wait.
-    if (!monitor.started() || !monitor.supports_cancel()) co_return;
+    if (!a.monitor.started() || !a.monitor.supports_cancel()) co_return;
 
-    protocol::CancelFile cancel;
-    cancel.ids() = a.ids();
-    cancel.reason = end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
-    cancel.requested_at = options.clock->system_now();
-    auto refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
+    const char* const reason = a.end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
+    auto refused = request_stop(*x.mailbox, a, reason);
     options.notifier->notify(x.request.worktree);
 
     const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
-    end.facts.stop_confirmed = false;
+    facts.stop_confirmed = false;
     for (;;) {
         record_rejections(x, a, observation.rejections);
         if (observation.kind == Observation::Kind::final_status) {
-            classify_end_during_stop(x, monitor, pending, end);
+            classify_end_during_stop(x, a, pending);
             // The agent has released its claim, and does not touch the worktree afterwards.
-            end.facts.stop_confirmed = true;
-        } else if (monitor.claim() == ClaimState::free || !monitor.started() ||
+            facts.stop_confirmed = true;
+        } else if (a.monitor.claim() == ClaimState::free || !a.monitor.started() ||
                    observation.kind == Observation::Kind::worktree_lost) {
-            end.facts.stop_confirmed = true;  // also if an agent dropped its claim without starting
+            facts.stop_confirmed = true;  // also if an agent dropped its claim without starting
         }
         const auto now = options.clock->now();
         const auto state = co_await asio::this_coro::cancellation_state;
         const bool at_once = (state.cancelled() & asio::cancellation_type::terminal) !=
                              asio::cancellation_type::none;
-        if (end.facts.stop_confirmed || at_once || now >= limit) break;
+        if (facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
-        if (files::is_resource_shortage(refused))
-            refused = x.mailbox->request_stop(protocol::format_cancel(cancel));
-        observation = monitor.poll(options.clock->now());
+        if (files::is_resource_shortage(refused)) refused = request_stop(*x.mailbox, a, reason);
+        observation = a.monitor.poll(options.clock->now());
     }
-    if (end.facts.stop_confirmed) co_return;
+    if (facts.stop_confirmed) co_return;
     x.result.warnings.emplace_back(
         "The agent has not confirmed that it stopped; the worktree stays busy until then.");
-    warn_of_pending_end(x, monitor, end);
+    if (!a.monitor.end_is_pending()) co_return;
+    const auto reported = a.monitor.status()->status;
+    x.result.unreleased_status = reported;
+    if (a.end.error)
+        a.end.error->message += fmt::format(
+            "; its agent reported {}, but has not released its claim", to_string(reported));
+}
+
+error_code ExecutorCore::request_stop(Mailbox& mailbox, const Correlation& attempt,
+                                      std::string reason) const
+{
+    protocol::CancelFile cancel;
+    cancel.ids() = attempt;
+    cancel.reason = std::move(reason);
+    cancel.requested_at = options.clock->system_now();
+    return mailbox.request_stop(protocol::format_cancel(cancel));
 }
 
 // A status that was final before the deadline and is unchanged counts: only its claim was not
 // released. Any other status is too late.
-void BackgroundAgentAutoExecutor::Impl::classify_end_during_stop(
-    Execution& x, const AttemptMonitor& monitor, const std::optional<FileStamp>& pending,
-    AttemptEnd& end)
+void ExecutorCore::classify_end_during_stop(Execution& x, Attempt& a,
+                                            const std::optional<FileStamp>& pending)
 {
-    const auto& status = *monitor.status();
-    if (!pending || pending != monitor.final_file()) {
-        x.result.status_during_stop = status.status;
+    if (!pending || pending != a.monitor.final_file()) {
+        x.result.status_during_stop = a.monitor.status()->status;
         return;
     }
-    end = {};
-    classify_status(x, status, end);
-    x.result.completion_method = CompletionMethod::status_file;
-}
-
-void BackgroundAgentAutoExecutor::Impl::warn_of_pending_end(Execution& x,
-                                                            const AttemptMonitor& monitor,
-                                                            AttemptEnd& end)
-{
-    if (!monitor.end_is_pending()) return;
-    const auto reported = monitor.status()->status;
-    x.result.unreleased_status = reported;
-    if (end.error)
-        end.error->message += fmt::format("; its agent reported {}, but has not released its claim",
-                                          to_string(reported));
+    a.end = {};
+    classify_status(x, a);
 }
 
 }  // namespace autoexec::inline v1

@@ -47,8 +47,8 @@ void set_cancelled(ExecutionResult& result, std::string message)
 
 }  // namespace
 
-asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::execute(std::shared_ptr<Impl>,
-                                                                            CommandRequest request)
+asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
+                                                   CommandRequest request, Phases phases)
 {
     // By default, co_spawn passes on only terminal cancellation.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
@@ -57,28 +57,30 @@ asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::execute(std:
     if (request.execution_id.empty()) request.execution_id = text::new_uuid();
     const auto x = std::make_unique<Execution>(std::move(request), options);
     const ActiveGuard present(*this, *x);
-
     auto ec = check(*x);
-    if (!ec) ec = co_await admit(*x);
-    if (!ec && x->result.status != ExecutionStatus::cancelled) ec = co_await run_attempts(*x);
+    if (!ec) {
+        auto work = phases(*x);
+        ec = co_await std::move(work);
+    }
     if (x->first_published)
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
-    leave(*x);
+    x->mailbox.reset();
+    x->slot.reset();
+    x->tree_slot.reset();
+    drop_idle_queue(x->tree_key);
     OperationResult outcome{ec, std::move(x->result)};
     co_return outcome;
 }
 
-void BackgroundAgentAutoExecutor::Impl::leave(Execution& x)
+asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
 {
-    x.mailbox.reset();
-    x.slot.reset();
-    x.tree_slot.reset();
-    drop_idle_queue(x.tree_key);
+    const auto ec = co_await admit(x);
+    if (ec || x.result.status == ExecutionStatus::cancelled) co_return ec;
+    co_return co_await run_attempts(x);
 }
 
-error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
-                                                   std::string sentence)
+error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
 {
     x.result.status = ExecutionStatus::failed;
     x.result.error = CommandError{std::move(sentence), {}, false, 0};
@@ -87,7 +89,7 @@ error_code BackgroundAgentAutoExecutor::Impl::fail(Execution& x, error_code ec,
     return errc::no_resources;
 }
 
-error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
+error_code ExecutorCore::check(Execution& x)
 {
     auto& r = x.request;
     const bool has_nul = r.worktree.native().find('\0') != std::string::npos;
@@ -142,7 +144,7 @@ error_code BackgroundAgentAutoExecutor::Impl::check(Execution& x)
 }
 
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& x)
+asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
     x.tree_key = tree_key_of(x.request.worktree);
     x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
@@ -168,7 +170,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::admit(Execution& 
 }
 
 // Running executions release descriptors when they end. A single command does not wait.
-bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, error_code ec) const
+bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec) const
 {
     constexpr unsigned of_one_command = 16;  // including its agent and its program
     const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
@@ -178,7 +180,7 @@ bool BackgroundAgentAutoExecutor::Impl::waits_for_resources(const Execution& x, 
     return ec == errc::no_resources || !files::has_descriptors_left(of_one_command);
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x)
+asio::awaitable<error_code> ExecutorCore::open(Execution& x)
 {
     error_code ec;
     std::string problem;
@@ -196,7 +198,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::open(Execution& x
     co_return error_code{};
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x)
+asio::awaitable<error_code> ExecutorCore::lock(Execution& x)
 {
     error_code ec;
     const auto give_up_time = options.clock->now() + lock_timeout;
@@ -216,7 +218,7 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock(Execution& x
     co_return error_code{};
 }
 
-MonitorOptions BackgroundAgentAutoExecutor::Impl::monitor_options(const Execution& x) const
+MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
 {
     MonitorOptions w;
     w.attempt_id_required = options.agent_in_process;
@@ -228,31 +230,25 @@ MonitorOptions BackgroundAgentAutoExecutor::Impl::monitor_options(const Executio
 }
 
 /// `number`: the number of the first attempt.
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::run_attempts(Execution& x,
-                                                                            int number)
+asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
 {
     if (!x.git && !x.hooks().before_retry && !options.tree_state)
         x.git = git::git_context_of(x.request.worktree);
-    auto w = monitor_options(x);
     for (;; ++number) {
-        const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number);
-        w.ids = a->ids();
-        AttemptMonitor monitor(*x.mailbox, w);
-        if (const auto ec = co_await publish(x, *a, monitor)) co_return ec;
-        AttemptEnd end;
-        co_await wait(x, *a, monitor, end);
-        if (!co_await finish(x, *a, monitor, end)) co_return error_code{};
+        const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
+        if (const auto ec = co_await publish(x, *a)) co_return ec;
+        co_await wait(x, *a);
+        if (!co_await finish(x, *a)) co_return error_code{};
     }
 }
 
 /// The delay before a retry; nullopt if there is none.
-std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retry(
-    const Execution& x, const Attempt& a, const AttemptEnd& end)
+std::optional<milliseconds> ExecutorCore::delay_before_retry(const Execution& x, const Attempt& a)
 {
     const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
     const int max_attempts =
         x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.attempt >= max_attempts || !may_retry(end.facts, x.request.idempotent))
+    if (a.attempt >= max_attempts || !may_retry(a.end.facts, x.request.idempotent))
         return std::nullopt;
     const auto delay = retry_delay(policy, a.attempt, options.random());
     if (x.options.total_timeout > milliseconds::zero() &&
@@ -262,8 +258,7 @@ std::optional<milliseconds> BackgroundAgentAutoExecutor::Impl::delay_before_retr
 }
 
 /// Returns false if the retry is cancelled or cannot be prepared.
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, const Attempt& a,
-                                                               milliseconds delay)
+asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, milliseconds delay)
 {
     const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
@@ -291,8 +286,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::pause(Execution& x, con
     co_return false;
 }
 
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Execution& x,
-                                                                  std::string& state)
+asio::awaitable<bool> ExecutorCore::prepared(const Execution& x, std::string& state)
 {
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     const async::OnCancel stop_git(
@@ -303,8 +297,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepared(const Executio
 }
 
 // A failed description does not prevent the retry; a failed preparation does.
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Execution& x,
-                                                                      std::string& state)
+asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string& state)
 {
     const bool describe_only = !x.hooks().before_retry;
     try {
@@ -318,7 +311,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::prepare_tree(const Exec
     co_return describe_only;
 }
 
-asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::describe_tree(const Execution& x)
+asio::awaitable<std::string> ExecutorCore::describe_tree(const Execution& x)
 {
     if (options.tree_state) co_return co_await options.tree_state(x.request.worktree);
     if (!x.git) co_return std::string();
@@ -326,14 +319,14 @@ asio::awaitable<std::string> BackgroundAgentAutoExecutor::Impl::describe_tree(co
     co_return co_await std::move(describing);
 }
 
-void BackgroundAgentAutoExecutor::Impl::request_end(Execution& x) const
+void ExecutorCore::request_end(Execution& x) const
 {
     x.cancel_requested = true;
     x.git_interrupt->end_by(options.clock->now());
     x.alarm->wake();
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Impl>)
+asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
@@ -349,8 +342,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::stop(std::shared_ptr<Im
 }
 
 // Serves cancel requests that other processes make by files; see records/running.hpp.
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
-    std::shared_ptr<Impl>)
+asio::awaitable<void> ExecutorCore::serve_cancel_requests(std::shared_ptr<ExecutorCore>)
 {
     while (!active.empty()) {
         if (records::has_cancel_requests(options.project_root)) {
@@ -366,52 +358,51 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::serve_cancel_requests(
     requests_alarm.reset();
 }
 
-BackgroundAgentAutoExecutor::Impl::ActiveGuard::ActiveGuard(Impl& i, Execution& e) : impl(i), x(e)
+ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)
 {
-    x.alarm = impl.options.clock->make_timer(impl.strand);
-    impl.active.insert(&x);
-    if (impl.requests_alarm) return;
-    impl.requests_alarm = impl.options.clock->make_timer(impl.strand);
-    asio::co_spawn(impl.strand, impl.serve_cancel_requests(impl.shared_from_this()),
+    x.alarm = core.options.clock->make_timer(core.strand);
+    core.active.insert(&x);
+    if (core.requests_alarm) return;
+    core.requests_alarm = core.options.clock->make_timer(core.strand);
+    asio::co_spawn(core.strand, core.serve_cancel_requests(core.shared_from_this()),
                    asio::detached);
 }
 
-BackgroundAgentAutoExecutor::Impl::ActiveGuard::~ActiveGuard()
+ExecutorCore::ActiveGuard::~ActiveGuard()
 {
-    impl.active.erase(&x);
-    if (!impl.active.empty()) return;
-    if (impl.requests_alarm) impl.requests_alarm->wake();
-    for (const auto& waiter : std::exchange(impl.until_idle, {}))
+    core.active.erase(&x);
+    if (!core.active.empty()) return;
+    if (core.requests_alarm) core.requests_alarm->wake();
+    for (const auto& waiter : std::exchange(core.until_idle, {}))
         if (const auto timer = waiter.lock()) timer->wake();
 }
 
-std::string BackgroundAgentAutoExecutor::Impl::tree_key_of(const fs::path& worktree)
+std::string ExecutorCore::tree_key_of(const fs::path& worktree)
 {
     std::error_code ec;
     const auto real = fs::weakly_canonical(worktree, ec);
     return ec ? worktree.string() : real.string();
 }
 
-fs::path BackgroundAgentAutoExecutor::Impl::absolute(const fs::path& path) const
+fs::path ExecutorCore::absolute(const fs::path& path) const
 {
     auto normal = (options.project_root / path).lexically_normal();
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 
-async::FifoSemaphore& BackgroundAgentAutoExecutor::Impl::tree_queue(const std::string& key)
+async::FifoSemaphore& ExecutorCore::tree_queue(const std::string& key)
 {
     return trees.try_emplace(key, 1).first->second;
 }
 
-void BackgroundAgentAutoExecutor::Impl::drop_idle_queue(const std::string& key)
+void ExecutorCore::drop_idle_queue(const std::string& key)
 {
     const auto found = trees.find(key);
     if (found != trees.end() && found->second.idle()) trees.erase(found);
 }
 
-std::unique_ptr<Mailbox> BackgroundAgentAutoExecutor::Impl::open_mailbox(const fs::path& tree,
-                                                                         error_code& ec,
-                                                                         std::string& problem)
+std::unique_ptr<Mailbox> ExecutorCore::open_mailbox(const fs::path& tree, error_code& ec,
+                                                    std::string& problem)
 {
     return options.handoff->open(absolute(tree), ec, problem);
 }

@@ -116,6 +116,35 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     }
 }
 
+// Each operation is a coroutine that keeps the core alive.
+asio::awaitable<OperationResult> execution_of(std::shared_ptr<ExecutorCore> core,
+                                              CommandRequest request)
+{
+    auto& c = *core;
+    return c.run(std::move(core), std::move(request), [&c](Execution& x) { return c.execute(x); });
+}
+
+asio::awaitable<OperationResult> adoption_of(std::shared_ptr<ExecutorCore> core,
+                                             AttemptReference attempt, CommandRequest request)
+{
+    auto& c = *core;
+    request.execution_id = attempt.execution_id;
+    return c.run(std::move(core), std::move(request),
+                 [&c, a = std::move(attempt)](Execution& x) { return c.adopt(x, a); });
+}
+
+asio::awaitable<OperationResult> watch_of(std::shared_ptr<ExecutorCore> core,
+                                          std::filesystem::path worktree,
+                                          std::vector<std::string> expected_artifacts,
+                                          std::optional<std::chrono::milliseconds> timeout)
+{
+    auto& c = *core;
+    CommandRequest request("(watched)", std::move(worktree));
+    request.expected_artifacts = std::move(expected_artifacts);
+    request.timeout = timeout;
+    return c.run(std::move(core), std::move(request), [&c](Execution& x) { return c.watch(x); });
+}
+
 std::string sentence_of(const ExecutionResult& result)
 {
     return result.error ? result.error->message : std::string();
@@ -123,7 +152,7 @@ std::string sentence_of(const ExecutionResult& result)
 
 }  // namespace
 
-BackgroundAgentAutoExecutor::Impl::Impl(asio::any_io_executor e, ExecutorOptions opts)
+ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
     : options(std::move(opts)), ex(std::move(e)), strand(ex), slots(options.max_parallel)
 {
     if (options.audit) sinks.push_back(options.audit);
@@ -143,17 +172,15 @@ BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
 void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandRequest request,
                                         Handler<ExecutionResult> handler)
 {
-    auto& i = *impl;
-    async::launch(i.strand, i.execute(std::move(impl), std::move(request)), std::move(handler));
+    async::launch(impl->strand, execution_of(impl, std::move(request)), std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_adopt(std::shared_ptr<Impl> impl, AttemptReference attempt,
                                               CommandRequest request,
                                               Handler<ExecutionResult> handler)
 {
-    auto& i = *impl;
-    auto work = i.adopt(std::move(impl), std::move(attempt), std::move(request));
-    async::launch(i.strand, std::move(work), std::move(handler));
+    async::launch(impl->strand, adoption_of(impl, std::move(attempt), std::move(request)),
+                  std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_poll(std::shared_ptr<Impl> impl,
@@ -162,10 +189,9 @@ void BackgroundAgentAutoExecutor::start_poll(std::shared_ptr<Impl> impl,
                                              std::optional<std::chrono::milliseconds> timeout,
                                              Handler<ExecutionResult> handler)
 {
-    auto& i = *impl;
-    auto work =
-        i.poll(std::move(impl), std::move(worktree), std::move(expected_artifacts), timeout);
-    async::launch(i.strand, std::move(work), std::move(handler));
+    async::launch(impl->strand,
+                  watch_of(impl, std::move(worktree), std::move(expected_artifacts), timeout),
+                  std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_recover(std::shared_ptr<Impl> impl,
@@ -184,13 +210,13 @@ void BackgroundAgentAutoExecutor::start_stop(std::shared_ptr<Impl> impl, Handler
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
     CommandRequest request)
 {
-    return async::unwrap(impl_->strand, impl_->execute(impl_, std::move(request)), sentence_of);
+    return async::unwrap(impl_->strand, execution_of(impl_, std::move(request)), sentence_of);
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt,
                                                                     CommandRequest request)
 {
-    return async::unwrap(impl_->strand, impl_->adopt(impl_, std::move(attempt), std::move(request)),
+    return async::unwrap(impl_->strand, adoption_of(impl_, std::move(attempt), std::move(request)),
                          sentence_of);
 }
 
@@ -199,8 +225,7 @@ asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completio
     std::optional<std::chrono::milliseconds> timeout)
 {
     return async::unwrap(
-        impl_->strand,
-        impl_->poll(impl_, std::move(worktree), std::move(expected_artifacts), timeout),
+        impl_->strand, watch_of(impl_, std::move(worktree), std::move(expected_artifacts), timeout),
         sentence_of);
 }
 

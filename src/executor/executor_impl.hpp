@@ -69,19 +69,6 @@ struct Execution {
     ExecutionResult result;
 };
 
-/// One attempt of an execution.
-struct Attempt : Correlation {
-    Attempt(const Execution& x, std::string id, int number)
-        : Correlation{x.request.ids(), std::move(id), number}
-    {}
-
-    time_point published;
-    std::chrono::system_clock::time_point started_at;
-    std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
-    std::size_t rejections = 0;
-    int published_again = 0;  ///< Number of replacements of the unclaimed command file.
-};
-
 /// When the wait for an attempt acts without a report of its agent. `max()`: never.
 struct AttemptTimes {
     time_point deadline;
@@ -110,6 +97,21 @@ struct AttemptEnd {
     AttemptFacts facts;
 };
 
+/// One attempt of an execution.
+struct Attempt : Correlation {
+    /// `monitoring`: without ids.
+    Attempt(Execution& x, std::string id, int number, MonitorOptions monitoring);
+
+    AttemptMonitor monitor;
+    AttemptTimes times;
+    AttemptEnd end;
+    time_point published;
+    std::chrono::system_clock::time_point started_at;
+    std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
+    std::size_t rejections = 0;
+    int published_again = 0;  ///< Number of replacements of the unclaimed command file.
+};
+
 /// What a dead executor's attempt has left in a worktree.
 enum class Leftovers {
     none,
@@ -119,103 +121,101 @@ enum class Leftovers {
 
 using OperationResult = async::OperationResult<ExecutionResult>;
 
-struct BackgroundAgentAutoExecutor::Impl
-    : public std::enable_shared_from_this<BackgroundAgentAutoExecutor::Impl> {
-    Impl(asio::any_io_executor ex, ExecutorOptions opts);
+/// What `BackgroundAgentAutoExecutor` does. All functions run on the strand.
+struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
+    ExecutorCore(asio::any_io_executor ex, ExecutorOptions opts);
 
-    // All of these run on the strand. Each is one phase of an execution.
-    asio::awaitable<OperationResult> execute(std::shared_ptr<Impl> keep, CommandRequest request);
+    // Operations. `keep` keeps this alive.
+    using Phases = std::function<asio::awaitable<error_code>(Execution&)>;
+    asio::awaitable<OperationResult> run(std::shared_ptr<ExecutorCore> keep, CommandRequest request,
+                                         Phases phases);
+    asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<ExecutorCore> keep);
+    asio::awaitable<void> stop(std::shared_ptr<ExecutorCore> keep);
+
+    // The phases of an execution.
+    asio::awaitable<error_code> execute(Execution& x);
+    asio::awaitable<error_code> adopt(Execution& x, const AttemptReference& reference);
+    asio::awaitable<error_code> watch(Execution& x);
+    error_code check(Execution& x);
+    error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec) const;
     asio::awaitable<error_code> lock(Execution& x);
+    asio::awaitable<error_code> lock_adopted(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
-    asio::awaitable<error_code> publish(Execution& x, Attempt& a, AttemptMonitor& monitor);
+    std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
+                                                                const Attempt& a);
+    asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
+    asio::awaitable<bool> prepared(const Execution& x, std::string& state);
+    asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
+    asio::awaitable<std::string> describe_tree(const Execution& x);
+
+    // The phases of an attempt.
+    asio::awaitable<error_code> publish(Execution& x, Attempt& a);
+    static PublishedFiles files_of(const Execution& x, const Attempt& a);
+    bool publish_again(Execution& x, Attempt& a);
+    static void begin(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
-    asio::awaitable<void> wait(Execution& x, Attempt& a, AttemptMonitor& monitor, AttemptEnd& end);
+    void announce_running(Execution& x, Attempt& a);
+    static void forget_running(Attempt& a);
+    [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
+    asio::awaitable<void> wait(Execution& x, Attempt& a);
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
     Notifier::Subscription wake_on_notice(const Execution& x);
-    bool is_start_overdue(const Execution& x, const Attempt& a, const AttemptMonitor& monitor,
-                          AttemptTimes& times, time_point now) const;
-    bool withdraw(Execution& x, Attempt& a, AttemptMonitor& monitor, time_point now);
-    [[nodiscard]] std::optional<AttemptEnd> end_by_time(const Execution& x, const Attempt& a,
-                                                        const AttemptMonitor& monitor,
-                                                        const AttemptTimes& times,
-                                                        time_point now) const;
-    asio::awaitable<void> stop_agent(Execution& x, Attempt& a, AttemptMonitor& monitor,
-                                     AttemptEnd& end);
-    asio::awaitable<bool> finish(Execution& x, Attempt& a, AttemptMonitor& monitor,
-                                 AttemptEnd& end);
-    asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
-    asio::awaitable<OperationResult> adopt(std::shared_ptr<Impl> keep, AttemptReference reference,
-                                           CommandRequest request);
-    asio::awaitable<error_code> lock_adopted(Execution& x);
-    asio::awaitable<error_code> resume(Execution& x, const AttemptReference& reference);
-    asio::awaitable<OperationResult> poll(std::shared_ptr<Impl> keep,
-                                          std::filesystem::path worktree,
-                                          std::vector<std::string> expected,
-                                          std::optional<std::chrono::milliseconds> timeout);
-    asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<Impl> keep);
-    asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
-    asio::awaitable<void> serve_cancel_requests(std::shared_ptr<Impl> keep);
-
-    /// Registers an active execution. RAII.
-    struct ActiveGuard {
-        ActiveGuard(Impl& i, Execution& e);
-        ~ActiveGuard();
-        ActiveGuard(const ActiveGuard&) = delete;
-        ActiveGuard& operator=(const ActiveGuard&) = delete;
-        Impl& impl;
-        Execution& x;
-    };
-
-    error_code check(Execution& x);
-    error_code fail(Execution& x, error_code ec, std::string sentence);
-    static PublishedFiles files_of(const Execution& x, const Attempt& a);
-    bool publish_again(Execution& x, Attempt& a, AttemptEnd& end);
+    Observation observe(Execution& x, Attempt& a);
+    bool is_start_overdue(const Execution& x, Attempt& a, time_point now) const;
+    bool withdraw(Execution& x, Attempt& a);
+    bool ends_by_time(const Execution& x, Attempt& a, time_point now) const;
     [[nodiscard]] bool agent_lacks_resources(const std::string& attempt_id) const;
     [[nodiscard]] bool may_get_resources(const Execution& x) const;
     [[nodiscard]] AttemptEnd not_started_end(const Execution& x, const Attempt& a) const;
-    void announce_running(Execution& x, Attempt& a);
-    static void forget_running(Attempt& a);
-    void classify_status(Execution& x, const AgentStatus& status, AttemptEnd& end);
-    void classify_end_during_stop(Execution& x, const AttemptMonitor& monitor,
-                                  const std::optional<FileStamp>& pending, AttemptEnd& end);
-    static void warn_of_pending_end(Execution& x, const AttemptMonitor& monitor, AttemptEnd& end);
-    asio::awaitable<Leftovers> clean_after_dead_executor(const protocol::RunningRecord& record,
-                                                         time_point give_up_time);
-    void record_interrupted(const protocol::RunningRecord& record, bool agent_alive);
-    [[nodiscard]] bool is_recorded(const std::string& execution_id, int attempt) const;
-    std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
-                                                                const Attempt& a,
-                                                                const AttemptEnd& end);
-    asio::awaitable<bool> notify_end(Execution& x);
-    [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
-    void classify(Execution& x, Attempt& a, AttemptMonitor& monitor, const Observation& observation,
-                  AttemptEnd& end);
+    void classify(Execution& x, Attempt& a, const Observation& observation);
+    void classify_status(Execution& x, Attempt& a);
+    void classify_end_during_stop(Execution& x, Attempt& a,
+                                  const std::optional<FileStamp>& pending);
     std::string worktree_problem(const std::filesystem::path& tree);
-    void record_progress(Execution& x, const Attempt& a, const AttemptMonitor& monitor);
-    void record_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
-    void fill_result(Execution& x, AttemptMonitor& monitor, AttemptEnd& end);
-    void warn_of_unwritten(Execution& x, error_code ec) const;
-    void record_end(Execution& x, const Attempt& a, const AttemptEnd& end);
-    std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
-                                          std::string& problem);
+    asio::awaitable<void> stop_agent(Execution& x, Attempt& a);
+    error_code request_stop(Mailbox& mailbox, const Correlation& attempt, std::string reason) const;
+    asio::awaitable<bool> finish(Execution& x, Attempt& a);
+    void fill_result(Execution& x, Attempt& a);
+    asio::awaitable<bool> notify_end(Execution& x);
 
-    Event event(const Execution& x, const Attempt& a, EventType type) const;
+    // Records.
+    [[nodiscard]] Event event(const Execution& x, const Attempt& a, EventType type) const;
+    [[nodiscard]] Event event(const Correlation& attempt, std::string command,
+                              std::filesystem::path worktree, EventType type) const;
     void emit(const Event& event);
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
-    asio::awaitable<bool> prepared(const Execution& x, std::string& state);
-    asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
-    asio::awaitable<std::string> describe_tree(const Execution& x);
+    void record_progress(Execution& x, const Attempt& a);
+    void record_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
+    void record_end(Execution& x, const Attempt& a);
+    void record_interrupted(const protocol::RunningRecord& record, bool agent_alive);
+    [[nodiscard]] bool is_recorded(const Correlation& attempt) const;
+    void warn_of_unwritten(Execution& x, error_code ec) const;
+    asio::awaitable<Leftovers> clean_after_dead_executor(const protocol::RunningRecord& record,
+                                                         time_point give_up_time);
+
+    asio::awaitable<void> serve_cancel_requests(std::shared_ptr<ExecutorCore> keep);
     void request_end(Execution& x) const;
 
+    /// Registers an active execution. RAII.
+    struct ActiveGuard {
+        ActiveGuard(ExecutorCore& c, Execution& e);
+        ~ActiveGuard();
+        ActiveGuard(const ActiveGuard&) = delete;
+        ActiveGuard& operator=(const ActiveGuard&) = delete;
+        ExecutorCore& core;
+        Execution& x;
+    };
+
+    std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
+                                          std::string& problem);
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     async::FifoSemaphore& tree_queue(const std::string& key);
     void drop_idle_queue(const std::string& key);
-    void leave(Execution& x);
     static std::string tree_key_of(const std::filesystem::path& worktree);
 
     ExecutorOptions options;
@@ -229,6 +229,10 @@ struct BackgroundAgentAutoExecutor::Impl
     std::unique_ptr<Timer> requests_alarm;  ///< Timer of the coroutine that serves cancel requests.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.
     bool stopping = false;
+};
+
+struct BackgroundAgentAutoExecutor::Impl : ExecutorCore {
+    using ExecutorCore::ExecutorCore;
 };
 
 }  // namespace autoexec::inline v1

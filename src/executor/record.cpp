@@ -60,6 +60,8 @@ std::optional<EventStatus> status_after(EventType type)
             return EventStatus::failed;
         case EventType::execution_cancelled:
             return EventStatus::cancelled;
+        case EventType::execution_interrupted:
+            return EventStatus::interrupted;
         default:
             return std::nullopt;
     }
@@ -67,32 +69,37 @@ std::optional<EventStatus> status_after(EventType type)
 
 }  // namespace
 
-Event BackgroundAgentAutoExecutor::Impl::event(const Execution& x, const Attempt& a,
-                                               EventType type) const
+Event ExecutorCore::event(const Execution& x, const Attempt& a, EventType type) const
+{
+    return event(a, x.redacted, x.request.worktree, type);
+}
+
+Event ExecutorCore::event(const Correlation& attempt, std::string command,
+                          std::filesystem::path worktree, EventType type) const
 {
     Event e;
+    e.ids() = attempt;
     e.type = type;
     e.time = options.clock->system_now();
-    e.ids() = a.ids();
-    e.command = x.redacted;
-    e.worktree = x.request.worktree;
+    e.command = std::move(command);
+    e.worktree = std::move(worktree);
     e.status = status_after(type);
     return e;
 }
 
-void BackgroundAgentAutoExecutor::Impl::emit(const Event& e)
+void ExecutorCore::emit(const Event& e)
 {
     for (std::size_t i = 0; i < sinks.size(); ++i)
         sinks[i]->publish(e);  // a sink may subscribe others
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::emit_and_drain(Event e)
+asio::awaitable<void> ExecutorCore::emit_and_drain(Event e)
 {
     emit(e);
     co_await drain();
 }
 
-asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::drain()
+asio::awaitable<void> ExecutorCore::drain()
 {
     for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may be called meanwhile
         const auto sink = sinks[i];
@@ -100,7 +107,7 @@ asio::awaitable<void> BackgroundAgentAutoExecutor::Impl::drain()
     }
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
+asio::awaitable<error_code> ExecutorCore::flush_all()
 {
     error_code first;
     for (std::size_t i = 0; i < sinks.size(); ++i) {
@@ -111,10 +118,9 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::flush_all()
     co_return first;
 }
 
-void BackgroundAgentAutoExecutor::Impl::record_progress(Execution& x, const Attempt& a,
-                                                        const AttemptMonitor& monitor)
+void ExecutorCore::record_progress(Execution& x, const Attempt& a)
 {
-    const auto& status = *monitor.status();
+    const auto& status = *a.monitor.status();
     if (!x.options.status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
@@ -140,8 +146,8 @@ void BackgroundAgentAutoExecutor::Impl::record_progress(Execution& x, const Atte
     emit(e);
 }
 
-void BackgroundAgentAutoExecutor::Impl::record_rejections(Execution& x, Attempt& a,
-                                                          const std::vector<Rejection>& rejections)
+void ExecutorCore::record_rejections(Execution& x, Attempt& a,
+                                     const std::vector<Rejection>& rejections)
 {
     for (const auto& rejection : rejections) {
         if (++a.rejections > max_rejections) continue;
@@ -153,21 +159,19 @@ void BackgroundAgentAutoExecutor::Impl::record_rejections(Execution& x, Attempt&
 }
 
 /// Returns true if another attempt follows.
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, Attempt& a,
-                                                                AttemptMonitor& monitor,
-                                                                AttemptEnd& end)
+asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
 {
-    fill_result(x, monitor, end);
-    if (!std::exchange(x.recorded, false)) record_end(x, a, end);
+    fill_result(x, a);
+    if (!std::exchange(x.recorded, false)) record_end(x, a);
     if (options.durability == Durability::none)
         co_await drain();
     else if (const auto ec = co_await async::uncancellable(strand, flush_all()))
         warn_of_unwritten(x, ec);
-    const auto delay = delay_before_retry(x, a, end);
+    const auto delay = delay_before_retry(x, a);
     bool known = true;
     if (!delay) known = co_await notify_end(x);
     if (known) {
-        const auto ec = x.mailbox->clean(a.attempt_id, !end.facts.stop_confirmed);
+        const auto ec = x.mailbox->clean(a.attempt_id, !a.end.facts.stop_confirmed);
         if (ec)
             x.result.warnings.push_back(
                 fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
@@ -182,7 +186,7 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::finish(Execution& x, At
     co_return again;
 }
 
-void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_code ec) const
+void ExecutorCore::warn_of_unwritten(Execution& x, error_code ec) const
 {
     const auto before = x.result.warnings.size();
     for (const auto& sink : sinks) {
@@ -195,7 +199,7 @@ void BackgroundAgentAutoExecutor::Impl::warn_of_unwritten(Execution& x, error_co
 }
 
 /// Returns false if `on_end` threw; the attempt's files are then kept for `adopt`.
-asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x)
+asio::awaitable<bool> ExecutorCore::notify_end(Execution& x)
 {
     const auto& on_end = x.hooks().on_end;
     if (!on_end) co_return true;
@@ -211,24 +215,23 @@ asio::awaitable<bool> BackgroundAgentAutoExecutor::Impl::notify_end(Execution& x
     co_return false;
 }
 
-void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor& monitor,
-                                                    AttemptEnd& end)
+void ExecutorCore::fill_result(Execution& x, Attempt& a)
 {
     auto& r = x.result;
-    r.verified = monitor.verify(r.missing_artifacts);
-    if (end.status == ExecutionStatus::completed && x.request.require_artifacts &&
+    r.verified = a.monitor.verify(r.missing_artifacts);
+    if (a.end.status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
-        end.status = ExecutionStatus::failed;
-        end.error =
+        a.end.status = ExecutionStatus::failed;
+        a.end.error =
             CommandError{fmt::format("the agent reported success, but {} {} missing or unchanged",
                                      fmt::join(r.missing_artifacts, ", "),
                                      r.missing_artifacts.size() == 1 ? "is" : "are"),
                          "artifact_missing", std::nullopt, 0};
     }
-    end.facts.completed = end.status == ExecutionStatus::completed;
-    r.status = end.status;
-    r.error = end.error;
-    if (end.facts.cause != Cause::reported && end.facts.cause != Cause::artifacts)
+    a.end.facts.completed = a.end.status == ExecutionStatus::completed;
+    r.status = a.end.status;
+    r.error = a.end.error;
+    if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts)
         r.completion_method = CompletionMethod::none;
 
     // What an earlier attempt reported is not the result of this one.
@@ -237,9 +240,9 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor
     r.exit_code.reset();
     r.signal.reset();
     r.output.clear();
-    if (end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
-    if (!monitor.status()) return;
-    const auto& status = *monitor.status();
+    if (a.end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
+    if (!a.monitor.status()) return;
+    const auto& status = *a.monitor.status();
     r.reported = status.status;
     r.exit_code = status.exit_code;
     r.signal = status.signal;
@@ -249,8 +252,7 @@ void BackgroundAgentAutoExecutor::Impl::fill_result(Execution& x, AttemptMonitor
     set_artifacts(*options.redactor, status.artifacts, r);
 }
 
-void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& a,
-                                                   const AttemptEnd& end)
+void ExecutorCore::record_end(Execution& x, const Attempt& a)
 {
     const auto duration = as_ms(options.clock->now() - a.published);
     if (a.rejections > max_rejections) {
@@ -259,13 +261,13 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
         e.details["count"] = a.rejections - max_rejections;
         emit(e);
     }
-    auto e = event(x, a, end_type(end.status));
-    if (end.error) {
-        e.details["error"] = end.error->message;
-        if (!end.error->code.empty()) e.details["code"] = end.error->code;
+    auto e = event(x, a, end_type(a.end.status));
+    if (a.end.error) {
+        e.details["error"] = a.end.error->message;
+        if (!a.end.error->code.empty()) e.details["code"] = a.end.error->code;
     }
     e.details["duration_ms"] = duration;
-    if (end.status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
+    if (a.end.status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
     const auto& r = x.result;
     e.details["completion_method"] = std::string(to_string(r.completion_method));
     if (!x.request.expected_artifacts.empty()) {
@@ -279,12 +281,12 @@ void BackgroundAgentAutoExecutor::Impl::record_end(Execution& x, const Attempt& 
     ExecutionMetric m;
     m.ids() = a.ids();
     m.command = x.redacted;
-    m.status = end.status;
+    m.status = a.end.status;
     m.duration = std::chrono::duration<double, std::milli>(duration);
     m.started_at = a.started_at;
     m.retry_count = a.attempt - 1;
     m.completed_at = options.clock->system_now();
-    if (end.error) m.error_message = end.error->message;
+    if (a.end.error) m.error_message = a.end.error->message;
     e.metric = std::move(m);
     emit(e);
 }

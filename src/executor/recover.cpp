@@ -21,14 +21,6 @@ constexpr std::chrono::hours max_downtime{24 * 7};
 // Total for all worktrees: those that other executors use are left to a later recovery.
 constexpr milliseconds recovery_timeout{1000};
 
-// Its executor died before publishing or after withdrawing it.
-bool is_nowhere(Mailbox& mailbox, const AttemptMonitor& monitor, const Observation& observation,
-                const std::string& attempt_id)
-{
-    return observation.kind == Observation::Kind::waiting && !monitor.started() &&
-           !mailbox.offer_again(attempt_id);
-}
-
 InterruptedAttempt interrupted_attempt(const protocol::RunningRecord& record, bool agent_alive)
 {
     InterruptedAttempt attempt;
@@ -42,27 +34,7 @@ InterruptedAttempt interrupted_attempt(const protocol::RunningRecord& record, bo
 
 }  // namespace
 
-asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::adopt(
-    std::shared_ptr<Impl>, AttemptReference reference, CommandRequest request)
-{
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
-
-    request.execution_id = reference.execution_id;
-    const auto x = std::make_unique<Execution>(std::move(request), options);
-    const ActiveGuard present(*this, *x);
-    auto ec = check(*x);
-    if (!ec) ec = co_await lock_adopted(*x);
-    if (!ec) ec = co_await resume(*x, reference);
-    if (x->first_published)
-        x->result.duration =
-            std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
-    leave(*x);
-    OperationResult outcome{ec, std::move(x->result)};
-    co_return outcome;
-}
-
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock_adopted(Execution& x)
+asio::awaitable<error_code> ExecutorCore::lock_adopted(Execution& x)
 {
     error_code ec;
     std::string problem;
@@ -77,90 +49,60 @@ asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::lock_adopted(Exec
                                x.request.worktree.string()));
 }
 
-asio::awaitable<error_code> BackgroundAgentAutoExecutor::Impl::resume(
-    Execution& x, const AttemptReference& reference)
+asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptReference& reference)
 {
+    if (const auto ec = co_await lock_adopted(x)) co_return ec;
     auto w = monitor_options(x);
-    const auto a =
-        std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1));
-    w.ids = a->ids();
     w.artifact_detection = false;  // the files before this attempt are unknown
     w.claim_required = false;      // its agent may belong to another process
-    AttemptMonitor monitor(*x.mailbox, w);
-    if (auto recorded = records::artifacts_before(options.project_root, reference.attempt_id))
+    const auto a = std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1),
+                                             std::move(w));
+    if (auto recorded = records::artifacts_before(options.project_root, a->attempt_id))
         x.baseline = std::move(recorded);
-    if (x.baseline) monitor.set_baseline(*x.baseline);
-    a->published = options.clock->now();
-    a->started_at = options.clock->system_now();
-    if (reference.started_at) {
-        const auto since = options.clock->system_now() - *reference.started_at;
-        a->started_at = *reference.started_at;
-        a->published -= std::clamp<std::chrono::nanoseconds>(since, 0s, max_downtime);
-    }
+    if (x.baseline) a->monitor.set_baseline(*x.baseline);
+    const auto now = options.clock->system_now();
+    a->started_at = reference.started_at.value_or(now);
+    a->published = options.clock->now() -
+                   std::clamp<std::chrono::nanoseconds>(now - a->started_at, 0s, max_downtime);
     if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->attempt_id))
         a->running.emplace(std::move(*file));
-    const auto observation = monitor.poll(options.clock->now());
-    record_rejections(x, *a, observation.rejections);
-    if (is_nowhere(*x.mailbox, monitor, observation, a->attempt_id)) {
+    // Its executor died before publishing or after withdrawing it.
+    if (observe(x, *a).kind == Observation::Kind::waiting && !a->monitor.started() &&
+        !x.mailbox->offer_again(a->attempt_id)) {
         (void)x.mailbox->clean(a->attempt_id, false);
         forget_running(*a);
         co_return co_await run_attempts(x, a->attempt);
     }
-    x.first_published = a->published;
-    x.attempt_id = a->attempt_id;
-    x.result.attempt_id = a->attempt_id;
-    x.result.attempts = a->attempt;
-    x.recorded = is_recorded(x.request.execution_id, a->attempt);
+    begin(x, *a);
+    x.recorded = is_recorded(*a);
     x.adopted = true;
-    AttemptEnd end;
-    co_await wait(x, *a, monitor, end);
+    co_await wait(x, *a);
     x.adopted = false;
-    if (!co_await finish(x, *a, monitor, end)) co_return error_code{};
+    if (!co_await finish(x, *a)) co_return error_code{};
     co_return co_await run_attempts(x, a->attempt + 1);
 }
 
-asio::awaitable<OperationResult> BackgroundAgentAutoExecutor::Impl::poll(
-    std::shared_ptr<Impl>, std::filesystem::path worktree, std::vector<std::string> expected,
-    std::optional<milliseconds> timeout)
+asio::awaitable<error_code> ExecutorCore::watch(Execution& x)
 {
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
-
-    CommandRequest request("(watched)", std::move(worktree));
-    request.expected_artifacts = std::move(expected);
-    request.timeout = timeout;
-    request.execution_id = text::new_uuid();
-    const auto x = std::make_unique<Execution>(std::move(request), options);
-    const ActiveGuard present(*this, *x);
-    x->adopted = true;
-    auto ec = check(*x);
+    error_code ec;
     std::string problem;
-    if (!ec) x->mailbox = open_mailbox(x->request.worktree, ec, problem);
-    if (x->mailbox) {
-        MonitorOptions w;
-        w.expected_artifacts = x->request.expected_artifacts;
-        w.artifact_detection = x->options.artifact_detection;
-        w.stability = std::max(x->options.polling_interval, milliseconds{2000});
-        AttemptMonitor monitor(*x->mailbox, w);
-        Attempt a(*x, {}, 1);
-        a.published = options.clock->now();
-        x->first_published = a.published;
-        x->read_only = true;
-        AttemptEnd end;
-        co_await wait(*x, a, monitor, end);
-        fill_result(*x, monitor, end);
-        x->result.duration =
-            std::chrono::duration_cast<milliseconds>(options.clock->now() - a.published);
-    } else if (!problem.empty()) {
-        (void)fail(*x, ec, std::move(problem));
-    }
-    OperationResult outcome{ec, std::move(x->result)};
-    co_return outcome;
+    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    if (!x.mailbox) co_return fail(x, ec, std::move(problem));
+    auto w = monitor_options(x);
+    w.claim_required = false;
+    const auto a = std::make_unique<Attempt>(x, std::string(), 1, std::move(w));
+    a->published = options.clock->now();
+    x.first_published = a->published;
+    x.adopted = true;
+    x.read_only = true;
+    co_await wait(x, *a);
+    fill_result(x, *a);
+    co_return error_code{};
 }
 
 // The process may be killed after any step: each can be repeated, and the record is removed last.
-asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Impl::recover(
-    std::shared_ptr<Impl>)
+asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
+    std::shared_ptr<ExecutorCore>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     records::sweep_agents(options.project_root);
@@ -178,8 +120,8 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
         const auto left = co_await clean_after_dead_executor(record, give_up_time);
         const bool alive = left == Leftovers::of_live_agent;
         // Its executor may have died between recording the end and cleaning up.
-        const bool interrupted = !is_recorded(record.execution_id, record.attempt) &&
-                                 reported_interrupted.insert(record.attempt_id).second;
+        const bool interrupted =
+            !is_recorded(record) && reported_interrupted.insert(record.attempt_id).second;
         if (interrupted) {
             record_interrupted(record, alive);
             found.push_back(interrupted_attempt(record, alive));
@@ -193,7 +135,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> BackgroundAgentAutoExecutor::Im
     co_return found;
 }
 
-asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_executor(
+asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
     const protocol::RunningRecord& record, time_point give_up_time)
 {
     error_code ec;
@@ -215,30 +157,19 @@ asio::awaitable<Leftovers> BackgroundAgentAutoExecutor::Impl::clean_after_dead_e
     (void)mailbox->withdraw(record.attempt_id);
     const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
     if (alive) {
-        protocol::CancelFile cancel;
-        cancel.ids() = record.ids();
-        cancel.reason = "interrupted";
-        cancel.requested_at = options.clock->system_now();
-        (void)mailbox->request_stop(protocol::format_cancel(cancel));
+        (void)request_stop(*mailbox, record, "interrupted");
         options.notifier->notify(record.worktree);
     }
     (void)mailbox->clean(record.attempt_id, alive);
     co_return alive ? Leftovers::of_live_agent : Leftovers::none;
 }
 
-void BackgroundAgentAutoExecutor::Impl::record_interrupted(const protocol::RunningRecord& record,
-                                                           bool agent_alive)
+void ExecutorCore::record_interrupted(const protocol::RunningRecord& record, bool agent_alive)
 {
-    Event e;
-    e.type = EventType::execution_interrupted;
-    e.time = options.clock->system_now();
-    e.ids() = record.ids();
-    e.command = record.command;
-    e.worktree = record.worktree;
-    e.status = EventStatus::interrupted;
+    auto e = event(record, record.command, record.worktree, EventType::execution_interrupted);
     e.details["agent_alive"] = agent_alive;
     e.details["started_at"] = text::iso_utc(record.started_at);
-    if (!is_recorded(record.execution_id, record.attempt)) {
+    if (!is_recorded(record)) {
         ExecutionMetric m;
         m.ids() = record.ids();
         m.command = record.command;
@@ -253,15 +184,15 @@ void BackgroundAgentAutoExecutor::Impl::record_interrupted(const protocol::Runni
     emit(e);
 }
 
-bool BackgroundAgentAutoExecutor::Impl::is_recorded(const std::string& execution_id,
-                                                    int attempt) const
+bool ExecutorCore::is_recorded(const Correlation& attempt) const
 {
     if (!options.metrics) return false;
     MetricsFilter filter;
-    filter.execution_id = execution_id;
-    for (const auto& metric : options.metrics->get_metrics(filter))
-        if (metric.retry_count == attempt - 1) return true;
-    return false;
+    filter.execution_id = attempt.execution_id;
+    const auto metrics = options.metrics->get_metrics(filter);
+    return std::any_of(metrics.begin(), metrics.end(), [&](const ExecutionMetric& metric) {
+        return metric.retry_count == attempt.attempt - 1;
+    });
 }
 
 }  // namespace autoexec::inline v1
