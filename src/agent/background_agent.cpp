@@ -4,7 +4,7 @@
 #include "agent/command_job.hpp"
 #include "agent/work_finder.hpp"
 #include "async/launch.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git_files/exclude.hpp"
 #include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"

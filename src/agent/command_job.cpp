@@ -3,7 +3,7 @@
 #include "agent/environment.hpp"
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"

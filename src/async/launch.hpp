@@ -17,6 +17,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <new>
@@ -35,9 +36,6 @@ struct OperationResult {
     error_code ec;
     Result result;
 };
-
-template <class Result>
-using CompletionHandler = asio::any_completion_handler<void(error_code, Result)>;
 
 /// Passes cancellation from the caller's slot to the strand. The slot holds a weak reference: its
 /// signal may be emitted on any thread, and may outlive the operation or the io_context.
@@ -69,34 +67,23 @@ inline error_code error_of(std::exception_ptr failure)
     }
 }
 
-/// The handler is posted; called on the strand, it could block all other operations.
-template <class Result>
-void launch(const Strand& strand, asio::awaitable<OperationResult<Result>> work,
-            CompletionHandler<Result> handler)
+/// Runs work that returns an `OperationResult` or, without a result, an `error_code`. The handler
+/// is posted; called on the strand, it could block all other operations.
+template <class Outcome, class Handler>
+void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler)
 {
     const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
     const auto ex = strand.get_inner_executor();
     auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
     auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
-                      std::exception_ptr failure, OperationResult<Result> outcome) mutable {
-        if (failure) outcome.ec = error_of(std::move(failure));
-        asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
-    };
-    asio::co_spawn(strand, std::move(work),
-                   asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
-}
-
-/// For work without a result.
-inline void launch(const Strand& strand, asio::awaitable<error_code> work,
-                   asio::any_completion_handler<void(error_code)> handler)
-{
-    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
-    const auto ex = strand.get_inner_executor();
-    auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
-    auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
-                      std::exception_ptr failure, error_code ec) mutable {
-        if (failure) ec = error_of(std::move(failure));
-        asio::post(ex, asio::append(std::move(h), ec));
+                      std::exception_ptr failure, Outcome outcome) mutable {
+        if constexpr (std::same_as<Outcome, error_code>) {
+            if (failure) outcome = error_of(std::move(failure));
+            asio::post(ex, asio::append(std::move(h), outcome));
+        } else {
+            if (failure) outcome.ec = error_of(std::move(failure));
+            asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
+        }
     };
     asio::co_spawn(strand, std::move(work),
                    asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
@@ -131,7 +118,7 @@ asio::awaitable<Result> unwrap(Strand strand, asio::awaitable<OperationResult<Re
 {
     constexpr auto token = asio::as_tuple(asio::use_awaitable);
     const auto initiate = [](auto handler, Strand s, asio::awaitable<OperationResult<Result>> w) {
-        launch<Result>(s, std::move(w), std::move(handler));
+        launch(s, std::move(w), std::move(handler));
     };
     auto operation = asio::async_initiate<decltype(token), void(error_code, Result)>(
         initiate, token, std::move(strand), std::move(work));

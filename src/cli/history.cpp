@@ -1,6 +1,6 @@
 #include "cli/subcommand.hpp"
 #include "protocol/words.hpp"
-#include "records/metrics_reader.hpp"
+#include "records/queries.hpp"
 
 namespace autoexec::cli {
 namespace {

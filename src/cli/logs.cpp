@@ -1,7 +1,7 @@
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
-#include "records/audit_reader.hpp"
 #include "records/log_file.hpp"
+#include "records/queries.hpp"
 #include "records/running.hpp"
 #include "text/printable_stream.hpp"
 

@@ -2,7 +2,6 @@
 #include "autoexec/redaction.hpp"
 #include "cli/subcommand.hpp"
 #include "handoff/file_handoff.hpp"
-#include "handoff/read_status.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"

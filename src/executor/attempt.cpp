@@ -1,6 +1,6 @@
 #include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/offers.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"

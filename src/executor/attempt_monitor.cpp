@@ -1,6 +1,6 @@
 #include "executor/attempt_monitor.hpp"
 
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "protocol/status.hpp"
 
 #include <fmt/format.h>

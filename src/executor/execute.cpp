@@ -1,6 +1,6 @@
-#include "async/on_cancel.hpp"
+#include "async/cancellation.hpp"
 #include "executor/executor_impl.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git/tree_state.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"

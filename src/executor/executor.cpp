@@ -2,7 +2,6 @@
 
 #include "executor/executor_impl.hpp"
 #include "handoff/file_handoff.hpp"
-#include "handoff/read_status.hpp"
 #include "protocol/status.hpp"
 
 #include <boost/asio/dispatch.hpp>

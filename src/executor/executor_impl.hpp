@@ -1,9 +1,9 @@
 #pragma once
 
+#include "async/cancellation.hpp"
 #include "async/fifo_semaphore.hpp"
 #include "async/launch.hpp"
 #include "async/short_names.hpp"
-#include "async/uncancellable.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"

@@ -1,7 +1,7 @@
 #include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
 #include "protocol/expected_artifacts.hpp"
-#include "records/unwritten.hpp"
+#include "records/line_writer.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/value_from.hpp>

@@ -1,7 +1,34 @@
 #include "autoexec/error.hpp"
 
+#include <cstddef>
+#include <iterator>
+
 namespace autoexec::inline v1 {
 namespace {
+
+/// In the order of `errc`, from 1.
+constexpr const char* messages[] = {
+    "The command or its program is empty, or contains a NUL character.",
+    "The command file would exceed the limit of agents (256 KiB).",
+    "An option is out of range.",
+    "The worktree does not exist or is not a directory.",
+    "The worktree is not writable.",
+    "Another executor is running a command in this worktree.",
+    "An agent that was asked to stop has not confirmed it yet.",
+    "An expected artifact is outside the worktree.",
+    "The command text contains a secret.",
+    "The executor was stopped.",
+    "A path is a link, a device, or another user's file.",
+    "A file is larger than its limit.",
+    "The agents file is invalid.",
+    "The supervisor program is missing or does not start.",
+    "A record could not be written in time; it is kept and retried.",
+    "The configuration is invalid.",
+    "The workflow cannot run.",
+    "The system is out of file descriptors, processes or memory.",
+    "The journal was removed, replaced or truncated during the run.",
+};
+static_assert(std::size(messages) == static_cast<std::size_t>(errc::journal_lost));
 
 class Category final : public boost::system::error_category {
 public:
@@ -9,46 +36,8 @@ public:
 
     std::string message(int code) const override
     {
-        switch (static_cast<errc>(code)) {
-            case errc::invalid_command:
-                return "The command or its program is empty, or contains a NUL character.";
-            case errc::command_too_large:
-                return "The command file would exceed the limit of agents (256 KiB).";
-            case errc::invalid_options:
-                return "An option is out of range.";
-            case errc::invalid_worktree:
-                return "The worktree does not exist or is not a directory.";
-            case errc::worktree_not_writable:
-                return "The worktree is not writable.";
-            case errc::worktree_busy:
-                return "Another executor is running a command in this worktree.";
-            case errc::worktree_busy_unconfirmed:
-                return "An agent that was asked to stop has not confirmed it yet.";
-            case errc::artifact_outside_worktree:
-                return "An expected artifact is outside the worktree.";
-            case errc::secret_in_command:
-                return "The command text contains a secret.";
-            case errc::stopped:
-                return "The executor was stopped.";
-            case errc::unsafe_path:
-                return "A path is a link, a device, or another user's file.";
-            case errc::file_too_large:
-                return "A file is larger than its limit.";
-            case errc::invalid_agents_file:
-                return "The agents file is invalid.";
-            case errc::supervisor_unavailable:
-                return "The supervisor program is missing or does not start.";
-            case errc::records_delayed:
-                return "A record could not be written in time; it is kept and retried.";
-            case errc::invalid_workflow:
-                return "The workflow cannot run.";
-            case errc::no_resources:
-                return "The system is out of file descriptors, processes or memory.";
-            case errc::journal_lost:
-                return "The journal was removed, replaced or truncated during the run.";
-            case errc::invalid_configuration:
-                return "The configuration is invalid.";
-        }
+        const auto index = static_cast<std::size_t>(code) - 1;
+        if (index < std::size(messages)) return messages[index];
         return "Unknown autoexec error.";
     }
 };

@@ -1,12 +1,11 @@
 #include "files/safe_files.hpp"
 
-#include "files/resources.hpp"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -122,6 +121,24 @@ UniqueFd::~UniqueFd()
 error_code last_error() noexcept
 {
     return {errno, boost::system::system_category()};
+}
+
+bool is_resource_shortage(error_code ec) noexcept
+{
+    if (ec == errc::no_resources) return true;
+    if (ec.category() != boost::system::system_category()) return false;
+    // EAGAIN: fork(2) reports it at the limit of processes.
+    const int reason = ec.value();
+    return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EAGAIN;
+}
+
+bool has_descriptors_left(unsigned count) noexcept
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+    // The lowest free number approximates the number of open descriptors.
+    const UniqueFd lowest(::open("/", O_PATH | O_CLOEXEC));
+    return lowest && static_cast<rlim_t>(lowest.get()) + count <= limit.rlim_cur;
 }
 
 UniqueFd open_beneath(int folder, const std::string& path, int flags, Links links, error_code& ec)

@@ -38,6 +38,12 @@ private:
 
 error_code last_error() noexcept;
 
+/// True if a system call failed for lack of descriptors, processes or memory: it may succeed later.
+bool is_resource_shortage(error_code ec) noexcept;
+
+/// True if this process can open about that many more descriptors.
+bool has_descriptors_left(unsigned count) noexcept;
+
 enum class Links {
     none,    ///< A symbolic link anywhere in the path is an error.
     inside,  ///< Links are followed as long as they stay beneath the folder.

@@ -1,6 +1,5 @@
 #include "git_files/git_dir.hpp"
 
-#include "files/resources.hpp"
 #include "files/safe_files.hpp"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "handoff/agent_mailbox.hpp"
 
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 #include "handoff/taken_names.hpp"
 #include "protocol/control_files.hpp"

@@ -1,6 +1,6 @@
 #include "handoff/claims.hpp"
 
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"

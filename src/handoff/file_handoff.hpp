@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/command.hpp"
 #include "autoexec/mailbox.hpp"
 #include "autoexec/notifier.hpp"
 #include "files/safe_files.hpp"
@@ -27,6 +28,9 @@ struct FileHandoffOptions {
 
 /// True for a plain file name that no other control file has.
 bool is_valid_status_name(std::string_view name);
+
+/// Reads the status files of a worktree and asks whether an agent holds a claim there.
+StatusCheck read_status(Mailbox& mailbox);
 
 /// Hand-off through files, for worktrees on this host's file systems.
 ///

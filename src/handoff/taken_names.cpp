@@ -1,6 +1,5 @@
 #include "handoff/taken_names.hpp"
 
-#include "files/resources.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"

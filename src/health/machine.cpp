@@ -1,7 +1,6 @@
 #include "health/checked_folders.hpp"
 #include "health/checks.hpp"
-#include "records/audit_reader.hpp"
-#include "records/metrics_reader.hpp"
+#include "records/queries.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 #include "autoexec/audit_logger.hpp"
 
 #include "protocol/record_lines.hpp"
-#include "records/audit_reader.hpp"
+#include "records/queries.hpp"
 #include "records/record_sink_impl.hpp"
 
 #include <utility>

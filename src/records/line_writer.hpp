@@ -117,4 +117,10 @@ private:
     time_point busy_since_ = time_point::max();
 };
 
+/// A message: how many records wait to be written, where, and why.
+std::string queued_sentence(const UnwrittenRecords& records);
+
+/// The same for lost records.
+std::string lost_sentence(const UnwrittenRecords& records);
+
 }  // namespace autoexec::records

@@ -1,7 +1,7 @@
 #include "autoexec/metrics_collector.hpp"
 
 #include "protocol/record_lines.hpp"
-#include "records/metrics_reader.hpp"
+#include "records/queries.hpp"
 #include "records/record_sink_impl.hpp"
 #include "text/text.hpp"
 

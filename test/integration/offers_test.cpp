@@ -2,7 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "handoff/file_handoff.hpp"

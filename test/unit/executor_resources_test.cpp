@@ -1,4 +1,3 @@
-#include "files/resources.hpp"
 #include "files/safe_files.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"

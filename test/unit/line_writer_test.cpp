@@ -1,6 +1,5 @@
 #include "records/line_writer.hpp"
 
-#include "records/unwritten.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 

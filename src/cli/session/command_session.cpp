@@ -4,6 +4,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "records/debug_log.hpp"
+#include "records/line_writer.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 

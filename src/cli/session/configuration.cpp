@@ -2,7 +2,7 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "records/unwritten.hpp"
+#include "records/line_writer.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

@@ -2,7 +2,7 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
-#include "files/resources.hpp"
+#include "files/safe_files.hpp"
 #include "records/agent_presence.hpp"
 #include "records/log_file.hpp"
 #include "text/text.hpp"

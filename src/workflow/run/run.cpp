@@ -1,7 +1,6 @@
 #include "workflow/run/run.hpp"
 
-#include "async/on_cancel.hpp"
-#include "async/uncancellable.hpp"
+#include "async/cancellation.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_checks.hpp"

@@ -1,18 +1,23 @@
-#include "records/metrics_reader.hpp"
+#include "records/queries.hpp"
 
 #include "files/safe_files.hpp"
 #include "protocol/record_lines.hpp"
 #include "records/read_lines.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 namespace autoexec::records {
 namespace {
+
+namespace json = boost::json;
 
 constexpr std::string_view name_prefix = "executions_";
 constexpr std::string_view name_suffix = ".jsonl";
@@ -59,6 +64,51 @@ std::uint64_t scan(const Folder& location, const std::function<bool(std::string_
     return skipped;
 }
 
+bool is_equal(const json::object& event, std::string_view key,
+              const std::optional<std::string>& wanted)
+{
+    if (is_any(wanted)) return true;
+    const auto* value = event.if_contains(key);
+    return value != nullptr && value->is_string() && value->get_string() == *wanted;
+}
+
+bool matches(const json::object& event, const AuditFilter& filter)
+{
+    return is_equal(event, "workflow_id", filter.workflow_id) &&
+           is_equal(event, "step_id", filter.step_id) &&
+           is_equal(event, "event_type", filter.event_type) &&
+           is_equal(event, "execution_id", filter.execution_id);
+}
+
+// By the ids alone: the status of a metric may be spelled as in the original format.
+template <class Filter>
+bool may_match(std::string_view line, const Filter& filter)
+{
+    return may_hold(line, filter.execution_id) && may_hold(line, filter.workflow_id) &&
+           may_hold(line, filter.step_id);
+}
+
+// The log and its backups, newest first. A concurrent rotation renames a file to a name that is
+// opened later, so none is missed; the inode identifies files opened twice.
+std::vector<files::UniqueFd> open_logs(const Folder& location, int backups)
+{
+    std::vector<files::UniqueFd> logs;
+    error_code ec;
+    const auto folder = location.open(ec);
+    if (ec) return logs;
+
+    std::set<std::pair<dev_t, ino_t>> known;
+    for (int i = 0; i <= backups; ++i) {
+        auto name = std::string(audit_log_name);
+        if (i > 0) name += "." + std::to_string(i);
+        auto log = Folder::open_log(folder.get(), name, ec);
+        struct stat st {};
+        if (!ec && ::fstat(log.get(), &st) == 0 && known.emplace(st.st_dev, st.st_ino).second)
+            logs.push_back(std::move(log));
+    }
+    return logs;
+}
+
 // A line can occur twice if its writer could not determine whether the first one was synced.
 class DuplicateFilter {
 public:
@@ -72,24 +122,15 @@ private:
     std::unordered_set<std::string> seen_;
 };
 
-bool is_equal(const std::optional<std::string>& value, const std::optional<std::string>& wanted)
-{
-    return is_any(wanted) || value == wanted;
-}
-
 bool matches(const ExecutionMetric& metric, const MetricsFilter& filter)
 {
+    const auto is_equal = [](const auto& value, const std::optional<std::string>& wanted) {
+        return is_any(wanted) || value == wanted;
+    };
     return is_equal(metric.workflow_id, filter.workflow_id) &&
            is_equal(metric.step_id, filter.step_id) &&
            (!filter.status || metric.status == filter.status) &&
            is_equal(metric.execution_id, filter.execution_id);
-}
-
-// Without the status: its spelling may be the original format's.
-bool may_match(std::string_view line, const MetricsFilter& filter)
-{
-    return may_hold(line, filter.execution_id) && may_hold(line, filter.workflow_id) &&
-           may_hold(line, filter.step_id);
 }
 
 // Sums attempts; an execution is counted by its last attempt.
@@ -132,6 +173,23 @@ private:
 };
 
 }  // namespace
+
+std::vector<json::object> read_audit(const Folder& folder, const AuditFilter& filter,
+                                     int max_backups)
+{
+    std::vector<json::object> found;
+    for (auto& log : open_logs(folder, max_backups)) {
+        ReverseLines lines(std::move(log));
+        while (const auto line = lines.next()) {
+            if (!may_match(*line, filter) || !may_hold(*line, filter.event_type)) continue;
+            auto event = protocol::parse_audit(*line);
+            if (!event || !matches(*event, filter)) continue;
+            found.push_back(std::move(*event));
+            if (found.size() == filter.limit) return found;
+        }
+    }
+    return found;
+}
 
 std::string metrics_file_name(std::string_view date)
 {

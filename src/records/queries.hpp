@@ -1,0 +1,28 @@
+#pragma once
+
+#include "autoexec/audit.hpp"
+#include "autoexec/metrics.hpp"
+#include "records/log_file.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Reads the audit log and the daily files of the metrics, newest first. Creates nothing.
+namespace autoexec::records {
+
+inline constexpr char audit_log_name[] = "execution_audit.log";
+
+/// With up to `max_backups` backups of the log.
+std::vector<boost::json::object> read_audit(const Folder& folder, const AuditFilter& filter,
+                                            int max_backups = AuditOptions().max_backups);
+
+/// `executions_YYYY-MM-DD.jsonl`
+std::string metrics_file_name(std::string_view date);
+
+std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter);
+MetricsSummary summarize_metrics(const Folder& folder);
+
+}  // namespace autoexec::records
