@@ -85,24 +85,6 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
     return found;
 }
 
-error_code read_all(int fd, std::string& text, std::size_t limit)
-{
-    std::size_t used = 0;
-    for (;;) {
-        // One byte more than expected, to detect a growing file.
-        if (used == text.size()) text.resize(std::min(limit + 1, std::max(used * 2, used + 4096)));
-        if (used == text.size()) break;
-        const auto n = ::read(fd, text.data() + used, text.size() - used);
-        if (n == 0) break;
-        if (n > 0)
-            used += static_cast<std::size_t>(n);
-        else if (errno != EINTR)
-            return last_error();
-    }
-    text.resize(used);
-    return {};
-}
-
 std::string temporary_name()
 {
     unsigned long long random = 0;
@@ -162,6 +144,24 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
         if (opened) return opened;
     }
     ec = last_error();
+    return {};
+}
+
+error_code read_all(int fd, std::string& text, std::size_t limit)
+{
+    std::size_t used = 0;
+    for (;;) {
+        // One byte more than expected, to detect a growing file.
+        if (used == text.size()) text.resize(std::min(limit + 1, std::max(used * 2, used + 4096)));
+        if (used == text.size()) break;
+        const auto n = ::read(fd, text.data() + used, text.size() - used);
+        if (n == 0) break;
+        if (n > 0)
+            used += static_cast<std::size_t>(n);
+        else if (errno != EINTR)
+            return last_error();
+    }
+    text.resize(used);
     return {};
 }
 

@@ -84,6 +84,9 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
 /// Opens a folder at a trusted path, to read it.
 UniqueFd open_folder(const std::filesystem::path& path);
 
+/// Reads to the end, but at most one byte more than `limit`.
+error_code read_all(int fd, std::string& text, std::size_t limit);
+
 /// Writes all of `text`.
 error_code write_all(int fd, std::string_view text);
 

@@ -99,7 +99,7 @@ TEST_CASE("a step in flight is running, with its worktree and its baseline")
     CHECK(write.tree == "workflow-demo-20261129-230316-951863-step-write-f8caf21f");
     CHECK(write.worktree() == std::filesystem::path("/trees") / write.tree);
     CHECK(write.base == "121ae117e46b0e5555edb66f234f2580d554cc8d");
-    CHECK(run.state->baselines().of(write));
+    CHECK(write.baseline);
     CHECK(run.state->scheduler().in_flight() == 1);
 
     run.state->apply(run.entries[4]);  // step_executed
@@ -111,7 +111,7 @@ TEST_CASE("a step in flight is running, with its worktree and its baseline")
     CHECK_FALSE(write.in_flight());
     CHECK(write.commit == "5c7be8b35325b6458f2592ba6b27675ddf42c7bc");
     CHECK(write.kept == "82a5d6eb9e3b2be26d90754f060bbe3115f0011f");
-    CHECK_FALSE(run.state->baselines().of(write));
+    CHECK_FALSE(write.baseline);
 }
 
 TEST_CASE("a gate that sends back takes the work back, and gives its own as feedback")
@@ -144,10 +144,10 @@ TEST_CASE("a worktree outside the folder of worktrees is not used")
 {
     Replay run;
     protocol::StepStarted start{"write", 1, "e", "/elsewhere", protocol::StepTree{"../x", "b", {}}};
-    run.state->apply({1, "t", start});
+    run.state->apply({1, {}, start});
     CHECK(run.step_of("write").tree.empty());
     start.step = "no such step";
-    run.state->apply({2, "t", start});
+    run.state->apply({2, {}, start});
     CHECK(run.state->scheduler().in_flight() == 1);
 }
 
@@ -155,11 +155,11 @@ TEST_CASE("a step that was not prepared has the worktree that its start names")
 {
     Replay run;
     protocol::StepStarted start{"write", 1, "e", "/trees/t", {}};
-    run.state->apply({1, "t", start});
+    run.state->apply({1, {}, start});
     CHECK(run.step_of("write").tree == "t");
     CHECK(run.step_of("write").base.empty());
     start.worktree = "/elsewhere/t";
-    run.state->apply({2, "t", start});
+    run.state->apply({2, {}, start});
     CHECK(run.step_of("write").tree.empty());
 }
 
@@ -170,8 +170,8 @@ TEST_CASE("the reason of a gate that could not be evaluated is kept as it was")
     StepResult end;
     end.id = "review";
     end.state = StepState::completed;
-    run.state->apply({8, "t", protocol::StepEnded{end, false, false, {}, {}}});
-    run.state->apply({9, "t", protocol::GateJudged{"review", 1, {}, StepState::failed, "No file"}});
+    run.state->apply({8, {}, protocol::StepEnded{end, false, false, {}, {}}});
+    run.state->apply({9, {}, protocol::GateJudged{"review", 1, {}, StepState::failed, "No file"}});
     CHECK(run.step_of("review").result.state == StepState::failed);
     CHECK(run.step_of("review").result.reason == "No file");
     CHECK(run.step_of("review").result.code == "gate");

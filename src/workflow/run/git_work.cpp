@@ -147,8 +147,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
                                        is_shared() || continues || exists);
     if (!made.problem.empty()) co_return made.problem;
     step.command.request.worktree = made.path;
-    state_.baselines().drop_of_others(step);
-    if (!made.reused) state_.baselines().drop(step);
+    state_.drop_other_baselines(step);
+    if (!made.reused) step.baseline.reset();
     // What a failed step has left in a shared worktree is not for the next one.
     const bool is_of_others = made.reused && !continues;
     if (is_of_others || (continues && inputs_.workflow.steps[i].retry_from_clean)) {
@@ -165,8 +165,8 @@ asio::awaitable<std::string> GitWork::prepare_tree(std::size_t i)
 
 asio::awaitable<std::string> GitWork::reset_tree(std::size_t i, std::string reason)
 {
-    const auto& step = state_.step(i);
-    state_.baselines().drop(step);
+    auto& step = state_.step(i);
+    step.baseline.reset();
     auto saved = co_await git::reset_tree(*repository_, step.worktree(), step.result.branch,
                                           step.base, std::move(reason));
     co_return std::move(saved.problem);

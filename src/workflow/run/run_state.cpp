@@ -70,28 +70,6 @@ protocol::StepTree StepRun::step_tree() const
     return out;
 }
 
-void Baselines::set(const StepRun& step, ArtifactBaseline artifacts)
-{
-    by_worktree_.insert_or_assign(step.worktree(), Entry{step.result.id, std::move(artifacts)});
-}
-
-std::optional<ArtifactBaseline> Baselines::of(const StepRun& step) const
-{
-    const auto found = by_worktree_.find(step.worktree());
-    if (found == by_worktree_.end() || found->second.step != step.result.id) return std::nullopt;
-    return found->second.artifacts;
-}
-
-void Baselines::drop(const StepRun& step)
-{
-    if (of(step)) by_worktree_.erase(step.worktree());
-}
-
-void Baselines::drop_of_others(const StepRun& step)
-{
-    if (!of(step)) by_worktree_.erase(step.worktree());
-}
-
 RunState::RunState(const RunInputs& inputs, std::vector<StepCommand> commands,
                    Scheduler::Limits limits)
     : inputs_(inputs), scheduler_(inputs.workflow, inputs.plan, limits)
@@ -114,6 +92,12 @@ void RunState::start(std::size_t i, int round, protocol::EntryTime started_at, t
     step.since = now;
 }
 
+void RunState::drop_other_baselines(const StepRun& step)
+{
+    for (auto& other : steps_)
+        if (&other != &step && other.worktree() == step.worktree()) other.baseline.reset();
+}
+
 Scheduler::Judged RunState::end(StepOutcome outcome, std::set<std::string> provided)
 {
     auto& step = steps_[outcome.step];
@@ -123,7 +107,7 @@ Scheduler::Judged RunState::end(StepOutcome outcome, std::set<std::string> provi
     const bool discarded = judged == Scheduler::Judged::discarded;
     if (discarded) step.commit.clear();
     if (discarded) step.kept.clear();
-    if (discarded || outcome.state == StepState::completed) baselines_.drop(step);
+    if (discarded || outcome.state == StepState::completed) step.baseline.reset();
     step.phase = Idle{};
     const auto& node = scheduler_.node(outcome.step);
     result.state = node.state;
@@ -169,7 +153,7 @@ void RunState::send_back(std::size_t gate, const Verdict& verdict)
 {
     Parent feedback{inputs_.workflow.steps[gate].id, steps_[gate].commit};
     forget_work(verdict.steps);
-    for (const auto k : verdict.steps) baselines_.drop(steps_[k]);
+    for (const auto k : verdict.steps) steps_[k].baseline.reset();
     steps_[verdict.to].feedback = std::move(feedback);
 }
 
@@ -178,7 +162,7 @@ std::vector<std::size_t> RunState::restart(const std::vector<std::size_t>& roots
     auto all = scheduler_.restart(roots);
     forget_work(all);
     for (const auto k : all)
-        if (std::ranges::find(roots, k) == roots.end()) baselines_.drop(steps_[k]);
+        if (std::ranges::find(roots, k) == roots.end()) steps_[k].baseline.reset();
     // If a gate had ended the run, and is not among them, other pending steps stay skipped.
     for (std::size_t i = 0; i < size(); ++i) {
         auto& result = steps_[i].result;
@@ -219,7 +203,7 @@ struct RunState::Replay {
         step().tree.clear();
         step().base.clear();
         step().laid.clear();
-        if (!step().command.in_git) state.baselines_.drop_of_others(step());
+        if (!step().command.in_git) state.drop_other_baselines(step());
         // Without more, it was not prepared, or the end of the journal was lost.
         const std::filesystem::path tree = started.worktree;
         if (started.tree)
@@ -240,13 +224,15 @@ struct RunState::Replay {
         for (const auto& one : tree.laid) step().laid.push_back({one.commit, one.path});
         step().tree = tree.name;
         step().result.branch = "workflow/" + step().tree;
-        step().command.request.worktree = state.trees_folder / step().tree;
-        state.baselines_.drop_of_others(step());
+        auto& worktree = step().command.request.worktree;
+        if (worktree != state.trees_folder / step().tree) step().baseline.reset();
+        worktree = state.trees_folder / step().tree;
+        state.drop_other_baselines(step());
     }
 
     void operator()(const protocol::StepReady& ready) const
     {
-        if (ready.artifacts) state.baselines_.set(step(), *ready.artifacts);
+        if (ready.artifacts) step().baseline = ready.artifacts;
     }
 
     void operator()(const protocol::StepWaiting&) const

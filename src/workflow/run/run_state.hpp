@@ -64,6 +64,9 @@ struct StepRun {
     std::variant<Idle, Running, WaitingForPerson> phase;
     time_point since;  ///< When this executor started or resumed its round.
 
+    /// The artifacts in its worktree before its first attempt there.
+    std::optional<ArtifactBaseline> baseline;
+
     // With git:
     std::string tree;    ///< The name of its worktree; empty: it gets a new one.
     std::string base;    ///< The commit that it starts from.
@@ -83,23 +86,6 @@ struct StepRun {
     [[nodiscard]] protocol::StepTree step_tree() const;
 };
 
-/// The artifacts in each worktree before the first attempt of the step that works there.
-class Baselines {
-public:
-    void set(const StepRun& step, ArtifactBaseline artifacts);
-    [[nodiscard]] std::optional<ArtifactBaseline> of(const StepRun& step) const;
-    void drop(const StepRun& step);
-    /// Once another step works there, what it finds later is not the earlier one's work.
-    void drop_of_others(const StepRun& step);
-
-private:
-    struct Entry {
-        std::string step;
-        ArtifactBaseline artifacts;
-    };
-    std::map<std::filesystem::path, Entry> by_worktree_;
-};
-
 /// The scheduler and the steps of a run. Pure: a run that is resumed applies the transitions of its
 /// journal, and the live run changes it by the same operations.
 class RunState {
@@ -115,10 +101,11 @@ public:
     [[nodiscard]] const StepRun& step(std::size_t i) const { return steps_[i]; }
     [[nodiscard]] Scheduler& scheduler() noexcept { return scheduler_; }
     [[nodiscard]] const Scheduler& scheduler() const noexcept { return scheduler_; }
-    [[nodiscard]] Baselines& baselines() noexcept { return baselines_; }
 
     /// A round of a step begins.
     void start(std::size_t i, int round, protocol::EntryTime started_at, time_point now);
+    /// Another step works in its worktree: what an earlier one finds there later is not its work.
+    void drop_other_baselines(const StepRun& step);
     /// A step in flight has ended. `provided` are those of its artifacts that are there.
     Scheduler::Judged end(StepOutcome outcome, std::set<std::string> provided);
     /// Its gate was evaluated: see `Scheduler::judge`.
@@ -139,7 +126,6 @@ private:
     const RunInputs& inputs_;
     Scheduler scheduler_;
     std::vector<StepRun> steps_;
-    Baselines baselines_;
 };
 
 std::vector<std::string> ids_of(const Workflow& workflow, const std::vector<std::size_t>& steps);

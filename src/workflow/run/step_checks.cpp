@@ -8,11 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 
 namespace autoexec::workflow {
 namespace {
@@ -39,19 +36,6 @@ bool is_in_worktree(const std::filesystem::path& worktree, const std::string& pa
     return static_cast<bool>(open_in(worktree, path, O_PATH, ec));
 }
 
-std::optional<std::string> read_whole(int fd, std::size_t most)
-{
-    std::string text;
-    std::array<char, 16 * 1024> buffer{};
-    for (;;) {
-        const auto n = ::read(fd, buffer.data(), buffer.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 || text.size() > most) return std::nullopt;
-        if (n == 0) return text;
-        text.append(buffer.data(), static_cast<std::size_t>(n));
-    }
-}
-
 /// Reads at most 1 MiB. Links within the worktree are followed.
 std::optional<json::object> read_results(const std::filesystem::path& worktree,
                                          const std::string& path, std::string& problem)
@@ -64,12 +48,13 @@ std::optional<json::object> read_results(const std::filesystem::path& worktree,
             fmt::format("'{}' cannot be read: {}", path, (ec ? ec : files::last_error()).message());
         return std::nullopt;
     }
-    const auto text = S_ISREG(st.st_mode) ? read_whole(file.get(), max_results) : std::nullopt;
-    if (!text) {
+    std::string text;
+    if (!S_ISREG(st.st_mode) || files::read_all(file.get(), text, max_results) ||
+        text.size() > max_results) {
         problem = fmt::format("'{}' is not a file of at most {} bytes", path, max_results);
         return std::nullopt;
     }
-    auto reading = text::read_json_object(*text);
+    auto reading = text::read_json_object(text);
     if (reading.kind == text::JsonReading::Kind::valid) return std::move(reading.object);
     problem = fmt::format("'{}' is not a JSON object: {}", path, reading.problem);
     return std::nullopt;

@@ -77,7 +77,7 @@ void StepRunner::begin_work(std::size_t i)
         step.result.id, step.result.round, request.execution_id, request.worktree.string(), {}};
     if (step.running()->reuses_tree) start.tree = step.step_tree();
     if (!log_.record(start)) return end_unwanted(i);
-    if (!step.command.in_git) state_.baselines().drop_of_others(step);
+    if (!step.command.in_git) state_.drop_other_baselines(step);
     log_.remove_markers_of(step);
     log_.notify(WorkflowEvent::Type::step_started, step);
     if (step.command.runs_nothing) {
@@ -139,7 +139,7 @@ CommandRequest StepRunner::request_of(std::size_t i)
     auto request = step.command.request;
     if (const auto* const it = step.running(); it && it->attempts_left)
         request.max_attempts = it->attempts_left;
-    request.artifact_baseline = state_.baselines().of(step);
+    request.artifact_baseline = step.baseline;
     const auto hooks = std::make_shared<CommandHooks>();
     hooks->before_retry = git_.before_retry(i);
     hooks->on_baseline = [this, keep = owner_.lock(), i](ArtifactBaseline baseline) {
@@ -171,11 +171,11 @@ void StepRunner::run_command(std::size_t i)
 asio::awaitable<void> StepRunner::record_baseline(std::shared_ptr<void>, std::size_t i,
                                                   ArtifactBaseline baseline)
 {
-    const auto& step = state_.step(i);
+    auto& step = state_.step(i);
     protocol::StepReady ready{step.result.id, step.result.round, step.worktree().string(),
                               baseline};
     if (!log_.record(ready)) throw system_error(log_.error());
-    state_.baselines().set(step, std::move(baseline));
+    step.baseline = std::move(baseline);
     co_return;
 }
 
