@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +17,8 @@ struct EventCondition {
         begins_with,  ///< A string.
         present,
         absent,
-        api_error,  ///< A text that begins or ends with `[API Error: …]`.
+        api_error,       ///< A text that begins or ends with `[API Error: …]`.
+        sandbox_denial,  ///< A text in which the system refuses an access.
     };
 
     std::string pointer;
@@ -64,15 +66,19 @@ struct UsageFields {
 struct EventRule {
     std::vector<EventCondition> when;  ///< All must hold.
     EventMeaning meaning = EventMeaning::none;
-    std::vector<std::string> message;  ///< Pointers to the program's words; the first text counts.
-    std::string error_code;            ///< Empty: derived from `http_status` and the words.
-    std::string http_status;           ///< Pointer.
-    std::string retry_after;           ///< Pointer to the seconds until a retry may help.
-    std::string session;               ///< Pointer to the id of the program's session.
-    std::string model;                 ///< Pointer.
-    std::string denied;                ///< Template, like `show`: a tool that was refused.
-    std::string show;                  ///< Template of a line for people: `Bash: {/item/command}`.
-    int background_tasks = 0;          ///< How many tasks it starts (1) or ends (-1).
+    /// Pointers to the program's words; the first text counts. What does not begin with `/` is a
+    /// text itself.
+    std::vector<std::string> message;
+    std::string error_code;   ///< Empty: derived from `http_status` and the words.
+    std::string http_status;  ///< Pointer.
+    std::string retry_after;  ///< Pointer to the seconds until a retry may help.
+    std::string session;      ///< Pointer to the id of the program's session.
+    std::string model;        ///< Pointer.
+    std::string denied;  ///< Template, like `show`: a tool that was refused. `{shown}`: the last
+                         ///< line shown.
+    std::string show;    ///< Template of a line for people: `Bash: {/item/command}`.
+    bool keep = false;   ///< A later success does not replace this failure.
+    int background_tasks = 0;  ///< How many tasks it starts (1) or ends (-1).
     std::optional<UsageFields> usage;
 
     bool operator==(const EventRule&) const = default;
@@ -86,6 +92,8 @@ struct OutputRules {
     std::string options;  ///< The options with which the program writes events, for messages.
     std::string allow;    ///< How to permit a tool that was refused, for messages.
     std::vector<EventRule> events;
+    /// Error codes for exit codes of a program that reported no outcome.
+    std::map<int, std::string> exit_codes;
 
     bool operator==(const OutputRules&) const = default;
 };

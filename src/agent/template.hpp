@@ -60,8 +60,8 @@ struct TemplateValues {
     std::string worktree;
     std::string workflow_id;
     std::string step_id;
-    std::string git_dir;
-    std::string git_common_dir;
+    std::string git_dir{};
+    std::string git_common_dir{};
 };
 
 /// The text of a program's input: one word, in which quotes have no meaning.

@@ -27,7 +27,7 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
      R"(usage limit|out of credits|billing|spend(ing)? limit|payment required)",
      "quota"},
     {R"(not logged in|unauthorized|authenticat|invalid (x-)?api.?key|incorrect api key|)"
-     R"(api key not valid|missing environment variable|no api key|permission_denied|\b40[13]\b)",
+     R"(api key not valid|missing environment variable|(no|missing|specify the).{0,20}api.?key|permission_denied|\b40[13]\b)",
      "auth"},
     {R"(rate.?limit|too many requests|resource_exhausted|resource exhausted|\b429\b)",
      "rate_limited"},
@@ -38,7 +38,7 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
      "model_not_found"},
     {R"(refus(al|ed to)|content.?(filter|policy)|usage polic|safety)", "refused"},
     {R"(connection (error|refused|reset|closed)|econn|enotfound|fetch failed|network|)"
-     R"(stream (disconnected|closed|ended)|socket|unable to connect|error sending request|dns)",
+     R"(stream (disconnected|closed)|\bterminated\b|socket|unable to connect|error sending request|dns)",
      "network"},
     {R"(max(imum)?[ _](session )?turns|turn limit)", "max_turns"},
 }};

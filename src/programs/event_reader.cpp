@@ -8,6 +8,7 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace autoexec::programs {
@@ -17,6 +18,7 @@ namespace json = boost::json;
 
 constexpr std::size_t max_event_length = 4 * 1024 * 1024;
 constexpr std::size_t max_shown = 300;
+constexpr std::size_t max_error_line = 500;
 
 const json::value* value_at(const json::value& event, std::string_view pointer)
 {
@@ -28,7 +30,7 @@ const json::value* value_at(const json::value& event, std::string_view pointer)
 std::string scalar_at(const json::value& event, std::string_view pointer)
 {
     const auto* const value = value_at(event, pointer);
-    if (value == nullptr || value->is_structured()) return {};
+    if (value == nullptr || value->is_structured() || value->is_null()) return {};
     return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
 }
 
@@ -58,6 +60,14 @@ bool is_api_error(std::string_view text)
     return text.starts_with(begin) || (last != text.npos && text[end] == ']');
 }
 
+bool is_sandbox_denial(std::string_view text)
+{
+    constexpr std::array<std::string_view, 3> refusals{
+        "Read-only file system", "Operation not permitted", "Permission denied"};
+    return std::any_of(refusals.begin(), refusals.end(),
+                       [text](auto words) { return text.find(words) != text.npos; });
+}
+
 bool holds(const EventCondition& condition, const json::value& event)
 {
     using Kind = EventCondition::Kind;
@@ -76,6 +86,8 @@ bool holds(const EventCondition& condition, const json::value& event)
         case Kind::begins_with:
             return value != nullptr && value->is_string() &&
                    std::string_view(value->get_string()).starts_with(condition.value);
+        case Kind::sandbox_denial:
+            return is_sandbox_denial(text_at(event, condition.pointer));
         case Kind::api_error:
             return is_api_error(text_at(event, condition.pointer));
     }
@@ -114,13 +126,16 @@ std::optional<std::int64_t> total_of(std::optional<std::int64_t> before, std::op
 // Some programs pass on what their provider answered: the sentence in it.
 std::string sentence_of(std::string words)
 {
+    constexpr std::string_view mark = "[API Error: ";
+    if (words.starts_with(mark) && words.ends_with(']'))
+        words = words.substr(mark.size(), words.size() - mark.size() - 1);
     for (int depth = 0; depth < 3 && words.starts_with('{'); ++depth) {
         const auto reading = text::read_json_object(words);
         if (reading.kind != text::JsonReading::Kind::valid) break;
         const json::value answer(reading.object);
-        auto sentence = text_at(answer, "/error/message");
-        if (sentence.empty()) sentence = text_at(answer, "/message");
-        if (sentence.empty()) sentence = text_at(answer, "/detail");
+        std::string sentence;
+        for (const auto* pointer : {"/error/message", "/message", "/detail"})
+            if (sentence.empty()) sentence = text_at(answer, pointer);
         if (sentence.empty()) break;
         words = std::move(sentence);
     }
@@ -131,8 +146,8 @@ std::string sentence_of(std::string words)
 
 void EventReader::feed(OutputStream stream, std::string_view chunk)
 {
-    if (rules_ == nullptr || rules_->events.empty() || stream != OutputStream::standard_output)
-        return;
+    if (rules_ == nullptr || rules_->events.empty()) return;
+    if (stream == OutputStream::standard_error) return feed_errors(chunk);
     while (!chunk.empty()) {
         const auto end = chunk.find('\n');
         const auto part = chunk.substr(0, end);
@@ -144,6 +159,21 @@ void EventReader::feed(OutputStream stream, std::string_view chunk)
         if (end == chunk.npos) return;
         read_line();
         chunk.remove_prefix(end + 1);
+    }
+}
+
+void EventReader::feed_errors(std::string_view chunk)
+{
+    for (const char c : chunk) {
+        if (c != '\n') {
+            if (error_line_.size() < max_error_line) error_line_.push_back(c);
+            continue;
+        }
+        const auto line = std::exchange(error_line_, {});
+        if (const auto code = code_of_words(line); !code.empty()) {
+            telling_code_ = code;
+            telling_line_ = line;
+        }
     }
 }
 
@@ -166,7 +196,7 @@ void EventReader::read_event(const json::value& event)
         if (auto model = text_at(event, rule.model); !model.empty())
             usage_.model = std::move(model);
         if (!rule.denied.empty()) {
-            denied_ = filled(rule.denied, event);
+            denied_ = rule.denied == "{shown}" ? shown_ : filled(rule.denied, event);
             if (denied_.empty()) denied_ = "a tool";
         }
         if (auto line = filled(rule.show, event); !line.empty()) shown_ = std::move(line);
@@ -184,15 +214,14 @@ void EventReader::apply(const EventRule& rule, const json::value& event)
         hopeless_count_ = waiting_may_help(trouble_->code) ? 0 : hopeless_count_ + 1;
         return;
     }
+    working_ = rule.meaning == EventMeaning::work;
+    if (rule.meaning == EventMeaning::success && !kept_)
+        verdict_ = ProgramVerdict{true, {}, {}, {}};
+    else if (!working_ && rule.meaning != EventMeaning::success)
+        verdict_ = failure(rule, event);
+    kept_ = kept_ || rule.keep;
     trouble_.reset();
     hopeless_count_ = 0;
-    working_ = rule.meaning == EventMeaning::work;
-    if (working_)
-        denied_.clear();
-    else if (rule.meaning == EventMeaning::success)
-        verdict_ = ProgramVerdict{true, {}, {}, {}};
-    else
-        verdict_ = failure(rule, event);
 }
 
 void EventReader::add_usage(const UsageFields& fields, const json::value& event)
@@ -214,12 +243,19 @@ void EventReader::add_usage(const UsageFields& fields, const json::value& event)
         usage_.cost_usd = *cost + (add ? usage_.cost_usd.value_or(0) : 0);
 }
 
+std::string EventReader::words_of(const EventRule& rule, const json::value& event) const
+{
+    for (const auto& item : rule.message) {
+        auto words = item.starts_with('/') ? sentence_of(text_at(event, item)) : item;
+        if (!words.empty()) return words;
+    }
+    // The last trouble was one too many.
+    return rule.meaning == EventMeaning::failure && trouble_ ? trouble_->message : "";
+}
+
 ProgramVerdict EventReader::failure(const EventRule& rule, const json::value& event) const
 {
-    std::string words;
-    for (const auto& pointer : rule.message)
-        if (words.empty()) words = sentence_of(text_at(event, pointer));
-
+    auto words = words_of(rule, event);
     ProgramVerdict verdict;
     verdict.code = rule.error_code;
     if (rule.meaning == EventMeaning::question) {
@@ -276,8 +312,20 @@ std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
     const bool success = exit.exit_code == 0;
     // What it reported before it continued counts only if nothing went wrong since.
     if (verdict_ && (!working_ || success || !verdict_->completed)) return verdict_;
-    if (!success) return std::nullopt;
+    if (!success) return verdict_of_exit(exit.exit_code.value_or(0));
     return no_result(!last.empty() && last.front() == '{');
+}
+
+// Words on standard error, unless the exit code itself is known.
+std::optional<ProgramVerdict> EventReader::verdict_of_exit(int exit_code) const
+{
+    const auto known = rules_->exit_codes.find(exit_code);
+    const std::string code(known == rules_->exit_codes.end() ? telling_code_ : known->second);
+    if (exit_code == 0 || code.empty()) return std::nullopt;
+    return ProgramVerdict{false, code,
+                          fmt::format("{} exited with code {}{}{}", rules_->program, exit_code,
+                                      telling_line_.empty() ? "" : ": ", telling_line_),
+                          wait_in_words(telling_line_)};
 }
 
 ProgramVerdict hopeless_verdict(const OutputRules& rules, const ProgramVerdict& trouble)

@@ -54,18 +54,26 @@ public:
 
 private:
     void read_line();
+    void feed_errors(std::string_view chunk);
     void read_event(const boost::json::value& event);
     void apply(const EventRule& rule, const boost::json::value& event);
     void add_usage(const UsageFields& fields, const boost::json::value& event);
     [[nodiscard]] ProgramVerdict failure(const EventRule& rule,
                                          const boost::json::value& event) const;
+    [[nodiscard]] std::string words_of(const EventRule& rule,
+                                       const boost::json::value& event) const;
     [[nodiscard]] ProgramVerdict no_result(bool cut) const;
+    [[nodiscard]] std::optional<ProgramVerdict> verdict_of_exit(int exit_code) const;
 
     const OutputRules* rules_ = nullptr;
     std::string line_;
     bool skips_line_ = false;  ///< The line is too long; its rest is skipped.
     bool skipped_a_line_ = false;
+    std::string error_line_;    ///< Of standard error, incomplete.
+    std::string telling_line_;  ///< The last line of standard error that tells `telling_code_`.
+    std::string_view telling_code_;
     std::optional<ProgramVerdict> verdict_;
+    bool kept_ = false;     ///< The verdict is not replaced by a success.
     bool working_ = false;  ///< It has continued since the verdict.
     int tasks_ = 0;
     std::optional<ProgramVerdict> trouble_;

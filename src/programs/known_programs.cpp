@@ -97,6 +97,7 @@ constexpr std::string_view table = R"yaml(
       - {when: {/type: error}, meaning: trouble, message: /message, show: "{/message}"}
       - {when: {/type: thread.started}, session: /thread_id}
       - {when: {/type: item.completed, /item/status: declined}, denied: "'{/item/command}'"}
+      - {when: {/type: item.completed, /item/status: failed, /item/aggregated_output: {check: sandbox_denial}}, denied: "'{/item/command}'"}
       - {when: {/type: item.started, /item/type: command_execution}, show: "Run: {/item/command}"}
       - {when: {/type: item.completed, /item/type: command_execution}, show: "Run: {/item/command} → {/item/exit_code}"}
       - {when: {/type: item.completed, /item/type: agent_message}, show: "{/item/text}"}
@@ -126,9 +127,13 @@ constexpr std::string_view table = R"yaml(
     program: Gemini
     options: -o stream-json
     allow: Allow it by --approval-mode or --policy in the agent's command.
+    # Otherwise the exit code is the HTTP status modulo 256.
+    exit_codes: {41: auth, 53: max_turns}
     events:
+      - {when: {/type: error, /message: {begins_with: Loop detected}}, meaning: failure, error_code: max_turns, message: /message, keep: true}
       - {when: {/type: result, /status: success}, meaning: success}
-      - {when: {/type: result, /status: {present: true}}, meaning: failure, message: [/error/message, /status]}
+      - {when: {/type: result, /status: {present: true}}, meaning: failure, message: /error/message}
+      - {when: {/type: tool_result, /error/type: policy_violation}, denied: "{shown}"}
       - when: {/type: result}
         usage:
           input: /stats/input_tokens
@@ -159,8 +164,9 @@ constexpr std::string_view table = R"yaml(
       - {when: {/type: error, /error/name: ContentFilterError}, meaning: failure, error_code: refused, message: [/error/data/message, /error/name], session: /sessionID}
       - {when: {/type: error}, meaning: failure, message: [/error/data/message, /error/name], http_status: /error/data/statusCode, session: /sessionID}
       - {when: {/type: step_finish, /part/reason: stop}, meaning: success}
-      - {when: {/type: step_finish, /part/reason: length}, meaning: failure, error_code: agent_error, message: /part/reason}
-      - {when: {/type: step_finish, /part/reason: content-filter}, meaning: failure, error_code: refused, message: /part/reason}
+      - {when: {/type: step_finish, /part/reason: length}, meaning: failure, error_code: agent_error, message: its answer reached the limit of tokens}
+      - {when: {/type: step_finish, /part/reason: content-filter}, meaning: failure, error_code: refused, message: the content filter stopped its answer}
+      - {when: {/type: tool_use, /part/state/status: error, /part/state/error: {begins_with: The user has specified a rule}}, denied: "{/part/tool}: {/part/state/input/command}"}
       - {when: {/type: step_start}, meaning: work, session: /sessionID}
       - when: {/type: step_finish}
         usage:
@@ -187,6 +193,7 @@ constexpr std::string_view table = R"yaml(
     program: Qwen
     options: -o stream-json
     allow: Allow it by --approval-mode in the agent's command.
+    exit_codes: {53: max_turns}
     events:
       - {when: {/type: result, /is_error: true}, meaning: failure, message: [/error/message, /result, /subtype]}
       - {when: {/type: result, /result: {check: api_error}}, meaning: failure, message: /result}

@@ -16,11 +16,11 @@ using yaml::Fields;
 using yaml::Report;
 using yaml::YamlNode;
 
-constexpr std::array<std::string_view, 5> rules_fields{"name", "program", "options", "allow",
-                                                       "events"};
-constexpr std::array<std::string_view, 12> event_fields{
-    "when",    "meaning", "message", "error_code", "http_status", "retry_after",
-    "session", "model",   "denied",  "show",       "background",  "usage"};
+constexpr std::array<std::string_view, 6> rules_fields{"name",  "program",    "options",
+                                                       "allow", "exit_codes", "events"};
+constexpr std::array<std::string_view, 13> event_fields{
+    "when",  "meaning", "message", "error_code", "http_status", "retry_after", "session",
+    "model", "denied",  "show",    "background", "usage",       "keep"};
 constexpr std::array<std::string_view, 9> usage_fields{
     "input",    "output", "cache_read",      "cache_write",         "reasoning",
     "cost_usd", "total",  "input_has_cache", "output_has_reasoning"};
@@ -28,6 +28,8 @@ constexpr std::array<std::string_view, 5> condition_fields{"equals", "begins_wit
                                                            "absent", "check"};
 constexpr std::array<std::string_view, 7> meanings{"none",    "work",     "success",   "failure",
                                                    "trouble", "question", "permission"};
+// In the order of `EventCondition::Kind`.
+constexpr std::array<std::string_view, 2> checks{"api_error", "sandbox_denial"};
 constexpr std::array<std::string_view, 3> totals{"last", "sum", "cumulative"};
 
 // The index of a word in a list of words; zero, with an error, if it is not in it.
@@ -74,10 +76,10 @@ EventCondition read_condition(const yaml::YamlEntry& entry, Fields& event, Repor
             condition.value = *std::move(text);
         } else if (auto equal = fields.text("equals")) {
             condition.value = *std::move(equal);
-        } else if (fields.text("check") == "api_error") {
-            condition.kind = EventCondition::Kind::api_error;
         } else if (fields.find("check") != nullptr) {
-            fields.error("check", "Field 'check' must be api_error");
+            condition.kind = static_cast<EventCondition::Kind>(
+                word_in(fields, "check", checks) +
+                static_cast<std::size_t>(EventCondition::Kind::api_error));
         } else {
             const bool present =
                 fields.boolean("present").value_or(!fields.boolean("absent").value_or(false));
@@ -109,13 +111,30 @@ UsageFields read_usage(const YamlNode& node, Report& report)
 std::vector<std::string> read_message(Fields& fields)
 {
     const auto* const node = fields.find("message");
-    if (node == nullptr || node->kind != YamlNode::Kind::sequence) {
-        auto pointer = pointer_in(fields, "message");
-        return pointer.empty() ? std::vector<std::string>{} : std::vector{std::move(pointer)};
+    if (node == nullptr) return {};
+    if (node->kind != YamlNode::Kind::sequence) return {fields.text("message").value_or("")};
+    std::vector<std::string> items;
+    for (const auto& item : node->items) items.push_back(item.text);
+    return items;
+}
+
+std::map<int, std::string> read_exit_codes(const YamlNode& node, Fields& fields)
+{
+    std::map<int, std::string> codes;
+    for (const auto& entry : node.entries) {
+        YamlNode key;
+        key.kind = YamlNode::Kind::scalar;
+        key.text = entry.key;
+        const auto number = key.as_integer();
+        const auto code = entry.value.as_string();
+        if (number && code && *number > 0 && *number < 256)
+            codes[static_cast<int>(*number)] = *code;
+        else
+            fields.error(
+                entry.at,
+                "Field 'exit_codes' must have exit codes from 1 to 255, each with an error code");
     }
-    std::vector<std::string> pointers;
-    for (const auto& item : node->items) pointers.push_back(item.text);
-    return pointers;
+    return codes;
 }
 
 EventRule read_event_rule(const YamlNode& node, const std::string& prefix, Report& report)
@@ -142,6 +161,7 @@ EventRule read_event_rule(const YamlNode& node, const std::string& prefix, Repor
     rule.model = pointer_in(fields, "model");
     rule.denied = fields.text("denied").value_or("");
     rule.show = fields.text("show").value_or("");
+    rule.keep = fields.boolean("keep").value_or(false);
     rule.background_tasks = static_cast<int>(fields.integer("background", -1, 1).value_or(0));
     if (const auto* const usage = fields.find("usage")) {
         if (usage->kind == YamlNode::Kind::mapping)
@@ -163,6 +183,8 @@ OutputRules read_output_rules(const YamlNode& node, std::string_view prefix, Rep
     rules.program = fields.text("program").value_or("The program");
     rules.options = fields.text("options").value_or("an option for JSON output");
     rules.allow = fields.text("allow").value_or("Allow it by its options in the agent's command.");
+    if (const auto* const codes = fields.find("exit_codes"))
+        rules.exit_codes = read_exit_codes(*codes, fields);
     if (!fields.require("events")) return rules;
     const auto* const items = fields.list("events", "event");
     if (items == nullptr) return rules;
