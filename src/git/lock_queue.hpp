@@ -23,7 +23,8 @@ namespace autoexec::git {
 /// Thread safety: none; one strand. Must outlive its waiters.
 class LockQueue {
 public:
-    LockQueue(fs::path file, std::shared_ptr<Clock> clock, std::chrono::milliseconds timeout)
+    LockQueue(std::filesystem::path file, std::shared_ptr<Clock> clock,
+              std::chrono::milliseconds timeout)
         : file_(std::move(file)), clock_(std::move(clock)), timeout_(timeout), queue_(1)
     {}
 
@@ -40,7 +41,7 @@ public:
 private:
     std::string open();
 
-    fs::path file_;
+    std::filesystem::path file_;
     std::shared_ptr<Clock> clock_;
     std::chrono::milliseconds timeout_;
     /// A slot of `queue_`, and its alarm.
