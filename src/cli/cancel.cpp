@@ -23,7 +23,7 @@ int cancel(const CancelOptions& options)
 {
     const auto root = project_root(options);
     error_code problem;
-    auto entries = records::list_running(root, problem);
+    auto entries = records::list_running(root, &problem);
     if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
     std::erase_if(entries, [&](const auto& entry) {
         return !entry.alive || (!is_called(entry.record.execution_id, options.execution) &&

@@ -90,7 +90,7 @@ int status(const CommonOptions& options)
     const auto handoff = handoff::file_handoff(std::move(where));
 
     error_code problem;
-    const auto entries = records::list_running(root, problem);
+    const auto entries = records::list_running(root, &problem);
     if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
     if (entries.empty() && !options.json) print_message("No commands are running or queued.\n");
     for (const auto& entry : entries) {

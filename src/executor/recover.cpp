@@ -107,7 +107,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     records::sweep_agents(options.project_root);
     error_code problem;
-    const auto running = records::list_running(options.project_root, problem);
+    const auto running = records::list_running(options.project_root, &problem);
     if (problem) throw system_error(problem, (options.project_root / layout::running).string());
     std::vector<InterruptedAttempt> found;
     std::vector<records::RunningFile> done;

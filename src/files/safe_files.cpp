@@ -56,6 +56,15 @@ UniqueFd open_by_component(int folder, const std::filesystem::path& path, int fl
     return current;
 }
 
+FoundFile unreadable(error_code reason)
+{
+    FoundFile found;
+    found.state = FoundFile::State::unreadable;
+    found.reason = reason;
+    found.problem = reason.message();
+    return found;
+}
+
 std::string describe_type(mode_t mode)
 {
     if (S_ISDIR(mode)) return "a directory";
@@ -195,12 +204,7 @@ FoundFile read_checked(int folder, const std::string& path, std::size_t limit, F
 
     FoundFile found;
     struct stat st {};
-    if (::fstat(fd.get(), &st) != 0) {
-        found.state = FoundFile::State::unreadable;
-        found.reason = last_error();
-        found.problem = found.reason.message();
-        return found;
-    }
+    if (::fstat(fd.get(), &st) != 0) return unreadable(last_error());
     found.stamp = stamp_of(st);
     found.problem = S_ISREG(st.st_mode) ? flaw_of(st) : "it is " + describe_type(st.st_mode);
     if (!found.problem.empty()) {
@@ -209,13 +213,7 @@ FoundFile read_checked(int folder, const std::string& path, std::size_t limit, F
     }
     if (found.stamp.size <= limit) {
         found.text.resize(found.stamp.size + 1);
-        if (const auto failure = read_all(fd.get(), found.text, limit)) {
-            found.state = FoundFile::State::unreadable;
-            found.problem = failure.message();
-            found.reason = failure;
-            found.text.clear();
-            return found;
-        }
+        if (const auto failure = read_all(fd.get(), found.text, limit)) return unreadable(failure);
     }
     if (found.stamp.size > limit || found.text.size() > limit) {
         found.state = FoundFile::State::too_large;

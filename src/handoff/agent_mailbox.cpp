@@ -162,17 +162,17 @@ std::optional<std::string> AgentMailbox::cancel_reason(const protocol::CommandFi
 
 error_code AgentMailbox::write_status(const std::string& text)
 {
-    constexpr unsigned mode = 0600;
-    auto ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
+    const auto write = [&] {
+        return replace_control_file(folder_.get(), status_name_, text, 0600, Durability::process);
+    };
+    auto ec = write();
     if (spare_ && files::is_resource_shortage(ec)) {
         spare_ = UniqueFd();
-        ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
+        ec = write();
         keep_descriptor();
     }
     // An executor may have removed the temporary file meanwhile.
-    if (ec == boost::system::errc::no_such_file_or_directory)
-        ec = replace_control_file(folder_.get(), status_name_, text, mode, Durability::process);
-    return ec;
+    return ec == boost::system::errc::no_such_file_or_directory ? write() : ec;
 }
 
 bool AgentMailbox::report_shortage() const
@@ -216,10 +216,8 @@ std::optional<int> AgentMailbox::claim_descriptor() const
 
 bool AgentMailbox::lost() const
 {
-    struct stat held {};
     struct stat named {};
-    return ::stat(worktree_.c_str(), &named) != 0 || ::fstat(folder_.get(), &held) != 0 ||
-           named.st_dev != held.st_dev || named.st_ino != held.st_ino;
+    return ::stat(worktree_.c_str(), &named) != 0 || folder_id(named) != folder_id(identity_);
 }
 
 bool AgentMailbox::has_artifact(const std::string& path) const

@@ -36,7 +36,11 @@ std::string attempt_of(const std::string& claim_name)
     return claim_name.substr(0, claim_name.size() - (sizeof suffix - 1));
 }
 
-enum class Lock { free, held, unknown };
+enum class Lock {
+    free,
+    held,
+    unknown,  ///< The file system cannot lock it, as some cannot lock folders.
+};
 
 // Probes with a shared lock, so that concurrent probes do not take each other for a holder.
 Lock probe_lock(int fd)
@@ -67,17 +71,6 @@ protocol::ClaimFile read_claim(int fd)
     const auto n = ::pread(fd, text.data(), text.size(), 0);
     text.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     return protocol::parse_claim(text);
-}
-
-// Returns nullopt if folders cannot be locked.
-std::optional<bool> probe_folder_lock(int folder)
-{
-    if (::flock(folder, LOCK_SH | LOCK_NB) == 0) {
-        ::flock(folder, LOCK_UN);
-        return false;
-    }
-    if (errno == EWOULDBLOCK) return true;
-    return std::nullopt;
 }
 
 bool has_locked_file(int folder)
@@ -146,14 +139,14 @@ UniqueFd find_claims_folder(int worktree_fd, const std::optional<std::filesystem
                                files::Links::none, ec);
 }
 
-LockResult lock_folder(int folder, int lock_file_folder, UniqueFd& file)
+error_code lock_folder(int folder, int lock_file_folder, UniqueFd& file)
 {
-    if (::flock(folder, LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
-    if (errno == EWOULDBLOCK) return LockResult::busy;
+    if (::flock(folder, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno == EWOULDBLOCK) return errc::worktree_busy;
     file = UniqueFd(::openat(lock_file_folder, folder_lock_file,
                              O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return LockResult::taken;
-    return errno == EWOULDBLOCK ? LockResult::busy : LockResult::failed;
+    if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return {};
+    return errno == EWOULDBLOCK ? make_error_code(errc::worktree_busy) : files::last_error();
 }
 
 void unlock_folder(int folder, const UniqueFd& file) noexcept
@@ -164,19 +157,19 @@ void unlock_folder(int folder, const UniqueFd& file) noexcept
 
 bool is_folder_locked(int folder, int lock_file_folder)
 {
-    const auto locked = probe_folder_lock(folder);
-    return locked ? *locked : has_locked_file(lock_file_folder);
+    const auto lock = probe_lock(folder);
+    return lock == Lock::unknown ? has_locked_file(lock_file_folder) : lock == Lock::held;
 }
 
 bool executor_holds_lock(int worktree_fd, const std::filesystem::path& worktree)
 {
-    if (const auto locked = probe_folder_lock(worktree_fd)) return *locked;
+    if (const auto lock = probe_lock(worktree_fd); lock != Lock::unknown) return lock == Lock::held;
     return executor_holds_lock(worktree_fd, git_files::git_dir_of(worktree));
 }
 
 bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
 {
-    if (const auto locked = probe_folder_lock(worktree_fd)) return *locked;
+    if (const auto lock = probe_lock(worktree_fd); lock != Lock::unknown) return lock == Lock::held;
     error_code ec;
     const auto claims = open_claims_folder(worktree_fd, git_dir, ec);
     return claims && has_locked_file(claims.get());

@@ -29,15 +29,13 @@ files::UniqueFd open_claims_folder(int worktree_fd,
 files::UniqueFd find_claims_folder(int worktree_fd,
                                    const std::optional<std::filesystem::path>& git_dir);
 
-enum class LockResult { taken, busy, failed };
-
 /// Replaces the lock of a folder on file systems that cannot lock folders.
 inline constexpr char folder_lock_file[] = ".lock";
 
 /// Locks `folder` or, if folders cannot be locked, a file in `lock_file_folder`, which `file` keeps
 /// open. The lock of a worktree means "an executor runs a command here"; its file is in the claims
-/// folder.
-LockResult lock_folder(int folder, int lock_file_folder, files::UniqueFd& file);
+/// folder. `errc::worktree_busy` if it is locked.
+error_code lock_folder(int folder, int lock_file_folder, files::UniqueFd& file);
 void unlock_folder(int folder, const files::UniqueFd& file) noexcept;
 bool is_folder_locked(int folder, int lock_file_folder);
 

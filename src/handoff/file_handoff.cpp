@@ -253,8 +253,7 @@ public:
     bool lost() override
     {
         struct stat st {};
-        return ::stat(path_.c_str(), &st) != 0 || st.st_dev != identity_.st_dev ||
-               st.st_ino != identity_.st_ino;
+        return ::stat(path_.c_str(), &st) != 0 || folder_id(st) != folder_id(identity_);
     }
 
     ArtifactState artifact(const std::string& path) override
@@ -281,34 +280,21 @@ private:
         if (options_.offers)
             holder_ = std::make_unique<Offers::Holder>(options_.offers, folder_id(identity_));
         if (!git_dir) return {};
-        switch (offers_.lock(*git_dir, identity_)) {
-            case LockResult::taken:
-                return {};
-            case LockResult::busy:
-                holder_.reset();
-                return errc::worktree_busy;
-            case LockResult::failed:
-                break;
-        }
+        const auto ec = offers_.lock(*git_dir, identity_);
         // Like the claims, which are then in the worktree.
-        if (errno == EACCES || errno == EROFS || errno == EPERM) return {};
-        const auto ec = files::last_error();
-        holder_.reset();
+        if (ec == boost::system::errc::permission_denied ||
+            ec == boost::system::errc::read_only_file_system ||
+            ec == boost::system::errc::operation_not_permitted)
+            return {};
+        if (ec) holder_.reset();
         return ec;
     }
 
     error_code lock()
     {
-        switch (lock_folder(worktree_.get(), claims_->folder(), lock_file_)) {
-            case LockResult::taken:
-                locked_ = true;
-                return {};
-            case LockResult::busy:
-                return errc::worktree_busy;
-            case LockResult::failed:
-                break;
-        }
-        return files::last_error();
+        const auto ec = lock_folder(worktree_.get(), claims_->folder(), lock_file_);
+        locked_ = !ec;
+        return ec;
     }
 
     error_code put(const char* name, const std::string& text, Durability durability)
@@ -436,19 +422,17 @@ public:
     {
         UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!folder) {
-            const int reason = errno;
-            ec = reason == ENOENT || reason == ENOTDIR
-                     ? make_error_code(errc::invalid_worktree)
-                     : error_code(reason, boost::system::system_category());
+            ec = files::last_error();
             std::error_code ignored;
+            auto flaw = "cannot be opened: " + ec.message();
+            if (ec.value() == ENOENT || ec.value() == ENOTDIR) {
+                const bool is_file = ec.value() == ENOTDIR && fs::exists(worktree, ignored);
+                flaw = is_file ? "is not a directory" : "does not exist";
+                ec = errc::invalid_worktree;
+            }
             problem = fmt::format(
                 "The worktree '{}' {}. Create it (git worktree add) or specify another one.",
-                worktree.string(),
-                fs::exists(worktree, ignored) && reason == ENOTDIR ? "is not a directory"
-                : reason == ENOENT || reason == ENOTDIR
-                    ? "does not exist"
-                    : "cannot be opened: " +
-                          error_code(reason, boost::system::system_category()).message());
+                worktree.string(), flaw);
             return nullptr;
         }
         if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {

@@ -134,11 +134,11 @@ bool leads_to(const fs::path& path, int folder)
 
 }  // namespace
 
-LockResult OfferFolder::lock(const fs::path& git_dir, const struct stat& worktree)
+error_code OfferFolder::lock(const fs::path& git_dir, const struct stat& worktree)
 {
     close();
     const auto base = open_git_dir(git_dir);
-    if (!base) return LockResult::failed;
+    if (!base) return files::last_error();
     const auto name = fs::path(offers_folder) / folder_name(worktree);
     path_ = git_dir / name;
     // An executor removes its folder when it ends: a folder opened before is then a deleted one.
@@ -147,18 +147,15 @@ LockResult OfferFolder::lock(const fs::path& git_dir, const struct stat& worktre
         UniqueFd lock_file;
         auto folder = files::make_folders(base.get(), name, ec);
         if (!folder && ec.value() == ENOENT) continue;
-        if (!folder) {
-            errno = ec.value();
-            return LockResult::failed;
-        }
-        const auto result = lock_folder(folder.get(), folder.get(), lock_file);
-        if (result != LockResult::taken) return result;
+        if (!folder) return ec;
+        ec = lock_folder(folder.get(), folder.get(), lock_file);
+        if (ec) return ec;
         if (!leads_to(path_, folder.get())) continue;
         folder_ = std::move(folder);
         lock_file_ = std::move(lock_file);
-        return result;
+        return {};
     }
-    return LockResult::busy;
+    return errc::worktree_busy;
 }
 
 error_code OfferFolder::put(const std::string& attempt_id, const std::string& digest,

@@ -99,8 +99,8 @@ namespace autoexec::handoff {
 /// later one of version 1.1.
 class OfferFolder {
 public:
-    /// Creates and locks the folder. `busy`: another executor has it; `failed`: see `errno`.
-    LockResult lock(const std::filesystem::path& git_dir, const struct stat& worktree);
+    /// Creates and locks the folder. `errc::worktree_busy`: another executor has it.
+    error_code lock(const std::filesystem::path& git_dir, const struct stat& worktree);
     OfferFolder() = default;
     ~OfferFolder() { close(); }
     OfferFolder(const OfferFolder&) = delete;

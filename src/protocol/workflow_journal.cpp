@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace autoexec::protocol {
@@ -390,13 +391,10 @@ private:
 
 std::optional<Type> type_of(const Transition& transition)
 {
-    constexpr Type types[] = {Type::run_started,   Type::restarted,  Type::step_started,
-                              Type::step_prepared, Type::step_ready, Type::step_waiting,
-                              Type::step_executed, Type::step_ended, Type::step_skipped,
-                              Type::gate_judged,   Type::sent_back,  Type::merged,
-                              Type::run_ended};
-    static_assert(std::size(types) + 1 == std::variant_size_v<Transition>);
-    return transition.index() == 0 ? std::nullopt : std::optional(types[transition.index() - 1]);
+    constexpr auto last = static_cast<std::size_t>(Type::run_ended);
+    static_assert(std::is_same_v<std::variant_alternative_t<last + 1, Transition>, RunEnded>);
+    if (transition.index() == 0) return std::nullopt;
+    return static_cast<Type>(transition.index() - 1);
 }
 
 const std::string* step_of(const Transition& transition)

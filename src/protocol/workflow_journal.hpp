@@ -136,10 +136,10 @@ struct RunEnded {
     std::string error;
 };
 
-/// `std::monostate`: an event of a later version.
-using Transition = std::variant<std::monostate, RunStarted, Restarted, StepStarted, StepPrepared,
-                                StepReady, StepWaiting, StepExecuted, StepEnded, StepSkipped,
-                                GateJudged, SentBack, Merged, RunEnded>;
+/// In the order of `WorkflowEvent::Type`. `std::monostate`: an event of a later version.
+using Transition = std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady,
+                                StepWaiting, StepExecuted, StepEnded, StepSkipped, GateJudged,
+                                SentBack, Restarted, Merged, RunEnded>;
 
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);

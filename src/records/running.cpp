@@ -35,18 +35,14 @@ Folder requests_folder(const fs::path& project_root)
     return {project_root, fs::path(layout::running) / requests_name};
 }
 
-// A missing folder is not an error.
-UniqueFd open_running(const fs::path& project_root, error_code& ec)
+// A missing folder is not a problem.
+UniqueFd open_running(const fs::path& project_root, error_code* problem = nullptr)
 {
+    error_code ec;
     auto folder = running_folder(project_root).open(ec);
-    if (ec == boost::system::errc::no_such_file_or_directory) ec = {};
+    if (problem)
+        *problem = ec == boost::system::errc::no_such_file_or_directory ? error_code{} : ec;
     return folder;
-}
-
-UniqueFd open_running(const fs::path& project_root)
-{
-    error_code ignored;
-    return open_running(project_root, ignored);
 }
 
 // Why a file is not the record of an attempt; empty if it is one.
@@ -132,14 +128,8 @@ std::optional<RunningFile> RunningFile::create(const std::filesystem::path& proj
     return RunningFile(std::move(file), (place.path() / name).string());
 }
 
-std::vector<RunningEntry> list_running(const std::filesystem::path& project_root)
-{
-    error_code ignored;
-    return list_running(project_root, ignored);
-}
-
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
-                                       error_code& problem)
+                                       error_code* problem)
 {
     std::vector<RunningEntry> entries;
     const auto folder = open_running(project_root, problem);

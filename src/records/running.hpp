@@ -42,12 +42,10 @@ struct RunningEntry {
     bool alive = false;  ///< Its executor holds the lock.
 };
 
-/// All running and interrupted attempts, oldest first. Broken records are skipped.
-std::vector<RunningEntry> list_running(const std::filesystem::path& project_root);
-
-/// The same; `problem` is set if the folder cannot be read, for example because it is a link.
+/// All running and interrupted attempts, oldest first. Broken records are skipped. `problem` is set
+/// if the folder cannot be read, for example because it is a link.
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
-                                       error_code& problem);
+                                       error_code* problem = nullptr);
 
 /// A message that explains such a problem and its remedy.
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);

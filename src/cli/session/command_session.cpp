@@ -83,7 +83,7 @@ AgentOptions agent_options(const SessionFlags& flags, const AutoExecutionConfig&
 bool can_recover(const std::filesystem::path& root)
 {
     error_code ec;
-    (void)records::list_running(root, ec);
+    (void)records::list_running(root, &ec);
     return !ec;
 }
 

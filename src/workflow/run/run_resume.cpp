@@ -124,7 +124,7 @@ asio::awaitable<std::string> Run::take_over(error_code& ec)
     const auto& options = context_->options;
     const auto& run_id = resumption_->run_id;
     // Without those records, a step that is still in flight would be started again.
-    (void)records::list_running(options.project_root, ec);
+    (void)records::list_running(options.project_root, &ec);
     if (ec) co_return records::unreadable_sentence(options.project_root, ec);
     std::optional<Journal> journal;
     auto taking = poll(*context_, 1ms, 250ms, [&] {
