@@ -11,9 +11,8 @@
 /// Small rules that all file formats share. Pure.
 namespace autoexec::text {
 
-/// `2026-01-20T21:00:36.129110+00:00`: Python's `isoformat` of an aware UTC time.
-std::string iso_utc(std::chrono::system_clock::time_point t);
-/// The same; empty for an absent time.
+/// `2026-01-20T21:00:36.129110+00:00`: Python's `isoformat` of an aware UTC time. Empty for an absent
+/// time.
 std::string iso_utc(const std::optional<std::chrono::system_clock::time_point>& t);
 
 /// `2026-01-20T21:00:36.129110`, local time: the original's naive form.

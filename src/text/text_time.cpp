@@ -106,14 +106,9 @@ std::chrono::minutes offset(Scanner& in)
 
 }  // namespace
 
-std::string iso_utc(system_clock::time_point t)
-{
-    return iso(t, Zone::utc) + "+00:00";
-}
-
 std::string iso_utc(const std::optional<system_clock::time_point>& t)
 {
-    return t ? iso_utc(*t) : std::string();
+    return t ? iso(*t, Zone::utc) + "+00:00" : std::string();
 }
 
 std::string iso_local(system_clock::time_point t)
