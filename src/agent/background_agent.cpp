@@ -281,10 +281,8 @@ void BackgroundAgent::Impl::claim_command(const fs::path& tree, WatchedTree& wat
         if (mailbox->lacks_resources()) report_shortage(tree);
         return;
     }
-    agent::CommandJobContext context{options, id, options.project_root};
-    auto job =
-        std::make_shared<agent::CommandJob>(std::move(context), tree, std::move(mailbox),
-                                            std::move(found), options.clock->make_timer(strand));
+    auto job = std::make_shared<agent::CommandJob>(
+        options, id, tree, std::move(mailbox), std::move(found), options.clock->make_timer(strand));
     if (definition == nullptr) {
         job->refuse("no_agent", std::move(problem));
         return;

@@ -216,19 +216,21 @@ Event record_of(const AgentStatus& s, const std::filesystem::path& worktree,
 
 }  // namespace
 
-CommandJob::CommandJob(CommandJobContext context, std::filesystem::path worktree,
+CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
+                       std::filesystem::path worktree,
                        std::unique_ptr<handoff::AgentMailbox> mailbox,
                        handoff::AgentMailbox::Found found, std::unique_ptr<Timer> alarm)
-    : context_(std::move(context)),
-      work_(context_.options),
+    : options_(options),
+      agent_id_(std::move(agent_id)),
+      work_(options),
       worktree_(std::move(worktree)),
       mailbox_(std::move(mailbox)),
       found_(std::move(found)),
       alarm_(std::move(alarm)),
-      output_(context_.project_root, log_name(found_), context_.options.redactor,
-              work_.max_output_bytes, work_.max_output_tail_bytes),
-      started_(context_.options.clock->now()),
-      started_at_(context_.options.clock->system_now())
+      output_(options.project_root, log_name(found_), options_.redactor, work_.max_output_bytes,
+              work_.max_output_tail_bytes),
+      started_(options_.clock->now()),
+      started_at_(options_.clock->system_now())
 {}
 
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
@@ -251,7 +253,7 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
     const auto text = protocol::format_status(last);
     auto ec = self->mailbox_->write_status(text);
     // The claim is kept meanwhile: released without a result, it would mean a lost agent.
-    const auto& clock = *self->context_.options.clock;
+    const auto& clock = *self->options_.clock;
     const auto until = clock.now() + report_timeout;
     while (files::is_resource_shortage(ec) && clock.now() < until && !self->mailbox_->lost()) {
         co_await self->alarm_->wait_until(clock.now() + report_interval);
@@ -281,7 +283,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
 
     error_code ec;
     std::string why;
-    const auto process = context_.options.spawner->spawn(ex, spec, ec, why);
+    const auto process = options_.spawner->spawn(ex, spec, ec, why);
     if (!process) {
         result.error = start_error(ec, why.empty() ? ec.message() : why);
         co_return;
@@ -339,7 +341,7 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
     if (!reader.concluded()) {
         outcome_source_.concluded_at.reset();
     } else if (!outcome_source_.concluded_at) {
-        outcome_source_.concluded_at = context_.options.clock->now();
+        outcome_source_.concluded_at = options_.clock->now();
         alarm_->wake();
     }
     if (reader.hopeless()) alarm_->wake();
@@ -350,7 +352,7 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
 asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition& definition,
                                         const bool& ended)
 {
-    const auto& clock = *context_.options.clock;
+    const auto& clock = *options_.clock;
     const bool beats = work_.heartbeat_interval > milliseconds::zero();
     const auto beat = beats ? work_.heartbeat_interval : quiet_interval;
     auto next_beat = clock.now() + beat;
@@ -423,7 +425,7 @@ void CommandJob::note_report(const ProcessExit& exit)
     const auto cpu = report_.usage.cpu.value_or(std::chrono::microseconds(0)) + exit.cpu;
     const auto memory = std::max(report_.usage.peak_memory_kib.value_or(0), exit.peak_memory_kib);
     if (!reader.usage().empty()) report_.usage = reader.usage();
-    report_.usage.model = context_.options.redactor->redact(report_.usage.model.substr(0, max_id));
+    report_.usage.model = options_.redactor->redact(report_.usage.model.substr(0, max_id));
     if (cpu.count() > 0) report_.usage.cpu = cpu;
     if (memory > 0) report_.usage.peak_memory_kib = memory;
     if (!reader.session().empty()) report_.session = reader.session().substr(0, max_id);
@@ -436,7 +438,7 @@ void CommandJob::note_report(const ProcessExit& exit)
 std::string CommandJob::for_people(std::string text) const
 {
     boost::algorithm::replace_all(text, worktree_.string() + "/", "");
-    return first_words(context_.options.redactor->redact(text));
+    return first_words(options_.redactor->redact(text));
 }
 
 Progress CommandJob::progress() const
@@ -454,8 +456,8 @@ AgentStatus CommandJob::status(ReportedStatus word)
     s.status = word;
     s.started_at = started_at_;
     s.ids() = command.ids();
-    s.command = context_.options.redactor->redact(command.command);
-    s.agent_id = context_.agent_id;
+    s.command = options_.redactor->redact(command.command);
+    s.agent_id = agent_id_;
     if (pid_ > 0) s.pid = pid_;
     s.sequence = ++sequence_;
     if (output_.total() > 0) s.output = output_.tail();
@@ -472,13 +474,13 @@ void CommandJob::write_running()
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
                      worktree_.string(), ec.message());
-    context_.options.notifier->notify(worktree_);
+    options_.notifier->notify(worktree_);
 }
 
 AgentStatus CommandJob::last_status(const ProgramResult& result)
 {
     auto s = status(result.completed ? ReportedStatus::completed : ReportedStatus::failed);
-    s.completed_at = context_.options.clock->system_now();
+    s.completed_at = options_.clock->system_now();
     s.outcome = result.completed ? "completed" : result.outcome.empty() ? "failed" : result.outcome;
     s.exit_code = result.exit_code;
     s.signal = result.signal;
@@ -490,7 +492,7 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
         if (mailbox_->has_artifact(path)) s.artifacts.push_back(path);
     if (!result.completed) {
         s.error = result.error;
-        s.error->message = context_.options.redactor->redact(s.error->message);
+        s.error->message = options_.redactor->redact(s.error->message);
         if (s.error->message.empty()) s.error->message = "The command failed.";
     }
     // Removed before the last status: afterwards, a command file may be the executor's next one.
@@ -500,18 +502,17 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
 
 void CommandJob::finish(const AgentStatus& last, error_code ec)
 {
-    const auto& options = context_.options;
     if (ec)
         logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
                      worktree_.string(), ec.message());
     if (files::is_resource_shortage(ec)) (void)mailbox_->report_shortage();
     mailbox_->release(legacy());
     if (legacy()) {
-        const auto event = record_of(last, worktree_, options.clock->now() - started_,
-                                     options.clock->system_now());
-        for (const auto& sink : options.sinks) sink->publish(event);
+        const auto event = record_of(last, worktree_, options_.clock->now() - started_,
+                                     options_.clock->system_now());
+        for (const auto& sink : options_.sinks) sink->publish(event);
     }
-    options.notifier->notify(worktree_);
+    options_.notifier->notify(worktree_);
 }
 
 void CommandJob::refuse(std::string code, std::string message)

@@ -14,13 +14,6 @@
 
 namespace autoexec::agent {
 
-/// Context shared by all commands of one agent.
-struct CommandJobContext {
-    const AgentOptions& options;
-    std::string agent_id;
-    std::filesystem::path project_root;
-};
-
 /// How a program of a command ended.
 struct ProgramResult {
     bool completed = false;
@@ -41,7 +34,8 @@ struct Program {
 /// One claimed command, from its first to its last status. On the agent's strand.
 class CommandJob : public std::enable_shared_from_this<CommandJob> {
 public:
-    CommandJob(CommandJobContext context, std::filesystem::path worktree,
+    /// `options` must outlive it.
+    CommandJob(const AgentOptions& options, std::string agent_id, std::filesystem::path worktree,
                std::unique_ptr<handoff::AgentMailbox> mailbox, handoff::AgentMailbox::Found found,
                std::unique_ptr<Timer> alarm);
 
@@ -92,7 +86,8 @@ private:
     [[nodiscard]] AgentStatus status(ReportedStatus word);
     [[nodiscard]] bool legacy() const noexcept { return found_.command.attempt_id.empty(); }
 
-    CommandJobContext context_;
+    const AgentOptions& options_;
+    const std::string agent_id_;
     WorkOptions work_;  ///< As of the claim.
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentMailbox> mailbox_;
