@@ -66,28 +66,19 @@ struct ChildEnds {
     std::vector<UniqueFd> held;
 };
 
-error_code take(const int (&fds)[2], asio::posix::stream_descriptor& ours, UniqueFd& theirs)
+// For a socket or a pipe, of which the first descriptor is ours.
+error_code open_ends(bool socket, asio::posix::stream_descriptor& ours, UniqueFd& theirs)
 {
+    int fds[2];
+    if ((socket ? ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds)
+                : ::pipe2(fds, O_CLOEXEC)) != 0)
+        return files::last_error();
     const UniqueFd original(fds[1]);
     theirs = copy_above_fixed(fds[1]);
     error_code ec = theirs ? error_code{} : files::last_error();
     if (!ec) ours.assign(fds[0], ec);
     if (ec) ::close(fds[0]);
     return ec;
-}
-
-error_code open_pipe(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
-{
-    int fds[2];
-    return ::pipe2(fds, O_CLOEXEC) == 0 ? take(fds, ours, theirs) : files::last_error();
-}
-
-error_code open_socket(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
-{
-    int fds[2];
-    return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0
-               ? take(fds, ours, theirs)
-               : files::last_error();
 }
 
 // A file in memory instead of a pipe: nobody must write while the program reads, however long the
@@ -106,9 +97,9 @@ error_code make_input(const std::string& text, UniqueFd& input)
 
 error_code connect(SupervisorLink& link, ChildEnds& ends, const ProcessSpec& spec)
 {
-    auto ec = open_pipe(link.output, ends.output);
-    if (!ec) ec = open_pipe(link.error, ends.error);
-    if (!ec) ec = open_socket(link.control, ends.control);
+    auto ec = open_ends(false, link.output, ends.output);
+    if (!ec) ec = open_ends(false, link.error, ends.error);
+    if (!ec) ec = open_ends(true, link.control, ends.control);
     if (!ec && !spec.input.empty()) ec = make_input(spec.input, ends.input);
     for (const int fd : spec.held) {
         ends.held.push_back(copy_above_fixed(fd));
@@ -214,28 +205,21 @@ public:
     std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
                                    error_code& ec, std::string& why) override
     {
+        const auto fails = [&](error_code code, std::string reason) {
+            ec = code;
+            why = std::move(reason);
+            return nullptr;
+        };
         why.clear();
         ec = check(spec, why);
         if (ec) return nullptr;
-        if (supervisor_.path.empty()) {
-            ec = errc::supervisor_unavailable;
-            why = supervisor_.problem;
-            return nullptr;
-        }
+        if (supervisor_.path.empty())
+            return fails(errc::supervisor_unavailable, supervisor_.problem);
         const UniqueFd directory(::open(spec.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!directory) {
-            ec = files::last_error();
-            why = fmt::format("Cannot use the working directory {}: {}.", spec.directory.string(),
-                              ec.message());
-            return nullptr;
-        }
-        return start(ex, spec, directory.get(), ec, why);
-    }
-
-private:
-    std::unique_ptr<Process> start(const asio::any_io_executor& ex, const ProcessSpec& spec,
-                                   int directory, error_code& ec, std::string& why) const
-    {
+        ec = directory ? error_code{} : files::last_error();
+        if (ec)
+            return fails(ec, fmt::format("Cannot use the working directory {}: {}.",
+                                         spec.directory.string(), ec.message()));
         SupervisorLink link{0,
                             spec.argv[0],
                             clamped(spec.stop_grace),
@@ -244,18 +228,17 @@ private:
                             asio::posix::stream_descriptor(ex)};
         ChildEnds ends;
         ec = connect(link, ends, spec);
-        if (ec) {
-            why = fmt::format("Cannot open pipes for \"{}\": {}.", spec.argv[0], ec.message());
-            return nullptr;
-        }
-        const int error = start_supervisor(link, spec, directory, ends);
-        if (error != 0) {
+        if (ec)
+            return fails(
+                ec, fmt::format("Cannot open pipes for \"{}\": {}.", spec.argv[0], ec.message()));
+        if (const int error = start_supervisor(link, spec, directory.get(), ends); error != 0) {
             ec = explain_failure(error, supervisor_.path.string(), why);
             return nullptr;
         }
         return make_supervised_process(std::move(link));
     }
 
+private:
     // Started by its descriptor; by its path if it did not exist before, or without /proc.
     int start_supervisor(SupervisorLink& link, const ProcessSpec& spec, int directory,
                          const ChildEnds& ends) const

@@ -225,18 +225,14 @@ int run(const Arguments& arguments)
     ::prctl(PR_SET_DUMPABLE, 0);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
+    int error = 0;
     const int signals = open_signals();
-    if (signals < 0) {
-        send({control::Kind::not_started, errno, 0, 0});
-        report_end(0);
-        return 0;
-    }
+    if (signals < 0) error = errno;
     // The socket also reports the parent's death, unless a fork of the parent keeps its end open.
     const int parent = static_cast<int>(::syscall(SYS_pidfd_open, arguments.parent, 0));
     if (::getppid() != arguments.parent) return 0;
 
-    int error = 0;
-    const pid_t program = start(arguments.program, error);
+    const pid_t program = error == 0 ? start(arguments.program, error) : -1;
     // Readers of the output wait until every writer has closed it; the supervisor is not a writer.
     // Nor does it keep the program's input.
     const int null = ::open("/dev/null", O_RDWR);
