@@ -29,7 +29,7 @@ struct ProgramSearch {
                                          const AgentDefinition& definition,
                                          const std::filesystem::path& worktree);
 
-/// `'claude' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found. The remedy
+/// `'my-agent' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found. The remedy
 /// depends on the folders in the agent's definition.
 [[nodiscard]] std::string explain_missing(const std::string& program, const ProgramSearch& search,
                                           const AgentDefinition& definition);

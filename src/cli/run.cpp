@@ -33,7 +33,7 @@ constexpr char run_examples[] = R"(
 Examples:
   autoexec run "make test"                                # in the current folder
   autoexec run "make test" --worktree ../a --worktree ../b
-  autoexec run "fix issue 12" --new-worktree issue-12 --agent claude
+  autoexec run "fix issue 12" --new-worktree issue-12 --agent coder
   autoexec run --new-worktree a@v1.0 --new-worktree b -- make -j4 all
   autoexec run --list commands.jsonl -j 4 --json > results.jsonl
 

@@ -43,7 +43,7 @@ std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root);
 /// Removes the files of dead agents.
 void sweep_agents(const std::filesystem::path& project_root);
 
-/// For messages: `process 4711 (claude, codex)`.
+/// For messages: `process 4711 (coder, reviewer)`.
 std::string describe(const protocol::AgentRecord& record);
 
 }  // namespace autoexec::records

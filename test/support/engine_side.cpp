@@ -1,5 +1,6 @@
 #include "support/engine_side.hpp"
 
+#include "autoexec/testing/fixtures.hpp"
 #include "handoff/file_handoff.hpp"
 #include "text/text.hpp"
 
@@ -80,9 +81,7 @@ void EngineSide::die()
 
 std::optional<AgentStatus> EngineSide::status_in(const std::filesystem::path& tree)
 {
-    auto reading = protocol::parse_status(read_file(tree / control_files::status));
-    if (reading.kind != protocol::StatusReading::Kind::valid) return std::nullopt;
-    return std::move(reading.status);
+    return testing::read_status_file(tree);
 }
 
 bool EngineSide::has(std::string_view name) const

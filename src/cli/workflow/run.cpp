@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 constexpr char workflow_run_examples[] = R"(
 Examples:
   autoexec workflow run release.yaml --param version=1.4.0
-  autoexec workflow run feature.yaml -p "Sign in with a passkey" --agent claude -j 4
+  autoexec workflow run feature.yaml -p "Sign in with a passkey" --agent coder -j 4
   autoexec workflow run feature.yaml --dry-run
   autoexec workflow run feature.yaml --merge-into develop
 
