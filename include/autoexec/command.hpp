@@ -215,7 +215,9 @@ struct ExecutionResult : ExecutionIds {
     std::optional<int> exit_code;
     std::optional<int> signal;
     std::optional<Progress> last_progress;
-    std::string output;  ///< The end of the output, as the agent reported it.
+    std::string output;          ///< The end of the output, as the agent reported it.
+    std::optional<Usage> usage;  ///< Of all attempts; absent: nothing was reported.
+    std::string session;         ///< The id that the agent's program gave its last session.
     std::vector<std::string> warnings;
     /// A final status that arrived after the agent was asked to stop.
     std::optional<ReportedStatus> status_during_stop;

@@ -38,7 +38,9 @@ std::string_view to_string(EventType type) noexcept;
 enum class EventStatus { started, pending, running, completed, failed, cancelled, interrupted };
 std::string_view to_string(EventStatus status) noexcept;
 
-/// One line of `metrics/executions_YYYY-MM-DD.jsonl`: one finished attempt.
+/// One line of `metrics/executions_YYYY-MM-DD.jsonl`: one finished attempt. What follows
+/// `error_message` is only in `metrics/attempts_YYYY-MM-DD.jsonl`, since other readers of the first
+/// file accept no further keys.
 struct ExecutionMetric : ExecutionIds {
     std::string command;  ///< Redacted.
     ExecutionStatus status = ExecutionStatus::failed;
@@ -48,6 +50,13 @@ struct ExecutionMetric : ExecutionIds {
     int retry_count = 0;  ///< attempt − 1
     std::optional<std::chrono::system_clock::time_point> completed_at;
     std::optional<std::string> error_message;
+
+    std::string attempt_id;  ///< Empty: there is no line in the second file.
+    std::string error_code;
+    std::string agent;
+    std::filesystem::path worktree;
+    std::string session;
+    std::optional<Usage> usage;
 
     bool operator==(const ExecutionMetric&) const = default;
 };

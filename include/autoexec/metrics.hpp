@@ -52,6 +52,7 @@ struct MetricsSummary {
     std::uint64_t total_retries = 0;
     std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
     std::uint64_t skipped_lines = 0;                     ///< Lines that are not valid metrics.
+    std::optional<Usage> usage;                          ///< Of all attempts.
 };
 boost::json::object to_json(const MetricsSummary& summary);
 boost::json::object to_json(const ExecutionMetric& metric);

@@ -179,6 +179,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code request_stop(Mailbox& mailbox, const Correlation& attempt, std::string reason) const;
     asio::awaitable<bool> finish(Execution& x, Attempt& a);
     void fill_result(Execution& x, Attempt& a);
+    /// Empty: its program was refused nothing.
+    [[nodiscard]] std::string denied_sentence(const Attempt& a) const;
     asio::awaitable<bool> notify_end(Execution& x);
 
     // Records.

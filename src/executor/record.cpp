@@ -1,6 +1,7 @@
 #include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
 #include "protocol/expected_artifacts.hpp"
+#include "protocol/usage.hpp"
 #include "records/line_writer.hpp"
 #include "text/text.hpp"
 
@@ -215,6 +216,14 @@ asio::awaitable<bool> ExecutorCore::notify_end(Execution& x)
     co_return false;
 }
 
+std::string ExecutorCore::denied_sentence(const Attempt& a) const
+{
+    const auto& status = a.monitor.status();
+    return status && status->permission_denied
+               ? agent_text(*options.redactor, *status->permission_denied, max_agent_message)
+               : "";
+}
+
 void ExecutorCore::fill_result(Execution& x, Attempt& a)
 {
     auto& r = x.result;
@@ -227,7 +236,18 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
                                      fmt::join(r.missing_artifacts, ", "),
                                      r.missing_artifacts.size() == 1 ? "is" : "are"),
                          "artifact_missing", std::nullopt, 0};
+        // What the program was not allowed to do explains it better.
+        if (const auto denied = denied_sentence(a); !denied.empty())
+            a.end.error = CommandError{denied, "permission_needed", false, 0};
+    } else if (a.end.status == ExecutionStatus::completed) {
+        if (auto denied = denied_sentence(a); !denied.empty())
+            r.warnings.push_back(std::move(denied));
     }
+    if (const auto& status = a.monitor.status();
+        status && status->cause && a.end.status == ExecutionStatus::timeout && a.end.error)
+        a.end.error->message +=
+            fmt::format(" Last known cause: {}",
+                        agent_text(*options.redactor, status->cause->message, max_agent_message));
     a.end.facts.completed = a.end.status == ExecutionStatus::completed;
     r.status = a.end.status;
     r.error = a.end.error;
@@ -247,6 +267,9 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     r.exit_code = status.exit_code;
     r.signal = status.signal;
     r.output = options.redactor->redact(status.output.value_or(""));
+    r.session = agent_text(*options.redactor, status.session.value_or(""), max_agent_code);
+    protocol::add_usage(r.usage, status.usage);
+    if (r.usage) r.usage->model = agent_text(*options.redactor, r.usage->model, max_agent_code);
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
     set_artifacts(*options.redactor, status.artifacts, r);
@@ -286,7 +309,18 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     m.started_at = a.started_at;
     m.retry_count = a.attempt - 1;
     m.completed_at = options.clock->system_now();
-    if (a.end.error) m.error_message = a.end.error->message;
+    if (a.end.error) {
+        m.error_message = a.end.error->message;
+        m.error_code = a.end.error->code;
+    }
+    m.attempt_id = a.attempt_id;
+    m.worktree = x.request.worktree;
+    m.session = r.session;
+    if (const auto& status = a.monitor.status()) {
+        m.agent = agent_text(*options.redactor, status->agent_id.value_or(""), max_agent_code);
+        m.usage = status->usage;
+        if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
+    }
     e.metric = std::move(m);
     emit(e);
 }

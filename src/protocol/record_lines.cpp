@@ -1,5 +1,6 @@
 #include "protocol/record_lines.hpp"
 
+#include "protocol/usage.hpp"
 #include "protocol/words.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
@@ -27,6 +28,13 @@ std::string local_seconds(std::chrono::system_clock::time_point t)
     return out;
 }
 
+json::object metric_object(const ExecutionMetric& metric)
+{
+    auto line = to_json(metric);
+    if (!std::isfinite(metric.duration.count())) line["duration_ms"] = 0.0;
+    return line;
+}
+
 /// A string, or the message of an error object, which older writers stored here.
 std::optional<std::string> error_message(const text::Fields& top)
 {
@@ -45,8 +53,18 @@ std::optional<ExecutionStatus> read_status(const std::optional<std::string>& wor
 
 std::string format_metric(const ExecutionMetric& metric)
 {
-    auto line = to_json(metric);
-    if (!std::isfinite(metric.duration.count())) line["duration_ms"] = 0.0;
+    return text::dump_line(metric_object(metric));
+}
+
+std::string format_attempt(const ExecutionMetric& metric)
+{
+    auto line = metric_object(metric);
+    line["attempt_id"] = metric.attempt_id;
+    line["error_code"] = text::text_or_null(metric.error_code);
+    line["agent"] = text::text_or_null(metric.agent);
+    line["worktree"] = text::text_or_null(metric.worktree.string());
+    line["session"] = text::text_or_null(metric.session);
+    line["usage"] = metric.usage ? json::value(format_usage(*metric.usage)) : json::value(nullptr);
     return text::dump_line(line);
 }
 
@@ -74,6 +92,12 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.retry_count = static_cast<int>(retries.value_or(0));
     metric.completed_at = top.time("completed_at");
     metric.error_message = error_message(top);
+    metric.attempt_id = top.string("attempt_id").value_or("");
+    metric.error_code = top.string("error_code").value_or("");
+    metric.agent = top.string("agent").value_or("");
+    metric.worktree = top.string("worktree").value_or("");
+    metric.session = top.string("session").value_or("");
+    metric.usage = parse_usage(top.object("usage"));
     if (!complaints.empty()) return std::nullopt;
     return metric;
 }

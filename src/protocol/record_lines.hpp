@@ -16,8 +16,11 @@ namespace autoexec::protocol {
 /// One line, without the newline.
 std::string format_metric(const ExecutionMetric& metric);
 
-/// Unknown keys are ignored; `success` is read as `completed`. Returns nullopt if a required key is
-/// missing or has the wrong type.
+/// The same with what only the lines of attempts have.
+std::string format_attempt(const ExecutionMetric& metric);
+
+/// Reads both kinds. Unknown keys are ignored; `success` is read as `completed`. Returns nullopt if
+/// a required key is missing or has the wrong type.
 std::optional<ExecutionMetric> parse_metric(std::string_view line);
 
 /// One line, without the newline: `YYYY-MM-DD HH:MM:SS | INFO | {json}`, prefix in local time.

@@ -1,5 +1,6 @@
 #include "protocol/result_format.hpp"
 
+#include "protocol/usage.hpp"
 #include "protocol/words.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -28,6 +29,17 @@ double seconds(std::chrono::milliseconds duration)
     return std::chrono::duration<double>(duration).count();
 }
 
+json::value usage_or_null(const std::optional<Usage>& usage)
+{
+    return usage ? json::value(protocol::format_usage(*usage)) : json::value(nullptr);
+}
+
+json::value retry_after(const std::optional<CommandError>& error)
+{
+    return error && error->retry_after ? json::value(seconds(*error->retry_after))
+                                       : json::value(nullptr);
+}
+
 /// What the program did, what its agent reported, and what the executor observed are separate.
 void put_execution(json::object& out, const ExecutionResult& execution)
 {
@@ -45,6 +57,8 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     out["error_code"] = error ? text::text_or_null(error->code) : json::value(nullptr);
     out["worktree"] = text::text_or_null(execution.worktree.string());
     out["output"] = execution.output;
+    out["usage"] = usage_or_null(execution.usage);
+    out["session"] = text::text_or_null(execution.session);
     out["warnings"] = text::array_of(execution.warnings);
 }
 
@@ -90,6 +104,9 @@ json::object to_json(const ExecutionResult& result)
             {"signal", text::or_null(result.signal)},
             {"progress", to_value(result.last_progress)},
             {"output", result.output},
+            {"usage", usage_or_null(result.usage)},
+            {"session", text::text_or_null(result.session)},
+            {"retry_after_seconds", retry_after(result.error)},
             {"warnings", text::array_of(result.warnings)},
             {"details", details_of(result)}};
 }
@@ -118,7 +135,8 @@ json::object to_json(const MetricsSummary& summary)
             {"total_retries", summary.total_retries},
             {"by_status", std::move(by_status)},
             {"total_attempts", summary.total_attempts},
-            {"skipped_lines", summary.skipped_lines}};
+            {"skipped_lines", summary.skipped_lines},
+            {"usage", usage_or_null(summary.usage)}};
 }
 
 json::object to_json(const StepResult& result)
@@ -190,6 +208,8 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
     execution.signal = small_integer(result.object("exit"), "signal");
     if (const auto error = result.string("error"))
         execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
+    execution.usage = parse_usage(result.object("usage"));
+    execution.session = result.string("session").value_or("");
     execution.warnings = result.strings("warnings");
     return execution;
 }

@@ -1,6 +1,6 @@
 #include "protocol/usage.hpp"
 
-#include <limits>
+#include <algorithm>
 
 namespace autoexec::protocol {
 namespace {
@@ -49,6 +49,30 @@ std::optional<Usage> parse_usage(const text::Fields& fields)
         usage.cpu = std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(*cpu));
     usage.peak_memory_kib = count("peak_memory_kib");
     return usage.empty() ? std::nullopt : std::optional(std::move(usage));
+}
+
+void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
+{
+    if (!more) return;
+    if (!total) {
+        total = more;
+        return;
+    }
+    const auto add = [&](auto member) {
+        auto& sum = *total.*member;
+        const auto& part = *more.*member;
+        if (part) sum = sum ? *sum + *part : *part;
+    };
+    for (const auto member :
+         {&Usage::input_tokens, &Usage::output_tokens, &Usage::cache_read_tokens,
+          &Usage::cache_write_tokens, &Usage::reasoning_tokens})
+        add(member);
+    add(&Usage::cost_usd);
+    add(&Usage::cpu);
+    if (!more->model.empty()) total->model = more->model;
+    if (more->peak_memory_kib)
+        total->peak_memory_kib =
+            std::max(total->peak_memory_kib.value_or(0), *more->peak_memory_kib);
 }
 
 }  // namespace autoexec::protocol

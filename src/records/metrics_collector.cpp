@@ -33,8 +33,13 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
     if (metric.execution_id.empty()) metric.execution_id = text::new_uuid();
     if (!metric.started_at) metric.started_at = now;
     if (!metric.completed_at) metric.completed_at = now;
-    impl_->writer->push(records::metrics_file_name(text::utc_date(*metric.completed_at)),
+    using records::MetricsFile;
+    const auto date = text::utc_date(*metric.completed_at);
+    impl_->writer->push(records::metrics_file_name(MetricsFile::executions, date),
                         protocol::format_metric(metric));
+    if (!metric.attempt_id.empty())
+        impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date),
+                            protocol::format_attempt(metric));
     return metric;
 }
 

@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "protocol/record_lines.hpp"
+#include "protocol/usage.hpp"
 #include "records/read_lines.hpp"
 
 #include <sys/stat.h>
@@ -19,15 +20,19 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view name_prefix = "executions_";
 constexpr std::string_view name_suffix = ".jsonl";
 
-// `executions_YYYY-MM-DD.jsonl`
-bool is_day_file(std::string_view name)
+std::string_view prefix_of(MetricsFile file)
 {
-    if (!name.starts_with(name_prefix) || !name.ends_with(name_suffix)) return false;
-    if (name.size() != name_prefix.size() + 10 + name_suffix.size()) return false;
-    const auto date = name.substr(name_prefix.size(), 10);
+    return file == MetricsFile::executions ? "executions_" : "attempts_";
+}
+
+bool is_day_file(std::string_view name, MetricsFile file)
+{
+    const auto prefix = prefix_of(file);
+    if (!name.starts_with(prefix) || !name.ends_with(name_suffix)) return false;
+    if (name.size() != prefix.size() + 10 + name_suffix.size()) return false;
+    const auto date = name.substr(prefix.size(), 10);
     for (std::size_t i = 0; i < date.size(); ++i) {
         const bool dash = i == 4 || i == 7;
         if (dash ? date[i] != '-' : date[i] < '0' || date[i] > '9') return false;
@@ -36,23 +41,24 @@ bool is_day_file(std::string_view name)
 }
 
 // Sorted by name, because copying or restoring files changes their times.
-std::vector<std::string> day_files_newest_first(int folder)
+std::vector<std::string> day_files_newest_first(int folder, MetricsFile file)
 {
     auto names = files::list_folder(folder, std::numeric_limits<std::size_t>::max());
-    std::erase_if(names, [](const std::string& name) { return !is_day_file(name); });
+    std::erase_if(names, [file](const std::string& name) { return !is_day_file(name, file); });
     std::sort(names.begin(), names.end(), std::greater<>{});
     return names;
 }
 
 // Calls `consume` for each line, newest first, until it returns false. Returns the number of lines
 // that were too long.
-std::uint64_t scan(const Folder& location, const std::function<bool(std::string_view line)>& take)
+std::uint64_t scan(const Folder& location, MetricsFile kind,
+                   const std::function<bool(std::string_view line)>& take)
 {
     std::uint64_t skipped = 0;
     error_code ec;
     const auto folder = location.open(ec);
     if (ec) return skipped;
-    for (const auto& name : day_files_newest_first(folder.get())) {
+    for (const auto& name : day_files_newest_first(folder.get(), kind)) {
         auto file = Folder::open_log(folder.get(), name, ec);
         if (ec) continue;
         ReverseLines lines(std::move(file));
@@ -191,16 +197,17 @@ std::vector<json::object> read_audit(const Folder& folder, const AuditFilter& fi
     return found;
 }
 
-std::string metrics_file_name(std::string_view date)
+std::string metrics_file_name(MetricsFile file, std::string_view date)
 {
-    return std::string(name_prefix) + std::string(date) + std::string(name_suffix);
+    return std::string(prefix_of(file)) + std::string(date) + std::string(name_suffix);
 }
 
-std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter)
+std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
+                                          MetricsFile file)
 {
     std::vector<ExecutionMetric> found;
     DuplicateFilter repeats;
-    scan(folder, [&](std::string_view line) {
+    scan(folder, file, [&](std::string_view line) {
         if (!may_match(line, filter)) return true;
         auto metric = protocol::parse_metric(line);
         if (!metric || !matches(*metric, filter) || !repeats.is_new(*metric)) return true;
@@ -215,7 +222,7 @@ MetricsSummary summarize_metrics(const Folder& folder)
     Totals totals;
     DuplicateFilter repeats;
     std::uint64_t bad = 0;
-    const auto too_long = scan(folder, [&](std::string_view line) {
+    const auto too_long = scan(folder, MetricsFile::executions, [&](std::string_view line) {
         const auto metric = protocol::parse_metric(line);
         if (!metric)
             ++bad;
@@ -225,6 +232,12 @@ MetricsSummary summarize_metrics(const Folder& folder)
     });
     auto summary = totals.summary();
     summary.skipped_lines = bad + too_long;
+    DuplicateFilter known;
+    scan(folder, MetricsFile::attempts, [&](std::string_view line) {
+        if (const auto attempt = protocol::parse_metric(line); attempt && known.is_new(*attempt))
+            protocol::add_usage(summary.usage, attempt->usage);
+        return true;
+    });
     return summary;
 }
 

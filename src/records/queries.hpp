@@ -19,10 +19,13 @@ inline constexpr char audit_log_name[] = "execution_audit.log";
 std::vector<boost::json::object> read_audit(const Folder& folder, const AuditFilter& filter,
                                             int max_backups = AuditOptions().max_backups);
 
-/// `executions_YYYY-MM-DD.jsonl`
-std::string metrics_file_name(std::string_view date);
+/// `executions_YYYY-MM-DD.jsonl`, and what other readers of that file do not accept, too:
+/// `attempts_YYYY-MM-DD.jsonl`.
+enum class MetricsFile { executions, attempts };
+std::string metrics_file_name(MetricsFile file, std::string_view date);
 
-std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter);
+std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
+                                          MetricsFile file = MetricsFile::executions);
 MetricsSummary summarize_metrics(const Folder& folder);
 
 }  // namespace autoexec::records

@@ -838,6 +838,72 @@ TEST_CASE_FIXTURE(ExecutorFixture, "success without a required artifact is a fai
     CHECK(result.missing_artifacts == std::vector<std::string>{"b.txt"});
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "a refused tool is a warning if the work was done all the same")
+{
+    auto r = request();
+    r.expected_artifacts = {"a.txt"};
+    r.require_artifacts = true;
+    bool done = false;
+    SUBCASE("done")
+    {
+        done = true;
+    }
+    SUBCASE("not done") {}
+    clock->at(3s, [&] {
+        if (done) tree.create("a.txt");
+        auto status = tree.status(ReportedStatus::completed);
+        status.permission_denied = "It needed permission for Bash.";
+        tree.report(std::move(status));
+    });
+    execute(std::move(r));
+    if (done) {
+        CHECK(result.status == ExecutionStatus::completed);
+        CHECK(result.warnings == std::vector<std::string>{"It needed permission for Bash."});
+    } else {
+        CHECK(result.error->code == "permission_needed");
+        CHECK(result.error->message == "It needed permission for Bash.");
+    }
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a time-out names why the program did not come forward")
+{
+    options.timeout = 60s;
+    clock->at(3s, [&] {
+        tree.take();
+        auto status = tree.status(ReportedStatus::running);
+        status.cause = CommandError{"429 rate_limit", "rate_limited", {}, 0};
+        tree.write(status);
+    });
+    execute();
+    CHECK(result.status == ExecutionStatus::timeout);
+    CHECK(result.error->message ==
+          "The command was stopped after its 60 s time-out. Last known cause: 429 rate_limit");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that of the last")
+{
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        const bool first = tree.published.size() == 1;
+        auto status = tree.status(first ? ReportedStatus::failed : ReportedStatus::completed);
+        if (first) status.error = CommandError{"later", "overloaded", true, 0};
+        status.session = first ? "s-1" : "s-2";
+        status.usage.emplace().input_tokens = 5;
+        status.usage->cost_usd = 0.25;
+        tree.report(std::move(status));
+    };
+    execute();
+    CHECK(result.attempts == 2);
+    CHECK(result.session == "s-2");
+    CHECK(result.usage.value().input_tokens == 10);
+    CHECK(result.usage.value().cost_usd == 0.5);
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 2);
+    CHECK(metrics[0].session == "s-1");
+    CHECK(metrics[0].error_code == "overloaded");
+    CHECK(metrics[1].usage.value().input_tokens == 5);
+}
+
 namespace {
 
 struct RetryFixture : ExecutorFixture {

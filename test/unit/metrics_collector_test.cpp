@@ -98,6 +98,28 @@ TEST_CASE_FIXTURE(MetricsFixture, "an attempt is a line of the original's keys i
     CHECK(collector->get_metrics() == std::vector{metric});
 }
 
+TEST_CASE_FIXTURE(MetricsFixture,
+                  "what an attempt used is in a file of its own, and in the summary")
+{
+    auto first = metric_of("e", ExecutionStatus::failed, 0);
+    first.attempt_id = "a-1";
+    first.agent = "claude";
+    first.usage.emplace().input_tokens = 7;
+    first.usage->cost_usd = 0.5;
+    auto second = metric_of("e", ExecutionStatus::completed, 1);
+    second.attempt_id = "a-2";
+    second.usage.emplace().cost_usd = 0.25;
+    record({first, second});
+    CHECK(project.read(first_day).find("usage") == std::string::npos);
+    const auto lines = project.lines(metrics_folder / "attempts_2026-01-20.jsonl");
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].find(R"("agent": "claude")") != std::string::npos);
+    const auto summary = collector->get_summary();
+    CHECK(summary.total_attempts == 2);
+    CHECK(summary.usage.value().cost_usd == 0.75);
+    CHECK(summary.usage.value().input_tokens == 7);
+}
+
 TEST_CASE_FIXTURE(MetricsFixture, "what is missing is filled in, and returned as recorded")
 {
     clock->run_until(ctx, 90s);

@@ -54,6 +54,26 @@ AgentStatus example_status(const char* name)
 
 }  // namespace
 
+TEST_CASE("the line of an attempt has all that is known, and is read back")
+{
+    auto attempt = full_metric();
+    attempt.attempt_id = "a";
+    attempt.error_code = "auth";
+    attempt.agent = "claude";
+    attempt.worktree = "/tree";
+    attempt.session = "s";
+    attempt.usage = Usage{1, 2, 3, 4, 1, 0.5, "opus", 1500ms, 2048};
+    CHECK(parse_metric(format_attempt(attempt)) == attempt);
+    CHECK(format_attempt(attempt).starts_with(
+        format_metric(attempt).substr(0, format_metric(attempt).size() - 1)));
+    // A number that makes no sense is no usage.
+    CHECK_FALSE(parse_metric(R"({"execution_id":"e","command":"c","status":"failed",)"
+                             R"("duration_ms":1,"started_at":"2026-01-20T21:00:36Z",)"
+                             R"("usage":{"input_tokens":-1}})")
+                    .value_or(ExecutionMetric{})
+                    .usage);
+}
+
 TEST_CASE("a metric line has the original's keys in their order and no other")
 {
     CHECK(format_metric(full_metric()) ==

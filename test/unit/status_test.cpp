@@ -87,6 +87,25 @@ TEST_CASE("a file that cannot become valid is malformed, with a reason")
     CHECK(problem_of(R"({"x":)" + std::string(100'000, '[')).find("32") != std::string::npos);
 }
 
+TEST_CASE("what a program reported besides its outcome is written and read back")
+{
+    AgentStatus status;
+    status.structured = true;
+    status.status = ReportedStatus::failed;
+    status.error = CommandError{"busy", "rate_limited", {}, 0, std::chrono::seconds(90)};
+    status.session = "s-1";
+    status.permission_denied = "needed permission";
+    status.cause = CommandError{"429", "rate_limited", {}, 0};
+    status.usage = Usage{1, 2, 3, 4, 5, 0.5, "opus", std::chrono::milliseconds(1500), 2048};
+    CHECK(parse_status(format_status(status)).status == status);
+    // Invalid numbers are reported, and the rest is kept.
+    const auto odd = read(
+        R"({"version":"1.0","status":"completed","usage":{"input_tokens":-1,"cost_usd":"x","output_tokens":2}})");
+    CHECK(odd.usage == Usage{{}, 2, {}, {}, {}, {}, ""});
+    CHECK_FALSE(odd.warnings.empty());
+    CHECK_FALSE(read(R"({"version":"1.0","status":"completed","usage":"much"})").usage);
+}
+
 TEST_CASE("words are read without regard to case, and their synonyms are known")
 {
     struct Row {
