@@ -96,7 +96,7 @@ bool may_match(std::string_view line, const Filter& filter)
 
 // The log and its backups, newest first. A concurrent rotation renames a file to a name that is
 // opened later, so none is missed; the inode identifies files opened twice.
-std::vector<files::UniqueFd> open_logs(const Folder& location, int backups)
+std::vector<files::UniqueFd> open_logs(const Folder& location, int max_backups)
 {
     std::vector<files::UniqueFd> logs;
     error_code ec;
@@ -104,7 +104,7 @@ std::vector<files::UniqueFd> open_logs(const Folder& location, int backups)
     if (ec) return logs;
 
     std::set<std::pair<dev_t, ino_t>> known;
-    for (int i = 0; i <= backups; ++i) {
+    for (int i = 0; i <= max_backups; ++i) {
         auto name = std::string(audit_log_name);
         if (i > 0) name += "." + std::to_string(i);
         auto log = Folder::open_log(folder.get(), name, ec);
