@@ -106,6 +106,11 @@ struct Row : Setting {
         alias = std::move(name);
         return std::move(*this);
     }
+    Row formerly(std::string name) &&
+    {
+        former = std::move(name);
+        return std::move(*this);
+    }
     Row flag(std::string name) &&
     {
         flags = std::move(name);
@@ -153,10 +158,15 @@ using E = ExecutorSettings;
 constexpr auto of_executor = &Config::executor;
 constexpr auto of_agent = &Config::agent;
 
-std::vector<Setting> general_settings()
+}  // namespace
+
+std::vector<Setting> built_in_settings()
 {
     using R = RetryPolicy;
+    using A = WorkOptions;
+    using W = WorktreesConfig;
     constexpr auto retry = &E::retry;
+    constexpr auto worktrees = &Config::worktrees;
     return {
         option<&Config::enabled>("enabled",
                                  "Agents run the steps of workflows. False: the steps wait for a "
@@ -187,12 +197,6 @@ std::vector<Setting> general_settings()
                                                   "Maximum delay before any retry.")
             .within(0, three_years)
             .at_once(),
-    };
-}
-
-std::vector<Setting> polling_settings()
-{
-    return {
         option<&Config::polling_enabled>(
             "polling.enabled",
             "Poll the status file. False: read it when it changes, and every "
@@ -217,12 +221,6 @@ std::vector<Setting> polling_settings()
                                                       "Maximum interval of adaptive polling.")
             .positive(three_years)
             .at_once(),
-    };
-}
-
-std::vector<Setting> feature_settings()
-{
-    return {
         option<of_executor, &E::artifact_detection>(
             "features.artifact_detection",
             "Complete a command without a status when all its expected artifacts exist.")
@@ -236,73 +234,63 @@ std::vector<Setting> feature_settings()
             .at_once(),
         option<of_executor, &E::enable_metrics>("features.metrics_collection", "Record metrics."),
         option<of_executor, &E::enable_audit>("features.audit_logging", "Write the audit log."),
-    };
-}
-
-std::vector<Setting> timeout_settings()
-{
-    return {
         option<of_executor, &E::start_timeout>(
             "timeouts.start_seconds",
             "Time for an agent to claim a command. 0: no limit, for "
             "agents that do not claim.")
+            .formerly("clocks.start_seconds")
             .within(0, three_years)
             .at_once(),
         option<of_executor, &E::stall_timeout>(
             "timeouts.stall_seconds",
             "Time without a change of status, progress and output. 0: no limit.")
+            .formerly("clocks.stall_seconds")
             .within(0, three_years)
             .at_once(),
         option<of_executor, &E::total_timeout>(
             "timeouts.total_seconds",
             "Time limit for all attempts of a command together. 0: no limit.")
+            .formerly("clocks.total_seconds")
             .within(0, three_years)
             .at_once()
             .flag("--total-timeout"),
         option<of_executor, &E::stop_grace>("timeouts.stop_grace_seconds",
                                             "Time to stop before a command is killed.")
-            .also<of_agent, &WorkOptions::stop_grace>()
+            .formerly("clocks.stop_grace_seconds")
+            .also<of_agent, &A::stop_grace>()
             .within(0, three_years)
             .at_once()
             .flag("--stop-grace"),
-    };
-}
-
-std::vector<Setting> limit_settings()
-{
-    return {
         option<of_executor, &E::max_parallel>("limits.max_parallel",
                                               "Maximum number of parallel commands. 0: no limit.")
+            .formerly("limits.max_concurrency")
             .within(0, 100'000)
             .at_once()
             .flag("--max-parallel"),
         option<of_executor, &E::max_status_bytes>(
             "limits.max_status_bytes",
             "Maximum size of a status file. A larger one fails its command.")
+            .formerly("limits.status_bytes")
             .bytes(1024, gibibyte),
-        option<of_agent, &WorkOptions::max_output_bytes>(
-            "limits.max_output_bytes", "Maximum size of a command's output log. 0: none.")
+        option<of_agent, &A::max_output_bytes>("limits.max_output_bytes",
+                                               "Maximum size of a command's output log. 0: none.")
+            .formerly("limits.output_bytes")
             .bytes(0, gibibyte)
             .at_once(),
-        option<of_agent, &WorkOptions::max_output_tail_bytes>(
+        option<of_agent, &A::max_output_tail_bytes>(
             "limits.max_output_tail_bytes", "Maximum size of the end of the output in a status.")
+            .formerly("limits.output_tail_bytes")
             .bytes(0, mebibyte)
             .at_once(),
         option<of_executor, &E::max_audit_bytes>(
             "audit.max_bytes",
             "Maximum size of the audit log. It is rotated before it exceeds this.")
+            .formerly("limits.audit_bytes")
             .bytes(1024, gibibyte),
         option<of_executor, &E::max_audit_backups>("audit.max_backups",
                                                    "Maximum number of rotated audit logs. 0: none.")
+            .formerly("limits.audit_backups")
             .within(0, 100),
-    };
-}
-
-std::vector<Setting> worktree_settings()
-{
-    using W = WorktreesConfig;
-    constexpr auto worktrees = &Config::worktrees;
-    return {
         option<worktrees, &W::keep>(
             "worktrees.keep",
             "`autoexec worktree gc` keeps the worktrees of this many newest runs.")
@@ -327,18 +315,13 @@ std::vector<Setting> worktree_settings()
         option<worktrees, &W::min_free_bytes>(
             "worktrees.min_free_bytes",
             "Minimum free space. With less, no worktree is created. 0: no minimum.")
+            .formerly("worktrees.free_space_floor")
             .bytes(0, 512 * tebibyte),
         option<worktrees, &W::max_file_bytes>(
             "worktrees.max_file_bytes",
             "Maximum size of a file that is committed or saved. A larger one is reported and stays "
             "in its worktree. 0: no limit.")
             .bytes(0, 512 * tebibyte),
-    };
-}
-
-std::vector<Setting> other_settings()
-{
-    return {
         option<of_executor, &E::durability>(
             "durability",
             "When a record counts as written: in memory (none), safe "
@@ -355,33 +338,27 @@ std::vector<Setting> other_settings()
             .of_type(SettingType::file_name),
         option<of_executor, &E::file_access>(
             "files.access", "Read access to the files that the executor writes into worktrees."),
-    };
-}
-
-std::vector<Setting> agent_settings()
-{
-    using W = WorkOptions;
-    return {
-        option<of_agent, &W::max_parallel>(
+        option<of_agent, &A::max_parallel>(
             "agent.max_parallel",
             "Maximum number of parallel commands of `autoexec agent`. "
             "0: the number in the agents file.")
             .within(0, 10'000)
             .at_once()
             .flag("agent --max-parallel"),
-        option<of_agent, &W::scan_interval>("agent.scan_interval_seconds",
+        option<of_agent, &A::scan_interval>("agent.scan_interval_seconds",
                                             "Interval between scans for commands.")
             .positive(three_years)
             .at_once(),
-        option<of_agent, &W::watch_paths_interval>(
+        option<of_agent, &A::watch_paths_interval>(
             "agent.watch_paths_interval_seconds",
             "Interval between searches of the agents' watch paths.")
             .positive(three_years)
             .at_once(),
-        option<of_agent, &W::heartbeat_interval>(
+        option<of_agent, &A::heartbeat_interval>(
             "agent.heartbeat_interval_seconds",
             "Interval between heartbeats of a running command. 0: "
             "only when its output changes.")
+            .formerly("agent.heartbeat_seconds")
             .within(0, three_years)
             .at_once(),
         option<&Config::debug>(
@@ -389,18 +366,6 @@ std::vector<Setting> agent_settings()
             "Write a debug log to `.tapps-agents/logs/autoexec.log`; see `autoexec debug`.")
             .at_once(),
     };
-}
-
-}  // namespace
-
-std::vector<Setting> built_in_settings()
-{
-    std::vector<Setting> all;
-    for (auto&& group :
-         {general_settings(), polling_settings(), feature_settings(), timeout_settings(),
-          limit_settings(), worktree_settings(), other_settings(), agent_settings()})
-        all.insert(all.end(), group.begin(), group.end());
-    return all;
 }
 
 }  // namespace autoexec::config

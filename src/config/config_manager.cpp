@@ -3,7 +3,6 @@
 #include "config/describe.hpp"
 #include "config/layer.hpp"
 #include "config/migration.hpp"
-#include "config/renames.hpp"
 #include "config/settings.hpp"
 #include "config/sources.hpp"
 #include "protocol/layout.hpp"
@@ -138,10 +137,8 @@ struct AutoExecutionConfigManager::Impl {
     std::string edited(std::string text, std::string_view key, const SettingValue& value) const
     {
         const auto path = config::path_in_file(key);
-        for (const auto& rename : config::renames())
-            if (rename.now == key)
-                text = yaml::rename_in_yaml(text, config::path_in_file(rename.before), path)
-                           .value_or(text);
+        if (const auto& former = table.find(key)->former; !former.empty())
+            text = yaml::rename_in_yaml(text, config::path_in_file(former), path).value_or(text);
         auto changed = yaml::set_in_yaml(text, path, scalar_of(value));
         if (changed) return *std::move(changed);
         yaml::Report report(paths.own_file.string(), text);

@@ -1,7 +1,5 @@
 #include "config/describe.hpp"
 
-#include "config/renames.hpp"
-
 #include <fmt/format.h>
 
 #include <cmath>
@@ -227,12 +225,12 @@ std::string reference(const SettingsTable& table)
     page += names_section;
     for (const auto& s : table.settings())
         if (s.type != SettingType::version)
-            page += fmt::format("| `{}` | `{}` | {} | {} |\n", s.key, s.environment_name(),
+            page += fmt::format("| `{}` | `{}` | {} | {} |\n", s.key, variable_of(s.key),
                                 in_code(s.flags),
                                 s.alias.empty() ? std::string() : in_code("workflow." + s.alias));
     page += versions_section;
-    for (const auto& [before, now] : renames())
-        page += fmt::format("| `{}` | `{}` |\n", before, now);
+    for (const auto& s : table.settings())
+        if (!s.former.empty()) page += fmt::format("| `{}` | `{}` |\n", s.former, s.key);
     return page + of_the_original + extensions;
 }
 

@@ -1,6 +1,5 @@
 #include "config/layer.hpp"
 
-#include "config/renames.hpp"
 #include "text/text.hpp"
 #include "yaml/fields.hpp"
 
@@ -12,7 +11,28 @@
 #include <charconv>
 #include <utility>
 
-namespace autoexec::config {
+namespace autoexec {
+
+std::string v1::to_string(const ConfigOrigin& origin)
+{
+    switch (origin.layer) {
+        case ConfigLayer::defaults:
+            return "default";
+        case ConfigLayer::user_file:
+        case ConfigLayer::project_config:
+        case ConfigLayer::auto_execution:
+            return fmt::format("{}:{}", origin.source, origin.line);
+        case ConfigLayer::workflow:
+            return origin.source;
+        case ConfigLayer::environment:
+            return fmt::format("environment {}", origin.source);
+        case ConfigLayer::command_line:
+            break;
+    }
+    return fmt::format("command line {}", origin.source);
+}
+
+namespace config {
 namespace {
 
 constexpr std::string_view extensions_section = "extensions";
@@ -131,33 +151,34 @@ std::string without_unit(std::string_view key, const std::vector<std::string_vie
 std::string other_place(const SettingsTable& table, std::string_view name)
 {
     for (const auto& s : table.settings()) {
-        const auto section =
-            s.key.substr(0, s.key.size() - std::min(s.key.size(), s.name().size() + 1));
-        if (s.key == name && !section.empty())
+        const auto section = section_of(s.key);
+        if (section.empty()) continue;
+        if (s.key == name)
             return fmt::format("Keys are nested: write '{}:', and below it '{}:'.", section,
-                               s.name());
-        if (s.name() == name && !section.empty())
-            return fmt::format("It belongs below '{}:'.", section);
+                               name_of(s.key));
+        if (name_of(s.key) == name) return fmt::format("It belongs below '{}:'.", section);
     }
     return {};
 }
 
-// The section that has the settings of a section of version 1.0.
-std::string_view section_now(std::string_view former)
+// The section that has the settings of a section of version 1.0; empty if it was none.
+std::string_view section_now(const SettingsTable& table, std::string_view former)
 {
-    for (const auto& rename : renames())
-        if (section_of(rename.before) == former) return section_of(rename.now);
-    return former;
+    for (const auto& s : table.settings())
+        if (!s.former.empty() && section_of(s.former) == former) return section_of(s.key);
+    return {};
 }
 
 void warn_unknown(const LayerReading& reading, const yaml::YamlEntry& entry,
                   std::string_view section)
 {
-    auto names = reading.table.names_in(section_now(section));
+    const auto now = section_now(reading.table, section);
+    auto names = reading.table.names_in(now.empty() ? section : now);
     if (section.empty()) names.push_back(extensions_section);
     auto hint = other_place(reading.table, entry.key);
-    if (hint.empty() && section.empty() && is_former_section(entry.key))
-        hint = fmt::format("Did you mean '{}'?", section_now(entry.key));
+    if (const auto other = section_now(reading.table, entry.key);
+        hint.empty() && section.empty() && !other.empty())
+        hint = fmt::format("Did you mean '{}'?", other);
     if (hint.empty()) hint = without_unit(entry.key, names);
     if (hint.empty()) hint = yaml::did_you_mean(in_small_letters(entry.key), names);
     if (hint.empty() && !names.empty())
@@ -225,17 +246,17 @@ std::optional<yaml::YamlNode> read_mapping(const LayerReading& reading, std::str
 
 /// An entry with a key of version 1.0.
 struct FormerEntry {
-    const Rename* rename;
+    const Setting* setting;
     const yaml::YamlEntry* entry;
 };
 
-void warn_renamed(const LayerReading& reading, const Rename& rename, yaml::Position at,
+void warn_renamed(const LayerReading& reading, const Setting& setting, yaml::Position at,
                   bool has_new)
 {
     if (has_new) {
         reading.report.warning(
-            at, fmt::format("'{}' has no effect: '{}' is set", rename.before, rename.now),
-            fmt::format("Remove '{}'.", rename.before));
+            at, fmt::format("'{}' has no effect: '{}' is set", setting.former, setting.key),
+            fmt::format("Remove '{}'.", setting.former));
         return;
     }
     std::string hint = "Rename it.";
@@ -243,7 +264,7 @@ void warn_renamed(const LayerReading& reading, const Rename& rename, yaml::Posit
         hint = "Run 'autoexec config migrate'.";
     if (reading.origin.layer == ConfigLayer::user_file)
         hint = fmt::format("Run 'autoexec config migrate {}'.", reading.report.path());
-    reading.report.warning(at, fmt::format("'{}' is now '{}'", rename.before, rename.now),
+    reading.report.warning(at, fmt::format("'{}' is now '{}'", setting.former, setting.key),
                            std::move(hint));
 }
 
@@ -259,9 +280,9 @@ void read_section(const LayerReading& reading, const yaml::YamlNode& node, std::
             key == extensions_section || key.starts_with(std::string(extensions_section) + ".");
         if (reading.table.find(key) != nullptr) {
             read_value(reading, key, entry.value, key);
-        } else if (const auto* const rename = find_rename(key)) {
-            former.push_back({rename, &entry});
-        } else if (is_mapping && (below || is_former_section(key))) {
+        } else if (const auto* const setting = reading.table.find_former(key)) {
+            former.push_back({setting, &entry});
+        } else if (is_mapping && (below || !section_now(reading.table, key).empty())) {
             read_section(reading, entry.value, key, former);
         } else if (below && entry.value.kind != yaml::YamlNode::Kind::null) {
             reading.report.error(entry.value.at, fmt::format("'{}' must be a mapping", key),
@@ -315,13 +336,13 @@ void read_settings(const LayerReading& reading, const yaml::YamlNode& node)
     read_section(reading, node, {}, former);
     // The new name takes precedence, whatever the order in the file.
     const auto last = reading.values.size();
-    for (const auto& [rename, entry] : former) {
+    for (const auto& [setting, entry] : former) {
         const bool has_new = std::any_of(
             reading.values.begin() + static_cast<std::ptrdiff_t>(first),
             reading.values.begin() + static_cast<std::ptrdiff_t>(last),
-            [&rename = rename](const LayerValue& value) { return value.key == rename->now; });
-        warn_renamed(reading, *rename, entry->at, has_new);
-        if (!has_new) read_value(reading, rename->now, entry->value, rename->before);
+            [&key = setting->key](const LayerValue& value) { return value.key == key; });
+        warn_renamed(reading, *setting, entry->at, has_new);
+        if (!has_new) read_value(reading, setting->key, entry->value, setting->former);
     }
 }
 
@@ -357,4 +378,5 @@ void read_project_file(const LayerReading& reading, std::string_view text)
     }
 }
 
-}  // namespace autoexec::config
+}  // namespace config
+}  // namespace autoexec

@@ -51,8 +51,9 @@ std::vector<Diagnostic> read_metadata(const SettingsTable& table,
                                       const boost::json::object& metadata,
                                       std::vector<LayerValue>& values);
 
-/// Converts JSON to YAML without positions.
-yaml::YamlNode to_yaml(const boost::json::value& value);
+/// The value of a variable of `NAME=value` each.
+std::optional<std::string> find_variable(const std::vector<std::string>& environment,
+                                         std::string_view name);
 
 inline constexpr std::string_view own_section = "auto_execution";
 

@@ -1,8 +1,8 @@
 #include "config/layer.hpp"
 
-#include "config/renames.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <fmt/format.h>
 
@@ -14,21 +14,12 @@ namespace {
 
 constexpr std::string_view prefix = "AUTOEXEC_";
 
-yaml::YamlNode scalar(std::string text, bool quoted)
-{
-    yaml::YamlNode node;
-    node.kind = yaml::YamlNode::Kind::scalar;
-    node.text = std::move(text);
-    node.quoted = quoted;
-    return node;
-}
-
 yaml::YamlNode variable_node(const Setting& s, std::string text)
 {
     if (text.empty()) return {};
     if (s.type == SettingType::boolean && text == "1") text = "true";
     if (s.type == SettingType::boolean && text == "0") text = "false";
-    return scalar(std::move(text), s.type_name() == "text");
+    return yaml::make_scalar(std::move(text), s.type_name() != "text");
 }
 
 struct EnvironmentReading {
@@ -37,11 +28,9 @@ struct EnvironmentReading {
     std::vector<LayerValue>& values;
     std::vector<Diagnostic> problems;
 
-    [[nodiscard]] std::optional<std::string> find(const std::string& name) const
+    [[nodiscard]] std::optional<std::string> find(std::string_view name) const
     {
-        for (const auto& variable : environment)
-            if (variable.starts_with(name + "=")) return variable.substr(name.size() + 1);
-        return std::nullopt;
+        return find_variable(environment, name);
     }
     void warn(const std::string& name, std::string message, std::string hint)
     {
@@ -62,10 +51,10 @@ void read_variable(EnvironmentReading& reading, const Setting& s, const std::str
 }
 
 // The name that a variable had in version 1.0.
-void read_former_variable(EnvironmentReading& reading, const Rename& rename)
+void read_former_variable(EnvironmentReading& reading, const Setting& s)
 {
-    const auto before = variable_of(rename.before);
-    const auto now = variable_of(rename.now);
+    const auto before = variable_of(s.former);
+    const auto now = variable_of(s.key);
     if (!reading.find(before)) return;
     if (reading.find(now)) {
         reading.warn(before, fmt::format("This variable has no effect: {} is set", now),
@@ -73,42 +62,37 @@ void read_former_variable(EnvironmentReading& reading, const Rename& rename)
         return;
     }
     reading.warn(before, fmt::format("This variable is now {}", now), "Rename it.");
-    read_variable(reading, *reading.table.find(rename.now), before);
-}
-
-bool is_former_variable(std::string_view name)
-{
-    return std::any_of(renames().begin(), renames().end(),
-                       [&](const Rename& rename) { return variable_of(rename.before) == name; });
+    read_variable(reading, s, before);
 }
 
 // Other variables can have the prefix, so only near misses give a warning.
-void warn_near_misses(const SettingsTable& table, const std::vector<std::string>& environment,
-                      std::vector<Diagnostic>& problems)
+void warn_near_misses(EnvironmentReading& reading)
 {
     std::vector<std::string> names;
-    for (const auto& s : table.settings())
-        if (auto name = s.environment_name(); !name.empty())
-            names.push_back(name.substr(prefix.size()));
+    std::vector<std::string> former;
+    for (const auto& s : reading.table.settings()) {
+        if (s.type == SettingType::version) continue;
+        names.push_back(variable_of(s.key).substr(prefix.size()));
+        if (!s.former.empty()) former.push_back(variable_of(s.former));
+    }
     const std::vector<std::string_view> candidates(names.begin(), names.end());
-    for (const auto& variable : environment) {
+    for (const auto& variable : reading.environment) {
         if (!variable.starts_with(prefix)) continue;
         const auto name = variable.substr(0, variable.find('='));
-        if (is_former_variable(name)) continue;
+        if (std::ranges::find(former, name) != former.end()) continue;
         const auto guess = yaml::nearest(std::string_view(name).substr(prefix.size()), candidates);
-        if (guess.empty() || name.substr(prefix.size()) == guess) continue;
-        yaml::Report report(name, {});
-        report.warning({}, "Unknown variable", fmt::format("Did you mean '{}{}'?", prefix, guess));
-        problems.push_back(report.take_warnings().front());
+        if (!guess.empty() && name.substr(prefix.size()) != guess)
+            reading.warn(name, "Unknown variable",
+                         fmt::format("Did you mean '{}{}'?", prefix, guess));
     }
 }
 
-}  // namespace
-
+// Without positions.
 yaml::YamlNode to_yaml(const boost::json::value& value)
 {
-    if (const auto* const text = value.if_string()) return scalar(std::string(*text), true);
-    if (value.is_double()) return scalar(text::format_double(value.get_double()), false);
+    if (const auto* const text = value.if_string())
+        return yaml::make_scalar(std::string(*text), false);
+    if (value.is_double()) return yaml::make_scalar(text::format_double(value.get_double()), true);
     if (value.is_null()) return {};
 
     yaml::YamlNode node;
@@ -120,9 +104,20 @@ yaml::YamlNode to_yaml(const boost::json::value& value)
         node.kind = yaml::YamlNode::Kind::sequence;
         for (const auto& item : *list) node.items.push_back(to_yaml(item));
     } else {
-        node = scalar(text::dump_line(value), false);
+        node = yaml::make_scalar(text::dump_line(value), true);
     }
     return node;
+}
+
+}  // namespace
+
+std::optional<std::string> find_variable(const std::vector<std::string>& environment,
+                                         std::string_view name)
+{
+    for (const auto& variable : environment)
+        if (variable.starts_with(name) && variable.substr(name.size()).starts_with('='))
+            return variable.substr(name.size() + 1);
+    return std::nullopt;
 }
 
 std::vector<Diagnostic> read_environment(const SettingsTable& table,
@@ -130,10 +125,11 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
                                          std::vector<LayerValue>& values)
 {
     EnvironmentReading reading{table, environment, values, {}};
-    for (const auto& rename : renames()) read_former_variable(reading, rename);
     for (const auto& s : table.settings())
-        if (const auto name = s.environment_name(); !name.empty()) read_variable(reading, s, name);
-    warn_near_misses(table, environment, reading.problems);
+        if (!s.former.empty()) read_former_variable(reading, s);
+    for (const auto& s : table.settings())
+        if (s.type != SettingType::version) read_variable(reading, s, variable_of(s.key));
+    warn_near_misses(reading);
     return std::move(reading.problems);
 }
 

@@ -1,7 +1,6 @@
 #include "config/migration.hpp"
 
 #include "config/layer.hpp"
-#include "config/renames.hpp"
 #include "yaml/yaml_edit.hpp"
 
 #include <fmt/format.h>
@@ -27,8 +26,8 @@ public:
     std::optional<std::string> run()
     {
         if (find({}) == nullptr) return text_;
-        for (const auto& rename : renames())
-            if (has_former(rename) && !rename_section(rename) && !rename_key(rename))
+        for (const auto& s : table_.settings())
+            if (!s.former.empty() && has_former(s) && !rename_section(s) && !rename_key(s))
                 return std::nullopt;
         const auto* const version = find("version");
         if (version != nullptr && version->text == current_version) return text_;
@@ -46,11 +45,11 @@ private:
     }
 
     // The key, or its section if that has no keys and does not exist in this version.
-    [[nodiscard]] bool has_former(const Rename& rename) const
+    [[nodiscard]] bool has_former(const Setting& s) const
     {
-        const auto section = section_of(rename.before);
+        const auto section = section_of(s.former);
         const auto* const node = find(section);
-        return find(rename.before) != nullptr ||
+        return find(s.former) != nullptr ||
                (node != nullptr && node->entries.empty() && !table_.is_section(section));
     }
 
@@ -69,41 +68,41 @@ private:
     }
 
     // A whole section is renamed where it is, if all of its keys belong in the new one.
-    bool rename_section(const Rename& rename)
+    bool rename_section(const Setting& s)
     {
-        const auto before = section_of(rename.before);
-        const auto now = section_of(rename.now);
+        const auto before = section_of(s.former);
+        const auto now = section_of(s.key);
         if (before == now || find(now) != nullptr) return false;
         const auto entries = find(before)->entries;
         const auto belongs = [&](const yaml::YamlEntry& entry) {
-            const auto* const other = find_rename(fmt::format("{}.{}", before, entry.key));
-            return other != nullptr && section_of(other->now) == now;
+            const auto* const other = table_.find_former(fmt::format("{}.{}", before, entry.key));
+            return other != nullptr && section_of(other->key) == now;
         };
         if (!std::ranges::all_of(entries, belongs) ||
             !accept(yaml::rename_in_yaml(text_, path_in_file(before), path_in_file(now))))
             return false;
         for (const auto& entry : entries) {
-            const auto* const other = find_rename(fmt::format("{}.{}", before, entry.key));
+            const auto* const other = table_.find_former(fmt::format("{}.{}", before, entry.key));
             (void)accept(yaml::rename_in_yaml(text_,
                                               path_in_file(fmt::format("{}.{}", now, entry.key)),
-                                              path_in_file(other->now)));
+                                              path_in_file(other->key)));
         }
         return true;
     }
 
     // Where both names are set, the old one has no effect; neither has an empty section.
-    bool rename_key(const Rename& rename)
+    bool rename_key(const Setting& s)
     {
-        const auto* const old = find(rename.before);
-        const auto key = old != nullptr ? rename.before : section_of(rename.before);
+        const auto* const old = find(s.former);
+        const auto key = old != nullptr ? s.former : section_of(s.former);
         const auto path = path_in_file(key);
-        const bool removed = old == nullptr || find(rename.now) != nullptr;
+        const bool removed = old == nullptr || find(s.key) != nullptr;
         if (accept(removed ? yaml::remove_in_yaml(text_, path)
-                           : yaml::rename_in_yaml(text_, path, path_in_file(rename.now))))
+                           : yaml::rename_in_yaml(text_, path, path_in_file(s.key))))
             return true;
         report_.error(find(key)->at,
                       removed ? fmt::format("'{}' cannot be removed", key)
-                              : fmt::format("'{}' cannot be moved to '{}'", key, rename.now),
+                              : fmt::format("'{}' cannot be moved to '{}'", key, s.key),
                       "Comments within braces would be lost. Change it by hand, or write the "
                       "section without braces.");
         return false;

@@ -1,6 +1,5 @@
 #include "config/settings.hpp"
 
-#include "config/renames.hpp"
 #include "handoff/file_handoff.hpp"
 #include "text/text.hpp"
 
@@ -12,7 +11,45 @@
 #include <iterator>
 #include <utility>
 
-namespace autoexec::config {
+namespace autoexec {
+inline namespace v1 {
+
+std::string to_string(const SettingValue& value)
+{
+    if (const auto* const flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+    if (const auto* const whole = std::get_if<std::int64_t>(&value)) return std::to_string(*whole);
+    if (const auto* const real = std::get_if<double>(&value)) return text::format_double(*real);
+    return std::get<std::string>(value);
+}
+
+std::vector<std::string> changed_settings(const AutoExecutionConfig& before,
+                                          const AutoExecutionConfig& after)
+{
+    std::vector<std::string> keys;
+    for (const auto& setting : config::built_in_settings())
+        if (setting.get(before) != setting.get(after)) keys.push_back(setting.key);
+    const auto compare = [&keys](std::string_view section, const auto& old, const auto& now) {
+        for (const auto& [name, value] : now) {
+            const auto found = old.find(name);
+            if (found == old.end() || found->second != value)
+                keys.push_back(fmt::format("{}.{}", section, name));
+        }
+    };
+    compare("features", before.flags, after.flags);
+    compare("extensions", before.extensions, after.extensions);
+    return keys;
+}
+
+bool takes_effect_at_once(std::string_view key)
+{
+    for (const auto& setting : config::built_in_settings())
+        if (setting.key == key) return setting.effect == config::Effect::next_execution;
+    return true;  // an application decides when it reads its own settings
+}
+
+}  // namespace v1
+
+namespace config {
 namespace {
 
 using Config = AutoExecutionConfig;
@@ -41,15 +78,34 @@ SettingType type_of(const SettingValue& value)
 
 SettingsTable::SettingsTable() : settings_(built_in_settings()) {}
 
-void SettingsTable::add(Setting setting)
+// A setting of the application, in the map `Values` of a configuration.
+template <auto Values, class T>
+void SettingsTable::add(std::string key, T value, std::string documentation)
 {
-    const auto& key = setting.key;
-    const bool taken = find(key) != nullptr || is_section(key) ||
-                       std::any_of(settings_.begin(), settings_.end(),
-                                   [&](const Setting& s) { return key.starts_with(s.key + "."); });
-    if (taken)
+    const auto name = key.substr(key.find('.') + 1);
+    if (!is_plain_name(name, !std::is_same_v<T, bool>))
+        throw system_error(errc::invalid_options, fmt::format("invalid name '{}'", name));
+    if (find(key) != nullptr || is_section(key) ||
+        std::ranges::any_of(settings_,
+                            [&](const Setting& s) { return key.starts_with(s.key + "."); }))
         throw system_error(errc::invalid_options,
                            fmt::format("the name '{}' is already in use", key));
+    Setting setting;
+    setting.key = key;
+    setting.type = type_of(value);
+    setting.documentation = std::move(documentation);
+    setting.effect = Effect::next_execution;
+    setting.get = [name, value](const Config& c) -> SettingValue {
+        const auto found = (c.*Values).find(name);
+        return found == (c.*Values).end() ? value : found->second;
+    };
+    setting.set = [name](Config& c, const SettingValue& v) {
+        if constexpr (std::is_same_v<T, bool>)
+            (c.*Values)[name] = std::get<bool>(v);
+        else
+            (c.*Values)[name] = v;
+    };
+    (defaults_.*Values).emplace(name, std::move(value));
     // Sections stay together: insert after the last setting of its section.
     const auto section = key.substr(0, key.find('.') + 1);
     const auto last = std::find_if(settings_.rbegin(), settings_.rend(),
@@ -59,79 +115,55 @@ void SettingsTable::add(Setting setting)
 
 void SettingsTable::add_flag(std::string_view name, bool value, std::string documentation)
 {
-    if (!is_plain_name(name, false))
-        throw system_error(errc::invalid_options, fmt::format("invalid name '{}'", name));
-    Setting s;
-    s.key = fmt::format("features.{}", name);
-    s.type = SettingType::boolean;
-    s.documentation = std::move(documentation);
-    s.effect = Effect::next_execution;
-    s.get = [n = std::string(name), value](const Config& c) -> SettingValue {
-        const auto found = c.flags.find(n);
-        return found == c.flags.end() ? value : found->second;
-    };
-    s.set = [n = std::string(name)](Config& c, const SettingValue& v) {
-        c.flags[n] = std::get<bool>(v);
-    };
-    add(std::move(s));
-    defaults_.flags.emplace(name, value);
+    add<&Config::flags>(fmt::format("features.{}", name), value, std::move(documentation));
 }
 
 void SettingsTable::add_extension(std::string_view name, SettingValue value,
                                   std::string documentation)
 {
-    if (!is_plain_name(name, true))
-        throw system_error(errc::invalid_options, fmt::format("invalid name '{}'", name));
-    Setting s;
-    s.key = fmt::format("extensions.{}", name);
-    s.type = type_of(value);
-    s.documentation = std::move(documentation);
-    s.effect = Effect::next_execution;
-    s.get = [n = std::string(name), value](const Config& c) -> SettingValue {
-        const auto found = c.extensions.find(n);
-        return found == c.extensions.end() ? value : found->second;
-    };
-    s.set = [n = std::string(name)](Config& c, const SettingValue& v) {
-        c.extensions.insert_or_assign(n, v);
-    };
-    add(std::move(s));
-    defaults_.extensions.emplace(name, std::move(value));
+    add<&Config::extensions>(fmt::format("extensions.{}", name), std::move(value),
+                             std::move(documentation));
 }
 
 const Setting* SettingsTable::find(std::string_view key) const
 {
-    const auto found = std::find_if(settings_.begin(), settings_.end(),
-                                    [&](const Setting& s) { return s.key == key; });
+    const auto found = std::ranges::find(settings_, key, &Setting::key);
     return found == settings_.end() ? nullptr : &*found;
+}
+
+const Setting* SettingsTable::find_former(std::string_view key) const
+{
+    const auto found = std::ranges::find(settings_, key, &Setting::former);
+    return found == settings_.end() || key.empty() ? nullptr : &*found;
 }
 
 bool SettingsTable::is_section(std::string_view key) const
 {
-    return std::any_of(settings_.begin(), settings_.end(), [&](const Setting& s) {
-        return s.key.size() > key.size() && s.key.starts_with(key) && s.key[key.size()] == '.';
-    });
+    return !key.empty() && !names_in(key).empty();
 }
 
 std::vector<std::string_view> SettingsTable::names_in(std::string_view section) const
 {
     std::vector<std::string_view> names;
+    const auto prefix = section.empty() ? std::string() : fmt::format("{}.", section);
     for (const auto& s : settings_) {
-        std::string_view rest = s.key;
-        if (!section.empty()) {
-            if (!rest.starts_with(section) || rest.size() <= section.size() ||
-                rest[section.size()] != '.')
-                continue;
-            rest.remove_prefix(section.size() + 1);
-        }
+        if (!s.key.starts_with(prefix)) continue;
+        auto rest = std::string_view(s.key).substr(prefix.size());
         rest = rest.substr(0, rest.find('.'));
-        if (std::find(names.begin(), names.end(), rest) == names.end()) names.push_back(rest);
+        if (std::ranges::find(names, rest) == names.end()) names.push_back(rest);
     }
     return names;
 }
 
-std::string Setting::environment_name() const
+std::string_view section_of(std::string_view key)
 {
-    return type == SettingType::version ? std::string() : variable_of(key);
+    const auto dot = key.rfind('.');
+    return dot == key.npos ? std::string_view{} : key.substr(0, dot);
+}
+
+std::string_view name_of(std::string_view key)
+{
+    return key.substr(key.rfind('.') + 1);  // npos + 1 is 0
 }
 
 std::string variable_of(std::string_view key)
@@ -140,11 +172,6 @@ std::string variable_of(std::string_view key)
     for (const char c : key)
         name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
-}
-
-std::string_view Setting::name() const
-{
-    return name_of(key);
 }
 
 std::string_view Setting::type_name() const
@@ -169,31 +196,15 @@ std::string_view Setting::type_name() const
 
 std::string Setting::allowed() const
 {
-    switch (type) {
-        case SettingType::boolean:
-            return "true or false";
-        case SettingType::choice:
-            return fmt::format("{} or {}",
-                               fmt::join(choices.begin(), std::prev(choices.end()), ", "),
-                               choices.back());
-        case SettingType::integer:
-        case SettingType::number: {
-            const auto inf = std::numeric_limits<double>::infinity();
-            if (range.least == -inf) return std::string(type_name());
-            if (range.above_least)
-                return fmt::format("more than {}, at most {}", range.least, range.most);
-            return fmt::format("{} to {}", range.least, range.most);
-        }
-        case SettingType::file_name:
-            return "a plain file name";
-        case SettingType::duration:
-            return "a duration: 90s, 12h, 7d, 2w";
-        case SettingType::version:
-            return fmt::format("\"{}\"", current_version);
-        case SettingType::text:
-            break;
-    }
-    return "text";
+    if (type == SettingType::choice)
+        return fmt::format("{} or {}", fmt::join(choices.begin(), std::prev(choices.end()), ", "),
+                           choices.back());
+    if (type == SettingType::file_name) return "a plain file name";
+    if (type == SettingType::duration) return "a duration: 90s, 12h, 7d, 2w";
+    if (type == SettingType::version) return fmt::format("\"{}\"", current_version);
+    if (range.least == -std::numeric_limits<double>::infinity()) return std::string(type_name());
+    if (range.above_least) return fmt::format("more than {}, at most {}", range.least, range.most);
+    return fmt::format("{} to {}", range.least, range.most);
 }
 
 std::string Setting::complaint(const SettingValue& value) const
@@ -219,4 +230,5 @@ std::string Setting::complaint(const SettingValue& value) const
     return {};
 }
 
-}  // namespace autoexec::config
+}  // namespace config
+}  // namespace autoexec

@@ -45,14 +45,11 @@ struct Setting {
     Range range = {};
     std::string unit = {};
     std::vector<std::string_view> choices = {};
-    std::string alias = {};  ///< Below `workflow:` in `config.yaml`; empty: none.
-    std::string flags = {};  ///< On the command line; empty: none.
+    std::string alias = {};   ///< Below `workflow:` in `config.yaml`; empty: none.
+    std::string flags = {};   ///< On the command line; empty: none.
+    std::string former = {};  ///< The key in version 1.0; empty: the same.
     Effect effect = Effect::next_start;
 
-    /// `AUTOEXEC_RETRY_MAX_ATTEMPTS`; empty for the version of a file.
-    [[nodiscard]] std::string environment_name() const;
-    /// The part after the last dot.
-    [[nodiscard]] std::string_view name() const;
     /// `a whole number`
     [[nodiscard]] std::string_view type_name() const;
     /// `1 to 1000`, `more than 0`, `warn, refuse or allow`
@@ -61,6 +58,10 @@ struct Setting {
     [[nodiscard]] std::string complaint(const SettingValue& value) const;
 };
 
+/// `retry` of `retry.enabled`; empty at the top.
+std::string_view section_of(std::string_view key);
+/// `enabled` of `retry.enabled`.
+std::string_view name_of(std::string_view key);
 /// `AUTOEXEC_RETRY_MAX_ATTEMPTS` for `retry.max_attempts`.
 std::string variable_of(std::string_view key);
 
@@ -77,6 +78,8 @@ public:
 
     [[nodiscard]] std::span<const Setting> settings() const noexcept { return settings_; }
     [[nodiscard]] const Setting* find(std::string_view key) const;
+    /// The setting that had this key in version 1.0. The old key is still read, with a warning.
+    [[nodiscard]] const Setting* find_former(std::string_view key) const;
     /// True for `retry`, the section of `retry.enabled`.
     [[nodiscard]] bool is_section(std::string_view key) const;
     /// The names of settings and sections directly below a section (empty: at the top).
@@ -85,7 +88,8 @@ public:
     [[nodiscard]] const AutoExecutionConfig& defaults() const noexcept { return defaults_; }
 
 private:
-    void add(Setting setting);
+    template <auto Values, class T>
+    void add(std::string key, T value, std::string documentation);
 
     std::vector<Setting> settings_;
     AutoExecutionConfig defaults_;

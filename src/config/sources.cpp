@@ -157,14 +157,6 @@ std::pair<fs::path, fs::path> split(const fs::path& path)
     return {folder.parent_path(), folder.filename() / path.filename()};
 }
 
-std::string value_of(const std::vector<std::string>& environment, std::string_view name)
-{
-    for (const auto& variable : environment)
-        if (variable.starts_with(name) && variable.substr(name.size()).starts_with('='))
-            return variable.substr(name.size() + 1);
-    return {};
-}
-
 }  // namespace
 
 bool Resolved::failed() const
@@ -238,9 +230,9 @@ std::vector<FileStamp> stamps_of(const ConfigPaths& paths)
 
 fs::path user_file(const std::vector<std::string>& environment)
 {
-    auto base = fs::path(value_of(environment, "XDG_CONFIG_HOME"));
+    auto base = fs::path(find_variable(environment, "XDG_CONFIG_HOME").value_or(""));
     if (!base.is_absolute()) {  // as the XDG specification says: a relative one is ignored
-        const auto home = fs::path(value_of(environment, "HOME"));
+        const auto home = fs::path(find_variable(environment, "HOME").value_or(""));
         if (!home.is_absolute()) return {};
         base = home / ".config";
     }

@@ -1,7 +1,6 @@
 #include "autoexec/config.hpp"
 #include "config/layer.hpp"
 #include "config/migration.hpp"
-#include "config/renames.hpp"
 #include "config/settings.hpp"
 #include "support/temporary_folder.hpp"
 #include "yaml/yaml_edit.hpp"
@@ -54,6 +53,20 @@ struct RenameFixture {
         return found;
     }
 };
+
+struct Rename {
+    std::string before;
+    std::string now;
+};
+
+std::vector<Rename> renames()
+{
+    std::vector<Rename> all;
+    for (const auto& setting : config::built_in_settings())
+        if (!setting.former.empty()) all.push_back({setting.former, setting.key});
+    REQUIRE(all.size() == 12);
+    return all;
+}
 
 // Another value than the default, in range.
 SettingValue other_value(const config::Setting& setting)
@@ -112,7 +125,7 @@ TEST_CASE("a flag of the program has the words of its setting")
 TEST_CASE("a setting is read by the name that it had in version 1.0, with a warning")
 {
     const config::SettingsTable table;
-    for (const auto& rename : config::renames()) {
+    for (const auto& rename : renames()) {
         CAPTURE(rename.before);
         const auto* const setting = table.find(rename.now);
         REQUIRE(setting != nullptr);
@@ -165,7 +178,7 @@ TEST_CASE("a setting is read by the name that it had in version 1.0, with a warn
 TEST_CASE("the new name of a setting takes precedence over the old one in the same place")
 {
     const config::SettingsTable table;
-    for (const auto& rename : config::renames()) {
+    for (const auto& rename : renames()) {
         CAPTURE(rename.before);
         const auto value = other_value(*table.find(rename.now));
         RenameFixture f;
@@ -213,7 +226,7 @@ TEST_CASE("an old name in a stronger layer takes precedence over the new one in 
 TEST_CASE("a migration renames each key, once, and keeps the comments")
 {
     const config::SettingsTable table;
-    for (const auto& rename : config::renames()) {
+    for (const auto& rename : renames()) {
         CAPTURE(rename.before);
         const auto value = other_value(*table.find(rename.now));
         const auto text = fmt::format(
