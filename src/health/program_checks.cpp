@@ -70,14 +70,14 @@ std::string reason(const HealthProbes::ProgramRun& run)
     return fmt::format("exit code {}", *run.exit_code);
 }
 
-// Only these are known to have a harmless `--version`.
-bool is_known(std::string_view program)
+// Only these are known to have a harmless `--version`. Null: it is none of them.
+const programs::KnownProgram* known_program(std::string_view program)
 {
-    const auto starts = [program](const programs::KnownProgram& known) {
-        return known.command.substr(0, known.command.find(' ')) == program;
-    };
-    const auto all = programs::known_programs();
-    return program.find('/') == program.npos && std::any_of(all.begin(), all.end(), starts);
+    for (const auto& known : programs::known_programs())
+        if (known.command.substr(0, known.command.find(' ')) == program &&
+            program.find('/') == program.npos)
+            return &known;
+    return nullptr;
 }
 
 /// Finds the programs of all agents.
@@ -108,9 +108,8 @@ public:
     {
         if (broken_ > 0 && broken_ == agents_) findings_.worsen();
         findings_.details()["programs"] = std::move(programs_);
-        return agents_ == 0
-                   ? "No agents are defined."
-                   : fmt::format("The programs of {} were found.", count_of(agents_, "agent"));
+        if (agents_ == 0) return "No agents are defined.";
+        return fmt::format("The programs of {} were found.{}", count_of(agents_, "agent"), drift_);
     }
 
 private:
@@ -138,24 +137,39 @@ private:
         const auto key = shown(found);
         if (programs_.contains(key)) return;
         auto& version = programs_[key];  // null: not run
-        if (!options_.deep && !is_known(program)) return;
+        const auto* const known = known_program(program);
+        if (!options_.deep && known == nullptr) return;
         const auto run = prober_.query({found.string(), "--version"}, directory);
         if (run.exit_code == 0 && !run.timed_out) {
-            version = first_line(run.output);
+            const auto line = first_line(run.output);
+            version = line;
+            if (known != nullptr) note_drift(*known, program, line);
             return;
         }
         // A failure alone says nothing: not every program has that option. But a program that hangs
         // or does not start would also do so for commands.
-        const bool refused = run.exit_code && !run.timed_out && !is_known(program);
+        const bool refused = run.exit_code && !run.timed_out && known == nullptr;
         if (!refused)
             findings_.degraded(fmt::format("'{} --version' failed: {}.", key, reason(run)),
                                "Run it manually, as the same user and in the same environment.");
+    }
+
+    // Only a program that writes events has rules which may no longer fit.
+    void note_drift(const programs::KnownProgram& known, const std::string& program,
+                    const std::string& version)
+    {
+        if (known.outcome.events.empty() || version.find(known.compared) != version.npos) return;
+        drift_ +=
+            fmt::format(" {} is '{}'; its rules {}.", program, version,
+                        known.compared == "unverified" ? "are from its documentation"
+                                                       : "were compared with " + known.compared);
     }
 
     FindingList& findings_;
     const HealthOptions& options_;
     ProgramProber prober_;
     boost::json::object programs_;
+    std::string drift_;  ///< A sentence for each program of another version than its rules.
     std::size_t agents_ = 0;
     std::size_t broken_ = 0;
 };

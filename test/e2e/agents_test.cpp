@@ -114,6 +114,20 @@ TEST_CASE("presets can be combined, and a missing program is reported")
     CHECK(contains(text_at(only_object(ended), "error"), "'codex' was not found; looked in /"));
 }
 
+TEST_CASE("the installed programs can be detected")
+{
+    Project project;
+    project.write("bin/claude", "#!/bin/sh\n");
+    fs::permissions(project.root() / "bin/claude", fs::perms::owner_all);
+    project.set("PATH", (project.root() / "bin").string());
+    const auto ended = project.run({"agents", "init", "--detect", "--stdout"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "name: claude"));
+    CHECK(contains(ended.out, "name: shell"));
+    CHECK_FALSE(contains(ended.out, "name: codex"));
+    CHECK(project.run({"agents", "init", "--detect", "--preset", "codex"}).code == 2);
+}
+
 TEST_CASE("the list of agents shows which roles each of them has")
 {
     Project project;

@@ -329,6 +329,19 @@ TEST_CASE("a script is run for its version only on request")
     check_is(f.checker().check_agent_programs(), degraded, "in time");
 }
 
+TEST_CASE("a program of another version than its rules is named")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(claude_agent);
+    f.machine.programs["claude"].output = "2.1.197 (Claude Code)\n";
+    CHECK(f.checker().check_agent_programs().message == "The programs of 1 agent were found.");
+    f.machine.programs["claude"].output = "3.0.0 (Claude Code)\n";
+    CHECK(f.checker().check_agent_programs().message ==
+          "The programs of 1 agent were found. claude is '3.0.0 (Claude Code)'; its rules were "
+          "compared with 2.1.197.");
+}
+
 TEST_CASE("an agent's program that gives no version degrades")
 {
     HealthFixture f;

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 struct AgentsInitOptions : CommonOptions {
     std::vector<std::string> presets;
     std::string from_template;
+    bool detect = false;
     bool minimal = false;
     bool overwrite = false;
     bool to_stdout = false;
@@ -60,14 +61,28 @@ Programs choose(const std::vector<std::string>& wanted)
     return chosen;
 }
 
+/// The presets whose programs are installed; the shell is.
+Programs detect(const fs::path& root)
+{
+    Programs found;
+    for (const auto& program : programs::known_programs()) {
+        const auto name = program.command.substr(0, program.command.find(' '));
+        if (!agent::find_program(name, AgentDefinition{}, root).found.empty())
+            found.push_back(&program);
+    }
+    return found;
+}
+
 std::string new_text(const AgentsInitOptions& options)
 {
+    if (options.detect && !options.presets.empty())
+        fail(exit_usage, "--detect cannot be combined with --preset.");
     if (options.from_template.empty())
-        return agent::agents_file_text(choose(options.presets), options.minimal
-                                                                    ? agent::Comments::none
-                                                                    : agent::Comments::all);
-    if (options.minimal || !options.presets.empty())
-        fail(exit_usage, "--template cannot be combined with --preset or --minimal.");
+        return agent::agents_file_text(
+            options.detect ? detect(project_root(options)) : choose(options.presets),
+            options.minimal ? agent::Comments::none : agent::Comments::all);
+    if (options.minimal || options.detect || !options.presets.empty())
+        fail(exit_usage, "--template cannot be combined with --preset, --detect or --minimal.");
     std::string problem;
     auto text = read_text(options.from_template, problem);
     if (!text) fail(exit_usage, "{}.", problem);
@@ -127,6 +142,7 @@ void define_agents_init(CLI::App& app, AgentsInitOptions& o)
                                fmt::join(preset_names(), ", ")))
         ->type_name("NAME")
         ->allow_extra_args(false);
+    app.add_flag("--detect", o.detect, "Add an agent for each preset whose program is installed");
     app.add_option("--template", o.from_template, "Copy FILE, which must be valid")
         ->type_name("FILE");
     app.add_flag("--minimal", o.minimal, "Write no comments");
