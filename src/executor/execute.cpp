@@ -299,24 +299,19 @@ asio::awaitable<bool> ExecutorCore::prepared(const Execution& x, std::string& st
 // A failed description does not prevent the retry; a failed preparation does.
 asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string& state)
 {
-    const bool describe_only = !x.hooks().before_retry;
+    const auto& prepare = x.hooks().before_retry;
+    const auto& describe = prepare ? prepare : options.tree_state;
+    if (!describe && !x.git) co_return true;
     try {
-        auto preparing =
-            describe_only ? describe_tree(x) : x.hooks().before_retry(x.request.worktree);
+        auto preparing = describe ? describe(x.request.worktree)
+                                  : git::tree_state(supervised_spawner(), options.clock,
+                                                    x.git_interrupt, *x.git);
         state = co_await std::move(preparing);
         co_return true;
     } catch (const std::exception& e) {
-        state = describe_only ? fmt::format("unknown: {}", e.what()) : e.what();
+        state = prepare ? e.what() : fmt::format("unknown: {}", e.what());
     }
-    co_return describe_only;
-}
-
-asio::awaitable<std::string> ExecutorCore::describe_tree(const Execution& x)
-{
-    if (options.tree_state) co_return co_await options.tree_state(x.request.worktree);
-    if (!x.git) co_return std::string();
-    auto describing = git::tree_state(supervised_spawner(), options.clock, x.git_interrupt, *x.git);
-    co_return co_await std::move(describing);
+    co_return !prepare;
 }
 
 void ExecutorCore::request_end(Execution& x) const

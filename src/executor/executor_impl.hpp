@@ -149,7 +149,6 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
     asio::awaitable<bool> prepared(const Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
-    asio::awaitable<std::string> describe_tree(const Execution& x);
 
     // The phases of an attempt.
     asio::awaitable<error_code> publish(Execution& x, Attempt& a);

@@ -211,28 +211,19 @@ bool ClaimReader::is_elsewhere(const protocol::ClaimFile& claim) const
            (st.st_dev != worktree_.st_dev || st.st_ino != worktree_.st_ino);
 }
 
-std::optional<std::string> ClaimReader::find_live() const
-{
-    for (const auto& name : files::list_folder(folder_.get(), max_claims)) {
-        if (!name.ends_with(suffix)) continue;
-        const auto fd = open_claim(folder_.get(), name);
-        if (fd && !is_elsewhere(read_claim(fd.get())) && is_locked(fd.get()))
-            return attempt_of(name);
-    }
-    return std::nullopt;
-}
-
-std::optional<std::string> ClaimReader::sweep()
+std::optional<std::string> ClaimReader::find_live(bool remove_others) const
 {
     std::optional<std::string> living;
+    const auto remove = [&](const std::string& name) {
+        if (remove_others) (void)files::remove_file(folder_.get(), name);
+    };
     for (const auto& name : files::list_folder(folder_.get(), max_claims)) {
         if (name == folder_lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
         if (!name.ends_with(suffix)) {
             // The age is checked first: probing the lock of a new file could block its agent.
-            if (is_old(fd.get()) && !is_locked(fd.get()))
-                (void)files::remove_file(folder_.get(), name);
+            if (is_old(fd.get()) && !is_locked(fd.get())) remove(name);
             continue;
         }
         const auto claim = read_claim(fd.get());
@@ -240,7 +231,7 @@ std::optional<std::string> ClaimReader::sweep()
         if (is_locked(fd.get()))
             living = attempt_of(name);
         else if (!is_remote(claim) || is_old(fd.get()))
-            (void)files::remove_file(folder_.get(), name);
+            remove(name);
     }
     return living;
 }

@@ -60,12 +60,9 @@ public:
     /// so an unlocked claim is `free` even if it was removed.
     void keep(const std::string& attempt_id, files::UniqueFd claim);
 
-    /// An attempt in this worktree whose agent still holds its claim. Does not change anything.
-    [[nodiscard]] std::optional<std::string> find_live() const;
-
-    /// An attempt in this worktree whose agent is alive. Also removes claims and temporary files of
-    /// dead agents.
-    std::optional<std::string> sweep();
+    /// An attempt in this worktree whose agent still holds its claim. `remove_others`: also removes
+    /// claims and temporary files of dead agents.
+    [[nodiscard]] std::optional<std::string> find_live(bool remove_others) const;
 
     error_code remove(const std::string& attempt_id);
 

@@ -120,12 +120,12 @@ public:
             // Removed first: while this executor holds the worktree, an agent would run a left-over
             // command.
             (void)withdraw({});
-            return claims_->sweep();
+            return claims_->find_live(true);
         }
         error_code shortage;
         const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
         auto folder = find_claims_folder(worktree_.get(), git_dir);
-        return folder ? ClaimReader(std::move(folder), identity_).find_live() : std::nullopt;
+        return folder ? ClaimReader(std::move(folder), identity_).find_live(false) : std::nullopt;
     }
 
     error_code prepare() override
