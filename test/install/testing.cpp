@@ -1,6 +1,7 @@
-// A test of an application: its commands are answered by a mock agent.
+// A test of an application: its commands are answered by a mock agent, in virtual time.
 #include <autoexec/executor.hpp>
 #include <autoexec/testing/mock_background_agent.hpp>
+#include <autoexec/testing/virtual_clock.hpp>
 
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,14 +15,16 @@ int main()
 {
     const testing::TemporaryProject project;
     const auto tree = project.make_worktree("tree");
+    const auto clock = std::make_shared<testing::VirtualClock>();
 
     testing::MockAgentOptions mock_options;
     mock_options.worktrees = {tree};
-    mock_options.notifier = autoexec::local_notifier();
+    mock_options.clock = clock;
+    mock_options.reply.delay = std::chrono::minutes{50};
     mock_options.reply.artifacts = {"report.md"};
     autoexec::ExecutorOptions options;
     options.project_root = project.path();
-    options.notifier = mock_options.notifier;
+    options.clock = clock;
     options.tree_state = [](std::filesystem::path) -> asio::awaitable<std::string> {
         co_return std::string();
     };
@@ -39,7 +42,7 @@ int main()
         mock.async_stop(asio::detached);
         executor.async_stop(asio::detached);
     });
-    ctx.run();
+    clock->run(ctx);
     std::cout << (completed ? "The mock agent completed the command\n" : "It did not complete\n");
     return completed && mock.commands().size() == 1 ? 0 : 1;
 }

@@ -1,4 +1,7 @@
-#include "support/virtual_clock.hpp"
+#include "autoexec/testing/virtual_clock.hpp"
+
+#include "async/short_names.hpp"
+#include "autoexec/error.hpp"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,7 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace autoexec::test {
+namespace autoexec::inline v1::testing {
 
 class VirtualClock::VirtualTimer final : public Timer {
 public:
@@ -95,4 +98,4 @@ void VirtualClock::fire_next()
     event.mapped()();
 }
 
-}  // namespace autoexec::test
+}  // namespace autoexec::inline v1::testing
