@@ -157,6 +157,16 @@ std::string expand_word(const CommandTemplate::Word& word, const TemplateValues&
     return text;
 }
 
+bool uses_command(const CommandTemplate& command)
+{
+    return std::any_of(command.words.begin(), command.words.end(), [](const auto& word) {
+        return std::any_of(word.begin(), word.end(), [](const auto& piece) {
+            return piece == CommandTemplate::Piece(Placeholder::command) ||
+                   piece == CommandTemplate::Piece(Placeholder::command_file_path);
+        });
+    });
+}
+
 }  // namespace
 
 std::string_view name_in_braces(std::string_view text)
@@ -203,24 +213,14 @@ std::vector<CommandTemplate> templates_of(const AgentDefinition& definition)
     return templates;
 }
 
-bool takes_command(const CommandTemplate& command)
-{
-    return std::any_of(command.words.begin(), command.words.end(), [](const auto& word) {
-        return std::any_of(word.begin(), word.end(), [](const auto& piece) {
-            return piece == CommandTemplate::Piece(Placeholder::command) ||
-                   piece == CommandTemplate::Piece(Placeholder::command_file_path);
-        });
-    });
-}
-
 bool takes_command(const AgentDefinition& definition, std::size_t index)
 {
     TemplateProblem ignored;
     if (index == 0 && !definition.input.empty())
         if (const auto word = compile_input(definition.input, ignored))
-            if (takes_command(CommandTemplate{{*word}})) return true;
+            if (uses_command(CommandTemplate{{*word}})) return true;
     const auto command = compile_template(definition.commands[index], definition.shell, ignored);
-    return command && takes_command(*command);
+    return command && uses_command(*command);
 }
 
 std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem)

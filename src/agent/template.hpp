@@ -47,9 +47,6 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
 /// One for each of an agent's commands; those that do not compile are left out.
 std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 
-/// True if it has `{command}` or `{command_file_path}`.
-[[nodiscard]] bool takes_command(const CommandTemplate& command);
-
 /// True if one of the agent's commands gets the text or the path of a command: as an argument or,
 /// the first, as input.
 [[nodiscard]] bool takes_command(const AgentDefinition& definition, std::size_t index);
