@@ -195,6 +195,12 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
     return nullptr;
 }
 
+void set_retries(const AgentDefinition& definition, CommandRequest& request)
+{
+    if (definition.retry_count && !request.max_attempts && !request.retry)
+        request.max_attempts = *definition.retry_count + 1;
+}
+
 }  // namespace autoexec::agent
 
 namespace autoexec::inline v1 {

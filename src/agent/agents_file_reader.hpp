@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/agents_file.hpp"
+#include "autoexec/command.hpp"
 #include "yaml/report.hpp"
 #include "yaml/yaml.hpp"
 
@@ -42,5 +43,8 @@ void check(const AgentsFile& file);
 /// command files. Null if there is none; then `problem` is a message. Points into `file`.
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
                                     std::string& problem);
+
+/// The agent's number of retries applies only if nothing else sets one.
+void set_retries(const AgentDefinition& definition, CommandRequest& request);
 
 }  // namespace autoexec::agent

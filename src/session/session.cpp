@@ -78,7 +78,6 @@ struct Session::Impl : std::enable_shared_from_this<Session::Impl> {
 
     asio::awaitable<Outcome> run(std::shared_ptr<Impl> keep, CommandRequest request);
     asio::awaitable<void> stop(std::shared_ptr<Impl> keep);
-    void prepare(CommandRequest& request) const;
     void enter(const fs::path& worktree);
     void leave();
     void wake_if_idle();
@@ -92,15 +91,6 @@ struct Session::Impl : std::enable_shared_from_this<Session::Impl> {
     std::size_t agents = 0;  ///< That one, and those that are being stopped.
     std::vector<Timer*> until_idle;
 };
-
-// As `autoexec run` does: the agent's own number of retries counts where the request has none.
-void Session::Impl::prepare(CommandRequest& request) const
-{
-    std::string problem;
-    const auto* const definition = agent::select_agent(*options.agents, request.agent, problem);
-    if (definition && definition->retry_count && !request.max_attempts && !request.retry)
-        request.max_attempts = *definition->retry_count + 1;
-}
 
 void Session::Impl::enter(const fs::path& worktree)
 {
@@ -138,7 +128,10 @@ asio::awaitable<Outcome> Session::Impl::run(std::shared_ptr<Impl>, CommandReques
     Outcome outcome{};
     ++commands;
     try {
-        prepare(request);
+        std::string problem;  // an agent that does not exist is a result, by the agent's side
+        if (const auto* const definition =
+                agent::select_agent(*options.agents, request.agent, problem))
+            agent::set_retries(*definition, request);
         enter(request.worktree);
         auto operation =
             executor.async_execute_command(std::move(request), asio::as_tuple(asio::use_awaitable));

@@ -110,15 +110,13 @@ std::string Agents::assign_named(Named named, CommandRequest& request) const
     return select(request);
 }
 
-// The agent's number of retries applies only if nothing else sets one.
 std::string Agents::select(CommandRequest& request) const
 {
     std::string problem;
     const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
     if (definition == nullptr) return problem;
     request.agent = definition->name;
-    if (!request.max_attempts && !request.retry && definition->retry_count)
-        request.max_attempts = *definition->retry_count + 1;
+    agent::set_retries(*definition, request);
     return {};
 }
 
