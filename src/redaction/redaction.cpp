@@ -1,8 +1,6 @@
 #include "autoexec/redaction.hpp"
 
-#include "redaction/redaction_keys.hpp"
-#include "redaction/redaction_literals.hpp"
-#include "redaction/redaction_patterns.hpp"
+#include "redaction/stages.hpp"
 
 #include <unistd.h>
 

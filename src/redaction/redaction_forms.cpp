@@ -1,10 +1,11 @@
-#include "redaction/redaction_forms.hpp"
+#include "redaction/stages.hpp"
+#include "text/text.hpp"
 
+#include <openssl/evp.h>
+
+#include <algorithm>
 #include <cctype>
-#include <cstddef>
 #include <cstdint>
-#include <string_view>
-#include <utility>
 
 namespace autoexec::redaction {
 namespace {
@@ -12,22 +13,15 @@ namespace {
 // The hex forms of a longer secret would need tens of megabytes.
 constexpr std::size_t max_hex_secret = 4096;
 
+// With padding.
 std::string base64(std::string_view bytes, bool url)
 {
-    constexpr std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    const auto digit = [&](std::uint32_t n) {
-        if (n < digits.size()) return digits[n];
-        return n == 62 ? (url ? '-' : '+') : (url ? '_' : '/');
-    };
-    std::string text;
-    std::uint32_t bits = 0;
-    int count = 0;
-    for (const unsigned char byte : bytes) {
-        bits = bits << 8 | byte;
-        for (count += 8; count >= 6; count -= 6) text += digit(bits >> (count - 6) & 63U);
-    }
-    if (count > 0) text += digit(bits << (6 - count) & 63U);
+    std::string text((bytes.size() + 2) / 3 * 4, '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                    reinterpret_cast<const unsigned char*>(bytes.data()),
+                    static_cast<int>(bytes.size()));
+    if (url) std::ranges::replace(text, '+', '-');
+    if (url) std::ranges::replace(text, '/', '_');
     return text;
 }
 
@@ -82,27 +76,22 @@ std::string json_escaped(std::string_view text, std::string_view also, std::stri
     return escaped;
 }
 
-// Non-ASCII characters as \uXXXX. Empty if the text is not UTF-8.
+// Non-ASCII characters as \uXXXX.
 std::string json_ascii(std::string_view text, std::string_view hex)
 {
     const auto escaped = json_escaped(text, "", hex);
     std::string ascii;
-    for (std::size_t i = 0; i < escaped.size();) {
-        const auto lead = static_cast<unsigned char>(escaped[i]);
-        const std::size_t more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-        if (i + more >= escaped.size()) return {};
-        std::uint32_t code = more == 0 ? lead : lead & (0x3FU >> more);
-        for (std::size_t k = 1; k <= more; ++k)
-            code = code << 6 | (static_cast<unsigned char>(escaped[i + k]) & 0x3FU);
-        if (more == 0)
-            ascii += escaped[i];
-        else if (code < 0x10000)
+    for (std::string_view rest = escaped; !rest.empty();) {
+        const auto [code, length, valid] = text::decode_utf8(rest);
+        if (code < 0x80) {
+            ascii += rest.front();
+        } else if (code < 0x10000) {
             append_json_unit(ascii, code, hex);
-        else {
-            append_json_unit(ascii, 0xD800 + ((code - 0x10000) >> 10 & 0x3FFU), hex);
+        } else {
+            append_json_unit(ascii, 0xD800 + ((code - 0x10000) >> 10), hex);
             append_json_unit(ascii, 0xDC00 + (code & 0x3FFU), hex);
         }
-        i += more + 1;
+        rest.remove_prefix(length);
     }
     return ascii;
 }
@@ -119,14 +108,13 @@ std::string shell_quoted(std::string_view text)
 void append_base64_forms(std::string_view secret, bool url, std::vector<SecretForm>& forms)
 {
     for (const std::size_t offset : {0, 1, 2}) {
-        const auto digits = base64(std::string(offset, '\0').append(secret), url);
+        const auto bits = (offset + secret.size()) * 8;
         const std::size_t first = offset == 0 ? 0 : offset + 1;
-        const auto whole = (offset + secret.size()) * 8 / 6;
-        forms.push_back({digits.substr(first, whole - first), offset != 0, whole < digits.size()});
+        forms.push_back(
+            {base64(std::string(offset, '\0').append(secret), url).substr(first, bits / 6 - first),
+             offset != 0, bits % 6 != 0});
     }
-    auto padded = base64(secret, url);
-    padded.append((4 - padded.size() % 4) % 4, '=');
-    forms.push_back({std::move(padded)});
+    forms.push_back({base64(secret, url)});
 }
 
 // `xxd -p`; escapes of C and Python; URLs in which every byte is encoded; dumps and fingerprints.

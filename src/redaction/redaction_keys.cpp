@@ -1,5 +1,4 @@
-#include "redaction/redaction_keys.hpp"
-#include "redaction/redaction_literals.hpp"
+#include "redaction/stages.hpp"
 
 #include <re2/re2.h>
 
@@ -19,32 +18,21 @@ struct Label {
     bool opens;
 };
 
-std::optional<Label> find_label(std::string_view text, const RE2& pattern)
-{
-    re2::StringPiece match[3];
-    if (!pattern.Match({text.data(), text.size()}, 0, text.size(), RE2::UNANCHORED, match, 3))
-        return std::nullopt;
-    const auto begin = static_cast<std::size_t>(match[0].data() - text.data());
-    return Label{begin, begin + match[0].size(), match[1] == "BEGIN" || match[2] == "BEGIN"};
-}
-
 // An END is a label only within a block; otherwise a stray one would consume the dashes of a BEGIN.
-std::optional<Label> find_begin(std::string_view text)
+std::optional<Label> find_label(std::string_view text, bool within_block)
 {
-    static const RE2 pattern(
-        "-----(BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
-        "---- (BEGIN) [A-Z0-9 ]{0,40}PRIVATE KEY ----",
-        RE2::Latin1);
-    return find_label(text, pattern);
-}
-
-std::optional<Label> find_begin_or_end(std::string_view text)
-{
-    static const RE2 pattern(
-        "-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
-        "---- (BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY ----",
-        RE2::Latin1);
-    return find_label(text, pattern);
+#define KIND "[A-Z0-9 ]{0,40}PRIVATE KEY"
+    static const RE2 begin("-----(BEGIN) " KIND "(?: BLOCK)?-----|---- (BEGIN) " KIND " ----",
+                           RE2::Latin1);
+    static const RE2 begin_or_end(
+        "-----(BEGIN|END) " KIND "(?: BLOCK)?-----|---- (BEGIN|END) " KIND " ----", RE2::Latin1);
+#undef KIND
+    re2::StringPiece match[3];
+    if (!(within_block ? begin_or_end : begin)
+             .Match({text.data(), text.size()}, 0, text.size(), RE2::UNANCHORED, match, 3))
+        return std::nullopt;
+    const auto at = static_cast<std::size_t>(match[0].data() - text.data());
+    return Label{at, at + match[0].size(), match[1] == "BEGIN" || match[2] == "BEGIN"};
 }
 
 // The end of the text that may begin a label.
@@ -76,7 +64,7 @@ void KeyBlocks::advance(std::string_view chunk, std::string& out, bool last)
 // Returns false if the rest must wait for more text.
 bool KeyBlocks::pass(std::string_view& rest, std::string& out, bool last)
 {
-    const auto label = find_begin(rest);
+    const auto label = find_label(rest, false);
     if (!label) {
         const auto safe = last ? rest.size() : partial_label(rest);
         out += rest.substr(0, safe);
@@ -98,7 +86,7 @@ bool KeyBlocks::skip(std::string_view& rest, bool last)
     if (newline == rest.npos && rest.size() < max_piece_length && !last) return false;
     const auto piece = rest.substr(0, std::min(newline, max_piece_length));
 
-    if (const auto label = find_begin_or_end(piece)) {
+    if (const auto label = find_label(piece, true)) {
         rest.remove_prefix(label->end);
         open_ = label->opens;
         skipped_ = 0;

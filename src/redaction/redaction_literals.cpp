@@ -1,4 +1,4 @@
-#include "redaction/redaction_literals.hpp"
+#include "redaction/stages.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,4 @@
-#include "redaction/redaction_patterns.hpp"
-#include "redaction/redaction_literals.hpp"
+#include "redaction/stages.hpp"
 
 #include <re2/re2.h>
 #include <string.h>
@@ -24,6 +23,7 @@ enum class Kind {
     token,       // the secret
     credential,  // the secret, unless it is a reference
     bearer,      // the secret, if it looks random
+    header,      // nothing before a value that may be one
     option,      // a key; its value follows on the command line
     assignment,  // a key, then its quote and the operator; the value follows
     netrc,       // the password of a whole netrc entry
@@ -82,8 +82,8 @@ constexpr auto patterns = std::to_array<Pattern>({
     {Kind::credential, R"((?i)authorization\\*["']?[ \t]{0,8}[:=,][ \t]{0,8}\\*["']?)"
                        R"((?:bearer|basic|token|bot|digest|negotiate|apikey)[ \t]{1,8})"
                        R"(([^\s"'\\,;<>`]+))"},
-    {Kind::bearer, R"((?i)authorization\\*["']?[ \t]{0,8}[:=][ \t]{0,8}\\*["']?)"
-                   R"(([^\s"'\\,;<>`]+))"},
+    {Kind::header, R"((?i)authorization\\*["']?[ \t]{0,8}[:=][ \t]{0,8}\\*["']?())"
+                   R"([^\s"'\\,;<>`])"},
     {Kind::bearer, R"((?i)\b(?:bearer|basic|token)[ \t]{1,8}([\w.~+/=-]{20,}))"},
     {Kind::token, EDGE R"((fig[a-z]{1,2}_[\w-]{30,}|rubygems_[a-f0-9]{32,}))"},
     {Kind::token, EDGE R"((dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[\w-]{2,40}\.)?\w{30,}))"},
@@ -186,45 +186,62 @@ Range bare_value(std::string_view text, std::size_t at)
     return {at, end};
 }
 
-Finding option_value(std::string_view text, std::string_view key, std::size_t at)
+// The secret at `at`; empty if its first part is none.
+template <class IsSecret>
+Range value_at(std::string_view text, std::size_t at, IsSecret is_secret)
+{
+    if (const auto quoted = quoted_value(text, at)) {
+        const auto value = text.substr(quoted->begin, quoted->end - quoted->begin);
+        return {quoted->begin, is_secret(value, true) ? quoted->end : quoted->begin};
+    }
+    const auto [begin, end] = bare_value(text.substr(0, at + max_examined), at);
+    const bool found = is_secret(text.substr(begin, end - begin), false);
+    return {begin, found ? bare_value(text, at).end : begin};
+}
+
+Range option_value(std::string_view text, std::string_view key, std::size_t at)
 {
     static const RE2 prose(
         R"((?i)(?:options?|flags?|arguments?|parameters?|switch|switches|values?|fields?|is|are|was|)"
         R"(and|or|to|for|with|without|if|in|on|as|at|of|from|by|via|can|will|must|may|should|the|a|)"
         R"(an|not|when|then|has|that|which|instead|also|only|but|does|into|now|support)[.,:;]?)");
-    const auto quoted = quoted_value(text, at);
-    const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
-    const auto value = text.substr(begin, end - begin);
-    const bool found =
-        (quoted || (!value.starts_with('-') &&
-                    !RE2::FullMatch(StringPiece(value.data(), value.size()), prose))) &&
-        is_secret_value(Certainty::strong, key, value);
-    return {at, begin, found ? end : begin};
+    return value_at(text, at, [&](std::string_view value, bool quoted) {
+        return (quoted || (!value.starts_with('-') &&
+                           !RE2::FullMatch(StringPiece(value.data(), value.size()), prose))) &&
+               is_secret_value(Certainty::strong, key, value);
+    });
 }
 
-Finding assigned_value(std::string_view text, const std::array<StringPiece, 4>& match)
+Range assigned_value(std::string_view text, const std::array<StringPiece, 4>& match)
 {
     const std::string_view key(match[1].data(), match[1].size());
     const std::string_view sign(match[3].data(), match[3].size());
     auto at = static_cast<std::size_t>(match[0].data() + match[0].size() - text.data());
     // `token::type`, `token == x`
-    if (at < text.size() && (text[at] == '=' || text[at] == ':')) return {at, at, at};
+    if (at < text.size() && (text[at] == '=' || text[at] == ':')) return {at, at};
     const bool tight = sign == "=" && match[3].data() == match[2].data() + match[2].size() &&
                        sign.data() + 1 == text.data() + at;
+    const bool plain_key = key.size() == 5 && key.ends_with("_KEY");  // without a key
 
     if (at + 1 < text.size() && std::isalpha(static_cast<unsigned char>(text[at])) != 0 &&
         is_quote(text[at + 1]))
         ++at;  // Python's b"", r"", f""
-    const auto quoted = quoted_value(text, at);
-    const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
-    const auto value = text.substr(begin, end - begin);
-    const bool spaced = value.find(' ') != value.npos;
-    const bool plain_key = key.size() == 5 && key.ends_with("_KEY");  // without a key
-    const auto certainty =
-        !plain_key && (tight || (quoted && !spaced) || (quoted && !match[2].empty()))
-            ? Certainty::strong
-            : Certainty::weak;
-    return {at, begin, is_secret_value(certainty, key, value) ? end : begin};
+    return value_at(text, at, [&](std::string_view value, bool quoted) {
+        const bool spaced = value.find(' ') != value.npos;
+        const bool strong = tight || (quoted && (!spaced || !match[2].empty()));
+        return is_secret_value(!plain_key && strong ? Certainty::strong : Certainty::weak, key,
+                               value);
+    });
+}
+
+// The value of a header `Authorization` without a scheme.
+Range header_value(std::string_view text, std::size_t at)
+{
+    constexpr std::string_view ends = " \t\r\n\f\"'\\,;<>`";
+    const auto begun = text.substr(at, max_examined);
+    const auto value = begun.substr(0, begun.find_first_of(ends));
+    if (!is_secret_value(Certainty::weak, "token", value)) return {at, at};
+    return {at, std::min(text.find_first_of(ends, at), text.size())};
 }
 
 // The text before `at` on its line, at most `max` bytes.
@@ -260,13 +277,13 @@ bool has_word(std::string_view text, std::string_view word)
 }
 
 // `-u user:password` of curl. Without curl before it, it may be the next line of a long command.
-Finding curl_password(std::string_view text, const std::array<StringPiece, 4>& match)
+Range curl_password(std::string_view text, const std::array<StringPiece, 4>& match)
 {
     const auto head = static_cast<std::size_t>(match[0].data() - text.data());
     const auto before = line_before(text, head, max_context);
     const bool continued = before.find_first_not_of(" \t") == before.npos;
     const bool is_curl = has_word(before, "curl");
-    if (!is_curl && !continued) return {head, head, head};
+    if (!is_curl && !continued) return {head, head};
 
     const auto begin = head + match[0].size();
     const auto quote = static_cast<std::size_t>(match[1].data() - text.data());
@@ -274,7 +291,7 @@ Finding curl_password(std::string_view text, const std::array<StringPiece, 4>& m
     const auto end = quoted && quoted->end >= begin ? quoted->end : bare_value(text, begin).end;
     const auto certainty = is_curl ? Certainty::strong : Certainty::weak;
     const bool found = is_secret_value(certainty, "password", text.substr(begin, end - begin));
-    return {head, begin, found ? end : begin};
+    return {begin, found ? end : begin};
 }
 
 // The text after the name of a MySQL or MariaDB client; nullopt without one.
@@ -287,45 +304,45 @@ std::optional<std::string_view> mysql_arguments(std::string_view line)
     return arguments;
 }
 
-Finding mysql_password(std::string_view text, std::size_t head, std::size_t at)
+Range mysql_password(std::string_view text, std::size_t head, std::size_t at)
 {
     const auto arguments = mysql_arguments(line_before(text, head, max_client_context));
-    if (!arguments) return {head, head, head};
-    const auto quoted = quoted_value(text, at);
-    const auto [begin, end] = quoted ? *quoted : bare_value(text, at);
-    const auto value = text.substr(begin, end - begin);
+    if (!arguments) return {head, head};
     // After `|`, `;` or `&&` it may belong to another program: `mkdir -pv`, `ssh -p2222`.
     const bool other_program = arguments->find_first_of("|;") != arguments->npos ||
                                arguments->find("&&") != arguments->npos;
-    const bool too_plain =
-        value.size() < 4 || value.find_first_not_of("0123456789:.") == value.npos;
-    const bool found =
-        !(other_program && too_plain) && is_secret_value(Certainty::strong, "password", value);
-    return {head, begin, found ? end : begin};
+    return value_at(text, at, [&](std::string_view value, bool) {
+        const bool too_plain =
+            value.size() < 4 || value.find_first_not_of("0123456789:.") == value.npos;
+        return !(other_program && too_plain) &&
+               is_secret_value(Certainty::strong, "password", value);
+    });
 }
 
-// An empty finding: continue after it.
-Finding classify(Kind kind, std::string_view text, const std::array<StringPiece, 4>& match)
+// The secret; if it is empty, continue after it.
+Range classify(Kind kind, std::string_view text, const std::array<StringPiece, 4>& match)
 {
     const auto begin = static_cast<std::size_t>(match[1].data() - text.data());
     const auto end = begin + match[1].size();
     const auto head = static_cast<std::size_t>(match[0].data() - text.data());
     const auto head_end = head + match[0].size();
     const std::string_view group(match[1].data(), match[1].size());
+    const auto if_secret = [&](Certainty certainty, std::string_view key) {
+        return Range{begin, is_secret_value(certainty, key, group) ? end : begin};
+    };
     switch (kind) {
         case Kind::token:
-            return {begin, begin, end};
+            return {begin, end};
         case Kind::credential:
-            return {begin, begin,
-                    is_secret_value(Certainty::certain, "password", group) ? end : begin};
+            return if_secret(Certainty::certain, "password");
         case Kind::bearer:
-            return {begin, begin, is_secret_value(Certainty::weak, "token", group) ? end : begin};
+            return if_secret(Certainty::weak, "token");
+        case Kind::header:
+            return header_value(text, begin);
         case Kind::netrc:
-            return {begin, begin,
-                    is_secret_value(Certainty::strong, "password", group) ? end : begin};
+            return if_secret(Certainty::strong, "password");
         case Kind::netrc_part:
-            return {begin, begin,
-                    is_secret_value(Certainty::weak, "password", group) ? end : begin};
+            return if_secret(Certainty::weak, "password");
         case Kind::curl_user:
             return curl_password(text, match);
         case Kind::mysql:
@@ -335,7 +352,7 @@ Finding classify(Kind kind, std::string_view text, const std::array<StringPiece,
         case Kind::assignment:
             return assigned_value(text, match);
     }
-    return {head_end, head_end, head_end};
+    return {head_end, head_end};
 }
 
 }  // namespace
@@ -355,11 +372,10 @@ std::optional<Finding> find_secret(std::string_view text, std::size_t from)
             if (!compiled.each[i]->Match(piece, head, text.size(), RE2::ANCHOR_START, match.data(),
                                          groups))
                 continue;
-            auto found = classify(patterns[i].kind, text, match);
-            found.head = head;
-            const auto value = text.substr(found.begin, found.end - found.begin);
-            if (!value.empty() && value != redaction_marker) return found;
-            from = std::max(found.end, from);
+            const auto [begin, end] = classify(patterns[i].kind, text, match);
+            const auto value = text.substr(begin, end - begin);
+            if (!value.empty() && value != redaction_marker) return Finding{head, begin, end};
+            from = std::max(end, from);
             break;
         }
     }

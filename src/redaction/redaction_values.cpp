@@ -1,5 +1,4 @@
-#include "redaction/redaction_literals.hpp"
-#include "redaction/redaction_patterns.hpp"
+#include "redaction/stages.hpp"
 
 #include <re2/re2.h>
 
@@ -101,6 +100,7 @@ bool looks_random(std::string_view key, std::string_view value)
 
 bool is_secret_value(Certainty certainty, std::string_view key, std::string_view value)
 {
+    value = value.substr(0, max_examined);
     if (value.find(redaction_marker) != value.npos) return value != redaction_marker;
     if (value.empty() || is_reference(value)) return false;
     if (certainty == Certainty::certain) return true;
