@@ -3,7 +3,7 @@
 #include "records/log_file.hpp"
 #include "records/queries.hpp"
 #include "records/running.hpp"
-#include "text/printable_stream.hpp"
+#include "text/text.hpp"
 
 #include <unistd.h>
 

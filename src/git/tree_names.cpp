@@ -1,5 +1,4 @@
 #include "git/repository.hpp"
-#include "text/digest.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>

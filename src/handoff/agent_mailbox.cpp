@@ -4,7 +4,7 @@
 #include "git_files/git_dir.hpp"
 #include "handoff/taken_names.hpp"
 #include "protocol/control_files.hpp"
-#include "text/digest.hpp"
+#include "text/text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -7,7 +7,6 @@
 #include "handoff/taken_names.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
-#include "text/digest.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>

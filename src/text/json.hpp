@@ -40,6 +40,10 @@ struct JsonReading {
 /// and a number that is too large is dropped. Time and memory are linear.
 JsonReading read_json_object(std::string_view text);
 
+/// Converts a valid JSON number. A whole number becomes an integer if it fits. Returns nullopt if
+/// it is too large for a double; zero if it is too small.
+std::optional<boost::json::value> json_number(std::string_view text, bool whole);
+
 /// JSON as written by Python's `json.dumps(…, indent=2)`: ASCII, doubles as `1500.0`.
 std::string dump_indented(const boost::json::value& value);
 

@@ -1,12 +1,10 @@
 #include "text/text.hpp"
 
-#include "text/digest.hpp"
-
-#include "text/utf8.hpp"
-
 #include "autoexec/error.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/sha.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -38,35 +36,6 @@ std::string percent_encoded(std::string_view id)
     return out;
 }
 
-/// 128 bits, so that no two ids share it.
-std::string short_hash(std::string_view text)
-{
-    return sha256_hex(text).substr(0, 32);
-}
-
-/// Length of `ESC [ … m`, a colour sequence; 0 if `text` begins with something else.
-std::size_t colour_length(std::string_view text) noexcept
-{
-    if (!text.starts_with("\x1b[")) return 0;
-    const auto end = text.find_first_not_of("0123456789;:", 2);
-    return end != text.npos && text[end] == 'm' ? end + 1 : 0;
-}
-
-/// C0 and C1 controls, and characters that change the text direction or break lines.
-bool misleads(char32_t c) noexcept
-{
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x200E || c == 0x200F ||
-           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-}
-
-std::string visible(char32_t c)
-{
-    if (c == '\n') return "\\n";
-    if (c == '\r') return "\\r";
-    const auto value = static_cast<std::uint32_t>(c);
-    return c < 0x100 ? fmt::format("\\x{:02x}", value) : fmt::format("\\u{:04x}", value);
-}
-
 void fill_random(std::span<unsigned char> bytes)
 {
     // Up to 256 bytes are read at once; a signal can interrupt only before the pool is ready.
@@ -84,38 +53,23 @@ std::string lower_case(std::string_view text)
     return lower;
 }
 
-std::string printable(std::string_view text, bool keep_newlines)
-{
-    std::string out;
-    out.reserve(text.size());
-    while (!text.empty()) {
-        if (const auto colour = colour_length(text)) {
-            text.remove_prefix(colour);
-            continue;
-        }
-        const auto step = decode_utf8(text);
-        const bool line_end = text.starts_with('\n') || text.starts_with("\r\n");
-        if (keep_newlines && line_end)
-            out += text.front() == '\n' ? "\n" : "";
-        else if (step.code_point != '\t' && misleads(step.code_point))
-            out += visible(step.code_point);
-        else
-            append_utf8(out, step.code_point);
-        text.remove_prefix(step.length);
-    }
-    return out;
-}
-
 std::string file_name_of(std::string_view id)
 {
     auto name = percent_encoded(id);
     if (!name.empty() && name == id && name.size() <= max_file_name_length) return name;
     // `~` does not occur in unchanged names, so none of them can equal this one.
-    const auto suffix = "~" + short_hash(id);
+    const auto suffix = "~" + sha256_hex(id).substr(0, 32);  // 128 bits: no two ids share it
     auto length = std::min(name.size(), max_file_name_length - suffix.size());
     if (const auto escape = name.rfind('%', length); escape != name.npos && escape + 3 > length)
         length = std::min(length, escape);
     return name.substr(0, length) + suffix;
+}
+
+std::string sha256_hex(std::string_view bytes)
+{
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
+    return fmt::format("{:02x}", fmt::join(digest, ""));
 }
 
 std::string new_uuid()

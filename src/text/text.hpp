@@ -11,8 +11,8 @@
 /// Small rules that all file formats share. Pure.
 namespace autoexec::text {
 
-/// `2026-01-20T21:00:36.129110+00:00`: Python's `isoformat` of an aware UTC time. Empty for an absent
-/// time.
+/// `2026-01-20T21:00:36.129110+00:00`: Python's `isoformat` of an aware UTC time. Empty for an
+/// absent time.
 std::string iso_utc(const std::optional<std::chrono::system_clock::time_point>& t);
 
 /// `2026-01-20T21:00:36.129110`, local time: the original's naive form.
@@ -33,6 +33,19 @@ constexpr bool is_letter_or_digit(char c) noexcept
 /// Letters outside ASCII stay as they are.
 std::string lower_case(std::string_view text);
 
+/// One step of decoding. For bytes that are not UTF-8, `valid` is false and `length` covers the
+/// longest prefix of a character: one U+FFFD, as Unicode recommends.
+struct Utf8Step {
+    char32_t code_point = 0xFFFD;
+    std::size_t length = 1;
+    bool valid = false;
+};
+
+/// `text` must not be empty.
+Utf8Step decode_utf8(std::string_view text) noexcept;
+
+void append_utf8(std::string& out, char32_t code_point);
+
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string valid_utf8(std::string_view text);
 
@@ -42,6 +55,21 @@ std::string_view tail(std::string_view text, std::size_t max_bytes);
 /// Makes control characters and escape sequences harmless for a terminal; newlines are kept only
 /// with `keep_newlines`.
 std::string printable(std::string_view text, bool keep_newlines = false);
+
+/// `printable` with line ends kept, for text in chunks. The chunking does not affect the result,
+/// unless a colour sequence exceeds 64 bytes.
+///
+/// Thread safety: none.
+class PrintableStream {
+public:
+    /// Feeds a chunk; returns the text that is safe to show so far.
+    [[nodiscard]] std::string feed(std::string_view chunk);
+    /// Returns the rest. The stream is empty afterwards.
+    [[nodiscard]] std::string finish();
+
+private:
+    std::string held_;  // an incomplete character, colour sequence or line end
+};
 
 /// An id as a file name: percent-encoded, at most 128 bytes, with a hash if truncated.
 std::string file_name_of(std::string_view id);
@@ -55,6 +83,9 @@ std::string quote_words(std::span<const std::string> words);
 /// Splits a line into words by the rules of a POSIX shell, without expansions. Sets `problem` on
 /// failure.
 std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem);
+
+/// SHA-256 as 64 lower-case hexadecimal digits.
+std::string sha256_hex(std::string_view bytes);
 
 /// 36 characters, version 7: sortable by time.
 std::string new_uuid();

@@ -1,8 +1,6 @@
 #include "text/json.hpp"
 #include "text/text.hpp"
 
-#include "text/utf8.hpp"
-
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -26,35 +24,15 @@ bool is_plain_in_json(char c)
 
 void append_escaped(std::string& out, char32_t c)
 {
+    constexpr std::string_view special = "\"\\\n\r\t\b\f";
+    constexpr std::string_view letters = "\"\\nrtbf";
     const auto escape = [&out](char32_t unit) {
         out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(unit));
     };
-    switch (c) {
-        case '"':
-            out += "\\\"";
-            return;
-        case '\\':
-            out += "\\\\";
-            return;
-        case '\n':
-            out += "\\n";
-            return;
-        case '\r':
-            out += "\\r";
-            return;
-        case '\t':
-            out += "\\t";
-            return;
-        case '\b':
-            out += "\\b";
-            return;
-        case '\f':
-            out += "\\f";
-            return;
-        default:
-            break;
-    }
-    if (c >= 0x20 && c < 0x7F) {
+    const auto at = c < 0x80 ? special.find(static_cast<char>(c)) : special.npos;
+    if (at != special.npos) {
+        out.append({'\\', letters[at]});
+    } else if (c >= 0x20 && c < 0x7F) {
         out += static_cast<char>(c);
     } else if (c < 0x10000) {
         escape(c);

@@ -1,5 +1,3 @@
-#include "text/utf8.hpp"
-
 #include "text/text.hpp"
 
 namespace autoexec::text {

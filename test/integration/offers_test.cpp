@@ -10,7 +10,6 @@
 #include "protocol/status.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
-#include "text/digest.hpp"
 #include "text/text.hpp"
 
 #include <doctest/doctest.h>

@@ -1,8 +1,6 @@
 #include "text/text.hpp"
 #include "support/time_zone.hpp"
 #include "text/json.hpp"
-#include "text/printable_stream.hpp"
-#include "text/utf8.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>

@@ -2,7 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "protocol/expected_artifacts.hpp"
-#include "text/digest.hpp"
+#include "text/text.hpp"
 #include "workflow/definition/definition.hpp"
 #include "workflow/plan/plan.hpp"
 

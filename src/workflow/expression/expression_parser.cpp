@@ -1,7 +1,6 @@
 #include "protocol/expected_artifacts.hpp"
-#include "text/json_number.hpp"
+#include "text/json.hpp"
 #include "text/text.hpp"
-#include "text/utf8.hpp"
 #include "workflow/expression/expression_tree.hpp"
 #include "yaml/report.hpp"
 

@@ -1,11 +1,35 @@
-#include "text/printable_stream.hpp"
-
 #include "text/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdint>
 
 namespace autoexec::text {
 namespace {
+
+/// Length of `ESC [ … m`, a colour sequence; 0 if `text` begins with something else.
+std::size_t colour_length(std::string_view text) noexcept
+{
+    if (!text.starts_with("\x1b[")) return 0;
+    const auto end = text.find_first_not_of("0123456789;:", 2);
+    return end != text.npos && text[end] == 'm' ? end + 1 : 0;
+}
+
+/// C0 and C1 controls, and characters that change the text direction or break lines.
+bool misleads(char32_t c) noexcept
+{
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+std::string visible(char32_t c)
+{
+    if (c == '\n') return "\\n";
+    if (c == '\r') return "\\r";
+    const auto value = static_cast<std::uint32_t>(c);
+    return c < 0x100 ? fmt::format("\\x{:02x}", value) : fmt::format("\\u{:04x}", value);
+}
 
 // Longer than any colour sequence in use. A longer one is shown as characters.
 constexpr std::size_t max_sequence = 64;
@@ -40,6 +64,28 @@ std::size_t partial_end(std::string_view text)
 }
 
 }  // namespace
+
+std::string printable(std::string_view text, bool keep_newlines)
+{
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        if (const auto colour = colour_length(text)) {
+            text.remove_prefix(colour);
+            continue;
+        }
+        const auto step = decode_utf8(text);
+        const bool line_end = text.starts_with('\n') || text.starts_with("\r\n");
+        if (keep_newlines && line_end)
+            out += text.front() == '\n' ? "\n" : "";
+        else if (step.code_point != '\t' && misleads(step.code_point))
+            out += visible(step.code_point);
+        else
+            append_utf8(out, step.code_point);
+        text.remove_prefix(step.length);
+    }
+    return out;
+}
 
 std::string PrintableStream::feed(std::string_view chunk)
 {
