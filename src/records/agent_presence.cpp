@@ -33,8 +33,9 @@ void sweep(int folder)
 {
     sweep_temporaries(folder);
     for_each_locked(folder, protocol::agent_limit,
-                    [folder](const std::string& name, const FoundFile&, bool alive) {
-                        if (!alive) (void)files::remove_file(folder, name);
+                    [folder](const std::string& name, const FoundFile& file, bool alive) {
+                        if (!alive && file.state == FoundFile::State::present)
+                            (void)files::remove_file(folder, name);
                     });
 }
 

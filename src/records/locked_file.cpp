@@ -54,7 +54,10 @@ void for_each_locked(
         const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
         const auto file = files::read_regular(folder, name, limit, {});
         // A shared lock, so that two concurrent readers do not take each other for the process.
-        visit(name, file, fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0);
+        // Without a free descriptor nothing is known: it may be alive.
+        const bool alive =
+            fd ? ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 : files::is_resource_shortage(ec);
+        visit(name, file, alive);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "records/agent_presence.hpp"
 
 #include "support/agent_fixture.hpp"
+#include "support/descriptor_limit.hpp"
 #include "text/text.hpp"
 
 #include <doctest/doctest.h>
@@ -93,6 +94,10 @@ TEST_CASE("records of live agents are never removed, and invalid files in their 
     fs::create_directory(folder / "folder.json");
     fs::create_symlink("/etc/passwd", folder / "link.json");
     CHECK(::mkfifo((folder / "fifo.json").c_str(), 0600) == 0);
+    for (int descriptors = 0; descriptors < 8; ++descriptors) {
+        const FewDescriptorsLeft few(descriptors);
+        records::sweep_agents(project.path());
+    }
     records::sweep_agents(project.path());
     CHECK(count_alive(project.path()) == 1);
     CHECK(fs::exists("/etc/passwd"));
