@@ -14,7 +14,7 @@ using boost::system::system_error;
 enum class errc {
     /// The command or its program (`argv[0]`) is empty, or contains a NUL character.
     invalid_command = 1,
-    /// The command file would be larger than agents read (256 KiB).
+    /// The command file would be larger than agents read (1 MiB).
     command_too_large,
     /// An option, or a value of a request, is out of its range; the error's text names it.
     invalid_options,

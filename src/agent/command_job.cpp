@@ -335,6 +335,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
 void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
 {
     output_.append(stream, chunk);
+    received_ += chunk.size();
     if (outcome_source_.closed) return;
     auto& reader = outcome_source_.reader;
     reader.feed(stream, chunk);
@@ -376,8 +377,8 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         if (stopped || outcome_source_.closed) process.stop();
         if (clock.now() >= next_beat) {
             next_beat = clock.now() + beat;
-            if (beats || output_.total() != reported) write_running();
-            reported = output_.total();
+            if (beats || received_ != reported) write_running();
+            reported = received_;
         }
     }
     co_return stopped;

@@ -246,7 +246,7 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     if (const auto& status = a.monitor.status();
         status && status->cause && a.end.status == ExecutionStatus::timeout && a.end.error)
         a.end.error->message +=
-            fmt::format(" Last known cause: {}",
+            fmt::format("{} Last known cause: {}", a.end.error->message.ends_with('.') ? "" : ".",
                         agent_text(*options.redactor, status->cause->message, max_agent_message));
     a.end.facts.completed = a.end.status == ExecutionStatus::completed;
     r.status = a.end.status;

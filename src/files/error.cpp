@@ -9,7 +9,7 @@ namespace {
 /// In the order of `errc`, from 1.
 constexpr const char* messages[] = {
     "The command or its program is empty, or contains a NUL character.",
-    "The command file would exceed the limit of agents (256 KiB).",
+    "The command file would exceed the limit of agents (1 MiB).",
     "An option is out of range.",
     "The worktree does not exist or is not a directory.",
     "The worktree is not writable.",

@@ -12,7 +12,7 @@
 /// Text ↔ struct for the command, simple, metadata and cancel files. Pure.
 namespace autoexec::protocol {
 
-inline constexpr std::size_t command_file_limit = 256 * 1024;
+inline constexpr std::size_t command_file_limit = 1024 * 1024;
 
 /// The content of `.cursor-skill-command.txt`. Only `command` is required.
 struct CommandFile : Correlation {

@@ -57,9 +57,10 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     out["error_code"] = error ? text::text_or_null(error->code) : json::value(nullptr);
     out["worktree"] = text::text_or_null(execution.worktree.string());
     out["output"] = execution.output;
-    out["usage"] = usage_or_null(execution.usage);
-    out["session"] = text::text_or_null(execution.session);
     out["warnings"] = text::array_of(execution.warnings);
+    // Journals of earlier versions are written back as they were.
+    if (execution.usage) out["usage"] = protocol::format_usage(*execution.usage);
+    if (!execution.session.empty()) out["session"] = execution.session;
 }
 
 json::value to_value(const std::optional<Progress>& progress)

@@ -101,7 +101,7 @@ TEST_CASE("a bad line in the metrics is skipped, and counted in the summary")
 {
     Project project;
     project.run({"run", "true"});
-    const auto file = Project::files_in(project.records() / "metrics").at(0);
+    const auto file = Project::files_in(project.records() / "metrics").at(1);
     std::ofstream(file, std::ios::app) << "not a metric\n";
     CHECK(objects_of(project.run({"history", "--json"}).out).size() == 1);
     CHECK(contains(project.run({"history", "--summary"}).err, "Skipped invalid lines: 1"));

@@ -30,7 +30,7 @@ from pathlib import Path
 COMMAND, SIMPLE = ".cursor-skill-command.txt", ".cursor-skill-command-simple.txt"
 METADATA, STATUS = ".cursor-skill-metadata.json", ".cursor-skill-status.json"
 CANCEL, TEMPORARY = ".cursor-skill-cancel.json", ".cursor-skill-tmp."
-COMMAND_LIMIT = 256 * 1024
+COMMAND_LIMIT = 1024 * 1024
 POLL = 0.02
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")}
@@ -150,7 +150,13 @@ STATUS_OPTIONAL = {
     "execution_id": is_uuid, "attempt": at_least(1), "attempt_id": is_uuid, "agent_id": is_word,
     "pid": at_least(1), "sequence": at_least(0), "exit_code": or_null(is_integer),
     "signal": or_null(is_integer), "output_truncated": is_flag,
-    "outcome": one_of("completed", "failed", "cancelled", "timeout")}
+    "outcome": one_of("completed", "failed", "cancelled", "timeout"),
+    "usage": some_of("status.usage", {
+        **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens",
+                         "cache_write_tokens", "reasoning_tokens", "peak_memory_kib"), at_least(0)),
+        "cost_usd": is_float, "cpu_seconds": is_float, "model": is_word}),
+    "session": is_word, "permission_denied": is_word,
+    "cause": some_of("status.cause", {"message": is_text, "code": is_word})}
 METRIC = {"execution_id": is_word, "workflow_id": or_null(is_text),
           "step_id": or_null(is_text), "command": is_text,
           "status": one_of("completed", "failed", "timeout", "cancelled"),

@@ -151,7 +151,8 @@ std::vector<pid_t> Project::processes() const
 std::vector<boost::json::object> Project::metrics() const
 {
     std::string text;
-    for (const auto& file : files_in(records() / "metrics")) text += read_file(file);
+    for (const auto& file : files_in(records() / "metrics"))
+        if (file.filename().string().starts_with("executions_")) text += read_file(file);
     return objects_of(text);
 }
 

@@ -149,12 +149,12 @@ TEST_CASE("a file of a bad shape is refused with a sentence")
     CHECK(refusal(R"({"command": "x", "command": "y"})").starts_with("A key occurs twice"));
 }
 
-TEST_CASE("a command file of 256 KiB is read and a larger one is not")
+TEST_CASE("a command file of 1 MiB is read and a larger one is not")
 {
     const std::string frame = R"({"command": ""})";
     auto text = R"({"command": ")" + std::string(command_file_limit - frame.size(), 'x') + "\"}";
     CHECK(read(text).command.size() == command_file_limit - frame.size());
-    CHECK(refusal(text + " ") == "It is larger than 262144 bytes.");
+    CHECK(refusal(text + " ") == "It is larger than 1048576 bytes.");
 }
 
 TEST_CASE("the metadata file has the original's keys, and shows whether something was redacted")

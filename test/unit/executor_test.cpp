@@ -1,3 +1,4 @@
+#include "protocol/command_file.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 
@@ -1127,7 +1128,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "bad requests end at once with a sentence")
     }
     SUBCASE("too large")
     {
-        execute(request(std::string(256 * 1024, 'x')));
+        execute(request(std::string(protocol::command_file_limit, 'x')));
         CHECK(ec == errc::command_too_large);
     }
     SUBCASE("retries that make no sense")

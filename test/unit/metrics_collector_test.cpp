@@ -244,7 +244,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "the summary of nothing is zeros")
 {
     CHECK(boost::json::serialize(to_json(collector->get_summary())) ==
           R"({"total_executions":0,"success_rate":0E0,"average_duration_ms":0E0,)"
-          R"("total_retries":0,"by_status":{},"total_attempts":0,"skipped_lines":0})");
+          R"("total_retries":0,"by_status":{},"total_attempts":0,"skipped_lines":0,"usage":null})");
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "bad lines are skipped and counted")
