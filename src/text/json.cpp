@@ -113,10 +113,7 @@ private:
 
     bool object(json::object& out)
     {
-        if (!open()) return false;
-        if (closes('}')) return true;
-        do {
-            skip_space();
+        return sequence('}', "a comma or a closing brace", [&] {
             json::string key;
             if (!expect('"', "a key in double quotes") || !string(key)) return false;
             skip_space();
@@ -125,50 +122,31 @@ private:
             const auto [member, fresh] = out.emplace(key, nullptr);
             if (!fresh) return fail("A key occurs twice in one object");
             const auto outer = std::exchange(key_, key);
-            if (!value(member->value())) return false;
+            const bool done = value(member->value());
             key_ = outer;
-        } while (more());
-        return close('}', "a comma or a closing brace");
+            return done;
+        });
     }
 
     bool array(json::array& out)
     {
-        if (!open()) return false;
-        if (closes(']')) return true;
-        do {
-            skip_space();
-            if (!value(out.emplace_back(nullptr))) return false;
-        } while (more());
-        return close(']', "a comma or a closing bracket");
+        return sequence(']', "a comma or a closing bracket",
+                        [&] { return value(out.emplace_back(nullptr)); });
     }
 
-    bool open()
+    /// From the opening bracket on.
+    template <class Item>
+    bool sequence(char bracket, std::string_view expected, Item item)
     {
         if (++depth_ > json_depth_limit) return fail("It is nested deeper than 32 levels");
         ++at_;
         skip_space();
-        return true;
-    }
-
-    /// True if the object or array that was just opened is empty.
-    bool closes(char bracket)
-    {
-        if (at_end() || text_[at_] != bracket) return false;
-        ++at_;
-        --depth_;
-        return true;
-    }
-
-    bool more()
-    {
-        skip_space();
-        if (at_end() || text_[at_] != ',') return false;
-        ++at_;
-        return true;
-    }
-
-    bool close(char bracket, std::string_view expected)
-    {
+        if (consume(bracket)) return --depth_, true;
+        do {
+            skip_space();
+            if (!item()) return false;
+            skip_space();
+        } while (consume(','));
         --depth_;
         return expect(bracket, expected);
     }
@@ -274,18 +252,18 @@ private:
     bool number(json::value& out)
     {
         const auto begin = at_;
-        if (!at_end() && text_[at_] == '-') ++at_;
+        consume('-');
         const auto first = at_;
         if (!some_digits()) return false;
         if (text_[first] == '0' && at_ > first + 1) return fail("A number begins with a zero");
         bool integral = true;
-        if (consume_any(".")) {
+        if (consume('.')) {
             integral = false;
             if (!some_digits()) return false;
         }
-        if (consume_any("eE")) {
+        if (consume('e') || consume('E')) {
             integral = false;
-            consume_any("+-");
+            if (!consume('+')) consume('-');
             if (!some_digits()) return false;
         }
         if (auto value = json_number(text_.substr(begin, at_ - begin), integral))
@@ -313,9 +291,9 @@ private:
         return true;
     }
 
-    bool consume_any(std::string_view any)
+    bool consume(char c)
     {
-        const bool found = !at_end() && any.find(text_[at_]) != any.npos;
+        const bool found = !at_end() && text_[at_] == c;
         at_ += found ? 1 : 0;
         return found;
     }
@@ -323,9 +301,7 @@ private:
     bool expect(char c, std::string_view what)
     {
         if (at_end()) return cut_off();
-        if (text_[at_] != c) return fail(fmt::format("It is not JSON: {} is missing", what));
-        ++at_;
-        return true;
+        return consume(c) || fail(fmt::format("It is not JSON: {} is missing", what));
     }
 
     bool unexpected()

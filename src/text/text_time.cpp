@@ -1,6 +1,7 @@
 #include "text/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,133 +15,61 @@ namespace {
 
 using std::chrono::system_clock;
 
-enum class Zone { utc, local };
-
-std::string iso(system_clock::time_point t, Zone zone)
+std::string iso(system_clock::time_point t, std::tm (*zone)(std::time_t))
 {
     using namespace std::chrono;
-    const auto seconds = floor<std::chrono::seconds>(t);
-    const auto micros = floor<microseconds>(t - seconds).count();
-    const auto time = system_clock::to_time_t(seconds);
-    std::tm tm{};
-    zone == Zone::utc ? gmtime_r(&time, &tm) : localtime_r(&time, &tm);
-    auto out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", tm.tm_year + 1900, tm.tm_mon + 1,
-                           tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    const auto whole = floor<seconds>(t);
+    const auto micros = floor<microseconds>(t - whole).count();
+    auto out = fmt::format("{:%FT%T}", zone(system_clock::to_time_t(whole)));
     if (micros != 0) out += fmt::format(".{:06}", micros);
     return out;
-}
-
-/// Parses a text from the left; after a failure every further step fails.
-class Scanner {
-public:
-    explicit Scanner(std::string_view text) : text_(text) {}
-
-    bool at(std::string_view any) const
-    {
-        return !text_.empty() && any.find(text_.front()) != any.npos;
-    }
-    bool done() const { return ok_ && text_.empty(); }
-
-    char expect(std::string_view any)
-    {
-        if (!at(any)) {
-            ok_ = false;
-            return 0;
-        }
-        const char c = text_.front();
-        text_.remove_prefix(1);
-        return c;
-    }
-
-    /// Exactly `count` digits; a number between `min` and `max`.
-    int number(int count, int min, int max)
-    {
-        int value = 0;
-        for (int i = 0; i < count; ++i) value = value * 10 + (expect("0123456789") - '0');
-        ok_ = ok_ && value >= min && value <= max;
-        return value;
-    }
-
-    /// A decimal fraction of any length, in nanoseconds.
-    std::chrono::nanoseconds fraction()
-    {
-        std::int64_t value = expect("0123456789") - '0';
-        std::int64_t scale = 100'000'000;
-        for (value *= scale; at("0123456789"); value += scale * (expect("0123456789") - '0'))
-            scale /= 10;
-        return std::chrono::nanoseconds{value};
-    }
-
-private:
-    std::string_view text_;
-    bool ok_ = true;
-};
-
-std::chrono::nanoseconds time_of_day(Scanner& in)
-{
-    using namespace std::chrono;
-    nanoseconds time = hours{in.number(2, 0, 23)};
-    in.expect(":");
-    time += minutes{in.number(2, 0, 59)};
-    if (!in.at(":")) return time;
-    in.expect(":");
-    time += seconds{in.number(2, 0, 59)};
-    if (!in.at(".,")) return time;
-    in.expect(".,");
-    return time + in.fraction();
-}
-
-std::chrono::minutes offset(Scanner& in)
-{
-    using namespace std::chrono;
-    if (!in.at("+-")) {
-        if (in.at("Zz")) in.expect("Zz");
-        return {};
-    }
-    const int sign = in.expect("+-") == '-' ? -1 : 1;
-    minutes value = hours{in.number(2, 0, 23)};
-    if (in.at(":")) in.expect(":");
-    if (in.at("0123456789")) value += minutes{in.number(2, 0, 59)};
-    return sign * value;
 }
 
 }  // namespace
 
 std::string iso_utc(const std::optional<system_clock::time_point>& t)
 {
-    return t ? iso(*t, Zone::utc) + "+00:00" : std::string();
+    return t ? iso(*t, fmt::gmtime) + "+00:00" : std::string();
 }
 
 std::string iso_local(system_clock::time_point t)
 {
-    return iso(t, Zone::local);
+    return iso(t, fmt::localtime);
 }
 
 std::string utc_date(system_clock::time_point t)
 {
-    return iso(t, Zone::utc).substr(0, 10);
+    return iso(t, fmt::gmtime).substr(0, 10);
 }
 
 std::optional<system_clock::time_point> parse_iso(std::string_view text)
 {
     using namespace std::chrono;
-    Scanner in(text);
+    // Date, time, fraction, offset
+    static const RE2 form(R"((\d{4})-(\d\d)-(\d\d))"
+                          R"((?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)"
+                          R"((?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?)",
+                          RE2::Latin1);
+    re2::StringPiece parts[11];
+    if (!form.Match({text.data(), text.size()}, 0, text.size(), RE2::ANCHOR_BOTH, parts, 11))
+        return std::nullopt;
+    const auto number = [&parts](int part) {
+        int value = 0;
+        std::from_chars(parts[part].begin(), parts[part].end(), value);
+        return value;
+    };
+    const year_month_day date{year{number(1)}, month{static_cast<unsigned>(number(2))},
+                              day{static_cast<unsigned>(number(3))}};
     // The range of a clock in nanoseconds, less a year at either end.
-    const auto y = in.number(4, 1679, 2260);
-    in.expect("-");
-    const auto m = in.number(2, 1, 12);
-    in.expect("-");
-    const auto d = in.number(2, 1, 31);
-    nanoseconds rest{};
-    if (in.at("Tt ")) {
-        in.expect("Tt ");
-        rest = time_of_day(in);
-        rest -= offset(in);
-    }
-    const year_month_day date{year{y}, month{static_cast<unsigned>(m)},
-                              day{static_cast<unsigned>(d)}};
-    if (!in.done() || !date.ok()) return std::nullopt;
-    return system_clock::time_point{sys_days{date}} + duration_cast<system_clock::duration>(rest);
+    if (number(1) < 1679 || number(1) > 2260 || !date.ok() || number(4) > 23 || number(5) > 59 ||
+        number(6) > 59 || number(9) > 23 || number(10) > 59)
+        return std::nullopt;
+    const auto nanos = (std::string(parts[7]) + "000000000").substr(0, 9);
+    const auto time =
+        hours{number(4)} + minutes{number(5)} + seconds{number(6)} + nanoseconds{std::stoll(nanos)};
+    const minutes offset = hours{number(9)} + minutes{number(10)};
+    return system_clock::time_point{sys_days{date}} +
+           duration_cast<system_clock::duration>(time - (parts[8] == "-" ? -offset : offset));
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
