@@ -54,17 +54,12 @@ std::shared_ptr<const Plan> check_plan(const Definition& definition, Report& rep
 
 void check_agents(const Definition& definition, const WorkflowReadOptions& options, Report& report)
 {
-    for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i)
-        if (auto found = options.check_agent(definition.workflow.steps[i]))
-            add_problem(definition,
-                        {i,
-                         "agent",
-                         0,
-                         {},
-                         std::move(found->message),
-                         std::move(found->hint),
-                         found->warning},
-                        report);
+    for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
+        const auto found = options.check_agent(definition.workflow.steps[i]);
+        if (!found) continue;
+        add_problem(definition, {i, "agent", 0, found->message, found->hint, found->warning},
+                    report);
+    }
 }
 
 std::string hint_for_need(const Workflow& workflow, const std::string& need)
@@ -99,15 +94,11 @@ void check_repository(const Definition& definition, const Plan& plan, const fs::
                 is_there(*path))
                 continue;
             ++missing;
-            add_problem(
-                definition,
-                {i,
-                 "requires",
-                 k,
-                 {},
-                 fmt::format("No step creates '{}', and it is not in the worktree", step.needs[k]),
-                 hint_for_need(definition.workflow, step.needs[k])},
-                report);
+            auto message =
+                fmt::format("No step creates '{}', and it is not in the worktree", step.needs[k]);
+            auto hint = hint_for_need(definition.workflow, step.needs[k]);
+            add_problem(definition, {i, "requires", k, std::move(message), std::move(hint)},
+                        report);
         }
     }
 }

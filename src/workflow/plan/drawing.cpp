@@ -1,9 +1,9 @@
 #include "autoexec/error.hpp"
 #include "text/text.hpp"
 #include "workflow/plan/plan.hpp"
-#include "workflow/plan/problem_text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -33,8 +33,7 @@ std::string label_of(const Plan& plan, std::size_t from, std::size_t to)
                 std::string(ways.empty() ? "" : ", ") + (entry.by == Exit::pass ? "pass" : "fail");
     if (!ways.empty()) return ways;
     for (const auto& need : step.artifacts)
-        if (std::find(need.creators.begin(), need.creators.end(), from) != need.creators.end())
-            return need.artifact;
+        if (std::ranges::count(need.creators, from) > 0) return need.artifact;
     return {};
 }
 
@@ -63,7 +62,8 @@ public:
 
     std::string draw()
     {
-        const auto levels = count_levels();
+        std::size_t levels = 0;
+        for (const auto& step : plan_.steps) levels = std::max(levels, step.level + 1);
         line("{}: {} {} in {} {}", workflow_.name.empty() ? workflow_.id : workflow_.name,
              plan_.steps.size(), plan_.steps.size() == 1 ? "step" : "steps", levels,
              levels == 1 ? "level" : "levels");
@@ -85,13 +85,6 @@ private:
         text_ += text::printable(fmt::format(format, std::forward<T>(values)...)) + "\n";
     }
 
-    std::size_t count_levels() const
-    {
-        std::size_t levels = 0;
-        for (const auto& step : plan_.steps) levels = std::max(levels, step.level + 1);
-        return levels;
-    }
-
     void draw_step(std::size_t i)
     {
         const auto& step = workflow_.steps[i];
@@ -102,35 +95,28 @@ private:
         if (!plan.from_repository.empty())
             line("      requires of the repository: {}", fmt::join(plan.from_repository, ", "));
         if (!step.creates.empty()) line("      creates {}", fmt::join(step.creates, ", "));
-        if (plan.has_gate) draw_gate(i);
-    }
-
-    void draw_gate(std::size_t i)
-    {
-        const auto& gate = *workflow_.steps[i].gate;
-        const auto& plan = plan_.steps[i];
-        line("      gate {}: pass → {}, fail → {}", gate.condition,
-             target(gate.on_pass, plan.pass_to),
-             plan.back_to ? fmt::format("back to {}, {} rounds at most",
-                                        workflow_.steps[*plan.back_to].id, plan.max_rounds)
-                          : target(gate.on_fail, plan.fail_to));
+        if (!step.gate) return;
+        const auto back = plan.back_to ? fmt::format("back to {}, {} rounds at most",
+                                                     id(*plan.back_to), plan.max_rounds)
+                                       : target(step.gate->on_fail, plan.fail_to);
+        line("      gate {}: pass → {}, fail → {}", step.gate->condition,
+             target(step.gate->on_pass, plan.pass_to), back);
     }
 
     std::string target(const GateTarget& target, std::optional<std::size_t> to) const
     {
-        if (to) return workflow_.steps[*to].id;
+        if (to) return id(*to);
         if (target.kind == GateTarget::Kind::end) return "the end";
         return target.kind == GateTarget::Kind::fail ? "failed" : "next";
     }
 
+    const std::string& id(std::size_t i) const { return workflow_.steps[i].id; }
+
     std::string ids(const std::vector<std::size_t>& steps, std::string_view between) const
     {
-        std::string all;
-        for (const auto i : steps) {
-            if (!all.empty()) all += between;
-            all += workflow_.steps[i].id;
-        }
-        return all;
+        std::vector<std::string_view> all;
+        for (const auto i : steps) all.push_back(id(i));
+        return fmt::to_string(fmt::join(all, between));
     }
 
     const Workflow& workflow_;
@@ -167,10 +153,10 @@ std::string mermaid_text(std::string_view text)
 {
     std::string out;
     for (const char c : text::printable(text)) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == ' ' || c == '.' || c == '/' || c == '-' ||
-                           c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
-        out += plain ? std::string(1, c) : fmt::format("#{};", int(static_cast<unsigned char>(c)));
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = text::is_letter_or_digit(c) || byte >= 0x80 ||
+                           std::string_view(" ./-_").find(c) != std::string_view::npos;
+        out += plain ? std::string(1, c) : fmt::format("#{};", int(byte));
     }
     return out;
 }
@@ -197,10 +183,9 @@ std::string draw_workflow(const Workflow& workflow, WorkflowDrawing as)
 {
     std::vector<workflow::PlanProblem> problems;
     const auto plan = workflow::make_plan(workflow, problems);
-    std::string errors;
-    for (const auto& problem : problems)
-        if (!problem.warning) errors += workflow::sentence_for(workflow, problem) + "\n";
-    if (!errors.empty()) throw system_error(errc::invalid_workflow, errors);
+    const auto errors = workflow::sentences_for(workflow, problems);
+    if (!errors.empty())
+        throw system_error(errc::invalid_workflow, fmt::format("{}\n", fmt::join(errors, "\n")));
     return workflow::draw_plan(workflow, plan, as);
 }
 

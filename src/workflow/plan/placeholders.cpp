@@ -3,37 +3,32 @@
 #include "text/json.hpp"
 #include "text/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <optional>
+#include <cstddef>
 
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::string_view opening = "{params.";
-
-bool belongs_to_name(char c)
+/// Calls `text` for each piece of text, and `name` for each placeholder.
+template <class OnText, class OnName>
+void split(std::string_view text, OnText on_text, OnName on_name)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-}
-
-struct Found {
-    std::size_t begin = 0;
-    std::size_t end = 0;  // behind the brace
-    std::string_view name;
-};
-
-std::optional<Found> next_placeholder(std::string_view text, std::size_t from)
-{
-    for (auto begin = text.find(opening, from); begin != text.npos;
-         begin = text.find(opening, begin + 1)) {
-        const auto name = text.substr(begin + opening.size());
-        const auto size = static_cast<std::size_t>(
-            std::find_if_not(name.begin(), name.end(), belongs_to_name) - name.begin());
-        if (size > 0 && size < name.size() && name[size] == '}')
-            return Found{begin, begin + opening.size() + size + 1, name.substr(0, size)};
+    static constexpr std::string_view opening = "{params.";
+    const auto is_in_name = [](char c) {
+        return text::is_letter_or_digit(c) || c == '_' || c == '-';
+    };
+    std::size_t done = 0;
+    for (auto at = text.find(opening); at != text.npos; at = text.find(opening, at + 1)) {
+        const auto begin = text.begin() + static_cast<std::ptrdiff_t>(at + opening.size());
+        const auto end = std::find_if_not(begin, text.end(), is_in_name);
+        if (end == begin || end == text.end() || *end != '}') continue;
+        on_text(text.substr(done, at - done));
+        on_name(std::string_view(begin, end));
+        done = static_cast<std::size_t>(end - text.begin()) + 1;
     }
-    return std::nullopt;
+    on_text(text.substr(done));
 }
 
 }  // namespace
@@ -41,26 +36,22 @@ std::optional<Found> next_placeholder(std::string_view text, std::size_t from)
 std::vector<std::string> placeholders_in(std::string_view text)
 {
     std::vector<std::string> names;
-    for (auto found = next_placeholder(text, 0); found; found = next_placeholder(text, found->end))
-        names.emplace_back(found->name);
+    split(
+        text, [](auto) {}, [&](std::string_view name) { names.emplace_back(name); });
     return names;
 }
 
 std::string fill_placeholders(std::string_view text, const boost::json::object& params)
 {
     std::string filled;
-    std::size_t done = 0;
-    for (auto found = next_placeholder(text, 0); found;
-         found = next_placeholder(text, found->end)) {
-        filled += text.substr(done, found->begin - done);
-        const auto* const value = params.if_contains(found->name);
-        if (value != nullptr && !value->is_null())
-            filled += text_of(*value);
-        else
-            filled += text.substr(found->begin, found->end - found->begin);
-        done = found->end;
-    }
-    return filled += text.substr(done);
+    split(
+        text, [&](std::string_view piece) { filled += piece; },
+        [&](std::string_view name) {
+            const auto* const value = params.if_contains(name);
+            const bool has_value = value != nullptr && !value->is_null();
+            filled += has_value ? text_of(*value) : fmt::format("{{params.{}}}", name);
+        });
+    return filled;
 }
 
 std::string text_of(const boost::json::value& value)

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <span>
@@ -28,10 +29,9 @@ constexpr std::size_t max_problems = 1000;  // more would not help
 constexpr std::size_t max_guesses = 100;    // a guess compares with all names
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
 
-std::string result_file_of(const std::string& id)
-{
-    return "reports/" + text::file_name_of(id) + ".json";
-}
+// The fields that `PlanProblem::item` counts in.
+constexpr std::array<std::string_view, 6> lists{"requires",       "creates", "depends_on",
+                                                "optional_steps", "argv",    "env_refs"};
 
 class Planner {
 public:
@@ -43,10 +43,10 @@ public:
 
     Plan make()
     {
-        if (workflow_.id.empty()) complain({}, "id", 0, "The workflow needs an id");
-        if (workflow_.steps.empty()) complain({}, "steps", 0, "The workflow has no steps");
+        if (workflow_.id.empty()) complain({{}, "id", 0, "The workflow needs an id"});
+        if (workflow_.steps.empty()) complain({{}, "steps", 0, "The workflow has no steps"});
         if (workflow_.steps.size() > max_steps) {
-            complain({}, "steps", 0, fmt::format("There are more than {} steps", max_steps));
+            complain({{}, "steps", 0, fmt::format("There are more than {} steps", max_steps)});
             return std::move(plan_);
         }
         index_steps();
@@ -55,9 +55,13 @@ public:
         close();
         if (edges_ > max_edges) {
             if (problems_.size() == max_problems) problems_.pop_back();
-            complain({}, "steps", 0,
-                     fmt::format("The steps wait for each other in more than {} ways", max_edges),
-                     "Add a step that waits for many steps, and for which many steps wait.");
+            const auto message =
+                fmt::format("The steps wait for each other in more than {} ways", max_edges);
+            complain({{},
+                      "steps",
+                      0,
+                      message,
+                      "Add a step that waits for many steps, and for which many steps wait."});
             return std::move(plan_);
         }
         if (!sort()) return std::move(plan_);
@@ -73,23 +77,9 @@ public:
 private:
     const WorkflowStep& step(std::size_t i) const { return workflow_.steps[i]; }
 
-    void complain(std::optional<std::size_t> at, std::string field, std::size_t item,
-                  std::string message, std::string hint = {})
+    void complain(PlanProblem problem)
     {
-        if (problems_.size() >= max_problems) return;
-        PlanProblem problem;
-        problem.step = at;
-        problem.field = std::move(field);
-        problem.item = item;
-        problem.message = std::move(message);
-        problem.hint = std::move(hint);
-        problems_.push_back(std::move(problem));
-    }
-    void warn(std::size_t at, std::string field, std::string message, std::string hint)
-    {
-        const auto before = problems_.size();
-        complain(at, std::move(field), 0, std::move(message), std::move(hint));
-        if (problems_.size() > before) problems_.back().warning = true;
+        if (problems_.size() < max_problems) problems_.push_back(std::move(problem));
     }
 
     std::string guess(std::string_view word, std::span<const std::string_view> known) const
@@ -102,16 +92,16 @@ private:
         for (std::size_t i = 0; i < workflow_.steps.size(); ++i) {
             const auto& id = step(i).id;
             if (id.empty() || id.find('\0') != std::string::npos) {
-                complain(i, "id", 0, "The step needs an id");
+                complain({i, "id", 0, "The step needs an id"});
                 continue;
             }
-            if (std::find(reserved.begin(), reserved.end(), id) != reserved.end())
-                complain(i, "id", 0, fmt::format("'{}' cannot be the id of a step", id),
-                         "The word is a target of gates.");
+            if (std::ranges::count(reserved, id) > 0)
+                complain({i, "id", 0, fmt::format("'{}' cannot be the id of a step", id),
+                          "The word is a target of gates."});
             const auto [first, fresh] = index_.emplace(id, i);
             if (!fresh)
-                complain(i, "id", 0, fmt::format("There are two steps '{}'", id),
-                         fmt::format("The other one is step {} of the file.", first->second + 1));
+                complain({i, "id", 0, fmt::format("There are two steps '{}'", id),
+                          fmt::format("The other one is step {} of the file.", first->second + 1)});
         }
         for (const auto& [id, i] : index_) ids_.push_back(id);
     }
@@ -133,8 +123,8 @@ private:
         if (!path) return;
         auto& creators = creators_[*path];
         if (creators.size() == max_creators)
-            complain(i, field, item,
-                     fmt::format("More than {} steps create '{}'", max_creators, artifact));
+            complain({i, field, item,
+                      fmt::format("More than {} steps create '{}'", max_creators, artifact)});
         else if (creators.empty() || creators.back() != i)
             creators.push_back(i);
     }
@@ -145,9 +135,9 @@ private:
         auto normal = protocol::artifact_path(path);
         if (!normal)
             complain(
-                at, field, item, fmt::format("'{}' is not a path within the worktree", path),
-                "Give the path of a file or folder below the worktree, relative to it and without "
-                "'..'.");
+                {at, field, item, fmt::format("'{}' is not a path within the worktree", path),
+                 "Give the path of a file or folder below the worktree, relative to it and without "
+                 "'..'."});
         return normal;
     }
 
@@ -158,13 +148,13 @@ private:
         read_list(i, "depends_on", step(i).depends_on, plan_.steps[i].depends_on);
         read_list(i, "optional_steps", step(i).optional_steps, plan_.steps[i].after);
         read_exits(i);
-        read_condition(i);
-        read_gate(i);
+        plan_.steps[i].condition = compile(i, false, step(i).condition);
+        if (step(i).gate) plan_.steps[i].gate = compile(i, true, step(i).gate->condition);
         for (const auto from : plan_.steps[i].depends_on) connect(from, i, "depends_on");
         for (const auto from : plan_.steps[i].after)
             connect(from, i, "a condition or optional step");
         if (const auto& retry = step(i).retry; retry && retry->max_attempts < 1)
-            complain(i, "metadata.retry", 0, "There must be at least one attempt");
+            complain({i, "metadata.retry", 0, "There must be at least one attempt"});
     }
 
     void check_what_is_run(std::size_t i)
@@ -172,18 +162,19 @@ private:
         const auto& s = step(i);
         const int ways = int(!s.command.empty()) + int(!s.argv.empty()) + int(!s.action.empty());
         if (ways == 0)
-            complain(i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
-                     "Give it an 'agent' and an 'action', a 'command', or an 'argv'.");
+            complain({i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
+                      "Give it an 'agent' and an 'action', a 'command', or an 'argv'."});
         if (ways > 1)
-            complain(i, s.argv.empty() ? "command" : "argv", 0,
-                     "Only one of 'action', 'command' and 'argv' can be given");
+            complain({i, s.argv.empty() ? "command" : "argv", 0,
+                      "Only one of 'action', 'command' and 'argv' can be given"});
         if (!s.argv.empty() && s.argv.front().empty())
-            complain(i, "argv", 0, "The program's name is empty");
+            complain({i, "argv", 0, "The program's name is empty"});
         if (!s.action.empty() && s.agent.empty())
-            complain(i, "action", 0, "An 'action' needs an 'agent'");
+            complain({i, "action", 0, "An 'action' needs an 'agent'"});
         if (s.action.empty() && !s.params.empty())
-            warn(i, "params", "'params' has no effect",
-                 "They are flags of the command that is built from an agent and an action.");
+            complain({i, "params", 0, "'params' has no effect",
+                      "They are flags of the command that is built from an agent and an action.",
+                      true});
         check_placeholders(i, "command", 0, s.command);
         for (std::size_t k = 0; k < s.argv.size(); ++k) check_placeholders(i, "argv", k, s.argv[k]);
         for (const auto& [name, value] : s.params)
@@ -196,8 +187,8 @@ private:
     {
         for (const auto& name : placeholders_in(text))
             if (!is_parameter(name))
-                complain(i, field, item, fmt::format("There is no parameter '{}'", name),
-                         parameter_hint(name));
+                complain({i, field, item, fmt::format("There is no parameter '{}'", name),
+                          parameter_hint(name)});
     }
 
     // Every workflow has `prompt`: the original's command line sets it.
@@ -227,9 +218,9 @@ private:
             }
             ArtifactNeed need{*path, creators_for(i, found->second)};
             if (need.creators.empty()) {
-                complain(
-                    i, "requires", k,
-                    fmt::format("The step requires '{}', which only it creates itself", needs[k]));
+                complain({i, "requires", k,
+                          fmt::format("The step requires '{}', which only it creates itself",
+                                      needs[k])});
                 continue;
             }
             for (const auto from : need.creators) connect(from, i, fmt::format("'{}'", *path));
@@ -241,12 +232,10 @@ private:
     // first.
     static std::vector<std::size_t> creators_for(std::size_t i, const std::vector<std::size_t>& all)
     {
-        std::vector<std::size_t> chosen;
-        for (const auto from : all)
-            if (from < i) chosen.push_back(from);
+        std::vector<std::size_t> chosen(all.begin(), std::ranges::lower_bound(all, i));
         if (chosen.empty())
-            for (const auto from : all)
-                if (from != i) chosen.push_back(from);
+            std::ranges::copy_if(all, std::back_inserter(chosen),
+                                 [i](std::size_t from) { return from != i; });
         return chosen;
     }
 
@@ -255,7 +244,7 @@ private:
     {
         const auto found = index_.find(id);
         if (found != index_.end()) return found->second;
-        complain(at, field, item, fmt::format("There is no step '{}'", id), guess(id, ids_));
+        complain({at, field, item, fmt::format("There is no step '{}'", id), guess(id, ids_)});
         return std::nullopt;
     }
 
@@ -265,7 +254,7 @@ private:
         for (std::size_t k = 0; k < names.size(); ++k) {
             const auto found = find_step(i, field, k, names[k]);
             if (found && *found == i)
-                complain(i, field, k, "The step waits for itself");
+                complain({i, field, k, "The step waits for itself"});
             else if (found)
                 to.push_back(*found);
         }
@@ -288,108 +277,81 @@ private:
         auto& p = plan_.steps[i];
         p.has_gate = true;
         p.max_rounds = gate.max_rounds.value_or(workflow_.max_rounds);
-        if (p.max_rounds < 1) complain(i, "gate.max_rounds", 0, "There must be at least one round");
+        if (p.max_rounds < 1)
+            complain({i, "gate.max_rounds", 0, "There must be at least one round"});
         if (gate.on_pass.kind == Kind::step)
             p.pass_to = find_step(i, "gate.on_pass", 0, gate.on_pass.step);
         else if (gate.on_pass.kind == Kind::end)
             p.pass_to.reset();
         else if (gate.on_pass.kind != Kind::next)
-            complain(i, "gate.on_pass", 0, "A gate that passes continues or ends the workflow",
-                     "Invert the condition, and use 'on_fail'.");
+            complain({i, "gate.on_pass", 0, "A gate that passes continues or ends the workflow",
+                      "Invert the condition, and use 'on_fail'."});
+        std::optional<std::size_t> target;
         if (gate.on_fail.kind == Kind::step)
-            fail_target_[i] = find_step(i, "gate.on_fail", 0, gate.on_fail.step);
+            target = find_step(i, "gate.on_fail", 0, gate.on_fail.step);
         else if (gate.on_fail.kind == Kind::again)
-            fail_target_[i] = i;
+            target = i;
         else if (gate.on_fail.kind == Kind::next)
-            fail_target_[i] = next;
-        const bool unused = next && next != p.pass_to && next != fail_target_[i];
-        if (unused)
-            warn(i, "next", "The gate selects another step: 'next' has no effect",
-                 "Remove it, or use 'on_pass: next'.");
+            target = next;
+        if (target) fail_targets_.emplace_back(i, *target);
+        if (next && next != p.pass_to && next != target)
+            complain({i, "next", 0, "The gate selects another step: 'next' has no effect",
+                      "Remove it, or use 'on_pass: next'.", true});
+    }
+
+    void enter(std::size_t from, std::size_t to, Exit by)
+    {
+        const std::string why = by == Exit::fail ? "on_fail" : step(from).gate ? "on_pass" : "next";
+        if (from == to)
+            return complain(
+                {from, (step(from).gate ? "gate." : "") + why, 0, "The step leads to itself"});
+        plan_.steps[to].entries.push_back({from, by});
+        connect(from, to, why);
     }
 
     // Several dependencies of a step on another one are one edge.
-    void enter(std::size_t from, std::size_t to, Exit by)
-    {
-        if (from == to) {
-            complain(from, by == Exit::pass && step(from).gate ? "gate.on_pass" : "next", 0,
-                     "The step leads to itself");
-            return;
-        }
-        plan_.steps[to].entries.push_back({from, by});
-        connect(from, to, by == Exit::fail ? "on_fail" : step(from).gate ? "on_pass" : "next");
-    }
-
     void connect(std::size_t from, std::size_t to, std::string why)
     {
         if (edges_ > max_edges) return;  // already reported
         if (followers_[from].emplace(to, std::move(why)).second) ++edges_;
     }
 
-    void read_condition(std::size_t i)
+    Expression compile(std::size_t i, bool in_gate, const std::string& text)
     {
-        const auto& text = step(i).condition;
-        if (!text.empty()) plan_.steps[i].condition = compile(i, "condition", text, {});
-    }
-
-    void read_gate(std::size_t i)
-    {
-        if (!step(i).gate || step(i).gate->condition.empty()) return;
-        plan_.steps[i].gate = compile(i, "gate.condition", step(i).gate->condition, i);
-    }
-
-    Expression compile(std::size_t i, const std::string& field, const std::string& text,
-                       std::optional<std::size_t> own)
-    {
+        if (text.empty()) return {};
         const auto scope = [&](const ExpressionName& name, ExpressionProblem& problem) {
-            return type_of(name, own, problem);
+            return type_of(name, in_gate, problem);
         };
         ExpressionProblem problem;
         auto compiled = Expression::compile(text, scope, problem);
         if (!compiled) {
-            const auto before = problems_.size();
-            complain(i, field, 0, problem.message, problem.hint);
-            if (problems_.size() > before) problems_.back().offset = problem.offset;
+            complain({i, in_gate ? "gate.condition" : "condition", 0, problem.message, problem.hint,
+                      false, problem.offset});
             return {};
         }
-        for (const auto& name : compiled->names()) note_use(i, own, resolve(name));
+        for (const auto& name : compiled->names()) note_use(i, in_gate, meaning_of(name, index_));
         return *std::move(compiled);
     }
 
-    Meaning resolve(const ExpressionName& name) const { return meaning_of(name, index_); }
-
-    std::optional<NameType> type_of(const ExpressionName& name, std::optional<std::size_t> own,
+    std::optional<NameType> type_of(const ExpressionName& name, bool in_gate,
                                     ExpressionProblem& problem) const
     {
-        const auto meaning = resolve(name);
-        switch (meaning.kind) {
-            case Meaning::Kind::parameter:
-                return type_of_parameter(meaning.rest, problem);
-            case Meaning::Kind::step_field:
-                return type_of_field(meaning.field);
-            case Meaning::Kind::step_result:
-                return NameType{};
-            case Meaning::Kind::other:
-                break;
-        }
-        if (!meaning.problem.empty()) {
-            problem.message = meaning.problem;
-            problem.hint = meaning.hint.empty() && name.parts.size() > 1
-                               ? guess(name.parts[1], ids_)
-                               : meaning.hint;
-            return std::nullopt;
-        }
-        if (own) return NameType{is_scoring_passed(name) ? ValueType::boolean : ValueType::any};
-        problem.hint = unknown_hint(name);
+        const auto meaning = meaning_of(name, index_);
+        if (meaning.kind == Meaning::Kind::parameter)
+            return type_of_parameter(meaning.rest, problem);
+        if (meaning.kind == Meaning::Kind::step_field) return type_of_field(meaning.field);
+        if (meaning.kind == Meaning::Kind::step_result) return NameType{};
+        const bool names_step = !meaning.problem.empty();
+        if (in_gate && !names_step)
+            return NameType{is_scoring_passed(name) ? ValueType::boolean : ValueType::any};
+        problem.message = meaning.problem;
+        problem.hint = meaning.hint;
+        if (problem.hint.empty() && name.parts.size() > std::size_t{names_step})
+            problem.hint = guess(name.parts[names_step], ids_);
+        if (problem.hint.empty() && !names_step)
+            problem.hint =
+                "Known are steps.ID.outcome and the like, params.NAME, and exists(\"PATH\").";
         return std::nullopt;
-    }
-
-    std::string unknown_hint(const ExpressionName& name) const
-    {
-        auto hint = guess(name.parts.front(), ids_);
-        return hint.empty() ? "Known are steps.ID.outcome and the like, params.NAME, and "
-                              "exists(\"PATH\")."
-                            : hint;
     }
 
     std::optional<NameType> type_of_parameter(const std::string& name,
@@ -405,18 +367,17 @@ private:
         return NameType{workflow::type_of(*value).value_or(ValueType::any)};
     }
 
-    void note_use(std::size_t i, std::optional<std::size_t> own, const Meaning& meaning)
+    void note_use(std::size_t i, bool in_gate, const Meaning& meaning)
     {
-        const bool of_step =
-            meaning.kind == Meaning::Kind::step_field || meaning.kind == Meaning::Kind::step_result;
-        if (meaning.kind == Meaning::Kind::step_result) results_wanted_.insert(meaning.step);
-        if (meaning.kind == Meaning::Kind::other) results_wanted_.insert(i);
-        if (!of_step || (own && meaning.step == i)) return;
-        if (meaning.step == i)
-            complain(i, "condition", 0, "The step has not run when its condition is evaluated",
-                     "To judge its result, use a gate.");
-        else
-            plan_.steps[i].after.push_back(meaning.step);
+        if (meaning.kind == Meaning::Kind::parameter) return;
+        const bool is_own = meaning.kind == Meaning::Kind::other;
+        const auto of = is_own ? i : meaning.step;
+        if (meaning.kind != Meaning::Kind::step_field) results_wanted_.insert(of);
+        if (of != i)
+            plan_.steps[i].after.push_back(of);
+        else if (!in_gate)
+            complain({i, "condition", 0, "The step has not run when its condition is evaluated",
+                      "To judge its result, use a gate."});
     }
 
     // A closing step without dependencies comes last.
@@ -477,27 +438,27 @@ private:
             const auto to = ring[(k + 1) % ring.size()];
             shown += fmt::format(" → {} ({})", step(to).id, followers_[ring[k]].at(to));
         }
-        complain(ring.front(), "id", 0, "These steps wait for each other: " + shown,
-                 "Only a gate's 'on_fail' can lead back to an earlier step.");
+        complain({ring.front(), "id", 0, "These steps wait for each other: " + shown,
+                  "Only a gate's 'on_fail' can lead back to an earlier step."});
     }
 
     // The target of a failing gate comes after it, unless the gate waits for the target.
     void place_failing_exits()
     {
-        for (const auto& [i, target] : fail_target_) {
-            if (!target) continue;
-            if (*target == i || leads(*target, i)) {
-                plan_.steps[i].back_to = *target;
-            } else {
-                plan_.steps[i].fail_to = *target;
-                enter(i, *target, Exit::fail);
-                if (*target < i)
-                    warn(i, "gate.on_fail",
-                         fmt::format("'{}' does not lead to this step, so the gate does not send "
-                                     "back to it, but on",
-                                     step(*target).id),
-                         "To go back, let this step wait for it, by 'depends_on' for example.");
+        for (const auto& [i, target] : fail_targets_) {
+            if (target == i || leads(target, i)) {
+                plan_.steps[i].back_to = target;
+                continue;
             }
+            plan_.steps[i].fail_to = target;
+            enter(i, target, Exit::fail);
+            if (target < i)
+                complain({i, "gate.on_fail", 0,
+                          fmt::format("'{}' does not lead to this step, so the gate does not send "
+                                      "back to it, but on",
+                                      step(target).id),
+                          "To go back, let this step wait for it, by 'depends_on' for example.",
+                          true});
         }
     }
 
@@ -518,14 +479,13 @@ private:
 
     void check_entries(std::size_t i)
     {
-        const bool sent_back_to = std::any_of(plan_.steps.begin(), plan_.steps.end(),
-                                              [i](const auto& p) { return p.back_to == i; });
-        if (step(i).need == StepNeed::conditional && plan_.steps[i].entries.empty())
-            complain(i, "condition", 0,
-                     sent_back_to ? "Only a gate that sends back leads to this conditional step"
-                                  : "Nothing leads to this conditional step: it would never run",
-                     "Name it with 'next', 'on_pass' or 'on_fail' of an earlier step, or give the "
-                     "condition as an expression.");
+        if (step(i).need != StepNeed::conditional || !plan_.steps[i].entries.empty()) return;
+        const bool sent_back_to = std::ranges::count(plan_.steps, i, &PlanStep::back_to) > 0;
+        complain({i, "condition", 0,
+                  sent_back_to ? "Only a gate that sends back leads to this conditional step"
+                               : "Nothing leads to this conditional step: it would never run",
+                  "Name it with 'next', 'on_pass' or 'on_fail' of an earlier step, or give the "
+                  "condition as an expression."});
     }
 
     void measure()
@@ -598,11 +558,11 @@ private:
             return protocol::artifact_path(created) == path;
         });
         const bool by_results = found == creates.end();
-        complain(second, by_results ? "results" : "creates",
-                 by_results ? 0 : static_cast<std::size_t>(found - creates.begin()),
-                 fmt::format("'{}' is created by '{}', too, and neither waits for the other", path,
-                             step(first).id),
-                 "Make one depend on the other, or use different paths.");
+        complain({second, by_results ? "results" : "creates",
+                  by_results ? 0 : static_cast<std::size_t>(found - creates.begin()),
+                  fmt::format("'{}' is created by '{}', too, and neither waits for the other", path,
+                              step(first).id),
+                  "Make one depend on the other, or use different paths."});
     }
 
     /// The steps that no condition and no gate can skip.
@@ -630,11 +590,11 @@ private:
             const auto& s = step(i);
             p.results = s.results;
             if (p.results.empty() && results_wanted_.contains(i)) {
-                p.results = result_file_of(s.id);
+                p.results = "reports/" + text::file_name_of(s.id) + ".json";
                 const bool by_gate = s.gate && !s.gate->condition.empty();
-                warn(i, by_gate ? "gate.condition" : "id",
-                     fmt::format("No 'results' file is named: '{}' is read", p.results),
-                     "Name the JSON file that the step writes: 'results: FILE'.");
+                complain({i, by_gate ? "gate.condition" : "id", 0,
+                          fmt::format("No 'results' file is named: '{}' is read", p.results),
+                          "Name the JSON file that the step writes: 'results: FILE'.", true});
             }
             p.require_artifacts = s.require_artifacts.value_or(is_required[i]);
         }
@@ -647,7 +607,7 @@ private:
     std::vector<std::string_view> ids_;
     std::map<std::string, std::vector<std::size_t>> creators_;       // by artifact
     std::vector<std::map<std::size_t, std::string>> followers_;      // the steps that wait, and why
-    std::map<std::size_t, std::optional<std::size_t>> fail_target_;  // by the gate's step
+    std::vector<std::pair<std::size_t, std::size_t>> fail_targets_;  // of the gate of a step
     std::set<std::size_t> results_wanted_;
     std::size_t edges_ = 0;
 };
@@ -659,6 +619,25 @@ Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems)
     return Planner(workflow, problems).make();
 }
 
+std::vector<std::string> sentences_for(const Workflow& workflow,
+                                       const std::vector<PlanProblem>& problems)
+{
+    std::vector<std::string> sentences;
+    for (const auto& problem : problems) {
+        if (problem.warning) continue;
+        std::string where = problem.field;
+        if (std::ranges::count(lists, where) > 0) where += fmt::format("[{}]", problem.item + 1);
+        if (problem.step) {
+            const auto& id = workflow.steps[*problem.step].id;
+            const auto name = id.empty() ? std::to_string(*problem.step + 1) : "'" + id + "'";
+            where = fmt::format("step {}, {}", name, where);
+        }
+        const auto hint = problem.hint.empty() ? "" : fmt::format(" ({})", problem.hint);
+        sentences.push_back(fmt::format("{}: {}{}", where, problem.message, hint));
+    }
+    return sentences;
+}
+
 bool is_closing(const WorkflowStep& step)
 {
     return step.agent == "orchestrator" && (step.action == "finalize" || step.action == "complete");
@@ -666,10 +645,20 @@ bool is_closing(const WorkflowStep& step)
 
 std::optional<std::size_t> index_of(const Workflow& workflow, std::string_view id)
 {
-    const auto found = std::find_if(workflow.steps.begin(), workflow.steps.end(),
-                                    [&](const auto& step) { return step.id == id; });
+    const auto found = std::ranges::find(workflow.steps, id, &WorkflowStep::id);
     if (found == workflow.steps.end()) return std::nullopt;
     return static_cast<std::size_t>(found - workflow.steps.begin());
 }
 
 }  // namespace autoexec::workflow
+
+namespace autoexec::inline v1 {
+
+std::vector<std::string> check_workflow(const Workflow& workflow)
+{
+    std::vector<workflow::PlanProblem> problems;
+    (void)workflow::make_plan(workflow, problems);
+    return workflow::sentences_for(workflow, problems);
+}
+
+}  // namespace autoexec::inline v1

@@ -17,10 +17,10 @@ struct PlanProblem {
     std::optional<std::size_t> step;  ///< Absent: the workflow as a whole.
     std::string field;                ///< As in the file; `gate.condition` for what is nested.
     std::size_t item = 0;
-    std::optional<std::size_t> offset;  ///< In the text of an expression.
     std::string message;
-    std::string hint;
+    std::string hint{};
     bool warning = false;
+    std::optional<std::size_t> offset{};  ///< In the text of an expression.
 };
 
 /// The exit of a step by which it leads to another.
@@ -72,6 +72,10 @@ struct Plan {
 
 /// Reports all problems; the plan is usable if none of them is an error.
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);
+
+/// `step 'x', requires[2]: …` for each error, of a workflow that has no file.
+std::vector<std::string> sentences_for(const Workflow& workflow,
+                                       const std::vector<PlanProblem>& problems);
 
 /// As `draw_workflow`, for a plan that exists.
 std::string draw_plan(const Workflow& workflow, const Plan& plan, WorkflowDrawing as);

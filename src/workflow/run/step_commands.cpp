@@ -2,7 +2,6 @@
 
 #include "text/text.hpp"
 #include "workflow/plan/placeholders.hpp"
-#include "workflow/plan/problem_text.hpp"
 
 #include <fmt/format.h>
 
@@ -148,8 +147,7 @@ RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string
     const auto& made = inputs.options.plan;
     const bool fits = made && made->steps.size() == inputs.workflow.steps.size();
     inputs.plan = fits ? *made : make_plan(inputs.workflow, found);
-    for (const auto& problem : found)
-        if (!problem.warning) problems += sentence_for(inputs.workflow, problem) + "\n";
+    for (const auto& sentence : sentences_for(inputs.workflow, found)) problems += sentence + "\n";
     if (problems.empty())
         inputs.options.params = complete_params(inputs.workflow, inputs.options.params, problems);
     for (std::size_t i = 0; i < inputs.workflow.steps.size(); ++i)
