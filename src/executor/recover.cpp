@@ -147,18 +147,22 @@ asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
         co_return lasting ? Leftovers::none : Leftovers::out_of_reach;
     }
     const std::shared_ptr<Timer> alarm = options.clock->make_timer(strand);
-    give_up_time = std::min(give_up_time, options.clock->now() + lock_timeout);
-    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < give_up_time)
+    const auto lock_until = std::min(give_up_time, options.clock->now() + lock_timeout);
+    while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < lock_until)
         co_await alarm->wait_until(options.clock->now() + lock_retry);
     if (ec) co_return Leftovers::out_of_reach;
 
     // Withdrawn first: while this executor holds the worktree, an agent would run the left-over
     // command.
     (void)mailbox->withdraw(record.attempt_id);
-    const bool alive = mailbox->claim(record.attempt_id) == ClaimState::live;
+    const auto is_alive = [&] { return mailbox->claim(record.attempt_id) == ClaimState::live; };
+    bool alive = is_alive();
     if (alive) {
         (void)request_stop(*mailbox, record, "interrupted");
         options.notifier->notify(record.worktree);
+        // Most agents have died with their executor; what they started ends now.
+        while (options.clock->now() < give_up_time && (alive = is_alive()))
+            co_await alarm->wait_until(options.clock->now() + lock_retry);
     }
     (void)mailbox->clean(record.attempt_id, alive);
     co_return alive ? Leftovers::of_live_agent : Leftovers::none;
