@@ -3,7 +3,8 @@
 
     acp.py [AGENT...] [--scenario S] [--print]
 
-Writes recordings/acp/AGENT/SCENARIO.jsonl, a line for each message: {"to": "agent" or "client", "message": …}.
+Writes recordings/acp/AGENT/SCENARIO.jsonl, with a line for each message:
+{"to": "agent" or "client", "message": …}.
 """
 
 import argparse
@@ -22,23 +23,23 @@ from model import Model
 from programs import PROGRAMS, prepare
 
 HERE = Path(__file__).resolve().parent
-BUILD = HERE.parent.parent / 'build/agents'
-TASK = 'Write a report into report.md.'
+BUILD = HERE.parent.parent / "build/agents"
+TASK = "Write a report into report.md."
 LIMIT = 300  # seconds for each answer
-# Of a scenario: what the stand-in plays, and the kind of option that answers requests for permission.
+# By name: what the stand-in plays, and the kind of option that answers requests for permission.
 SCENARIOS = {
-    'success': ('success', 'allow_once'),
-    'denied': ('success', 'reject_once'),
-    'cancel': ('slow_tool', 'allow_once'),
-    'cancel_while_asking': ('success', None),
-    'unauthorized': ('unauthorized', 'allow_once'),
-    'no_credit': ('no_credit', 'allow_once'),
-    'overloaded': ('overloaded', 'allow_once'),
-    'refusal': ('refusal', 'allow_once'),
-    'max_tokens': ('max_tokens', 'allow_once'),
+    "success": ("success", "allow_once"),
+    "denied": ("success", "reject_once"),
+    "cancel": ("slow_tool", "allow_once"),
+    "cancel_while_asking": ("success", None),
+    "unauthorized": ("unauthorized", "allow_once"),
+    "no_credit": ("no_credit", "allow_once"),
+    "overloaded": ("overloaded", "allow_once"),
+    "refusal": ("refusal", "allow_once"),
+    "max_tokens": ("max_tokens", "allow_once"),
 }
 # Failed turns of codex-acp are `end_turn` without this.
-CAPABILITIES = {'_meta': {'jetbrains': {'air': {'version': 1, 'capabilities': ['sessionFailure']}}}}
+CAPABILITIES = {"_meta": {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}}
 
 
 class Client:
@@ -52,7 +53,7 @@ class Client:
         self._received = queue.Queue()
         self.process = subprocess.Popen(command, cwd=folder, env=environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=open(folder.parent / 'stderr', 'w'))
+                                        stderr=open(folder.parent / "stderr", "w"))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -61,15 +62,15 @@ class Client:
         self._received.put(None)
 
     def send(self, message):
-        message = {'jsonrpc': '2.0', **message}
-        self.messages.append({'to': 'agent', 'message': message})
-        self.process.stdin.write(json.dumps(message) + '\n')
+        message = {"jsonrpc": "2.0", **message}
+        self.messages.append({"to": "agent", "message": message})
+        self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
 
     def request(self, method, params, cancel_when=None):
         """Returns the response. The agent's own requests are answered meanwhile."""
         self._number += 1
-        self.send({'id': self._number, 'method': method, 'params': params})
+        self.send({"id": self._number, "method": method, "params": params})
         end = time.monotonic() + LIMIT
         while time.monotonic() < end:
             if cancel_when and cancel_when():
@@ -80,29 +81,30 @@ class Client:
             except queue.Empty:
                 continue
             if message is None:
-                raise SystemExit(f'the agent has ended during {method}')
-            self.messages.append({'to': 'client', 'message': message})
-            if 'method' in message and 'id' in message:
+                raise SystemExit(f"the agent has ended during {method}")
+            self.messages.append({"to": "client", "message": message})
+            if "method" in message and "id" in message:
                 self.answer(message)
-            elif message.get('id') == self._number:
+            elif message.get("id") == self._number:
                 return message
-        raise SystemExit(f'no response to {method} within {LIMIT} s')
+        raise SystemExit(f"no response to {method} within {LIMIT} s")
 
     def cancel(self):
-        self.send({'method': 'session/cancel', 'params': {'sessionId': self.session}})
+        self.send({"method": "session/cancel", "params": {"sessionId": self.session}})
 
     def answer(self, message):
-        if message['method'] != 'session/request_permission':
-            self.send({'id': message['id'], 'error': {'code': -32601, 'message': 'Method not found'}})
+        if message["method"] != "session/request_permission":
+            self.send({"id": message["id"],
+                       "error": {"code": -32601, "message": "Method not found"}})
             return
         if self.answer_kind is None:  # cancelled while the question is open
             self.cancel()
-            outcome = {'outcome': 'cancelled'}
+            outcome = {"outcome": "cancelled"}
         else:
-            option = next(option for option in message['params']['options']
-                          if option['kind'] == self.answer_kind)
-            outcome = {'outcome': 'selected', 'optionId': option['optionId']}
-        self.send({'id': message['id'], 'result': {'outcome': outcome}})
+            option = next(option for option in message["params"]["options"]
+                          if option["kind"] == self.answer_kind)
+            outcome = {"outcome": "selected", "optionId": option["optionId"]}
+        self.send({"id": message["id"], "result": {"outcome": outcome}})
 
     def close(self):
         self.process.stdin.close()
@@ -117,48 +119,51 @@ class Cell:
     """The folders of one exchange; `recordings` removes their names."""
 
     def __init__(self, agent, scenario, build):
-        self.folder = build / 'cells/acp' / agent / scenario
-        self.tree, self.home, self.project = (self.folder / name for name in ('tree', 'home', 'project'))
-        self.install = build / 'programs'
+        self.folder = build / "cells/acp" / agent / scenario
+        self.tree, self.home = self.folder / "tree", self.folder / "home"
+        self.project = self.folder / "project"
+        self.install = build / "programs"
 
 
 def exchange(agent, scenario):
     plays, answer_kind = SCENARIOS[scenario]
     cell, program = Cell(agent, scenario, BUILD), PROGRAMS[agent]
     shutil.rmtree(cell.folder, ignore_errors=True)
-    for folder in (cell.tree, cell.home, cell.folder / 'tmp'):
+    for folder in (cell.tree, cell.home, cell.folder / "tmp"):
         folder.mkdir(parents=True)
-    subprocess.run(['git', 'init', '-q'], cwd=cell.tree, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=cell.tree, check=True)
     with Model(plays, cell.tree, asks=True) as model:
         environment = {
-            'PATH': f"{cell.install}/node_modules/.bin:{os.environ['PATH']}", 'HOME': str(cell.home),
-            'TMPDIR': str(cell.folder / 'tmp'), 'LANG': 'C.UTF-8', 'NO_COLOR': '1',
-            **prepare(program, cell.home, f'http://127.0.0.1:{model.port}', True, acp=True)}
+            "PATH": f"{cell.install}/node_modules/.bin:{os.environ['PATH']}",
+            "HOME": str(cell.home), "TMPDIR": str(cell.folder / "tmp"),
+            "LANG": "C.UTF-8", "NO_COLOR": "1",
+            **prepare(program, cell.home, f"http://127.0.0.1:{model.port}", True, acp=True)}
         client = Client(program.acp, cell.tree, environment, answer_kind)
         try:
-            client.request('initialize', {
-                'protocolVersion': 1, 'clientCapabilities': CAPABILITIES,
-                'clientInfo': {'name': 'autoexec', 'title': 'autoexec', 'version': '1'}})
-            opened = client.request('session/new', {'cwd': str(cell.tree), 'mcpServers': []})
-            if 'result' in opened:
-                client.session = opened['result']['sessionId']
+            client.request("initialize", {
+                "protocolVersion": 1, "clientCapabilities": CAPABILITIES,
+                "clientInfo": {"name": "autoexec", "title": "autoexec", "version": "1"}})
+            opened = client.request("session/new", {"cwd": str(cell.tree), "mcpServers": []})
+            if "result" in opened:
+                client.session = opened["result"]["sessionId"]
                 if program.acp_mode:
-                    client.request('session/set_mode', {'sessionId': client.session,
-                                                        'modeId': program.acp_mode})
-                begun = (cell.tree / 'begun').exists if scenario == 'cancel' else None
-                client.request('session/prompt', {
-                    'sessionId': client.session, 'prompt': [{'type': 'text', 'text': TASK}]}, begun)
+                    client.request("session/set_mode", {"sessionId": client.session,
+                                                        "modeId": program.acp_mode})
+                begun = (cell.tree / "begun").exists if scenario == "cancel" else None
+                client.request("session/prompt", {
+                    "sessionId": client.session, "prompt": [{"type": "text", "text": TASK}]}, begun)
         finally:
             client.close()
-            lines = ''.join(json.dumps(message, ensure_ascii=False) + '\n' for message in client.messages)
-            (cell.folder / 'messages.jsonl').write_text(lines)
+            lines = "".join(json.dumps(message, ensure_ascii=False) + "\n"
+                            for message in client.messages)
+            (cell.folder / "messages.jsonl").write_text(lines)
     return cell, recordings.trimmed(lines, cell)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('agents', nargs='*', metavar='AGENT', help=f"of {', '.join(PROGRAMS)}")
-    parser.add_argument('--scenario', action='append', choices=SCENARIOS, metavar='S',
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("agents", nargs="*", metavar="AGENT", help=f"of {', '.join(PROGRAMS)}")
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, metavar="S",
                         help=f"of {', '.join(SCENARIOS)}")
     options = parser.parse_args()
     failed = False
@@ -169,16 +174,16 @@ def main():
                 _, lines = exchange(agent, scenario)
             except SystemExit as error:
                 failed = True
-                print(f'{agent} {scenario}: {error}', file=sys.stderr)
+                print(f"{agent} {scenario}: {error}", file=sys.stderr)
                 continue
-            target = HERE / 'recordings/acp' / agent
+            target = HERE / "recordings/acp" / agent
             target.mkdir(parents=True, exist_ok=True)
-            (target / f'{scenario}.jsonl').write_text(lines)
-            last = json.loads(lines.splitlines()[-1])['message']
-            print(f'{agent:8} {scenario:20} {time.monotonic() - begin:5.1f} s  '
+            (target / f"{scenario}.jsonl").write_text(lines)
+            last = json.loads(lines.splitlines()[-1])["message"]
+            print(f"{agent:8} {scenario:20} {time.monotonic() - begin:5.1f} s  "
                   f"{json.dumps(last.get('result', last.get('error')))[:150]}", flush=True)
     return failed
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main())
