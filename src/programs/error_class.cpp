@@ -24,6 +24,7 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
      R"(token count .*exceeds|ContextOverflow)",
      "context"},
     {R"(insufficient_quota|credit balance|quota exceeded|exceeded your current quota|)"
+     R"(exhausted your (daily )?quota|)"
      R"(usage limit|out of credits|billing|spend(ing)? limit|payment required)",
      "quota"},
     {R"(not logged in|unauthorized|authenticat|invalid (x-)?api.?key|incorrect api key|)"

@@ -65,5 +65,6 @@ def keep(cell, result, folder):
     words = trimmed((cell.recorded / "stderr").read_text(errors="replace"), cell)
     known[cell.name] = {"exit_code": code if code is None or code >= 0 else None,
                         "signal": -code if code is not None and code < 0 else None,
+                        "timed_out": result.status == "timeout",
                         "stderr": words[-600:], "requests": result.requests}
     ends.write_text(json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + "\n")

@@ -64,6 +64,7 @@ struct Recording {
     std::string output;
     std::string errors;
     ProcessExit exit;
+    bool timed_out = false;
 };
 
 std::vector<Recording> recordings()
@@ -79,6 +80,7 @@ std::vector<Recording> recordings()
                 one.exit.exit_code = static_cast<int>(code.as_int64());
             if (const auto& signal = end.at("signal"); !signal.is_null())
                 one.exit.signal = static_cast<int>(signal.as_int64());
+            one.timed_out = end.at("timed_out").as_bool();
             all.push_back(std::move(one));
         }
     }
@@ -102,7 +104,8 @@ TEST_CASE("each recorded end of a real program is classified as a person would")
         const auto name = one.program + "/" + one.scenario;
         CAPTURE(name);
         const auto usual = code_of.find(one.scenario);
-        if (usual == code_of.end()) continue;  // it was stopped, or may end in several ways
+        // It was stopped, or may end in several ways.
+        if (usual == code_of.end() || one.timed_out) continue;
         judged.insert(one.scenario);
         auto reader = read(one);
         const auto verdict = reader.hopeless()
