@@ -89,6 +89,13 @@ std::string refs_of(const NestedFiles& files)
 
 constexpr int max_depth = 8;
 
+bool is_repository(const fs::path& folder)
+{
+    std::error_code ec;
+    return has_path(folder / "HEAD") && fs::is_directory(folder / "objects", ec) &&
+           fs::is_directory(folder / "refs", ec);
+}
+
 // A submodule's name may contain slashes, and submodules can be nested.
 void find_repositories(const fs::path& folder, int depth, std::vector<fs::path>& found)
 {
@@ -207,13 +214,6 @@ NestedFiles read_nested(fs::path git_dir)
     read_loose(files.common_dir, files.refs);
     files.head = head_of(files);
     return files;
-}
-
-bool is_repository(const fs::path& folder)
-{
-    std::error_code ec;
-    return has_path(folder / "HEAD") && fs::is_directory(folder / "objects", ec) &&
-           fs::is_directory(folder / "refs", ec);
 }
 
 NestedView::NestedView(const Entry& entry, const NestedFiles& files)

@@ -33,9 +33,6 @@ std::optional<fs::path> nested_git_dir(const fs::path& folder);
 
 NestedFiles read_nested(fs::path git_dir);
 
-/// True if a folder is a git directory.
-bool is_repository(const fs::path& folder);
-
 /// A temporary git directory with the refs, HEAD, index and objects of a nested repository, but
 /// without its configuration and hooks. Git uses this one, so it runs nothing that a program has
 /// configured there. Removed on destruction.

@@ -20,6 +20,17 @@ std::string failure(std::string_view what, const fs::path& tree, const ProgramOu
                        output.cut ? "there are too many" : reason_of(output));
 }
 
+// The file at a path of a tree, if it is above the limit; zero: no limit.
+std::optional<LargeFile> large_file(const fs::path& tree, std::string_view path,
+                                    std::uint64_t limit)
+{
+    struct stat info {};
+    if (limit == 0 || ::lstat((tree / path).c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+        return std::nullopt;
+    LargeFile file{std::string(path), static_cast<std::uint64_t>(info.st_size)};
+    return file.size > limit ? std::optional(std::move(file)) : std::nullopt;
+}
+
 class SnapshotBuilder {
 public:
     SnapshotBuilder(const Git& git, Entry entry, SnapshotOptions options)
@@ -298,16 +309,6 @@ asio::awaitable<Snapshot> take_snapshot(const Git& git, Entry entry, SnapshotOpt
 {
     SnapshotBuilder builder(git, std::move(entry), options);
     co_return co_await builder.build();
-}
-
-std::optional<LargeFile> large_file(const fs::path& tree, std::string_view path,
-                                    std::uint64_t limit)
-{
-    struct stat info {};
-    if (limit == 0 || ::lstat((tree / path).c_str(), &info) != 0 || !S_ISREG(info.st_mode))
-        return std::nullopt;
-    LargeFile file{std::string(path), static_cast<std::uint64_t>(info.st_size)};
-    return file.size > limit ? std::optional(std::move(file)) : std::nullopt;
 }
 
 bool is_declared(std::string_view path, const Words& declared)

@@ -20,10 +20,6 @@ struct LargeFile {
     std::uint64_t size = 0;
 };
 
-/// The file at a path of a tree, if it is above the limit; zero: no limit.
-std::optional<LargeFile> large_file(const fs::path& tree, std::string_view path,
-                                    std::uint64_t limit);
-
 /// True if a path is declared or lies in a declared folder.
 bool is_declared(std::string_view path, const Words& declared);
 

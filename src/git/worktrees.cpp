@@ -75,7 +75,8 @@ asio::awaitable<Problem> fill(Repository& repository, Entry entry, Words& warnin
     if (!filled.ok())
         co_return fmt::format("The files of {} cannot be written: {}", entry.tree.string(),
                               reason_of(filled));
-    std::ranges::move(co_await bring_included(repository, entry), std::back_inserter(warnings));
+    auto copy_warnings = co_await bring_included(repository, entry);
+    std::ranges::move(copy_warnings, std::back_inserter(warnings));
     co_return Problem();
 }
 
@@ -114,7 +115,8 @@ asio::awaitable<Problem> forget(Repository& repository, Entry entry, Words& warn
         warnings.push_back(
             fmt::format("The folder {} was missing; its commits and index are saved as {}.",
                         entry.tree.string(), saved.ref));
-    const auto done = co_await repository.locked(removal_of(entry.tree));
+    auto words = removal_of(entry.tree);
+    const auto done = co_await repository.locked(std::move(words));
     if (done.ok()) co_return Problem();
     co_return fmt::format("Git's record of {} cannot be removed: {}", entry.tree.string(),
                           reason_of(done));
@@ -231,7 +233,9 @@ asio::awaitable<NewTree> add_tree(Repository& repository, std::string name, std:
 
 asio::awaitable<void> remove_new_tree(Repository& repository, fs::path tree)
 {
-    (void)co_await repository.locked(repository.git.uninterrupted(), removal_of(tree));
+    auto caller = repository.git.uninterrupted();
+    auto words = removal_of(tree);
+    (void)co_await repository.locked(std::move(caller), std::move(words));
 }
 
 asio::awaitable<void> drop_new_branch(Repository& repository, std::string branch,
