@@ -480,4 +480,55 @@ TEST_CASE_FIXTURE(ConfigFixture, "what differs between two configurations has a 
     CHECK_FALSE(takes_effect_at_once("durability"));
 }
 
+TEST_CASE("an application decides when it reads its own settings")
+{
+    CHECK(takes_effect_at_once("extensions.shop.region"));
+    CHECK(takes_effect_at_once("features.mine"));
+}
+
+TEST_CASE("an origin is shown as a place that a person can go to")
+{
+    CHECK(to_string(ConfigOrigin{}) == "default");
+    CHECK(to_string(ConfigOrigin{ConfigLayer::user_file, "/home/me/config.yaml", 7, 3}) ==
+          "/home/me/config.yaml:7");
+    CHECK(to_string(ConfigOrigin{ConfigLayer::workflow, "workflow metadata"}) ==
+          "workflow metadata");
+    CHECK(to_string(ConfigOrigin{ConfigLayer::environment, "AUTOEXEC_DEBUG"}) ==
+          "environment AUTOEXEC_DEBUG");
+    CHECK(to_string(ConfigOrigin{ConfigLayer::command_line, "--timeout"}) ==
+          "command line --timeout");
+}
+
+TEST_CASE_FIXTURE(ConfigFixture, "a folder that others can write to is refused, whatever its files")
+{
+    write_own("auto_execution:\n  debug: true\n");
+    fs::permissions(folder / ".tapps-agents", fs::perms(0777));
+    auto manager = make();
+    CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
+    const auto said = to_string(manager.diagnostics());
+    CHECK(has(said, "The folder cannot be used: "));
+    CHECK(has(said, "chmod go-w"));
+}
+
+TEST_CASE_FIXTURE(
+    ConfigFixture,
+    "a setting within braces or without a section is set, whatever comments are there")
+{
+    for (const std::string before :
+         {"auto_execution: {  # mine\n  retry: {enabled: true},  # ours\n}\n",
+          "auto_execution: {  # mine\n}\n", "auto_execution:  # mine\n"}) {
+        CAPTURE(before);
+        write_own(before);
+        auto manager = make();
+        auto config = manager.load();
+        config.executor.retry.max_attempts = 6;
+        config.executor.timeout = std::chrono::seconds{77};
+        manager.save(config);
+        CHECK(make().load() == config);
+        const auto saved = read_file(folder / own);
+        CHECK(has(saved, "# mine"));
+        CHECK(has(saved, "# ours") == has(before, "# ours"));
+    }
+}
+
 TEST_SUITE_END();

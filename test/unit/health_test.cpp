@@ -1,6 +1,8 @@
 #include "autoexec/health.hpp"
 
 #include "health/checked_folders.hpp"
+#include "health/finding_list.hpp"
+#include "records/agent_presence.hpp"
 #include "support/health_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -505,6 +507,101 @@ TEST_CASE("a file system whose clock is another than the system's degrades")
     check_is(f.checker().check_clock(), degraded, "7.0s ahead of");
     f.machine.file_system_ahead = -90s;
     check_is(f.checker().check_clock(), degraded, "1m30s behind");
+}
+
+TEST_CASE("many problems of one check are counted, and listed up to a bound")
+{
+    health::FindingList findings("mine");
+    for (int i = 0; i < 150; ++i) findings.degraded("problem " + std::to_string(i), "remedy");
+    findings.unhealthy("the worst \xFF", "now");
+    const auto result = std::move(findings).finish("All is well.");
+    CHECK(result.name == "mine");
+    CHECK(result.status == unhealthy);
+    CHECK(result.message == "the worst \xEF\xBF\xBD (150 more)");
+    CHECK(result.remedy == "now");
+    CHECK(result.details.at("problems").as_array().size() == 100);
+}
+
+TEST_CASE("one problem is the message alone, and the first of equal ones is")
+{
+    health::FindingList one("mine");
+    one.degraded("a", "b");
+    CHECK(std::move(one).finish("All is well.").details.empty());
+    health::FindingList two("mine");
+    two.degraded("first", "b");
+    two.degraded("second", "d");
+    two.worsen();
+    const auto result = std::move(two).finish("All is well.");
+    CHECK(result.status == unhealthy);
+    CHECK(result.message == "first (1 more)");
+    CHECK(result.remedy == "b");
+}
+
+TEST_CASE("the agents of a project are listed, and dead ones reported")
+{
+    HealthFixture f;
+    check_is(f.checker().check_agents(), healthy, "No agent process is running");
+    const auto announce = [&](const std::string& id, int pid) {
+        protocol::AgentRecord record;
+        record.agent_id = id;
+        record.pid = pid;
+        record.agents = {"coder"};
+        error_code ec;
+        auto presence = records::AgentPresence::create(f.root(), record, ec);
+        REQUIRE(presence);
+        return presence;
+    };
+    const auto one = announce("one", 4711);
+    auto result = f.checker().check_agents();
+    check_is(result, healthy, "An agent is running: process 4711 (coder).");
+    CHECK(result.details.at("running").at(0).at("agent_id") == "one");
+    auto two = announce("two", 4712);
+    check_is(f.checker().check_agents(), healthy, "Agents are running: ");
+    two.reset();  // its file stays
+    result = f.checker().check_agents();
+    check_is(result, degraded, "An agent has died: process 4712 (coder).");
+    CHECK(result.details.at("running").as_array().size() == 1);
+}
+
+TEST_CASE("a record of an attempt that cannot be read is left over")
+{
+    HealthFixture f;
+    test::write_file(f.root() / ".tapps-agents/running/text.json", "no JSON");
+    auto result = f.checker().check_leftovers();
+    check_is(result, degraded, "running/text.json is not a valid record of an attempt");
+    CHECK(result.remedy == "No action is needed: the next autoexec run removes it.");
+    test::write_file(f.root() / ".tapps-agents/running/text.json", "{}");
+    CHECK(f.checker().check_leftovers().remedy ==
+          "Remove it, unless a later version of autoexec created it.");
+}
+
+TEST_CASE("of many status files of agents only some are read")
+{
+    HealthFixture f;
+    for (int i = 0; i < 9; ++i)
+        test::write_file(f.root() / (".cursor/.cursor-skill-status-" + std::to_string(i) + ".json"),
+                         "no JSON");
+    test::write_file(f.root() / ".cursor/.cursor-skill-status-x.txt", "of no agent");
+    const auto result = f.checker().check_status_file_access();
+    check_is(result, degraded, "(4 more)");
+    CHECK(result.details.at("status_files_found") == 5);
+}
+
+TEST_CASE("a check states what it has measured")
+{
+    HealthFixture f;
+    f.machine.inotify["max_user_watches"] = 4711;
+    CHECK(f.checker().check_inotify().details.at("max_user_watches") == 4711);
+    f.machine.disk.free_bytes = test::plenty + 3;
+    CHECK(f.checker().check_disk_space().details.at("free_bytes") == test::plenty + 3);
+    f.machine.file_system_ahead = 2s;
+    const auto clock = f.checker().check_clock();
+    CHECK(clock.details.at("now") == "2026-01-20T00:00:00+00:00");
+    CHECK(clock.details.at("file_system_seconds_ahead") == 2.0);
+    CHECK_FALSE(clock.details.contains("newest_record"));
+    const auto found = f.checker().check_claims_and_locks();
+    CHECK(found.details.at("claims") == 0);
+    CHECK(found.details.at("in_flight") == 0);
 }
 
 TEST_CASE("a trial write leaves nothing, whichever way it is done")
