@@ -163,6 +163,25 @@ TEST_CASE("a step that was not prepared has the worktree that its start names")
     CHECK(run.step_of("write").tree.empty());
 }
 
+TEST_CASE("a step that was cancelled with its run has failed, even if failures are tolerated")
+{
+    Replay run;
+    run.apply_until(12);
+    StepResult end;
+    end.id = "odd";
+    end.state = StepState::cancelled;
+    const auto odd = *index_of(run.inputs.workflow, "odd");
+    const auto apply = [&](bool tolerated) {
+        run.state->apply({13, {}, protocol::StepStarted{"odd", 1, "e", "/trees/t", {}}});
+        end.tolerated = tolerated;
+        run.state->apply({14, {}, protocol::StepEnded{end, false, false, {}, {}}});
+        return run.state->scheduler().failures();
+    };
+    CHECK(apply(true).empty());
+    CHECK(apply(false) == std::vector{odd});
+    CHECK(run.step_of("odd").result.state == StepState::cancelled);
+}
+
 TEST_CASE("the reason of a gate that could not be evaluated is kept as it was")
 {
     Replay run;
@@ -224,7 +243,7 @@ TEST_CASE("commands are made from workflow, plan and parameters alone")
     CHECK(problems.empty());
     options.assign = [](const WorkflowStep& s, CommandRequest&) { return s.id + "?"; };
     CHECK(make_commands(inputs, options, problems).size() == 2);
-    CHECK(problems == "Step 'write': write?\n");
+    CHECK(problems == "Step 'write': write?\nStep 'review': review?\n");
     CHECK(make_commands(inputs, options, problems).empty());
 }
 

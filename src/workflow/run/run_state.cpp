@@ -280,6 +280,11 @@ struct RunState::Replay {
         (void)state.end(StepOutcome{i, as, ended.reason, ended.code, ended.execution},
                         {end.provided.begin(), end.provided.end()});
         step().result.tolerated = ended.tolerated;
+        // To be cancelled with the run was no failure that could be tolerated.
+        const bool with_run = ended.state == StepState::cancelled && !ended.tolerated;
+        if (!with_run || !state.scheduler_.node(i).goes_on) return;
+        state.scheduler_.fail_late(i, ended.reason);
+        step().result.state = ended.state;
     }
 
     void operator()(const protocol::GateJudged& judged) const
