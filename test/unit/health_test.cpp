@@ -604,6 +604,97 @@ TEST_CASE("a check states what it has measured")
     CHECK(found.details.at("in_flight") == 0);
 }
 
+TEST_CASE("a failed program is reported with the reason, as a sentence")
+{
+    HealthFixture f;
+    auto& run = f.machine.programs["git"];
+    const auto message = [&] { return f.checker().check_git().message; };
+    run.exit_code = 127;
+    CHECK(message() == "git cannot be run: exit code 127.");
+    run.exit_code.reset();
+    CHECK(message() == "git cannot be run: it was ended by a signal.");
+    run.error = make_error_code(boost::system::errc::permission_denied);
+    CHECK(message() == "git cannot be run: Permission denied.");
+    run.problem = "It is not a program...";
+    CHECK(message() == "git cannot be run: It is not a program.");
+    run.timed_out = true;
+    CHECK(message() == "git cannot be run: it did not answer in time.");
+}
+
+TEST_CASE("the version of a program is one line without control characters")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(claude_agent);
+    const auto version = [&](std::string output) {
+        f.machine.programs["claude"].output = std::move(output);
+        const auto result = f.checker().check_agent_programs();
+        return std::string(
+            result.details.at("programs").at((f.folder / "bin/claude").string()).as_string());
+    };
+    CHECK(version("\n\n1.0\nmore\n") == "1.0");
+    CHECK(version("1.0\a\xFF") == "1.0\\x07\xEF\xBF\xBD");
+    CHECK(version(std::string(1000, '1')).size() == 200);
+    CHECK(version("").empty());
+}
+
+TEST_CASE("a program of several agents is run once")
+{
+    HealthFixture f;
+    f.install("claude");
+    f.write_agents(std::string(claude_agent) +
+                   "  - name: c\n    type: background\n    commands: ['claude -c -- {command}']\n");
+    check_is(f.checker().check_agent_programs(), healthy, "The programs of 2 agents were found.");
+    CHECK(f.machine.runs == std::vector<std::string>{"claude --version"});
+}
+
+TEST_CASE("without PATH the folders of the system are searched")
+{
+    HealthFixture f;
+    f.machine.variables["PATH"] = "";
+    f.write_agents("  - name: a\n    type: background\n    commands: ['sh -c -- {command}']\n");
+    check_is(f.checker().check_agent_programs(), healthy, "1 agent");
+    f.write_agents("  - name: a\n    type: background\n    commands: ['no-such -- {command}']\n");
+    check_is(f.checker().check_agent_programs(), unhealthy, "looked in /bin, /usr/bin");
+}
+
+TEST_CASE("a relative worktree counts from the project")
+{
+    HealthFixture f;
+    f.options.worktrees = {"../beside", "."};
+    check_is(f.checker().check_command_file_access(), degraded,
+             (f.folder / "beside").string() + " cannot be opened");
+    std::filesystem::create_directory(f.folder / "beside");
+    check_is(f.checker().check_command_file_access(), healthy, "in 2 worktrees");
+}
+
+TEST_CASE("a valid configuration is summed up, in the right number")
+{
+    HealthFixture f;
+    f.write_agents(claude_agent);
+    auto result = f.checker().check_configuration();
+    check_is(result, healthy, "The settings are valid; 1 agent, of which 1 accepts commands.");
+    CHECK(result.details.at("agents_that_take_commands") == 1);
+    f.write_agents(std::string(claude_agent) + script_agent);
+    check_is(f.checker().check_configuration(), healthy, "2 agents, of which 2 accept commands.");
+    CHECK(f.checker().check_configuration().details.at("agents") == 2);
+}
+
+TEST_CASE("little space is reported with the amounts and the file system")
+{
+    HealthFixture f;
+    f.options.min_free_bytes = 100 << 20;
+    f.machine.disk.free_bytes = 5 << 20;
+    const auto result = f.checker().check_disk_space();
+    CHECK(result.message ==
+          "Space of " + f.root().string() + ": 5 MiB left; the minimum is 100 MiB.");
+    f.machine.disk.free_bytes = test::plenty;
+    f.options.min_free_inodes = 7;
+    f.machine.disk.free_inodes = 3;
+    CHECK(f.checker().check_disk_space().message ==
+          "Inodes of " + f.root().string() + ": 3 left; the minimum is 7.");
+}
+
 TEST_CASE("a trial write leaves nothing, whichever way it is done")
 {
     test::TemporaryFolder folder;
