@@ -48,22 +48,6 @@ void put(json::object& out, std::string_view key, const std::vector<std::string>
     if (!texts.empty()) out[key] = json::array(texts.begin(), texts.end());
 }
 
-struct FoundMarker {
-    Marker marker;
-    std::int64_t modified_ns = 0;
-};
-
-std::optional<FoundMarker> look(int folder, bool done, std::string& problem)
-{
-    const auto found =
-        files::read_regular(folder, done ? done_name : failed_name, marker_limit, {});
-    problem = found.problem;
-    if (found.state != FoundFile::State::present) return std::nullopt;
-    auto marker = parse_marker(found.text, done, problem);
-    if (!marker) return std::nullopt;
-    return FoundMarker{std::move(*marker), found.stamp.modified_ns};
-}
-
 void add_problem(std::string& problems, const fs::path& file, const std::string& problem)
 {
     if (problem.empty()) return;
@@ -167,16 +151,20 @@ std::optional<Marker> find_marker(const fs::path& project_root, std::string_view
             add_problem(problem, path, ec.message());
         return std::nullopt;
     }
-    std::string of_done;
-    std::string of_failed;
-    auto done = look(folder.get(), true, of_done);
-    auto failed = look(folder.get(), false, of_failed);
-    add_problem(problem, path / done_name, of_done);
-    add_problem(problem, path / failed_name, of_failed);
-    if (done && (!failed || failed->modified_ns <= done->modified_ns))
-        return std::move(done->marker);
-    if (failed) return std::move(failed->marker);
-    return std::nullopt;
+    std::optional<Marker> newest;
+    std::int64_t modified_ns = 0;
+    for (const bool done : {true, false}) {
+        const auto* const name = done ? done_name : failed_name;
+        const auto found = files::read_regular(folder.get(), name, marker_limit, {});
+        auto why = found.problem;
+        std::optional<Marker> marker;
+        if (found.state == FoundFile::State::present) marker = parse_marker(found.text, done, why);
+        add_problem(problem, path / name, why);
+        if (!marker || (newest && found.stamp.modified_ns <= modified_ns)) continue;
+        newest = std::move(marker);
+        modified_ns = found.stamp.modified_ns;
+    }
+    return newest;
 }
 
 }  // namespace autoexec::workflow
