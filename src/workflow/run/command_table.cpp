@@ -54,14 +54,6 @@ constexpr BuiltIn built_in[] = {
     {"testing", "test", "testing-run", "", "coverage"},
 };
 
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
 std::string dashed(std::string_view text)
 {
     std::string out(text);
@@ -71,7 +63,7 @@ std::string dashed(std::string_view text)
 
 std::string key_of(std::string_view agent, std::string_view action)
 {
-    return dashed(lower(agent)) + '\0' + dashed(lower(action));
+    return dashed(text::lower_case(agent)) + '\0' + dashed(text::lower_case(action));
 }
 
 std::string quoted(const std::string& word)
@@ -100,11 +92,6 @@ std::string flag_text(std::string_view name, const json::value& value)
 void put_all(json::object& flags, const json::object& params)
 {
     for (const auto& param : params) flags.insert_or_assign(dashed(param.key()), param.value());
-}
-
-void put_missing(json::object& flags, const json::object& params)
-{
-    for (const auto& param : params) flags.emplace(dashed(param.key()), param.value());
 }
 
 }  // namespace
@@ -138,10 +125,10 @@ std::string CommandTable::build(std::string_view agent, std::string_view action,
     json::object flags;
     if (known != nullptr) put_all(flags, known->params);
     put_all(flags, params);
-    put_missing(flags, more);
+    for (const auto& param : more) flags.emplace(dashed(param.key()), param.value());
 
-    auto line = quoted('@' + lower(agent)) + ' ';
-    line += known != nullptr ? known->command : quoted(dashed(lower(action)));
+    auto line = quoted('@' + text::lower_case(agent)) + ' ';
+    line += known != nullptr ? known->command : quoted(dashed(text::lower_case(action)));
     for (const auto& flag : flags) line += flag_text(flag.key(), flag.value());
     return line;
 }

@@ -29,6 +29,14 @@ Run::Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOpti
       alarm_(context_->options.clock->make_timer(context_->strand))
 {}
 
+asio::awaitable<Outcome> execute(std::shared_ptr<RunContext> context, Workflow workflow,
+                                 WorkflowRunOptions options, std::optional<Resumption> resumption)
+{
+    const auto run = std::make_shared<Run>(std::move(context), std::move(workflow),
+                                           std::move(options), std::move(resumption));
+    return run->execute(run);
+}
+
 asio::awaitable<Outcome> Run::execute(std::shared_ptr<Run> keep)
 {
     // co_spawn passes only terminal cancellation by default.

@@ -79,4 +79,9 @@ private:
     std::optional<StepRunner> steps_;
 };
 
+/// Runs a workflow, or resumes a run, to its end.
+asio::awaitable<Outcome> execute(std::shared_ptr<RunContext> context, Workflow workflow,
+                                 WorkflowRunOptions options,
+                                 std::optional<Resumption> resumption = {});
+
 }  // namespace autoexec::workflow

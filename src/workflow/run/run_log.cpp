@@ -12,23 +12,6 @@
 #include <utility>
 
 namespace autoexec::workflow {
-namespace {
-
-bool has_ended_well(StepState state)
-{
-    return state == StepState::completed || state == StepState::skipped;
-}
-
-std::string marker_action(std::string action)
-{
-    std::ranges::transform(action, action.begin(), [](char c) {
-        return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return action;
-}
-
-}  // namespace
-
 std::string RunLog::error_sentence() const
 {
     const auto path = text::printable(journal_->path().string());
@@ -93,8 +76,9 @@ void RunLog::mark(const RunState& state, std::size_t i) const
     marker.workflow_id = run_id();
     marker.step_id = definition.id;
     marker.agent = definition.agent;
-    marker.action = marker_action(definition.action);
-    marker.done = has_ended_well(result.state);
+    marker.action = text::lower_case(definition.action);
+    std::ranges::replace(marker.action, '_', '-');
+    marker.done = result.state == StepState::completed || result.state == StepState::skipped;
     marker.timestamp = text::iso_local(context_.options.clock->system_now());
     marker.error = result.reason;
     marker.worktree_path = step.worktree().string();

@@ -1,7 +1,7 @@
 #include "handoff/file_handoff.hpp"
 #include "workflow/run/run.hpp"
 
-#include <algorithm>
+#include <functional>
 
 namespace autoexec::inline v1 {
 namespace {
@@ -16,11 +16,6 @@ void fill_in(WorkflowExecutorOptions& o)
     if (!o.handoff) o.handoff = handoff::file_handoff();
     if (!o.spawner) o.spawner = supervised_spawner();
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
-}
-
-std::string sentence_of(const WorkflowResult& result)
-{
-    return result.error;
 }
 
 }  // namespace
@@ -42,9 +37,9 @@ void WorkflowExecutor::start(std::shared_ptr<Impl> impl, Workflow workflow,
                              WorkflowRunOptions options, Handler handler)
 {
     const auto strand = impl->strand;
-    const auto run =
-        std::make_shared<workflow::Run>(std::move(impl), std::move(workflow), std::move(options));
-    async::launch(strand, run->execute(run), std::move(handler));
+    async::launch(strand,
+                  workflow::execute(std::move(impl), std::move(workflow), std::move(options)),
+                  std::move(handler));
 }
 
 void WorkflowExecutor::start_resume(std::shared_ptr<Impl> impl, std::string run_id,
@@ -53,16 +48,17 @@ void WorkflowExecutor::start_resume(std::shared_ptr<Impl> impl, std::string run_
 {
     const auto strand = impl->strand;
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
-    const auto run = std::make_shared<workflow::Run>(std::move(impl), std::move(workflow),
-                                                     std::move(options), std::move(resumption));
-    async::launch(strand, run->execute(run), std::move(handler));
+    async::launch(strand,
+                  workflow::execute(std::move(impl), std::move(workflow), std::move(options),
+                                    std::move(resumption)),
+                  std::move(handler));
 }
 
 asio::awaitable<WorkflowResult> WorkflowExecutor::run(Workflow workflow, WorkflowRunOptions options)
 {
-    const auto one =
-        std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options));
-    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
+    return async::unwrap(impl_->strand,
+                         workflow::execute(impl_, std::move(workflow), std::move(options)),
+                         std::mem_fn(&WorkflowResult::error));
 }
 
 asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Workflow workflow,
@@ -70,9 +66,10 @@ asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Wor
                                                          WorkflowRunOptions options)
 {
     workflow::Resumption resumption{std::move(run_id), std::move(what)};
-    const auto one = std::make_shared<workflow::Run>(impl_, std::move(workflow), std::move(options),
-                                                     std::move(resumption));
-    return async::unwrap(impl_->strand, one->execute(one), sentence_of);
+    return async::unwrap(
+        impl_->strand,
+        workflow::execute(impl_, std::move(workflow), std::move(options), std::move(resumption)),
+        std::mem_fn(&WorkflowResult::error));
 }
 
 boost::asio::any_io_executor WorkflowExecutor::get_executor() const noexcept
