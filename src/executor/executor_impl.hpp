@@ -115,8 +115,9 @@ struct Attempt : Correlation {
 /// What a dead executor's attempt has left in a worktree.
 enum class Leftovers {
     none,
-    of_live_agent,  ///< Its claim and the cancel file: the agent was asked to stop.
-    out_of_reach,   ///< Another executor holds the worktree, or it cannot be opened now.
+    of_live_agent,   ///< Its claim and the cancel file: the agent was asked to stop.
+    of_ended_agent,  ///< Nothing: the agent was asked to stop, and has.
+    out_of_reach,    ///< Another executor holds the worktree, or it cannot be opened now.
 };
 
 using OperationResult = async::OperationResult<ExecutionResult>;

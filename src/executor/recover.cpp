@@ -118,7 +118,7 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
         auto held = records::RunningFile::lock_orphaned(options.project_root, record.attempt_id);
         if (!held) continue;
         const auto left = co_await clean_after_dead_executor(record, give_up_time);
-        const bool alive = left == Leftovers::of_live_agent;
+        const bool alive = left == Leftovers::of_live_agent || left == Leftovers::of_ended_agent;
         // Its executor may have died between recording the end and cleaning up.
         const bool interrupted =
             !is_recorded(record) && reported_interrupted.insert(record.attempt_id).second;
@@ -126,7 +126,8 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
             record_interrupted(record, alive);
             found.push_back(interrupted_attempt(record, alive));
         }
-        if (left == Leftovers::none) done.push_back(std::move(*held));
+        if (left == Leftovers::none || left == Leftovers::of_ended_agent)
+            done.push_back(std::move(*held));
     }
     // Recorded first; otherwise a kill in between would lose them.
     if (!found.empty()) (void)co_await flush_all();
@@ -157,6 +158,7 @@ asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
     (void)mailbox->withdraw(record.attempt_id);
     const auto is_alive = [&] { return mailbox->claim(record.attempt_id) == ClaimState::live; };
     bool alive = is_alive();
+    const bool was_alive = alive;
     if (alive) {
         (void)request_stop(*mailbox, record, "interrupted");
         options.notifier->notify(record.worktree);
@@ -165,7 +167,9 @@ asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
             co_await alarm->wait_until(options.clock->now() + lock_retry);
     }
     (void)mailbox->clean(record.attempt_id, alive);
-    co_return alive ? Leftovers::of_live_agent : Leftovers::none;
+    co_return alive ? Leftovers::of_live_agent
+    : was_alive     ? Leftovers::of_ended_agent
+                    : Leftovers::none;
 }
 
 void ExecutorCore::record_interrupted(const protocol::RunningRecord& record, bool agent_alive)

@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program that cannot succeed is stopped at it
         "\n";
     hand_over();
     program().print(retry);
-    run_for(5s);
+    run_for(11s);  // until the next heartbeat
     CHECK(program().stops == 0);
     CHECK(spy->seen.back().cause.value().message == "401 authentication_failed");
     program().print(retry);
