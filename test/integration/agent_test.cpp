@@ -736,6 +736,34 @@ TEST_CASE_FIXTURE(AgentFixture, "a command whose worktree is deleted is stopped"
 
 // --- What is kept of its output
 
+TEST_CASE_FIXTURE(AgentFixture, "with a limit of zero there is no log, and the status has the tail")
+{
+    options.max_output_bytes = 0;
+    hand_over();
+    program().print("made\n");
+    exit(0);
+    CHECK(final_status().output == "made\n");
+    CHECK_FALSE(std::filesystem::exists(project / ".tapps-agents/output"));
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "an agent that accepts any name runs what is for another")
+{
+    options.alone = true;
+    SUBCASE("accepted")
+    {
+        options.accept_any_name = true;
+    }
+    SUBCASE("not accepted") {}
+    auto command = EngineSide::command();
+    command.agent = "nobody";
+    hand_over(command);
+    CHECK(spawner->programs.size() == (options.accept_any_name ? 1 : 0));
+    if (options.accept_any_name)
+        exit(0);
+    else
+        CHECK(error().message == "The agent 'nobody' does not exist. Available: 'dev'.");
+}
+
 TEST_CASE_FIXTURE(AgentFixture, "the log holds the output up to its limit, the status the tail")
 {
     options.max_output_bytes = 1000;
