@@ -44,20 +44,27 @@ void print(const ExecutionMetric& m)
 int history(const HistoryOptions& options)
 {
     const auto folder = records::Folder::of({}, project_root(options), "metrics");
+    int code = exit_completed;
+    const auto report = [&code](const std::filesystem::path& path, error_code ec) {
+        print_message("warning: {} cannot be read, so the history is incomplete: {}\n",
+                      text::printable(shown_path(path)), ec.message());
+        code = exit_internal;
+    };
     if (options.summary) {
-        const auto summary = records::summarize_metrics(folder);
+        const auto summary = records::summarize_metrics(folder, report);
         if (options.json)
             print_json(to_json(summary));
         else
             print(summary);
-        return exit_completed;
+        return code;
     }
     MetricsFilter filter;
     filter.workflow_id = if_given(options.workflow_id);
     filter.step_id = if_given(options.step_id);
     filter.status = protocol::parse_word<ExecutionStatus>(options.status);
     filter.limit = options.limit;
-    const auto metrics = records::read_metrics(folder, filter);
+    const auto metrics =
+        records::read_metrics(folder, filter, records::MetricsFile::executions, report);
     if (metrics.empty() && !options.json) print_message("No execution history found.\n");
     for (const auto& metric : metrics) {
         if (options.json)
@@ -65,7 +72,7 @@ int history(const HistoryOptions& options)
         else
             print(metric);
     }
-    return exit_completed;
+    return code;
 }
 
 void define_history(CLI::App& app, HistoryOptions& o)

@@ -46,6 +46,11 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
                                          const std::vector<std::string>& environment,
                                          std::vector<LayerValue>& values);
 
+/// Warnings about variables with the program's prefix that no setting has, and that resemble none:
+/// `read_environment` does not report these, because other programs may have them.
+std::vector<Diagnostic> unlike_variables(const SettingsTable& table,
+                                         const std::vector<std::string>& environment);
+
 /// Reads `auto_execution` of a workflow's metadata; returns errors and warnings.
 std::vector<Diagnostic> read_metadata(const SettingsTable& table,
                                       const boost::json::object& metadata,

@@ -65,25 +65,28 @@ void read_former_variable(EnvironmentReading& reading, const Setting& s)
     read_variable(reading, s, before);
 }
 
-// Other variables can have the prefix, so only near misses give a warning.
-void warn_near_misses(EnvironmentReading& reading)
+// Variables that no setting has: those that are similar to a setting's, or all others.
+void warn_unknown(EnvironmentReading& reading, bool similar)
 {
     std::vector<std::string> names;
-    std::vector<std::string> former;
+    std::vector<std::string> known{"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID",
+                                   "AUTOEXEC_ATTEMPT", "AUTOEXEC_WORKTREE"};  // of programs
     for (const auto& s : reading.table.settings()) {
         if (s.type == SettingType::version) continue;
         names.push_back(variable_of(s.key).substr(prefix.size()));
-        if (!s.former.empty()) former.push_back(variable_of(s.former));
+        if (!s.former.empty()) known.push_back(variable_of(s.former));
     }
     const std::vector<std::string_view> candidates(names.begin(), names.end());
     for (const auto& variable : reading.environment) {
         if (!variable.starts_with(prefix)) continue;
         const auto name = variable.substr(0, variable.find('='));
-        if (std::ranges::find(former, name) != former.end()) continue;
-        const auto guess = yaml::nearest(std::string_view(name).substr(prefix.size()), candidates);
-        if (!guess.empty() && name.substr(prefix.size()) != guess)
-            reading.warn(name, "Unknown variable",
-                         fmt::format("Did you mean '{}{}'?", prefix, guess));
+        if (std::ranges::find(known, name) != known.end()) continue;
+        const auto rest = std::string_view(name).substr(prefix.size());
+        const auto guess = yaml::nearest(rest, candidates);
+        if (rest == guess || guess.empty() == similar) continue;
+        reading.warn(name, "Unknown variable",
+                     similar ? fmt::format("Did you mean '{}{}'?", prefix, guess)
+                             : "No setting has a similar name: see autoexec config reference.");
     }
 }
 
@@ -129,7 +132,17 @@ std::vector<Diagnostic> read_environment(const SettingsTable& table,
         if (!s.former.empty()) read_former_variable(reading, s);
     for (const auto& s : table.settings())
         if (s.type != SettingType::version) read_variable(reading, s, variable_of(s.key));
-    warn_near_misses(reading);
+    // Other programs' variables can have the prefix.
+    warn_unknown(reading, true);
+    return std::move(reading.problems);
+}
+
+std::vector<Diagnostic> unlike_variables(const SettingsTable& table,
+                                         const std::vector<std::string>& environment)
+{
+    std::vector<LayerValue> none;
+    EnvironmentReading reading{table, environment, none, {}};
+    warn_unknown(reading, false);
     return std::move(reading.problems);
 }
 

@@ -59,6 +59,9 @@ private:
     steady_clock::time_point deadline_;
 };
 
+constexpr char install_supervisor[] =
+    "Install autoexec-supervise beside the program or in its libexec folder.";
+
 std::string reason(const HealthProbes::ProgramRun& run)
 {
     if (run.timed_out) return "it did not answer in time";
@@ -242,9 +245,8 @@ std::string check_supervisor(FindingList& findings, const HealthOptions& options
     // Runs it to its end: a supervisor of another build may start but use another protocol.
     const auto run = options.probes.run({"/bin/true"}, "/", options.program_limit);
     if (run.error)
-        findings.unhealthy(
-            fmt::format("Commands cannot be started: {}.", reason(run)),
-            "Install autoexec-supervise beside the program or in its libexec folder.");
+        findings.unhealthy(fmt::format("Commands cannot be started: {}.", reason(run)),
+                           install_supervisor);
     else if (run.timed_out || run.exit_code != 0)
         findings.degraded(
             fmt::format("A test program below the supervisor failed: {}.", reason(run)),
@@ -272,7 +274,9 @@ std::string check_git(FindingList& findings, const HealthOptions& options)
         return first_line(run.output) + " is installed.";
     }
     auto problem = fmt::format("git cannot be run: {}.", reason(run));
-    if (git_files::git_dir_of(options.project_root))
+    if (run.error == errc::supervisor_unavailable)
+        findings.unhealthy(std::move(problem), install_supervisor);
+    else if (git_files::git_dir_of(options.project_root))
         findings.unhealthy(std::move(problem), "Install git; the project is a repository.");
     else
         findings.degraded(std::move(problem), "Install git; worktrees need it.");

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <set>
 #include <unordered_map>
@@ -51,16 +50,21 @@ std::vector<std::string> day_files_newest_first(int folder, MetricsFile file)
 
 // Calls `consume` for each line, newest first, until it returns false. Returns the number of lines
 // that were too long.
-std::uint64_t scan(const Folder& location, MetricsFile kind,
+std::uint64_t scan(const Folder& location, MetricsFile kind, const ReportUnreadable& report,
                    const std::function<bool(std::string_view line)>& take)
 {
+    const auto is_usable = [&report](const std::filesystem::path& path, error_code ec) {
+        const bool exists = ec != boost::system::errc::no_such_file_or_directory;
+        if (ec && exists && report) report(path, ec);
+        return !ec;
+    };
     std::uint64_t skipped = 0;
     error_code ec;
     const auto folder = location.open(ec);
-    if (ec) return skipped;
+    if (!is_usable(location.path(), ec)) return skipped;
     for (const auto& name : day_files_newest_first(folder.get(), kind)) {
         auto file = Folder::open_log(folder.get(), name, ec);
-        if (ec) continue;
+        if (!is_usable(location.path() / name, ec)) continue;
         ReverseLines lines(std::move(file));
         while (const auto line = lines.next()) {
             if (!take(*line)) return skipped;
@@ -203,11 +207,11 @@ std::string metrics_file_name(MetricsFile file, std::string_view date)
 }
 
 std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
-                                          MetricsFile file)
+                                          MetricsFile file, const ReportUnreadable& report)
 {
     std::vector<ExecutionMetric> found;
     DuplicateFilter repeats;
-    scan(folder, file, [&](std::string_view line) {
+    scan(folder, file, report, [&](std::string_view line) {
         if (!may_match(line, filter)) return true;
         auto metric = protocol::parse_metric(line);
         if (!metric || !matches(*metric, filter) || !repeats.is_new(*metric)) return true;
@@ -217,12 +221,12 @@ std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFil
     return found;
 }
 
-MetricsSummary summarize_metrics(const Folder& folder)
+MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report)
 {
     Totals totals;
     DuplicateFilter repeats;
     std::uint64_t bad = 0;
-    const auto too_long = scan(folder, MetricsFile::executions, [&](std::string_view line) {
+    const auto too_long = scan(folder, MetricsFile::executions, report, [&](std::string_view line) {
         const auto metric = protocol::parse_metric(line);
         if (!metric)
             ++bad;

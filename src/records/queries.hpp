@@ -6,6 +6,8 @@
 
 #include <boost/json/object.hpp>
 
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +26,12 @@ std::vector<boost::json::object> read_audit(const Folder& folder, const AuditFil
 enum class MetricsFile { executions, attempts };
 std::string metrics_file_name(MetricsFile file, std::string_view date);
 
+/// Receives the folder or a file that exists but cannot be read, for example because it is a link.
+using ReportUnreadable = std::function<void(const std::filesystem::path&, error_code)>;
+
 std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
-                                          MetricsFile file = MetricsFile::executions);
-MetricsSummary summarize_metrics(const Folder& folder);
+                                          MetricsFile file = MetricsFile::executions,
+                                          const ReportUnreadable& report = {});
+MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report = {});
 
 }  // namespace autoexec::records

@@ -182,7 +182,7 @@ TEST_CASE("a template is copied byte for byte, if it is valid")
     CHECK(read_file(project.root() / agents_file) == text);
     ended = project.run({"agents", "init", "--template", "no-such", "--overwrite"});
     CHECK(ended.code == 2);
-    CHECK(contains(ended.err, "no such file"));
+    CHECK(contains(ended.err, "cannot read no-such: no such file."));
 }
 
 TEST_CASE("all problems of the file are reported with line and column, as text or as JSON")
@@ -230,6 +230,6 @@ TEST_CASE("all problems of the file are reported with line and column, as text o
     for (const auto* path : {"no-such", "sub"}) {
         ended = project.run({"agents", "validate", path});
         CHECK(ended.code == 3);
-        CHECK(contains(ended.err, "cannot read "));
+        CHECK(contains(ended.err, std::string(path) + ": error: The file cannot be read: no"));
     }
 }

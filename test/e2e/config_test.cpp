@@ -64,6 +64,20 @@ TEST_CASE("an unknown key is a warning, and an error with --strict")
     CHECK(text_at(first, "hint") == "Did you mean 'retry'?");
 }
 
+TEST_CASE("an unknown variable is a warning of config validate, and an error with --strict")
+{
+    Project project;
+    CHECK(project.run({"config", "validate", "--strict"}).code == 0);
+    project.set("AUTOEXEC_SOMETHING_ELSE", "1");
+    CHECK(project.run({"run", "-q", "true"}).err.empty());
+    auto ended = project.run({"config", "validate"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "AUTOEXEC_SOMETHING_ELSE: warning: Unknown variable"));
+    ended = project.run({"config", "validate", "--strict"});
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "AUTOEXEC_SOMETHING_ELSE: error: Unknown variable"));
+}
+
 TEST_CASE("each value tells where it came from")
 {
     Project project;

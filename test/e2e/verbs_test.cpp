@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <boost/json/serialize.hpp>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fstream>
 
 using namespace autoexec::test;
@@ -57,7 +60,59 @@ TEST_CASE("any folder of the repository finds its project")
     Program program(start);
     CHECK(objects_of(program.wait().out).size() == 1);
     CHECK(objects_of(project.run({"history", "--json", "--project", "../tree"}).out).empty());
-    CHECK(project.run({"history", "--project", "no-such-folder"}).code == 4);
+}
+
+TEST_CASE("a project that cannot be used is a usage error")
+{
+    Project project;
+    const auto error_with = [&](const fs::path& path) {
+        const auto ended = project.run({"status", "--project", path.string()});
+        CHECK(ended.code == 2);
+        CHECK(ended.out.empty());
+        CHECK(lines_of(ended.err).size() == 1);
+        return ended.err;
+    };
+    CHECK(contains(error_with("no-such-folder"),
+                   "cannot use the project 'no-such-folder': No such file or directory"));
+    CHECK(contains(error_with("file"), "cannot use the project 'file': Not a directory"));
+    fs::create_symlink("circle", project.root() / "circle");
+    CHECK(contains(error_with("circle"), "'circle': Too many levels of symbolic links"));
+    if (::geteuid() == 0) return;  // may read everything
+    fs::create_directory(project.root() / "closed");
+    fs::permissions(project.root() / "closed", fs::perms::none);
+    CHECK(contains(error_with("closed"), "'closed': Permission denied"));
+    fs::permissions(project.root() / "closed", fs::perms::owner_all);
+}
+
+TEST_CASE("history names what it cannot read")
+{
+    Project project;
+    CHECK(project.run({"run", "-q", "true"}).code == 0);
+    const auto metrics = project.root() / ".tapps-agents/metrics";
+    const auto check = [&](const std::string& named, std::size_t lines) {
+        const auto ended = project.run({"history", "--json"});
+        CHECK(ended.code == 4);
+        CHECK(objects_of(ended.out).size() == lines);
+        CHECK(contains(ended.err, "warning: " + named + " cannot be read"));
+        CHECK(project.run({"history", "--summary"}).code == 4);
+    };
+    SUBCASE("a FIFO")
+    {
+        REQUIRE(::mkfifo((metrics / "executions_2020-01-01.jsonl").c_str(), 0600) == 0);
+        check(".tapps-agents/metrics/executions_2020-01-01.jsonl", 1);
+    }
+    SUBCASE("a link")
+    {
+        fs::create_symlink("/dev/null", metrics / "executions_2020-01-01.jsonl");
+        check(".tapps-agents/metrics/executions_2020-01-01.jsonl", 1);
+    }
+    SUBCASE("a file in the place of the folder")
+    {
+        fs::remove_all(project.root() / ".tapps-agents");
+        project.write(".tapps-agents", "");
+        check(".tapps-agents/metrics", 0);
+        fs::remove(project.root() / ".tapps-agents");
+    }
 }
 
 TEST_CASE("history lists ended commands, newest first, and filters them")

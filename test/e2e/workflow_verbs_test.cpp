@@ -57,7 +57,26 @@ TEST_CASE("all problems of all files are reported, and valid files are counted")
     CHECK(project.run({"workflow", "validate"}).code == 2);
     CHECK(project.run({"workflow", "validate", "no-such-file"}).code == 3);
     CHECK(project.run({"workflow", "validate", "."}).code == 3);
-    CHECK_FALSE(fs::exists(project.records()));
+}
+
+TEST_CASE("validation checks the settings of a workflow")
+{
+    WorkflowProject project;
+    const auto validate = [&](const std::string& settings, const Words& more = {}) {
+        project.write("w.yaml", "id: w\nmetadata: {auto_execution: " + settings +
+                                    "}\nsteps: [{id: a, agent: x, action: a}]\n");
+        Words words = {"workflow", "validate", "w.yaml"};
+        words.insert(words.end(), more.begin(), more.end());
+        return project.run(words);
+    };
+    CHECK(validate("{retry: {max_attempts: 2}}", {"--strict"}).code == 0);
+    auto ended = validate("{retry: {max_attempts: many}}");
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "max_attempts"));
+    ended = validate("{retyr: {}}");
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "Did you mean 'retry'?"));
+    CHECK(validate("{retyr: {}}", {"--strict"}).code == 3);
 }
 
 TEST_CASE("an unknown key is an error wherever a workflow is read, except with --lenient")

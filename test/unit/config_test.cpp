@@ -1,5 +1,6 @@
 #include "autoexec/config.hpp"
 
+#include "config/layer.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -156,6 +157,11 @@ TEST_CASE_FIXTURE(ConfigFixture,
           "AUTOEXEC_DEBUGG: warning: Unknown variable\n  hint: Did you mean 'AUTOEXEC_DEBUG'?\n"
           "AUTOEXEC_RETRY_MAX_ATTEMPT: warning: Unknown variable\n"
           "  hint: Did you mean 'AUTOEXEC_RETRY_MAX_ATTEMPTS'?\n");
+    CHECK(config::unlike_variables({}, environment).empty());
+    environment.push_back("AUTOEXEC_SOMETHING_ELSE=1");
+    CHECK(to_string(config::unlike_variables({}, environment)) ==
+          "AUTOEXEC_SOMETHING_ELSE: warning: Unknown variable\n"
+          "  hint: No setting has a similar name: see autoexec config reference.\n");
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "problems of all layers are reported at once")

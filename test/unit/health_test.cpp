@@ -404,6 +404,10 @@ TEST_CASE("without git a plain folder is degraded, and a repository unhealthy")
         std::filesystem::create_directories(f.root() / ".git" / name);
     test::write_file(f.root() / ".git/HEAD", "ref: refs/heads/main\n");
     check_is(f.checker().check_git(), unhealthy, "No such file");
+    CHECK(f.checker().check_git().remedy.starts_with("Install git"));
+    run.error = errc::supervisor_unavailable;
+    check_is(f.checker().check_git(), unhealthy, "No such file");
+    CHECK(f.checker().check_git().remedy.starts_with("Install autoexec-supervise"));
 }
 
 TEST_CASE("free space and inodes are held against their floors")

@@ -85,7 +85,7 @@ std::string new_text(const AgentsInitOptions& options)
         fail(exit_usage, "--template cannot be combined with --preset, --detect or --minimal.");
     std::string problem;
     auto text = read_text(options.from_template, problem);
-    if (!text) fail(exit_usage, "{}.", problem);
+    if (!text) fail(exit_usage, "cannot read {}: {}.", options.from_template, problem);
     return *std::move(text);
 }
 

@@ -23,7 +23,7 @@ LoadedAgents read_named(const fs::path& path)
     LoadedAgents reading;
     Diagnostic error;
     error.path = path.string();
-    error.message = std::move(problem);
+    error.message = "The file cannot be read: " + problem;
     reading.errors.push_back(std::move(error));
     return reading;
 }

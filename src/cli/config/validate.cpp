@@ -1,5 +1,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
+#include "config/layer.hpp"
+#include "process/run_program.hpp"
 
 #include <algorithm>
 
@@ -16,6 +18,8 @@ int validate_config(const ConfigValidateOptions& options)
     AutoExecutionConfigManager manager(options.path, project_root(options));
     (void)manager.load(false);
     auto found = manager.diagnostics();
+    for (auto& unlike : config::unlike_variables({}, process::inherited_environment()))
+        found.push_back(std::move(unlike));
     if (options.strict)
         for (auto& diagnostic : found) diagnostic.severity = Diagnostic::Severity::error;
     const bool valid = std::none_of(found.begin(), found.end(), [](const Diagnostic& d) {

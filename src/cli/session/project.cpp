@@ -7,7 +7,10 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -21,6 +24,20 @@ constexpr std::size_t short_length = 8;
 constexpr std::size_t max_text = 1024 * 1024;
 constexpr std::chrono::seconds end_timeout{30};
 
+fs::path named_project(const fs::path& project)
+{
+    std::error_code ec;
+    auto root = fs::canonical(project, ec);
+    if (!ec && !fs::is_directory(root, ec) && !ec)
+        ec = std::make_error_code(std::errc::not_a_directory);
+    if (!ec && ::access(root.c_str(), R_OK | X_OK) != 0) ec = {errno, std::generic_category()};
+    if (ec)
+        fail(exit_usage,
+             "cannot use the project '{}': {}; give --project a folder that you can read",
+             project.string(), ec.message());
+    return root;
+}
+
 // Every character counts as one column.
 bool is_lead(char c)
 {
@@ -31,12 +48,7 @@ bool is_lead(char c)
 
 fs::path project_root(const CommonOptions& common)
 {
-    if (!common.project.empty()) {
-        if (!fs::is_directory(common.project))
-            throw fs::filesystem_error("the project is not a folder", common.project,
-                                       std::make_error_code(std::errc::not_a_directory));
-        return fs::canonical(common.project);
-    }
+    if (!common.project.empty()) return named_project(common.project);
     auto here = fs::current_path();
     if (const auto git_dir = git_files::git_dir_of(here)) {
         const auto common_dir = git_files::git_common_dir(*git_dir);
@@ -77,14 +89,13 @@ std::optional<std::string> read_text(const fs::path& path, std::string& problem)
     std::ifstream in(path, std::ios::binary);
     std::string text(max_text + 1, '\0');
     if (!in || fs::is_directory(path)) {
-        problem = fmt::format("cannot read {}: {}", path.string(),
-                              fs::exists(path) ? "not a readable file" : "no such file");
+        problem = fs::exists(path) ? "not a readable file" : "no such file";
         return std::nullopt;
     }
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
     if (text.size() <= max_text) return text;
-    problem = fmt::format("{} is larger than {} bytes", path.string(), max_text);
+    problem = fmt::format("larger than {} bytes", max_text);
     return std::nullopt;
 }
 

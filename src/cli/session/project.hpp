@@ -13,7 +13,7 @@ namespace autoexec::cli {
 
 /// The folder that contains `.tapps-agents/`: the given one, else the main worktree of the current
 /// folder's repository, else the nearest parent folder with a `.tapps-agents`, else the current
-/// folder.
+/// folder. Throws `Failure` if the given one cannot be used.
 std::filesystem::path project_root(const CommonOptions& common);
 
 /// The root of the current folder's worktree if it belongs to the project, else the project's root.
@@ -25,8 +25,8 @@ std::filesystem::path current_worktree(const CommonOptions& common,
 /// determined.
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& folder);
 
-/// Reads a file of at most 1 MiB that the user has named; nothing, and a problem, if it cannot be
-/// read.
+/// Reads a file of at most 1 MiB that the user has named; nothing, and the reason without the name,
+/// if it cannot be read.
 std::optional<std::string> read_text(const std::filesystem::path& path, std::string& problem);
 
 /// The last characters of an id. The first ones are the time, so they hardly differ.

@@ -2,6 +2,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/setup.hpp"
+#include "config/layer.hpp"
 
 #include <algorithm>
 
@@ -43,6 +44,19 @@ void print_as_json(const std::string& path, const WorkflowFile& file)
     print_json(o);
 }
 
+// `auto_execution` of the metadata.
+void check_settings(WorkflowFile& file, bool strict)
+{
+    if (!file.workflow) return;
+    std::vector<config::LayerValue> ignored;
+    auto problems = config::read_metadata({}, file.workflow->metadata, ignored);
+    for (auto& problem : problems) {
+        if (strict) problem.severity = Diagnostic::Severity::error;
+        if (problem.severity == Diagnostic::Severity::error) file.workflow.reset();
+        file.diagnostics.push_back(std::move(problem));
+    }
+}
+
 // The file may belong to another project, so unknown names are warnings if there is no agents file.
 WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const Agents& agents)
 {
@@ -63,7 +77,8 @@ int validate_workflows(const WorkflowValidateOptions& options)
     const auto read = read_options(options, agents);
     bool all_valid = true;
     for (const auto& path : options.paths) {
-        const auto file = read_workflow_file(path, options.strict, read);
+        auto file = read_workflow_file(path, options.strict, read);
+        check_settings(file, options.strict);
         all_valid &= file.workflow.has_value();
         if (options.json)
             print_as_json(path, file);
