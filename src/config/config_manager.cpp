@@ -33,27 +33,11 @@ std::string list_of(const std::vector<Diagnostic>& diagnostics)
     return text;
 }
 
-std::vector<Diagnostic> as_diagnostics(std::vector<config::Contradiction> found,
-                                       const fs::path& path)
-{
-    yaml::Report report(path.string(), {});
-    for (auto& contradiction : found) report.error({}, std::move(contradiction.message));
-    return report.take_errors();
-}
-
 yaml::YamlNode scalar_of(const SettingValue& value)
 {
     if (const auto* const text = std::get_if<std::string>(&value))
         return yaml::make_scalar(*text, false);
     return yaml::make_scalar(to_string(value), true);
-}
-
-std::vector<std::string> process_environment()
-{
-    std::vector<std::string> variables;
-    for (char** next = environ; next != nullptr && *next != nullptr; ++next)
-        variables.emplace_back(*next);
-    return variables;
 }
 
 }  // namespace
@@ -87,7 +71,10 @@ struct AutoExecutionConfigManager::Impl {
         paths.own_file = config_path.empty() ? project_root / layout::configuration
                                              : fs::absolute(config_path).lexically_normal();
         paths.project_file = project_root / layout::project_configuration;
-        set_environment(process_environment());
+        std::vector<std::string> environment;
+        for (char** next = environ; next != nullptr && *next != nullptr; ++next)
+            environment.emplace_back(*next);
+        set_environment(std::move(environment));
     }
 
     void set_environment(std::vector<std::string> environment)
@@ -113,8 +100,9 @@ struct AutoExecutionConfigManager::Impl {
     {
         auto found = config::out_of_range(table, wanted);
         if (found.empty()) found = config::contradictions(wanted);
-        if (!found.empty())
-            throw InvalidConfiguration(as_diagnostics(std::move(found), paths.own_file));
+        yaml::Report report(paths.own_file.string(), {});
+        for (auto& contradiction : found) report.error({}, std::move(contradiction.message));
+        if (report.failed()) throw InvalidConfiguration(report.take_errors());
     }
 
     [[nodiscard]] std::string file_text() const
