@@ -27,6 +27,12 @@ struct AgentDefinition {
     /// What the first of `commands` reads from standard input, with placeholders, however long the
     /// values are: `{command}`. Empty: nothing. This, too, makes the agent accept commands.
     std::string input;
+    /// The words of `{resume}` in `commands` if a retry goes on in the session of the attempt
+    /// before: `--resume {session}`.
+    std::string resume;
+    /// A retry does so, if the program has reported its session: its prompt is then why the attempt
+    /// before failed, followed by the command.
+    bool retry_in_session = false;
     std::vector<std::string> watch_paths;  ///< Globs, relative to the project.
     std::vector<std::pair<std::string, std::string>> environment;
     bool clean_environment =

@@ -25,13 +25,30 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 22> known_fields{
-    "name",           "type",        "description",       "enabled",
-    "commands",       "watch_paths", "timeout_seconds",   "retry_count",
-    "environment",    "shell",       "clean_environment", "accept_argv",
-    "context7_cache", "triggers",    "working_directory", "output",
-    "repository",     "worktree",    "outcome",           "linger_seconds",
-    "max_parallel",   "stdin"};
+constexpr std::array<std::string_view, 24> known_fields{"name",
+                                                        "type",
+                                                        "description",
+                                                        "enabled",
+                                                        "commands",
+                                                        "watch_paths",
+                                                        "timeout_seconds",
+                                                        "retry_count",
+                                                        "environment",
+                                                        "shell",
+                                                        "clean_environment",
+                                                        "accept_argv",
+                                                        "context7_cache",
+                                                        "triggers",
+                                                        "working_directory",
+                                                        "output",
+                                                        "repository",
+                                                        "worktree",
+                                                        "outcome",
+                                                        "linger_seconds",
+                                                        "max_parallel",
+                                                        "stdin",
+                                                        "resume",
+                                                        "retry_in"};
 
 class AgentReader {
 public:
@@ -53,6 +70,7 @@ public:
         read_outcome();
         read_commands();
         read_input();
+        read_resume();
         read_watch_paths();
         read_environment();
         read_working_directory();
@@ -113,6 +131,26 @@ private:
                           fmt::format("Field 'outcome' must be one of {} (got: {})",
                                       fmt::join(names, ", "), *text),
                           yaml::did_you_mean(*text, names));
+    }
+
+    void read_resume()
+    {
+        agent_.resume = fields_.text("resume").value_or("");
+        TemplateProblem problem;
+        if (!agent_.resume.empty() && !compile_resume(agent_.resume, problem))
+            fields_.error("resume", fmt::format("Field 'resume': {}", problem.message),
+                          problem.hint);
+        const auto where = fields_.text("retry_in").value_or("fresh");
+        agent_.retry_in_session = where == "session";
+        if (where != "session" && where != "fresh")
+            fields_.error(
+                "retry_in",
+                fmt::format("Field 'retry_in' must be session or fresh (got: {})", where));
+        if (!agent_.retry_in_session) return;
+        if (agent_.resume.find("{session}") == std::string::npos || agent_.shell)
+            fields_.error("retry_in", "'retry_in: session' needs a field 'resume' with {session}",
+                          "For example: `resume: --resume {session}`, and {resume} in the command; "
+                          "without `shell: true`.");
     }
 
     void read_input()

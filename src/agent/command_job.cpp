@@ -85,7 +85,16 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
                                  "or send a command text.",
                                  definition.name));
     }
-    const auto values = values_of(command, worktree);
+    auto values = values_of(command, worktree);
+    TemplateProblem ignored;  // checked when the agents were read
+    if (const auto resume = compile_resume(definition.resume, ignored);
+        resume && definition.retry_in_session && !command.session.empty()) {
+        values.session = command.session;
+        std::string problem;
+        values.resume = expand(*resume, values, problem).value_or(std::vector<std::string>{});
+        values.command = fmt::format("This failed: {}\nContinue, so that it is done:\n{}",
+                                     command.failure, command.command);
+    }
     const auto templates = templates_of(definition);
     for (std::size_t i = 0; i < templates.size(); ++i) {
         std::string problem;
@@ -96,7 +105,6 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
                             {},
                             takes_command(definition, i) ? &definition.outcome : &exit_code});
     }
-    TemplateProblem ignored;  // checked when the agents were read
     if (const auto input = compile_input(definition.input, ignored);
         input && !programs.empty() && !definition.input.empty())
         programs.front().input = expand_input(*input, values);

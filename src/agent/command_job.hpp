@@ -100,7 +100,7 @@ private:
     std::chrono::system_clock::time_point started_at_;
     std::string step_;                  ///< `1/2`
     std::optional<Progress> progress_;  ///< As the program reports it.
-    std::size_t received_ = 0;  ///< Bytes of output.
+    std::size_t received_ = 0;          ///< Bytes of output.
     std::int64_t sequence_ = 0;
     std::int64_t pid_ = 0;
     std::string stop_reason_;  ///< cancelled, timeout, agent_stopped …; empty: not stopped.

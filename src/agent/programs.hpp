@@ -29,8 +29,8 @@ struct ProgramSearch {
                                          const AgentDefinition& definition,
                                          const std::filesystem::path& worktree);
 
-/// `'my-agent' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found. The remedy
-/// depends on the folders in the agent's definition.
+/// `'my-agent' was not found; looked in /usr/bin, /bin. Install …` Empty if it was found. The
+/// remedy depends on the folders in the agent's definition.
 [[nodiscard]] std::string explain_missing(const std::string& program, const ProgramSearch& search,
                                           const AgentDefinition& definition);
 

@@ -17,9 +17,9 @@ namespace {
 constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 7> placeholder_names{
-    "command", "command_file_path", "worktree",       "workflow_id",
-    "step_id", "git_dir",           "git_common_dir"};
+constexpr std::array<std::string_view, 9> placeholder_names{
+    "command", "command_file_path", "worktree", "workflow_id", "step_id",
+    "git_dir", "git_common_dir",    "session",  "resume"};
 
 const std::string* literal(const CommandTemplate::Word& word)
 {
@@ -140,9 +140,12 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
         case Placeholder::git_dir:
             return values.git_dir;
         case Placeholder::git_common_dir:
+            return values.git_common_dir;
+        case Placeholder::session:
+        case Placeholder::resume:  // no text: a whole word
             break;
     }
-    return values.git_common_dir;
+    return values.session;
 }
 
 std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values,
@@ -155,6 +158,11 @@ std::string expand_word(const CommandTemplate::Word& word, const TemplateValues&
         if (text.size() > limit) break;
     }
     return text;
+}
+
+bool is_resume(const CommandTemplate::Word& word)
+{
+    return word.size() == 1 && word.front() == CommandTemplate::Piece(Placeholder::resume);
 }
 
 bool uses_command(const CommandTemplate& command)
@@ -223,6 +231,12 @@ bool takes_command(const AgentDefinition& definition, std::size_t index)
     return command && uses_command(*command);
 }
 
+std::optional<CommandTemplate> compile_resume(std::string_view text, TemplateProblem& problem)
+{
+    problem = {};
+    return compile_words(text, problem);
+}
+
 std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem)
 {
     problem = {};
@@ -240,6 +254,10 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
     std::vector<std::string> argv;
     std::size_t total = 0;
     for (const auto& word : command.words) {
+        if (is_resume(word)) {
+            argv.insert(argv.end(), values.resume.begin(), values.resume.end());
+            continue;
+        }
         argv.push_back(expand_word(word, values, max_total));
         total += argv.back().size();
         if (total <= max_total) continue;

@@ -20,6 +20,8 @@ enum class Placeholder {
     step_id,
     git_dir,         ///< Of the worktree.
     git_common_dir,  ///< Of its repository.
+    session,         ///< Only in `resume`.
+    resume,          ///< A whole word, which becomes those of `resume`, or none.
 };
 
 /// A command as words, so that a value stays within its word whatever is in it.
@@ -59,7 +61,12 @@ struct TemplateValues {
     std::string step_id;
     std::string git_dir{};
     std::string git_common_dir{};
+    std::string session{};
+    std::vector<std::string> resume{};
 };
+
+/// The words of an agent's `resume`.
+std::optional<CommandTemplate> compile_resume(std::string_view text, TemplateProblem& problem);
 
 /// The text of a program's input: one word, in which quotes have no meaning.
 std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem);

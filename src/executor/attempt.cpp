@@ -90,6 +90,11 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.env_refs = r.env_refs;
     file.deadline_seconds =
         std::chrono::duration<double>(r.timeout.value_or(x.options.timeout)).count();
+    // The agent may go on where the attempt before has ended.
+    if (a.attempt > 1 && protocol::is_session_id(x.result.session)) {
+        file.session = x.result.session;
+        if (x.result.error) file.failure = x.result.error->message;
+    }
 
     PublishedFiles files;
     files.command = protocol::format_command(file);

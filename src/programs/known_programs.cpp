@@ -15,7 +15,7 @@ constexpr std::string_view table = R"yaml(
 - name: claude
   title: Claude Code
   compared: 2.1.197
-  command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits
+  command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {resume}
   stdin: "{command}"
   resume: --resume {session}
   environment: {CLAUDE_CODE_MAX_RETRIES: "3", DISABLE_AUTOUPDATER: "1"}
@@ -69,7 +69,7 @@ constexpr std::string_view table = R"yaml(
 - name: codex
   title: Codex
   compared: 0.171.0
-  command: codex exec --json --sandbox workspace-write --cd {worktree} -
+  command: codex exec --json --sandbox workspace-write --cd {worktree} {resume} -
   stdin: "{command}"
   resume: resume {session}
   notes: |
@@ -117,7 +117,7 @@ constexpr std::string_view table = R"yaml(
 - name: gemini
   title: Gemini
   compared: 0.61.0
-  command: gemini -o stream-json --approval-mode yolo --skip-trust
+  command: gemini -o stream-json --approval-mode yolo --skip-trust {resume}
   stdin: "{command}"
   resume: --resume {session}
   notes: |
@@ -149,7 +149,7 @@ constexpr std::string_view table = R"yaml(
 - name: opencode
   title: opencode
   compared: 1.18.33
-  command: opencode run --format json --auto
+  command: opencode run --format json --auto {resume}
   stdin: "{command}"
   resume: --session {session}
   notes: |
@@ -183,7 +183,7 @@ constexpr std::string_view table = R"yaml(
 - name: qwen
   title: Qwen Code
   compared: 0.15.10
-  command: qwen -o stream-json --approval-mode yolo
+  command: qwen -o stream-json --approval-mode yolo {resume}
   stdin: "{command}"
   resume: --resume {session}
   notes: |
@@ -216,7 +216,7 @@ constexpr std::string_view table = R"yaml(
 - name: cursor
   title: Cursor
   compared: unverified
-  command: cursor-agent -p --output-format stream-json --force --trust -- {command}
+  command: cursor-agent -p --output-format stream-json --force --trust {resume} -- {command}
   resume: --resume {session}
   notes: |
     It may not exit when it has finished: give the command a --timeout.
@@ -238,7 +238,6 @@ constexpr std::string_view table = R"yaml(
   title: GitHub Copilot CLI
   compared: unverified
   command: copilot --allow-all-tools --no-ask-user --output-format json --prompt={command}
-  resume: --resume={session}
   notes: |
     Its output is not read: name the results by --expect.
 
@@ -265,7 +264,6 @@ constexpr std::string_view table = R"yaml(
   title: Cline
   compared: unverified
   command: cline --json --auto-approve true -c {worktree} -- {command}
-  resume: --id {session}
   notes: |
     An abort that is no time-out leaves exit code 0; its last event is read instead.
   outcome:
@@ -286,7 +284,6 @@ constexpr std::string_view table = R"yaml(
   compared: unverified
   command: pi --mode json -p
   stdin: "{command}"
-  resume: --session {session}
   notes: |
     Its output is read for usage only; the exit code decides.
 

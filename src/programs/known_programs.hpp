@@ -18,7 +18,7 @@ struct KnownProgram {
     std::string compared;  ///< The version that the entry was compared with; `unverified`: none.
     std::string command;
     std::string input;   ///< `stdin` of the agent; empty: nothing is written.
-    std::string resume;  ///< Options that continue a session: `--resume {session}`.
+    std::string resume;  ///< `resume` of the agent; empty: it cannot continue a session.
     bool accept_argv = false;
     std::vector<std::pair<std::string, std::string>> environment;
     OutputRules outcome;

@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -47,6 +48,10 @@ std::string objection(const CommandFile& file)
     for (const auto& word : file.argv)
         if (const auto flaw = command_flaw(word); !flaw.empty()) return "`argv` " + flaw + ".";
     if (!file.argv.empty() && file.argv.front().empty()) return "`argv` has no program.";
+    if (!file.session.empty() && !is_session_id(file.session))
+        return "`resume.session` is not the id of a session.";
+    if (const auto flaw = command_flaw(file.failure); !flaw.empty())
+        return "`resume.failure` " + flaw + ".";
     if (file.deadline_seconds && *file.deadline_seconds <= 0)
         return "`deadline_seconds` must be positive.";
     return {};
@@ -71,6 +76,9 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.argv = top.strings("argv");
     file.env_refs = top.strings("env_refs");
     file.deadline_seconds = top.number("deadline_seconds");
+    const auto resume = top.object("resume");
+    file.session = resume.string("session").value_or("");
+    file.failure = resume.string("failure").value_or("");
     if (!top.string("protocol").value_or("1.").starts_with("1."))
         complaints.emplace_back("Its protocol version is newer than this program.");
     return file;
@@ -98,6 +106,17 @@ std::string command_flaw(std::string_view text)
     return text::valid_utf8(text) == text ? "" : "is not UTF-8";
 }
 
+bool is_session_id(std::string_view text)
+{
+    constexpr std::size_t max_size = 200;
+    const auto fits = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_' || c == '.' || c == ':';
+    };
+    return !text.empty() && text.size() <= max_size && text.front() != '-' &&
+           std::all_of(text.begin(), text.end(), fits);
+}
+
 bool is_blank_command(std::string_view command)
 {
     return command.find_first_not_of(" \t\r\n\v\f") == command.npos;
@@ -121,6 +140,8 @@ std::string format_command(const CommandFile& file)
     if (!file.argv.empty()) out["argv"] = text::array_of(file.argv);
     if (!file.env_refs.empty()) out["env_refs"] = text::array_of(file.env_refs);
     if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
+    if (!file.session.empty())
+        out["resume"] = {{"session", file.session}, {"failure", file.failure}};
     return text::dump_indented(out);
 }
 

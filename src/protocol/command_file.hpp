@@ -27,7 +27,15 @@ struct CommandFile : Correlation {
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
     std::optional<double> deadline_seconds;
+
+    // Of a retry: the session of the program in the attempt before, and why that failed.
+    std::string session;
+    std::string failure;
 };
+
+/// True for letters, digits, `-`, `_`, `.` and `:`, at most 200, that no program takes for an
+/// option.
+bool is_session_id(std::string_view text);
 
 /// True for only white space, which an executor rejects like an empty command.
 bool is_blank_command(std::string_view command);

@@ -233,6 +233,38 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program's input is the command, however long
     CHECK(program().spec.input.empty());
 }
 
+TEST_CASE_FIXTURE(OutcomeSource, "a retry goes on in the session before it, if the agent is set so")
+{
+    definition().commands = {"claude {resume} -p {command}"};
+    definition().resume = "--resume {session}";
+    auto command = EngineSide::command("write it");
+    command.attempt = 2;
+    command.session = "s-1";
+    command.failure = "API Error: 529";
+    SUBCASE("in the session")
+    {
+        definition().retry_in_session = true;
+        hand_over(command);
+        CHECK(program().spec.argv ==
+              std::vector<std::string>{
+                  "claude", "--resume", "s-1", "-p",
+                  "This failed: API Error: 529\nContinue, so that it is done:\nwrite it"});
+    }
+    SUBCASE("fresh")
+    {
+        hand_over(command);
+        CHECK(program().spec.argv == std::vector<std::string>{"claude", "-p", "write it"});
+    }
+    SUBCASE("without a session")
+    {
+        definition().retry_in_session = true;
+        command.session.clear();
+        hand_over(command);
+        CHECK(program().spec.argv == std::vector<std::string>{"claude", "-p", "write it"});
+    }
+    exit(0);
+}
+
 TEST_CASE_FIXTURE(OutcomeSource, "an agent's report of its end is redacted")
 {
     const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');

@@ -127,7 +127,8 @@ COMMAND_BY_ORIGINAL = {"command": is_word, "correlation": CORRELATION, "worktree
 COMMAND_FILE = {**COMMAND_BY_ORIGINAL, "protocol": matches(r"1\.[1-9]\d*"), "execution_id": is_uuid,
                 "attempt": at_least(1), "attempt_id": is_uuid}
 COMMAND_OPTIONAL = {"agent": is_word, "env_refs": list_of(matches(r"[A-Za-z_]\w*")),
-                    "argv": lambda v: list_of(is_text)(v) and v and v[0],
+                    "resume": {"session": is_word, "failure": is_text},
+                "argv": lambda v: list_of(is_text)(v) and v and v[0],
                     "deadline_seconds": lambda v: type(v) in (int, float) and 0 < v < math.inf}
 METADATA_FILE = {"version": exactly("1.0"), "type": exactly("skill_command"), "command": is_word,
                  "correlation": CORRELATION, "workflow_context": CONTEXT,

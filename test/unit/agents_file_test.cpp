@@ -342,6 +342,19 @@ TEST_CASE("a rule that is wrong is named, with its place")
           std::string::npos);
 }
 
+TEST_CASE("a retry in the session needs the words for it")
+{
+    const auto agent = parse(agent_with("resume: --resume {session}\n    retry_in: session"));
+    CHECK(agent.agents.at(0).resume == "--resume {session}");
+    CHECK(agent.agents.at(0).retry_in_session);
+    CHECK_FALSE(parse(agent_with("resume: --resume {session}")).agents.at(0).retry_in_session);
+    CHECK(only_error(agent_with("retry_in: session")).find("needs a field 'resume'") !=
+          std::string::npos);
+    CHECK(only_error(agent_with("retry_in: old")).find("(got: old)") != std::string::npos);
+    CHECK(only_error(agent_with("resume: '--resume {sesion}'")).find("'{sesion}'") !=
+          std::string::npos);
+}
+
 TEST_CASE("an agent that reads the command from its input accepts commands")
 {
     const auto file = parse(

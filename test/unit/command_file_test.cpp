@@ -149,6 +149,20 @@ TEST_CASE("a file of a bad shape is refused with a sentence")
     CHECK(refusal(R"({"command": "x", "command": "y"})").starts_with("A key occurs twice"));
 }
 
+TEST_CASE("the session that a retry may go on in is written and read")
+{
+    CommandFile file;
+    file.command = "build";
+    file.session = "01a2298c-6719";
+    file.failure = "busy";
+    const auto again = read(format_command(file));
+    CHECK(again.session == file.session);
+    CHECK(again.failure == "busy");
+    CHECK(refusal(R"({"command":"x","resume":{"session":"--yolo"}})") ==
+          "`resume.session` is not the id of a session.");
+    CHECK(format_command(CommandFile{}).find("resume") == std::string::npos);
+}
+
 TEST_CASE("a command file of 1 MiB is read and a larger one is not")
 {
     const std::string frame = R"({"command": ""})";

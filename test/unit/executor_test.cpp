@@ -881,6 +881,20 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out names why the program did not com
           "The command was stopped after its 60 s time-out. Last known cause: 429 rate_limit");
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "what looks like an option is no session to go on in")
+{
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        auto status = tree.status(ReportedStatus::failed);
+        status.error = CommandError{"later", "overloaded", true, 0};
+        status.session = "--dangerous";
+        tree.report(std::move(status));
+    };
+    execute();
+    REQUIRE(tree.published.size() == 2);
+    CHECK(tree.published[1].session.empty());
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that of the last")
 {
     options.retry.max_attempts = 2;
@@ -896,6 +910,10 @@ TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that o
     execute();
     CHECK(result.attempts == 2);
     CHECK(result.session == "s-2");
+    REQUIRE(tree.published.size() == 2);
+    CHECK(tree.published[0].session.empty());
+    CHECK(tree.published[1].session == "s-1");
+    CHECK(tree.published[1].failure == "later");
     CHECK(result.usage.value().input_tokens == 10);
     CHECK(result.usage.value().cost_usd == 0.5);
     const auto metrics = sink->metrics();
