@@ -237,7 +237,7 @@ MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& r
     auto summary = totals.summary();
     summary.skipped_lines = bad + too_long;
     DuplicateFilter known;
-    scan(folder, MetricsFile::attempts, [&](std::string_view line) {
+    scan(folder, MetricsFile::attempts, report, [&](std::string_view line) {
         if (const auto attempt = protocol::parse_metric(line); attempt && known.is_new(*attempt))
             protocol::add_usage(summary.usage, attempt->usage);
         return true;
