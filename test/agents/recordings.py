@@ -63,8 +63,10 @@ def keep(cell, result, folder):
     known = json.loads(ends.read_text()) if ends.exists() else {}
     code = json.loads(end.read_text())["code"] if end.exists() else None
     words = trimmed((cell.recorded / "stderr").read_text(errors="replace"), cell)
+    if len(words) > 2000:
+        words = f"{words[:1200]}\n…\n{words[-600:]}"
     known[cell.name] = {"exit_code": code if code is None or code >= 0 else None,
                         "signal": -code if code is not None and code < 0 else None,
                         "timed_out": result.status == "timeout",
-                        "stderr": words[-600:], "requests": result.requests}
+                        "stderr": words, "requests": result.requests}
     ends.write_text(json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + "\n")
