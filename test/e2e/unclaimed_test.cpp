@@ -24,7 +24,7 @@ TEST_CASE("a command that no agent claims prints how to start an agent")
     // All at once, since each of them needs 10 s.
     Program run(project.start({"run", "--external-agent", "-w", tree, "-w", other, "true"}));
     Program quiet(project.start({"run", "-q", "--external-agent", "--project", project.root(), "-w",
-                                 project.root() / ".cursor", "true"}));
+                                 project.worktree("third"), "true"}));
     Program workflow(project.start(in_place_without_agent({})));
     for (auto* const program : {&run, &quiet, &workflow}) {
         CHECK_MESSAGE(eventually([&] { return contains(program->err(), unclaimed); }),
