@@ -318,6 +318,26 @@ TEST_CASE("a cancellation reaches a step that was adopted")
     CHECK(world.taken == Lines{"a"});
 }
 
+TEST_CASE("a step whose attempt cannot be adopted fails with the reason")
+{
+    World world;
+    const auto w = workflow_of({step("a")});
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 1s);
+    }
+    world.handoff->at(world.project.path().string()).lock_error = errc::unsafe_path;
+    Life life(world);
+    life.resume(w);
+    life.live();
+    const auto& a = life.result.steps.front();
+    CHECK(a.state == StepState::failed);
+    CHECK(a.code == "interrupted");
+    CHECK(a.reason.starts_with("The attempt in flight cannot be adopted: "));
+    CHECK(a.reason.find('[') == std::string::npos);  // no error code for a person
+}
+
 TEST_CASE("failed steps run again on request, completed steps do not")
 {
     World world;

@@ -4,8 +4,6 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
 
@@ -38,14 +36,6 @@ std::optional<ExecutionMetric> last_metric(const RunContext& context,
     return std::move(metrics.front());
 }
 
-asio::awaitable<ExecutionResult> adopt_attempt(BackgroundAgentAutoExecutor& executor,
-                                               AttemptReference attempt, CommandRequest request)
-{
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
-    co_return co_await executor.adopt(std::move(attempt), std::move(request));
-}
-
 }  // namespace
 
 void StepRunner::resume(std::size_t i)
@@ -76,16 +66,16 @@ void StepRunner::adopt(std::size_t i)
                                entry->record.attempt);
     reference.started_at = entry->record.started_at;
     if (const auto& announce = context_.options.on_worktree) announce(step.worktree());
-    auto finish = [this, keep = owner_.lock(), i](std::exception_ptr failure,
-                                                  ExecutionResult result) {
-        if (!failure) return finish_adopted(i, std::move(result));
-        auto outcome = StepOutcome::failure(i, failure);
-        outcome.code = "interrupted";
-        outcome.reason = "The attempt in flight cannot be adopted: " + outcome.reason;
-        on_end_(std::move(outcome));
+    auto finish = [this, keep = owner_.lock(), i](error_code ec, ExecutionResult result) {
+        if (!ec) return finish_adopted(i, std::move(result));
+        on_end_(
+            StepOutcome::failure(i,
+                                 fmt::format("The attempt in flight cannot be adopted: {}",
+                                             result.error ? result.error->message : ec.message()),
+                                 "interrupted"));
     };
-    asio::co_spawn(
-        context_.strand, adopt_attempt(context_.executor, std::move(reference), request_of(i)),
+    context_.executor.async_adopt(
+        std::move(reference), request_of(i),
         asio::bind_cancellation_slot(cancels_[i].slot(),
                                      asio::bind_executor(context_.strand, std::move(finish))));
 }
