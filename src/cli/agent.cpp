@@ -122,10 +122,8 @@ int run_agent(const AgentCommandOptions& options)
 void define_agent(CLI::App& app, AgentCommandOptions& o)
 {
     add_common(app, o);
-    app.add_option("-w,--worktree", o.worktrees,
-                   "Also watch DIR, besides the repository's worktrees; may be repeated")
-        ->type_name("DIR")
-        ->allow_extra_args(false);
+    add_list(app, "-w,--worktree", o.worktrees, "DIR",
+             "Also watch DIR, besides the repository's worktrees");
     add_count(
         app, "-j,--jobs,--max-parallel", max_agent_jobs,
         [&o](std::size_t n) { o.jobs = static_cast<int>(n); },

@@ -60,6 +60,14 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
     return option->type_name("N");
 }
 
+void add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+              const std::string& type, const std::string& help)
+{
+    app.add_option(names, values, help + "; may be repeated")
+        ->type_name(type)
+        ->allow_extra_args(false);
+}
+
 void add_limit(CLI::App& app, std::size_t& limit)
 {
     add_count(

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -25,6 +26,9 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
 /// A whole number from 0 to `max`.
 CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
                        std::function<void(std::size_t)> set, const std::string& help);
+/// An option that may be repeated, with one value each time.
+void add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+              const std::string& type, const std::string& help);
 void add_limit(CLI::App& app, std::size_t& limit);
 void add_project(CLI::App& app, CommonOptions& common);
 void add_common(CLI::App& app, CommonOptions& common);

@@ -54,9 +54,7 @@ int check_health(const HealthCommandOptions& options)
 void define_health(CLI::App& app, HealthCommandOptions& o)
 {
     add_common(app, o);
-    app.add_option("-w,--worktree", o.worktrees, "Check only this worktree; may be repeated")
-        ->type_name("DIR")
-        ->allow_extra_args(false);
+    add_list(app, "-w,--worktree", o.worktrees, "DIR", "Check only this worktree");
     app.add_flag("--deep", o.deep,
                  "Also ask the program of every agent for its version, including scripts");
     app.footer(

@@ -1,7 +1,7 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
-#include "cli/agents/init_hint.hpp"
+#include "cli/session/agents.hpp"
 #include "cli/subcommand.hpp"
 
 namespace autoexec::cli {

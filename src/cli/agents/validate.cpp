@@ -1,5 +1,5 @@
 #include "agent/agents_file_reader.hpp"
-#include "cli/agents/init_hint.hpp"
+#include "cli/session/agents.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/layout.hpp"

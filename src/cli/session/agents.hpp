@@ -16,6 +16,8 @@ inline constexpr char no_agents_file_notice[] =
     "no agents file found; commands run with /bin/sh (create one with 'autoexec agents "
     "init')\n";
 
+inline constexpr char init_hint[] = "Create one with 'autoexec agents init'.\n";
+
 /// Assigns agents to commands before anything runs: agents of the project's agents file, or the
 /// built-in one. The built-in agent runs programs with their arguments. It runs command texts with
 /// `/bin/sh` if they are for `shell`, or if they name no agent and the project has no agents file.

@@ -220,18 +220,11 @@ void add_job(CLI::App& app, JobOptions& o)
         ->type_name("COMMAND");
     app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
         ->type_name("FILE");
-    app.add_option("-w,--worktree", o.worktrees, "Run in this existing worktree; may be repeated")
-        ->type_name("DIR")
-        ->allow_extra_args(false);
-    app.add_option("--new-worktree", o.new_worktrees,
-                   "Create a worktree with branch workflow/NAME at REF; may be repeated")
-        ->type_name("NAME[@REF]")
-        ->allow_extra_args(false);
+    add_list(app, "-w,--worktree", o.worktrees, "DIR", "Run in this existing worktree");
+    add_list(app, "--new-worktree", o.new_worktrees, "NAME[@REF]",
+             "Create a worktree with branch workflow/NAME at REF");
     add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
-    app.add_option("--expect", o.expect,
-                   "Fail unless the command creates or changes FILE; may be repeated")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
+    add_list(app, "--expect", o.expect, "FILE", "Fail unless the command creates or changes FILE");
     add_count(
         app, "--retry", max_retries, [&o](std::size_t n) { o.retry = static_cast<int>(n); },
         "Retry at most N times (default 2)");
@@ -239,10 +232,7 @@ void add_job(CLI::App& app, JobOptions& o)
                  "The command is safe to run twice: also retry it after time-outs and failures");
     app.add_option("--agent", o.agent, "Use this agent or role of the agents file")
         ->type_name("NAME");
-    app.add_option("--env", o.env_refs,
-                   "Pass this environment variable to the command; may be repeated")
-        ->type_name("VARIABLE")
-        ->allow_extra_args(false);
+    add_list(app, "--env", o.env_refs, "VARIABLE", "Pass this environment variable to the command");
     app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
     app.add_option("--step-id", o.step_id, "Record this step id");
 }

@@ -110,10 +110,7 @@ void define_workflow_resume(CLI::App& app, WorkflowResumeCommandOptions& o)
     add_run_id(app, "run", o.run,
                "The run's id, or its beginning or end (default: the newest unfinished run)");
     add_workflow_flags(app, o);
-    app.add_option("--from", o.from,
-                   "Run STEP and the steps that depend on it again; may be repeated")
-        ->type_name("STEP")
-        ->allow_extra_args(false);
+    add_list(app, "--from", o.from, "STEP", "Run STEP and the steps that depend on it again");
     app.add_flag("--from-failed", o.from_failed,
                  "Run failed steps and the steps that depend on them again");
     app.add_flag("--accept-changed", o.accept_changed,

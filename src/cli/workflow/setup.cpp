@@ -48,9 +48,7 @@ bool needs_agents_file(const Workflow& workflow)
 void add_workflow_flags(CLI::App& app, WorkflowFlags& flags)
 {
     add_common(app, flags);
-    app.add_option("--param", flags.params, "Set a parameter of the workflow; may be repeated")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
+    add_list(app, "--param", flags.params, "NAME=VALUE", "Set a parameter of the workflow");
     app.add_option("-p,--prompt", flags.prompt, "The task: short for --param prompt=TEXT")
         ->type_name("TEXT");
     app.add_option("--agent", flags.agent,
