@@ -30,7 +30,7 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
     {R"(not logged in|unauthorized|authenticat|invalid (x-)?api.?key|incorrect api key|)"
      R"(api key not valid|missing environment variable|(no|missing|specify the).{0,20}api.?key|permission_denied|\b40[13]\b)",
      "auth"},
-    {R"(rate.?limit|too many requests|resource_exhausted|resource exhausted|\b429\b)",
+    {R"(rate.?limit|too many requests|resource_exhausted|resource (has been )?exhausted|\b429\b)",
      "rate_limited"},
     {R"(overloaded|service unavailable|\bunavailable\b|\b(500|502|503|529)\b|internal server error)",
      "overloaded"},

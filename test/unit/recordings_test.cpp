@@ -38,6 +38,7 @@ const std::map<std::string_view, std::string_view> code_of{
     {"no_credit", "quota"},
     {"model_missing", "model_not_found"},
     {"context", "context"},
+    {"rate_limited", "rate_limited"},
     {"overloaded", "overloaded"},
     {"cut", "network"},
     {"cut_in_answer", "network"},
