@@ -47,7 +47,7 @@ int history(const HistoryOptions& options)
     int code = exit_completed;
     const auto report = [&code](const std::filesystem::path& path, error_code ec) {
         print_message("warning: {} cannot be read, so the history is incomplete: {}\n",
-                      text::printable(shown_path(path)), ec.message());
+                      text::printable(path.string()), ec.message());
         code = exit_internal;
     };
     if (options.summary) {

@@ -93,7 +93,8 @@ TEST_CASE("history names what it cannot read")
         const auto ended = project.run({"history", "--json"});
         CHECK(ended.code == 4);
         CHECK(objects_of(ended.out).size() == lines);
-        CHECK(contains(ended.err, "warning: " + named + " cannot be read"));
+        CHECK(contains(ended.err,
+                       "warning: " + (project.root() / named).string() + " cannot be read"));
         CHECK(project.run({"history", "--summary"}).code == 4);
     };
     SUBCASE("a FIFO")
