@@ -14,6 +14,26 @@
 
 namespace autoexec::inline v1 {
 
+/// How a program is driven.
+enum class AgentDriver {
+    cli,  ///< It gets the command by its arguments or its input, and ends.
+    acp,  ///< By the Agent Client Protocol, version 1, on its standard streams.
+};
+
+/// A rule for what a program that is driven by the Agent Client Protocol asks permission for. All
+/// conditions must hold; an empty one always does.
+struct PermissionRule {
+    std::string kind;  ///< Of the tool: `edit`, `read`, `execute` …
+    /// Glob, relative to the worktree: to allow, all paths of the request must match; to deny, one.
+    std::string path;
+    /// The first words of the command. To allow, it must be a single one, without operators of the
+    /// shell; to deny, one of several is enough.
+    std::string command;
+    bool allow = false;
+
+    bool operator==(const PermissionRule&) const = default;
+};
+
 /// One agent: of `.cursor/background-agents.yaml`, or of an application. The members mean the same
 /// as the keys of that file: `doc/agents.md`.
 struct AgentDefinition {
@@ -46,6 +66,12 @@ struct AgentDefinition {
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;
+    /// Of the first of `commands`, which then gets the command by the protocol, without a
+    /// placeholder.
+    AgentDriver driver = AgentDriver::cli;
+    /// The first that matches decides. What none allows is denied, and so is what is not beneath
+    /// the worktree.
+    std::vector<PermissionRule> permissions;
     /// For those of `commands` that take the command's text or file, or the input; all others are
     /// judged by exit code. `output_rules` returns those of known programs.
     OutputRules outcome;

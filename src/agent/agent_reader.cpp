@@ -1,9 +1,9 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/environment.hpp"
-#include "agent/glob.hpp"
 #include "agent/template.hpp"
 #include "programs/known_programs.hpp"
 #include "programs/rules_reader.hpp"
+#include "text/glob.hpp"
 #include "yaml/fields.hpp"
 
 #include <fmt/format.h>
@@ -217,7 +217,7 @@ private:
             const auto text = node.as_string();
             if (!text)
                 fields_.wrong_type(fmt::format("watch_paths[{}]", i + 1), node, "text");
-            else if (!Glob::compile(*text, problem))
+            else if (!text::Glob::compile(*text, problem))
                 fields_.error(node.at, fmt::format("Bad watch path '{}': {}", *text, problem));
             else
                 agent_.watch_paths.push_back(*text);

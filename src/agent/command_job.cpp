@@ -424,8 +424,7 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
     result.error.code = said->code;
     result.error.retry_after = said->retry_after;
     result.error.message = for_people(said->message);
-    if (!reader.denied().empty())
-        report_.denied = for_people(programs::denied_message(definition.outcome, reader.denied()));
+    if (!reader.denied().empty()) report_.denied = for_people(reader.denied_message());
 }
 
 void CommandJob::note_report(const ProcessExit& exit)

@@ -70,7 +70,7 @@ bool is_folder(int parent, const std::string& name)
 /// folders.
 class FolderWalk {
 public:
-    FolderWalk(fs::path root, std::vector<Glob> globs, const WalkLimits& limits)
+    FolderWalk(fs::path root, std::vector<text::Glob> globs, const WalkLimits& limits)
         : root_path_(std::move(root)),
           root_(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
           globs_(std::move(globs)),
@@ -116,18 +116,18 @@ private:
             return false;
         const auto path = join(folder, name);
         return std::any_of(globs_.begin(), globs_.end(),
-                           [&](const Glob& glob) { return glob.may_match_below(path); });
+                           [&](const text::Glob& glob) { return glob.may_match_below(path); });
     }
 
     [[nodiscard]] bool matches(const std::string& path) const
     {
         return std::any_of(globs_.begin(), globs_.end(),
-                           [&](const Glob& glob) { return glob.matches(path); });
+                           [&](const text::Glob& glob) { return glob.matches(path); });
     }
 
     fs::path root_path_;
     files::UniqueFd root_;
-    std::vector<Glob> globs_;
+    std::vector<text::Glob> globs_;
     IgnoreRules ignored_;
     std::size_t entries_left_;
     std::vector<std::string> next_level_;  // paths relative to the root
@@ -151,7 +151,7 @@ IgnoreRules::IgnoreRules(std::string_view text)
         if (line.ends_with('/')) line.remove_suffix(1);
         std::string problem;
         if (line.find('/') != line.npos) continue;
-        if (auto glob = Glob::compile(line, problem))
+        if (auto glob = text::Glob::compile(line, problem))
             rules_.emplace_back(*std::move(glob), ignored);
     }
 }
@@ -190,10 +190,10 @@ std::vector<fs::path> watched_folders(const fs::path& project_root,
                                       const std::vector<std::string>& watch_paths,
                                       const WalkLimits& limits)
 {
-    std::vector<Glob> globs;
+    std::vector<text::Glob> globs;
     std::string problem;
     for (const auto& pattern : watch_paths)
-        if (auto glob = Glob::compile(pattern, problem)) globs.push_back(*std::move(glob));
+        if (auto glob = text::Glob::compile(pattern, problem)) globs.push_back(*std::move(glob));
     const auto root = existing_folder(project_root);
     if (globs.empty() || root.empty()) return {};
     return FolderWalk(root, std::move(globs), limits).run();

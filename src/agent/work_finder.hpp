@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/glob.hpp"
+#include "text/glob.hpp"
 
 #include <filesystem>
 #include <string>
@@ -25,7 +25,7 @@ public:
     [[nodiscard]] bool ignores(std::string_view name) const;
 
 private:
-    std::vector<std::pair<Glob, bool>> rules_;  // false: the line began with `!`
+    std::vector<std::pair<text::Glob, bool>> rules_;  // false: the line began with `!`
 };
 
 struct WalkLimits {

@@ -1,5 +1,7 @@
 #include "programs/error_class.hpp"
 
+#include "programs/json_values.hpp"
+#include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <re2/re2.h>
@@ -94,6 +96,24 @@ std::optional<std::chrono::milliseconds> wait_in_words(std::string_view words)
     std::string unit;
     if (!RE2::PartialMatch(words, pattern, &number, &unit)) return std::nullopt;
     return text::parse_duration(number + unit);
+}
+
+std::string sentence_of(std::string words)
+{
+    constexpr std::string_view mark = "[API Error: ";
+    if (words.starts_with(mark) && words.ends_with(']'))
+        words = words.substr(mark.size(), words.size() - mark.size() - 1);
+    for (int depth = 0; depth < 3 && words.starts_with('{'); ++depth) {
+        const auto reading = text::read_json_object(words);
+        if (reading.kind != text::JsonReading::Kind::valid) break;
+        const boost::json::value answer(reading.object);
+        std::string sentence;
+        for (const auto* pointer : {"/error/message", "/message", "/detail"})
+            if (sentence.empty()) sentence = text_at(answer, pointer);
+        if (sentence.empty()) break;
+        words = std::move(sentence);
+    }
+    return words;
 }
 
 bool waiting_may_help(std::string_view code)

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
 
 /// What the failures of agent programs have in common, whatever the program. Pure.
@@ -15,6 +16,9 @@ namespace autoexec::programs {
 
 /// The time until a retry may help, if the words name it: `try again in 20s`.
 [[nodiscard]] std::optional<std::chrono::milliseconds> wait_in_words(std::string_view words);
+
+/// Some programs pass on what their provider answered: the sentence in it, or else `words`.
+[[nodiscard]] std::string sentence_of(std::string words);
 
 /// False for what does not change by itself: a wrong key, a spent quota, an unknown model.
 [[nodiscard]] bool waiting_may_help(std::string_view code);

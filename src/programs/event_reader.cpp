@@ -1,7 +1,7 @@
 #include "programs/event_reader.hpp"
 
 #include "programs/error_class.hpp"
-#include "text/json.hpp"
+#include "programs/json_values.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -9,47 +9,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace autoexec::programs {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_event_length = 4 * 1024 * 1024;
 constexpr std::size_t max_shown = 300;
 constexpr std::size_t max_error_line = 500;
-
-const json::value* value_at(const json::value& event, std::string_view pointer)
-{
-    boost::system::error_code ec;
-    return pointer.empty() ? nullptr : event.find_pointer(pointer, ec);
-}
-
-// A scalar as text; empty for anything else.
-std::string scalar_at(const json::value& event, std::string_view pointer)
-{
-    const auto* const value = value_at(event, pointer);
-    if (value == nullptr || value->is_structured() || value->is_null()) return {};
-    return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-}
-
-std::string text_at(const json::value& event, std::string_view pointer)
-{
-    const auto* const value = value_at(event, pointer);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
-}
-
-std::optional<double> number_at(const json::value& event, std::string_view pointer)
-{
-    const auto* const value = value_at(event, pointer);
-    boost::system::error_code ec;
-    if (value == nullptr) return std::nullopt;
-    const auto number = value->to_number<double>(ec);
-    return ec || !std::isfinite(number) || number < 0 || number > 1e15
-               ? std::nullopt
-               : std::optional<double>(number);
-}
 
 // Some programs report what the model's provider answered as the text of a success.
 bool is_api_error(std::string_view text)
@@ -123,23 +90,10 @@ std::optional<std::int64_t> total_of(std::optional<std::int64_t> before, std::op
     return static_cast<std::int64_t>(*more) + (add ? before.value_or(0) : 0);
 }
 
-// Some programs pass on what their provider answered: the sentence in it.
-std::string sentence_of(std::string words)
+std::string denied_sentence(const OutputRules& rules, std::string_view denied)
 {
-    constexpr std::string_view mark = "[API Error: ";
-    if (words.starts_with(mark) && words.ends_with(']'))
-        words = words.substr(mark.size(), words.size() - mark.size() - 1);
-    for (int depth = 0; depth < 3 && words.starts_with('{'); ++depth) {
-        const auto reading = text::read_json_object(words);
-        if (reading.kind != text::JsonReading::Kind::valid) break;
-        const json::value answer(reading.object);
-        std::string sentence;
-        for (const auto* pointer : {"/error/message", "/message", "/detail"})
-            if (sentence.empty()) sentence = text_at(answer, pointer);
-        if (sentence.empty()) break;
-        words = std::move(sentence);
-    }
-    return words;
+    return fmt::format("{} needed permission for {}, but no person is present to give it. {}",
+                       rules.program, denied.empty() ? "a tool" : denied, rules.allow);
 }
 
 }  // namespace
@@ -148,18 +102,7 @@ void EventReader::feed(OutputStream stream, std::string_view chunk)
 {
     if (rules_ == nullptr || rules_->events.empty()) return;
     if (stream == OutputStream::standard_error) return feed_errors(chunk);
-    while (!chunk.empty()) {
-        const auto end = chunk.find('\n');
-        const auto part = chunk.substr(0, end);
-        if (!skips_line_ && line_.size() + part.size() > max_event_length) {
-            skips_line_ = skipped_a_line_ = true;
-            line_ = {};
-        }
-        if (!skips_line_) line_.append(part);
-        if (end == chunk.npos) return;
-        read_line();
-        chunk.remove_prefix(end + 1);
-    }
+    feed_lines(chunk);
 }
 
 void EventReader::feed_errors(std::string_view chunk)
@@ -177,14 +120,7 @@ void EventReader::feed_errors(std::string_view chunk)
     }
 }
 
-void EventReader::read_line()
-{
-    skips_line_ = false;
-    auto reading = text::read_json_object(std::exchange(line_, {}));
-    if (reading.kind == text::JsonReading::Kind::valid) read_event(std::move(reading.object));
-}
-
-void EventReader::read_event(const json::value& event)
+void EventReader::read_message(const json::value& event)
 {
     bool has_meaning = false;
     for (const auto& rule : rules_->events) {
@@ -268,7 +204,7 @@ ProgramVerdict EventReader::failure(const EventRule& rule, const json::value& ev
     }
     if (rule.meaning == EventMeaning::permission) {
         verdict.code = "permission_needed";
-        verdict.message = denied_message(*rules_, words);
+        verdict.message = denied_sentence(*rules_, words);
         return verdict;
     }
     const auto status = scalar_at(event, rule.http_status);
@@ -298,7 +234,7 @@ ProgramVerdict EventReader::no_result(bool cut) const
             fmt::format("{} exited with code 0, but reported no result{}{}. 'outcome: {}' needs {} "
                         "in the agent's command.",
                         rules_->program,
-                        skipped_a_line_ ? " (a line of more than 4 MiB was not read)" : "",
+                        skipped_a_line() ? " (a line of more than 4 MiB was not read)" : "",
                         cut ? " (its output ended in the middle of a line)" : "", rules_->name,
                         rules_->options),
             {}};
@@ -307,7 +243,7 @@ ProgramVerdict EventReader::no_result(bool cut) const
 std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
 {
     if (rules_ == nullptr || rules_->events.empty()) return std::nullopt;
-    const auto last = line_;
+    const auto last = open_line();
     read_line();  // the last one may lack its newline
     const bool success = exit.exit_code == 0;
     // What it reported before it continued counts only if nothing went wrong since.
@@ -337,10 +273,9 @@ ProgramVerdict hopeless_verdict(const OutputRules& rules, const ProgramVerdict& 
             {}};
 }
 
-std::string denied_message(const OutputRules& rules, std::string_view denied)
+std::string EventReader::denied_message() const
 {
-    return fmt::format("{} needed permission for {}, but no person is present to give it. {}",
-                       rules.program, denied.empty() ? "a tool" : denied, rules.allow);
+    return denied_sentence(*rules_, denied_);
 }
 
 }  // namespace autoexec::programs

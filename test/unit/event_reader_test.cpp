@@ -142,7 +142,7 @@ TEST_CASE("a tool that Claude was not allowed to use is reported beside the succ
                      "\n");
     CHECK(reader.verdict(exited(0)).value().completed);
     CHECK(reader.denied() == "Bash: make test");
-    const auto message = programs::denied_message(rules("claude"), reader.denied());
+    const auto message = reader.denied_message();
     CHECK(contains(message, "Claude needed permission for Bash: make test"));
     CHECK(contains(message, "--allowedTools"));
 

@@ -1,11 +1,11 @@
-#include "agent/glob.hpp"
+#include "text/glob.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
 using namespace autoexec;
-using agent::Glob;
+using text::Glob;
 
 namespace {
 
@@ -28,7 +28,7 @@ bool may_match_below(std::string_view pattern, std::string_view folder)
 std::string refusal(std::string_view pattern)
 {
     std::string problem;
-    CHECK_FALSE(Glob::compile(pattern, problem));
+    CHECK_FALSE(text::Glob::compile(pattern, problem));
     return problem;
 }
 

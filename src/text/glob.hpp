@@ -10,7 +10,7 @@ namespace re2 {
 class RE2;
 }
 
-namespace autoexec::agent {
+namespace autoexec::text {
 
 /// A pattern for relative paths: `*` and `?` (not matching `/`), `[a-z]`, `[!a-z]`, and `**` for
 /// zero or more folders. A leading dot is not special. Immutable.
@@ -30,4 +30,4 @@ private:
     std::vector<std::shared_ptr<const re2::RE2>> segments_;  // null: `**`
 };
 
-}  // namespace autoexec::agent
+}  // namespace autoexec::text

@@ -1,4 +1,4 @@
-#include "agent/glob.hpp"
+#include "text/glob.hpp"
 
 #include "text/text.hpp"
 
@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-namespace autoexec::agent {
+namespace autoexec::text {
 namespace {
 
 constexpr std::size_t path_limit = 4096;
@@ -54,7 +54,7 @@ std::vector<std::string> split(std::string_view path)
     std::vector<std::string> parts;
     while (!path.empty()) {
         const auto part = path.substr(0, path.find('/'));
-        if (!part.empty() && part != ".") parts.push_back(text::valid_utf8(part));
+        if (!part.empty() && part != ".") parts.push_back(valid_utf8(part));
         path.remove_prefix(std::min(path.size(), part.size() + 1));
     }
     return parts;
@@ -118,4 +118,4 @@ bool Glob::may_match_below(std::string_view folder) const
     return segments_.size() > parts.size();
 }
 
-}  // namespace autoexec::agent
+}  // namespace autoexec::text

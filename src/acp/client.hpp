@@ -1,0 +1,82 @@
+#pragma once
+
+#include "acp/permissions.hpp"
+#include "programs/output_reader.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The client side of the Agent Client Protocol, version 1: https://agentclientprotocol.com. Pure:
+/// bytes of the program in, bytes for the program out.
+namespace autoexec::acp {
+
+/// What the client asks of a program: one turn in a new session.
+struct Task {
+    std::string program;  ///< For messages.
+    std::string prompt;
+    Folders folders;
+    std::vector<PermissionRule> permissions;
+};
+
+enum class Phase { initializing, opening, prompting, cancelling, ended };
+
+/// Leads a program through one turn. Its requests for permission are decided at once, by the rules
+/// of the task; it is offered nothing else.
+class Client final : public programs::OutputReader {
+public:
+    explicit Client(Task task);
+
+    void feed(OutputStream stream, std::string_view chunk) override;
+    /// What to write to the program next; empty: nothing.
+    [[nodiscard]] std::string take_input();
+
+    [[nodiscard]] Phase phase() const noexcept { return phase_; }
+    /// How long the program may stay in its phase; then call `expire`. nullopt: no limit.
+    [[nodiscard]] std::optional<std::chrono::seconds> limit() const;
+    void expire();
+
+    /// Asks the program to end its turn. It may still report; requests for permission are no longer
+    /// decided.
+    void cancel();
+
+    [[nodiscard]] bool concluded() const noexcept override { return phase_ == Phase::ended; }
+    [[nodiscard]] std::string denied_message() const override;
+    [[nodiscard]] std::optional<programs::ProgramVerdict> verdict(const ProcessExit& exit) override;
+
+private:
+    void read_message(const boost::json::value& message) override;
+    void read_response(std::int64_t id, const boost::json::value& message);
+    void read_error(const boost::json::value& error);
+    void answer(const boost::json::value& request);
+    [[nodiscard]] boost::json::object decide(const boost::json::value& request);
+    void read_update(const boost::json::value& update);
+    void read_text(std::string_view text);
+    void read_plan(const boost::json::value& update);
+    void read_notice(const boost::json::value& failure);
+    void read_usage(const boost::json::value& result);
+    /// `end` has the reason: in version 1, the result of the prompt.
+    void end_turn(const boost::json::value& end);
+    void end(programs::ProgramVerdict verdict);
+    void fail(std::string code, std::string_view words);
+    void open_session(const boost::json::value& result);
+    void send_prompt(const boost::json::value& result);
+    void request(std::string_view method, boost::json::object params);
+    void send(boost::json::object message);
+    ToolCall& remember(const boost::json::value& tool_call);
+
+    const Task task_;
+    Phase phase_ = Phase::initializing;
+    std::int64_t last_id_ = 0;  ///< Of our requests; only the last one is open.
+    std::string input_;
+    std::optional<programs::ProgramVerdict> verdict_;
+    std::map<std::string, ToolCall, std::less<>> tools_;
+    std::string text_;  ///< The end of what the model says.
+    bool used_tools_ = false;
+};
+
+}  // namespace autoexec::acp

@@ -1,0 +1,141 @@
+#include "acp/permissions.hpp"
+
+#include "programs/json_values.hpp"
+#include "text/glob.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace autoexec::acp {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using programs::text_at;
+using programs::value_at;
+
+constexpr std::size_t max_paths = 1000;
+
+// Where programs name the paths of a tool; the protocol leaves its input open.
+constexpr std::array<const char*, 7> path_keys{"/file_path", "/filePath", "/filepath", "/path",
+                                               "/cwd",       "/dir_path", "/workdir"};
+
+void replace_by(std::string& text, std::string other)
+{
+    if (!other.empty()) text = std::move(other);
+}
+
+std::string command_in(const json::value& input)
+{
+    const auto* const value = value_at(input, "/command");
+    if (value == nullptr || !value->is_array()) return text_at(input, "/command");
+    std::string words;
+    for (const auto& word : value->get_array())
+        if (word.is_string()) words += (words.empty() ? "" : " ") + std::string(word.get_string());
+    return words;
+}
+
+// Relative to the worktree; nullopt if it is not beneath it, or if a program could read it as a
+// path of another folder.
+std::optional<std::string> beneath(const std::string& path, const Folders& folders)
+{
+    if (path.front() == '~' || path.find('\0') != path.npos) return std::nullopt;
+    const auto full = (folders.working / path).lexically_normal();
+    const auto relative = full.lexically_relative(folders.worktree.lexically_normal());
+    if (relative.empty() || *relative.begin() == "..") return std::nullopt;
+    return relative.string();
+}
+
+bool has_first_words(std::string_view command, std::string_view words)
+{
+    command.remove_prefix(std::min(command.find_first_not_of(" \t"), command.size()));
+    return command.starts_with(words) &&
+           (command.size() == words.size() || words.ends_with(' ') || command[words.size()] == ' ');
+}
+
+// To allow, no operator of a shell may add another command or a file; to deny, each part counts.
+bool command_matches(const PermissionRule& rule, std::string_view command)
+{
+    if (rule.command.empty()) return true;
+    if (rule.allow)
+        return has_first_words(command, rule.command) &&
+               command.find_first_of(";&|`$<>(){}\\\n\r") == command.npos;
+    while (!command.empty()) {
+        const auto end = std::min(command.find_first_of(";&|`(){}\n\r"), command.size());
+        if (has_first_words(command.substr(0, end), rule.command)) return true;
+        command.remove_prefix(std::min(end + 1, command.size()));
+    }
+    return false;
+}
+
+bool paths_match(const PermissionRule& rule, const std::vector<std::string>& paths)
+{
+    if (rule.path.empty()) return true;
+    std::string ignored;  // checked when the agents were read
+    const auto glob = text::Glob::compile(rule.path, ignored);
+    const auto matches = [&glob](const auto& path) { return glob->matches(path); };
+    if (!glob) return !rule.allow;
+    if (paths.empty()) return false;
+    return rule.allow ? std::all_of(paths.begin(), paths.end(), matches)
+                      : std::any_of(paths.begin(), paths.end(), matches);
+}
+
+bool changes_files(std::string_view kind)
+{
+    return kind == "edit" || kind == "delete" || kind == "move";
+}
+
+}  // namespace
+
+void ToolCall::update(const json::value& message)
+{
+    replace_by(kind, text_at(message, "/kind"));
+    replace_by(title, text_at(message, "/title"));
+    const auto add = [this](std::string path) {
+        if (path.empty() || std::find(paths.begin(), paths.end(), path) != paths.end()) return;
+        if (paths.size() == max_paths) path = "/";  // denied: not all can be checked
+        if (paths.size() <= max_paths) paths.push_back(std::move(path));
+    };
+    for (const auto* list : {"/locations", "/content"})
+        if (const auto* const items = value_at(message, list); items && items->is_array())
+            for (const auto& item : items->get_array()) add(text_at(item, "/path"));
+    const auto* const input = value_at(message, "/rawInput");
+    if (input == nullptr) return;
+    replace_by(command, command_in(*input));
+    for (const auto* key : path_keys) add(text_at(*input, key));
+}
+
+bool is_allowed(const ToolCall& call, std::span<const PermissionRule> rules, const Folders& folders)
+{
+    std::vector<std::string> paths;
+    for (const auto& path : call.paths) {
+        auto relative = beneath(path, folders);
+        if (!relative) return false;
+        paths.push_back(*std::move(relative));
+    }
+    if (paths.empty() && changes_files(call.kind)) return false;
+    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& one) {
+        return (one.kind.empty() || one.kind == call.kind) && paths_match(one, paths) &&
+               command_matches(one, call.command);
+    });
+    return rule != rules.end() && rule->allow;
+}
+
+std::string option_for(const json::value& request, bool& allow)
+{
+    std::string reject;
+    if (const auto* const options = value_at(request, "/options"); options && options->is_array())
+        for (const auto& option : options->get_array()) {
+            const auto kind = text_at(option, "/kind");
+            if (allow && kind == "allow_once") return text_at(option, "/optionId");
+            if (kind == "reject_once") reject = text_at(option, "/optionId");
+        }
+    allow = false;
+    return reject;
+}
+
+}  // namespace autoexec::acp
