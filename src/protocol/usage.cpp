@@ -1,6 +1,7 @@
 #include "protocol/usage.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace autoexec::protocol {
 namespace {
@@ -11,6 +12,20 @@ constexpr auto max_count = std::int64_t{1} << 53;  // what any reader of JSON ke
 constexpr double max_cost = 1e9;
 constexpr double max_cpu_seconds = 1e9;
 
+struct UsageCount {
+    std::string_view key;
+    std::optional<std::int64_t> Usage::*member;
+};
+
+// Summed over the attempts of a command.
+constexpr std::array<UsageCount, 5> usage_counts{{
+    {"input_tokens", &Usage::input_tokens},
+    {"output_tokens", &Usage::output_tokens},
+    {"cache_read_tokens", &Usage::cache_read_tokens},
+    {"cache_write_tokens", &Usage::cache_write_tokens},
+    {"reasoning_tokens", &Usage::reasoning_tokens},
+}};
+
 }  // namespace
 
 boost::json::object format_usage(const Usage& usage)
@@ -19,11 +34,7 @@ boost::json::object format_usage(const Usage& usage)
     const auto put = [&out](std::string_view key, const auto& value) {
         if (value) out[key] = *value;
     };
-    put("input_tokens", usage.input_tokens);
-    put("output_tokens", usage.output_tokens);
-    put("cache_read_tokens", usage.cache_read_tokens);
-    put("cache_write_tokens", usage.cache_write_tokens);
-    put("reasoning_tokens", usage.reasoning_tokens);
+    for (const auto& count : usage_counts) put(count.key, usage.*count.member);
     put("cost_usd", usage.cost_usd);
     if (!usage.model.empty()) out["model"] = usage.model;
     if (usage.cpu) out["cpu_seconds"] = std::chrono::duration<double>(*usage.cpu).count();
@@ -33,21 +44,15 @@ boost::json::object format_usage(const Usage& usage)
 
 std::optional<Usage> parse_usage(const text::Fields& fields)
 {
-    const auto count = [&fields](std::string_view key) {
-        return fields.integer(key, 0, max_count);
-    };
     Usage usage;
-    usage.input_tokens = count("input_tokens");
-    usage.output_tokens = count("output_tokens");
-    usage.cache_read_tokens = count("cache_read_tokens");
-    usage.cache_write_tokens = count("cache_write_tokens");
-    usage.reasoning_tokens = count("reasoning_tokens");
+    for (const auto& count : usage_counts)
+        usage.*count.member = fields.integer(count.key, 0, max_count);
     if (const auto cost = fields.number("cost_usd"); cost && *cost >= 0 && *cost <= max_cost)
         usage.cost_usd = cost;
     usage.model = fields.string("model").value_or("");
     if (const auto cpu = fields.number("cpu_seconds"); cpu && *cpu >= 0 && *cpu <= max_cpu_seconds)
         usage.cpu = std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(*cpu));
-    usage.peak_memory_kib = count("peak_memory_kib");
+    usage.peak_memory_kib = fields.integer("peak_memory_kib", 0, max_count);
     return usage.empty() ? std::nullopt : std::optional(std::move(usage));
 }
 
@@ -63,10 +68,7 @@ void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
         const auto& part = *more.*member;
         if (part) sum = sum ? *sum + *part : *part;
     };
-    for (const auto member :
-         {&Usage::input_tokens, &Usage::output_tokens, &Usage::cache_read_tokens,
-          &Usage::cache_write_tokens, &Usage::reasoning_tokens})
-        add(member);
+    for (const auto& count : usage_counts) add(count.member);
     add(&Usage::cost_usd);
     add(&Usage::cpu);
     if (!more->model.empty()) total->model = more->model;

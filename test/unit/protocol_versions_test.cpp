@@ -32,8 +32,8 @@ AgentStatus status_of(const std::string& text)
     return std::move(reading.status);
 }
 
-// Version 1.2 reserves these keys; every reader must pass over them.
-std::string with_reserved_keys(const std::string& text)
+// Keys of version 1.2: one is reserved, and every reader must pass over it.
+std::string with_later_keys(const std::string& text)
 {
     auto object = boost::json::parse(text).as_object();
     object["waiting_for"] = {{"kind", "permission"}, {"since", "2026-01-20T21:00:40+00:00"}};
@@ -82,14 +82,15 @@ TEST_CASE("the status files of version 1.1 are read")
     CHECK_FALSE(failed.error->message.empty());
 }
 
-TEST_CASE("the reserved keys of a status change nothing")
+TEST_CASE("the keys of version 1.2 change nothing else in a status")
 {
     for (const auto* const name : {"status-running.json", "status-completed.json"}) {
         const auto plain = status_of(sample(name));
-        const auto more = status_of(with_reserved_keys(sample(name)));
+        const auto more = status_of(with_later_keys(sample(name)));
         CHECK(more.status == plain.status);
         CHECK(more.attempt_id == plain.attempt_id);
         CHECK(more.output == plain.output);
+        CHECK(more.usage.value_or(Usage{}).input_tokens == 1200);
     }
 }
 
