@@ -4,6 +4,7 @@
 #include "yaml/fields.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace autoexec::programs {
@@ -306,9 +307,14 @@ constexpr std::string_view table = R"yaml(
 
 constexpr std::string_view table_name = "known programs";
 
+constexpr std::array<std::string_view, 10> program_fields{
+    "name",   "title",       "compared",    "command", "stdin",
+    "resume", "accept_argv", "environment", "outcome", "notes"};
+
 KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
 {
     yaml::Fields fields(node, "", report);
+    fields.warn_unknown(program_fields);
     KnownProgram program;
     program.name = fields.text("name").value_or("");
     program.title = fields.text("title").value_or("");
@@ -332,7 +338,9 @@ std::vector<KnownProgram> read_table()
     std::vector<KnownProgram> programs;
     if (const auto root = yaml::parse_yaml(table, report))
         for (const auto& item : root->items) programs.push_back(read_program(item, report));
-    if (report.failed()) throw std::logic_error(to_string(report.take_errors().front()));
+    auto problems = report.take_errors();
+    if (problems.empty()) problems = report.take_warnings();
+    if (!problems.empty()) throw std::logic_error(to_string(problems.front()));
     return programs;
 }
 
