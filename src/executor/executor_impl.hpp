@@ -122,7 +122,9 @@ enum class Leftovers {
 
 using OperationResult = async::OperationResult<ExecutionResult>;
 
-/// What `BackgroundAgentAutoExecutor` does. All functions run on the strand.
+/// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
+/// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
+/// `attempt.cpp`, `record.cpp`, `recover.cpp`.
 struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     ExecutorCore(asio::any_io_executor ex, ExecutorOptions opts);
 

@@ -73,6 +73,7 @@ struct Context {
     std::optional<fs::path> common_dir;  ///< Common directory of the project's repository.
 };
 
+/// As large as the interface that it implements, with what is common to several of its functions.
 class FileMailbox final : public Mailbox {
 public:
     FileMailbox(std::shared_ptr<const Context> context, fs::path path, UniqueFd worktree)

@@ -89,6 +89,7 @@ bool would_be(ValueType wanted, std::string_view text)
 ///     negation     not negation | comparison
 ///     comparison   operand [ relation operand ]
 ///     operand      literal | name | function '(' text ')' | '(' disjunction ')'
+/// A function for each of these rules and each kind of symbol.
 class Parser {
 public:
     // The end is right behind the last symbol, so that it is on a line that has text.

@@ -33,6 +33,7 @@ constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail
 constexpr std::array<std::string_view, 6> lists{"requires",       "creates", "depends_on",
                                                 "optional_steps", "argv",    "env_refs"};
 
+// A function for each rule; they share the workflow, the plan and the problems.
 class Planner {
 public:
     Planner(const Workflow& workflow, std::vector<PlanProblem>& problems)

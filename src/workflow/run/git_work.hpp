@@ -14,6 +14,7 @@ namespace autoexec::workflow {
 
 /// The work of a run in git: a worktree before a step, a commit after it, and a merge at the end.
 /// On the run's strand; operations are not cancellable, but `cancel` ends the git processes.
+/// One class for all three, since they share the repository and what was merged so far.
 class GitWork {
 public:
     /// All must outlive it.

@@ -21,7 +21,7 @@
 namespace autoexec::workflow {
 
 /// Carries out the steps of a run: each round, from its line in the journal to its outcome. On the
-/// run's strand.
+/// run's strand. A function for each phase of a round; they share the run's state.
 class StepRunner {
 public:
     /// All must outlive it. `on_end` is called for each outcome, also within the calls below.
