@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <boost/algorithm/string/split.hpp>
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 #include <utility>
 
 namespace autoexec::workflow {
@@ -300,8 +300,8 @@ private:
 
     void resolve(Node& node)
     {
-        for (const auto part : std::views::split(piece(node), '.'))
-            node.name.parts.emplace_back(part.begin(), part.end());
+        const auto words = piece(node);
+        boost::algorithm::split(node.name.parts, words, [](char c) { return c == '.'; });
         node.name.offset = node.offset;
         if (type_problem_) return;  // only the first is reported, and a guess takes time
         ExpressionProblem why;
