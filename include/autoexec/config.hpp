@@ -3,6 +3,7 @@
 #include <autoexec/diagnostic.hpp>
 #include <autoexec/error.hpp>
 #include <autoexec/execution_options.hpp>
+#include <autoexec/output_rules.hpp>
 #include <autoexec/work_options.hpp>
 
 #include <boost/json/fwd.hpp>
@@ -54,6 +55,7 @@ struct AutoExecutionConfig {
     ExecutorSettings executor;
     WorkOptions agent;
     WorktreesConfig worktrees;
+    ModelPrices prices;  ///< For estimates; empty: costs are shown only as reported.
     bool debug = false;
     std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.

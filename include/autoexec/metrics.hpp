@@ -53,6 +53,8 @@ struct MetricsSummary {
     std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
     std::uint64_t skipped_lines = 0;                     ///< Lines that are not valid metrics.
     std::optional<Usage> usage;                          ///< Of all attempts.
+    /// The part of `usage` of which no cost was reported, by model.
+    std::map<std::string, Usage> usage_without_cost;
 };
 boost::json::object to_json(const MetricsSummary& summary);
 boost::json::object to_json(const ExecutionMetric& metric);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -114,5 +115,18 @@ struct Usage {
     bool operator==(const Usage&) const = default;
     [[nodiscard]] bool empty() const noexcept { return *this == Usage{}; }
 };
+
+/// The price of a model, in USD per million tokens.
+struct ModelPrice {
+    double input = 0;
+    double output = 0;
+    double cache_read = 0;
+    double cache_write = 0;
+
+    bool operator==(const ModelPrice&) const = default;
+};
+
+/// By the name of the model, as its program reports it.
+using ModelPrices = std::map<std::string, ModelPrice, std::less<>>;
 
 }  // namespace autoexec::inline v1

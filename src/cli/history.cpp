@@ -1,6 +1,11 @@
+#include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
+#include "protocol/usage.hpp"
 #include "protocol/words.hpp"
 #include "records/queries.hpp"
+#include "text/json.hpp"
+
+#include <algorithm>
 
 namespace autoexec::cli {
 namespace {
@@ -13,7 +18,21 @@ struct HistoryOptions : CommonOptions {
     bool summary = false;
 };
 
-void print(const MetricsSummary& s)
+using protocol::Spending;
+
+Spending total_spending(const MetricsSummary& summary, const ModelPrices& prices)
+{
+    Spending total(summary.usage, {});
+    for (const auto& [model, usage] : summary.usage_without_cost) {
+        const Spending part(usage, prices);
+        total.cost_usd += part.cost_usd;
+        total.has_cost |= part.has_cost;
+        total.is_estimate |= part.is_estimate;
+    }
+    return total;
+}
+
+void print(const MetricsSummary& s, const ModelPrices& prices)
 {
     if (s.total_executions == 0) {
         print_message("No execution history found.\n");
@@ -25,15 +44,47 @@ void print(const MetricsSummary& s)
         s.total_executions, s.success_rate * 100, s.average_duration.count(), s.total_retries);
     for (const auto& [status, count] : s.by_status)
         print_result("  {}: {}\n", to_string(status), count);
+    if (const auto usage = to_text(total_spending(s, prices)); !usage.empty())
+        print_result("Usage: {}\n", usage);
     if (s.skipped_lines > 0) print_message("Skipped invalid lines: {}\n", s.skipped_lines);
 }
 
-void print(const ExecutionMetric& m)
+/// The columns of a list that any of its rows has.
+struct Columns {
+    Columns(const std::vector<ExecutionMetric>& rows, ModelPrices table) : prices(std::move(table))
+    {
+        for (const auto& row : rows) {
+            const Spending spending(row.usage, prices);
+            tokens |= spending.has_tokens;
+            cost |= spending.has_cost;
+        }
+    }
+
+    ModelPrices prices;
+    bool tokens = false;
+    bool cost = false;
+};
+
+std::string cells_of(const ExecutionMetric& m, const Columns& columns)
+{
+    const Spending spending(m.usage, columns.prices);
+    std::string cells;
+    if (columns.tokens)
+        cells += fmt::format(" {:>7}",
+                             spending.has_tokens ? protocol::tokens_text(spending.tokens()) : "-");
+    if (columns.cost)
+        cells += fmt::format(
+            " {:>9}",
+            spending.has_cost ? protocol::cost_text(spending.cost_usd, spending.is_estimate) : "-");
+    return cells;
+}
+
+void print(const ExecutionMetric& m, const Columns& columns)
 {
     const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(m.duration);
-    print_result("{}  {:9} {} {:>7} #{:<2} {}", text::iso_utc(m.started_at).substr(0, 19),
+    print_result("{}  {:9} {} {:>7}{} #{:<2} {}", text::iso_utc(m.started_at).substr(0, 19),
                  to_string(m.status), short_id(m.execution_id), text::format_duration(duration),
-                 m.retry_count + 1, text::printable(m.command));
+                 cells_of(m, columns), m.retry_count + 1, text::printable(m.command));
     if (m.workflow_id || m.step_id)
         print_result("  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
                      text::printable(m.step_id.value_or("-")));
@@ -41,9 +92,19 @@ void print(const ExecutionMetric& m)
     print_result("\n");
 }
 
+boost::json::object json_of(const ExecutionMetric& metric)
+{
+    auto line = to_json(metric);
+    line["agent"] = text::text_or_null(metric.agent);
+    line["session"] = text::text_or_null(metric.session);
+    line["usage"] = protocol::usage_or_null(metric.usage);
+    return line;
+}
+
 int history(const HistoryOptions& options)
 {
-    const auto folder = records::Folder::of({}, project_root(options), "metrics");
+    const auto root = project_root(options);
+    const auto folder = records::Folder::of({}, root, "metrics");
     int code = exit_completed;
     const auto report = [&code](const std::filesystem::path& path, error_code ec) {
         print_message("warning: {} cannot be read, so the history is incomplete: {}\n",
@@ -55,7 +116,7 @@ int history(const HistoryOptions& options)
         if (options.json)
             print_json(to_json(summary));
         else
-            print(summary);
+            print(summary, configured_prices(root));
         return code;
     }
     MetricsFilter filter;
@@ -63,15 +124,14 @@ int history(const HistoryOptions& options)
     filter.step_id = if_given(options.step_id);
     filter.status = protocol::parse_word<ExecutionStatus>(options.status);
     filter.limit = options.limit;
-    const auto metrics =
-        records::read_metrics(folder, filter, records::MetricsFile::executions, report);
+    const auto metrics = records::read_history(folder, filter, report);
     if (metrics.empty() && !options.json) print_message("No execution history found.\n");
-    for (const auto& metric : metrics) {
-        if (options.json)
-            print_json(to_json(metric));
-        else
-            print(metric);
+    if (options.json) {
+        for (const auto& metric : metrics) print_json(json_of(metric));
+        return code;
     }
+    const Columns columns(metrics, configured_prices(root));
+    for (const auto& metric : metrics) print(metric, columns);
     return code;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
 #include "protocol/layout.hpp"
+#include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -76,7 +77,8 @@ public:
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
                    jobs_.size()),
-          repository_options_(worktree_options(manager))
+          repository_options_(worktree_options(manager)),
+          prices_(manager.load().prices)
     {
         session_.executor().subscribe(display_);
     }
@@ -177,6 +179,7 @@ private:
     asio::awaitable<void> conclude(ExecutionResult result, bool is_internal_error)
     {
         ++ends_[result.status];
+        spent_ += protocol::Spending(result.usage, prices_);
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
@@ -197,7 +200,7 @@ private:
 
     void print(const ExecutionResult& result) const
     {
-        print_result("{}\n", result_line(result));
+        print_result("{}\n", result_line(result, prices_));
         for (const auto& warning : result.warnings)
             print_message("  warning: {}\n", text::printable(warning));
         if (options_.show_output && !result.output.empty())
@@ -220,9 +223,11 @@ private:
             ends +=
                 fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
                             status == ExecutionStatus::timeout ? "timed out" : to_string(status));
-        print_message("{} {} in {}: {}. Records and outputs: {}\n", jobs_.size(),
+        const auto usage = jobs_.size() == 1 ? std::string() : to_text(spent_);
+        print_message("{} {} in {}: {}{}{}. Records and outputs: {}\n", jobs_.size(),
                       jobs_.size() == 1 ? "command" : "commands",
                       text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
+                      usage.empty() ? "" : "; ", usage,
                       shown_path(session_.root() / layout::records));
     }
 
@@ -247,6 +252,8 @@ private:
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
 
+    ModelPrices prices_;
+    protocol::Spending spent_;
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
     bool has_internal_error_ = false;

@@ -1,3 +1,4 @@
+#include "config/prices.hpp"
 #include "config/settings.hpp"
 
 #include <algorithm>
@@ -37,6 +38,8 @@ SettingValue to_value(const T& option)
         return std::chrono::duration<double>(option).count();
     else if constexpr (is_whole_number<T>)
         return static_cast<std::int64_t>(option);
+    else if constexpr (std::is_same_v<T, ModelPrices>)
+        return format_prices(option);
     else
         return option;
 }
@@ -59,6 +62,8 @@ void from_value(T& option, const SettingValue& value)
         option = rounded(std::get<double>(value));
     } else if constexpr (is_whole_number<T>) {
         option = static_cast<T>(std::get<std::int64_t>(value));
+    } else if constexpr (std::is_same_v<T, ModelPrices>) {
+        option = parse_prices(std::get<std::string>(value)).value_or(ModelPrices{});
     } else {
         option = std::get<T>(value);
     }
@@ -75,6 +80,8 @@ constexpr SettingType type_for()
         return SettingType::number;
     else if constexpr (std::is_enum_v<T>)
         return SettingType::choice;
+    else if constexpr (std::is_same_v<T, ModelPrices>)
+        return SettingType::prices;
     else
         return SettingType::text;
 }
@@ -322,6 +329,11 @@ std::vector<Setting> built_in_settings()
             "Maximum size of a file that is committed or saved. A larger one is reported and stays "
             "in its worktree. 0: no limit.")
             .bytes(0, 512 * tebibyte),
+        option<&Config::prices>(
+            "prices",
+            "USD per million tokens, to estimate the cost where a program reports none. The prices "
+            "of a cache are by default that of the input. In a variable: as JSON.")
+            .at_once(),
         option<of_executor, &E::durability>(
             "durability",
             "When a record counts as written: in memory (none), safe "

@@ -160,6 +160,17 @@ void add_range(const Setting& s, boost::json::object& schema)
     if (std::isfinite(s.range.most)) schema["maximum"] = json_bound(s.range.most);
 }
 
+boost::json::object price_schema()
+{
+    boost::json::object properties;
+    for (const auto* const key : {"input", "output", "cache_read", "cache_write"})
+        properties[key] = boost::json::object{{"type", "number"}, {"minimum", 0}};
+    return {{"type", "object"},
+            {"additionalProperties", false},
+            {"required", {"input", "output"}},
+            {"properties", std::move(properties)}};
+}
+
 boost::json::object schema_of(const SettingsTable& table, const Setting& s)
 {
     boost::json::object schema;
@@ -185,13 +196,17 @@ boost::json::object schema_of(const SettingsTable& table, const Setting& s)
             schema["type"] = boost::json::array{"string", "number"};
             schema["pattern"] = R"(^[0-9]+(\.[0-9]*)?(ms|s|m|h|d|w)?$)";
             break;
+        case SettingType::prices:
+            schema["type"] = "object";
+            schema["additionalProperties"] = price_schema();
+            break;
         case SettingType::text:
         case SettingType::file_name:
             schema["type"] = "string";
             break;
     }
     add_range(s, schema);
-    schema["default"] = json_of(s.get(table.defaults()));
+    if (s.type != SettingType::prices) schema["default"] = json_of(s.get(table.defaults()));
     return schema;
 }
 

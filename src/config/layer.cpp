@@ -1,5 +1,6 @@
 #include "config/layer.hpp"
 
+#include "config/prices.hpp"
 #include "text/text.hpp"
 #include "yaml/fields.hpp"
 
@@ -91,6 +92,9 @@ std::optional<SettingValue> typed(const Setting& s, const yaml::YamlNode& node)
             return wrap(node.as_integer());
         case SettingType::number:
             return wrap(node.as_number());
+        case SettingType::prices:
+            if (node.kind == yaml::YamlNode::Kind::mapping) return SettingValue(prices_json(node));
+            [[fallthrough]];
         case SettingType::duration:
         case SettingType::choice:  // `no` and `1` are wrong as words, not because quotes are
                                    // missing

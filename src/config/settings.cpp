@@ -1,5 +1,6 @@
 #include "config/settings.hpp"
 
+#include "config/prices.hpp"
 #include "handoff/file_handoff.hpp"
 #include "text/text.hpp"
 
@@ -185,6 +186,8 @@ std::string_view Setting::type_name() const
             return "a number";
         case SettingType::duration:
             return "a duration";
+        case SettingType::prices:
+            return "a table of models";
         case SettingType::choice:
         case SettingType::text:
         case SettingType::file_name:
@@ -201,6 +204,8 @@ std::string Setting::allowed() const
                            choices.back());
     if (type == SettingType::file_name) return "a plain file name";
     if (type == SettingType::duration) return "a duration: 90s, 12h, 7d, 2w";
+    if (type == SettingType::prices)
+        return "for each model `input` and `output`, also `cache_read` and `cache_write`";
     if (type == SettingType::version) return fmt::format("\"{}\"", current_version);
     if (range.least == -std::numeric_limits<double>::infinity()) return std::string(type_name());
     if (range.above_least) return fmt::format("more than {}, at most {}", range.least, range.most);
@@ -217,6 +222,8 @@ std::string Setting::complaint(const SettingValue& value) const
             return fmt::format("{} must be a plain name that no other control file has", key);
         if (type == SettingType::duration && !text::parse_duration(*word))
             return fmt::format("{} must be a duration", key);
+        if (type == SettingType::prices && !parse_prices(*word))
+            return fmt::format("{} must have the prices of each model, from 0 to 1000000", key);
         return {};
     }
     const auto* const whole = std::get_if<std::int64_t>(&value);

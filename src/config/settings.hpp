@@ -21,6 +21,7 @@ enum class SettingType {
     text,
     file_name,
     duration,  ///< Text: a number and a unit; seconds without one.
+    prices,    ///< Text: see `config/prices.hpp`.
     version
 };
 

@@ -64,7 +64,7 @@ std::string format_attempt(const ExecutionMetric& metric)
     line["agent"] = text::text_or_null(metric.agent);
     line["worktree"] = text::text_or_null(metric.worktree.string());
     line["session"] = text::text_or_null(metric.session);
-    line["usage"] = metric.usage ? json::value(format_usage(*metric.usage)) : json::value(nullptr);
+    line["usage"] = usage_or_null(metric.usage);
     return text::dump_line(line);
 }
 

@@ -29,11 +29,6 @@ double seconds(std::chrono::milliseconds duration)
     return std::chrono::duration<double>(duration).count();
 }
 
-json::value usage_or_null(const std::optional<Usage>& usage)
-{
-    return usage ? json::value(protocol::format_usage(*usage)) : json::value(nullptr);
-}
-
 json::value retry_after(const std::optional<CommandError>& error)
 {
     return error && error->retry_after ? json::value(seconds(*error->retry_after))
@@ -105,7 +100,7 @@ json::object to_json(const ExecutionResult& result)
             {"signal", text::or_null(result.signal)},
             {"progress", to_value(result.last_progress)},
             {"output", result.output},
-            {"usage", usage_or_null(result.usage)},
+            {"usage", protocol::usage_or_null(result.usage)},
             {"session", text::text_or_null(result.session)},
             {"retry_after_seconds", retry_after(result.error)},
             {"warnings", text::array_of(result.warnings)},
@@ -137,7 +132,7 @@ json::object to_json(const MetricsSummary& summary)
             {"by_status", std::move(by_status)},
             {"total_attempts", summary.total_attempts},
             {"skipped_lines", summary.skipped_lines},
-            {"usage", usage_or_null(summary.usage)}};
+            {"usage", protocol::usage_or_null(summary.usage)}};
 }
 
 json::object to_json(const StepResult& result)

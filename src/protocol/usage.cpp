@@ -1,7 +1,10 @@
 #include "protocol/usage.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace autoexec::protocol {
 namespace {
@@ -25,6 +28,34 @@ constexpr std::array<UsageCount, 5> usage_counts{{
     {"cache_write_tokens", &Usage::cache_write_tokens},
     {"reasoning_tokens", &Usage::reasoning_tokens},
 }};
+
+std::int64_t bounded_sum(std::int64_t a, std::int64_t b)
+{
+    const auto bounded = [](std::int64_t n) { return std::clamp<std::int64_t>(n, 0, max_count); };
+    return bounded(bounded(a) + bounded(b));
+}
+
+// A comparison with what is not a number is false.
+double bounded_sum(double a, double b)
+{
+    const auto bounded = [](double x) { return x > 0 ? std::min(x, max_cost) : 0; };
+    return bounded(bounded(a) + bounded(b));
+}
+
+microseconds bounded_sum(microseconds a, microseconds b)
+{
+    return microseconds(bounded_sum(a.count(), b.count()));
+}
+
+double estimate_of(const Usage& usage, const ModelPrice& price)
+{
+    const auto part = [](const std::optional<std::int64_t>& tokens, double per_million) {
+        return static_cast<double>(bounded_sum(tokens.value_or(0), 0)) * per_million / 1e6;
+    };
+    return part(usage.input_tokens, price.input) + part(usage.output_tokens, price.output) +
+           part(usage.cache_read_tokens, price.cache_read) +
+           part(usage.cache_write_tokens, price.cache_write);
+}
 
 }  // namespace
 
@@ -66,7 +97,7 @@ void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
     const auto add = [&](auto member) {
         auto& sum = *total.*member;
         const auto& part = *more.*member;
-        if (part) sum = sum ? *sum + *part : *part;
+        if (part) sum = sum ? bounded_sum(*sum, *part) : *part;
     };
     for (const auto& count : usage_counts) add(count.member);
     add(&Usage::cost_usd);
@@ -75,6 +106,80 @@ void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
     if (more->peak_memory_kib)
         total->peak_memory_kib =
             std::max(total->peak_memory_kib.value_or(0), *more->peak_memory_kib);
+}
+
+Spending::Spending(const std::optional<Usage>& usage, const ModelPrices& prices)
+{
+    if (!usage) return;
+    input_tokens =
+        bounded_sum(usage->input_tokens.value_or(0), usage->cache_write_tokens.value_or(0));
+    output_tokens = bounded_sum(usage->output_tokens.value_or(0), 0);
+    has_tokens = usage->input_tokens || usage->output_tokens || usage->cache_write_tokens;
+    const auto price = prices.find(usage->model);
+    is_estimate = !usage->cost_usd && has_tokens && price != prices.end();
+    has_cost = usage->cost_usd || is_estimate;
+    const auto cost =
+        is_estimate ? estimate_of(*usage, price->second) : usage->cost_usd.value_or(0);
+    cost_usd = bounded_sum(cost, 0.0);
+}
+
+Spending& Spending::operator+=(const Spending& more)
+{
+    input_tokens = bounded_sum(input_tokens, more.input_tokens);
+    output_tokens = bounded_sum(output_tokens, more.output_tokens);
+    cost_usd = bounded_sum(cost_usd, more.cost_usd);
+    has_tokens |= more.has_tokens;
+    has_cost |= more.has_cost;
+    is_estimate |= more.is_estimate;
+    return *this;
+}
+
+std::optional<Usage> total_of(const UsageByExecution& usage)
+{
+    std::optional<Usage> total;
+    for (const auto& [id, part] : usage) add_usage(total, part);
+    return total;
+}
+
+Spending spending_of(const UsageByExecution& usage, const ModelPrices& prices)
+{
+    Spending total;
+    for (const auto& [id, part] : usage) total += Spending(part, prices);
+    return total;
+}
+
+boost::json::value usage_or_null(const std::optional<Usage>& usage)
+{
+    return usage ? boost::json::value(format_usage(*usage)) : boost::json::value(nullptr);
+}
+
+std::string tokens_text(std::int64_t count)
+{
+    if (count < 1000) return std::to_string(count);
+    static constexpr std::array units{"k", "M", "G", "T"};
+    auto number = static_cast<double>(count) / 1000;
+    std::size_t unit = 0;
+    // From 999.95 on, it would be shown as 1000.0.
+    for (; number >= 999.95 && unit + 1 < units.size(); ++unit) number /= 1000;
+    return fmt::format("{:.1f}{}", number, units[unit]);
+}
+
+std::string cost_text(double usd, bool is_estimate)
+{
+    const std::string_view mark = is_estimate ? "~" : "";
+    if (usd >= 0.01 || usd == 0) return fmt::format("{}${:.2f}", mark, usd);
+    return usd < 0.0001 ? fmt::format("{}<$0.0001", mark) : fmt::format("{}${:.4f}", mark, usd);
+}
+
+std::string to_text(const Spending& spending)
+{
+    std::string text;
+    if (spending.has_tokens)
+        text = fmt::format("{} in, {} out", tokens_text(spending.input_tokens),
+                           tokens_text(spending.output_tokens));
+    if (!spending.has_cost) return text;
+    return fmt::format("{}{}{}", text, text.empty() ? "" : ", ",
+                       cost_text(spending.cost_usd, spending.is_estimate));
 }
 
 }  // namespace autoexec::protocol

@@ -4,10 +4,14 @@
 #include "text/json_fields.hpp"
 
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
+#include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 
-/// `Usage` ↔ JSON, as status files and records have it.
+/// `Usage` ↔ JSON, as status files and records have it, and as text for people.
 namespace autoexec::protocol {
 
 /// Only what is known.
@@ -16,7 +20,40 @@ boost::json::object format_usage(const Usage& usage);
 /// Members that are not valid are left out; nullopt: none is valid.
 std::optional<Usage> parse_usage(const text::Fields& fields);
 
-/// Adds what is known; the larger peak of memory and the last model count.
+/// Adds what is known; the larger peak of memory and the last model count. A sum stays within what
+/// `parse_usage` accepts, whatever is added.
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more);
+
+/// What commands cost, as limits count it and people read it. Adding never overflows.
+struct Spending {
+    std::int64_t input_tokens = 0;  ///< With those written to a cache, without those read from it.
+    std::int64_t output_tokens = 0;
+    double cost_usd = 0;
+    bool has_tokens = false;
+    bool has_cost = false;
+    bool is_estimate = false;  ///< A part of the cost is.
+
+    Spending() = default;
+    /// The cost is what the program reported; else an estimate, if `prices` has its model.
+    Spending(const std::optional<Usage>& usage, const ModelPrices& prices);
+
+    Spending& operator+=(const Spending& more);
+    [[nodiscard]] std::int64_t tokens() const noexcept { return input_tokens + output_tokens; }
+};
+
+/// By the id of the execution: a run may report the end of one more than once.
+using UsageByExecution = std::map<std::string, Usage>;
+std::optional<Usage> total_of(const UsageByExecution& usage);
+Spending spending_of(const UsageByExecution& usage, const ModelPrices& prices);
+
+/// null: not known.
+boost::json::value usage_or_null(const std::optional<Usage>& usage);
+
+/// `950`, `12.3k`, `1.2M`
+std::string tokens_text(std::int64_t count);
+/// `$0.42`, `$0.0035`; `~$0.42` for an estimate.
+std::string cost_text(double usd, bool is_estimate = false);
+/// `12.3k in, 4.1k out, $0.42`: what is known; empty: nothing.
+std::string to_text(const Spending& spending);
 
 }  // namespace autoexec::protocol

@@ -119,14 +119,15 @@ std::vector<files::UniqueFd> open_logs(const Folder& location, int max_backups)
     return logs;
 }
 
+std::string key_of(const ExecutionMetric& metric)
+{
+    return std::to_string(metric.retry_count) + ' ' + metric.execution_id;
+}
+
 // A line can occur twice if its writer could not determine whether the first one was synced.
 class DuplicateFilter {
 public:
-    bool is_new(const ExecutionMetric& metric)
-    {
-        auto key = std::to_string(metric.retry_count) + ' ' + metric.execution_id;
-        return seen_.insert(std::move(key)).second;
-    }
+    bool is_new(const ExecutionMetric& metric) { return seen_.insert(key_of(metric)).second; }
 
 private:
     std::unordered_set<std::string> seen_;
@@ -221,6 +222,22 @@ std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFil
     return found;
 }
 
+std::vector<ExecutionMetric> read_history(const Folder& folder, const MetricsFilter& filter,
+                                          const ReportUnreadable& report)
+{
+    // Several processes may have appended to the two files in different orders.
+    constexpr std::size_t slack = 100;
+    auto more = filter;
+    if (more.limit > 0) more.limit += slack;
+    std::unordered_map<std::string, ExecutionMetric> attempts;
+    for (auto& attempt : read_metrics(folder, more, MetricsFile::attempts, report))
+        attempts.emplace(key_of(attempt), std::move(attempt));
+    auto found = read_metrics(folder, filter, MetricsFile::executions, report);
+    for (auto& metric : found)
+        if (auto attempt = attempts.extract(key_of(metric))) metric = std::move(attempt.mapped());
+    return found;
+}
+
 MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report)
 {
     Totals totals;
@@ -238,8 +255,13 @@ MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& r
     summary.skipped_lines = bad + too_long;
     DuplicateFilter known;
     scan(folder, MetricsFile::attempts, report, [&](std::string_view line) {
-        if (const auto attempt = protocol::parse_metric(line); attempt && known.is_new(*attempt))
-            protocol::add_usage(summary.usage, attempt->usage);
+        const auto attempt = protocol::parse_metric(line);
+        if (!attempt || !attempt->usage || !known.is_new(*attempt)) return true;
+        protocol::add_usage(summary.usage, attempt->usage);
+        if (attempt->usage->cost_usd) return true;
+        std::optional<Usage> part = std::move(summary.usage_without_cost[attempt->usage->model]);
+        protocol::add_usage(part, attempt->usage);
+        summary.usage_without_cost[attempt->usage->model] = *std::move(part);
         return true;
     });
     return summary;

@@ -32,6 +32,9 @@ using ReportUnreadable = std::function<void(const std::filesystem::path&, error_
 std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
                                           MetricsFile file = MetricsFile::executions,
                                           const ReportUnreadable& report = {});
+/// Those of the executions file, with what only the attempts file has of them.
+std::vector<ExecutionMetric> read_history(const Folder& folder, const MetricsFilter& filter,
+                                          const ReportUnreadable& report = {});
 MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report = {});
 
 }  // namespace autoexec::records

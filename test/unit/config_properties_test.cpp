@@ -49,6 +49,8 @@ public:
                 return std::string(s.choices[below(s.choices.size())]);
             case config::SettingType::duration:
                 return std::to_string(below(100)) + (below(2) == 1 ? "" : "d");
+            case config::SettingType::prices:
+                return R"({"m-1.5": {"input": 3, "output": )" + std::to_string(below(100)) + "}}";
             case config::SettingType::version:
                 return std::string(config::current_version);
             case config::SettingType::text:

@@ -2,6 +2,7 @@
 #include "config/settings.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
+#include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
@@ -60,6 +61,14 @@ struct Engine : ExecutorFixture {
         return result.error ? result.error->code : std::string(to_string(result.status));
     }
 };
+
+std::string estimate(const AutoExecutionConfig& config)
+{
+    Usage usage;
+    usage.input_tokens = 1'000'000;
+    usage.model = "m";
+    return to_text(protocol::Spending(usage, config.prices));
+}
 
 std::string attempts(const AutoExecutionConfig& config)
 {
@@ -472,6 +481,8 @@ const std::vector<Row>& rows()
         {"limits.max_output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},
         {"audit.max_bytes", "1024", "10485760", "audit logs", audit_files},
         {"audit.max_backups", "1", "4", "audit logs", rotated_audit_files},
+        {"prices", R"({"m": {"input": 1, "output": 1}})", R"({"m": {"input": 2, "output": 1}})",
+         "an estimate", estimate},
         {"durability", "none", "process", "a record", written_at_once},
         {"on_busy", "fail", "wait", "the end in a busy worktree", busy},
         {"secrets.in_command", "refuse", "warn", "the end of a command with a secret", secret},

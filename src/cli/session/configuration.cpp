@@ -83,6 +83,11 @@ AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool
     }
 }
 
+ModelPrices configured_prices(const std::filesystem::path& root)
+{
+    return AutoExecutionConfigManager({}, root).load(false).prices;
+}
+
 void watch_configuration(const asio::any_io_executor& ex, config::Reloader& reloader)
 {
     asio::co_spawn(ex, reload_periodically(reloader), asio::detached);

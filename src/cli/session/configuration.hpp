@@ -20,6 +20,9 @@ namespace autoexec::cli {
 /// Prints its problems. Throws `Failure` if it cannot be used.
 AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool quiet);
 
+/// For what only shows records: also those of a configuration that is otherwise invalid.
+ModelPrices configured_prices(const std::filesystem::path& root);
+
 /// Checks the files every second, and at each SIGHUP, until the `io_context` stops. A SIGHUP
 /// because the terminal is gone becomes a SIGTERM, so that it still ends the program.
 void watch_configuration(const asio::any_io_executor& ex, config::Reloader& reloader);

@@ -2,6 +2,7 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "protocol/usage.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -122,11 +123,13 @@ std::string sentence_of(const Event& event)
     }
 }
 
-std::string result_line(const ExecutionResult& r)
+std::string result_line(const ExecutionResult& r, const ModelPrices& prices)
 {
     auto line = fmt::format("{:9} {} {:>7}  {}", to_string(r.status), short_id(r.execution_id),
                             text::format_duration(r.duration), shown_path(r.worktree));
     if (r.attempts > 1) line += fmt::format("  (attempt {})", r.attempts);
+    if (const auto usage = to_text(protocol::Spending(r.usage, prices)); !usage.empty())
+        line += "  " + usage;
     if (r.error) line += "  " + text::printable(r.error->message);
     return line;
 }

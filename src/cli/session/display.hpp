@@ -56,6 +56,6 @@ std::string text_of(const std::optional<Progress>& progress);
 std::string sentence_of(const Event& event);
 
 /// The line of a result on standard output.
-std::string result_line(const ExecutionResult& result);
+std::string result_line(const ExecutionResult& result, const ModelPrices& prices);
 
 }  // namespace autoexec::cli

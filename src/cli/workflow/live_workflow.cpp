@@ -7,6 +7,7 @@
 #include "cli/worktree/collector.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
+#include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
 #include "text/text.hpp"
 
@@ -50,13 +51,16 @@ public:
                    options.session.external_agent || !run_.automatic ? std::nullopt
                                                                      : std::optional(agents.all()),
                    workflow_.steps.size()),
-          executor_(session_.executor(), executor_options(manager))
+          executor_(session_.executor(), executor_options(manager)),
+          prices_(manager.load().prices)
     {
         session_.executor().subscribe(display_);
         run_.on_event = [this](const WorkflowEvent& event) { show(event); };
         if (resumption_)
-            for (const auto& step : resumption_->steps)
+            for (const auto& step : resumption_->steps) {
                 if (has_ended(step)) display_->record_earlier(step.id, step.state);
+                usage_.insert(step.usage.begin(), step.usage.end());
+            }
         // A resumed run decides on its own whether interrupted steps get another attempt.
         if (!session_.options().error_handling) run_.max_attempts = 1;
         result_.workflow_id = workflow_.id;
@@ -113,6 +117,9 @@ private:
     {
         const bool has_ended = event.type == WorkflowEvent::Type::step_ended;
         const bool has_run = has_ended && event.result->execution.has_value();
+        if (has_run && event.result->execution->usage)
+            usage_.insert_or_assign(event.result->execution->execution_id,
+                                    *event.result->execution->usage);
         const auto lost = has_run ? session_.lost_output(*event.result->execution) : std::string();
         if (lost.empty()) return show_now(event);
         auto result = *event.result;
@@ -140,7 +147,8 @@ private:
                                event.type == WorkflowEvent::Type::step_skipped;
         const bool has_failed_by_gate =
             event.type == WorkflowEvent::Type::gate_judged && event.state != StepState::completed;
-        if (has_ended || has_failed_by_gate) print_result("{}\n", step_line(*event.result));
+        if (has_ended || has_failed_by_gate)
+            print_result("{}\n", step_line(*event.result, prices_));
     }
 
     void explain(const WorkflowEvent& event) const
@@ -186,14 +194,16 @@ private:
         if (options_.json) {
             boost::json::object line{{"event", "result"}};
             for (const auto& [key, value] : autoexec::to_json(result_)) line[key] = value;
+            line["usage"] = protocol::usage_or_null(protocol::total_of(usage_));
             print_json(line);
         }
         if (options_.session.quiet || result_.run_id.empty()) return;
         const auto records = session_.root() / layout::records;
         const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
-        print_message("{}Journal: {}. Records and outputs: {}\n",
-                      summary_of(result_, run_.merge_into), text::printable(shown_path(journal)),
-                      text::printable(shown_path(records)));
+        print_message(
+            "{}Journal: {}. Records and outputs: {}\n",
+            summary_of(result_, run_.merge_into, to_text(protocol::spending_of(usage_, prices_))),
+            text::printable(shown_path(journal)), text::printable(shown_path(records)));
     }
 
     [[nodiscard]] int exit_code() const
@@ -220,6 +230,8 @@ private:
     std::shared_ptr<WorkflowDisplay> display_;
     CommandSession session_;
     WorkflowExecutor executor_;
+    ModelPrices prices_;
+    protocol::UsageByExecution usage_;  ///< Of all rounds, and before a resumption.
     asio::cancellation_signal cancel_;
     error_code ec_;
     WorkflowResult result_;

@@ -1,3 +1,4 @@
+#include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
@@ -54,7 +55,15 @@ json::object json_of(const StepRecord& step)
     o["worktree"] = text_or_null(step.worktree);
     o["branch"] = text_or_null(step.branch);
     o["commit"] = text_or_null(step.commit);
+    o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
     return o;
+}
+
+protocol::UsageByExecution usage_of(const RunRecord& run)
+{
+    protocol::UsageByExecution usage;
+    for (const auto& step : run.steps) usage.insert(step.usage.begin(), step.usage.end());
+    return usage;
 }
 
 void print_as_json(const RunRecord& run)
@@ -63,43 +72,49 @@ void print_as_json(const RunRecord& run)
     json::array steps;
     for (const auto& step : run.steps) steps.emplace_back(json_of(step));
     o["steps"] = std::move(steps);
+    o["usage"] = protocol::usage_or_null(protocol::total_of(usage_of(run)));
     print_json(o);
 }
 
-void print(const StepRecord& step, bool alive, std::size_t width)
+void print(const StepRecord& step, bool alive, std::size_t width, const ModelPrices& prices)
 {
     const bool has_logs = step.attempts > 0 || !has_ended(step);
     const auto id = has_logs ? short_id(step.execution_id) : std::string();
     auto line = fmt::format("{:11} {} {:>7}  {}", word_for(step, alive), cell(id, 8),
                             age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
+    if (const auto usage = to_text(protocol::spending_of(step.usage, prices)); !usage.empty())
+        line += "  " + usage;
     if (!step.reason.empty()) line += "  " + text::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
     print_result("{}\n", line);
 }
 
-void print(const RunRecord& run)
+void print(const RunRecord& run, const ModelPrices& prices)
 {
     const auto duration = duration_of(run);
-    print_result("{}  {}, {} of {} {} ended{}\n", text::printable(run.run_id), state_of(run),
+    const auto usage = to_text(protocol::spending_of(usage_of(run), prices));
+    print_result("{}  {}, {} of {} {} ended{}{}{}\n", text::printable(run.run_id), state_of(run),
                  count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
-                 duration ? ", " + text::format_duration(*duration) : std::string());
+                 duration ? ", " + text::format_duration(*duration) : std::string(),
+                 usage.empty() ? "" : "; ", usage);
     if (!run.error.empty()) print_result("{}\n", text::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());
     width = std::min<std::size_t>(width, 40);
-    for (const auto& step : run.steps) print(step, run.alive, width);
+    for (const auto& step : run.steps) print(step, run.alive, width, prices);
     if (!run.commit.empty() && run.status == WorkflowStatus::completed)
         print_result("The work is on the branch {}\n", text::printable(run.branch));
 }
 
 int show_run(const WorkflowStatusOptions& options)
 {
-    const auto run = find_run(project_root(options), options.run);
+    const auto root = project_root(options);
+    const auto run = find_run(root, options.run);
     if (options.json)
         print_as_json(run);
     else
-        print(run);
+        print(run, configured_prices(root));
     return exit_completed;
 }
 

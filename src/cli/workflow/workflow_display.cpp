@@ -2,6 +2,7 @@
 
 #include "cli/session/display.hpp"
 #include "cli/session/project.hpp"
+#include "protocol/usage.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -236,7 +237,7 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     return lines;
 }
 
-std::string step_line(const StepResult& result)
+std::string step_line(const StepResult& result, const ModelPrices& prices)
 {
     const auto duration =
         result.round > 0 ? text::format_duration(result.duration) : std::string("-");
@@ -248,6 +249,10 @@ std::string step_line(const StepResult& result)
         numbers +=
             fmt::format("{}attempt {}", numbers.empty() ? "" : ", ", result.execution->attempts);
     if (!numbers.empty()) line += fmt::format("  ({})", numbers);
+    if (result.execution)
+        if (const auto usage = to_text(protocol::Spending(result.execution->usage, prices));
+            !usage.empty())
+            line += "  " + usage;
     if (!result.reason.empty()) line += "  " + text::printable(result.reason);
     if (result.tolerated && is_failure(result)) line += "  (the workflow continues)";
     return line;
@@ -267,12 +272,14 @@ std::string sentence_of(const WorkflowEvent& event)
     return text;
 }
 
-std::string summary_of(const WorkflowResult& result, const std::string& merged_into)
+std::string summary_of(const WorkflowResult& result, const std::string& merged_into,
+                       const std::string& usage)
 {
     auto text = fmt::format(
-        "{} {} in {}: {}\n", text::printable(result.workflow_id),
+        "{} {} in {}: {}{}{}\n", text::printable(result.workflow_id),
         result.status == WorkflowStatus::cancelled ? "was cancelled" : to_string(result.status),
-        text::format_duration(result.duration), counts_of(result.steps));
+        text::format_duration(result.duration), counts_of(result.steps), usage.empty() ? "" : "; ",
+        usage);
     if (result.critical_path.size() > 1)
         text += fmt::format("Critical path: {}\n", chain_of(result));
     const auto failures = failures_of(result);

@@ -59,13 +59,15 @@ private:
 };
 
 /// The line of a step that has ended.
-std::string step_line(const StepResult& result);
+std::string step_line(const StepResult& result, const ModelPrices& prices);
 
 /// The message for an event of a gate, a restart or a merge; empty for all other events.
 std::string sentence_of(const WorkflowEvent& event);
 
-/// At the end: the result, the critical path, and the failed steps.
-std::string summary_of(const WorkflowResult& result, const std::string& merged_into);
+/// At the end: the result, the critical path, and the failed steps. `usage`: of the whole run, as
+/// text.
+std::string summary_of(const WorkflowResult& result, const std::string& merged_into,
+                       const std::string& usage);
 
 /// One line of `--json`.
 boost::json::object to_json(const WorkflowEvent& event, const std::string& workflow_id);

@@ -4,6 +4,7 @@
 #include "autoexec/file.hpp"
 #include "autoexec/workflow_result.hpp"
 #include "files/safe_files.hpp"
+#include "protocol/usage.hpp"
 #include "protocol/workflow_journal.hpp"
 #include "records/log_file.hpp"
 
@@ -37,6 +38,8 @@ struct StepRecord {
     std::string commit;
     std::optional<double> duration_seconds;
     int attempts = 0;
+    /// In all rounds.
+    protocol::UsageByExecution usage;
 };
 
 /// A run, as recorded.

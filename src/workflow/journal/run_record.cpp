@@ -46,7 +46,6 @@ private:
     // For the executor alone, or followed by another transition.
     void apply(std::monostate) {}
     void apply(const protocol::StepReady&) {}
-    void apply(const protocol::StepExecuted&) {}
 
     // Repeated when a run is resumed: the steps keep their state.
     void apply(const protocol::RunStarted& start)
@@ -99,6 +98,7 @@ private:
     void apply(const protocol::StepEnded& end)
     {
         const auto& result = end.result;
+        add_usage(result);
         // A gate went back to a step before it: it runs again.
         if (end.discarded) return reset(*step_);
         step_->state = result.state;
@@ -113,6 +113,14 @@ private:
         step_->ended_at = result.ended_at;
         step_->duration_seconds = std::chrono::duration<double>(result.duration).count();
         step_->commit = result.commit;
+    }
+
+    void apply(const protocol::StepExecuted& executed) { add_usage(executed.result); }
+
+    void add_usage(const StepResult& result)
+    {
+        if (const auto& execution = result.execution; execution && execution->usage)
+            step_->usage.insert_or_assign(execution->execution_id, *execution->usage);
     }
 
     // A gate that does not pass may fail a step that had completed.
@@ -147,7 +155,7 @@ private:
             if (auto* const step = find(id)) reset(*step);
     }
 
-    /// Makes it pending again. Its identity stays, and the number of its last round.
+    /// Makes it pending again. Its identity, its usage and the number of its last round stay.
     static void reset(StepRecord& step)
     {
         StepRecord fresh;
@@ -155,6 +163,7 @@ private:
         fresh.agent = std::move(step.agent);
         fresh.action = std::move(step.action);
         fresh.round = step.round;
+        fresh.usage = std::move(step.usage);
         step = std::move(fresh);
     }
 

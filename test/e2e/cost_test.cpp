@@ -1,0 +1,112 @@
+#include "support/workflow_project.hpp"
+
+using namespace autoexec::test;
+
+namespace {
+
+/// Prints what Claude prints, for a session of 12.3k tokens in, 4.1k out, and $0.42.
+constexpr char reports_cost[] =
+    R"sh(echo '{"type":"system","subtype":"init","session_id":"s-1","model":"m-1"}'
+echo '{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","total_cost_usd":0.42,"usage":{"input_tokens":2300,"output_tokens":4100,"cache_creation_input_tokens":10000,"cache_read_input_tokens":90000}}'
+)sh";
+
+/// The same without the cost.
+constexpr char reports_tokens[] =
+    R"sh(echo '{"type":"system","subtype":"init","session_id":"s-2","model":"m-1"}'
+echo '{"type":"result","subtype":"success","is_error":false,"usage":{"input_tokens":100000,"output_tokens":10000}}'
+)sh";
+
+/// A project with an agent `paid`, whose program is the script.
+struct PaidProject : Project {
+    explicit PaidProject(std::string_view script)
+    {
+        write("paid", script);
+        add_agent("paid", "/bin/sh '" + (root() / "paid").string() + "' {command}",
+                  {"outcome: claude"});
+    }
+
+    void configure(const std::string& settings) const
+    {
+        write(".tapps-agents/auto_execution_config.yaml", "auto_execution:\n" + settings);
+    }
+};
+
+constexpr char prices[] = "  prices:\n    m-1: {input: 3, output: 10}\n";
+
+}  // namespace
+
+TEST_CASE("what a command cost is in its line, in the total and in the history")
+{
+    PaidProject project(reports_cost);
+    const auto one = project.run({"run", "work"});
+    CHECK(one.code == 0);
+    CHECK(contains(one.out, "12.3k in, 4.1k out, $0.42"));
+    CHECK_FALSE(contains(one.err, "$"));  // the total of one command would repeat it
+    const auto two =
+        project.run({"run", "work", "-w", project.worktree("a"), "-w", project.worktree("b")});
+    CHECK(contains(two.err, "2 completed; 24.6k in, 8.2k out, $0.84. "));
+
+    const auto plain = lines_of(project.run({"history"}).out);
+    REQUIRE(plain.size() == 3);
+    CHECK(contains(plain[0], "  16.4k     $0.42 #1  work"));
+    const auto rows = objects_of(project.run({"history", "--json", "-n", "1"}).out);
+    REQUIRE(rows.size() == 1);
+    CHECK(text_at(rows[0], "agent") == "paid");
+    CHECK(text_at(rows[0], "session") == "s-1");
+    const auto& usage = rows[0].at("usage").as_object();
+    CHECK(usage.at("cost_usd") == 0.42);
+    CHECK(usage.at("model") == "m-1");
+    CHECK(
+        contains(project.run({"history", "--summary"}).out, "Usage: 36.9k in, 12.3k out, $1.26\n"));
+}
+
+TEST_CASE("nothing is shown where nothing was reported")
+{
+    Project project;
+    const auto ended = project.run({"run", "--show-output", "echo done"});
+    CHECK_FALSE(contains(ended.out, "$"));
+    CHECK_FALSE(contains(ended.out, " in, "));
+    const auto plain = project.run({"history"}).out;
+    CHECK(contains(plain, " #1  echo done"));
+    CHECK_FALSE(contains(plain, "$"));
+    CHECK_FALSE(contains(project.run({"history", "--summary"}).out, "Usage"));
+    const auto rows = objects_of(project.run({"history", "--json"}).out);
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].at("session").is_null());
+}
+
+TEST_CASE("an estimate from the user's prices is marked")
+{
+    PaidProject project(reports_tokens);
+    CHECK(contains(project.run({"run", "work"}).out, "100.0k in, 10.0k out\n"));
+    project.configure(prices);
+    CHECK(contains(project.run({"run", "work"}).out, "100.0k in, 10.0k out, ~$0.40\n"));
+    CHECK(contains(project.run({"history"}).out, " ~$0.40 #1 "));
+    CHECK(contains(project.run({"history", "--summary"}).out,
+                   "Usage: 200.0k in, 20.0k out, ~$0.80\n"));
+    project.configure("  prices: {m-1: 3}\n");
+    CHECK(project.run({"run", "work"}).code == 3);
+    CHECK(project.run({"history"}).code == 0);
+}
+
+TEST_CASE("a workflow shows what each step and the whole run cost")
+{
+    WorkflowProject project({"outcome: claude"});
+    project.steps({"id: a, agent: planner, action: plan",
+                   "id: b, agent: planner, action: plan, depends_on: [a]"});
+    project.on("a", reports_cost);
+    project.on("b", reports_cost);
+    const auto ended = project.run_workflow();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(lines_of(ended.out).at(0), "a  12.3k in, 4.1k out, $0.42"));
+    CHECK(contains(ended.err, "2 completed; 24.6k in, 8.2k out, $0.84\n"));
+
+    const auto plain = lines_of(project.run({"workflow", "status"}).out);
+    REQUIRE(plain.size() == 3);
+    CHECK(plain[0].ends_with("; 24.6k in, 8.2k out, $0.84"));
+    CHECK(plain[2].ends_with("b  12.3k in, 4.1k out, $0.42"));
+    const auto run = project.newest_run();
+    CHECK(run.at("usage").as_object().at("cost_usd") == 0.84);
+    const auto& step = run.at("steps").as_array().at(0).as_object();
+    CHECK(step.at("usage").as_object().at("cost_usd") == 0.42);
+}
