@@ -18,6 +18,7 @@ struct ProcessSpec {
     std::filesystem::path directory;       ///< Working directory.
     std::vector<std::string> environment;  ///< The whole environment, as `NAME=value`.
     std::string input;                     ///< Standard input; empty: `/dev/null`.
+    bool interactive = false;  ///< Standard input is what `Process::write` writes, not `input`.
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};  ///< From TERM to KILL.
     /// Time before TERM if this process dies: for programs that end by themselves and should not be
     /// interrupted.

@@ -30,6 +30,13 @@ public:
     /// never: then the status shows the last line of the output.
     virtual void on_progress(std::function<void(Progress)> report) { (void)report; }
 
+    /// Appends to the standard input of an `interactive` program, without waiting for it. If more
+    /// than 64 MiB wait to be read, or if the program no longer reads, the input is closed.
+    virtual void write(std::string text) { (void)text; }
+
+    /// Closes the standard input after what was written.
+    virtual void close_input() {}
+
     /// Sends TERM to all processes, and KILL after the grace period. Idempotent.
     virtual void stop() noexcept = 0;
 

@@ -95,6 +95,7 @@ void split_tokens(Usage& usage, std::int64_t total)
 
 Client::Client(Task task) : task_(std::move(task))
 {
+    shown_ = "Connecting";
     request("initialize",
             {{"protocolVersion", protocol_version},
              {"clientCapabilities", capabilities()},
@@ -190,6 +191,7 @@ void Client::open_session(const json::value& result)
                     fmt::format("it speaks version {} of the Agent Client Protocol, not {}",
                                 version, protocol_version));
     phase_ = Phase::opening;
+    shown_ = "Opening a session";
     request("session/new",
             {{"cwd", task_.folders.working.string()}, {"mcpServers", json::array{}}});
 }

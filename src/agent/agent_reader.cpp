@@ -25,7 +25,7 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 24> known_fields{"name",
+constexpr std::array<std::string_view, 26> known_fields{"name",
                                                         "type",
                                                         "description",
                                                         "enabled",
@@ -48,7 +48,15 @@ constexpr std::array<std::string_view, 24> known_fields{"name",
                                                         "max_parallel",
                                                         "stdin",
                                                         "resume",
-                                                        "retry_in"};
+                                                        "retry_in",
+                                                        "driver",
+                                                        "permissions"};
+
+constexpr std::array<std::string_view, 4> permission_fields{"kind", "path", "command", "allow"};
+// Those of the Agent Client Protocol.
+constexpr std::array<std::string_view, 10> tool_kinds{"read",        "edit",    "delete", "move",
+                                                      "search",      "execute", "think",  "fetch",
+                                                      "switch_mode", "other"};
 
 class AgentReader {
 public:
@@ -71,6 +79,8 @@ public:
         read_commands();
         read_input();
         read_resume();
+        read_driver();
+        read_permissions();
         read_watch_paths();
         read_environment();
         read_working_directory();
@@ -131,6 +141,58 @@ private:
                           fmt::format("Field 'outcome' must be one of {} (got: {})",
                                       fmt::join(names, ", "), *text),
                           yaml::did_you_mean(*text, names));
+    }
+
+    void read_driver()
+    {
+        const auto name = fields_.text("driver").value_or("cli");
+        if (name == "acp")
+            agent_.driver = AgentDriver::acp;
+        else if (name != "cli")
+            fields_.error("driver",
+                          fmt::format("Field 'driver' must be cli or acp (got: {})", name));
+        if (agent_.driver != AgentDriver::acp) return;
+        agent_.outcome.name = "acp";
+        for (const auto* key : {"stdin", "outcome", "resume"})
+            if (fields_.find(key) != nullptr)
+                fields_.error(key,
+                              fmt::format("Field '{}' cannot be combined with 'driver: acp'", key),
+                              "The Agent Client Protocol passes the command and the outcome.");
+    }
+
+    void read_permissions()
+    {
+        const auto* const items = fields_.list("permissions", "rule");
+        if (items == nullptr) return;
+        if (agent_.driver != AgentDriver::acp)
+            return fields_.error("permissions", "Field 'permissions' needs 'driver: acp'");
+        for (std::size_t i = 0; i < items->size(); ++i)
+            agent_.permissions.push_back(read_permission((*items)[i], i + 1));
+    }
+
+    PermissionRule read_permission(const YamlNode& node, std::size_t number)
+    {
+        PermissionRule rule;
+        Fields fields(node, fmt::format("{}Permission {}: ", fields_.prefix(), number), report_);
+        if (node.kind != YamlNode::Kind::mapping) {
+            fields.error(node.at, "Must be a mapping", "For example: {kind: edit, allow: true}");
+            return rule;
+        }
+        fields.warn_unknown(permission_fields);
+        rule.kind = fields.text("kind").value_or("");
+        if (!rule.kind.empty() &&
+            std::find(tool_kinds.begin(), tool_kinds.end(), rule.kind) == tool_kinds.end())
+            fields.error("kind",
+                         fmt::format("Field 'kind' must be one of {} (got: {})",
+                                     fmt::join(tool_kinds, ", "), rule.kind),
+                         yaml::did_you_mean(rule.kind, tool_kinds));
+        rule.path = fields.text("path").value_or("");
+        std::string problem;
+        if (fields.find("path") != nullptr && !text::Glob::compile(rule.path, problem))
+            fields.error("path", fmt::format("Bad path '{}': {}", rule.path, problem));
+        rule.command = fields.text("command").value_or("");
+        if (fields.require("allow")) rule.allow = fields.boolean("allow").value_or(false);
+        return rule;
     }
 
     void read_resume()

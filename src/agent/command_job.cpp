@@ -108,6 +108,8 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
     if (const auto input = compile_input(definition.input, ignored);
         input && !programs.empty() && !definition.input.empty())
         programs.front().input = expand_input(*input, values);
+    if (definition.driver == AgentDriver::acp && !programs.empty())
+        programs.front().prompt = values.command;
     return true;
 }
 
@@ -123,6 +125,15 @@ bool prepare(const AgentDefinition& definition, const protocol::CommandFile& com
     spec.directory = working_directory(definition, worktree);
     auto problem = working_directory_problem(definition, worktree);
     return problem.empty() || fails(error, "invalid_working_directory", std::move(problem));
+}
+
+std::unique_ptr<programs::OutputReader> make_reader(const Program& program,
+                                                    const AgentDefinition& definition,
+                                                    acp::Folders folders)
+{
+    if (!program.prompt) return std::make_unique<programs::EventReader>(*program.rules);
+    return std::make_unique<acp::Client>(
+        acp::Task{definition.name, *program.prompt, std::move(folders), definition.permissions});
 }
 
 CommandError start_error(error_code ec, std::string message)
@@ -275,11 +286,13 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
 {
     const auto ex = co_await asio::this_coro::executor;
     result = {};
-    outcome_source_ = {programs::EventReader(*program.rules), {}, false};
+    outcome_source_ = {
+        make_reader(program, definition, {worktree_, working_directory(definition, worktree_)})};
     progress_.reset();
     ProcessSpec spec;
     spec.argv = std::move(program.argv);
     spec.input = std::move(program.input);
+    spec.interactive = program.prompt.has_value();
     spec.stop_grace = work_.stop_grace;
     // If this process dies, the claim stays locked until the program has ended.
     if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
@@ -302,6 +315,9 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
         write_running();
     });
 
+    if (auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get()))
+        outcome_source_.driver =
+            std::make_unique<AcpDriver>(*client, *process, options_.clock->now());
     bool ended = false;
     ProcessExit exit;
     const auto wait_for_end = [](std::shared_ptr<CommandJob> self, Process& p, ProcessExit& exited,
@@ -330,6 +346,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
     if (failed) process->stop();
     // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
+    outcome_source_.driver.reset();
     if (failed) {
         result.error = start_error(errc::no_resources, out_of_memory);
         co_return;
@@ -345,15 +362,27 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
     output_.append(stream, chunk);
     received_ += chunk.size();
     if (outcome_source_.closed) return;
-    auto& reader = outcome_source_.reader;
+    auto& reader = *outcome_source_.reader;
     reader.feed(stream, chunk);
-    if (!reader.concluded()) {
+    if (outcome_source_.driver) outcome_source_.driver->flush();
+    note_conclusion();
+    if (reader.hopeless()) alarm_->wake();
+}
+
+void CommandJob::note_conclusion()
+{
+    if (!outcome_source_.reader->concluded()) {
         outcome_source_.concluded_at.reset();
     } else if (!outcome_source_.concluded_at) {
         outcome_source_.concluded_at = options_.clock->now();
         alarm_->wake();
     }
-    if (reader.hopeless()) alarm_->wake();
+}
+
+// A program that is driven by a protocol is first asked to end its turn.
+void CommandJob::stop_process(Process& process)
+{
+    if (!outcome_source_.driver || outcome_source_.driver->end_turn()) process.stop();
 }
 
 // Handles the cancel file, deadlines and heartbeats until the program has ended. Returns true if it
@@ -377,12 +406,16 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
         co_await alarm_->wait_until(next);
         if (ended) break;
+        if (outcome_source_.driver) {
+            outcome_source_.driver->check(clock.now());
+            note_conclusion();
+        }
         const bool over = clock.now() >= last;
-        if ((over && outcome_source_.concluded_at) || outcome_source_.reader.hopeless())
+        if ((over && outcome_source_.concluded_at) || outcome_source_.reader->hopeless())
             outcome_source_.closed = true;
         if (stop_reason_.empty() && !outcome_source_.closed) stop_reason_ = reason_to_stop(over);
         stopped = stopped || (!stop_reason_.empty() && !outcome_source_.closed);
-        if (stopped || outcome_source_.closed) process.stop();
+        if (stopped || outcome_source_.closed) stop_process(process);
         if (clock.now() >= next_beat) {
             next_beat = clock.now() + beat;
             if (beats || received_ != reported) write_running();
@@ -415,7 +448,7 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
         result.error = exit.report->error;
         return;
     }
-    auto& reader = outcome_source_.reader;
+    auto& reader = *outcome_source_.reader;
     const auto said = reader.hopeless()
                           ? programs::hopeless_verdict(definition.outcome, *reader.trouble())
                           : reader.verdict(exit);
@@ -429,7 +462,7 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
 
 void CommandJob::note_report(const ProcessExit& exit)
 {
-    const auto& reader = outcome_source_.reader;
+    const auto& reader = *outcome_source_.reader;
     const auto cpu = report_.usage.cpu.value_or(std::chrono::microseconds(0)) + exit.cpu;
     const auto memory = std::max(report_.usage.peak_memory_kib.value_or(0), exit.peak_memory_kib);
     if (!reader.usage().empty()) report_.usage = reader.usage();
@@ -452,8 +485,9 @@ std::string CommandJob::for_people(std::string text) const
 Progress CommandJob::progress() const
 {
     if (progress_) return *progress_;
-    const auto& shown = outcome_source_.reader.shown();
-    return {0, step_, shown.empty() ? output_.last_line() : text::printable(for_people(shown))};
+    const auto& shown = outcome_source_.reader->shown();
+    return {outcome_source_.reader->percentage(), step_,
+            shown.empty() ? output_.last_line() : text::printable(for_people(shown))};
 }
 
 AgentStatus CommandJob::status(ReportedStatus word)
@@ -477,7 +511,7 @@ void CommandJob::write_running()
 {
     auto s = status(ReportedStatus::running);
     s.progress = progress();
-    if (const auto& trouble = outcome_source_.reader.trouble())
+    if (const auto& trouble = outcome_source_.reader->trouble())
         s.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",

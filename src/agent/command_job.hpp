@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/acp_driver.hpp"
 #include "agent/output_log.hpp"
 #include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
@@ -9,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,8 @@ struct Program {
     std::vector<std::string> argv;
     std::string input;
     const OutputRules* rules;
+    /// It gets this by the Agent Client Protocol instead of being read by rules.
+    std::optional<std::string> prompt{};
 };
 
 /// One claimed command, from its first to its last status. On the agent's strand.
@@ -54,8 +58,9 @@ public:
 private:
     /// Derives the outcome from the running program's output.
     struct OutcomeSource {
-        programs::EventReader reader;
-        std::optional<time_point> concluded_at;
+        std::unique_ptr<programs::OutputReader> reader = std::make_unique<programs::EventReader>();
+        std::unique_ptr<AcpDriver> driver{};  ///< While the program runs.
+        std::optional<time_point> concluded_at{};
         /// It was stopped because it kept running after its outcome, or tried again in vain; later
         /// output is ignored.
         bool closed = false;
@@ -74,6 +79,8 @@ private:
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
     void accept_output(OutputStream stream, std::string_view chunk);
+    void note_conclusion();
+    void stop_process(Process& process);
     std::string reason_to_stop(bool late);
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);

@@ -223,6 +223,7 @@ std::vector<CommandTemplate> templates_of(const AgentDefinition& definition)
 
 bool takes_command(const AgentDefinition& definition, std::size_t index)
 {
+    if (index == 0 && definition.driver == AgentDriver::acp) return true;
     TemplateProblem ignored;
     if (index == 0 && !definition.input.empty())
         if (const auto word = compile_input(definition.input, ignored))

@@ -50,7 +50,7 @@ std::optional<CommandTemplate> compile_template(std::string_view text, bool shel
 std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 
 /// True if one of the agent's commands gets the text or the path of a command: as an argument or,
-/// the first, as input.
+/// the first, as input or by a protocol.
 [[nodiscard]] bool takes_command(const AgentDefinition& definition, std::size_t index);
 
 struct TemplateValues {

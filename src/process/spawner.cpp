@@ -41,6 +41,8 @@ error_code check(const ProcessSpec& spec, std::string& why)
     };
     if (spec.held.size() > control::max_held)
         return fails("Too many descriptors must be kept open.");
+    if (spec.interactive && !spec.input.empty())
+        return fails("An interactive program gets its input while it runs.");
     if (spec.argv.empty()) return fails("No program was specified.");
     if (spec.argv.front().empty()) return fails("The program's name is empty.");
     for (const auto& variable : spec.environment)
@@ -66,19 +68,33 @@ struct ChildEnds {
     std::vector<UniqueFd> held;
 };
 
-// For a socket or a pipe, of which the first descriptor is ours.
+// Of the descriptors, the first becomes ours by `assign`.
+template <class Assign>
+error_code keep_ends(const int (&fds)[2], UniqueFd& theirs, Assign assign)
+{
+    const UniqueFd original(fds[1]);
+    theirs = copy_above_fixed(fds[1]);
+    error_code ec = theirs ? error_code{} : files::last_error();
+    if (!ec) assign(fds[0], ec);
+    if (ec) ::close(fds[0]);
+    return ec;
+}
+
+// For a socket or a pipe.
 error_code open_ends(bool socket, asio::posix::stream_descriptor& ours, UniqueFd& theirs)
 {
     int fds[2];
     if ((socket ? ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds)
                 : ::pipe2(fds, O_CLOEXEC)) != 0)
         return files::last_error();
-    const UniqueFd original(fds[1]);
-    theirs = copy_above_fixed(fds[1]);
-    error_code ec = theirs ? error_code{} : files::last_error();
-    if (!ec) ours.assign(fds[0], ec);
-    if (ec) ::close(fds[0]);
-    return ec;
+    return keep_ends(fds, theirs, [&](int fd, error_code& ec) { ours.assign(fd, ec); });
+}
+
+error_code open_input(asio::local::stream_protocol::socket& ours, UniqueFd& theirs)
+{
+    int fds[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return files::last_error();
+    return keep_ends(fds, theirs, [&](int fd, error_code& ec) { ours.assign({}, fd, ec); });
 }
 
 // A file in memory instead of a pipe: nobody must write while the program reads, however long the
@@ -100,6 +116,7 @@ error_code connect(SupervisorLink& link, ChildEnds& ends, const ProcessSpec& spe
     auto ec = open_ends(false, link.output, ends.output);
     if (!ec) ec = open_ends(false, link.error, ends.error);
     if (!ec) ec = open_ends(true, link.control, ends.control);
+    if (!ec && spec.interactive) ec = open_input(link.input, ends.input);
     if (!ec && !spec.input.empty()) ec = make_input(spec.input, ends.input);
     for (const int fd : spec.held) {
         ends.held.push_back(copy_above_fixed(fd));
@@ -225,7 +242,8 @@ public:
                             clamped(spec.stop_grace),
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex),
-                            asio::posix::stream_descriptor(ex)};
+                            asio::posix::stream_descriptor(ex),
+                            asio::local::stream_protocol::socket(ex)};
         ChildEnds ends;
         ec = connect(link, ends, spec);
         if (ec)

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
 #include <fmt/format.h>
 
@@ -31,6 +32,7 @@ using Output = std::function<void(OutputStream, std::string_view)>;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t chunk = 64 * 1024;
+constexpr std::size_t max_unread_input = 64 * 1024 * 1024;
 
 // Missing in older headers.
 constexpr auto by_pidfd = static_cast<idtype_t>(3);
@@ -71,6 +73,22 @@ public:
         kill_supervisor_when_late();
     }
 
+    void write(std::string_view text)
+    {
+        if (!link_.input.is_open() || closes_input_) return;
+        unread_.append(text);
+        if (unread_.size() > max_unread_input)
+            drop_input();
+        else if (written_.empty())
+            write_next();
+    }
+
+    void close_input()
+    {
+        closes_input_ = true;
+        if (written_.empty()) drop_input();
+    }
+
     // Output is no longer reported, but a pending wait completes.
     void abandon()
     {
@@ -78,6 +96,7 @@ public:
         if (!ended_) signal_supervisor(SIGCONT);
         error_code ignored;
         guard_.cancel();
+        drop_input();
         link_.control.close(ignored);
         if (!try_reap())
             pidfd_.async_wait(stream_descriptor::wait_read,
@@ -111,8 +130,33 @@ private:
         }
         // Another process may keep the other end of a pipe open forever.
         guard_.cancel();
+        drop_input();
         link_.output.cancel();
         link_.error.cancel();
+    }
+
+    void write_next()
+    {
+        written_ = std::exchange(unread_, {});
+        if (written_.empty()) {
+            if (closes_input_) drop_input();
+            return;
+        }
+        asio::async_write(link_.input, asio::buffer(written_),
+                          [self = shared_from_this()](error_code ec, std::size_t) {
+                              self->written_.clear();
+                              if (ec)
+                                  self->drop_input();  // it no longer reads
+                              else
+                                  self->write_next();
+                          });
+    }
+
+    void drop_input()
+    {
+        error_code ignored;
+        link_.input.close(ignored);
+        unread_.clear();
     }
 
     void read_message(error_code ec)
@@ -226,6 +270,9 @@ private:
     stream_descriptor pidfd_;
     asio::steady_timer guard_;
     ProcessExit exit_;
+    std::string unread_;   ///< Input that is still to be written after `written_`.
+    std::string written_;  ///< Empty: no write is pending.
+    bool closes_input_ = false;
     bool stop_sent_ = false;
     bool abandoned_ = false;
     bool ended_ = false;
@@ -242,6 +289,8 @@ public:
     {
         return supervision_->wait(std::move(output));
     }
+    void write(std::string text) override { supervision_->write(text); }
+    void close_input() override { supervision_->close_input(); }
     void stop() noexcept override { supervision_->stop(); }
     std::int64_t pid() const noexcept override { return supervision_->pid(); }
 

@@ -17,6 +17,7 @@ constexpr std::string_view table = R"yaml(
   title: Claude Code
   compared: 2.1.197
   command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {resume}
+  acp: claude-agent-acp
   stdin: "{command}"
   resume: --resume {session}
   environment: {CLAUDE_CODE_MAX_RETRIES: "3", DISABLE_AUTOUPDATER: "1"}
@@ -71,6 +72,7 @@ constexpr std::string_view table = R"yaml(
   title: Codex
   compared: 0.171.0
   command: codex exec --json --sandbox workspace-write --cd {worktree} {resume} -
+  acp: codex-acp
   stdin: "{command}"
   resume: resume {session}
   notes: |
@@ -119,6 +121,7 @@ constexpr std::string_view table = R"yaml(
   title: Gemini
   compared: 0.61.0
   command: gemini -o stream-json --approval-mode yolo --skip-trust {resume}
+  acp: gemini --acp
   stdin: "{command}"
   resume: --resume {session}
   notes: |
@@ -151,6 +154,7 @@ constexpr std::string_view table = R"yaml(
   title: opencode
   compared: 1.18.33
   command: opencode run --format json --auto {resume}
+  acp: opencode acp
   stdin: "{command}"
   resume: --session {session}
   notes: |
@@ -185,6 +189,7 @@ constexpr std::string_view table = R"yaml(
   title: Qwen Code
   compared: 0.15.10
   command: qwen -o stream-json --approval-mode yolo {resume}
+  acp: qwen --acp
   stdin: "{command}"
   resume: --resume {session}
   notes: |
@@ -218,6 +223,7 @@ constexpr std::string_view table = R"yaml(
   title: Cursor
   compared: unverified
   command: cursor-agent -p --output-format stream-json --force --trust {resume} -- {command}
+  acp: cursor-agent acp
   resume: --resume {session}
   notes: |
     It may not exit when it has finished: give the command a --timeout.
@@ -239,6 +245,7 @@ constexpr std::string_view table = R"yaml(
   title: GitHub Copilot CLI
   compared: unverified
   command: copilot --allow-all-tools --no-ask-user --output-format json --prompt={command}
+  acp: copilot --acp
   notes: |
     Its output is not read: name the results by --expect.
 
@@ -320,6 +327,7 @@ KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
     program.title = fields.text("title").value_or("");
     program.compared = fields.text("compared").value_or("unverified");
     program.command = fields.text("command").value_or("");
+    program.acp = fields.text("acp").value_or("");
     program.input = fields.text("stdin").value_or("");
     program.resume = fields.text("resume").value_or("");
     program.accept_argv = fields.boolean("accept_argv").value_or(false);

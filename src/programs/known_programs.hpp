@@ -17,6 +17,7 @@ struct KnownProgram {
     std::string title;     ///< For people: `Claude Code`.
     std::string compared;  ///< The version that the entry was compared with; `unverified`: none.
     std::string command;
+    std::string acp;     ///< The command with `driver: acp`; empty: it does not speak the protocol.
     std::string input;   ///< `stdin` of the agent; empty: nothing is written.
     std::string resume;  ///< `resume` of the agent; empty: it cannot continue a session.
     bool accept_argv = false;

@@ -141,6 +141,41 @@ TEST_CASE_FIXTURE(ProcessFixture, "a command runs in its worktree and its files 
     CHECK(log(result) == result.output);
 }
 
+TEST_CASE_FIXTURE(ProcessFixture, "a program is driven by the Agent Client Protocol")
+{
+    write_file(project / "fake.sh", R"(
+read -r initialize; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1}}'
+read -r new; echo '{"jsonrpc":"2.0","id":2,"result":{"sessionId":"abc"}}'
+read -r prompt
+echo "$prompt" | wc -c >length
+head -c 200000 /dev/zero | tr '\0' x >&2
+echo '{"jsonrpc":"2.0","id":9,"method":"session/request_permission","params":{"sessionId":"abc",'\
+'"toolCall":{"toolCallId":"t","kind":"edit","title":"Write out.md","locations":[{"path":"out.md"}]},'\
+'"options":[{"optionId":"y","kind":"allow_once"},{"optionId":"n","kind":"reject_once"}]}}'
+read -r answer
+case $answer in *'"y"'*) echo made >out.md ;; esac
+echo '{"jsonrpc":"2.0","id":3,"result":{"stopReason":"end_turn"}}'
+read -r end || echo closed >closed
+)");
+    std::string rules;
+    SUBCASE("which allows")
+    {
+        rules = "    permissions: [{path: '*.md', allow: true}]\n";
+    }
+    SUBCASE("which denies") {}
+    agents("sh ../fake.sh", "    driver: acp\n" + rules);
+    CommandRequest request(std::string(100'000, 'c'), tree);
+    request.expected_artifacts = {"out.md"};
+    const auto result = run(std::move(request));
+    CHECK(std::stoi(read_file(tree / "length")) > 100'000);
+    CHECK(is_there("closed"));
+    CHECK(is_there("out.md") == !rules.empty());
+    if (rules.empty())
+        CHECK(result.error.value().code == "permission_needed");
+    else
+        CHECK(result.status == ExecutionStatus::completed);
+}
+
 TEST_CASE_FIXTURE(ProcessFixture, "the end of a program raises a file event beside its claim")
 {
     const auto claims = tree / control_files::claims_folder;

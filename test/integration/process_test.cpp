@@ -361,6 +361,59 @@ TEST_CASE("arguments arrive as they are")
     CHECK(host.run(spec).out == expected);
 }
 
+TEST_CASE("an interactive program reads what is written while it runs")
+{
+    Host host;
+    auto spec = host.shell("read -r line; echo \"got $line\"; wc -c");
+    spec.interactive = true;
+    const auto process = host.spawn(spec);
+    process->write("one\n");
+    const auto outcome = host.finish(*process, [&](const Outcome& so_far) {
+        if (so_far.out != "got one\n") return;
+        process->write(std::string(3'000'000, 'x'));
+        process->close_input();
+        process->write("too late");
+    });
+    CHECK(outcome.out == "got one\n3000000\n");
+    CHECK(outcome.exit.exit_code == 0);
+}
+
+TEST_CASE("an interactive program that does not read is no obstacle")
+{
+    Host host;
+    const Disposition deadly(SIGPIPE, SIG_DFL);
+    const auto spec_of = [&host](std::string script) {
+        auto spec = host.shell(std::move(script));
+        spec.interactive = true;
+        return spec;
+    };
+    SUBCASE("it ends")
+    {
+        const auto process = host.spawn(spec_of("echo hi"));
+        process->write(std::string(3'000'000, 'x'));
+        CHECK(host.finish(*process).exit.exit_code == 0);
+        process->write("more");
+        process->close_input();
+    }
+    SUBCASE("it is stopped")
+    {
+        const auto process = host.spawn(spec_of("echo hi; exec sleep 60"));
+        process->write(std::string(3'000'000, 'x'));
+        const auto outcome = host.finish(*process, [&](const Outcome&) { process->stop(); });
+        CHECK(outcome.exit.signal == SIGTERM);
+    }
+    SUBCASE("there is more input than can be kept")
+    {
+        const auto process = host.spawn(spec_of("echo hi; read -r a; wc -c"));
+        for (int i = 0; i < 4; ++i) process->write(std::string(30 * 1024 * 1024, 'x'));
+        CHECK(host.finish(*process).exit.exit_code == 0);
+    }
+    std::string why;
+    auto spec = spec_of("true");
+    spec.input = "text";
+    CHECK(host.refuses(spec, why));
+}
+
 TEST_CASE("use of time and memory counts descendants")
 {
     Host host;

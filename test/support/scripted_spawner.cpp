@@ -37,6 +37,12 @@ public:
         program->output = nullptr;
         co_return *program->ended;
     }
+    void write(std::string text) override
+    {
+        program_->input += text;
+        if (program_->on_input) program_->on_input(text);
+    }
+    void close_input() override { program_->input_closed = true; }
     void stop() noexcept override
     {
         ++program_->stops;

@@ -27,6 +27,9 @@ struct ScriptedProgram {
 
     ProcessSpec spec;
     std::function<void(OutputStream, std::string_view)> output;
+    std::string input;                               ///< What was written to it.
+    std::function<void(std::string_view)> on_input;  ///< At each write.
+    bool input_closed = false;
     std::optional<ProcessExit> ended;
     asio::steady_timer* waiter = nullptr;  // while there is a process
     int stops = 0;

@@ -355,6 +355,53 @@ TEST_CASE("a retry in the session needs the words for it")
           std::string::npos);
 }
 
+TEST_CASE("an agent that is driven by a protocol has rules for permissions")
+{
+    const auto agent = [](const std::string& fields) {
+        return "agents:\n  - name: a\n    type: background\n    commands: [tool --acp]\n" + fields;
+    };
+    const std::string acp = "    driver: acp\n";
+    const auto file = parse(agent(acp + R"(    permissions:
+      - {kind: edit, path: "secret/**", allow: false}
+      - {kind: execute, command: make, allow: true}
+)"));
+    const auto& read = file.agents.at(0);
+    CHECK(file.warnings.empty());
+    CHECK(read.driver == AgentDriver::acp);
+    CHECK(read.outcome.name == "acp");
+    CHECK(agent::accepts_commands(read));
+    REQUIRE(read.permissions.size() == 2);
+    CHECK(read.permissions[0] == PermissionRule{"edit", "secret/**", "", false});
+    CHECK(read.permissions[1] == PermissionRule{"execute", "", "make", true});
+    CHECK(parse(agent_with("driver: cli")).agents.at(0).driver == AgentDriver::cli);
+
+    const auto rule = [&](const std::string& text) {
+        return errors_of(agent(acp + "    permissions:\n      - " + text + "\n"));
+    };
+    CHECK(only_error(agent_with("driver: mcp")) ==
+          "Agent 1: Field 'driver' must be cli or acp (got: mcp)");
+    CHECK(only_error(agent_with("permissions: [{allow: true}]")) ==
+          "Agent 1: Field 'permissions' needs 'driver: acp'");
+    CHECK(only_error(agent(acp + "    stdin: '{command}'\n")) ==
+          "Agent 1: Field 'stdin' cannot be combined with 'driver: acp'");
+    CHECK(only_error(agent(acp + "    outcome: claude\n")) ==
+          "Agent 1: Field 'outcome' cannot be combined with 'driver: acp'");
+    const auto kind = rule("{kind: edt, allow: true}").front();
+    CHECK(
+        kind.message.starts_with("Agent 1: Permission 1: Field 'kind' must be one of read, edit"));
+    CHECK(kind.hint == "Did you mean 'edit'?");
+    CHECK(kind.line == 7);
+    CHECK(kind.column == 16);
+    CHECK(rule("{path: ../x, allow: true}").front().message ==
+          "Agent 1: Permission 1: Bad path '../x': '..' would leave the project");
+    CHECK(rule("{kind: edit}").front().message ==
+          "Agent 1: Permission 1: Missing required field: 'allow'");
+    CHECK(rule("edit").front().message == "Agent 1: Permission 1: Must be a mapping");
+    CHECK(parse(agent(acp + "    permissions: [{knd: edit, allow: true}]\n"))
+              .warnings.at(0)
+              .message == "Agent 1: Permission 1: Unknown field 'knd'");
+}
+
 TEST_CASE("an agent that reads the command from its input accepts commands")
 {
     const auto file = parse(

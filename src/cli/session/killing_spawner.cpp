@@ -20,6 +20,14 @@ public:
         if (running_->process) return running_->process->wait(std::move(output));
         return end_of_killed();
     }
+    void write(std::string text) override
+    {
+        if (running_->process) running_->process->write(std::move(text));
+    }
+    void close_input() override
+    {
+        if (running_->process) running_->process->close_input();
+    }
     void stop() noexcept override
     {
         if (running_->process) running_->process->stop();
