@@ -213,6 +213,12 @@ private:
             fields_.error("retry_in", "'retry_in: session' needs a field 'resume' with {session}",
                           "For example: `resume: --resume {session}`, and {resume} in the command; "
                           "without `shell: true`.");
+        else if (std::ranges::none_of(agent_.commands, [](const std::string& command) {
+                     return command.find("{resume}") != command.npos ||
+                            command.find("{session}") != command.npos;
+                 }))
+            fields_.warning("retry_in", "'retry_in: session' needs {resume} in one of the commands",
+                            "Without it, a retry starts a new session.");
     }
 
     void read_input()

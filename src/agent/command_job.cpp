@@ -466,10 +466,11 @@ void CommandJob::note_report(const ProcessExit& exit)
     const auto cpu = report_.usage.cpu.value_or(std::chrono::microseconds(0)) + exit.cpu;
     const auto memory = std::max(report_.usage.peak_memory_kib.value_or(0), exit.peak_memory_kib);
     if (!reader.usage().empty()) report_.usage = reader.usage();
-    report_.usage.model = options_.redactor->redact(report_.usage.model.substr(0, max_id));
+    report_.usage.model = options_.redactor->redact(report_.usage.model).substr(0, max_id);
     if (cpu.count() > 0) report_.usage.cpu = cpu;
     if (memory > 0) report_.usage.peak_memory_kib = memory;
-    if (!reader.session().empty()) report_.session = reader.session().substr(0, max_id);
+    if (!reader.session().empty())
+        report_.session = options_.redactor->redact(reader.session()).substr(0, max_id);
     report_.cause.reset();
     if (const auto& trouble = reader.trouble())
         report_.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};

@@ -4,11 +4,11 @@
 #include "programs/json_values.hpp"
 
 #include <fmt/format.h>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 namespace autoexec::programs {
 namespace {
@@ -17,6 +17,17 @@ namespace json = boost::json;
 
 constexpr std::size_t max_shown = 300;
 constexpr std::size_t max_error_line = 500;
+constexpr std::size_t max_words = 16 * 1024;  // of a message: they are searched by patterns
+constexpr auto max_tokens = std::int64_t{1} << 53;
+
+// By value: JSON has several forms of a number.
+bool is_literal(const json::value& value, const std::string& literal)
+{
+    if (value.is_bool()) return literal == (value.get_bool() ? "true" : "false");
+    boost::system::error_code ec;
+    const auto number = value.to_number<double>(ec);
+    return !ec && number == std::strtod(literal.c_str(), nullptr);
+}
 
 // Some programs report what the model's provider answered as the text of a success.
 bool is_api_error(std::string_view text)
@@ -45,8 +56,7 @@ bool holds(const EventCondition& condition, const json::value& event)
         case Kind::absent:
             return value == nullptr || value->is_null();
         case Kind::literal:
-            return value != nullptr && !value->is_string() && !value->is_structured() &&
-                   json::serialize(*value) == condition.value;
+            return value != nullptr && is_literal(*value, condition.value);
         case Kind::equals:
             return value != nullptr && value->is_string() &&
                    std::string_view(value->get_string()) == condition.value;
@@ -87,7 +97,7 @@ std::optional<std::int64_t> total_of(std::optional<std::int64_t> before, std::op
                                      bool add)
 {
     if (!more) return before;
-    return static_cast<std::int64_t>(*more) + (add ? before.value_or(0) : 0);
+    return std::min(static_cast<std::int64_t>(*more) + (add ? before.value_or(0) : 0), max_tokens);
 }
 
 std::string denied_sentence(const OutputRules& rules, std::string_view denied)
@@ -136,7 +146,8 @@ void EventReader::read_message(const json::value& event)
             if (denied_.empty()) denied_ = "a tool";
         }
         if (auto line = filled(rule.show, event); !line.empty()) shown_ = std::move(line);
-        tasks_ += rule.background_tasks;
+        // A task may have begun before this program, in the session that it continues.
+        tasks_ = std::max(0, tasks_ + rule.background_tasks);
         if (rule.meaning == EventMeaning::none || has_meaning) continue;
         has_meaning = true;
         apply(rule, event);
@@ -183,7 +194,7 @@ std::string EventReader::words_of(const EventRule& rule, const json::value& even
 {
     for (const auto& item : rule.message) {
         auto words = item.starts_with('/') ? sentence_of(text_at(event, item)) : item;
-        if (!words.empty()) return words;
+        if (!words.empty()) return words.substr(0, max_words);
     }
     // The last trouble was one too many.
     return rule.meaning == EventMeaning::failure && trouble_ ? trouble_->message : "";
@@ -244,7 +255,8 @@ std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)
 {
     if (rules_ == nullptr || rules_->events.empty()) return std::nullopt;
     const auto last = open_line();
-    read_line();  // the last one may lack its newline
+    read_line();  // the last ones may lack their newline
+    feed_errors("\n");
     const bool success = exit.exit_code == 0;
     // What it reported before it continued counts only if nothing went wrong since.
     if (verdict_ && (!working_ || success || !verdict_->completed)) return verdict_;

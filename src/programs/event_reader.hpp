@@ -24,7 +24,7 @@ public:
     /// An event of further work resets it.
     [[nodiscard]] bool concluded() const noexcept override
     {
-        return verdict_ && !working_ && tasks_ <= 0;
+        return verdict_ && !working_ && tasks_ == 0;
     }
     /// The last two troubles in a row.
     [[nodiscard]] bool hopeless() const noexcept override { return hopeless_count_ >= 2; }

@@ -91,9 +91,9 @@ EventCondition read_condition(const yaml::YamlEntry& entry, Fields& event, Repor
     return condition;
 }
 
-UsageFields read_usage(const YamlNode& node, Report& report)
+UsageFields read_usage(const YamlNode& node, const std::string& prefix, Report& report)
 {
-    Fields fields(node, "usage: ", report);
+    Fields fields(node, prefix + "usage: ", report);
     fields.warn_unknown(usage_fields);
     UsageFields usage;
     usage.input = pointer_in(fields, "input");
@@ -114,7 +114,11 @@ std::vector<std::string> read_message(Fields& fields)
     if (node == nullptr) return {};
     if (node->kind != YamlNode::Kind::sequence) return {fields.text("message").value_or("")};
     std::vector<std::string> items;
-    for (const auto& item : node->items) items.push_back(item.text);
+    for (const auto& item : node->items) {
+        if (item.kind != YamlNode::Kind::scalar)
+            fields.wrong_type("message", item, "pointers and texts");
+        items.push_back(item.text);
+    }
     return items;
 }
 
@@ -165,7 +169,7 @@ EventRule read_event_rule(const YamlNode& node, const std::string& prefix, Repor
     rule.background_tasks = static_cast<int>(fields.integer("background", -1, 1).value_or(0));
     if (const auto* const usage = fields.find("usage")) {
         if (usage->kind == YamlNode::Kind::mapping)
-            rule.usage = read_usage(*usage, report);
+            rule.usage = read_usage(*usage, prefix, report);
         else
             fields.wrong_type("usage", "a mapping");
     }

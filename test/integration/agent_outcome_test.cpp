@@ -278,6 +278,18 @@ TEST_CASE_FIXTURE(OutcomeSource, "an agent's report of its end is redacted")
     CHECK_FALSE(contains(log(), secret));
 }
 
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "a secret in a model's or session's name is redacted before it is cut")
+{
+    const auto name = std::string(180, 'x') + " " + "gh" + "p_" + std::string(36, 'Q');
+    hand_over();
+    program().print(R"({"type":"system","subtype":"init","session_id":")" + name +
+                    R"(","model":")" + name + "\"}\n" + std::string(claude_done));
+    exit(0);
+    CHECK_FALSE(contains(final_status().usage.value().model, "QQQ"));
+    CHECK_FALSE(contains(final_status().session.value(), "QQQ"));
+}
+
 TEST_CASE_FIXTURE(OutcomeSource, "programs beside the agent's own are judged by their exit codes")
 {
     options.agents = agents_from(R"(

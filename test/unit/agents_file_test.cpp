@@ -336,6 +336,10 @@ TEST_CASE("a rule that is wrong is named, with its place")
           "Agent 1: outcome: Event 1: Missing required field: 'when'");
     CHECK(only_error(with("{when: {/type: x}, session: id}")).find("must be a JSON pointer") !=
           std::string::npos);
+    CHECK(only_error(with("{when: {/type: x}, usage: {input: id}}"))
+              .starts_with("Agent 1: outcome: Event 1: usage: Field 'input'"));
+    CHECK(only_error(with("{when: {/type: x}, message: [/a, {b: c}]}")).find("'message'") !=
+          std::string::npos);
     CHECK(only_error(agent_with("outcome: {}")) ==
           "Agent 1: outcome: Missing required field: 'events'");
     CHECK(only_error(agent_with("stdin: '{comand}'")).find("Unknown placeholder '{comand}'") !=
@@ -350,6 +354,9 @@ TEST_CASE("a retry in the session needs the words for it")
     CHECK_FALSE(parse(agent_with("resume: --resume {session}")).agents.at(0).retry_in_session);
     CHECK(only_error(agent_with("retry_in: session")).find("needs a field 'resume'") !=
           std::string::npos);
+    CHECK(agent.warnings.at(0).message.find("needs {resume} in one of") != std::string::npos);
+    const std::string resumes = ", resume: '--resume {session}', retry_in: session";
+    CHECK(parse("agents:\n" + entry("a", "tool {resume} {command}", resumes)).warnings.empty());
     CHECK(only_error(agent_with("retry_in: old")).find("(got: old)") != std::string::npos);
     CHECK(only_error(agent_with("resume: '--resume {sesion}'")).find("'{sesion}'") !=
           std::string::npos);

@@ -429,6 +429,51 @@ TEST_CASE("a program is not stopped while its own background tasks run")
     CHECK(reader.concluded());
 }
 
+TEST_CASE("the end of a task that the program did not start hides none of its own")
+{
+    EventReader reader(rules("claude"));
+    reader.feed(out, R"({"type":"system","subtype":"task_notification"})"
+                     "\n"
+                     R"({"type":"system","subtype":"task_started"})"
+                     "\n" +
+                         claude_success);
+    CHECK_FALSE(reader.concluded());
+}
+
+TEST_CASE("a number in a condition is compared by its value")
+{
+    OutputRules own;
+    auto& rule = own.events.emplace_back();
+    rule.when = {{"/n", EventCondition::Kind::literal, "1.5"}};
+    rule.meaning = EventMeaning::success;
+    const auto succeeds = [&own](std::string_view number) {
+        EventReader reader(own);
+        reader.feed(out, R"({"n":)" + std::string(number) + "}\n");
+        return reader.concluded();
+    };
+    CHECK(succeeds("1.5"));
+    CHECK(succeeds("15e-1"));
+    CHECK_FALSE(succeeds("1"));
+    CHECK_FALSE(succeeds(R"("1.5")"));
+    CHECK_FALSE(succeeds("null"));
+    CHECK_FALSE(succeeds("true"));
+}
+
+TEST_CASE("a last line of standard error without a newline tells the cause, too")
+{
+    EventReader reader(rules("claude"));
+    reader.feed(err, "Error: 401 unauthorized");
+    CHECK(reader.verdict(exited(1)).value().code == "auth");
+}
+
+TEST_CASE("a flood of words is no message")
+{
+    EventReader reader(rules("codex"));
+    reader.feed(out, R"({"type":"error","message":"401 )" + std::string(1'000'000, 'x') + "\"}\n");
+    CHECK(reader.trouble().value().code == "auth");
+    CHECK(reader.trouble().value().message.size() < 20'000);
+}
+
 TEST_CASE("session, model and usage are those that the program reports")
 {
     EventReader claude_reader(rules("claude"));
@@ -470,6 +515,15 @@ TEST_CASE("numbers that are no counts are no usage")
                      R"({"input_tokens":"many","output_tokens":1e300}})"
                      "\n");
     CHECK(reader.usage().empty());
+}
+
+TEST_CASE("a sum of absurd counts does not overflow")
+{
+    EventReader reader(rules("opencode"));
+    for (int i = 0; i < 10'000; ++i)
+        reader.feed(out, R"({"type":"step_finish","part":{"tokens":{"input":1e15}}})"
+                         "\n");
+    CHECK(reader.usage().input_tokens == std::int64_t{1} << 53);
 }
 
 TEST_CASE("the time to wait is found in the program's words")
