@@ -62,7 +62,7 @@ TEST_CASE_FIXTURE(AcpAgent, "a program gets the command by the protocol, and end
     CHECK(program().spec.input.empty());
     say(R"({"method":"session/update","params":{"update":{"sessionUpdate":"plan","entries":)"
         R"([{"content":"Do it","status":"in_progress"},{"content":"x","status":"completed"}]}}})");
-    run_for(2s);
+    run_for(options.heartbeat_interval);
     CHECK(spy->seen.back().progress->message == "Do it");
     CHECK(spy->seen.back().progress->percentage == 50);
     CHECK_FALSE(program().input_closed);
@@ -101,7 +101,7 @@ TEST_CASE_FIXTURE(AcpAgent, "a program that does not answer is stopped, each pha
     hand_over();
     SUBCASE("at first")
     {
-        run_for(59s);
+        run_for(57s);
         CHECK_FALSE(program().input_closed);
     }
     SUBCASE("when it opens a session")
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(AcpAgent, "a program that does not answer is stopped, each pha
         run_for(89s);
         CHECK_FALSE(program().input_closed);
     }
-    run_for(8s);
+    run_for(9s);
     CHECK(program().input_closed);
     CHECK(program().stops > 0);
     CHECK(error().code == "no_result");
@@ -155,7 +155,7 @@ TEST_CASE_FIXTURE(AcpAgent, "rules decide about permissions, and what was denied
     program().input.clear();
     ask("src/a.cpp");
     CHECK(contains(program().input, R"("optionId":"no")"));
-    run_for(2s);
+    run_for(options.heartbeat_interval);
     CHECK(spy->seen.back().progress->message == "Denied: Write");
     end_turn("end_turn");
     exit(0);

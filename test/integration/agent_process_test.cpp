@@ -166,6 +166,7 @@ read -r end || echo closed >closed
     agents("sh ../fake.sh", "    driver: acp\n" + rules);
     CommandRequest request(std::string(100'000, 'c'), tree);
     request.expected_artifacts = {"out.md"};
+    request.require_artifacts = true;
     const auto result = run(std::move(request));
     CHECK(std::stoi(read_file(tree / "length")) > 100'000);
     CHECK(is_there("closed"));
