@@ -111,6 +111,8 @@ struct Usage {
     // Of all its processes, as the supervisor measures them.
     std::optional<std::chrono::microseconds> cpu{};
     std::optional<std::int64_t> peak_memory_kib{};  ///< Of the largest process.
+    /// In a status: tokens and cost are of the whole session, with the attempts before.
+    bool of_session = false;
 
     bool operator==(const Usage&) const = default;
     [[nodiscard]] bool empty() const noexcept { return *this == Usage{}; }

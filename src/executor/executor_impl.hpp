@@ -66,6 +66,7 @@ struct Execution {
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<time_point> first_published;
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
+    std::optional<Usage> session_usage;        ///< Of the last attempt, if it was a session's.
     ExecutionResult result;
 };
 
@@ -105,6 +106,7 @@ struct Attempt : Correlation {
     AttemptMonitor monitor;
     AttemptTimes times;
     AttemptEnd end;
+    std::optional<Usage> usage;  ///< Its own.
     time_point published;
     std::chrono::system_clock::time_point started_at;
     std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.

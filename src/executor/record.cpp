@@ -38,6 +38,16 @@ EventType end_type(ExecutionStatus status)
     return EventType::execution_failed;
 }
 
+// A program that continues a session may report what the attempts before it used, too.
+std::optional<Usage> own_usage(Execution& x, const AgentStatus& status)
+{
+    auto own = status.usage;
+    if (!own || !std::exchange(own->of_session, false)) return own;
+    const auto before = std::exchange(x.session_usage, own);
+    if (before && status.session == x.result.session) protocol::subtract_usage(*own, *before);
+    return own;
+}
+
 // A throwing sink of the application must not prevent an execution's end.
 asio::awaitable<error_code> flush(std::shared_ptr<EventSink> sink)
 {
@@ -267,8 +277,9 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     r.exit_code = status.exit_code;
     r.signal = status.signal;
     r.output = options.redactor->redact(status.output.value_or(""));
+    a.usage = own_usage(x, status);  // before its session replaces the one before
     r.session = agent_text(*options.redactor, status.session.value_or(""), max_agent_code);
-    protocol::add_usage(r.usage, status.usage);
+    protocol::add_usage(r.usage, a.usage);
     if (r.usage) r.usage->model = agent_text(*options.redactor, r.usage->model, max_agent_code);
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
@@ -318,7 +329,7 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     m.session = r.session;
     if (const auto& status = a.monitor.status()) {
         m.agent = agent_text(*options.redactor, status->agent_id.value_or(""), max_agent_code);
-        m.usage = status->usage;
+        m.usage = a.usage;
         if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
     }
     e.metric = std::move(m);

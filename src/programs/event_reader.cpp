@@ -188,6 +188,7 @@ void EventReader::add_usage(const UsageFields& fields, const json::value& event)
     usage_.reasoning_tokens = total_of(usage_.reasoning_tokens, reasoning, add);
     if (const auto cost = number_at(event, fields.cost_usd))
         usage_.cost_usd = *cost + (add ? usage_.cost_usd.value_or(0) : 0);
+    usage_.of_session = fields.total == UsageTotal::cumulative && !usage_.empty();
 }
 
 std::string EventReader::words_of(const EventRule& rule, const json::value& event) const

@@ -70,6 +70,7 @@ boost::json::object format_usage(const Usage& usage)
     if (!usage.model.empty()) out["model"] = usage.model;
     if (usage.cpu) out["cpu_seconds"] = std::chrono::duration<double>(*usage.cpu).count();
     put("peak_memory_kib", usage.peak_memory_kib);
+    if (usage.of_session) out["of_session"] = true;
     return out;
 }
 
@@ -84,7 +85,9 @@ std::optional<Usage> parse_usage(const text::Fields& fields)
     if (const auto cpu = fields.number("cpu_seconds"); cpu && *cpu >= 0 && *cpu <= max_cpu_seconds)
         usage.cpu = std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(*cpu));
     usage.peak_memory_kib = fields.integer("peak_memory_kib", 0, max_count);
-    return usage.empty() ? std::nullopt : std::optional(std::move(usage));
+    if (usage.empty()) return std::nullopt;
+    usage.of_session = fields.boolean("of_session").value_or(false);
+    return usage;
 }
 
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
@@ -106,6 +109,16 @@ void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
     if (more->peak_memory_kib)
         total->peak_memory_kib =
             std::max(total->peak_memory_kib.value_or(0), *more->peak_memory_kib);
+}
+
+void subtract_usage(Usage& total, const Usage& part)
+{
+    const auto subtract = [&](auto member) {
+        if (auto& sum = total.*member; sum && part.*member)
+            sum = *sum > *(part.*member) ? *sum - *(part.*member) : 0;
+    };
+    for (const auto& count : usage_counts) subtract(count.member);
+    subtract(&Usage::cost_usd);
 }
 
 Spending::Spending(const std::optional<Usage>& usage, const ModelPrices& prices)

@@ -24,6 +24,9 @@ std::optional<Usage> parse_usage(const text::Fields& fields);
 /// `parse_usage` accepts, whatever is added.
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more);
 
+/// Subtracts tokens and cost, as far as both are known.
+void subtract_usage(Usage& total, const Usage& part);
+
 /// What commands cost, as limits count it and people read it. Adding never overflows.
 struct Spending {
     std::int64_t input_tokens = 0;  ///< With those written to a cache, without those read from it.

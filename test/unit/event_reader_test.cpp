@@ -496,7 +496,7 @@ TEST_CASE("session, model and usage are those that the program reports")
                       R"("cached_input_tokens":60,"output_tokens":9,"reasoning_output_tokens":4}})"
                       "\n");
     CHECK(codex_reader.session() == "t");
-    CHECK(codex_reader.usage() == Usage{40, 9, 60, {}, 4, {}, ""});
+    CHECK(codex_reader.usage() == Usage{40, 9, 60, {}, 4, {}, "", {}, {}, true});
 
     // Each step has a part; reasoning is beside the output.
     EventReader opencode_reader(rules("opencode"));

@@ -923,6 +923,36 @@ TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that o
     CHECK(metrics[1].usage.value().input_tokens == 5);
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "what a session used is counted once, whatever attempts it has")
+{
+    options.retry.max_attempts = 3;
+    std::string last_session;
+    SUBCASE("the last attempt goes on, too")
+    {
+        last_session = "s-1";
+    }
+    SUBCASE("the last attempt has a session of its own")
+    {
+        last_session = "s-2";
+    }
+    tree.on_publish = [&] {
+        const auto number = tree.published.size();
+        auto status = tree.status(number < 3 ? ReportedStatus::failed : ReportedStatus::completed);
+        if (number < 3) status.error = CommandError{"later", "overloaded", true, 0};
+        status.session = number < 3 ? "s-1" : last_session;
+        status.usage.emplace().input_tokens = 10 * static_cast<int>(number);
+        status.usage->of_session = true;
+        tree.report(std::move(status));
+    };
+    execute();
+    CHECK(result.attempts == 3);
+    CHECK(result.usage.value().input_tokens == (last_session == "s-1" ? 30 : 50));
+    CHECK_FALSE(result.usage->of_session);
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 3);
+    CHECK(metrics[1].usage.value().input_tokens == 10);
+}
+
 namespace {
 
 struct RetryFixture : ExecutorFixture {
