@@ -42,6 +42,17 @@ struct WorktreesConfig {
     bool operator==(const WorktreesConfig&) const = default;
 };
 
+/// Limits of what commands may cost, checked before one starts. Zero: no limit. Tokens are those of
+/// input, output, and those written to a cache.
+struct BudgetConfig {
+    double max_cost_per_run = 0;  ///< USD
+    std::int64_t max_tokens_per_run = 0;
+    double max_cost_per_day = 0;  ///< Of the UTC day.
+    std::int64_t max_tokens_per_day = 0;
+
+    bool operator==(const BudgetConfig&) const = default;
+};
+
 /// The values of all settings. A setting has the words of its option: `timeouts.start_seconds` sets
 /// `executor.start_timeout`. `doc/configuration.md` describes each, with its range.
 struct AutoExecutionConfig {
@@ -55,6 +66,7 @@ struct AutoExecutionConfig {
     ExecutorSettings executor;
     WorkOptions agent;
     WorktreesConfig worktrees;
+    BudgetConfig budget;
     ModelPrices prices;  ///< For estimates; empty: costs are shown only as reported.
     bool debug = false;
     std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.

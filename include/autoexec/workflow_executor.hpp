@@ -83,6 +83,9 @@ struct WorkflowRunOptions {
     std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow specifies.
     std::optional<int> max_attempts;  ///< Overrides that of steps.
 
+    /// Called on the executor's strand before steps start. A sentence lets no other one start: the
+    /// run fails with this error, and can be resumed. Null: none is refused.
+    std::function<std::string()> refuse_start;
     /// Called on the executor's strand after each transition. Must not throw.
     std::function<void(const WorkflowEvent&)> on_event;
 };

@@ -45,6 +45,8 @@ struct SessionFlags {
     std::optional<std::chrono::milliseconds> total_timeout;
     std::optional<std::chrono::milliseconds> polling_interval;
     std::optional<std::chrono::milliseconds> stop_grace;
+    std::optional<double> max_cost;         ///< In USD; zero: no limit.
+    std::optional<std::size_t> max_tokens;  ///< Zero: no limit.
     bool external_agent = false;
     bool wait_for_worktree = false;
     bool quiet = false;

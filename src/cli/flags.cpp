@@ -12,7 +12,8 @@
 namespace autoexec::cli {
 namespace {
 
-constexpr std::size_t max_jobs = 100'000;  // as the setting limits.max_parallel
+constexpr std::size_t max_jobs = 100'000;                  // as the setting limits.max_parallel
+constexpr std::size_t max_tokens = 1'000'000'000'000'000;  // as the setting
 constexpr std::size_t max_lines = 1'000'000'000;
 
 // `--jobs` for `-j,--jobs,--max-parallel`: messages name one.
@@ -100,6 +101,13 @@ void add_session(CLI::App& app, SessionFlags& flags)
                  "Interval between status polls (default 5s)");
     add_duration(app, "--stop-grace", flags.stop_grace,
                  "Time to stop before a command is killed (default 10s)");
+    app.add_option("--max-cost", flags.max_cost,
+                   "Start no more commands once they have cost this much; 0: no limit")
+        ->type_name("USD")
+        ->check(CLI::Range(0.0, 1'000'000.0));
+    add_count(
+        app, "--max-tokens", max_tokens, [&flags](std::size_t n) { flags.max_tokens = n; },
+        "Start no more commands once they have used N tokens; 0: no limit");
     app.add_flag("--external-agent", flags.external_agent,
                  "Leave the commands to an agent that is already running");
     app.add_flag("--wait", flags.wait_for_worktree, "Wait for busy worktrees instead of failing");

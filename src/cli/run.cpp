@@ -73,14 +73,17 @@ public:
         : options_(o),
           jobs_(std::move(jobs)),
           notify_(std::move(notify)),
+          budget_(make_budget(o.session, manager)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.session.quiet), jobs_.size())),
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
-                   jobs_.size()),
+                   jobs_.size(),
+                   [this] { return budget_.refusal(std::chrono::system_clock::now()); }),
           repository_options_(worktree_options(manager)),
           prices_(manager.load().prices)
     {
         session_.executor().subscribe(display_);
+        session_.executor().subscribe(budget_sink(budget_));
     }
 
     int run()
@@ -180,6 +183,11 @@ private:
     {
         ++ends_[result.status];
         spent_ += protocol::Spending(result.usage, prices_);
+        if (result.attempts > 0) {
+            auto warning =
+                budget_.add(result.execution_id, result.usage, std::chrono::system_clock::now());
+            if (!warning.empty()) result.warnings.push_back(std::move(warning));
+        }
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
@@ -243,6 +251,7 @@ private:
     const RunOptions& options_;
     std::vector<CommandJob> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
+    records::Budget budget_;
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();

@@ -108,6 +108,11 @@ struct Row : Setting {
         unit = "bytes";
         return std::move(*this).within(least, most);
     }
+    Row in_usd() &&
+    {
+        unit = "USD";
+        return std::move(*this).within(0, 1'000'000);
+    }
     Row project_key(std::string name) &&
     {
         alias = std::move(name);
@@ -157,6 +162,7 @@ Row option(std::string key, std::string documentation)
 }
 
 constexpr double three_years = 100'000'000;  // seconds
+constexpr double max_tokens = 1e15;
 constexpr double mebibyte = 1024 * 1024;
 constexpr double gibibyte = 1024 * mebibyte;
 constexpr double tebibyte = 1024 * gibibyte;
@@ -329,6 +335,25 @@ std::vector<Setting> built_in_settings()
             "Maximum size of a file that is committed or saved. A larger one is reported and stays "
             "in its worktree. 0: no limit.")
             .bytes(0, 512 * tebibyte),
+        option<&Config::budget, &BudgetConfig::max_cost_per_run>(
+            "budget.max_cost_per_run",
+            "A run starts no more commands once they have cost this much. 0: no limit.")
+            .in_usd()
+            .flag("--max-cost"),
+        option<&Config::budget, &BudgetConfig::max_tokens_per_run>(
+            "budget.max_tokens_per_run",
+            "A run starts no more commands once they have used this many tokens: input, output, "
+            "and those written to a cache. 0: no limit.")
+            .within(0, max_tokens)
+            .flag("--max-tokens"),
+        option<&Config::budget, &BudgetConfig::max_cost_per_day>(
+            "budget.max_cost_per_day",
+            "The same for all commands of the project on a UTC day. 0: no limit.")
+            .in_usd(),
+        option<&Config::budget, &BudgetConfig::max_tokens_per_day>(
+            "budget.max_tokens_per_day",
+            "The same for all commands of the project on a UTC day. 0: no limit.")
+            .within(0, max_tokens),
         option<&Config::prices>(
             "prices",
             "USD per million tokens, to estimate the cost where a program reports none. The prices "

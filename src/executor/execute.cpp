@@ -76,7 +76,7 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
 asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
 {
     const auto ec = co_await admit(x);
-    if (ec || x.result.status == ExecutionStatus::cancelled) co_return ec;
+    if (ec || x.refused || x.result.status == ExecutionStatus::cancelled) co_return ec;
     co_return co_await run_attempts(x);
 }
 
@@ -156,6 +156,12 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
             co_await x.alarm->wait_until(time_point::max());
         if (co_await is_cancelled(x)) {
             set_cancelled(x.result, "The command was cancelled before it was published.");
+            co_return error_code{};
+        }
+        auto refusal = options.refuse_start ? options.refuse_start() : std::string();
+        x.refused = !refusal.empty();
+        if (x.refused) {
+            x.result.error = CommandError{std::move(refusal), "budget", false, 0};
             co_return error_code{};
         }
         x.options = options;  // re-read the options: they may have changed while queued

@@ -62,6 +62,7 @@ struct Execution {
     bool recorded = false;   ///< That executor has also recorded its end.
     bool read_only = false;  ///< The worktree is not changed.
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
+    bool refused = false;                       ///< By `ExecutorOptions::refuse_start`.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<time_point> first_published;

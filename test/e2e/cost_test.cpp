@@ -110,3 +110,45 @@ TEST_CASE("a workflow shows what each step and the whole run cost")
     const auto& step = run.at("steps").as_array().at(0).as_object();
     CHECK(step.at("usage").as_object().at("cost_usd") == 0.42);
 }
+
+TEST_CASE("a run over its budget starts nothing more")
+{
+    PaidProject project(reports_cost);
+    const auto ended =
+        project.run({"run", "work", "-j", "1", "--max-cost", "0.5", "-w", project.worktree("a"),
+                     "-w", project.worktree("b"), "-w", project.worktree("c")});
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.err, "2 completed, 1 failed; 24.6k in, 8.2k out, $0.84"));
+    CHECK(
+        contains(ended.out, "Not started: the limit of $0.50 for this run is reached, $0.84 used"));
+    const auto words = Words{"run", "work", "--json", "--max-tokens", "0"};
+    CHECK(text_at(objects_of(project.run(words).out).at(0), "status") == "completed");
+
+    project.configure("  budget:\n    max_cost_per_day: 1\n");
+    const auto results = objects_of(project.run(words).out);
+    REQUIRE(results.size() == 1);
+    CHECK(text_at(results[0], "error_code") == "budget");
+    CHECK(text_at(results[0], "attempts") == "0");
+    CHECK(project.run({"run", "work", "--max-cost", "-1"}).code == 2);
+}
+
+TEST_CASE("a workflow over its budget is resumed with a higher one")
+{
+    WorkflowProject project({"outcome: claude"});
+    project.steps({"id: a, agent: planner, action: plan",
+                   "id: b, agent: planner, action: plan, depends_on: [a]"});
+    project.on("a", reports_cost);
+    project.on("b", reports_cost);
+    const auto ended = project.run_workflow({"--max-cost", "0.4"});
+    CHECK(ended.code == 1);
+    CHECK(project.asked() == "a");
+    CHECK(contains(ended.err, "the limit of $0.40 for this run is reached, $0.42 used"));
+    CHECK(project.state_of_step("b") == "pending");
+    // What it has cost before counts.
+    CHECK(project.run({"workflow", "resume", "--max-cost", "0.41"}).code == 1);
+    CHECK(project.asked() == "a");
+    const auto resumed = project.run({"workflow", "resume", "--max-cost", "5"});
+    CHECK_MESSAGE(resumed.code == 0, resumed.err);
+    CHECK(project.asked() == "a b");
+    CHECK(contains(resumed.err, "$0.84"));
+}

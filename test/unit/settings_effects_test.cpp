@@ -3,6 +3,7 @@
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/usage.hpp"
+#include "records/budget.hpp"
 #include "records/debug_log.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
@@ -61,6 +62,19 @@ struct Engine : ExecutorFixture {
         return result.error ? result.error->code : std::string(to_string(result.status));
     }
 };
+
+std::string refused_start(const AutoExecutionConfig& config)
+{
+    TemporaryFolder project;
+    records::Budget budget(config.budget, {}, records::Folder::of({}, project.path(), "metrics"));
+    const auto now = testing::VirtualClock::epoch;
+    auto refusal = budget.refusal(now);
+    Usage usage;
+    usage.input_tokens = 5;
+    usage.cost_usd = 5;
+    (void)budget.add("e", usage, now);
+    return refusal + budget.refusal(now);
+}
 
 std::string estimate(const AutoExecutionConfig& config)
 {
@@ -481,6 +495,10 @@ const std::vector<Row>& rows()
         {"limits.max_output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},
         {"audit.max_bytes", "1024", "10485760", "audit logs", audit_files},
         {"audit.max_backups", "1", "4", "audit logs", rotated_audit_files},
+        {"budget.max_cost_per_run", "1.5", "10", "a command after one for $5", refused_start},
+        {"budget.max_tokens_per_run", "5", "0", "a command after 5 tokens", refused_start},
+        {"budget.max_cost_per_day", "1.5", "10", "a command after one for $5", refused_start},
+        {"budget.max_tokens_per_day", "5", "6", "a command after 5 tokens", refused_start},
         {"prices", R"({"m": {"input": 1, "output": 1}})", R"({"m": {"input": 2, "output": 1}})",
          "an estimate", estimate},
         {"durability", "none", "process", "a record", written_at_once},

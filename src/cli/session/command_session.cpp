@@ -91,7 +91,7 @@ bool can_recover(const std::filesystem::path& root)
 
 CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager,
                                Screen& screen, std::optional<AgentsFile> agents,
-                               std::size_t commands)
+                               std::size_t commands, std::function<std::string()> refuse_start)
     : flags_(flags),
       commands_(commands),
       manager_(manager),
@@ -99,7 +99,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       root_(manager.project_root()),
       signals_(ctx_, SIGINT, SIGTERM),
       records_(ctx_.get_executor(), manager.load(), root_),
-      options_(make_executor_options(agents.has_value())),
+      options_(make_executor_options(agents.has_value(), std::move(refuse_start))),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
@@ -114,10 +114,12 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions CommandSession::make_executor_options(bool embeds_agent)
+ExecutorOptions CommandSession::make_executor_options(bool embeds_agent,
+                                                      std::function<std::string()> refuse_start)
 {
     auto e = executor_options(flags_, manager_.load(), root_, commands_);
     e.agent_in_process = embeds_agent;
+    e.refuse_start = std::move(refuse_start);
     e.notifier = local_notifier();
     e.offers = local_offers();
     e.redactor = std::make_shared<const Redactor>();

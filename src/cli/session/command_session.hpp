@@ -31,8 +31,10 @@ public:
 
     /// `agents` are those of the embedded agent; absent: other processes or people run the
     /// commands. At most `commands` run at once. The session keeps references to all arguments.
+    /// `refuse_start`: as in `ExecutorOptions`.
     CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-                   std::optional<AgentsFile> agents, std::size_t commands);
+                   std::optional<AgentsFile> agents, std::size_t commands,
+                   std::function<std::string()> refuse_start = {});
 
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }
@@ -61,7 +63,8 @@ public:
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
-    ExecutorOptions make_executor_options(bool embeds_agent);
+    ExecutorOptions make_executor_options(bool embeds_agent,
+                                          std::function<std::string()> refuse_start);
     AgentOptions embedded_agent(AgentsFile agents) const;
     void apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
     void reject(const std::vector<Diagnostic>& problems);

@@ -3,6 +3,7 @@
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "records/line_writer.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -62,6 +63,23 @@ asio::awaitable<void> reload_on_hang_up(config::Reloader& reloader)
     }
 }
 
+class BudgetSink final : public EventSink {
+public:
+    explicit BudgetSink(records::Budget& budget) : budget_(budget) {}
+
+    void publish(const Event& event) override
+    {
+        // Those that were interrupted are of another run.
+        if (!event.metric || event.type == EventType::execution_interrupted) return;
+        const auto& attempt = *event.metric;
+        const auto warning = budget_.add(attempt.attempt_id, attempt.usage, event.time);
+        if (!warning.empty()) print_message("warning: {}\n", text::printable(warning));
+    }
+
+private:
+    records::Budget& budget_;
+};
+
 }  // namespace
 
 void print_problems(std::vector<Diagnostic> diagnostics)
@@ -81,6 +99,20 @@ AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool
         print_problems(e.diagnostics());
         throw Failure(exit_invalid);
     }
+}
+
+records::Budget make_budget(const SessionFlags& flags, AutoExecutionConfigManager& manager)
+{
+    const auto config = manager.load();
+    auto limits = config.budget;
+    limits.max_cost_per_run = flags.max_cost.value_or(limits.max_cost_per_run);
+    if (flags.max_tokens) limits.max_tokens_per_run = static_cast<std::int64_t>(*flags.max_tokens);
+    return {limits, config.prices, records::Folder::of({}, manager.project_root(), "metrics")};
+}
+
+std::shared_ptr<EventSink> budget_sink(records::Budget& budget)
+{
+    return std::make_shared<BudgetSink>(budget);
 }
 
 ModelPrices configured_prices(const std::filesystem::path& root)

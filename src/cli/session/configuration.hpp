@@ -3,8 +3,11 @@
 #include "async/short_names.hpp"
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/config.hpp"
+#include "autoexec/event_sink.hpp"
 #include "autoexec/metrics_collector.hpp"
+#include "cli/cli.hpp"
 #include "config/reloader.hpp"
+#include "records/budget.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -19,6 +22,12 @@ namespace autoexec::cli {
 
 /// Prints its problems. Throws `Failure` if it cannot be used.
 AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool quiet);
+
+/// The budget of a run: the flags override the configuration.
+records::Budget make_budget(const SessionFlags& flags, AutoExecutionConfigManager& manager);
+
+/// Adds to it what each attempt has used, before another command can start. It must outlive this.
+std::shared_ptr<EventSink> budget_sink(records::Budget& budget);
 
 /// For what only shows records: also those of a configuration that is otherwise invalid.
 ModelPrices configured_prices(const std::filesystem::path& root);

@@ -1,6 +1,7 @@
 #include "cli/workflow/live_workflow.hpp"
 
 #include "cli/session/command_session.hpp"
+#include "cli/session/configuration.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/workflow_display.hpp"
@@ -19,6 +20,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <tuple>
@@ -45,6 +47,7 @@ public:
           workflow_(std::move(workflow)),
           run_(std::move(run)),
           resumption_(std::move(resumption)),
+          budget_(make_budget(options.session, manager)),
           display_(std::make_shared<WorkflowDisplay>(Screen::suitable_mode(options.session.quiet),
                                                      workflow_)),
           session_(options.session, manager, display_->screen(),
@@ -55,12 +58,15 @@ public:
           prices_(manager.load().prices)
     {
         session_.executor().subscribe(display_);
+        session_.executor().subscribe(budget_sink(budget_));
+        run_.refuse_start = [this] { return budget_.refusal(std::chrono::system_clock::now()); };
         run_.on_event = [this](const WorkflowEvent& event) { show(event); };
         if (resumption_)
             for (const auto& step : resumption_->steps) {
                 if (has_ended(step)) display_->record_earlier(step.id, step.state);
                 usage_.insert(step.usage.begin(), step.usage.end());
             }
+        budget_.add_earlier(usage_);
         // A resumed run decides on its own whether interrupted steps get another attempt.
         if (!session_.options().error_handling) run_.max_attempts = 1;
         result_.workflow_id = workflow_.id;
@@ -227,6 +233,7 @@ private:
     Workflow workflow_;
     WorkflowRunOptions run_;
     std::optional<Resumption> resumption_;
+    records::Budget budget_;
     std::shared_ptr<WorkflowDisplay> display_;
     CommandSession session_;
     WorkflowExecutor executor_;

@@ -284,7 +284,9 @@ std::string summary_of(const WorkflowResult& result, const std::string& merged_i
         text += fmt::format("Critical path: {}\n", chain_of(result));
     const auto failures = failures_of(result);
     text += failures;
-    if (failures.empty() && result.status == WorkflowStatus::failed)
+    const bool is_refused = std::ranges::any_of(
+        result.steps, [](const StepResult& step) { return step.state == StepState::pending; });
+    if ((failures.empty() || is_refused) && result.status == WorkflowStatus::failed)
         text += text::printable(result.error) + '\n';
     return text + place_of_work(result, merged_into) + way_on(result);
 }

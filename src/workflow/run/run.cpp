@@ -153,7 +153,9 @@ asio::awaitable<void> Run::loop()
         }
         advance();
         if (!outcomes_.empty()) continue;
-        if (state_->scheduler().in_flight() == 0 && state_->scheduler().finished()) co_return;
+        if (state_->scheduler().in_flight() == 0 &&
+            (state_->scheduler().finished() || !refusal_.empty()))
+            co_return;
         co_await alarm_->wait_until(options.clock->now() + options.look_interval);
     }
 }
@@ -184,7 +186,12 @@ void Run::cancel(asio::cancellation_type how)
 void Run::advance()
 {
     Scheduler::Queries queries;
-    queries.has_room = [this](std::size_t i) { return steps_->has_room(i); };
+    // Steps that may not start keep waiting, so that they run when the run is resumed.
+    queries.has_room = [this](std::size_t i) {
+        const auto& refuse = inputs_.options.refuse_start;
+        if (refusal_.empty() && refuse) refusal_ = refuse();
+        return refusal_.empty() && steps_->has_room(i);
+    };
     queries.condition = [this](std::size_t i, std::string& problem) {
         return condition_holds(inputs_, *state_, context_->options.project_root, i, problem);
     };
@@ -277,7 +284,7 @@ void Run::end_undone(const Decision& decision)
 
 asio::awaitable<void> Run::merge()
 {
-    if (!git_->is_open() || cancelled_ || log_.error()) co_return;
+    if (!git_->is_open() || cancelled_ || !refusal_.empty() || log_.error()) co_return;
     auto merged = co_await git_->merge_all();
     if (const auto conflicting = index_of(inputs_.workflow, merged.conflict)) {
         fail_late(*conflicting, std::move(merged.problem));
@@ -323,12 +330,15 @@ WorkflowResult Run::finish()
     result.commit = commit_;
     for (std::size_t i = 0; i < state_->size(); ++i) result.steps.push_back(state_->step(i).result);
     const auto failures = state_->scheduler().failures();
-    result.error = cancelled_         ? "The workflow was cancelled."
-                   : failures.empty() ? merge_problem_
-                                      : failure_sentence(failures);
+    result.error = cancelled_          ? "The workflow was cancelled."
+                   : !refusal_.empty() ? refusal_
+                   : failures.empty()  ? merge_problem_
+                                       : failure_sentence(failures);
     result.status = cancelled_             ? WorkflowStatus::cancelled
                     : result.error.empty() ? WorkflowStatus::completed
                                            : WorkflowStatus::failed;
+    for (auto& step : result.steps)
+        if (step.state == StepState::pending && !refusal_.empty()) step.code = "budget";
     result.critical_path = critical_path(inputs_.plan, *state_);
     log_.record(protocol::RunEnded{result.status, result.error});
     if (log_.error()) {  // perhaps only now

@@ -70,6 +70,7 @@ private:
     asio::cancellation_type requested_ = asio::cancellation_type::none;  ///< By the caller.
     bool cancelled_ = false;
     bool killing_ = false;  ///< By a terminal cancellation.
+    std::string refusal_;   ///< Why no other step may start.
     std::string merge_problem_;
     std::string commit_;  ///< Of the run's branch, in the end.
 
