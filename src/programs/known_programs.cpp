@@ -314,8 +314,8 @@ constexpr std::string_view table = R"yaml(
 
 constexpr std::string_view table_name = "known programs";
 
-constexpr std::array<std::string_view, 10> program_fields{
-    "name",   "title",       "compared",    "command", "stdin",
+constexpr std::array<std::string_view, 11> program_fields{
+    "name",   "title",       "compared",    "command", "acp",  "stdin",
     "resume", "accept_argv", "environment", "outcome", "notes"};
 
 KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
