@@ -413,7 +413,7 @@ std::optional<ProgramVerdict> Client::verdict(const ProcessExit& exit)
                     "that its command starts a server of the Agent Client "
                     "Protocol.",
                     task_.program,
-                    skipped_a_line() ? " (a line of more than 4 MiB was not read)" : ""),
+                    skipped_a_line() ? " (a line of more than 16 MiB was not read)" : ""),
         {}};
 }
 

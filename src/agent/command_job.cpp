@@ -37,6 +37,8 @@ constexpr milliseconds deadline_margin{15'000};
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_interval{250};
 
+// How long its tasks in the background may keep a program that has reported its outcome.
+constexpr std::chrono::minutes background_limit{10};
 constexpr std::size_t max_id = 200;  // of what a program calls its session or model
 
 constexpr char out_of_memory[] = "The agent ran out of memory.";
@@ -201,6 +203,14 @@ time_point deadline(const AgentDefinition& definition, const protocol::CommandFi
                                 std::chrono::duration_cast<std::chrono::nanoseconds>(
                                     std::chrono::duration<double>(*seconds)));
     return end;
+}
+
+// Before the time-out of the executor, since the report would then not count.
+time_point end_of_background(time_point reported_at, time_point late_at, milliseconds linger)
+{
+    const auto end = reported_at + background_limit;
+    if (late_at == time_point::max()) return end;
+    return std::min(end, std::max(reported_at + linger, late_at - 2 * deadline_margin));
 }
 
 // For a command whose executor does not write these records.
@@ -371,12 +381,18 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
 
 void CommandJob::note_conclusion()
 {
-    if (!outcome_source_.reader->concluded()) {
-        outcome_source_.concluded_at.reset();
-    } else if (!outcome_source_.concluded_at) {
-        outcome_source_.concluded_at = options_.clock->now();
-        alarm_->wake();
-    }
+    auto& source = outcome_source_;
+    const auto now = options_.clock->now();
+    const auto note = [now](std::optional<time_point>& since, bool holds) {
+        if (!holds)
+            since.reset();
+        else if (!since)
+            since = now;
+    };
+    const bool was_concluded = source.concluded_at.has_value();
+    note(source.reported_at, source.reader->reported());
+    note(source.concluded_at, source.reader->concluded());
+    if (source.concluded_at && !was_concluded) alarm_->wake();
 }
 
 // A program that is driven by a protocol is first asked to end its turn.
@@ -401,6 +417,9 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         const bool stopping = stopped || outcome_source_.closed;
         auto last =
             stopping ? time_point::max() : late_at;  // otherwise each wait would end at once
+        if (outcome_source_.reported_at && !stopping)
+            last = std::min(
+                last, end_of_background(*outcome_source_.reported_at, late_at, definition.linger));
         if (outcome_source_.concluded_at && !stopping)
             last = std::min(last, *outcome_source_.concluded_at + definition.linger);
         const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
@@ -411,7 +430,7 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
             note_conclusion();
         }
         const bool over = clock.now() >= last;
-        if ((over && outcome_source_.concluded_at) || outcome_source_.reader->hopeless())
+        if ((over && outcome_source_.reported_at) || outcome_source_.reader->hopeless())
             outcome_source_.closed = true;
         if (stop_reason_.empty() && !outcome_source_.closed) stop_reason_ = reason_to_stop(over);
         stopped = stopped || (!stop_reason_.empty() && !outcome_source_.closed);
@@ -486,9 +505,11 @@ std::string CommandJob::for_people(std::string text) const
 Progress CommandJob::progress() const
 {
     if (progress_) return *progress_;
-    const auto& shown = outcome_source_.reader->shown();
-    return {outcome_source_.reader->percentage(), step_,
-            shown.empty() ? output_.last_line() : text::printable(for_people(shown))};
+    const auto& reader = *outcome_source_.reader;
+    // A line of JSON is nothing for people.
+    const auto& line = reader.shown().empty() ? output_.last_line() : reader.shown();
+    return {reader.percentage(), step_,
+            line.starts_with('{') ? "" : text::printable(for_people(line))};
 }
 
 AgentStatus CommandJob::status(ReportedStatus word)

@@ -59,7 +59,8 @@ private:
     /// Derives the outcome from the running program's output.
     struct OutcomeSource {
         std::unique_ptr<programs::OutputReader> reader = std::make_unique<programs::EventReader>();
-        std::unique_ptr<AcpDriver> driver{};  ///< While the program runs.
+        std::unique_ptr<AcpDriver> driver{};      ///< While the program runs.
+        std::optional<time_point> reported_at{};  ///< Tasks of its own may still run.
         std::optional<time_point> concluded_at{};
         /// It was stopped because it kept running after its outcome, or tried again in vain; later
         /// output is ignored.

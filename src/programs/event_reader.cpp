@@ -126,6 +126,7 @@ void EventReader::feed_errors(std::string_view chunk)
         if (const auto code = code_of_words(line); !code.empty()) {
             telling_code_ = code;
             telling_line_ = line;
+            trouble_ = ProgramVerdict{false, std::string(code), line, wait_in_words(line)};
         }
     }
 }
@@ -246,7 +247,7 @@ ProgramVerdict EventReader::no_result(bool cut) const
             fmt::format("{} exited with code 0, but reported no result{}{}. 'outcome: {}' needs {} "
                         "in the agent's command.",
                         rules_->program,
-                        skipped_a_line() ? " (a line of more than 4 MiB was not read)" : "",
+                        skipped_a_line() ? " (a line of more than 16 MiB was not read)" : "",
                         cut ? " (its output ended in the middle of a line)" : "", rules_->name,
                         rules_->options),
             {}};

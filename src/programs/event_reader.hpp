@@ -26,6 +26,7 @@ public:
     {
         return verdict_ && !working_ && tasks_ == 0;
     }
+    [[nodiscard]] bool reported() const noexcept override { return verdict_ && !working_; }
     /// The last two troubles in a row.
     [[nodiscard]] bool hopeless() const noexcept override { return hopeless_count_ >= 2; }
     [[nodiscard]] std::string denied_message() const override;

@@ -20,7 +20,7 @@ constexpr std::string_view table = R"yaml(
   acp: claude-agent-acp
   stdin: "{command}"
   resume: --resume {session}
-  environment: {CLAUDE_CODE_MAX_RETRIES: "3", DISABLE_AUTOUPDATER: "1"}
+  environment: {CLAUDE_CODE_MAX_RETRIES: "3", CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1", DISABLE_AUTOUPDATER: "1"}
   notes: |
     It may edit files and run the tools that its settings allow. To allow more, add for example
     --allowedTools 'Bash(make:*)' to the command; the project's .claude/settings.json counts

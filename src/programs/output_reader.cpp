@@ -7,7 +7,7 @@
 namespace autoexec::programs {
 namespace {
 
-constexpr std::size_t max_event_length = 4 * 1024 * 1024;
+constexpr std::size_t max_event_length = 16 * 1024 * 1024;
 
 }  // namespace
 

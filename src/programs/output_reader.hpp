@@ -21,7 +21,7 @@ struct ProgramVerdict {
 };
 
 /// Reads what a program reports in JSON objects on lines of its standard output. Other lines are
-/// skipped, and so are lines longer than 4 MiB, which bounds the memory.
+/// skipped, and so are lines longer than 16 MiB, which bounds the memory.
 class OutputReader {
 public:
     virtual ~OutputReader() = default;
@@ -31,6 +31,8 @@ public:
     /// True if the program has reported its outcome or waits for an answer that no person will
     /// give, and no task of its own runs in the background.
     [[nodiscard]] virtual bool concluded() const noexcept = 0;
+    /// True if it has reported its outcome, whatever still runs in the background.
+    [[nodiscard]] virtual bool reported() const noexcept { return concluded(); }
     /// The last troubles cannot get better by waiting.
     [[nodiscard]] virtual bool hopeless() const noexcept { return false; }
     /// How a refused tool can be permitted, for messages.

@@ -198,6 +198,48 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program that cannot succeed is stopped at it
           "Claude was stopped, because it tried again in vain: 401 authentication_failed");
 }
 
+TEST_CASE_FIXTURE(OutcomeSource, "tasks in the background hold a program for some time only")
+{
+    const std::string task = R"({"type":"system","subtype":"task_started"})"
+                             "\n";
+    SUBCASE("ten minutes")
+    {
+        definition().timeout = 1h;
+        hand_over();
+        program().print(task + std::string(claude_done));
+        run_for(599s);
+        CHECK(program().stops == 0);
+        run_for(2s);
+    }
+    SUBCASE("but not until the time-out")
+    {
+        hand_over();
+        program().print(task + std::string(claude_done));
+        run_for(29s);
+        CHECK(program().stops == 0);
+        run_for(2s);
+    }
+    CHECK(program().stops > 0);
+    exit(143);
+    CHECK(final_status().status == ReportedStatus::completed);
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a program's events are its progress, and raw JSON is none")
+{
+    hand_over();
+    program().print(R"({"type":"system","subtype":"init"})"
+                    "\n");
+    run_for(11s);
+    CHECK(spy->seen.back().progress.value().message.empty());
+    program().print(
+        R"({"type":"assistant","message":{"content":[{"type":"text","text":"I look."}]}})"
+        "\n");
+    run_for(11s);
+    CHECK(spy->seen.back().progress.value().message == "I look.");
+    program().print(claude_done);
+    exit(0);
+}
+
 TEST_CASE_FIXTURE(OutcomeSource, "a time-out names the last known cause")
 {
     hand_over();

@@ -229,13 +229,13 @@ TEST_CASE("what is no message is skipped, and lines are bounded")
           R"({"method":"session/update","params":{"update":7}})"})
         turn.say(line);
     turn.client.feed(out, R"({"id":3,"result":{"stopReason":"end_turn","x":")");
-    for (int i = 0; i < 5; ++i) turn.client.feed(out, std::string(1024 * 1024, 'x'));
+    for (int i = 0; i < 17; ++i) turn.client.feed(out, std::string(1024 * 1024, 'x'));
     turn.say("\"}}");
     CHECK_FALSE(turn.client.concluded());
     turn.client.feed(OutputStream::standard_error, R"({"id":3,"result":{"stopReason":"x"}})"
                                                    "\n");
     CHECK(turn.client.take_input().empty());
-    CHECK(contains(turn.client.verdict(exited(0))->message, "4 MiB"));
+    CHECK(contains(turn.client.verdict(exited(0))->message, "16 MiB"));
 }
 
 TEST_CASE("a client offers neither files nor terminals")

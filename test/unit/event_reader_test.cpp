@@ -290,7 +290,7 @@ TEST_CASE("a line that is too long is passed over as a whole, and its absence is
     for (int i = 0; i < 40; ++i) parser.feed(out, chunk);
     parser.feed(out, "\"}\n");
     CHECK_FALSE(parser.concluded());
-    CHECK(contains(parser.verdict(exited(0)).value().message, "4 MiB"));
+    CHECK(contains(parser.verdict(exited(0)).value().message, "16 MiB"));
     parser.feed(out, claude_success);  // the line after it is read again
     CHECK(parser.concluded());
 }
@@ -524,6 +524,18 @@ TEST_CASE("a sum of absurd counts does not overflow")
         reader.feed(out, R"({"type":"step_finish","part":{"tokens":{"input":1e15}}})"
                          "\n");
     CHECK(reader.usage().input_tokens == std::int64_t{1} << 53);
+}
+
+TEST_CASE("what a program retries may be said on standard error only")
+{
+    EventReader reader(rules("qwen"));
+    reader.feed(err,
+                "Ripgrep not available.\nRetrying in 60s (attempt 1/10): [API Error: 429 busy]\n");
+    CHECK(reader.trouble().value().code == "rate_limited");
+    CHECK(reader.trouble()->retry_after == std::chrono::seconds(60));
+    reader.feed(out, R"({"type":"assistant"})"
+                     "\n");
+    CHECK_FALSE(reader.trouble());
 }
 
 TEST_CASE("the time to wait is found in the program's words")
