@@ -206,7 +206,8 @@ boost::json::object schema_of(const SettingsTable& table, const Setting& s)
             break;
     }
     add_range(s, schema);
-    if (s.type != SettingType::prices) schema["default"] = json_of(s.get(table.defaults()));
+    schema["default"] =
+        s.type == SettingType::prices ? boost::json::object() : json_of(s.get(table.defaults()));
     return schema;
 }
 

@@ -79,6 +79,13 @@ std::size_t count_ended(const RunRecord& run)
     return static_cast<std::size_t>(std::count_if(run.steps.begin(), run.steps.end(), has_ended));
 }
 
+protocol::UsageByExecution usage_of(const RunRecord& run)
+{
+    protocol::UsageByExecution usage;
+    for (const auto& step : run.steps) usage.insert(step.usage.begin(), step.usage.end());
+    return usage;
+}
+
 boost::json::object to_json(const RunRecord& run)
 {
     std::optional<double> seconds;
@@ -100,6 +107,7 @@ boost::json::object to_json(const RunRecord& run)
     o["commit"] = text::text_or_null(run.commit);
     o["steps_total"] = run.steps.size();
     o["steps_ended"] = count_ended(run);
+    o["usage"] = protocol::usage_or_null(protocol::total_of(usage_of(run)));
     return o;
 }
 

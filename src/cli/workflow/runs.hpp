@@ -31,6 +31,9 @@ std::optional<std::chrono::milliseconds> duration_of(const workflow::RunRecord& 
 bool has_ended(const workflow::StepRecord& step);
 std::size_t count_ended(const workflow::RunRecord& run);
 
+/// Of all its steps.
+protocol::UsageByExecution usage_of(const workflow::RunRecord& run);
+
 /// The keys of a run that all subcommands print.
 boost::json::object to_json(const workflow::RunRecord& run);
 

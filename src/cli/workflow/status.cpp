@@ -59,20 +59,12 @@ json::object json_of(const StepRecord& step)
     return o;
 }
 
-protocol::UsageByExecution usage_of(const RunRecord& run)
-{
-    protocol::UsageByExecution usage;
-    for (const auto& step : run.steps) usage.insert(step.usage.begin(), step.usage.end());
-    return usage;
-}
-
 void print_as_json(const RunRecord& run)
 {
     auto o = to_json(run);
     json::array steps;
     for (const auto& step : run.steps) steps.emplace_back(json_of(step));
     o["steps"] = std::move(steps);
-    o["usage"] = protocol::usage_or_null(protocol::total_of(usage_of(run)));
     print_json(o);
 }
 
