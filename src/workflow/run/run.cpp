@@ -70,6 +70,7 @@ asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
         co_return outcome;
     }
     co_await loop();
+    if (state_->scheduler().finished()) refusal_.clear();  // a gate ended the run
     co_await merge();
     outcome.result = finish();
     outcome.ec = log_.error();
