@@ -29,8 +29,10 @@ constexpr int method_not_found = -32601;
 
 constexpr std::size_t max_shown = 300;
 constexpr std::size_t max_text = 4096;
-constexpr std::size_t max_tools = 256;
+constexpr std::size_t max_tools = 64;
 constexpr std::size_t max_denied = 300;
+constexpr std::size_t max_words = 16 * 1024;  // of an error: they are searched by patterns
+constexpr auto max_tokens = std::int64_t{1} << 53;
 
 // Without it, codex-acp reports a failed turn as text and `end_turn`.
 json::object capabilities()
@@ -65,7 +67,7 @@ std::string words_of_error(const json::value& error)
     for (const auto* pointer : {"/data", "/data/details", "/data/message"})
         if (const auto more = programs::sentence_of(text_at(error, pointer)); !more.empty())
             words += (words.empty() ? "" : ": ") + more;
-    return words;
+    return words.substr(0, max_words);
 }
 
 std::optional<std::int64_t> tokens_at(const json::value& message,
@@ -303,7 +305,7 @@ void Client::read_plan(const json::value& update)
 // A notice before the end: it tries again.
 void Client::read_notice(const json::value& failure)
 {
-    const auto words = text_at(failure, "/title");
+    const auto words = text_at(failure, "/title").substr(0, max_words);
     shown_ = first_line(words);
     if (text_at(failure, "/category") == "unknown") return;
     std::string code(programs::code_of_words(words));
@@ -322,7 +324,7 @@ void Client::read_usage(const json::value& result)
     usage.reasoning_tokens = tokens_at(result, {"/thoughtTokens", "/reasoningOutputTokens"});
     if (const auto total = tokens_at(result, {"/totalTokens"})) split_tokens(usage, *total);
     const auto add = [](auto& sum, const auto& part) {
-        if (part) sum = sum.value_or(0) + *part;
+        if (part) sum = std::min(sum.value_or(0) + *part, max_tokens);
     };
     add(usage_.input_tokens, usage.input_tokens);
     add(usage_.output_tokens, usage.output_tokens);
@@ -345,7 +347,7 @@ void Client::end_turn(const json::value& turn)
 
     if (const auto* const failure = failure_in(turn);
         failure != nullptr && text_at(*failure, "/severity") != "warning") {
-        const auto words = text_at(*failure, "/title");
+        const auto words = text_at(*failure, "/title").substr(0, max_words);
         std::string code(programs::code_of_words(words));
         if (code.empty() && text_at(*failure, "/category") == "connection") code = "network";
         return fail(std::move(code), words);

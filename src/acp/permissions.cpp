@@ -18,7 +18,11 @@ namespace json = boost::json;
 using programs::text_at;
 using programs::value_at;
 
-constexpr std::size_t max_paths = 1000;
+// Of a tool call. One that exceeds them is denied, because it cannot be checked as a whole.
+constexpr std::size_t max_paths = 100;
+constexpr std::size_t max_path = 4096;
+constexpr std::size_t max_command = 128 * 1024;
+constexpr std::size_t max_title = 1000;
 
 // Where programs name the paths of a tool; the protocol leaves its input open.
 constexpr std::array<const char*, 7> path_keys{"/file_path", "/filePath", "/filepath", "/path",
@@ -93,11 +97,11 @@ bool changes_files(std::string_view kind)
 
 void ToolCall::update(const json::value& message)
 {
-    replace_by(kind, text_at(message, "/kind"));
-    replace_by(title, text_at(message, "/title"));
+    replace_by(kind, text_at(message, "/kind").substr(0, max_title));
+    replace_by(title, text_at(message, "/title").substr(0, max_title));
     const auto add = [this](std::string path) {
         if (path.empty() || std::find(paths.begin(), paths.end(), path) != paths.end()) return;
-        if (paths.size() == max_paths) path = "/";  // denied: not all can be checked
+        if (paths.size() == max_paths || path.size() > max_path) path = "/";
         if (paths.size() <= max_paths) paths.push_back(std::move(path));
     };
     for (const auto* list : {"/locations", "/content"})
@@ -106,6 +110,10 @@ void ToolCall::update(const json::value& message)
     const auto* const input = value_at(message, "/rawInput");
     if (input == nullptr) return;
     replace_by(command, command_in(*input));
+    if (command.size() > max_command) {
+        command.clear();
+        add("/");
+    }
     for (const auto* key : path_keys) add(text_at(*input, key));
 }
 

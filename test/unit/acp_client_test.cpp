@@ -467,6 +467,29 @@ TEST_CASE("a command is allowed by its first words, if it is a single one")
     CHECK(turn.answer_to(R"({"toolCallId":"z","kind":"execute"})") == "no");
 }
 
+TEST_CASE("a request that is too long to be checked is denied")
+{
+    Turn turn({rule("", "", "", true)});
+    std::string paths;
+    for (int i = 0; i < 101; ++i)
+        paths += (i > 0 ? "," : "") + (R"({"path":"/tree/)" + std::to_string(i) + R"("})");
+    CHECK(turn.answer_to(R"({"toolCallId":"1","kind":"edit","locations":[)" + paths + "]}") ==
+          "no");
+    CHECK(turn.answer_to(R"({"toolCallId":"2","kind":"edit","locations":[{"path":")" +
+                         std::string(5000, 'x') + R"("}]})") == "no");
+    CHECK(turn.answer_to(R"({"toolCallId":"3","kind":"execute","rawInput":{"command":"make )" +
+                         std::string(200'000, 'x') + R"("}})") == "no");
+}
+
+TEST_CASE("usage of absurd size is bounded")
+{
+    Turn turn;
+    for (int i = 0; i < 20; ++i)
+        turn.update(R"({"sessionUpdate":"agent_message_chunk","_meta":{"usage":{
+"inputTokens":1000000000000000}}})");
+    CHECK(turn.client.usage().input_tokens == std::int64_t{1} << 53);
+}
+
 TEST_CASE("a request is judged by all that was said of its tool")
 {
     Turn turn({rule("edit", "docs/**", "", true)});
