@@ -183,11 +183,6 @@ private:
     {
         ++ends_[result.status];
         spent_ += protocol::Spending(result.usage, prices_);
-        if (result.attempts > 0) {
-            auto warning =
-                budget_.add(result.execution_id, result.usage, std::chrono::system_clock::now());
-            if (!warning.empty()) result.warnings.push_back(std::move(warning));
-        }
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));

@@ -215,9 +215,9 @@ TEST_CASE_FIXTURE(OutcomeSource, "tasks in the background hold a program for som
     {
         hand_over();
         program().print(task + std::string(claude_done));
-        run_for(29s);
+        run_for(25s);
         CHECK(program().stops == 0);
-        run_for(2s);
+        run_for(6s);
     }
     CHECK(program().stops > 0);
     exit(143);
