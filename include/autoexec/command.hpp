@@ -40,6 +40,7 @@ struct ExecutionIds {
 
     /// These members of a larger value.
     ExecutionIds& ids() noexcept { return *this; }
+    /// The same of a constant value.
     [[nodiscard]] const ExecutionIds& ids() const noexcept { return *this; }
 
     bool operator==(const ExecutionIds&) const = default;
@@ -50,7 +51,9 @@ struct Correlation : ExecutionIds {
     std::string attempt_id;  ///< Empty: none, or not known.
     int attempt = 0;         ///< 1…; 0: not known.
 
+    /// These members of a larger value.
     Correlation& ids() noexcept { return *this; }
+    /// The same of a constant value.
     [[nodiscard]] const Correlation& ids() const noexcept { return *this; }
 
     bool operator==(const Correlation&) const = default;

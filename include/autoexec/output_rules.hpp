@@ -12,6 +12,7 @@ namespace autoexec::inline v1 {
 
 /// A condition on the value at a JSON pointer (RFC 6901) of an event. `null` is absent.
 struct EventCondition {
+    /// How the value is compared.
     enum class Kind {
         equals,       ///< A string.
         literal,      ///< A number or boolean, as JSON writes it.
@@ -115,6 +116,7 @@ struct Usage {
     bool of_session = false;
 
     bool operator==(const Usage&) const = default;
+    /// True if nothing is known.
     [[nodiscard]] bool empty() const noexcept { return *this == Usage{}; }
 };
 
