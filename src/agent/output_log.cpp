@@ -32,12 +32,12 @@ files::UniqueFd create(const records::Folder& place, const std::string& name)
 }  // namespace
 
 OutputLog::OutputLog(const std::filesystem::path& project_root, const std::string& name,
-                     std::shared_ptr<const Redactor> redactor, std::size_t file_limit,
+                     std::shared_ptr<const Redactor> redactor, std::size_t max_file,
                      std::size_t tail_limit)
     : folder_(records::Folder::of({}, project_root, "output")),
       name_(name),
-      file_(file_limit > 0 ? create(folder_, name_) : files::UniqueFd()),
-      file_left_(file_limit),
+      file_(max_file > 0 ? create(folder_, name_) : files::UniqueFd()),
+      file_left_(max_file),
       tail_limit_(tail_limit),
       out_(redactor),
       err_(std::move(redactor))

@@ -138,7 +138,7 @@ private:
             auto resolving = opened_.repository->resolve(ref);
             auto commit = co_await std::move(resolving);
             // `make_tree` reports a REF that cannot be resolved.
-            commits_.emplace(ref, commit.problem.empty() ? std::move(commit.id) : ref);
+            commits_.emplace(ref, commit.problem.empty() ? commit.id : ref);
         }
     }
 

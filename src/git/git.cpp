@@ -182,11 +182,11 @@ asio::awaitable<ProgramOutput> Git::perform(GitContext context, ProcessSpec spec
                                             std::string subcommand) const
 {
     if (has_untrusted_config(context)) {
-        auto reading = spec;
-        reading.argv = hardened_command();
+        auto query = spec;
+        query.argv = hardened_command();
         for (const auto* const word : {"config", "--list", "--includes", "--show-scope", "-z"})
-            reading.argv.emplace_back(word);
-        auto listing = co_await in_turn(std::move(reading), "git config", reading_limit);
+            query.argv.emplace_back(word);
+        auto listing = co_await in_turn(std::move(query), "git config", reading_limit);
         if (!listing.ok()) co_return listing;
         switch_off_programs(listing.output, context.trusted, spec.environment);
     }

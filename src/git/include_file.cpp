@@ -178,8 +178,7 @@ void record_included(const Entry& entry, const Words& paths)
     auto all = included_paths(entry);
     all.insert(all.end(), paths.begin(), paths.end());
     std::ranges::sort(all);
-    const auto repeated = std::ranges::unique(all);
-    all.erase(repeated.begin(), repeated.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
     write_record(entry, included_file, nul_terminated(all), Durability::process);
 }
 

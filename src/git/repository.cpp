@@ -223,12 +223,12 @@ asio::awaitable<Head> Repository::head_of(GitContext context)
     co_return head;
 }
 
-asio::awaitable<std::vector<Ref>> Repository::refs(std::string prefix, std::string detail,
+asio::awaitable<std::vector<Ref>> Repository::refs(std::string first_part, std::string detail,
                                                    Words filter)
 {
     Words words{"for-each-ref", "--format=%(refname)%00%(objectname)%00" + detail + "%00"};
     std::ranges::move(filter, std::back_inserter(words));
-    words.push_back(std::move(prefix));
+    words.push_back(std::move(first_part));
     const auto listing = co_await git.run(bare, std::move(words));
     std::vector<Ref> found;
     const auto parts = split_nul(listing.output);
