@@ -352,7 +352,8 @@ template <class Change>
 std::optional<std::string> edit(std::string_view text, Change change)
 {
     auto plain = boost::replace_all_copy(std::string(text), "\r\n", "\n");
-    const bool crlf = plain != text && boost::replace_all_copy(plain, "\n", "\r\n") == text;
+    const bool crlf = plain != text && plain.find('\r') == plain.npos &&
+                      boost::replace_all_copy(plain, "\n", "\r\n") == text;
     if (!crlf) plain = text;
     const auto root = parse(plain);
     if (!root) return std::nullopt;

@@ -1,7 +1,9 @@
 #include "yaml/yaml.hpp"
+#include "yaml/yaml_edit.hpp"
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <string>
 
 using namespace autoexec;
@@ -163,3 +165,19 @@ TEST_CASE("what is no single UTF-8 document is refused")
 }
 
 TEST_SUITE_END();
+
+TEST_CASE("a text with stray carriage returns is changed to one that is still read")
+{
+    const std::array<std::string, 2> path{"a", "b"};
+    for (const std::string text : {"\r\r\n", "\r", "x: 1\r\r\n", "x: 1\r\ny: 2\n", "\r\n"}) {
+        CAPTURE(text);
+        const auto changed = set_in_yaml(text, path, make_scalar("7", true));
+        CHECK((changed || text.front() != 'x'));
+        if (!changed) continue;
+        Report report("file", *changed);
+        const auto root = parse_yaml(*changed, report);
+        REQUIRE(root);
+        REQUIRE(root->find("a") != nullptr);
+        CHECK(root->find("a")->find("b")->text == "7");
+    }
+}
