@@ -90,11 +90,11 @@ error_code open_ends(bool socket, asio::posix::stream_descriptor& ours, UniqueFd
     return keep_ends(fds, theirs, [&](int fd, error_code& ec) { ours.assign(fd, ec); });
 }
 
-error_code open_input(asio::local::stream_protocol::socket& ours, UniqueFd& theirs)
+error_code open_input(asio::posix::stream_descriptor& ours, UniqueFd& theirs)
 {
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return files::last_error();
-    return keep_ends(fds, theirs, [&](int fd, error_code& ec) { ours.assign({}, fd, ec); });
+    return keep_ends(fds, theirs, [&](int fd, error_code& ec) { ours.assign(fd, ec); });
 }
 
 // A file in memory instead of a pipe: nobody must write while the program reads, however long the
@@ -243,7 +243,7 @@ public:
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex),
                             asio::posix::stream_descriptor(ex),
-                            asio::local::stream_protocol::socket(ex)};
+                            asio::posix::stream_descriptor(ex)};
         ChildEnds ends;
         ec = connect(link, ends, spec);
         if (ec)

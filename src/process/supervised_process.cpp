@@ -9,7 +9,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include <fmt/format.h>
 
@@ -77,16 +76,16 @@ public:
     {
         if (!link_.input.is_open() || closes_input_) return;
         unread_.append(text);
-        if (unread_.size() > max_unread_input)
+        if (unread_.size() - sent_ > max_unread_input)
             drop_input();
-        else if (written_.empty())
+        else if (!waits_to_write_)
             write_next();
     }
 
     void close_input()
     {
         closes_input_ = true;
-        if (written_.empty()) drop_input();
+        if (unread_.empty()) drop_input();
     }
 
     // Output is no longer reported, but a pending wait completes.
@@ -135,21 +134,34 @@ private:
         link_.error.cancel();
     }
 
+    // By hand: what writes to a descriptor raises SIGPIPE if the program has ended.
     void write_next()
     {
-        written_ = std::exchange(unread_, {});
-        if (written_.empty()) {
-            if (closes_input_) drop_input();
-            return;
+        while (!unread_.empty()) {
+            const auto sent = ::send(link_.input.native_handle(), unread_.data() + sent_,
+                                     unread_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (sent >= 0) {
+                sent_ += static_cast<std::size_t>(sent);
+                if (sent_ < unread_.size()) continue;
+                unread_.clear();
+                sent_ = 0;
+            } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                return wait_to_write();
+            } else if (errno != EINTR) {
+                return drop_input();  // it no longer reads
+            }
         }
-        asio::async_write(link_.input, asio::buffer(written_),
-                          [self = shared_from_this()](error_code ec, std::size_t) {
-                              self->written_.clear();
-                              if (ec)
-                                  self->drop_input();  // it no longer reads
-                              else
-                                  self->write_next();
-                          });
+        if (closes_input_) drop_input();
+    }
+
+    void wait_to_write()
+    {
+        waits_to_write_ = true;
+        link_.input.async_wait(stream_descriptor::wait_write,
+                               [self = shared_from_this()](error_code ec) {
+                                   self->waits_to_write_ = false;
+                                   if (!ec) self->write_next();
+                               });
     }
 
     void drop_input()
@@ -157,6 +169,7 @@ private:
         error_code ignored;
         link_.input.close(ignored);
         unread_.clear();
+        sent_ = 0;
     }
 
     void read_message(error_code ec)
@@ -270,8 +283,9 @@ private:
     stream_descriptor pidfd_;
     asio::steady_timer guard_;
     ProcessExit exit_;
-    std::string unread_;   ///< Input that is still to be written after `written_`.
-    std::string written_;  ///< Empty: no write is pending.
+    std::string unread_;    ///< Input for the program.
+    std::size_t sent_ = 0;  ///< How much of it is written.
+    bool waits_to_write_ = false;
     bool closes_input_ = false;
     bool stop_sent_ = false;
     bool abandoned_ = false;

@@ -3,7 +3,6 @@
 #include "async/short_names.hpp"
 #include "autoexec/spawner.hpp"
 
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <sys/types.h>
@@ -24,7 +23,7 @@ struct SupervisorLink {
     asio::posix::stream_descriptor control;
     /// Open only if the program is interactive. A socket, not a pipe: writing to a program that has
     /// ended must not raise SIGPIPE in the host.
-    asio::local::stream_protocol::socket input;
+    asio::posix::stream_descriptor input;
 };
 
 std::unique_ptr<Process> make_supervised_process(SupervisorLink link);
