@@ -47,7 +47,7 @@ struct AgentDefinition {
     /// What the first of `commands` reads from standard input, with placeholders, however long the
     /// values are: `{command}`. Empty: nothing. This, too, makes the agent accept commands.
     std::string input;
-    /// The words of `{resume}` in `commands` if a retry goes on in the session of the attempt
+    /// The words of `{resume}` in `commands` if a retry continues the session of the attempt
     /// before: `--resume {session}`.
     std::string resume;
     /// A retry does so, if the program has reported its session: its prompt is then why the attempt

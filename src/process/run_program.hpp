@@ -36,7 +36,7 @@ using OnStart = std::function<void(std::weak_ptr<Process>)>;
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
                                            std::size_t max_output, OnStart on_start = {});
 
-/// Whether the system can pass these arguments to a program. If one is too long or contains a NUL
+/// Checks that the system can pass these arguments to a program. If one is too long or contains a NUL
 /// character, `why` is set to a sentence.
 error_code check_arguments(const std::vector<std::string>& argv, std::string& why);
 

@@ -24,7 +24,7 @@ std::optional<Usage> parse_usage(const text::Fields& fields);
 /// `parse_usage` accepts, whatever is added.
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more);
 
-/// Subtracts tokens and cost, as far as both are known.
+/// Subtracts tokens and cost; a number that either lacks is not changed.
 void subtract_usage(Usage& total, const Usage& part);
 
 /// What commands cost, as limits count it and people read it. Adding never overflows.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t edit_indent = 2;  // as in yaml_write.cpp
 
-/// The entries that a path leads through, as far as they exist.
+/// The entries that a path leads through, before the first that does not exist.
 using Trail = std::vector<const YamlEntry*>;
 
 Trail follow(const YamlNode& root, YamlPath path)

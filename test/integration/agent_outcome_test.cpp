@@ -275,7 +275,7 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program's input is the command, however long
     CHECK(program().spec.input.empty());
 }
 
-TEST_CASE_FIXTURE(OutcomeSource, "a retry goes on in the session before it, if the agent is set so")
+TEST_CASE_FIXTURE(OutcomeSource, "a retry continues the session before it, if the agent is set so")
 {
     definition().commands = {"claude {resume} -p {command}"};
     definition().resume = "--resume {session}";

@@ -149,7 +149,7 @@ TEST_CASE("a file of a bad shape is refused with a sentence")
     CHECK(refusal(R"({"command": "x", "command": "y"})").starts_with("A key occurs twice"));
 }
 
-TEST_CASE("the session that a retry may go on in is written and read")
+TEST_CASE("the session that a retry may continue is written and read")
 {
     CommandFile file;
     file.command = "build";

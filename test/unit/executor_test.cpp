@@ -881,7 +881,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out names why the program did not com
           "The command was stopped after its 60 s time-out. Last known cause: 429 rate_limit");
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "what looks like an option is no session to go on in")
+TEST_CASE_FIXTURE(ExecutorFixture, "what looks like an option is not the id of a session to continue")
 {
     options.retry.max_attempts = 2;
     tree.on_publish = [&] {
@@ -927,7 +927,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "what a session used is counted once, whateve
 {
     options.retry.max_attempts = 3;
     std::string last_session;
-    SUBCASE("the last attempt goes on, too")
+    SUBCASE("the last attempt continues, too")
     {
         last_session = "s-1";
     }
