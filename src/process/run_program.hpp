@@ -36,8 +36,8 @@ using OnStart = std::function<void(std::weak_ptr<Process>)>;
 asio::awaitable<ProgramOutput> run_program(std::shared_ptr<Spawner> spawner, ProcessSpec spec,
                                            std::size_t max_output, OnStart on_start = {});
 
-/// Checks that the system can pass these arguments to a program. If one is too long or contains a NUL
-/// character, `why` is set to a sentence.
+/// Checks that the system can pass these arguments to a program. If one is too long or contains a
+/// NUL character, `why` is set to a sentence.
 error_code check_arguments(const std::vector<std::string>& argv, std::string& why);
 
 /// This process's environment as `NAME=value`, without the variables that redirect git to another

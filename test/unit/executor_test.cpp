@@ -881,7 +881,8 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a time-out names why the program did not com
           "The command was stopped after its 60 s time-out. Last known cause: 429 rate_limit");
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "what looks like an option is not the id of a session to continue")
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "what looks like an option is not the id of a session to continue")
 {
     options.retry.max_attempts = 2;
     tree.on_publish = [&] {
