@@ -272,8 +272,9 @@ TEST_CASE_FIXTURE(QuickTree, "use_future, with the context on another thread")
     auto refused = make().async_execute_command(request(""), asio::use_future);
     std::thread thread([&] { ctx.run(); });
     CHECK(future.get().status == ExecutionStatus::completed);
-    CHECK_THROWS_AS(refused.get(), system_error);
+    // The thread sanitizer cannot see how the library counts the owners of an exception.
     thread.join();
+    CHECK_THROWS_AS(refused.get(), system_error);
 }
 
 TEST_CASE_FIXTURE(QuickTree, "a handler runs on the executor it is bound to")
