@@ -19,11 +19,41 @@
 
 namespace autoexec::bench {
 
-/// An agent that speaks all of the protocol and runs nothing: claim, one final status, done.
-/// Everything on its executor, which has one thread.
+/// The agent's side of a command of which nothing is run: claim, one final status, release.
+class ClaimedCommand {
+public:
+    bool claim(const std::filesystem::path& tree)
+    {
+        box_ = handoff::AgentMailbox::open(tree, control_files::status);
+        found_ = box_->find(false);
+        return found_.state == handoff::AgentMailbox::Found::State::command &&
+               box_->claim(found_, "light");
+    }
+
+    void write_result()
+    {
+        AgentStatus status;
+        status.structured = true;
+        status.status = ReportedStatus::completed;
+        status.ids() = found_.command.ids();
+        status.exit_code = 0;
+        status.sequence = 1;
+        status.completed_at = std::chrono::system_clock::now();
+        box_->remove_command(found_);
+        check(!box_->write_status(protocol::format_status(status)), "writing a status");
+    }
+
+    void release() { box_->release(false); }
+
+private:
+    std::unique_ptr<handoff::AgentMailbox> box_;
+    handoff::AgentMailbox::Found found_;
+};
+
+/// An agent in the executor's process. Everything on its executor, which has one thread.
 class LightAgent : public std::enable_shared_from_this<LightAgent> {
 public:
-    /// When to report, and what to do right before and after. Null: at once.
+    /// When to report. Null: at once.
     using Delay = std::function<void(std::function<void()> report)>;
 
     LightAgent(asio::any_io_executor ex, std::shared_ptr<Notifier> notifier)
@@ -43,48 +73,24 @@ public:
     }
 
     Delay delay;
-    /// Right after the rename that makes the status visible.
-    std::function<void(const std::string& execution_id)> reported;
 
     /// What its part of the work has cost.
     [[nodiscard]] seconds cpu() const noexcept { return cpu_; }
 
 private:
-    struct Work {
-        std::filesystem::path tree;
-        std::unique_ptr<handoff::AgentMailbox> box;
-        handoff::AgentMailbox::Found found;
-    };
-
     void look(const std::filesystem::path& tree)
     {
         const auto start = thread_cpu_time();
-        const auto work = std::make_shared<Work>();
-        work->tree = tree;
-        work->box = handoff::AgentMailbox::open(tree, control_files::status);
-        work->found = work->box->find(false);
-        const bool ours = work->found.state == handoff::AgentMailbox::Found::State::command &&
-                          work->box->claim(work->found, "light");
-        if (ours && !delay) report(*work);
+        const auto work = std::make_shared<ClaimedCommand>();
+        const bool ours = work->claim(tree);
+        const auto report = [self = shared_from_this(), work, tree] {
+            work->write_result();
+            work->release();
+            self->notifier_->notify(tree);
+        };
+        if (ours && !delay) report();
         cpu_ += thread_cpu_time() - start;
-        if (ours && delay) delay([self = shared_from_this(), work] { self->report(*work); });
-    }
-
-    void report(Work& work)
-    {
-        const auto& command = work.found.command;
-        AgentStatus status;
-        status.structured = true;
-        status.status = ReportedStatus::completed;
-        status.ids() = command.ids();
-        status.exit_code = 0;
-        status.sequence = 1;
-        status.completed_at = std::chrono::system_clock::now();
-        work.box->remove_command(work.found);
-        (void)work.box->write_status(protocol::format_status(status));
-        if (reported) reported(command.execution_id);
-        work.box->release(false);
-        notifier_->notify(work.tree);
+        if (ours && delay) delay(report);
     }
 
     asio::any_io_executor ex_;

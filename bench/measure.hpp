@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,18 +13,23 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-/// What all benchmarks share. Times of one run are compared with each other, never with those of
-/// another machine or day: print ratios.
+/// What the benchmarks share. A program does one thing once and prints what that took, as JSON;
+/// `run` repeats it and compares.
 namespace autoexec::bench {
 
 using seconds = std::chrono::duration<double>;
+
+inline void check(bool holds, const std::string& what)
+{
+    if (holds) return;
+    fmt::print(stderr, "failed: {}\n", what);
+    std::exit(1);
+}
 
 /// Of this process and of its children that ended.
 inline seconds cpu_time()
@@ -46,16 +52,18 @@ inline seconds thread_cpu_time()
     return seconds(static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9);
 }
 
-inline double quantile(std::vector<double> values, double q)
+inline double peak_bytes()
 {
-    if (values.empty()) throw std::logic_error("nothing was measured");
-    std::sort(values.begin(), values.end());
-    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return 1024 * static_cast<double>(used.ru_maxrss);
 }
 
-inline double median(std::vector<double> values)
+inline double quantile(std::vector<double> values, double q)
 {
-    return quantile(std::move(values), 0.5);
+    check(!values.empty(), "nothing was measured");
+    std::sort(values.begin(), values.end());
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
 struct Cost {
@@ -73,81 +81,88 @@ Cost cost_of(Work&& work)
     return {wall.count(), (cpu_time() - cpu).count()};
 }
 
-/// One of several ways that are measured in turn, so that a noisy minute hits all of them.
-struct Contender {
-    std::string name;
-    std::function<Cost()> run;
-    std::vector<Cost> costs;
+using Figures = std::vector<std::pair<const char*, double>>;
 
-    [[nodiscard]] double cpu() const { return median_of(&Cost::cpu); }
-    [[nodiscard]] double wall() const { return median_of(&Cost::wall); }
+inline void print_figures(const Figures& figures)
+{
+    const char* separator = "{";
+    for (const auto& [name, value] : figures) {
+        fmt::print("{}\"{}\": {:.9g}", separator, name, value);
+        separator = ", ";
+    }
+    fmt::print("}}\n");
+}
 
-    /// The median over the rounds: this one's CPU time divided by the other's of the same round.
-    [[nodiscard]] double cpu_ratio(const Contender& other) const
+/// The words after the program's name: what to measure, then numbers.
+class Arguments {
+public:
+    Arguments(int count, char** words) : words_(words + 1, words + count)
     {
-        std::vector<double> ratios;
-        for (std::size_t i = 0; i < costs.size(); ++i)
-            ratios.push_back(costs[i].cpu / other.costs[i].cpu);
-        return median(std::move(ratios));
+        check(!words_.empty(), "usage: PROGRAM WAY [NUMBER]...; bench/run knows them");
+    }
+
+    [[nodiscard]] const std::string& way() const { return words_.front(); }
+    [[nodiscard]] std::size_t number(std::size_t index, std::size_t otherwise) const
+    {
+        return index + 1 < words_.size() ? std::stoul(words_[index + 1]) : otherwise;
     }
 
 private:
-    double median_of(double Cost::*part) const
-    {
-        std::vector<double> values;
-        for (const auto& cost : costs) values.push_back(cost.*part);
-        return median(std::move(values));
-    }
+    std::vector<std::string> words_;
 };
 
-inline void run_in_turn(std::vector<Contender>& contenders, int rounds = 5)
-{
-    for (int i = 0; i < rounds; ++i)
-        for (auto& contender : contenders) contender.costs.push_back(contender.run());
-}
-
-/// A folder that is removed at the end: in memory where there is such a place, since disks differ
-/// more than programs do.
+/// A folder in TMPDIR that is removed at the end. What it does is done in child processes, so that
+/// who counts this one's system calls counts only what is measured.
 class Scratch {
 public:
     Scratch()
     {
-        const bool in_memory = ::access("/dev/shm", W_OK) == 0;
-        auto name = (in_memory ? std::filesystem::path("/dev/shm")
-                               : std::filesystem::temp_directory_path()) /
-                    "autoexec-bench-XXXXXX";
-        auto text = name.string();
-        if (::mkdtemp(text.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+        auto text = (std::filesystem::temp_directory_path() / "autoexec-bench-XXXXXX").string();
+        check(::mkdtemp(text.data()) != nullptr, "mkdtemp");
         path_ = text;
     }
     ~Scratch()
     {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
+        in_child([&] { std::filesystem::remove_all(path_); });
     }
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
-    /// New folders to work in, empty but for what makes them git worktrees if `in_git`.
+    /// New folders to work in, empty but for what makes them worktrees of one repository if
+    /// `in_git`.
     [[nodiscard]] std::vector<std::filesystem::path> make_trees(std::size_t count,
                                                                 bool in_git = false) const
     {
         std::vector<std::filesystem::path> trees;
-        for (std::size_t i = 0; i < count; ++i) {
-            trees.push_back(path_ / fmt::format("{}tree-{}", in_git ? "git-" : "", i));
-            std::filesystem::create_directory(trees.back());
-            if (in_git) make_worktree(trees.back());
-        }
+        for (std::size_t i = 0; i < count; ++i) trees.push_back(path_ / fmt::format("tree-{}", i));
+        in_child([&] {
+            for (const auto& tree : trees) {
+                std::filesystem::create_directory(tree);
+                if (in_git) make_worktree(tree);
+            }
+        });
         return trees;
     }
 
 private:
+    template <class Work>
+    static void in_child(Work&& work)
+    {
+        const auto child = ::fork();
+        if (child == 0) {
+            work();
+            std::_Exit(0);
+        }
+        int status = 0;
+        check(::waitpid(child, &status, 0) == child && status == 0, "preparing a folder");
+    }
+
     // What `git worktree add` leaves; by hand, since git takes milliseconds for each.
     void make_worktree(const std::filesystem::path& tree) const
     {
-        const auto common = path_ / "repository" / ".git";
+        const auto common = path_ / ".git";
         const auto git_dir = common / "worktrees" / tree.filename();
         for (const auto& folder : {common / "objects", common / "refs", git_dir})
             std::filesystem::create_directories(folder);
@@ -171,18 +186,16 @@ inline std::size_t raise_descriptor_limit()
     return static_cast<std::size_t>(limit.rlim_cur);
 }
 
+/// `wanted`, or as many as the limit of descriptors allows.
+inline std::size_t within_descriptors(std::size_t wanted, std::size_t descriptors_each)
+{
+    return std::min(wanted, (raise_descriptor_limit() - 100) / descriptors_each);
+}
+
 inline std::size_t open_descriptors()
 {
     const std::filesystem::directory_iterator all("/proc/self/fd");
     return static_cast<std::size_t>(std::distance(begin(all), end(all))) - 1;
-}
-
-template <class... Values>
-void say(fmt::format_string<Values...> format, Values&&... values)
-{
-    fmt::print(format, std::forward<Values>(values)...);
-    fmt::print("\n");
-    std::fflush(stdout);
 }
 
 }  // namespace autoexec::bench

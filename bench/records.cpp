@@ -1,6 +1,8 @@
 // How many metric and audit lines a second, made from what happened and written?
 //
 // The limit is one write(2) for each line of a text that is there already; another, 64 KiB a write.
+//
+// usage: records lines|blocks|autoexec 0 (metrics) | 1 (audit)
 
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
@@ -94,43 +96,38 @@ void publish(asio::io_context& ctx, EventSink& sink, const Event& event)
     ctx.run();
 }
 
-void measure(const char* name, const std::string& line, const std::function<void()>& ours)
+Cost ours(bool metrics, const Event& event)
 {
     const Scratch scratch;
-    const auto path = scratch.path() / "lines";
-    const int many = static_cast<int>(65536 / line.size());
-    std::vector<Contender> all = {
-        {"one write a line", [&] { return cost_of([&] { write_lines(path, line, 1); }); }, {}},
-        {"64 KiB a write", [&] { return cost_of([&] { write_lines(path, line, many); }); }, {}},
-        {name, [&] { return cost_of(ours); }, {}},
-    };
-    run_in_turn(all);
-    say("{} lines of {} bytes", lines, line.size() + 1);
-    say("  {:<22}{:>12}{:>16}{:>22}", "", "lines/s", "CPU each, µs", "of one write a line");
-    for (const auto& c : all)
-        say("  {:<22}{:>12.0f}{:>16.2f}{:>21.2f}×", c.name, lines / c.wall(), c.cpu() / lines * 1e6,
-            c.cpu_ratio(all.front()));
+    asio::io_context ctx(1);
+    return cost_of([&] {
+        if (metrics) {
+            MetricsOptions options;
+            options.project_root = scratch.path();
+            ExecutionMetricsCollector collector(ctx.get_executor(), options);
+            publish(ctx, collector, event);
+        } else {
+            AuditOptions options;
+            options.project_root = scratch.path();
+            AuditLogger logger(ctx.get_executor(), options);
+            publish(ctx, logger, event);
+        }
+    });
 }
 
 }  // namespace
 
-int main()
+int main(int argc, char** argv)
 {
+    const Arguments arguments(argc, argv);
+    const auto& way = arguments.way();
+    const bool metrics = arguments.number(0, 0) == 0;
     const auto event = some_event();
-    measure("metrics", protocol::format_metric(*event.metric), [&] {
-        const Scratch scratch;
-        asio::io_context ctx(1);
-        MetricsOptions options;
-        options.project_root = scratch.path();
-        ExecutionMetricsCollector metrics(ctx.get_executor(), options);
-        publish(ctx, metrics, event);
-    });
-    measure("audit", audit_line(event), [&] {
-        const Scratch scratch;
-        asio::io_context ctx(1);
-        AuditOptions options;
-        options.project_root = scratch.path();
-        AuditLogger audit(ctx.get_executor(), options);
-        publish(ctx, audit, event);
-    });
+    const auto line = metrics ? protocol::format_metric(*event.metric) : audit_line(event);
+    const auto many = way == "blocks" ? static_cast<int>(65536 / line.size()) : 1;
+    const Scratch scratch;
+    const auto cost = way == "autoexec"
+                          ? ours(metrics, event)
+                          : cost_of([&] { write_lines(scratch.path() / "lines", line, many); });
+    print_figures({{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", lines}});
 }

@@ -1,7 +1,9 @@
 // What does a program cost that runs below the supervisor?
 //
-// The limit is the same supervisor started by hand, without a word said to it. Beside it: the
-// program alone, and by way of a shell. All one after the other; CPU of the children included.
+// The limit is the same supervisor, started by hand and told nothing. Beside it: the program alone,
+// and through a shell. All one after the other; CPU of the children included.
+//
+// usage: spawn alone|shell|by-hand|autoexec [COUNT [PARENT_MIB]]
 
 #include "autoexec/ports.hpp"
 
@@ -25,15 +27,7 @@ using namespace autoexec::bench;
 
 namespace {
 
-constexpr int count = 200;
 constexpr const char* program = "/bin/true";
-
-void check(bool holds, const std::string& what)
-{
-    if (holds) return;
-    say("failed: {}", what);
-    std::exit(1);
-}
 
 void spawn_and_wait(std::vector<std::string> words, const posix_spawn_file_actions_t* actions)
 {
@@ -70,46 +64,34 @@ asio::awaitable<void> supervised(std::shared_ptr<Spawner> spawner, int times)
     }
 }
 
-template <class Work>
-std::function<Cost()> repeated(Work work)
-{
-    return [work] {
-        return cost_of([&] {
-            for (int i = 0; i < count; ++i) work();
-        });
-    };
-}
-
-Cost below_the_supervisor()
+void below_the_supervisor(int times)
 {
     asio::io_context ctx(1);
     const auto spawner = supervised_spawner(AUTOEXEC_SUPERVISOR);
-    return cost_of([&] {
-        asio::co_spawn(ctx, supervised(spawner, count), [](std::exception_ptr failure) {
-            if (failure) std::rethrow_exception(failure);
-        });
-        ctx.run();
+    asio::co_spawn(ctx, supervised(spawner, times), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
     });
+    ctx.run();
 }
 
 }  // namespace
 
-int main()
+int main(int argc, char** argv)
 {
-    const auto alone = [] { spawn_and_wait({program}, nullptr); };
-    const auto by_shell = [] { spawn_and_wait({"/bin/sh", "-c", program}, nullptr); };
-    std::vector<Contender> all = {
-        {"the program alone", repeated(alone), {}},
-        {"sh -c", repeated(by_shell), {}},
-        {"the supervisor by hand", repeated(supervisor_by_hand), {}},
-        {"the engine's spawner", below_the_supervisor, {}},
-    };
-    run_in_turn(all, 7);
-    const auto& by_hand = all[2];
-    say("{} times {}, one after the other", count, program);
-    say("  {:<26}{:>12}{:>16}{:>16}{:>26}", "", "programs/s", "CPU each, µs", "of it alone",
-        "of the supervisor by hand");
-    for (const auto& c : all)
-        say("  {:<26}{:>12.0f}{:>16.0f}{:>15.2f}×{:>25.2f}×", c.name, count / c.wall(),
-            c.cpu() / count * 1e6, c.cpu_ratio(all[0]), c.cpu_ratio(by_hand));
+    const Arguments arguments(argc, argv);
+    const auto& way = arguments.way();
+    const auto count = static_cast<int>(arguments.number(0, 200));
+    const std::string memory(arguments.number(1, 0) << 20, 'm');
+    const auto cost = cost_of([&] {
+        if (way == "autoexec") return below_the_supervisor(count);
+        for (int i = 0; i < count; ++i) {
+            if (way == "alone") spawn_and_wait({program}, nullptr);
+            if (way == "shell") spawn_and_wait({"/bin/sh", "-c", program}, nullptr);
+            if (way == "by-hand") supervisor_by_hand();
+        }
+    });
+    print_figures({{"cpu", cost.cpu},
+                   {"wall", cost.wall},
+                   {"count", count},
+                   {"parent_bytes", static_cast<double>(memory.size())}});
 }

@@ -1,10 +1,15 @@
-// What does an execution cost that only waits for its agent: memory, descriptors, CPU?
+// What does an execution cost that only waits for its agent: memory, descriptors, CPU? And is the
+// event loop on time while many wait and some end?
 //
 // The limit is as many coroutines, each waiting on a timer of its own.
+//
+// usage: waiting timers|autoexec COUNT INTERVAL_MS WINDOW_MS
+//        waiting loop COUNT ENDS_A_SECOND WINDOW_MS
 
 #include "autoexec/executor.hpp"
 
 #include "async/short_names.hpp"
+#include "light_agent.hpp"
 #include "measure.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -18,10 +23,10 @@
 using namespace autoexec;
 using namespace autoexec::bench;
 using std::chrono::milliseconds;
+using steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t wanted = 10'000;
 constexpr std::size_t descriptors_each = 4;  // at most
 
 double heap_bytes()
@@ -30,26 +35,22 @@ double heap_bytes()
     return static_cast<double>(info.uordblks + info.hblkhd);
 }
 
-struct Waiting {
-    double bytes = 0;        ///< Of each waiter, as is the next one.
-    double descriptors = 0;  ///< One of them is the worktree's.
-    double cpu = 0;          ///< Share of one core while nothing happens.
-};
-
 // `start` lets the waiters begin; then the time is taken for `window`.
 template <class Start>
-Waiting watch(asio::io_context& ctx, std::size_t count, milliseconds window, Start&& start)
+Figures watch(asio::io_context& ctx, std::size_t count, milliseconds window, Start&& start)
 {
     const auto descriptors = static_cast<double>(open_descriptors());
     const auto heap = heap_bytes();
     start();
     const auto waiters = static_cast<double>(count);
-    Waiting w;
-    w.bytes = (heap_bytes() - heap) / waiters;
-    w.descriptors = (static_cast<double>(open_descriptors()) - descriptors) / waiters;
+    const auto bytes = (heap_bytes() - heap) / waiters;
+    const auto descriptors_of_one =
+        (static_cast<double>(open_descriptors()) - descriptors) / waiters;
     const auto cost = cost_of([&] { ctx.run_for(window); });
-    w.cpu = cost.cpu / cost.wall;
-    return w;
+    return {{"count", waiters},
+            {"bytes", bytes},
+            {"descriptors", descriptors_of_one},
+            {"idle", cost.cpu / cost.wall}};
 }
 
 asio::awaitable<void> tick(milliseconds interval, milliseconds first)
@@ -61,7 +62,7 @@ asio::awaitable<void> tick(milliseconds interval, milliseconds first)
     }
 }
 
-Waiting bare_timers(std::size_t count, milliseconds interval, milliseconds window)
+Figures bare_timers(std::size_t count, milliseconds interval, milliseconds window)
 {
     asio::io_context ctx(1);
     return watch(ctx, count, window, [&] {
@@ -73,71 +74,111 @@ Waiting bare_timers(std::size_t count, milliseconds interval, milliseconds windo
     });
 }
 
-Waiting executions(const std::vector<std::filesystem::path>& trees,
-                   const std::filesystem::path& project, milliseconds interval, milliseconds window)
+ExecutorOptions make_options(const std::filesystem::path& project, milliseconds interval)
 {
-    asio::io_context ctx(1);
     ExecutorOptions options;
     options.project_root = project;
     options.polling_interval = interval;
     options.adaptive_polling = false;
     options.start_timeout = milliseconds{0};
     options.notifier = local_notifier();
-    BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
-    const auto measured = watch(ctx, trees.size(), window, [&] {
-        for (const auto& tree : trees) {
-            CommandRequest request("/review --file src/api.py", tree);
-            request.workflow_id = "bench";
-            asio::co_spawn(ctx, executor.execute_command(std::move(request)), asio::detached);
-        }
+    return options;
+}
+
+void start_all(asio::io_context& ctx, BackgroundAgentAutoExecutor& executor,
+               const std::vector<std::filesystem::path>& trees)
+{
+    for (const auto& tree : trees) {
+        CommandRequest request("/review --file src/api.py", tree);
+        request.workflow_id = "bench";
+        asio::co_spawn(ctx, executor.execute_command(std::move(request)), asio::detached);
+    }
+}
+
+Figures executions(std::size_t count, milliseconds interval, milliseconds window)
+{
+    const Scratch scratch;
+    const auto trees = scratch.make_trees(count);
+    asio::io_context ctx(1);
+    BackgroundAgentAutoExecutor executor(ctx.get_executor(),
+                                         make_options(scratch.path(), interval));
+    auto figures = watch(ctx, count, window, [&] {
+        start_all(ctx, executor, trees);
         ctx.poll();
     });
     asio::co_spawn(ctx, executor.stop(), asio::detached);
     ctx.run();
-    return measured;
+    return figures;
 }
 
-void print(const char* name, const std::vector<Waiting>& all)
+asio::awaitable<void> beat(std::vector<double>& lags, milliseconds window)
 {
-    std::vector<double> cpu, bytes, descriptors;
-    for (const auto& w : all) {
-        cpu.push_back(100 * w.cpu);
-        bytes.push_back(w.bytes);
-        descriptors.push_back(w.descriptors);
+    asio::steady_timer timer(co_await asio::this_coro::executor, steady::now());
+    const auto end = steady::now() + window;
+    while (steady::now() < end) {
+        timer.expires_at(std::max(timer.expiry() + milliseconds(1), steady::now()));
+        co_await timer.async_wait(asio::use_awaitable);
+        lags.push_back(
+            std::chrono::duration<double, std::micro>(steady::now() - timer.expiry()).count());
     }
-    say("  {:<36}{:>12.0f}{:>14.1f}{:>16.3f}", name, median(bytes), median(descriptors),
-        median(cpu));
+}
+
+// How late a timer is that expires each millisecond.
+Figures lag_of_loop(std::size_t count, double ends_a_second, milliseconds window)
+{
+    const Scratch scratch;
+    const auto trees = scratch.make_trees(count);
+    asio::io_context ctx(1);
+    const auto options = make_options(scratch.path(), std::chrono::seconds{30});
+    const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), options.notifier);
+    std::size_t claimed = 0;
+    std::vector<std::shared_ptr<asio::steady_timer>> timers;
+    steady::time_point start;
+    agent->delay = [&](std::function<void()> report) {
+        const auto timer = std::make_shared<asio::steady_timer>(ctx);
+        if (++claimed == count) start = steady::now();
+        timer->expires_at(steady::time_point::max());
+        timers.push_back(timer);
+        timer->async_wait([report](error_code) { report(); });
+    };
+    agent->look_after(trees);
+    BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
+    start_all(ctx, executor, trees);
+    while (claimed < count) ctx.run_one();
+    ctx.poll();
+    ctx.restart();  // it stops where nothing is in flight
+
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto after =
+            std::chrono::duration<double>(static_cast<double>(i + 1) / ends_a_second);
+        if (after > window) break;
+        const auto timer = std::make_shared<asio::steady_timer>(
+            ctx, std::chrono::duration_cast<steady::duration>(after));
+        timer->async_wait([waiting = timers[i], timer](error_code) { waiting->cancel(); });
+    }
+    std::vector<double> lags;
+    asio::co_spawn(ctx, beat(lags, window), asio::detached);
+    ctx.run_for(window + milliseconds(100));
+    return {{"count", static_cast<double>(count)},
+            {"p50", quantile(lags, 0.5)},
+            {"p99", quantile(lags, 0.99)}};
 }
 
 }  // namespace
 
-int main()
+int main(int argc, char** argv)
 {
-    const auto count = std::min(wanted, (raise_descriptor_limit() - 200) / descriptors_each);
-    const Scratch scratch;
-    const auto trees = scratch.make_trees(count);
-
-    constexpr milliseconds often{1000};
-    constexpr milliseconds window{4000};
-    std::vector<Waiting> timers, polling;
-    for (int round = 0; round < 5; ++round) {
-        timers.push_back(bare_timers(count, often, window));
-        polling.push_back(executions(trees, scratch.path(), often, window));
-    }
-    // A whole interval, so that each of them looks once.
-    constexpr milliseconds seldom{30'000};
-    const auto whole = seldom + often;
-    const std::vector<Waiting> rare_timers{bare_timers(count, seldom, whole)};
-    const std::vector<Waiting> notified{executions(trees, scratch.path(), seldom, whole)};
-
-    say("{} that wait", count);
-    say("  {:<36}{:>12}{:>14}{:>16}", "", "bytes each", "descriptors", "% of one core");
-    print("a timer each, every second", timers);
-    print("executions, polling every second", polling);
-    print("a timer each, every 30 s", rare_timers);
-    print("executions, notified, polling at 30 s", notified);
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < timers.size(); ++i)
-        ratios.push_back(polling[i].cpu / timers[i].cpu);
-    say("  A look costs as much as {:.1f} bare timers.", median(ratios));
+    const Arguments arguments(argc, argv);
+    const auto count = within_descriptors(arguments.number(0, 1000), descriptors_each);
+    const auto second = arguments.number(1, 1000);
+    const milliseconds interval(second);
+    const milliseconds window(arguments.number(2, 4000));
+    if (arguments.way() == "timers")
+        print_figures(bare_timers(count, interval, window));
+    else if (arguments.way() == "autoexec")
+        print_figures(executions(count, interval, window));
+    else
+        print_figures(lag_of_loop(count, static_cast<double>(second), window));
+    std::fflush(stdout);
+    std::_Exit(0);  // without waiting for what still runs
 }

@@ -1,8 +1,10 @@
 // What does a workflow cost whose steps work in worktrees of their own?
 //
-// A hundred steps side by side in a repository with 10,000 files, each of which changes one, and
-// one that waits for all of them. The limit is what git itself needs for the same worktrees,
-// commits and merges, by the commands that a person would type, one after the other.
+// Steps side by side in a repository with many files, each of which changes one, and one that waits
+// for all of them. The limit is what git itself needs for the same worktrees, commits and merges,
+// by the commands that a person would type, one after the other.
+//
+// usage: worktrees git|autoexec STEPS FILES
 
 #include "autoexec/agent.hpp"
 #include "autoexec/workflow_executor.hpp"
@@ -23,23 +25,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int steps = 100;
-constexpr int files = 10'000;
-constexpr int rounds = 3;
-
 void sh(const fs::path& folder, const std::string& script)
 {
     const auto line = fmt::format("cd '{}' && {}", folder.string(), script);
-    if (std::system(line.c_str()) == 0) return;
-    say("failed: {}", line);
-    std::exit(1);
+    check(std::system(line.c_str()) == 0, line);
 }
 
-fs::path make_repository(const fs::path& folder)
+fs::path make_repository(const fs::path& folder, std::size_t files)
 {
     const auto root = folder / "project";
     fs::create_directories(root);
-    for (int i = 0; i < files; ++i) {
+    for (std::size_t i = 0; i < files; ++i) {
         const auto place = root / fmt::format("folder-{}", i / 100);
         fs::create_directories(place);
         std::ofstream(place / fmt::format("file-{}", i)) << "content " << i << "\n";
@@ -51,19 +47,19 @@ fs::path make_repository(const fs::path& folder)
     return root;
 }
 
-std::string work_of(int i)
+std::string work_of(std::size_t i)
 {
     return fmt::format("echo changed >folder-{0}/file-{0}00", i);
 }
 
-Workflow make_workflow()
+Workflow make_workflow(std::size_t steps)
 {
     Workflow w;
     w.id = "bench";
     WorkflowStep last;
     last.id = "last";
     last.argv = {"sh", "-c", "echo done >done"};
-    for (int i = 0; i < steps; ++i) {
+    for (std::size_t i = 0; i < steps; ++i) {
         WorkflowStep s;
         s.id = fmt::format("s{}", i);
         s.argv = {"sh", "-c", work_of(i)};
@@ -74,7 +70,7 @@ Workflow make_workflow()
     return w;
 }
 
-void by_the_engine(const fs::path& root)
+void by_executor(const fs::path& root, std::size_t steps)
 {
     raise_descriptor_limit();
     asio::io_context ctx(1);
@@ -83,7 +79,7 @@ void by_the_engine(const fs::path& root)
     o.project_root = root;
     o.notifier = local_notifier();
     o.max_parallel = 0;
-    BackgroundAgentAutoExecutor engine(ctx.get_executor(), o);
+    BackgroundAgentAutoExecutor executor(ctx.get_executor(), o);
     AgentOptions a;
     a.project_root = root;
     const auto reading = parse_agents(
@@ -99,54 +95,39 @@ void by_the_engine(const fs::path& root)
     e.spawner = spawner;
     e.min_free_bytes = 0;
     e.on_worktree = [&](const fs::path& tree) { agent.add_worktree(tree); };
-    WorkflowExecutor executor(engine, e);
+    WorkflowExecutor workflows(executor, e);
     asio::co_spawn(ctx, agent.run(), asio::detached);
     WorkflowRunOptions run;
     run.worktrees = WorktreeMode::step;
-    executor.async_run(make_workflow(), run, [&](error_code, WorkflowResult result) {
-        if (result.status != WorkflowStatus::completed) {
-            say("failed: {}", result.error);
-            std::exit(1);
-        }
+    workflows.async_run(make_workflow(steps), run, [&](error_code, WorkflowResult result) {
+        check(result.status == WorkflowStatus::completed, result.error);
         asio::co_spawn(ctx, agent.stop(), asio::detached);
     });
     ctx.run();
 }
 
 // The merges in a tree of their own, as somebody's own checkout is not to be touched.
-void by_hand(const fs::path& root)
+void by_hand(const fs::path& root, std::size_t steps)
 {
     sh(root, "git worktree add -q -b all ../all");
-    for (int i = 0; i < steps; ++i)
+    for (std::size_t i = 0; i < steps; ++i)
         sh(root, fmt::format("git worktree add -q -b s{0} ../s{0} && cd ../s{0} && {1} && "
                              "git add -A && git commit -q -m s{0}",
                              i, work_of(i)));
-    for (int i = 0; i < steps; ++i) sh(root, fmt::format("git -C ../all merge -q -m m s{}", i));
+    for (std::size_t i = 0; i < steps; ++i)
+        sh(root, fmt::format("git -C ../all merge -q -m m s{}", i));
     sh(root, "cd ../all && echo done >done && git add -A && git commit -q -m last");
-}
-
-std::function<Cost()> measured(void (*work)(const fs::path&))
-{
-    return [work] {
-        const Scratch folder;
-        const auto root = make_repository(folder.path());
-        return cost_of([&] { work(root); });
-    };
 }
 
 }  // namespace
 
-int main()
+int main(int argc, char** argv)
 {
-    std::vector<Contender> all = {
-        {"git by hand, in a row", measured(by_hand), {}},
-        {"the engine, side by side", measured(by_the_engine), {}},
-    };
-    run_in_turn(all, rounds);
-    say("{} steps in worktrees of a repository with {} files, and their merges", steps, files);
-    say("  {:<26}{:>10}{:>10}{:>16}{:>16}", "", "wall, s", "CPU, s", "wall, by hand",
-        "CPU, by hand");
-    for (const auto& c : all)
-        say("  {:<26}{:>10.1f}{:>10.1f}{:>15.2f}×{:>15.2f}×", c.name, c.wall(), c.cpu(),
-            c.wall() / all[0].wall(), c.cpu_ratio(all[0]));
+    const Arguments arguments(argc, argv);
+    const auto steps = arguments.number(0, 100);
+    const Scratch folder;
+    const auto root = make_repository(folder.path(), arguments.number(1, 10'000));
+    const auto work = arguments.way() == "autoexec" ? by_executor : by_hand;
+    const auto cost = cost_of([&] { work(root, steps); });
+    print_figures({{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", static_cast<double>(steps)}});
 }

@@ -1,11 +1,15 @@
-// How many commands a second go through the executor, and what does one cost?
+// What do many commands at once cost, with an agent in the process?
 //
-// The limit is a plain loop that does nothing but the least file operations of a hand-off: command
-// and status, each written, read and removed.
+// The limits are loops that do the file operations of a command and nothing else: `plain` writes,
+// reads and removes a command and a status; `files` does so with all the files of the protocol and
+// their locks; `least` does all that the protocol asks of both sides.
+//
+// usage: executions plain|files|least|autoexec|unrecorded COUNT [IN_GIT]
 
 #include "autoexec/executor.hpp"
 
 #include "files/safe_files.hpp"
+#include "least_loop.hpp"
 #include "light_agent.hpp"
 #include "measure.hpp"
 
@@ -16,8 +20,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 using namespace autoexec;
 using namespace autoexec::bench;
 
@@ -25,15 +27,7 @@ namespace {
 
 using Trees = std::vector<std::filesystem::path>;
 
-const std::string command_text(900, 'c');  // as long as ours are
-const std::string status_text(400, 's');
-
-void check(bool holds, const char* what)
-{
-    if (holds) return;
-    say("failed: {}", what);
-    std::exit(1);
-}
+constexpr std::size_t descriptors_each = 4;  // the worktree, its claims, the claim, the record
 
 void write_file(int folder, const char* name, const std::string& text, int lock = LOCK_UN)
 {
@@ -67,9 +61,7 @@ void plain_loop(const Trees& trees)
     }
 }
 
-// What the promises cost at least: besides, the files for people, the running file and a claim,
-// both locked, and the worktree's lock.
-void whole_protocol(const Trees& trees)
+void loop_with_all_files(const Trees& trees)
 {
     for (const auto& tree : trees) {
         const files::UniqueFd folder(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -96,18 +88,12 @@ asio::awaitable<void> run_one(BackgroundAgentAutoExecutor& executor, std::filesy
     CommandRequest request(fmt::format("/review --file src/part{}.cpp", number), std::move(tree));
     request.workflow_id = "bench";
     const auto result = co_await executor.execute_command(std::move(request));
-    check(result.status == ExecutionStatus::completed,
-          result.error ? result.error->message.c_str() : "");
+    check(result.status == ExecutionStatus::completed, result.error ? result.error->message : "");
     ++completed;
 }
 
-struct Share {
-    Cost cost;
-    double agent_cpu = 0;
-};
-
 // All at once, the agent on the same thread.
-Share engine(const Trees& trees, const std::filesystem::path& project, bool records)
+Figures by_executor(const Trees& trees, const std::filesystem::path& project, bool records)
 {
     asio::io_context ctx(1);
     const auto notifier = local_notifier();
@@ -132,46 +118,33 @@ Share engine(const Trees& trees, const std::filesystem::path& project, bool reco
         ctx.run();
     });
     check(completed == trees.size(), "a command did not complete");
-    return {cost, agent->cpu().count()};
+    return {{"cpu", cost.cpu}, {"wall", cost.wall}, {"agent_cpu", agent->cpu().count()}};
 }
 
-void measure(std::size_t count)
+Figures measure(const std::string& way, const Trees& trees, const std::filesystem::path& project)
 {
-    const Scratch scratch;
-    const auto trees = scratch.make_trees(count);
-    const auto git_trees = scratch.make_trees(count, true);
-    std::vector<double> agent_shares;
-    const auto plain = [&] { return cost_of([&] { plain_loop(trees); }); };
-    const auto protocol = [&] { return cost_of([&] { whole_protocol(trees); }); };
-    const auto with_records = [&] {
-        const auto share = engine(trees, scratch.path(), true);
-        agent_shares.push_back(share.agent_cpu / share.cost.cpu);
-        return share.cost;
-    };
-    const auto without = [&] { return engine(trees, scratch.path(), false).cost; };
-    const auto in_git = [&] { return engine(git_trees, scratch.path(), true).cost; };
-    std::vector<Contender> all = {
-        {"a plain loop, the limit", plain, {}},     {"a loop with all the files", protocol, {}},
-        {"engine and agent", with_records, {}},     {"the same, no metrics and audit", without, {}},
-        {"the same, in git worktrees", in_git, {}},
-    };
-    run_in_turn(all);
-
-    say("{} commands at once", count);
-    say("  {:<32}{:>12}{:>14}{:>14}", "", "commands/s", "CPU each, µs", "of the limit");
-    for (const auto& c : all)
-        say("  {:<32}{:>12.0f}{:>14.1f}{:>13.1f}×", c.name, static_cast<double>(count) / c.wall(),
-            c.cpu() / static_cast<double>(count) * 1e6, c.cpu_ratio(all.front()));
-    say("  The agent's share of the CPU: {:.0f} %", 100 * median(agent_shares));
+    if (way == "autoexec" || way == "unrecorded")
+        return by_executor(trees, project, way == "autoexec");
+    const auto cost = cost_of([&] {
+        if (way == "plain") return plain_loop(trees);
+        if (way == "files") return loop_with_all_files(trees);
+        check(way == "least", way);
+        LeastLoop loop(project);
+        for (const auto& tree : trees) loop.run(tree);
+    });
+    return {{"cpu", cost.cpu}, {"wall", cost.wall}};
 }
 
 }  // namespace
 
-int main()
+int main(int argc, char** argv)
 {
-    // The worktree, its claims, the claim, the running file.
-    constexpr std::size_t descriptors_each = 4;
-    const auto limit = raise_descriptor_limit();
-    for (const std::size_t count : {1000U, 5000U})
-        measure(std::min(count, (limit - 100) / descriptors_each));
+    const Arguments arguments(argc, argv);
+    const auto count = within_descriptors(arguments.number(0, 1000), descriptors_each);
+    const Scratch scratch;
+    const auto trees = scratch.make_trees(count, arguments.number(1, 0) != 0);
+    auto figures = measure(arguments.way(), trees, scratch.path());
+    figures.insert(figures.end(),
+                   {{"count", static_cast<double>(count)}, {"peak_bytes", peak_bytes()}});
+    print_figures(figures);
 }

@@ -1,0 +1,208 @@
+"""Programs that people would use instead: the same jobs, and what is left when one is killed."""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+def become_subreaper() -> None:
+    """Programs that put themselves into the background are ours to wait for, with what they used."""
+    pr_set_child_subreaper = 36
+    if ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError("prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def wait_for_all(first: int) -> tuple[float, int, bool]:
+    """CPU seconds, the largest peak of one process other than the first, and whether one failed."""
+    cpu, peak, failed = 0.0, 0, False
+    while True:
+        try:
+            pid, status, used = os.wait4(-1, 0)
+        except ChildProcessError:
+            return cpu, peak, failed
+        cpu += used.ru_utime + used.ru_stime
+        peak = max(peak, used.ru_maxrss * 1024 if pid != first else 0)
+        failed = failed or status != 0
+
+
+def measured(argv: list[str], folder: Path) -> dict:
+    """A program and all that it starts, also in the background."""
+    start = time.monotonic()
+    # The kernel counts what Python used before the exec as its child's memory, so ask GNU time.
+    timed = ["time", "-q", "-f", "%M", "-o", "peak", *argv]
+    with open(folder / "log", "w") as log:
+        child = subprocess.Popen(timed, cwd=folder, stdout=log, stderr=log,
+                                 stdin=subprocess.DEVNULL, env=environment(folder))
+        cpu, peak, failed = wait_for_all(child.pid)
+    if failed:
+        raise RuntimeError(f"{argv} failed: {(folder / 'log').read_text()[-2000:]}")
+    peak = max(peak, 1024 * int((folder / "peak").read_text()))
+    return {"wall": time.monotonic() - start, "cpu": cpu, "peak_bytes": peak}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "TS_SOCKET": str(folder / "tsp"), "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder)}
+
+
+def sh(script: str) -> list[str]:
+    return ["sh", "-ec", script]
+
+
+def autoexec(folder: Path, words: list[str], count: int, jobs: int, program: str) -> list[str]:
+    for number in range(jobs):  # one at a time in each
+        (folder / f"tree-{number}").mkdir()
+    lines = [json.dumps({"argv": words, "worktree": f"tree-{number % jobs}"})
+             for number in range(count)]
+    (folder / "list").write_text("\n".join(lines))
+    return [program, "run", "--list", "list", "-j", str(jobs), "-q", "--project", "."]
+
+
+def make(folder: Path, words: list[str], count: int, jobs: int, _: str) -> list[str]:
+    names = " ".join(f"job-{number}" for number in range(count))
+    (folder / "Makefile").write_text(f".PHONY: {names}\nall: {names}\n{names}:\n\t@{' '.join(words)}\n")
+    return ["make", "-s", f"-j{jobs}"]
+
+
+def xargs(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+    return sh(f"yes '' | head -n {count} | xargs -d '\\n' -I '{{}}' -P {jobs} {' '.join(words)}")
+
+
+def parallel(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+    return sh(f"seq {count} | parallel --will-cite -j {jobs} -N0 {' '.join(words)}")
+
+
+def tsp(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+    return sh(f"tsp -S {jobs}; for i in $(seq {count}); do tsp -n {' '.join(words)} >id; done; "
+              "while tsp | grep -Eq 'running|queued'; do sleep 0.02; done; tsp -K")
+
+
+def nq(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+    # A queue runs one at a time, so as many queues.
+    return sh(f"for i in $(seq {count}); do NQDIR=q$((i % {jobs})) nq -q {' '.join(words)}; done; "
+              f"for i in $(seq 0 {jobs - 1}); do NQDIR=q$i nq -w -q; done")
+
+
+PEERS = {"autoexec": autoexec, "make -j": make, "xargs -P": xargs, "GNU parallel": parallel,
+         "task-spooler": tsp, "nq": nq}
+PROGRAMS = {"make -j": "make", "xargs -P": "xargs", "GNU parallel": "parallel",
+            "task-spooler": "tsp", "nq": "nq"}
+
+
+def installed() -> list[str]:
+    return [name for name in PEERS if name == "autoexec" or shutil.which(PROGRAMS[name])]
+
+
+def missing() -> list[str]:
+    return [name for name in PEERS if name not in installed()]
+
+
+def run_peer(name: str, words: list[str], count: int, jobs: int, program: str,
+             scratch: Path) -> dict:
+    folder = scratch / "peer"
+    folder.mkdir()
+    try:
+        return {**measured(PEERS[name](folder, words, count, jobs, program), folder), "count": count}
+    finally:
+        shutil.rmtree(folder)
+
+
+# What is left when the manager is killed: jobs that end at once, then as many as run at a time
+# that take seconds, then those that wait for them. Each notes its start and its end.
+
+JOB = """#!/bin/sh
+folder=$(dirname "$0")
+echo $1 >>"$folder/starts"
+[ $1 -lt {slow} ] || [ $1 -ge {fast} ] || sleep {seconds}
+echo $1 >>"$folder/ends"
+"""
+SLOW_SECONDS = 3
+
+
+def resumable_make(folder: Path, count: int, jobs: int, _: str) -> tuple[list[str], list[str]]:
+    names = " ".join(f"done-{number}" for number in range(count))
+    (folder / "Makefile").write_text(f"all: {names}\ndone-%:\n\t@./job $* && touch $@\n")
+    return (["make", "-s", f"-j{jobs}"],) * 2
+
+
+def resumable_xargs(_: Path, count: int, jobs: int, __: str) -> tuple[list[str], list[str]]:
+    return (["xargs", "-a", "numbers", "-n1", f"-P{jobs}", "./job"],) * 2
+
+
+def resumable_parallel(_: Path, count: int, jobs: int, __: str) -> tuple[list[str], list[str]]:
+    return (["parallel", "--will-cite", f"-j{jobs}", "--joblog", "joblog", "--resume", "-a",
+             "numbers", "./job"],) * 2
+
+
+def resumable_autoexec(folder: Path, count: int, jobs: int, program: str) -> tuple[list[str], list[str]]:
+    steps = "".join(f"  - {{id: s{number}, argv: ['{folder}/job', '{number}'], "
+                    "idempotent: true}}\n"
+                    for number in range(count))
+    project = folder / "project"
+    project.mkdir()
+    (project / "jobs.yaml").write_text(f"id: jobs\nsteps:\n{steps}")
+    subprocess.run(sh("git init -q -b main && git add -A && git -c user.name=b -c user.email=b@b "
+                      "commit -q -m b"), cwd=project, check=True)
+    options = ["-j", str(jobs), "-q", "--project", str(project)]
+    return ([program, "workflow", "run", str(project / "jobs.yaml"), *options],
+            [program, "workflow", "resume", *options])
+
+
+RESUMABLE = {"autoexec": resumable_autoexec, "make -j": resumable_make,
+             "xargs -P": resumable_xargs, "GNU parallel": resumable_parallel}
+
+
+def running_jobs(folder: Path) -> int:
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        count += words[:1] == [b"/bin/sh"] and words[1:2] in ([b"./job"], [f"{folder}/job".encode()])
+    return count
+
+
+def noted(folder: Path, name: str) -> list[str]:
+    path = folder / name
+    return path.read_text().split() if path.exists() else []
+
+
+def kill_manager(name: str, jobs: int, program: str, scratch: Path) -> dict:
+    """Kills it while `jobs` run, continues as its manual says, and counts."""
+    folder = scratch / "killed"
+    folder.mkdir()
+    count = 3 * jobs
+    (folder / "job").write_text(JOB.format(slow=jobs, fast=2 * jobs, seconds=SLOW_SECONDS))
+    (folder / "job").chmod(0o755)
+    (folder / "numbers").write_text("\n".join(map(str, range(count))) + "\n")
+    first, again = RESUMABLE[name](folder, count, jobs, program)
+    log = open(folder / "log", "a")
+
+    def start(argv: list[str]) -> subprocess.Popen:
+        return subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log,
+                                stdin=subprocess.DEVNULL, env=environment(folder))
+
+    try:
+        manager = start(first)
+        give_up = time.monotonic() + 120
+        while running_jobs(folder) < jobs or len(noted(folder, "starts")) < 2 * jobs:
+            if manager.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"{first} did not start: {(folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.01)
+        manager.send_signal(signal.SIGKILL)
+        manager.wait()
+        time.sleep(1)
+        orphaned = running_jobs(folder)
+        wait_for_all(start(again).pid)
+        ends = noted(folder, "ends")
+        return {"in_flight": jobs, "lost": count - len(set(ends)),
+                "run_twice": len(ends) - len(set(ends)), "orphaned": orphaned}
+    finally:
+        log.close()
+        shutil.rmtree(folder)
