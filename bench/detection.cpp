@@ -99,7 +99,7 @@ void run_agent(const Trees& trees, bool bare, steady::time_point* reported)
     for (;;) {
         const auto until = due.empty() ? steady::now() + std::chrono::hours(1) : due.top().at;
         watches.wait(until, control_files::command, [&](std::size_t i) {
-            if (!bare && !claimed[i].claim(trees[i])) return;
+            if (!bare && !claimed[i].claim(trees[i], {})) return;
             const milliseconds takes(std::uniform_int_distribution(min_ms, max_ms)(random));
             due.push({steady::now() + takes, i});
         });

@@ -97,7 +97,7 @@ Figures by_executor(const Trees& trees, const std::filesystem::path& project, bo
 {
     asio::io_context ctx(1);
     const auto notifier = local_notifier();
-    const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), notifier);
+    const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), notifier, project);
     agent->look_after(trees);
 
     ExecutorOptions options;

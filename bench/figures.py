@@ -37,8 +37,8 @@ class Row:
                 "aim": self.aim, "verdict": self.verdict}
 
     def cells(self) -> list[str]:
-        spread = f"{short(min(self.values))} – {short(max(self.values))}"
-        return [self.what, f"{short(self.median)} {self.unit}", spread, self.aim, self.verdict]
+        return [self.what, f"{short(self.median)} {self.unit}", spread(self.values), self.aim,
+                self.verdict]
 
 
 def short(value: float) -> str:
@@ -68,6 +68,10 @@ def per_command(samples: list[dict]) -> list[dict]:
             for s in samples]
 
 
+def spread(values: list[float]) -> str:
+    return f"{short(min(values))} – {short(max(values))}"
+
+
 def count_calls(summary: str) -> dict[str, int]:
     """The calls by name in what `strace -c` prints."""
     calls = {}
@@ -92,11 +96,6 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
                  for index, (cell, width) in enumerate(zip(row, widths))]
         lines.append("  " + "   ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 class Machine:
@@ -139,28 +138,14 @@ def sentence(machine: dict) -> str:
             f"{machine['load']:.1f} at the end.{idle}")
 
 
-HEADER = ["", "median", "range", "aim", ""]
-
-
 def as_text(rows: list[Row], tables: dict) -> str:
     parts = []
     for group in dict.fromkeys(row.group for row in rows):
-        parts.append(group)
-        parts.append(text_table(HEADER, [row.cells() for row in rows if row.group == group]))
+        parts += [group, text_table(["", "median", "range", "aim", ""],
+                                    [row.cells() for row in rows if row.group == group])]
     for title, (header, cells) in tables.items():
         parts += [title, text_table(header, cells)]
     return "\n".join(parts)
-
-
-def as_markdown(rows: list[Row], tables: dict, machine: dict) -> str:
-    parts = [sentence(machine)]
-    header = ["what", *HEADER[1:-1], "result"]
-    for group in dict.fromkeys(row.group for row in rows):
-        parts.append(f"**{group}**")
-        parts.append(markdown_table(header, [row.cells() for row in rows if row.group == group]))
-    for title, (header, cells) in tables.items():
-        parts += [f"**{title}**", markdown_table(header, cells)]
-    return "\n\n".join(parts)
 
 
 def as_json(rows: list[Row], tables: dict, machine: dict, quick: bool) -> str:

@@ -3,6 +3,7 @@
 #include "autoexec/ports.hpp"
 
 #include "async/short_names.hpp"
+#include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "measure.hpp"
 #include "protocol/control_files.hpp"
@@ -22,9 +23,11 @@ namespace autoexec::bench {
 /// The agent's side of a command of which nothing is run: claim, one final status, release.
 class ClaimedCommand {
 public:
-    bool claim(const std::filesystem::path& tree)
+    using Trust = handoff::AgentMailbox::Trust;
+
+    bool claim(const std::filesystem::path& tree, const Trust& trust)
     {
-        box_ = handoff::AgentMailbox::open(tree, control_files::status);
+        box_ = handoff::AgentMailbox::open(tree, control_files::status, trust);
         found_ = box_->find(false);
         return found_.state == handoff::AgentMailbox::Found::State::command &&
                box_->claim(found_, "light");
@@ -56,8 +59,11 @@ public:
     /// When to report. Null: at once.
     using Delay = std::function<void(std::function<void()> report)>;
 
-    LightAgent(asio::any_io_executor ex, std::shared_ptr<Notifier> notifier)
-        : ex_(std::move(ex)), notifier_(std::move(notifier))
+    LightAgent(asio::any_io_executor ex, std::shared_ptr<Notifier> notifier,
+               const std::filesystem::path& project)
+        : ex_(std::move(ex)),
+          notifier_(std::move(notifier)),
+          trust_{git_files::common_dir_of(project), nullptr}
     {}
 
     void look_after(const std::vector<std::filesystem::path>& trees)
@@ -82,7 +88,7 @@ private:
     {
         const auto start = thread_cpu_time();
         const auto work = std::make_shared<ClaimedCommand>();
-        const bool ours = work->claim(tree);
+        const bool ours = work->claim(tree, trust_);
         const auto report = [self = shared_from_this(), work, tree] {
             work->write_result();
             work->release();
@@ -95,6 +101,7 @@ private:
 
     asio::any_io_executor ex_;
     std::shared_ptr<Notifier> notifier_;
+    ClaimedCommand::Trust trust_;
     std::vector<Notifier::Subscription> subscriptions_;
     seconds cpu_{0};
 };

@@ -98,10 +98,6 @@ def installed() -> list[str]:
     return [name for name in PEERS if name == "autoexec" or shutil.which(PROGRAMS[name])]
 
 
-def missing() -> list[str]:
-    return [name for name in PEERS if name not in installed()]
-
-
 def run_peer(name: str, words: list[str], count: int, jobs: int, program: str,
              scratch: Path) -> dict:
     folder = scratch / "peer"
@@ -140,8 +136,7 @@ def resumable_parallel(_: Path, count: int, jobs: int, __: str) -> tuple[list[st
 
 
 def resumable_autoexec(folder: Path, count: int, jobs: int, program: str) -> tuple[list[str], list[str]]:
-    steps = "".join(f"  - {{id: s{number}, argv: ['{folder}/job', '{number}'], "
-                    "idempotent: true}}\n"
+    steps = "".join(f"  - {{id: s{number}, argv: ['{folder}/job', '{number}'], idempotent: true}}\n"
                     for number in range(count))
     project = folder / "project"
     project.mkdir()
@@ -173,8 +168,8 @@ def noted(folder: Path, name: str) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def kill_manager(name: str, jobs: int, program: str, scratch: Path) -> dict:
-    """Kills it while `jobs` run, continues as its manual says, and counts."""
+def kill_manager(name: str, jobs: int, program: str, scratch: Path) -> tuple[int, int, int]:
+    """Kills it while `jobs` run, and continues. Jobs that are lost, run twice, and orphaned."""
     folder = scratch / "killed"
     folder.mkdir()
     count = 3 * jobs
@@ -201,8 +196,7 @@ def kill_manager(name: str, jobs: int, program: str, scratch: Path) -> dict:
         orphaned = running_jobs(folder)
         wait_for_all(start(again).pid)
         ends = noted(folder, "ends")
-        return {"in_flight": jobs, "lost": count - len(set(ends)),
-                "run_twice": len(ends) - len(set(ends)), "orphaned": orphaned}
+        return count - len(set(ends)), len(ends) - len(set(ends)), orphaned
     finally:
         log.close()
         shutil.rmtree(folder)

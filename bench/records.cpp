@@ -1,8 +1,8 @@
 // How many metric and audit lines a second, made from what happened and written?
 //
-// The limit is one write(2) for each line of a text that is there already; another, 64 KiB a write.
+// The limit is one write(2) for each line of a text that is there already.
 //
-// usage: records lines|blocks|autoexec 0 (metrics) | 1 (audit)
+// usage: records lines|autoexec 0 (metrics) | 1 (audit)
 
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
@@ -70,13 +70,11 @@ std::string audit_line(const Event& event)
     return protocol::format_audit(record, event.time);
 }
 
-void write_lines(const std::filesystem::path& path, const std::string& line, int lines_a_write)
+void write_lines(const std::filesystem::path& path, const std::string& line)
 {
-    std::string block;
-    for (int i = 0; i < lines_a_write; ++i) block += line + "\n";
     const files::UniqueFd fd(
         ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-    for (int i = 0; i < lines; i += lines_a_write) (void)files::write_all(fd.get(), block);
+    for (int i = 0; i < lines; ++i) (void)files::write_all(fd.get(), line);
 }
 
 asio::awaitable<void> publish_all(EventSink& sink, const Event& event)
@@ -120,14 +118,12 @@ Cost ours(bool metrics, const Event& event)
 int main(int argc, char** argv)
 {
     const Arguments arguments(argc, argv);
-    const auto& way = arguments.way();
     const bool metrics = arguments.number(0, 0) == 0;
     const auto event = some_event();
     const auto line = metrics ? protocol::format_metric(*event.metric) : audit_line(event);
-    const auto many = way == "blocks" ? static_cast<int>(65536 / line.size()) : 1;
     const Scratch scratch;
-    const auto cost = way == "autoexec"
+    const auto cost = arguments.way() == "autoexec"
                           ? ours(metrics, event)
-                          : cost_of([&] { write_lines(scratch.path() / "lines", line, many); });
+                          : cost_of([&] { write_lines(scratch.path() / "lines", line + "\n"); });
     print_figures({{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", lines}});
 }

@@ -1,9 +1,9 @@
 // What does a program cost that runs below the supervisor?
 //
-// The limit is the same supervisor, started by hand and told nothing. Beside it: the program alone,
-// and through a shell. All one after the other; CPU of the children included.
+// The limit is the same supervisor, started by hand and told nothing. Beside it, the program alone.
+// All one after the other; CPU of the children included.
 //
-// usage: spawn alone|shell|by-hand|autoexec [COUNT [PARENT_MIB]]
+// usage: spawn alone|by-hand|autoexec [COUNT [PARENT_MIB]]
 
 #include "autoexec/ports.hpp"
 
@@ -86,7 +86,6 @@ int main(int argc, char** argv)
         if (way == "autoexec") return below_the_supervisor(count);
         for (int i = 0; i < count; ++i) {
             if (way == "alone") spawn_and_wait({program}, nullptr);
-            if (way == "shell") spawn_and_wait({"/bin/sh", "-c", program}, nullptr);
             if (way == "by-hand") supervisor_by_hand();
         }
     });

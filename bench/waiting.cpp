@@ -130,7 +130,8 @@ Figures lag_of_loop(std::size_t count, double ends_a_second, milliseconds window
     const auto trees = scratch.make_trees(count);
     asio::io_context ctx(1);
     const auto options = make_options(scratch.path(), std::chrono::seconds{30});
-    const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), options.notifier);
+    const auto agent =
+        std::make_shared<LightAgent>(ctx.get_executor(), options.notifier, scratch.path());
     std::size_t claimed = 0;
     std::vector<std::shared_ptr<asio::steady_timer>> timers;
     steady::time_point start;
