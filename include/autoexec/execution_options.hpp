@@ -19,6 +19,10 @@ enum class SecretsInCommand { warn, refuse, allow };
 /// Who may read the files that an executor writes into worktrees: mode 0600, 0640 or 0644.
 enum class FileAccess { owner, group, everyone };
 
+/// Whether changes in worktrees are seen by file events, besides polling. `automatic`: if the
+/// agents are in other processes. `on`: in any case.
+enum class FileEvents { automatic, on, off };
+
 /// Options of an executor that can change while it runs. Each execution uses those of its start;
 /// one that waited in the queue uses those of the end of its wait.
 struct ExecutionOptions {
@@ -27,6 +31,8 @@ struct ExecutionOptions {
 
     // Waiting.
     bool adaptive_polling = true;  ///< × 1.5 up to `max_polling_interval`, ± 10 %.
+    /// Also the interval of polls while a notifier covers the worktree; then at most 100 of all
+    /// executions in a second.
     std::chrono::milliseconds max_polling_interval = std::chrono::seconds{30};
     /// Of all attempts, including the delays between them. Zero: none.
     std::chrono::milliseconds total_timeout{0};
@@ -63,6 +69,9 @@ struct ExecutorSettings : ExecutionOptions {
     std::uint64_t max_audit_bytes = 10 * 1024 * 1024;  ///< The audit log is rotated before.
     int max_audit_backups = 5;
     FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
+    /// For those who make the notifier of an executor, as the program does; `off` also makes the
+    /// executor poll as without one.
+    FileEvents file_events = FileEvents::automatic;
 
     bool operator==(const ExecutorSettings&) const = default;
 };

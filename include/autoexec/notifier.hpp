@@ -1,10 +1,20 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace autoexec::inline v1 {
+
+/// Whose changes in a worktree a notifier sees.
+enum class Coverage {
+    none,         ///< Polling alone finds changes.
+    own_process,  ///< Those that are passed to `notify`.
+    all,          ///< Those of any process on this host.
+};
 
 /// Notifies those who wait that something in a worktree may have changed. This is only a hint:
 /// polling is the authority.
@@ -21,6 +31,12 @@ public:
 
     /// Something in `worktree` was changed by this process.
     virtual void notify(const std::filesystem::path& worktree) = 0;
+
+    /// For a worktree that is watched, as of now. The more it covers, the less is polled.
+    [[nodiscard]] virtual Coverage coverage(const std::filesystem::path&) const
+    {
+        return Coverage::none;
+    }
 };
 
 /// Polling only.
@@ -28,6 +44,30 @@ std::shared_ptr<Notifier> null_notifier();
 
 /// Connects executors and agents of one process that share it. Thread-safe.
 std::shared_ptr<Notifier> local_notifier();
+
+struct FileNotifierOptions {
+    std::filesystem::path project_root;  ///< Empty: the current directory.
+    std::string status_file_name = ".cursor-skill-status.json";
+    /// Also watch the claims, which executors need. An agent does not.
+    bool claims = true;
+};
+
+/// A `local_notifier` that also notifies of what other processes change, by file events (inotify):
+/// one descriptor for all worktrees, two while something is watched, and up to three watches for
+/// each worktree.
+///
+/// A worktree is not covered if it is on a network file system, if the system has no watches left
+/// (`fs.inotify.max_user_watches`), or after it was moved or removed; a message is logged. It is
+/// watched again with the next subscription. Lost events wake all subscribers.
+///
+/// Executor: events are read on a strand of the given executor, as long as something is watched.
+///
+/// Thread safety: all functions may be called from any thread.
+///
+/// Lifetime: what is watched keeps it. Subscriptions must end before the executor's context is
+/// destroyed, or with it.
+std::shared_ptr<Notifier> file_notifier(boost::asio::any_io_executor ex,
+                                        FileNotifierOptions options = {});
 
 /// The attempts that the executors of this process have published. An agent that shares it with
 /// them runs nothing else in the worktrees that they have locked, whatever files appear there.

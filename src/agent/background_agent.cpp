@@ -37,6 +37,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How soon, and how often, a worktree is looked for that git begins to make.
+constexpr std::chrono::seconds time_for_new_worktree{2};
+constexpr std::chrono::milliseconds scan_interval_of_new{50};
+
 void limit_to_agents_file(AgentOptions& o)
 {
     if (o.max_parallel == 0) o.max_parallel = o.agents.max_parallel_agents;
@@ -79,6 +83,8 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
         std::shared_ptr<agent::CommandJob> job;  ///< The job that runs here.
         FileStamp logged;                        ///< The foreign command file that was logged last.
         bool keep = false;                       ///< Configured, not discovered.
+        /// The last scan left a command that can become ours without an event.
+        bool undecided = false;
     };
 
     asio::awaitable<void> run(std::shared_ptr<Impl> keep);
@@ -89,7 +95,8 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     void announce();
     void add(const fs::path& given, bool keep);
     void find_trees(bool with_globs);
-    void scan_all();
+    void watch_for_worktrees();
+    void scan_all(bool covered_too);
     void scan(const fs::path& tree);
     void claim_command(const fs::path& tree, WatchedTree& watched_tree,
                        std::unique_ptr<handoff::AgentMailbox> mailbox,
@@ -109,6 +116,8 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     handoff::AgentMailbox::Trust trust;
     std::unique_ptr<Timer> alarm;
     std::map<fs::path, WatchedTree> watched_trees;
+    Notifier::Subscription new_worktrees;
+    time_point expect_worktrees_until{};
     int running = 0;
     bool stopping = false;
     bool looping = false;
@@ -124,20 +133,26 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
     looping = true;
     if (!options.alone) announce();
     for (const auto& tree : options.worktrees) add(tree, true);
-    auto next_globs = options.clock->now();
+    auto next_thorough = options.clock->now();
     while (!stopping) {
         const auto state = co_await asio::this_coro::cancellation_state;
         if (state.cancelled() != asio::cancellation_type::none) break;
+        const auto now = options.clock->now();
+        const bool thorough = now >= next_thorough;
+        if (thorough) next_thorough = now + options.watch_paths_interval;
         if (options.find_worktrees) {
-            const bool with_globs = options.clock->now() >= next_globs;
-            if (with_globs) next_globs = options.clock->now() + options.watch_paths_interval;
-            find_trees(with_globs);
+            find_trees(thorough);
+            watch_for_worktrees();
             const bool announced = presence && !presence->is_removed();
-            if (with_globs && !options.alone && !announced) announce();
+            if (thorough && !options.alone && !announced) announce();
         }
-        scan_all();
-        co_await alarm->wait_until(options.clock->now() + options.scan_interval);
+        scan_all(thorough);
+        const bool soon = now < expect_worktrees_until;
+        co_await alarm->wait_until(
+            now +
+            (soon ? std::min(options.scan_interval, scan_interval_of_new) : options.scan_interval));
     }
+    new_worktrees.reset();
     looping = false;
     co_await stop(shared_from_this());
 }
@@ -224,11 +239,34 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
     });
 }
 
-void BackgroundAgent::Impl::scan_all()
+// git makes the entry of a worktree, and the worktree a moment later.
+void BackgroundAgent::Impl::watch_for_worktrees()
+{
+    if (!trust.common_dir) return;
+    const auto entries = *trust.common_dir / "worktrees";
+    if (new_worktrees && options.notifier->coverage(entries) == Coverage::all) return;
+    std::error_code ec;
+    if (!fs::is_directory(entries, ec)) return;
+    new_worktrees = options.notifier->watch(entries, [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        asio::post(self->strand, [weak] {
+            const auto impl = weak.lock();
+            if (!impl) return;
+            impl->expect_worktrees_until = impl->options.clock->now() + time_for_new_worktree;
+            impl->alarm->wake();
+        });
+    });
+}
+
+void BackgroundAgent::Impl::scan_all(bool covered_too)
 {
     std::vector<fs::path> trees;  // scanning may change the map
     trees.reserve(watched_trees.size());
-    for (const auto& [tree, watched_tree] : watched_trees) trees.push_back(tree);
+    for (const auto& [tree, watched_tree] : watched_trees)
+        if (covered_too || watched_tree.undecided ||
+            options.notifier->coverage(tree) != Coverage::all)
+            trees.push_back(tree);
     for (const auto& tree : trees) scan(tree);
 }
 
@@ -241,6 +279,7 @@ void BackgroundAgent::Impl::scan(const fs::path& tree)
         watched_tree.job->wake();
         return;
     }
+    watched_tree.undecided = true;
     if (!has_room()) return;  // leave the command to other agents
     auto mailbox = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
     if (!mailbox) {
@@ -249,6 +288,8 @@ void BackgroundAgent::Impl::scan(const fs::path& tree)
     }
     auto found = mailbox->find(options.agents.accept_legacy);
     if (mailbox->lacks_resources()) report_shortage(tree);
+    watched_tree.undecided =
+        mailbox->lacks_resources() || found.state == handoff::AgentMailbox::Found::State::foreign;
     if (found.state == handoff::AgentMailbox::Found::State::none) return;
     if (found.state == handoff::AgentMailbox::Found::State::foreign)
         log_foreign_once(tree, watched_tree, found);

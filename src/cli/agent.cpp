@@ -106,6 +106,9 @@ int run_agent(const AgentCommandOptions& options)
     worker_options.agents = std::move(agents);
     worker_options.sinks = records.sinks();
     worker_options.sinks.push_back(records::logging_sink());
+    if (config.executor.file_events != FileEvents::off)
+        worker_options.notifier =
+            file_notifier(ctx.get_executor(), {root, config.executor.status_file_name, false});
     BackgroundAgent worker(ctx.get_executor(), std::move(worker_options));
     auto reloader = reloader_for(worker, manager, options, records);
     watch_configuration(ctx.get_executor(), reloader);

@@ -26,6 +26,9 @@ inline constexpr std::array<std::string_view, 3> words_of<SecretsInCommand>{"war
 template <>
 inline constexpr std::array<std::string_view, 3> words_of<FileAccess>{"owner", "group", "everyone"};
 
+template <>
+inline constexpr std::array<std::string_view, 3> words_of<FileEvents>{"auto", "on", "off"};
+
 template <class T>
 constexpr bool is_whole_number = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
@@ -215,6 +218,10 @@ std::vector<Setting> built_in_settings()
             "Poll the status file. False: read it when it changes, and every "
             "`max_interval_seconds` in case a change is missed.")
             .at_once(),
+        option<of_executor, &E::file_events>(
+            "polling.file_events",
+            "See changes by file events (inotify), and poll only every `max_interval_seconds` in "
+            "case one is missed. `auto`: for agents in other processes."),
         option<of_executor, &E::polling_interval>("polling.interval_seconds",
                                                   "Interval between polls of a worktree's files.")
             .positive(three_years)

@@ -28,6 +28,8 @@ constexpr milliseconds stop_poll{250};
 constexpr milliseconds release_poll{
     250};  // from an agent's final status to the release of its claim
 constexpr int max_published_again = 10;
+// Of all executions that are notified of changes: polling is only their safety net.
+constexpr milliseconds between_safety_polls{10};
 constexpr milliseconds unclaimed_after{10'000};
 
 constexpr char too_few_resources[] =
@@ -276,12 +278,33 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             continue;
         }
         if (ends_by_time(x, a, now)) break;
-        if (is_poll) times.next_poll = now + interval.next(options.random());
+        if (is_poll)
+            times.next_poll =
+                now + (is_notified(x, a) ? safety_interval(x) : interval.next(options.random()));
         co_await x.alarm->wait_until(times.next(a.monitor, now));
     }
     if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
         !x.read_only)
         co_await stop_agent(x, a);
+}
+
+/// True if whatever could end the attempt is notified.
+bool ExecutorCore::is_notified(const Execution& x, const Attempt& a) const
+{
+    if (options.file_events == FileEvents::off) return false;
+    const auto coverage = options.notifier->coverage(x.request.worktree);
+    // Until it is claimed, a program may replace the command file.
+    if (options.agent_in_process && a.monitor.started()) return coverage != Coverage::none;
+    const bool by_artifacts = x.options.artifact_detection && !x.request.expected_artifacts.empty();
+    return coverage == Coverage::all && !by_artifacts;
+}
+
+milliseconds ExecutorCore::safety_interval(const Execution& x) const
+{
+    const auto share = between_safety_polls * static_cast<std::int64_t>(active.size());
+    const auto interval = std::max(x.options.max_polling_interval, share);
+    // ± 10 %, so that not all come at once.
+    return duration_cast<milliseconds>(interval * (0.9 + 0.2 * options.random()));
 }
 
 Observation ExecutorCore::observe(Execution& x, Attempt& a)

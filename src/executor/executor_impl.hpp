@@ -168,6 +168,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<void> wait(Execution& x, Attempt& a);
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
     Notifier::Subscription wake_on_notice(const Execution& x);
+    [[nodiscard]] bool is_notified(const Execution& x, const Attempt& a) const;
+    [[nodiscard]] std::chrono::milliseconds safety_interval(const Execution& x) const;
     Observation observe(Execution& x, Attempt& a);
     bool is_start_overdue(const Execution& x, Attempt& a, time_point now) const;
     bool withdraw(Execution& x, Attempt& a);

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using std::chrono::system_clock;
 
 constexpr std::uint64_t degraded_factor = 4;
-constexpr std::uint64_t watches_per_worktree = 2;  // its root and .cursor
+constexpr std::uint64_t watches_per_worktree = 3;  // its root, .cursor and claims
 constexpr std::uint64_t instances_needed = 2;      // an executor and an agent
 constexpr auto max_ahead = 1min;  // the newest time in records, which other hosts may have written
 constexpr auto max_apart = 5s;

@@ -154,6 +154,46 @@ TEST_CASE_FIXTURE(AgentFixture, "a command is found by the scan, and at once whe
     CHECK(spawner->programs.size() == 1);
 }
 
+TEST_CASE_FIXTURE(AgentFixture, "a worktree that events cover is scanned only in case one is lost")
+{
+    spy->covers = Coverage::all;
+    start();
+    run_for(10ms);
+    engine.publish();
+    SUBCASE("event")
+    {
+        spy->changed(tree);
+        run_for(0ms);
+    }
+    SUBCASE("lost")
+    {
+        run_for(options.watch_paths_interval - 20ms);
+        CHECK(spawner->programs.empty());
+        run_for(options.scan_interval);
+    }
+    SUBCASE("no longer covered")
+    {
+        spy->covers = Coverage::own_process;
+        run_for(options.scan_interval);
+    }
+    CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "a command that nobody ran at its event is looked at again")
+{
+    spy->covers = Coverage::all;
+    start();
+    run_for(10ms);
+    const auto command = EngineSide::command();
+    engine.publish_unlocked(command);  // not ours yet
+    spy->changed(tree);
+    run_for(options.scan_interval);
+    CHECK(spawner->programs.empty());
+    engine.publish(command);
+    run_for(options.scan_interval);
+    CHECK(spawner->programs.size() == 1);
+}
+
 TEST_CASE_FIXTURE(AgentFixture, "of several agents exactly one runs a command")
 {
     spawner->on_wait = [](ScriptedProgram& p) { p.exit(0); };
@@ -182,6 +222,7 @@ TEST_CASE_FIXTURE(AgentFixture, "at most so many commands run at once")
     EngineSide third(project / "third");
     options.max_parallel = 2;
     SUBCASE("by the options") {}
+    SUBCASE("where events cover") { spy->covers = Coverage::all; }
     SUBCASE("by the agents file")
     {
         options.max_parallel = 0;

@@ -28,6 +28,8 @@ struct StatusSpy final : Notifier {
     Subscription watch(const std::filesystem::path& worktree,
                        std::function<void()> changed) override;
     void notify(const std::filesystem::path& worktree) override;
+    Coverage covers = Coverage::none;
+    Coverage coverage(const std::filesystem::path&) const override { return covers; }
     void changed(const std::filesystem::path& worktree);
 };
 

@@ -455,12 +455,12 @@ TEST_CASE("unknown free space is degraded")
 TEST_CASE("limits for file events that do not do for the worktrees, or are not known, degrade")
 {
     HealthFixture f;
-    (void)f.add_worktree("a");  // so there are two, with two watches each
-    f.machine.inotify = {{"max_user_watches", 4}, {"max_user_instances", 2}};
+    (void)f.add_worktree("a");  // so there are two, with three watches each
+    f.machine.inotify = {{"max_user_watches", 6}, {"max_user_instances", 2}};
     check_is(f.checker().check_inotify(), healthy, "high enough");
-    f.machine.inotify["max_user_watches"] = 3;
-    check_is(f.checker().check_inotify(), degraded, "max_user_watches is 3; 4 are needed");
-    f.machine.inotify = {{"max_user_watches", 4}, {"max_user_instances", 1}};
+    f.machine.inotify["max_user_watches"] = 5;
+    check_is(f.checker().check_inotify(), degraded, "max_user_watches is 5; 6 are needed");
+    f.machine.inotify = {{"max_user_watches", 6}, {"max_user_instances", 1}};
     check_is(f.checker().check_inotify(), degraded, "max_user_instances is 1");
     f.machine.inotify.clear();
     check_is(f.checker().check_inotify(), degraded, "cannot be read");

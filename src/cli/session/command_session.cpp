@@ -120,7 +120,10 @@ ExecutorOptions CommandSession::make_executor_options(bool embeds_agent,
     auto e = executor_options(flags_, manager_.load(), root_, commands_);
     e.agent_in_process = embeds_agent;
     e.refuse_start = std::move(refuse_start);
-    e.notifier = local_notifier();
+    const bool by_files = e.file_events == FileEvents::on ||
+                          (e.file_events == FileEvents::automatic && !embeds_agent);
+    e.notifier = by_files ? file_notifier(ctx_.get_executor(), {root_, e.status_file_name})
+                          : local_notifier();
     e.offers = local_offers();
     e.redactor = std::make_shared<const Redactor>();
     e.audit = records_.audit;

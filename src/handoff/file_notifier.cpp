@@ -1,0 +1,361 @@
+#include "async/short_names.hpp"
+#include "autoexec/notifier.hpp"
+#include "files/safe_files.hpp"
+#include "git_files/git_dir.hpp"
+#include "handoff/claims.hpp"
+#include "logging/log.hpp"
+#include "protocol/control_files.hpp"
+#include "text/text.hpp"
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/inotify.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace autoexec::inline v1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t watched_events = IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE |
+                                         IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::size_t bytes_of_a_read = 64 * 1024;
+// Worktrees whose subscribers are called in one turn of the event loop.
+constexpr std::size_t slice = 256;
+
+enum class FolderKind { root, cursor, claims };
+
+// File systems where another host can change files without an event here.
+bool is_shared_between_hosts(int folder)
+{
+    static constexpr std::array<unsigned, 13> types{
+        0x6969,      // NFS
+        0x517B,      // SMB
+        0xFF534D42,  // CIFS
+        0xFE534D42,  // SMB 2
+        0x65735546,  // FUSE
+        0x01021997,  // 9P
+        0x00C36400,  // Ceph
+        0x5346414F,  // AFS
+        0x73757245,  // Coda
+        0x7461636F,  // OCFS2
+        0x01161970,  // GFS2
+        0x0BD00BD0,  // Lustre
+        0x786F4256,  // VirtualBox
+    };
+    struct statfs info {};
+    return ::fstatfs(folder, &info) == 0 &&
+           std::find(types.begin(), types.end(), static_cast<unsigned>(info.f_type)) != types.end();
+}
+
+class FileNotifier final : public Notifier, public std::enable_shared_from_this<FileNotifier> {
+public:
+    FileNotifier(asio::any_io_executor ex, FileNotifierOptions options)
+        : options_(std::move(options)),
+          strand_(std::move(ex)),
+          common_dir_(git_files::common_dir_of(
+              options_.project_root.empty() ? fs::current_path() : options_.project_root)),
+          inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
+    {
+        if (!inotify_) warn_once("", errno);
+    }
+
+    Subscription watch(const fs::path& worktree, std::function<void()> changed) override;
+    void notify(const fs::path& worktree) override { local_->notify(worktree); }
+    [[nodiscard]] Coverage coverage(const fs::path& worktree) const override;
+
+private:
+    struct Tree {
+        std::size_t subscriptions = 0;
+        std::vector<int> folders;  ///< Watch descriptors.
+        bool covered = false;
+    };
+    struct Folder {
+        FolderKind kind = FolderKind::root;
+        std::set<std::string> trees;  ///< Usually one; the folders of a repository share a git dir.
+    };
+    /// Owned by the pending read, so that nothing of it outlives the context.
+    struct Reader {
+        Reader(const asio::strand<asio::any_io_executor>& strand, int fd) : stream(strand, fd) {}
+        asio::posix::stream_descriptor stream;
+        alignas(inotify_event) std::array<char, bytes_of_a_read> buffer{};
+    };
+
+    static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
+    void leave(const std::string& key);
+    bool add_folders(const std::string& key, Tree& tree);
+    bool add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind);
+    void drop_folders(const std::string& key, Tree& tree);
+    void uncover(int wd);
+    void warn_once(const std::string& tree, int error);
+
+    void start_reading();
+    void give_up(int error);
+    void read(std::shared_ptr<Reader> reader);
+    void take(const char* events, std::size_t size);
+    void take(const inotify_event& event, std::string_view name);
+    void wake_all();
+    void wake_slice();
+    [[nodiscard]] bool is_control_file(std::string_view name) const;
+
+    FileNotifierOptions options_;
+    std::shared_ptr<Notifier> local_ = local_notifier();
+    asio::strand<asio::any_io_executor> strand_;
+    std::optional<fs::path> common_dir_;
+    files::UniqueFd inotify_;
+
+    mutable std::mutex mutex_;  // for all below
+    std::map<std::string, Tree> trees_;
+    std::unordered_map<int, Folder> folders_;
+    std::set<int> warned_;
+    bool reading_ = false;
+    bool broken_ = false;
+    std::weak_ptr<Reader> reader_;
+
+    // On the strand alone: the trees whose subscribers are still to be called.
+    std::set<std::string> changed_;
+};
+
+Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
+{
+    const auto key = key_of(worktree);
+    auto inner = local_->watch(worktree, std::move(changed));
+    const std::lock_guard lock(mutex_);
+    auto& tree = trees_[key];
+    ++tree.subscriptions;
+    tree.covered = inotify_ && !broken_ && add_folders(key, tree);
+    if (tree.covered && !std::exchange(reading_, true))
+        asio::post(strand_, [self = shared_from_this()] { self->start_reading(); });
+    auto* const handle = inner.get();
+    return {handle, [self = shared_from_this(), inner = std::move(inner), key](void*) mutable {
+                inner.reset();
+                self->leave(key);
+            }};
+}
+
+void FileNotifier::leave(const std::string& key)
+{
+    const std::lock_guard lock(mutex_);
+    const auto found = trees_.find(key);
+    if (found == trees_.end() || --found->second.subscriptions > 0) return;
+    drop_folders(key, found->second);
+    trees_.erase(found);
+    if (!trees_.empty()) return;
+    // A pending read would keep the context running.
+    if (reader_.lock())
+        asio::post(strand_, [weak = reader_] {
+            if (const auto reader = weak.lock()) reader->stream.cancel();
+        });
+}
+
+Coverage FileNotifier::coverage(const fs::path& worktree) const
+{
+    const std::lock_guard lock(mutex_);
+    const auto found = trees_.find(key_of(worktree));
+    return found != trees_.end() && found->second.covered ? Coverage::all : Coverage::own_process;
+}
+
+bool FileNotifier::add_folders(const std::string& key, Tree& tree)
+{
+    const files::UniqueFd root(::open(key.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return false;
+    if (is_shared_between_hosts(root.get())) {
+        warn_once(key, EREMOTE);
+        return false;
+    }
+    if (!add_folder(key, tree, root.get(), FolderKind::root)) return false;
+    error_code ec;
+    const auto cursor = files::open_beneath(root.get(), control_files::cursor_folder,
+                                            O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    if (cursor && !add_folder(key, tree, cursor.get(), FolderKind::cursor)) return false;
+    if (!options_.claims) return true;
+    const auto git_dir = git_files::git_dir_in(common_dir_, key, ec);
+    if (ec) return false;
+    const auto claims = handoff::find_claims_folder(root.get(), git_dir);
+    return claims && add_folder(key, tree, claims.get(), FolderKind::claims);
+}
+
+bool FileNotifier::add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind)
+{
+    // By the descriptor: the path may lead elsewhere by now.
+    const auto path = fmt::format("/proc/self/fd/{}", folder);
+    const int wd = ::inotify_add_watch(inotify_.get(), path.c_str(), watched_events);
+    if (wd < 0) {
+        warn_once(key, errno);
+        return false;
+    }
+    auto& watched = folders_[wd];
+    watched.kind = kind;
+    if (watched.trees.insert(key).second) tree.folders.push_back(wd);
+    return true;
+}
+
+void FileNotifier::drop_folders(const std::string& key, Tree& tree)
+{
+    for (const int wd : std::exchange(tree.folders, {})) {
+        const auto found = folders_.find(wd);
+        if (found == folders_.end()) continue;
+        found->second.trees.erase(key);
+        if (!found->second.trees.empty()) continue;
+        folders_.erase(found);
+        (void)::inotify_rm_watch(inotify_.get(), wd);
+    }
+}
+
+void FileNotifier::warn_once(const std::string& tree, int error)
+{
+    if (!warned_.insert(error).second) return;
+    const auto reason = error == EREMOTE ? "it is on a network file system"
+                        : error == ENOSPC
+                            ? "no watches are left; see fs.inotify.max_user_watches in health"
+                            : std::strerror(error);
+    logging::log(logging::LogLevel::warning, "no file events{}{}: {}; polling instead",
+                 tree.empty() ? "" : " of ", text::printable(tree), reason);
+}
+
+void FileNotifier::start_reading()
+{
+    const int fd = ::fcntl(inotify_.get(), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        give_up(errno);
+        return;
+    }
+    auto reader = std::make_shared<Reader>(strand_, fd);
+    {
+        const std::lock_guard lock(mutex_);
+        reader_ = reader;
+    }
+    read(std::move(reader));
+}
+
+// Polling alone from now on. Subscribers that wait look once more, and poll.
+void FileNotifier::give_up(int error)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        warn_once("", error);
+        broken_ = true;
+        for (auto& [key, tree] : trees_) tree.covered = false;
+    }
+    const bool idle = changed_.empty();
+    wake_all();
+    if (idle) wake_slice();
+}
+
+void FileNotifier::read(std::shared_ptr<Reader> reader)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        if (trees_.empty() || broken_) {
+            reading_ = false;
+            return;
+        }
+    }
+    auto& r = *reader;
+    r.stream.async_read_some(
+        asio::buffer(r.buffer),
+        asio::bind_executor(strand_, [self = shared_from_this(), reader = std::move(reader)](
+                                         error_code ec, std::size_t size) mutable {
+            if (!ec) self->take(reader->buffer.data(), size);
+            if (ec && ec != asio::error::operation_aborted) self->give_up(ec.value());
+            self->read(std::move(reader));
+        }));
+}
+
+void FileNotifier::take(const char* events, std::size_t size)
+{
+    const bool idle = changed_.empty();
+    for (std::size_t at = 0; at + sizeof(inotify_event) <= size;) {
+        inotify_event event{};
+        std::memcpy(&event, events + at, sizeof event);
+        const auto* const name = events + at + sizeof event;
+        take(event, {name, ::strnlen(name, event.len)});
+        at += sizeof event + event.len;
+    }
+    if (idle) wake_slice();
+}
+
+void FileNotifier::take(const inotify_event& event, std::string_view name)
+{
+    if ((event.mask & IN_Q_OVERFLOW) != 0) {
+        wake_all();
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    const auto found = folders_.find(event.wd);
+    if (found == folders_.end()) return;
+    const auto kind = found->second.kind;
+    const bool gone = (event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
+    // Folders, too: git makes one for each worktree.
+    const bool matters = (event.mask & IN_ISDIR) != 0 || is_control_file(name);
+    if (!gone && kind == FolderKind::root && !matters) return;
+    changed_.insert(found->second.trees.begin(), found->second.trees.end());
+    if (gone) {
+        uncover(event.wd);
+    } else if (kind == FolderKind::root && name == control_files::cursor_folder) {
+        for (const auto& key : std::set(found->second.trees))  // which this may change
+            if (const auto tree = trees_.find(key); tree != trees_.end() && tree->second.covered)
+                tree->second.covered = add_folders(key, tree->second);
+    }
+}
+
+void FileNotifier::uncover(int wd)
+{
+    const auto found = folders_.find(wd);
+    for (const auto& key : found->second.trees) {
+        const auto tree = trees_.find(key);
+        if (tree == trees_.end()) continue;
+        std::erase(tree->second.folders, wd);
+        // A new one in its place is seen in the root.
+        if (found->second.kind != FolderKind::cursor) tree->second.covered = false;
+    }
+    folders_.erase(found);
+    (void)::inotify_rm_watch(inotify_.get(), wd);  // after IN_MOVE_SELF
+}
+
+void FileNotifier::wake_all()
+{
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, tree] : trees_) changed_.insert(key);
+}
+
+void FileNotifier::wake_slice()
+{
+    for (std::size_t n = 0; n < slice && !changed_.empty(); ++n)
+        local_->notify(changed_.extract(changed_.begin()).value());
+    if (!changed_.empty()) asio::post(strand_, [self = shared_from_this()] { self->wake_slice(); });
+}
+
+bool FileNotifier::is_control_file(std::string_view name) const
+{
+    return name == options_.status_file_name || name == control_files::command ||
+           name == control_files::cancel || name == control_files::cursor_folder;
+}
+
+}  // namespace
+
+std::shared_ptr<Notifier> file_notifier(asio::any_io_executor ex, FileNotifierOptions options)
+{
+    return std::make_shared<FileNotifier>(std::move(ex), std::move(options));
+}
+
+}  // namespace autoexec::inline v1

@@ -1,0 +1,217 @@
+#include "autoexec/notifier.hpp"
+
+#include "async/short_names.hpp"
+#include "support/descriptor_limit.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char status_name[] = ".cursor-skill-status.json";
+
+/// Watches one folder outside git; its claims are in it.
+struct Watched {
+    Watched()
+    {
+        fs::create_directory(tree);
+        fs::create_directory(claims);
+    }
+
+    void watch()
+    {
+        if (!notifier) notifier = file_notifier(ctx.get_executor(), {folder.path(), status_name});
+        subscription = notifier->watch(tree, [this] { ++calls; });
+    }
+
+    /// True if the subscriber is called because of what was done. A test that waits in vain fails.
+    bool is_called()
+    {
+        const int before = calls;
+        const auto limit = std::chrono::steady_clock::now() + 60s;
+        while (calls == before && std::chrono::steady_clock::now() < limit) ctx.run_one_for(1s);
+        return calls > before;
+    }
+    /// Handles all events so far: one that is seen follows them.
+    int calls_after_all()
+    {
+        put(tree, status_name);
+        CHECK(is_called());
+        return calls;
+    }
+
+    /// As the protocol writes: a temporary file, and a rename.
+    static void put(const fs::path& where, const std::string& name)
+    {
+        write_file(where / ".cursor-skill-tmp.1", "{}");
+        fs::rename(where / ".cursor-skill-tmp.1", where / name);
+    }
+
+    TemporaryFolder folder;
+    fs::path tree = folder / "tree";
+    fs::path claims = tree / ".cursor-skill-claims";
+    int calls = 0;
+    asio::io_context ctx;
+    std::shared_ptr<Notifier> notifier;
+    Notifier::Subscription subscription;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("file_notifier");
+
+TEST_CASE_FIXTURE(Watched, "what any process does with the control files is notified")
+{
+    watch();
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    SUBCASE("a status that is renamed to its name")
+    {
+        put(tree, status_name);
+    }
+    SUBCASE("a status that is written in place")
+    {
+        write_file(tree / status_name, "{}");
+    }
+    SUBCASE("a command")
+    {
+        put(tree, ".cursor-skill-command.txt");
+    }
+    SUBCASE("a request to stop")
+    {
+        put(tree, ".cursor-skill-cancel.json");
+    }
+    SUBCASE("a claim")
+    {
+        write_file(claims / "id.json", "{}");
+    }
+    SUBCASE("a status in a folder that was not there")
+    {
+        fs::create_directory(tree / ".cursor");
+        CHECK(is_called());
+        CHECK(notifier->coverage(tree) == Coverage::all);
+        put(tree / ".cursor", status_name);
+    }
+    SUBCASE("by its own process")
+    {
+        notifier->notify(tree);
+    }
+    CHECK(is_called());
+}
+
+TEST_CASE_FIXTURE(Watched, "other files call nobody")
+{
+    watch();
+    for (int n = 0; n < 100; ++n) put(tree, "work" + std::to_string(n));
+    CHECK(calls_after_all() == 1);
+}
+
+TEST_CASE_FIXTURE(Watched, "a worktree that is moved, removed or loses its claims is not covered")
+{
+    watch();
+    SUBCASE("moved")
+    {
+        fs::rename(tree, folder / "elsewhere");
+    }
+    SUBCASE("removed")
+    {
+        fs::remove_all(tree);
+    }
+    SUBCASE("its claims")
+    {
+        fs::remove_all(claims);
+    }
+    CHECK(is_called());
+    while (notifier->coverage(tree) != Coverage::own_process) REQUIRE(is_called());
+    notifier->notify(tree);
+    CHECK(is_called());
+    // Again with the next subscription, if it is there.
+    fs::create_directories(claims);
+    watch();
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    put(tree, status_name);
+    CHECK(is_called());
+}
+
+TEST_CASE_FIXTURE(Watched, "when events are lost, all are called")
+{
+    watch();
+    const auto other = folder / "other";
+    fs::create_directories(other / ".cursor-skill-claims");
+    bool other_called = false;
+    const auto second = notifier->watch(other, [&] { other_called = true; });
+    // More than the kernel keeps (fs.inotify.max_queued_events).
+    write_file(tree / "a", "");
+    for (int n = 0; n < 20'000; ++n) {
+        fs::rename(tree / "a", tree / "b");
+        fs::rename(tree / "b", tree / "a");
+    }
+    put(tree, status_name);
+    while (!other_called) REQUIRE(ctx.run_one_for(60s) == 1);
+    CHECK(calls > 0);
+}
+
+TEST_CASE_FIXTURE(Watched, "what is not watched keeps no context running")
+{
+    watch();
+    CHECK(ctx.poll() > 0);  // it reads now
+    SUBCASE("one subscription") {}
+    SUBCASE("two of one folder")
+    {
+        const auto second = notifier->watch(tree, [] {});
+    }
+    SUBCASE("again after the end")
+    {
+        subscription.reset();
+        ctx.run();
+        ctx.restart();
+        watch();
+        put(tree, status_name);
+        CHECK(is_called());
+    }
+    subscription.reset();
+    ctx.run();
+    CHECK(ctx.stopped());
+}
+
+TEST_CASE("the context may end while something is watched")
+{
+    auto watched = std::make_unique<Watched>();
+    watched->watch();
+    bool reads = false;
+    SUBCASE("before the first read") {}
+    SUBCASE("while it reads")
+    {
+        reads = true;
+    }
+    if (reads) CHECK(watched->ctx.poll() > 0);
+    // The notifier first, then the subscription's owner and the context with what it holds.
+    watched->notifier.reset();
+    watched.reset();
+}
+
+TEST_CASE_FIXTURE(Watched, "without descriptors, only the own process is covered")
+{
+    {
+        const NoDescriptorsLeft none;
+        watch();
+        CHECK(notifier->coverage(tree) == Coverage::own_process);
+    }
+    notifier->notify(tree);
+    CHECK(is_called());
+}
+
+TEST_SUITE_END();

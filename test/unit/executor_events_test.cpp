@@ -1,0 +1,152 @@
+#include "support/executor_fixture.hpp"
+#include "support/sweep.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Notifies as a local notifier does, and covers as much as the test says.
+struct CoveringNotifier final : Notifier {
+    std::shared_ptr<Notifier> local = local_notifier();
+    Coverage covers = Coverage::all;
+
+    Subscription watch(const std::filesystem::path& tree, std::function<void()> changed) override
+    {
+        return local->watch(tree, std::move(changed));
+    }
+    void notify(const std::filesystem::path& tree) override { local->notify(tree); }
+    Coverage coverage(const std::filesystem::path&) const override { return covers; }
+};
+
+struct EventsFixture : ExecutorFixture {
+    EventsFixture() { options.notifier = notifier; }
+    std::shared_ptr<CoveringNotifier> notifier = std::make_shared<CoveringNotifier>();
+
+    void complete_at(std::chrono::seconds at, bool notified)
+    {
+        clock->at(at, [this, notified] {
+            tree.complete();
+            if (notified) notifier->notify("/tree");
+        });
+    }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("executor_events");
+
+TEST_CASE_FIXTURE(EventsFixture, "while all changes are notified, polling is only a safety net")
+{
+    SUBCASE("a notice is seen at once")
+    {
+        complete_at(2s, true);
+        execute();
+        CHECK(result.duration == 2s);
+    }
+    SUBCASE("without one, the maximum interval of polling applies")
+    {
+        complete_at(2s, false);
+        execute();
+        CHECK(result.duration == 30s);
+    }
+    SUBCASE("file events are off")
+    {
+        options.file_events = FileEvents::off;
+        complete_at(2s, false);
+        execute();
+        CHECK(result.duration == 5s);
+    }
+    SUBCASE("its artifacts can end it, and are not watched")
+    {
+        auto r = request();
+        r.expected_artifacts = {"report"};
+        complete_at(2s, false);
+        execute(std::move(r));
+        CHECK(result.duration == 5s);
+    }
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "what the own process changes is enough for its own agent")
+{
+    notifier->covers = Coverage::own_process;
+    SUBCASE("it claims every command")
+    {
+        options.agent_in_process = true;
+        tree.on_publish = [this] { tree.take(); };
+        complete_at(2s, false);
+        execute();
+        CHECK(result.duration == 30s);
+    }
+    SUBCASE("until then a program may have replaced the command")
+    {
+        options.agent_in_process = true;
+        complete_at(2s, false);
+        execute();
+        CHECK(result.duration == 5s);
+    }
+    SUBCASE("not for the agents of others")
+    {
+        tree.on_publish = [this] { tree.take(); };
+        complete_at(2s, false);
+        execute();
+        CHECK(result.duration == 5s);
+    }
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "polling returns when a notifier says that it covers no longer")
+{
+    clock->at(7s, [this] {
+        notifier->covers = Coverage::own_process;
+        notifier->notify("/tree");
+    });
+    complete_at(33s, false);
+    execute();
+    // The look at 30 s was planned before; from then on every 5 s.
+    CHECK(result.duration == 35s);
+}
+
+TEST_CASE("lost, late, repeated and invented notices change nothing but the delay" *
+          doctest::test_suite("sweep"))
+{
+    const auto seed = sweep_seed();
+    for (unsigned round = 0; round < sweep_rounds(100, 5000); ++round) {
+        CAPTURE(seed + round);
+        std::mt19937 random(seed + round);
+        const auto pick = [&](int most) { return std::uniform_int_distribution(0, most)(random); };
+        EventsFixture f;
+        f.tree.on_publish = [&] { f.tree.take(); };
+        const std::chrono::seconds end{1 + pick(100)};
+        const bool fails = pick(1) != 0;
+        for (int n = pick(20); n > 0; --n)
+            f.clock->at(std::chrono::seconds{pick(100)}, [&] { f.notifier->notify("/tree"); });
+        for (int n = pick(3); n > 0; --n)
+            f.clock->at(std::chrono::seconds{pick(100)}, [&] {
+                f.notifier->covers =
+                    f.notifier->covers == Coverage::all ? Coverage::own_process : Coverage::all;
+            });
+        f.clock->at(end, [&] {
+            if (fails)
+                f.tree.fail("broken");
+            else
+                f.tree.complete();
+        });
+        f.execute();
+        CHECK(f.result.status == (fails ? ExecutionStatus::failed : ExecutionStatus::completed));
+        CHECK(f.result.duration >= end);
+        CHECK(f.result.duration <= end + 30s);
+    }
+}
+
+TEST_SUITE_END();
