@@ -108,6 +108,41 @@ def run_peer(name: str, words: list[str], count: int, jobs: int, program: str,
         shutil.rmtree(folder)
 
 
+# Steps that each change a file in a worktree of their own, then a last one that waits for all.
+
+def make_repository(project: Path, files: int) -> None:
+    for number in range(files):
+        folder = project / f"folder-{number // 100}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"file-{number}").write_text(f"content {number}\n")
+    subprocess.run(sh("git init -q -b main; git config user.name bench; git config user.email "
+                      "bench@localhost; git config gc.auto 0; git add -A; git commit -q -m files"),
+                   cwd=project, check=True)
+
+
+def work_of(step: int) -> str:
+    return f"echo changed >folder-{step}/file-{step}00"
+
+
+def merge_by_hand(project: Path, steps: int) -> list[str]:
+    lines = [f"git worktree add -q -b all {project}/../all"]
+    for step in range(steps):
+        lines.append(f"git worktree add -q -b s{step} {project}/../s{step}; cd {project}/../s{step};"
+                     f" {work_of(step)}; git add -A; git commit -q -m s{step}; cd {project}")
+    lines += [f"git -C {project}/../all merge -q -m m s{step}" for step in range(steps)]
+    lines.append(f"cd {project}/../all; echo done >done; git add -A; git commit -q -m last")
+    return sh("\n".join(lines))
+
+
+def merge_by_workflow(project: Path, steps: int, program: str) -> list[str]:
+    names = [f"s{step}" for step in range(steps)]
+    work = [{"id": name, "argv": ["sh", "-c", work_of(step)]} for step, name in enumerate(names)]
+    last = {"id": "last", "argv": ["sh", "-c", "echo done >done"], "depends_on": names}
+    file = project.parent / "workflow.yaml"
+    file.write_text(json.dumps({"id": "bench", "steps": [*work, last]}))
+    return [program, "workflow", "run", str(file), "-j", "0", "-q", "--project", str(project)]
+
+
 # What is left when the manager is killed: jobs that end at once, then as many as run at a time
 # that take seconds, then those that wait for them. Each notes its start and its end.
 
@@ -135,14 +170,13 @@ def resumable_parallel(_: Path, count: int, jobs: int, __: str) -> tuple[list[st
              "numbers", "./job"],) * 2
 
 
-def resumable_autoexec(folder: Path, count: int, jobs: int, program: str) -> tuple[list[str], list[str]]:
-    steps = "".join(f"  - {{id: s{number}, argv: ['{folder}/job', '{number}'], idempotent: true}}\n"
-                    for number in range(count))
+def resumable_autoexec(folder: Path, count: int, jobs: int,
+                       program: str) -> tuple[list[str], list[str]]:
     project = folder / "project"
-    project.mkdir()
-    (project / "jobs.yaml").write_text(f"id: jobs\nsteps:\n{steps}")
-    subprocess.run(sh("git init -q -b main && git add -A && git -c user.name=b -c user.email=b@b "
-                      "commit -q -m b"), cwd=project, check=True)
+    make_repository(project, 1)
+    (project / "jobs.yaml").write_text(json.dumps({"id": "jobs", "steps": [
+        {"id": f"s{number}", "argv": [f"{folder}/job", str(number)], "idempotent": True}
+        for number in range(count)]}))
     options = ["-j", str(jobs), "-q", "--project", str(project)]
     return ([program, "workflow", "run", str(project / "jobs.yaml"), *options],
             [program, "workflow", "resume", *options])
