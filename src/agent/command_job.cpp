@@ -472,11 +472,19 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
                           ? programs::hopeless_verdict(definition.outcome, *reader.trouble())
                           : reader.verdict(exit);
     if (!said) return classify_by_exit_code(exit, program, result);
-    result.completed = said->completed;
+    result.completed = said->completed || (said->cut && has_expected_artifacts());
     result.error.code = said->code;
     result.error.retry_after = said->retry_after;
     result.error.message = for_people(said->message);
     if (!reader.denied().empty()) report_.denied = for_people(reader.denied_message());
+}
+
+bool CommandJob::has_expected_artifacts() const
+{
+    const auto& expected = found_.command.expected_artifacts;
+    return !expected.empty() &&
+           std::all_of(expected.begin(), expected.end(),
+                       [this](const auto& path) { return mailbox_->has_artifact(path); });
 }
 
 void CommandJob::note_report(const ProcessExit& exit)
@@ -548,6 +556,7 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
     s.outcome = result.completed ? "completed" : result.outcome.empty() ? "failed" : result.outcome;
     s.exit_code = result.exit_code;
     s.signal = result.signal;
+    if (auto last = progress(); !last.message.empty()) s.progress = std::move(last);
     if (!report_.usage.empty()) s.usage = report_.usage;
     if (!report_.session.empty()) s.session = report_.session;
     if (result.completed && !report_.denied.empty()) s.permission_denied = report_.denied;

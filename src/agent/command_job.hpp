@@ -85,6 +85,7 @@ private:
     std::string reason_to_stop(bool late);
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);
+    [[nodiscard]] bool has_expected_artifacts() const;
     void note_report(const ProcessExit& exit);
     [[nodiscard]] std::string for_people(std::string text) const;
     [[nodiscard]] Progress progress() const;

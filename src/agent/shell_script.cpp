@@ -46,6 +46,7 @@ private:
         const char c = rest_.front();
         if (c == '\'' && !quoted()) return single_quotes();
         if (c == '#' && !quoted() && at_word_start()) return comment();
+        if (is_unclosed(rest_, problem_)) return false;
         if (c == '\\' || rest_.starts_with("${")) {
             copy(2);
         } else if (const auto known = placeholder_named(name_in_braces(rest_))) {

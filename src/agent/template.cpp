@@ -21,6 +21,8 @@ constexpr std::array<std::string_view, 9> placeholder_names{
     "command", "command_file_path", "worktree", "workflow_id", "step_id",
     "git_dir", "git_common_dir",    "session",  "resume"};
 
+constexpr std::string_view name_characters = "abcdefghijklmnopqrstuvwxyz_";
+
 const std::string* literal(const CommandTemplate::Word& word)
 {
     return word.size() == 1 ? std::get_if<std::string>(&word.front()) : nullptr;
@@ -61,6 +63,7 @@ std::optional<CommandTemplate::Word> compile_word(std::string_view text, Templat
                        fmt::format("{{{}}}", name)};
             return std::nullopt;
         }
+        if (before != '$' && is_unclosed(text, problem)) return std::nullopt;
         const auto taken = known ? name.size() + 2 : 1;
         if (known)
             word.emplace_back(*known);
@@ -180,9 +183,20 @@ bool uses_command(const CommandTemplate& command)
 std::string_view name_in_braces(std::string_view text)
 {
     if (!text.starts_with('{')) return {};
-    const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 1);
+    const auto end = text.find_first_not_of(name_characters, 1);
     if (end == text.npos || text[end] != '}') return {};
     return text.substr(1, end - 1);
+}
+
+bool is_unclosed(std::string_view text, TemplateProblem& problem)
+{
+    if (!text.starts_with('{') || !name_in_braces(text).empty()) return false;
+    const auto name = text.substr(1, text.find_first_not_of(name_characters, 1) - 1);
+    const bool at_end = !name.empty() && name.size() + 1 == text.size();
+    if (!at_end && !placeholder_named(name)) return false;
+    problem = {fmt::format("Placeholder '{{{}' is not closed", name),
+               fmt::format("Write {{{}}}.", name), fmt::format("{{{}", name)};
+    return true;
 }
 
 std::optional<Placeholder> placeholder_named(std::string_view name)

@@ -78,6 +78,15 @@ std::optional<EventStatus> status_after(EventType type)
     }
 }
 
+// A question that nobody answered is often why there is no result.
+std::string last_line(const Execution& x, const Attempt& a)
+{
+    const auto& status = a.monitor.status();
+    const auto& progress = x.result.last_progress;
+    if (!status || !status->progress || !progress || progress->message.empty()) return {};
+    return fmt::format("; its last line is: {}", progress->message);
+}
+
 }  // namespace
 
 Event ExecutorCore::event(const Execution& x, const Attempt& a, EventType type) const
@@ -241,11 +250,11 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     if (a.end.status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
         a.end.status = ExecutionStatus::failed;
-        a.end.error =
-            CommandError{fmt::format("the agent reported success, but {} {} missing or unchanged",
-                                     fmt::join(r.missing_artifacts, ", "),
-                                     r.missing_artifacts.size() == 1 ? "is" : "are"),
-                         "artifact_missing", std::nullopt, 0};
+        a.end.error = CommandError{
+            fmt::format("the agent reported success, but {} {} missing or unchanged{}",
+                        fmt::join(r.missing_artifacts, ", "),
+                        r.missing_artifacts.size() == 1 ? "is" : "are", last_line(x, a)),
+            "artifact_missing", std::nullopt, 0};
         // What the program was not allowed to do explains it better.
         if (const auto denied = denied_sentence(a); !denied.empty())
             a.end.error = CommandError{denied, "permission_needed", false, 0};

@@ -4,6 +4,7 @@
 #include "programs/json_values.hpp"
 
 #include <fmt/format.h>
+#include <boost/algorithm/string/predicate.hpp>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t max_shown = 300;
-constexpr std::size_t max_error_line = 500;
+constexpr std::size_t max_error_line = 2000;
 constexpr std::size_t max_words = 16 * 1024;  // of a message: they are searched by patterns
 constexpr auto max_tokens = std::int64_t{1} << 53;
 
@@ -122,12 +123,15 @@ void EventReader::feed_errors(std::string_view chunk)
             if (error_line_.size() < max_error_line) error_line_.push_back(c);
             continue;
         }
-        const auto line = std::exchange(error_line_, {});
-        if (const auto code = code_of_words(line); !code.empty()) {
-            telling_code_ = code;
-            telling_line_ = line;
-            trouble_ = ProgramVerdict{false, std::string(code), line, wait_in_words(line)};
-        }
+        auto line = sentence_of(std::exchange(error_line_, {}));
+        const auto code = code_of_words(line);
+        if (code.empty()) continue;
+        // Other lines may be about something else than its model: a server that it uses.
+        if (boost::algorithm::icontains(line, "retrying"))
+            hopeless_count_ = waiting_may_help(code) ? 0 : hopeless_count_ + 1;
+        trouble_ = ProgramVerdict{false, std::string(code), line, wait_in_words(line)};
+        telling_code_ = code;
+        telling_line_ = std::move(line);
     }
 }
 
@@ -223,8 +227,10 @@ ProgramVerdict EventReader::failure(const EventRule& rule, const json::value& ev
     const auto status = scalar_at(event, rule.http_status);
     // A provider's 429 and 403 are ambiguous; its words tell a spent quota from a busy hour.
     if (verdict.code.empty()) verdict.code = code_of_words(words);
-    if (verdict.code.empty() && status.size() == 3)
-        verdict.code = code_of_http_status(std::atoi(status.c_str()));
+    if (verdict.code.empty()) {
+        const auto number = (status.empty() ? words : status).substr(0, 4);  // `401 bad key`
+        verdict.code = code_of_http_status(std::atoi(number.c_str()));
+    }
     if (verdict.code.empty()) verdict.code = "agent_error";
     if (const auto seconds = number_at(event, rule.retry_after); seconds && *seconds < 1e8)
         verdict.retry_after = std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
@@ -250,7 +256,8 @@ ProgramVerdict EventReader::no_result(bool cut) const
                         skipped_a_line() ? " (a line of more than 16 MiB was not read)" : "",
                         cut ? " (its output ended in the middle of a line)" : "", rules_->name,
                         rules_->options),
-            {}};
+            {},
+            cut};
 }
 
 std::optional<ProgramVerdict> EventReader::verdict(const ProcessExit& exit)

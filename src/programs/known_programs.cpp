@@ -3,6 +3,8 @@
 #include "programs/rules_reader.hpp"
 #include "yaml/fields.hpp"
 
+#include <boost/algorithm/string/replace.hpp>
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -15,12 +17,19 @@ namespace {
 constexpr std::string_view table = R"yaml(
 - name: claude
   title: Claude Code
-  compared: 2.1.197
+  compared: 2.1.332
   command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {resume}
   acp: claude-agent-acp
   stdin: "{command}"
   resume: --resume {session}
   environment: {CLAUDE_CODE_MAX_RETRIES: "3", CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1", DISABLE_AUTOUPDATER: "1"}
+  sign_in:
+    variables: [ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN, CLAUDE_CODE_USE_BEDROCK, CLAUDE_CODE_USE_VERTEX, CLAUDE_CODE_USE_FOUNDRY]
+    folder_variable: CLAUDE_CONFIG_DIR
+    folder: .claude
+    files: [.credentials.json, settings.json /apiKeyHelper, settings.json /env, .claude.json /primaryApiKey, ../.claude.json /primaryApiKey]
+    command: claude auth login
+    certain: true
   notes: |
     It may edit files and run the tools that its settings allow. To allow more, add for example
     --allowedTools 'Bash(make:*)' to the command; the project's .claude/settings.json counts
@@ -57,16 +66,10 @@ constexpr std::string_view table = R"yaml(
       - {when: {/type: control_request, /request/subtype: can_use_tool, /request/tool_name: AskUserQuestion}, meaning: question}
       - {when: {/type: control_request, /request/subtype: can_use_tool, /request/tool_name: ExitPlanMode}, meaning: question}
       - {when: {/type: control_request, /request/subtype: can_use_tool}, meaning: permission, message: /request/tool_name}
-      - {when: {/type: system, /subtype: init}, session: /session_id, model: /model}
       - {when: {/type: system, /subtype: task_started}, background: 1}
       - {when: {/type: system, /subtype: task_notification}, background: -1}
       - {when: {/type: system, /subtype: api_retry}, meaning: trouble, message: /error, http_status: /error_status, show: "API retry {/attempt} of {/max_retries}: {/error}"}
-      - {when: {/type: assistant}, meaning: work}
-      - {when: {/type: user}, meaning: work}
-      - {when: {/type: assistant, /message/content/0/type: text}, show: "{/message/content/0/text}"}
-      - {when: {/type: assistant, /message/content/0/type: tool_use}, show: "{/message/content/0/name}: {/message/content/0/input/description}"}
-      - {when: {/type: assistant, /message/content/0/type: tool_use, /message/content/0/input/file_path: {present: true}}, show: "{/message/content/0/name}: {/message/content/0/input/file_path}"}
-      - {when: {/type: assistant, /message/content/0/type: tool_use, /message/content/0/input/command: {present: true}}, show: "{/message/content/0/name}: {/message/content/0/input/command}"}
+      - messages of Claude Code
 
 - name: codex
   title: Codex
@@ -75,6 +78,13 @@ constexpr std::string_view table = R"yaml(
   acp: codex-acp
   stdin: "{command}"
   resume: resume {session}
+  sign_in:
+    variables: [CODEX_API_KEY, CODEX_ACCESS_TOKEN]
+    folder_variable: CODEX_HOME
+    folder: .codex
+    files: [auth.json, config.toml model_provider, config.toml cli_auth_credentials_store]
+    command: codex login
+    certain: true
   notes: |
     Its sandbox allows writing only in the worktree, not in the repository's git directory: the
     commits are made by autoexec. It does not fail if the sandbox denies an access: specify the
@@ -124,6 +134,12 @@ constexpr std::string_view table = R"yaml(
   acp: gemini --acp
   stdin: "{command}"
   resume: --resume {session}
+  sign_in:
+    variables: [GEMINI_API_KEY, GOOGLE_API_KEY, GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_GENAI_USE_GCA, GOOGLE_APPLICATION_CREDENTIALS]
+    folder_variable: GEMINI_CLI_HOME
+    folder: .gemini
+    files: [oauth_creds.json, gemini-credentials.json, .env, ../.env GEMINI_API_KEY]
+    certain: true
   notes: |
     Personal accounts no longer work with it; API keys and enterprise accounts do.
   outcome:
@@ -153,10 +169,17 @@ constexpr std::string_view table = R"yaml(
 - name: opencode
   title: opencode
   compared: 1.18.33
-  command: opencode run --format json --auto {resume}
+  # What it tries again, and why, is only in its log.
+  command: opencode run --format json --auto --print-logs --log-level ERROR {resume}
   acp: opencode acp
   stdin: "{command}"
   resume: --session {session}
+  sign_in:
+    variables: [OPENCODE_AUTH_CONTENT]
+    folder_variable: XDG_DATA_HOME
+    folder: .local/share
+    files: [opencode/auth.json]
+    command: opencode auth login
   notes: |
     With --auto it may write outside the worktree, too.
   outcome:
@@ -187,11 +210,16 @@ constexpr std::string_view table = R"yaml(
 
 - name: qwen
   title: Qwen Code
-  compared: 0.15.10
+  compared: 0.24.4
   command: qwen -o stream-json --approval-mode yolo {resume}
   acp: qwen --acp
   stdin: "{command}"
   resume: --resume {session}
+  sign_in:
+    variables: [OPENAI_API_KEY, DASHSCOPE_API_KEY, BAILIAN_CODING_PLAN_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY]
+    folder: .qwen
+    files: [oauth_creds.json, .env, settings.json /security/auth/apiKey, settings.json /env, settings.json /modelProviders, ../.env API_KEY]
+    certain: true
   notes: |
     It reports errors of the model's provider as a success; autoexec finds them in its words.
   outcome:
@@ -212,12 +240,8 @@ constexpr std::string_view table = R"yaml(
           output: /usage/output_tokens
           cache_read: /usage/cache_read_input_tokens
           input_has_cache: true
-      - {when: {/type: system, /subtype: init}, session: /session_id, model: /model}
-      - {when: {/type: assistant}, meaning: work}
-      - {when: {/type: user}, meaning: work}
-      - {when: {/type: assistant, /message/content/0/type: text}, show: "{/message/content/0/text}"}
-      - {when: {/type: assistant, /message/content/0/type: tool_use}, show: "{/message/content/0/name}: {/message/content/0/input/file_path}"}
-      - {when: {/type: assistant, /message/content/0/type: tool_use, /message/content/0/input/command: {present: true}}, show: "{/message/content/0/name}: {/message/content/0/input/command}"}
+      - {when: {/type: system, /subtype: retry}, show: "API retry {/data/attempt} of {/data/maxRetries}"}
+      - messages of Claude Code
 
 - name: cursor
   title: Cursor
@@ -225,6 +249,7 @@ constexpr std::string_view table = R"yaml(
   command: cursor-agent -p --output-format stream-json --force --trust {resume} -- {command}
   acp: cursor-agent acp
   resume: --resume {session}
+  sign_in: {variables: [CURSOR_API_KEY], command: cursor-agent login}
   notes: |
     It may not exit when it has finished: give the command a --timeout.
   outcome:
@@ -238,14 +263,14 @@ constexpr std::string_view table = R"yaml(
       - when: {/type: result}
         session: /session_id
         usage: {input: /usage/inputTokens, output: /usage/outputTokens, cache_read: /usage/cacheReadTokens, cache_write: /usage/cacheWriteTokens, output_has_reasoning: true}
-      - {when: {/type: system, /subtype: init}, session: /session_id, model: /model}
-      - {when: {/type: assistant}, meaning: work, show: "{/message/content/0/text}"}
+      - messages of Claude Code
 
 - name: copilot
   title: GitHub Copilot CLI
   compared: unverified
   command: copilot --allow-all-tools --no-ask-user --output-format json --prompt={command}
   acp: copilot --acp
+  sign_in: {variables: [COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN]}
   notes: |
     Its output is not read: name the results by --expect.
 
@@ -253,6 +278,7 @@ constexpr std::string_view table = R"yaml(
   title: Amp
   compared: unverified
   command: amp --stream-json --dangerously-allow-all --execute={command}
+  sign_in: {variables: [AMP_API_KEY], command: amp login}
   notes: |
     Its stream is that of Claude Code; name the results by --expect all the same.
   outcome:
@@ -266,7 +292,7 @@ constexpr std::string_view table = R"yaml(
       - when: {/type: result}
         session: /session_id
         usage: {input: /usage/input_tokens, output: /usage/output_tokens, cache_read: /usage/cache_read_input_tokens, cache_write: /usage/cache_creation_input_tokens, output_has_reasoning: true}
-      - {when: {/type: assistant}, meaning: work, show: "{/message/content/0/text}"}
+      - messages of Claude Code
 
 - name: cline
   title: Cline
@@ -312,11 +338,45 @@ constexpr std::string_view table = R"yaml(
     The command is the script; its exit code is the result.
 )yaml";
 
+// Some programs print what Claude Code prints: these are the rules in place of `claude_mark`.
+constexpr std::string_view claude_mark = "      - messages of Claude Code\n";
+constexpr std::string_view claude_messages =
+    R"yaml(      - {when: {/type: system, /subtype: init}, session: /session_id, model: /model}
+      - {when: {/type: assistant}, meaning: work}
+      - {when: {/type: user}, meaning: work}
+      - {when: {/type: assistant, /message/content/0/type: text}, show: "{/message/content/0/text}"}
+      - {when: {/type: assistant, /message/content/0/type: tool_use}, show: "{/message/content/0/name}: {/message/content/0/input/description}"}
+      - {when: {/type: assistant, /message/content/0/type: tool_use, /message/content/0/input/file_path: {present: true}}, show: "{/message/content/0/name}: {/message/content/0/input/file_path}"}
+      - {when: {/type: assistant, /message/content/0/type: tool_use, /message/content/0/input/command: {present: true}}, show: "{/message/content/0/name}: {/message/content/0/input/command}"}
+)yaml";
+
 constexpr std::string_view table_name = "known programs";
 
-constexpr std::array<std::string_view, 11> program_fields{
-    "name",   "title",       "compared",    "command", "acp",  "stdin",
-    "resume", "accept_argv", "environment", "outcome", "notes"};
+constexpr std::array<std::string_view, 12> program_fields{
+    "name",   "title",       "compared",    "command", "acp",   "stdin",
+    "resume", "accept_argv", "environment", "sign_in", "notes", "outcome"};
+constexpr std::array<std::string_view, 6> sign_in_fields{"variables", "folder_variable", "folder",
+                                                         "files",     "command",         "certain"};
+
+SignIn read_sign_in(const yaml::YamlNode& node, yaml::Report& report)
+{
+    yaml::Fields fields(node, "", report);
+    fields.warn_unknown(sign_in_fields);
+    SignIn sign_in;
+    const auto texts = [&fields](std::string_view key) {
+        std::vector<std::string> all;
+        if (const auto* const list = fields.find(key))
+            for (const auto& item : list->items) all.push_back(item.text);
+        return all;
+    };
+    sign_in.variables = texts("variables");
+    sign_in.folder_variable = fields.text("folder_variable").value_or("");
+    sign_in.folder = fields.text("folder").value_or("");
+    sign_in.files = texts("files");
+    sign_in.command = fields.text("command").value_or("");
+    sign_in.certain = fields.boolean("certain").value_or(false);
+    return sign_in;
+}
 
 KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
 {
@@ -335,6 +395,8 @@ KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
     if (const auto* const variables = fields.find("environment"))
         for (const auto& entry : variables->entries)
             program.environment.emplace_back(entry.key, entry.value.text);
+    if (const auto* const sign_in = fields.find("sign_in"))
+        program.sign_in = read_sign_in(*sign_in, report);
     if (const auto* const outcome = fields.find("outcome"))
         program.outcome = read_output_rules(*outcome, program.name + ": ", report);
     return program;
@@ -342,9 +404,11 @@ KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
 
 std::vector<KnownProgram> read_table()
 {
-    yaml::Report report{std::string(table_name), table};
+    const auto text = boost::algorithm::replace_all_copy(
+        std::string(table), std::string(claude_mark), std::string(claude_messages));
+    yaml::Report report{std::string(table_name), text};
     std::vector<KnownProgram> programs;
-    if (const auto root = yaml::parse_yaml(table, report))
+    if (const auto root = yaml::parse_yaml(text, report))
         for (const auto& item : root->items) programs.push_back(read_program(item, report));
     auto problems = report.take_errors();
     if (problems.empty()) problems = report.take_warnings();

@@ -12,6 +12,17 @@
 /// output. To add one, add an entry to `known_programs.cpp`, in the words of the agents file.
 namespace autoexec::programs {
 
+/// Where a program may have its key or login.
+struct SignIn {
+    std::vector<std::string> variables;  ///< One of them is enough.
+    std::string folder_variable;  ///< Names the folder of `files`; if it is not set, `folder`.
+    std::string folder;           ///< Below HOME.
+    /// Their names. After a blank, a JSON pointer to a value, or a word, that it must contain.
+    std::vector<std::string> files;
+    std::string command;   ///< Signs in.
+    bool certain = false;  ///< There is no other place: without any of these, it cannot work.
+};
+
 struct KnownProgram {
     std::string name;
     std::string title;     ///< For people: `Claude Code`.
@@ -22,6 +33,7 @@ struct KnownProgram {
     std::string resume;  ///< `resume` of the agent; empty: it cannot continue a session.
     bool accept_argv = false;
     std::vector<std::pair<std::string, std::string>> environment;
+    SignIn sign_in;
     OutputRules outcome;
     std::string notes;  ///< For the user, in lines.
 };

@@ -18,6 +18,7 @@ struct ProgramVerdict {
     std::string code;     ///< `agent_error`, `no_result`, `auth` …; empty if completed.
     std::string message;  ///< For the user.
     std::optional<std::chrono::milliseconds> retry_after;
+    bool cut = false;  ///< Its output ended in the middle of an event: it may have succeeded.
 };
 
 /// Reads what a program reports in JSON objects on lines of its standard output. Other lines are

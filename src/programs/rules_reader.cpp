@@ -46,13 +46,45 @@ std::size_t word_in(Fields& fields, std::string_view key, std::span<const std::s
     return 0;
 }
 
+constexpr std::string_view shown_line = "{shown}";  // in place of pointers
+constexpr std::string_view pointer_hint =
+    "It begins with '/': /error/message. In a name, ~1 is '/' and ~0 is '~'.";
+
+// RFC 6901
+bool is_pointer(std::string_view text)
+{
+    if (!text.starts_with('/')) return false;
+    for (auto at = text.find('~'); at != text.npos; at = text.find('~', at + 1))
+        if (at + 1 == text.size() || (text[at + 1] != '0' && text[at + 1] != '1')) return false;
+    return true;
+}
+
 std::string pointer_in(Fields& fields, std::string_view key)
 {
     auto text = fields.text(key).value_or("");
-    if (text.empty() || text.front() == '/') return text;
+    if (text.empty() || is_pointer(text)) return text;
     fields.error(key, fmt::format("Field '{}' must be a JSON pointer (got: {})", key, text),
-                 "It begins with '/': /error/message.");
+                 std::string(pointer_hint));
     return {};
+}
+
+// A text with pointers in braces.
+std::string template_in(Fields& fields, std::string_view key, Report& report)
+{
+    auto text = fields.text(key).value_or("");
+    const std::string_view all = text;
+    for (auto open = all.find('{'); open != all.npos; open = all.find('{', open + 1)) {
+        const auto close = all.find('}', open);
+        const auto name = all.substr(open + 1, close - open - 1);
+        const bool closed = close != all.npos;
+        if (closed && (is_pointer(name) || (key == "denied" && all == shown_line))) continue;
+        fields.error(report.find(fields.find(key)->at, all.substr(open, close - open)),
+                     closed ? fmt::format("Field '{}': '{{{}}}' is not a JSON pointer", key, name)
+                            : fmt::format("Field '{}': '{{{}' is not closed", key, name),
+                     closed ? std::string(pointer_hint) : "A pointer ends with '}'.");
+        return {};
+    }
+    return text;
 }
 
 EventCondition read_condition(const yaml::YamlEntry& entry, Fields& event, Report& report)
@@ -60,9 +92,9 @@ EventCondition read_condition(const yaml::YamlEntry& entry, Fields& event, Repor
     EventCondition condition;
     condition.pointer = entry.key;
     const auto& value = entry.value;
-    if (entry.key.empty() || entry.key.front() != '/')
+    if (!is_pointer(entry.key))
         event.error(entry.at, fmt::format("'{}' is not a JSON pointer", entry.key),
-                    "It begins with '/': /type.");
+                    std::string(pointer_hint));
     if (value.kind == YamlNode::Kind::scalar) {
         const bool is_literal = !value.quoted && (value.text == "true" || value.text == "false" ||
                                                   value.as_number().has_value());
@@ -112,11 +144,15 @@ std::vector<std::string> read_message(Fields& fields)
 {
     const auto* const node = fields.find("message");
     if (node == nullptr) return {};
-    if (node->kind != YamlNode::Kind::sequence) return {fields.text("message").value_or("")};
+    const bool is_list = node->kind == YamlNode::Kind::sequence;
     std::vector<std::string> items;
-    for (const auto& item : node->items) {
+    for (const auto& item : is_list ? std::span(node->items) : std::span(node, 1)) {
         if (item.kind != YamlNode::Kind::scalar)
             fields.wrong_type("message", item, "pointers and texts");
+        else if (item.text.starts_with('/') && !is_pointer(item.text))
+            fields.error(item.at,
+                         fmt::format("Field 'message': '{}' is not a JSON pointer", item.text),
+                         std::string(pointer_hint));
         items.push_back(item.text);
     }
     return items;
@@ -163,8 +199,8 @@ EventRule read_event_rule(const YamlNode& node, const std::string& prefix, Repor
     rule.retry_after = pointer_in(fields, "retry_after");
     rule.session = pointer_in(fields, "session");
     rule.model = pointer_in(fields, "model");
-    rule.denied = fields.text("denied").value_or("");
-    rule.show = fields.text("show").value_or("");
+    rule.denied = template_in(fields, "denied", report);
+    rule.show = template_in(fields, "show", report);
     rule.keep = fields.boolean("keep").value_or(false);
     rule.background_tasks = static_cast<int>(fields.integer("background", -1, 1).value_or(0));
     if (const auto* const usage = fields.find("usage")) {

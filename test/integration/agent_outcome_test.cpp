@@ -238,6 +238,46 @@ TEST_CASE_FIXTURE(OutcomeSource, "a program's events are its progress, and raw J
     CHECK(spy->seen.back().progress.value().message == "I look.");
     program().print(claude_done);
     exit(0);
+    CHECK(final_status().progress.value().message == "I look.");
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a question that comes just before the end is in the last status")
+{
+    hand_over();
+    program().print(
+        R"({"type":"assistant","message":{"content":[{"type":"text","text":"In English?"}]}})"
+        "\n");
+    program().print(claude_done);
+    exit(0);
+    CHECK(final_status().progress.value().message == "In English?");
+}
+
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "a program whose output was cut has ended well if its artifacts are there")
+{
+    auto command = EngineSide::command("build it");
+    command.expected_artifacts = {"a.txt", "b.txt"};
+    bool is_done = false;
+    SUBCASE("all of them")
+    {
+        is_done = true;
+        write_file(tree / "b.txt", "");
+    }
+    SUBCASE("one of them") {}
+    SUBCASE("none was named")
+    {
+        command.expected_artifacts.clear();
+    }
+    write_file(tree / "a.txt", "");
+    hand_over(std::move(command));
+    program().print(R"({"type":"assistant","message":{"content":[{"type":"te)");
+    exit(0);
+    if (is_done) {
+        CHECK(final_status().status == ReportedStatus::completed);
+    } else {
+        CHECK(error().code == "no_result");
+        CHECK(contains(error().message, "in the middle of a line"));
+    }
 }
 
 TEST_CASE_FIXTURE(OutcomeSource, "a time-out names the last known cause")

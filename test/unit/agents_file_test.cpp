@@ -340,6 +340,21 @@ TEST_CASE("a rule that is wrong is named, with its place")
               .starts_with("Agent 1: outcome: Event 1: usage: Field 'input'"));
     CHECK(only_error(with("{when: {/type: x}, message: [/a, {b: c}]}")).find("'message'") !=
           std::string::npos);
+    CHECK(only_error(with("{when: {/a~b: x}}")) ==
+          "Agent 1: outcome: Event 1: '/a~b' is not a JSON pointer");
+    CHECK(only_error(with("{when: {/a: x}, session: /a~}")).find("must be a JSON pointer") !=
+          std::string::npos);
+    CHECK(only_error(with("{when: {/a: x}, message: [text, /b~2]}")).find("'/b~2'") !=
+          std::string::npos);
+    CHECK(only_error(with("{when: {/a: x}, message: /b~2}")).find("'/b~2'") != std::string::npos);
+    CHECK(only_error(with("{when: {/a: x}, show: 'Run {a}'}")) ==
+          "Agent 1: outcome: Event 1: Field 'show': '{a}' is not a JSON pointer");
+    CHECK(only_error(with("{when: {/a: x}, show: 'Run {shown}'}")).find("'{shown}'") !=
+          std::string::npos);
+    const auto open = errors_of(with("{when: {/a: x}, denied: '{/b}: {/c'}")).front();
+    CHECK(open.message == "Agent 1: outcome: Event 1: Field 'denied': '{/c' is not closed");
+    CHECK(open.line == 7);
+    CHECK(open.column == 42);
     CHECK(only_error(agent_with("outcome: {}")) ==
           "Agent 1: outcome: Missing required field: 'events'");
     CHECK(only_error(agent_with("stdin: '{comand}'")).find("Unknown placeholder '{comand}'") !=

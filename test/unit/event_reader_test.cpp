@@ -526,6 +526,41 @@ TEST_CASE("a sum of absurd counts does not overflow")
     CHECK(reader.usage().input_tokens == std::int64_t{1} << 53);
 }
 
+TEST_CASE("a program that says on standard error that it retries in vain is hopeless")
+{
+    const std::string line = "Retrying in 60s: [API Error: 429 You exceeded your current quota.]\n";
+    EventReader reader(rules("qwen"));
+    reader.feed(err, line);
+    CHECK_FALSE(reader.hopeless());
+    SUBCASE("twice in a row")
+    {
+        reader.feed(err, "Something else.\n" + line);
+        CHECK(reader.hopeless());
+    }
+    SUBCASE("but not if waiting may help, or it worked in between")
+    {
+        reader.feed(err, "Retrying in 1s: [API Error: 503 busy]\n" + line);
+        reader.feed(out, "{\"type\":\"assistant\"}\n");
+        reader.feed(err, line);
+        CHECK_FALSE(reader.hopeless());
+    }
+    SUBCASE("nor if it does not say that it retries")
+    {
+        reader.feed(err, "A server said: 401 Unauthorized\nA server said: 401 Unauthorized\n");
+        CHECK_FALSE(reader.hopeless());
+    }
+}
+
+TEST_CASE("a line of a log on standard error is reduced to its sentence")
+{
+    EventReader reader(rules("opencode"));
+    reader.feed(err, R"(timestamp=2026-11-30T07:21:31Z level=ERROR message="stream error" )"
+                     R"(small=false error.error="AI_APICallError: Too many requests")"
+                     "\n");
+    CHECK(reader.trouble().value().code == "rate_limited");
+    CHECK(reader.trouble()->message == "AI_APICallError: Too many requests");
+}
+
 TEST_CASE("what a program retries may be said on standard error only")
 {
     EventReader reader(rules("qwen"));

@@ -866,6 +866,23 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a refused tool is a warning if the work was 
     }
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "what a program said last may explain why an artifact is missing")
+{
+    auto r = request();
+    r.expected_artifacts = {"a.txt"};
+    r.require_artifacts = true;
+    clock->at(3s, [&] {
+        auto status = tree.status(ReportedStatus::completed);
+        status.progress = Progress{0, "1/1", "In English or in German?"};
+        tree.report(std::move(status));
+    });
+    execute(std::move(r));
+    CHECK(result.error->message ==
+          "the agent reported success, but a.txt is missing or unchanged; its last line is: In "
+          "English or in German?");
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a time-out names why the program did not come forward")
 {
     options.timeout = 60s;

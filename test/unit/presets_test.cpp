@@ -87,7 +87,7 @@ TEST_CASE("a file of all presets has an agent for each, in that order")
     REQUIRE(file.agents.size() == known_programs().size());
     for (std::size_t i = 0; i < file.agents.size(); ++i)
         CHECK(file.agents[i].name == known_programs()[i].name);
-    CHECK(text.find("Compared with version 2.1.197.") != std::string::npos);
+    CHECK(text.find("Compared with version 2.1.332.") != std::string::npos);
     CHECK(text.find("# With `driver: acp`, its command is: gemini --acp\n") != std::string::npos);
     CHECK(text.find("Not tried with the program itself.") != std::string::npos);
 }

@@ -120,6 +120,20 @@ TEST_CASE("an unknown placeholder is an error that names the likely one")
               .hint.starts_with("Known placeholders: {command}, {command_file_path}"));
 }
 
+TEST_CASE("a placeholder without its closing brace is an error")
+{
+    for (const bool shell : {false, true}) {
+        CAPTURE(shell);
+        const auto open = refusal("agent --prompt={command", shell);
+        CHECK(open.message == "Placeholder '{command' is not closed");
+        CHECK(open.hint == "Write {command}.");
+        CHECK(open.where == "{command");
+        CHECK(refusal("agent \"{command \" x", shell).where == "{command");
+        CHECK(refusal("agent {comand", shell).where == "{comand");
+    }
+    CHECK(expanded("agent {a,b ${command {") == Words{"agent", "{a,b", "${command", "{"});
+}
+
 TEST_CASE("templates that cannot do what they seem to do are refused")
 {
     CHECK(refusal("").message == "A command is empty");
