@@ -144,6 +144,7 @@ public:
     // Programs.
     [[nodiscard]] virtual HealthCheckResult check_supervisor() const;
     [[nodiscard]] virtual HealthCheckResult check_agent_programs() const;
+    [[nodiscard]] virtual HealthCheckResult check_agent_setup() const;
     [[nodiscard]] virtual HealthCheckResult check_git() const;
 
     // The machine.

@@ -16,6 +16,7 @@ namespace autoexec::health {
     CHECK(command_file_access)        \
     CHECK(supervisor)                 \
     CHECK(agent_programs)             \
+    CHECK(agent_setup)                \
     CHECK(git)                        \
     CHECK(disk_space)                 \
     CHECK(inotify)                    \

@@ -60,6 +60,8 @@ HealthFixture::HealthFixture()
         return manager.diagnostics();
     };
     machine.variables["PATH"] = (folder / "bin").string();
+    machine.variables["HOME"] = home().string();
+    machine.variables["ANTHROPIC_API_KEY"] = "secret-key";
     std::filesystem::create_directory(root());
 }
 

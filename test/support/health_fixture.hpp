@@ -42,6 +42,8 @@ public:
 
     [[nodiscard]] std::filesystem::path root() const { return folder / "project"; }
 
+    [[nodiscard]] std::filesystem::path home() const { return folder / "home"; }
+
     [[nodiscard]] HealthChecker checker();
 
     /// `lines` is what follows `agents:`.

@@ -59,7 +59,8 @@ TEST_CASE("the original's four checks come first, and each check has its name")
     for (const auto& result : f.checker().check_all()) names += result.name + " ";
     CHECK(names ==
           "configuration file_system status_file_access command_file_access supervisor "
-          "agent_programs git disk_space inotify clock records claims_and_locks leftovers "
+          "agent_programs agent_setup git disk_space inotify clock records claims_and_locks "
+          "leftovers "
           "agents ");
 }
 
@@ -100,9 +101,9 @@ TEST_CASE("checks can be added from outside, and one without a name gets the one
     checker.add_check("database", [] { return HealthCheckResult(); });
     checker.add_check("other", [] { return result_of(unhealthy); });
     const auto results = checker.check_all();
-    REQUIRE(results.size() == 16);
-    CHECK(results[14].name == "database");
-    CHECK(results[15].name == "mine");
+    REQUIRE(results.size() == 17);
+    CHECK(results[15].name == "database");
+    CHECK(results[16].name == "mine");
     CHECK(checker.get_overall_status() == unhealthy);
 }
 
@@ -128,7 +129,7 @@ TEST_CASE("an exception in a check is an unhealthy result, and the others still 
     checker.add_check("seven", []() -> HealthCheckResult { throw 7; });
     check_is(checker.check_clock(), unhealthy, "no clock\xEF\xBF\xBD");
     const auto results = checker.check_all();
-    CHECK(results.size() == 15);
+    CHECK(results.size() == 16);
     check_is(results.back(), unhealthy, "unknown type");
     CHECK(results.back().name == "seven");
 }
@@ -336,12 +337,12 @@ TEST_CASE("a program of another version than its rules is named")
     HealthFixture f;
     f.install("claude");
     f.write_agents(claude_agent);
-    f.machine.programs["claude"].output = "2.1.197 (Claude Code)\n";
+    f.machine.programs["claude"].output = "2.1.332 (Claude Code)\n";
     CHECK(f.checker().check_agent_programs().message == "The programs of 1 agent were found.");
     f.machine.programs["claude"].output = "3.0.0 (Claude Code)\n";
     CHECK(f.checker().check_agent_programs().message ==
           "The programs of 1 agent were found. claude is '3.0.0 (Claude Code)'; its rules were "
-          "compared with 2.1.197.");
+          "compared with 2.1.332.");
 }
 
 TEST_CASE("an agent's program that gives no version degrades")
