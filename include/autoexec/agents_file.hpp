@@ -20,16 +20,24 @@ enum class AgentDriver {
     acp,  ///< By the Agent Client Protocol, version 1, on its standard streams.
 };
 
+/// What a rule says about a request for permission.
+enum class Permission {
+    deny,
+    allow,
+    ask,  ///< A person decides: `Question`.
+};
+
 /// A rule for what a program that is driven by the Agent Client Protocol asks permission for. All
 /// conditions must hold; an empty one always does.
 struct PermissionRule {
     std::string kind;  ///< Of the tool: `edit`, `read`, `execute` …
-    /// Glob, relative to the worktree: to allow, all paths of the request must match; to deny, one.
+    /// Glob, relative to the worktree: to allow, all paths of the request must match; otherwise
+    /// one.
     std::string path;
     /// The first words of the command. To allow, it must be a single one, without operators of the
-    /// shell; to deny, one of several is enough.
+    /// shell; otherwise one of several is enough.
     std::string command;
-    bool allow = false;
+    Permission allow = Permission::deny;
 
     bool operator==(const PermissionRule&) const = default;
 };

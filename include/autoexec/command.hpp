@@ -1,6 +1,7 @@
 #pragma once
 
 #include <autoexec/output_rules.hpp>
+#include <autoexec/question.hpp>
 
 #include <boost/json/fwd.hpp>
 
@@ -176,6 +177,7 @@ struct AgentStatus : Correlation {
     std::optional<std::string> permission_denied;
     /// Why the program does not come forward, or did not until it was stopped.
     std::optional<CommandError> cause;
+    std::optional<Question> waiting_for;  ///< While a person's answer is needed.
 
     std::vector<std::string> warnings;  ///< Dropped fields, unknown words.
 

@@ -31,6 +31,8 @@ enum class EventType {
     status_rejected,        ///< A status file was not accepted.
     agent_lost,
     secret_in_command,
+    input_needed,  ///< The command waits for a person: `question`.
+    input_ended,   ///< It no longer does; `details.outcome`: `answered`, `denied` or `unanswered`.
 };
 std::string_view to_string(EventType type) noexcept;
 
@@ -71,6 +73,7 @@ struct Event : Correlation {
     std::optional<EventStatus> status;  ///< The audit line's `status`.
     boost::json::object details;
     std::optional<Progress> progress;
+    std::optional<Question> question;       ///< Of `input_needed` and `input_ended`.
     std::optional<ExecutionMetric> metric;  ///< At the end of each attempt.
 };
 

@@ -13,6 +13,12 @@ namespace autoexec::inline v1 {
 /// What to do when another executor has locked the worktree.
 enum class OnBusy { fail, wait };
 
+/// What to do when a command waits for a person's answer.
+enum class OnInput {
+    wait,
+    fail,  ///< At once, with the code `input_needed`.
+};
+
 /// What to do with a command text that contains a secret.
 enum class SecretsInCommand { warn, refuse, allow };
 
@@ -38,7 +44,8 @@ struct ExecutionOptions {
     std::chrono::milliseconds total_timeout{0};
     /// From publishing to an agent's claim. Zero: none, for agents that do not claim.
     std::chrono::milliseconds start_timeout = std::chrono::seconds{60};
-    /// Without a change of status, progress or output. Zero: none.
+    /// Without a change of status, progress or output, except while it waits for a person. Zero:
+    /// none.
     std::chrono::milliseconds stall_timeout{0};
     /// Time for an agent to stop before the executor continues without it (5 s are added).
     std::chrono::milliseconds stop_grace = std::chrono::seconds{10};
@@ -49,6 +56,7 @@ struct ExecutionOptions {
     bool artifact_detection = true;
     bool status_tracking = true;  ///< False: no progress; the final status is still read.
     OnBusy on_busy = OnBusy::fail;
+    OnInput on_input = OnInput::wait;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
 
     /// Commands in flight at once; more wait in order. Zero: limited only by the descriptors that

@@ -204,6 +204,11 @@ public:
     /// Cancels an execution as a *partial* cancellation would. Nothing happens if it is unknown.
     void cancel(const std::string& execution_id);
 
+    /// Answers the question that an attempt waits for: `EventType::input_needed` has both ids and
+    /// the question. Nothing happens if it waits for none, or for another one, if it was answered
+    /// already, or if the answer is none to this question. `input_ended` reports what became of it.
+    void answer(std::string attempt_id, Answer answer);
+
     /// Sends all further events to a sink, too. The sink is kept as long as the executor and its
     /// operations exist.
     void subscribe(std::shared_ptr<EventSink> sink);

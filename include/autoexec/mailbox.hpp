@@ -76,8 +76,13 @@ public:
     /// Asks the agent to stop; `text` goes into the cancel file.
     virtual error_code request_stop(const std::string& text) = 0;
 
-    /// Removes what was published, the status, the cancel file and the claim, in this order. With
-    /// `keep_cancel` the last two are kept, for an agent that has not confirmed its stop.
+    /// Hands an answer to the agent that has claimed the attempt, replacing an earlier one. Not
+    /// through the worktree, where the agent's program could write one of its own.
+    virtual error_code answer(const std::string& attempt_id, const std::string& text) = 0;
+
+    /// Removes what was published, the status, an answer, the cancel file and the claim, in this
+    /// order. With `keep_cancel` the last two are kept, for an agent that has not confirmed its
+    /// stop.
     virtual error_code clean(const std::string& attempt_id, bool keep_cancel) = 0;
 
     /// True when the path no longer leads to the directory that was opened.

@@ -2,6 +2,7 @@
 
 #include <autoexec/error.hpp>
 #include <autoexec/process.hpp>
+#include <autoexec/question.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,13 @@ public:
     /// `report` is called when the program reports how far it is; set before `wait`. By default
     /// never: then the status shows the last line of the output.
     virtual void on_progress(std::function<void(Progress)> report) { (void)report; }
+
+    /// `report` is called when the program asks a person, and with nullopt when it no longer does;
+    /// set before `wait`. A question has an id that no earlier one had. By default never.
+    virtual void on_question(std::function<void(std::optional<Question>)> report) { (void)report; }
+
+    /// Answers the question that was reported last.
+    virtual void answer(const Answer& answer) { (void)answer; }
 
     /// Appends to the standard input of an `interactive` program, without waiting for it. If more
     /// than 64 MiB wait to be read, or if the program no longer reads, the input is closed.

@@ -16,6 +16,9 @@ struct WorkOptions {
     std::chrono::milliseconds watch_paths_interval = std::chrono::seconds{30};
     /// Between writes of a running command's status. Zero: only when its output has changed.
     std::chrono::milliseconds heartbeat_interval = std::chrono::seconds{10};
+    /// Time for a person to answer a question. Then permission is denied, and a question has no
+    /// answer. Zero: no limit but that of the command.
+    std::chrono::milliseconds input_timeout = std::chrono::minutes{15};
     /// Of `output/<attempt_id>.log`. Zero: no such file.
     std::size_t max_output_bytes = 10 * 1024 * 1024;
     std::size_t max_output_tail_bytes = 8 * 1024;  ///< Of the output in the status.

@@ -31,6 +31,7 @@ constexpr std::size_t max_shown = 300;
 constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_tools = 64;
 constexpr std::size_t max_denied = 300;
+constexpr std::size_t max_held = 16;
 constexpr std::size_t max_words = 16 * 1024;  // of an error: they are searched by patterns
 constexpr auto max_tokens = std::int64_t{1} << 53;
 
@@ -52,6 +53,11 @@ std::string last_line(std::string_view text)
 {
     text = text.substr(0, text.find_last_not_of(" \n") + 1);
     return first_line(text.substr(text.rfind('\n') + 1));
+}
+
+std::string name_of(const ToolCall& call)
+{
+    return first_line(!call.title.empty() ? call.title : call.kind);
 }
 
 // Where extensions report a failure of the turn.
@@ -150,6 +156,7 @@ void Client::cancel()
     if (phase_ == Phase::ended || phase_ == Phase::cancelling) return;
     if (phase_ != Phase::prompting) return fail("agent_error", "it was stopped before its turn");
     phase_ = Phase::cancelling;
+    drop_held();
     send({{"method", "session/cancel"}, {"params", {{"sessionId", session_}}}});
 }
 
@@ -222,29 +229,70 @@ void Client::read_error(const json::value& error)
 
 void Client::answer(const json::value& request)
 {
-    json::object response{{"id", *value_at(request, "/id")}};
+    const auto& id = *value_at(request, "/id");
     const auto* const params = value_at(request, "/params");
     if (text_at(request, "/method") == "session/request_permission" && params != nullptr)
-        response["result"] = json::object{{"outcome", decide(*params)}};
-    else
-        response["error"] =
-            json::object{{"code", method_not_found}, {"message", "Method not found"}};
-    send(std::move(response));
+        return decide(id, *params);
+    send({{"id", id}, {"error", {{"code", method_not_found}, {"message", "Method not found"}}}});
 }
 
-json::object Client::decide(const json::value& request)
+void Client::decide(const json::value& id, const json::value& request)
 {
-    if (phase_ == Phase::cancelling) return {{"outcome", "cancelled"}};
+    if (phase_ == Phase::cancelling) return respond(id, {});
     const auto* const tool_call = value_at(request, "/toolCall");
     const auto call = tool_call != nullptr ? remember(*tool_call) : ToolCall{};
-    bool allow = is_allowed(call, task_.permissions, task_.folders);
-    const auto option = option_for(request, allow);
-    const auto what = first_line(!call.title.empty() ? call.title : call.kind);
+    auto options = options_of(request);
+    const bool can_allow = !options.allow_once.empty();
+    const auto decision =
+        can_allow ? acp::decide(call, task_.permissions, task_.folders) : Permission::deny;
+    if (decision == Permission::ask && held_.size() < max_held)
+        return hold(id, call, std::move(options));
+    conclude(id, options, decision == Permission::allow, name_of(call));
+}
+
+// A request without a suitable option counts as cancelled.
+void Client::conclude(const json::value& id, const RequestOptions& options, bool allow,
+                      const std::string& what)
+{
     shown_ = fmt::format("{}: {}", allow ? "Allowed" : "Denied", what);
     if (!allow && denied_.size() < max_denied)
         denied_ += fmt::format("{}'{}'", denied_.empty() ? "" : ", ", what);
-    if (option.empty()) return {{"outcome", "cancelled"}};
-    return {{"outcome", "selected"}, {"optionId", option}};
+    respond(id, allow ? options.allow_once : options.reject_once);
+}
+
+void Client::respond(const json::value& id, const std::string& option)
+{
+    json::object outcome{{"outcome", "cancelled"}};
+    if (!option.empty()) outcome = {{"outcome", "selected"}, {"optionId", option}};
+    send({{"id", id}, {"result", {{"outcome", std::move(outcome)}}}});
+}
+
+void Client::hold(const json::value& id, const ToolCall& call, RequestOptions options)
+{
+    auto question = question_about(call);
+    question.id = fmt::format("{}", ++questions_);
+    held_.push_back({id, std::move(question), std::move(options), name_of(call)});
+    shown_ = fmt::format("Waits for permission: {}", name_of(call));
+}
+
+const Question* Client::question() const noexcept
+{
+    return held_.empty() ? nullptr : &held_.front().question;
+}
+
+void Client::answer_question(const Answer& answer)
+{
+    if (held_.empty() || phase_ != Phase::prompting) return;
+    const auto held = std::move(held_.front());
+    held_.pop_front();
+    conclude(held.id, held.options, answer.option == allow_option, held.what);
+}
+
+// In version 1, a client answers all of them when it cancels.
+void Client::drop_held()
+{
+    for (const auto& held : held_) respond(held.id, {});
+    held_.clear();
 }
 
 ToolCall& Client::remember(const json::value& tool_call)
@@ -381,6 +429,7 @@ void Client::fail(std::string code, std::string_view words)
 void Client::end(ProgramVerdict verdict)
 {
     phase_ = Phase::ended;
+    held_.clear();
     verdict_ = std::move(verdict);
 }
 
@@ -398,7 +447,7 @@ void Client::send(json::object message)
 std::string Client::denied_message() const
 {
     return fmt::format(
-        "{} needed permission for {}, which no rule allows. Allow it by "
+        "{} needed permission for {}, and did not get it. Allow it by "
         "'permissions' of the agent in the agents file.",
         task_.program, denied_.empty() ? "a tool" : denied_);
 }

@@ -4,7 +4,9 @@
 #include "programs/output_reader.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,8 +27,8 @@ struct Task {
 
 enum class Phase { initializing, opening, prompting, cancelling, ended };
 
-/// Leads a program through one turn. Its requests for permission are decided at once, by the rules
-/// of the task; it is offered nothing else.
+/// Leads a program through one turn. Its requests for permission are decided by the rules of the
+/// task, or held until a person has answered; it is offered nothing else.
 class Client final : public programs::OutputReader {
 public:
     explicit Client(Task task);
@@ -44,16 +46,35 @@ public:
     /// decided.
     void cancel();
 
+    /// The oldest request that is held, as a question to a person; null: none is. Its id differs
+    /// from those of the questions before.
+    [[nodiscard]] const Question* question() const noexcept;
+    /// Decides that request: only `allow_option` allows it.
+    void answer_question(const Answer& answer);
+
     [[nodiscard]] bool concluded() const noexcept override { return phase_ == Phase::ended; }
     [[nodiscard]] std::string denied_message() const override;
     [[nodiscard]] std::optional<programs::ProgramVerdict> verdict(const ProcessExit& exit) override;
 
 private:
+    /// A request for permission that a person decides.
+    struct Held {
+        boost::json::value id;
+        Question question;
+        RequestOptions options;
+        std::string what;
+    };
+
     void read_message(const boost::json::value& message) override;
     void read_response(std::int64_t id, const boost::json::value& message);
     void read_error(const boost::json::value& error);
     void answer(const boost::json::value& request);
-    [[nodiscard]] boost::json::object decide(const boost::json::value& request);
+    void decide(const boost::json::value& id, const boost::json::value& request);
+    void conclude(const boost::json::value& id, const RequestOptions& options, bool allow,
+                  const std::string& what);
+    void respond(const boost::json::value& id, const std::string& option);
+    void hold(const boost::json::value& id, const ToolCall& call, RequestOptions options);
+    void drop_held();
     void read_update(const boost::json::value& update);
     void read_text(std::string_view text);
     void read_plan(const boost::json::value& update);
@@ -75,7 +96,9 @@ private:
     std::string input_;
     std::optional<programs::ProgramVerdict> verdict_;
     std::map<std::string, ToolCall, std::less<>> tools_;
-    std::string text_;  ///< The end of what the model says.
+    std::deque<Held> held_;
+    std::size_t questions_ = 0;  ///< How many were held so far.
+    std::string text_;           ///< The end of what the model says.
     bool used_tools_ = false;
 };
 

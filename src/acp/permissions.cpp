@@ -61,11 +61,11 @@ bool has_first_words(std::string_view command, std::string_view words)
            (command.size() == words.size() || words.ends_with(' ') || command[words.size()] == ' ');
 }
 
-// To allow, no operator of a shell may add another command or a file; to deny, each part counts.
+// To allow, no operator of a shell may add another command or a file; otherwise each part counts.
 bool command_matches(const PermissionRule& rule, std::string_view command)
 {
     if (rule.command.empty()) return true;
-    if (rule.allow)
+    if (rule.allow == Permission::allow)
         return has_first_words(command, rule.command) &&
                command.find_first_of(";&|`$<>(){}\\\n\r") == command.npos;
     while (!command.empty()) {
@@ -82,15 +82,23 @@ bool paths_match(const PermissionRule& rule, const std::vector<std::string>& pat
     std::string ignored;  // checked when the agents were read
     const auto glob = text::Glob::compile(rule.path, ignored);
     const auto matches = [&glob](const auto& path) { return glob->matches(path); };
-    if (!glob) return !rule.allow;
+    const bool allows = rule.allow == Permission::allow;
+    if (!glob) return !allows;
     if (paths.empty()) return false;
-    return rule.allow ? std::all_of(paths.begin(), paths.end(), matches)
-                      : std::any_of(paths.begin(), paths.end(), matches);
+    return allows ? std::all_of(paths.begin(), paths.end(), matches)
+                  : std::any_of(paths.begin(), paths.end(), matches);
 }
 
 bool changes_files(std::string_view kind)
 {
     return kind == "edit" || kind == "delete" || kind == "move";
+}
+
+// With these a program could answer its own requests.
+bool is_own_file(const fs::path& path)
+{
+    const auto& first = *path.begin();
+    return first == ".git" || first == ".tapps-agents";
 }
 
 }  // namespace
@@ -117,33 +125,53 @@ void ToolCall::update(const json::value& message)
     for (const auto* key : path_keys) add(text_at(*input, key));
 }
 
-bool is_allowed(const ToolCall& call, std::span<const PermissionRule> rules, const Folders& folders)
+Permission decide(const ToolCall& call, std::span<const PermissionRule> rules,
+                  const Folders& folders)
 {
     std::vector<std::string> paths;
     for (const auto& path : call.paths) {
         auto relative = beneath(path, folders);
-        if (!relative) return false;
+        if (!relative) return Permission::deny;
         paths.push_back(*std::move(relative));
     }
-    if (paths.empty() && changes_files(call.kind)) return false;
+    if (changes_files(call.kind) && (paths.empty() || std::ranges::any_of(paths, is_own_file)))
+        return Permission::deny;
     const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& one) {
         return (one.kind.empty() || one.kind == call.kind) && paths_match(one, paths) &&
                command_matches(one, call.command);
     });
-    return rule != rules.end() && rule->allow;
+    return rule != rules.end() ? rule->allow : Permission::deny;
 }
 
-std::string option_for(const json::value& request, bool& allow)
+RequestOptions options_of(const json::value& request)
 {
-    std::string reject;
-    if (const auto* const options = value_at(request, "/options"); options && options->is_array())
-        for (const auto& option : options->get_array()) {
-            const auto kind = text_at(option, "/kind");
-            if (allow && kind == "allow_once") return text_at(option, "/optionId");
-            if (kind == "reject_once") reject = text_at(option, "/optionId");
-        }
-    allow = false;
-    return reject;
+    RequestOptions found;
+    const auto* const options = value_at(request, "/options");
+    if (options == nullptr || !options->is_array()) return found;
+    for (const auto& option : options->get_array()) {
+        const auto kind = text_at(option, "/kind");
+        if (kind == "allow_once" && found.allow_once.empty())
+            found.allow_once = text_at(option, "/optionId");
+        if (kind == "reject_once") found.reject_once = text_at(option, "/optionId");
+    }
+    return found;
+}
+
+Question question_about(const ToolCall& call)
+{
+    Question question;
+    question.kind = QuestionKind::permission;
+    question.options = {{allow_option, "Allow it once"}, {"deny", "Deny it"}};
+    question.text = !call.title.empty() ? call.title : call.kind;
+    if (question.text.empty()) question.text = "A tool";
+    const auto add = [&question](std::string_view name, const std::string& value) {
+        if (value.empty() || question.text.find(value) != std::string::npos) return;
+        question.text += fmt::format("\n{}: {}", name, value);
+    };
+    add("Kind", call.kind);
+    add("Command", call.command);
+    for (const auto& path : call.paths) add("Path", path);
+    return question;
 }
 
 }  // namespace autoexec::acp

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/agents_file.hpp"
+#include "autoexec/question.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -28,12 +29,21 @@ struct Folders {
     std::filesystem::path working;  ///< Of the program.
 };
 
-/// Whether the rules allow it. Paths are compared by their text alone: links are not resolved.
-[[nodiscard]] bool is_allowed(const ToolCall& call, std::span<const PermissionRule> rules,
-                              const Folders& folders);
+/// What the rules say. Paths are compared by their text alone: links are not resolved.
+[[nodiscard]] Permission decide(const ToolCall& call, std::span<const PermissionRule> rules,
+                                const Folders& folders);
 
-/// The id of the option for a decision: `allow_once` or `reject_once`. Without the former, the
-/// latter; empty if there is neither, and never an option that holds for later requests.
-[[nodiscard]] std::string option_for(const boost::json::value& request, bool& allow);
+/// The ids of a request's options that hold for it alone; empty: it has no such option.
+struct RequestOptions {
+    std::string allow_once;
+    std::string reject_once;
+};
+[[nodiscard]] RequestOptions options_of(const boost::json::value& request);
+
+/// The option of a question by which a person allows the request.
+inline constexpr char allow_option[] = "allow";
+
+/// What a person is asked about it. Has no id.
+[[nodiscard]] Question question_about(const ToolCall& call);
 
 }  // namespace autoexec::acp

@@ -191,8 +191,18 @@ private:
         if (fields.find("path") != nullptr && !text::Glob::compile(rule.path, problem))
             fields.error("path", fmt::format("Bad path '{}': {}", rule.path, problem));
         rule.command = fields.text("command").value_or("");
-        if (fields.require("allow")) rule.allow = fields.boolean("allow").value_or(false);
+        if (fields.require("allow")) rule.allow = read_decision(fields);
         return rule;
+    }
+
+    static Permission read_decision(Fields& fields)
+    {
+        const auto* const node = fields.find("allow");
+        if (node->as_string() == "ask") return Permission::ask;
+        if (const auto allow = node->as_bool())
+            return *allow ? Permission::allow : Permission::deny;
+        fields.wrong_type("allow", "true, false or ask");
+        return Permission::deny;
     }
 
     void read_resume()

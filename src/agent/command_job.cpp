@@ -7,6 +7,7 @@
 #include "git_files/git_dir.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
+#include "protocol/question_format.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
 
@@ -153,6 +154,16 @@ std::string first_words(const std::string& redacted)
     constexpr std::size_t max_bytes = 1000;
     if (redacted.size() <= max_bytes) return text::valid_utf8(redacted);
     return text::valid_utf8(redacted.substr(0, max_bytes)) + "…";
+}
+
+// Says so, because a person cannot judge the rest.
+std::string cut(std::string text)
+{
+    constexpr std::size_t max_question = 8 * 1024;
+    const auto size = text.size();
+    if (size <= max_question) return text;
+    text.resize(max_question);
+    return text::valid_utf8(text) + fmt::format("… (cut: it has {} bytes)", size);
 }
 
 std::string stop_message(const std::string& reason)
@@ -320,6 +331,10 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
         co_return;
     }
     pid_ = process->pid();
+    process->on_question([this](std::optional<Question> asked) {
+        asked_ = std::move(asked);
+        follow_question();
+    });
     process->on_progress([this](Progress reported) {
         progress_ = std::move(reported);
         write_running();
@@ -357,6 +372,8 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
     // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
     outcome_source_.driver.reset();
+    asked_.reset();
+    open_question_.reset();
     if (failed) {
         result.error = start_error(errc::no_resources, out_of_memory);
         co_return;
@@ -375,6 +392,7 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
     auto& reader = *outcome_source_.reader;
     reader.feed(stream, chunk);
     if (outcome_source_.driver) outcome_source_.driver->flush();
+    follow_question();
     note_conclusion();
     if (reader.hopeless()) alarm_->wake();
 }
@@ -399,6 +417,53 @@ void CommandJob::note_conclusion()
 void CommandJob::stop_process(Process& process)
 {
     if (!outcome_source_.driver || outcome_source_.driver->end_turn()) process.stop();
+    asked_.reset();
+    follow_question();
+}
+
+// Reported at once: a person waits for it.
+void CommandJob::follow_question()
+{
+    const auto* const client = dynamic_cast<const acp::Client*>(outcome_source_.reader.get());
+    const auto* asked = client != nullptr ? client->question() : nullptr;
+    if (asked == nullptr && asked_) asked = &*asked_;
+    if (asked == nullptr && !open_question_) return;
+    if (asked != nullptr && open_question_ && open_question_->asked == asked->id) return;
+    open_question_.reset();
+    if (asked != nullptr) {
+        open_question_.emplace(OpenQuestion{*asked, asked->id, options_.clock->now()});
+        auto& question = open_question_->question;
+        question.id = fmt::format("{}", ++questions_);
+        question.text = cut(options_.redactor->redact(text::valid_utf8(question.text)));
+        question.since = options_.clock->system_now();
+        alarm_->wake();
+    }
+    write_running();
+}
+
+// An answer counts only if the executor has seen the very question that the program asks: what the
+// program writes into the status file in its agent's name is never approved.
+void CommandJob::answer_question(Process& process)
+{
+    if (!open_question_ || !stop_reason_.empty()) return;
+    const auto& open = *open_question_;
+    Answer answer;
+    const auto file = legacy() ? std::nullopt : mailbox_->take_answer(found_.command.attempt_id);
+    const bool late = work_.input_timeout > milliseconds::zero() &&
+                      options_.clock->now() >= open.since + work_.input_timeout;
+    if (file && file->digest == protocol::digest_of(open.question) &&
+        protocol::flaw_of(file->answer, open.question).empty())
+        answer = file->answer;
+    else if (!late && !legacy())  // its executor answers nothing
+        return;
+    answer.question_id = open.asked;
+    asked_.reset();
+    if (auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get()))
+        client->answer_question(answer);
+    else
+        process.answer(answer);
+    if (outcome_source_.driver) outcome_source_.driver->flush();
+    follow_question();
 }
 
 // Handles the cancel file, deadlines and heartbeats until the program has ended. Returns true if it
@@ -425,6 +490,7 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
         co_await alarm_->wait_until(next);
         if (ended) break;
+        answer_question(process);
         if (outcome_source_.driver) {
             outcome_source_.driver->check(clock.now());
             note_conclusion();
@@ -541,6 +607,7 @@ void CommandJob::write_running()
 {
     auto s = status(ReportedStatus::running);
     s.progress = progress();
+    if (open_question_) s.waiting_for = open_question_->question;
     if (const auto& trouble = outcome_source_.reader->trouble())
         s.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))

@@ -75,6 +75,13 @@ private:
         std::optional<CommandError> cause;
     };
 
+    /// What the running program asks a person.
+    struct OpenQuestion {
+        Question question;  ///< As the status has it.
+        std::string asked;  ///< The id that the program has given it.
+        time_point since;
+    };
+
     asio::awaitable<void> run_one(const AgentDefinition& definition, Program program,
                                   ProgramResult& result);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
@@ -82,6 +89,8 @@ private:
     void accept_output(OutputStream stream, std::string_view chunk);
     void note_conclusion();
     void stop_process(Process& process);
+    void follow_question();
+    void answer_question(Process& process);
     std::string reason_to_stop(bool late);
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);
@@ -109,7 +118,10 @@ private:
     std::chrono::system_clock::time_point started_at_;
     std::string step_;                  ///< `1/2`
     std::optional<Progress> progress_;  ///< As the program reports it.
-    std::size_t received_ = 0;          ///< Bytes of output.
+    std::optional<Question> asked_;     ///< The same.
+    std::optional<OpenQuestion> open_question_;
+    int questions_ = 0;
+    std::size_t received_ = 0;  ///< Bytes of output.
     std::int64_t sequence_ = 0;
     std::int64_t pid_ = 0;
     std::string stop_reason_;  ///< cancelled, timeout, agent_stopped …; empty: not stopped.

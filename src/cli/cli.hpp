@@ -20,6 +20,7 @@ enum ExitCode {
     exit_invalid = 3,    ///< A file of the project is invalid.
     exit_internal = 4,   ///< An internal or system error.
     exit_unhealthy = 5,  ///< `autoexec health`: commands cannot run.
+    exit_input = 6,      ///< A command needed a person's answer (`--fail-on-input`).
     exit_cancelled = 130,
 };
 
@@ -49,6 +50,7 @@ struct SessionFlags {
     std::optional<std::size_t> max_tokens;  ///< Zero: no limit.
     bool external_agent = false;
     bool wait_for_worktree = false;
+    bool fail_on_input = false;
     bool quiet = false;
 };
 

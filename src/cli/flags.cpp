@@ -111,6 +111,8 @@ void add_session(CLI::App& app, SessionFlags& flags)
     app.add_flag("--external-agent", flags.external_agent,
                  "Leave the commands to an agent that is already running");
     app.add_flag("--wait", flags.wait_for_worktree, "Wait for busy worktrees instead of failing");
+    app.add_flag("--fail-on-input", flags.fail_on_input,
+                 "Fail a command that waits for a person's answer (exit code 6)");
     app.add_flag("-q,--quiet", flags.quiet, "Print results only, no progress");
 }
 

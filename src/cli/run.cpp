@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <list>
 #include <map>
 
@@ -44,7 +45,8 @@ Each line of a list is a JSON object; only the command is required:
    "env": ["VARIABLE"], "workflow_id": "w", "step_id": "s"}
 
 Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage error, 3 invalid
-project file, 4 internal or system error, 130 cancelled.
+project file, 4 internal or system error, 6 a command needed an answer (--fail-on-input),
+130 cancelled.
 )";
 
 struct RunOptions : CommonOptions, JobOptions {
@@ -65,6 +67,16 @@ std::string ref_of(const CommandJob& job)
     return at == std::string::npos ? "HEAD" : job.new_worktree.substr(at + 1);
 }
 
+class QuestionSink final : public EventSink {
+public:
+    explicit QuestionSink(std::function<void(const Event&)> receive) : receive_(std::move(receive))
+    {}
+    void publish(const Event& event) override { receive_(event); }
+
+private:
+    std::function<void(const Event&)> receive_;
+};
+
 /// Runs a list of commands; each ends independently of the others.
 class BatchRun {
 public:
@@ -84,6 +96,8 @@ public:
     {
         session_.executor().subscribe(display_);
         session_.executor().subscribe(budget_sink(budget_));
+        session_.executor().subscribe(std::make_shared<QuestionSink>(
+            [this](const Event& event) { notify_of_question(event); }));
     }
 
     int run()
@@ -184,6 +198,7 @@ private:
         ++ends_[result.status];
         spent_ += protocol::Spending(result.usage, prices_);
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
+        needed_input_ |= result.error && result.error->code == "input_needed";
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
@@ -192,13 +207,36 @@ private:
         else
             print(result);
         display_->screen().redraw();
+        auto notifying = notify_program(result.execution_id + ".result.json", to_json(result));
+        co_await std::move(notifying);
+    }
+
+    /// Counts as pending until then.
+    asio::awaitable<void> notify_program(std::string name, boost::json::object message)
+    {
         if (!notify_.empty()) {
             auto folder = session_.root() / layout::output;
-            auto notifying = notify(session_.spawner(), notify_, result, std::move(folder));
+            auto notifying = notify(session_.spawner(), notify_, std::move(name),
+                                    std::move(message), std::move(folder));
             const auto problem = co_await std::move(notifying);
             if (!problem.empty()) print_message("{}\n", problem);
         }
         if (--pending_ == 0) done_.cancel();
+    }
+
+    void notify_of_question(const Event& event)
+    {
+        if (event.type != EventType::input_needed || notify_.empty()) return;
+        ++pending_;
+        auto name = fmt::format("{}.input-{}.json", event.execution_id, ++questions_);
+        boost::json::object message{{"event", to_string(event.type)},
+                                    {"execution_id", event.execution_id},
+                                    {"attempt_id", event.attempt_id},
+                                    {"command", event.command},
+                                    {"worktree", event.worktree.string()},
+                                    {"waiting_for", event.details.at("waiting_for")}};
+        asio::co_spawn(session_.context(), notify_program(std::move(name), std::move(message)),
+                       rethrow);
     }
 
     void print(const ExecutionResult& result) const
@@ -238,6 +276,7 @@ private:
     {
         if (session_.interrupts() > 0) return exit_cancelled;
         if (has_internal_error_ || session_.records_lost()) return exit_internal;
+        if (needed_input_) return exit_input;
         if (ends_.contains(ExecutionStatus::failed) || ends_.contains(ExecutionStatus::timeout))
             return exit_failed;
         return ends_.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;
@@ -260,7 +299,9 @@ private:
     protocol::Spending spent_;
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
+    int questions_ = 0;
     bool has_internal_error_ = false;
+    bool needed_input_ = false;
 };
 
 int run(const RunOptions& options)
@@ -306,7 +347,7 @@ void define_run(CLI::App& app, RunOptions& o)
     add_job(app, o);
     add_session(app, o.session);
     app.add_option("--notify", o.notify,
-                   "Run PROGRAM for each result, with the result as JSON on stdin")
+                   "Run PROGRAM for each result and each question, as JSON on stdin")
         ->type_name("PROGRAM");
     app.add_flag("--show-output", o.show_output, "Print the last lines of each command's output");
 }

@@ -1,7 +1,11 @@
 #include "autoexec/config.hpp"
 #include "autoexec/redaction.hpp"
+#include "cli/session/questions.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/workflow/manual_step.hpp"
+#include "cli/workflow/runs.hpp"
 #include "handoff/file_handoff.hpp"
+#include "protocol/question_format.hpp"
 #include "records/agent_presence.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
@@ -61,6 +65,8 @@ boost::json::object to_json(const records::RunningEntry& entry, const AttemptSta
     o["age_seconds"] = std::chrono::duration<double>(age_of(r)).count();
     o["percentage"] = seen.percentage;
     o["message"] = seen.message;
+    o["waiting_for"] = nullptr;
+    if (r.waiting_for && entry.alive) o["waiting_for"] = protocol::to_json(*r.waiting_for);
     o["pid"] = r.pid;
     return o;
 }
@@ -80,6 +86,25 @@ void print_agents(const std::filesystem::path& root)
             "uses its own).\n");
 }
 
+using WaitingStep = std::pair<workflow::RunRecord, workflow::StepRecord>;
+
+std::vector<WaitingStep> manual_steps(const std::filesystem::path& root)
+{
+    std::vector<WaitingStep> waiting;
+    for (const auto& run : live_runs(root))
+        for (const auto& step : run.steps)
+            if (step.state == StepState::waiting_manual) waiting.emplace_back(run, step);
+    return waiting;
+}
+
+void print_step(const workflow::RunRecord& run, const workflow::StepRecord& step, bool as_json)
+{
+    if (as_json) return print_json(cli::to_json(run, step));
+    print_result("{:11} {}  {}  waits for you; autoexec answer {}\n", "input",
+                 text::printable(step.id), shown_path(step.worktree),
+                 text::printable(text::quote_words(std::vector{run.run_id + "/" + step.id})));
+}
+
 int status(const CommonOptions& options)
 {
     const auto root = project_root(options);
@@ -92,12 +117,18 @@ int status(const CommonOptions& options)
     error_code problem;
     const auto entries = records::list_running(root, &problem);
     if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
-    if (entries.empty() && !options.json) print_message("No commands are running or queued.\n");
+    const auto steps = manual_steps(root);
+    if (entries.empty() && steps.empty() && !options.json)
+        print_message("No commands are running or queued.\n");
     for (const auto& entry : entries) {
-        const auto seen = read_state(*handoff, entry);
+        auto seen = read_state(*handoff, entry);
         if (options.json) {
             print_json(to_json(entry, seen));
             continue;
+        }
+        if (const auto& question = entry.record.waiting_for; question && entry.alive) {
+            seen.state = "input";
+            seen.message = waiting_sentence(*question, entry.record.execution_id);
         }
         print_result("{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
                      short_id(entry.record.execution_id),
@@ -105,6 +136,7 @@ int status(const CommonOptions& options)
                      shown_path(entry.record.worktree), text::printable(entry.record.command),
                      text::printable(seen.message));
     }
+    for (const auto& [run, step] : steps) print_step(run, step, options.json);
     if (!options.json) print_agents(root);
     return exit_completed;
 }

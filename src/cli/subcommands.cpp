@@ -29,6 +29,7 @@ namespace autoexec::cli {
     EACH(history)                  \
     EACH(logs)                     \
     EACH(cancel)                   \
+    EACH(answer)                   \
     EACH(health)                   \
     EACH(config_show)              \
     EACH(config_validate)          \

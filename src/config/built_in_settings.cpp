@@ -21,6 +21,8 @@ inline constexpr std::array<std::string_view, 3> words_of<Durability>{"none", "p
 template <>
 inline constexpr std::array<std::string_view, 2> words_of<OnBusy>{"fail", "wait"};
 template <>
+inline constexpr std::array<std::string_view, 2> words_of<OnInput>{"wait", "fail"};
+template <>
 inline constexpr std::array<std::string_view, 3> words_of<SecretsInCommand>{"warn", "refuse",
                                                                             "allow"};
 template <>
@@ -281,6 +283,12 @@ std::vector<Setting> built_in_settings()
             .within(0, three_years)
             .at_once()
             .flag("--stop-grace"),
+        option<of_agent, &A::input_timeout>(
+            "timeouts.input_seconds",
+            "Time for a person to answer a question of a command. Then permission is denied. 0: no "
+            "limit but that of the command.")
+            .within(0, three_years)
+            .at_once(),
         option<of_executor, &E::max_parallel>("limits.max_parallel",
                                               "Maximum number of parallel commands. 0: no limit.")
             .formerly("limits.max_concurrency")
@@ -374,6 +382,10 @@ std::vector<Setting> built_in_settings()
                                          "What to do when another executor uses the worktree.")
             .at_once()
             .flag("--wait"),
+        option<of_executor, &E::on_input>("on_input",
+                                          "What to do when a command waits for a person's answer.")
+            .at_once()
+            .flag("--fail-on-input"),
         option<of_executor, &E::secrets_in_command>(
             "secrets.in_command", "What to do with a command that contains a secret.")
             .at_once(),

@@ -27,6 +27,7 @@ constexpr milliseconds stop_margin{5000};  // in addition to the agent's own gra
 constexpr milliseconds stop_poll{250};
 constexpr milliseconds release_poll{
     250};  // from an agent's final status to the release of its claim
+constexpr milliseconds answered_poll{1000};  // from an answer to the agent's next status
 constexpr int max_published_again = 10;
 // Of all executions that are notified of changes: polling is only their safety net.
 constexpr milliseconds between_safety_polls{10};
@@ -189,7 +190,7 @@ asio::awaitable<error_code> ExecutorCore::record_baseline(Execution& x)
     co_return ec;
 }
 
-void ExecutorCore::announce_running(Execution& x, Attempt& a)
+error_code ExecutorCore::write_running(const Execution& x, Attempt& a) const
 {
     protocol::RunningRecord record;
     record.ids() = a.ids();
@@ -197,12 +198,18 @@ void ExecutorCore::announce_running(Execution& x, Attempt& a)
     record.worktree = x.request.worktree.string();
     record.started_at = a.started_at;
     record.agent = x.request.agent;
-    record.artifacts = *x.baseline;
+    if (x.baseline) record.artifacts = *x.baseline;
+    if (a.question) record.waiting_for = a.question->shown;
     record.pid = ::getpid();
     error_code ec;
     if (auto file = records::RunningFile::create(options.project_root, record, ec))
         a.running.emplace(std::move(*file));
-    if (ec && a.attempt == 1)
+    return ec;
+}
+
+void ExecutorCore::announce_running(Execution& x, Attempt& a)
+{
+    if (const auto ec = write_running(x, a); ec && a.attempt == 1)
         x.result.warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
                                                 (options.project_root / layout::running).string(),
                                                 ec.message()));
@@ -247,6 +254,8 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             times.last_change = now;
             record_progress(x, a);
         }
+        follow_question(x, a);
+        pass_on_answer(x, a);
         co_await drain();
         if (observation.kind != Observation::Kind::waiting) {
             classify(x, a, observation);
@@ -277,12 +286,13 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             times.start = now + stop_poll;  // an agent may still drop its claim
             continue;
         }
-        if (ends_by_time(x, a, now)) break;
+        if (fails_on_input(x, a) || ends_by_time(x, a, now)) break;
         if (is_poll)
             times.next_poll =
                 now + (is_notified(x, a) ? safety_interval(x) : interval.next(options.random()));
         co_await x.alarm->wait_until(times.next(a.monitor, now));
     }
+    if (a.question) end_question(x, a);
     if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
         !x.read_only)
         co_await stop_agent(x, a);
@@ -329,6 +339,7 @@ time_point AttemptTimes::next(const AttemptMonitor& monitor, time_point now) con
     auto next = std::min({deadline, next_poll, stall()});
     if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
     if (!monitor.started()) next = std::min({next, start, unclaimed});
+    if (answered) next = std::min(next, now + answered_poll);
     return next;
 }
 
@@ -366,6 +377,8 @@ bool ExecutorCore::ends_by_time(const Execution& x, Attempt& a, time_point now) 
                         seconds(duration_cast<milliseconds>(a.times.deadline - a.published))));
         if (!a.monitor.problem().empty())
             a.end.error->message += "; its status file was ignored: " + a.monitor.problem();
+        if (a.question)
+            a.end.error->message += "; it waited for a person: " + words_of(*a.question);
         a.end.status = ExecutionStatus::timeout;
     } else if (now >= a.times.stall()) {
         a.end = failed_end(Cause::stalled, "stalled",
@@ -513,7 +526,9 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
     // No agent has it, or the agent does not support cancelling: do not wait.
     if (!a.monitor.started() || !a.monitor.supports_cancel()) co_return;
 
-    const char* const reason = a.end.status == ExecutionStatus::cancelled ? "cancelled" : "timeout";
+    const bool is_unwanted = a.end.status == ExecutionStatus::cancelled ||
+                             (a.end.error && a.end.error->code == input_needed);
+    const char* const reason = is_unwanted ? "cancelled" : "timeout";
     auto refused = request_stop(*x.mailbox, a, reason);
     options.notifier->notify(x.request.worktree);
 

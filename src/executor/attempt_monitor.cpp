@@ -21,7 +21,8 @@ bool differs(const std::optional<std::string>& a, const std::optional<std::strin
 bool shows_change(const AgentStatus& before, const AgentStatus& after)
 {
     return before.status != after.status || before.progress != after.progress ||
-           before.artifacts != after.artifacts || before.output != after.output;
+           before.artifacts != after.artifacts || before.output != after.output ||
+           before.waiting_for != after.waiting_for;
 }
 
 // Without the device, whose number may change when the machine restarts.

@@ -320,6 +320,13 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
     co_return !prepare;
 }
 
+void ExecutorCore::accept_answer(Execution& x, std::optional<protocol::AnswerFile> answer)
+{
+    if (!answer || answer->attempt_id != x.attempt_id) return;
+    x.answer = std::move(answer);
+    x.alarm->wake();
+}
+
 void ExecutorCore::request_end(Execution& x) const
 {
     x.cancel_requested = true;
@@ -342,10 +349,15 @@ asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
     co_await flush_all();
 }
 
-// Serves cancel requests that other processes make by files; see records/running.hpp.
-asio::awaitable<void> ExecutorCore::serve_cancel_requests(std::shared_ptr<ExecutorCore>)
+// Serves the cancel requests and answers of other processes; see records/running.hpp.
+asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>)
 {
     while (!active.empty()) {
+        if (records::has_answers(options.project_root))
+            for (auto* const x : active)
+                if (!x->attempt_id.empty())
+                    accept_answer(*x, protocol::parse_answer(records::consume_answer(
+                                          options.project_root, x->attempt_id)));
         if (records::has_cancel_requests(options.project_root)) {
             for (auto* const x : active) {
                 if (x->attempt_id.empty() || x->cancel_requested ||
@@ -365,8 +377,7 @@ ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c),
     core.active.insert(&x);
     if (core.requests_alarm) return;
     core.requests_alarm = core.options.clock->make_timer(core.strand);
-    asio::co_spawn(core.strand, core.serve_cancel_requests(core.shared_from_this()),
-                   asio::detached);
+    asio::co_spawn(core.strand, core.serve_requests(core.shared_from_this()), asio::detached);
 }
 
 ExecutorCore::ActiveGuard::~ActiveGuard()

@@ -257,6 +257,14 @@ void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
     });
 }
 
+void BackgroundAgentAutoExecutor::answer(std::string attempt_id, Answer answer)
+{
+    asio::post(impl_->strand, [impl = impl_, file = protocol::AnswerFile{
+                                                 std::move(attempt_id), std::move(answer), {}}] {
+        for (auto* const x : impl->active) ExecutorCore::accept_answer(*x, file);
+    });
+}
+
 void BackgroundAgentAutoExecutor::subscribe(std::shared_ptr<EventSink> sink)
 {
     asio::dispatch(impl_->strand, [impl = impl_, s = std::move(sink)]() mutable {

@@ -10,6 +10,7 @@
 #include "git/git_context.hpp"
 #include "git/interrupt.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/question_format.hpp"
 #include "records/running.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -27,6 +28,9 @@ namespace autoexec::inline v1 {
 
 /// Error code for a lack of descriptors, processes or memory.
 inline constexpr char no_resources[] = "no_resources";
+
+/// Error code for a command that waits for a person who is not to be waited for.
+inline constexpr char input_needed[] = "input_needed";
 
 /// Means "never" in sums that must not overflow.
 inline constexpr std::chrono::hours max_time{24 * 365 * 100};
@@ -65,6 +69,7 @@ struct Execution {
     bool refused = false;                       ///< By `ExecutorOptions::refuse_start`.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
+    std::optional<protocol::AnswerFile> answer;  ///< Of a person; not passed on yet.
     std::optional<time_point> first_published;
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     std::optional<Usage> session_usage;        ///< Of the last attempt, if it was a session's.
@@ -82,11 +87,14 @@ struct AttemptTimes {
     std::chrono::milliseconds stall_timeout{};  ///< Zero: no limit.
     time_point last_change;
     time_point next_poll;
+    bool waits_for_person = false;  ///< Then it does not stall.
+    bool answered = false;          ///< Its question was; the agent's next status may end that.
 
     [[nodiscard]] time_point stall() const
     {
-        return stall_timeout > std::chrono::milliseconds::zero() ? last_change + stall_timeout
-                                                                 : time_point::max();
+        const bool may_stall =
+            stall_timeout > std::chrono::milliseconds::zero() && !waits_for_person;
+        return may_stall ? last_change + stall_timeout : time_point::max();
     }
     /// When to look again.
     [[nodiscard]] time_point next(const AttemptMonitor& monitor, time_point now) const;
@@ -98,6 +106,16 @@ struct AttemptEnd {
     std::optional<CommandError> error;
     AttemptFacts facts;
 };
+
+/// What an attempt waits for.
+struct OpenQuestion {
+    Question asked;                ///< As the agent reports it.
+    Question shown;                ///< Redacted and bounded.
+    std::optional<Answer> answer;  ///< Was passed on to the agent.
+};
+
+/// Its text in one line.
+std::string words_of(const OpenQuestion& question);
 
 /// One attempt of an execution.
 struct Attempt : Correlation {
@@ -113,6 +131,8 @@ struct Attempt : Correlation {
     std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
     std::size_t rejections = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
+    std::optional<OpenQuestion> question;
+    std::size_t unanswered = 0;  ///< Number of questions that got no answer.
 };
 
 /// What a dead executor's attempt has left in a worktree.
@@ -127,7 +147,7 @@ using OperationResult = async::OperationResult<ExecutionResult>;
 
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
-/// `attempt.cpp`, `record.cpp`, `recover.cpp`.
+/// `attempt.cpp`, `attempt_question.cpp`, `record.cpp`, `recover.cpp`.
 struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     ExecutorCore(asio::any_io_executor ex, ExecutorOptions opts);
 
@@ -163,6 +183,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static void begin(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
     void announce_running(Execution& x, Attempt& a);
+    error_code write_running(const Execution& x, Attempt& a) const;
     static void forget_running(Attempt& a);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
     asio::awaitable<void> wait(Execution& x, Attempt& a);
@@ -182,6 +203,13 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void classify_end_during_stop(Execution& x, Attempt& a,
                                   const std::optional<FileStamp>& pending);
     std::string worktree_problem(const std::filesystem::path& tree);
+    // Questions to a person.
+    void follow_question(Execution& x, Attempt& a);
+    void begin_question(Execution& x, Attempt& a, const Question& question);
+    void end_question(Execution& x, Attempt& a);
+    void pass_on_answer(Execution& x, Attempt& a) const;
+    [[nodiscard]] bool fails_on_input(const Execution& x, Attempt& a) const;
+
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a);
     error_code request_stop(Mailbox& mailbox, const Correlation& attempt, std::string reason) const;
     asio::awaitable<bool> finish(Execution& x, Attempt& a);
@@ -207,8 +235,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<Leftovers> clean_after_dead_executor(const protocol::RunningRecord& record,
                                                          time_point give_up_time);
 
-    asio::awaitable<void> serve_cancel_requests(std::shared_ptr<ExecutorCore> keep);
+    asio::awaitable<void> serve_requests(std::shared_ptr<ExecutorCore> keep);
     void request_end(Execution& x) const;
+    static void accept_answer(Execution& x, std::optional<protocol::AnswerFile> answer);
 
     /// Registers an active execution. RAII.
     struct ActiveGuard {
@@ -235,7 +264,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by the worktree's real path.
     std::set<Execution*> active;
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
-    std::unique_ptr<Timer> requests_alarm;  ///< Timer of the coroutine that serves cancel requests.
+    std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.
     bool stopping = false;
 };

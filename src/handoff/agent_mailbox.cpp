@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
+#include "handoff/answers.hpp"
 #include "handoff/taken_names.hpp"
 #include "protocol/control_files.hpp"
 #include "text/text.hpp"
@@ -158,6 +159,16 @@ std::optional<std::string> AgentMailbox::cancel_reason(const protocol::CommandFi
     if (!cancel || cancel->attempt_id != command.attempt_id) return std::nullopt;
     if (cancel->reason == "timeout" || cancel->reason == "interrupted") return cancel->reason;
     return "cancelled";
+}
+
+std::optional<protocol::AnswerFile> AgentMailbox::take_answer(const std::string& attempt_id)
+{
+    std::optional<std::string> text;
+    if (trust_.offers) text = trust_.offers->take_answer(folder_id(identity_), attempt_id);
+    if (!text) text = take_answer_file(git_dir_, attempt_id, owners_);
+    auto file = protocol::parse_answer(*text);
+    if (file && file->attempt_id != attempt_id) file.reset();
+    return file;
 }
 
 error_code AgentMailbox::write_status(const std::string& text)

@@ -5,6 +5,7 @@
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/question_format.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -59,6 +60,10 @@ public:
     /// The reason in the cancel file for this attempt, if there is one: `cancelled`, `timeout` or
     /// `interrupted`.
     std::optional<std::string> cancel_reason(const protocol::CommandFile& command);
+
+    /// What the executor has answered to this attempt, once: from the memory of this process, or
+    /// from the git directory.
+    std::optional<protocol::AnswerFile> take_answer(const std::string& attempt_id);
 
     /// Uses a reserved descriptor if no other is left.
     error_code write_status(const std::string& text);

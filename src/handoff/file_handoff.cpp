@@ -2,6 +2,7 @@
 
 #include "git_files/exclude.hpp"
 #include "git_files/git_dir.hpp"
+#include "handoff/answers.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
 #include "handoff/taken_names.hpp"
@@ -109,6 +110,7 @@ public:
             offers_.close();
             return ec;
         }
+        git_dir_ = git_dir;
         if (git_dir) repository_ = git_files::git_common_dir(*git_dir);
         // Opened again: the previous holder of the lock removes an empty folder on release.
         return open_claims(git_dir);
@@ -227,8 +229,15 @@ public:
         return put(control_files::cancel, text, Durability::none);
     }
 
+    error_code answer(const std::string& attempt_id, const std::string& text) override
+    {
+        if (holder_ && holder_->answer(attempt_id, text)) return {};
+        return put_answer_file(git_dir_, attempt_id, text, options_.file_mode);
+    }
+
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
+        remove_answer_file(git_dir_, attempt_id);
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
         error_code first;
@@ -404,6 +413,7 @@ private:
     std::optional<FileStamp> stamp_;     // of the file when last read
     std::optional<ClaimReader> claims_;  // set when locked
     files::Owners owners_;
+    std::optional<fs::path> git_dir_;     // as of the lock
     std::optional<fs::path> repository_;  // its common directory, set when locked
     std::string withdrawn_;               // a temporary file: another executor's command file
     bool locked_ = false;

@@ -45,7 +45,17 @@ void Offers::Holder::withdraw_all()
     const std::lock_guard lock(offers_->mutex_);
     digests_.clear();
     claims_.clear();
+    answers_.clear();
     short_ = false;
+}
+
+bool Offers::Holder::answer(const std::string& attempt_id, const std::string& text)
+{
+    const std::lock_guard lock(offers_->mutex_);
+    const auto found = answers_.find(attempt_id);
+    if (found == answers_.end()) return false;
+    found->second = text;
+    return true;
 }
 
 std::optional<files::UniqueFd> Offers::Holder::claim_handed_over(const std::string& attempt_id)
@@ -78,9 +88,22 @@ void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id,
     for (auto it = first; it != last; ++it) {
         if (!it->second->digests_.contains(attempt_id)) continue;
         it->second->short_ = false;
+        it->second->answers_[attempt_id] = {};
         if (claim) it->second->claims_[attempt_id] = std::move(claim);
         return;
     }
+}
+
+std::optional<std::string> Offers::take_answer(const FolderId& worktree,
+                                               const std::string& attempt_id)
+{
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = holders_.equal_range(worktree);
+    for (auto it = first; it != last; ++it) {
+        const auto found = it->second->answers_.find(attempt_id);
+        if (found != it->second->answers_.end()) return std::exchange(found->second, {});
+    }
+    return std::nullopt;
 }
 
 bool Offers::report_shortage(const FolderId& worktree)

@@ -55,6 +55,10 @@ public:
         void offer(const std::string& attempt_id, const std::string& digest);
         void withdraw_all();
 
+        /// Hands an answer to the agent that has claimed this attempt. False if that is not one of
+        /// this process.
+        bool answer(const std::string& attempt_id, const std::string& text);
+
         /// The claim that an agent has handed over for this attempt. Returned once.
         std::optional<files::UniqueFd> claim_handed_over(const std::string& attempt_id);
 
@@ -64,6 +68,7 @@ public:
         // By attempt id; guarded by `Offers`.
         std::map<std::string, std::string> digests_;
         std::map<std::string, files::UniqueFd> claims_;
+        std::map<std::string, std::string> answers_;  // empty: none yet, but claimed here
         bool short_ = false;  // an agent lacks resources to run what is offered
         std::multimap<handoff::FolderId, Holder*>::iterator position_;
     };
@@ -77,6 +82,11 @@ public:
     /// before the program starts, which might remove the claim. Empty: it could not be reopened.
     void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
                    files::UniqueFd claim);
+
+    /// The answer for an attempt that an executor of this process offers, once; empty: none yet.
+    /// Nullopt: no executor of this process offers it.
+    std::optional<std::string> take_answer(const handoff::FolderId& worktree,
+                                           const std::string& attempt_id);
 
     /// Reports that an agent lacks descriptors or memory to read an offer or write a status there.
     /// Returns true the first time after an offer or claim.

@@ -1,6 +1,7 @@
 #include "protocol/running_files.hpp"
 
 #include "protocol/expected_artifacts.hpp"
+#include "protocol/question_format.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -50,6 +51,7 @@ std::string format_running(const RunningRecord& record)
                      {"pid", record.pid}};
     if (!record.artifacts.empty() && record.artifacts.size() <= max_recorded_artifacts)
         out["artifacts"] = to_json(record.artifacts);
+    if (record.waiting_for) out["waiting_for"] = to_json(*record.waiting_for);
     return text::dump_indented(out);
 }
 
@@ -69,6 +71,8 @@ std::optional<RunningRecord> parse_running(std::string_view text)
     record.started_at = in.fields.time("started_at");
     record.agent = in.text("agent");
     record.pid = in.fields.integer("pid").value_or(0);
+    std::vector<std::string> ignored;
+    record.waiting_for = question_in(in.reading.object, "waiting_for", ignored);
     record.artifacts = baseline_in(in.reading.object.if_contains("artifacts"));
     return record;
 }

@@ -1,5 +1,6 @@
 #include "protocol/status.hpp"
 
+#include "protocol/question_format.hpp"
 #include "protocol/usage.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
@@ -73,7 +74,8 @@ std::optional<int> small_integer(const text::Fields& fields, std::string_view ke
 /// Reads one file into an `AgentStatus`.
 class Reader {
 public:
-    explicit Reader(text::JsonReading& json) : top_(&json.object, status_.warnings)
+    explicit Reader(text::JsonReading& json)
+        : object_(json.object), top_(&json.object, status_.warnings)
     {
         status_.warnings = std::move(json.warnings);
     }
@@ -179,6 +181,7 @@ private:
         status_.permission_denied = top_.string("permission_denied");
         status_.cause = error_in("cause");
         status_.usage = parse_usage(top_.object("usage"));
+        status_.waiting_for = question_in(object_, "waiting_for", status_.warnings);
         read_outcome();
     }
 
@@ -226,6 +229,7 @@ private:
 
     void warn(std::string sentence) { status_.warnings.push_back(std::move(sentence)); }
 
+    const json::object& object_;
     AgentStatus status_;
     text::Fields top_;
     std::string word_;
@@ -313,6 +317,7 @@ void put_own_fields(json::object& out, const AgentStatus& status)
     put(out, "permission_denied", status.permission_denied);
     if (status.cause) out["cause"] = to_object(*status.cause);
     if (status.usage) out["usage"] = format_usage(*status.usage);
+    if (status.waiting_for) out["waiting_for"] = to_json(*status.waiting_for);
 }
 
 }  // namespace

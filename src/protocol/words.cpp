@@ -36,7 +36,10 @@ constexpr std::array words_of<EventType>{
     "command_detected"sv,  "execution_started"sv,     "status_updated"sv,   "progress_updated"sv,
     "command_unclaimed"sv, "execution_completed"sv,   "execution_failed"sv, "execution_cancelled"sv,
     "execution_retry"sv,   "execution_interrupted"sv, "status_rejected"sv,  "agent_lost"sv,
-    "secret_in_command"sv};
+    "secret_in_command"sv, "input_needed"sv,          "input_ended"sv};
+
+template <>
+constexpr std::array words_of<QuestionKind>{"question"sv, "permission"sv};
 
 template <>
 constexpr std::array words_of<StepState>{"pending"sv,   "running"sv, "waiting_manual"sv,
@@ -93,6 +96,11 @@ std::string_view to_string(EventStatus value) noexcept
     return word_of(value);
 }
 
+std::string_view to_string(QuestionKind value) noexcept
+{
+    return word_of(value);
+}
+
 std::string_view to_string(StepState value) noexcept
 {
     return word_of(value);
@@ -129,6 +137,7 @@ std::optional<Enum> parse_word(std::string_view word) noexcept
 template std::optional<ExecutionStatus> parse_word(std::string_view) noexcept;
 template std::optional<Verification> parse_word(std::string_view) noexcept;
 template std::optional<ReportedStatus> parse_word(std::string_view) noexcept;
+template std::optional<QuestionKind> parse_word(std::string_view) noexcept;
 template std::optional<StepState> parse_word(std::string_view) noexcept;
 template std::optional<WorkflowStatus> parse_word(std::string_view) noexcept;
 template std::optional<WorkflowEvent::Type> parse_word(std::string_view) noexcept;

@@ -18,6 +18,23 @@ constexpr char locked_suffix[] = ".json";
 constexpr char temporary_prefix[] = ".tmp.";
 constexpr std::time_t temporary_age = 60;
 constexpr std::size_t max_files = 100'000;
+constexpr int max_tries = 10;
+
+// A shared lock, so that two concurrent readers do not take each other for the process. Without a
+// free descriptor nothing is known: it may be alive.
+bool is_locked_file(int folder, const std::string& name)
+{
+    for (int tries = 0; tries < max_tries; ++tries) {
+        error_code ec;
+        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
+        if (!fd) return files::is_resource_shortage(ec);
+        if (::flock(fd.get(), LOCK_SH | LOCK_NB) != 0) return true;
+        struct stat st {};
+        if (::fstat(fd.get(), &st) != 0 || st.st_nlink > 0) return false;
+        // Its process has replaced it meanwhile, or removed it.
+    }
+    return true;
+}
 
 }  // namespace
 
@@ -50,13 +67,8 @@ void for_each_locked(
 {
     for (const auto& name : files::list_folder(folder, max_files)) {
         if (!name.ends_with(locked_suffix) || name.starts_with('.')) continue;
-        error_code ec;
-        const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
+        const bool alive = is_locked_file(folder, name);
         const auto file = files::read_regular(folder, name, limit, {});
-        // A shared lock, so that two concurrent readers do not take each other for the process.
-        // Without a free descriptor nothing is known: it may be alive.
-        const bool alive =
-            fd ? ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 : files::is_resource_shortage(ec);
         visit(name, file, alive);
     }
 }

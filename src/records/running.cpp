@@ -2,6 +2,7 @@
 
 #include "logging/log.hpp"
 #include "protocol/layout.hpp"
+#include "protocol/question_format.hpp"
 #include "records/locked_file.hpp"
 #include "records/log_file.hpp"
 #include "text/json.hpp"
@@ -24,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t max_requests = 100'000;
 constexpr char requests_name[] = "cancel";
+constexpr char answers_name[] = "answers";
 
 Folder running_folder(const fs::path& project_root)
 {
@@ -33,6 +35,11 @@ Folder running_folder(const fs::path& project_root)
 Folder requests_folder(const fs::path& project_root)
 {
     return {project_root, fs::path(layout::running) / requests_name};
+}
+
+Folder answers_folder(const fs::path& project_root)
+{
+    return {project_root, fs::path(layout::running) / answers_name};
 }
 
 // A missing folder is not a problem.
@@ -82,16 +89,30 @@ void remove_broken_records(const fs::path& project_root, int folder)
 }
 
 // Removes requests for ended attempts. An attempt has its record before its id is published.
-void sweep_requests(int running)
+void sweep_requests(int running, const char* folder)
 {
     error_code ec;
     const auto requests =
-        files::open_beneath(running, requests_name, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+        files::open_beneath(running, folder, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     if (!requests) return;
     for (const auto& name : files::list_folder(requests.get(), max_requests))
         if (::faccessat(running, (name + ".json").c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             (void)files::remove_file(requests.get(), name);
-    (void)::unlinkat(running, requests_name, AT_REMOVEDIR);
+    (void)::unlinkat(running, folder, AT_REMOVEDIR);
+}
+
+// The first one counts: a person's answer is not replaced by another's.
+error_code link_answer(int folder, const std::string& name, std::string_view text)
+{
+    const auto temporary = ".tmp." + text::new_uuid();
+    const UniqueFd file(::openat(folder, temporary.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) return files::last_error();
+    auto ec = files::write_all(file.get(), text);
+    if (!ec && ::linkat(folder, temporary.c_str(), folder, name.c_str(), 0) != 0)
+        ec = files::last_error();
+    (void)files::remove_file(folder, temporary);
+    return ec;
 }
 
 }  // namespace
@@ -193,7 +214,8 @@ void sweep_running(const std::filesystem::path& project_root)
     if (!folder) return;
     sweep_temporaries(folder.get());
     remove_broken_records(project_root, folder.get());
-    sweep_requests(folder.get());
+    sweep_requests(folder.get(), requests_name);
+    sweep_requests(folder.get(), answers_name);
 }
 
 error_code request_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
@@ -226,6 +248,37 @@ bool consume_cancel_request(const std::filesystem::path& project_root,
 bool has_cancel_requests(const std::filesystem::path& project_root)
 {
     return ::access(requests_folder(project_root).path().c_str(), F_OK) == 0;
+}
+
+error_code put_answer(const std::filesystem::path& project_root, const std::string& attempt_id,
+                      const std::string& text)
+{
+    error_code ec;
+    // Tried twice, like a request to cancel.
+    for (int tries = 0; tries < 2; ++tries) {
+        const auto folder = answers_folder(project_root).create(ec);
+        if (!folder) return ec;
+        ec = link_answer(folder.get(), text::file_name_of(attempt_id), text);
+        if (!ec || ec == boost::system::errc::file_exists) return ec;
+    }
+    return ec;
+}
+
+std::string consume_answer(const std::filesystem::path& project_root, const std::string& attempt_id)
+{
+    error_code ec;
+    const auto folder = answers_folder(project_root).open(ec);
+    if (!folder) return {};
+    const auto name = text::file_name_of(attempt_id);
+    auto file = files::read_regular(folder.get(), name, protocol::answer_limit, {});
+    if (file.state == FoundFile::State::absent || files::remove_file(folder.get(), name)) return {};
+    (void)::rmdir(answers_folder(project_root).path().c_str());
+    return std::move(file.text);
+}
+
+bool has_answers(const std::filesystem::path& project_root)
+{
+    return ::access(answers_folder(project_root).path().c_str(), F_OK) == 0;
 }
 
 }  // namespace autoexec::records

@@ -65,8 +65,8 @@ struct BrokenRecord {
 /// of a later version: it is listed as not removable, and so is a folder.
 std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root);
 
-/// Removes temporary files of dead executors, removable broken records, and cancel requests for
-/// ended attempts.
+/// Removes temporary files of dead executors, removable broken records, and cancel requests and
+/// answers for ended attempts.
 void sweep_running(const std::filesystem::path& project_root);
 
 /// Requests that the executor of an attempt cancels it.
@@ -78,5 +78,17 @@ bool consume_cancel_request(const std::filesystem::path& project_root,
 
 /// True if `consume_cancel_request` may find a request.
 bool has_cancel_requests(const std::filesystem::path& project_root);
+
+/// Passes a person's answer to the executor of an attempt. `file_exists`: it has not read the one
+/// before.
+error_code put_answer(const std::filesystem::path& project_root, const std::string& attempt_id,
+                      const std::string& text);
+
+/// Reads and removes it; empty: none.
+std::string consume_answer(const std::filesystem::path& project_root,
+                           const std::string& attempt_id);
+
+/// True if `consume_answer` may find one.
+bool has_answers(const std::filesystem::path& project_root);
 
 }  // namespace autoexec::records

@@ -51,6 +51,7 @@ AgentOptions agent_options(const MockAgentOptions& mock, std::shared_ptr<Spawner
     o.max_output_bytes = 0;
     o.clock = mock.clock;
     o.notifier = mock.notifier;
+    o.offers = mock.offers;
     o.spawner = std::move(spawner);
     return o;
 }
@@ -96,6 +97,18 @@ public:
 
     void on_progress(std::function<void(Progress)> report) override { report_ = std::move(report); }
 
+    void on_question(std::function<void(std::optional<Question>)> report) override
+    {
+        ask_ = std::move(report);
+    }
+
+    void answer(const Answer& answer) override
+    {
+        answer_ = answer;
+        if (reply_.on_answer) reply_.on_answer(answer);
+        alarm_->wake();
+    }
+
     asio::awaitable<ProcessExit> wait(
         std::function<void(OutputStream, std::string_view)> output) override
     {
@@ -135,6 +148,9 @@ private:
         const bool ends = reply_.outcome != MockOutcome::never;
         const auto end = ends ? start + reply_.delay : time_point::max();
         co_await sleep_until(end);
+        if (stopped_ || !reply_.question) co_return;
+        ask_(reply_.question);
+        while (!stopped_ && !answer_) co_await alarm_->wait_until(time_point::max());
     }
 
     asio::awaitable<void> sleep_until(time_point end)
@@ -156,6 +172,9 @@ private:
                                            e.code().message()));
             }
         }
+        const bool asked = reply_.question && reply_.question->kind == QuestionKind::permission;
+        if (asked && answer_->denies())
+            return failure("permission_needed", "The permission was denied.");
         return {reply_.outcome == MockOutcome::complete, reply_.error};
     }
 
@@ -165,6 +184,8 @@ private:
     std::optional<ProcessReport> threw_;
     std::unique_ptr<Timer> alarm_;
     std::function<void(Progress)> report_;
+    std::function<void(std::optional<Question>)> ask_;
+    std::optional<Answer> answer_;
     bool stopped_ = false;
 };
 

@@ -1,4 +1,5 @@
 #include "protocol/command_file.hpp"
+#include "protocol/question_format.hpp"
 #include "protocol/record_lines.hpp"
 #include "text/text.hpp"
 
@@ -36,6 +37,10 @@ void fuzz_lines(std::string_view text)
 {
     if (const auto cancel = parse_cancel(text))
         check(parse_cancel(format_cancel(*cancel))->attempt_id == cancel->attempt_id);
+    if (const auto answer = parse_answer(text)) {
+        const auto again = parse_answer(format_answer(*answer));
+        check(again && again->answer == answer->answer && again->digest == answer->digest);
+    }
     if (const auto metric = parse_metric(text))
         check(parse_metric(format_metric(*metric)) == metric);
     parse_audit(text);

@@ -1,8 +1,10 @@
+#include "protocol/question_format.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/text.hpp"
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -23,7 +25,9 @@ agents:
     driver: acp
     timeout_seconds: 600
     commands: [fake --acp, make test]
-    permissions: [{kind: edit, path: "docs/**", allow: true}]
+    permissions:
+      - {kind: edit, path: "docs/**", allow: true}
+      - {kind: edit, path: "asked/**", allow: ask}
 )");
     }
 
@@ -163,6 +167,163 @@ TEST_CASE_FIXTURE(AcpAgent, "rules decide about permissions, and what was denied
     CHECK(final_status().status == ReportedStatus::completed);
     REQUIRE(final_status().permission_denied);
     CHECK(contains(*final_status().permission_denied, "'permissions'"));
+}
+
+// A program that has asked about an edit that a rule leaves to a person, in a repository.
+struct AskingProgram : AcpAgent {
+    AskingProgram() { make_git_folder(tree); }
+    void begin_asking()
+    {
+        begin();
+        ask("asked/a.md");
+        run_for(1ms);
+        REQUIRE(spy->seen.back().waiting_for);
+        question = *spy->seen.back().waiting_for;
+    }
+    [[nodiscard]] std::string answer(const Question& seen, std::string option) const
+    {
+        return protocol::format_answer({engine.published().attempt_id,
+                                        {seen.id, std::move(option), {}},
+                                        protocol::digest_of(seen)});
+    }
+    [[nodiscard]] std::filesystem::path answer_file() const
+    {
+        return tree / ".git/autoexec/answers" / engine.published().attempt_id;
+    }
+    [[nodiscard]] bool waits() { return spy->seen.back().waiting_for.has_value(); }
+
+    Question question;
+};
+
+TEST_CASE_FIXTURE(AskingProgram, "a person's answer decides about a request that is held")
+{
+    begin_asking();
+    CHECK(spy->seen.back().status == ReportedStatus::running);
+    CHECK(question.kind == QuestionKind::permission);
+    CHECK(program().input.empty());
+    SUBCASE("and allows it")
+    {
+        engine.answer(answer(question, "allow"));
+        run_for(250ms);
+        CHECK(contains(program().input, R"("optionId":"yes")"));
+    }
+    SUBCASE("and denies it")
+    {
+        engine.answer(answer(question, "deny"));
+        run_for(250ms);
+        CHECK(contains(program().input, R"("optionId":"no")"));
+    }
+    CHECK_FALSE(std::filesystem::exists(answer_file()));
+    CHECK_FALSE(waits());
+    end_turn("end_turn");
+    exit(0);
+    exit(0);
+    CHECK(final_status().status == ReportedStatus::completed);
+}
+
+TEST_CASE_FIXTURE(AskingProgram, "an answer that the program makes itself approves nothing")
+{
+    begin_asking();
+    SUBCASE("by a file in its worktree")
+    {
+        for (const auto* folder : {"", "autoexec/answers", ".cursor", ".cursor-skill-claims",
+                                   ".tapps-agents/running/answers"})
+            write_file(tree / folder / engine.published().attempt_id, answer(question, "allow"));
+    }
+    SUBCASE("by a status that asks for something harmless under the same id")
+    {
+        auto forged = question;
+        forged.text = "Read the README";
+        engine.answer(answer(forged, "allow"));
+    }
+    SUBCASE("by an answer to another question")
+    {
+        auto other = question;
+        other.id = "2";
+        engine.answer(answer(other, "allow"));
+    }
+    SUBCASE("by an option that the question does not have")
+    {
+        engine.answer(answer(question, "always"));
+    }
+    SUBCASE("by a file that is no answer")
+    {
+        engine.answer(std::string(1024 * 1024, 'x'));
+    }
+    run_for(10s);
+    CHECK(program().input.empty());
+    CHECK(waits());
+}
+
+TEST_CASE_FIXTURE(AskingProgram, "an answer to the question before approves no later one")
+{
+    begin_asking();
+    const auto first = question;
+    engine.answer(answer(question, "deny"));
+    run_for(250ms);
+    engine.answer(answer(first, "allow"));  // too late
+    program().input.clear();
+    ask("asked/b.md");
+    run_for(10s);
+    CHECK(program().input.empty());
+    CHECK(waits());
+    CHECK(spy->seen.back().waiting_for->id != first.id);
+}
+
+TEST_CASE_FIXTURE(AskingProgram, "without an answer in time, permission is denied")
+{
+    options.input_timeout = 60s;
+    begin_asking();
+    run_for(59s);
+    CHECK(program().input.empty());
+    run_for(1500ms);
+    CHECK(contains(program().input, R"("optionId":"no")"));
+    CHECK_FALSE(waits());
+    end_turn("end_turn");
+    exit(0);
+    exit(0);
+    CHECK(final_status().permission_denied);
+}
+
+TEST_CASE_FIXTURE(AskingProgram, "a command that waits for an answer can be stopped, and times out")
+{
+    begin_asking();
+    std::string code = "cancelled";
+    SUBCASE("cancelled")
+    {
+        engine.ask_to_stop();
+        run_for(1s);
+    }
+    SUBCASE("by its time limit")
+    {
+        code = "timeout";
+        run_for(601s);
+    }
+    CHECK(contains(program().input, R"("outcome":"cancelled")"));
+    CHECK(contains(program().input, R"("session/cancel")"));
+    end_turn("cancelled");
+    run_for(1s);
+    CHECK(error().code == code);
+    CHECK_FALSE(waits());
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "an executor that has no protocol for answers is not waited for")
+{
+    options.agents.accept_legacy = true;
+    start();
+    auto command = EngineSide::command();
+    command.attempt_id.clear();
+    command.execution_id.clear();
+    engine.publish_unlocked(command);
+    run_for(options.scan_interval);
+    say(R"({"id":1,"result":{"protocolVersion":1}})");
+    say(R"({"id":2,"result":{"sessionId":"abc"}})");
+    ask("asked/a.md");
+    run_for(1ms);
+    CHECK(contains(program().input, R"("optionId":"no")"));
+    end_turn("end_turn");
+    exit(0);
+    exit(0);
 }
 
 TEST_CASE_FIXTURE(AcpAgent, "a program that ends before its turn has no result, or its exit code")

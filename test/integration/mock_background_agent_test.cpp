@@ -13,7 +13,10 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -49,6 +52,7 @@ struct Application {
     {
         std::vector<ExecutionResult> results;
         BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
+        if (on_executor) on_executor(executor);
         mock = std::make_unique<MockBackgroundAgent>(ctx.get_executor(), mock_options);
         const auto main = [&]() -> asio::awaitable<void> {
             for (auto& request : requests) {
@@ -76,6 +80,7 @@ struct Application {
     }
 
     std::unique_ptr<MockBackgroundAgent> mock;
+    std::function<void(BackgroundAgentAutoExecutor&)> on_executor;
 };
 
 }  // namespace
@@ -268,6 +273,46 @@ TEST_CASE("fixtures write command and status files, and read them")
     REQUIRE(reported);
     CHECK(reported->status == ReportedStatus::failed);
     CHECK(reported->error == status.error);
+}
+
+TEST_CASE_FIXTURE(Application, "a mock agent asks, and the application answers")
+{
+    struct Answering final : EventSink {
+        void publish(const Event& event) override
+        {
+            if (event.type == EventType::input_needed)
+                executor->answer(event.attempt_id, {event.question->id, "", text});
+        }
+        BackgroundAgentAutoExecutor* executor = nullptr;
+        std::string text;
+    };
+    Question question{QuestionKind::question, "q", "Which port?", {}, {}};
+    std::vector<Answer> answers;
+    const auto sink = std::make_shared<Answering>();
+    std::string code;
+    SUBCASE("with a text")
+    {
+        sink->text = "8080";
+    }
+    SUBCASE("with none") {}
+    SUBCASE("by denying a permission")
+    {
+        question.kind = QuestionKind::permission;
+        code = "permission_needed";
+    }
+    options.offers = local_offers();
+    options.agent_in_process = true;
+    options.retry.max_attempts = 1;
+    mock_options.offers = options.offers;
+    mock_options.reply.question = question;
+    mock_options.reply.on_answer = [&](const Answer& answer) { answers.push_back(answer); };
+    on_executor = [&](BackgroundAgentAutoExecutor& executor) {
+        sink->executor = &executor;
+        executor.subscribe(sink);
+    };
+    const auto result = run({"build", tree});
+    CHECK(answers == std::vector{Answer{"q", "", sink->text}});
+    CHECK((result.error ? result.error->code : "") == code);
 }
 
 TEST_SUITE_END();

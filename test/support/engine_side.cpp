@@ -10,6 +10,13 @@
 
 namespace autoexec::test {
 
+void make_git_folder(const std::filesystem::path& tree)
+{
+    for (const auto* folder : {"objects", "refs"})
+        std::filesystem::create_directories(tree / ".git" / folder);
+    write_file(tree / ".git/HEAD", "ref: refs/heads/main\n");
+}
+
 EngineSide::EngineSide(std::filesystem::path worktree)
     : tree_(std::move(worktree)), handoff_(handoff::file_handoff())
 {
@@ -61,6 +68,11 @@ void EngineSide::ask_to_stop(std::string reason)
     cancel.attempt_id = published_.attempt_id;
     cancel.reason = std::move(reason);
     REQUIRE_FALSE(mailbox_->request_stop(protocol::format_cancel(cancel)));
+}
+
+void EngineSide::answer(const std::string& text)
+{
+    REQUIRE_FALSE(mailbox_->answer(published_.attempt_id, text));
 }
 
 void EngineSide::withdraw()

@@ -13,6 +13,9 @@
 
 namespace autoexec::test {
 
+/// Makes what git would take for a repository.
+void make_git_folder(const std::filesystem::path& tree);
+
 /// An executor reduced to its files: locks a worktree, publishes, looks, asks to stop.
 class EngineSide {
 public:
@@ -29,6 +32,9 @@ public:
     void publish_unlocked(const protocol::CommandFile& file);
 
     void ask_to_stop(std::string reason = "cancelled");
+
+    /// Hands over the text of an answer.
+    void answer(const std::string& text);
 
     void withdraw();
 

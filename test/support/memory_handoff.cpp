@@ -88,6 +88,7 @@ public:
     bool command_replaced() override { return tree_->command_replaced; }
     error_code withdraw(const std::string&) override;
     error_code request_stop(const std::string& text) override;
+    error_code answer(const std::string& attempt_id, const std::string& text) override;
     error_code clean(const std::string& attempt_id, bool keep_cancel) override;
     bool lost() override { return tree_->gone; }
     ArtifactState artifact(const std::string& path) override;
@@ -172,6 +173,15 @@ error_code MemoryMailbox::request_stop(const std::string& text)
     tree_->calls.emplace_back("request_stop");
     if (tree_->stop_error) return tree_->stop_error;
     tree_->cancel = protocol::parse_cancel(text);
+    return {};
+}
+
+error_code MemoryMailbox::answer(const std::string& attempt_id, const std::string& text)
+{
+    if (tree_->answer_error) return tree_->answer_error;
+    tree_->calls.emplace_back("answer");
+    tree_->answer = protocol::parse_answer(text);
+    if (tree_->answer && tree_->answer->attempt_id != attempt_id) tree_->answer.reset();
     return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "autoexec/ports.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/question_format.hpp"
 #include "protocol/status.hpp"
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct MemoryTree {
     error_code lock_error;
     error_code publish_error;
     error_code stop_error;
+    error_code answer_error;
+    std::optional<protocol::AnswerFile> answer;  // the last one
     std::function<void()> on_publish;
     std::function<void()> on_withdraw;  // after the command file is gone
 

@@ -157,7 +157,10 @@ STATUS_OPTIONAL = {
                          "cache_write_tokens", "reasoning_tokens", "peak_memory_kib"), at_least(0)),
         "cost_usd": is_float, "cpu_seconds": is_float, "model": is_word}),
     "session": is_word, "permission_denied": is_word,
-    "cause": some_of("status.cause", {"message": is_text, "code": is_word})}
+    "cause": some_of("status.cause", {"message": is_text, "code": is_word}),
+    "waiting_for": some_of("status.waiting_for", {
+        "kind": one_of("question", "permission"), "id": is_word, "text": is_word,
+        "options": list_of(is_object), "since": is_time})}
 METRIC = {"execution_id": is_word, "workflow_id": or_null(is_text),
           "step_id": or_null(is_text), "command": is_text,
           "status": one_of("completed", "failed", "timeout", "cancelled"),

@@ -113,8 +113,17 @@ struct Turn {
 
 PermissionRule rule(std::string kind, std::string path, std::string command, bool allow)
 {
-    return {std::move(kind), std::move(path), std::move(command), allow};
+    return {std::move(kind), std::move(path), std::move(command),
+            allow ? Permission::allow : Permission::deny};
 }
+
+PermissionRule asking(std::string kind, std::string path, std::string command)
+{
+    return {std::move(kind), std::move(path), std::move(command), Permission::ask};
+}
+
+constexpr std::string_view run_make =
+    R"({"toolCallId":"m","kind":"execute","title":"Run the tests","rawInput":{"command":"make test"}})";
 
 constexpr std::string_view edit_report =
     R"({"toolCallId":"t","kind":"edit","title":"Write report.md","locations":[{"path":"/tree/report.md"}]})";
@@ -413,6 +422,128 @@ TEST_CASE("only an option for this request is chosen, and never one that allows 
     CHECK(denying.answer() == "cancelled");
     denying.ask(edit_report, "7");
     CHECK(denying.answer() == "cancelled");
+}
+
+TEST_CASE("a request that a rule leaves to a person is held until its answer")
+{
+    Turn turn({asking("execute", "", "make")});
+    turn.ask(run_make);
+    CHECK(turn.client.take_input().empty());
+    REQUIRE(turn.client.question() != nullptr);
+    const auto question = *turn.client.question();
+    CHECK(question.kind == QuestionKind::permission);
+    CHECK(question.text == "Run the tests\nKind: execute\nCommand: make test");
+    CHECK(question.options.size() == 2);
+    CHECK(turn.client.shown() == "Waits for permission: Run the tests");
+    SUBCASE("which allows it")
+    {
+        turn.client.answer_question({question.id, "allow", ""});
+        CHECK(turn.answer() == "yes");
+        CHECK(turn.client.denied().empty());
+    }
+    SUBCASE("which denies it by an option")
+    {
+        turn.client.answer_question({question.id, "deny", ""});
+        CHECK(turn.answer() == "no");
+        CHECK(turn.client.denied() == "'Run the tests'");
+    }
+    SUBCASE("which is none")
+    {
+        turn.client.answer_question({question.id, "", ""});
+        CHECK(turn.answer() == "no");
+    }
+    CHECK(turn.client.question() == nullptr);
+    turn.client.answer_question({question.id, "allow", ""});
+    CHECK(turn.client.take_input().empty());
+    CHECK(turn.end(R"({"stopReason":"end_turn"})").completed);
+}
+
+TEST_CASE("held requests are asked one after the other, each with its own id")
+{
+    Turn turn({asking("execute", "", "")});
+    turn.ask(run_make);
+    turn.ask(R"({"toolCallId":"u","kind":"execute","title":"Deploy","rawInput":{"command":"x"}})");
+    const auto first = turn.client.question()->id;
+    turn.client.answer_question({first, "deny", ""});
+    CHECK(turn.answer() == "no");
+    REQUIRE(turn.client.question() != nullptr);
+    CHECK(turn.client.question()->id != first);
+    CHECK(contains(turn.client.question()->text, "Deploy"));
+    turn.client.answer_question({turn.client.question()->id, "allow", ""});
+    CHECK(turn.answer() == "yes");
+}
+
+TEST_CASE("a flood of requests is denied beyond a bound")
+{
+    Turn turn({asking("", "", "")});
+    for (int i = 0; i < 10'000; ++i) turn.ask(run_make);
+    CHECK(messages(turn.client.take_input()).size() == 10'000 - 16);
+}
+
+TEST_CASE("when the turn is cancelled, held requests are, too")
+{
+    Turn turn({asking("execute", "", "")});
+    turn.ask(run_make);
+    turn.client.cancel();
+    const auto sent = messages(turn.client.take_input());
+    REQUIRE(sent.size() == 2);
+    CHECK(json::serialize(sent[0]) ==
+          R"({"id":"q","result":{"outcome":{"outcome":"cancelled"}},"jsonrpc":"2.0"})");
+    CHECK(sent[1].at("method") == "session/cancel");
+    CHECK(turn.client.question() == nullptr);
+    turn.ask(run_make);
+    CHECK(turn.answer() == "cancelled");
+}
+
+TEST_CASE("a person is not asked about what could not be allowed")
+{
+    Turn turn({asking("", "", "")});
+    SUBCASE("without an option for this request alone")
+    {
+        turn.ask(run_make, R"([{"optionId":"a","kind":"allow_always"},
+            {"optionId":"r","kind":"reject_once"}])");
+        CHECK(turn.answer() == "r");
+    }
+    SUBCASE("outside the worktree")
+    {
+        CHECK(turn.answer_to(R"({"toolCallId":"t","kind":"edit","title":"x",
+            "locations":[{"path":"/etc/passwd"}]})") == "no");
+    }
+    CHECK(turn.client.question() == nullptr);
+}
+
+TEST_CASE("a rule that asks applies if one path or one part of the command matches")
+{
+    Turn turn({asking("", "src/**", ""), asking("", "", "make"), rule("", "", "", true)});
+    const auto asks = [&](std::string_view call) {
+        turn.ask(call);
+        const bool held = turn.client.question() != nullptr;
+        turn.client.answer_question({"", "", ""});
+        (void)turn.client.take_input();
+        return held;
+    };
+    CHECK(asks(R"({"toolCallId":"1","kind":"edit","locations":[{"path":"/tree/doc/a"},
+        {"path":"/tree/src/a"}]})"));
+    CHECK_FALSE(asks(R"({"toolCallId":"2","kind":"edit","locations":[{"path":"/tree/doc/a"}]})"));
+    CHECK(asks(R"({"toolCallId":"3","kind":"execute","rawInput":{"command":"ls; make"}})"));
+    CHECK_FALSE(asks(R"({"toolCallId":"4","kind":"execute","rawInput":{"command":"ls"}})"));
+}
+
+TEST_CASE("files with which a program could answer itself cannot be changed")
+{
+    Turn turn({rule("", "", "", true)});
+    for (const auto* path : {".git/autoexec/answers/a", ".tapps-agents/running/answers/a",
+                             "a/../.tapps-agents/x", ".git"}) {
+        CAPTURE(path);
+        CHECK(turn.answer_to(R"({"toolCallId":")" + std::string(path) +
+                             R"(","kind":"edit","locations":[{"path":"/tree/)" + path +
+                             R"("}]})") == "no");
+    }
+    CHECK(turn.answer_to(
+              R"({"toolCallId":"r","kind":"read","locations":[{"path":"/tree/.git"}]})") == "yes");
+    CHECK(turn.answer_to(
+              R"({"toolCallId":"i","kind":"edit","locations":[{"path":"/tree/.gitignore"}]})") ==
+          "yes");
 }
 
 TEST_CASE("the first rule that matches decides")

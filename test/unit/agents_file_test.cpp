@@ -386,15 +386,17 @@ TEST_CASE("an agent that is driven by a protocol has rules for permissions")
     const auto file = parse(agent(acp + R"(    permissions:
       - {kind: edit, path: "secret/**", allow: false}
       - {kind: execute, command: make, allow: true}
+      - {kind: execute, allow: ask}
 )"));
     const auto& read = file.agents.at(0);
     CHECK(file.warnings.empty());
     CHECK(read.driver == AgentDriver::acp);
     CHECK(read.outcome.name == "acp");
     CHECK(agent::accepts_commands(read));
-    REQUIRE(read.permissions.size() == 2);
-    CHECK(read.permissions[0] == PermissionRule{"edit", "secret/**", "", false});
-    CHECK(read.permissions[1] == PermissionRule{"execute", "", "make", true});
+    REQUIRE(read.permissions.size() == 3);
+    CHECK(read.permissions[0] == PermissionRule{"edit", "secret/**", "", Permission::deny});
+    CHECK(read.permissions[1] == PermissionRule{"execute", "", "make", Permission::allow});
+    CHECK(read.permissions[2] == PermissionRule{"execute", "", "", Permission::ask});
     CHECK(parse(agent_with("driver: cli")).agents.at(0).driver == AgentDriver::cli);
 
     const auto rule = [&](const std::string& text) {
@@ -418,6 +420,8 @@ TEST_CASE("an agent that is driven by a protocol has rules for permissions")
           "Agent 1: Permission 1: Bad path '../x': '..' would leave the project");
     CHECK(rule("{kind: edit}").front().message ==
           "Agent 1: Permission 1: Missing required field: 'allow'");
+    CHECK(rule("{kind: edit, allow: maybe}").front().message ==
+          "Agent 1: Permission 1: Field 'allow' must be true, false or ask");
     CHECK(rule("edit").front().message == "Agent 1: Permission 1: Must be a mapping");
     CHECK(parse(agent(acp + "    permissions: [{knd: edit, allow: true}]\n"))
               .warnings.at(0)

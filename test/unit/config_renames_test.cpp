@@ -113,7 +113,9 @@ TEST_CASE("a flag of the program has the words of its setting")
     for (const auto& setting : config::built_in_settings()) {
         if (setting.flags.empty()) continue;
         CAPTURE(setting.key);
-        if (setting.key == "enabled" || setting.key == "on_busy") continue;  // flags for one value
+        // Flags for one value.
+        if (setting.key == "enabled" || setting.key == "on_busy" || setting.key == "on_input")
+            continue;
         const auto flag = setting.flags.substr(setting.flags.find("--"));
         CAPTURE(flag);
         const auto words = words_of(setting.key);

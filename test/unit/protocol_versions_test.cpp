@@ -32,11 +32,14 @@ AgentStatus status_of(const std::string& text)
     return std::move(reading.status);
 }
 
-// Keys of version 1.2: one is reserved, and every reader must pass over it.
+// Keys of version 1.2.
 std::string with_later_keys(const std::string& text)
 {
     auto object = boost::json::parse(text).as_object();
-    object["waiting_for"] = {{"kind", "permission"}, {"since", "2026-01-20T21:00:40+00:00"}};
+    object["waiting_for"] = {{"kind", "permission"},
+                             {"id", "1"},
+                             {"text", "Run make test"},
+                             {"since", "2026-01-20T21:00:40+00:00"}};
     object["usage"] = {{"input_tokens", 1200}, {"output_tokens", 300}, {"cost_usd", 0.25}};
     return boost::json::serialize(object);
 }

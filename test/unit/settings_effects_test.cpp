@@ -132,6 +132,21 @@ std::string taken_and_silent(const AutoExecutionConfig& config)
     return engine.end();
 }
 
+std::string asks_and_completes(const AutoExecutionConfig& config)
+{
+    Engine engine(config);
+    engine.options.retry.max_attempts = 1;
+    engine.tree.on_publish = [&] {
+        engine.tree.take();
+        auto status = engine.tree.status(ReportedStatus::running);
+        status.waiting_for = Question{QuestionKind::question, "1", "Which port?", {}, {}};
+        engine.tree.write(status);
+    };
+    engine.clock->at(10s, [&] { engine.tree.complete(); });
+    engine.run();
+    return engine.end();
+}
+
 std::string nobody_takes_it(const AutoExecutionConfig& config)
 {
     Engine engine(config);
@@ -424,6 +439,31 @@ std::string beats(const AutoExecutionConfig& config)
     return words(worker.spy->seen.size() - before > 5, "many beats", "few beats");
 }
 
+std::string asked_long_ago(const AutoExecutionConfig& config)
+{
+    Worker worker(config);
+    worker.options.agents = agents_from(R"(
+agents:
+  - name: acp
+    type: background
+    driver: acp
+    commands: [fake]
+    permissions: [{allow: ask}]
+)");
+    worker.start();
+    worker.engine.publish();
+    worker.run_scan();
+    for (const auto* line :
+         {R"({"id":1,"result":{"protocolVersion":1}})", R"({"id":2,"result":{"sessionId":"s"}})",
+          R"({"id":7,"method":"session/request_permission","params":{"toolCall":{},"options":)"
+          R"([{"optionId":"y","kind":"allow_once"},{"optionId":"n","kind":"reject_once"}]}})"})
+        worker.program().print(std::string(line) + "\n");
+    worker.run_for(10s);
+    return words(worker.program().input.ends_with("\n") &&
+                     worker.program().input.find("\"optionId\"") != std::string::npos,
+                 "denied", "open");
+}
+
 std::string debug_log(const AutoExecutionConfig& config)
 {
     TemporaryFolder project;
@@ -489,6 +529,7 @@ const std::vector<Row>& rows()
         {"timeouts.stall_seconds", "23", "0", "the end of what stalls", taken_and_silent},
         {"timeouts.total_seconds", "37", "0", "attempts", total},
         {"timeouts.stop_grace_seconds", "1", "20", "the end of what does not stop", stopped_after},
+        {"timeouts.input_seconds", "5", "50", "a question after ten seconds", asked_long_ago},
         {"limits.max_parallel", "1", "2", "commands at once", two_at_once},
         {"limits.max_status_bytes", "2048", "16777216", "the end of a large status", large_status},
         {"limits.max_output_bytes", "1000", "100000", "the output's log", kept_output},
@@ -503,6 +544,7 @@ const std::vector<Row>& rows()
          "an estimate", estimate},
         {"durability", "none", "process", "a record", written_at_once},
         {"on_busy", "fail", "wait", "the end in a busy worktree", busy},
+        {"on_input", "wait", "fail", "the end of what asks", asks_and_completes},
         {"secrets.in_command", "refuse", "warn", "the end of a command with a secret", secret},
         {"files.status_name", ".cursor-skill-status.json", "done.json",
          "the end of an agent that "

@@ -33,6 +33,10 @@ struct MockReply {
     MockOutcome outcome = MockOutcome::complete;
     std::chrono::milliseconds delay{0};  ///< From the first status to the last.
     std::vector<Progress> progress;      ///< Reported one after the other, evenly over the delay.
+    /// Asked at the end of the delay. If permission is denied, the command fails
+    /// (`permission_needed`).
+    std::optional<Question> question;
+    std::function<void(const Answer&)> on_answer;  ///< Called on the mock's strand.
     /// Files to write at the end, relative to the worktree. A path outside fails the
     /// command. Reported are, as by any agent, the expected ones that exist.
     std::vector<std::string> artifacts;
@@ -57,6 +61,7 @@ struct MockAgentOptions {
     // Null: the real ones.
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Notifier> notifier;  ///< Null: polling only.
+    std::shared_ptr<Offers> offers;  ///< Those of the executor. Null: answers need a git worktree.
 };
 
 /// A `BackgroundAgent` that runs no programs: it finds, claims and reports commands in real

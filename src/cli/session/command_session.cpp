@@ -66,6 +66,7 @@ ExecutorOptions executor_options(const SessionFlags& flags, const AutoExecutionC
     if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
     if (flags.external_agent) e.start_timeout = milliseconds{0};
     if (flags.wait_for_worktree) e.on_busy = OnBusy::wait;
+    if (flags.fail_on_input) e.on_input = OnInput::fail;
     return e;
 }
 

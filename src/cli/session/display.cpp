@@ -2,6 +2,7 @@
 
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
+#include "cli/session/questions.hpp"
 #include "protocol/usage.hpp"
 #include "text/text.hpp"
 
@@ -50,7 +51,8 @@ void Display::publish(const Event& event)
     row.attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row.state = state;
     if (event.progress) row.progress = text_of(event.progress);
-    if (screen_.mode() != Screen::Mode::lines) return;
+    row.asks = asks_after(event, std::move(row.asks));
+    if (!is_line(screen_.mode(), event)) return;
     if (const auto what = sentence_of(event); !what.empty())
         print_message("{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
                       text::printable(what));
@@ -73,10 +75,11 @@ std::vector<std::string> Display::table(const Screen::Size& size) const
     for (auto it = rows_.begin(); it != std::next(rows_.begin(), static_cast<long>(shown)); ++it) {
         const auto& row = it->second;
         const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
-        lines.push_back(fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
-                                    cell(row.state, 8), age, row.attempt,
-                                    cell(end_of(row.worktree, tree_width), tree_width),
-                                    cell(row.progress, rest - tree_width)));
+        lines.push_back(
+            fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
+                        cell(row.asks.empty() ? row.state : "input", 8), age, row.attempt,
+                        cell(end_of(row.worktree, tree_width), tree_width),
+                        cell(row.asks.empty() ? row.progress : row.asks, rest - tree_width)));
     }
     if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
     lines.push_back(fmt::format("{} of {} finished, {} active", ended_, total_, rows_.size()));
@@ -100,6 +103,19 @@ std::string state_of(const Event& event)
     }
 }
 
+std::string asks_after(const Event& event, std::string asks)
+{
+    if (event.type == EventType::input_needed) return sentence_of(event);
+    const bool is_start = event.type == EventType::execution_started;
+    return event.type == EventType::input_ended || is_start ? std::string() : std::move(asks);
+}
+
+bool is_line(Screen::Mode mode, const Event& event)
+{
+    const bool is_important = event.type == EventType::input_needed;
+    return mode == Screen::Mode::lines || (is_important && mode == Screen::Mode::table);
+}
+
 std::string text_of(const std::optional<Progress>& progress)
 {
     if (!progress) return {};
@@ -116,6 +132,11 @@ std::string sentence_of(const Event& event)
             return fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
         case EventType::status_rejected:
             return fmt::format("status file ignored: {}", detail(event, "reason"));
+        case EventType::input_needed:
+            return event.question ? waiting_sentence(*event.question, event.execution_id)
+                                  : std::string();
+        case EventType::input_ended:
+            return fmt::format("no longer waits for an answer ({})", detail(event, "outcome"));
         case EventType::secret_in_command:
             return "the command text contains a secret; pass a variable instead (--env, env_refs)";
         default:

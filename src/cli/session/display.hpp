@@ -34,6 +34,7 @@ private:
         std::string state;
         std::string worktree;
         std::string progress;
+        std::string asks;  ///< While it waits for an answer.
         int attempt = 1;
         std::chrono::steady_clock::time_point since;
     };
@@ -48,6 +49,12 @@ private:
 
 /// The state of an execution after an event; empty: unchanged.
 std::string state_of(const Event& event);
+
+/// What an execution asks after an event, given what it asked before; empty: nothing.
+std::string asks_after(const Event& event, std::string asks);
+
+/// Whether the sentence of an event is printed, and not only shown in a table.
+bool is_line(Screen::Mode mode, const Event& event);
 
 /// The progress that an agent has reported; empty: none.
 std::string text_of(const std::optional<Progress>& progress);

@@ -46,17 +46,16 @@ std::vector<std::string> notify_words(const std::string& program, std::string& p
 }
 
 asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
-                                    std::vector<std::string> words, ExecutionResult result,
-                                    std::filesystem::path folder)
+                                    std::vector<std::string> words, std::string name,
+                                    boost::json::object message, std::filesystem::path folder)
 {
     error_code ec;
     const auto project_root = folder.parent_path().parent_path();
     const auto where = records::Folder::of({}, project_root, folder.filename()).create(ec);
-    const auto name = result.execution_id + ".result.json";
     if (where)
-        ec = files::replace_file(where.get(), name, text::dump_line(to_json(result)) + "\n", 0600,
+        ec = files::replace_file(where.get(), name, text::dump_line(message) + "\n", 0600,
                                  Durability::none);
-    if (ec) co_return "--notify: cannot write the result: " + ec.message();
+    if (ec) co_return "--notify: cannot write the message: " + ec.message();
 
     std::vector<std::string> argv = {"/bin/sh", "-c", script, "notify", (folder / name).string()};
     argv.insert(argv.end(), words.begin(), words.end());

@@ -4,6 +4,7 @@
 #include "autoexec/executor.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
 
 #include <filesystem>
 #include <memory>
@@ -17,10 +18,10 @@ namespace autoexec::cli {
 /// program.
 std::vector<std::string> notify_words(const std::string& program, std::string& problem);
 
-/// Runs the user's program for at most a minute, with a result as JSON on its standard input.
-/// Returns the problem, or an empty string.
+/// Runs the user's program for at most a minute, with a message on its standard input, which is
+/// meanwhile a file of this name in `folder`. Returns the problem, or an empty string.
 asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
-                                    std::vector<std::string> words, ExecutionResult result,
-                                    std::filesystem::path folder);
+                                    std::vector<std::string> words, std::string name,
+                                    boost::json::object message, std::filesystem::path folder);
 
 }  // namespace autoexec::cli

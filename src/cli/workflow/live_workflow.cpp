@@ -224,8 +224,16 @@ private:
             case WorkflowStatus::cancelled:
                 return exit_cancelled;
             default:
-                return exit_failed;
+                return needed_input() ? exit_input : exit_failed;
         }
+    }
+
+    [[nodiscard]] bool needed_input() const
+    {
+        return std::ranges::any_of(result_.steps, [](const StepResult& step) {
+            return step.execution && step.execution->error &&
+                   step.execution->error->code == "input_needed";
+        });
     }
 
     const WorkflowFlags& options_;

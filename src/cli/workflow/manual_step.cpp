@@ -2,6 +2,8 @@
 
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
+#include "protocol/control_files.hpp"
+#include "text/json.hpp"
 #include "workflow/journal/markers.hpp"
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 namespace autoexec::cli {
 namespace {
 
+namespace json = boost::json;
 using workflow::RunRecord;
 using workflow::StepRecord;
 
@@ -96,6 +99,35 @@ int mark_step(const ManualStepOptions& options)
                      options.done ? "done" : "failed",
                      run.alive ? "." : "; its run was interrupted.");
     return exit_completed;
+}
+
+int show_step(const ManualStepOptions& options)
+{
+    const auto run = find_target(project_root(options), options);
+    const auto& step = *find_waiting(run, options.step);
+    if (options.json) {
+        print_json(to_json(run, step));
+        return exit_completed;
+    }
+    const auto id = run.run_id + "/" + step.id;
+    print_result("{} waits for you. Instructions: {}\n", text::printable(id),
+                 shown_path(std::filesystem::path(step.worktree) / control_files::simple));
+    print_message(
+        "When done: autoexec answer {0} --option done; if it cannot be done: autoexec "
+        "answer {0} --deny REASON\n",
+        text::printable(text::quote_words(std::vector{id})));
+    return exit_completed;
+}
+
+json::object to_json(const workflow::RunRecord& run, const workflow::StepRecord& step)
+{
+    json::object o;
+    o["state"] = to_string(step.state);
+    o["workflow_id"] = run.run_id;
+    o["step_id"] = step.id;
+    o["worktree"] = step.worktree;
+    o["started_at"] = text::text_or_null(text::iso_utc(step.started_at));
+    return o;
 }
 
 }  // namespace autoexec::cli

@@ -27,7 +27,8 @@ Agents run the steps with --auto, people carry them out with --manual. The defau
 `auto_execution` of the file's metadata, then the setting `enabled`.
 
 Exit codes: 0 completed, 1 a step failed, 2 usage error, 3 invalid workflow or project file, or a
-step without an agent, 4 internal or system error, 130 cancelled.
+step without an agent, 4 internal or system error, 6 a step needed an answer (--fail-on-input),
+130 cancelled.
 )";
 
 struct WorkflowRunCommandOptions : WorkflowFlags {

@@ -1,9 +1,11 @@
 #include "cli/workflow/runs.hpp"
 
 #include "cli/session/output.hpp"
+#include "files/safe_files.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -52,6 +54,23 @@ std::optional<RunRecord> newest_run(const std::filesystem::path& root,
         if (run && holds(*run)) return run;
     }
     return std::nullopt;
+}
+
+// Only these journals are read as a whole.
+std::vector<RunRecord> live_runs(const std::filesystem::path& root)
+{
+    std::vector<RunRecord> runs;
+    error_code ec;
+    const auto folder = workflow::state_folder(root).open(ec);
+    if (!folder) return runs;
+    for (const auto& id : workflow::list_runs(root)) {
+        const auto file = files::open_beneath(folder.get(), workflow::journal_name(id), O_RDONLY,
+                                              files::Links::none, ec);
+        std::string ignored;
+        if (!file || !workflow::is_locked(file.get())) continue;
+        if (auto run = workflow::read_run(root, id, ignored)) runs.push_back(*std::move(run));
+    }
+    return runs;
 }
 
 std::string_view state_of(const RunRecord& run)

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Finds runs of workflows by the names that users type.
 namespace autoexec::cli {
@@ -20,6 +21,9 @@ workflow::RunRecord find_run(const std::filesystem::path& root, std::string_view
 std::optional<workflow::RunRecord> newest_run(
     const std::filesystem::path& root,
     const std::function<bool(const workflow::RunRecord&)>& holds);
+
+/// The runs whose executor lives, newest first.
+std::vector<workflow::RunRecord> live_runs(const std::filesystem::path& root);
 
 /// `running`, `interrupted`, or how it ended.
 std::string_view state_of(const workflow::RunRecord& run);

@@ -124,6 +124,7 @@ void WorkflowDisplay::publish(const Event& event)
     if (row == nullptr) return;
     row->attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row->state = state;
+    row->asks = asks_after(event, std::move(row->asks));
     const auto what = sentence_of(event);
     if (event.progress)
         row->progress = text_of(event.progress);
@@ -131,7 +132,7 @@ void WorkflowDisplay::publish(const Event& event)
         row->progress = what;
     // The event of the step announces its start.
     const bool is_start = event.type == EventType::execution_started && event.attempt == 1;
-    if (screen_.mode() == Screen::Mode::lines && !what.empty() && !is_start)
+    if (is_line(screen_.mode(), event) && !what.empty() && !is_start)
         print_message("{}: {}\n", text::printable(row->step_id), text::printable(what));
 }
 
@@ -219,9 +220,10 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
         const auto& row = rows_[i];
         const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
         const auto round = row.round > 1 ? fmt::format("r{}", row.round) : std::string();
-        lines.push_back(fmt::format("{} {} {:>7} #{:<2} {:3} {}", cell(row.state, 8),
+        lines.push_back(fmt::format("{} {} {:>7} #{:<2} {:3} {}",
+                                    cell(row.asks.empty() ? row.state : "input", 8),
                                     cell(row.step_id, id_width), age, row.attempt, round,
-                                    cell(row.progress, rest)));
+                                    cell(row.asks.empty() ? row.progress : row.asks, rest)));
     }
     if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
     const auto count = [&](auto holds) {

@@ -40,6 +40,7 @@ private:
         std::string step_id;
         std::string state;
         std::string progress;
+        std::string asks;  ///< While it waits for an answer.
         int round = 1;
         int attempt = 1;
         std::chrono::steady_clock::time_point since;

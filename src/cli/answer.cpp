@@ -1,0 +1,174 @@
+#include "cli/session/questions.hpp"
+#include "cli/subcommand.hpp"
+#include "cli/workflow/manual_step.hpp"
+#include "protocol/question_format.hpp"
+#include "records/running.hpp"
+
+#include <algorithm>
+
+namespace autoexec::cli {
+namespace {
+
+constexpr char answer_examples[] = R"(
+Examples:
+  autoexec answer 3f2a91c0                   # show the question
+  autoexec answer 3f2a91c0 --option allow
+  autoexec answer 3f2a91c0 "Use port 8080."
+  autoexec answer 3f2a91c0 --deny
+  autoexec answer RUN/STEP --option done     # a manual step: as workflow done
+)";
+
+struct AnswerOptions : CommonOptions {
+    std::string id;
+    std::optional<std::string> text;
+    std::string option;
+    bool deny = false;
+    bool no_wait = false;
+};
+
+bool gives_none(const AnswerOptions& options)
+{
+    return !options.text && options.option.empty() && !options.deny;
+}
+
+protocol::RunningRecord find_waiting(const std::filesystem::path& root, const std::string& id)
+{
+    error_code problem;
+    auto entries = records::list_running(root, &problem);
+    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
+    std::erase_if(entries, [&](const auto& entry) {
+        return !entry.alive || (!is_called(entry.record.execution_id, id) &&
+                                !is_called(entry.record.attempt_id, id));
+    });
+    if (entries.size() != 1)
+        fail(exit_usage, "{} '{}'; see autoexec status",
+             entries.empty() ? "no execution matches" : "several executions match", id);
+    auto& record = entries.front().record;
+    if (!record.waiting_for)
+        fail(exit_usage, "execution '{}' does not wait for an answer; see autoexec status", id);
+    return std::move(record);
+}
+
+void print_question(const protocol::RunningRecord& record, bool as_json)
+{
+    const auto& question = *record.waiting_for;
+    if (as_json) {
+        print_json({{"execution_id", record.execution_id},
+                    {"attempt_id", record.attempt_id},
+                    {"worktree", record.worktree},
+                    {"waiting_for", protocol::to_json(question)}});
+        return;
+    }
+    const auto id = short_id(record.execution_id);
+    print_result("{} in {} {}:\n", id, shown_path(record.worktree),
+                 question.kind == QuestionKind::permission ? "asks for permission" : "asks");
+    print_result("{}\n", text::printable(question.text, true));
+    for (const auto& option : question.options)
+        print_result("  --option {:10} {}\n",
+                     text::printable(text::quote_words(std::vector{option.id})),
+                     text::printable(option.label));
+    const bool has_options = !question.options.empty();
+    print_message("Answer with: autoexec answer {} {}\n", id,
+                  question.kind == QuestionKind::permission ? "--option ID, or --deny"
+                  : has_options                             ? "TEXT, --option ID, or --deny"
+                                                            : "TEXT, or --deny");
+}
+
+Answer make_answer(const AnswerOptions& options, const Question& question)
+{
+    Answer answer{question.id, options.option, options.text.value_or("")};
+    if (text::valid_utf8(answer.text) != answer.text) fail(exit_usage, "the answer is not UTF-8");
+    if (answer.denies() && !options.deny)
+        fail(exit_usage, "the answer is empty; use --deny to give none");
+    if (const auto flaw = protocol::flaw_of(answer, question); !flaw.empty())
+        fail(exit_usage, "{} See autoexec answer {}", flaw, options.id);
+    return answer;
+}
+
+bool still_waits(const std::filesystem::path& root, const protocol::RunningRecord& record)
+{
+    const auto entries = records::list_running(root);
+    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+        return entry.alive && entry.record.attempt_id == record.attempt_id &&
+               entry.record.waiting_for && entry.record.waiting_for->id == record.waiting_for->id;
+    });
+}
+
+int answer_command(const AnswerOptions& options, const std::filesystem::path& root)
+{
+    const auto record = find_waiting(root, options.id);
+    if (gives_none(options)) {
+        print_question(record, options.json);
+        return exit_completed;
+    }
+    const protocol::AnswerFile file{
+        record.attempt_id, make_answer(options, *record.waiting_for), {}};
+    const auto ec = records::put_answer(root, record.attempt_id, protocol::format_answer(file));
+    if (ec == boost::system::errc::file_exists)
+        fail(exit_usage, "'{}' has just been answered; see autoexec status", options.id);
+    if (ec) fail(exit_internal, "cannot write the answer: {}", ec.message());
+    if (options.no_wait) return exit_completed;
+    wait_for_end("question", [&] { return !still_waits(root, record); });
+    if (options.json)
+        print_json({{"execution_id", record.execution_id},
+                    {"question_id", record.waiting_for->id},
+                    {"status", "ended"}});
+    else
+        print_result("{} no longer waits for this answer\n", short_id(record.execution_id));
+    return exit_completed;
+}
+
+// `RUN/STEP`: its answers are those of `workflow done` and `workflow fail`.
+int answer_step(const AnswerOptions& options)
+{
+    const auto slash = options.id.rfind('/');
+    ManualStepOptions step;
+    static_cast<CommonOptions&>(step) = options;
+    step.run = options.id.substr(0, slash);
+    step.step = options.id.substr(slash + 1);
+    step.done = options.option == "done";
+    const bool fails = options.deny || options.option == "fail";
+    if (gives_none(options)) return show_step(step);
+    if (!step.done && !fails)
+        fail(exit_usage, "a manual step is answered with --option done, or --deny [REASON]");
+    if (step.done && options.text)
+        fail(exit_usage, "only --deny takes a text for a manual step: the reason");
+    step.reason = options.text.value_or("");
+    return mark_step(step);
+}
+
+int answer(const AnswerOptions& options)
+{
+    if (options.deny && !options.option.empty())
+        fail(exit_usage, "--deny and --option cannot be combined");
+    if (options.id.find('/') != std::string::npos) return answer_step(options);
+    if (options.deny && options.text) fail(exit_usage, "--deny and a text cannot be combined");
+    if (!options.option.empty() && options.text)
+        fail(exit_usage, "--option and a text cannot be combined");
+    return answer_command(options, project_root(options));
+}
+
+void define_answer(CLI::App& app, AnswerOptions& o)
+{
+    app.footer(answer_examples);
+    add_common(app, o);
+    app.add_option("execution", o.id,
+                   "The execution's id or the end of it, as autoexec status shows it; of a manual "
+                   "step, RUN/STEP")
+        ->required()
+        ->type_name("ID");
+    app.add_option(
+           "text,--text", o.text,
+           "The answer; use --text=TEXT if it begins with '-'; without one, show the question")
+        ->type_name("TEXT");
+    app.add_option("--option", o.option, "Choose this option of the question")->type_name("ID");
+    app.add_flag("--deny", o.deny, "Deny the permission, or give no answer");
+    app.add_flag("--no-wait", o.no_wait, "Do not wait until the answer has arrived");
+}
+
+}  // namespace
+
+extern const Subcommand answer_subcommand =
+    subcommand("answer", "Answer a question of a running command", define_answer, answer);
+
+}  // namespace autoexec::cli

@@ -1,0 +1,271 @@
+#include "support/project.hpp"
+
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// A program that speaks the Agent Client Protocol and asks for permission; a person who answers in
+// another process.
+
+using namespace autoexec::test;
+
+namespace {
+
+constexpr std::string_view asking_program = R"(#!/bin/sh
+read -r line; echo '{"id":1,"result":{"protocolVersion":1}}'
+read -r line; echo '{"id":2,"result":{"sessionId":"s"}}'
+read -r prompt
+[ -z "$BEFORE" ] || eval "$BEFORE"
+echo '{"id":"q","method":"session/request_permission","params":{"toolCall":{"toolCallId":"t",
+"kind":"execute","title":"Run the tests","rawInput":{"command":"make test"}},"options":[
+{"optionId":"yes","kind":"allow_once"},{"optionId":"no","kind":"reject_once"}]}}' | tr -d '\n'
+echo
+read -r answer
+reason=end_turn
+case $answer in
+*'"yes"'*) touch allowed ;;
+*'"no"'*) touch denied ;;
+*) reason=cancelled ;;
+esac
+echo "{\"id\":3,\"result\":{\"stopReason\":\"$reason\"}}"
+while read -r line; do :; done
+)";
+
+struct AskingProject : Project {
+    AskingProject()
+    {
+        write("ask", asking_program);
+        fs::permissions(root() / "ask", fs::perms::owner_all);
+        add_agent("asking", (root() / "ask").string(),
+                  {"driver: acp", "permissions: [{kind: execute, command: make, allow: ask}]"});
+    }
+
+    // The id of the command that waits.
+    [[nodiscard]] std::string wait_for_question() const
+    {
+        std::string id;
+        const bool waits = eventually([&] {
+            for (const auto& entry : objects_of(run({"status", "--json"}).out))
+                if (entry.contains("waiting_for") && entry.at("waiting_for").is_object())
+                    id = text_at(entry, "execution_id");
+            return !id.empty();
+        });
+        REQUIRE(waits);
+        return id;
+    }
+    [[nodiscard]] std::size_t count(std::string_view event_type) const
+    {
+        const auto events = audit();
+        return static_cast<std::size_t>(std::count_if(
+            events.begin(), events.end(),
+            [&](const auto& event) { return text_at(event, "event_type") == event_type; }));
+    }
+
+    fs::path tree = worktree("tree");
+};
+
+}  // namespace
+
+TEST_CASE("a command that asks for permission waits for a person's answer")
+{
+    AskingProject project;
+    Words words = {"run", "-w", project.tree, "go"};
+    std::optional<Program> daemon;
+    SUBCASE("of the agent within") {}
+    SUBCASE("of another process")
+    {
+        daemon.emplace(project.start({"agent"}));
+        words.insert(words.begin() + 1, {"--external-agent", "--polling-interval", "50ms"});
+    }
+    Program run(project.start(words));
+    const auto id = project.wait_for_question();
+    auto ended = project.run({"status"});
+    CHECK(ended.out.starts_with("input"));
+    CHECK(contains(ended.out, "waits for an answer: Run the tests"));
+    CHECK(contains(ended.out, "autoexec answer " + id.substr(id.size() - 8)));
+
+    ended = project.run({"answer", id});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "Run the tests\nKind: execute\nCommand: make test\n"));
+    CHECK(contains(ended.out, "--option allow"));
+    ended = project.run({"answer", id, "--json"});
+    const auto shown = objects_of(ended.out).at(0);
+    CHECK(text_at(shown.at("waiting_for").as_object(), "kind") == "permission");
+
+    CHECK(project.run({"answer", id, "--option", "always"}).code == 2);
+    CHECK(project.run({"answer", id, "yes"}).code == 2);
+    CHECK(project.run({"answer", id, ""}).code == 2);
+    CHECK(project.run({"answer", id, std::string(100'000, 'x')}).code == 2);
+    CHECK(project.run({"answer", "none", "--deny"}).code == 2);
+
+    bool allows = true;
+    SUBCASE("who allows it") {}
+    SUBCASE("who denies it")
+    {
+        allows = false;
+    }
+    ended = project.run(allows ? Words{"answer", id, "--option", "allow"}
+                               : Words{"answer", id, "--deny"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    const auto end = run.wait();
+    CHECK_MESSAGE(end.code == 0, end.err);
+    CHECK(fs::exists(project.tree / (allows ? "allowed" : "denied")));
+    CHECK(contains(end.err, "waits for an answer: Run the tests"));
+    CHECK(project.count("input_needed") == 1);
+    CHECK(project.count("input_ended") == 1);
+    ended = project.run({"answer", id, "--option", "allow"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "no execution matches"));
+    if (daemon) {
+        daemon->signal(SIGTERM);
+        CHECK(daemon->wait().code == 0);
+    }
+}
+
+TEST_CASE("a program that writes an answer in its worktree approves nothing")
+{
+    AskingProject project;
+    project.set("BEFORE",
+                "for folder in . .git-answers autoexec/answers .tapps-agents/running/answers "
+                ".cursor; do mkdir -p $folder; echo \"{\\\"attempt_id\\\": "
+                "\\\"$AUTOEXEC_ATTEMPT_ID\\\", \\\"question_id\\\": \\\"1\\\", \\\"option\\\": "
+                "\\\"allow\\\"}\" >$folder/$AUTOEXEC_ATTEMPT_ID; done; touch written");
+    Program run(project.start({"run", "-w", project.tree, "go"}));
+    const auto id = project.wait_for_question();
+    CHECK(fs::exists(project.tree / "written"));
+    CHECK_FALSE(run.ends_within(std::chrono::milliseconds(1500)));
+    CHECK(project.run({"answer", id, "--deny"}).code == 0);
+    CHECK(run.wait().code == 0);
+    CHECK_FALSE(fs::exists(project.tree / "allowed"));
+    CHECK(fs::exists(project.tree / "denied"));
+}
+
+TEST_CASE("without a person, a command that asks fails at once, or is denied after its time")
+{
+    AskingProject project;
+    SUBCASE("at once")
+    {
+        const auto ended =
+            project.run({"run", "--fail-on-input", "--json", "-w", project.tree, "go"});
+        CHECK(ended.code == 6);
+        const auto result = objects_of(ended.out).at(0);
+        CHECK(text_at(result, "status") == "failed");
+        CHECK(text_at(result.at("error").as_object(), "code") == "input_needed");
+        CHECK(contains(text_at(result.at("error").as_object(), "message"), "Run the tests"));
+    }
+    SUBCASE("after its time")
+    {
+        project.set("AUTOEXEC_TIMEOUTS_INPUT_SECONDS", "0.2");
+        const auto ended = project.run({"run", "-w", project.tree, "go"});
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK(fs::exists(project.tree / "denied"));
+        CHECK(contains(ended.err, "warning: asking needed permission for 'Run the tests'"));
+    }
+    SUBCASE("a step of a workflow")
+    {
+        project.write("one.yaml", "id: one\nsteps:\n  - {id: a, agent: asking, action: x}\n");
+        project.commit("all");
+        const auto ended = project.run({"workflow", "run", "one.yaml", "--fail-on-input"});
+        CHECK_MESSAGE(ended.code == 6, ended.err);
+        CHECK(contains(ended.err, "waits for an answer"));
+    }
+    CHECK_FALSE(fs::exists(project.tree / "allowed"));
+}
+
+TEST_CASE("a question is answered in a workflow, and reported to the program at --notify")
+{
+    AskingProject project;
+    SUBCASE("a step")
+    {
+        project.write("one.yaml", "id: one\nsteps:\n  - {id: a, agent: asking, action: x}\n");
+        project.commit("all");
+        Program run(project.start({"workflow", "run", "one.yaml"}));
+        const auto id = project.wait_for_question();
+        CHECK(project.run({"answer", id, "--option", "allow"}).code == 0);
+        const auto ended = run.wait();
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK(contains(ended.err, "a: waits for an answer: Run the tests"));
+    }
+    SUBCASE("--notify")
+    {
+        const auto told = project.root() / "told";
+        project.write("hook", "#!/bin/sh\ncat >>'" + told.string() + "'\n");
+        fs::permissions(project.root() / "hook", fs::perms::owner_all);
+        Program run(project.start({"run", "--notify", "./hook", "-w", project.tree, "go"}));
+        const auto id = project.wait_for_question();
+        REQUIRE(eventually([&] { return contains(read_file(told), "\n"); }));
+        CHECK(project.run({"answer", id, "--option", "allow"}).code == 0);
+        CHECK(run.wait().code == 0);
+        const auto messages = objects_of(read_file(told));
+        REQUIRE(messages.size() == 2);
+        CHECK(text_at(messages[0], "event") == "input_needed");
+        CHECK(text_at(messages[0], "execution_id") == id);
+        CHECK(text_at(messages[0].at("waiting_for").as_object(), "kind") == "permission");
+        CHECK(text_at(messages[1], "status") == "completed");
+    }
+}
+
+TEST_CASE("a command that waits for an answer can be cancelled, and its executor killed")
+{
+    AskingProject project;
+    Program run(project.start({"run", "-w", project.tree, "go"}));
+    const auto id = project.wait_for_question();
+    SUBCASE("cancelled")
+    {
+        CHECK(project.run({"cancel", id}).code == 0);
+        CHECK(run.wait().code == 130);
+    }
+    SUBCASE("killed")
+    {
+        run.signal(SIGKILL);
+        CHECK(run.wait().code == -SIGKILL);
+        CHECK(project.run({"answer", id, "--option", "allow"}).code == 2);
+        project.set("AUTOEXEC_TIMEOUTS_INPUT_SECONDS", "0.2");
+        CHECK(project.run({"run", "-w", project.tree, "go"}).code == 0);
+    }
+    CHECK_FALSE(fs::exists(project.tree / "allowed"));
+}
+
+TEST_CASE("a manual step is listed with the questions, and answered by the same command")
+{
+    Project project;
+    project.write("one.yaml", "id: one\nsteps:\n  - {id: a, command: Sign the tag.}\n");
+    project.commit("all");
+    Program run(project.start({"workflow", "run", "--manual", "one.yaml"}));
+    std::string line;
+    REQUIRE(eventually([&] {
+        line = project.run({"status"}).out;
+        return contains(line, "waits for you; autoexec answer one-");
+    }));
+    CHECK(line.starts_with("input"));
+    const auto at = line.find("autoexec answer ") + 16;
+    const auto step = line.substr(at, line.find('\n') - at);
+    const auto entry = objects_of(project.run({"status", "--json"}).out).at(0);
+    CHECK(text_at(entry, "state") == "waiting_manual");
+    CHECK(text_at(entry, "workflow_id") + "/" + text_at(entry, "step_id") == step);
+    auto ended = project.run({"answer", step});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, step + " waits for you. Instructions: "));
+    CHECK(project.run({"answer", step, "text"}).code == 2);
+    CHECK(project.run({"answer", step, "--option", "maybe"}).code == 2);
+    CHECK(project.run({"answer", step, "--option", "done", "text"}).code == 2);
+    int code = 0;
+    SUBCASE("as done")
+    {
+        CHECK(project.run({"answer", step, "--option", "done"}).code == 0);
+    }
+    SUBCASE("as failed")
+    {
+        code = 1;
+        CHECK(project.run({"answer", step, "--deny", "no time"}).code == 0);
+    }
+    const auto end = run.wait();
+    CHECK_MESSAGE(end.code == code, end.err);
+    if (code != 0) CHECK(contains(end.out, "no time"));
+    ended = project.run({"answer", step, "--option", "done"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "has ended"));
+}
