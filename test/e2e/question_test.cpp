@@ -143,6 +143,20 @@ TEST_CASE("a program that writes an answer in its worktree approves nothing")
     CHECK(fs::exists(project.tree / "denied"));
 }
 
+TEST_CASE("on a terminal, a question is a line above the table, and the state of its row")
+{
+    AskingProject project;
+    auto start = project.start({"run", "-w", project.tree, "go"});
+    start.terminal = true;
+    Program run(start);
+    const auto id = project.wait_for_question();
+    const auto shown = id.substr(id.size() - 8);
+    CHECK(eventually([&] { return contains(run.screen(), shown + " input"); }));
+    CHECK(contains(run.screen(), "autoexec answer " + shown));
+    CHECK(project.run({"answer", shown, "--option", "allow"}).code == 0);
+    CHECK(run.wait().code == 0);
+}
+
 TEST_CASE("without a person, a command that asks fails at once, or is denied after its time")
 {
     AskingProject project;
