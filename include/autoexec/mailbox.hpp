@@ -35,6 +35,13 @@ struct PublishedFiles {
     std::string attempt_id;  ///< Empty: the command is not offered to agents, as a manual step.
 };
 
+/// A tree that git knows. Paths are absolute and without links.
+struct GitTree {
+    std::filesystem::path git_dir;
+    std::filesystem::path common_dir;  ///< That of the repository: `git_dir`, if it is not linked.
+    std::filesystem::path top;
+};
+
 /// One worktree as a mailbox between an executor and its agents. Exists from the first to the last
 /// attempt of an execution; releases its lock when destroyed.
 class Mailbox {
@@ -44,6 +51,10 @@ public:
     /// Takes the worktree's lock, without waiting. `errc::worktree_busy` if it is held: by another
     /// executor, or for a moment by an agent that checks whether an executor holds it.
     virtual error_code try_lock() = 0;
+
+    /// As found when the lock was taken, before a program of this execution could change it. Absent
+    /// outside git, or if it is not known.
+    [[nodiscard]] virtual std::optional<GitTree> git_tree() const { return std::nullopt; }
 
     /// The attempt whose agent still holds its claim, if there is one. If the worktree's lock is
     /// held, claims that are no longer held are removed.

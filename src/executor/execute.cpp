@@ -238,8 +238,11 @@ MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
 /// `number`: the number of the first attempt.
 asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
 {
-    if (!x.git && !x.hooks().before_retry && !options.tree_state)
-        x.git = git::git_context_of(x.request.worktree);
+    if (!x.git && !x.hooks().before_retry && !options.tree_state) {
+        auto tree = x.mailbox->git_tree();
+        x.git =
+            tree ? git::git_context_of(*std::move(tree)) : git::git_context_of(x.request.worktree);
+    }
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
         if (const auto ec = co_await publish(x, *a)) co_return ec;

@@ -10,8 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace autoexec::files {
 namespace {
@@ -158,17 +162,17 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
 
 error_code read_all(int fd, std::string& text, std::size_t limit)
 {
+    // That of a caller who knows the size: so much and no more is the whole file.
+    const std::size_t expected = text.empty() ? 0 : text.size() - 1;
     std::size_t used = 0;
     for (;;) {
         // One byte more than expected, to detect a growing file.
         if (used == text.size()) text.resize(std::min(limit + 1, std::max(used * 2, used + 4096)));
         if (used == text.size()) break;
         const auto n = ::read(fd, text.data() + used, text.size() - used);
-        if (n == 0) break;
-        if (n > 0)
-            used += static_cast<std::size_t>(n);
-        else if (errno != EINTR)
-            return last_error();
+        if (n < 0 && errno != EINTR) return last_error();
+        if (n > 0) used += static_cast<std::size_t>(n);
+        if (n == 0 || (n > 0 && used == expected)) break;
     }
     text.resize(used);
     return {};
@@ -258,6 +262,15 @@ error_code write_all(int fd, std::string_view text)
     return {};
 }
 
+error_code create_file(int folder, const std::string& name, std::string_view text, unsigned mode)
+{
+    const UniqueFd fd(open_retrying(folder, name.c_str(),
+                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!fd) return last_error();
+    if (mode != 0600 && ::fchmod(fd.get(), mode) != 0) return last_error();
+    return write_all(fd.get(), text);
+}
+
 error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,
                         Durability durability)
 {
@@ -335,23 +348,26 @@ UniqueFd open_folder(const std::filesystem::path& path)
     return UniqueFd(open_retrying(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+// Without readdir, which asks for more than the names.
 std::vector<std::string> list_folder(int folder, std::size_t max_names)
 {
     std::vector<std::string> names;
-    const int copy = open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0) return names;
-    DIR* const entries = ::fdopendir(copy);
-    if (entries == nullptr) {
-        ::close(copy);
-        return names;
+    const UniqueFd copy(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    alignas(dirent64) std::array<char, 32 * 1024> buffer{};
+    while (copy) {
+        const auto size = ::getdents64(copy.get(), buffer.data(), buffer.size());
+        if (size <= 0) break;
+        for (ssize_t at = 0; at < size;) {
+            const auto* const entry = buffer.data() + at;
+            std::uint16_t length = 0;
+            std::memcpy(&length, entry + offsetof(dirent64, d_reclen), sizeof length);
+            const std::string_view name = entry + offsetof(dirent64, d_name);
+            at += length;
+            if (name == "." || name == "..") continue;
+            if (names.size() == max_names) return names;
+            names.emplace_back(name);
+        }
     }
-    while (const auto* entry = ::readdir(entries)) {
-        const std::string_view name = entry->d_name;
-        if (name == "." || name == "..") continue;
-        if (names.size() == max_names) break;
-        names.emplace_back(name);
-    }
-    ::closedir(entries);
     return names;
 }
 

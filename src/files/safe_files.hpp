@@ -67,6 +67,9 @@ FoundFile read_regular(int folder, const std::string& path, std::size_t limit,
 FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
                        const TrustedLocation& location);
 
+/// Creates a file that is not there yet, in place: a reader may see part of it.
+error_code create_file(int folder, const std::string& name, std::string_view text, unsigned mode);
+
 /// Atomically replaces `name`, whatever its type, with a file of this content. Temporary files are
 /// named `.cursor-skill-tmp.*`.
 error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,

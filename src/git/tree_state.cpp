@@ -21,8 +21,12 @@ std::optional<GitContext> git_context_of(const fs::path& folder)
 {
     auto found = git_files::find_tree(folder);
     if (!found) return std::nullopt;
-    auto common = git_files::git_common_dir(found->git_dir);
-    GitContext context(std::move(found->git_dir), std::move(common), std::move(found->top));
+    return git_context_of(*std::move(found));
+}
+
+GitContext git_context_of(GitTree tree)
+{
+    GitContext context(std::move(tree.git_dir), std::move(tree.common_dir), std::move(tree.top));
     context.trusted = TrustedConfig::user;
     return context;
 }

@@ -2,6 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/clock.hpp"
+#include "autoexec/mailbox.hpp"
 #include "autoexec/spawner.hpp"
 #include "git/git_context.hpp"
 #include "git/interrupt.hpp"
@@ -18,6 +19,7 @@ namespace autoexec::git {
 /// The git context of a folder. Determine it before a program runs there: afterwards `.git` may
 /// point anywhere. Returns nullopt outside git.
 std::optional<GitContext> git_context_of(const fs::path& folder);
+GitContext git_context_of(GitTree tree);
 
 /// `git status --porcelain --branch`, at most 4 KiB, or a description of the problem. Runs no
 /// program that the repository configures.

@@ -3,10 +3,12 @@
 #include "files/safe_files.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -20,10 +22,21 @@ namespace fs = std::filesystem;
 constexpr std::size_t pointer_limit = 8192;  // one path and a few words
 constexpr std::size_t max_worktrees = 10'000;
 
+// The kernel knows the answer: three system calls instead of one for each component.
 fs::path resolved(const fs::path& path)
 {
-    std::error_code ec;
-    fs::path found = path.empty() ? fs::path{} : fs::canonical(path, ec);
+    if (path.empty()) return {};
+    const files::UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!fd) return {};
+    std::string target(PATH_MAX, '\0');
+    const auto size =
+        ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), target.data(), target.size());
+    if (size > 0 && static_cast<std::size_t>(size) < target.size()) {
+        target.resize(static_cast<std::size_t>(size));
+        return target;
+    }
+    std::error_code ec;  // /proc is not mounted
+    fs::path found = fs::canonical(path, ec);
     return ec ? fs::path{} : found;
 }
 
@@ -78,25 +91,27 @@ fs::path common_of_linked(const fs::path& git_dir, error_code& shortage)
     return resolved(common / "worktrees") == git_dir.parent_path() ? common : fs::path{};
 }
 
-// True if `tree/.git` is, or points to, a git directory of this tree.
-bool belongs_to(const fs::path& git_dir, const fs::path& tree, error_code& shortage)
+// The common directory, if `tree/.git` is, or points to, a git directory of this tree.
+fs::path common_dir_for(const fs::path& git_dir, const fs::path& tree, error_code& shortage)
 {
     if (is_linked(git_dir)) {
         const fs::path back = read_pointer(git_dir, "gitdir", "", shortage);
-        return back.filename() == ".git" && resolved(back.parent_path()) == tree &&
-               !common_of_linked(git_dir, shortage).empty();
+        const bool is_back = back.filename() == ".git" && resolved(back.parent_path()) == tree;
+        return is_back ? common_of_linked(git_dir, shortage) : fs::path{};
     }
     // For submodules and separate git directories. The tree of a directory named `.git` is its
     // parent.
-    return git_dir.filename() != ".git" || git_dir.parent_path() == tree;
+    return git_dir.filename() != ".git" || git_dir.parent_path() == tree ? git_dir : fs::path{};
 }
 
-std::optional<FoundTree> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner,
-                                 error_code& shortage)
+std::optional<GitTree> checked(const fs::path& git_dir, const fs::path& tree, uid_t owner,
+                               error_code& shortage)
 {
-    if (git_dir.empty() || !is_git_dir(git_dir)) return std::nullopt;
-    if (!trusted_owner(git_dir, owner) || !belongs_to(git_dir, tree, shortage)) return std::nullopt;
-    return FoundTree{git_dir, tree};
+    if (git_dir.empty() || !is_git_dir(git_dir) || !trusted_owner(git_dir, owner))
+        return std::nullopt;
+    auto common = common_dir_for(git_dir, tree, shortage);
+    if (common.empty()) return std::nullopt;
+    return GitTree{git_dir, std::move(common), tree};
 }
 
 fs::path common_dir_beside(const fs::path& git_dir, error_code& shortage)
@@ -126,17 +141,17 @@ std::vector<fs::path> entries_in(const fs::path& folder, error_code& shortage)
 }
 
 // The innermost linked worktree of the repository that `directory` lies in.
-std::optional<fs::path> registered_git_dir(const fs::path& common_dir, const fs::path& directory,
-                                           error_code& shortage)
+std::optional<GitTree> registered_tree(const fs::path& common_dir, const fs::path& directory,
+                                       error_code& shortage)
 {
-    std::optional<fs::path> found;
+    std::optional<GitTree> found;
     std::size_t depth = 0;
     for (const auto& git_dir : entries_in(common_dir / "worktrees", shortage)) {
         const auto tree =
             read_pointer(git_dir, "gitdir", "", shortage).lexically_normal().parent_path();
         const auto length = tree.native().size();
         if (length <= depth || !lies_in(directory, tree)) continue;
-        found = git_dir;
+        found = GitTree{git_dir, common_dir, tree};
         depth = length;
     }
     return found;
@@ -158,7 +173,7 @@ std::string read_file(const fs::path& file, std::size_t limit, error_code& short
     return std::move(found.text);
 }
 
-std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shortage)
+std::optional<GitTree> find_tree(const fs::path& directory, error_code& shortage)
 {
     shortage = {};
     const fs::path start = resolved(directory);
@@ -184,7 +199,7 @@ std::optional<FoundTree> find_tree(const fs::path& directory, error_code& shorta
     }
 }
 
-std::optional<FoundTree> find_tree(const fs::path& directory)
+std::optional<GitTree> find_tree(const fs::path& directory)
 {
     error_code ignored;
     return find_tree(directory, ignored);
@@ -204,23 +219,21 @@ fs::path git_common_dir(const fs::path& git_dir)
 
 std::optional<fs::path> common_dir_of(const fs::path& directory)
 {
-    const auto git_dir = git_dir_of(directory);
-    if (!git_dir) return std::nullopt;
-    return git_common_dir(*git_dir);
+    auto found = find_tree(directory);
+    return found ? std::optional(std::move(found->common_dir)) : std::nullopt;
 }
 
-std::optional<fs::path> git_dir_in(const std::optional<fs::path>& common_dir,
-                                   const fs::path& directory, error_code& shortage)
+std::optional<GitTree> find_tree_in(const std::optional<fs::path>& common_dir,
+                                    const fs::path& directory, error_code& shortage)
 {
-    const auto tree_here = find_tree(directory, shortage);
-    auto found = tree_here ? std::optional(tree_here->git_dir) : std::nullopt;
+    auto found = find_tree(directory, shortage);
     if (common_dir && !shortage) {
-        const auto tree = resolved(directory);
         // Both sides point to each other, or it is the main worktree, which has no entry.
         const bool linked_here =
-            found && is_linked(*found) && common_dir_beside(*found, shortage) == *common_dir;
+            found && found->git_dir != *common_dir && found->common_dir == *common_dir;
+        const auto tree = linked_here ? fs::path{} : resolved(directory);
         if (!linked_here && tree / ".git" != *common_dir)
-            if (auto registered = registered_git_dir(*common_dir, tree, shortage))
+            if (auto registered = registered_tree(*common_dir, tree, shortage))
                 found = std::move(registered);
     }
     return shortage ? std::nullopt : found;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/error.hpp"
+#include "autoexec/mailbox.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -13,16 +14,10 @@ namespace autoexec::git_files {
 /// `shortage`: set if descriptors or memory ran out.
 std::string read_file(const std::filesystem::path& file, std::size_t limit, error_code& shortage);
 
-/// A tree and its git directory.
-struct FoundTree {
-    std::filesystem::path git_dir;
-    std::filesystem::path top;
-};
-
 /// The tree that contains `directory`, found as by `git_dir_of`.
-std::optional<FoundTree> find_tree(const std::filesystem::path& directory);
+std::optional<GitTree> find_tree(const std::filesystem::path& directory);
 /// `shortage`: set if descriptors or memory ran out; then an empty result means "unknown".
-std::optional<FoundTree> find_tree(const std::filesystem::path& directory, error_code& shortage);
+std::optional<GitTree> find_tree(const std::filesystem::path& directory, error_code& shortage);
 
 /// The git directory of the tree that contains `directory`, absolute and without links: the result
 /// of `git rev-parse --absolute-git-dir`, found without running git. Returns nullopt outside git
@@ -38,11 +33,9 @@ std::filesystem::path git_common_dir(const std::filesystem::path& git_dir);
 /// The common directory of the repository that contains `directory`; empty outside git.
 std::optional<std::filesystem::path> common_dir_of(const std::filesystem::path& directory);
 
-/// As `git_dir_of`, but if the repository with this common directory lists `directory` as a linked
-/// worktree, that record is used, whatever a program did to `.git` there. `shortage`: as for
-/// `find_tree`.
-std::optional<std::filesystem::path> git_dir_in(
-    const std::optional<std::filesystem::path>& common_dir, const std::filesystem::path& directory,
-    error_code& shortage);
+/// As `find_tree`, but if the repository with this common directory lists `directory` as a linked
+/// worktree, that record is used, whatever a program did to `.git` there.
+std::optional<GitTree> find_tree_in(const std::optional<std::filesystem::path>& common_dir,
+                                    const std::filesystem::path& directory, error_code& shortage);
 
 }  // namespace autoexec::git_files

@@ -81,9 +81,7 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     const bool legacy = command->attempt_id.empty();
     found.command = std::move(*command);
     found.digest = text::sha256_hex(file.text);
-    error_code shortage;
-    git_dir_ = git_files::git_dir_in(trust_.common_dir, worktree_, shortage);
-    if (shortage) {
+    if (const auto shortage = find_git_dir()) {
         record(shortage);
         found.problem = "its worktree cannot be read now: " + shortage.message();
         return found;
@@ -104,6 +102,17 @@ AgentMailbox::Found AgentMailbox::find(bool accept_legacy)
     }
     found.state = Found::State::command;
     return found;
+}
+
+// Once: the claim is made, and the command looked at again, in the same place.
+error_code AgentMailbox::find_git_dir()
+{
+    if (git_dir_known_) return {};
+    error_code shortage;
+    if (auto tree = git_files::find_tree_in(trust_.common_dir, worktree_, shortage))
+        git_dir_ = std::move(tree->git_dir);
+    git_dir_known_ = !shortage;
+    return shortage;
 }
 
 OfferState AgentMailbox::offer_of(const Found& found) const

@@ -20,7 +20,7 @@ class AgentMailbox {
 public:
     /// How an agent distinguishes commands that an executor has published from other files.
     struct Trust {
-        /// Common directory of the project's repository: see `git::git_dir_in`.
+        /// Common directory of the project's repository: see `git_files::find_tree_in`.
         std::optional<std::filesystem::path> common_dir;
         std::shared_ptr<Offers> offers;  ///< Offers of the executors of this process.
     };
@@ -92,6 +92,7 @@ public:
 private:
     AgentMailbox(std::filesystem::path worktree, files::UniqueFd folder, std::string status_name,
                  Trust trust);
+    error_code find_git_dir();
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
     void record(error_code ec);
@@ -99,7 +100,8 @@ private:
 
     std::filesystem::path worktree_;
     Trust trust_;
-    std::optional<std::filesystem::path> git_dir_;  // as of the last `find`
+    std::optional<std::filesystem::path> git_dir_;
+    bool git_dir_known_ = false;
     struct stat identity_ {};
     files::UniqueFd folder_;
     files::UniqueFd claims_;

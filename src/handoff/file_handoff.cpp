@@ -18,7 +18,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
+#include <mutex>
 #include <optional>
+#include <string_view>
 
 namespace autoexec::handoff {
 namespace {
@@ -64,6 +67,31 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
     }
 }
 
+/// Keeps the control files out of git, in as few looks as possible.
+class Excludes {
+public:
+    void ensure(const fs::path& common_dir, std::string_view status_file_name)
+    {
+        const auto file = common_dir / "info/exclude";
+        const std::lock_guard lock(mutex_);
+        auto& complete = complete_[common_dir.string()];
+        if (complete.inode != 0 && stamp_of(file) == complete) return;
+        const bool done =
+            git_files::exclude(common_dir, git_files::control_patterns(status_file_name));
+        complete = done ? stamp_of(file) : FileStamp{};
+    }
+
+private:
+    static FileStamp stamp_of(const fs::path& file)
+    {
+        struct stat st {};
+        return ::stat(file.c_str(), &st) == 0 ? files::stamp_of(st) : FileStamp{};
+    }
+
+    std::mutex mutex_;
+    std::map<std::string, FileStamp> complete_;  ///< The files that have all patterns.
+};
+
 /// State shared by the mailboxes of one handoff, which may outlive it.
 struct Context {
     explicit Context(FileHandoffOptions o)
@@ -72,6 +100,7 @@ struct Context {
 
     FileHandoffOptions options;
     std::optional<fs::path> common_dir;  ///< Common directory of the project's repository.
+    mutable Excludes excludes;
 };
 
 /// As large as the interface that it implements, with what is common to several of its functions.
@@ -99,22 +128,22 @@ public:
     error_code try_lock() override
     {
         error_code shortage;
-        const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
+        git_tree_ = git_files::find_tree_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
-        if (const auto ec = open_claims(git_dir)) return ec;
+        if (const auto ec = open_claims()) return ec;
         // Created before the lock: an agent that sees the lock must also see that offers are
         // required.
-        if (const auto ec = begin_offers(git_dir)) return ec;
+        if (const auto ec = begin_offers()) return ec;
         if (const auto ec = lock()) {
             holder_.reset();
             offers_.close();
             return ec;
         }
-        git_dir_ = git_dir;
-        if (git_dir) repository_ = git_files::git_common_dir(*git_dir);
-        // Opened again: the previous holder of the lock removes an empty folder on release.
-        return open_claims(git_dir);
+        // The previous holder of the lock removes an empty folder on release.
+        return stat_of(claims_->folder()).st_nlink == 0 ? open_claims() : error_code{};
     }
+
+    [[nodiscard]] std::optional<GitTree> git_tree() const override { return git_tree_; }
 
     std::optional<std::string> live_claim() override
     {
@@ -125,17 +154,16 @@ public:
             return claims_->find_live(true);
         }
         error_code shortage;
-        const auto git_dir = git_files::git_dir_in(context_->common_dir, path_, shortage);
-        auto folder = find_claims_folder(worktree_.get(), git_dir);
+        const auto tree = git_files::find_tree_in(context_->common_dir, path_, shortage);
+        auto folder =
+            find_claims_folder(worktree_.get(), tree ? std::optional(tree->git_dir) : std::nullopt);
         return folder ? ClaimReader(std::move(folder), identity_).find_live(false) : std::nullopt;
     }
 
     error_code prepare() override
     {
         published_here_ = true;
-        if (repository_)
-            (void)git_files::exclude(*repository_,
-                                     git_files::control_patterns(options_.status_file_name));
+        if (git_tree_) context_->excludes.ensure(git_tree_->common_dir, options_.status_file_name);
         remove_status();
         for (const auto* name : {control_files::cancel, control_files::command}) {
             if (const auto ec = clear_name(worktree_.get(), name)) return ec;
@@ -150,8 +178,11 @@ public:
             {control_files::metadata, &files.metadata},
             {control_files::simple, &files.simple},
         }};
+        // Only the command file makes the attempt visible: these need no temporary file.
         for (const auto& [name, text] : first)
-            if (const auto ec = put(name, *text, durability)) return ec;
+            if (durability == Durability::power ||
+                files::create_file(worktree_.get(), name, *text, options_.file_mode))
+                if (const auto ec = put(name, *text, durability)) return ec;
         published_here_ = true;
         digest_ = text::sha256_hex(files.command);
         if (const auto ec = offer(files.attempt_id, durability)) return ec;
@@ -232,12 +263,12 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
-        return put_answer_file(git_dir_, attempt_id, text, options_.file_mode);
+        return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        remove_answer_file(git_dir_, attempt_id);
+        remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
         error_code first;
@@ -284,12 +315,17 @@ public:
     }
 
 private:
-    error_code begin_offers(const std::optional<fs::path>& git_dir)
+    [[nodiscard]] std::optional<fs::path> git_dir() const
+    {
+        return git_tree_ ? std::optional(git_tree_->git_dir) : std::nullopt;
+    }
+
+    error_code begin_offers()
     {
         if (options_.offers)
             holder_ = std::make_unique<Offers::Holder>(options_.offers, folder_id(identity_));
-        if (!git_dir) return {};
-        const auto ec = offers_.lock(*git_dir, identity_);
+        if (!git_tree_) return {};
+        const auto ec = offers_.lock(git_tree_->git_dir, identity_);
         // Like the claims, which are then in the worktree.
         if (ec == boost::system::errc::permission_denied ||
             ec == boost::system::errc::read_only_file_system ||
@@ -340,10 +376,10 @@ private:
         return files::stamp_of(st);
     }
 
-    error_code open_claims(const std::optional<fs::path>& git_dir)
+    error_code open_claims()
     {
         error_code ec;
-        auto folder = open_claims_folder(worktree_.get(), git_dir, ec);
+        auto folder = open_claims_folder(worktree_.get(), git_dir(), ec);
         if (folder) claims_.emplace(std::move(folder), identity_);
         return ec;
     }
@@ -413,9 +449,8 @@ private:
     std::optional<FileStamp> stamp_;     // of the file when last read
     std::optional<ClaimReader> claims_;  // set when locked
     files::Owners owners_;
-    std::optional<fs::path> git_dir_;     // as of the lock
-    std::optional<fs::path> repository_;  // its common directory, set when locked
-    std::string withdrawn_;               // a temporary file: another executor's command file
+    std::optional<GitTree> git_tree_;  // as of the lock
+    std::string withdrawn_;            // a temporary file: another executor's command file
     bool locked_ = false;
     bool published_here_ =
         false;  // the existing control files are this executor's, or there are none

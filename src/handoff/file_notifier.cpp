@@ -188,9 +188,10 @@ bool FileNotifier::add_folders(const std::string& key, Tree& tree)
                                             O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     if (cursor && !add_folder(key, tree, cursor.get(), FolderKind::cursor)) return false;
     if (!options_.claims) return true;
-    const auto git_dir = git_files::git_dir_in(common_dir_, key, ec);
+    const auto git = git_files::find_tree_in(common_dir_, key, ec);
     if (ec) return false;
-    const auto claims = handoff::find_claims_folder(root.get(), git_dir);
+    const auto claims =
+        handoff::find_claims_folder(root.get(), git ? std::optional(git->git_dir) : std::nullopt);
     return claims && add_folder(key, tree, claims.get(), FolderKind::claims);
 }
 

@@ -97,7 +97,9 @@ Folder Folder::of(const std::filesystem::path& chosen, const std::filesystem::pa
 
 UniqueFd Folder::create(error_code& ec) const
 {
-    auto fd = files::make_folders(base, ec);
+    auto fd = open(ec);  // it almost always exists
+    if (fd) return fd;
+    fd = files::make_folders(base, ec);
     if (!ec && !below.empty()) fd = files::make_folders(fd.get(), below, ec);
     ec = folder_error(ec);
     return fd;
