@@ -45,8 +45,8 @@ struct AgentOptions : WorkOptions {
     std::shared_ptr<Offers> offers;      ///< Shared with the executors of this process, if any.
     std::shared_ptr<Spawner> spawner;
     std::shared_ptr<const Redactor> redactor;
-    /// Get the events of commands without an attempt id, because executors of version 1.0 do not
-    /// record them.
+    /// Get each decision about a program's request for permission, and the events of commands
+    /// without an attempt id, because executors of version 1.0 do not record them.
     std::vector<std::shared_ptr<EventSink>> sinks;
 };
 

@@ -33,6 +33,8 @@ enum class EventType {
     secret_in_command,
     input_needed,  ///< The command waits for a person: `question`.
     input_ended,   ///< It no longer does; `details.outcome`: `answered`, `denied` or `unanswered`.
+    /// An agent has answered what its program asked permission for. Published by the agent.
+    permission_decided,
 };
 std::string_view to_string(EventType type) noexcept;
 

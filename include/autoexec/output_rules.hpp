@@ -114,6 +114,7 @@ struct Usage {
     std::optional<std::int64_t> peak_memory_kib{};  ///< Of the largest process.
     /// In a status: tokens and cost are of the whole session, with the attempts before.
     bool of_session = false;
+    bool cost_of_session = false;  ///< The same of the cost alone.
 
     bool operator==(const Usage&) const = default;
     /// True if nothing is known.

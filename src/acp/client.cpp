@@ -32,6 +32,7 @@ constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_tools = 64;
 constexpr std::size_t max_denied = 300;
 constexpr std::size_t max_held = 16;
+constexpr std::size_t max_prompts = 100;
 constexpr std::size_t max_words = 16 * 1024;  // of an error: they are searched by patterns
 constexpr auto max_tokens = std::int64_t{1} << 53;
 
@@ -126,6 +127,7 @@ std::optional<std::chrono::seconds> Client::limit() const
         case Phase::initializing:
             return std::chrono::seconds(60);
         case Phase::opening:  // Claude needed 46 s
+        case Phase::configuring:
             return std::chrono::seconds(90);
         case Phase::cancelling:
             return std::chrono::seconds(10);
@@ -146,9 +148,16 @@ void Client::expire()
              "no_result",
              fmt::format("{} did not answer '{}' of the Agent Client Protocol within {} s. Check "
                          "that its command starts a server of this protocol.",
-                         task_.program, phase_ == Phase::opening ? "session/new" : "initialize",
-                         seconds),
+                         task_.program, last_method_, seconds),
              {}});
+}
+
+bool Client::say(std::string prompt)
+{
+    if (phase_ == Phase::cancelling || phase_ == Phase::ended || prompts_.size() >= max_prompts)
+        return false;
+    prompts_.push_back(std::move(prompt));
+    return true;
 }
 
 void Client::cancel()
@@ -183,7 +192,9 @@ void Client::read_response(std::int64_t id, const json::value& message)
         case Phase::initializing:
             return open_session(*result);
         case Phase::opening:
-            return send_prompt(*result);
+            return enter_session(*result);
+        case Phase::configuring:
+            return configure();
         case Phase::prompting:
         case Phase::cancelling:
             return end_turn(*result);
@@ -201,25 +212,83 @@ void Client::open_session(const json::value& result)
                                 version, protocol_version));
     phase_ = Phase::opening;
     shown_ = "Opening a session";
+    const char* method = nullptr;
+    if (const auto* const resume =
+            value_at(result, "/agentCapabilities/sessionCapabilities/resume");
+        resume != nullptr && resume->is_object())
+        method = "session/resume";
+    else if (const auto* const load = value_at(result, "/agentCapabilities/loadSession");
+             load != nullptr && *load == true)
+        method = "session/load";  // with its messages so far
+    continues_ = !task_.session.empty() && method != nullptr;
+    if (!continues_) return open_new_session();
+    request(method, {{"sessionId", task_.session},
+                     {"cwd", task_.folders.working.string()},
+                     {"mcpServers", json::array{}}});
+}
+
+void Client::open_new_session()
+{
+    continues_ = false;
     request("session/new",
             {{"cwd", task_.folders.working.string()}, {"mcpServers", json::array{}}});
 }
 
-void Client::send_prompt(const json::value& result)
+void Client::enter_session(const json::value& result)
 {
-    session_ = text_at(result, "/sessionId");
+    session_ = continues_ ? task_.session : text_at(result, "/sessionId");
     usage_.model = text_at(result, "/models/currentModelId");
+    phase_ = Phase::configuring;
+    // Modes may depend on the model: that is changed first.
+    if (plan_change(result, Setting::mode, task_.mode) &&
+        plan_change(result, Setting::model, task_.model))
+        configure();
+}
+
+bool Client::plan_change(const json::value& session, Setting setting, const std::string& wanted)
+{
+    if (wanted.empty()) return true;
+    Change change;
+    std::string offered;
+    if (find_change(session, setting, wanted, change, offered)) {
+        if (!change.method.empty()) changes_.push_back(std::move(change));
+        if (setting == Setting::model) usage_.model = wanted;
+        return true;
+    }
+    const auto* const key = setting == Setting::mode ? "mode" : "model";
+    end({false,
+         setting == Setting::mode ? "agent_error" : "model_not_found",
+         fmt::format("{} offers no {} '{}'{}{}. Correct '{}' of the agent in the agents file.",
+                     task_.program, key, wanted, offered.empty() ? "" : ", but ", offered, key),
+         {}});
+    return false;
+}
+
+void Client::configure()
+{
+    if (changes_.empty()) return send_prompt(continues_ ? task_.next_prompt : task_.prompt);
+    auto change = std::move(changes_.back());
+    changes_.pop_back();
+    change.params["sessionId"] = session_;
+    request(change.method, std::move(change.params));
+}
+
+void Client::send_prompt(std::string_view prompt)
+{
     phase_ = Phase::prompting;
     request("session/prompt",
             {{"sessionId", session_},
-             {"prompt", json::array{json::object{{"type", "text"},
-                                                 {"text", text::valid_utf8(task_.prompt)}}}}});
+             {"prompt",
+              json::array{json::object{{"type", "text"}, {"text", text::valid_utf8(prompt)}}}}});
 }
 
 void Client::read_error(const json::value& error)
 {
     const auto* const number = value_at(error, "/code");
     const auto code = number != nullptr && number->is_int64() ? number->get_int64() : 0;
+    // It may have been removed, or belong to another program.
+    if (phase_ == Phase::opening && continues_ && code != authentication_required)
+        return open_new_session();
     const auto words = words_of_error(error);
     std::string name(code == authentication_required ? "auth" : programs::code_of_words(words));
     if (name.empty() && code >= 100 && code < 600)
@@ -238,26 +307,30 @@ void Client::answer(const json::value& request)
 
 void Client::decide(const json::value& id, const json::value& request)
 {
-    if (phase_ == Phase::cancelling) return respond(id, {});
     const auto* const tool_call = value_at(request, "/toolCall");
-    const auto call = tool_call != nullptr ? remember(*tool_call) : ToolCall{};
-    auto options = options_of(request);
-    const bool can_allow = !options.allow_once.empty();
-    const auto decision =
-        can_allow ? acp::decide(call, task_.permissions, task_.folders) : Permission::deny;
-    if (decision == Permission::ask && held_.size() < max_held)
-        return hold(id, call, std::move(options));
-    conclude(id, options, decision == Permission::allow, name_of(call));
+    Held held{
+        id, tool_call != nullptr ? remember(*tool_call) : ToolCall{}, options_of(request), {}, {}};
+    auto decision = acp::decide(held.call, task_.permissions, task_.folders);
+    if (phase_ == Phase::cancelling) decision = {Permission::deny, "its turn is being cancelled"};
+    if (decision.permission != Permission::deny && held.options.allow_once.empty())
+        decision = {Permission::deny, decision.rule + ", but it has no option for this time only"};
+    if (decision.permission == Permission::ask && held_.size() >= max_held)
+        decision = {Permission::deny, decision.rule + ", but too many wait"};
+    held.rule = std::move(decision.rule);
+    if (decision.permission == Permission::ask) return hold(std::move(held));
+    conclude(held, decision.permission == Permission::allow);
 }
 
 // A request without a suitable option counts as cancelled.
-void Client::conclude(const json::value& id, const RequestOptions& options, bool allow,
-                      const std::string& what)
+void Client::conclude(const Held& held, bool allow)
 {
+    if (task_.on_decision) task_.on_decision(held.call, allow, held.rule);
+    if (phase_ == Phase::cancelling) return respond(held.id, {});
+    const auto what = name_of(held.call);
     shown_ = fmt::format("{}: {}", allow ? "Allowed" : "Denied", what);
     if (!allow && denied_.size() < max_denied)
         denied_ += fmt::format("{}'{}'", denied_.empty() ? "" : ", ", what);
-    respond(id, allow ? options.allow_once : options.reject_once);
+    respond(held.id, allow ? held.options.allow_once : held.options.reject_once);
 }
 
 void Client::respond(const json::value& id, const std::string& option)
@@ -267,12 +340,12 @@ void Client::respond(const json::value& id, const std::string& option)
     send({{"id", id}, {"result", {{"outcome", std::move(outcome)}}}});
 }
 
-void Client::hold(const json::value& id, const ToolCall& call, RequestOptions options)
+void Client::hold(Held held)
 {
-    auto question = question_about(call);
-    question.id = fmt::format("{}", ++questions_);
-    held_.push_back({id, std::move(question), std::move(options), name_of(call)});
-    shown_ = fmt::format("Waits for permission: {}", name_of(call));
+    held.question = question_about(held.call);
+    held.question.id = fmt::format("{}", ++questions_);
+    shown_ = fmt::format("Waits for permission: {}", name_of(held.call));
+    held_.push_back(std::move(held));
 }
 
 const Question* Client::question() const noexcept
@@ -283,16 +356,19 @@ const Question* Client::question() const noexcept
 void Client::answer_question(const Answer& answer)
 {
     if (held_.empty() || phase_ != Phase::prompting) return;
-    const auto held = std::move(held_.front());
+    auto held = std::move(held_.front());
     held_.pop_front();
-    conclude(held.id, held.options, answer.option == allow_option, held.what);
+    held.rule += answer.denies() ? ", without an answer" : ", by an answer";
+    conclude(held, answer.option == allow_option);
 }
 
 // In version 1, a client answers all of them when it cancels.
 void Client::drop_held()
 {
-    for (const auto& held : held_) respond(held.id, {});
-    held_.clear();
+    for (auto& held : std::exchange(held_, {})) {
+        held.rule += ", but its turn is being cancelled";
+        conclude(held, false);
+    }
 }
 
 ToolCall& Client::remember(const json::value& tool_call)
@@ -306,6 +382,7 @@ ToolCall& Client::remember(const json::value& tool_call)
 void Client::read_update(const json::value& update)
 {
     const auto kind = text_at(update, "/sessionUpdate");
+    if (phase_ == Phase::opening) return;  // what the session was before
     if (const auto* const failure = failure_in(update)) return read_notice(*failure);
     if (kind == "agent_message_chunk") {
         read_text(text_at(update, "/content/text"));
@@ -321,6 +398,7 @@ void Client::read_update(const json::value& update)
         read_plan(update);
     } else if (kind == "usage_update" && text_at(update, "/cost/currency") == "USD") {
         usage_.cost_usd = number_at(update, "/cost/amount");
+        usage_.cost_of_session = usage_.cost_usd.has_value();
     }
     // Qwen reports each request to the model here, and nothing at the end.
     if (const auto* const usage = value_at(update, "/_meta/usage")) read_usage(*usage);
@@ -383,47 +461,78 @@ void Client::read_usage(const json::value& result)
 
 void Client::end_turn(const json::value& turn)
 {
+    read_usage_of_turn(turn);
+    const auto reason = text_at(turn, "/stopReason");
+    auto verdict = verdict_of(turn, reason);
+    // A limit or a refusal ends a turn, but a failure of the program ends the command.
+    const bool can_continue = phase_ == Phase::prompting && reason != "cancelled" &&
+                              (verdict.completed || reason != "end_turn");
+    if (prompts_.empty() || !can_continue) return end(std::move(verdict));
+    ended_turns_ = usage_;
+    text_.clear();
+    used_tools_ = false;
+    const auto prompt = std::move(prompts_.front());
+    prompts_.pop_front();
+    send_prompt(prompt);
+}
+
+void Client::read_usage_of_turn(const json::value& turn)
+{
     const auto* const usage = value_at(turn, "/usage");
     const auto* const quota = value_at(turn, "/_meta/quota/token_count");
-    const bool used_nothing = usage != nullptr && usage->is_null();
     if (const auto* const total = usage != nullptr && !usage->is_null() ? usage : quota) {
-        usage_ = Usage{{}, {}, {}, {}, {}, usage_.cost_usd, usage_.model};
+        auto own = ended_turns_;
+        own.cost_usd = usage_.cost_usd;
+        own.cost_of_session = usage_.cost_of_session;
+        own.model = usage_.model;
+        usage_ = std::move(own);
         read_usage(*total);
     }
     if (auto model = text_at(turn, "/_meta/quota/model_usage/0/model"); !model.empty())
         usage_.model = std::move(model);
+}
 
-    if (const auto* const failure = failure_in(turn);
-        failure != nullptr && text_at(*failure, "/severity") != "warning") {
-        const auto words = text_at(*failure, "/title").substr(0, max_words);
+ProgramVerdict Client::verdict_of(const json::value& turn, std::string_view reason) const
+{
+    if (const auto* const failed = failure_in(turn);
+        failed != nullptr && text_at(*failed, "/severity") != "warning") {
+        const auto words = text_at(*failed, "/title").substr(0, max_words);
         std::string code(programs::code_of_words(words));
-        if (code.empty() && text_at(*failure, "/category") == "connection") code = "network";
-        return fail(std::move(code), words);
+        if (code.empty() && text_at(*failed, "/category") == "connection") code = "network";
+        return failure(std::move(code), words);
     }
-    const auto reason = text_at(turn, "/stopReason");
-    if (reason == "refusal") return fail("refused", "the model refused the request");
+    if (reason == "refusal") return failure("refused", "the model refused the request");
     if (reason == "max_tokens")
-        return fail("agent_error", "its answer reached the limit of tokens");
-    if (reason == "max_turn_requests") return fail("max_turns", "it reached its limit of requests");
+        return failure("agent_error", "its answer reached the limit of tokens");
+    if (reason == "max_turn_requests")
+        return failure("max_turns", "it reached its limit of requests");
     if (reason == "cancelled" && phase_ != Phase::cancelling && !denied_.empty())
-        return end({false, "permission_needed", denied_message(), {}});
+        return {false, "permission_needed", denied_message(), {}};
     if (phase_ == Phase::cancelling || reason == "cancelled")
-        return fail("agent_error", "its turn was cancelled");
+        return failure("agent_error", "its turn was cancelled");
     if (reason != "end_turn")
-        return fail("agent_error", fmt::format("its turn ended with the reason '{}'", reason));
+        return failure("agent_error", fmt::format("its turn ended with the reason '{}'", reason));
     // An adapter that does not know the extension says a failure as text.
+    const auto* const usage = value_at(turn, "/usage");
+    const bool used_nothing = usage != nullptr && usage->is_null();
     if (const auto code = programs::code_of_words(text_);
         used_nothing && !used_tools_ && !code.empty())
-        return fail(std::string(code), text_);
-    end({true, {}, {}, {}});
+        return failure(std::string(code), text_);
+    return {true, {}, {}, {}};
+}
+
+ProgramVerdict Client::failure(std::string code, std::string_view words) const
+{
+    if (code.empty()) code = "agent_error";
+    return {
+        false, std::move(code),
+        fmt::format("{} ended with an error{}{}", task_.program, words.empty() ? "" : ": ", words),
+        programs::wait_in_words(words)};
 }
 
 void Client::fail(std::string code, std::string_view words)
 {
-    if (code.empty()) code = "agent_error";
-    end({false, std::move(code),
-         fmt::format("{} ended with an error{}{}", task_.program, words.empty() ? "" : ": ", words),
-         programs::wait_in_words(words)});
+    end(failure(std::move(code), words));
 }
 
 void Client::end(ProgramVerdict verdict)
@@ -435,6 +544,7 @@ void Client::end(ProgramVerdict verdict)
 
 void Client::request(std::string_view method, json::object params)
 {
+    last_method_ = method;
     send({{"id", ++last_id_}, {"method", method}, {"params", std::move(params)}});
 }
 

@@ -61,10 +61,21 @@ bool has_first_words(std::string_view command, std::string_view words)
            (command.size() == words.size() || words.ends_with(' ') || command[words.size()] == ' ');
 }
 
-// To allow, no operator of a shell may add another command or a file; otherwise each part counts.
-bool command_matches(const PermissionRule& rule, std::string_view command)
+// Gemini tells its command only by the title.
+std::string_view command_of(const ToolCall& call)
 {
+    const bool is_title = call.command.empty() && call.kind == "execute";
+    if (is_title && call.title.size() < max_title) return call.title;
+    return call.command;
+}
+
+// To allow, no operator of a shell may add another command or a file; otherwise each part counts,
+// and so does a command that is not known.
+bool command_matches(const PermissionRule& rule, const ToolCall& call)
+{
+    auto command = command_of(call);
     if (rule.command.empty()) return true;
+    if (command.empty()) return rule.allow != Permission::allow && call.kind == "execute";
     if (rule.allow == Permission::allow)
         return has_first_words(command, rule.command) &&
                command.find_first_of(";&|`$<>(){}\\\n\r") == command.npos;
@@ -125,22 +136,23 @@ void ToolCall::update(const json::value& message)
     for (const auto* key : path_keys) add(text_at(*input, key));
 }
 
-Permission decide(const ToolCall& call, std::span<const PermissionRule> rules,
-                  const Folders& folders)
+Decision decide(const ToolCall& call, std::span<const PermissionRule> rules, const Folders& folders)
 {
     std::vector<std::string> paths;
     for (const auto& path : call.paths) {
         auto relative = beneath(path, folders);
-        if (!relative) return Permission::deny;
+        if (!relative) return {Permission::deny, "outside the worktree"};
         paths.push_back(*std::move(relative));
     }
-    if (changes_files(call.kind) && (paths.empty() || std::ranges::any_of(paths, is_own_file)))
-        return Permission::deny;
+    if (changes_files(call.kind) && paths.empty()) return {Permission::deny, "unknown path"};
+    if (changes_files(call.kind) && std::ranges::any_of(paths, is_own_file))
+        return {Permission::deny, "a file of git or autoexec"};
     const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& one) {
         return (one.kind.empty() || one.kind == call.kind) && paths_match(one, paths) &&
-               command_matches(one, call.command);
+               command_matches(one, call);
     });
-    return rule != rules.end() ? rule->allow : Permission::deny;
+    if (rule == rules.end()) return {Permission::deny, "no rule"};
+    return {rule->allow, fmt::format("rule {}", rule - rules.begin() + 1)};
 }
 
 RequestOptions options_of(const json::value& request)

@@ -29,9 +29,15 @@ struct Folders {
     std::filesystem::path working;  ///< Of the program.
 };
 
-/// What the rules say. Paths are compared by their text alone: links are not resolved.
-[[nodiscard]] Permission decide(const ToolCall& call, std::span<const PermissionRule> rules,
-                                const Folders& folders);
+/// What becomes of a request, and why: `rule 2` of those of the agent, `no rule` …
+struct Decision {
+    Permission permission = Permission::deny;
+    std::string rule;
+};
+
+/// Paths are compared by their text alone: links are not resolved.
+[[nodiscard]] Decision decide(const ToolCall& call, std::span<const PermissionRule> rules,
+                              const Folders& folders);
 
 /// The ids of a request's options that hold for it alone; empty: it has no such option.
 struct RequestOptions {

@@ -25,7 +25,7 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 26> known_fields{"name",
+constexpr std::array<std::string_view, 28> known_fields{"name",
                                                         "type",
                                                         "description",
                                                         "enabled",
@@ -50,7 +50,9 @@ constexpr std::array<std::string_view, 26> known_fields{"name",
                                                         "resume",
                                                         "retry_in",
                                                         "driver",
-                                                        "permissions"};
+                                                        "permissions",
+                                                        "mode",
+                                                        "model"};
 
 constexpr std::array<std::string_view, 4> permission_fields{"kind", "path", "command", "allow"};
 // Those of the Agent Client Protocol.
@@ -78,8 +80,8 @@ public:
         read_outcome();
         read_commands();
         read_input();
-        read_resume();
         read_driver();
+        read_resume();
         read_permissions();
         read_watch_paths();
         read_environment();
@@ -151,6 +153,8 @@ private:
         else if (name != "cli")
             fields_.error("driver",
                           fmt::format("Field 'driver' must be cli or acp (got: {})", name));
+        agent_.mode = read_of_session("mode");
+        agent_.model = read_of_session("model");
         if (agent_.driver != AgentDriver::acp) return;
         agent_.outcome.name = "acp";
         for (const auto* key : {"stdin", "outcome", "resume"})
@@ -158,6 +162,15 @@ private:
                 fields_.error(key,
                               fmt::format("Field '{}' cannot be combined with 'driver: acp'", key),
                               "The Agent Client Protocol passes the command and the outcome.");
+    }
+
+    std::string read_of_session(const char* key)
+    {
+        auto text = fields_.text(key).value_or("");
+        if (!text.empty() && agent_.driver != AgentDriver::acp)
+            fields_.error(key, fmt::format("Field '{}' needs 'driver: acp'", key),
+                          "Otherwise, it is an option of the program.");
+        return text;
     }
 
     void read_permissions()
@@ -218,7 +231,7 @@ private:
             fields_.error(
                 "retry_in",
                 fmt::format("Field 'retry_in' must be session or fresh (got: {})", where));
-        if (!agent_.retry_in_session) return;
+        if (!agent_.retry_in_session || agent_.driver == AgentDriver::acp) return;
         if (agent_.resume.find("{session}") == std::string::npos || agent_.shell)
             fields_.error("retry_in", "'retry_in: session' needs a field 'resume' with {session}",
                           "For example: `resume: --resume {session}`, and {resume} in the command; "

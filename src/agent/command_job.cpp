@@ -75,6 +75,12 @@ TemplateValues values_of(const protocol::CommandFile& command,
     return values;
 }
 
+std::string prompt_to_continue(const protocol::CommandFile& command)
+{
+    return fmt::format("This failed: {}\nContinue, so that it is done:\n{}", command.failure,
+                       command.command);
+}
+
 bool make_programs(const AgentDefinition& definition, const protocol::CommandFile& command,
                    const std::filesystem::path& worktree, std::vector<Program>& programs,
                    CommandError& error)
@@ -90,13 +96,12 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
     }
     auto values = values_of(command, worktree);
     TemplateProblem ignored;  // checked when the agents were read
-    if (const auto resume = compile_resume(definition.resume, ignored);
-        resume && definition.retry_in_session && !command.session.empty()) {
+    const bool continues = definition.retry_in_session && !command.session.empty();
+    if (const auto resume = compile_resume(definition.resume, ignored); resume && continues) {
         values.session = command.session;
         std::string problem;
         values.resume = expand(*resume, values, problem).value_or(std::vector<std::string>{});
-        values.command = fmt::format("This failed: {}\nContinue, so that it is done:\n{}",
-                                     command.failure, command.command);
+        values.command = prompt_to_continue(command);
     }
     const auto templates = templates_of(definition);
     for (std::size_t i = 0; i < templates.size(); ++i) {
@@ -111,8 +116,19 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
     if (const auto input = compile_input(definition.input, ignored);
         input && !programs.empty() && !definition.input.empty())
         programs.front().input = expand_input(*input, values);
-    if (definition.driver == AgentDriver::acp && !programs.empty())
-        programs.front().prompt = values.command;
+    if (definition.driver == AgentDriver::acp && !programs.empty()) {
+        auto& task = programs.front().task.emplace();
+        task = {definition.name,
+                command.command,
+                {worktree, working_directory(definition, worktree)},
+                definition.permissions,
+                definition.mode,
+                definition.model};
+        if (continues) {
+            task.session = command.session;
+            task.next_prompt = prompt_to_continue(command);
+        }
+    }
     return true;
 }
 
@@ -130,13 +146,10 @@ bool prepare(const AgentDefinition& definition, const protocol::CommandFile& com
     return problem.empty() || fails(error, "invalid_working_directory", std::move(problem));
 }
 
-std::unique_ptr<programs::OutputReader> make_reader(const Program& program,
-                                                    const AgentDefinition& definition,
-                                                    acp::Folders folders)
+std::unique_ptr<programs::OutputReader> make_reader(Program& program)
 {
-    if (!program.prompt) return std::make_unique<programs::EventReader>(*program.rules);
-    return std::make_unique<acp::Client>(
-        acp::Task{definition.name, *program.prompt, std::move(folders), definition.permissions});
+    if (!program.task) return std::make_unique<programs::EventReader>(*program.rules);
+    return std::make_unique<acp::Client>(*std::move(program.task));
 }
 
 CommandError start_error(error_code ec, std::string message)
@@ -224,6 +237,17 @@ time_point end_of_background(time_point reported_at, time_point late_at, millise
     return std::min(end, std::max(reported_at + linger, late_at - 2 * deadline_margin));
 }
 
+// What all events of a command have in common.
+Event event_of(const protocol::CommandFile& command, const std::filesystem::path& worktree,
+               const Redactor& redactor)
+{
+    Event e;
+    e.ids() = command.ids();
+    e.command = redactor.redact(command.command);
+    e.worktree = worktree;
+    return e;
+}
+
 // For a command whose executor does not write these records.
 Event record_of(const AgentStatus& s, const std::filesystem::path& worktree,
                 std::chrono::nanoseconds duration, std::chrono::system_clock::time_point now)
@@ -269,6 +293,7 @@ CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
       alarm_(std::move(alarm)),
       output_(options.project_root, log_name(found_), options_.redactor, work_.max_output_bytes,
               work_.max_output_tail_bytes),
+      permissions_(options, event_of(found_.command, worktree_, *options.redactor)),
       started_(options_.clock->now()),
       started_at_(options_.clock->system_now())
 {}
@@ -307,13 +332,16 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
 {
     const auto ex = co_await asio::this_coro::executor;
     result = {};
-    outcome_source_ = {
-        make_reader(program, definition, {worktree_, working_directory(definition, worktree_)})};
-    progress_.reset();
     ProcessSpec spec;
+    spec.interactive = program.task.has_value();
+    if (program.task)
+        program.task->on_decision = [this](const auto& call, bool allowed, const auto& rule) {
+            permissions_.record(call, allowed, rule);
+        };
+    outcome_source_ = {make_reader(program)};
+    progress_.reset();
     spec.argv = std::move(program.argv);
     spec.input = std::move(program.input);
-    spec.interactive = program.prompt.has_value();
     spec.stop_grace = work_.stop_grace;
     // If this process dies, the claim stays locked until the program has ended.
     if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
@@ -646,6 +674,7 @@ void CommandJob::finish(const AgentStatus& last, error_code ec)
         logging::log(logging::LogLevel::error, "{}: cannot write the result: {}",
                      worktree_.string(), ec.message());
     if (files::is_resource_shortage(ec)) (void)mailbox_->report_shortage();
+    permissions_.finish();
     mailbox_->release(legacy());
     if (legacy()) {
         const auto event = record_of(last, worktree_, options_.clock->now() - started_,

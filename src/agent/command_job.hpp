@@ -2,6 +2,7 @@
 
 #include "agent/acp_driver.hpp"
 #include "agent/output_log.hpp"
+#include "agent/permission_audit.hpp"
 #include "async/short_names.hpp"
 #include "autoexec/agent.hpp"
 #include "handoff/agent_mailbox.hpp"
@@ -31,8 +32,8 @@ struct Program {
     std::vector<std::string> argv;
     std::string input;
     const OutputRules* rules;
-    /// It gets this by the Agent Client Protocol instead of being read by rules.
-    std::optional<std::string> prompt{};
+    /// It is driven by the Agent Client Protocol instead of being read by rules.
+    std::optional<acp::Task> task{};
 };
 
 /// One claimed command, from its first to its last status. On the agent's strand.
@@ -114,6 +115,7 @@ private:
     OutputLog output_;
     OutcomeSource outcome_source_;
     Report report_;
+    PermissionAudit permissions_;
     time_point started_;
     std::chrono::system_clock::time_point started_at_;
     std::string step_;                  ///< `1/2`

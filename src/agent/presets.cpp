@@ -46,7 +46,8 @@ std::string entry(const programs::KnownProgram& program, Comments comments)
                                 ? "Not tried with the program itself."
                                 : "Compared with version " + program.compared + ".");
     if (comments == Comments::all && !program.acp.empty())
-        text += fmt::format("  # With `driver: acp`, its command is: {}\n", program.acp);
+        text += fmt::format("  # With `driver: acp`, its command is: {}{}\n", program.acp,
+                            program.acp_mode.empty() ? "" : "; mode: " + program.acp_mode);
     text += fmt::format("  - name: {}\n    type: background\n", program.name);
     if (comments == Comments::all) text += fmt::format("    description: {}\n", program.title);
     text += fmt::format("    commands:\n      - {}\n", program.command);

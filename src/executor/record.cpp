@@ -42,9 +42,17 @@ EventType end_type(ExecutionStatus status)
 std::optional<Usage> own_usage(Execution& x, const AgentStatus& status)
 {
     auto own = status.usage;
-    if (!own || !std::exchange(own->of_session, false)) return own;
+    if (!own || (!own->of_session && !own->cost_of_session)) return own;
+    const bool whole = std::exchange(own->of_session, false);
+    own->cost_of_session = false;
     const auto before = std::exchange(x.session_usage, own);
-    if (before && status.session == x.result.session) protocol::subtract_usage(*own, *before);
+    if (!before || status.session != x.result.session) return own;
+    auto known = *before;
+    if (!whole) {
+        known = {};
+        known.cost_usd = before->cost_usd;
+    }
+    protocol::subtract_usage(*own, known);
     return own;
 }
 

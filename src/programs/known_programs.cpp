@@ -20,6 +20,7 @@ constexpr std::string_view table = R"yaml(
   compared: 2.1.332
   command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {resume}
   acp: claude-agent-acp
+  acp_mode: default
   stdin: "{command}"
   resume: --resume {session}
   environment: {CLAUDE_CODE_MAX_RETRIES: "3", CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1", DISABLE_AUTOUPDATER: "1"}
@@ -76,6 +77,7 @@ constexpr std::string_view table = R"yaml(
   compared: 0.171.0
   command: codex exec --json --sandbox workspace-write --cd {worktree} {resume} -
   acp: codex-acp
+  acp_mode: read-only
   stdin: "{command}"
   resume: resume {session}
   sign_in:
@@ -132,6 +134,7 @@ constexpr std::string_view table = R"yaml(
   compared: 0.61.0
   command: gemini -o stream-json --approval-mode yolo --skip-trust {resume}
   acp: gemini --acp
+  acp_mode: default
   stdin: "{command}"
   resume: --resume {session}
   sign_in:
@@ -213,6 +216,7 @@ constexpr std::string_view table = R"yaml(
   compared: 0.24.4
   command: qwen -o stream-json --approval-mode yolo {resume}
   acp: qwen --acp
+  acp_mode: default
   stdin: "{command}"
   resume: --resume {session}
   sign_in:
@@ -352,8 +356,8 @@ constexpr std::string_view claude_messages =
 
 constexpr std::string_view table_name = "known programs";
 
-constexpr std::array<std::string_view, 12> program_fields{
-    "name",   "title",       "compared",    "command", "acp",   "stdin",
+constexpr std::array<std::string_view, 13> program_fields{
+    "name",   "title",       "compared",    "command", "acp",   "acp_mode", "stdin",
     "resume", "accept_argv", "environment", "sign_in", "notes", "outcome"};
 constexpr std::array<std::string_view, 6> sign_in_fields{"variables", "folder_variable", "folder",
                                                          "files",     "command",         "certain"};
@@ -388,6 +392,7 @@ KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
     program.compared = fields.text("compared").value_or("unverified");
     program.command = fields.text("command").value_or("");
     program.acp = fields.text("acp").value_or("");
+    program.acp_mode = fields.text("acp_mode").value_or("");
     program.input = fields.text("stdin").value_or("");
     program.resume = fields.text("resume").value_or("");
     program.accept_argv = fields.boolean("accept_argv").value_or(false);

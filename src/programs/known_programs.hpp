@@ -28,9 +28,10 @@ struct KnownProgram {
     std::string title;     ///< For people: `Claude Code`.
     std::string compared;  ///< The version that the entry was compared with; `unverified`: none.
     std::string command;
-    std::string acp;     ///< The command with `driver: acp`; empty: it does not speak the protocol.
-    std::string input;   ///< `stdin` of the agent; empty: nothing is written.
-    std::string resume;  ///< `resume` of the agent; empty: it cannot continue a session.
+    std::string acp;  ///< The command with `driver: acp`; empty: it does not speak the protocol.
+    std::string acp_mode;  ///< In which it asks for permission; empty: it has no modes for that.
+    std::string input;     ///< `stdin` of the agent; empty: nothing is written.
+    std::string resume;    ///< `resume` of the agent; empty: it cannot continue a session.
     bool accept_argv = false;
     std::vector<std::pair<std::string, std::string>> environment;
     SignIn sign_in;

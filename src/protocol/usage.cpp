@@ -71,6 +71,7 @@ boost::json::object format_usage(const Usage& usage)
     if (usage.cpu) out["cpu_seconds"] = std::chrono::duration<double>(*usage.cpu).count();
     put("peak_memory_kib", usage.peak_memory_kib);
     if (usage.of_session) out["of_session"] = true;
+    if (usage.cost_of_session) out["cost_of_session"] = true;
     return out;
 }
 
@@ -87,6 +88,7 @@ std::optional<Usage> parse_usage(const text::Fields& fields)
     usage.peak_memory_kib = fields.integer("peak_memory_kib", 0, max_count);
     if (usage.empty()) return std::nullopt;
     usage.of_session = fields.boolean("of_session").value_or(false);
+    usage.cost_of_session = fields.boolean("cost_of_session").value_or(false);
     return usage;
 }
 

@@ -58,6 +58,7 @@ SessionOptions connected(SessionOptions o)
     a.notifier = e.notifier;
     a.offers = e.offers;
     a.redactor = e.redactor;
+    if (e.audit) a.sinks.push_back(e.audit);
     if (!a.spawner) a.spawner = supervised_spawner();
     return o;
 }

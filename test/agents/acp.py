@@ -37,6 +37,7 @@ SCENARIOS = {
     "overloaded": ("overloaded", "allow_once"),
     "refusal": ("refusal", "allow_once"),
     "max_tokens": ("max_tokens", "allow_once"),
+    "resume": ("success", "allow_once"),  # the session of an earlier process
 }
 # Failed turns of codex-acp are `end_turn` without this.
 CAPABILITIES = {"_meta": {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}}
@@ -138,26 +139,40 @@ def exchange(agent, scenario):
             "HOME": str(cell.home), "TMPDIR": str(cell.folder / "tmp"),
             "LANG": "C.UTF-8", "NO_COLOR": "1",
             **prepare(program, cell.home, f"http://127.0.0.1:{model.port}", True, acp=True)}
-        client = Client(program.acp, cell.tree, environment, answer_kind)
-        try:
-            client.request("initialize", {
-                "protocolVersion": 1, "clientCapabilities": CAPABILITIES,
-                "clientInfo": {"name": "autoexec", "title": "autoexec", "version": "1"}})
-            opened = client.request("session/new", {"cwd": str(cell.tree), "mcpServers": []})
-            if "result" in opened:
-                client.session = opened["result"]["sessionId"]
-                if program.acp_mode:
-                    client.request("session/set_mode", {"sessionId": client.session,
-                                                        "modeId": program.acp_mode})
-                begun = (cell.tree / "begun").exists if scenario == "cancel" else None
-                client.request("session/prompt", {
-                    "sessionId": client.session, "prompt": [{"type": "text", "text": TASK}]}, begun)
-        finally:
-            client.close()
-            lines = "".join(json.dumps(message, ensure_ascii=False) + "\n"
-                            for message in client.messages)
-            (cell.folder / "messages.jsonl").write_text(lines)
+        client = play(program, cell, environment, scenario, answer_kind)
+        if scenario == "resume":
+            client = play(program, cell, environment, scenario, answer_kind, client.session)
+        lines = "".join(json.dumps(message, ensure_ascii=False) + "\n"
+                        for message in client.messages)
+        (cell.folder / "messages.jsonl").write_text(lines)
     return cell, recordings.trimmed(lines, cell)
+
+
+def play(program, cell, environment, scenario, answer_kind, session=None):
+    client = Client(program.acp, cell.tree, environment, answer_kind)
+    try:
+        ready = client.request("initialize", {
+            "protocolVersion": 1, "clientCapabilities": CAPABILITIES,
+            "clientInfo": {"name": "autoexec", "title": "autoexec", "version": "1"}})
+        folder = {"cwd": str(cell.tree), "mcpServers": []}
+        opened = {}
+        if session:
+            can = ready["result"]["agentCapabilities"].get("sessionCapabilities", {})
+            opened = client.request(f"session/{'resume' if 'resume' in can else 'load'}",
+                                    {"sessionId": session, **folder})
+        if "result" not in opened:  # Gemini 0.61 does not find the session
+            session, opened = None, client.request("session/new", folder)
+        if "result" in opened:
+            client.session = session or opened["result"]["sessionId"]
+            if program.acp_mode:
+                client.request("session/set_mode", {"sessionId": client.session,
+                                                    "modeId": program.acp_mode})
+            begun = (cell.tree / "begun").exists if scenario == "cancel" else None
+            client.request("session/prompt", {
+                "sessionId": client.session, "prompt": [{"type": "text", "text": TASK}]}, begun)
+    finally:
+        client.close()
+    return client
 
 
 def main():

@@ -84,7 +84,8 @@ PROGRAMS = {
         {"GOOGLE_GEMINI_BASE_URL": "{url}", "GEMINI_MODEL": "gemini-2.5-flash"},
         {".gemini/settings.json": json.dumps(GEMINI_SETTINGS),
          ".gemini/policies/standin.toml": GEMINI_POLICY},
-        acp=["gemini", "--acp"], acp_mode="default"),
+        acp=["gemini", "--acp"], acp_mode="default",
+        acp_files={".gemini/policies/standin.toml": ""}),
     "opencode": Program(
         "opencode-ai", "STANDIN_API_KEY",
         {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -99,7 +100,8 @@ PROGRAMS = {
         {".qwen/settings.json": json.dumps(QWEN_SETTINGS)},
         {"max_turns": " --max-session-turns 3"},
         call="qwen -o stream-json --approval-mode yolo --prompt={command}",
-        acp=["qwen", "--acp"], acp_mode="default"),
+        acp=["qwen", "--acp"], acp_mode="default",
+        acp_files={".qwen/settings.json": json.dumps({**QWEN_SETTINGS, "permissions": {}})}),
 }
 
 

@@ -1,5 +1,6 @@
 #include "protocol/question_format.hpp"
 #include "support/agent_fixture.hpp"
+#include "support/executor_fixture.hpp"
 #include "support/text.hpp"
 
 #include <doctest/doctest.h>
@@ -324,6 +325,85 @@ TEST_CASE_FIXTURE(AcpAgent, "an executor that has no protocol for answers is not
     end_turn("end_turn");
     exit(0);
     exit(0);
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "each decision is an event, the first 50 of an attempt")
+{
+    const auto sink = std::make_shared<RecordingSink>();
+    options.sinks = {sink};
+    begin();
+    ask("docs/a.md");
+    ask("src/a.cpp");
+    ask("../a");
+    REQUIRE(sink->count(EventType::permission_decided) == 3);
+    const auto& first = sink->events[0];
+    CHECK(first.attempt_id == engine.published().attempt_id);
+    CHECK(first.worktree == tree);
+    CHECK(boost::json::value(first.details) ==
+          boost::json::object{{"decision", "allowed"},
+                              {"rule", "rule 1"},
+                              {"kind", "edit"},
+                              {"title", "Write"},
+                              {"paths", {(tree / "docs/a.md").string()}}});
+    CHECK(sink->events[1].details.at("decision") == "denied");
+    CHECK(sink->events[1].details.at("rule") == "no rule");
+    CHECK(sink->events[2].details.at("rule") == "outside the worktree");
+    for (int i = 3; i < 60; ++i) ask("docs/b.md");
+    CHECK(sink->count(EventType::permission_decided) == 50);
+    end_turn("end_turn");
+    exit(0);
+    exit(0);
+    REQUIRE(sink->count(EventType::permission_decided) == 51);
+    CHECK(sink->events.back().details == boost::json::object{{"decision", "more"},
+                                                             {"allowed", std::uint64_t{10}},
+                                                             {"denied", std::uint64_t{0}}});
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "what a program asks permission for is redacted and cut in the events")
+{
+    const auto sink = std::make_shared<RecordingSink>();
+    options.sinks = {sink};
+    begin();
+    say(R"({"id":7,"method":"session/request_permission","params":{"options":[],"toolCall":)"
+        R"({"toolCallId":"t","kind":"execute","title":"Run","rawInput":{"command":)"
+        R"("curl )" +
+        std::string("gh") + "p_" + std::string(36, 'Q') + " " + std::string(5000, 'x') +
+        R"("}}}})");
+    REQUIRE(sink->count(EventType::permission_decided) == 1);
+    const std::string command = sink->events[0].details.at("command").as_string().c_str();
+    CHECK(contains(command, "curl"));
+    CHECK_FALSE(contains(command, "QQQ"));
+    CHECK(command.size() < 1100);
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "a retry continues the session, and says what failed")
+{
+    options.agents.agents.front().retry_in_session = true;
+    auto command = EngineSide::command();
+    command.attempt = 2;
+    command.session = "old";
+    command.failure = "make failed";
+    hand_over(std::move(command));
+    say(R"({"id":1,"result":{"protocolVersion":1,"agentCapabilities":{"loadSession":true}}})");
+    CHECK(contains(program().input, R"("sessionId":"old")"));
+    program().input.clear();
+    say(R"({"id":2,"result":{}})");
+    CHECK(contains(program().input, "This failed: make failed"));
+    end_turn("end_turn");
+    exit(0);
+    exit(0);
+    CHECK(final_status().session == "old");
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "a mode that the program does not offer ends the command")
+{
+    options.agents.agents.front().mode = "manual";
+    hand_over();
+    say(R"({"id":1,"result":{"protocolVersion":1}})");
+    say(R"({"id":2,"result":{"sessionId":"s"}})");
+    CHECK(program().input_closed);
+    exit(0);
+    CHECK(contains(error().message, "offers no mode 'manual'"));
 }
 
 TEST_CASE_FIXTURE(AcpAgent, "a program that ends before its turn has no result, or its exit code")

@@ -47,10 +47,15 @@ ProcessExit exited(int code)
     return exit;
 }
 
+constexpr std::string_view once_and_always =
+    R"([{"optionId":"always","kind":"allow_always"},{"optionId":"yes","kind":"allow_once"},)"
+    R"({"optionId":"no","kind":"reject_once"}])";
+
 // A client in its turn, and what it has written since.
 struct Turn {
-    explicit Turn(std::vector<PermissionRule> permissions = {})
-        : client(task(std::move(permissions)))
+    explicit Turn(std::vector<PermissionRule> permissions = {}) : Turn(task(std::move(permissions)))
+    {}
+    explicit Turn(acp::Task asked) : client(std::move(asked))
     {
         say(R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1}})");
         say(R"({"jsonrpc":"2.0","id":2,"result":{"sessionId":"s"}})");
@@ -68,9 +73,7 @@ struct Turn {
         say(R"({"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":)" +
             std::string(update) + "}}");
     }
-    void ask(std::string_view tool_call,
-             std::string_view options = R"([{"optionId":"always","kind":"allow_always"},
-                {"optionId":"yes","kind":"allow_once"},{"optionId":"no","kind":"reject_once"}])")
+    void ask(std::string_view tool_call, std::string_view options = once_and_always)
     {
         std::string request =
             R"({"jsonrpc":"2.0","id":"q","method":"session/request_permission","params":{"toolCall":)";
@@ -155,6 +158,171 @@ TEST_CASE("a client initializes, opens a session and sends the prompt")
     CHECK(client.session() == "abc");
     CHECK_FALSE(client.limit());
     CHECK(client.take_input().empty());
+}
+
+namespace {
+
+// What a client writes after each line of the program.
+std::vector<json::object> exchange(Client& client, const std::vector<std::string>& lines)
+{
+    (void)client.take_input();
+    std::string sent;
+    for (const auto& line : lines) {
+        client.feed(out, line + "\n");
+        sent += client.take_input();
+    }
+    return messages(sent);
+}
+
+const std::string ready = R"({"id":1,"result":{"protocolVersion":1}})";
+const std::string session_with_modes =
+    R"({"id":2,"result":{"sessionId":"s","modes":{"currentModeId":"auto","availableModes":[)"
+    R"({"id":"auto"},{"id":"default"}]},"models":{"currentModelId":"small","availableModels":[)"
+    R"({"modelId":"small"},{"modelId":"large"}]}}})";
+
+}  // namespace
+
+TEST_CASE("the mode and the model of a session are set before its turn, if it has others")
+{
+    auto asked = task();
+    SUBCASE("others")
+    {
+        asked.mode = "default";
+        asked.model = "large";
+        Client client(asked);
+        const auto sent = exchange(client, {ready, session_with_modes, R"({"id":3,"result":{}})",
+                                            R"({"id":4,"result":{}})"});
+        REQUIRE(sent.size() == 4);
+        CHECK(json::value(sent[1]) == json::parse(R"({"jsonrpc":"2.0","id":3,
+            "method":"session/set_model","params":{"modelId":"large","sessionId":"s"}})"));
+        CHECK(json::value(sent[2]) == json::parse(R"({"jsonrpc":"2.0","id":4,
+            "method":"session/set_mode","params":{"modeId":"default","sessionId":"s"}})"));
+        CHECK(sent[3].at("method") == "session/prompt");
+        CHECK(client.usage().model == "large");
+    }
+    SUBCASE("the same")
+    {
+        asked.mode = "auto";
+        Client client(asked);
+        const auto sent = exchange(client, {ready, session_with_modes});
+        REQUIRE(sent.size() == 2);
+        CHECK(sent[1].at("method") == "session/prompt");
+    }
+    SUBCASE("as options of the session, in groups, too")
+    {
+        asked.mode = "plan";
+        asked.model = "b";
+        Client client(asked);
+        const auto sent = exchange(
+            client, {ready,
+                     R"({"id":2,"result":{"sessionId":"s","configOptions":[{"id":"m",)"
+                     R"("category":"mode","currentValue":"build","options":[{"value":"build"},)"
+                     R"({"value":"plan"}]},{"id":"n","category":"model","currentValue":"a",)"
+                     R"("options":[{"group":"x","options":[{"value":"a"},{"value":"b"}]}]}]}})",
+                     R"({"id":3,"result":{}})", R"({"id":4,"result":{}})"});
+        REQUIRE(sent.size() == 4);
+        CHECK(json::value(sent[2]) == json::parse(R"({"jsonrpc":"2.0","id":4,
+            "method":"session/set_config_option",
+            "params":{"configId":"m","value":"plan","sessionId":"s"}})"));
+        CHECK(sent[1].at("params").at("configId") == "n");
+    }
+}
+
+TEST_CASE("a mode that the program does not offer ends the command, and lists those that it offers")
+{
+    auto asked = task();
+    SUBCASE("a mode")
+    {
+        asked.mode = "manual";
+        Client client(asked);
+        CHECK(exchange(client, {ready, session_with_modes}).size() == 1);
+        REQUIRE(client.concluded());
+        CHECK(client.verdict(exited(0))->message ==
+              "Fake offers no mode 'manual', but auto, default. Correct 'mode' of the agent in the "
+              "agents file.");
+    }
+    SUBCASE("any mode")
+    {
+        asked.mode = "default";
+        Client client(asked);
+        exchange(client, {ready, R"({"id":2,"result":{"sessionId":"s"}})"});
+        CHECK(client.verdict(exited(0))->message ==
+              "Fake offers no mode 'default'. Correct 'mode' of the agent in the agents file.");
+    }
+    SUBCASE("a model")
+    {
+        asked.model = "huge";
+        Client client(asked);
+        exchange(client, {ready, session_with_modes});
+        CHECK(client.verdict(exited(0))->code == "model_not_found");
+    }
+    SUBCASE("one that it then refuses")
+    {
+        asked.mode = "default";
+        Client client(asked);
+        exchange(client, {ready, session_with_modes,
+                          R"({"id":3,"error":{"code":-32603,"message":"not as root"}})"});
+        CHECK(contains(client.verdict(exited(0))->message, "not as root"));
+    }
+}
+
+TEST_CASE("a session is continued where the program can, and what it was before is not new")
+{
+    auto asked = task();
+    asked.session = "old";
+    asked.next_prompt = "Continue.";
+    Client client(asked);
+    const auto opened = [&](const std::string& capabilities, const std::string& answer) {
+        return exchange(client, {R"({"id":1,"result":{"protocolVersion":1,"agentCapabilities":)" +
+                                     capabilities + "}}",
+                                 answer});
+    };
+    SUBCASE("without its messages")
+    {
+        const auto sent = opened(R"({"loadSession":true,"sessionCapabilities":{"resume":{}}})",
+                                 R"({"id":2,"result":{}})");
+        REQUIRE(sent.size() == 2);
+        CHECK(json::value(sent[0]) == json::parse(R"({"jsonrpc":"2.0","id":2,
+            "method":"session/resume","params":{"sessionId":"old","cwd":"/tree","mcpServers":[]}})"));
+        CHECK(sent[1].at("params").at("prompt").at(0).at("text") == "Continue.");
+        CHECK(client.session() == "old");
+    }
+    SUBCASE("with its messages")
+    {
+        const auto update = [](std::string_view text) {
+            return R"({"method":"session/update","params":{"update":)" + std::string(text) + "}}";
+        };
+        opened(R"({"loadSession":true})",
+               update(R"({"sessionUpdate":"agent_message_chunk","content":{"text":"Hello"},)"
+                      R"("_meta":{"usage":{"inputTokens":100}}})"));
+        const auto sent = exchange(client, {R"({"id":2,"result":{}})"});
+        REQUIRE(sent.size() == 1);
+        CHECK(sent[0].at("method") == "session/prompt");
+        CHECK(client.shown() == "Opening a session");
+        CHECK(client.usage().empty());
+    }
+    SUBCASE("unless it cannot")
+    {
+        const auto sent = opened("{}", R"({"id":2,"result":{"sessionId":"new"}})");
+        REQUIRE(sent.size() == 2);
+        CHECK(sent[0].at("method") == "session/new");
+        CHECK(sent[1].at("params").at("prompt").at(0).at("text") == json::value(asked.prompt));
+    }
+    SUBCASE("or does not know it")
+    {
+        opened(R"({"loadSession":true})",
+               R"({"id":2,"error":{"code":-32002,"message":"Resource not found"}})");
+        CHECK(client.phase() == Phase::opening);
+        const auto sent = exchange(client, {R"({"id":3,"result":{"sessionId":"new"}})"});
+        REQUIRE(sent.size() == 1);
+        CHECK(sent[0].at("params").at("prompt").at(0).at("text") == json::value(asked.prompt));
+        CHECK(client.session() == "new");
+    }
+    SUBCASE("but without a login, there is no session at all")
+    {
+        opened(R"({"loadSession":true})", R"({"id":2,"error":{"code":-32000,"message":"Log in"}})");
+        CHECK(client.verdict(exited(0))->code == "auth");
+    }
 }
 
 TEST_CASE("the reason of a turn's end is its outcome")
@@ -297,6 +465,59 @@ TEST_CASE("a client that is cancelled before the turn has ended")
     CHECK_FALSE(client.verdict(exited(0))->completed);
 }
 
+TEST_CASE("what is said during a turn is the prompt of the next, and the last one decides")
+{
+    Turn turn;
+    CHECK(turn.client.say("And a summary."));
+    CHECK(turn.client.say("And a title."));
+    CHECK(turn.client.take_input().empty());  // a program may hang if it gets one meanwhile
+    const auto next = [&](int id, std::string_view reason) {
+        turn.say(R"({"id":)" + std::to_string(id) + R"(,"result":{"stopReason":")" +
+                 std::string(reason) + R"(","usage":{"inputTokens":10,"outputTokens":1}}})");
+        return messages(turn.client.take_input());
+    };
+    auto sent = next(3, "max_tokens");
+    REQUIRE(sent.size() == 1);
+    CHECK(json::value(sent[0]) == json::parse(R"({"jsonrpc":"2.0","id":4,"method":"session/prompt",
+        "params":{"sessionId":"s","prompt":[{"type":"text","text":"And a summary."}]}})"));
+    CHECK(turn.client.phase() == Phase::prompting);
+    CHECK(next(4, "end_turn").size() == 1);
+    CHECK(turn.client.say("Once more."));
+    SUBCASE("until none is left")
+    {
+        CHECK(next(5, "end_turn").size() == 1);
+        CHECK(next(6, "end_turn").empty());
+        CHECK(turn.verdict().completed);
+        CHECK(turn.client.usage().input_tokens == 40);
+        CHECK_FALSE(turn.client.say("Too late."));
+    }
+    SUBCASE("or the last one fails")
+    {
+        CHECK(next(5, "end_turn").size() == 1);
+        CHECK(next(6, "refusal").empty());
+        CHECK(turn.verdict().code == "refused");
+    }
+    SUBCASE("or the program does")
+    {
+        turn.say(R"({"id":5,"error":{"code":-32000,"message":"Log in"}})");
+        CHECK(turn.verdict().code == "auth");
+    }
+    SUBCASE("or it is cancelled")
+    {
+        turn.client.cancel();
+        CHECK_FALSE(turn.client.say("Too late."));
+        CHECK(next(5, "end_turn").size() == 1);  // the cancellation
+        CHECK_FALSE(turn.verdict().completed);
+    }
+}
+
+TEST_CASE("a client takes a bounded number of prompts")
+{
+    Turn turn;
+    for (int i = 0; i < 100; ++i) CHECK(turn.client.say("More."));
+    CHECK_FALSE(turn.client.say("More."));
+}
+
 TEST_CASE("a failed turn of Codex is not a success")
 {
     Turn turn;
@@ -363,6 +584,7 @@ TEST_CASE("usage is without cache, and with reasoning")
     expected.cache_read_tokens = 400;
     expected.reasoning_tokens = 10;
     expected.cost_usd = 0.5;
+    expected.cost_of_session = true;
     SUBCASE("as it is")
     {
         turn.end(R"({"stopReason":"end_turn","usage":{"totalTokens":1050,"inputTokens":600,
@@ -598,6 +820,55 @@ TEST_CASE("a command is allowed by its first words, if it is a single one")
     CHECK(turn.answer_to(R"({"toolCallId":"z","kind":"execute"})") == "no");
 }
 
+TEST_CASE("a command that only the title tells, as with Gemini, is judged like another")
+{
+    Turn turn({rule("execute", "", "mkdir", false), rule("", "", "", true)});
+    const auto runs = [&](const std::string& title) {
+        return turn.answer_to(R"({"toolCallId":"t)" + std::to_string(title.size()) +
+                              R"(","kind":"execute","title":")" + title + R"("})");
+    };
+    CHECK(runs("mkdir ../forbidden") == "no");
+    CHECK(runs("make test") == "yes");
+    CHECK(runs("") == "no");  // it may be what is denied
+    CHECK(runs("true " + std::string(2000, 'x')) == "no");
+    CHECK(turn.answer_to(R"({"toolCallId":"e","kind":"edit","title":"mkdir",
+"locations":[{"path":"a"}]})") == "yes");
+}
+
+TEST_CASE("each decision is told once, with what it is based on")
+{
+    auto asked = task({asking("", "src/**", ""), rule("", "docs/**", "", true)});
+    std::vector<std::string> told;
+    asked.on_decision = [&](const acp::ToolCall& call, bool allowed, const std::string& why) {
+        told.push_back(call.paths.at(0) + (allowed ? " allowed: " : " denied: ") + why);
+    };
+    Turn turn(asked);
+    const auto asks = [&](const std::string& path, std::string_view options = once_and_always) {
+        told.clear();
+        turn.ask(R"({"toolCallId":")" + path + R"(","kind":"edit","locations":[{"path":")" + path +
+                     R"("}]})",
+                 options);
+        return told.empty() ? "" : told.front();
+    };
+    CHECK(asks("docs/a") == "docs/a allowed: rule 2");
+    CHECK(asks("a") == "a denied: no rule");
+    CHECK(asks("/etc/a") == "/etc/a denied: outside the worktree");
+    CHECK(asks(".git/a") == ".git/a denied: a file of git or autoexec");
+    CHECK(asks("docs/b", R"([{"optionId":"a","kind":"allow_always"}])") ==
+          "docs/b denied: rule 2, but it has no option for this time only");
+    CHECK(asks("src/a") == "");
+    turn.client.answer_question({"1", acp::allow_option, {}});
+    CHECK(told == std::vector<std::string>{"src/a allowed: rule 1, by an answer"});
+    CHECK(asks("src/b") == "");
+    turn.client.answer_question({"2", {}, {}});
+    CHECK(told == std::vector<std::string>{"src/b denied: rule 1, without an answer"});
+    CHECK(asks("src/c") == "");
+    turn.client.cancel();
+    CHECK(told ==
+          std::vector<std::string>{"src/c denied: rule 1, but its turn is being cancelled"});
+    CHECK(asks("docs/c") == "docs/c denied: its turn is being cancelled");
+}
+
 TEST_CASE("a request that is too long to be checked is denied")
 {
     Turn turn({rule("", "", "", true)});
@@ -636,6 +907,7 @@ TEST_CASE("a request is judged by all that was said of its tool")
 TEST_CASE("recorded exchanges of programs")
 {
     const std::map<std::string, std::string> code_of{{"success", ""},
+                                                     {"resume", ""},
                                                      {"denied", ""},
                                                      {"cancel", "agent_error"},
                                                      {"cancel_while_asking", "agent_error"},
@@ -661,16 +933,30 @@ TEST_CASE("recorded exchanges of programs")
         const auto name = file.path().parent_path().filename().string() + "/" + scenario;
         CAPTURE(name);
         const bool denies = scenario == "denied";
-        Client client(
-            task(denies ? std::vector<PermissionRule>{} : std::vector{rule("", "", "", true)}));
-        std::map<std::int64_t, std::int64_t> ids;  // recorded → ours; without those of a mode
+        auto asked =
+            task(denies ? std::vector<PermissionRule>{} : std::vector{rule("", "", "", true)});
+        const auto lines = messages(test::read_file(file.path()));
+        for (const auto& line : lines)
+            if (const auto& message = line.at("message").as_object();
+                message.contains("method") && message.at("method") == "session/set_mode")
+                asked.mode = message.at("params").at("modeId").as_string().c_str();
+        if (scenario == "resume") {
+            asked.session = "00000000-0000-4000-8000-000000000001";
+            if (name.starts_with("opencode")) asked.session = "ses_00000000000000000000000001";
+            asked.next_prompt = asked.prompt;
+        }
+        Client client(asked);
+        std::map<std::int64_t, std::int64_t>
+            ids;  // recorded → ours; without that of a mode that is set already
         std::vector<json::object> sent;
-        for (const auto& line : messages(test::read_file(file.path()))) {
+        for (const auto& line : lines) {
             for (auto& message : messages(client.take_input())) sent.push_back(std::move(message));
             auto message = line.at("message").as_object();
             const auto* const method = message.if_contains("method");
             if (line.at("to") == "agent") {
-                if (method != nullptr && *method == "session/set_mode") continue;
+                if (method != nullptr && *method == "session/set_mode" &&
+                    (sent.empty() || sent.front()["method"] != *method))
+                    continue;
                 if (method != nullptr && *method == "session/cancel") client.cancel();
                 if (client.phase() == Phase::cancelling) continue;  // in another order
                 REQUIRE_MESSAGE(!sent.empty(), json::serialize(message));
@@ -700,5 +986,5 @@ TEST_CASE("recorded exchanges of programs")
         CHECK_FALSE(client.session().empty());
         if (scenario == "success") CHECK(client.usage().input_tokens.value_or(0) > 0);
     }
-    CHECK(seen >= 39);
+    CHECK(seen >= 44);
 }

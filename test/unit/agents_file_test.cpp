@@ -377,6 +377,23 @@ TEST_CASE("a retry in the session needs the words for it")
           std::string::npos);
 }
 
+TEST_CASE(
+    "an agent that is driven by a protocol has a mode and a model, and can continue a session")
+{
+    const std::string acp =
+        "agents:\n  - name: a\n    type: background\n    commands: [tool --acp]\n"
+        "    driver: acp\n    mode: default\n    model: large\n    retry_in: session\n";
+    const auto file = parse(acp);
+    CHECK(file.warnings.empty());
+    CHECK(file.agents.at(0).mode == "default");
+    CHECK(file.agents.at(0).model == "large");
+    CHECK(file.agents.at(0).retry_in_session);
+    CHECK(only_error(agent_with("mode: default")) ==
+          "Agent 1: Field 'mode' needs 'driver: acp'. Otherwise, it is an option of the program.");
+    CHECK(errors_of(agent_with("model: large")).front().message ==
+          "Agent 1: Field 'model' needs 'driver: acp'");
+}
+
 TEST_CASE("an agent that is driven by a protocol has rules for permissions")
 {
     const auto agent = [](const std::string& fields) {

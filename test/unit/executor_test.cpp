@@ -944,10 +944,12 @@ TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that o
 TEST_CASE_FIXTURE(ExecutorFixture, "what a session used is counted once, whatever attempts it has")
 {
     options.retry.max_attempts = 3;
-    std::string last_session;
-    SUBCASE("the last attempt continues, too")
+    std::string last_session = "s-1";
+    bool only_cost = false;
+    SUBCASE("the last attempt continues, too") {}
+    SUBCASE("only the cost is of the session")
     {
-        last_session = "s-1";
+        only_cost = true;
     }
     SUBCASE("the last attempt has a session of its own")
     {
@@ -959,16 +961,20 @@ TEST_CASE_FIXTURE(ExecutorFixture, "what a session used is counted once, whateve
         if (number < 3) status.error = CommandError{"later", "overloaded", true, 0};
         status.session = number < 3 ? "s-1" : last_session;
         status.usage.emplace().input_tokens = 10 * static_cast<int>(number);
-        status.usage->of_session = true;
+        status.usage->cost_usd = 0.5 * static_cast<double>(number);
+        (only_cost ? status.usage->cost_of_session : status.usage->of_session) = true;
         tree.report(std::move(status));
     };
     execute();
     CHECK(result.attempts == 3);
-    CHECK(result.usage.value().input_tokens == (last_session == "s-1" ? 30 : 50));
+    const bool continued = last_session == "s-1";
+    CHECK(result.usage.value().input_tokens == (only_cost ? 60 : continued ? 30 : 50));
+    CHECK(result.usage->cost_usd == (continued ? 1.5 : 2.5));
     CHECK_FALSE(result.usage->of_session);
+    CHECK_FALSE(result.usage->cost_of_session);
     const auto metrics = sink->metrics();
     REQUIRE(metrics.size() == 3);
-    CHECK(metrics[1].usage.value().input_tokens == 10);
+    CHECK(metrics[1].usage.value().input_tokens == (only_cost ? 20 : 10));
 }
 
 namespace {

@@ -88,7 +88,8 @@ TEST_CASE("a file of all presets has an agent for each, in that order")
     for (std::size_t i = 0; i < file.agents.size(); ++i)
         CHECK(file.agents[i].name == known_programs()[i].name);
     CHECK(text.find("Compared with version 2.1.332.") != std::string::npos);
-    CHECK(text.find("# With `driver: acp`, its command is: gemini --acp\n") != std::string::npos);
+    CHECK(text.find("# With `driver: acp`, its command is: gemini --acp; mode: default\n") !=
+          std::string::npos);
     CHECK(text.find("Not tried with the program itself.") != std::string::npos);
 }
 
@@ -99,8 +100,10 @@ TEST_CASE("the guide tells each preset's call, and the version with which it was
         const auto row =
             "| `" + preset.name + "` | `" + preset.command + "` | " + preset.compared + " |";
         CHECK_MESSAGE(guide.find(row) != std::string::npos, row);
-        if (!preset.acp.empty())
-            CHECK_MESSAGE(guide.find("| `" + preset.acp + "`") != std::string::npos, preset.acp);
+        if (preset.acp.empty()) continue;
+        CHECK_MESSAGE(guide.find("| `" + preset.acp + "`") != std::string::npos, preset.acp);
+        const auto mode = "| `" + preset.acp_mode + "` |";
+        CHECK_MESSAGE((preset.acp_mode.empty() || guide.find(mode) != std::string::npos), mode);
     }
 }
 

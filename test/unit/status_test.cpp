@@ -96,7 +96,8 @@ TEST_CASE("what a program reported besides its outcome is written and read back"
     status.session = "s-1";
     status.permission_denied = "needed permission";
     status.cause = CommandError{"429", "rate_limited", {}, 0};
-    status.usage = Usage{1, 2, 3, 4, 5, 0.5, "opus", std::chrono::milliseconds(1500), 2048, true};
+    status.usage =
+        Usage{1, 2, 3, 4, 5, 0.5, "opus", std::chrono::milliseconds(1500), 2048, true, true};
     CHECK(parse_status(format_status(status)).status == status);
     // Invalid numbers are reported, and the rest is kept.
     const auto odd = read(

@@ -144,6 +144,7 @@ AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
     a.offers = options_.offers;
     a.redactor = options_.redactor;
     a.spawner = agent_spawner_;
+    if (records_.audit) a.sinks.push_back(records_.audit);
     return a;
 }
 
