@@ -178,6 +178,8 @@ struct AgentStatus : Correlation {
     /// Why the program does not come forward, or did not until it was stopped.
     std::optional<CommandError> cause;
     std::optional<Question> waiting_for;  ///< While a person's answer is needed.
+    /// How many prompts of a person it has taken, for further turns. Absent: it takes none.
+    std::optional<std::int64_t> prompts_taken;
 
     std::vector<std::string> warnings;  ///< Dropped fields, unknown words.
 

@@ -33,6 +33,7 @@ enum class EventType {
     secret_in_command,
     input_needed,  ///< The command waits for a person: `question`.
     input_ended,   ///< It no longer does; `details.outcome`: `answered`, `denied` or `unanswered`.
+    prompt_sent,   ///< What a person says to a running command was passed on to its agent.
     /// An agent has answered what its program asked permission for. Published by the agent.
     permission_decided,
 };

@@ -209,6 +209,10 @@ public:
     /// already, or if the answer is none to this question. `input_ended` reports what became of it.
     void answer(std::string attempt_id, Answer answer);
 
+    /// Gives the program of an attempt a further turn, after those before it. If its agent takes no
+    /// prompt any more, or never did, the result has a warning.
+    void say(std::string attempt_id, std::string prompt);
+
     /// Sends all further events to a sink, too. The sink is kept as long as the executor and its
     /// operations exist.
     void subscribe(std::shared_ptr<EventSink> sink);

@@ -32,7 +32,7 @@ constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_tools = 64;
 constexpr std::size_t max_denied = 300;
 constexpr std::size_t max_held = 16;
-constexpr std::size_t max_prompts = 100;
+constexpr std::size_t max_prompts = 100;      // that wait
 constexpr std::size_t max_words = 16 * 1024;  // of an error: they are searched by patterns
 constexpr auto max_tokens = std::int64_t{1} << 53;
 
@@ -152,10 +152,14 @@ void Client::expire()
              {}});
 }
 
+bool Client::accepts_prompts() const noexcept
+{
+    return phase_ != Phase::cancelling && phase_ != Phase::ended && prompts_.size() < max_prompts;
+}
+
 bool Client::say(std::string prompt)
 {
-    if (phase_ == Phase::cancelling || phase_ == Phase::ended || prompts_.size() >= max_prompts)
-        return false;
+    if (!accepts_prompts()) return false;
     prompts_.push_back(std::move(prompt));
     return true;
 }

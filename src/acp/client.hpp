@@ -55,6 +55,7 @@ public:
     /// Adds a turn after those before it, because a program may not take a prompt during one.
     /// False: its last turn has ended, or too many wait.
     [[nodiscard]] bool say(std::string prompt);
+    [[nodiscard]] bool accepts_prompts() const noexcept;
 
     /// Asks the program to end its turn. It may still report; requests for permission are no longer
     /// decided.

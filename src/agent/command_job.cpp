@@ -469,14 +469,34 @@ void CommandJob::follow_question()
     write_running();
 }
 
+// What its executor passes on of a person.
+void CommandJob::read_message(Process& process)
+{
+    if (!stop_reason_.empty()) return;
+    auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get());
+    std::optional<protocol::AnswerFile> file;
+    if (!legacy() && (open_question_ || client != nullptr))
+        file = mailbox_->take_answer(found_.command.attempt_id);
+    if (file && client != nullptr) take_prompts(*client, *file);
+    if (open_question_) answer_question(process, file);
+}
+
+// Some may have come before: until it reads how many were taken, its executor repeats them.
+void CommandJob::take_prompts(acp::Client& client, const protocol::AnswerFile& file)
+{
+    auto number = file.earlier_prompts;
+    const auto before = report_.prompts;
+    for (const auto& prompt : file.prompts)
+        if (number++ == report_.prompts && client.say(prompt)) ++report_.prompts;
+    if (report_.prompts != before) write_running();
+}
+
 // An answer counts only if the executor has seen the very question that the program asks: what the
 // program writes into the status file in its agent's name is never approved.
-void CommandJob::answer_question(Process& process)
+void CommandJob::answer_question(Process& process, const std::optional<protocol::AnswerFile>& file)
 {
-    if (!open_question_ || !stop_reason_.empty()) return;
     const auto& open = *open_question_;
     Answer answer;
-    const auto file = legacy() ? std::nullopt : mailbox_->take_answer(found_.command.attempt_id);
     const bool late = work_.input_timeout > milliseconds::zero() &&
                       options_.clock->now() >= open.since + work_.input_timeout;
     if (file && file->digest == protocol::digest_of(open.question) &&
@@ -518,7 +538,7 @@ asio::awaitable<bool> CommandJob::watch(Process& process, const AgentDefinition&
         const auto next = std::min(std::min(last, next_beat), clock.now() + cancel_poll);
         co_await alarm_->wait_until(next);
         if (ended) break;
-        answer_question(process);
+        read_message(process);
         if (outcome_source_.driver) {
             outcome_source_.driver->check(clock.now());
             note_conclusion();
@@ -636,6 +656,9 @@ void CommandJob::write_running()
     auto s = status(ReportedStatus::running);
     s.progress = progress();
     if (open_question_) s.waiting_for = open_question_->question;
+    if (const auto* const client = dynamic_cast<const acp::Client*>(outcome_source_.reader.get());
+        client != nullptr && client->accepts_prompts() && !legacy())
+        s.prompts_taken = report_.prompts;
     if (const auto& trouble = outcome_source_.reader->trouble())
         s.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
@@ -654,6 +677,7 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
     if (auto last = progress(); !last.message.empty()) s.progress = std::move(last);
     if (!report_.usage.empty()) s.usage = report_.usage;
     if (!report_.session.empty()) s.session = report_.session;
+    if (report_.prompts > 0) s.prompts_taken = report_.prompts;
     if (result.completed && !report_.denied.empty()) s.permission_denied = report_.denied;
     if (!result.completed) s.cause = report_.cause;
     for (const auto& path : found_.command.expected_artifacts)

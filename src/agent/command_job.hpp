@@ -74,6 +74,7 @@ private:
         std::string session;
         std::string denied;  ///< A tool that was refused, as a sentence.
         std::optional<CommandError> cause;
+        std::int64_t prompts = 0;  ///< How many of a person were taken.
     };
 
     /// What the running program asks a person.
@@ -91,7 +92,9 @@ private:
     void note_conclusion();
     void stop_process(Process& process);
     void follow_question();
-    void answer_question(Process& process);
+    void read_message(Process& process);
+    void take_prompts(acp::Client& client, const protocol::AnswerFile& file);
+    void answer_question(Process& process, const std::optional<protocol::AnswerFile>& file);
     std::string reason_to_stop(bool late);
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);

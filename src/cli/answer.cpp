@@ -33,20 +33,10 @@ bool gives_none(const AnswerOptions& options)
 
 protocol::RunningRecord find_waiting(const std::filesystem::path& root, const std::string& id)
 {
-    error_code problem;
-    auto entries = records::list_running(root, &problem);
-    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
-    std::erase_if(entries, [&](const auto& entry) {
-        return !entry.alive || (!is_called(entry.record.execution_id, id) &&
-                                !is_called(entry.record.attempt_id, id));
-    });
-    if (entries.size() != 1)
-        fail(exit_usage, "{} '{}'; see autoexec status",
-             entries.empty() ? "no execution matches" : "several executions match", id);
-    auto& record = entries.front().record;
+    auto record = find_running(root, id);
     if (!record.waiting_for)
         fail(exit_usage, "execution '{}' does not wait for an answer; see autoexec status", id);
-    return std::move(record);
+    return record;
 }
 
 void print_question(const protocol::RunningRecord& record, bool as_json)

@@ -30,6 +30,7 @@ namespace autoexec::cli {
     EACH(logs)                     \
     EACH(cancel)                   \
     EACH(answer)                   \
+    EACH(say)                      \
     EACH(health)                   \
     EACH(config_show)              \
     EACH(config_validate)          \

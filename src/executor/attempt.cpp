@@ -27,7 +27,6 @@ constexpr milliseconds stop_margin{5000};  // in addition to the agent's own gra
 constexpr milliseconds stop_poll{250};
 constexpr milliseconds release_poll{
     250};  // from an agent's final status to the release of its claim
-constexpr milliseconds answered_poll{1000};  // from an answer to the agent's next status
 constexpr int max_published_again = 10;
 // Of all executions that are notified of changes: polling is only their safety net.
 constexpr milliseconds between_safety_polls{10};
@@ -200,6 +199,7 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a) const
     record.agent = x.request.agent;
     if (x.baseline) record.artifacts = *x.baseline;
     if (a.question) record.waiting_for = a.question->shown;
+    if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;
     record.pid = ::getpid();
     error_code ec;
     if (auto file = records::RunningFile::create(options.project_root, record, ec))
@@ -255,7 +255,7 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             record_progress(x, a);
         }
         follow_question(x, a);
-        pass_on_answer(x, a);
+        pass_on(x, a);
         co_await drain();
         if (observation.kind != Observation::Kind::waiting) {
             classify(x, a, observation);
@@ -339,7 +339,7 @@ time_point AttemptTimes::next(const AttemptMonitor& monitor, time_point now) con
     auto next = std::min({deadline, next_poll, stall()});
     if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
     if (!monitor.started()) next = std::min({next, start, unclaimed});
-    if (answered) next = std::min(next, now + answered_poll);
+    if (awaits_agent) next = std::min(next, now + answered_poll);
     return next;
 }
 

@@ -22,7 +22,7 @@ bool shows_change(const AgentStatus& before, const AgentStatus& after)
 {
     return before.status != after.status || before.progress != after.progress ||
            before.artifacts != after.artifacts || before.output != after.output ||
-           before.waiting_for != after.waiting_for;
+           before.waiting_for != after.waiting_for || before.prompts_taken != after.prompts_taken;
 }
 
 // Without the device, whose number may change when the machine restarts.

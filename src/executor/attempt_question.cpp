@@ -67,7 +67,7 @@ void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& ques
 void ExecutorCore::end_question(Execution& x, Attempt& a)
 {
     const auto ended = *std::exchange(a.question, std::nullopt);
-    a.times.waits_for_person = a.times.answered = false;
+    a.times.waits_for_person = false;
     a.times.last_change = options.clock->now();
     if (ended.answer) --a.unanswered;
     if (a.running) (void)write_running(x, a);
@@ -81,23 +81,92 @@ void ExecutorCore::end_question(Execution& x, Attempt& a)
     emit(e);
 }
 
-// The first answer to a question counts.
-void ExecutorCore::pass_on_answer(Execution& x, Attempt& a) const
+// What a person answers or says.
+void ExecutorCore::pass_on(Execution& x, Attempt& a)
 {
-    auto file = std::exchange(x.answer, std::nullopt);
-    if (!file || !a.question || a.question->answer || file->attempt_id != a.attempt_id) return;
-    if (!protocol::flaw_of(file->answer, a.question->asked).empty()) return;
-    file->digest = protocol::digest_of(a.question->asked);
-    if (const auto ec = x.mailbox->answer(a.attempt_id, protocol::format_answer(*file))) {
+    follow_prompts(x, a);
+    send_message(x, a);
+    a.times.awaits_agent = (a.question && a.question->answer) || !a.prompts.passed_on.empty();
+}
+
+// The first answer to a question counts. A message replaces the one before, so it has all that the
+// agent may not have read.
+void ExecutorCore::send_message(Execution& x, Attempt& a)
+{
+    auto given = std::exchange(x.answer, std::nullopt);
+    const bool answers = given && a.question && !a.question->answer &&
+                         given->attempt_id == a.attempt_id &&
+                         protocol::flaw_of(given->answer, a.question->asked).empty();
+    const bool says = pass_on_prompts(x, a);
+    if (!answers && !says) return;
+    protocol::AnswerFile file;
+    file.attempt_id = a.attempt_id;
+    if (answers || (a.question && a.question->answer)) {
+        file.answer = answers ? given->answer : *a.question->answer;
+        file.digest = protocol::digest_of(a.question->asked);
+    }
+    file.prompts.assign(a.prompts.passed_on.begin(), a.prompts.passed_on.end());
+    file.earlier_prompts = a.prompts.taken;
+    a.prompts.sent = options.clock->now();
+    if (const auto ec = x.mailbox->answer(a.attempt_id, protocol::format_answer(file))) {
         x.result.warnings.push_back(fmt::format(
-            "An answer could not be passed on to the agent: {}. An agent of another process gets "
-            "answers only in a git worktree.",
+            "An answer or a prompt could not be passed on to the agent: {}. An agent of another "
+            "process gets them only in a git worktree.",
             ec.message()));
+        a.prompts.passed_on.clear();
         return;
     }
-    a.question->answer = std::move(file->answer);
-    a.times.answered = true;
+    if (answers) a.question->answer = std::move(given->answer);
     options.notifier->notify(x.request.worktree);
+}
+
+void ExecutorCore::follow_prompts(Execution& x, Attempt& a)
+{
+    const auto& status = a.monitor.status();
+    if (x.read_only || !status) return;
+    auto& prompts = a.prompts;
+    const auto before = prompts.taken;
+    while (prompts.taken < status->prompts_taken.value_or(0) && !prompts.passed_on.empty()) {
+        prompts.passed_on.pop_front();
+        ++prompts.taken;
+    }
+    const bool accepts = status->prompts_taken && !status->is_final();
+    if (accepts == prompts.accepted && before == prompts.taken) return;
+    prompts.accepted = accepts;
+    if (a.running) (void)write_running(x, a);
+}
+
+// True if there is something new, or if the agent has not taken it for some time: it may have
+// missed it while it was replaced.
+bool ExecutorCore::pass_on_prompts(Execution& x, Attempt& a)
+{
+    auto& prompts = a.prompts;
+    if (!prompts.accepted) return false;
+    std::size_t size = 0;
+    for (const auto& prompt : prompts.passed_on) size += prompt.size();
+    bool is_new = false;
+    while (!x.prompts.empty() && size + x.prompts.front().size() <= protocol::max_prompt) {
+        size += x.prompts.front().size();
+        auto e = event(x, a, EventType::prompt_sent);
+        e.details["text"] = agent_text(*options.redactor, x.prompts.front(), max_agent_message);
+        emit(e);
+        prompts.passed_on.push_back(std::move(x.prompts.front()));
+        x.prompts.pop_front();
+        is_new = true;
+    }
+    return is_new ||
+           (!prompts.passed_on.empty() && options.clock->now() >= prompts.sent + answered_poll);
+}
+
+void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
+{
+    const auto late = x.prompts.size() + a.prompts.passed_on.size();
+    x.prompts.clear();
+    if (late > 0)
+        x.result.warnings.push_back(
+            fmt::format("{} of 'autoexec say' had no turn: the program takes none, or its last "
+                        "turn had ended.",
+                        late == 1 ? "1 prompt" : fmt::format("{} prompts", late)));
 }
 
 bool ExecutorCore::fails_on_input(const Execution& x, Attempt& a) const

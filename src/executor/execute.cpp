@@ -326,7 +326,10 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
 void ExecutorCore::accept_answer(Execution& x, std::optional<protocol::AnswerFile> answer)
 {
     if (!answer || answer->attempt_id != x.attempt_id) return;
-    x.answer = std::move(answer);
+    for (auto& prompt : answer->prompts)
+        if (x.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
+            x.prompts.push_back(std::move(prompt));
+    if (!answer->answer.question_id.empty()) x.answer = std::move(answer);
     x.alarm->wake();
 }
 

@@ -265,6 +265,16 @@ void BackgroundAgentAutoExecutor::answer(std::string attempt_id, Answer answer)
     });
 }
 
+void BackgroundAgentAutoExecutor::say(std::string attempt_id, std::string prompt)
+{
+    protocol::AnswerFile file;
+    file.attempt_id = std::move(attempt_id);
+    file.prompts.push_back(std::move(prompt));
+    asio::post(impl_->strand, [impl = impl_, file = std::move(file)] {
+        for (auto* const x : impl->active) ExecutorCore::accept_answer(*x, file);
+    });
+}
+
 void BackgroundAgentAutoExecutor::subscribe(std::shared_ptr<EventSink> sink)
 {
     asio::dispatch(impl_->strand, [impl = impl_, s = std::move(sink)]() mutable {

@@ -19,6 +19,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <deque>
 #include <list>
 #include <map>
 #include <set>
@@ -31,6 +32,12 @@ inline constexpr char no_resources[] = "no_resources";
 
 /// Error code for a command that waits for a person who is not to be waited for.
 inline constexpr char input_needed[] = "input_needed";
+
+/// From an answer or a prompt to the agent's next status.
+inline constexpr std::chrono::milliseconds answered_poll{1000};
+
+/// Of a person, for one attempt at once.
+inline constexpr std::size_t max_prompts = 100;
 
 /// Means "never" in sums that must not overflow.
 inline constexpr std::chrono::hours max_time{24 * 365 * 100};
@@ -70,6 +77,7 @@ struct Execution {
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<protocol::AnswerFile> answer;  ///< Of a person; not passed on yet.
+    std::deque<std::string> prompts;             ///< The same.
     std::optional<time_point> first_published;
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     std::optional<Usage> session_usage;        ///< Of the last attempt, if it was a session's.
@@ -88,7 +96,8 @@ struct AttemptTimes {
     time_point last_change;
     time_point next_poll;
     bool waits_for_person = false;  ///< Then it does not stall.
-    bool answered = false;          ///< Its question was; the agent's next status may end that.
+    /// An answer or a prompt was passed on; the agent's next status shows that it was taken.
+    bool awaits_agent = false;
 
     [[nodiscard]] time_point stall() const
     {
@@ -117,6 +126,14 @@ struct OpenQuestion {
 /// Its text in one line.
 std::string words_of(const OpenQuestion& question);
 
+/// What a person says to a running command.
+struct OpenPrompts {
+    std::deque<std::string> passed_on;  ///< Not taken yet.
+    std::int64_t taken = 0;             ///< How many the agent has taken.
+    bool accepted = false;              ///< It takes more.
+    time_point sent;
+};
+
 /// One attempt of an execution.
 struct Attempt : Correlation {
     /// `monitoring`: without ids.
@@ -133,6 +150,7 @@ struct Attempt : Correlation {
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
     std::optional<OpenQuestion> question;
     std::size_t unanswered = 0;  ///< Number of questions that got no answer.
+    OpenPrompts prompts;
 };
 
 /// What a dead executor's attempt has left in a worktree.
@@ -207,7 +225,11 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void follow_question(Execution& x, Attempt& a);
     void begin_question(Execution& x, Attempt& a, const Question& question);
     void end_question(Execution& x, Attempt& a);
-    void pass_on_answer(Execution& x, Attempt& a) const;
+    void pass_on(Execution& x, Attempt& a);
+    void send_message(Execution& x, Attempt& a);
+    void follow_prompts(Execution& x, Attempt& a);
+    bool pass_on_prompts(Execution& x, Attempt& a);
+    static void report_late_prompts(Execution& x, Attempt& a);
     [[nodiscard]] bool fails_on_input(const Execution& x, Attempt& a) const;
 
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a);

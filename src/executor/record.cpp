@@ -189,6 +189,7 @@ void ExecutorCore::record_rejections(Execution& x, Attempt& a,
 /// Returns true if another attempt follows.
 asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
 {
+    report_late_prompts(x, a);
     fill_result(x, a);
     if (!std::exchange(x.recorded, false)) record_end(x, a);
     if (options.durability == Durability::none)

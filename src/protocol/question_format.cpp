@@ -6,6 +6,7 @@
 #include "text/text.hpp"
 
 #include <boost/json/array.hpp>
+#include <boost/json/value_from.hpp>
 
 #include <fmt/format.h>
 
@@ -126,10 +127,13 @@ std::string flaw_of(const Answer& answer, const Question& question)
 
 std::string format_answer(const AnswerFile& file)
 {
-    json::object out{{"attempt_id", file.attempt_id}, {"question_id", file.answer.question_id}};
+    json::object out{{"attempt_id", file.attempt_id}};
+    if (!file.answer.question_id.empty()) out["question_id"] = file.answer.question_id;
     if (!file.answer.option.empty()) out["option"] = file.answer.option;
     if (!file.answer.text.empty()) out["text"] = file.answer.text;
     if (!file.digest.empty()) out["digest"] = file.digest;
+    if (!file.prompts.empty()) out["prompts"] = json::value_from(file.prompts);
+    if (file.earlier_prompts > 0) out["earlier_prompts"] = file.earlier_prompts;
     return text::dump_indented(out);
 }
 
@@ -145,9 +149,14 @@ std::optional<AnswerFile> parse_answer(std::string_view text)
     file.answer.option = top.string("option").value_or("");
     file.answer.text = top.string("text").value_or("");
     file.digest = top.string("digest").value_or("");
+    file.prompts = top.strings("prompts");
+    file.earlier_prompts = top.integer("earlier_prompts", 0).value_or(0);
+    const bool is_too_long = std::ranges::any_of(
+        file.prompts, [](const auto& prompt) { return prompt.size() > max_prompt; });
     // Otherwise a damaged approval would become a denial, and the other way round.
     if (!complaints.empty() || !json.warnings.empty() || file.attempt_id.empty() ||
-        file.answer.question_id.empty() || file.answer.text.size() > max_answer_text)
+        (file.answer.question_id.empty() && file.prompts.empty()) || is_too_long ||
+        file.answer.text.size() > max_answer_text)
         return std::nullopt;
     return file;
 }

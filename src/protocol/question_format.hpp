@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ inline constexpr std::size_t max_question_id = 100;  ///< Also of an option.
 inline constexpr std::size_t max_question_options = 20;
 inline constexpr std::size_t max_option_label = 200;
 inline constexpr std::size_t max_answer_text = 64 * 1024;
+inline constexpr std::size_t max_prompt = 64 * 1024;
 
 boost::json::object to_json(const Question& question);
 
@@ -32,19 +34,22 @@ std::string digest_of(const Question& question);
 /// Why an answer is none to this question, as a sentence; empty: it is one.
 std::string flaw_of(const Answer& answer, const Question& question);
 
-/// What a person answers, and what an executor passes on to an agent.
+/// What a person answers or says, and what an executor passes on to an agent.
 struct AnswerFile {
     std::string attempt_id;
-    Answer answer;
+    Answer answer;  ///< Without the id of a question: none.
     /// Of the question that the executor has seen: empty in the file of a person.
     std::string digest;
+    std::vector<std::string> prompts{};  ///< For further turns.
+    std::int64_t earlier_prompts = 0;    ///< How many of the attempt came before these.
 };
 
 inline constexpr std::size_t answer_limit = 512 * 1024;
 
 std::string format_answer(const AnswerFile& file);
 
-/// Nullopt if it names no attempt or question, if it is damaged, or if its text is too long.
+/// Nullopt if it names no attempt, if it has neither an answer nor a prompt, if it is damaged, or
+/// if a text is too long.
 std::optional<AnswerFile> parse_answer(std::string_view text);
 
 }  // namespace autoexec::protocol

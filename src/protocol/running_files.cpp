@@ -51,6 +51,7 @@ std::string format_running(const RunningRecord& record)
                      {"pid", record.pid}};
     if (!record.artifacts.empty() && record.artifacts.size() <= max_recorded_artifacts)
         out["artifacts"] = to_json(record.artifacts);
+    if (record.prompts_taken) out["prompts_taken"] = *record.prompts_taken;
     if (record.waiting_for) out["waiting_for"] = to_json(*record.waiting_for);
     return text::dump_indented(out);
 }
@@ -71,6 +72,7 @@ std::optional<RunningRecord> parse_running(std::string_view text)
     record.started_at = in.fields.time("started_at");
     record.agent = in.text("agent");
     record.pid = in.fields.integer("pid").value_or(0);
+    record.prompts_taken = in.fields.integer("prompts_taken", 0);
     std::vector<std::string> ignored;
     record.waiting_for = question_in(in.reading.object, "waiting_for", ignored);
     record.artifacts = baseline_in(in.reading.object.if_contains("artifacts"));

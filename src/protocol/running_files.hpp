@@ -21,8 +21,9 @@ struct RunningRecord : Correlation {
     std::optional<std::chrono::system_clock::time_point> started_at;
     std::string agent;
     std::int64_t pid = 0;
-    std::optional<Question> waiting_for;  ///< Redacted.
-    ArtifactBaseline artifacts;           ///< Omitted from the file if there are more than 1000.
+    std::optional<Question> waiting_for;        ///< Redacted.
+    std::optional<std::int64_t> prompts_taken;  ///< As in the agent's status.
+    ArtifactBaseline artifacts;  ///< Omitted from the file if there are more than 1000.
 };
 
 inline constexpr std::size_t running_limit = 512 * 1024;

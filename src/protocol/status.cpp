@@ -181,6 +181,7 @@ private:
         status_.permission_denied = top_.string("permission_denied");
         status_.cause = error_in("cause");
         status_.usage = parse_usage(top_.object("usage"));
+        status_.prompts_taken = top_.integer("prompts_taken", 0);
         status_.waiting_for = question_in(object_, "waiting_for", status_.warnings);
         read_outcome();
     }
@@ -317,6 +318,7 @@ void put_own_fields(json::object& out, const AgentStatus& status)
     put(out, "permission_denied", status.permission_denied);
     if (status.cause) out["cause"] = to_object(*status.cause);
     if (status.usage) out["usage"] = format_usage(*status.usage);
+    put(out, "prompts_taken", status.prompts_taken);
     if (status.waiting_for) out["waiting_for"] = to_json(*status.waiting_for);
 }
 

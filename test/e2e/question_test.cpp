@@ -283,3 +283,63 @@ TEST_CASE("a manual step is listed with the questions, and answered by the same 
     CHECK(ended.code == 2);
     CHECK(contains(ended.err, "has ended"));
 }
+
+TEST_CASE("what a person says to a running command is its next turn")
+{
+    Project project;
+    project.write("talk", R"(#!/bin/sh
+read -r line; echo '{"id":1,"result":{"protocolVersion":1}}'
+read -r line; echo '{"id":2,"result":{"sessionId":"s"}}'
+read -r line
+while [ ! -e go ]; do sleep 0.05; done
+echo '{"id":3,"result":{"stopReason":"end_turn"}}'
+read -r line && case $line in *"And more."*) touch more ;; esac
+echo '{"id":4,"result":{"stopReason":"end_turn"}}'
+while read -r line; do :; done
+)");
+    fs::permissions(project.root() / "talk", fs::perms::owner_all);
+    project.add_agent("talking", (project.root() / "talk").string(), {"driver: acp"});
+    const auto tree = project.worktree("tree");
+    Words words = {"run", "-w", tree, "go"};
+    std::optional<Program> daemon;
+    SUBCASE("of the agent within") {}
+    SUBCASE("of another process")
+    {
+        daemon.emplace(project.start({"agent"}));
+        words.insert(words.begin() + 1, {"--external-agent", "--polling-interval", "50ms"});
+    }
+    Program run(project.start(words));
+    std::string id;
+    Ended ended;
+    REQUIRE(eventually([&] {
+        for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+            id = text_at(entry, "execution_id");
+        if (!id.empty()) ended = project.run({"say", id, "And more."});
+        return !id.empty() && ended.code == 0;
+    }));
+    CHECK(contains(ended.out, "gets it as its next turn"));
+    CHECK(project.run({"say", id, " "}).code == 2);
+    CHECK(project.run({"say", "none", "more"}).code == 2);
+    write_file(tree / "go", "");
+    CHECK(run.wait().code == 0);
+    CHECK(fs::exists(tree / "more"));
+}
+
+TEST_CASE("a command whose program takes no prompt is told nothing")
+{
+    Project project;
+    project.add_agent("plain", "sh -c 'while [ ! -e go ]; do sleep 0.05; done' -- {command}");
+    const auto tree = project.worktree("tree");
+    Program run(project.start({"run", "-w", tree, "go"}));
+    std::string id;
+    REQUIRE(eventually([&] {
+        for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+            id = text_at(entry, "execution_id");
+        return !id.empty();
+    }));
+    const auto ended = project.run({"say", id, "more"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "takes no prompt: its agent has no 'driver: acp'"));
+    write_file(tree / "go", "");
+    CHECK(run.wait().code == 0);
+}

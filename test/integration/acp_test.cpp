@@ -170,6 +170,39 @@ TEST_CASE_FIXTURE(AcpAgent, "rules decide about permissions, and what was denied
     CHECK(contains(*final_status().permission_denied, "'permissions'"));
 }
 
+TEST_CASE_FIXTURE(AcpAgent, "what a person says is the prompt of the next turn, once")
+{
+    std::filesystem::create_directory(tree / ".git");
+    write_file(tree / ".git/HEAD", "ref: refs/heads/main\n");
+    begin();
+    run_for(1s);
+    CHECK(spy->seen.back().prompts_taken == 0);
+    protocol::AnswerFile file{engine.published().attempt_id, {}, {}};
+    file.prompts = {"one"};
+    engine.answer(protocol::format_answer(file));
+    run_for(250ms);
+    CHECK(spy->seen.back().prompts_taken == 1);
+    CHECK(program().input.empty());  // its turn has not ended
+    file.prompts = {"one", "two"};
+    engine.answer(protocol::format_answer(file));
+    run_for(250ms);
+    CHECK(spy->seen.back().prompts_taken == 2);
+    end_turn("end_turn");
+    CHECK(contains(program().input, "one"));
+    CHECK_FALSE(contains(program().input, "two"));
+    program().input.clear();
+    say(R"({"id":4,"result":{"stopReason":"end_turn"}})");
+    CHECK(contains(program().input, "two"));
+    CHECK_FALSE(program().input_closed);
+    say(R"({"id":5,"result":{"stopReason":"end_turn"}})");
+    CHECK(program().input_closed);
+    run_for(1s);
+    CHECK_FALSE(spy->seen.back().prompts_taken);
+    exit(0);
+    exit(0);
+    CHECK(final_status().prompts_taken == 2);
+}
+
 // A program that has asked about an edit that a rule leaves to a person, in a repository.
 struct AskingProgram : AcpAgent {
     AskingProgram() { make_git_folder(tree); }

@@ -155,7 +155,9 @@ STATUS_OPTIONAL = {
     "usage": some_of("status.usage", {
         **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens",
                          "cache_write_tokens", "reasoning_tokens", "peak_memory_kib"), at_least(0)),
-        "cost_usd": is_float, "cpu_seconds": is_float, "model": is_word}),
+        "cost_usd": is_float, "cpu_seconds": is_float, "model": is_word,
+        "of_session": is_flag, "cost_of_session": is_flag}),
+    "prompts_taken": at_least(0),
     "session": is_word, "permission_denied": is_word,
     "cause": some_of("status.cause", {"message": is_text, "code": is_word}),
     "waiting_for": some_of("status.waiting_for", {

@@ -37,6 +37,29 @@ struct QuestionFixture : ExecutorFixture {
             ask(question);
         });
     }
+    void take_prompts_at(std::chrono::nanoseconds t, std::int64_t taken,
+                         std::optional<Question> question = {})
+    {
+        clock->at(t, [this, taken, question = std::move(question)] {
+            tree.take();
+            auto status = tree.status(ReportedStatus::running);
+            status.prompts_taken = taken;
+            status.waiting_for = question;
+            tree.write(status);
+        });
+    }
+    void say_at(std::chrono::nanoseconds t, std::string prompt)
+    {
+        clock->at(t, [this, prompt] { executor->say(tree.attempt_id(), prompt); });
+    }
+    void end_with_prompts_at(std::chrono::nanoseconds t, std::int64_t taken)
+    {
+        clock->at(t, [this, taken] {
+            auto status = tree.status(ReportedStatus::completed);
+            status.prompts_taken = taken;
+            tree.report(std::move(status));
+        });
+    }
     void end_at(std::chrono::nanoseconds t)
     {
         clock->at(t, [this] { tree.complete(); });
@@ -104,6 +127,102 @@ TEST_CASE_FIXTURE(QuestionFixture, "a question is announced, recorded, and ends 
     CHECK(event(EventType::input_needed).question == permission());
     CHECK(sink->count(EventType::input_ended) == 1);
     CHECK(outcome() == "answered");
+}
+
+TEST_CASE_FIXTURE(QuestionFixture, "prompts are passed on until the agent has taken them")
+{
+    using Prompts = std::vector<std::string>;
+    const auto record = [&] {
+        return records::list_running(project.path()).at(0).record.prompts_taken;
+    };
+    clock->at(1s, [&] { CHECK_FALSE(record()); });
+    take_prompts_at(2s, 0);
+    clock->at(6s, [&] { CHECK(record() == 0); });
+    SUBCASE("by the application")
+    {
+        say_at(7s, "one");
+    }
+    SUBCASE("by another process")
+    {
+        clock->at(7s, [&] {
+            protocol::AnswerFile file{tree.attempt_id(), {}, {}};
+            file.prompts = {"one"};
+            CHECK_FALSE(records::put_answer(project.path(), tree.attempt_id(),
+                                            protocol::format_answer(file)));
+        });
+    }
+    clock->at(8s, [&] {
+        REQUIRE(tree.answer);
+        CHECK(tree.answer->prompts == Prompts{"one"});
+        CHECK(tree.answer->answer.question_id.empty());
+        tree.answer.reset();  // the agent misses it
+    });
+    clock->at(10s, [&] {
+        REQUIRE(tree.answer);
+        CHECK(tree.answer->prompts == Prompts{"one"});
+    });
+    say_at(11s, "two");
+    clock->at(12s, [&] {
+        CHECK(tree.answer->prompts == Prompts{"one", "two"});
+        CHECK(tree.answer->earlier_prompts == 0);
+    });
+    take_prompts_at(13s, 1);
+    clock->at(19s, [&] {
+        CHECK(record() == 1);
+        CHECK(tree.answer->prompts == Prompts{"two"});
+        CHECK(tree.answer->earlier_prompts == 1);
+    });
+    end_with_prompts_at(20s, 2);
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.warnings.empty());
+    CHECK(sink->count(EventType::prompt_sent) == 2);
+    CHECK(event(EventType::prompt_sent).details.at("text") == "one");
+}
+
+TEST_CASE_FIXTURE(QuestionFixture,
+                  "an answer is repeated beside a prompt, which replaces its message")
+{
+    take_prompts_at(2s, 0, permission());
+    answer_at(7s, {"1", "allow", ""});
+    say_at(8s, "more");
+    clock->at(9s, [&] {
+        REQUIRE(tree.answer);
+        CHECK(tree.answer->answer == Answer{"1", "allow", ""});
+        CHECK(tree.answer->digest == protocol::digest_of(permission()));
+        CHECK(tree.answer->prompts == std::vector<std::string>{"more"});
+    });
+    end_with_prompts_at(12s, 1);
+    execute();
+    CHECK(result.warnings.empty());
+}
+
+TEST_CASE_FIXTURE(QuestionFixture, "a prompt that gets no turn is a warning")
+{
+    SUBCASE("because the agent takes none")
+    {
+        ask_at(2s, {});
+        say_at(7s, "more");
+        end_at(12s);
+    }
+    SUBCASE("because its last turn ended before")
+    {
+        take_prompts_at(2s, 0);
+        say_at(7s, "more");
+        end_with_prompts_at(8s, 0);
+    }
+    SUBCASE("because it is too long for one message with the others")
+    {
+        take_prompts_at(2s, 0);
+        say_at(6s, "more");
+        say_at(7s, std::string(protocol::max_prompt, 'x'));
+        clock->at(8s, [&] { CHECK(tree.answer->prompts.size() == 1); });
+        end_with_prompts_at(12s, 1);
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    REQUIRE(result.warnings.size() == 1);
+    CHECK(contains(result.warnings[0], "1 prompt of 'autoexec say' had no turn"));
 }
 
 TEST_CASE_FIXTURE(QuestionFixture, "a denial is passed on")

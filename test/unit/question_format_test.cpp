@@ -158,6 +158,17 @@ TEST_CASE("an answer is read as it was written, and not at all if it is damaged"
     }
     CHECK_FALSE(
         parse_answer(format_answer({"a", {"1", "", std::string(max_answer_text + 1, 'x')}, ""})));
+    AnswerFile said{"a", {}, {}};
+    said.prompts = {"more", "\n"};
+    said.earlier_prompts = 3;
+    const auto read_again = parse_answer(format_answer(said));
+    REQUIRE(read_again);
+    CHECK(read_again->prompts == said.prompts);
+    CHECK(read_again->earlier_prompts == 3);
+    said.prompts.emplace_back(max_prompt + 1, 'x');
+    CHECK_FALSE(parse_answer(format_answer(said)));
+    CHECK_FALSE(parse_answer(R"({"attempt_id":"a","prompts":[]})"));
+    CHECK_FALSE(parse_answer(R"({"attempt_id":"a","prompts":"more"})"));
 }
 
 TEST_CASE("a running record holds the question that its attempt waits for")
