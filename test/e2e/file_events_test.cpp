@@ -26,8 +26,7 @@ TEST_CASE("an agent in another process is answered by file events")
 
     // A worktree of a step is made while the agent runs.
     project.write("workflow.yaml",
-                  "id: w\nsteps:\n  - id: one\n    agent: a\n    action: make\n"
-                  "    command: touch made\n    creates: [made]\n");
+                  "id: w\nsteps:\n  - {id: one, agent: shell, command: touch made}\n");
     const auto ended = project.run({"workflow", "run", "workflow.yaml", "--external-agent"});
     CHECK_MESSAGE(ended.code == 0, ended.err);
     agent.signal(SIGTERM);
