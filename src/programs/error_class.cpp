@@ -44,7 +44,8 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
     {R"(^rate.?limit|rate.?limit(ed\b|_error|[ _]exceeded| reached|: )|)"
      R"((exceed|reach|hit)\w*.{0,30}rate.?limit|too many requests|resource.(has been )?exhausted)",
      "rate_limited"},
-    {R"(overloaded_error|(is|are|currently|temporarily) overloaded|(^|[:\d] )overloaded($|[.:])|)"
+    {R"(overloaded_error|(is|are|currently|temporarily) overloaded|)"
+     R"((^|[:\d] )overloaded($|[.:]| errors)|)"
      R"(service (is )?(currently |temporarily )?unavailable|(status|code)\W{0,3}unavailable|)"
      R"(high demand|internal server error)",
      "overloaded"},
