@@ -1,5 +1,7 @@
 #include "support/project.hpp"
 
+#include <unistd.h>
+
 using namespace autoexec::test;
 
 namespace {
@@ -358,6 +360,20 @@ TEST_CASE("an expected file that is missing or unchanged makes success a failure
     CHECK(text_at(result, "error_code") == "artifact_missing");
     CHECK(text_at(result, "missing_artifacts") == R"(["file","no"])");
     CHECK(project.run({"run", "--expect", "../outside", "true"}).code == 2);
+}
+
+TEST_CASE("a repository of another owner is refused in one sentence, before anything starts")
+{
+    if (::geteuid() != 0) return;
+    Project project;
+    for (const auto& path : {project.root(), project.root() / ".git"})
+        REQUIRE(::chown(path.c_str(), 12345, 12345) == 0);
+    const auto ended = project.run({"run", "--json", "--new-worktree", "n", "touch made"});
+    CHECK(ended.code != 0);
+    const auto error = text_at(only_object(ended), "error");
+    CHECK(contains(error, "dubious ownership"));
+    CHECK(contains(error, "safe.directory"));
+    CHECK(error.find_first_of("\n\\") == std::string::npos);
 }
 
 TEST_CASE("the project's agents run command texts, by the name that is given")

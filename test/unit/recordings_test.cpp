@@ -140,6 +140,7 @@ TEST_CASE("recorded sessions and tokens are found, and their sums are right")
         if (one.scenario != "success") continue;
         CAPTURE(one.program);
         const auto reader = read(one);
+        CHECK(reader.concluded());  // so it is stopped if it does not exit
         CHECK_FALSE(reader.session().empty());
         // The stand-in reports two answers of 600, 50 and 400 tokens.
         CHECK(reader.usage().input_tokens == 1200);
