@@ -167,8 +167,8 @@ TEST_CASE("without a person, a command that asks fails at once, or is denied aft
         CHECK(ended.code == 6);
         const auto result = objects_of(ended.out).at(0);
         CHECK(text_at(result, "status") == "failed");
-        CHECK(text_at(result.at("error").as_object(), "code") == "input_needed");
-        CHECK(contains(text_at(result.at("error").as_object(), "message"), "Run the tests"));
+        CHECK(text_at(result, "error_code") == "input_needed");
+        CHECK(contains(text_at(result, "error"), "Run the tests; Kind: execute"));
     }
     SUBCASE("after its time")
     {
