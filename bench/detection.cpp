@@ -4,7 +4,7 @@
 // Paced load, and an agent that takes a random time for each command. The limit is a bare pair of
 // processes that watch their folders with inotify: one renames a file, the other sees it.
 //
-// usage: detection bare|autoexec COUNT [POLLING_MS]
+// usage: detection bare|autoexec COUNT
 
 #include "autoexec/executor.hpp"
 
@@ -159,14 +159,13 @@ asio::awaitable<void> run_paced(BackgroundAgentAutoExecutor& executor, const Tre
     }
 }
 
-void by_executor(const std::filesystem::path& project, const Trees& trees, milliseconds polling,
+void by_executor(const std::filesystem::path& project, const Trees& trees,
                  steady::time_point* returned)
 {
     asio::io_context ctx(1);
     ExecutorOptions options;
     options.project_root = project;
-    options.polling_interval = polling;
-    options.adaptive_polling = false;
+    options.notifier = make_notifier(ctx, project);
     BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
     asio::co_spawn(ctx, run_paced(executor, trees, returned), rethrow);
     ctx.run();
@@ -194,7 +193,7 @@ int main(int argc, char** argv)
     if (bare)
         bare_executor(trees, times + count);
     else
-        by_executor(scratch.path(), trees, milliseconds(arguments.number(1, 5000)), times + count);
+        by_executor(scratch.path(), trees, times + count);
     ::kill(agent, SIGKILL);
     ::waitpid(agent, nullptr, 0);
     std::vector<double> micros;

@@ -83,20 +83,19 @@ void loop_with_all_files(const Trees& trees)
 }
 
 asio::awaitable<void> run_one(BackgroundAgentAutoExecutor& executor, std::filesystem::path tree,
-                              int number, std::size_t& completed)
+                              std::size_t number)
 {
     CommandRequest request(fmt::format("/review --file src/part{}.cpp", number), std::move(tree));
     request.workflow_id = "bench";
     const auto result = co_await executor.execute_command(std::move(request));
     check(result.status == ExecutionStatus::completed, result.error ? result.error->message : "");
-    ++completed;
 }
 
 // All at once, the agent on the same thread.
 Figures by_executor(const Trees& trees, const std::filesystem::path& project, bool records)
 {
     asio::io_context ctx(1);
-    const auto notifier = local_notifier();
+    const auto notifier = make_notifier(ctx, project);
     const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), notifier, project);
     agent->look_after(trees);
 
@@ -108,13 +107,13 @@ Figures by_executor(const Trees& trees, const std::filesystem::path& project, bo
     BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
 
     std::size_t completed = 0;
-    int number = 0;
-    const auto failed = [](std::exception_ptr e) {
-        if (e) std::rethrow_exception(e);
+    const auto ended = [&](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+        if (++completed == trees.size()) agent->stop();
     };
     const auto cost = cost_of([&] {
-        for (const auto& tree : trees)
-            asio::co_spawn(ctx, run_one(executor, tree, ++number, completed), failed);
+        for (std::size_t i = 0; i < trees.size(); ++i)
+            asio::co_spawn(ctx, run_one(executor, trees[i], i), ended);
         ctx.run();
     });
     check(completed == trees.size(), "a command did not complete");

@@ -11,6 +11,7 @@
 #include "text/text.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
 #include <functional>
@@ -19,6 +20,15 @@
 #include <vector>
 
 namespace autoexec::bench {
+
+/// As the program makes it.
+inline std::shared_ptr<Notifier> make_notifier(asio::io_context& ctx,
+                                               const std::filesystem::path& project)
+{
+    FileNotifierOptions options;
+    options.project_root = project;
+    return file_notifier(ctx.get_executor(), options);
+}
 
 /// The agent's side of a command of which nothing is run: claim, one final status, release.
 class ClaimedCommand {
@@ -77,6 +87,9 @@ public:
             subscriptions_.push_back(notifier_->watch(tree, changed));
         }
     }
+
+    /// Lets its executor's context run out of work.
+    void stop() { subscriptions_.clear(); }
 
     Delay delay;
 

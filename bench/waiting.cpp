@@ -3,7 +3,7 @@
 //
 // The limit is as many coroutines, each waiting on a timer of its own.
 //
-// usage: waiting timers|autoexec COUNT INTERVAL_MS WINDOW_MS
+// usage: waiting timers|autoexec|polling COUNT INTERVAL_MS WINDOW_MS
 //        waiting loop COUNT ENDS_A_SECOND WINDOW_MS
 
 #include "autoexec/executor.hpp"
@@ -74,14 +74,15 @@ Figures bare_timers(std::size_t count, milliseconds interval, milliseconds windo
     });
 }
 
-ExecutorOptions make_options(const std::filesystem::path& project, milliseconds interval)
+ExecutorOptions make_options(const std::filesystem::path& project, milliseconds interval,
+                             std::shared_ptr<Notifier> notifier)
 {
     ExecutorOptions options;
     options.project_root = project;
     options.polling_interval = interval;
     options.adaptive_polling = false;
     options.start_timeout = milliseconds{0};
-    options.notifier = local_notifier();
+    options.notifier = std::move(notifier);
     return options;
 }
 
@@ -95,13 +96,14 @@ void start_all(asio::io_context& ctx, BackgroundAgentAutoExecutor& executor,
     }
 }
 
-Figures executions(std::size_t count, milliseconds interval, milliseconds window)
+Figures executions(std::size_t count, bool events, milliseconds interval, milliseconds window)
 {
     const Scratch scratch;
     const auto trees = scratch.make_trees(count);
     asio::io_context ctx(1);
+    const auto notifier = events ? make_notifier(ctx, scratch.path()) : null_notifier();
     BackgroundAgentAutoExecutor executor(ctx.get_executor(),
-                                         make_options(scratch.path(), interval));
+                                         make_options(scratch.path(), interval, notifier));
     auto figures = watch(ctx, count, window, [&] {
         start_all(ctx, executor, trees);
         ctx.poll();
@@ -129,7 +131,8 @@ Figures lag_of_loop(std::size_t count, double ends_a_second, milliseconds window
     const Scratch scratch;
     const auto trees = scratch.make_trees(count);
     asio::io_context ctx(1);
-    const auto options = make_options(scratch.path(), std::chrono::seconds{30});
+    const auto options =
+        make_options(scratch.path(), std::chrono::seconds{5}, make_notifier(ctx, scratch.path()));
     const auto agent =
         std::make_shared<LightAgent>(ctx.get_executor(), options.notifier, scratch.path());
     std::size_t claimed = 0;
@@ -176,8 +179,8 @@ int main(int argc, char** argv)
     const milliseconds window(arguments.number(2, 4000));
     if (arguments.way() == "timers")
         print_figures(bare_timers(count, interval, window));
-    else if (arguments.way() == "autoexec")
-        print_figures(executions(count, interval, window));
+    else if (arguments.way() != "loop")
+        print_figures(executions(count, arguments.way() == "autoexec", interval, window));
     else
         print_figures(lag_of_loop(count, static_cast<double>(second), window));
     std::fflush(stdout);
