@@ -32,7 +32,7 @@ inline const std::string short_text(64, 'o');
 class LeastLoop {
 public:
     explicit LeastLoop(const std::filesystem::path& project)
-        : project_(open_folder(AT_FDCWD, project)),
+        : project_(open_folder(AT_FDCWD, project.c_str())),
           common_(::openat(project_.get(), ".git", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
           executor_events_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
           agent_events_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
@@ -45,7 +45,7 @@ public:
 
     void run(const std::filesystem::path& tree)
     {
-        const auto agents = open_folder(AT_FDCWD, tree);
+        const auto agents = open_folder(AT_FDCWD, tree.c_str());
         watch(agent_events_, tree.c_str(), IN_MOVED_TO | IN_ONLYDIR);
         Executor executor;
         publish(executor, tree);
@@ -67,9 +67,9 @@ private:
         int claims_watch = -1;
     };
 
-    static Fd open_folder(int at, const std::string& path)
+    static Fd open_folder(int at, const char* path)
     {
-        Fd fd(::openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        Fd fd(::openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         check(static_cast<bool>(fd), path);
         return fd;
     }
@@ -163,7 +163,7 @@ private:
 
     void publish(Executor& e, const std::filesystem::path& tree)
     {
-        e.tree = open_folder(AT_FDCWD, tree);
+        e.tree = open_folder(AT_FDCWD, tree.c_str());
         check(::fstat(e.tree.get(), &e.identity) == 0, "fstat");
         const auto git = git_dir_of(e.tree.get());
         if (git.empty()) {
@@ -171,11 +171,11 @@ private:
             e.claims = open_folder(e.tree.get(), control_files::claims_folder);
         } else {
             for (const auto* name : {"autoexec", "autoexec/claims", "autoexec/offers"})
-                make_folder(common_.get(), git + name);
-            e.claims = open_folder(common_.get(), git + "autoexec/claims");
+                make_folder(common_.get(), (git + name).c_str());
+            e.claims = open_folder(common_.get(), (git + "autoexec/claims").c_str());
             e.offers_path = offers_path(git, e.identity);
-            make_folder(common_.get(), e.offers_path);
-            e.offers = open_folder(common_.get(), e.offers_path);
+            make_folder(common_.get(), e.offers_path.c_str());
+            e.offers = open_folder(common_.get(), e.offers_path.c_str());
             check(::flock(e.offers.get(), LOCK_EX | LOCK_NB) == 0, "locking the offers");
         }
         check(::flock(e.tree.get(), LOCK_EX | LOCK_NB) == 0, "locking the worktree");
@@ -201,12 +201,13 @@ private:
         if (!git.empty()) {
             struct stat identity {};
             check(::fstat(tree, &identity) == 0, "fstat");
-            const auto offers = open_folder(common_.get(), offers_path(git, identity));
+            const auto offers = open_folder(common_.get(), offers_path(git, identity).c_str());
             check(::flock(offers.get(), LOCK_SH | LOCK_NB) != 0, "no executor makes offers");
             (void)read_checked(offers.get(), "offer");
         }
-        const auto claims = git.empty() ? open_folder(tree, control_files::claims_folder)
-                                        : open_folder(common_.get(), git + "autoexec/claims");
+        const auto claims = git.empty()
+                                ? open_folder(tree, control_files::claims_folder)
+                                : open_folder(common_.get(), (git + "autoexec/claims").c_str());
         const auto claim = open_new(claims.get(), temporary);
         check(::flock(claim.get(), LOCK_EX | LOCK_NB) == 0 &&
                   ::write(claim.get(), status_text.data(), status_text.size()) > 0 &&
@@ -258,9 +259,9 @@ private:
         check(::flock(e.tree.get(), LOCK_UN) == 0, "unlocking");
     }
 
-    static void make_folder(int base, const std::string& name)
+    static void make_folder(int base, const char* name)
     {
-        check(::mkdirat(base, name.c_str(), 0700) == 0, name);
+        check(::mkdirat(base, name, 0700) == 0, name);
     }
 
     static std::string offers_path(const std::string& git, const struct stat& tree)

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace autoexec::bench {
 
 using seconds = std::chrono::duration<double>;
 
-inline void check(bool holds, const std::string& what)
+inline void check(bool holds, std::string_view what)
 {
     if (holds) return;
     fmt::print(stderr, "failed: {}\n", what);
