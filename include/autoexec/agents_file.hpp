@@ -58,6 +58,11 @@ struct AgentDefinition {
     /// The words of `{resume}` in `commands` if a retry continues the session of the attempt
     /// before: `--resume {session}`.
     std::string resume;
+    /// The words of `{resume}` in all other attempts: `--session-id {attempt_id}`. If they have
+    /// `{attempt_id}`, that is the id of the session.
+    std::string new_session;
+    /// The words of `{budget}` in `commands` if there is a limit: `--max-budget-usd {max_cost}`.
+    std::string budget;
     /// A retry does so, if the program has reported its session: its prompt is then why the attempt
     /// before failed, followed by the command.
     bool retry_in_session = false;

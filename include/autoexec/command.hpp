@@ -33,6 +33,16 @@ struct RetryPolicy {
 
 struct CommandHooks;
 
+/// A session of an agent's program that a command continues. Agents that start a new session for
+/// each attempt ignore it.
+struct ResumedSession {
+    std::string id;
+    std::string failure;         ///< Why the last command in it failed.
+    std::optional<Usage> usage;  ///< `ExecutionResult::session_usage` of that command.
+
+    bool operator==(const ResumedSession&) const = default;
+};
+
 /// What identifies an execution in results and records.
 struct ExecutionIds {
     std::string execution_id;  ///< Unique; empty in a request: a new UUID.
@@ -98,6 +108,7 @@ struct CommandRequest : ExecutionIds {
     std::vector<std::string> argv;
     /// Names of variables that the agent takes from its own environment: the place for secrets.
     std::vector<std::string> env_refs;
+    std::optional<ResumedSession> resumed_session;  ///< Of its first attempt.
 
     /// The command is safe to run twice: allows retries after a time-out, a lost agent, or a
     /// failure of which the agent did not report whether it is retryable.
@@ -107,6 +118,9 @@ struct CommandRequest : ExecutionIds {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<RetryPolicy> retry;
     std::optional<int> max_attempts;  ///< Takes precedence over that of `retry`.
+    // Besides `max_cost_per_command` and `max_tokens_per_command`: the lower one counts.
+    double max_cost = 0;  ///< USD; zero: no limit.
+    std::int64_t max_tokens = 0;
 
     /// Functions of the application that are called meanwhile; null: none.
     std::shared_ptr<const CommandHooks> hooks;
@@ -165,6 +179,7 @@ struct AgentStatus : Correlation {
 
     // Written only by agents of protocol 1.1 or later, as are the ids of execution and attempt.
     std::optional<std::string> agent_id;
+    std::optional<std::string> agent;  ///< Its name in the agents file.
     std::optional<std::string> outcome;
     std::optional<int> exit_code;
     std::optional<int> signal;
@@ -172,9 +187,10 @@ struct AgentStatus : Correlation {
     std::optional<std::int64_t> sequence;
     bool output_truncated = false;
     std::optional<Usage> usage;
-    std::optional<std::string> session;  ///< The id that the agent's program gave its session.
+    std::optional<std::string> session;  ///< The id of the session of the agent's program.
     /// The program ended its work, but was not allowed to use a tool: a sentence.
     std::optional<std::string> permission_denied;
+    bool tree_unchanged = false;  ///< The program changed nothing in the worktree.
     /// Why the program does not come forward, or did not until it was stopped.
     std::optional<CommandError> cause;
     std::optional<Question> waiting_for;  ///< While a person's answer is needed.
@@ -224,7 +240,9 @@ struct ExecutionResult : ExecutionIds {
     std::optional<Progress> last_progress;
     std::string output;          ///< The end of the output, as the agent reported it.
     std::optional<Usage> usage;  ///< Of all attempts; absent: nothing was reported.
-    std::string session;         ///< The id that the agent's program gave its last session.
+    std::string session;  ///< The id of the last session of the agent's program; may be empty.
+    /// Of that session, with earlier commands, if its program reports usage so.
+    std::optional<Usage> session_usage;
     std::vector<std::string> warnings;
     /// A final status that arrived after the agent was asked to stop.
     std::optional<ReportedStatus> status_during_stop;

@@ -67,7 +67,6 @@ struct AutoExecutionConfig {
     WorkOptions agent;
     WorktreesConfig worktrees;
     BudgetConfig budget;
-    ModelPrices prices;  ///< For estimates; empty: costs are shown only as reported.
     bool debug = false;
     std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.

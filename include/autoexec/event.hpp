@@ -58,7 +58,8 @@ struct ExecutionMetric : ExecutionIds {
 
     std::string attempt_id;  ///< Empty: there is no line in the second file.
     std::string error_code;
-    std::string agent;
+    std::string agent;     ///< Its name in the agents file.
+    std::string agent_id;  ///< Of the process that ran it.
     std::filesystem::path worktree;
     std::string session;
     std::optional<Usage> usage;

@@ -59,6 +59,12 @@ struct ExecutionOptions {
     OnInput on_input = OnInput::wait;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
 
+    // What all attempts of a command may use. Zero: no limit.
+    double max_cost_per_command = 0;  ///< USD
+    /// Those of input and output, and those written to a cache.
+    std::int64_t max_tokens_per_command = 0;
+    ModelPrices prices;  ///< To estimate costs that are not reported.
+
     /// Commands in flight at once; more wait in order. Zero: limited only by the descriptors that
     /// this process can open; each command needs about 16 with an agent in the process.
     std::size_t max_parallel = 0;

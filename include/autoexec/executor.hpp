@@ -49,9 +49,9 @@ struct ExecutorOptions : ExecutorSettings {
     std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
     /// The state of a worktree, recorded before a retry. Null: `git status`.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> tree_state;
-    /// Called on the executor's strand before a command is published for the first time. A sentence
-    /// refuses it: it fails with the code `budget`. Null: none is refused.
-    std::function<std::string()> refuse_start;
+    /// Called on the executor's strand before each attempt, with its number. A sentence refuses it:
+    /// the command fails with the code `budget`. Null: none is refused.
+    std::function<std::string(int attempt)> refuse_attempt;
     /// Uniform in [0, 1), for jitter. Null: a random one.
     std::function<double()> random;
 };

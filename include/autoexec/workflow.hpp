@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -96,6 +97,9 @@ struct WorkflowStep {
     bool idempotent = false;
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<RetryPolicy> retry;
+    // Of its command; zero: no limit of its own.
+    double max_cost = 0;  ///< USD
+    std::int64_t max_tokens = 0;
     /// A retry starts from the same state as the step; the changes of the last attempt are saved.
     bool retry_from_clean = false;
     std::optional<CommitScope> commit;  ///< Absent: that of the workflow.

@@ -25,7 +25,7 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 28> known_fields{"name",
+constexpr std::array<std::string_view, 30> known_fields{"name",
                                                         "type",
                                                         "description",
                                                         "enabled",
@@ -48,6 +48,8 @@ constexpr std::array<std::string_view, 28> known_fields{"name",
                                                         "max_parallel",
                                                         "stdin",
                                                         "resume",
+                                                        "new_session",
+                                                        "budget",
                                                         "retry_in",
                                                         "driver",
                                                         "permissions",
@@ -80,8 +82,9 @@ public:
         read_outcome();
         read_commands();
         read_input();
+        read_options();
         read_driver();
-        read_resume();
+        read_retry_in();
         read_permissions();
         read_watch_paths();
         read_environment();
@@ -157,7 +160,7 @@ private:
         agent_.model = read_of_session("model");
         if (agent_.driver != AgentDriver::acp) return;
         agent_.outcome.name = "acp";
-        for (const auto* key : {"stdin", "outcome", "resume"})
+        for (const auto* key : {"stdin", "outcome", "resume", "new_session", "budget"})
             if (fields_.find(key) != nullptr)
                 fields_.error(key,
                               fmt::format("Field '{}' cannot be combined with 'driver: acp'", key),
@@ -218,13 +221,32 @@ private:
         return Permission::deny;
     }
 
-    void read_resume()
+    void read_options()
     {
-        agent_.resume = fields_.text("resume").value_or("");
+        agent_.resume = option("resume", "resume");
+        agent_.new_session = option("new_session", "resume");
+        agent_.budget = option("budget", "budget");
+    }
+
+    std::string option(const char* key, std::string_view placeholder)
+    {
+        auto text = fields_.text(key).value_or("");
         TemplateProblem problem;
-        if (!agent_.resume.empty() && !compile_resume(agent_.resume, problem))
-            fields_.error("resume", fmt::format("Field 'resume': {}", problem.message),
-                          problem.hint);
+        if (text.empty()) return text;
+        if (!compile_option(text, problem))
+            fields_.error(key, fmt::format("Field '{}': {}", key, problem.message), problem.hint);
+        const auto name = fmt::format("{{{}}}", placeholder);
+        if (std::ranges::none_of(agent_.commands, [&](const std::string& command) {
+                return command.find(name) != command.npos;
+            }))
+            fields_.warning(key,
+                            fmt::format("Field '{}' needs {} in one of the commands", key, name),
+                            "Without it, the field has no effect.");
+        return text;
+    }
+
+    void read_retry_in()
+    {
         const auto where = fields_.text("retry_in").value_or("fresh");
         agent_.retry_in_session = where == "session";
         if (where != "session" && where != "fresh")
@@ -232,16 +254,10 @@ private:
                 "retry_in",
                 fmt::format("Field 'retry_in' must be session or fresh (got: {})", where));
         if (!agent_.retry_in_session || agent_.driver == AgentDriver::acp) return;
-        if (agent_.resume.find("{session}") == std::string::npos || agent_.shell)
+        if (agent_.resume.find("{session}") == std::string::npos)
             fields_.error("retry_in", "'retry_in: session' needs a field 'resume' with {session}",
-                          "For example: `resume: --resume {session}`, and {resume} in the command; "
-                          "without `shell: true`.");
-        else if (std::ranges::none_of(agent_.commands, [](const std::string& command) {
-                     return command.find("{resume}") != command.npos ||
-                            command.find("{session}") != command.npos;
-                 }))
-            fields_.warning("retry_in", "'retry_in: session' needs {resume} in one of the commands",
-                            "Without it, a retry starts a new session.");
+                          "For example: `resume: --resume {session}`, and {resume} in the "
+                          "command.");
     }
 
     void read_input()

@@ -3,12 +3,14 @@
 #include "agent/environment.hpp"
 #include "agent/programs.hpp"
 #include "agent/template.hpp"
+#include "agent/tree_snapshot.hpp"
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/status.hpp"
+#include "protocol/usage.hpp"
 #include "text/text.hpp"
 
 #include <boost/algorithm/string/replace.hpp>
@@ -40,7 +42,10 @@ constexpr milliseconds report_interval{250};
 
 // How long its tasks in the background may keep a program that has reported its outcome.
 constexpr std::chrono::minutes background_limit{10};
-constexpr std::size_t max_id = 200;  // of what a program calls its session or model
+constexpr std::size_t max_model = 200;  // bytes of its name
+
+// Error code: the session to continue does not exist.
+constexpr char no_session[] = "no_session";
 
 constexpr char out_of_memory[] = "The agent ran out of memory.";
 
@@ -59,7 +64,20 @@ bool fails(CommandError& error, std::string code, std::string message)
     return false;
 }
 
-TemplateValues values_of(const protocol::CommandFile& command,
+std::vector<std::string> words_of(const std::string& option, const TemplateValues& values)
+{
+    TemplateProblem ignored;  // checked when the agents were read
+    const auto compiled = compile_option(option, ignored);
+    return compiled ? expand_option(*compiled, values) : std::vector<std::string>{};
+}
+
+bool continues_session(const AgentDefinition& definition, const protocol::CommandFile& command)
+{
+    const bool can = definition.driver == AgentDriver::acp || !definition.resume.empty();
+    return can && definition.retry_in_session && !command.session.empty();
+}
+
+TemplateValues values_of(const AgentDefinition& definition, const protocol::CommandFile& command,
                          const std::filesystem::path& worktree)
 {
     TemplateValues values;
@@ -68,17 +86,46 @@ TemplateValues values_of(const protocol::CommandFile& command,
     values.worktree = worktree.string();
     values.workflow_id = command.workflow_id.value_or("");
     values.step_id = command.step_id.value_or("");
+    values.attempt_id = command.attempt_id;
     if (const auto git_dir = git_files::git_dir_of(worktree)) {
         values.git_dir = git_dir->string();
         values.git_common_dir = git_files::git_common_dir(*git_dir).string();
     }
+    if (command.max_cost)
+        values.max_cost = fmt::format("{:.6f}", std::max(*command.max_cost, 1e-6));
+    if (command.max_tokens) values.max_tokens = std::to_string(*command.max_tokens);
+    values.budget = words_of(definition.budget, values);
+    if (!continues_session(definition, command)) {
+        values.resume = words_of(definition.new_session, values);
+        return values;
+    }
+    values.session = command.session;
+    values.resume = words_of(definition.resume, values);
     return values;
 }
 
+// In a session that the program continues.
 std::string prompt_to_continue(const protocol::CommandFile& command)
 {
     return fmt::format("This failed: {}\nContinue, so that it is done:\n{}", command.failure,
                        command.command);
+}
+
+// If the prompt is too long with the failure, the program gets the command alone.
+std::optional<std::vector<std::string>> expand_resuming(const CommandTemplate& text,
+                                                        TemplateValues values,
+                                                        const protocol::CommandFile& command,
+                                                        std::string& problem)
+{
+    values.command = prompt_to_continue(command);
+    if (auto argv = expand(text, values, problem)) return argv;
+    values.command = command.command;
+    return expand(text, values, problem);
+}
+
+bool names_session(const AgentDefinition& definition)
+{
+    return definition.new_session.find("{attempt_id}") != std::string::npos;
 }
 
 bool make_programs(const AgentDefinition& definition, const protocol::CommandFile& command,
@@ -94,28 +141,31 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
                                  "or send a command text.",
                                  definition.name));
     }
-    auto values = values_of(command, worktree);
-    TemplateProblem ignored;  // checked when the agents were read
-    const bool continues = definition.retry_in_session && !command.session.empty();
-    if (const auto resume = compile_resume(definition.resume, ignored); resume && continues) {
-        values.session = command.session;
-        std::string problem;
-        values.resume = expand(*resume, values, problem).value_or(std::vector<std::string>{});
-        values.command = prompt_to_continue(command);
-    }
+    auto values = values_of(definition, command, worktree);
+    const bool continues = continues_session(definition, command);
     const auto templates = templates_of(definition);
     for (std::size_t i = 0; i < templates.size(); ++i) {
         std::string problem;
-        auto argv = expand(templates[i], values, problem);
+        const bool has_session = uses(templates[i], Placeholder::resume);
+        auto argv = continues && has_session
+                        ? expand_resuming(templates[i], values, command, problem)
+                        : expand(templates[i], values, problem);
         if (!argv) return fails(error, "invalid_command", std::move(problem));
         // Only the program that receives the command is judged by its output.
         programs.push_back({*std::move(argv),
                             {},
                             takes_command(definition, i) ? &definition.outcome : &exit_code});
+        programs.back().resumes_session = continues && has_session;
+        if (has_session && !continues && names_session(definition))
+            programs.back().new_session = command.attempt_id;
     }
+    TemplateProblem ignored;
     if (const auto input = compile_input(definition.input, ignored);
-        input && !programs.empty() && !definition.input.empty())
+        input && !programs.empty() && !definition.input.empty()) {
+        if (continues && uses(templates.front(), Placeholder::resume))
+            values.command = prompt_to_continue(command);
         programs.front().input = expand_input(*input, values);
+    }
     if (definition.driver == AgentDriver::acp && !programs.empty()) {
         auto& task = programs.front().task.emplace();
         task = {definition.name,
@@ -126,6 +176,7 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
                 definition.model};
         if (continues) {
             task.session = command.session;
+            programs.front().resumes_session = true;
             task.next_prompt = prompt_to_continue(command);
         }
     }
@@ -182,6 +233,7 @@ std::string cut(std::string text)
 std::string stop_message(const std::string& reason)
 {
     if (reason == "timeout") return "The command was stopped after its time-out.";
+    if (reason == "budget") return "The command was stopped, because its budget is used up.";
     if (reason == "agent_stopped") return "The command was stopped because its agent was stopped.";
     if (reason == "interrupted") return "The command was stopped because its executor has ended.";
     if (reason == "worktree_lost")
@@ -194,7 +246,7 @@ void classify_stopped(const std::string& reason, ProgramResult& result)
     const bool late = reason == "timeout";
     result.completed = false;
     result.append_last_line = false;
-    result.outcome = late ? "timeout" : "cancelled";
+    result.outcome = late ? "timeout" : reason == "budget" ? "failed" : "cancelled";
     result.error = {stop_message(reason), reason, late ? std::nullopt : std::optional(false), 0};
 }
 
@@ -215,6 +267,16 @@ void classify_by_exit_code(const ProcessExit& exit, const std::string& program,
           fmt::format("{} exited with code {}", program, code));
     // sysexits.h: "temporary failure, user is invited to retry".
     if (code == EX_TEMPFAIL) result.error.retryable = true;
+}
+
+// A program whose outcome is read is an agent, which is asked for a change. If nothing else says
+// whether it made one, its worktree is compared; after a retry, an earlier attempt may have.
+bool may_change_nothing(const AgentDefinition& definition, const protocol::CommandFile& command)
+{
+    const bool is_agent =
+        definition.driver == AgentDriver::acp || !definition.outcome.events.empty();
+    return is_agent && command.argv.empty() && command.expected_artifacts.empty() &&
+           command.attempt <= 1;
 }
 
 time_point deadline(const AgentDefinition& definition, const protocol::CommandFile& command,
@@ -301,15 +363,20 @@ CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
                                       const AgentDefinition& definition)
 {
+    self->agent_ = definition.name;
     ProgramResult result;
     std::vector<Program> programs;
+    std::optional<TreeSnapshot> tree;
     if (make_programs(definition, self->found_.command, self->worktree_, programs, result.error)) {
         for (std::size_t i = 0; i < programs.size(); ++i) {
             self->step_ = fmt::format("{}/{}", i + 1, programs.size());
             self->write_running();
+            if (i == 0 && may_change_nothing(definition, self->found_.command))
+                tree = TreeSnapshot::take(self->worktree_, self->options_.status_file_name);
             co_await self->run_one(definition, std::move(programs[i]), result);
             if (!result.completed) break;
         }
+        self->report_.tree_unchanged = result.completed && tree && tree->unchanged();
     }
     self->output_.finish();  // processes a last line without a newline, such as a prompt
     if (const auto line = self->output_.last_error_line(); result.append_last_line && !line.empty())
@@ -338,7 +405,8 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
         program.task->on_decision = [this](const auto& call, bool allowed, const auto& rule) {
             permissions_.record(call, allowed, rule);
         };
-    outcome_source_ = {make_reader(program)};
+    outcome_source_ = {make_reader(program), std::move(program.new_session),
+                       program.resumes_session};
     progress_.reset();
     spec.argv = std::move(program.argv);
     spec.input = std::move(program.input);
@@ -406,9 +474,11 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
         result.error = start_error(errc::no_resources, out_of_memory);
         co_return;
     }
+    const auto limit = over_budget();
     note_report(exit);
     classify(exit, spec.argv.front(), definition, result);
     if (stopped) classify_stopped(stop_reason_, result);
+    if (stopped && stop_reason_ == "budget" && !limit.empty()) result.error.message += " " + limit;
 }
 
 // The log gets redacted output; the parser needs the original.
@@ -422,7 +492,7 @@ void CommandJob::accept_output(OutputStream stream, std::string_view chunk)
     if (outcome_source_.driver) outcome_source_.driver->flush();
     follow_question();
     note_conclusion();
-    if (reader.hopeless()) alarm_->wake();
+    if (reader.hopeless() || !over_budget().empty()) alarm_->wake();
 }
 
 void CommandJob::note_conclusion()
@@ -562,7 +632,23 @@ std::string CommandJob::reason_to_stop(bool late)
 {
     if (late) return "timeout";
     if (auto reason = mailbox_->cancel_reason(found_.command)) return std::move(*reason);
-    return mailbox_->lost() ? "worktree_lost" : "";
+    if (mailbox_->lost()) return "worktree_lost";
+    return outcome_source_.reported_at || over_budget().empty() ? "" : "budget";
+}
+
+// Only what the program reports while it runs.
+std::string CommandJob::over_budget() const
+{
+    const auto& command = found_.command;
+    if (!command.max_cost && !command.max_tokens) return {};
+    auto used = report_.usage;
+    auto reported = outcome_source_.reader->usage();
+    // In a session that it continues, earlier attempts count, too: the executor knows how much.
+    if (outcome_source_.resumes_session && reported.of_session) return {};
+    if (outcome_source_.resumes_session && reported.cost_of_session) reported.cost_usd.reset();
+    protocol::add_usage(used, reported);
+    return protocol::limit_reached({command.max_cost.value_or(0), command.max_tokens.value_or(0)},
+                                   protocol::Spending(used, {}), "this command");
 }
 
 void CommandJob::classify(const ProcessExit& exit, const std::string& program,
@@ -590,6 +676,8 @@ void CommandJob::classify(const ProcessExit& exit, const std::string& program,
     result.error.code = said->code;
     result.error.retry_after = said->retry_after;
     result.error.message = for_people(said->message);
+    // It has done nothing, and another attempt starts a new session.
+    if (said->code == no_session) result.error.retryable = true;
     if (!reader.denied().empty()) report_.denied = for_people(reader.denied_message());
 }
 
@@ -604,17 +692,24 @@ bool CommandJob::has_expected_artifacts() const
 void CommandJob::note_report(const ProcessExit& exit)
 {
     const auto& reader = *outcome_source_.reader;
-    const auto cpu = report_.usage.cpu.value_or(std::chrono::microseconds(0)) + exit.cpu;
-    const auto memory = std::max(report_.usage.peak_memory_kib.value_or(0), exit.peak_memory_kib);
-    if (!reader.usage().empty()) report_.usage = reader.usage();
-    report_.usage.model = options_.redactor->redact(report_.usage.model).substr(0, max_id);
-    if (cpu.count() > 0) report_.usage.cpu = cpu;
-    if (memory > 0) report_.usage.peak_memory_kib = memory;
-    if (!reader.session().empty())
-        report_.session = options_.redactor->redact(reader.session()).substr(0, max_id);
+    auto used = reader.usage();
+    used.model = options_.redactor->redact(used.model).substr(0, max_model);
+    if (exit.cpu.count() > 0) used.cpu = exit.cpu;
+    if (exit.peak_memory_kib > 0) used.peak_memory_kib = exit.peak_memory_kib;
+    if (!used.empty()) protocol::add_usage(report_.usage, used);
+    if (auto id = session(); !id.empty()) report_.session = std::move(id);
     report_.cause.reset();
     if (const auto& trouble = reader.trouble())
         report_.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
+}
+
+// Without an event, the program may not have begun the session with the id that it got.
+std::string CommandJob::session() const
+{
+    const auto& reader = *outcome_source_.reader;
+    const bool is_chosen = reader.session().empty() && reader.has_events();
+    const auto& id = is_chosen ? outcome_source_.new_session : reader.session();
+    return protocol::is_session_id(id) && options_.redactor->redact(id) == id ? id : "";
 }
 
 // Paths in the worktree become relative.
@@ -644,6 +739,7 @@ AgentStatus CommandJob::status(ReportedStatus word)
     s.ids() = command.ids();
     s.command = options_.redactor->redact(command.command);
     s.agent_id = agent_id_;
+    s.agent = agent_;
     if (pid_ > 0) s.pid = pid_;
     s.sequence = ++sequence_;
     if (output_.total() > 0) s.output = output_.tail();
@@ -659,6 +755,7 @@ void CommandJob::write_running()
     if (const auto* const client = dynamic_cast<const acp::Client*>(outcome_source_.reader.get());
         client != nullptr && client->accepts_prompts() && !legacy())
         s.prompts_taken = report_.prompts;
+    if (auto id = session(); !id.empty()) s.session = std::move(id);
     if (const auto& trouble = outcome_source_.reader->trouble())
         s.cause = CommandError{for_people(trouble->message), trouble->code, {}, 0, {}};
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
@@ -675,8 +772,9 @@ AgentStatus CommandJob::last_status(const ProgramResult& result)
     s.exit_code = result.exit_code;
     s.signal = result.signal;
     if (auto last = progress(); !last.message.empty()) s.progress = std::move(last);
-    if (!report_.usage.empty()) s.usage = report_.usage;
-    if (!report_.session.empty()) s.session = report_.session;
+    s.usage = report_.usage;
+    if (!report_.session.empty() && result.error.code != no_session) s.session = report_.session;
+    s.tree_unchanged = report_.tree_unchanged;
     if (report_.prompts > 0) s.prompts_taken = report_.prompts;
     if (result.completed && !report_.denied.empty()) s.permission_denied = report_.denied;
     if (!result.completed) s.cause = report_.cause;

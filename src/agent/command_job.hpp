@@ -32,6 +32,8 @@ struct Program {
     std::vector<std::string> argv;
     std::string input;
     const OutputRules* rules;
+    std::string new_session{};  ///< The id that its session gets; empty: it has its own.
+    bool resumes_session = false;
     /// It is driven by the Agent Client Protocol instead of being read by rules.
     std::optional<acp::Task> task{};
 };
@@ -60,6 +62,8 @@ private:
     /// Derives the outcome from the running program's output.
     struct OutcomeSource {
         std::unique_ptr<programs::OutputReader> reader = std::make_unique<programs::EventReader>();
+        std::string new_session{};  ///< As of the program.
+        bool resumes_session = false;
         std::unique_ptr<AcpDriver> driver{};      ///< While the program runs.
         std::optional<time_point> reported_at{};  ///< Tasks of its own may still run.
         std::optional<time_point> concluded_at{};
@@ -70,9 +74,10 @@ private:
 
     /// What the programs reported besides their outcome.
     struct Report {
-        Usage usage;
+        std::optional<Usage> usage;
         std::string session;
         std::string denied;  ///< A tool that was refused, as a sentence.
+        bool tree_unchanged = false;
         std::optional<CommandError> cause;
         std::int64_t prompts = 0;  ///< How many of a person were taken.
     };
@@ -96,6 +101,9 @@ private:
     void take_prompts(acp::Client& client, const protocol::AnswerFile& file);
     void answer_question(Process& process, const std::optional<protocol::AnswerFile>& file);
     std::string reason_to_stop(bool late);
+    /// The limit that the program has reached, as a sentence; empty: none.
+    [[nodiscard]] std::string over_budget() const;
+    [[nodiscard]] std::string session() const;
     void classify(const ProcessExit& exit, const std::string& program,
                   const AgentDefinition& definition, ProgramResult& result);
     [[nodiscard]] bool has_expected_artifacts() const;
@@ -110,7 +118,8 @@ private:
 
     const AgentOptions& options_;
     const std::string agent_id_;
-    WorkOptions work_;  ///< As of the claim.
+    std::string agent_;  ///< The name of the agent that runs it.
+    WorkOptions work_;   ///< As of the claim.
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentMailbox> mailbox_;
     handoff::AgentMailbox::Found found_;

@@ -52,7 +52,12 @@ std::string entry(const programs::KnownProgram& program, Comments comments)
     if (comments == Comments::all) text += fmt::format("    description: {}\n", program.title);
     text += fmt::format("    commands:\n      - {}\n", program.command);
     if (!program.input.empty()) text += fmt::format("    stdin: \"{}\"\n", program.input);
-    if (!program.resume.empty()) text += fmt::format("    resume: {}\n", program.resume);
+    const auto put = [&text](std::string_view key, const std::string& value) {
+        if (!value.empty()) text += fmt::format("    {}: {}\n", key, value);
+    };
+    put("resume", program.resume);
+    put("new_session", program.new_session);
+    put("budget", program.budget);
     if (!program.outcome.events.empty())
         text += fmt::format("    outcome: {}\n", program.outcome.name);
     if (program.accept_argv) text += "    accept_argv: true\n";

@@ -50,7 +50,7 @@ private:
         if (c == '\\' || rest_.starts_with("${")) {
             copy(2);
         } else if (const auto known = placeholder_named(name_in_braces(rest_))) {
-            reference(*known);
+            return reference(*known);
         } else {
             nest(c);
         }
@@ -101,13 +101,20 @@ private:
         return true;
     }
 
-    void reference(Placeholder placeholder)
+    bool reference(Placeholder placeholder)
     {
+        if (placeholder == Placeholder::resume || placeholder == Placeholder::budget) {
+            const auto name = fmt::format("{{{}}}", name_in_braces(rest_));
+            problem_ = {fmt::format("'{}' is several words, which a script cannot have", name),
+                        "Remove `shell: true`.", name};
+            return false;
+        }
         auto at = std::find(arguments_.begin(), arguments_.end(), placeholder);
         if (at == arguments_.end()) at = arguments_.insert(at, placeholder);
         const auto number = at - arguments_.begin() + 1;
         script_ += fmt::format(fmt::runtime(quoted() ? "${{{}}}" : "\"${{{}}}\""), number);
         rest_.remove_prefix(name_in_braces(rest_).size() + 2);
+        return true;
     }
 
     std::string_view rest_;

@@ -17,9 +17,10 @@ namespace {
 constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 9> placeholder_names{
-    "command", "command_file_path", "worktree", "workflow_id", "step_id",
-    "git_dir", "git_common_dir",    "session",  "resume"};
+constexpr std::array<std::string_view, 13> placeholder_names{
+    "command",        "command_file_path", "worktree", "workflow_id", "step_id",    "git_dir",
+    "git_common_dir", "attempt_id",        "session",  "max_cost",    "max_tokens", "resume",
+    "budget"};
 
 constexpr std::string_view name_characters = "abcdefghijklmnopqrstuvwxyz_";
 
@@ -144,11 +145,20 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
             return values.git_dir;
         case Placeholder::git_common_dir:
             return values.git_common_dir;
+        case Placeholder::attempt_id:
+            return values.attempt_id;
         case Placeholder::session:
-        case Placeholder::resume:  // no text: a whole word
+            return values.session;
+        case Placeholder::max_cost:
+            return values.max_cost;
+        case Placeholder::max_tokens:
+            return values.max_tokens;
+        case Placeholder::resume:
+        case Placeholder::budget:
             break;
     }
-    return values.session;
+    static const std::string no_text;  // a whole word
+    return no_text;
 }
 
 std::string expand_word(const CommandTemplate::Word& word, const TemplateValues& values,
@@ -163,19 +173,18 @@ std::string expand_word(const CommandTemplate::Word& word, const TemplateValues&
     return text;
 }
 
-bool is_resume(const CommandTemplate::Word& word)
+// Null: it is one word.
+const std::vector<std::string>* words_of(const CommandTemplate::Word& word,
+                                         const TemplateValues& values)
 {
-    return word.size() == 1 && word.front() == CommandTemplate::Piece(Placeholder::resume);
+    if (word.size() != 1) return nullptr;
+    if (word.front() == CommandTemplate::Piece(Placeholder::resume)) return &values.resume;
+    return word.front() == CommandTemplate::Piece(Placeholder::budget) ? &values.budget : nullptr;
 }
 
 bool uses_command(const CommandTemplate& command)
 {
-    return std::any_of(command.words.begin(), command.words.end(), [](const auto& word) {
-        return std::any_of(word.begin(), word.end(), [](const auto& piece) {
-            return piece == CommandTemplate::Piece(Placeholder::command) ||
-                   piece == CommandTemplate::Piece(Placeholder::command_file_path);
-        });
-    });
+    return uses(command, Placeholder::command) || uses(command, Placeholder::command_file_path);
 }
 
 }  // namespace
@@ -246,10 +255,30 @@ bool takes_command(const AgentDefinition& definition, std::size_t index)
     return command && uses_command(*command);
 }
 
-std::optional<CommandTemplate> compile_resume(std::string_view text, TemplateProblem& problem)
+std::optional<CommandTemplate> compile_option(std::string_view text, TemplateProblem& problem)
 {
     problem = {};
     return compile_words(text, problem);
+}
+
+std::vector<std::string> expand_option(const CommandTemplate& option, const TemplateValues& values)
+{
+    std::vector<std::string> words;
+    for (const auto& word : option.words) {
+        for (const auto& piece : word)
+            if (const auto* const known = std::get_if<Placeholder>(&piece);
+                known && value_of(values, *known).empty())
+                return {};
+        words.push_back(expand_word(word, values, max_total));
+    }
+    return words;
+}
+
+bool uses(const CommandTemplate& command, Placeholder placeholder)
+{
+    return std::ranges::any_of(command.words, [placeholder](const auto& word) {
+        return std::ranges::find(word, CommandTemplate::Piece(placeholder)) != word.end();
+    });
 }
 
 std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem)
@@ -269,8 +298,8 @@ std::optional<std::vector<std::string>> expand(const CommandTemplate& command,
     std::vector<std::string> argv;
     std::size_t total = 0;
     for (const auto& word : command.words) {
-        if (is_resume(word)) {
-            argv.insert(argv.end(), values.resume.begin(), values.resume.end());
+        if (const auto* const words = words_of(word, values)) {
+            argv.insert(argv.end(), words->begin(), words->end());
             continue;
         }
         argv.push_back(expand_word(word, values, max_total));

@@ -16,12 +16,16 @@ enum class Placeholder {
     command,            ///< The text of the command.
     command_file_path,  ///< The path of its file: for texts that are too long for an argument.
     worktree,
-    workflow_id,  ///< Empty where there is none; so are the next three.
+    workflow_id,  ///< Empty where there is none; so are the following ones.
     step_id,
     git_dir,         ///< Of the worktree.
     git_common_dir,  ///< Of its repository.
-    session,         ///< Only in `resume`.
-    resume,          ///< A whole word, which becomes those of `resume`, or none.
+    attempt_id,
+    session,  ///< Only in `resume`.
+    max_cost,
+    max_tokens,
+    resume,  ///< A whole word, which becomes those of an option, or none; so does the next.
+    budget,
 };
 
 /// A command as words, so that a value stays within its word whatever is in it.
@@ -61,12 +65,21 @@ struct TemplateValues {
     std::string step_id;
     std::string git_dir{};
     std::string git_common_dir{};
+    std::string attempt_id{};
     std::string session{};
+    std::string max_cost{};
+    std::string max_tokens{};
     std::vector<std::string> resume{};
+    std::vector<std::string> budget{};
 };
 
-/// The words of an agent's `resume`.
-std::optional<CommandTemplate> compile_resume(std::string_view text, TemplateProblem& problem);
+/// The words that replace `{resume}` or `{budget}`.
+std::optional<CommandTemplate> compile_option(std::string_view text, TemplateProblem& problem);
+
+/// None if one of its placeholders has no value.
+std::vector<std::string> expand_option(const CommandTemplate& option, const TemplateValues& values);
+
+[[nodiscard]] bool uses(const CommandTemplate& command, Placeholder placeholder);
 
 /// The text of a program's input: one word, in which quotes have no meaning.
 std::optional<CommandTemplate::Word> compile_input(std::string_view text, TemplateProblem& problem);

@@ -48,6 +48,9 @@ struct SessionFlags {
     std::optional<std::chrono::milliseconds> stop_grace;
     std::optional<double> max_cost;         ///< In USD; zero: no limit.
     std::optional<std::size_t> max_tokens;  ///< Zero: no limit.
+    // The same for each command.
+    std::optional<double> max_cost_per_command;
+    std::optional<std::size_t> max_tokens_per_command;
     bool external_agent = false;
     bool wait_for_worktree = false;
     bool fail_on_input = false;

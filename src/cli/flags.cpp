@@ -23,6 +23,26 @@ std::string long_name(const std::string& names)
     return names.substr(begin, names.find(',', begin) - begin);
 }
 
+void add_usd(CLI::App& app, const char* name, std::optional<double>& value, const char* help)
+{
+    app.add_option(name, value, help)->type_name("USD")->check(CLI::Range(0.0, 1'000'000.0));
+}
+
+void add_budget(CLI::App& app, SessionFlags& flags)
+{
+    add_usd(app, "--max-cost", flags.max_cost,
+            "Start no more commands once they have cost this much; 0: no limit");
+    add_count(
+        app, "--max-tokens", max_tokens, [&flags](std::size_t n) { flags.max_tokens = n; },
+        "Start no more commands once they have used N tokens; 0: no limit");
+    add_usd(app, "--max-cost-per-command", flags.max_cost_per_command,
+            "End a command once its attempts have cost this much; 0: no limit");
+    add_count(
+        app, "--max-tokens-per-command", max_tokens,
+        [&flags](std::size_t n) { flags.max_tokens_per_command = n; },
+        "End a command once its attempts have used N tokens; 0: no limit");
+}
+
 }  // namespace
 
 // A library option type would tie every command to the library.
@@ -101,13 +121,7 @@ void add_session(CLI::App& app, SessionFlags& flags)
                  "Interval between status polls (default 5s)");
     add_duration(app, "--stop-grace", flags.stop_grace,
                  "Time to stop before a command is killed (default 10s)");
-    app.add_option("--max-cost", flags.max_cost,
-                   "Start no more commands once they have cost this much; 0: no limit")
-        ->type_name("USD")
-        ->check(CLI::Range(0.0, 1'000'000.0));
-    add_count(
-        app, "--max-tokens", max_tokens, [&flags](std::size_t n) { flags.max_tokens = n; },
-        "Start no more commands once they have used N tokens; 0: no limit");
+    add_budget(app, flags);
     app.add_flag("--external-agent", flags.external_agent,
                  "Leave the commands to an agent that is already running");
     app.add_flag("--wait", flags.wait_for_worktree, "Wait for busy worktrees instead of failing");

@@ -92,12 +92,13 @@ void print(const ExecutionMetric& m, const Columns& columns)
     print_result("\n");
 }
 
-boost::json::object json_of(const ExecutionMetric& metric)
+boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& prices)
 {
     auto line = to_json(metric);
     line["agent"] = text::text_or_null(metric.agent);
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = protocol::usage_or_null(metric.usage);
+    protocol::add_estimate(line["usage"], {metric.usage, prices});
     return line;
 }
 
@@ -113,10 +114,14 @@ int history(const HistoryOptions& options)
     };
     if (options.summary) {
         const auto summary = records::summarize_metrics(folder, report);
-        if (options.json)
-            print_json(to_json(summary));
-        else
-            print(summary, configured_prices(root));
+        const auto prices = configured_prices(root);
+        if (!options.json) {
+            print(summary, prices);
+            return code;
+        }
+        auto line = to_json(summary);
+        protocol::add_estimate(line["usage"], total_spending(summary, prices));
+        print_json(line);
         return code;
     }
     MetricsFilter filter;
@@ -127,7 +132,8 @@ int history(const HistoryOptions& options)
     const auto metrics = records::read_history(folder, filter, report);
     if (metrics.empty() && !options.json) print_message("No execution history found.\n");
     if (options.json) {
-        for (const auto& metric : metrics) print_json(json_of(metric));
+        const auto prices = configured_prices(root);
+        for (const auto& metric : metrics) print_json(json_of(metric, prices));
         return code;
     }
     const Columns columns(metrics, configured_prices(root));

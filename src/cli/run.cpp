@@ -42,7 +42,8 @@ Examples:
 Each line of a list is a JSON object; only the command is required:
   {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
    "timeout": "90s", "expect": ["FILE"], "retry": 2, "idempotent": true, "agent": "NAME",
-   "env": ["VARIABLE"], "workflow_id": "w", "step_id": "s"}
+   "env": ["VARIABLE"], "max_cost": 0.5, "max_tokens": 200000, "workflow_id": "w",
+   "step_id": "s"}
 
 Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage error, 3 invalid
 project file, 4 internal or system error, 6 a command needed an answer (--fail-on-input),
@@ -85,17 +86,14 @@ public:
         : options_(o),
           jobs_(std::move(jobs)),
           notify_(std::move(notify)),
-          budget_(make_budget(o.session, manager)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.session.quiet), jobs_.size())),
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
-                   jobs_.size(),
-                   [this] { return budget_.refusal(std::chrono::system_clock::now()); }),
+                   jobs_.size()),
           repository_options_(worktree_options(manager)),
-          prices_(manager.load().prices)
+          prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
-        session_.executor().subscribe(budget_sink(budget_));
         session_.executor().subscribe(std::make_shared<QuestionSink>(
             [this](const Event& event) { notify_of_question(event); }));
     }
@@ -203,7 +201,7 @@ private:
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
         if (options_.json)
-            print_json(to_json(result));
+            print_json(json_of(result));
         else
             print(result);
         display_->screen().redraw();
@@ -237,6 +235,13 @@ private:
                                     {"waiting_for", event.details.at("waiting_for")}};
         asio::co_spawn(session_.context(), notify_program(std::move(name), std::move(message)),
                        rethrow);
+    }
+
+    [[nodiscard]] boost::json::object json_of(const ExecutionResult& result) const
+    {
+        auto line = to_json(result);
+        protocol::add_estimate(line["usage"], {result.usage, prices_});
+        return line;
     }
 
     void print(const ExecutionResult& result) const
@@ -285,7 +290,6 @@ private:
     const RunOptions& options_;
     std::vector<CommandJob> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
-    records::Budget budget_;
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();

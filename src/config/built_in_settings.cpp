@@ -116,7 +116,18 @@ struct Row : Setting {
     Row in_usd() &&
     {
         unit = "USD";
-        return std::move(*this).within(0, 1'000'000);
+        return std::move(*this).within(0, 1'000'000).lowered_by_workflows();
+    }
+    Row in_tokens() && { return std::move(*this).within(0, 1e15).lowered_by_workflows(); }
+    Row lowered_by_workflows() &&
+    {
+        workflow_may = WorkflowMay::lower;
+        return std::move(*this);
+    }
+    Row not_for_workflows() &&
+    {
+        workflow_may = WorkflowMay::not_set;
+        return std::move(*this);
     }
     Row project_key(std::string name) &&
     {
@@ -167,7 +178,6 @@ Row option(std::string key, std::string documentation)
 }
 
 constexpr double three_years = 100'000'000;  // seconds
-constexpr double max_tokens = 1e15;
 constexpr double mebibyte = 1024 * 1024;
 constexpr double gibibyte = 1024 * mebibyte;
 constexpr double tebibyte = 1024 * gibibyte;
@@ -354,26 +364,43 @@ std::vector<Setting> built_in_settings()
             "budget.max_cost_per_run",
             "A run starts no more commands once they have cost this much. 0: no limit.")
             .in_usd()
+            .at_once()
             .flag("--max-cost"),
         option<&Config::budget, &BudgetConfig::max_tokens_per_run>(
             "budget.max_tokens_per_run",
             "A run starts no more commands once they have used this many tokens: input, output, "
             "and those written to a cache. 0: no limit.")
-            .within(0, max_tokens)
+            .in_tokens()
+            .at_once()
             .flag("--max-tokens"),
         option<&Config::budget, &BudgetConfig::max_cost_per_day>(
             "budget.max_cost_per_day",
             "The same for all commands of the project on a UTC day. 0: no limit.")
-            .in_usd(),
+            .in_usd()
+            .at_once(),
         option<&Config::budget, &BudgetConfig::max_tokens_per_day>(
             "budget.max_tokens_per_day",
             "The same for all commands of the project on a UTC day. 0: no limit.")
-            .within(0, max_tokens),
-        option<&Config::prices>(
+            .in_tokens()
+            .at_once(),
+        option<of_executor, &E::max_cost_per_command>(
+            "budget.max_cost_per_command",
+            "What all attempts of a command may cost: it is not tried again once they have cost "
+            "this much, and is stopped if its program reports its cost meanwhile. 0: no limit.")
+            .in_usd()
+            .at_once()
+            .flag("--max-cost-per-command"),
+        option<of_executor, &E::max_tokens_per_command>("budget.max_tokens_per_command",
+                                                        "The same in tokens. 0: no limit.")
+            .in_tokens()
+            .at_once()
+            .flag("--max-tokens-per-command"),
+        option<of_executor, &E::prices>(
             "prices",
             "USD per million tokens, to estimate the cost where a program reports none. The prices "
             "of a cache are by default that of the input. In a variable: as JSON.")
-            .at_once(),
+            .at_once()
+            .not_for_workflows(),
         option<of_executor, &E::durability>(
             "durability",
             "When a record counts as written: in memory (none), safe "

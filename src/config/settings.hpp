@@ -37,6 +37,9 @@ enum class Effect {
     next_start,      ///< For executors and agents that start later.
 };
 
+/// What the metadata of a workflow, which may come from a repository, can do to a setting.
+enum class WorkflowMay { set, lower, not_set };
+
 struct Setting {
     std::string key;  ///< Below `auto_execution:`; dots nest.
     SettingType type = SettingType::text;
@@ -50,6 +53,7 @@ struct Setting {
     std::string flags = {};   ///< On the command line; empty: none.
     std::string former = {};  ///< The key in version 1.0; empty: the same.
     Effect effect = Effect::next_start;
+    WorkflowMay workflow_may = WorkflowMay::set;
 
     /// `a whole number`
     [[nodiscard]] std::string_view type_name() const;

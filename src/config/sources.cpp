@@ -112,9 +112,42 @@ private:
     void apply()
     {
         for (auto& value : values_) {
-            table_.find(value.key)->set(result_.config, value.value);
+            const auto& setting = *table_.find(value.key);
+            if (value.origin.layer == ConfigLayer::workflow && !may_set(setting, value.value)) {
+                warn_of_workflow(setting, value);
+                continue;
+            }
+            setting.set(result_.config, value.value);
             result_.origins.insert_or_assign(value.key, std::move(value.origin));
         }
+    }
+
+    // Zero is no limit.
+    [[nodiscard]] bool may_set(const Setting& setting, const SettingValue& value) const
+    {
+        if (setting.workflow_may != WorkflowMay::lower)
+            return setting.workflow_may == WorkflowMay::set;
+        const auto number = [](const SettingValue& v) {
+            const auto* const whole = std::get_if<std::int64_t>(&v);
+            return whole ? static_cast<double>(*whole) : std::get<double>(v);
+        };
+        const auto limit = number(value);
+        const auto now = number(setting.get(result_.config));
+        return limit == now || (limit != 0 && (now == 0 || limit < now));
+    }
+
+    void warn_of_workflow(const Setting& setting, const LayerValue& value)
+    {
+        const auto origin = result_.origins.find(setting.key);
+        yaml::Report report(value.origin.source, {});
+        report.warning(
+            {value.origin.line, value.origin.column},
+            fmt::format(
+                "A workflow cannot {} {}: its value is ignored, {} applies",
+                setting.workflow_may == WorkflowMay::lower ? "raise or remove" : "set", setting.key,
+                origin == result_.origins.end() ? "the default" : to_string(origin->second)),
+            "Set it in the configuration of the project, or on the command line.");
+        take(report.take_warnings());
     }
 
     void check_together()

@@ -18,9 +18,7 @@ std::string agent_text(const Redactor& redactor, std::string_view text, std::siz
     // Redact before truncating; otherwise a part of a secret could remain.
     auto text_kept = redactor.redact(text);
     if (text_kept.size() <= max) return text_kept;
-    while (max > 0 && (static_cast<unsigned char>(text_kept[max]) & 0xC0) == 0x80) --max;
-    text_kept.resize(max);
-    return text_kept + "…";
+    return std::string(text::head(text_kept, max)) + "…";
 }
 
 void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,

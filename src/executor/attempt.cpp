@@ -65,6 +65,19 @@ std::string folder_instead_of(const std::filesystem::path& status_file)
            text::printable(status_file.string()) + ", or set another status_file_name.";
 }
 
+// What a retry adds to the command must not make it too large: the failure is cut, or a new session
+// begins.
+std::string command_text(protocol::CommandFile file)
+{
+    auto text = protocol::format_command(file);
+    while (text.size() > protocol::command_file_limit && !file.session.empty()) {
+        if (file.failure.empty()) file.session.clear();
+        file.failure = text::head(file.failure, file.failure.size() / 2);
+        text = protocol::format_command(file);
+    }
+    return text;
+}
+
 std::string seconds(milliseconds d)
 {
     return fmt::format("{:g} s", std::chrono::duration<double>(d).count());
@@ -92,14 +105,21 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.env_refs = r.env_refs;
     file.deadline_seconds =
         std::chrono::duration<double>(r.timeout.value_or(x.options.timeout)).count();
-    // The agent may go on where the attempt before has ended.
-    if (a.attempt > 1 && protocol::is_session_id(x.result.session)) {
+    const auto left = protocol::left_of(x.limits(), x.spending());
+    if (left.max_cost > 0) file.max_cost = left.max_cost;
+    if (left.max_tokens > 0) file.max_tokens = left.max_tokens;
+    // The agent may continue where the attempt before has ended.
+    if (protocol::is_session_id(x.result.session)) {
         file.session = x.result.session;
-        if (x.result.error) file.failure = x.result.error->message;
+        if (x.result.error)
+            file.failure = x.result.error->message;
+        else if (r.resumed_session)
+            file.failure = r.resumed_session->failure;
+        std::ranges::replace(file.failure, '\0', ' ');  // agents refuse it
     }
 
     PublishedFiles files;
-    files.command = protocol::format_command(file);
+    files.command = command_text(file);
     files.simple = x.redacted;
     files.metadata = protocol::format_metadata(file, x.redacted);
     files.attempt_id = a.attempt_id;

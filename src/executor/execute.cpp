@@ -99,6 +99,10 @@ error_code ExecutorCore::check(Execution& x)
     x.result.ids() = r.ids();
     x.result.command = x.redacted;
     x.result.worktree = r.worktree;
+    if (r.resumed_session) {
+        x.result.session = r.resumed_session->id;
+        x.result.session_usage = r.resumed_session->usage;
+    }
 
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
     if (protocol::is_blank_command(r.command))
@@ -117,6 +121,8 @@ error_code ExecutorCore::check(Execution& x)
         return fail(x, errc::invalid_worktree, "The worktree's path contains a NUL character.");
     if (r.timeout && *r.timeout <= milliseconds::zero())
         return fail(x, errc::invalid_options, "The time-out must be positive.");
+    if (!(r.max_cost >= 0) || r.max_tokens < 0)
+        return fail(x, errc::invalid_options, "The budget must not be negative.");
     if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, max_time);
     if (r.max_attempts && *r.max_attempts < 1)
         return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
@@ -158,13 +164,13 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
             set_cancelled(x.result, "The command was cancelled before it was published.");
             co_return error_code{};
         }
-        auto refusal = options.refuse_start ? options.refuse_start() : std::string();
+        x.options = options;  // re-read the options: they may have changed while queued
+        const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
         if (x.refused) {
-            x.result.error = CommandError{std::move(refusal), "budget", false, 0};
+            x.result.error = CommandError{"Not started. " + refusal, "budget", false, 0};
             co_return error_code{};
         }
-        x.options = options;  // re-read the options: they may have changed while queued
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
         const bool waits_for_worktree = busy && x.options.on_busy == OnBusy::wait;
@@ -266,9 +272,28 @@ std::optional<milliseconds> ExecutorCore::delay_before_retry(const Execution& x,
     return delay;
 }
 
-/// Returns false if the retry is cancelled or cannot be prepared.
+std::string ExecutorCore::refusal_of(const Execution& x, int attempt) const
+{
+    auto refusal = protocol::limit_reached(x.limits(), x.spending(), "this command");
+    if (refusal.empty() && options.refuse_attempt) refusal = options.refuse_attempt(attempt);
+    return refusal;
+}
+
+bool ExecutorCore::refuse_retry(Execution& x, int attempt) const
+{
+    const auto refusal = refusal_of(x, attempt);
+    if (refusal.empty()) return false;
+    if (!x.result.error) x.result.error.emplace();
+    auto& message = x.result.error->message;
+    message += fmt::format("{} Not tried again. {}", message.ends_with('.') ? "" : ".", refusal);
+    x.result.error->code = "budget";
+    return true;
+}
+
+/// Returns false if the retry is cancelled, refused, or cannot be prepared.
 asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, milliseconds delay)
 {
+    if (refuse_retry(x, a.attempt + 1)) co_return false;
     const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
     retry.details["next_attempt"] = a.attempt + 1;
@@ -290,7 +315,7 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
     x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
     while (!x.slot->admitted() && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(time_point::max());
-    if (!co_await is_cancelled(x)) co_return true;
+    if (!co_await is_cancelled(x)) co_return !refuse_retry(x, a.attempt + 1);
     set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");
     co_return false;
 }

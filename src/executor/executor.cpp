@@ -30,6 +30,8 @@ void check(const ExecutionOptions& o)
     require(o.start_timeout >= zero, "start_timeout must not be negative");
     require(o.stall_timeout >= zero, "stall_timeout must not be negative");
     require(o.stop_grace >= zero, "stop_grace must not be negative");
+    require(o.max_cost_per_command >= 0, "max_cost_per_command must not be negative");
+    require(o.max_tokens_per_command >= 0, "max_tokens_per_command must not be negative");
     require(o.retry.max_attempts >= 1, "retry.max_attempts must be at least 1");
     require(o.retry.backoff_multiplier >= 1, "retry.backoff_multiplier must be at least 1");
     require(o.retry.initial_delay >= zero, "retry.initial_delay must not be negative");

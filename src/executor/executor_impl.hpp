@@ -11,6 +11,7 @@
 #include "git/interrupt.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/question_format.hpp"
+#include "protocol/usage.hpp"
 #include "records/running.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -57,6 +58,15 @@ struct Execution {
         return request.hooks ? *request.hooks : none;
     }
 
+    /// What all its attempts may use.
+    [[nodiscard]] protocol::SpendingLimits limits() const
+    {
+        return protocol::lower_of({request.max_cost, request.max_tokens},
+                                  {options.max_cost_per_command, options.max_tokens_per_command});
+    }
+    /// What they have used.
+    [[nodiscard]] protocol::Spending spending() const { return {result.usage, options.prices}; }
+
     CommandRequest request;
     ExecutionOptions options;  ///< As of its start.
     std::string redacted;
@@ -73,14 +83,13 @@ struct Execution {
     bool recorded = false;   ///< That executor has also recorded its end.
     bool read_only = false;  ///< The worktree is not changed.
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
-    bool refused = false;                       ///< By `ExecutorOptions::refuse_start`.
+    bool refused = false;                       ///< By a budget.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::optional<protocol::AnswerFile> answer;  ///< Of a person; not passed on yet.
     std::deque<std::string> prompts;             ///< The same.
     std::optional<time_point> first_published;
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
-    std::optional<Usage> session_usage;        ///< Of the last attempt, if it was a session's.
     ExecutionResult result;
 };
 
@@ -190,6 +199,10 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a);
+    /// Why the budget allows no attempt of that number; empty: it does.
+    [[nodiscard]] std::string refusal_of(const Execution& x, int attempt) const;
+    /// True, and the error says so, if the budget allows no retry.
+    [[nodiscard]] bool refuse_retry(Execution& x, int attempt) const;
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
     asio::awaitable<bool> prepared(const Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
@@ -238,6 +251,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void fill_result(Execution& x, Attempt& a);
     /// Empty: its program was refused nothing.
     [[nodiscard]] std::string denied_sentence(const Attempt& a) const;
+    /// If a limit of the command cannot be enforced.
+    static void warn_of_unknown_usage(Execution& x);
     asio::awaitable<bool> notify_end(Execution& x);
 
     // Records.

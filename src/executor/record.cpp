@@ -39,21 +39,27 @@ EventType end_type(ExecutionStatus status)
 }
 
 // A program that continues a session may report what the attempts before it used, too.
-std::optional<Usage> own_usage(Execution& x, const AgentStatus& status)
+std::optional<Usage> own_usage(const AgentStatus& status, std::optional<Usage>& session_usage)
 {
     auto own = status.usage;
     if (!own || (!own->of_session && !own->cost_of_session)) return own;
     const bool whole = std::exchange(own->of_session, false);
     own->cost_of_session = false;
-    const auto before = std::exchange(x.session_usage, own);
-    if (!before || status.session != x.result.session) return own;
-    auto known = *before;
-    if (!whole) {
-        known = {};
-        known.cost_usd = before->cost_usd;
+    auto before = std::exchange(session_usage, own);
+    if (before && !whole) {
+        Usage cost;
+        cost.cost_usd = before->cost_usd;
+        before = cost;
     }
-    protocol::subtract_usage(*own, known);
+    if (before) protocol::subtract_usage(*own, *before);
     return own;
+}
+
+// A part of an id is none.
+std::string session_of(const Redactor& redactor, const AgentStatus& status)
+{
+    const auto& id = status.session;
+    return id && protocol::is_session_id(*id) && redactor.redact(*id) == *id ? *id : "";
 }
 
 // A throwing sink of the application must not prevent an execution's end.
@@ -198,7 +204,10 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
         warn_of_unwritten(x, ec);
     const auto delay = delay_before_retry(x, a);
     bool known = true;
-    if (!delay) known = co_await notify_end(x);
+    if (!delay) {
+        warn_of_unknown_usage(x);
+        known = co_await notify_end(x);
+    }
     if (known) {
         const auto ec = x.mailbox->clean(a.attempt_id, !a.end.facts.stop_confirmed);
         if (ec)
@@ -225,6 +234,20 @@ void ExecutorCore::warn_of_unwritten(Execution& x, error_code ec) const
     }
     if (x.result.warnings.size() == before)
         x.result.warnings.push_back("an event sink could not write its records: " + ec.message());
+}
+
+void ExecutorCore::warn_of_unknown_usage(Execution& x)
+{
+    const auto limits = x.limits();
+    const auto spending = x.spending();
+    if (limits.max_cost != 0 && !spending.has_cost)
+        x.result.warnings.emplace_back(
+            "The program reports no cost, which counts as zero: the limit of the cost does not "
+            "apply to it unless 'prices' in the configuration has its model.");
+    if (limits.max_tokens != 0 && !spending.has_tokens)
+        x.result.warnings.emplace_back(
+            "The program reports no tokens, which count as zero: their limit does not apply to "
+            "it.");
 }
 
 /// Returns false if `on_end` threw; the attempt's files are then kept for `adopt`.
@@ -295,12 +318,16 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     r.exit_code = status.exit_code;
     r.signal = status.signal;
     r.output = options.redactor->redact(status.output.value_or(""));
-    a.usage = own_usage(x, status);  // before its session replaces the one before
-    r.session = agent_text(*options.redactor, status.session.value_or(""), max_agent_code);
+    auto session = session_of(*options.redactor, status);
+    if (session.empty() || session != r.session) r.session_usage.reset();
+    r.session = std::move(session);
+    a.usage = own_usage(status, r.session_usage);
     protocol::add_usage(r.usage, a.usage);
     if (r.usage) r.usage->model = agent_text(*options.redactor, r.usage->model, max_agent_code);
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
+    if (status.tree_unchanged && a.end.facts.completed && x.request.expected_artifacts.empty())
+        r.warnings.emplace_back("The program changed nothing in the worktree.");
     set_artifacts(*options.redactor, status.artifacts, r);
 }
 
@@ -345,8 +372,13 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     m.attempt_id = a.attempt_id;
     m.worktree = x.request.worktree;
     m.session = r.session;
+    m.agent = x.request.agent;
     if (const auto& status = a.monitor.status()) {
-        m.agent = agent_text(*options.redactor, status->agent_id.value_or(""), max_agent_code);
+        const auto short_text = [this](const std::optional<std::string>& text) {
+            return agent_text(*options.redactor, text.value_or(""), max_agent_code);
+        };
+        if (status->agent) m.agent = short_text(status->agent);
+        m.agent_id = short_text(status->agent_id);
         m.usage = a.usage;
         if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
     }

@@ -18,11 +18,13 @@ constexpr std::string_view table = R"yaml(
 - name: claude
   title: Claude Code
   compared: 2.1.332
-  command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {resume}
+  command: claude -p --output-format stream-json --verbose --permission-mode acceptEdits {budget} {resume}
   acp: claude-agent-acp
   acp_mode: default
   stdin: "{command}"
   resume: --resume {session}
+  new_session: --session-id {attempt_id}
+  budget: --max-budget-usd {max_cost}
   environment: {CLAUDE_CODE_MAX_RETRIES: "3", CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1", DISABLE_AUTOUPDATER: "1"}
   sign_in:
     variables: [ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN, CLAUDE_CODE_USE_BEDROCK, CLAUDE_CODE_USE_VERTEX, CLAUDE_CODE_USE_FOUNDRY]
@@ -44,6 +46,7 @@ constexpr std::string_view table = R"yaml(
       # The subtype `success` and exit code 0 occur with errors, too.
       - {when: {/type: result, /is_error: true, /stop_reason: refusal}, meaning: failure, error_code: refused, message: [/result, /errors/0]}
       - {when: {/type: result, /is_error: true, /subtype: error_max_turns}, meaning: failure, error_code: max_turns, message: [/result, /errors/0, /subtype]}
+      - {when: {/type: result, /is_error: true, /errors/0: {begins_with: No conversation found}}, meaning: failure, error_code: no_session, message: /errors/0}
       - {when: {/type: result, /is_error: true, /subtype: error_max_budget_usd}, meaning: failure, error_code: budget, message: [/result, /errors/0, /subtype]}
       - {when: {/type: result, /terminal_reason: max_turns}, meaning: failure, error_code: max_turns, message: [/result, /errors/0, /terminal_reason]}
       - {when: {/type: result, /terminal_reason: prompt_too_long}, meaning: failure, error_code: context, message: [/result, /errors/0, /terminal_reason]}
@@ -137,6 +140,7 @@ constexpr std::string_view table = R"yaml(
   acp_mode: default
   stdin: "{command}"
   resume: --resume {session}
+  new_session: --session-id {attempt_id}
   sign_in:
     variables: [GEMINI_API_KEY, GOOGLE_API_KEY, GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_GENAI_USE_GCA, GOOGLE_APPLICATION_CREDENTIALS]
     folder_variable: GEMINI_CLI_HOME
@@ -356,9 +360,9 @@ constexpr std::string_view claude_messages =
 
 constexpr std::string_view table_name = "known programs";
 
-constexpr std::array<std::string_view, 13> program_fields{
-    "name",   "title",       "compared",    "command", "acp",   "acp_mode", "stdin",
-    "resume", "accept_argv", "environment", "sign_in", "notes", "outcome"};
+constexpr std::array<std::string_view, 15> program_fields{
+    "name",   "title", "compared",    "command", "acp",         "acp_mode",    "stdin",  "resume",
+    "budget", "notes", "new_session", "sign_in", "accept_argv", "environment", "outcome"};
 constexpr std::array<std::string_view, 6> sign_in_fields{"variables", "folder_variable", "folder",
                                                          "files",     "command",         "certain"};
 
@@ -395,6 +399,8 @@ KnownProgram read_program(const yaml::YamlNode& node, yaml::Report& report)
     program.acp_mode = fields.text("acp_mode").value_or("");
     program.input = fields.text("stdin").value_or("");
     program.resume = fields.text("resume").value_or("");
+    program.new_session = fields.text("new_session").value_or("");
+    program.budget = fields.text("budget").value_or("");
     program.accept_argv = fields.boolean("accept_argv").value_or(false);
     program.notes = fields.text("notes").value_or("");
     if (const auto* const variables = fields.find("environment"))

@@ -31,7 +31,10 @@ struct KnownProgram {
     std::string acp;  ///< The command with `driver: acp`; empty: it does not speak the protocol.
     std::string acp_mode;  ///< In which it asks for permission; empty: it has no modes for that.
     std::string input;     ///< `stdin` of the agent; empty: nothing is written.
-    std::string resume;    ///< `resume` of the agent; empty: it cannot continue a session.
+    // As in the agents file; empty: it has no such option.
+    std::string resume;
+    std::string new_session;
+    std::string budget;
     bool accept_argv = false;
     std::vector<std::pair<std::string, std::string>> environment;
     SignIn sign_in;

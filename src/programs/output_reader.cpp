@@ -31,7 +31,9 @@ void OutputReader::read_line()
 {
     skips_line_ = false;
     auto reading = text::read_json_object(std::exchange(line_, {}));
-    if (reading.kind == text::JsonReading::Kind::valid) read_message(std::move(reading.object));
+    if (reading.kind != text::JsonReading::Kind::valid) return;
+    has_events_ = true;
+    read_message(std::move(reading.object));
 }
 
 }  // namespace autoexec::programs

@@ -49,6 +49,7 @@ public:
     [[nodiscard]] const std::string& shown() const noexcept { return shown_; }
     [[nodiscard]] double percentage() const noexcept { return percentage_; }
     [[nodiscard]] const std::string& session() const noexcept { return session_; }
+    [[nodiscard]] bool has_events() const noexcept { return has_events_; }
     [[nodiscard]] const Usage& usage() const noexcept { return usage_; }
     /// A tool that the program was not allowed to use, although it ended its work; empty: none.
     [[nodiscard]] const std::string& denied() const noexcept { return denied_; }
@@ -74,6 +75,7 @@ private:
     std::string line_;
     bool skips_line_ = false;  ///< The line is too long; its rest is skipped.
     bool skipped_a_line_ = false;
+    bool has_events_ = false;
 };
 
 }  // namespace autoexec::programs

@@ -54,6 +54,7 @@ std::string objection(const CommandFile& file)
         return "`resume.failure` " + flaw + ".";
     if (file.deadline_seconds && *file.deadline_seconds <= 0)
         return "`deadline_seconds` must be positive.";
+    if (file.max_cost && *file.max_cost <= 0) return "`budget.max_cost_usd` must be positive.";
     return {};
 }
 
@@ -76,6 +77,9 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.argv = top.strings("argv");
     file.env_refs = top.strings("env_refs");
     file.deadline_seconds = top.number("deadline_seconds");
+    const auto budget = top.object("budget");
+    file.max_cost = budget.number("max_cost_usd");
+    file.max_tokens = budget.integer("max_tokens", 1, std::numeric_limits<std::int64_t>::max());
     const auto resume = top.object("resume");
     file.session = resume.string("session").value_or("");
     file.failure = resume.string("failure").value_or("");
@@ -140,6 +144,10 @@ std::string format_command(const CommandFile& file)
     if (!file.argv.empty()) out["argv"] = text::array_of(file.argv);
     if (!file.env_refs.empty()) out["env_refs"] = text::array_of(file.env_refs);
     if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
+    json::object budget;
+    if (file.max_cost) budget["max_cost_usd"] = *file.max_cost;
+    if (file.max_tokens) budget["max_tokens"] = *file.max_tokens;
+    if (!budget.empty()) out["budget"] = std::move(budget);
     if (!file.session.empty())
         out["resume"] = {{"session", file.session}, {"failure", file.failure}};
     return text::dump_indented(out);

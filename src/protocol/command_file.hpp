@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ struct CommandFile : Correlation {
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
     std::optional<double> deadline_seconds;
+
+    // What the attempt may use; absent: no limit.
+    std::optional<double> max_cost;  ///< USD
+    std::optional<std::int64_t> max_tokens;
 
     // Of a retry: the session of the program in the attempt before, and why that failed.
     std::string session;

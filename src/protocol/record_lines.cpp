@@ -62,6 +62,7 @@ std::string format_attempt(const ExecutionMetric& metric)
     line["attempt_id"] = metric.attempt_id;
     line["error_code"] = text::text_or_null(metric.error_code);
     line["agent"] = text::text_or_null(metric.agent);
+    line["agent_id"] = text::text_or_null(metric.agent_id);
     line["worktree"] = text::text_or_null(metric.worktree.string());
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = usage_or_null(metric.usage);
@@ -95,6 +96,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.attempt_id = top.string("attempt_id").value_or("");
     metric.error_code = top.string("error_code").value_or("");
     metric.agent = top.string("agent").value_or("");
+    metric.agent_id = top.string("agent_id").value_or("");
     metric.worktree = top.string("worktree").value_or("");
     metric.session = top.string("session").value_or("");
     metric.usage = parse_usage(top.object("usage"));

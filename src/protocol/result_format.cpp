@@ -56,6 +56,8 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     // Journals of earlier versions are written back as they were.
     if (execution.usage) out["usage"] = protocol::format_usage(*execution.usage);
     if (!execution.session.empty()) out["session"] = execution.session;
+    if (execution.session_usage)
+        out["session_usage"] = protocol::format_usage(*execution.session_usage);
 }
 
 json::value to_value(const std::optional<Progress>& progress)
@@ -206,6 +208,7 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
         execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
     execution.usage = parse_usage(result.object("usage"));
     execution.session = result.string("session").value_or("");
+    execution.session_usage = parse_usage(result.object("session_usage"));
     execution.warnings = result.strings("warnings");
     return execution;
 }

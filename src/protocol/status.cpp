@@ -171,6 +171,7 @@ private:
         status_.execution_id = top_.string("execution_id").value_or("");
         status_.attempt_id = top_.string("attempt_id").value_or("");
         status_.agent_id = top_.string("agent_id");
+        status_.agent = top_.string("agent");
         status_.attempt = small_integer(top_, "attempt", 1).value_or(0);
         status_.pid = top_.integer("pid", 1);
         status_.sequence = top_.integer("sequence", 0);
@@ -179,6 +180,7 @@ private:
         status_.output_truncated = top_.boolean("output_truncated").value_or(false);
         status_.session = top_.string("session");
         status_.permission_denied = top_.string("permission_denied");
+        status_.tree_unchanged = top_.boolean("tree_unchanged").value_or(false);
         status_.cause = error_in("cause");
         status_.usage = parse_usage(top_.object("usage"));
         status_.prompts_taken = top_.integer("prompts_taken", 0);
@@ -308,6 +310,7 @@ void put_own_fields(json::object& out, const AgentStatus& status)
     if (status.attempt > 0) out["attempt"] = status.attempt;
     put(out, "attempt_id", status.attempt_id);
     put(out, "agent_id", status.agent_id);
+    put(out, "agent", status.agent);
     put(out, "pid", status.pid);
     put(out, "sequence", status.sequence);
     put(out, "outcome", status.outcome);
@@ -316,6 +319,7 @@ void put_own_fields(json::object& out, const AgentStatus& status)
     if (status.output_truncated) out["output_truncated"] = true;
     put(out, "session", status.session);
     put(out, "permission_denied", status.permission_denied);
+    if (status.tree_unchanged) out["tree_unchanged"] = true;
     if (status.cause) out["cause"] = to_object(*status.cause);
     if (status.usage) out["usage"] = format_usage(*status.usage);
     put(out, "prompts_taken", status.prompts_taken);

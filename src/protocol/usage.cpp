@@ -108,6 +108,8 @@ void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
     add(&Usage::cost_usd);
     add(&Usage::cpu);
     if (!more->model.empty()) total->model = more->model;
+    total->of_session |= more->of_session;
+    total->cost_of_session |= more->cost_of_session;
     if (more->peak_memory_kib)
         total->peak_memory_kib =
             std::max(total->peak_memory_kib.value_or(0), *more->peak_memory_kib);
@@ -149,6 +151,34 @@ Spending& Spending::operator+=(const Spending& more)
     return *this;
 }
 
+// Negated comparisons also count what is not a number.
+std::string limit_reached(const SpendingLimits& limits, const Spending& used, std::string_view what)
+{
+    if (limits.max_cost != 0 && !(used.cost_usd < limits.max_cost))
+        return fmt::format("The limit of {} for {} is reached, {} used.",
+                           cost_text(limits.max_cost), what,
+                           cost_text(used.cost_usd, used.is_estimate));
+    if (limits.max_tokens != 0 && used.tokens() >= limits.max_tokens)
+        return fmt::format("The limit of {} tokens for {} is reached, {} used.",
+                           tokens_text(limits.max_tokens), what, tokens_text(used.tokens()));
+    return {};
+}
+
+SpendingLimits lower_of(const SpendingLimits& a, const SpendingLimits& b)
+{
+    const auto lower = [](auto one, auto other) {
+        return one == 0 || other == 0 ? std::max(one, other) : std::min(one, other);
+    };
+    return {lower(a.max_cost, b.max_cost), lower(a.max_tokens, b.max_tokens)};
+}
+
+SpendingLimits left_of(SpendingLimits limits, const Spending& used)
+{
+    if (limits.max_cost != 0) limits.max_cost -= used.cost_usd;
+    if (limits.max_tokens != 0) limits.max_tokens -= used.tokens();
+    return limits;
+}
+
 std::optional<Usage> total_of(const UsageByExecution& usage)
 {
     std::optional<Usage> total;
@@ -166,6 +196,12 @@ Spending spending_of(const UsageByExecution& usage, const ModelPrices& prices)
 boost::json::value usage_or_null(const std::optional<Usage>& usage)
 {
     return usage ? boost::json::value(format_usage(*usage)) : boost::json::value(nullptr);
+}
+
+void add_estimate(boost::json::value& usage, const Spending& spending)
+{
+    if (auto* const object = usage.if_object(); object != nullptr && spending.is_estimate)
+        (*object)["estimated_cost_usd"] = spending.cost_usd;
 }
 
 std::string tokens_text(std::int64_t count)

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 /// `Usage` ↔ JSON, as status files and records have it, and as text for people.
 namespace autoexec::protocol {
@@ -44,6 +45,21 @@ struct Spending {
     [[nodiscard]] std::int64_t tokens() const noexcept { return input_tokens + output_tokens; }
 };
 
+/// What may be used. Zero: no limit.
+struct SpendingLimits {
+    double max_cost = 0;  ///< USD
+    std::int64_t max_tokens = 0;
+
+    bool operator==(const SpendingLimits&) const = default;
+};
+
+/// `The limit of $1.00 for this run is reached, $1.02 used.` Empty: something is left.
+std::string limit_reached(const SpendingLimits& limits, const Spending& used,
+                          std::string_view what);
+SpendingLimits lower_of(const SpendingLimits& a, const SpendingLimits& b);
+/// What is left of limits that are not reached.
+SpendingLimits left_of(SpendingLimits limits, const Spending& used);
+
 /// By the id of the execution: a run may report the end of one more than once.
 using UsageByExecution = std::map<std::string, Usage>;
 std::optional<Usage> total_of(const UsageByExecution& usage);
@@ -51,6 +67,8 @@ Spending spending_of(const UsageByExecution& usage, const ModelPrices& prices);
 
 /// null: not known.
 boost::json::value usage_or_null(const std::optional<Usage>& usage);
+/// Adds the whole cost as `estimated_cost_usd` to such a value, if a part of it is an estimate.
+void add_estimate(boost::json::value& usage, const Spending& spending);
 
 /// `950`, `12.3k`, `1.2M`
 std::string tokens_text(std::int64_t count);

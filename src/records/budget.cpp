@@ -22,19 +22,11 @@ Spending sum_of(const std::map<std::string, Spending>& costs)
     return total;
 }
 
-// Negated comparisons refuse what is not a number as well.
-std::string over(const Spending& used, double max_cost, std::int64_t max_tokens,
-                 std::string_view what, std::string_view how)
+std::string refusal_of(const protocol::SpendingLimits& limits, const Spending& used,
+                       std::string_view what, std::string_view how)
 {
-    if (max_cost != 0 && !(used.cost_usd < max_cost))
-        return fmt::format("Not started: the limit of {} for {} is reached, {} used. {}",
-                           protocol::cost_text(max_cost), what,
-                           protocol::cost_text(used.cost_usd, used.is_estimate), how);
-    if (max_tokens != 0 && !(used.tokens() < max_tokens))
-        return fmt::format("Not started: the limit of {} tokens for {} is reached, {} used. {}",
-                           protocol::tokens_text(max_tokens), what,
-                           protocol::tokens_text(used.tokens()), how);
-    return {};
+    auto sentence = protocol::limit_reached(limits, used, what);
+    return sentence.empty() ? sentence : fmt::format("{} {}", sentence, how);
 }
 
 }  // namespace
@@ -66,19 +58,25 @@ void Budget::add_earlier(const protocol::UsageByExecution& usage)
     for (const auto& [id, part] : usage) run_.insert_or_assign(id, Spending(part, prices_));
 }
 
+void Budget::set_limits(BudgetConfig limits, ModelPrices prices)
+{
+    limits_ = limits;
+    prices_ = std::move(prices);
+}
+
 std::string Budget::refusal(Time now)
 {
     auto reason =
-        over(sum_of(run_), limits_.max_cost_per_run, limits_.max_tokens_per_run, "this run",
-             "To continue, raise it: --max-cost, --max-tokens, or budget in the "
-             "configuration.");
+        refusal_of({limits_.max_cost_per_run, limits_.max_tokens_per_run}, sum_of(run_), "this run",
+                   "To continue, raise it: --max-cost, --max-tokens, or budget in the "
+                   "configuration.");
     if (!reason.empty() || (limits_.max_cost_per_day == 0 && limits_.max_tokens_per_day == 0))
         return reason;
     read_day(now);
-    return over(sum_of(day_), limits_.max_cost_per_day, limits_.max_tokens_per_day,
-                "this day (UTC)",
-                "To continue today, raise budget.max_cost_per_day or budget.max_tokens_per_day in "
-                "the configuration.");
+    return refusal_of({limits_.max_cost_per_day, limits_.max_tokens_per_day}, sum_of(day_),
+                      "this day (UTC)",
+                      "To continue today, raise budget.max_cost_per_day or "
+                      "budget.max_tokens_per_day in the configuration.");
 }
 
 // Only what was appended since the last time.

@@ -26,6 +26,9 @@ public:
     /// `metrics`: the folder of the attempts files.
     Budget(BudgetConfig limits, ModelPrices prices, Folder metrics);
 
+    /// What was added before keeps the cost that it had.
+    void set_limits(BudgetConfig limits, ModelPrices prices);
+
     /// An attempt of this run has ended. May be called again with the same id. Returns a warning,
     /// once, if a limit cannot be enforced.
     std::string add(const std::string& attempt_id, const std::optional<Usage>& usage, Time now);

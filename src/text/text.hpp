@@ -49,6 +49,8 @@ void append_utf8(std::string& out, char32_t code_point);
 /// Bytes that are not UTF-8 become U+FFFD.
 std::string valid_utf8(std::string_view text);
 
+/// At most `max_bytes` from the beginning, without a part of a character.
+std::string_view head(std::string_view text, std::size_t max_bytes);
 /// The last `max_bytes` bytes of `text`, cut at a character.
 std::string_view tail(std::string_view text, std::size_t max_bytes);
 

@@ -83,6 +83,13 @@ std::string valid_utf8(std::string_view text)
     return out;
 }
 
+std::string_view head(std::string_view text, std::size_t max_bytes)
+{
+    if (text.size() <= max_bytes) return text;
+    while (max_bytes > 0 && is_continuation(text[max_bytes])) --max_bytes;
+    return text.substr(0, max_bytes);
+}
+
 std::string_view tail(std::string_view text, std::size_t max_bytes)
 {
     if (text.size() <= max_bytes) return text;

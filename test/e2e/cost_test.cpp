@@ -10,6 +10,11 @@ constexpr char reports_cost[] =
 echo '{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","total_cost_usd":0.42,"usage":{"input_tokens":2300,"output_tokens":4100,"cache_creation_input_tokens":10000,"cache_read_input_tokens":90000}}'
 )sh";
 
+/// The same for an error that a retry may mend.
+constexpr char reports_failure[] =
+    R"sh(echo '{"type":"result","subtype":"success","is_error":true,"result":"busy","api_error_status":529,"session_id":"s-1","total_cost_usd":0.42,"usage":{"input_tokens":2300,"output_tokens":4100}}'
+)sh";
+
 /// The same without the cost.
 constexpr char reports_tokens[] =
     R"sh(echo '{"type":"system","subtype":"init","session_id":"s-2","model":"m-1"}'
@@ -51,7 +56,7 @@ TEST_CASE("what a command cost is in its line, in the total and in the history")
     CHECK(contains(plain[0], "  16.4k     $0.42 #1  work"));
     const auto rows = objects_of(project.run({"history", "--json", "-n", "1"}).out);
     REQUIRE(rows.size() == 1);
-    CHECK(text_at(rows[0], "agent").starts_with("autoexec-"));
+    CHECK(text_at(rows[0], "agent") == "paid");
     CHECK(text_at(rows[0], "session") == "s-1");
     const auto& usage = rows[0].at("usage").as_object();
     CHECK(usage.at("cost_usd") == 0.42);
@@ -84,6 +89,15 @@ TEST_CASE("an estimate from the user's prices is marked")
     CHECK(contains(project.run({"history"}).out, " ~$0.40 #1 "));
     CHECK(contains(project.run({"history", "--summary"}).out,
                    "Usage: 200.0k in, 20.0k out, ~$0.80\n"));
+    const auto estimated = [](const Ended& ended) {
+        return lines_of(ended.out).size() == 1
+                   ? objects_of(ended.out).at(0).at("usage").as_object().at("estimated_cost_usd")
+                   : boost::json::value();
+    };
+    CHECK(estimated(project.run({"run", "work", "--json"})) == 0.4);
+    CHECK(estimated(project.run({"history", "--json", "-n", "1"})) == 0.4);
+    CHECK(estimated(project.run({"history", "--json", "--summary"})).as_double() ==
+          doctest::Approx(1.2));
     project.configure("  prices: {m-1: 3}\n");
     CHECK(project.run({"run", "work"}).code == 3);
     CHECK(project.run({"history"}).code == 0);
@@ -120,7 +134,7 @@ TEST_CASE("a run over its budget starts nothing more")
     CHECK(ended.code == 1);
     CHECK(contains(ended.err, "2 completed, 1 failed; 24.6k in, 8.2k out, $0.84"));
     CHECK(
-        contains(ended.out, "Not started: the limit of $0.50 for this run is reached, $0.84 used"));
+        contains(ended.out, "Not started. The limit of $0.50 for this run is reached, $0.84 used"));
     const auto words = Words{"run", "work", "--json", "--max-tokens", "0"};
     CHECK(text_at(objects_of(project.run(words).out).at(0), "status") == "completed");
 
@@ -142,7 +156,7 @@ TEST_CASE("a workflow over its budget is resumed with a higher one")
     const auto ended = project.run_workflow({"--max-cost", "0.4"});
     CHECK(ended.code == 1);
     CHECK(project.asked() == "a");
-    CHECK(contains(ended.err, "the limit of $0.40 for this run is reached, $0.42 used"));
+    CHECK(contains(ended.err, "The limit of $0.40 for this run is reached, $0.42 used"));
     CHECK(project.state_of_step("b") == "pending");
     // What it has cost before counts.
     CHECK(project.run({"workflow", "resume", "--max-cost", "0.41"}).code == 1);
@@ -151,4 +165,57 @@ TEST_CASE("a workflow over its budget is resumed with a higher one")
     CHECK_MESSAGE(resumed.code == 0, resumed.err);
     CHECK(project.asked() == "a b");
     CHECK(contains(resumed.err, "$0.84"));
+}
+
+TEST_CASE("a command over its own budget is not tried again")
+{
+    PaidProject project(reports_failure);
+    const Words run{"run", "work", "--json", "--idempotent", "--retry", "3"};
+    const auto with = [&](Words more) {
+        more.insert(more.begin(), run.begin(), run.end());
+        const auto ended = project.run(more);
+        CHECK(ended.code == 1);
+        return objects_of(ended.out).at(0);
+    };
+    auto result = with({"--max-cost-per-command", "0.8"});
+    CHECK(text_at(result, "attempts") == "2");
+    CHECK(text_at(result, "error_code") == "budget");
+    CHECK(contains(text_at(result, "error"),
+                   "Not tried again. The limit of $0.80 for this command is reached, $0.84 used."));
+    project.configure("  budget: {max_tokens_per_command: 5}\n");
+    result = with({});
+    CHECK(text_at(result, "attempts") == "1");
+    CHECK(text_at(with({"--max-tokens-per-command", "0", "--max-cost", "0.1"}), "attempts") == "1");
+
+    project.write("list", R"({"command": "work", "max_cost": 0.1, "retry": 3, "idempotent": true})"
+                          "\n");
+    const auto listed = project.run({"run", "--list", (project.root() / "list").string()});
+    CHECK(contains(listed.out, "The limit of $0.10 for this command"));
+    project.write("list", R"({"command": "work", "max_cost": -1, "max_tokens": 0.5})"
+                          "\n");
+    const auto refused = project.run({"run", "--list", (project.root() / "list").string()});
+    CHECK(refused.code == 2);
+    CHECK(contains(refused.err, "'max_cost' must be a number of USD"));
+    CHECK(contains(refused.err, "'max_tokens' must be a whole number"));
+}
+
+TEST_CASE("a workflow can limit its steps, but not raise a limit of the project")
+{
+    WorkflowProject project({"outcome: claude"});
+    project.write(".tapps-agents/auto_execution_config.yaml",
+                  "auto_execution:\n  budget: {max_cost_per_run: 0.4, max_cost_per_command: 1}\n");
+    project.workflow(R"(id: w
+metadata: {auto_execution: {budget: {max_cost_per_run: 100}}}
+steps:
+  - {id: a, agent: planner, action: plan, metadata: {max_cost: 5}}
+  - {id: b, agent: planner, action: plan, depends_on: [a]}
+)");
+    project.on("a", reports_cost);
+    project.on("b", reports_cost);
+    const auto ended = project.run_workflow();
+    CHECK(ended.code == 1);
+    CHECK(project.asked() == "a");
+    CHECK(contains(ended.err, "A workflow cannot raise or remove budget.max_cost_per_run"));
+    CHECK(contains(ended.err, "Step 'a': Its max_cost is higher than the limit per command"));
+    CHECK(contains(ended.err, "The limit of $0.40 for this run is reached"));
 }

@@ -347,6 +347,170 @@ TEST_CASE_FIXTURE(OutcomeSource, "a retry continues the session before it, if th
     exit(0);
 }
 
+TEST_CASE_FIXTURE(OutcomeSource, "only a program that continues the session is told of the failure")
+{
+    definition().commands = {"claude {resume} -p", "check {command}"};
+    definition().input = "{command}";
+    definition().resume = "--resume {session}";
+    definition().retry_in_session = true;
+    auto command = EngineSide::command("write it");
+    command.attempt = 2;
+    command.session = "s-1";
+    command.failure = "busy";
+    hand_over(command);
+    CHECK(program().spec.input == "This failed: busy\nContinue, so that it is done:\nwrite it");
+    program().print(claude_done);
+    exit(0);
+    CHECK(program().spec.argv == std::vector<std::string>{"check", "write it"});
+    program().print(claude_done);
+    exit(0);
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a failure that makes the prompt too long is left out")
+{
+    definition().commands = {"claude {resume} -p {command}"};
+    definition().resume = "--resume {session}";
+    definition().retry_in_session = true;
+    auto command = EngineSide::command(std::string(130'000, 'x'));
+    command.attempt = 2;
+    command.session = "s-1";
+    command.failure = std::string(10'000, 'y');
+    hand_over(command);
+    CHECK(program().spec.argv.at(4) == command.command);
+    program().print(claude_done);
+    exit(0);
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "the id of a session is chosen where the program takes one")
+{
+    definition().commands = {"claude {resume} -p {command}"};
+    definition().resume = "--resume {session}";
+    definition().new_session = "--session-id {attempt_id}";
+    definition().retry_in_session = true;
+    auto command = EngineSide::command("write it");
+    command.attempt_id = "0199a3f2-7c1e-7000-8000-000000000001";
+    SUBCASE("and known from the first event on")
+    {
+        hand_over(command);
+        CHECK(program().spec.argv == std::vector<std::string>{"claude", "--session-id",
+                                                              command.attempt_id, "-p",
+                                                              "write it"});
+        CHECK_FALSE(spy->seen.back().session);
+        program().print(claude_works);
+        run_for(1s);
+        CHECK(spy->seen.back().session == command.attempt_id);
+        program().die(9);
+        run_for(1s);
+        CHECK(final_status().session == command.attempt_id);
+    }
+    SUBCASE("and not if it has not")
+    {
+        hand_over(command);
+        program().print("Invalid --session-id\n");
+        exit(1);
+        CHECK_FALSE(final_status().session);
+    }
+    SUBCASE("and not in a session that it continues")
+    {
+        command.attempt = 2;
+        command.session = "s-1";
+        hand_over(command);
+        CHECK(program().spec.argv.at(1) == "--resume");
+        program().print(
+            R"({"type":"result","is_error":true,"session_id":"s-1","errors":["No conversation found with session ID: s-1"]})");
+        exit(1);
+        CHECK(error().code == "no_session");
+        CHECK(error().retryable == true);
+        CHECK_FALSE(final_status().session);
+    }
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "a program with a limit of its own gets what is left")
+{
+    definition().commands = {"claude {budget} -p {command}"};
+    definition().budget = "--max-budget-usd {max_cost}";
+    auto command = EngineSide::command("write it");
+    std::vector<std::string> argv{"claude", "-p", "write it"};
+    SUBCASE("with a limit")
+    {
+        command.max_cost = 0.25;
+        argv = {"claude", "--max-budget-usd", "0.250000", "-p", "write it"};
+    }
+    SUBCASE("without") {}
+    SUBCASE("with another")
+    {
+        command.max_tokens = 1000;
+    }
+    hand_over(command);
+    CHECK(program().spec.argv == argv);
+    program().print(claude_done);
+    exit(0);
+}
+
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "a program that reports its usage while it runs is stopped in time")
+{
+    constexpr std::string_view step = R"({"type":"step_finish","part":{"reason":"tool-calls",)"
+                                      R"("tokens":{"input":400,"output":100},"cost":0.25}})"
+                                      "\n";
+    constexpr std::string_view last = R"({"type":"step_finish","part":{"reason":"stop",)"
+                                      R"("tokens":{"input":400,"output":100},"cost":0.25}})"
+                                      "\n";
+    definition().outcome = output_rules("opencode");
+    auto command = EngineSide::command("write it");
+    std::string limit;
+    SUBCASE("by its cost")
+    {
+        command.max_cost = 0.5;
+        limit = "$0.50 for this command is reached, $0.50 used.";
+    }
+    SUBCASE("by its tokens")
+    {
+        command.max_tokens = 800;
+        limit = "800 tokens for this command is reached, 1.0k used.";
+    }
+    hand_over(command);
+    program().print(step);
+    run_for(1s);
+    CHECK(program().stops == 0);
+    SUBCASE("unless that was its end")
+    {
+        program().print(last);
+        run_for(1s);
+        CHECK(program().stops == 0);
+        exit(0);
+        CHECK(final_status().status == ReportedStatus::completed);
+    }
+    SUBCASE("before its end")
+    {
+        program().print(step);
+        run_for(1s);
+        CHECK(program().stops > 0);
+        CHECK(error().code == "budget");
+        CHECK(error().retryable == false);
+        CHECK(error().message ==
+              "The command was stopped, because its budget is used up. The limit of " + limit);
+        CHECK(final_status().outcome == "failed");
+        CHECK(final_status().usage.value().input_tokens == 800);
+    }
+}
+
+TEST_CASE_FIXTURE(OutcomeSource, "usage is that of all programs of a command")
+{
+    definition().commands = {"claude {command}", "claude --again {command}"};
+    constexpr std::string_view done =
+        R"({"type":"result","is_error":false,"total_cost_usd":0.25,"usage":{"input_tokens":10}})"
+        "\n";
+    hand_over();
+    program().print(done);
+    exit(0);
+    program().print(done);
+    exit(0);
+    CHECK(final_status().usage.value().input_tokens == 20);
+    CHECK(final_status().usage->cost_usd == 0.5);
+    CHECK(final_status().agent == "claude");
+}
+
 TEST_CASE_FIXTURE(OutcomeSource, "an agent's report of its end is redacted")
 {
     const std::string secret = std::string("gh") + "p_" + std::string(36, 'Q');

@@ -128,6 +128,9 @@ COMMAND_FILE = {**COMMAND_BY_ORIGINAL, "protocol": matches(r"1\.[1-9]\d*"), "exe
                 "attempt": at_least(1), "attempt_id": is_uuid}
 COMMAND_OPTIONAL = {"agent": is_word, "env_refs": list_of(matches(r"[A-Za-z_]\w*")),
                     "resume": {"session": is_word, "failure": is_text},
+                    "budget": some_of("budget", {
+                        "max_cost_usd": lambda v: type(v) in (int, float) and 0 < v < math.inf,
+                        "max_tokens": at_least(1)}),
                 "argv": lambda v: list_of(is_text)(v) and v and v[0],
                     "deadline_seconds": lambda v: type(v) in (int, float) and 0 < v < math.inf}
 METADATA_FILE = {"version": exactly("1.0"), "type": exactly("skill_command"), "command": is_word,
@@ -158,7 +161,7 @@ STATUS_OPTIONAL = {
         "cost_usd": is_float, "cpu_seconds": is_float, "model": is_word,
         "of_session": is_flag, "cost_of_session": is_flag}),
     "prompts_taken": at_least(0),
-    "session": is_word, "permission_denied": is_word,
+    "agent": is_word, "session": is_word, "permission_denied": is_word, "tree_unchanged": is_flag,
     "cause": some_of("status.cause", {"message": is_text, "code": is_word}),
     "waiting_for": some_of("status.waiting_for", {
         "kind": one_of("question", "permission"), "id": is_word, "text": is_word,

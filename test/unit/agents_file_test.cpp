@@ -394,6 +394,22 @@ TEST_CASE(
           "Agent 1: Field 'model' needs 'driver: acp'");
 }
 
+TEST_CASE("options of the program are words that replace a placeholder")
+{
+    const std::string options = ", new_session: '--id {attempt_id}', budget: '--max {max_cost}'";
+    const auto agent = parse("agents:\n" + entry("a", "tool {budget} {resume} {command}", options));
+    CHECK(agent.warnings.empty());
+    CHECK(agent.agents.at(0).new_session == "--id {attempt_id}");
+    CHECK(agent.agents.at(0).budget == "--max {max_cost}");
+    const auto without = parse("agents:\n" + entry("a", "tool {command}", options));
+    REQUIRE(without.warnings.size() == 2);
+    CHECK(without.warnings[1].message ==
+          "Agent 1: Field 'budget' needs {budget} in one of the commands");
+    CHECK(only_error(agent_with("budget: '--max {cost}'")).find("'{cost}'") != std::string::npos);
+    CHECK(only_error("agents:\n" + entry("a", "tool {resume} {command}", ", shell: true")) ==
+          "Agent 1: Command 1: '{resume}' is several words, which a script cannot have");
+}
+
 TEST_CASE("an agent that is driven by a protocol has rules for permissions")
 {
     const auto agent = [](const std::string& fields) {

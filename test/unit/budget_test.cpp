@@ -59,8 +59,9 @@ TEST_CASE_FIXTURE(BudgetFixture, "a limit of a run lets commands start until it 
     CHECK(b.refusal(noon).empty());
     b.add("b", used(5, 0.25), noon);
     CHECK(b.refusal(noon) ==
-          "Not started: the limit of $1.00 for this run is reached, $1.00 used. To continue, raise "
-          "it: --max-cost, --max-tokens, or budget in the configuration.");
+          "The limit of $1.00 for this run is reached, $1.00 used. To continue, raise it: "
+          "--max-cost, "
+          "--max-tokens, or budget in the configuration.");
     limits.max_cost_per_run = 0;
     limits.max_tokens_per_run = 10;
     auto tokens = budget(limits);
@@ -85,7 +86,7 @@ TEST_CASE_FIXTURE(BudgetFixture, "a limit of a day counts other processes, and e
     CHECK(b.refusal(noon).empty());  // 2.50
     project.write(attempts_file, lines + "no line\n" + attempt_of("z", 0.5));
     CHECK(b.refusal(noon).starts_with(
-        "Not started: the limit of $3.00 for this day (UTC) is reached, $3.00 used."));
+        "The limit of $3.00 for this day (UTC) is reached, $3.00 used."));
     CHECK(b.refusal(noon + 12h).empty());
 }
 
@@ -117,22 +118,144 @@ TEST_CASE_FIXTURE(BudgetFixture,
     auto priced = budget(limits, {{"m", {1, 1, 1, 1}}});
     CHECK(priced.add("a", used(1'000'000, {}), noon).empty());
     CHECK(priced.refusal(noon).starts_with(
-        "Not started: the limit of $1.00 for this run is reached, ~$1.00 used."));
+        "The limit of $1.00 for this run is reached, ~$1.00 used."));
     CHECK(budget({}).add("a", {}, noon).empty());
+}
+
+TEST_CASE_FIXTURE(BudgetFixture, "limits can be raised while commands run")
+{
+    BudgetConfig limits;
+    limits.max_cost_per_run = 1;
+    auto b = budget(limits);
+    b.add("a", used(5, 2.0), noon);
+    CHECK_FALSE(b.refusal(noon).empty());
+    limits.max_cost_per_run = 3;
+    b.set_limits(limits, {});
+    CHECK(b.refusal(noon).empty());
 }
 
 TEST_CASE("a command that is refused is not published, and fails with the code budget")
 {
     ExecutorFixture f;
-    f.options.refuse_start = [] { return "No."; };
+    f.options.refuse_attempt = [](int) { return "No."; };
     f.start(ExecutorFixture::request());
     f.clock->run(f.ctx);
     CHECK(f.results == 1);
     CHECK(f.result.status == ExecutionStatus::failed);
     CHECK(f.result.attempts == 0);
     REQUIRE(f.result.error);
-    CHECK(f.result.error->message == "No.");
+    CHECK(f.result.error->message == "Not started. No.");
     CHECK(f.result.error->code == "budget");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a budget is checked before a retry, and its end says so")
+{
+    tree.on_publish = [this] {
+        tree.take();
+        auto status = tree.status(ReportedStatus::failed);
+        status.error = CommandError{"busy", "overloaded", true, 0};
+        status.usage = used(10, 0.25);
+        tree.report(status);
+    };
+    auto r = request();
+    std::string refusal;
+    SUBCASE("of the run")
+    {
+        options.refuse_attempt = [](int attempt) { return attempt == 3 ? "Too much." : ""; };
+        refusal = "busy. Not tried again. Too much.";
+    }
+    SUBCASE("of the command")
+    {
+        r.max_cost = 0.5;
+        refusal =
+            "busy. Not tried again. The limit of $0.50 for this command is reached, $0.50 used.";
+    }
+    SUBCASE("of the configuration, which a command cannot raise")
+    {
+        options.max_tokens_per_command = 15;
+        r.max_tokens = 100;
+        refusal =
+            "busy. Not tried again. The limit of 15 tokens for this command is reached, 20 used.";
+    }
+    SUBCASE("of a cost that is estimated")
+    {
+        tree.on_publish = [this] {
+            tree.take();
+            auto status = tree.status(ReportedStatus::failed);
+            status.error = CommandError{"busy", "overloaded", true, 0};
+            status.usage = used(10, {});
+            tree.report(status);
+        };
+        options.prices = {{"m", {1e5, 0, 0, 0}}};
+        options.max_cost_per_command = 1.5;
+        refusal =
+            "busy. Not tried again. The limit of $1.50 for this command is reached, ~$2.00 used.";
+    }
+    execute(r);
+    CHECK(result.attempts == 2);
+    CHECK(result.status == ExecutionStatus::failed);
+    REQUIRE(result.error);
+    CHECK(result.error->message == refusal);
+    CHECK(result.error->code == "budget");
+    CHECK(sink->count(EventType::execution_retry) == 1);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "an attempt is told what is left for it")
+{
+    tree.on_publish = [this] {
+        tree.take();
+        auto status = tree.status(tree.published.size() == 1 ? ReportedStatus::failed
+                                                             : ReportedStatus::completed);
+        if (tree.published.size() == 1) status.error = CommandError{"busy", "overloaded", true, 0};
+        status.usage = used(10, 0.25);
+        tree.report(status);
+    };
+    auto r = request();
+    r.max_cost = 2;
+    options.max_tokens_per_command = 100;
+    execute(r);
+    REQUIRE(tree.published.size() == 2);
+    CHECK(tree.published[0].max_cost == 2);
+    CHECK(tree.published[0].max_tokens == 100);
+    CHECK(tree.published[1].max_cost == 1.75);
+    CHECK(tree.published[1].max_tokens == 90);
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a budget of a command that cannot be enforced is a warning")
+{
+    auto r = request();
+    r.max_cost = 1;
+    r.max_tokens = 100;
+    std::size_t warnings = 2;
+    SUBCASE("nothing is known")
+    {
+        tree.on_publish = [this] { tree.complete(); };
+    }
+    SUBCASE("the cost is not known")
+    {
+        tree.on_publish = [this] {
+            tree.take();
+            auto status = tree.status(ReportedStatus::completed);
+            status.usage = used(10, {});
+            tree.report(status);
+        };
+        warnings = 1;
+    }
+    execute(r);
+    REQUIRE(result.warnings.size() == warnings);
+    CHECK(result.warnings[0].starts_with("The program reports no cost"));
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a negative budget is refused")
+{
+    auto r = request();
+    r.max_cost = -1;
+    start(r);
+    clock->run(ctx);
+    CHECK(ec == errc::invalid_options);
+    options.max_tokens_per_command = -1;
+    CHECK_THROWS_AS(make(), const system_error&);
 }
 
 TEST_SUITE_END();

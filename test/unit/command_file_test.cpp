@@ -163,6 +163,22 @@ TEST_CASE("the session that a retry may continue is written and read")
     CHECK(format_command(CommandFile{}).find("resume") == std::string::npos);
 }
 
+TEST_CASE("the budget of an attempt is written and read")
+{
+    CommandFile file;
+    file.command = "build";
+    file.max_cost = 0.25;
+    file.max_tokens = 1000;
+    const auto again = read(format_command(file));
+    CHECK(again.max_cost == 0.25);
+    CHECK(again.max_tokens == 1000);
+    CHECK(format_command(CommandFile{}).find("budget") == std::string::npos);
+    CHECK(refusal(R"({"command":"x","budget":{"max_cost_usd":0}})") ==
+          "`budget.max_cost_usd` must be positive.");
+    CHECK(refusal(R"({"command":"x","budget":{"max_tokens":0}})") ==
+          "`budget.max_tokens` is not a whole number in its range.");
+}
+
 TEST_CASE("a command file of 1 MiB is read and a larger one is not")
 {
     const std::string frame = R"({"command": ""})";

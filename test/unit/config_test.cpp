@@ -123,6 +123,37 @@ TEST_CASE_FIXTURE(ConfigFixture, "auto_execution: true in a workflow's metadata 
     CHECK_THROWS_AS(manager.load(), InvalidConfiguration);
 }
 
+TEST_CASE_FIXTURE(ConfigFixture, "a workflow lowers budgets, and neither raises nor removes them")
+{
+    write_own("auto_execution:\n  budget: {max_cost_per_run: 5, max_tokens_per_day: 100}\n");
+    auto manager = make();
+    const auto with = [&](const char* key, boost::json::value value) {
+        boost::json::object settings{{"budget", {{key, std::move(value)}}}};
+        manager.set_workflow_metadata({{"auto_execution", std::move(settings)}});
+        return manager.load();
+    };
+    CHECK(with("max_cost_per_run", 2).budget.max_cost_per_run == 2);
+    CHECK(manager.diagnostics().empty());
+    CHECK(with("max_cost_per_day", 2).budget.max_cost_per_day == 2);
+    CHECK(manager.diagnostics().empty());
+    CHECK(with("max_cost_per_run", 50).budget.max_cost_per_run == 5);
+    REQUIRE(manager.diagnostics().size() == 1);
+    CHECK(manager.diagnostics()[0].severity == Diagnostic::Severity::warning);
+    CHECK(manager.diagnostics()[0].message.starts_with(
+        "A workflow cannot raise or remove budget.max_cost_per_run: its value is ignored, /"));
+    CHECK(with("max_tokens_per_day", 0).budget.max_tokens_per_day == 100);
+    CHECK(manager.diagnostics().size() == 1);
+    CHECK(with("max_cost_per_command", 3).executor.max_cost_per_command == 3);
+    // The user has the last word.
+    manager.override_setting("budget.max_cost_per_run", 7.0, "--max-cost");
+    CHECK(with("max_cost_per_run", 2).budget.max_cost_per_run == 7);
+    manager.set_workflow_metadata(
+        {{"auto_execution", {{"prices", {{"m", {{"input", 0}, {"output", 0}}}}}}}});
+    CHECK(manager.load().executor.prices.empty());
+    CHECK(manager.diagnostics().at(0).message ==
+          "A workflow cannot set prices: its value is ignored, the default applies");
+}
+
 TEST_CASE_FIXTURE(ConfigFixture, "1 and 0 are good for switches in the environment, not in files")
 {
     environment.push_back("AUTOEXEC_DEBUG=1");

@@ -913,6 +913,125 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     CHECK(tree.published[1].session.empty());
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "the id of a session is kept as a whole, or not at all")
+{
+    std::string id(200, 'a');
+    bool kept = true;
+    SUBCASE("long") {}
+    SUBCASE("too long")
+    {
+        id += 'a';
+        kept = false;
+    }
+    SUBCASE("with a secret")
+    {
+        id = "gh" + std::string("p_") + std::string(36, 'Q');
+        kept = false;
+    }
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        auto status = tree.status(ReportedStatus::failed);
+        status.error = CommandError{"later", "overloaded", true, 0};
+        status.session = id;
+        tree.report(std::move(status));
+    };
+    execute();
+    CHECK(result.session == (kept ? id : ""));
+    REQUIRE(tree.published.size() == 2);
+    CHECK(tree.published[1].session == (kept ? id : ""));
+    CHECK(sink->metrics().at(0).session == (kept ? id : ""));
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a retry is never too large because of what it adds")
+{
+    options.retry.max_attempts = 2;
+    tree.on_publish = [&] {
+        auto status = tree.status(ReportedStatus::failed);
+        status.error = CommandError{std::string(10'000, '"') + "é", "overloaded", true, 0};
+        status.session = "s-1";
+        tree.report(std::move(status));
+    };
+    std::size_t room = 0;
+    SUBCASE("the failure is cut")
+    {
+        room = 4000;
+    }
+    SUBCASE("the session is not continued")
+    {
+        room = 1000;
+    }
+    auto r = request();
+    PublishedFiles files;
+    r.command = std::string(protocol::command_file_limit - 2000 - room, 'x');
+    execute(r);
+    CHECK(result.attempts == 2);
+    REQUIRE(tree.published.size() == 2);
+    CHECK(tree.published[1].command == r.command);
+    CHECK(tree.published[1].failure.size() < 4000);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "a command continues the session of an earlier one")
+{
+    tree.on_publish = [&] {
+        auto status = tree.status(ReportedStatus::completed);
+        status.session = "s-1";
+        status.usage.emplace().input_tokens = 30;
+        status.usage->of_session = true;
+        tree.report(std::move(status));
+    };
+    auto r = request();
+    r.resumed_session.emplace().id = "s-1";
+    r.resumed_session->failure = "busy";
+    r.resumed_session->usage.emplace().input_tokens = 20;
+    execute(r);
+    REQUIRE(tree.published.size() == 1);
+    CHECK(tree.published[0].session == "s-1");
+    CHECK(tree.published[0].failure == "busy");
+    CHECK(result.usage.value().input_tokens == 10);
+    CHECK(result.session_usage.value().input_tokens == 30);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "the record of an attempt names its agent and that one's process")
+{
+    tree.on_publish = [&] {
+        auto status = tree.status(ReportedStatus::completed);
+        status.agent = "coder";
+        status.agent_id = "autoexec-1";
+        tree.report(std::move(status));
+    };
+    execute();
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 1);
+    CHECK(metrics[0].agent == "coder");
+    CHECK(metrics[0].agent_id == "autoexec-1");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "a tree without a change is a warning, if nothing else was expected")
+{
+    tree.on_publish = [&] {
+        tree.create("a");
+        auto status = tree.status(ReportedStatus::completed);
+        status.tree_unchanged = true;
+        tree.report(std::move(status));
+    };
+    auto r = request();
+    const std::vector<std::string> warnings{"The program changed nothing in the worktree."};
+    SUBCASE("nothing expected")
+    {
+        execute(r);
+        CHECK(result.warnings == warnings);
+    }
+    SUBCASE("a file expected")
+    {
+        r.expected_artifacts = {"a"};
+        execute(r);
+        CHECK(result.warnings.empty());
+    }
+    CHECK(result.status == ExecutionStatus::completed);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "usage is of all attempts, the session that of the last")
 {
     options.retry.max_attempts = 2;

@@ -76,12 +76,27 @@ std::string refused_start(const AutoExecutionConfig& config)
     return refusal + budget.refusal(now);
 }
 
+std::string attempts_within_budget(const AutoExecutionConfig& config)
+{
+    Engine engine(config);
+    engine.tree.on_publish = [&] {
+        engine.tree.take();
+        auto status = engine.tree.status(ReportedStatus::failed);
+        status.error = CommandError{"boom", "", true, 0};
+        status.usage.emplace().input_tokens = 5;
+        status.usage->cost_usd = 5;
+        engine.tree.report(status);
+    };
+    engine.run();
+    return fmt::format("{} attempts, {}", engine.result.attempts, engine.end());
+}
+
 std::string estimate(const AutoExecutionConfig& config)
 {
     Usage usage;
     usage.input_tokens = 1'000'000;
     usage.model = "m";
-    return to_text(protocol::Spending(usage, config.prices));
+    return to_text(protocol::Spending(usage, config.executor.prices));
 }
 
 std::string attempts(const AutoExecutionConfig& config)
@@ -540,6 +555,8 @@ const std::vector<Row>& rows()
         {"budget.max_tokens_per_run", "5", "0", "a command after 5 tokens", refused_start},
         {"budget.max_cost_per_day", "1.5", "10", "a command after one for $5", refused_start},
         {"budget.max_tokens_per_day", "5", "6", "a command after 5 tokens", refused_start},
+        {"budget.max_cost_per_command", "4", "10", "attempts for $5 each", attempts_within_budget},
+        {"budget.max_tokens_per_command", "5", "0", "attempts of 5 tokens", attempts_within_budget},
         {"prices", R"({"m": {"input": 1, "output": 1}})", R"({"m": {"input": 2, "output": 1}})",
          "an estimate", estimate},
         {"durability", "none", "process", "a record", written_at_once},

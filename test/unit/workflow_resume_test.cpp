@@ -43,11 +43,19 @@ struct World {
                               tree->claims[command.attempt_id] != ClaimState::live;
             if (over || life != agent_life) return;
             if (fails)
-                tree->fail("as scripted");
+                fail(*tree);
             else
                 tree->complete();
             notifier->notify(command.worktree_path);
         });
+    }
+
+    void fail(MemoryTree& tree) const
+    {
+        auto status = tree.status(ReportedStatus::failed);
+        status.error = CommandError{"as scripted", error_code, false, 0};
+        if (!session.empty()) status.session = session;
+        tree.report(std::move(status));
     }
 
     /// The agent dies: its locks are free, and it does nothing more.
@@ -64,7 +72,9 @@ struct World {
     std::shared_ptr<MemoryHandoff> handoff = std::make_shared<MemoryHandoff>();
     std::shared_ptr<Notifier> notifier = local_notifier();
     std::map<std::string, int> failing;  ///< How often a step fails.
-    Lines taken;                         ///< The steps whose commands an agent has taken.
+    std::string error_code;
+    std::string session;  ///< Of a program that fails.
+    Lines taken;          ///< The steps whose commands an agent has taken.
     int agent_life = 0;
 };
 
@@ -242,6 +252,38 @@ void kill_after_every_handler(bool agent_dies, bool idempotent)
 }  // namespace
 
 TEST_SUITE_BEGIN("workflows that go on");
+
+TEST_CASE("a step that is run again continues its session")
+{
+    World world;
+    world.failing["a"] = 1;
+    world.session = "s-1";
+    auto w = workflow_of({step("a"), step("b", {"a"})});
+    WorkflowResumeOptions what;
+    SUBCASE("on request")
+    {
+        what.from_failed = true;
+    }
+    SUBCASE("without one, if its budget had ended it")
+    {
+        world.error_code = "budget";
+    }
+    Life first(world);
+    first.start(w);
+    first.live();
+    CHECK(first.result.status == WorkflowStatus::failed);
+    Life second(world);
+    second.resume(w, what);
+    second.live();
+    CHECK(second.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"a", "a", "b"});
+    const auto& published = world.handoff->at(world.project.path().string()).published;
+    REQUIRE(published.size() == 3);
+    CHECK(published[0].session.empty());
+    CHECK(published[1].session == "s-1");
+    CHECK(published[1].failure == "as scripted");
+    CHECK(published[2].session.empty());
+}
 
 TEST_CASE(
     "an executor that is killed after any handler is gone on from; its agent lives, and nothing "

@@ -67,6 +67,9 @@ ExecutorOptions executor_options(const SessionFlags& flags, const AutoExecutionC
     if (flags.external_agent) e.start_timeout = milliseconds{0};
     if (flags.wait_for_worktree) e.on_busy = OnBusy::wait;
     if (flags.fail_on_input) e.on_input = OnInput::fail;
+    if (flags.max_cost_per_command) e.max_cost_per_command = *flags.max_cost_per_command;
+    if (flags.max_tokens_per_command)
+        e.max_tokens_per_command = static_cast<std::int64_t>(*flags.max_tokens_per_command);
     return e;
 }
 
@@ -92,15 +95,17 @@ bool can_recover(const std::filesystem::path& root)
 
 CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager,
                                Screen& screen, std::optional<AgentsFile> agents,
-                               std::size_t commands, std::function<std::string()> refuse_start)
+                               std::size_t commands, int checked_attempt)
     : flags_(flags),
       commands_(commands),
       manager_(manager),
       screen_(screen),
       root_(manager.project_root()),
+      budget_(budget_limits(flags, manager.load()), manager.load().executor.prices,
+              records::Folder::of({}, root_, "metrics")),
       signals_(ctx_, SIGINT, SIGTERM),
       records_(ctx_.get_executor(), manager.load(), root_),
-      options_(make_executor_options(agents.has_value(), std::move(refuse_start))),
+      options_(make_executor_options(agents.has_value(), checked_attempt)),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
@@ -111,16 +116,18 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
 {
     require_reader();
     executor_.subscribe(records::logging_sink());
+    executor_.subscribe(budget_sink(budget_));
     if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(root_));
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions CommandSession::make_executor_options(bool embeds_agent,
-                                                      std::function<std::string()> refuse_start)
+ExecutorOptions CommandSession::make_executor_options(bool embeds_agent, int checked_attempt)
 {
     auto e = executor_options(flags_, manager_.load(), root_, commands_);
     e.agent_in_process = embeds_agent;
-    e.refuse_start = std::move(refuse_start);
+    e.refuse_attempt = [this, checked_attempt](int attempt) {
+        return attempt < checked_attempt ? std::string() : budget_refusal();
+    };
     const bool by_files = e.file_events == FileEvents::on ||
                           (e.file_events == FileEvents::automatic && !embeds_agent);
     e.notifier = by_files ? file_notifier(ctx_.get_executor(), {root_, e.status_file_name})
@@ -130,6 +137,11 @@ ExecutorOptions CommandSession::make_executor_options(bool embeds_agent,
     e.audit = records_.audit;
     e.metrics = records_.metrics;
     return e;
+}
+
+std::string CommandSession::budget_refusal()
+{
+    return budget_.refusal(std::chrono::system_clock::now());
 }
 
 AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
@@ -153,6 +165,7 @@ void CommandSession::apply(const AutoExecutionConfig& config,
                            const std::vector<std::string>& changed)
 {
     executor_.set_options(executor_options(flags_, config, root_, commands_));
+    budget_.set_limits(budget_limits(flags_, config), config.executor.prices);
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));
     records::set_debug_log(root_, config.debug);
     print_message("{}\n", changes_sentence(changed));

@@ -31,16 +31,19 @@ public:
 
     /// `agents` are those of the embedded agent; absent: other processes or people run the
     /// commands. At most `commands` run at once. The session keeps references to all arguments.
-    /// `refuse_start`: as in `ExecutorOptions`.
+    /// The budget is checked before each attempt from `checked_attempt` on.
     CommandSession(const SessionFlags& flags, AutoExecutionConfigManager& manager, Screen& screen,
-                   std::optional<AgentsFile> agents, std::size_t commands,
-                   std::function<std::string()> refuse_start = {});
+                   std::optional<AgentsFile> agents, std::size_t commands, int checked_attempt = 1);
 
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }
     [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
     [[nodiscard]] const std::shared_ptr<Spawner>& spawner() const noexcept { return spawner_; }
     [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
+
+    records::Budget& budget() noexcept { return budget_; }
+    /// Why no command may start now; empty: one may.
+    [[nodiscard]] std::string budget_refusal();
 
     /// The embedded agent watches this worktree from now on.
     void add_worktree(const std::filesystem::path& worktree);
@@ -63,8 +66,7 @@ public:
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
-    ExecutorOptions make_executor_options(bool embeds_agent,
-                                          std::function<std::string()> refuse_start);
+    ExecutorOptions make_executor_options(bool embeds_agent, int checked_attempt);
     AgentOptions embedded_agent(AgentsFile agents) const;
     void apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
     void reject(const std::vector<Diagnostic>& problems);
@@ -80,6 +82,7 @@ private:
     AutoExecutionConfigManager& manager_;
     Screen& screen_;
     std::filesystem::path root_;
+    records::Budget budget_;
 
     asio::io_context ctx_{1};
     asio::signal_set signals_;

@@ -101,13 +101,12 @@ AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool
     }
 }
 
-records::Budget make_budget(const SessionFlags& flags, AutoExecutionConfigManager& manager)
+BudgetConfig budget_limits(const SessionFlags& flags, const AutoExecutionConfig& config)
 {
-    const auto config = manager.load();
     auto limits = config.budget;
     limits.max_cost_per_run = flags.max_cost.value_or(limits.max_cost_per_run);
     if (flags.max_tokens) limits.max_tokens_per_run = static_cast<std::int64_t>(*flags.max_tokens);
-    return {limits, config.prices, records::Folder::of({}, manager.project_root(), "metrics")};
+    return limits;
 }
 
 std::shared_ptr<EventSink> budget_sink(records::Budget& budget)
@@ -117,7 +116,7 @@ std::shared_ptr<EventSink> budget_sink(records::Budget& budget)
 
 ModelPrices configured_prices(const std::filesystem::path& root)
 {
-    return AutoExecutionConfigManager({}, root).load(false).prices;
+    return AutoExecutionConfigManager({}, root).load(false).executor.prices;
 }
 
 void watch_configuration(const asio::any_io_executor& ex, config::Reloader& reloader)

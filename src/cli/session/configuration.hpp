@@ -24,7 +24,7 @@ namespace autoexec::cli {
 AutoExecutionConfig load_configuration(AutoExecutionConfigManager& manager, bool quiet);
 
 /// The budget of a run: the flags override the configuration.
-records::Budget make_budget(const SessionFlags& flags, AutoExecutionConfigManager& manager);
+BudgetConfig budget_limits(const SessionFlags& flags, const AutoExecutionConfig& config);
 
 /// Adds to it what each attempt has used, before another command can start. It must outlive this.
 std::shared_ptr<EventSink> budget_sink(records::Budget& budget);

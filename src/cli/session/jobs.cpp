@@ -86,6 +86,20 @@ std::optional<std::chrono::milliseconds> duration_in(const json::value& value)
     return duration && duration->count() > 0 ? duration : std::nullopt;
 }
 
+// The limits are those of the settings.
+std::optional<double> cost_in(const json::value& value)
+{
+    const auto cost = json::try_value_to<double>(value);
+    return cost && *cost >= 0 && *cost <= 1e6 ? std::optional(*cost) : std::nullopt;
+}
+
+std::optional<std::int64_t> tokens_in(const json::value& value)
+{
+    const auto tokens = json::try_value_to<std::int64_t>(value);
+    return tokens && *tokens >= 0 && *tokens <= 1'000'000'000'000'000 ? std::optional(*tokens)
+                                                                      : std::nullopt;
+}
+
 // One line of a list, key by key.
 class LineReader {
 public:
@@ -167,6 +181,8 @@ std::optional<CommandJob> parse_line(std::string_view line, const std::string& w
     reader.read("timeout", r.timeout, "a duration such as \"90s\"", duration_in);
     reader.read("retry", r.max_attempts, "a number from 0 to 1000", attempts_in);
     reader.read("idempotent", r.idempotent, "true or false");
+    reader.read("max_cost", r.max_cost, "a number of USD from 0 to 1000000", cost_in);
+    reader.read("max_tokens", r.max_tokens, "a whole number from 0 to 10^15", tokens_in);
     reader.text("agent", r.agent);
     reader.texts("env", r.env_refs);
     reader.finish();

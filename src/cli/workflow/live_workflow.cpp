@@ -47,26 +47,24 @@ public:
           workflow_(std::move(workflow)),
           run_(std::move(run)),
           resumption_(std::move(resumption)),
-          budget_(make_budget(options.session, manager)),
           display_(std::make_shared<WorkflowDisplay>(Screen::suitable_mode(options.session.quiet),
                                                      workflow_)),
           session_(options.session, manager, display_->screen(),
                    options.session.external_agent || !run_.automatic ? std::nullopt
                                                                      : std::optional(agents.all()),
-                   workflow_.steps.size()),
+                   workflow_.steps.size(), 2),
           executor_(session_.executor(), executor_options(manager)),
-          prices_(manager.load().prices)
+          prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
-        session_.executor().subscribe(budget_sink(budget_));
-        run_.refuse_start = [this] { return budget_.refusal(std::chrono::system_clock::now()); };
+        run_.refuse_start = [this] { return session_.budget_refusal(); };
         run_.on_event = [this](const WorkflowEvent& event) { show(event); };
         if (resumption_)
             for (const auto& step : resumption_->steps) {
                 if (has_ended(step)) display_->record_earlier(step.id, step.state);
                 usage_.insert(step.usage.begin(), step.usage.end());
             }
-        budget_.add_earlier(usage_);
+        session_.budget().add_earlier(usage_);
         // A resumed run decides on its own whether interrupted steps get another attempt.
         if (!session_.options().error_handling) run_.max_attempts = 1;
         result_.workflow_id = workflow_.id;
@@ -140,11 +138,25 @@ private:
     {
         display_->record(event);
         if (options_.json)
-            print_json(to_json(event, workflow_.id));
+            print_json(json_of(event));
         else
             print(event);
         if (!options_.session.quiet) explain(event);
         display_->screen().redraw();
+    }
+
+    void add_estimate(boost::json::value& step, const StepResult& result) const
+    {
+        auto& line = step.as_object();
+        if (result.execution && line.contains("usage"))
+            protocol::add_estimate(line["usage"], {result.execution->usage, prices_});
+    }
+
+    [[nodiscard]] boost::json::object json_of(const WorkflowEvent& event) const
+    {
+        auto line = to_json(event, workflow_.id);
+        if (line.contains("result")) add_estimate(line["result"], *event.result);
+        return line;
     }
 
     void print(const WorkflowEvent& event) const
@@ -200,7 +212,10 @@ private:
         if (options_.json) {
             boost::json::object line{{"event", "result"}};
             for (const auto& [key, value] : autoexec::to_json(result_)) line[key] = value;
+            auto& steps = line["steps"].as_array();
+            for (std::size_t i = 0; i < steps.size(); ++i) add_estimate(steps[i], result_.steps[i]);
             line["usage"] = protocol::usage_or_null(protocol::total_of(usage_));
+            protocol::add_estimate(line["usage"], protocol::spending_of(usage_, prices_));
             print_json(line);
         }
         if (options_.session.quiet || result_.run_id.empty()) return;
@@ -241,7 +256,6 @@ private:
     Workflow workflow_;
     WorkflowRunOptions run_;
     std::optional<Resumption> resumption_;
-    records::Budget budget_;
     std::shared_ptr<WorkflowDisplay> display_;
     CommandSession session_;
     WorkflowExecutor executor_;

@@ -2,6 +2,7 @@
 
 #include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
+#include "cli/session/output.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -34,6 +35,25 @@ json::value value_of(const std::string& text, const json::value& declared)
     const auto number = number_in(text);
     if (number && (!open || text::dump_line(*number) == text)) return *number;
     return json::value(text);
+}
+
+// The lower limit counts.
+void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
+                     const AutoExecutionConfig& config)
+{
+    const auto max_cost = flags.max_cost_per_command.value_or(config.executor.max_cost_per_command);
+    const auto max_tokens = flags.max_tokens_per_command
+                                ? static_cast<std::int64_t>(*flags.max_tokens_per_command)
+                                : config.executor.max_tokens_per_command;
+    const auto warn = [](const WorkflowStep& step, const char* key, auto limit) {
+        print_message(
+            "warning: Step '{}': Its {} is higher than the limit per command: {} applies\n",
+            text::printable(step.id), key, limit);
+    };
+    for (const auto& step : workflow.steps) {
+        if (max_cost > 0 && step.max_cost > max_cost) warn(step, "max_cost", max_cost);
+        if (max_tokens > 0 && step.max_tokens > max_tokens) warn(step, "max_tokens", max_tokens);
+    }
 }
 
 bool needs_agents_file(const Workflow& workflow)
@@ -162,6 +182,7 @@ Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigMana
         if (!step.timeout) step.timeout = options.timeout;
     manager.set_workflow_metadata(workflow.metadata);
     const auto config = load_configuration(manager, options.session.quiet);
+    if (!options.session.quiet) warn_of_budgets(workflow, options.session, config);
     run.automatic = options.automatic.value_or(config.enabled);
     Agents agents(manager.project_root(), options.session.external_agent,
                   run.automatic && needs_agents_file(workflow));

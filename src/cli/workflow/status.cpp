@@ -37,7 +37,7 @@ std::string age_of(const StepRecord& step, bool alive)
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *start)));
 }
 
-json::object json_of(const StepRecord& step)
+json::object json_of(const StepRecord& step, const ModelPrices& prices)
 {
     using text::text_or_null;
     json::object o;
@@ -56,14 +56,16 @@ json::object json_of(const StepRecord& step)
     o["branch"] = text_or_null(step.branch);
     o["commit"] = text_or_null(step.commit);
     o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
+    protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
     return o;
 }
 
-void print_as_json(const RunRecord& run)
+void print_as_json(const RunRecord& run, const ModelPrices& prices)
 {
     auto o = to_json(run);
+    protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
     json::array steps;
-    for (const auto& step : run.steps) steps.emplace_back(json_of(step));
+    for (const auto& step : run.steps) steps.emplace_back(json_of(step, prices));
     o["steps"] = std::move(steps);
     print_json(o);
 }
@@ -104,7 +106,7 @@ int show_run(const WorkflowStatusOptions& options)
     const auto root = project_root(options);
     const auto run = find_run(root, options.run);
     if (options.json)
-        print_as_json(run);
+        print_as_json(run, configured_prices(root));
     else
         print(run, configured_prices(root));
     return exit_completed;

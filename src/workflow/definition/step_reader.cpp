@@ -25,6 +25,8 @@ constexpr int max_attempts = 1000;
 constexpr int max_gate_rounds = 1000;
 constexpr double max_multiplier = 1000;
 constexpr double max_threshold = 1e9;
+constexpr double max_cost = 1e6;     // as the setting
+constexpr double max_tokens = 1e15;  // as the setting
 
 // The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
@@ -259,6 +261,9 @@ private:
         const bool recoverable = metadata->boolean("error_recoverable").value_or(false);
         if (recoverable && !says_on_error) step_.continue_on_error = true;
         if (auto retry = metadata->within("retry")) step_.retry = read_retry(*retry);
+        step_.max_cost = metadata->number("max_cost", 0, max_cost).value_or(0);
+        if (const auto tokens = metadata->number("max_tokens", 0, max_tokens))
+            step_.max_tokens = std::llround(*tokens);
     }
 
     FieldReader fields_;

@@ -86,6 +86,12 @@ const protocol::RunStarted* last_start(const RunRecord& record)
     return last;
 }
 
+// To resume the run means to give it more.
+bool ended_by_budget(const StepResult& result)
+{
+    return result.execution && result.execution->error && result.execution->error->code == "budget";
+}
+
 bool has_changed(const RunRecord& record, const Workflow& workflow)
 {
     return std::ranges::any_of(record.transitions, [&](const auto& entry) {
@@ -190,7 +196,7 @@ std::string Run::restart_requested()
     for (const auto i : failures) {
         const auto& result = state_->step(i).result;
         const bool wanted = what.from_failed || result.state == StepState::cancelled ||
-                            result.code == "merge_conflict";
+                            result.code == "merge_conflict" || ended_by_budget(result);
         if (wanted && std::ranges::find(named, i) == named.end()) roots.push_back(i);
     }
     // A step whose work is committed restarts in a new worktree.
@@ -198,6 +204,8 @@ std::string Run::restart_requested()
         auto& step = state_->step(i);
         const bool reuses = std::ranges::find(roots, i) != roots.end() && step.commit.empty();
         if (!step.in_flight() && !reuses) step.tree.clear();
+        // Programs find a session only in its worktree.
+        if (reuses && (!step.command.in_git || !step.tree.empty())) step.resume_session();
     }
     // A run that failed without a failed step has only its merge left to do.
     const bool is_over =

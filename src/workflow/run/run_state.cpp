@@ -63,6 +63,13 @@ StepOutcome StepOutcome::of(std::size_t step, ExecutionResult result)
     return outcome;
 }
 
+void StepRun::resume_session()
+{
+    const auto& last = result.execution;
+    if (last && last->error && !last->session.empty())
+        resumed_session = ResumedSession{last->session, last->error->message, last->session_usage};
+}
+
 protocol::StepTree StepRun::step_tree() const
 {
     protocol::StepTree out{tree, base, {}};
@@ -109,6 +116,7 @@ Scheduler::Judged RunState::end(StepOutcome outcome, std::set<std::string> provi
     if (discarded) step.kept.clear();
     if (discarded || outcome.state == StepState::completed) step.baseline.reset();
     step.phase = Idle{};
+    step.resumed_session.reset();
     const auto& node = scheduler_.node(outcome.step);
     result.state = node.state;
     result.tolerated = outcome.state != StepState::completed && node.goes_on;

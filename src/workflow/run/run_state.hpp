@@ -72,7 +72,8 @@ struct StepRun {
     std::string base;    ///< The commit that it starts from.
     std::string commit;  ///< Its work, once that is committed.
     std::string kept;    ///< A commit of its artifacts that git ignores; empty: none.
-    std::vector<git::ArtifactSource> laid;  ///< Artifacts of others that it starts with.
+    std::vector<git::ArtifactSource> laid;          ///< Artifacts of others that it starts with.
+    std::optional<ResumedSession> resumed_session;  ///< Of its next command.
     Parent feedback;  ///< Of the gate that went back to it; a parent of its next round.
 
     [[nodiscard]] const std::filesystem::path& worktree() const { return command.request.worktree; }
@@ -82,6 +83,8 @@ struct StepRun {
         return std::holds_alternative<WaitingForPerson>(phase);
     }
     [[nodiscard]] Running* running() { return std::get_if<Running>(&phase); }
+    /// Its next command continues the session of the last one, if that failed.
+    void resume_session();
     /// Its worktree, for the journal.
     [[nodiscard]] protocol::StepTree step_tree() const;
 };

@@ -1,3 +1,4 @@
+#include "protocol/usage.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_runner.hpp"
@@ -24,16 +25,24 @@ std::optional<records::RunningEntry> running_entry(const std::filesystem::path& 
     return std::nullopt;
 }
 
-std::optional<ExecutionMetric> last_metric(const RunContext& context,
-                                           const std::string& execution_id)
+// Newest first.
+std::vector<ExecutionMetric> recorded_attempts(const RunContext& context,
+                                               const std::string& execution_id)
 {
-    if (!context.options.metrics) return std::nullopt;
+    if (!context.options.metrics) return {};
     MetricsFilter filter;
     filter.execution_id = execution_id;
-    filter.limit = 1;
-    auto metrics = context.options.metrics->get_metrics(filter);
-    if (metrics.empty()) return std::nullopt;
-    return std::move(metrics.front());
+    return context.options.metrics->get_metrics(filter);
+}
+
+std::optional<ResumedSession> session_of(const std::vector<ExecutionMetric>& attempts)
+{
+    const auto& last = attempts.front();
+    if (last.session.empty()) return std::nullopt;
+    ResumedSession session{last.session, last.error_message.value_or(""), {}};
+    for (const auto& attempt : attempts)
+        if (attempt.session == last.session) protocol::add_usage(session.usage, attempt.usage);
+    return session;
 }
 
 }  // namespace
@@ -112,8 +121,10 @@ bool StepRunner::try_again(std::size_t i, int attempts)
 // attempt, or another executor has cleaned up after its own.
 void StepRunner::settle_by_records(std::size_t i)
 {
-    const auto last = last_metric(context_, state_.step(i).command.request.execution_id);
-    if (!last) return begin_work(i);
+    auto& step = state_.step(i);
+    const auto recorded = recorded_attempts(context_, step.command.request.execution_id);
+    if (recorded.empty()) return begin_work(i);
+    const auto* const last = &recorded.front();
     const int attempts = last->retry_count + 1;
     if (last->error_message == records::interrupted_message) {
         // As after any lost agent: again only if that is safe.
@@ -130,6 +141,7 @@ void StepRunner::settle_by_records(std::size_t i)
         outcome.settled = false;
         return on_end_(std::move(outcome));
     }
+    step.resumed_session = session_of(recorded);
     if (last->status != ExecutionStatus::completed && try_again(i, attempts)) return;
     ExecutionResult result;
     result.status = last->status;

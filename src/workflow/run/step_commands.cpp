@@ -94,6 +94,8 @@ CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions
     request.timeout = step.timeout;
     request.retry = step.retry;
     request.max_attempts = options.max_attempts;
+    request.max_cost = step.max_cost;
+    request.max_tokens = step.max_tokens;
     return request;
 }
 

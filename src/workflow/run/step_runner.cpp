@@ -140,6 +140,7 @@ CommandRequest StepRunner::request_of(std::size_t i)
     if (const auto* const it = step.running(); it && it->attempts_left)
         request.max_attempts = it->attempts_left;
     request.artifact_baseline = step.baseline;
+    request.resumed_session = step.resumed_session;
     const auto hooks = std::make_shared<CommandHooks>();
     hooks->before_retry = git_.before_retry(i);
     hooks->on_baseline = [this, keep = owner_.lock(), i](ArtifactBaseline baseline) {
