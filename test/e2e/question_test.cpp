@@ -323,6 +323,10 @@ while read -r line; do :; done
     write_file(tree / "go", "");
     CHECK(run.wait().code == 0);
     CHECK(fs::exists(tree / "more"));
+    if (daemon) {
+        daemon->signal(SIGTERM);
+        CHECK(daemon->wait().code == 0);
+    }
 }
 
 TEST_CASE("a command whose program takes no prompt is told nothing")

@@ -388,8 +388,7 @@ TEST_CASE(
     CHECK(file.agents.at(0).mode == "default");
     CHECK(file.agents.at(0).model == "large");
     CHECK(file.agents.at(0).retry_in_session);
-    CHECK(only_error(agent_with("mode: default")) ==
-          "Agent 1: Field 'mode' needs 'driver: acp'. Otherwise, it is an option of the program.");
+    CHECK(only_error(agent_with("mode: default")) == "Agent 1: Field 'mode' needs 'driver: acp'");
     CHECK(errors_of(agent_with("model: large")).front().message ==
           "Agent 1: Field 'model' needs 'driver: acp'");
 }
