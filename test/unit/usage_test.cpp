@@ -114,10 +114,10 @@ TEST_CASE("prices are a table in the file, and JSON in a variable")
     AutoExecutionConfigManager manager({}, project.path());
     manager.set_environment({});
     const ModelPrices expected{{"m-1.5", {3, 15, 3, 3}}, {"m-2", {1, 2, 0.1, 1.25}}};
-    CHECK(manager.load().prices == expected);
+    CHECK(manager.load().executor.prices == expected);
     CHECK(manager.diagnostics().empty());
     manager.set_environment({R"(AUTOEXEC_PRICES={"x": {"input": 1, "output": 2}})"});
-    CHECK(manager.reload().prices == ModelPrices{{"x", {1, 2, 1, 1}}});
+    CHECK(manager.reload().executor.prices == ModelPrices{{"x", {1, 2, 1, 1}}});
     CHECK(config::parse_prices(config::format_prices(expected)) == expected);
 }
 
