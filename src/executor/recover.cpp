@@ -184,9 +184,6 @@ void ExecutorCore::record_interrupted(const protocol::RunningRecord& record, boo
         m.status = ExecutionStatus::failed;
         m.started_at = record.started_at;
         m.retry_count = record.attempt - 1;
-        m.attempt_id = record.attempt_id;
-        m.agent = record.agent;
-        m.worktree = record.worktree;
         m.completed_at = e.time;
         m.error_message = records::interrupted_message;
         if (m.started_at) m.duration = e.time - *m.started_at;

@@ -150,6 +150,7 @@ TEST_CASE("a command that is refused is not published, and fails with the code b
 
 TEST_CASE_FIXTURE(ExecutorFixture, "a budget is checked before a retry, and its end says so")
 {
+    options.retry.max_attempts = 5;
     tree.on_publish = [this] {
         tree.take();
         auto status = tree.status(ReportedStatus::failed);
@@ -200,8 +201,9 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a budget is checked before a retry, and its 
     CHECK(sink->count(EventType::execution_retry) == 1);
 }
 
-TEST_CASE_FIXTURE(ExecutorFixture, "an attempt is told what is left for it")
+TEST_CASE_FIXTURE(ExecutorFixture, "an attempt gets what is left for it")
 {
+    options.retry.max_attempts = 5;
     tree.on_publish = [this] {
         tree.take();
         auto status = tree.status(tree.published.size() == 1 ? ReportedStatus::failed
@@ -255,7 +257,7 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a negative budget is refused")
     clock->run(ctx);
     CHECK(ec == errc::invalid_options);
     options.max_tokens_per_command = -1;
-    CHECK_THROWS_AS(make(), const system_error&);
+    CHECK_THROWS_AS(BackgroundAgentAutoExecutor(ctx, options), const system_error&);
 }
 
 TEST_SUITE_END();
