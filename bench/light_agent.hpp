@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -99,12 +100,16 @@ public:
 private:
     void look(const std::filesystem::path& tree)
     {
+        // Its own claim, and what it writes there, are events, too.
+        if (working_.contains(tree)) return;
         const auto start = thread_cpu_time();
         const auto work = std::make_shared<ClaimedCommand>();
         const bool ours = work->claim(tree, trust_);
+        if (ours) working_.insert(tree);
         const auto report = [self = shared_from_this(), work, tree] {
             work->write_result();
             work->release();
+            self->working_.erase(tree);
             self->notifier_->notify(tree);
         };
         if (ours && !delay) report();
@@ -116,6 +121,7 @@ private:
     std::shared_ptr<Notifier> notifier_;
     ClaimedCommand::Trust trust_;
     std::vector<Notifier::Subscription> subscriptions_;
+    std::set<std::filesystem::path> working_;
     seconds cpu_{0};
 };
 
