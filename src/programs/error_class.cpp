@@ -34,7 +34,7 @@ constexpr std::array<WordsOfCode, 9> words_of_codes{{
      R"((hit|reached|exceeded) (your|the) .{0,20}(usage|spend(ing)?) limit|)"
      R"(plan and billing|billing[_ ](error|hard_limit|not_active)|payment required)",
      "quota"},
-    {R"(not logged in|please (log|sign) in|(^|[:\d] )unauthori[sz]ed|unauthenticated|)"
+    {R"(not logged in|please run /login|(^|[:\d] )unauthori[sz]ed|unauthenticated|)"
      R"(authenticat\w+[ _](error|failed|failure|required)|invalid authentication|)"
      R"((fail\w*|unable|could not|cannot|not|must) (to )?authenticate|invalid (x-)?api.?key|)"
      R"(incorrect api key|api key (is )?(not valid|invalid|missing|required|expired)|)"
