@@ -2,6 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
+#include "autoexec/notifier.hpp"
 #include "support/memory_handoff.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
@@ -10,8 +11,11 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstddef>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace autoexec::test {
@@ -23,6 +27,19 @@ struct RecordingSink final : EventSink {
 
     [[nodiscard]] std::size_t count(EventType type) const;
     [[nodiscard]] std::vector<ExecutionMetric> metrics() const;
+};
+
+/// Notifies as a local notifier does, and covers as much as the test says.
+struct CoveringNotifier final : Notifier {
+    std::shared_ptr<Notifier> local = local_notifier();
+    Coverage covers = Coverage::all;
+
+    Subscription watch(const std::filesystem::path& tree, std::function<void()> changed) override
+    {
+        return local->watch(tree, std::move(changed));
+    }
+    void notify(const std::filesystem::path& tree) override { local->notify(tree); }
+    Coverage coverage(const std::filesystem::path&) const override { return covers; }
 };
 
 /// One executor over worktrees in memory, in virtual time.

@@ -126,6 +126,16 @@ std::string seen_after(const AutoExecutionConfig& config, std::chrono::seconds r
     return engine.after();
 }
 
+std::string seen_without_notice(const AutoExecutionConfig& config)
+{
+    Engine engine(config);
+    engine.options.notifier = std::make_shared<CoveringNotifier>();
+    engine.tree.on_publish = [&] { engine.tree.take(); };
+    engine.clock->at(2s, [&] { engine.tree.complete(); });
+    engine.run();
+    return engine.after();
+}
+
 std::string silence_ends_after(const AutoExecutionConfig& config)
 {
     Engine engine(config);
@@ -523,6 +533,7 @@ const std::vector<Row>& rows()
         {"retry.max_delay_seconds", "1", "60", "time of the last retry", retried_after},
         {"polling.enabled", "true", "false", "when the end is seen",
          [](const auto& c) { return seen_after(c, 12s); }},
+        {"polling.file_events", "auto", "off", "when the end is seen", seen_without_notice},
         {"polling.interval_seconds", "5", "7", "when the end is seen",
          [](AutoExecutionConfig c) {
              c.executor.adaptive_polling = false;
