@@ -134,6 +134,18 @@ TEST_CASE("a refused tool is named, whichever program was refused it")
     CHECK(count >= 10);
 }
 
+TEST_CASE("a program that waited until it was stopped has told why, except for Qwen Code")
+{
+    int count = 0;
+    for (const auto& one : recordings()) {
+        if (one.scenario != "rate_limited" || !one.timed_out || one.program == "qwen") continue;
+        CAPTURE(one.program);
+        CHECK(read(one).trouble().value().code == "rate_limited");
+        ++count;
+    }
+    CHECK(count == 2);
+}
+
 TEST_CASE("recorded sessions and tokens are found, and their sums are right")
 {
     for (const auto& one : recordings()) {
