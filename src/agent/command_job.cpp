@@ -301,11 +301,11 @@ time_point end_of_background(time_point reported_at, time_point late_at, millise
 
 // What all events of a command have in common.
 Event event_of(const protocol::CommandFile& command, const std::filesystem::path& worktree,
-               const Redactor& redactor)
+               std::string redacted)
 {
     Event e;
     e.ids() = command.ids();
-    e.command = redactor.redact(command.command);
+    e.command = std::move(redacted);
     e.worktree = worktree;
     return e;
 }
@@ -352,10 +352,11 @@ CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
       worktree_(std::move(worktree)),
       mailbox_(std::move(mailbox)),
       found_(std::move(found)),
+      redacted_(options.redactor->redact(found_.command.command)),
       alarm_(std::move(alarm)),
       output_(options.project_root, log_name(found_), options_.redactor, work_.max_output_bytes,
               work_.max_output_tail_bytes),
-      permissions_(options, event_of(found_.command, worktree_, *options.redactor)),
+      permissions_(options, event_of(found_.command, worktree_, redacted_)),
       started_(options_.clock->now()),
       started_at_(options_.clock->system_now())
 {}
@@ -400,6 +401,36 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
     const auto ex = co_await asio::this_coro::executor;
     result = {};
     ProcessSpec spec;
+    if (!begin(definition, std::move(program), spec, result)) co_return;
+    error_code ec;
+    std::string why;
+    const auto process = options_.spawner->spawn(ex, spec, ec, why);
+    if (!process) {
+        result.error = start_error(ec, why.empty() ? ec.message() : why);
+        co_return;
+    }
+    attach(*process);
+    ProcessExit exit;
+    const auto wait = co_await wait_for(*process, definition, exit);
+    outcome_source_.driver.reset();
+    asked_.reset();
+    open_question_.reset();
+    if (wait == Wait::failed) {
+        result.error = start_error(errc::no_resources, out_of_memory);
+        co_return;
+    }
+    const auto limit = over_budget();
+    note_report(exit);
+    classify(exit, spec.argv.front(), definition, result);
+    if (wait == Wait::ended) co_return;
+    classify_stopped(stop_reason_, result);
+    if (stop_reason_ == "budget" && !limit.empty()) result.error.message += " " + limit;
+}
+
+// Returns false if there is nothing to start; `result` says why.
+bool CommandJob::begin(const AgentDefinition& definition, Program program, ProcessSpec& spec,
+                       ProgramResult& result)
+{
     spec.interactive = program.task.has_value();
     if (program.task)
         program.task->on_decision = [this](const auto& call, bool allowed, const auto& rule) {
@@ -413,34 +444,33 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
     spec.stop_grace = work_.stop_grace;
     // If this process dies, the claim stays locked until the program has ended.
     if (const auto claim = mailbox_->claim_descriptor()) spec.held.push_back(*claim);
-    if (!prepare(definition, found_.command, worktree_, spec, result.error)) co_return;
-    if (!stop_reason_.empty()) {
-        classify_stopped(stop_reason_, result);
-        co_return;
-    }
+    if (!prepare(definition, found_.command, worktree_, spec, result.error)) return false;
+    if (stop_reason_.empty()) return true;
+    classify_stopped(stop_reason_, result);
+    return false;
+}
 
-    error_code ec;
-    std::string why;
-    const auto process = options_.spawner->spawn(ex, spec, ec, why);
-    if (!process) {
-        result.error = start_error(ec, why.empty() ? ec.message() : why);
-        co_return;
-    }
-    pid_ = process->pid();
-    process->on_question([this](std::optional<Question> asked) {
+void CommandJob::attach(Process& process)
+{
+    pid_ = process.pid();
+    process.on_question([this](std::optional<Question> asked) {
         asked_ = std::move(asked);
         follow_question();
     });
-    process->on_progress([this](Progress reported) {
+    process.on_progress([this](Progress reported) {
         progress_ = std::move(reported);
         write_running();
     });
-
     if (auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get()))
         outcome_source_.driver =
-            std::make_unique<AcpDriver>(*client, *process, options_.clock->now());
+            std::make_unique<AcpDriver>(*client, process, options_.clock->now());
+}
+
+asio::awaitable<CommandJob::Wait> CommandJob::wait_for(Process& process,
+                                                       const AgentDefinition& definition,
+                                                       ProcessExit& exit)
+{
     bool ended = false;
-    ProcessExit exit;
     const auto wait_for_end = [](std::shared_ptr<CommandJob> self, Process& p, ProcessExit& exited,
                                  bool& done) -> asio::awaitable<void> {
         const auto accept_output = [&job = *self](OutputStream stream, std::string_view chunk) {
@@ -455,30 +485,18 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
         done = true;
         self->alarm_->wake();
     };
-    asio::co_spawn(ex, wait_for_end(shared_from_this(), *process, exit, ended), asio::detached);
-    bool stopped = false;
-    bool failed = false;
+    const auto ex = co_await asio::this_coro::executor;
+    asio::co_spawn(ex, wait_for_end(shared_from_this(), process, exit, ended), asio::detached);
+    auto wait = Wait::failed;
     try {
-        stopped = co_await watch(*process, definition, ended);
+        wait = co_await watch(process, definition, ended) ? Wait::stopped : Wait::ended;
     } catch (const std::bad_alloc&) {
-        failed = true;
+        process.stop();
     }
     // Always wait for its end: the other coroutine writes to this one's frame.
-    if (failed) process->stop();
     // NOLINTNEXTLINE(bugprone-infinite-loop): `wait_for_end` sets it
     while (!ended) co_await alarm_->wait_until(time_point::max());
-    outcome_source_.driver.reset();
-    asked_.reset();
-    open_question_.reset();
-    if (failed) {
-        result.error = start_error(errc::no_resources, out_of_memory);
-        co_return;
-    }
-    const auto limit = over_budget();
-    note_report(exit);
-    classify(exit, spec.argv.front(), definition, result);
-    if (stopped) classify_stopped(stop_reason_, result);
-    if (stopped && stop_reason_ == "budget" && !limit.empty()) result.error.message += " " + limit;
+    co_return wait;
 }
 
 // The log gets redacted output; the parser needs the original.
@@ -737,7 +755,7 @@ AgentStatus CommandJob::status(ReportedStatus word)
     s.status = word;
     s.started_at = started_at_;
     s.ids() = command.ids();
-    s.command = options_.redactor->redact(command.command);
+    s.command = redacted_;
     s.agent_id = agent_id_;
     s.agent = agent_;
     if (pid_ > 0) s.pid = pid_;

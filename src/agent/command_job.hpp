@@ -91,6 +91,17 @@ private:
 
     asio::awaitable<void> run_one(const AgentDefinition& definition, Program program,
                                   ProgramResult& result);
+    enum class Wait {
+        ended,
+        stopped,
+        failed,  ///< Memory has run out.
+    };
+
+    bool begin(const AgentDefinition& definition, Program program, ProcessSpec& spec,
+               ProgramResult& result);
+    void attach(Process& process);
+    asio::awaitable<Wait> wait_for(Process& process, const AgentDefinition& definition,
+                                   ProcessExit& exit);
     asio::awaitable<bool> watch(Process& process, const AgentDefinition& definition,
                                 const bool& ended);
     void accept_output(OutputStream stream, std::string_view chunk);
@@ -123,6 +134,7 @@ private:
     std::filesystem::path worktree_;
     std::unique_ptr<handoff::AgentMailbox> mailbox_;
     handoff::AgentMailbox::Found found_;
+    std::string redacted_;  ///< The command's text.
     std::unique_ptr<Timer> alarm_;
     OutputLog output_;
     OutcomeSource outcome_source_;
