@@ -38,7 +38,8 @@ struct Program {
     std::optional<acp::Task> task{};
 };
 
-/// One claimed command, from its first to its last status. On the agent's strand.
+/// One claimed command, from its first to its last status. On the agent's strand. One class, since
+/// whatever its program, its executor or its agent does can end it, and must be in the last status.
 class CommandJob : public std::enable_shared_from_this<CommandJob> {
 public:
     /// `options` must outlive it.
