@@ -222,7 +222,10 @@ TEST_CASE_FIXTURE(AgentFixture, "at most so many commands run at once")
     EngineSide third(project / "third");
     options.max_parallel = 2;
     SUBCASE("by the options") {}
-    SUBCASE("where events cover") { spy->covers = Coverage::all; }
+    SUBCASE("where events cover")
+    {
+        spy->covers = Coverage::all;
+    }
     SUBCASE("by the agents file")
     {
         options.max_parallel = 0;
