@@ -45,6 +45,7 @@ std::shared_ptr<Notifier> null_notifier();
 /// Connects executors and agents of one process that share it. Thread-safe.
 std::shared_ptr<Notifier> local_notifier();
 
+/// What a `file_notifier` watches.
 struct FileNotifierOptions {
     std::filesystem::path project_root;  ///< Empty: the current directory.
     std::string status_file_name = ".cursor-skill-status.json";

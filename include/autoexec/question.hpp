@@ -41,6 +41,7 @@ struct Answer {
     std::string option;  ///< The id of one.
     std::string text;
 
+    /// True if it has neither.
     [[nodiscard]] bool denies() const noexcept { return option.empty() && text.empty(); }
 
     bool operator==(const Answer&) const = default;
