@@ -1,6 +1,7 @@
 #include "acp/permissions.hpp"
 
 #include "programs/json_values.hpp"
+#include "protocol/layout.hpp"
 #include "text/glob.hpp"
 
 #include <fmt/format.h>
@@ -61,7 +62,7 @@ bool has_first_words(std::string_view command, std::string_view words)
            (command.size() == words.size() || words.ends_with(' ') || command[words.size()] == ' ');
 }
 
-// Gemini tells its command only by the title.
+// Gemini has its command only in the title.
 std::string_view command_of(const ToolCall& call)
 {
     const bool is_title = call.command.empty() && call.kind == "execute";
@@ -109,7 +110,7 @@ bool changes_files(std::string_view kind)
 bool is_own_file(const fs::path& path)
 {
     const auto& first = *path.begin();
-    return first == ".git" || first == ".tapps-agents";
+    return first == ".git" || first == layout::records;
 }
 
 }  // namespace

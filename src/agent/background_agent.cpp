@@ -37,7 +37,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// How soon, and how often, a worktree is looked for that git begins to make.
+// For how long, and how often, the agent scans after git has begun to make a worktree.
 constexpr std::chrono::seconds time_for_new_worktree{2};
 constexpr std::chrono::milliseconds scan_interval_of_new{50};
 

@@ -224,10 +224,8 @@ std::string first_words(const std::string& redacted)
 std::string cut(std::string text)
 {
     constexpr std::size_t max_question = 8 * 1024;
-    const auto size = text.size();
-    if (size <= max_question) return text;
-    text.resize(max_question);
-    return text::valid_utf8(text) + fmt::format("… (cut: it has {} bytes)", size);
+    if (text.size() <= max_question) return text;
+    return fmt::format("{}… (cut: it has {} bytes)", text::head(text, max_question), text.size());
 }
 
 std::string stop_message(const std::string& reason)

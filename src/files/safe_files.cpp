@@ -162,7 +162,7 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
 
 error_code read_all(int fd, std::string& text, std::size_t limit)
 {
-    // That of a caller who knows the size: so much and no more is the whole file.
+    // A caller that knows the size has made room for it: reading exactly that is the whole file.
     const std::size_t expected = text.empty() ? 0 : text.size() - 1;
     std::size_t used = 0;
     for (;;) {

@@ -67,7 +67,7 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
     }
 }
 
-/// Keeps the control files out of git, in as few looks as possible.
+/// Keeps the control files out of git. Reads `info/exclude` again only if it has changed.
 class Excludes {
 public:
     void ensure(const fs::path& common_dir, std::string_view status_file_name)

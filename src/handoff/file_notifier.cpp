@@ -248,7 +248,7 @@ void FileNotifier::start_reading()
     read(std::move(reader));
 }
 
-// Polling alone from now on. Subscribers that wait look once more, and poll.
+// From now on, subscribers poll. They are called once more, so that they begin.
 void FileNotifier::give_up(int error)
 {
     {

@@ -29,9 +29,9 @@ protocol::RunningRecord find_running(const std::filesystem::path& root, const st
 std::string line_of(const Question& question)
 {
     constexpr std::size_t max_shown = 200;
-    auto line = question.text.substr(0, max_shown);
+    std::string line(text::head(question.text, max_shown));
     boost::algorithm::replace_all(line, "\n", "; ");
-    return text::valid_utf8(line) + (question.text.size() > max_shown ? "…" : "");
+    return line + (question.text.size() > max_shown ? "…" : "");
 }
 
 std::string waiting_sentence(const Question& question, std::string_view execution_id)
