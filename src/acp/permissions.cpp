@@ -62,10 +62,11 @@ bool has_first_words(std::string_view command, std::string_view words)
            (command.size() == words.size() || words.ends_with(' ') || command[words.size()] == ' ');
 }
 
-// Gemini has its command only in the title.
+// Gemini sends no input: its command is in the title. With an input, the title is only words for
+// people, which a model may have written.
 std::string_view command_of(const ToolCall& call)
 {
-    const bool is_title = call.command.empty() && call.kind == "execute";
+    const bool is_title = !call.has_input && call.command.empty() && call.kind == "execute";
     if (is_title && call.title.size() < max_title) return call.title;
     return call.command;
 }
@@ -128,7 +129,8 @@ void ToolCall::update(const json::value& message)
         if (const auto* const items = value_at(message, list); items && items->is_array())
             for (const auto& item : items->get_array()) add(text_at(item, "/path"));
     const auto* const input = value_at(message, "/rawInput");
-    if (input == nullptr) return;
+    if (input == nullptr || input->is_null()) return;
+    has_input = true;
     replace_by(command, command_in(*input));
     if (command.size() > max_command) {
         command.clear();

@@ -17,6 +17,7 @@ struct ToolCall {
     std::string kind;   ///< `edit`, `execute` …
     std::string title;  ///< For people.
     std::string command;
+    bool has_input = false;  ///< Whatever its keys are.
     std::vector<std::string> paths;
 
     /// Replaces what a `ToolCall` or `ToolCallUpdate` of the protocol names, and adds its paths.

@@ -835,6 +835,27 @@ TEST_CASE("a command that only the title tells, as with Gemini, is judged like a
 "locations":[{"path":"a"}]})") == "yes");
 }
 
+TEST_CASE("the title of a request with an input is not its command")
+{
+    Turn turn({rule("execute", "", "make", true), rule("execute", "src", "rm", false),
+               rule("execute", "src", "", true)});
+    int number = 0;
+    const auto runs = [&](const std::string& input) {
+        return turn.answer_to(R"({"toolCallId":")" + std::to_string(++number) +
+                              R"(","kind":"execute","title":"make test","rawInput":)" + input +
+                              "}");
+    };
+    CHECK(runs(R"({"cmd":"rm -rf ."})") == "no");
+    CHECK(runs(R"({"command":"","script":"rm -rf ."})") == "no");
+    CHECK(runs(R"({"cmd":"true","cwd":"src"})") == "no");  // it may be what is denied
+    CHECK(runs(R"({"command":"true","cwd":"src"})") == "yes");
+    CHECK(runs("{}") == "no");
+    CHECK(runs("null") == "yes");
+    turn.update(R"({"sessionUpdate":"tool_call","toolCallId":"u","kind":"execute",
+"rawInput":{"cmd":"rm -rf ."}})");
+    CHECK(turn.answer_to(R"({"toolCallId":"u","title":"make test"})") == "no");
+}
+
 TEST_CASE("each decision is told once, with what it is based on")
 {
     auto asked = task({asking("", "src/**", ""), rule("", "docs/**", "", true)});
