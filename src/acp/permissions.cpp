@@ -148,7 +148,8 @@ Decision decide(const ToolCall& call, std::span<const PermissionRule> rules, con
         paths.push_back(*std::move(relative));
     }
     if (changes_files(call.kind) && paths.empty()) return {Permission::deny, "unknown path"};
-    if (changes_files(call.kind) && std::ranges::any_of(paths, is_own_file))
+    const bool only_reads = call.kind == "read" || call.kind == "search";
+    if (!only_reads && std::ranges::any_of(paths, is_own_file))
         return {Permission::deny, "a file of git or autoexec"};
     const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& one) {
         return (one.kind.empty() || one.kind == call.kind) && paths_match(one, paths) &&

@@ -761,8 +761,14 @@ TEST_CASE("files with which a program could answer itself cannot be changed")
                              R"(","kind":"edit","locations":[{"path":"/tree/)" + path +
                              R"("}]})") == "no");
     }
-    CHECK(turn.answer_to(
-              R"({"toolCallId":"r","kind":"read","locations":[{"path":"/tree/.git"}]})") == "yes");
+    for (const auto* kind : {"delete", "execute", "other", "unknown", ""}) {
+        CAPTURE(kind);
+        CHECK(turn.answer_to(R"({"toolCallId":"k)" + std::string(kind) + R"(","kind":")" + kind +
+                             R"(","rawInput":{"path":".git/autoexec/answers/a"}})") == "no");
+    }
+    for (const auto* kind : {"read", "search"})
+        CHECK(turn.answer_to(R"({"toolCallId":")" + std::string(kind) + R"(","kind":")" + kind +
+                             R"(","locations":[{"path":"/tree/.git"}]})") == "yes");
     CHECK(turn.answer_to(
               R"({"toolCallId":"i","kind":"edit","locations":[{"path":"/tree/.gitignore"}]})") ==
           "yes");
