@@ -83,8 +83,8 @@ struct ExecutorSettings : ExecutionOptions {
     std::uint64_t max_audit_bytes = 10 * 1024 * 1024;  ///< The audit log is rotated before.
     int max_audit_backups = 5;
     FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
-    /// For those who make the notifier of an executor, as the program does; `off` also makes the
-    /// executor poll as without one.
+    /// Whoever creates the executor's notifier, such as the program, follows it. With `off`, the
+    /// executor polls as if it had none.
     FileEvents file_events = FileEvents::automatic;
 
     bool operator==(const ExecutorSettings&) const = default;

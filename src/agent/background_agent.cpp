@@ -4,6 +4,7 @@
 #include "agent/command_job.hpp"
 #include "agent/work_finder.hpp"
 #include "async/launch.hpp"
+#include "async/rate_limit.hpp"
 #include "files/safe_files.hpp"
 #include "git_files/exclude.hpp"
 #include "git_files/git_dir.hpp"
@@ -83,8 +84,10 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
         std::shared_ptr<agent::CommandJob> job;  ///< The job that runs here.
         FileStamp logged;                        ///< The foreign command file that was logged last.
         bool keep = false;                       ///< Configured, not discovered.
-        /// The last scan left a command that can become ours without an event.
+        /// The last scan left a command that can become ours without an event, or was none.
         bool undecided = false;
+        /// A program that changes its files without a pause must not keep the agent busy.
+        async::RateLimit scans{1000};
     };
 
     asio::awaitable<void> run(std::shared_ptr<Impl> keep);
@@ -95,8 +98,9 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     void announce();
     void add(const fs::path& given, bool keep);
     void find_trees(bool with_globs);
-    void watch_for_worktrees();
+    void watch_for_worktrees(bool again);
     void scan_all(bool covered_too);
+    void scan_after_event(const fs::path& tree);
     void scan(const fs::path& tree);
     void claim_command(const fs::path& tree, WatchedTree& watched_tree,
                        std::unique_ptr<handoff::AgentMailbox> mailbox,
@@ -142,7 +146,7 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
         if (thorough) next_thorough = now + options.watch_paths_interval;
         if (options.find_worktrees) {
             find_trees(thorough);
-            watch_for_worktrees();
+            watch_for_worktrees(thorough);
             const bool announced = presence && !presence->is_removed();
             if (thorough && !options.alone && !announced) announce();
         }
@@ -206,7 +210,7 @@ void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
         const auto self = weak.lock();
         if (!self) return;
         asio::post(self->strand, [weak, tree] {
-            if (const auto impl = weak.lock()) impl->scan(tree);
+            if (const auto impl = weak.lock()) impl->scan_after_event(tree);
         });
     });
 }
@@ -240,9 +244,9 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
 }
 
 // git makes the entry of a worktree, and the worktree a moment later.
-void BackgroundAgent::Impl::watch_for_worktrees()
+void BackgroundAgent::Impl::watch_for_worktrees(bool again)
 {
-    if (!trust.common_dir) return;
+    if (!trust.common_dir || (new_worktrees && !again)) return;
     const auto entries = *trust.common_dir / "worktrees";
     if (new_worktrees && options.notifier->coverage(entries) == Coverage::all) return;
     std::error_code ec;
@@ -268,6 +272,17 @@ void BackgroundAgent::Impl::scan_all(bool covered_too)
             options.notifier->coverage(tree) != Coverage::all)
             trees.push_back(tree);
     for (const auto& tree : trees) scan(tree);
+}
+
+void BackgroundAgent::Impl::scan_after_event(const fs::path& tree)
+{
+    const auto found = watched_trees.find(tree);
+    if (found == watched_trees.end()) return;
+    const auto now = options.clock->now();
+    if (found->second.scans.next(now) == now)
+        scan(tree);
+    else
+        found->second.undecided = true;  // for the next of all
 }
 
 void BackgroundAgent::Impl::scan(const fs::path& tree)

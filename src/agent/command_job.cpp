@@ -487,7 +487,8 @@ asio::awaitable<CommandJob::Wait> CommandJob::wait_for(Process& process,
     asio::co_spawn(ex, wait_for_end(shared_from_this(), process, exit, ended), asio::detached);
     auto wait = Wait::failed;
     try {
-        wait = co_await watch(process, definition, ended) ? Wait::stopped : Wait::ended;
+        const bool stopped = co_await watch(process, definition, ended);
+        wait = stopped ? Wait::stopped : Wait::ended;
     } catch (const std::bad_alloc&) {
         process.stop();
     }

@@ -310,12 +310,24 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
         if (is_poll)
             times.next_poll =
                 now + (is_notified(x, a) ? safety_interval(x) : interval.next(options.random()));
-        co_await x.alarm->wait_until(times.next(a.monitor, now));
+        co_await wait_for_look(x, a, times.next(a.monitor, now));
     }
     if (a.question) end_question(x, a);
     if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
         !x.read_only)
         co_await stop_agent(x, a);
+}
+
+/// Until `at`, or until something has changed.
+asio::awaitable<void> ExecutorCore::wait_for_look(Execution& x, Attempt& a, time_point at)
+{
+    co_await x.alarm->wait_until(at);
+    const auto earliest = std::min(a.times.looks.next(options.clock->now()), a.times.deadline);
+    while (options.clock->now() < earliest && !x.cancel_requested) {
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none) co_return;
+        co_await x.alarm->wait_until(earliest);
+    }
 }
 
 /// True if whatever could end the attempt is notified.

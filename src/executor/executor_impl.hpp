@@ -3,6 +3,7 @@
 #include "async/cancellation.hpp"
 #include "async/fifo_semaphore.hpp"
 #include "async/launch.hpp"
+#include "async/rate_limit.hpp"
 #include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
@@ -114,6 +115,9 @@ struct AttemptTimes {
             stall_timeout > std::chrono::milliseconds::zero() && !waits_for_person;
         return may_stall ? last_change + stall_timeout : time_point::max();
     }
+    /// A program that changes its files without a pause must not keep the executor busy.
+    async::RateLimit looks{200};
+
     /// When to look again.
     [[nodiscard]] time_point next(const AttemptMonitor& monitor, time_point now) const;
 };
@@ -156,6 +160,7 @@ struct Attempt : Correlation {
     std::chrono::system_clock::time_point started_at;
     std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
     std::size_t rejections = 0;
+    std::size_t status_updates = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
     std::optional<OpenQuestion> question;
     std::size_t unanswered = 0;  ///< Number of questions that got no answer.
@@ -218,6 +223,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static void forget_running(Attempt& a);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
     asio::awaitable<void> wait(Execution& x, Attempt& a);
+    asio::awaitable<void> wait_for_look(Execution& x, Attempt& a, time_point at);
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
     Notifier::Subscription wake_on_notice(const Execution& x);
     [[nodiscard]] bool is_notified(const Execution& x, const Attempt& a) const;
@@ -263,7 +269,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<void> emit_and_drain(Event event);
     asio::awaitable<void> drain();
     asio::awaitable<error_code> flush_all();
-    void record_progress(Execution& x, const Attempt& a);
+    void record_progress(Execution& x, Attempt& a);
     void record_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
     void record_end(Execution& x, const Attempt& a);
     void record_interrupted(const protocol::RunningRecord& record, bool agent_alive);

@@ -18,6 +18,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t max_rejections = 10;
+// A program that changes the word again and again must not rotate the rest of the audit log away.
+constexpr std::size_t max_status_updates = 100;
 
 double as_ms(std::chrono::nanoseconds d)
 {
@@ -152,7 +154,7 @@ asio::awaitable<error_code> ExecutorCore::flush_all()
     co_return first;
 }
 
-void ExecutorCore::record_progress(Execution& x, const Attempt& a)
+void ExecutorCore::record_progress(Execution& x, Attempt& a)
 {
     const auto& status = *a.monitor.status();
     if (!x.options.status_tracking) return;
@@ -166,7 +168,7 @@ void ExecutorCore::record_progress(Execution& x, const Attempt& a)
     // A final status is reported by the end's own event, or does not count yet.
     if (status.is_final()) return;
     const auto old = std::exchange(x.last_status, status.status);
-    const bool same_word = old == x.last_status;
+    const bool same_word = old == x.last_status || ++a.status_updates > max_status_updates;
     auto e = event(x, a, same_word ? EventType::progress_updated : EventType::status_updated);
     e.status =
         status.status == ReportedStatus::pending ? EventStatus::pending : EventStatus::running;

@@ -27,15 +27,15 @@ fs::path resolved(const fs::path& path)
 {
     if (path.empty()) return {};
     const files::UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!fd) return {};
+    if (!fd && !files::is_resource_shortage(files::last_error())) return {};
     std::string target(PATH_MAX, '\0');
-    const auto size =
-        ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), target.data(), target.size());
+    const auto link = fmt::format("/proc/self/fd/{}", fd.get());
+    const auto size = fd ? ::readlink(link.c_str(), target.data(), target.size()) : -1;
     if (size > 0 && static_cast<std::size_t>(size) < target.size()) {
         target.resize(static_cast<std::size_t>(size));
         return target;
     }
-    std::error_code ec;  // /proc is not mounted
+    std::error_code ec;  // no descriptor is left, or /proc is not mounted
     fs::path found = fs::canonical(path, ec);
     return ec ? fs::path{} : found;
 }

@@ -73,7 +73,7 @@ public:
         : options_(std::move(options)),
           strand_(std::move(ex)),
           common_dir_(git_files::common_dir_of(
-              options_.project_root.empty() ? fs::current_path() : options_.project_root)),
+              options_.project_root.empty() ? fs::path(".") : options_.project_root)),
           inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
     {
         if (!inotify_) warn_once("", errno);
@@ -93,6 +93,11 @@ private:
         FolderKind kind = FolderKind::root;
         std::set<std::string> trees;  ///< Usually one; the folders of a repository share a git dir.
     };
+    struct Folders {
+        files::UniqueFd root;
+        files::UniqueFd cursor;  ///< None: there is none.
+        files::UniqueFd claims;  ///< None: they are not watched.
+    };
     /// Owned by the pending read, so that nothing of it outlives the context.
     struct Reader {
         Reader(const asio::strand<asio::any_io_executor>& strand, int fd) : stream(strand, fd) {}
@@ -102,7 +107,9 @@ private:
 
     static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
     void leave(const std::string& key);
-    bool add_folders(const std::string& key, Tree& tree);
+    std::optional<Folders> open_folders(const std::string& key);
+    bool add_folders(const std::string& key, Tree& tree, const Folders& folders);
+    void renew(const std::string& key);
     bool add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind);
     void drop_folders(const std::string& key, Tree& tree);
     void uncover(int wd);
@@ -133,16 +140,18 @@ private:
 
     // On the strand alone: the trees whose subscribers are still to be called.
     std::set<std::string> changed_;
+    std::set<std::string> stale_;  ///< Those of them whose watches may be out of date.
 };
 
 Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
 {
     const auto key = key_of(worktree);
     auto inner = local_->watch(worktree, std::move(changed));
+    const auto folders = inotify_ ? open_folders(key) : std::nullopt;
     const std::lock_guard lock(mutex_);
     auto& tree = trees_[key];
     ++tree.subscriptions;
-    tree.covered = inotify_ && !broken_ && add_folders(key, tree);
+    tree.covered = folders && !broken_ && add_folders(key, tree, *folders);
     if (tree.covered && !std::exchange(reading_, true))
         asio::post(strand_, [self = shared_from_this()] { self->start_reading(); });
     auto* const handle = inner.get();
@@ -174,25 +183,48 @@ Coverage FileNotifier::coverage(const fs::path& worktree) const
     return found != trees_.end() && found->second.covered ? Coverage::all : Coverage::own_process;
 }
 
-bool FileNotifier::add_folders(const std::string& key, Tree& tree)
+// Without the lock, since a network file system may keep it waiting.
+std::optional<FileNotifier::Folders> FileNotifier::open_folders(const std::string& key)
 {
-    const files::UniqueFd root(::open(key.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root) return false;
-    if (is_shared_between_hosts(root.get())) {
+    Folders folders;
+    folders.root = files::UniqueFd(::open(key.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folders.root) return std::nullopt;
+    if (is_shared_between_hosts(folders.root.get())) {
+        const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
-        return false;
+        return std::nullopt;
     }
-    if (!add_folder(key, tree, root.get(), FolderKind::root)) return false;
     error_code ec;
-    const auto cursor = files::open_beneath(root.get(), control_files::cursor_folder,
-                                            O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-    if (cursor && !add_folder(key, tree, cursor.get(), FolderKind::cursor)) return false;
-    if (!options_.claims) return true;
+    folders.cursor = files::open_beneath(folders.root.get(), control_files::cursor_folder,
+                                         O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    if (!options_.claims) return folders;
     const auto git = git_files::find_tree_in(common_dir_, key, ec);
-    if (ec) return false;
-    const auto claims =
-        handoff::find_claims_folder(root.get(), git ? std::optional(git->git_dir) : std::nullopt);
-    return claims && add_folder(key, tree, claims.get(), FolderKind::claims);
+    if (ec) return std::nullopt;
+    // Where git records worktrees there are no claims.
+    if (git && key.starts_with(git->common_dir.string() + '/')) return folders;
+    folders.claims = handoff::find_claims_folder(folders.root.get(),
+                                                 git ? std::optional(git->git_dir) : std::nullopt);
+    return folders.claims ? std::optional(std::move(folders)) : std::nullopt;
+}
+
+bool FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
+{
+    const auto add = [&](const files::UniqueFd& folder, FolderKind kind) {
+        return !folder || add_folder(key, tree, folder.get(), kind);
+    };
+    return add(folders.root, FolderKind::root) && add(folders.cursor, FolderKind::cursor) &&
+           add(folders.claims, FolderKind::claims);
+}
+
+// After a change that concerns the watches themselves, or may have.
+void FileNotifier::renew(const std::string& key)
+{
+    const auto folders = open_folders(key);
+    const std::lock_guard lock(mutex_);
+    const auto tree = trees_.find(key);
+    if (tree == trees_.end() || !tree->second.covered) return;
+    drop_folders(key, tree->second);
+    tree->second.covered = folders && !broken_ && add_folders(key, tree->second, *folders);
 }
 
 bool FileNotifier::add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind)
@@ -313,9 +345,7 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     if (gone) {
         uncover(event.wd);
     } else if (kind == FolderKind::root && name == control_files::cursor_folder) {
-        for (const auto& key : std::set(found->second.trees))  // which this may change
-            if (const auto tree = trees_.find(key); tree != trees_.end() && tree->second.covered)
-                tree->second.covered = add_folders(key, tree->second);
+        stale_.insert(found->second.trees.begin(), found->second.trees.end());
     }
 }
 
@@ -336,13 +366,19 @@ void FileNotifier::uncover(int wd)
 void FileNotifier::wake_all()
 {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, tree] : trees_) changed_.insert(key);
+    for (const auto& [key, tree] : trees_) {
+        changed_.insert(key);
+        stale_.insert(key);
+    }
 }
 
 void FileNotifier::wake_slice()
 {
-    for (std::size_t n = 0; n < slice && !changed_.empty(); ++n)
-        local_->notify(changed_.extract(changed_.begin()).value());
+    for (std::size_t n = 0; n < slice && !changed_.empty(); ++n) {
+        const auto key = changed_.extract(changed_.begin()).value();
+        if (stale_.erase(key) > 0) renew(key);
+        local_->notify(key);
+    }
     if (!changed_.empty()) asio::post(strand_, [self = shared_from_this()] { self->wake_slice(); });
 }
 

@@ -1,9 +1,11 @@
 #include "git_files/git_dir.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 
 using namespace autoexec;
@@ -78,6 +80,22 @@ TEST_CASE_FIXTURE(Repository, "a folder outside git has none")
     fs::create_directories(root / "plain");
     CHECK_FALSE(git_dir_of(root / "plain"));
     CHECK_FALSE(git_dir_of(root / "missing"));
+}
+
+TEST_CASE_FIXTURE(Repository, "a lack of descriptors is not taken for a folder outside git")
+{
+    error_code shortage;
+    std::optional<GitTree> main_tree;
+    std::optional<GitTree> linked_tree;
+    {
+        const NoDescriptorsLeft none;
+        main_tree = git_files::find_tree(project, shortage);
+        linked_tree = git_files::find_tree(linked, shortage);
+    }
+    REQUIRE(main_tree);
+    CHECK(main_tree->git_dir == common);
+    CHECK_FALSE(linked_tree);
+    CHECK(shortage);
 }
 
 TEST_CASE_FIXTURE(Repository, "an empty folder called .git is passed over")

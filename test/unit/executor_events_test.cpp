@@ -110,6 +110,30 @@ TEST_CASE_FIXTURE(EventsFixture, "polling returns when a notifier says that it c
     CHECK(result.duration == 37s);  // every 5 s since then
 }
 
+TEST_CASE_FIXTURE(EventsFixture,
+                  "a program that changes its files without a pause is looked at seldom")
+{
+    for (int n = 0; n < 10'000; ++n)
+        clock->at(1s + n * 100us, [this, n] {
+            tree.write(tree.status(n % 2 != 0 ? ReportedStatus::pending : ReportedStatus::running));
+            notifier->notify("/tree");
+        });
+    complete_at(3s, true);
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.duration == 3s);
+    CHECK(sink->count(EventType::status_updated) == 100);
+    CHECK(sink->count(EventType::progress_updated) <= 101);
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "a cancellation is not held up by a flood of notices")
+{
+    for (int n = 0; n < 1000; ++n) clock->at(1s + n * 100us, [this] { notifier->notify("/tree"); });
+    clock->at(1s + 90ms, [this] { cancel.emit(asio::cancellation_type::terminal); });
+    execute();
+    CHECK(result.duration < 2s);
+}
+
 TEST_CASE("lost, late, repeated and invented notices change nothing but the delay" *
           doctest::test_suite("sweep"))
 {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "async/short_names.hpp"
+
+#include <chrono>
+
+namespace autoexec::async {
+
+/// So many times in any second that begins with the first of them, however often somebody asks.
+class RateLimit {
+public:
+    explicit RateLimit(int times) : times_(times) {}
+
+    /// When the next time is allowed, which it then counts: `now`, or the end of the second.
+    time_point next(time_point now)
+    {
+        if (now >= end_) {
+            end_ = now + std::chrono::seconds{1};
+            used_ = 0;
+        }
+        return used_++ < times_ ? now : end_;
+    }
+
+private:
+    int times_;
+    int used_ = 0;
+    time_point end_{};
+};
+
+}  // namespace autoexec::async
