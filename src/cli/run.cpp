@@ -1,3 +1,4 @@
+#include "async/fifo_semaphore.hpp"
 #include "autoexec/executor.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/command_session.hpp"
@@ -30,6 +31,10 @@ namespace autoexec::cli {
 namespace {
 
 using std::chrono::milliseconds;
+
+// A command's program can raise questions without end.
+constexpr int max_notified_questions = 10;  // of an attempt
+constexpr std::size_t max_notify_programs = 4;
 
 constexpr char run_examples[] = R"(
 Examples:
@@ -213,6 +218,9 @@ private:
     asio::awaitable<void> notify_program(std::string name, boost::json::object message)
     {
         if (!notify_.empty()) {
+            const auto alarm = system_clock()->make_timer(session_.context().get_executor());
+            async::SemaphoreGuard slot(notify_slots_, *alarm);
+            co_await slot.admission();
             auto folder = session_.root() / layout::output;
             auto notifying = notify(session_.spawner(), notify_, std::move(name),
                                     std::move(message), std::move(folder));
@@ -225,8 +233,10 @@ private:
     void notify_of_question(const Event& event)
     {
         if (event.type != EventType::input_needed || notify_.empty()) return;
+        const auto number = ++questions_[event.attempt_id];
+        if (number > max_notified_questions) return;
         ++pending_;
-        auto name = fmt::format("{}.input-{}.json", event.execution_id, ++questions_);
+        auto name = fmt::format("{}.input-{}.json", event.attempt_id, number);
         boost::json::object message{{"event", to_string(event.type)},
                                     {"execution_id", event.execution_id},
                                     {"attempt_id", event.attempt_id},
@@ -290,6 +300,7 @@ private:
     const RunOptions& options_;
     std::vector<CommandJob> jobs_;
     std::vector<std::string> notify_;  ///< The words of the program; empty: none.
+    async::FifoSemaphore notify_slots_{max_notify_programs};
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
@@ -303,7 +314,7 @@ private:
     protocol::Spending spent_;
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
-    int questions_ = 0;
+    std::map<std::string, int> questions_;  ///< By attempt.
     bool has_internal_error_ = false;
     bool needed_input_ = false;
 };

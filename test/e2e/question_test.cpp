@@ -18,12 +18,15 @@ constexpr std::string_view asking_program = R"(#!/bin/sh
 read -r line; echo '{"id":1,"result":{"protocolVersion":1}}'
 read -r line; echo '{"id":2,"result":{"sessionId":"s"}}'
 read -r prompt
-[ -z "$BEFORE" ] || eval "$BEFORE"
+ask() {
 echo '{"id":"q","method":"session/request_permission","params":{"toolCall":{"toolCallId":"t",
 "kind":"execute","title":"Run the tests","rawInput":{"command":"make test"}},"options":[
 {"optionId":"yes","kind":"allow_once"},{"optionId":"no","kind":"reject_once"}]}}' | tr -d '\n'
 echo
 read -r answer
+}
+[ -z "$BEFORE" ] || eval "$BEFORE"
+ask
 reason=end_turn
 case $answer in
 *'"yes"'*) touch allowed ;;
@@ -220,6 +223,22 @@ TEST_CASE("a question is answered in a workflow, and reported to the program at 
         CHECK(text_at(messages[0].at("waiting_for").as_object(), "kind") == "permission");
         CHECK(text_at(messages[1], "status") == "completed");
     }
+}
+
+TEST_CASE("a program that asks without end does not call the program at --notify each time")
+{
+    AskingProject project;
+    const auto told = project.root() / "told";
+    project.write("hook", "#!/bin/sh\ncat >>'" + told.string() + "'\n");
+    fs::permissions(project.root() / "hook", fs::perms::owner_all);
+    project.set("BEFORE", "for i in 1 2 3 4 5 6 7 8 9 10 11; do ask; done");
+    project.set("AUTOEXEC_TIMEOUTS_INPUT_SECONDS", "0.2");
+    CHECK(project.run({"run", "--notify", "./hook", "-w", project.tree, "go"}).code == 0);
+    CHECK(project.count("input_needed") > 10);
+    const auto messages = objects_of(read_file(told));
+    CHECK(std::ranges::count_if(
+              messages, [](const auto& message) { return message.contains("waiting_for"); }) == 10);
+    CHECK(messages.size() == 11);
 }
 
 TEST_CASE("a command that waits for an answer can be cancelled, and its executor killed")

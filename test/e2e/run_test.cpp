@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <iterator>
+#include <sstream>
+
 using namespace autoexec::test;
 
 namespace {
@@ -434,6 +437,34 @@ TEST_CASE("the program at --notify gets each result as JSON on its standard inpu
     ended = project.run({"run", "--notify", "/bin/sh -c 'exit 3'", "true"});
     CHECK(ended.code == 0);
     CHECK(contains(ended.err, "--notify: /bin/sh: it exited with code 3"));
+}
+
+TEST_CASE("at most four programs at --notify run at the same time")
+{
+    Project project;
+    project.write("hook", R"(#!/bin/sh
+cd "$1"
+mkdir "running/$$"
+ls running | wc -l >>seen
+until [ -e go ]; do sleep 0.01; done
+rmdir "running/$$"
+)");
+    fs::permissions(project.root() / "hook", fs::perms::owner_all);
+    const auto hook = "./hook '" + project.root().string() + "'";
+    fs::create_directory(project.root() / "running");
+    auto start = project.start({"run", "--notify", hook, "--list", "-"});
+    for (int i = 0; i < 8; ++i) start.input += "{\"command\": \"true\"}\n";
+    Program run(start);
+    CHECK(eventually([&] {
+        return std::distance(fs::directory_iterator(project.root() / "running"),
+                             fs::directory_iterator()) == 4;
+    }));
+    project.write("go", "");
+    CHECK(run.wait().code == 0);
+    std::istringstream seen(read_file(project.root() / "seen"));
+    int calls = 0;
+    for (int running = 0; seen >> running; ++calls) CHECK(running <= 4);
+    CHECK(calls == 8);
 }
 
 TEST_CASE("a program at --notify counts from the folder of the call, and is looked for before all")
