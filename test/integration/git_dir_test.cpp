@@ -88,7 +88,7 @@ TEST_CASE_FIXTURE(Repository, "a lack of descriptors is not taken for a folder o
     std::optional<GitTree> main_tree;
     std::optional<GitTree> linked_tree;
     {
-        const NoDescriptorsLeft none;
+        const test::NoDescriptorsLeft none;
         main_tree = git_files::find_tree(project, shortage);
         linked_tree = git_files::find_tree(linked, shortage);
     }
