@@ -375,7 +375,10 @@ asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
             co_await self->run_one(definition, std::move(programs[i]), result);
             if (!result.completed) break;
         }
-        self->report_.tree_unchanged = result.completed && tree && tree->unchanged();
+        if (result.completed && tree) {
+            auto comparing = tree->unchanged();
+            self->report_.tree_unchanged = co_await std::move(comparing);
+        }
     }
     self->output_.finish();  // processes a last line without a newline, such as a prompt
     if (const auto line = self->output_.last_error_line(); result.append_last_line && !line.empty())

@@ -1,14 +1,21 @@
 #include "agent/tree_snapshot.hpp"
 #include "support/temporary_folder.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
 #include <doctest/doctest.h>
 
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -58,6 +65,28 @@ struct WatchedTree {
         snapshot = agent::TreeSnapshot::take(path(), ".cursor-skill-status.json");
     }
 
+    // `meanwhile` runs as soon as the comparison lets others run.
+    bool unchanged(const std::function<void()>& meanwhile = [] {})
+    {
+        asio::io_context context;
+        bool is_compared = false;
+        bool same = false;
+        asio::co_spawn(
+            context,
+            [&]() -> asio::awaitable<void> {
+                auto comparing = snapshot->unchanged();
+                same = co_await std::move(comparing);
+                is_compared = true;
+            },
+            asio::detached);
+        asio::post(context, [&] {
+            if (!is_compared) meanwhile();
+        });
+        context.run();
+        CHECK(is_compared);
+        return same;
+    }
+
     TemporaryFolder folder_;
     std::optional<agent::TreeSnapshot> snapshot;
 };
@@ -67,11 +96,11 @@ struct WatchedTree {
 TEST_CASE_FIXTURE(WatchedTree, "a tree in which nothing was changed is seen")
 {
     REQUIRE(snapshot);
-    CHECK(snapshot->unchanged());
+    CHECK(unchanged());
     write(".cursor-skill-status.json", "completed");
     write(".cursor-skill-tmp.1", "completed");
     write(".tapps-agents/output/a.log", "text");
-    CHECK(snapshot->unchanged());
+    CHECK(unchanged());
 }
 
 TEST_CASE_FIXTURE(WatchedTree, "each change in a tree is seen")
@@ -135,7 +164,7 @@ TEST_CASE_FIXTURE(WatchedTree, "each change in a tree is seen")
     {
         fs::remove_all(path());
     }
-    CHECK_FALSE(snapshot->unchanged());
+    CHECK_FALSE(unchanged());
 }
 
 TEST_CASE_FIXTURE(WatchedTree, "a tree with too much in it, or outside git, is not compared")
@@ -145,7 +174,37 @@ TEST_CASE_FIXTURE(WatchedTree, "a tree with too much in it, or outside git, is n
     fs::create_directories(path() / deep);
     begin(deep);
     REQUIRE(snapshot);
-    CHECK_FALSE(snapshot->unchanged());
+    CHECK_FALSE(unchanged());
     fs::remove_all(path() / ".git");
     CHECK_FALSE(agent::TreeSnapshot::take(path(), "s"));
+}
+
+TEST_CASE_FIXTURE(WatchedTree, "others run while a large tree is compared")
+{
+    for (int i = 0; i < 1500; ++i) write("src/" + std::to_string(i), "");
+    begin("src/1499");
+    REQUIRE(snapshot);
+    bool others_ran = false;
+    CHECK(unchanged([&] { others_ran = true; }));
+    CHECK(others_ran);
+    CHECK_FALSE(unchanged([&] { fs::remove_all(path()); }));
+}
+
+TEST_CASE_FIXTURE(WatchedTree, "of 20,000 entries, one more is too many")
+{
+    // README, src, a.cpp, inner and b.cpp are there.
+    int made = 5;
+    SUBCASE("in one folder") {}
+    SUBCASE("in several")
+    {
+        for (; made < 10'000; ++made) write("src/inner/" + std::to_string(made), "");
+    }
+    std::string last;
+    for (; made < 20'000; ++made) write(last = std::to_string(made), "");
+    begin(last);
+    REQUIRE(snapshot);
+    CHECK(unchanged());
+    write("one more", "");
+    begin("one more");
+    CHECK_FALSE(unchanged());
 }
