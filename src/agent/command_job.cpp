@@ -439,6 +439,7 @@ bool CommandJob::begin(const AgentDefinition& definition, Program program, Proce
         };
     outcome_source_ = {make_reader(program), std::move(program.new_session),
                        program.resumes_session};
+    outcome_source_.client = dynamic_cast<acp::Client*>(outcome_source_.reader.get());
     progress_.reset();
     spec.argv = std::move(program.argv);
     spec.input = std::move(program.input);
@@ -462,7 +463,7 @@ void CommandJob::attach(Process& process)
         progress_ = std::move(reported);
         write_running();
     });
-    if (auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get()))
+    if (auto* const client = outcome_source_.client)
         outcome_source_.driver =
             std::make_unique<AcpDriver>(*client, process, options_.clock->now());
 }
@@ -542,7 +543,7 @@ void CommandJob::stop_process(Process& process)
 // Reported at once: a person waits for it.
 void CommandJob::follow_question()
 {
-    const auto* const client = dynamic_cast<const acp::Client*>(outcome_source_.reader.get());
+    const auto* const client = outcome_source_.client;
     const auto* asked = client != nullptr ? client->question() : nullptr;
     if (asked == nullptr && asked_) asked = &*asked_;
     if (asked == nullptr && !open_question_) return;
@@ -563,7 +564,7 @@ void CommandJob::follow_question()
 void CommandJob::read_message(Process& process)
 {
     if (!stop_reason_.empty()) return;
-    auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get());
+    auto* const client = outcome_source_.client;
     std::optional<protocol::AnswerFile> file;
     if (!legacy() && (open_question_ || client != nullptr))
         file = mailbox_->take_answer(found_.command.attempt_id);
@@ -596,7 +597,7 @@ void CommandJob::answer_question(Process& process, const std::optional<protocol:
         return;
     answer.question_id = open.asked;
     asked_.reset();
-    if (auto* const client = dynamic_cast<acp::Client*>(outcome_source_.reader.get()))
+    if (auto* const client = outcome_source_.client)
         client->answer_question(answer);
     else
         process.answer(answer);
@@ -772,7 +773,7 @@ void CommandJob::write_running()
     auto s = status(ReportedStatus::running);
     s.progress = progress();
     if (open_question_) s.waiting_for = open_question_->question;
-    if (const auto* const client = dynamic_cast<const acp::Client*>(outcome_source_.reader.get());
+    if (const auto* const client = outcome_source_.client;
         client != nullptr && client->accepts_prompts() && !legacy())
         s.prompts_taken = report_.prompts;
     if (auto id = session(); !id.empty()) s.session = std::move(id);

@@ -65,6 +65,7 @@ private:
         std::unique_ptr<programs::OutputReader> reader = std::make_unique<programs::EventReader>();
         std::string new_session{};  ///< As of the program.
         bool resumes_session = false;
+        acp::Client* client = nullptr;            ///< The reader, if it is one.
         std::unique_ptr<AcpDriver> driver{};      ///< While the program runs.
         std::optional<time_point> reported_at{};  ///< Tasks of its own may still run.
         std::optional<time_point> concluded_at{};

@@ -1,6 +1,6 @@
 #include "agent/permission_audit.hpp"
 
-#include "executor/agent_text.hpp"
+#include "redaction/agent_text.hpp"
 
 #include <boost/json/array.hpp>
 

@@ -1,9 +1,9 @@
-#include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
 #include "files/safe_files.hpp"
 #include "handoff/offers.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
+#include "redaction/agent_text.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/post.hpp>

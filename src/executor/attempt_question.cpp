@@ -1,5 +1,5 @@
-#include "executor/agent_text.hpp"
 #include "executor/executor_impl.hpp"
+#include "redaction/agent_text.hpp"
 #include "text/text.hpp"
 
 #include <boost/algorithm/string/replace.hpp>

@@ -1,8 +1,9 @@
-#include "executor/agent_text.hpp"
+#include "executor/agent_artifacts.hpp"
 #include "executor/executor_impl.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "protocol/usage.hpp"
 #include "records/line_writer.hpp"
+#include "redaction/agent_text.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/value_from.hpp>

@@ -1,4 +1,6 @@
-#include "executor/agent_text.hpp"
+#include "redaction/agent_text.hpp"
+
+#include "executor/agent_artifacts.hpp"
 
 #include "support/executor_fixture.hpp"
 

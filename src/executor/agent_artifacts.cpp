@@ -1,6 +1,7 @@
-#include "executor/agent_text.hpp"
+#include "executor/agent_artifacts.hpp"
 
 #include "protocol/expected_artifacts.hpp"
+#include "redaction/agent_text.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -12,14 +13,6 @@ constexpr std::size_t max_outside_warnings = 10;
 constexpr std::size_t max_name_in_warning = 200;
 
 }  // namespace
-
-std::string agent_text(const Redactor& redactor, std::string_view text, std::size_t max)
-{
-    // Redact before truncating; otherwise a part of a secret could remain.
-    auto text_kept = redactor.redact(text);
-    if (text_kept.size() <= max) return text_kept;
-    return std::string(text::head(text_kept, max)) + "…";
-}
 
 void set_artifacts(const Redactor& redactor, const std::vector<std::string>& named,
                    ExecutionResult& result)
