@@ -206,7 +206,8 @@ public:
 
     /// Answers the question that an attempt waits for: `EventType::input_needed` has both ids and
     /// the question. Nothing happens if it waits for none, or for another one, if it was answered
-    /// already, or if the answer is none to this question. `input_ended` reports what became of it.
+    /// already, or if the answer is none to this question. `input_ended` reports what was passed on
+    /// to the agent.
     void answer(std::string attempt_id, Answer answer);
 
     /// Gives the program of an attempt a further turn, after those before it. If its agent takes no

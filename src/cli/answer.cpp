@@ -2,17 +2,16 @@
 #include "cli/subcommand.hpp"
 #include "cli/workflow/manual_step.hpp"
 #include "protocol/question_format.hpp"
-#include "records/running.hpp"
 
-#include <algorithm>
+#include <boost/algorithm/string/replace.hpp>
 
 namespace autoexec::cli {
 namespace {
 
 constexpr char answer_examples[] = R"(
 Examples:
-  autoexec answer 3f2a91c0                   # show the question
-  autoexec answer 3f2a91c0 --option allow
+  autoexec answer 3f2a91c0                   # show the question, and how to answer it
+  autoexec answer 9be47d10 --question 1 --option allow
   autoexec answer 3f2a91c0 "Use port 8080."
   autoexec answer 3f2a91c0 --deny
   autoexec answer RUN/STEP --option done     # a manual step: as workflow done
@@ -21,6 +20,7 @@ Examples:
 struct AnswerOptions : CommonOptions {
     std::string id;
     std::optional<std::string> text;
+    std::string question;
     std::string option;
     bool deny = false;
     bool no_wait = false;
@@ -39,6 +39,11 @@ protocol::RunningRecord find_waiting(const std::filesystem::path& root, const st
     return record;
 }
 
+std::string as_word(const std::string& id)
+{
+    return text::printable(text::quote_words(std::vector{id}));
+}
+
 void print_question(const protocol::RunningRecord& record, bool as_json)
 {
     const auto& question = *record.waiting_for;
@@ -52,16 +57,33 @@ void print_question(const protocol::RunningRecord& record, bool as_json)
     const auto id = short_id(record.execution_id);
     print_result("{} in {} {}:\n", id, shown_path(record.worktree),
                  question.kind == QuestionKind::permission ? "asks for permission" : "asks");
-    print_result("{}\n", text::printable(question.text, true));
+    // Marked, so that no line of it looks like those below.
+    auto text = text::printable(question.text, true);
+    boost::algorithm::replace_all(text, "\n", "\n  | ");
+    print_result("  | {}\n", text);
     for (const auto& option : question.options)
-        print_result("  --option {:10} {}\n",
-                     text::printable(text::quote_words(std::vector{option.id})),
-                     text::printable(option.label));
+        print_result("  --option {:10} {}\n", as_word(option.id), text::printable(option.label));
     const bool has_options = !question.options.empty();
-    print_message("Answer with: autoexec answer {} {}\n", id,
+    print_message("Answer with: autoexec answer {} --question {} {}\n", short_id(record.attempt_id),
+                  as_word(question.id),
                   question.kind == QuestionKind::permission ? "--option ID, or --deny"
                   : has_options                             ? "TEXT, --option ID, or --deny"
                                                             : "TEXT, or --deny");
+}
+
+// Otherwise a person who has read one question could allow what another one asks.
+void check_question(const AnswerOptions& options, const protocol::RunningRecord& record)
+{
+    const auto& question = *record.waiting_for;
+    if (!options.question.empty() &&
+        (options.question != question.id || !is_called(record.attempt_id, options.id)))
+        fail(exit_usage, "attempt '{}' does not wait for question '{}'; see autoexec answer {}",
+             options.id, text::printable(options.question), short_id(record.execution_id));
+    if (options.question.empty() && !options.deny && question.kind == QuestionKind::permission)
+        fail(exit_usage,
+             "permission is given only with the ids of the attempt and its --question; see "
+             "autoexec answer {}",
+             options.id);
 }
 
 Answer make_answer(const AnswerOptions& options, const Question& question)
@@ -75,15 +97,6 @@ Answer make_answer(const AnswerOptions& options, const Question& question)
     return answer;
 }
 
-bool still_waits(const std::filesystem::path& root, const protocol::RunningRecord& record)
-{
-    const auto entries = records::list_running(root);
-    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
-        return entry.alive && entry.record.attempt_id == record.attempt_id &&
-               entry.record.waiting_for && entry.record.waiting_for->id == record.waiting_for->id;
-    });
-}
-
 int answer_command(const AnswerOptions& options, const std::filesystem::path& root)
 {
     const auto record = find_waiting(root, options.id);
@@ -91,17 +104,14 @@ int answer_command(const AnswerOptions& options, const std::filesystem::path& ro
         print_question(record, options.json);
         return exit_completed;
     }
-    const protocol::AnswerFile file{
-        record.attempt_id, make_answer(options, *record.waiting_for), {}};
-    const auto ec = records::put_answer(root, record.attempt_id, protocol::format_answer(file));
-    if (ec == boost::system::errc::file_exists)
-        fail(exit_usage, "'{}' has just been answered; see autoexec status", options.id);
-    if (ec) fail(exit_internal, "cannot write the answer: {}", ec.message());
+    const auto& question = *record.waiting_for;
+    check_question(options, record);
+    send_to_executor(root, {record.attempt_id, make_answer(options, question), {}});
     if (options.no_wait) return exit_completed;
-    wait_for_end("question", [&] { return !still_waits(root, record); });
+    wait_for_end("question", [&] { return !still_waits(root, record.attempt_id, question.id); });
     if (options.json)
         print_json({{"execution_id", record.execution_id},
-                    {"question_id", record.waiting_for->id},
+                    {"question_id", question.id},
                     {"status", "ended"}});
     else
         print_result("{} no longer waits for this answer\n", short_id(record.execution_id));
@@ -118,6 +128,7 @@ int answer_step(const AnswerOptions& options)
     step.step = options.id.substr(slash + 1);
     step.done = options.option == "done";
     const bool fails = options.deny || options.option == "fail";
+    if (!options.question.empty()) fail(exit_usage, "a manual step has no --question");
     if (gives_none(options)) return show_step(step);
     if (!step.done && !fails)
         fail(exit_usage, "a manual step is answered with --option done, or --deny [REASON]");
@@ -143,14 +154,18 @@ void define_answer(CLI::App& app, AnswerOptions& o)
     app.footer(answer_examples);
     add_common(app, o);
     app.add_option("execution", o.id,
-                   "The execution's id or the end of it, as autoexec status shows it; of a manual "
-                   "step, RUN/STEP")
+                   "The id of the execution or attempt, or the end of it, as autoexec status shows "
+                   "it; of a manual step, RUN/STEP")
         ->required()
         ->type_name("ID");
     app.add_option(
            "text,--text", o.text,
            "The answer; use --text=TEXT if it begins with '-'; without one, show the question")
         ->type_name("TEXT");
+    app.add_option("--question", o.question,
+                   "Answer only this question; needed to give permission, with the id of the "
+                   "attempt")
+        ->type_name("ID");
     app.add_option("--option", o.option, "Choose this option of the question")->type_name("ID");
     app.add_flag("--deny", o.deny, "Deny the permission, or give no answer");
     app.add_flag("--no-wait", o.no_wait, "Do not wait until the answer has arrived");

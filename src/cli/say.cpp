@@ -1,9 +1,7 @@
 #include "cli/session/questions.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/question_format.hpp"
-#include "records/running.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -37,36 +35,11 @@ void check(const SayOptions& options, const protocol::RunningRecord& record)
              options.id);
 }
 
-// Another process may be saying something at the same time.
-error_code put_prompt(const std::filesystem::path& root, const protocol::RunningRecord& record,
-                      const std::string& prompt)
-{
-    protocol::AnswerFile file;
-    file.attempt_id = record.attempt_id;
-    file.prompts.push_back(prompt);
-    const auto text = protocol::format_answer(file);
-    error_code ec;
-    for (int tries = 0; tries < 50; ++tries) {
-        ec = records::put_answer(root, record.attempt_id, text);
-        if (ec != boost::system::errc::file_exists) break;
-        std::this_thread::sleep_for(std::chrono::milliseconds{100});
-    }
-    return ec;
-}
-
-std::optional<protocol::RunningRecord> record_of(const std::filesystem::path& root,
-                                                 const std::string& attempt_id)
-{
-    for (auto& entry : records::list_running(root))
-        if (entry.alive && entry.record.attempt_id == attempt_id) return std::move(entry.record);
-    return std::nullopt;
-}
-
 // Its agent may be in another process, which looks for prompts from time to time.
 bool is_taken(const std::filesystem::path& root, const protocol::RunningRecord& before)
 {
     for (int tries = 0; tries < 300; ++tries) {
-        const auto now = record_of(root, before.attempt_id);
+        const auto now = find_attempt(root, before.attempt_id);
         if (!now || !now->prompts_taken) return false;
         if (*now->prompts_taken > *before.prompts_taken) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
@@ -79,8 +52,10 @@ int say(const SayOptions& options)
     const auto root = project_root(options);
     const auto record = find_running(root, options.id);
     check(options, record);
-    if (const auto ec = put_prompt(root, record, options.prompt))
-        fail(exit_internal, "cannot write the prompt: {}", ec.message());
+    protocol::AnswerFile file;
+    file.attempt_id = record.attempt_id;
+    file.prompts.push_back(options.prompt);
+    send_to_executor(root, file);
     const bool taken = !options.no_wait && is_taken(root, record);
     if (!options.no_wait && !taken)
         fail(exit_failed, "the last turn of execution '{}' ended before it took the prompt",

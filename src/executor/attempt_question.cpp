@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -49,7 +50,17 @@ void ExecutorCore::follow_question(Execution& x, Attempt& a)
     // The same id with another content is not shown: an answer is only for what was asked first.
     const bool is_same = reported && a.question && reported->id == a.question->asked.id;
     if (a.question && !is_same) end_question(x, a);
-    if (reported && !a.question && a.unanswered < max_unanswered) begin_question(x, a, *reported);
+    if (reported && !a.question && a.unanswered < max_unanswered && !is_ambiguous(x, a, *reported))
+        begin_question(x, a, *reported);
+}
+
+// A person answers by the question's id, also when its program has replaced it meanwhile.
+bool ExecutorCore::is_ambiguous(Execution& x, Attempt& a, const Question& question)
+{
+    const auto digest = protocol::digest_of(question);
+    if (a.digests.try_emplace(question.id, digest).first->second == digest) return false;
+    warn_once(x, "A question was not shown: the agent had asked another one with the same id.");
+    return true;
 }
 
 void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& question)
@@ -57,7 +68,10 @@ void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& ques
     ++a.unanswered;
     a.times.waits_for_person = true;
     a.question.emplace(OpenQuestion{question, shown_question(*options.redactor, question), {}});
-    if (a.running) (void)write_running(x, a);
+    if (const auto ec = a.running ? write_running(x, a) : error_code())
+        warn_once(x, fmt::format("A question could not be recorded, so only this process can "
+                                 "answer it: {}.",
+                                 ec.message()));
     auto e = event(x, a, EventType::input_needed);
     e.question = a.question->shown;
     e.details["waiting_for"] = protocol::to_json(a.question->shown);
@@ -93,30 +107,31 @@ void ExecutorCore::pass_on(Execution& x, Attempt& a)
 // agent may not have read.
 void ExecutorCore::send_message(Execution& x, Attempt& a)
 {
-    auto given = std::exchange(x.answer, std::nullopt);
-    const bool answers = given && a.question && !a.question->answer &&
-                         given->attempt_id == a.attempt_id &&
-                         protocol::flaw_of(given->answer, a.question->asked).empty();
+    const auto given = std::exchange(x.answers, {});
+    const auto answer = std::ranges::find_if(given, [&a](const auto& one) {
+        return a.question && !a.question->answer && one.attempt_id == a.attempt_id &&
+               protocol::flaw_of(one.answer, a.question->asked).empty();
+    });
+    const bool answers = answer != given.end();
     const bool says = pass_on_prompts(x, a);
     if (!answers && !says) return;
     protocol::AnswerFile file;
     file.attempt_id = a.attempt_id;
     if (answers || (a.question && a.question->answer)) {
-        file.answer = answers ? given->answer : *a.question->answer;
+        file.answer = answers ? answer->answer : *a.question->answer;
         file.digest = protocol::digest_of(a.question->asked);
     }
     file.prompts.assign(a.prompts.passed_on.begin(), a.prompts.passed_on.end());
     file.earlier_prompts = a.prompts.taken;
     a.prompts.sent = options.clock->now();
     if (const auto ec = x.mailbox->answer(a.attempt_id, protocol::format_answer(file))) {
-        x.result.warnings.push_back(fmt::format(
-            "An answer or a prompt could not be passed on to the agent: {}. An agent of another "
-            "process gets them only in a git worktree.",
-            ec.message()));
+        warn_once(x, fmt::format("An answer or a prompt could not be passed on to the agent: {}. "
+                                 "An agent of another process gets them only in a git worktree.",
+                                 ec.message()));
         a.prompts.passed_on.clear();
         return;
     }
-    if (answers) a.question->answer = std::move(given->answer);
+    if (answers) a.question->answer = answer->answer;
     options.notifier->notify(x.request.worktree);
 }
 
@@ -164,8 +179,7 @@ void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
     x.prompts.clear();
     if (late > 0)
         x.result.warnings.push_back(
-            fmt::format("{} of 'autoexec say' had no turn: the program takes none, or its last "
-                        "turn had ended.",
+            fmt::format("{} had no turn: the program takes none, or its last turn had ended.",
                         late == 1 ? "1 prompt" : fmt::format("{} prompts", late)));
 }
 

@@ -24,6 +24,12 @@ namespace fs = std::filesystem;
 constexpr milliseconds busy_poll{250};
 constexpr milliseconds requests_interval{500};
 
+std::optional<protocol::AnswerFile> answer_to(const fs::path& root, const std::string& attempt_id)
+{
+    if (attempt_id.empty()) return std::nullopt;
+    return protocol::parse_answer(records::consume_answer(root, attempt_id));
+}
+
 asio::awaitable<bool> is_cancelled(const Execution& x)
 {
     const auto state = co_await asio::this_coro::cancellation_state;
@@ -348,14 +354,25 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
     co_return !prepare;
 }
 
-void ExecutorCore::accept_answer(Execution& x, std::optional<protocol::AnswerFile> answer)
+void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
 {
-    if (!answer || answer->attempt_id != x.attempt_id) return;
-    for (auto& prompt : answer->prompts)
+    if (file.attempt_id != x.attempt_id) return;
+    for (const auto& prompt : file.prompts) {
         if (x.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
-            x.prompts.push_back(std::move(prompt));
-    if (!answer->answer.question_id.empty()) x.answer = std::move(answer);
+            x.prompts.push_back(prompt);
+        else
+            warn_once(x, fmt::format("A prompt was dropped: at most {} wait, of at most {} bytes.",
+                                     max_prompts, protocol::max_prompt));
+    }
+    if (!file.answer.question_id.empty()) x.answers.push_back({file.attempt_id, file.answer, {}});
     x.alarm->wake();
+}
+
+void ExecutorCore::warn_once(Execution& x, std::string warning)
+{
+    auto& warnings = x.result.warnings;
+    if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
+        warnings.push_back(std::move(warning));
 }
 
 void ExecutorCore::request_end(Execution& x) const
@@ -386,9 +403,8 @@ asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>
     while (!active.empty()) {
         if (records::has_answers(options.project_root))
             for (auto* const x : active)
-                if (!x->attempt_id.empty())
-                    accept_answer(*x, protocol::parse_answer(records::consume_answer(
-                                          options.project_root, x->attempt_id)));
+                if (const auto file = answer_to(options.project_root, x->attempt_id))
+                    accept_answer(*x, *file);
         if (records::has_cancel_requests(options.project_root)) {
             for (auto* const x : active) {
                 if (x->attempt_id.empty() || x->cancel_requested ||

@@ -87,8 +87,8 @@ struct Execution {
     bool refused = false;                       ///< By a budget.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
-    std::optional<protocol::AnswerFile> answer;  ///< Of a person; not passed on yet.
-    std::deque<std::string> prompts;             ///< The same.
+    std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
+    std::deque<std::string> prompts;            ///< The same.
     std::optional<time_point> first_published;
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     ExecutionResult result;
@@ -163,7 +163,8 @@ struct Attempt : Correlation {
     std::size_t status_updates = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
     std::optional<OpenQuestion> question;
-    std::size_t unanswered = 0;  ///< Number of questions that got no answer.
+    std::map<std::string, std::string> digests;  ///< Of its questions, keyed by id.
+    std::size_t unanswered = 0;                  ///< Number of questions that got no answer.
     OpenPrompts prompts;
 };
 
@@ -242,6 +243,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::string worktree_problem(const std::filesystem::path& tree);
     // Questions to a person.
     void follow_question(Execution& x, Attempt& a);
+    static bool is_ambiguous(Execution& x, Attempt& a, const Question& question);
     void begin_question(Execution& x, Attempt& a, const Question& question);
     void end_question(Execution& x, Attempt& a);
     void pass_on(Execution& x, Attempt& a);
@@ -280,7 +282,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
     asio::awaitable<void> serve_requests(std::shared_ptr<ExecutorCore> keep);
     void request_end(Execution& x) const;
-    static void accept_answer(Execution& x, std::optional<protocol::AnswerFile> answer);
+    static void accept_answer(Execution& x, const protocol::AnswerFile& file);
+    /// Says what an agent or a person may cause again and again only once.
+    static void warn_once(Execution& x, std::string warning);
 
     /// Registers an active execution. RAII.
     struct ActiveGuard {

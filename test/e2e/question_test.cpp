@@ -59,6 +59,14 @@ struct AskingProject : Project {
         REQUIRE(waits);
         return id;
     }
+    // The words that allow what it asks.
+    [[nodiscard]] Words allowing(const std::string& id) const
+    {
+        const auto shown = objects_of(run({"answer", id, "--json"}).out).at(0);
+        return {"answer",     text_at(shown, "attempt_id"),
+                "--question", text_at(shown.at("waiting_for").as_object(), "id"),
+                "--option",   "allow"};
+    }
     [[nodiscard]] std::size_t count(std::string_view event_type) const
     {
         const auto events = audit();
@@ -92,13 +100,27 @@ TEST_CASE("a command that asks for permission waits for a person's answer")
 
     ended = project.run({"answer", id});
     CHECK(ended.code == 0);
-    CHECK(contains(ended.out, "Run the tests\nKind: execute\nCommand: make test\n"));
-    CHECK(contains(ended.out, "--option allow"));
+    CHECK(contains(ended.out, "  | Run the tests\n  | Kind: execute\n  | Command: make test\n"));
+    CHECK(contains(ended.out, "\n  --option allow"));
+    const auto allow = project.allowing(id);
+    CHECK(contains(ended.err, "Answer with: autoexec answer " +
+                                  allow[1].substr(allow[1].size() - 8) + " --question 1 "));
     ended = project.run({"answer", id, "--json"});
     const auto shown = objects_of(ended.out).at(0);
     CHECK(text_at(shown.at("waiting_for").as_object(), "kind") == "permission");
 
-    CHECK(project.run({"answer", id, "--option", "always"}).code == 2);
+    ended = project.run({"answer", id, "--option", "allow"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "permission is given only with"));
+    ended = project.run({"answer", id, "--question", "1", "--option", "allow"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "does not wait for question '1'"));
+    ended = project.run({"answer", allow[1], "--question", "2", "--option", "allow"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "does not wait for question '2'"));
+    ended = project.run({"answer", allow[1], "--question", "1", "--option", "always"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "has no option 'always'"));
     CHECK(project.run({"answer", id, "yes"}).code == 2);
     CHECK(project.run({"answer", id, ""}).code == 2);
     CHECK(project.run({"answer", id, std::string(100'000, 'x')}).code == 2);
@@ -110,8 +132,7 @@ TEST_CASE("a command that asks for permission waits for a person's answer")
     {
         allows = false;
     }
-    ended = project.run(allows ? Words{"answer", id, "--option", "allow"}
-                               : Words{"answer", id, "--deny"});
+    ended = project.run(allows ? allow : Words{"answer", id, "--deny"});
     CHECK_MESSAGE(ended.code == 0, ended.err);
     const auto end = run.wait();
     CHECK_MESSAGE(end.code == 0, end.err);
@@ -156,7 +177,7 @@ TEST_CASE("on a terminal, a question is a line above the table, and the state of
     const auto shown = id.substr(id.size() - 8);
     CHECK(eventually([&] { return contains(run.screen(), shown + " input"); }));
     CHECK(contains(run.screen(), "autoexec answer " + shown));
-    CHECK(project.run({"answer", shown, "--option", "allow"}).code == 0);
+    CHECK(project.run(project.allowing(shown)).code == 0);
     CHECK(run.wait().code == 0);
 }
 
@@ -201,7 +222,7 @@ TEST_CASE("a question is answered in a workflow, and reported to the program at 
         project.commit("all");
         Program run(project.start({"workflow", "run", "one.yaml"}));
         const auto id = project.wait_for_question();
-        CHECK(project.run({"answer", id, "--option", "allow"}).code == 0);
+        CHECK(project.run(project.allowing(id)).code == 0);
         const auto ended = run.wait();
         CHECK_MESSAGE(ended.code == 0, ended.err);
         CHECK(contains(ended.err, "a: waits for an answer: Run the tests"));
@@ -214,7 +235,7 @@ TEST_CASE("a question is answered in a workflow, and reported to the program at 
         Program run(project.start({"run", "--notify", "./hook", "-w", project.tree, "go"}));
         const auto id = project.wait_for_question();
         REQUIRE(eventually([&] { return contains(read_file(told), "\n"); }));
-        CHECK(project.run({"answer", id, "--option", "allow"}).code == 0);
+        CHECK(project.run(project.allowing(id)).code == 0);
         CHECK(run.wait().code == 0);
         const auto messages = objects_of(read_file(told));
         REQUIRE(messages.size() == 2);
@@ -284,6 +305,7 @@ TEST_CASE("a manual step is listed with the questions, and answered by the same 
     CHECK(contains(ended.out, step + " waits for you. Instructions: "));
     CHECK(project.run({"answer", step, "text"}).code == 2);
     CHECK(project.run({"answer", step, "--option", "maybe"}).code == 2);
+    CHECK(project.run({"answer", step, "--question", "1", "--option", "done"}).code == 2);
     CHECK(project.run({"answer", step, "--option", "done", "text"}).code == 2);
     int code = 0;
     SUBCASE("as done")

@@ -1,3 +1,4 @@
+#include "protocol/layout.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/running_files.hpp"
 #include "records/running.hpp"
@@ -6,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -222,7 +225,28 @@ TEST_CASE_FIXTURE(QuestionFixture, "a prompt that gets no turn is a warning")
     execute();
     CHECK(result.status == ExecutionStatus::completed);
     REQUIRE(result.warnings.size() == 1);
-    CHECK(contains(result.warnings[0], "1 prompt of 'autoexec say' had no turn"));
+    CHECK(contains(result.warnings[0], "1 prompt had no turn"));
+}
+
+TEST_CASE_FIXTURE(QuestionFixture,
+                  "prompts that are too long or too many are dropped with a warning")
+{
+    take_prompts_at(2s, 0);
+    SUBCASE("too long")
+    {
+        say_at(7s, std::string(protocol::max_prompt + 1, 'x'));
+        end_with_prompts_at(12s, 0);
+    }
+    SUBCASE("too many")
+    {
+        clock->at(7s, [&] {
+            for (int i = 0; i < 103; ++i) executor->say(tree.attempt_id(), "more");
+        });
+        end_with_prompts_at(12s, 100);
+    }
+    execute();
+    REQUIRE(result.warnings.size() == 1);
+    CHECK(contains(result.warnings[0], "A prompt was dropped: at most 100 wait"));
 }
 
 TEST_CASE_FIXTURE(QuestionFixture, "a denial is passed on")
@@ -269,8 +293,19 @@ TEST_CASE_FIXTURE(QuestionFixture, "an answer that is none to the question is no
 TEST_CASE_FIXTURE(QuestionFixture, "the first of two answers counts")
 {
     ask_at(2s, permission());
-    answer_at(7s, {"1", "deny", ""});
-    answer_at(8s, {"1", "allow", ""});
+    SUBCASE("one after the other")
+    {
+        answer_at(7s, {"1", "deny", ""});
+        answer_at(8s, {"1", "allow", ""});
+    }
+    SUBCASE("at the same time, after one to another question")
+    {
+        clock->at(7s, [&] {
+            executor->answer(tree.attempt_id(), {"2", "allow", ""});
+            executor->answer(tree.attempt_id(), {"1", "deny", ""});
+            executor->answer(tree.attempt_id(), {"1", "allow", ""});
+        });
+    }
     end_at(12s);
     execute();
     CHECK(tree.answer->answer.option == "deny");
@@ -325,6 +360,39 @@ TEST_CASE_FIXTURE(QuestionFixture, "what has another content under the same id i
     end_at(17s);
     execute();
     CHECK(sink->count(EventType::input_needed) == 1);
+}
+
+TEST_CASE_FIXTURE(QuestionFixture, "an id is shown with one content only, also after its question")
+{
+    ask_at(2s, permission("1", "Read a file"));
+    clock->at(7s, [&] { ask({}); });
+    clock->at(12s, [&] { ask(permission("1", "Delete everything")); });
+    clock->at(17s, [&] { CHECK_FALSE(recorded()); });
+    answer_at(18s, {"1", "allow", ""});
+    clock->at(22s, [&] { ask(permission("1", "Read a file")); });
+    clock->at(27s, [&] { CHECK(recorded()->text == "Read a file"); });
+    end_at(32s);
+    execute();
+    CHECK_FALSE(tree.answer);
+    CHECK(sink->count(EventType::input_needed) == 2);
+    REQUIRE(result.warnings.size() == 1);
+    CHECK(contains(result.warnings[0], "another one with the same id"));
+}
+
+TEST_CASE_FIXTURE(QuestionFixture, "a question that cannot be recorded is a warning")
+{
+    clock->at(1s, [&] {
+        const auto running = project.path() / layout::running;
+        std::filesystem::rename(running, project.path() / "elsewhere");
+        write_file(running, "");
+    });
+    ask_at(2s, permission());
+    end_at(12s);
+    execute();
+    CHECK(sink->count(EventType::input_needed) == 1);
+    CHECK(std::ranges::count_if(result.warnings, [](const auto& warning) {
+              return contains(warning, "A question could not be recorded");
+          }) == 1);
 }
 
 TEST_CASE_FIXTURE(QuestionFixture,

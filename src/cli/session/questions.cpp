@@ -9,6 +9,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+#include <utility>
+
 namespace autoexec::cli {
 
 protocol::RunningRecord find_running(const std::filesystem::path& root, const std::string& id)
@@ -24,6 +28,38 @@ protocol::RunningRecord find_running(const std::filesystem::path& root, const st
         fail(exit_usage, "{} '{}'; see autoexec status",
              entries.empty() ? "no execution matches" : "several executions match", id);
     return std::move(entries.front().record);
+}
+
+std::optional<protocol::RunningRecord> find_attempt(const std::filesystem::path& root,
+                                                    const std::string& attempt_id)
+{
+    for (auto& entry : records::list_running(root))
+        if (entry.alive && entry.record.attempt_id == attempt_id) return std::move(entry.record);
+    return std::nullopt;
+}
+
+bool still_waits(const std::filesystem::path& root, const std::string& attempt_id,
+                 const std::string& question_id)
+{
+    const auto record = find_attempt(root, attempt_id);
+    return record && record->waiting_for && record->waiting_for->id == question_id;
+}
+
+void send_to_executor(const std::filesystem::path& root, const protocol::AnswerFile& file)
+{
+    const auto text = protocol::format_answer(file);
+    const auto& question = file.answer.question_id;
+    for (int tries = 0; tries < 50; ++tries) {
+        const auto ec = records::put_answer(root, file.attempt_id, text);
+        if (!ec) return;
+        if (ec != boost::system::errc::file_exists)
+            fail(exit_internal, "cannot write the message to its executor: {}", ec.message());
+        if (!question.empty() && !still_waits(root, file.attempt_id, question))
+            fail(exit_usage, "the question has just ended; see autoexec status");
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
+    fail(exit_internal,
+         "its executor has not read the message before within 5 s; see autoexec status");
 }
 
 std::string line_of(const Question& question)

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "autoexec/question.hpp"
+#include "protocol/question_format.hpp"
 #include "protocol/running_files.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,18 @@ namespace autoexec::cli {
 /// The record of the running execution or attempt that is called so. Fails if it is not exactly
 /// one.
 protocol::RunningRecord find_running(const std::filesystem::path& root, const std::string& id);
+
+/// The record of that attempt; nullopt if its executor does not live.
+std::optional<protocol::RunningRecord> find_attempt(const std::filesystem::path& root,
+                                                    const std::string& attempt_id);
+
+/// True while the attempt waits for an answer to that question.
+bool still_waits(const std::filesystem::path& root, const std::string& attempt_id,
+                 const std::string& question_id);
+
+/// Passes on what a person answers or says, once its executor has read what came before. Fails if
+/// that takes more than 5 s, or if the question has ended meanwhile.
+void send_to_executor(const std::filesystem::path& root, const protocol::AnswerFile& file);
 
 /// Its text in one line, for a list.
 std::string line_of(const Question& question);
