@@ -180,8 +180,9 @@ Question question_about(const ToolCall& call)
     question.options = {{allow_option, "Allow it once"}, {"deny", "Deny it"}};
     question.text = !call.title.empty() ? call.title : call.kind;
     if (question.text.empty()) question.text = "A tool";
-    const auto add = [&question](std::string_view name, const std::string& value) {
-        if (value.empty() || question.text.find(value) != std::string::npos) return;
+    const auto add = [&question, title = question.text](std::string_view name,
+                                                        const std::string& value) {
+        if (value.empty() || value == title) return;
         question.text += fmt::format("\n{}: {}", name, value);
     };
     add("Kind", call.kind);

@@ -228,6 +228,23 @@ std::string cut(std::string text)
     return fmt::format("{}… (cut: it has {} bytes)", text::head(text, max_question), text.size());
 }
 
+// As its executor reads it, since an answer has the digest of that. An option whose id would show a
+// secret cannot be chosen.
+Question shown_question_of(const Redactor& redactor, Question question)
+{
+    const auto redact = [&redactor](const std::string& text) {
+        return redactor.redact(text::valid_utf8(text));
+    };
+    question.text = cut(redact(question.text));
+    std::erase_if(question.options,
+                  [&redact](const auto& option) { return redact(option.id) != option.id; });
+    for (auto& option : question.options) option.label = redact(option.label);
+    std::vector<std::string> ignored;
+    auto read =
+        protocol::question_in({{"question", protocol::to_json(question)}}, "question", ignored);
+    return read ? *std::move(read) : question;
+}
+
 std::string stop_message(const std::string& reason)
 {
     if (reason == "timeout") return "The command was stopped after its time-out.";
@@ -553,7 +570,7 @@ void CommandJob::follow_question()
         open_question_.emplace(OpenQuestion{*asked, asked->id, options_.clock->now()});
         auto& question = open_question_->question;
         question.id = fmt::format("{}", ++questions_);
-        question.text = cut(options_.redactor->redact(text::valid_utf8(question.text)));
+        question = shown_question_of(*options_.redactor, std::move(question));
         question.since = options_.clock->system_now();
         alarm_->wake();
     }

@@ -11,6 +11,8 @@ namespace {
 
 using files::UniqueFd;
 
+constexpr char own_folder[] = "autoexec";
+constexpr char answers_name[] = "answers";
 constexpr char answers_folder[] = "autoexec/answers";
 
 UniqueFd open_answers(const std::filesystem::path& git_dir)
@@ -58,7 +60,11 @@ void remove_answer_file(const std::optional<std::filesystem::path>& git_dir,
     const auto folder = git_dir ? open_answers(*git_dir) : UniqueFd();
     if (!folder) return;
     (void)files::remove_file(folder.get(), text::file_name_of(attempt_id));
-    (void)::rmdir((*git_dir / answers_folder).c_str());
+    error_code ec;
+    const auto base = files::open_folder(*git_dir);
+    const auto own =
+        files::open_beneath(base.get(), own_folder, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    if (own) (void)::unlinkat(own.get(), answers_name, AT_REMOVEDIR);
 }
 
 }  // namespace autoexec::handoff

@@ -5,6 +5,7 @@
 #include "protocol/control_files.hpp"
 #include "support/engine_side.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 #include "support/virtual_clock.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -313,6 +314,43 @@ TEST_CASE_FIXTURE(Application, "a mock agent asks, and the application answers")
     const auto result = run({"build", tree});
     CHECK(answers == std::vector{Answer{"q", "", sink->text}});
     CHECK((result.error ? result.error->code : "") == code);
+}
+
+TEST_CASE_FIXTURE(Application, "the options of a question show no secret in the status file")
+{
+    struct Reading final : EventSink {
+        void publish(const Event& event) override
+        {
+            if (event.type != EventType::input_needed) return;
+            status = testing::read_status_file(event.worktree);
+            executor->answer(event.attempt_id, {event.question->id, "a", ""});
+        }
+        BackgroundAgentAutoExecutor* executor = nullptr;
+        std::optional<AgentStatus> status;
+    };
+    const std::string secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    Question question{QuestionKind::question, "q", "Which?", {}, {}};
+    question.options = {{"a", ""}, {"b", "token=" + secret}, {secret, "c"}};
+    std::vector<Answer> answers;
+    const auto sink = std::make_shared<Reading>();
+    options.offers = local_offers();
+    options.agent_in_process = true;
+    mock_options.offers = options.offers;
+    mock_options.reply.question = question;
+    mock_options.reply.on_answer = [&](const Answer& answer) { answers.push_back(answer); };
+    on_executor = [&](BackgroundAgentAutoExecutor& executor) {
+        sink->executor = &executor;
+        executor.subscribe(sink);
+    };
+    CHECK(run({"build", tree}).status == ExecutionStatus::completed);
+    REQUIRE(sink->status);
+    REQUIRE(sink->status->waiting_for);
+    const auto& shown = sink->status->waiting_for->options;
+    REQUIRE(shown.size() == 2);
+    CHECK(shown[0] == QuestionOption{"a", "a"});
+    CHECK(shown[1].id == "b");
+    CHECK_FALSE(contains(shown[1].label, secret));
+    CHECK(answers == std::vector{Answer{"q", "a", ""}});
 }
 
 TEST_SUITE_END();

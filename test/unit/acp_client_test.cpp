@@ -702,6 +702,21 @@ TEST_CASE("a flood of requests is denied beyond a bound")
     CHECK(messages(turn.client.take_input()).size() == 10'000 - 16);
 }
 
+TEST_CASE("a question shows the command and the paths, unless the title is the same")
+{
+    Turn turn({asking("", "", "")});
+    SUBCASE("the title contains the command")
+    {
+        turn.ask(R"({"toolCallId":"m","title":"Never run make","rawInput":{"command":"make"}})");
+        CHECK(turn.client.question()->text == "Never run make\nCommand: make");
+    }
+    SUBCASE("the title is the command")
+    {
+        turn.ask(R"({"toolCallId":"m","title":"make","rawInput":{"command":"make"}})");
+        CHECK(turn.client.question()->text == "make");
+    }
+}
+
 TEST_CASE("when the turn is cancelled, held requests are, too")
 {
     Turn turn({asking("execute", "", "")});
