@@ -97,8 +97,8 @@ std::optional<Question> question_in(const json::object& object, std::string_view
         complaints.push_back(fmt::format("`{}` has no text.", key));
         return std::nullopt;
     }
-    if (question.id.empty() || question.id.size() > max_question_id)
-        question.id = digest_of(question).substr(0, 16);
+    if (question.id.size() > max_question_id) question.id.clear();
+    if (question.id.empty()) question.id = digest_of(question).substr(0, 16);
     return question;
 }
 
