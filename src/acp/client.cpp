@@ -2,6 +2,7 @@
 
 #include "programs/error_class.hpp"
 #include "programs/json_values.hpp"
+#include "protocol/question_format.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/array.hpp>
@@ -32,7 +33,6 @@ constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_tools = 64;
 constexpr std::size_t max_denied = 300;
 constexpr std::size_t max_held = 16;
-constexpr std::size_t max_prompts = 100;      // that wait
 constexpr std::size_t max_words = 16 * 1024;  // of an error: they are searched by patterns
 constexpr auto max_tokens = std::int64_t{1} << 53;
 
@@ -154,7 +154,8 @@ void Client::expire()
 
 bool Client::accepts_prompts() const noexcept
 {
-    return phase_ != Phase::cancelling && phase_ != Phase::ended && prompts_.size() < max_prompts;
+    return phase_ != Phase::cancelling && phase_ != Phase::ended &&
+           prompts_.size() < protocol::max_prompts;
 }
 
 bool Client::say(std::string prompt)

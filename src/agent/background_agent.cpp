@@ -10,6 +10,7 @@
 #include "git_files/git_dir.hpp"
 #include "handoff/agent_mailbox.hpp"
 #include "logging/log.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
 #include "text/text.hpp"
@@ -63,7 +64,7 @@ void fill_in(AgentOptions& o)
 void try_to_refuse(agent::CommandJob& job) noexcept
 {
     try {
-        job.refuse("no_resources", "The agent ran out of memory.");
+        job.refuse(error_codes::no_resources, "The agent ran out of memory.");
     } catch (const std::bad_alloc&) {
     }
 }

@@ -8,6 +8,7 @@
 #include "git_files/git_dir.hpp"
 #include "logging/log.hpp"
 #include "protocol/control_files.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/status.hpp"
 #include "protocol/usage.hpp"
@@ -207,7 +208,7 @@ CommandError start_error(error_code ec, std::string message)
 {
     const bool shortage = files::is_resource_shortage(ec);
     CommandError error;
-    fails(error, shortage ? "no_resources" : "spawn_failed", std::move(message));
+    fails(error, shortage ? error_codes::no_resources : "spawn_failed", std::move(message));
     if (shortage || ec == boost::system::errc::text_file_busy) error.retryable = true;
     return error;
 }
@@ -248,7 +249,8 @@ Question shown_question_of(const Redactor& redactor, Question question)
 std::string stop_message(const std::string& reason)
 {
     if (reason == "timeout") return "The command was stopped after its time-out.";
-    if (reason == "budget") return "The command was stopped, because its budget is used up.";
+    if (reason == error_codes::budget)
+        return "The command was stopped, because its budget is used up.";
     if (reason == "agent_stopped") return "The command was stopped because its agent was stopped.";
     if (reason == "interrupted") return "The command was stopped because its executor has ended.";
     if (reason == "worktree_lost")
@@ -261,7 +263,7 @@ void classify_stopped(const std::string& reason, ProgramResult& result)
     const bool late = reason == "timeout";
     result.completed = false;
     result.append_last_line = false;
-    result.outcome = late ? "timeout" : reason == "budget" ? "failed" : "cancelled";
+    result.outcome = late ? "timeout" : reason == error_codes::budget ? "failed" : "cancelled";
     result.error = {stop_message(reason), reason, late ? std::nullopt : std::optional(false), 0};
 }
 
@@ -442,7 +444,7 @@ asio::awaitable<void> CommandJob::run_one(const AgentDefinition& definition, Pro
     classify(exit, spec.argv.front(), definition, result);
     if (wait == Wait::ended) co_return;
     classify_stopped(stop_reason_, result);
-    if (stop_reason_ == "budget" && !limit.empty()) result.error.message += " " + limit;
+    if (stop_reason_ == error_codes::budget && !limit.empty()) result.error.message += " " + limit;
 }
 
 // Returns false if there is nothing to start; `result` says why.
@@ -671,7 +673,7 @@ std::string CommandJob::reason_to_stop(bool late)
     if (late) return "timeout";
     if (auto reason = mailbox_->cancel_reason(found_.command)) return std::move(*reason);
     if (mailbox_->lost()) return "worktree_lost";
-    return outcome_source_.reported_at || over_budget().empty() ? "" : "budget";
+    return outcome_source_.reported_at || over_budget().empty() ? "" : error_codes::budget;
 }
 
 // Only what the program reports while it runs.

@@ -8,6 +8,7 @@
 #include "cli/session/notify.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/worktree/trees.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
 #include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
@@ -201,7 +202,7 @@ private:
         ++ends_[result.status];
         spent_ += protocol::Spending(result.usage, prices_);
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
-        needed_input_ |= result.error && result.error->code == "input_needed";
+        needed_input_ |= result.error && result.error->code == error_codes::input_needed;
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);

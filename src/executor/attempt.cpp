@@ -395,7 +395,7 @@ bool ExecutorCore::withdraw(Execution& x, Attempt& a)
 bool ExecutorCore::ends_by_time(const Execution& x, Attempt& a, time_point now) const
 {
     if (now >= a.times.deadline && a.monitor.shortage()) {
-        a.end = failed_end(Cause::deadline, no_resources,
+        a.end = failed_end(Cause::deadline, error_codes::no_resources,
                            fmt::format("The status file could not be read: {}. Run fewer commands "
                                        "at once or raise the limit.",
                                        a.monitor.shortage().message()));
@@ -442,7 +442,7 @@ AttemptEnd ExecutorCore::not_started_end(const Execution& x, const Attempt& a) c
     // Without other executions, a retry would fail in the same way.
     const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
     if (agent_lacks_resources(a.attempt_id))
-        return failed_end(cause, no_resources, too_few_resources);
+        return failed_end(cause, error_codes::no_resources, too_few_resources);
     return failed_end(Cause::not_started, "not_started",
                       fmt::format("No agent claimed the command within {}. Check that an agent "
                                   "is running and watches this worktree.",
@@ -485,7 +485,7 @@ void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observa
             break;
         case Observation::Kind::agent_lost: {
             if (agent_lacks_resources(a.attempt_id)) {
-                a.end = failed_end(Cause::agent_lost, no_resources, too_few_resources);
+                a.end = failed_end(Cause::agent_lost, error_codes::no_resources, too_few_resources);
                 break;
             }
             a.end =
@@ -559,7 +559,7 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
     if (!a.monitor.started() || !a.monitor.supports_cancel()) co_return;
 
     const bool is_unwanted = a.end.status == ExecutionStatus::cancelled ||
-                             (a.end.error && a.end.error->code == input_needed);
+                             (a.end.error && a.end.error->code == error_codes::input_needed);
     const char* const reason = is_unwanted ? "cancelled" : "timeout";
     auto refused = request_stop(*x.mailbox, a, reason);
     options.notifier->notify(x.request.worktree);

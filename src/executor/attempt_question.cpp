@@ -188,7 +188,7 @@ bool ExecutorCore::fails_on_input(const Execution& x, Attempt& a) const
     if (!a.question || x.options.on_input == OnInput::wait) return false;
     a.end.facts.cause = Cause::broken;
     a.end.error = CommandError{"The command waits for a person: " + words_of(*a.question),
-                               input_needed, false, 0};
+                               error_codes::input_needed, false, 0};
     return true;
 }
 

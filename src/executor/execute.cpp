@@ -91,7 +91,7 @@ error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
     x.result.status = ExecutionStatus::failed;
     x.result.error = CommandError{std::move(sentence), {}, false, 0};
     if (!files::is_resource_shortage(ec)) return ec;
-    x.result.error->code = no_resources;
+    x.result.error->code = error_codes::no_resources;
     return errc::no_resources;
 }
 
@@ -174,7 +174,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
         if (x.refused) {
-            x.result.error = CommandError{"Not started. " + refusal, "budget", false, 0};
+            x.result.error = CommandError{"Not started. " + refusal, error_codes::budget, false, 0};
             co_return error_code{};
         }
         const auto ec = co_await open(x);
@@ -292,7 +292,7 @@ bool ExecutorCore::refuse_retry(Execution& x, int attempt) const
     if (!x.result.error) x.result.error.emplace();
     auto& message = x.result.error->message;
     message += fmt::format("{} Not tried again. {}", message.ends_with('.') ? "" : ".", refusal);
-    x.result.error->code = "budget";
+    x.result.error->code = error_codes::budget;
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "git/git_context.hpp"
 #include "git/interrupt.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/usage.hpp"
 #include "records/running.hpp"
@@ -29,17 +30,10 @@
 
 namespace autoexec::inline v1 {
 
-/// Error code for a lack of descriptors, processes or memory.
-inline constexpr char no_resources[] = "no_resources";
-
-/// Error code for a command that waits for a person who is not to be waited for.
-inline constexpr char input_needed[] = "input_needed";
-
 /// From an answer or a prompt to the agent's next status.
 inline constexpr std::chrono::milliseconds answered_poll{1000};
 
-/// Of a person, for one attempt at once.
-inline constexpr std::size_t max_prompts = 100;
+using protocol::max_prompts;
 
 /// Means "never" in sums that must not overflow.
 inline constexpr std::chrono::hours max_time{24 * 365 * 100};

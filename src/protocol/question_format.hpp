@@ -19,6 +19,7 @@ inline constexpr std::size_t max_question_options = 20;
 inline constexpr std::size_t max_option_label = 200;
 inline constexpr std::size_t max_answer_text = 64 * 1024;
 inline constexpr std::size_t max_prompt = 64 * 1024;
+inline constexpr std::size_t max_prompts = 100;  ///< That wait, of an attempt.
 
 boost::json::object to_json(const Question& question);
 

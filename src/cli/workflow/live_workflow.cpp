@@ -7,6 +7,7 @@
 #include "cli/workflow/workflow_display.hpp"
 #include "cli/worktree/collector.hpp"
 #include "protocol/control_files.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
 #include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
@@ -247,7 +248,7 @@ private:
     {
         return std::ranges::any_of(result_.steps, [](const StepResult& step) {
             return step.execution && step.execution->error &&
-                   step.execution->error->code == "input_needed";
+                   step.execution->error->code == error_codes::input_needed;
         });
     }
 

@@ -1,6 +1,7 @@
 #include "workflow/run/run.hpp"
 
 #include "async/cancellation.hpp"
+#include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_checks.hpp"
@@ -339,7 +340,7 @@ WorkflowResult Run::finish()
                     : result.error.empty() ? WorkflowStatus::completed
                                            : WorkflowStatus::failed;
     for (auto& step : result.steps)
-        if (step.state == StepState::pending && !refusal_.empty()) step.code = "budget";
+        if (step.state == StepState::pending && !refusal_.empty()) step.code = error_codes::budget;
     result.critical_path = critical_path(inputs_.plan, *state_);
     log_.record(protocol::RunEnded{result.status, result.error});
     if (log_.error()) {  // perhaps only now

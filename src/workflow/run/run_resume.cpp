@@ -1,3 +1,4 @@
+#include "protocol/error_codes.hpp"
 #include "records/running.hpp"
 #include "workflow/run/run.hpp"
 
@@ -89,7 +90,8 @@ const protocol::RunStarted* last_start(const RunRecord& record)
 // To resume the run means to give it more.
 bool ended_by_budget(const StepResult& result)
 {
-    return result.execution && result.execution->error && result.execution->error->code == "budget";
+    return result.execution && result.execution->error &&
+           result.execution->error->code == error_codes::budget;
 }
 
 bool has_changed(const RunRecord& record, const Workflow& workflow)

@@ -1,0 +1,12 @@
+#pragma once
+
+/// Codes of errors that more than one folder sets or reads.
+namespace autoexec::error_codes {
+
+inline constexpr char budget[] = "budget";
+/// The command waits for a person who is not to be waited for.
+inline constexpr char input_needed[] = "input_needed";
+/// A lack of descriptors, processes or memory.
+inline constexpr char no_resources[] = "no_resources";
+
+}  // namespace autoexec::error_codes
