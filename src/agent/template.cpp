@@ -201,8 +201,7 @@ bool is_unclosed(std::string_view text, TemplateProblem& problem)
 {
     if (!text.starts_with('{') || !name_in_braces(text).empty()) return false;
     const auto name = text.substr(1, text.find_first_not_of(name_characters, 1) - 1);
-    const bool at_end = !name.empty() && name.size() + 1 == text.size();
-    if (!at_end && !placeholder_named(name)) return false;
+    if (!placeholder_named(name) && (name.empty() || name.size() + 1 != text.size())) return false;
     problem = {fmt::format("Placeholder '{{{}' is not closed", name),
                fmt::format("Write {{{}}}.", name), fmt::format("{{{}", name)};
     return true;
