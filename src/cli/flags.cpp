@@ -25,7 +25,13 @@ std::string long_name(const std::string& names)
 
 void add_usd(CLI::App& app, const char* name, std::optional<double>& value, const char* help)
 {
-    app.add_option(name, value, help)->type_name("USD")->check(CLI::Range(0.0, 1'000'000.0));
+    // CLI::Range lets NaN through.
+    const auto is_amount = [](const std::string& text) -> std::string {
+        double usd = -1;
+        const bool ok = CLI::detail::lexical_cast(text, usd) && usd >= 0 && usd <= 1'000'000;
+        return ok ? "" : "'" + text + "' is not an amount from 0 to 1000000 USD";
+    };
+    app.add_option(name, value, help)->type_name("USD")->check(is_amount);
 }
 
 void add_budget(CLI::App& app, SessionFlags& flags)
