@@ -85,8 +85,9 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
         std::shared_ptr<agent::CommandJob> job;  ///< The job that runs here.
         FileStamp logged;                        ///< The foreign command file that was logged last.
         bool keep = false;                       ///< Configured, not discovered.
-        /// The last scan left a command that can become ours without an event, or was none.
-        bool undecided = false;
+        /// There was no scan yet, or the last one left a command that can become ours without an
+        /// event.
+        bool undecided = true;
         /// A program that changes its files without a pause must not keep the agent busy.
         async::RateLimit scans{1000};
     };
