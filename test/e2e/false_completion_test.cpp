@@ -24,8 +24,18 @@ void add_old_branch(const Project& project)
     project.git({"checkout", "-q", "main"});
 }
 
+// Else the executor looks only when its agent has something to say.
+void poll_always(Project& project)
+{
+    project.set("AUTOEXEC_POLLING_FILE_EVENTS", "off");
+}
+
 struct OldProject : Project {
-    OldProject() { add_old_branch(*this); }
+    OldProject()
+    {
+        add_old_branch(*this);
+        poll_always(*this);
+    }
 };
 
 bool has_rejection(const Project& project)
@@ -202,6 +212,7 @@ TEST_CASE("a workflow's next step does not begin while the program of the last o
 {
     WorkflowProject project;
     add_old_branch(project);
+    poll_always(project);
     const LongProgram program(project);
     project.on("one", program.script("git reset -q --hard left"));
     project.steps(
