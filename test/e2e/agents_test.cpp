@@ -233,3 +233,15 @@ TEST_CASE("all problems of the file are reported with line and column, as text o
         CHECK(contains(ended.err, std::string(path) + ": error: The file cannot be read: no"));
     }
 }
+
+TEST_CASE("an agent is told where git keeps its worktree, so that its sandbox can allow commits")
+{
+    Project project;
+    project.add_agent("shell", "/bin/echo {git_dir} {git_common_dir} {command}");
+    const auto tree = project.worktree("tree");
+    const auto ended = project.run({"run", "--show-output", "-w", tree, "end"});
+    CHECK(ended.code == 0);
+    const auto common = (project.root() / ".git").string();
+    CHECK_MESSAGE(contains(ended.out + ended.err, common + "/worktrees/tree " + common + " end"),
+                  ended.out, ended.err);
+}
