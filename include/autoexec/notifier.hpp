@@ -67,7 +67,7 @@ struct FileNotifierOptions {
 ///
 /// Lifetime: what is watched keeps it. Subscriptions must end before the executor's context is
 /// destroyed, or with it.
-std::shared_ptr<Notifier> file_notifier(boost::asio::any_io_executor ex,
+std::shared_ptr<Notifier> file_notifier(const boost::asio::any_io_executor& ex,
                                         FileNotifierOptions options = {});
 
 /// The attempts that the executors of this process have published. An agent that shares it with

@@ -16,16 +16,16 @@ constexpr std::size_t max_audited_paths = 10;
 
 }  // namespace
 
-void PermissionAudit::record(const acp::ToolCall& call, bool allowed, const std::string& rule)
+void PermissionAudit::record(const acp::ToolCall& call, bool allow, const std::string& rule)
 {
     if (++decisions_ > max_decisions) {
-        more_allowed_ += allowed ? 1 : 0;
+        more_allowed_ += allow ? 1 : 0;
         return;
     }
     const auto text = [&redactor = *options_.redactor](const std::string& words) {
         return agent_text(redactor, words, max_audited_text);
     };
-    boost::json::object details{{"decision", allowed ? "allowed" : "denied"},
+    boost::json::object details{{"decision", allow ? "allowed" : "denied"},
                                 {"rule", rule},
                                 {"kind", text(call.kind)},
                                 {"title", text(call.title)}};

@@ -15,7 +15,7 @@ public:
         : options_(options), attempt_(std::move(attempt))
     {}
 
-    void record(const acp::ToolCall& call, bool allowed, const std::string& rule);
+    void record(const acp::ToolCall& call, bool allow, const std::string& rule);
     /// At the end of the attempt.
     void finish();
 

@@ -69,9 +69,9 @@ bool is_shared_between_hosts(int folder)
 
 class FileNotifier final : public Notifier, public std::enable_shared_from_this<FileNotifier> {
 public:
-    FileNotifier(asio::any_io_executor ex, FileNotifierOptions options)
+    FileNotifier(const asio::any_io_executor& ex, FileNotifierOptions options)
         : options_(std::move(options)),
-          strand_(std::move(ex)),
+          strand_(ex),
           common_dir_(git_files::common_dir_of(
               options_.project_root.empty() ? fs::path(".") : options_.project_root)),
           inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
@@ -390,9 +390,10 @@ bool FileNotifier::is_control_file(std::string_view name) const
 
 }  // namespace
 
-std::shared_ptr<Notifier> file_notifier(asio::any_io_executor ex, FileNotifierOptions options)
+std::shared_ptr<Notifier> file_notifier(const asio::any_io_executor& ex,
+                                        FileNotifierOptions options)
 {
-    return std::make_shared<FileNotifier>(std::move(ex), std::move(options));
+    return std::make_shared<FileNotifier>(ex, std::move(options));
 }
 
 }  // namespace autoexec::inline v1
