@@ -234,7 +234,8 @@ TEST_CASE("all problems of the file are reported with line and column, as text o
     }
 }
 
-TEST_CASE("an agent is told where git keeps its worktree, so that its sandbox can allow commits")
+TEST_CASE(
+    "the placeholders of git's folders lead to the worktree's git directory and the repository's")
 {
     Project project;
     project.add_agent("shell", "/bin/echo {git_dir} {git_common_dir} {command}");

@@ -375,7 +375,7 @@ while read -r line; do :; done
     }
 }
 
-TEST_CASE("a command whose program takes no prompt is told nothing")
+TEST_CASE("a prompt for a program that takes none is refused")
 {
     Project project;
     project.add_agent("plain", "sh -c 'while [ ! -e go ]; do sleep 0.05; done' -- {command}");

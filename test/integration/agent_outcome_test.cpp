@@ -347,7 +347,8 @@ TEST_CASE_FIXTURE(OutcomeSource, "a retry continues the session before it, if th
     exit(0);
 }
 
-TEST_CASE_FIXTURE(OutcomeSource, "only a program that continues the session is told of the failure")
+TEST_CASE_FIXTURE(OutcomeSource,
+                  "only a program that continues the session gets the failure as its prompt")
 {
     definition().commands = {"claude {resume} -p", "check {command}"};
     definition().input = "{command}";

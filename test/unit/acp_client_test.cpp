@@ -465,7 +465,7 @@ TEST_CASE("a client that is cancelled before the turn has ended")
     CHECK_FALSE(client.verdict(exited(0))->completed);
 }
 
-TEST_CASE("what is said during a turn is the prompt of the next, and the last one decides")
+TEST_CASE("a prompt during a turn starts the next turn, and the last turn decides the outcome")
 {
     Turn turn;
     CHECK(turn.client.say("And a summary."));
@@ -877,7 +877,7 @@ TEST_CASE("the title of a request with an input is not its command")
     CHECK(turn.answer_to(R"({"toolCallId":"u","title":"make test"})") == "no");
 }
 
-TEST_CASE("each decision is told once, with what it is based on")
+TEST_CASE("each decision is reported once, with its rule")
 {
     auto asked = task({asking("", "src/**", ""), rule("", "docs/**", "", true)});
     std::vector<std::string> told;

@@ -185,7 +185,7 @@ TEST_CASE("the folder that a variable names replaces the usual one")
     CHECK(f.place() == (f.folder / "other/auth.json").string());
 }
 
-TEST_CASE("where programs may have other places for their keys, or without HOME, nothing is said")
+TEST_CASE("without HOME, or if programs may keep their keys elsewhere, there is no finding")
 {
     Setup f;
     f.use("opencode run --");
