@@ -284,7 +284,7 @@ void BackgroundAgent::Impl::scan_after_event(const fs::path& tree)
     if (found->second.scans.next(now) == now)
         scan(tree);
     else
-        found->second.undecided = true;  // for the next of all
+        found->second.undecided = true;  // the next scan of all worktrees includes it
 }
 
 void BackgroundAgent::Impl::scan(const fs::path& tree)

@@ -6,12 +6,12 @@
 
 namespace autoexec::async {
 
-/// So many times in any second that begins with the first of them, however often somebody asks.
+/// Allows an action a number of times in a second. The second begins with the first action in it.
 class RateLimit {
 public:
     explicit RateLimit(int times) : times_(times) {}
 
-    /// When the next time is allowed, which it then counts: `now`, or the end of the second.
+    /// When the next action is allowed: `now`, which counts it, or the end of the second.
     time_point next(time_point now)
     {
         if (now >= end_) {
