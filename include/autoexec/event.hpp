@@ -36,6 +36,8 @@ enum class EventType {
     prompt_sent,   ///< What a person says to a running command was passed on to its agent.
     /// An agent has answered what its program asked permission for. Published by the agent.
     permission_decided,
+    /// No file events come from the worktree, which is polled instead; once per execution.
+    polling_only,
 };
 std::string_view to_string(EventType type) noexcept;
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace autoexec::inline v1 {
 
@@ -29,6 +30,13 @@ public:
     virtual Subscription watch(const std::filesystem::path& worktree,
                                std::function<void()> changed) = 0;
 
+    /// The same for a folder that is no worktree, as of now: any change of its entries is notified.
+    virtual Subscription watch_folder(const std::filesystem::path& folder,
+                                      std::function<void()> changed)
+    {
+        return watch(folder, std::move(changed));
+    }
+
     /// Something in `worktree` was changed by this process.
     virtual void notify(const std::filesystem::path& worktree) = 0;
 
@@ -37,6 +45,10 @@ public:
     {
         return Coverage::none;
     }
+
+    /// Why file events do not cover something that is watched, although they should: a few words.
+    /// Empty if they do, or are not meant to.
+    [[nodiscard]] virtual std::string problem(const std::filesystem::path&) const { return {}; }
 };
 
 /// Polling only.
@@ -51,15 +63,18 @@ struct FileNotifierOptions {
     std::string status_file_name = ".cursor-skill-status.json";
     /// Also watch the claims, which executors need. An agent does not.
     bool claims = true;
+    /// False: file events come from folders (`watch_folder`) alone. Worktrees are covered as by a
+    /// `local_notifier`.
+    bool worktrees = true;
 };
 
 /// A `local_notifier` that also notifies of what other processes change, by file events (inotify):
 /// one descriptor for all worktrees, two while something is watched, and up to three watches for
-/// each worktree.
+/// each worktree, one for each other folder.
 ///
 /// A worktree is not covered if it is on a network file system, if the system has no watches left
-/// (`fs.inotify.max_user_watches`), or after it was moved or removed; a message is logged. It is
-/// watched again with the next subscription. Lost events wake all subscribers.
+/// (`fs.inotify.max_user_watches`), or after it was moved or removed; a message is logged,
+/// and `problem` has the reason. It is watched again with the next subscription. Lost events wake all subscribers.
 ///
 /// Executor: events are read on a strand of the given executor, as long as something is watched.
 ///

@@ -253,7 +253,7 @@ void BackgroundAgent::Impl::watch_for_worktrees(bool again)
     if (new_worktrees && options.notifier->coverage(entries) == Coverage::all) return;
     std::error_code ec;
     if (!fs::is_directory(entries, ec)) return;
-    new_worktrees = options.notifier->watch(entries, [weak = weak_from_this()] {
+    new_worktrees = options.notifier->watch_folder(entries, [weak = weak_from_this()] {
         const auto self = weak.lock();
         if (!self) return;
         asio::post(self->strand, [weak] {

@@ -307,9 +307,12 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             continue;
         }
         if (fails_on_input(x, a) || ends_by_time(x, a, now)) break;
-        if (is_poll)
+        if (is_poll) {
+            const bool notified = is_notified(x, a);
+            if (!notified) report_polling(x, a);
             times.next_poll =
-                now + (is_notified(x, a) ? safety_interval(x) : interval.next(options.random()));
+                now + (notified ? safety_interval(x) : interval.next(options.random()));
+        }
         co_await wait_for_look(x, a, times.next(a.monitor, now));
     }
     if (a.question) end_question(x, a);

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr milliseconds busy_poll{250};
 constexpr milliseconds requests_interval{500};
+constexpr int max_looks_for_requests = 50;  // a second
 
 std::optional<protocol::AnswerFile> answer_to(const fs::path& root, const std::string& attempt_id)
 {
@@ -400,22 +401,66 @@ asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
 // Serves the cancel requests and answers of other processes; see records/running.hpp.
 asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>)
 {
+    std::vector<Notifier::Subscription> watches;
+    async::RateLimit looks(max_looks_for_requests);
     while (!active.empty()) {
-        if (records::has_answers(options.project_root))
-            for (auto* const x : active)
-                if (const auto file = answer_to(options.project_root, x->attempt_id))
-                    accept_answer(*x, *file);
-        if (records::has_cancel_requests(options.project_root)) {
-            for (auto* const x : active) {
-                if (x->attempt_id.empty() || x->cancel_requested ||
-                    !records::consume_cancel_request(options.project_root, x->attempt_id))
-                    continue;
-                request_end(*x);
-            }
-        }
-        co_await requests_alarm->wait_until(options.clock->now() + requests_interval);
+        const bool notified = watch_requests(watches);
+        // Those that are left may be for attempts that are about to begin.
+        const bool some_left = serve_pending_requests();
+        const auto now = options.clock->now();
+        co_await requests_alarm->wait_until(
+            now + (notified && !some_left ? options.max_polling_interval : requests_interval));
+        const auto earliest = looks.next(options.clock->now());
+        while (options.clock->now() < earliest && !active.empty())
+            co_await requests_alarm->wait_until(earliest);
     }
     requests_alarm.reset();
+}
+
+/// Returns true if requests are left.
+bool ExecutorCore::serve_pending_requests()
+{
+    const auto& root = options.project_root;
+    if (records::has_answers(root))
+        for (auto* const x : active)
+            if (const auto file = answer_to(root, x->attempt_id)) accept_answer(*x, *file);
+    if (records::has_cancel_requests(root)) {
+        for (auto* const x : active) {
+            if (x->attempt_id.empty() || x->cancel_requested ||
+                !records::consume_cancel_request(root, x->attempt_id))
+                continue;
+            request_end(*x);
+        }
+    }
+    return records::has_answers(root) || records::has_cancel_requests(root);
+}
+
+/// Returns true if each new request wakes `serve_requests`.
+bool ExecutorCore::watch_requests(std::vector<Notifier::Subscription>& watches)
+{
+    if (options.file_events == FileEvents::off) return false;
+    const auto folders = records::request_folders(options.project_root);
+    watches.resize(folders.size());
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        const auto covered = [&] {
+            return options.notifier->coverage(folders[i]) == Coverage::all;
+        };
+        if (watches[i] && covered()) continue;
+        watches[i].reset();
+        std::error_code ec;
+        // The first one shows when another one is made.
+        if (i > 0 && !fs::is_directory(folders[i], ec)) continue;
+        watches[i] = options.notifier->watch_folder(folders[i], [weak = weak_from_this()] {
+            const auto self = weak.lock();
+            if (!self) return;
+            asio::post(self->strand, [weak] {
+                const auto core = weak.lock();
+                if (core && core->requests_alarm) core->requests_alarm->wake();
+            });
+        });
+        if (!covered()) return false;
+    }
+    return true;
 }
 
 ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)

@@ -77,6 +77,7 @@ struct Execution {
     bool adopted = false;    ///< Published by another executor: an agent may already have it.
     bool recorded = false;   ///< That executor has also recorded its end.
     bool read_only = false;  ///< The worktree is not changed.
+    bool polling_reported = false;
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
     bool refused = false;                       ///< By a budget.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
@@ -258,6 +259,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<bool> notify_end(Execution& x);
 
     // Records.
+    void report_polling(Execution& x, const Attempt& a);
     [[nodiscard]] Event event(const Execution& x, const Attempt& a, EventType type) const;
     [[nodiscard]] Event event(const Correlation& attempt, std::string command,
                               std::filesystem::path worktree, EventType type) const;
@@ -275,6 +277,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
                                                          time_point give_up_time);
 
     asio::awaitable<void> serve_requests(std::shared_ptr<ExecutorCore> keep);
+    bool serve_pending_requests();
+    bool watch_requests(std::vector<Notifier::Subscription>& watches);
     void request_end(Execution& x) const;
     static void accept_answer(Execution& x, const protocol::AnswerFile& file);
     /// Says what an agent or a person may cause again and again only once.

@@ -183,6 +183,21 @@ void ExecutorCore::record_progress(Execution& x, Attempt& a)
     emit(e);
 }
 
+// Once for an execution: file events may end and return again and again.
+void ExecutorCore::report_polling(Execution& x, const Attempt& a)
+{
+    if (x.polling_reported || x.read_only || options.file_events == FileEvents::off) return;
+    auto reason = options.redactor->redact(options.notifier->problem(x.request.worktree));
+    if (reason.empty()) return;
+    x.polling_reported = true;
+    auto e = event(x, a, EventType::polling_only);
+    e.details["reason"] = reason;
+    emit(e);
+    x.result.warnings.push_back(fmt::format(
+        "No file events come from the worktree ({}): it was polled, so the end was seen later.",
+        reason));
+}
+
 void ExecutorCore::record_rejections(Execution& x, Attempt& a,
                                      const std::vector<Rejection>& rejections)
 {

@@ -42,7 +42,7 @@ constexpr std::size_t bytes_of_a_read = 64 * 1024;
 // Worktrees whose subscribers are called in one turn of the event loop.
 constexpr std::size_t slice = 256;
 
-enum class FolderKind { root, cursor, claims };
+enum class FolderKind { root, cursor, other };
 
 // File systems where another host can change files without an event here.
 bool is_shared_between_hosts(int folder)
@@ -67,6 +67,20 @@ bool is_shared_between_hosts(int folder)
            std::find(types.begin(), types.end(), static_cast<unsigned>(info.f_type)) != types.end();
 }
 
+std::string reason_of(int error)
+{
+    switch (error) {
+        case EREMOTE:
+            return "it is on a network file system";
+        case ENOSPC:
+            return "no watches are left; see fs.inotify.max_user_watches in health";
+        case ESTALE:
+            return "its folder, or that of its claims, was moved or removed";
+        default:
+            return std::strerror(error);
+    }
+}
+
 class FileNotifier final : public Notifier, public std::enable_shared_from_this<FileNotifier> {
 public:
     FileNotifier(const asio::any_io_executor& ex, FileNotifierOptions options)
@@ -76,18 +90,22 @@ public:
               options_.project_root.empty() ? fs::path(".") : options_.project_root)),
           inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
     {
-        if (!inotify_) warn_once("", errno);
+        if (!inotify_) broken_ = errno;
+        if (broken_ != 0) warn_once("", broken_);
     }
 
     Subscription watch(const fs::path& worktree, std::function<void()> changed) override;
+    Subscription watch_folder(const fs::path& folder, std::function<void()> changed) override;
     void notify(const fs::path& worktree) override { local_->notify(worktree); }
     [[nodiscard]] Coverage coverage(const fs::path& worktree) const override;
+    [[nodiscard]] std::string problem(const fs::path& worktree) const override;
 
 private:
     struct Tree {
         std::size_t subscriptions = 0;
         std::vector<int> folders;  ///< Watch descriptors.
-        bool covered = false;
+        int error = 0;             ///< Why it is not covered; 0: it is.
+        bool is_worktree = true;
     };
     struct Folder {
         FolderKind kind = FolderKind::root;
@@ -97,6 +115,7 @@ private:
         files::UniqueFd root;
         files::UniqueFd cursor;  ///< None: there is none.
         files::UniqueFd claims;  ///< None: they are not watched.
+        int error = 0;           ///< Why they are not all open; 0: they are.
     };
     /// Owned by the pending read, so that nothing of it outlives the context.
     struct Reader {
@@ -106,11 +125,13 @@ private:
     };
 
     static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
+    Subscription subscribe(const fs::path& path, std::function<void()> changed, bool is_worktree);
     void leave(const std::string& key);
-    std::optional<Folders> open_folders(const std::string& key);
-    bool add_folders(const std::string& key, Tree& tree, const Folders& folders);
+    Folders open_folders(const std::string& key, bool is_worktree);
+    int open_claims(const std::string& key, Folders& folders);
+    void add_folders(const std::string& key, Tree& tree, const Folders& folders);
     void renew(const std::string& key);
-    bool add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind);
+    void add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind);
     void drop_folders(const std::string& key, Tree& tree);
     void uncover(int wd);
     void warn_once(const std::string& tree, int error);
@@ -135,7 +156,7 @@ private:
     std::unordered_map<int, Folder> folders_;
     std::set<int> warned_;
     bool reading_ = false;
-    bool broken_ = false;
+    int broken_ = 0;  ///< The error; 0: events can be read.
     std::weak_ptr<Reader> reader_;
 
     // On the strand alone: the trees whose subscribers are still to be called.
@@ -145,14 +166,28 @@ private:
 
 Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
 {
-    const auto key = key_of(worktree);
-    auto inner = local_->watch(worktree, std::move(changed));
-    const auto folders = inotify_ ? open_folders(key) : std::nullopt;
+    if (!options_.worktrees) return local_->watch(worktree, std::move(changed));
+    return subscribe(worktree, std::move(changed), true);
+}
+
+Notifier::Subscription FileNotifier::watch_folder(const fs::path& folder,
+                                                  std::function<void()> changed)
+{
+    return subscribe(folder, std::move(changed), false);
+}
+
+Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::function<void()> changed,
+                                               bool is_worktree)
+{
+    const auto key = key_of(path);
+    auto inner = local_->watch(path, std::move(changed));
+    const auto folders = inotify_ ? open_folders(key, is_worktree) : Folders{};
     const std::lock_guard lock(mutex_);
     auto& tree = trees_[key];
     ++tree.subscriptions;
-    tree.covered = folders && !broken_ && add_folders(key, tree, *folders);
-    if (tree.covered && !std::exchange(reading_, true))
+    tree.is_worktree = is_worktree;
+    add_folders(key, tree, folders);
+    if (tree.error == 0 && !std::exchange(reading_, true))
         asio::post(strand_, [self = shared_from_this()] { self->start_reading(); });
     auto* const handle = inner.get();
     return {handle, [self = shared_from_this(), inner = std::move(inner), key](void*) mutable {
@@ -180,66 +215,90 @@ Coverage FileNotifier::coverage(const fs::path& worktree) const
 {
     const std::lock_guard lock(mutex_);
     const auto found = trees_.find(key_of(worktree));
-    return found != trees_.end() && found->second.covered ? Coverage::all : Coverage::own_process;
+    return found != trees_.end() && found->second.error == 0 ? Coverage::all
+                                                             : Coverage::own_process;
+}
+
+std::string FileNotifier::problem(const fs::path& worktree) const
+{
+    const std::lock_guard lock(mutex_);
+    const auto found = trees_.find(key_of(worktree));
+    return found != trees_.end() && found->second.error != 0 ? reason_of(found->second.error)
+                                                             : std::string();
 }
 
 // Without the lock, since a network file system may keep it waiting.
-std::optional<FileNotifier::Folders> FileNotifier::open_folders(const std::string& key)
+FileNotifier::Folders FileNotifier::open_folders(const std::string& key, bool is_worktree)
 {
     Folders folders;
     folders.root = files::UniqueFd(::open(key.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folders.root) return std::nullopt;
-    if (is_shared_between_hosts(folders.root.get())) {
+    if (!folders.root) {
+        folders.error = errno;
+    } else if (is_shared_between_hosts(folders.root.get())) {
+        folders.error = EREMOTE;
         const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
-        return std::nullopt;
+    } else if (is_worktree) {
+        error_code ec;
+        folders.cursor = files::open_beneath(folders.root.get(), control_files::cursor_folder,
+                                             O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+        if (options_.claims) folders.error = open_claims(key, folders);
     }
-    error_code ec;
-    folders.cursor = files::open_beneath(folders.root.get(), control_files::cursor_folder,
-                                         O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-    if (!options_.claims) return folders;
-    const auto git = git_files::find_tree_in(common_dir_, key, ec);
-    if (ec) return std::nullopt;
-    // Where git records worktrees there are no claims.
-    if (git && key.starts_with(git->common_dir.string() + '/')) return folders;
-    folders.claims = handoff::find_claims_folder(folders.root.get(),
-                                                 git ? std::optional(git->git_dir) : std::nullopt);
-    return folders.claims ? std::optional(std::move(folders)) : std::nullopt;
+    return folders;
 }
 
-bool FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
+int FileNotifier::open_claims(const std::string& key, Folders& folders)
 {
-    const auto add = [&](const files::UniqueFd& folder, FolderKind kind) {
-        return !folder || add_folder(key, tree, folder.get(), kind);
-    };
-    return add(folders.root, FolderKind::root) && add(folders.cursor, FolderKind::cursor) &&
-           add(folders.claims, FolderKind::claims);
+    error_code ec;
+    const auto git = git_files::find_tree_in(common_dir_, key, ec);
+    if (ec) return ec.value();
+    folders.claims = handoff::find_claims_folder(folders.root.get(),
+                                                 git ? std::optional(git->git_dir) : std::nullopt);
+    return folders.claims ? 0 : ENOENT;
+}
+
+void FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
+{
+    tree.error = broken_ != 0 ? broken_ : folders.error;
+    if (folders.root)
+        add_folder(key, tree, folders.root.get(),
+                   tree.is_worktree ? FolderKind::root : FolderKind::other);
+    if (folders.cursor) add_folder(key, tree, folders.cursor.get(), FolderKind::cursor);
+    if (folders.claims) add_folder(key, tree, folders.claims.get(), FolderKind::other);
 }
 
 // After a change that concerns the watches themselves, or may have.
 void FileNotifier::renew(const std::string& key)
 {
-    const auto folders = open_folders(key);
+    bool is_worktree = true;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto tree = trees_.find(key);
+        if (tree == trees_.end()) return;
+        is_worktree = tree->second.is_worktree;
+    }
+    const auto folders = open_folders(key, is_worktree);
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
-    if (tree == trees_.end() || !tree->second.covered) return;
+    if (tree == trees_.end() || tree->second.error != 0) return;
     drop_folders(key, tree->second);
-    tree->second.covered = folders && !broken_ && add_folders(key, tree->second, *folders);
+    add_folders(key, tree->second, folders);
 }
 
-bool FileNotifier::add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind)
+void FileNotifier::add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind)
 {
+    if (tree.error != 0) return;
     // By the descriptor: the path may lead elsewhere by now.
     const auto path = fmt::format("/proc/self/fd/{}", folder);
     const int wd = ::inotify_add_watch(inotify_.get(), path.c_str(), watched_events);
     if (wd < 0) {
+        tree.error = errno;
         warn_once(key, errno);
-        return false;
+        return;
     }
     auto& watched = folders_[wd];
     watched.kind = kind;
     if (watched.trees.insert(key).second) tree.folders.push_back(wd);
-    return true;
 }
 
 void FileNotifier::drop_folders(const std::string& key, Tree& tree)
@@ -257,12 +316,8 @@ void FileNotifier::drop_folders(const std::string& key, Tree& tree)
 void FileNotifier::warn_once(const std::string& tree, int error)
 {
     if (!warned_.insert(error).second) return;
-    const auto reason = error == EREMOTE ? "it is on a network file system"
-                        : error == ENOSPC
-                            ? "no watches are left; see fs.inotify.max_user_watches in health"
-                            : std::strerror(error);
     logging::log(logging::LogLevel::warning, "no file events{}{}: {}; polling instead",
-                 tree.empty() ? "" : " of ", text::printable(tree), reason);
+                 tree.empty() ? "" : " of ", text::printable(tree), reason_of(error));
 }
 
 void FileNotifier::start_reading()
@@ -286,8 +341,8 @@ void FileNotifier::give_up(int error)
     {
         const std::lock_guard lock(mutex_);
         warn_once("", error);
-        broken_ = true;
-        for (auto& [key, tree] : trees_) tree.covered = false;
+        broken_ = error;
+        for (auto& [key, tree] : trees_) tree.error = error;
     }
     const bool idle = changed_.empty();
     wake_all();
@@ -298,7 +353,7 @@ void FileNotifier::read(std::shared_ptr<Reader> reader)
 {
     {
         const std::lock_guard lock(mutex_);
-        if (trees_.empty() || broken_) {
+        if (trees_.empty() || broken_ != 0) {
             reading_ = false;
             return;
         }
@@ -357,7 +412,7 @@ void FileNotifier::uncover(int wd)
         if (tree == trees_.end()) continue;
         std::erase(tree->second.folders, wd);
         // A new one in its place is seen in the root.
-        if (found->second.kind != FolderKind::cursor) tree->second.covered = false;
+        if (found->second.kind != FolderKind::cursor) tree->second.error = ESTALE;
     }
     folders_.erase(found);
     (void)::inotify_rm_watch(inotify_.get(), wd);  // after IN_MOVE_SELF

@@ -33,11 +33,12 @@ constexpr std::array words_of<EventStatus>{"started"sv,    "pending"sv, "running
                                            "interrupted"sv};
 template <>
 constexpr std::array words_of<EventType>{
-    "command_detected"sv,  "execution_started"sv,     "status_updated"sv,   "progress_updated"sv,
-    "command_unclaimed"sv, "execution_completed"sv,   "execution_failed"sv, "execution_cancelled"sv,
-    "execution_retry"sv,   "execution_interrupted"sv, "status_rejected"sv,  "agent_lost"sv,
-    "secret_in_command"sv, "input_needed"sv,          "input_ended"sv,      "prompt_sent"sv,
-    "permission_decided"sv};
+    "command_detected"sv,      "execution_started"sv,   "status_updated"sv,
+    "progress_updated"sv,      "command_unclaimed"sv,   "execution_completed"sv,
+    "execution_failed"sv,      "execution_cancelled"sv, "execution_retry"sv,
+    "execution_interrupted"sv, "status_rejected"sv,     "agent_lost"sv,
+    "secret_in_command"sv,     "input_needed"sv,        "input_ended"sv,
+    "prompt_sent"sv,           "permission_decided"sv,  "polling_only"sv};
 
 template <>
 constexpr std::array words_of<QuestionKind>{"question"sv, "permission"sv};

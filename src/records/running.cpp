@@ -281,4 +281,10 @@ bool has_answers(const std::filesystem::path& project_root)
     return ::access(answers_folder(project_root).path().c_str(), F_OK) == 0;
 }
 
+std::vector<fs::path> request_folders(const fs::path& project_root)
+{
+    return {running_folder(project_root).path(), requests_folder(project_root).path(),
+            answers_folder(project_root).path()};
+}
+
 }  // namespace autoexec::records

@@ -91,4 +91,8 @@ std::string consume_answer(const std::filesystem::path& project_root,
 /// True if `consume_answer` may find one.
 bool has_answers(const std::filesystem::path& project_root);
 
+/// Where requests appear: the folder of all, and in it those of cancel requests and of answers,
+/// which exist only while there are some.
+std::vector<std::filesystem::path> request_folders(const std::filesystem::path& project_root);
+
 }  // namespace autoexec::records

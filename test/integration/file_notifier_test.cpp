@@ -153,6 +153,42 @@ TEST_CASE_FIXTURE(Watched, "a worktree that is moved, removed or loses its claim
     CHECK(is_called());
 }
 
+TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notified")
+{
+    FileNotifierOptions options{folder.path(), status_name};
+    SUBCASE("worktrees are watched, too") {}
+    SUBCASE("only folders are watched")
+    {
+        options.worktrees = false;
+    }
+    notifier = file_notifier(ctx.get_executor(), options);
+    const auto worktree = notifier->watch(tree, [] {});
+    CHECK(notifier->coverage(tree) == (options.worktrees ? Coverage::all : Coverage::own_process));
+    CHECK(notifier->problem(tree).empty());
+
+    const auto running = folder / "running";
+    fs::create_directory(running);
+    subscription = notifier->watch_folder(running, [this] { ++calls; });
+    CHECK(notifier->coverage(running) == Coverage::all);
+    SUBCASE("a file")
+    {
+        write_file(running / "any", "");
+    }
+    SUBCASE("a folder")
+    {
+        fs::create_directory(running / "cancel");
+    }
+    SUBCASE("its end")
+    {
+        fs::remove(running);
+        CHECK(is_called());
+        while (notifier->coverage(running) != Coverage::own_process) REQUIRE(is_called());
+        CHECK_FALSE(notifier->problem(running).empty());
+        return;
+    }
+    CHECK(is_called());
+}
+
 TEST_CASE_FIXTURE(Watched, "when events are lost, all are called")
 {
     watch();
@@ -222,6 +258,7 @@ TEST_CASE_FIXTURE(Watched, "without descriptors, only the own process is covered
         const NoDescriptorsLeft none;
         watch();
         CHECK(notifier->coverage(tree) == Coverage::own_process);
+        CHECK(notifier->problem(tree) == "Too many open files");
     }
     notifier->notify(tree);
     CHECK(calls == 1);

@@ -33,6 +33,7 @@ struct RecordingSink final : EventSink {
 struct CoveringNotifier final : Notifier {
     std::shared_ptr<Notifier> local = local_notifier();
     Coverage covers = Coverage::all;
+    std::string why;  ///< It does not cover it.
 
     Subscription watch(const std::filesystem::path& tree, std::function<void()> changed) override
     {
@@ -40,6 +41,7 @@ struct CoveringNotifier final : Notifier {
     }
     void notify(const std::filesystem::path& tree) override { local->notify(tree); }
     Coverage coverage(const std::filesystem::path&) const override { return covers; }
+    std::string problem(const std::filesystem::path&) const override { return why; }
 };
 
 /// One executor over worktrees in memory, in virtual time.

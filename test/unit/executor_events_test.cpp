@@ -1,3 +1,5 @@
+#include "protocol/layout.hpp"
+#include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/sweep.hpp"
 
@@ -108,6 +110,98 @@ TEST_CASE_FIXTURE(EventsFixture, "polling returns when a notifier says that it c
     complete_at(33s, false);
     execute();
     CHECK(result.duration == 37s);  // every 5 s since then
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "polling instead of events is recorded once, and is a warning")
+{
+    notifier->covers = Coverage::own_process;
+    notifier->why = "no watches are left";
+    bool reported = true;
+    SUBCASE("from the start") {}
+    SUBCASE("it returns and ends again")
+    {
+        clock->at(7s, [this] { notifier->covers = Coverage::all; });
+        clock->at(17s, [this] {
+            notifier->covers = Coverage::own_process;
+            notifier->notify("/tree");
+        });
+    }
+    SUBCASE("events are off")
+    {
+        options.file_events = FileEvents::off;
+        reported = false;
+    }
+    SUBCASE("they are not meant to come")
+    {
+        notifier->why.clear();
+        reported = false;
+    }
+    complete_at(33s, true);
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(sink->count(EventType::polling_only) == (reported ? 1 : 0));
+    CHECK(result.warnings.size() == (reported ? 1 : 0));
+    for (const auto& event : sink->events)
+        if (event.type == EventType::polling_only)
+            CHECK(event.details.at("reason") == "no watches are left");
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "the reason for polling is redacted")
+{
+    notifier->covers = Coverage::own_process;
+    notifier->why = "password=hunter2hunter2";
+    complete_at(2s, true);
+    execute();
+    REQUIRE(result.warnings.size() == 1);
+    CHECK(result.warnings.front().find("hunter2") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "an event shows the request of another process")
+{
+    tree.on_publish = nullptr;  // without an agent, the end is that of the request
+    std::chrono::milliseconds end = 30s;
+    SUBCASE("its folder is new")
+    {
+        clock->at(7100ms, [this] {
+            CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id()));
+            notifier->notify(project / layout::running);
+        });
+        end = 7100ms;
+    }
+    SUBCASE("its folder is not new")
+    {
+        clock->at(6s, [this] {
+            // Left there, since no attempt of this executor has the id.
+            CHECK_FALSE(records::request_cancel(project.path(), "other"));
+            notifier->notify(project / layout::running);
+        });
+        clock->at(7100ms, [this] {
+            CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id()));
+            notifier->notify(project / layout::running / "cancel");
+        });
+        end = 7100ms;
+    }
+    SUBCASE("a lost event delays it up to the safety poll")
+    {
+        clock->at(7100ms, [this] {
+            CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id()));
+        });
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == end);
+}
+
+TEST_CASE_FIXTURE(EventsFixture, "a flood of requests is looked at seldom")
+{
+    tree.on_publish = nullptr;
+    for (int n = 0; n < 10'000; ++n)
+        clock->at(1s + n * 100us, [this] { notifier->notify(project / layout::running); });
+    clock->at(1500ms,
+              [this] { CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id())); });
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(result.duration == 2s);  // when the looks of that second were used up
 }
 
 TEST_CASE_FIXTURE(EventsFixture,

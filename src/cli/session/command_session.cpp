@@ -128,10 +128,14 @@ ExecutorOptions CommandSession::make_executor_options(bool embeds_agent, int che
     e.refuse_attempt = [this, checked_attempt](int attempt) {
         return attempt < checked_attempt ? std::string() : budget_refusal();
     };
-    const bool by_files = e.file_events == FileEvents::on ||
-                          (e.file_events == FileEvents::automatic && !embeds_agent);
-    e.notifier = by_files ? file_notifier(ctx_.get_executor(), {root_, e.status_file_name})
-                          : local_notifier();
+    FileNotifierOptions events;
+    events.project_root = root_;
+    events.status_file_name = e.status_file_name;
+    // What the embedded agent changes needs no file events; the requests of other processes do.
+    events.worktrees = e.file_events == FileEvents::on || !embeds_agent;
+    e.notifier = e.file_events == FileEvents::off
+                     ? local_notifier()
+                     : file_notifier(ctx_.get_executor(), std::move(events));
     e.offers = local_offers();
     e.redactor = std::make_shared<const Redactor>();
     e.audit = records_.audit;
