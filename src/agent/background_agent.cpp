@@ -42,6 +42,10 @@ namespace fs = std::filesystem;
 // For how long, and how often, the agent scans after git has begun to make a worktree.
 constexpr std::chrono::seconds time_for_new_worktree{2};
 constexpr std::chrono::milliseconds scan_interval_of_new{50};
+// Those below the globs of watch_paths. The others are searched at intervals.
+constexpr std::size_t max_glob_folders = 1000;
+constexpr std::chrono::milliseconds between_glob_walks{200};
+constexpr agent::WalkLimits limits_after_event{10'000};
 
 void limit_to_agents_file(AgentOptions& o)
 {
@@ -99,7 +103,15 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
                                const AgentDefinition* definition);
     void announce();
     void add(const fs::path& given, bool keep);
+    void find_and_scan(bool thorough);
+    void scan_soon();
     void find_trees(bool with_globs);
+    std::vector<fs::path> walk_all_globs();
+    void walk_changed_globs();
+    [[nodiscard]] std::vector<std::string> globs() const;
+    [[nodiscard]] bool is_watched(const fs::path& glob_folder) const;
+    void watch_glob_folder(const fs::path& folder);
+    void note_glob_change(const fs::path& folder);
     void watch_for_worktrees(bool again);
     void scan_all(bool covered_too);
     void scan_after_event(const fs::path& tree);
@@ -123,6 +135,10 @@ struct BackgroundAgent::Impl : std::enable_shared_from_this<BackgroundAgent::Imp
     std::unique_ptr<Timer> alarm;
     std::map<fs::path, WatchedTree> watched_trees;
     Notifier::Subscription new_worktrees;
+    std::map<fs::path, Notifier::Subscription> glob_folders;  ///< Where a command may appear.
+    std::set<fs::path> changed_globs;                         ///< Those to search again.
+    time_point next_glob_walk{};
+    time_point next_scan{};
     time_point expect_worktrees_until{};
     int running = 0;
     bool stopping = false;
@@ -144,23 +160,39 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
         const auto state = co_await asio::this_coro::cancellation_state;
         if (state.cancelled() != asio::cancellation_type::none) break;
         const auto now = options.clock->now();
-        const bool thorough = now >= next_thorough;
-        if (thorough) next_thorough = now + options.watch_paths_interval;
-        if (options.find_worktrees) {
-            find_trees(thorough);
-            watch_for_worktrees(thorough);
-            const bool announced = presence && !presence->is_removed();
-            if (thorough && !options.alone && !announced) announce();
+        if (!changed_globs.empty() && now >= next_glob_walk) walk_changed_globs();
+        if (now >= next_scan) {
+            const bool thorough = now >= next_thorough;
+            if (thorough) next_thorough = now + options.watch_paths_interval;
+            find_and_scan(thorough);
+            const bool soon = now < expect_worktrees_until;
+            next_scan = now + (soon ? std::min(options.scan_interval, scan_interval_of_new)
+                                    : options.scan_interval);
         }
-        scan_all(thorough);
-        const bool soon = now < expect_worktrees_until;
-        co_await alarm->wait_until(
-            now +
-            (soon ? std::min(options.scan_interval, scan_interval_of_new) : options.scan_interval));
+        co_await alarm->wait_until(changed_globs.empty() ? next_scan
+                                                         : std::min(next_scan, next_glob_walk));
     }
     new_worktrees.reset();
+    glob_folders.clear();
     looping = false;
     co_await stop(shared_from_this());
+}
+
+void BackgroundAgent::Impl::find_and_scan(bool thorough)
+{
+    if (options.find_worktrees) {
+        find_trees(thorough);
+        watch_for_worktrees(thorough);
+        const bool announced = presence && !presence->is_removed();
+        if (thorough && !options.alone && !announced) announce();
+    }
+    scan_all(thorough);
+}
+
+void BackgroundAgent::Impl::scan_soon()
+{
+    next_scan = options.clock->now();
+    alarm->wake();
 }
 
 asio::awaitable<void> BackgroundAgent::Impl::stop(std::shared_ptr<Impl>)
@@ -229,20 +261,84 @@ void BackgroundAgent::Impl::find_trees(bool with_globs)
     std::set<fs::path> found;
     for (auto& tree : agent::git_worktrees(options.project_root)) found.insert(std::move(tree));
     found.insert(options.project_root);
-    if (with_globs) {
-        std::vector<std::string> globs;
-        for (const auto& definition : options.agents.agents)
-            if (agent::accepts_commands(definition))
-                globs.insert(globs.end(), definition.watch_paths.begin(),
-                             definition.watch_paths.end());
-        for (auto& tree : agent::watched_folders(options.project_root, globs))
-            found.insert(std::move(tree));
-    }
+    if (with_globs)
+        for (auto& tree : walk_all_globs()) found.insert(std::move(tree));
     for (const auto& tree : found) add(tree, false);
     if (!with_globs) return;
     std::erase_if(watched_trees, [&](const auto& item) {
         return !item.second.keep && !item.second.job && !found.contains(item.first);
     });
+}
+
+std::vector<std::string> BackgroundAgent::Impl::globs() const
+{
+    std::vector<std::string> all;
+    for (const auto& definition : options.agents.agents)
+        if (agent::accepts_commands(definition))
+            all.insert(all.end(), definition.watch_paths.begin(), definition.watch_paths.end());
+    return all;
+}
+
+// Each folder is watched before it is read, so that nothing new in it is missed.
+std::vector<fs::path> BackgroundAgent::Impl::walk_all_globs()
+{
+    std::set<fs::path> entered;
+    changed_globs.clear();
+    auto found =
+        agent::watched_folders(options.project_root, globs(), {}, {{}, [&](const auto& f) {
+                                                                       entered.insert(f);
+                                                                       watch_glob_folder(f);
+                                                                       return true;
+                                                                   }});
+    std::erase_if(glob_folders, [&](const auto& item) { return !entered.contains(item.first); });
+    return found;
+}
+
+// The folders with a change, and those below that are new.
+void BackgroundAgent::Impl::walk_changed_globs()
+{
+    next_glob_walk = options.clock->now() + between_glob_walks;
+    const auto changed = std::exchange(changed_globs, {});
+    const auto found = agent::watched_folders(options.project_root, globs(), limits_after_event,
+                                              {changed, [&](const fs::path& folder) {
+                                                   if (is_watched(folder))
+                                                       return changed.contains(folder);
+                                                   watch_glob_folder(folder);
+                                                   return true;
+                                               }});
+    for (const auto& tree : found) {
+        add(tree, false);
+        if (watched_trees.at(tree).undecided) scan(tree);
+    }
+}
+
+bool BackgroundAgent::Impl::is_watched(const fs::path& glob_folder) const
+{
+    return glob_folders.contains(glob_folder) &&
+           options.notifier->coverage(glob_folder) == Coverage::all;
+}
+
+void BackgroundAgent::Impl::watch_glob_folder(const fs::path& folder)
+{
+    if (is_watched(folder)) return;
+    glob_folders.erase(folder);
+    if (glob_folders.size() >= max_glob_folders) return;
+    auto subscription = options.notifier->watch(folder, [weak = weak_from_this(), folder] {
+        const auto self = weak.lock();
+        if (!self) return;
+        asio::post(self->strand, [weak, folder] {
+            if (const auto impl = weak.lock()) impl->note_glob_change(folder);
+        });
+    });
+    if (options.notifier->coverage(folder) == Coverage::all)
+        glob_folders.emplace(folder, std::move(subscription));
+}
+
+void BackgroundAgent::Impl::note_glob_change(const fs::path& folder)
+{
+    const bool is_first = changed_globs.empty();
+    changed_globs.insert(folder);
+    if (is_first) alarm->wake();
 }
 
 // git makes the entry of a worktree, and the worktree a moment later.
@@ -260,7 +356,7 @@ void BackgroundAgent::Impl::watch_for_worktrees(bool again)
             const auto impl = weak.lock();
             if (!impl) return;
             impl->expect_worktrees_until = impl->options.clock->now() + time_for_new_worktree;
-            impl->alarm->wake();
+            impl->scan_soon();
         });
     });
 }
@@ -366,7 +462,7 @@ asio::awaitable<void> BackgroundAgent::Impl::work(std::shared_ptr<Impl>, fs::pat
     if (running == 0)
         for (auto* const waiter : until_idle) waiter->wake();
     // Another command may be waiting for this worktree or slot.
-    if (options.max_parallel > 0) alarm->wake();
+    if (options.max_parallel > 0) scan_soon();
     scan(tree);
 }
 
@@ -418,7 +514,7 @@ void BackgroundAgent::set_options(WorkOptions options)
     asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<WorkOptions&>(impl->options) = o;
         limit_to_agents_file(impl->options);
-        impl->alarm->wake();
+        impl->scan_soon();
     });
 }
 

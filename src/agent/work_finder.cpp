@@ -70,19 +70,25 @@ bool is_folder(int parent, const std::string& name)
 /// folders.
 class FolderWalk {
 public:
-    FolderWalk(fs::path root, std::vector<text::Glob> globs, const WalkLimits& limits)
+    FolderWalk(fs::path root, std::vector<text::Glob> globs, const WalkLimits& limits,
+               WalkOptions options)
         : root_path_(std::move(root)),
           root_(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
           globs_(std::move(globs)),
           ignored_(read_ignore_file(root_.get())),
           entries_left_(limits.entries),
-          depth_left_(limits.depth)
+          max_depth_(limits.depth),
+          options_(std::move(options))
     {}
 
     std::vector<fs::path> run()
     {
-        next_level_ = {""};
-        for (; !next_level_.empty() && depth_left_ >= 0; --depth_left_)
+        for (const auto& folder : options_.from) {
+            auto relative = folder.lexically_relative(root_path_).string();
+            next_level_.push_back(relative == "." ? "" : std::move(relative));
+        }
+        if (next_level_.empty()) next_level_ = {""};
+        while (!next_level_.empty())
             for (const auto& folder : std::exchange(next_level_, {})) visit(folder);
         return std::move(found_);
     }
@@ -90,6 +96,8 @@ public:
 private:
     void visit(const std::string& folder)
     {
+        const auto path = folder.empty() ? root_path_ : root_path_ / folder;
+        if (options_.enter && !options_.enter(path)) return;
         error_code ec;
         const auto fd = files::open_beneath(root_.get(), folder.empty() ? "." : folder,
                                             O_RDONLY | O_DIRECTORY, files::Links::none, ec);
@@ -100,7 +108,7 @@ private:
 
         if (contains(names, control_files::command) &&
             matches(join(folder, control_files::command)))
-            found_.push_back(folder.empty() ? root_path_ : root_path_ / folder);
+            found_.push_back(path);
         // Another repository or worktree is a single location for commands: do not walk into it.
         if (!folder.empty() && contains(names, ".git")) return;
         for (const auto& name : names)
@@ -115,6 +123,7 @@ private:
         if (folder == layout::records && name != "worktrees" && ignored_.ignores(layout::records))
             return false;
         const auto path = join(folder, name);
+        if (std::count(path.begin(), path.end(), '/') >= max_depth_) return false;
         return std::any_of(globs_.begin(), globs_.end(),
                            [&](const text::Glob& glob) { return glob.may_match_below(path); });
     }
@@ -132,7 +141,8 @@ private:
     std::size_t entries_left_;
     std::vector<std::string> next_level_;  // paths relative to the root
     std::vector<fs::path> found_;
-    int depth_left_;
+    int max_depth_;
+    WalkOptions options_;
 };
 
 }  // namespace
@@ -188,7 +198,7 @@ std::vector<fs::path> git_worktrees(const fs::path& project_root)
 
 std::vector<fs::path> watched_folders(const fs::path& project_root,
                                       const std::vector<std::string>& watch_paths,
-                                      const WalkLimits& limits)
+                                      const WalkLimits& limits, WalkOptions options)
 {
     std::vector<text::Glob> globs;
     std::string problem;
@@ -196,7 +206,7 @@ std::vector<fs::path> watched_folders(const fs::path& project_root,
         if (auto glob = text::Glob::compile(pattern, problem)) globs.push_back(*std::move(glob));
     const auto root = existing_folder(project_root);
     if (globs.empty() || root.empty()) return {};
-    return FolderWalk(root, std::move(globs), limits).run();
+    return FolderWalk(root, std::move(globs), limits, std::move(options)).run();
 }
 
 }  // namespace autoexec::agent

@@ -3,6 +3,8 @@
 #include "text/glob.hpp"
 
 #include <filesystem>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,11 +35,19 @@ struct WalkLimits {
     int depth = 12;  ///< Folders below the project.
 };
 
+/// A walk of a part of the project, or one that others take part in.
+struct WalkOptions {
+    std::set<std::filesystem::path> from;  ///< As `enter` got them. Empty: the project.
+    /// Called with each folder before it is read. False: it is skipped. Null: none is.
+    std::function<bool(const std::filesystem::path&)> enter;
+};
+
 /// The folders in the project with a command file that matches one of the globs. Links are not
 /// followed. Skipped: `.git`, `node_modules`, folders in nested repositories and worktrees, and
 /// folders at the top that `.gitignore` names, except `.tapps-agents/worktrees`.
 std::vector<std::filesystem::path> watched_folders(const std::filesystem::path& project_root,
                                                    const std::vector<std::string>& watch_paths,
-                                                   const WalkLimits& limits = {});
+                                                   const WalkLimits& limits = {},
+                                                   WalkOptions options = {});
 
 }  // namespace autoexec::agent

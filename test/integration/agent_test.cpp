@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@
 using namespace autoexec;
 using namespace autoexec::test;
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -177,6 +179,73 @@ TEST_CASE_FIXTURE(AgentFixture, "a worktree that events cover is scanned only in
         run_for(options.scan_interval);
     }
     CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "events show a folder that a glob matches")
+{
+    options.find_worktrees = true;
+    options.worktrees.clear();
+    options.watch_paths_interval = 1h;
+    options.agents = agents_with("watch_paths: ['new/**/.cursor-skill-command.txt']");
+    spy->covers = Coverage::all;
+    fs::create_directory(project / "other");
+    start();
+    run_for(10ms);
+    CHECK(spy->watchers.contains(project.path()));
+    CHECK_FALSE(spy->watchers.contains(project / "other"));
+
+    EngineSide late(project / "new/a/b");
+    SUBCASE("its parent is new")
+    {
+        late.publish();
+        spy->changed(project.path());
+        run_for(1ms);
+    }
+    SUBCASE("its command comes later")
+    {
+        spy->changed(project.path());
+        run_for(1ms);
+        CHECK(spy->watchers.contains(project / "new/a/b"));
+        late.publish();
+        spy->changed(project / "new/a/b");
+        run_for(200ms);
+    }
+    SUBCASE("it replaces another one that events covered")
+    {
+        spy->changed(project.path());
+        run_for(1s);
+        fs::remove_all(project / "new/a");
+        spy->changed(project / "new");
+        run_for(1s);
+        EngineSide again(project / "new/a/b");
+        again.publish();
+        spy->changed(project / "new/a/b");
+        run_for(1ms);
+    }
+    CHECK(spawner->programs.size() == 1);
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "without events, folders of globs are not watched")
+{
+    options.find_worktrees = true;
+    options.agents = agents_with("watch_paths: ['**/.cursor-skill-command.txt']");
+    spy->covers = Coverage::own_process;
+    fs::create_directories(project / "a/b");
+    start();
+    run_for(10ms);
+    CHECK_FALSE(spy->watchers.contains(project / "a"));
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "of the folders of globs, at most 1000 are watched")
+{
+    options.find_worktrees = true;
+    options.agents = agents_with("watch_paths: ['**/.cursor-skill-command.txt']");
+    spy->covers = Coverage::all;
+    for (int n = 0; n < 1100; ++n) fs::create_directory(project / ("folder" + std::to_string(n)));
+    start();
+    run_for(10ms);
+    CHECK(spy->watchers.size() <= 1002);  // and the project, and its worktree
+    CHECK(spy->watchers.size() >= 1000);
 }
 
 TEST_CASE_FIXTURE(AgentFixture, "a command that nobody ran at its event is looked at again")

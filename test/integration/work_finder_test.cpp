@@ -139,6 +139,26 @@ TEST_CASE_FIXTURE(Project, "a search ends at its limits")
     CHECK(watched_folders(root, everywhere, {.entries = 2, .depth = 3}).empty());
 }
 
+TEST_CASE_FIXTURE(Project, "a walk of some folders passes each on, and stays in them")
+{
+    put_command("a");
+    put_command("a/b/c");
+    put_command("d");
+    write(root / "a/skipped/.cursor-skill-command.txt");
+    WalkOptions options;
+    options.from = {root / "a"};
+    Paths entered;
+    options.enter = [&](const fs::path& folder) {
+        entered.push_back(folder);
+        return folder.filename() != "skipped";
+    };
+    CHECK(watched_folders(root, everywhere, {}, options) == Paths{root / "a", root / "a/b/c"});
+    CHECK(entered == Paths{root / "a", root / "a/b", root / "a/skipped", root / "a/b/c"});
+    CHECK(watched_folders(root, everywhere, {.entries = 100, .depth = 2}, options).size() == 1);
+    options.from = {root};
+    CHECK(watched_folders(root, everywhere, {}, options).size() == 3);
+}
+
 TEST_CASE("the last rule of a .gitignore that matches a name decides")
 {
     const IgnoreRules rules("a*\r\n!ab\n\n!\n[x\n**/deep/\n#c\n");
