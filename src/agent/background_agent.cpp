@@ -169,8 +169,8 @@ asio::awaitable<void> BackgroundAgent::Impl::run(std::shared_ptr<Impl>)
             next_scan = now + (soon ? std::min(options.scan_interval, scan_interval_of_new)
                                     : options.scan_interval);
         }
-        co_await alarm->wait_until(changed_globs.empty() ? next_scan
-                                                         : std::min(next_scan, next_glob_walk));
+        const auto next = changed_globs.empty() ? next_scan : std::min(next_scan, next_glob_walk);
+        co_await alarm->wait_until(next);
     }
     new_worktrees.reset();
     glob_folders.clear();
