@@ -30,6 +30,8 @@ AttemptState read_state(Handoff& handoff, const records::RunningEntry& entry)
     std::string ignored;
     const auto mailbox = handoff.open(entry.record.worktree, ec, ignored);
     const auto check = mailbox ? handoff::read_status(*mailbox) : StatusCheck();
+    if (!entry.other_host.empty())
+        seen.message = fmt::format("on the host {}, if its executor lives", entry.other_host);
     if (!entry.alive || !check.status || check.status->attempt_id != entry.record.attempt_id)
         return seen;
     seen.state = std::string(to_string(check.status->status));
@@ -68,6 +70,8 @@ boost::json::object to_json(const records::RunningEntry& entry, const AttemptSta
     o["waiting_for"] = nullptr;
     if (r.waiting_for && entry.alive) o["waiting_for"] = protocol::to_json(*r.waiting_for);
     o["pid"] = r.pid;
+    o["other_host"] = nullptr;
+    if (!entry.other_host.empty()) o["other_host"] = entry.other_host;
     return o;
 }
 

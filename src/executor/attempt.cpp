@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 /// One attempt: publish, wait, classify the end, and stop the agent if it is still running.
 namespace autoexec::inline v1 {
@@ -209,7 +210,7 @@ asio::awaitable<error_code> ExecutorCore::record_baseline(Execution& x)
     co_return ec;
 }
 
-error_code ExecutorCore::write_running(const Execution& x, Attempt& a) const
+error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
 {
     protocol::RunningRecord record;
     record.ids() = a.ids();
@@ -221,9 +222,8 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a) const
     if (a.question) record.waiting_for = a.question->shown;
     if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;
     record.pid = ::getpid();
-    error_code ec;
-    if (auto file = records::RunningFile::create(options.project_root, record, ec))
-        a.running.emplace(std::move(*file));
+    const auto ec = running_records.put(record);
+    a.has_record |= !ec;
     return ec;
 }
 
@@ -237,8 +237,7 @@ void ExecutorCore::announce_running(Execution& x, Attempt& a)
 
 void ExecutorCore::forget_running(Attempt& a)
 {
-    if (a.running) a.running->remove();
-    a.running.reset();
+    if (std::exchange(a.has_record, false)) running_records.remove(a.attempt_id);
 }
 
 AttemptTimes ExecutorCore::times_of(const Execution& x, const Attempt& a)

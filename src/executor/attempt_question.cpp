@@ -68,7 +68,7 @@ void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& ques
     ++a.unanswered;
     a.times.waits_for_person = true;
     a.question.emplace(OpenQuestion{question, shown_question(*options.redactor, question), {}});
-    if (const auto ec = a.running ? write_running(x, a) : error_code())
+    if (const auto ec = a.has_record ? write_running(x, a) : error_code())
         warn_once(x, fmt::format("A question could not be recorded, so only this process can "
                                  "answer it: {}.",
                                  ec.message()));
@@ -84,7 +84,7 @@ void ExecutorCore::end_question(Execution& x, Attempt& a)
     a.times.waits_for_person = false;
     a.times.last_change = options.clock->now();
     if (ended.answer) --a.unanswered;
-    if (a.running) (void)write_running(x, a);
+    if (a.has_record) (void)write_running(x, a);
     auto e = event(x, a, EventType::input_ended);
     e.question = ended.shown;
     e.details["question_id"] = ended.shown.id;
@@ -148,7 +148,7 @@ void ExecutorCore::follow_prompts(Execution& x, Attempt& a)
     const bool accepts = status->prompts_taken && !status->is_final();
     if (accepts == prompts.accepted && before == prompts.taken) return;
     prompts.accepted = accepts;
-    if (a.running) (void)write_running(x, a);
+    if (a.has_record) (void)write_running(x, a);
 }
 
 // True if there is something new, or if the agent has not taken it for some time: it may have

@@ -396,6 +396,7 @@ asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
     // Their handlers are already posted, so they run before this one.
     co_await asio::post(strand, asio::use_awaitable);
     co_await flush_all();
+    if (active.empty()) running_records.close();
 }
 
 // Serves the cancel requests and answers of other processes; see records/running.hpp.
@@ -424,14 +425,7 @@ bool ExecutorCore::serve_pending_requests()
     if (records::has_answers(root))
         for (auto* const x : active)
             if (const auto file = answer_to(root, x->attempt_id)) accept_answer(*x, *file);
-    if (records::has_cancel_requests(root)) {
-        for (auto* const x : active) {
-            if (x->attempt_id.empty() || x->cancel_requested ||
-                !records::consume_cancel_request(root, x->attempt_id))
-                continue;
-            request_end(*x);
-        }
-    }
+    if (records::has_cancel_requests(root)) consume_cancel_requests();
     return records::has_answers(root) || records::has_cancel_requests(root);
 }
 
@@ -461,6 +455,18 @@ bool ExecutorCore::watch_requests(std::vector<Notifier::Subscription>& watches)
         if (!covered()) return false;
     }
     return true;
+}
+
+void ExecutorCore::consume_cancel_requests()
+{
+    const auto requests = records::find_cancel_requests(options.project_root);
+    if (requests.empty()) return;
+    const std::set<std::string> wanted(requests.begin(), requests.end());
+    for (auto* const x : active)
+        if (!x->attempt_id.empty() && !x->cancel_requested &&
+            wanted.contains(text::file_name_of(x->attempt_id)) &&
+            records::consume_cancel_request(options.project_root, x->attempt_id))
+            request_end(*x);
 }
 
 ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)

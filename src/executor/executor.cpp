@@ -154,7 +154,11 @@ std::string sentence_of(const ExecutionResult& result)
 }  // namespace
 
 ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
-    : options(std::move(opts)), ex(std::move(e)), strand(ex), slots(options.max_parallel)
+    : options(std::move(opts)),
+      ex(std::move(e)),
+      strand(ex),
+      running_records(options.project_root),
+      slots(options.max_parallel)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);

@@ -153,7 +153,7 @@ struct Attempt : Correlation {
     std::optional<Usage> usage;  ///< Its own.
     time_point published;
     std::chrono::system_clock::time_point started_at;
-    std::optional<records::RunningFile> running;  ///< Left behind if the executor ends first.
+    bool has_record = false;  ///< In `running/`; left behind if the executor ends first.
     std::size_t rejections = 0;
     std::size_t status_updates = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
@@ -215,8 +215,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static void begin(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
     void announce_running(Execution& x, Attempt& a);
-    error_code write_running(const Execution& x, Attempt& a) const;
-    static void forget_running(Attempt& a);
+    error_code write_running(const Execution& x, Attempt& a);
+    void forget_running(Attempt& a);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
     asio::awaitable<void> wait(Execution& x, Attempt& a);
     asio::awaitable<void> wait_for_look(Execution& x, Attempt& a, time_point at);
@@ -279,6 +279,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<void> serve_requests(std::shared_ptr<ExecutorCore> keep);
     bool serve_pending_requests();
     bool watch_requests(std::vector<Notifier::Subscription>& watches);
+    void consume_cancel_requests();
     void request_end(Execution& x) const;
     static void accept_answer(Execution& x, const protocol::AnswerFile& file);
     /// Says what an agent or a person may cause again and again only once.
@@ -305,6 +306,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::any_io_executor ex;
     asio::strand<asio::any_io_executor> strand;
     std::vector<std::shared_ptr<EventSink>> sinks;
+    records::RunningRecords running_records;
     async::FifoSemaphore slots;
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by the worktree's real path.
     std::set<Execution*> active;

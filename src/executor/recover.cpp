@@ -64,8 +64,7 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptRefer
     a->started_at = reference.started_at.value_or(now);
     a->published = options.clock->now() -
                    std::clamp<std::chrono::nanoseconds>(now - a->started_at, 0s, max_downtime);
-    if (auto file = records::RunningFile::lock_orphaned(options.project_root, a->attempt_id))
-        a->running.emplace(std::move(*file));
+    a->has_record = running_records.adopt(a->attempt_id);
     // Its executor died before publishing or after withdrawing it.
     if (observe(x, *a).kind == Observation::Kind::waiting && !a->monitor.started() &&
         !x.mailbox->offer_again(a->attempt_id)) {
@@ -107,16 +106,13 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     records::sweep_agents(options.project_root);
     error_code problem;
-    const auto running = records::list_running(options.project_root, &problem);
+    auto orphans = records::lock_orphaned(options.project_root, &problem);
     if (problem) throw system_error(problem, (options.project_root / layout::running).string());
     std::vector<InterruptedAttempt> found;
-    std::vector<records::RunningFile> done;
+    std::vector<const records::OrphanedRecord*> done;
     const auto give_up_time = options.clock->now() + recovery_timeout;
-    for (const auto& entry : running) {
-        if (entry.alive) continue;
-        const auto& record = entry.record;
-        auto held = records::RunningFile::lock_orphaned(options.project_root, record.attempt_id);
-        if (!held) continue;
+    for (const auto& orphan : orphans) {
+        const auto& record = orphan.record();
         const auto left = co_await clean_after_dead_executor(record, give_up_time);
         const bool alive = left == Leftovers::of_live_agent || left == Leftovers::of_ended_agent;
         // Its executor may have died between recording the end and cleaning up.
@@ -126,12 +122,12 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
             record_interrupted(record, alive);
             found.push_back(interrupted_attempt(record, alive));
         }
-        if (left == Leftovers::none || left == Leftovers::of_ended_agent)
-            done.push_back(std::move(*held));
+        if (left == Leftovers::none || left == Leftovers::of_ended_agent) done.push_back(&orphan);
     }
     // Recorded first; otherwise a kill in between would lose them.
     if (!found.empty()) (void)co_await flush_all();
-    for (auto& file : done) file.remove();
+    for (const auto* const orphan : done) orphan->remove();
+    orphans.clear();  // releases the locks
     records::sweep_running(options.project_root);
     co_return found;
 }

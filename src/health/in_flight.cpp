@@ -225,6 +225,23 @@ void check_control_files(FindingList& findings, const fs::path& tree, const Heal
         "No action is needed: the next command there removes them.");
 }
 
+void check_executor(FindingList& findings, const records::RunningEntry& entry)
+{
+    const auto& record = entry.record;
+    if (!entry.alive)
+        findings.degraded(fmt::format("The executor of execution {} in {} has died.",
+                                      record.execution_id, record.worktree),
+                          "No action is needed: the next autoexec run cleans up.");
+    if (!entry.other_host.empty())
+        findings.degraded(
+            fmt::format("Execution {} in {} was started on the host {}, so it is not known whether "
+                        "its executor (process {}) is running.",
+                        record.execution_id, record.worktree, text::printable(entry.other_host),
+                        record.pid),
+            fmt::format("If it is not, remove the lock that names that host in {}.",
+                        layout::engines));
+}
+
 }  // namespace
 
 std::string check_claims_and_locks(FindingList& findings, const HealthOptions& options)
@@ -245,10 +262,7 @@ std::string check_claims_and_locks(FindingList& findings, const HealthOptions& o
 std::string check_leftovers(FindingList& findings, const HealthOptions& options)
 {
     for (const auto& entry : records::list_running(options.project_root))
-        if (!entry.alive)
-            findings.degraded(fmt::format("The executor of execution {} in {} has died.",
-                                          entry.record.execution_id, entry.record.worktree),
-                              "No action is needed: the next autoexec run cleans up.");
+        check_executor(findings, entry);
     for (const auto& broken : records::find_broken_records(options.project_root))
         findings.degraded(fmt::format("{} is not a valid record of an attempt: {}.",
                                       shown(options.project_root / layout::running / broken.name),

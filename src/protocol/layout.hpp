@@ -10,6 +10,10 @@ inline constexpr char configuration[] = ".tapps-agents/auto_execution_config.yam
 inline constexpr char project_configuration[] = ".tapps-agents/config.yaml";
 inline constexpr char running[] = ".tapps-agents/running";
 inline constexpr char agents[] = ".tapps-agents/running/agents";
+/// The locks of executors; their records are in folders of the same names, in `running`.
+inline constexpr char engines[] = ".tapps-agents/running/engines";
+inline constexpr char cancel_requests[] = ".tapps-agents/running/cancel";
+inline constexpr char answers[] = ".tapps-agents/running/answers";
 inline constexpr char output[] = ".tapps-agents/output";
 inline constexpr char logs[] = ".tapps-agents/logs";
 inline constexpr char metrics[] = ".tapps-agents/metrics";

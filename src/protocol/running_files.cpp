@@ -79,6 +79,21 @@ std::optional<RunningRecord> parse_running(std::string_view text)
     return record;
 }
 
+std::string format_executor_lock(const ExecutorLockFile& lock)
+{
+    return text::dump_indented({{"host", lock.host}, {"boot_id", lock.boot_id}, {"pid", lock.pid}});
+}
+
+ExecutorLockFile parse_executor_lock(std::string_view text)
+{
+    const RunningDocument in(text);
+    ExecutorLockFile lock;
+    lock.host = in.text("host");
+    lock.boot_id = in.text("boot_id");
+    lock.pid = in.fields.integer("pid").value_or(0);
+    return lock;
+}
+
 std::string format_agent(const AgentRecord& record)
 {
     return text::dump_indented({{"agent_id", record.agent_id},

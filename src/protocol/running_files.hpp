@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-/// Text ↔ struct for the files that show what runs: running records of attempts and agents, and
-/// claims. Each is locked by its process while that lives. Pure.
+/// Text ↔ struct for the files that show what runs: running records of attempts and agents, locks
+/// of executors, and claims. Pure.
 namespace autoexec::protocol {
 
-/// `running/<attempt_id>.json`
+/// `running/<executor id>/<attempt_id>.json`
 struct RunningRecord : Correlation {
     std::string command;  ///< Redacted.
     std::string worktree;
@@ -33,7 +33,21 @@ std::string format_running(const RunningRecord& record);
 /// Nullopt if it does not name an attempt and its execution.
 std::optional<RunningRecord> parse_running(std::string_view text);
 
-/// `running/agents/<agent_id>.json`
+/// `running/engines/<executor id>.lock`, locked by the executor while it lives.
+struct ExecutorLockFile {
+    std::string host;
+    std::string boot_id;  ///< Of the host's kernel: containers on it share it. Empty: not known.
+    std::int64_t pid = 0;
+};
+
+inline constexpr std::size_t executor_lock_limit = 4096;
+
+std::string format_executor_lock(const ExecutorLockFile& lock);
+
+/// Members that are missing are empty.
+ExecutorLockFile parse_executor_lock(std::string_view text);
+
+/// `running/agents/<agent_id>.json`, locked by the agent while it lives.
 struct AgentRecord {
     std::string agent_id;
     std::int64_t pid = 0;
@@ -49,7 +63,7 @@ std::string format_agent(const AgentRecord& record);
 /// Nullopt if it does not name an agent.
 std::optional<AgentRecord> parse_agent(std::string_view text);
 
-/// `claims/<attempt_id>.json`
+/// `claims/<attempt_id>.json`, locked by the agent while it works.
 struct ClaimFile : Correlation {  ///< Without workflow, step and number.
     std::string agent_id;
     std::string worktree;

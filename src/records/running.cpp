@@ -2,7 +2,6 @@
 
 #include "logging/log.hpp"
 #include "protocol/layout.hpp"
-#include "protocol/question_format.hpp"
 #include "records/locked_file.hpp"
 #include "records/log_file.hpp"
 #include "text/json.hpp"
@@ -15,6 +14,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <memory>
+#include <set>
 #include <utility>
 
 namespace autoexec::records {
@@ -24,22 +26,12 @@ using files::UniqueFd;
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_requests = 100'000;
-constexpr char requests_name[] = "cancel";
-constexpr char answers_name[] = "answers";
+constexpr std::size_t max_records = 1'000'000;
+constexpr char record_suffix[] = ".json";
 
 Folder running_folder(const fs::path& project_root)
 {
     return {project_root, layout::running};
-}
-
-Folder requests_folder(const fs::path& project_root)
-{
-    return {project_root, fs::path(layout::running) / requests_name};
-}
-
-Folder answers_folder(const fs::path& project_root)
-{
-    return {project_root, fs::path(layout::running) / answers_name};
 }
 
 // A missing folder is not a problem.
@@ -50,6 +42,48 @@ UniqueFd open_running(const fs::path& project_root, error_code* problem = nullpt
     if (problem)
         *problem = ec == boost::system::errc::no_such_file_or_directory ? error_code{} : ec;
     return folder;
+}
+
+bool is_record_name(const std::string& name)
+{
+    return name.ends_with(record_suffix) && !name.starts_with('.');
+}
+
+bool is_executor_name(const std::string& name)
+{
+    constexpr const char* others[] = {layout::agents, layout::engines, layout::cancel_requests,
+                                      layout::answers};
+    return !name.ends_with(record_suffix) && !name.starts_with('.') &&
+           std::none_of(std::begin(others), std::end(others),
+                        [&](const char* path) { return fs::path(path).filename() == name; });
+}
+
+// `visit(id, folder)` gets each folder of an executor, opened.
+template <class Visit>
+void for_each_executor(int running, Visit visit)
+{
+    for (const auto& name : files::list_folder(running, max_records)) {
+        error_code ec;
+        if (!is_executor_name(name)) continue;
+        auto folder =
+            files::open_beneath(running, name, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+        if (folder) visit(name, std::move(folder));
+    }
+}
+
+// `visit(name, file)` gets each file that may be a record.
+template <class Visit>
+void for_each_record(int folder, Visit visit)
+{
+    for (const auto& name : files::list_folder(folder, max_records))
+        if (is_record_name(name))
+            visit(name, files::read_regular(folder, name, protocol::running_limit, {}));
+}
+
+UniqueFd open_engines(const fs::path& project_root)
+{
+    error_code ec;
+    return Folder{project_root, layout::engines}.open(ec);
 }
 
 // Why a file is not the record of an attempt; empty if it is one.
@@ -79,40 +113,94 @@ std::optional<BrokenRecord> examine(int folder, const std::string& name, const F
     return BrokenRecord{name, std::move(flaw), record.has_value()};
 }
 
-void remove_broken_records(const fs::path& project_root, int folder)
+void remove_broken(int folder, const BrokenRecord& broken)
 {
-    for (const auto& record : find_broken_records(project_root)) {
-        if (!record.removable || files::remove_file(folder, record.name)) continue;
-        logging::log(logging::LogLevel::warning, "removed the running record {}: {}", record.name,
-                     record.problem);
-    }
+    if (!broken.removable || files::remove_file(folder, broken.name)) return;
+    logging::log(logging::LogLevel::warning, "removed the running record {}: {}", broken.name,
+                 broken.problem);
 }
 
-// Removes requests for ended attempts. An attempt has its record before its id is published.
-void sweep_requests(int running, const char* folder)
+// A record of an older version that its executor has left. Without a lock: that lives, or another
+// process was faster.
+UniqueFd lock_unshared(int running, const std::string& name)
 {
     error_code ec;
-    const auto requests =
-        files::open_beneath(running, folder, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-    if (!requests) return;
-    for (const auto& name : files::list_folder(requests.get(), max_requests))
-        if (::faccessat(running, (name + ".json").c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-            (void)files::remove_file(requests.get(), name);
-    (void)::unlinkat(running, folder, AT_REMOVEDIR);
+    auto fd = files::open_beneath(running, name, O_RDONLY, files::Links::none, ec);
+    struct stat st {};
+    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &st) != 0 ||
+        st.st_nlink == 0)
+        return {};
+    return fd;
 }
 
-// The first one counts: a person's answer is not replaced by another's.
-error_code link_answer(int folder, const std::string& name, std::string_view text)
+/// The folder of a dead executor, which is removed at the end if it is empty.
+struct OrphanedFolder {
+    OrphanedFolder(UniqueFd f, ExecutorLock l, fs::path p)
+        : folder(std::move(f)), lock(std::move(l)), path(std::move(p))
+    {}
+    ~OrphanedFolder()
+    {
+        if (::rmdir(path.c_str()) == 0) lock.remove();
+    }
+    OrphanedFolder(const OrphanedFolder&) = delete;
+    OrphanedFolder& operator=(const OrphanedFolder&) = delete;
+
+    UniqueFd folder;
+    ExecutorLock lock;
+    fs::path path;
+};
+
+// Null: its executor lives or may live, or another process was faster.
+std::shared_ptr<OrphanedFolder> lock_folder_of(const fs::path& project_root, const std::string& id,
+                                               UniqueFd folder)
 {
-    const auto temporary = ".tmp." + text::new_uuid();
-    const UniqueFd file(::openat(folder, temporary.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file) return files::last_error();
-    auto ec = files::write_all(file.get(), text);
-    if (!ec && ::linkat(folder, temporary.c_str(), folder, name.c_str(), 0) != 0)
-        ec = files::last_error();
-    (void)files::remove_file(folder, temporary);
-    return ec;
+    auto lock = ExecutorLock::take_over(project_root, id);
+    if (!lock) return nullptr;
+    return std::make_shared<OrphanedFolder>(std::move(folder), *std::move(lock),
+                                            running_folder(project_root).path() / id);
+}
+
+// What is no record, such as the temporary file of a killed executor, is removed; unless it is a
+// folder.
+void sweep_executors(const fs::path& project_root, int running)
+{
+    for_each_executor(running, [&](const std::string& id, UniqueFd folder) {
+        const auto orphaned = lock_folder_of(project_root, id, std::move(folder));
+        if (!orphaned) return;
+        const auto at = orphaned->folder.get();
+        for (const auto& name : files::list_folder(at, max_records))
+            if (!is_record_name(name)) (void)files::remove_file(at, name);
+        for_each_record(at, [at](const std::string& name, const FoundFile& file) {
+            if (const auto broken = examine(at, name, file)) remove_broken(at, *broken);
+        });
+    });
+}
+
+std::set<std::string> names_of_records(int running)
+{
+    std::set<std::string> names;
+    const auto add = [&names](int folder) {
+        for (auto& name : files::list_folder(folder, max_records))
+            if (is_record_name(name)) names.insert(std::move(name));
+    };
+    add(running);
+    for_each_executor(running,
+                      [&](const std::string&, const UniqueFd& folder) { add(folder.get()); });
+    return names;
+}
+
+// Removes requests for ended attempts. An attempt has its record before its id is published, so the
+// requests are listed first.
+void sweep_requests(int running, const Folder& folder)
+{
+    error_code ec;
+    const auto requests = folder.open(ec);
+    if (!requests) return;
+    const auto names = files::list_folder(requests.get(), max_requests);
+    const auto known = names_of_records(running);
+    for (const auto& name : names)
+        if (!known.contains(name + record_suffix)) (void)files::remove_file(requests.get(), name);
+    (void)::rmdir(folder.path().c_str());
 }
 
 }  // namespace
@@ -126,165 +214,208 @@ std::string unreadable_sentence(const std::filesystem::path& project_root, error
         problem == errc::unsafe_path ? "it is a link or not a folder" : problem.message());
 }
 
-RunningFile::RunningFile(UniqueFd file, std::string path)
-    : file_(std::move(file)), path_(std::move(path))
-{}
+RunningRecords::RunningRecords(fs::path project_root) : project_root_(std::move(project_root)) {}
 
-void RunningFile::remove()
+RunningRecords::~RunningRecords()
 {
-    (void)::unlink(path_.c_str());
+    close();
 }
 
-std::optional<RunningFile> RunningFile::create(const std::filesystem::path& project_root,
-                                               const protocol::RunningRecord& record,
-                                               error_code& ec)
+error_code RunningRecords::open()
 {
-    const auto place = running_folder(project_root);
-    const auto folder = place.create(ec);
-    if (!folder) return std::nullopt;
+    error_code ec;
+    close();
+    id_ = text::new_uuid();
+    lock_ = ExecutorLock::create(project_root_, id_, ec);
+    if (!lock_) return ec;
+    folder_ = Folder{project_root_, fs::path(layout::running) / id_}.create(ec);
+    if (!folder_) close();
+    return ec;
+}
+
+error_code RunningRecords::put(const protocol::RunningRecord& record)
+{
     const auto name = locked_name(record.attempt_id);
-    auto file =
-        create_locked(folder.get(), name, record.attempt_id, protocol::format_running(record), ec);
-    if (ec) return std::nullopt;
-    return RunningFile(std::move(file), (place.path() / name).string());
+    const auto text = protocol::format_running(record);
+    auto ec = folder_ ? error_code() : open();
+    // Tried twice: a user may have cleared the folder.
+    for (int tries = 0; !ec && tries < 2; ++tries) {
+        // Not renamed to its name: who sees a part of it does so before the attempt is published.
+        ec = files::create_file(folder_.get(), name, text, 0600);
+        if (ec == boost::system::errc::file_exists)
+            ec = files::replace_file(folder_.get(), name, text, 0600, Durability::none);
+        else if (ec)
+            (void)files::remove_file(folder_.get(), name);
+        if (ec != boost::system::errc::no_such_file_or_directory) break;
+        ec = tries == 0 ? open() : ec;
+    }
+    return ec;
 }
 
-std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
-                                       error_code* problem)
+void RunningRecords::remove(const std::string& attempt_id)
+{
+    if (folder_) (void)files::remove_file(folder_.get(), locked_name(attempt_id));
+}
+
+// Removed while it is locked: an older version that has opened it finds it removed.
+bool RunningRecords::adopt_unshared(int running, const std::string& name)
+{
+    const auto lock = lock_unshared(running, name);
+    std::string text;
+    if (!lock || files::read_all(lock.get(), text, protocol::running_limit) ||
+        files::create_file(folder_.get(), name, text, 0600))
+        return false;
+    (void)files::remove_file(running, name);
+    return true;
+}
+
+bool RunningRecords::adopt(const std::string& attempt_id)
+{
+    const auto name = locked_name(attempt_id);
+    const auto is_in = [&name](int folder) {
+        return ::faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    };
+    if (folder_ && is_in(folder_.get())) return true;
+    const auto running = open_running(project_root_);
+    if (!running || (!folder_ && open())) return false;
+    bool found = adopt_unshared(running.get(), name);
+    for_each_executor(running.get(), [&](const std::string& id, UniqueFd folder) {
+        if (found || id == id_ || !is_in(folder.get())) return;
+        const auto orphaned = lock_folder_of(project_root_, id, std::move(folder));
+        found = orphaned &&
+                ::renameat(orphaned->folder.get(), name.c_str(), folder_.get(), name.c_str()) == 0;
+    });
+    return found;
+}
+
+void RunningRecords::close() noexcept
+{
+    if (lock_ && (!folder_ || ::rmdir((running_folder(project_root_).path() / id_).c_str()) == 0))
+        lock_->remove();
+    folder_ = UniqueFd();
+    lock_.reset();
+}
+
+void OrphanedRecord::remove() const
+{
+    (void)files::remove_file(folder_->get(), locked_name(record_.attempt_id));
+}
+
+std::vector<OrphanedRecord> lock_orphaned(const fs::path& project_root, error_code* problem)
+{
+    std::vector<OrphanedRecord> found;
+    const auto running = std::make_shared<const UniqueFd>(open_running(project_root, problem));
+    if (!*running) return found;
+    const auto add = [&found](const std::string& name, std::string_view text, auto folder,
+                              auto lock) {
+        auto record = protocol::parse_running(text);
+        if (flaw_of(name, record).empty())
+            found.emplace_back(*std::move(record), std::move(folder), std::move(lock));
+    };
+    for_each_record(running->get(), [&](const std::string& name, const FoundFile& file) {
+        auto lock = std::make_shared<const UniqueFd>(lock_unshared(running->get(), name));
+        if (*lock) add(name, file.text, running, std::move(lock));
+    });
+    for_each_executor(running->get(), [&](const std::string& id, UniqueFd folder) {
+        const auto orphaned = lock_folder_of(project_root, id, std::move(folder));
+        if (!orphaned) return;
+        const std::shared_ptr<const UniqueFd> its_folder(orphaned, &orphaned->folder);
+        for_each_record(its_folder->get(), [&](const std::string& name, const FoundFile& file) {
+            add(name, file.text, its_folder, orphaned);
+        });
+    });
+    std::sort(found.begin(), found.end(), [](const OrphanedRecord& a, const OrphanedRecord& b) {
+        return a.record().started_at < b.record().started_at;
+    });
+    return found;
+}
+
+std::vector<RunningEntry> list_running(const fs::path& project_root, error_code* problem)
 {
     std::vector<RunningEntry> entries;
-    const auto folder = open_running(project_root, problem);
-    if (!folder) return entries;
-    for_each_locked(folder.get(), protocol::running_limit,
+    const auto running = open_running(project_root, problem);
+    if (!running) return entries;
+    const auto add = [&entries](const std::string& name, const FoundFile& file, bool alive,
+                                const std::string& other_host) {
+        auto record = protocol::parse_running(file.text);
+        if (flaw_of(name, record).empty())
+            entries.push_back({*std::move(record), alive, other_host});
+    };
+    for_each_locked(running.get(), protocol::running_limit,
                     [&](const std::string& name, const FoundFile& file, bool alive) {
-                        auto record = protocol::parse_running(file.text);
-                        if (flaw_of(name, record).empty())
-                            entries.push_back({*std::move(record), alive});
+                        add(name, file, alive, {});
                     });
+    const auto engines = open_engines(project_root);
+    for_each_executor(running.get(), [&](const std::string& id, const UniqueFd& folder) {
+        const auto executor = probe_executor(engines, id);
+        for_each_record(folder.get(), [&](const std::string& name, const FoundFile& file) {
+            add(name, file, executor.state != ExecutorState::dead, executor.host);
+        });
+    });
     std::sort(entries.begin(), entries.end(), [](const RunningEntry& a, const RunningEntry& b) {
         return a.record.started_at < b.record.started_at;
     });
     return entries;
 }
 
-std::optional<RunningFile> RunningFile::lock_orphaned(const std::filesystem::path& project_root,
-                                                      const std::string& attempt_id)
-{
-    auto folder = open_running(project_root);
-    if (!folder) return std::nullopt;
-    error_code ec;
-    auto name = locked_name(attempt_id);
-    auto fd = files::open_beneath(folder.get(), name, O_RDONLY, files::Links::none, ec);
-    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-    struct stat st {};
-    if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0)
-        return std::nullopt;  // another process was faster
-    return RunningFile(std::move(fd), (running_folder(project_root).path() / name).string());
-}
-
-std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root)
+std::vector<BrokenRecord> find_broken_records(const fs::path& project_root)
 {
     std::vector<BrokenRecord> broken;
-    const auto folder = open_running(project_root);
-    if (!folder) return broken;
-    for_each_locked(folder.get(), protocol::running_limit,
+    const auto running = open_running(project_root);
+    if (!running) return broken;
+    for_each_locked(running.get(), protocol::running_limit,
                     [&](const std::string& name, const FoundFile& file, bool alive) {
                         if (alive) return;
-                        if (auto record = examine(folder.get(), name, file))
+                        if (auto record = examine(running.get(), name, file))
                             broken.push_back(*std::move(record));
                     });
+    const auto engines = open_engines(project_root);
+    for_each_executor(running.get(), [&](const std::string& id, const UniqueFd& folder) {
+        if (probe_executor(engines, id).state != ExecutorState::dead) return;
+        for_each_record(folder.get(), [&](const std::string& name, const FoundFile& file) {
+            auto record = examine(folder.get(), name, file);
+            if (!record) return;
+            record->name = (fs::path(id) / name).string();
+            broken.push_back(*std::move(record));
+        });
+    });
     return broken;
 }
 
-std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,
+std::optional<ArtifactBaseline> artifacts_before(const fs::path& project_root,
                                                  const std::string& attempt_id)
 {
-    const auto folder = open_running(project_root);
-    if (!folder) return std::nullopt;
-    const auto found =
-        files::read_regular(folder.get(), locked_name(attempt_id), protocol::running_limit, {});
-    auto record = protocol::parse_running(found.text);
-    if (!record || record->artifacts.empty()) return std::nullopt;
-    return std::move(record->artifacts);
+    const auto running = open_running(project_root);
+    if (!running) return std::nullopt;
+    const auto name = locked_name(attempt_id);
+    std::optional<ArtifactBaseline> artifacts;
+    const auto look_in = [&](const UniqueFd& folder) {
+        if (artifacts) return;
+        const auto found = files::read_regular(folder.get(), name, protocol::running_limit, {});
+        auto record = protocol::parse_running(found.text);
+        if (record && !record->artifacts.empty()) artifacts = std::move(record->artifacts);
+    };
+    look_in(running);
+    for_each_executor(running.get(),
+                      [&](const std::string&, const UniqueFd& folder) { look_in(folder); });
+    return artifacts;
 }
 
-void sweep_running(const std::filesystem::path& project_root)
+void sweep_running(const fs::path& project_root)
 {
-    const auto folder = open_running(project_root);
-    if (!folder) return;
-    sweep_temporaries(folder.get());
-    remove_broken_records(project_root, folder.get());
-    sweep_requests(folder.get(), requests_name);
-    sweep_requests(folder.get(), answers_name);
-}
-
-error_code request_cancel(const std::filesystem::path& project_root, const std::string& attempt_id)
-{
-    error_code ec;
-    const auto name = text::file_name_of(attempt_id);
-    // Tried twice: an executor that has served the last request removes the folder.
-    for (int tries = 0; tries < 2; ++tries) {
-        const auto folder = requests_folder(project_root).create(ec);
-        if (!folder) return ec;
-        const UniqueFd fd(::openat(folder.get(), name.c_str(),
-                                   O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (fd) return {};
-        ec = files::last_error();
-    }
-    return ec;
-}
-
-bool consume_cancel_request(const std::filesystem::path& project_root,
-                            const std::string& attempt_id)
-{
-    error_code ec;
-    const auto requests = requests_folder(project_root).open(ec);
-    const auto name = text::file_name_of(attempt_id);
-    if (!requests || ::unlinkat(requests.get(), name.c_str(), 0) != 0) return false;
-    (void)::rmdir(requests_folder(project_root).path().c_str());
-    return true;
-}
-
-bool has_cancel_requests(const std::filesystem::path& project_root)
-{
-    return ::access(requests_folder(project_root).path().c_str(), F_OK) == 0;
-}
-
-error_code put_answer(const std::filesystem::path& project_root, const std::string& attempt_id,
-                      const std::string& text)
-{
-    error_code ec;
-    // Tried twice, like a request to cancel.
-    for (int tries = 0; tries < 2; ++tries) {
-        const auto folder = answers_folder(project_root).create(ec);
-        if (!folder) return ec;
-        ec = link_answer(folder.get(), text::file_name_of(attempt_id), text);
-        if (!ec || ec == boost::system::errc::file_exists) return ec;
-    }
-    return ec;
-}
-
-std::string consume_answer(const std::filesystem::path& project_root, const std::string& attempt_id)
-{
-    error_code ec;
-    const auto folder = answers_folder(project_root).open(ec);
-    if (!folder) return {};
-    const auto name = text::file_name_of(attempt_id);
-    auto file = files::read_regular(folder.get(), name, protocol::answer_limit, {});
-    if (file.state == FoundFile::State::absent || files::remove_file(folder.get(), name)) return {};
-    (void)::rmdir(answers_folder(project_root).path().c_str());
-    return std::move(file.text);
-}
-
-bool has_answers(const std::filesystem::path& project_root)
-{
-    return ::access(answers_folder(project_root).path().c_str(), F_OK) == 0;
-}
-
-std::vector<fs::path> request_folders(const fs::path& project_root)
-{
-    return {running_folder(project_root).path(), requests_folder(project_root).path(),
-            answers_folder(project_root).path()};
+    const auto running = open_running(project_root);
+    if (!running) return;
+    sweep_temporaries(running.get());
+    for_each_locked(running.get(), protocol::running_limit,
+                    [&](const std::string& name, const FoundFile& file, bool alive) {
+                        const auto broken =
+                            alive ? std::nullopt : examine(running.get(), name, file);
+                        if (broken) remove_broken(running.get(), *broken);
+                    });
+    sweep_executors(project_root, running.get());
+    sweep_executor_locks(project_root, running.get());
+    sweep_requests(running.get(), {project_root, layout::cancel_requests});
+    sweep_requests(running.get(), {project_root, layout::answers});
 }
 
 }  // namespace autoexec::records

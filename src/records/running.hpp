@@ -4,42 +4,81 @@
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/running_files.hpp"
+#include "records/executor_lock.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-/// Records of running attempts, for other processes: `running/<attempt_id>.json`, locked by its
-/// executor while that lives. All functions block only for microseconds.
+/// Records of running attempts, for other processes: `running/<executor id>/<attempt_id>.json`. The
+/// lock of the executor shows whether it lives. Older versions write `running/<attempt_id>.json`,
+/// each locked by itself: these are read and recovered, too. All functions block only for
+/// microseconds.
 namespace autoexec::records {
 
-/// The file of one attempt: locked until destruction, kept until `remove`. An executor that ends
-/// before its attempt leaves the file for recovery.
-class RunningFile {
+/// The records of one executor object, below one lock, which the first record takes. What is left
+/// at the end is for recovery. Thread safety: none.
+class RunningRecords {
 public:
-    static std::optional<RunningFile> create(const std::filesystem::path& project_root,
-                                             const protocol::RunningRecord& record, error_code& ec);
-    /// Locks the file of a dead executor. Returns nullopt if that is alive, or if another process
-    /// was faster.
-    static std::optional<RunningFile> lock_orphaned(const std::filesystem::path& project_root,
-                                                    const std::string& attempt_id);
+    explicit RunningRecords(std::filesystem::path project_root);
+    ~RunningRecords();
+    RunningRecords(const RunningRecords&) = delete;
+    RunningRecords& operator=(const RunningRecords&) = delete;
 
-    void remove();
+    /// Creates or replaces the record of an attempt.
+    error_code put(const protocol::RunningRecord& record);
+    void remove(const std::string& attempt_id);
+
+    /// Makes the record of a dead executor one of these. False if that lives or may live, if
+    /// another process was faster, or if there is none.
+    bool adopt(const std::string& attempt_id);
+
+    /// Releases the lock. Removes it, unless records are left. A later record takes another one.
+    void close() noexcept;
 
 private:
-    RunningFile(files::UniqueFd file, std::string path);
-    // A path instead of a folder descriptor: that would cost one more descriptor per attempt.
-    files::UniqueFd file_;
-    std::string path_;
+    error_code open();
+    bool adopt_unshared(int running, const std::string& name);
+
+    std::filesystem::path project_root_;
+    std::string id_;
+    std::optional<ExecutorLock> lock_;
+    files::UniqueFd folder_;
 };
+
+/// The record of a dead executor, locked against other processes while it or another record of that
+/// executor exists here.
+class OrphanedRecord {
+public:
+    /// `lock`: what holds the lock.
+    OrphanedRecord(protocol::RunningRecord record, std::shared_ptr<const files::UniqueFd> folder,
+                   std::shared_ptr<const void> lock)
+        : record_(std::move(record)), folder_(std::move(folder)), lock_(std::move(lock))
+    {}
+
+    [[nodiscard]] const protocol::RunningRecord& record() const noexcept { return record_; }
+    void remove() const;
+
+private:
+    protocol::RunningRecord record_;
+    std::shared_ptr<const files::UniqueFd> folder_;
+    std::shared_ptr<const void> lock_;
+};
+
+/// All records of dead executors, oldest first. `problem` as in `list_running`.
+std::vector<OrphanedRecord> lock_orphaned(const std::filesystem::path& project_root,
+                                          error_code* problem = nullptr);
 
 /// Recorded as the error of an attempt whose executor died.
 inline constexpr char interrupted_message[] = "Interrupted: the executor that ran it has ended.";
 
 struct RunningEntry {
     protocol::RunningRecord record;
-    bool alive = false;  ///< Its executor holds the lock.
+    bool alive = false;      ///< Its executor holds the lock, or may live on another host.
+    std::string other_host;  ///< Of an executor that may live there.
 };
 
 /// All running and interrupted attempts, oldest first. Broken records are skipped. `problem` is set
@@ -56,7 +95,7 @@ std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& pr
 
 /// A file in `running/` that is not a valid record of an attempt.
 struct BrokenRecord {
-    std::string name;     ///< Name of the file.
+    std::string name;     ///< Relative to `running/`.
     std::string problem;  ///< For messages.
     bool removable = false;
 };
@@ -65,8 +104,8 @@ struct BrokenRecord {
 /// of a later version: it is listed as not removable, and so is a folder.
 std::vector<BrokenRecord> find_broken_records(const std::filesystem::path& project_root);
 
-/// Removes temporary files of dead executors, removable broken records, and cancel requests and
-/// answers for ended attempts.
+/// Removes temporary files, empty folders and locks of dead executors, removable broken records,
+/// and cancel requests and answers for ended attempts.
 void sweep_running(const std::filesystem::path& project_root);
 
 /// Requests that the executor of an attempt cancels it.
@@ -78,6 +117,9 @@ bool consume_cancel_request(const std::filesystem::path& project_root,
 
 /// True if `consume_cancel_request` may find a request.
 bool has_cancel_requests(const std::filesystem::path& project_root);
+
+/// The attempts for which it may, as names of files.
+std::vector<std::string> find_cancel_requests(const std::filesystem::path& project_root);
 
 /// Passes a person's answer to the executor of an attempt. `file_exists`: it has not read the one
 /// before.

@@ -69,8 +69,7 @@ struct FilesFixture : ExecutorFixture {
         CHECK(results == 1);
         CHECK(clock->elapsed() <= options.timeout + options.stop_grace + 5s);
         CHECK(left_in(tree.path()).empty());
-        const auto running = project / ".tapps-agents/running";
-        CHECK((!fs::exists(running) || fs::is_empty(running)));
+        CHECK(records::list_running(project.path()).empty());
         CHECK(descriptors_in_tree() == 0);
         if (!fs::exists(tree.path())) return;
         error_code failure;
@@ -665,7 +664,7 @@ TEST_CASE_FIXTURE(FilesFixture, "an executor that died is cleaned up after")
         box.reset();  // its agent has ended
         CHECK(recover().empty());
         CHECK(left_in(tree.path()).empty());
-        CHECK(fs::is_empty(project / ".tapps-agents/running"));
+        CHECK(records::list_running(project.path()).empty());
     } else
         CHECK(result.status == ExecutionStatus::completed);
 }

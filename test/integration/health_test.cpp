@@ -3,6 +3,7 @@
 #include "git_files/index_file.hpp"
 #include "handoff/claims.hpp"
 #include "protocol/command_file.hpp"
+#include "protocol/layout.hpp"
 #include "records/running.hpp"
 #include "support/health_fixture.hpp"
 #include "support/planted.hpp"
@@ -60,7 +61,7 @@ struct RealProject : HealthFixture {
                      " {command}']\n    environment: {PATH: " + (folder / "bin").string() + "}\n");
     }
 
-    [[nodiscard]] std::optional<records::RunningFile> start(const std::string& attempt) const
+    [[nodiscard]] std::unique_ptr<records::RunningRecords> start(const std::string& attempt) const
     {
         protocol::RunningRecord record;
         record.execution_id = "execution-of-" + attempt;
@@ -68,10 +69,9 @@ struct RealProject : HealthFixture {
         record.worktree = root().string();
         record.started_at = text::parse_iso("2026-01-20T00:00:00+00:00");
         record.pid = ::getpid();
-        error_code ec;
-        auto file = records::RunningFile::create(root(), record, ec);
-        REQUIRE_MESSAGE(file, ec.message());
-        return file;
+        auto records = std::make_unique<records::RunningRecords>(root());
+        REQUIRE_FALSE(records->put(record));
+        return records;
     }
 
     [[nodiscard]] std::optional<handoff::Claim> claim(const std::string& attempt) const
@@ -401,6 +401,17 @@ TEST_CASE("an executor that died leaves a record, which is named")
     check_is(p.checker().check_leftovers(), healthy, "There are no left-over files");
     running.reset();
     check_is(p.checker().check_leftovers(), degraded, "execution-of-one");
+}
+
+TEST_CASE("a record of an executor on another host is named, with what removes it")
+{
+    const RealProject p;
+    (void)p.start("one");
+    const auto lock = fs::directory_iterator(p.root() / layout::engines)->path();
+    write_file(lock, R"({"host": "elsewhere", "boot_id": "", "pid": 1})");
+    const auto result = p.checker().check_leftovers();
+    check_is(result, degraded, "was started on the host elsewhere");
+    CHECK(test::contains(result.remedy, "running/engines"));
 }
 
 TEST_CASE("control files for which no executor waits are leftovers")

@@ -282,9 +282,7 @@ TEST_CASE("recovery removes nothing in a worktree that only the record names")
     record.execution_id = text::new_uuid();
     record.attempt_id = text::new_uuid();
     record.worktree = victim.path().string();
-    error_code failure;
-    (void)records::RunningFile::create(project.path(), record, failure);
-    REQUIRE_FALSE(failure);
+    leave_record(project.path(), record);
 
     ExecutorFixture f;
     f.options.project_root = project.path();

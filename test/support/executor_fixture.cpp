@@ -1,5 +1,10 @@
 #include "support/executor_fixture.hpp"
 
+#include "protocol/layout.hpp"
+#include "records/locked_file.hpp"
+#include "records/log_file.hpp"
+#include "records/running.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 
 #include <doctest/doctest.h>
@@ -27,6 +32,22 @@ std::vector<ExecutionMetric> RecordingSink::metrics() const
     for (const auto& event : events)
         if (event.metric) found.push_back(*event.metric);
     return found;
+}
+
+void leave_record(const std::filesystem::path& project, const protocol::RunningRecord& record)
+{
+    records::RunningRecords its(project);
+    REQUIRE_FALSE(its.put(record));
+}
+
+UnsharedRecord::UnsharedRecord(const std::filesystem::path& project,
+                               const protocol::RunningRecord& record)
+{
+    error_code ec;
+    const auto folder = records::Folder{project, layout::running}.create(ec);
+    file_ = records::create_locked(folder.get(), records::locked_name(record.attempt_id),
+                                   record.attempt_id, protocol::format_running(record), ec);
+    REQUIRE_FALSE(ec);
 }
 
 ExecutorFixture::ExecutorFixture() = default;
@@ -93,8 +114,7 @@ void ExecutorFixture::check_end()
     CHECK(results == 1);
     CHECK_FALSE(tree.locked);
     CHECK_FALSE(tree.command);
-    const auto running = project / ".tapps-agents/running";
-    CHECK((!std::filesystem::exists(running) || std::filesystem::is_empty(running)));
+    CHECK(records::list_running(project.path()).empty());
     const auto ends = sink->count(EventType::execution_completed) +
                       sink->count(EventType::execution_failed) +
                       sink->count(EventType::execution_cancelled);

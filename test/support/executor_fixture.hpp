@@ -3,6 +3,8 @@
 #include "async/short_names.hpp"
 #include "autoexec/executor.hpp"
 #include "autoexec/notifier.hpp"
+#include "files/safe_files.hpp"
+#include "protocol/running_files.hpp"
 #include "support/memory_handoff.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
@@ -27,6 +29,18 @@ struct RecordingSink final : EventSink {
 
     [[nodiscard]] std::size_t count(EventType type) const;
     [[nodiscard]] std::vector<ExecutionMetric> metrics() const;
+};
+
+/// As an executor that was killed leaves it.
+void leave_record(const std::filesystem::path& project, const protocol::RunningRecord& record);
+
+/// The record of an executor of version 1.1, which locks each by itself.
+class UnsharedRecord {
+public:
+    UnsharedRecord(const std::filesystem::path& project, const protocol::RunningRecord& record);
+
+private:
+    files::UniqueFd file_;
 };
 
 /// Notifies as a local notifier does, and covers as much as the test says.

@@ -411,7 +411,7 @@ TEST_CASE("the context may end after any handler")
         CHECK(open == 0);
         CHECK(interrupted <= 2);
         CHECK(again == 0);
-        CHECK(names_below(project / ".tapps-agents/running").empty());
+        CHECK(records::list_running(project.path()).empty());
     }
     CHECK(steps > 100);
     CHECK(open_descriptors() == descriptors);
@@ -481,7 +481,7 @@ TEST_CASE_FIXTURE(Many, "a dead executor's attempt is adopted, and its result co
     });
     CHECK_FALSE(tree.command);
     CHECK(tree.claims.empty());
-    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(records::list_running(project.path()).empty());
     CHECK(sink->count(EventType::execution_completed) == 1);
     CHECK(sink->metrics().front().retry_count == 2);
     REQUIRE(told);
@@ -575,7 +575,7 @@ TEST_CASE_FIXTURE(Many, "a result that cannot be stored leaves the attempt to be
         CHECK(again.execution_id == first.execution_id);
     });
     CHECK(tree.published.size() == 1);
-    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(records::list_running(project.path()).empty());
 }
 
 TEST_CASE_FIXTURE(Many, "an end during the delay before another attempt is reported, too")
@@ -796,10 +796,8 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed
     record.command = "build";
     record.worktree = "/tree";
     record.started_at = text::parse_iso("2026-01-19T23:59:00+00:00");
-    error_code failure;
-    const auto leave = [&] { (void)records::RunningFile::create(project.path(), record, failure); };
+    const auto leave = [&] { leave_record(project.path(), record); };
     leave();
-    REQUIRE_FALSE(failure);
     bool alive = false;
     bool known = false;
     tree.command.emplace();
@@ -838,7 +836,7 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed
     CHECK(tree.claims.contains("a") == alive);
     if (alive) CHECK(tree.cancel->reason == "interrupted");
     CHECK_FALSE(tree.locked);
-    CHECK(names_below(project / ".tapps-agents/running").empty() != alive);
+    CHECK(records::list_running(project.path()).empty() != alive);
     if (alive) {  // the record stays until its agent has ended
         tree.claims["a"] = ClaimState::free;
         await([&]() -> asio::awaitable<void> {
@@ -847,7 +845,7 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed
         });
         CHECK_FALSE(tree.cancel);
         CHECK(tree.claims.empty());
-        CHECK(names_below(project / ".tapps-agents/running").empty());
+        CHECK(records::list_running(project.path()).empty());
     }
     CHECK(sink->count(EventType::execution_interrupted) == first + second);
     const auto metrics = sink->metrics();
@@ -865,8 +863,7 @@ TEST_CASE_FIXTURE(
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
-    error_code failure;
-    (void)records::RunningFile::create(project.path(), record, failure);
+    leave_record(project.path(), record);
     tree.command.emplace();
     tree.on_withdraw = [&] { tree.claims["a"] = ClaimState::live; };
     bool alive = false;
@@ -876,7 +873,7 @@ TEST_CASE_FIXTURE(
     });
     CHECK(alive);
     CHECK(tree.cancel);
-    CHECK_FALSE(names_below(project / ".tapps-agents/running").empty());
+    CHECK_FALSE(records::list_running(project.path()).empty());
 }
 
 TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned later")
@@ -885,8 +882,7 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
-    error_code failure;
-    (void)records::RunningFile::create(project.path(), record, failure);
+    leave_record(project.path(), record);
     tree.claims["a"] = ClaimState::free;
     tree.locked = true;
     bool kept = true;
@@ -903,13 +899,13 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned
     };
     await(recover);
     CHECK(found == 1);
-    CHECK(names_below(project / ".tapps-agents/running").empty() != kept);
+    CHECK(records::list_running(project.path()).empty() != kept);
     CHECK(tree.claims.empty() != kept);
     tree.locked = false;
     await(recover);
     CHECK(found == 1);
     CHECK(tree.claims.empty());
-    CHECK(names_below(project / ".tapps-agents/running").empty());
+    CHECK(records::list_running(project.path()).empty());
 }
 
 TEST_CASE_FIXTURE(Many,
@@ -920,8 +916,7 @@ TEST_CASE_FIXTURE(Many,
         record.execution_id = "e" + std::to_string(i);
         record.attempt_id = "a" + std::to_string(i);
         record.worktree = "/tree" + std::to_string(i);
-        error_code failure;
-        (void)records::RunningFile::create(project.path(), record, failure);
+        leave_record(project.path(), record);
         handoff->at(record.worktree).locked = true;
     }
     std::size_t found = 0;
@@ -931,7 +926,7 @@ TEST_CASE_FIXTURE(Many,
     });
     CHECK(found == 50);
     CHECK(clock->elapsed() <= 1s);
-    CHECK(names_below(project / ".tapps-agents/running").size() == 50);
+    CHECK(records::list_running(project.path()).size() == 50);
 }
 
 TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
@@ -940,9 +935,8 @@ TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
     record.execution_id = "e";
     record.attempt_id = "a";
     record.worktree = "/tree";
-    error_code failure;
-    auto its = records::RunningFile::create(project.path(), record, failure);
-    REQUIRE(its);
+    records::RunningRecords its(project.path());
+    REQUIRE_FALSE(its.put(record));
     tree.command.emplace();
     await([&]() -> asio::awaitable<void> {
         auto found = co_await make().recover();
@@ -950,7 +944,7 @@ TEST_CASE_FIXTURE(Many, "what another executor has in flight is left alone")
     });
     CHECK(tree.command);
     CHECK(sink->events.empty());
-    its->remove();
+    its.remove("a");
 }
 
 TEST_CASE_FIXTURE(Many, "recovering twice at once tells each attempt once")
@@ -960,8 +954,7 @@ TEST_CASE_FIXTURE(Many, "recovering twice at once tells each attempt once")
         record.execution_id = "e" + std::to_string(i);
         record.attempt_id = "a" + std::to_string(i);
         record.worktree = "/tree";
-        error_code failure;
-        (void)records::RunningFile::create(project.path(), record, failure);
+        leave_record(project.path(), record);
     }
     write_file(project / ".tapps-agents/running/garbage.json", "[");
     write_file(project / ".tapps-agents/running/empty.json", "");
@@ -1201,7 +1194,7 @@ TEST_CASE("fifty worktrees at once, with agents of every kind: one result each" 
     for (const auto& m : f.sink->metrics()) keys.emplace(m.execution_id, m.retry_count);
     CHECK(keys.size() == attempts);
     CHECK(f.sink->metrics().size() == attempts);
-    CHECK(names_below(f.project / ".tapps-agents/running").empty());
+    CHECK(records::list_running(f.project.path()).empty());
 }
 
 TEST_CASE("two executors on the threads of one pool share their records")

@@ -383,7 +383,7 @@ TEST_CASE_FIXTURE(QuestionFixture, "a question that cannot be recorded is a warn
 {
     clock->at(1s, [&] {
         const auto running = project.path() / layout::running;
-        std::filesystem::rename(running, project.path() / "elsewhere");
+        std::filesystem::remove_all(running);
         write_file(running, "");
     });
     ask_at(2s, permission());

@@ -211,9 +211,7 @@ TEST_CASE_FIXTURE(Project, "folders of records are not reached through links")
     agent::OutputLog output(path(), "a.log", std::make_shared<const Redactor>(), 1000, 1000);
     output.append(OutputStream::standard_output, "new\n");
     output.finish();
-    error_code ec;
-    CHECK_FALSE(records::RunningFile::create(path(), record_of("a"), ec));
-    CHECK(ec);
+    CHECK(records::RunningRecords(path()).put(record_of("a")));
     CHECK(records::request_cancel(path(), "a"));
     write_file(elsewhere / "cancel/a", "");
     CHECK_FALSE(records::consume_cancel_request(path(), "a"));
@@ -248,9 +246,8 @@ TEST_CASE_FIXTURE(Project, "a working directory does not lead out of the worktre
 TEST_CASE_FIXTURE(
     Project, "a file that cannot be a running record is reported, and removed where it is safe")
 {
-    error_code ec;
-    auto living = records::RunningFile::create(path(), record_of("living"), ec);
-    REQUIRE(living);
+    records::RunningRecords living(path());
+    REQUIRE_FALSE(living.put(record_of("living")));
     const auto running = *this / ".tapps-agents/running";
     const std::string whole = R"({"attempt_id": "A", "execution_id": "e", "worktree": "/tree"})";
     write_file(running / "A.json", whole);
@@ -269,7 +266,7 @@ TEST_CASE_FIXTURE(
     const auto left = records::find_broken_records(path());
     CHECK(left.size() == 2);
     for (const auto& record : left) CHECK_FALSE(record.removable);
-    for (const auto* name : {"A.json", "later.json", "folder.json", "living.json"})
+    for (const auto* name : {"A.json", "later.json", "folder.json"})
         CHECK(fs::exists(running / name));
     for (const auto* name : {"B.json", "relative.json", "text.json", "large.json", "link.json"})
         CHECK_FALSE(fs::exists(fs::symlink_status(running / name)));

@@ -1,4 +1,5 @@
 #include "autoexec/workflow_executor.hpp"
+#include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
 #include "workflow/journal/journal.hpp"
@@ -244,8 +245,7 @@ void kill_after_every_handler(bool agent_dies, bool idempotent)
         // What was recorded is only tidied up.
         Life last(world);
         CHECK(last.recover() == 0);
-        const auto running = world.project / ".tapps-agents/running";
-        CHECK((!std::filesystem::exists(running) || std::filesystem::is_empty(running)));
+        CHECK(records::list_running(world.project.path()).empty());
     }
 }
 
