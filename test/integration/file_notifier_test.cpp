@@ -155,21 +155,12 @@ TEST_CASE_FIXTURE(Watched, "a worktree that is moved, removed or loses its claim
 
 TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notified")
 {
-    FileNotifierOptions options{folder.path(), status_name};
-    SUBCASE("worktrees are watched, too") {}
-    SUBCASE("only folders are watched")
-    {
-        options.worktrees = false;
-    }
-    notifier = file_notifier(ctx.get_executor(), options);
-    const auto worktree = notifier->watch(tree, [] {});
-    CHECK(notifier->coverage(tree) == (options.worktrees ? Coverage::all : Coverage::own_process));
-    CHECK(notifier->problem(tree).empty());
-
     const auto running = folder / "running";
     fs::create_directory(running);
+    notifier = file_notifier(ctx.get_executor(), {folder.path(), status_name});
     subscription = notifier->watch_folder(running, [this] { ++calls; });
     CHECK(notifier->coverage(running) == Coverage::all);
+    CHECK(notifier->problem(running).empty());
     SUBCASE("a file")
     {
         write_file(running / "any", "");
@@ -184,9 +175,24 @@ TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notifi
         CHECK(is_called());
         while (notifier->coverage(running) != Coverage::own_process) REQUIRE(is_called());
         CHECK_FALSE(notifier->problem(running).empty());
-        return;
+        notifier->notify(running);
     }
     CHECK(is_called());
+}
+
+TEST_CASE_FIXTURE(Watched, "of a notifier for folders, worktrees get what the own process changes")
+{
+    FileNotifierOptions options{folder.path(), status_name};
+    options.worktrees = false;
+    notifier = file_notifier(ctx.get_executor(), options);
+    watch();
+    CHECK(notifier->coverage(tree) == Coverage::own_process);
+    CHECK(notifier->problem(tree).empty());
+    put(tree, status_name);
+    notifier->notify(tree);
+    CHECK(calls == 1);
+    const auto other = notifier->watch_folder(folder.path(), [] {});
+    CHECK(notifier->coverage(folder.path()) == Coverage::all);
 }
 
 TEST_CASE_FIXTURE(Watched, "when events are lost, all are called")

@@ -177,6 +177,7 @@ TEST_CASE_FIXTURE(EventsFixture, "an event shows the request of another process"
         });
         clock->at(7100ms, [this] {
             CHECK_FALSE(records::request_cancel(project.path(), tree.attempt_id()));
+            CHECK(records::consume_cancel_request(project.path(), "other"));
             notifier->notify(project / layout::running / "cancel");
         });
         end = 7100ms;
