@@ -58,13 +58,15 @@ struct ExecutionMetric : ExecutionIds {
     std::optional<std::chrono::system_clock::time_point> completed_at;
     std::optional<std::string> error_message;
 
-    std::string attempt_id;  ///< Empty: there is no line in the second file.
+    std::string attempt_id;
     std::string error_code;
     std::string agent;     ///< Its name in the agents file.
     std::string agent_id;  ///< Of the process that ran it.
     std::filesystem::path worktree;
+    std::string host;  ///< Of the executor.
     std::string session;
     std::optional<Usage> usage;
+    boost::json::object custom;  ///< What the application adds.
 
     bool operator==(const ExecutionMetric&) const = default;
 };

@@ -33,29 +33,64 @@ struct MetricsOptions {
     std::shared_ptr<Clock> clock;
 };
 
-/// Which attempts `ExecutionMetricsCollector::get_metrics` returns.
+/// Which attempts a query or a summary takes. Empty members match everything.
 struct MetricsFilter {
-    // Empty ones match everything.
-    std::optional<std::string> workflow_id;
+    std::optional<std::string> workflow_id;  ///< The id of a run.
+    std::optional<std::string> workflow;     ///< The name of a workflow: all its runs.
     std::optional<std::string> step_id;
     std::optional<ExecutionStatus> status;
     std::optional<std::string> execution_id;
+    std::optional<std::string> attempt_id;
+    std::optional<std::string> agent;
+    std::optional<std::string> worktree;
+    std::optional<std::string> text;  ///< A part of the command or of the error message.
+    // By the time of completion; `until` is not included.
+    std::optional<std::chrono::system_clock::time_point> since;
+    std::optional<std::chrono::system_clock::time_point> until;
+    std::optional<std::chrono::milliseconds> min_duration;
+    std::optional<double> min_cost;  ///< USD, as the program reported it.
+
+    // Of queries only.
     std::size_t limit = 100;  ///< Newest first. Zero: all.
+    std::string cursor;       ///< `MetricsPage::next` of the page before; empty: from the newest.
 };
 
-/// Totals of all recorded attempts.
-struct MetricsSummary {
+/// A part of the answer to a query.
+struct MetricsPage {
+    std::vector<ExecutionMetric> metrics;  ///< Newest first.
+    std::string next;                      ///< Cursor of the next page; empty: this was the last.
+    std::uint64_t skipped_lines = 0;       ///< Lines that are not valid metrics.
+};
+
+/// Totals of recorded attempts.
+struct MetricsTotals {
     std::uint64_t total_executions = 0;
     std::uint64_t total_attempts = 0;
     double success_rate = 0;  ///< 0–1; executions counted by their last attempt.
     std::chrono::duration<double, std::milli> average_duration{0};  ///< Of all attempts.
+    // Quantiles of the duration of all attempts, within 1 %.
+    std::chrono::duration<double, std::milli> p50{0};
+    std::chrono::duration<double, std::milli> p90{0};
+    std::chrono::duration<double, std::milli> p99{0};
     std::uint64_t total_retries = 0;
     std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
-    std::uint64_t skipped_lines = 0;                     ///< Lines that are not valid metrics.
     std::optional<Usage> usage;                          ///< Of all attempts.
     /// The part of `usage` of which no cost was reported, by model.
     std::map<std::string, Usage> usage_without_cost;
 };
+
+/// What the groups of a summary have in common.
+enum class MetricsGrouping { none, workflow, step, agent, model, day };
+
+/// Totals of all attempts that match a filter. An execution whose attempts lie more than 100,000
+/// lines apart may be counted twice.
+struct MetricsSummary : MetricsTotals {
+    std::uint64_t skipped_lines = 0;  ///< Lines that are not valid metrics.
+    /// By name; empty: those without one. At most 1,000: further ones count as `(other)`.
+    std::map<std::string, MetricsTotals> groups;
+};
+
+boost::json::object to_json(const MetricsTotals& totals);
 boost::json::object to_json(const MetricsSummary& summary);
 boost::json::object to_json(const ExecutionMetric& metric);
 

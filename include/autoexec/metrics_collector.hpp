@@ -11,11 +11,12 @@
 
 namespace autoexec::inline v1 {
 
-/// Writes a line per finished attempt to `executions_YYYY-MM-DD.jsonl` (UTC date of
-/// `completed_at`), and reads them. Format: `doc/file-protocol.md`.
+/// Writes a line per finished attempt to `executions_YYYY-MM-DD.jsonl` and, with more keys, to
+/// `attempts_YYYY-MM-DD.jsonl` (UTC date of `completed_at`), and reads them. Format:
+/// `doc/file-protocol.md`.
 ///
-/// Derive from it and override `record_execution` for metrics of your own:
-/// `example/4_metrics_and_sinks.cpp`.
+/// For metrics of your own fill `ExecutionMetric::custom`, or derive from it and override
+/// `record_execution`: `example/4_metrics_and_sinks.cpp`.
 ///
 /// Thread safety, lifetime: as `RecordSink`.
 class ExecutionMetricsCollector : public RecordSink {
@@ -32,10 +33,15 @@ public:
     /// returns the recorded metric.
     virtual ExecutionMetric record_execution(ExecutionMetric metric);
 
-    /// The recorded attempts, newest first.
+    /// The recorded attempts, newest first: `query(filter).metrics`.
     [[nodiscard]] std::vector<ExecutionMetric> get_metrics(const MetricsFilter& filter = {}) const;
-    /// Totals of all recorded attempts.
-    [[nodiscard]] MetricsSummary get_summary() const;
+    /// A page of the recorded attempts. Blocks while it reads the files, in at most 16 MB of memory
+    /// and that of the result.
+    [[nodiscard]] MetricsPage query(const MetricsFilter& filter = {}) const;
+    /// Totals of the recorded attempts that match. Blocks while it reads the files: up to some
+    /// seconds for each GB.
+    [[nodiscard]] MetricsSummary get_summary(
+        const MetricsFilter& filter = {}, MetricsGrouping grouping = MetricsGrouping::none) const;
 
     /// Records `event.metric`, if it has one.
     void publish(const Event& event) override;

@@ -1,53 +1,21 @@
 #include "cli/session/configuration.hpp"
+#include "cli/session/records.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/usage.hpp"
-#include "protocol/words.hpp"
-#include "records/queries.hpp"
 #include "text/json.hpp"
-
-#include <algorithm>
 
 namespace autoexec::cli {
 namespace {
 
 struct HistoryOptions : CommonOptions {
-    std::string workflow_id;
-    std::string step_id;
-    std::string status;
+    MetricsFilterOptions filter;
     std::size_t limit = 20;
+    std::string cursor;
+    bool csv = false;
     bool summary = false;
 };
 
 using protocol::Spending;
-
-Spending total_spending(const MetricsSummary& summary, const ModelPrices& prices)
-{
-    Spending total(summary.usage, {});
-    for (const auto& [model, usage] : summary.usage_without_cost) {
-        const Spending part(usage, prices);
-        total.cost_usd += part.cost_usd;
-        total.has_cost |= part.has_cost;
-        total.is_estimate |= part.is_estimate;
-    }
-    return total;
-}
-
-void print(const MetricsSummary& s, const ModelPrices& prices)
-{
-    if (s.total_executions == 0) {
-        print_message("No execution history found.\n");
-        return;
-    }
-    print_result(
-        "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
-        "Total Retries: {}\nBy Status:\n",
-        s.total_executions, s.success_rate * 100, s.average_duration.count(), s.total_retries);
-    for (const auto& [status, count] : s.by_status)
-        print_result("  {}: {}\n", to_string(status), count);
-    if (const auto usage = to_text(total_spending(s, prices)); !usage.empty())
-        print_result("Usage: {}\n", usage);
-    if (s.skipped_lines > 0) print_message("Skipped invalid lines: {}\n", s.skipped_lines);
-}
 
 /// The columns of a list that any of its rows has.
 struct Columns {
@@ -57,18 +25,22 @@ struct Columns {
             const Spending spending(row.usage, prices);
             tokens |= spending.has_tokens;
             cost |= spending.has_cost;
+            agents |= !row.agent.empty();
         }
     }
 
     ModelPrices prices;
     bool tokens = false;
     bool cost = false;
+    bool agents = false;
 };
 
 std::string cells_of(const ExecutionMetric& m, const Columns& columns)
 {
     const Spending spending(m.usage, columns.prices);
     std::string cells;
+    if (columns.agents)
+        cells += fmt::format(" {:10}", text::printable(m.agent.empty() ? "-" : m.agent));
     if (columns.tokens)
         cells += fmt::format(" {:>7}",
                              spending.has_tokens ? protocol::tokens_text(spending.tokens()) : "-");
@@ -95,61 +67,96 @@ void print(const ExecutionMetric& m, const Columns& columns)
 boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& prices)
 {
     auto line = to_json(metric);
+    line["attempt_id"] = text::text_or_null(metric.attempt_id);
+    line["error_code"] = text::text_or_null(metric.error_code);
     line["agent"] = text::text_or_null(metric.agent);
+    line["worktree"] = text::text_or_null(metric.worktree.string());
+    line["host"] = text::text_or_null(metric.host);
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = protocol::usage_or_null(metric.usage);
     protocol::add_estimate(line["usage"], {metric.usage, prices});
+    if (!metric.custom.empty()) line["custom"] = metric.custom;
     return line;
+}
+
+std::vector<std::string> csv_header()
+{
+    return {"started_at",   "completed_at", "duration_ms", "status",       "retry_count",
+            "execution_id", "attempt_id",   "workflow_id", "step_id",      "agent",
+            "model",        "worktree",     "host",        "input_tokens", "output_tokens",
+            "cost_usd",     "error_code",   "command",     "error_message"};
+}
+
+std::vector<std::string> csv_fields(const ExecutionMetric& m, const ModelPrices& prices)
+{
+    const Spending spending(m.usage, prices);
+    const auto tokens = [&](std::int64_t count) {
+        return spending.has_tokens ? std::to_string(count) : std::string();
+    };
+    return {text::iso_utc(m.started_at),
+            text::iso_utc(m.completed_at),
+            fmt::format("{}", m.duration.count()),
+            std::string(to_string(m.status)),
+            std::to_string(m.retry_count),
+            m.execution_id,
+            m.attempt_id,
+            m.workflow_id.value_or(""),
+            m.step_id.value_or(""),
+            m.agent,
+            m.usage ? m.usage->model : "",
+            m.worktree.string(),
+            m.host,
+            tokens(spending.input_tokens),
+            tokens(spending.output_tokens),
+            spending.has_cost ? fmt::format("{}", spending.cost_usd) : "",
+            m.error_code,
+            m.command,
+            m.error_message.value_or("")};
+}
+
+void print_page(const MetricsPage& page, const HistoryOptions& options, const ModelPrices& prices)
+{
+    if (options.csv) {
+        print_csv(csv_header());
+        for (const auto& metric : page.metrics) print_csv(csv_fields(metric, prices));
+        return;
+    }
+    if (options.json) {
+        for (const auto& metric : page.metrics) print_json(json_of(metric, prices));
+        return;
+    }
+    if (page.metrics.empty()) print_message("No execution history found.\n");
+    const Columns columns(page.metrics, prices);
+    for (const auto& metric : page.metrics) print(metric, columns);
 }
 
 int history(const HistoryOptions& options)
 {
     const auto root = project_root(options);
-    const auto folder = records::Folder::of({}, root, "metrics");
-    int code = exit_completed;
-    const auto report = [&code](const std::filesystem::path& path, error_code ec) {
-        print_message("warning: {} cannot be read, so the history is incomplete: {}\n",
-                      text::printable(path.string()), ec.message());
-        code = exit_internal;
-    };
-    if (options.summary) {
-        const auto summary = records::summarize_metrics(folder, report);
-        const auto prices = configured_prices(root);
-        if (!options.json) {
-            print(summary, prices);
-            return code;
-        }
-        auto line = to_json(summary);
-        protocol::add_estimate(line["usage"], total_spending(summary, prices));
-        print_json(line);
-        return code;
-    }
-    MetricsFilter filter;
-    filter.workflow_id = if_given(options.workflow_id);
-    filter.step_id = if_given(options.step_id);
-    filter.status = protocol::parse_word<ExecutionStatus>(options.status);
+    if (options.summary)
+        return print_summary(root, filter_of(options.filter),
+                             {MetricsGrouping::none, options.json, options.csv});
+    UnreadableRecords unreadable;
+    auto filter = filter_of(options.filter);
     filter.limit = options.limit;
-    const auto metrics = records::read_history(folder, filter, report);
-    if (metrics.empty() && !options.json) print_message("No execution history found.\n");
-    if (options.json) {
-        const auto prices = configured_prices(root);
-        for (const auto& metric : metrics) print_json(json_of(metric, prices));
-        return code;
-    }
-    const Columns columns(metrics, configured_prices(root));
-    for (const auto& metric : metrics) print(metric, columns);
-    return code;
+    filter.cursor = options.cursor;
+    const auto page = records::read_metrics(records::Folder::of({}, root, "metrics"), filter,
+                                            unreadable.report());
+    print_page(page, options, configured_prices(root));
+    if (!page.next.empty() && (options.json || options.csv))
+        print_message("next page: --cursor {}\n", page.next);
+    return unreadable.exit_code();
 }
 
 void define_history(CLI::App& app, HistoryOptions& o)
 {
     add_common(app, o);
-    app.add_option("--workflow-id", o.workflow_id, "Only commands of this workflow");
-    app.add_option("--step-id", o.step_id, "Only commands of this step");
-    app.add_option("--status", o.status, "Only commands with this result")
-        ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
+    add_metrics_filter(app, o.filter);
     add_limit(app, o.limit);
-    app.add_flag("--summary", o.summary, "Print totals only");
+    app.add_option("--cursor", o.cursor, "Continue after the page that named this cursor")
+        ->type_name("CURSOR");
+    add_csv(app, o.csv);
+    app.add_flag("--summary", o.summary, "Print totals only, like autoexec metrics");
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ namespace autoexec::cli {
     EACH(agents_init)              \
     EACH(status)                   \
     EACH(history)                  \
+    EACH(metrics)                  \
     EACH(logs)                     \
     EACH(cancel)                   \
     EACH(answer)                   \

@@ -1,5 +1,6 @@
 #include "executor/agent_artifacts.hpp"
 #include "executor/executor_impl.hpp"
+#include "handoff/claims.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "protocol/usage.hpp"
 #include "records/line_writer.hpp"
@@ -389,6 +390,8 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     }
     m.attempt_id = a.attempt_id;
     m.worktree = x.request.worktree;
+    static const auto host = handoff::host_name();  // a system call less for each attempt
+    m.host = host;
     m.session = r.session;
     m.agent = x.request.agent;
     if (const auto& status = a.monitor.status()) {

@@ -59,7 +59,7 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
     const auto keep_newest = [&newest](std::optional<system_clock::time_point> time) {
         if (time && (!newest || *time > *newest)) newest = time;
     };
-    for (const auto& metric : records::read_metrics(metrics, one_metric))
+    for (const auto& metric : records::read_metrics(metrics, one_metric).metrics)
         keep_newest(metric.completed_at);
     for (const auto& event : records::read_audit(audit, one_event)) {
         const auto* const time = event.if_contains("timestamp");

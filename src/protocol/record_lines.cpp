@@ -64,8 +64,10 @@ std::string format_attempt(const ExecutionMetric& metric)
     line["agent"] = text::text_or_null(metric.agent);
     line["agent_id"] = text::text_or_null(metric.agent_id);
     line["worktree"] = text::text_or_null(metric.worktree.string());
+    line["host"] = text::text_or_null(metric.host);
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = usage_or_null(metric.usage);
+    if (!metric.custom.empty()) line["custom"] = metric.custom;
     return text::dump_line(line);
 }
 
@@ -98,8 +100,11 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.agent = top.string("agent").value_or("");
     metric.agent_id = top.string("agent_id").value_or("");
     metric.worktree = top.string("worktree").value_or("");
+    metric.host = top.string("host").value_or("");
     metric.session = top.string("session").value_or("");
     metric.usage = parse_usage(top.object("usage"));
+    if (const auto* custom = json.object.if_contains("custom"); custom != nullptr)
+        if (const auto* members = custom->if_object()) metric.custom = *members;
     if (!complaints.empty()) return std::nullopt;
     return metric;
 }

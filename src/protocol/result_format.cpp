@@ -123,18 +123,30 @@ json::object to_json(const ExecutionMetric& metric)
             {"error_message", text::or_null(metric.error_message)}};
 }
 
-json::object to_json(const MetricsSummary& summary)
+json::object to_json(const MetricsTotals& totals)
 {
     json::object by_status;
-    for (const auto& [status, count] : summary.by_status) by_status[to_string(status)] = count;
-    return {{"total_executions", summary.total_executions},
-            {"success_rate", summary.success_rate},
-            {"average_duration_ms", summary.average_duration.count()},
-            {"total_retries", summary.total_retries},
+    for (const auto& [status, count] : totals.by_status) by_status[to_string(status)] = count;
+    return {{"total_executions", totals.total_executions},
+            {"success_rate", totals.success_rate},
+            {"average_duration_ms", totals.average_duration.count()},
+            {"p50_duration_ms", totals.p50.count()},
+            {"p90_duration_ms", totals.p90.count()},
+            {"p99_duration_ms", totals.p99.count()},
+            {"total_retries", totals.total_retries},
             {"by_status", std::move(by_status)},
-            {"total_attempts", summary.total_attempts},
-            {"skipped_lines", summary.skipped_lines},
-            {"usage", protocol::usage_or_null(summary.usage)}};
+            {"total_attempts", totals.total_attempts},
+            {"usage", protocol::usage_or_null(totals.usage)}};
+}
+
+json::object to_json(const MetricsSummary& summary)
+{
+    auto out = to_json(static_cast<const MetricsTotals&>(summary));
+    out["skipped_lines"] = summary.skipped_lines;
+    if (summary.groups.empty()) return out;
+    auto& groups = out["groups"].emplace_object();
+    for (const auto& [name, totals] : summary.groups) groups[name] = to_json(totals);
+    return out;
 }
 
 json::object to_json(const StepResult& result)

@@ -94,25 +94,29 @@ std::optional<Usage> parse_usage(const text::Fields& fields)
 
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more)
 {
-    if (!more) return;
+    if (more) add_usage(total, *more);
+}
+
+void add_usage(std::optional<Usage>& total, const Usage& more)
+{
     if (!total) {
         total = more;
         return;
     }
     const auto add = [&](auto member) {
         auto& sum = *total.*member;
-        const auto& part = *more.*member;
+        const auto& part = more.*member;
         if (part) sum = sum ? bounded_sum(*sum, *part) : *part;
     };
     for (const auto& count : usage_counts) add(count.member);
     add(&Usage::cost_usd);
     add(&Usage::cpu);
-    if (!more->model.empty()) total->model = more->model;
-    total->of_session |= more->of_session;
-    total->cost_of_session |= more->cost_of_session;
-    if (more->peak_memory_kib)
+    if (!more.model.empty()) total->model = more.model;
+    total->of_session |= more.of_session;
+    total->cost_of_session |= more.cost_of_session;
+    if (more.peak_memory_kib)
         total->peak_memory_kib =
-            std::max(total->peak_memory_kib.value_or(0), *more->peak_memory_kib);
+            std::max(total->peak_memory_kib.value_or(0), *more.peak_memory_kib);
 }
 
 void subtract_usage(Usage& total, const Usage& part)

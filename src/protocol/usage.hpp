@@ -23,6 +23,7 @@ std::optional<Usage> parse_usage(const text::Fields& fields);
 
 /// Adds what is known; the larger peak of memory and the last model count. A sum stays within what
 /// `parse_usage` accepts, whatever is added.
+void add_usage(std::optional<Usage>& total, const Usage& more);
 void add_usage(std::optional<Usage>& total, const std::optional<Usage>& more);
 
 /// Subtracts tokens and cost; a number that either lacks is not changed.

@@ -37,21 +37,26 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
     const auto date = text::utc_date(*metric.completed_at);
     impl_->writer->push(records::metrics_file_name(MetricsFile::executions, date),
                         protocol::format_metric(metric));
-    if (!metric.attempt_id.empty())
-        impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date),
-                            protocol::format_attempt(metric));
+    impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date),
+                        protocol::format_attempt(metric));
     return metric;
 }
 
 std::vector<ExecutionMetric> ExecutionMetricsCollector::get_metrics(
     const MetricsFilter& filter) const
 {
+    return query(filter).metrics;
+}
+
+MetricsPage ExecutionMetricsCollector::query(const MetricsFilter& filter) const
+{
     return records::read_metrics(impl_->folder, filter);
 }
 
-MetricsSummary ExecutionMetricsCollector::get_summary() const
+MetricsSummary ExecutionMetricsCollector::get_summary(const MetricsFilter& filter,
+                                                      MetricsGrouping grouping) const
 {
-    return records::summarize_metrics(impl_->folder);
+    return records::summarize_metrics(impl_->folder, filter, grouping);
 }
 
 void ExecutionMetricsCollector::publish(const Event& event)

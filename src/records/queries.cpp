@@ -1,17 +1,19 @@
 #include "records/queries.hpp"
 
 #include "files/safe_files.hpp"
+#include "protocol/metric_reader.hpp"
 #include "protocol/record_lines.hpp"
-#include "protocol/usage.hpp"
 #include "records/read_lines.hpp"
+#include "records/summary.hpp"
+#include "text/text.hpp"
 
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <map>
 #include <set>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 namespace autoexec::records {
@@ -26,32 +28,99 @@ std::string_view prefix_of(MetricsFile file)
     return file == MetricsFile::executions ? "executions_" : "attempts_";
 }
 
-bool is_day_file(std::string_view name, MetricsFile file)
+/// The date in the name of such a file; empty: it is none.
+std::string_view day_of(std::string_view name, MetricsFile file)
 {
+    constexpr std::string_view form = "dddd-dd-dd";
     const auto prefix = prefix_of(file);
-    if (!name.starts_with(prefix) || !name.ends_with(name_suffix)) return false;
-    if (name.size() != prefix.size() + 10 + name_suffix.size()) return false;
-    const auto date = name.substr(prefix.size(), 10);
-    for (std::size_t i = 0; i < date.size(); ++i) {
-        const bool dash = i == 4 || i == 7;
-        if (dash ? date[i] != '-' : date[i] < '0' || date[i] > '9') return false;
-    }
-    return true;
+    if (!name.starts_with(prefix) || !name.ends_with(name_suffix)) return {};
+    if (name.size() != prefix.size() + form.size() + name_suffix.size()) return {};
+    const auto date = name.substr(prefix.size(), form.size());
+    const bool is_date = std::equal(date.begin(), date.end(), form.begin(), [](char c, char f) {
+        return f == 'd' ? c >= '0' && c <= '9' : c == f;
+    });
+    return is_date ? date : std::string_view{};
 }
 
-// Sorted by name, because copying or restoring files changes their times.
-std::vector<std::string> day_files_newest_first(int folder, MetricsFile file)
+struct DayFile {
+    std::string day;
+    std::string name;
+};
+
+// By the date in the name, because copying or restoring files changes their times.
+std::vector<DayFile> day_files_newest_first(int folder)
 {
-    auto names = files::list_folder(folder, std::numeric_limits<std::size_t>::max());
-    std::erase_if(names, [file](const std::string& name) { return !is_day_file(name, file); });
-    std::sort(names.begin(), names.end(), std::greater<>{});
-    return names;
+    std::map<std::string, std::string, std::greater<>> days;
+    for (auto& name : files::list_folder(folder, std::numeric_limits<std::size_t>::max())) {
+        if (const auto day = day_of(name, MetricsFile::attempts); !day.empty())
+            days.insert_or_assign(std::string(day), std::move(name));
+        else if (const auto other = day_of(name, MetricsFile::executions); !other.empty())
+            days.try_emplace(std::string(other), std::move(name));
+    }
+    std::vector<DayFile> found;
+    for (auto& [day, name] : days) found.push_back({day, std::move(name)});
+    return found;
 }
 
-// Calls `consume` for each line, newest first, until it returns false. Returns the number of lines
+/// What a scan of the metrics gives: the line, and where it is.
+struct FoundLine {
+    std::string_view text;
+    const DayFile& file;
+    std::uint64_t offset;
+};
+
+/// `<name of the file>:<offset>`: lines before that offset, then older files.
+struct Cursor {
+    explicit Cursor(std::string_view text)
+    {
+        const auto colon = text.rfind(':');
+        if (colon == text.npos) return;
+        name = text.substr(0, colon);
+        const auto digits = text.substr(colon + 1);
+        std::from_chars(digits.data(), digits.data() + digits.size(), offset);
+    }
+    static std::string of(const FoundLine& line)
+    {
+        return line.file.name + ':' + std::to_string(line.offset);
+    }
+
+    std::string name;
+    std::uint64_t offset = 0;
+};
+
+/// The days that the times and the cursor of a filter leave.
+struct Days {
+    explicit Days(const MetricsFilter& filter)
+    {
+        if (filter.since) first = text::utc_date(*filter.since);
+        if (filter.until) last = text::utc_date(*filter.until);
+        if (!filter.cursor.empty()) cursor.emplace(filter.cursor);
+    }
+
+    [[nodiscard]] bool has(const DayFile& file) const
+    {
+        return (first.empty() || file.day >= first) && (last.empty() || file.day <= last);
+    }
+    /// False: it is newer than the cursor. Otherwise where its lines end.
+    bool end_of(const DayFile& file, std::optional<std::uint64_t>& end) const
+    {
+        end.reset();
+        if (!cursor) return true;
+        if (file.name == cursor->name) end = cursor->offset;
+        const auto day = std::string_view(cursor->name)
+                             .substr(std::min(cursor->name.find('_') + 1, cursor->name.size()));
+        return file.name == cursor->name || file.day < day.substr(0, file.day.size());
+    }
+
+    std::string first;
+    std::string last;
+    std::optional<Cursor> cursor;
+};
+
+// Calls `take` for each line, newest first, until it returns false. Returns the number of lines
 // that were too long.
-std::uint64_t scan(const Folder& location, MetricsFile kind, const ReportUnreadable& report,
-                   const std::function<bool(std::string_view line)>& take)
+std::uint64_t scan(const Folder& location, const Days& days, const ReportUnreadable& report,
+                   const std::function<bool(const FoundLine& line)>& take)
 {
     const auto is_usable = [&report](const std::filesystem::path& path, error_code ec) {
         const bool exists = ec != boost::system::errc::no_such_file_or_directory;
@@ -62,13 +131,14 @@ std::uint64_t scan(const Folder& location, MetricsFile kind, const ReportUnreada
     error_code ec;
     const auto folder = location.open(ec);
     if (!is_usable(location.path(), ec)) return skipped;
-    for (const auto& name : day_files_newest_first(folder.get(), kind)) {
-        auto file = Folder::open_log(folder.get(), name, ec);
-        if (!is_usable(location.path() / name, ec)) continue;
-        ReverseLines lines(std::move(file));
-        while (const auto line = lines.next()) {
-            if (!take(*line)) return skipped;
-        }
+    for (const auto& day : day_files_newest_first(folder.get())) {
+        std::optional<std::uint64_t> end;
+        if (!days.has(day) || !days.end_of(day, end)) continue;
+        auto file = Folder::open_log(folder.get(), day.name, ec);
+        if (!is_usable(location.path() / day.name, ec)) continue;
+        ReverseLines lines(std::move(file), end);
+        while (const auto line = lines.next())
+            if (!take({*line, day, lines.offset()})) return skipped;
         skipped += lines.skipped();
     }
     return skipped;
@@ -90,12 +160,10 @@ bool matches(const json::object& event, const AuditFilter& filter)
            is_equal(event, "execution_id", filter.execution_id);
 }
 
-// By the ids alone: the status of a metric may be spelled as in the original format.
-template <class Filter>
-bool may_match(std::string_view line, const Filter& filter)
+bool may_match(std::string_view line, const AuditFilter& filter)
 {
     return may_hold(line, filter.execution_id) && may_hold(line, filter.workflow_id) &&
-           may_hold(line, filter.step_id);
+           may_hold(line, filter.step_id) && may_hold(line, filter.event_type);
 }
 
 // The log and its backups, newest first. A concurrent rotation renames a file to a name that is
@@ -119,68 +187,66 @@ std::vector<files::UniqueFd> open_logs(const Folder& location, int max_backups)
     return logs;
 }
 
-std::string key_of(const ExecutionMetric& metric)
-{
-    return std::to_string(metric.retry_count) + ' ' + metric.execution_id;
-}
-
-// A line can occur twice if its writer could not determine whether the first one was synced.
-class DuplicateFilter {
+/// Whether metric lines match a filter.
+class MetricMatcher {
 public:
-    bool is_new(const ExecutionMetric& metric) { return seen_.insert(key_of(metric)).second; }
-
-private:
-    std::unordered_set<std::string> seen_;
-};
-
-bool matches(const ExecutionMetric& metric, const MetricsFilter& filter)
-{
-    const auto is_equal = [](const auto& value, const std::optional<std::string>& wanted) {
-        return is_any(wanted) || value == wanted;
-    };
-    return is_equal(metric.workflow_id, filter.workflow_id) &&
-           is_equal(metric.step_id, filter.step_id) &&
-           (!filter.status || metric.status == filter.status) &&
-           is_equal(metric.execution_id, filter.execution_id);
-}
-
-// Sums attempts; an execution is counted by its last attempt.
-class Totals {
-public:
-    void add(const ExecutionMetric& metric)
+    explicit MetricMatcher(const MetricsFilter& filter) : filter_(filter)
     {
-        ++attempts_;
-        duration_ += metric.duration;
-        const auto [last, is_first] = last_.try_emplace(metric.execution_id);
-        if (!is_first && metric.retry_count < last->second.retry_count) return;
-        last->second = {metric.retry_count, metric.status};
+        if (filter.status) status_ = to_string(*filter.status);
+        // The original's word.
+        if (filter.status == ExecutionStatus::completed) status_.reset();
     }
 
-    MetricsSummary summary() const
+    /// False: it cannot match. Much cheaper than parsing.
+    [[nodiscard]] bool may_match(std::string_view line) const
     {
-        MetricsSummary summary;
-        summary.total_attempts = attempts_;
-        summary.total_executions = last_.size();
-        std::uint64_t completed = 0;
-        for (const auto& [id, last] : last_) {
-            ++summary.by_status[last.status];
-            if (last.status == ExecutionStatus::completed) ++completed;
-            summary.total_retries += static_cast<std::uint64_t>(last.retry_count);
-        }
-        if (attempts_ == 0) return summary;
-        summary.success_rate = static_cast<double>(completed) / static_cast<double>(last_.size());
-        summary.average_duration = duration_ / static_cast<double>(attempts_);
-        return summary;
+        for (const auto* text :
+             {&filter_.execution_id, &filter_.attempt_id, &filter_.workflow_id, &filter_.workflow,
+              &filter_.step_id, &filter_.agent, &status_, &filter_.worktree, &filter_.text})
+            if (!may_hold(line, *text)) return false;
+        return true;
+    }
+
+    [[nodiscard]] bool matches(const protocol::MetricLine& line) const
+    {
+        const auto& f = filter_;
+        return is_equal(line.execution_id, f.execution_id) &&
+               is_equal(line.attempt_id, f.attempt_id) &&
+               is_equal(line.workflow_id.value_or(""), f.workflow_id) &&
+               is_equal(workflow_of_run(line.workflow_id.value_or("")), f.workflow) &&
+               is_equal(line.step_id.value_or(""), f.step_id) && is_equal(line.agent, f.agent) &&
+               is_equal(line.worktree, f.worktree) && (!f.status || line.status == *f.status) &&
+               is_in_time(line) && is_large_enough(line) && has_text(line);
     }
 
 private:
-    struct Last {
-        int retry_count = 0;
-        ExecutionStatus status = ExecutionStatus::failed;
-    };
-    std::unordered_map<std::string, Last> last_;
-    std::uint64_t attempts_ = 0;
-    std::chrono::duration<double, std::milli> duration_{0};
+    static bool is_equal(std::string_view value, const std::optional<std::string>& wanted)
+    {
+        return is_any(wanted) || value == *wanted;
+    }
+    [[nodiscard]] bool is_in_time(const protocol::MetricLine& line) const
+    {
+        if (!filter_.since && !filter_.until) return true;
+        return line.completed_at && (!filter_.since || *line.completed_at >= *filter_.since) &&
+               (!filter_.until || *line.completed_at < *filter_.until);
+    }
+    [[nodiscard]] bool is_large_enough(const protocol::MetricLine& line) const
+    {
+        if (filter_.min_duration &&
+            line.duration_ms < static_cast<double>(filter_.min_duration->count()))
+            return false;
+        return !filter_.min_cost ||
+               (line.usage != nullptr && line.usage->cost_usd.value_or(0) >= *filter_.min_cost);
+    }
+    [[nodiscard]] bool has_text(const protocol::MetricLine& line) const
+    {
+        if (is_any(filter_.text)) return true;
+        return line.command.find(*filter_.text) != std::string_view::npos ||
+               line.error_message.value_or("").find(*filter_.text) != std::string_view::npos;
+    }
+
+    const MetricsFilter& filter_;
+    std::optional<std::string> status_;
 };
 
 }  // namespace
@@ -192,7 +258,7 @@ std::vector<json::object> read_audit(const Folder& folder, const AuditFilter& fi
     for (auto& log : open_logs(folder, max_backups)) {
         ReverseLines lines(std::move(log));
         while (const auto line = lines.next()) {
-            if (!may_match(*line, filter) || !may_hold(*line, filter.event_type)) continue;
+            if (!may_match(*line, filter)) continue;
             auto event = protocol::parse_audit(*line);
             if (!event || !matches(*event, filter)) continue;
             found.push_back(std::move(*event));
@@ -207,63 +273,48 @@ std::string metrics_file_name(MetricsFile file, std::string_view date)
     return std::string(prefix_of(file)) + std::string(date) + std::string(name_suffix);
 }
 
-std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
-                                          MetricsFile file, const ReportUnreadable& report)
+MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
+                         const ReportUnreadable& report)
 {
-    std::vector<ExecutionMetric> found;
-    DuplicateFilter repeats;
-    scan(folder, file, report, [&](std::string_view line) {
-        if (!may_match(line, filter)) return true;
-        auto metric = protocol::parse_metric(line);
-        if (!metric || !matches(*metric, filter) || !repeats.is_new(*metric)) return true;
-        found.push_back(std::move(*metric));
-        return found.size() != filter.limit;
-    });
-    return found;
-}
-
-std::vector<ExecutionMetric> read_history(const Folder& folder, const MetricsFilter& filter,
-                                          const ReportUnreadable& report)
-{
-    // Several processes may have appended to the two files in different orders.
-    constexpr std::size_t slack = 100;
-    auto more = filter;
-    if (more.limit > 0) more.limit += slack;
-    std::unordered_map<std::string, ExecutionMetric> attempts;
-    for (auto& attempt : read_metrics(folder, more, MetricsFile::attempts, report))
-        attempts.emplace(key_of(attempt), std::move(attempt));
-    auto found = read_metrics(folder, filter, MetricsFile::executions, report);
-    for (auto& metric : found)
-        if (auto attempt = attempts.extract(key_of(metric))) metric = std::move(attempt.mapped());
-    return found;
-}
-
-MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report)
-{
-    Totals totals;
-    DuplicateFilter repeats;
+    MetricsPage page;
+    const MetricMatcher matcher(filter);
+    protocol::MetricReader reader;
+    // A writer repeats a line if it could not determine whether the first one was synced.
+    std::set<std::pair<std::string, int>> known;
     std::uint64_t bad = 0;
-    const auto too_long = scan(folder, MetricsFile::executions, report, [&](std::string_view line) {
-        const auto metric = protocol::parse_metric(line);
-        if (!metric)
+    const auto too_long = scan(folder, Days(filter), report, [&](const FoundLine& found) {
+        if (!matcher.may_match(found.text)) return true;
+        const auto* const line = reader.read(found.text);
+        bad += line == nullptr ? 1 : 0;
+        if (line == nullptr || !matcher.matches(*line)) return true;
+        if (!known.emplace(line->execution_id, line->retry_count).second) return true;
+        page.metrics.push_back(protocol::to_metric(*line));
+        if (page.metrics.size() != filter.limit) return true;
+        page.next = Cursor::of(found);
+        return false;
+    });
+    page.skipped_lines = bad + too_long;
+    return page;
+}
+
+MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filter,
+                                 MetricsGrouping grouping, const ReportUnreadable& report)
+{
+    SummaryBuilder sums(grouping);
+    const MetricMatcher matcher(filter);
+    protocol::MetricReader reader;
+    std::uint64_t bad = 0;
+    const auto too_long = scan(folder, Days(filter), report, [&](const FoundLine& found) {
+        if (!matcher.may_match(found.text)) return true;
+        const auto* const line = reader.read(found.text);
+        if (line == nullptr)
             ++bad;
-        else if (repeats.is_new(*metric))
-            totals.add(*metric);
+        else if (matcher.matches(*line))
+            sums.add(*line, found.file.day);
         return true;
     });
-    auto summary = totals.summary();
+    auto summary = sums.summary();
     summary.skipped_lines = bad + too_long;
-    DuplicateFilter known;
-    scan(folder, MetricsFile::attempts, report, [&](std::string_view line) {
-        const auto attempt = protocol::parse_metric(line);
-        if (!attempt || !attempt->usage || !known.is_new(*attempt)) return true;
-        protocol::add_usage(summary.usage, attempt->usage);
-        if (attempt->usage->cost_usd) return true;
-        std::optional<Usage> part = std::move(summary.usage_without_cost[attempt->usage->model]);
-        protocol::add_usage(part, attempt->usage);
-        summary.usage_without_cost[attempt->usage->model] = *std::move(part);
-        return true;
-    });
     return summary;
 }
 

@@ -29,12 +29,11 @@ std::string metrics_file_name(MetricsFile file, std::string_view date);
 /// Receives the folder or a file that exists but cannot be read, for example because it is a link.
 using ReportUnreadable = std::function<void(const std::filesystem::path&, error_code)>;
 
-std::vector<ExecutionMetric> read_metrics(const Folder& folder, const MetricsFilter& filter,
-                                          MetricsFile file = MetricsFile::executions,
-                                          const ReportUnreadable& report = {});
-/// Those of the executions file, with what only the attempts file has of them.
-std::vector<ExecutionMetric> read_history(const Folder& folder, const MetricsFilter& filter,
-                                          const ReportUnreadable& report = {});
-MetricsSummary summarize_metrics(const Folder& folder, const ReportUnreadable& report = {});
+/// The attempts that match, newest first. Of a day that has a file of attempts, that alone is read.
+MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
+                         const ReportUnreadable& report = {});
+MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filter = {},
+                                 MetricsGrouping grouping = MetricsGrouping::none,
+                                 const ReportUnreadable& report = {});
 
 }  // namespace autoexec::records

@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace autoexec::records {
 namespace {
 
-constexpr std::size_t first_chunk = 64 * 1024;
+constexpr std::size_t min_chunk = 64 * 1024;
 
 bool contains(std::string_view text, std::string_view part)
 {
@@ -42,10 +43,13 @@ bool read_fully(int fd, char* to, std::size_t count, off_t at)
 
 }  // namespace
 
-ReverseLines::ReverseLines(files::UniqueFd file) : file_(std::move(file))
+ReverseLines::ReverseLines(files::UniqueFd file, std::optional<std::uint64_t> end)
+    : file_(std::move(file))
 {
     struct stat st {};
-    if (file_ && ::fstat(file_.get(), &st) == 0) offset_ = st.st_size;
+    if (!file_ || ::fstat(file_.get(), &st) != 0) return;
+    offset_ = st.st_size;
+    if (end) offset_ = static_cast<off_t>(std::min(*end, static_cast<std::uint64_t>(st.st_size)));
 }
 
 std::optional<std::string_view> ReverseLines::next()
@@ -67,18 +71,21 @@ std::optional<std::string_view> ReverseLines::next()
 // The last line of the buffer, if its beginning is known.
 std::optional<std::string_view> ReverseLines::next_in_buffer()
 {
-    const std::string_view rest(buffer_.data(), end_);
-    const void* const found = ::memrchr(rest.data(), '\n', rest.size() - clean_);
+    const std::string_view rest(buffer_.get(), end_);
+    const void* const found =
+        rest.empty() ? nullptr : ::memrchr(rest.data(), '\n', rest.size() - clean_);
     if (found != nullptr) {
         const auto newline =
             static_cast<std::size_t>(static_cast<const char*>(found) - rest.data());
         end_ = newline;
         clean_ = 0;
-        return rest.substr(newline + 1);
+        line_ = newline + 1;
+        return rest.substr(line_);
     }
     clean_ = end_;
     if (offset_ > 0) return std::nullopt;
     finished_ = true;
+    line_ = 0;
     return rest;
 }
 
@@ -89,15 +96,20 @@ void ReverseLines::read_more()
         end_ = clean_ = 0;
     }
     // The size doubles, so that a long line is not copied repeatedly.
-    const auto count = std::min(static_cast<std::size_t>(offset_), std::max(first_chunk, end_));
-    std::string larger(count + end_, '\0');
+    const auto count = std::min(static_cast<std::size_t>(offset_), std::max(min_chunk, end_));
+    if (count + end_ > capacity_) {
+        capacity_ = std::max(min_chunk, end_) + end_;
+        std::unique_ptr<char[]> larger(new char[capacity_]);  // not zeroed
+        if (end_ > 0) std::memcpy(larger.get() + count, buffer_.get(), end_);
+        buffer_ = std::move(larger);
+    } else {
+        std::memmove(buffer_.get() + count, buffer_.get(), end_);
+    }
     offset_ -= static_cast<off_t>(count);
-    if (!read_fully(file_.get(), larger.data(), count, offset_)) {
+    if (!read_fully(file_.get(), buffer_.get(), count, offset_)) {
         finished_ = true;
         return;
     }
-    std::copy_n(buffer_.data(), end_, larger.data() + count);
-    buffer_ = std::move(larger);
     end_ += count;
 }
 

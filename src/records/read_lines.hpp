@@ -6,21 +6,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace autoexec::records {
 
-/// The lines of a file, last to first, as of construction. Empty lines are skipped. Memory is
-/// bounded by the longest line, which is bounded by `max_line_bytes`.
+/// The lines of a file, last to first, as of construction; with `end`, those before that offset.
+/// Empty lines are skipped. Memory is bounded by the longest line, which is bounded by
+/// `max_line_bytes`.
 ///
 /// Thread safety: none.
 class ReverseLines {
 public:
     static constexpr std::size_t max_line_bytes = 16 * 1024 * 1024;
 
-    explicit ReverseLines(files::UniqueFd file);
+    explicit ReverseLines(files::UniqueFd file, std::optional<std::uint64_t> end = {});
 
     /// The previous line, without its newline; valid until the next call.
     std::optional<std::string_view> next();
@@ -28,14 +30,23 @@ public:
     /// Lines that were longer than `max_line_bytes`.
     [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
 
+    /// Where the last line that was returned begins in the file.
+    [[nodiscard]] std::uint64_t offset() const noexcept
+    {
+        return static_cast<std::uint64_t>(offset_) + line_;
+    }
+
 private:
     std::optional<std::string_view> next_in_buffer();
     void read_more();
 
     files::UniqueFd file_;
-    off_t offset_ = 0;    // the buffer's place in the file
-    std::string buffer_;  // the part before `end_` has not been returned
+    off_t offset_ = 0;  // the buffer's place in the file
+    // The part before `end_` has not been returned.
+    std::unique_ptr<char[]> buffer_;
+    std::size_t capacity_ = 0;
     std::size_t end_ = 0;
+    std::size_t line_ = 0;   // where the last line begins
     std::size_t clean_ = 0;  // the last bytes before `end_` that contain no newline
     bool dropping_ = false;  // in the middle of a line that is too long
     bool finished_ = false;

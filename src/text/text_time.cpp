@@ -25,6 +25,38 @@ std::string iso(system_clock::time_point t, std::tm (*zone)(std::time_t))
     return out;
 }
 
+/// `2026-01-20T21:00:36+00:00` or `2026-01-20T21:00:36.129110+00:00`, as most texts are. A regular
+/// expression takes ten times as long.
+std::optional<system_clock::time_point> parse_usual(std::string_view text)
+{
+    using namespace std::chrono;
+    constexpr std::string_view form = "dddd-dd-ddTdd:dd:dd.dddddd+00:00";
+    constexpr std::size_t whole = 19;
+    constexpr std::size_t fraction = 7;
+    const bool has_fraction = text.size() == form.size();
+    if (!has_fraction && text.size() != form.size() - fraction) return std::nullopt;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char expected = form[i < whole || has_fraction ? i : i + fraction];
+        const bool fits = expected == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == expected;
+        if (!fits) return std::nullopt;
+    }
+    const auto number = [text](std::size_t at, std::size_t digits) {
+        int value = 0;
+        for (const char c : text.substr(at, digits)) value = value * 10 + (c - '0');
+        return value;
+    };
+    const year_month_day date{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))},
+                              day{static_cast<unsigned>(number(8, 2))}};
+    const hours h{number(11, 2)};
+    const minutes m{number(14, 2)};
+    const seconds s{number(17, 2)};
+    if (date.year() < year{1679} || date.year() > year{2260} || !date.ok() || h > hours{23} ||
+        m > minutes{59} || s > seconds{59})
+        return std::nullopt;
+    const microseconds rest{has_fraction ? number(whole + 1, 6) : 0};
+    return system_clock::time_point{sys_days{date}} + h + m + s + rest;
+}
+
 }  // namespace
 
 std::string iso_utc(const std::optional<system_clock::time_point>& t)
@@ -45,6 +77,7 @@ std::string utc_date(system_clock::time_point t)
 std::optional<system_clock::time_point> parse_iso(std::string_view text)
 {
     using namespace std::chrono;
+    if (const auto usual = parse_usual(text)) return usual;
     // Date, time, fraction, offset
     static const RE2 form(R"((\d{4})-(\d\d)-(\d\d))"
                           R"((?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)"

@@ -151,13 +151,53 @@ TEST_CASE("history lists ended commands, newest first, and filters them")
     REQUIRE(summary.size() == 1);
     CHECK(text_at(summary[0], "total_executions") == "3");
     CHECK(contains(project.run({"history", "--summary"}).out, "Success Rate: 66.7%"));
+    CHECK(project.run({"metrics"}).out == project.run({"history", "--summary"}).out);
+}
+
+TEST_CASE("history and metrics filter, page and print CSV")
+{
+    Project project;
+    project.run({"run", "--workflow-id", "w1", "--step-id", "a", "echo one, two"});
+    project.run({"run", "--workflow-id", "w1", "--step-id", "b", "exit 3"});
+    project.run({"run", "true"});
+
+    const auto csv = lines_of(project.run({"history", "--csv", "--since", "1h"}).out);
+    REQUIRE(csv.size() == 4);
+    CHECK(csv[0].starts_with("started_at,completed_at,duration_ms,status,"));
+    CHECK(csv[3].ends_with(",\"echo one, two\","));
+    CHECK(lines_of(project.run({"history", "--grep", "one"}).out).size() == 1);
+    CHECK(project.run({"history", "--until", "2020-01-01"}).out.empty());
+    CHECK(lines_of(project.run({"history", "--worktree", "."}).out).size() == 3);
+    CHECK(project.run({"history", "--worktree", "elsewhere"}).out.empty());
+    const auto wrong = project.run({"history", "--since", "noon"});
+    CHECK(wrong.code == 2);
+    CHECK(contains(wrong.err, "invalid time 'noon'; use 2h, 30d, 2026-01-31 or"));
+    CHECK(project.run({"history", "--csv", "--json"}).code == 2);
+
+    const auto page = project.run({"history", "--json", "-n", "2"});
+    CHECK(lines_of(page.out).size() == 2);
+    const auto cursor = page.err.substr(page.err.find("--cursor ") + 9);
+    const auto rest = objects_of(
+        project.run({"history", "--json", "--cursor", cursor.substr(0, cursor.find('\n'))}).out);
+    REQUIRE(rest.size() == 1);
+    CHECK(text_at(rest[0], "command") == "echo one, two");
+
+    const auto table = lines_of(project.run({"metrics", "--by", "step"}).out);
+    REQUIRE(table.size() == 4);
+    CHECK(table[0].starts_with("STEP  EXECUTIONS  SUCCESS"));
+    const auto groups =
+        objects_of(project.run({"metrics", "--by", "workflow", "--json"}).out).at(0).at("groups");
+    CHECK(groups.as_object().at("w1").as_object().at("success_rate") == 0.5);
+    CHECK(contains(project.run({"metrics", "--by", "day"}).out, "████████████████"));
+    CHECK(contains(project.run({"metrics", "--csv"}).out, "\nall,3,3,0.666"));
+    CHECK(contains(project.run({"metrics", "--status", "timeout"}).err, "No execution history"));
 }
 
 TEST_CASE("a bad line in the metrics is skipped, and counted in the summary")
 {
     Project project;
     project.run({"run", "true"});
-    const auto file = Project::files_in(project.records() / "metrics").at(1);
+    const auto file = Project::files_in(project.records() / "metrics").at(0);
     std::ofstream(file, std::ios::app) << "not a metric\n";
     CHECK(objects_of(project.run({"history", "--json"}).out).size() == 1);
     CHECK(contains(project.run({"history", "--summary"}).err, "Skipped invalid lines: 1"));

@@ -20,6 +20,7 @@ namespace {
 
 const std::filesystem::path metrics_folder = ".tapps-agents/metrics";
 const auto first_day = metrics_folder / "executions_2026-01-20.jsonl";
+const auto first_attempts = metrics_folder / "attempts_2026-01-20.jsonl";
 
 ExecutionMetric metric_of(std::string id, ExecutionStatus status = ExecutionStatus::completed,
                           int retry_count = 0)
@@ -111,7 +112,7 @@ TEST_CASE_FIXTURE(MetricsFixture,
     second.usage.emplace().cost_usd = 0.25;
     record({first, second});
     CHECK(project.read(first_day).find("usage") == std::string::npos);
-    const auto lines = project.lines(metrics_folder / "attempts_2026-01-20.jsonl");
+    const auto lines = project.lines(first_attempts);
     REQUIRE(lines.size() == 2);
     CHECK(lines[0].find(R"("agent": "claude")") != std::string::npos);
     const auto summary = collector->get_summary();
@@ -244,17 +245,134 @@ TEST_CASE_FIXTURE(MetricsFixture, "the summary of nothing is zeros")
 {
     CHECK(boost::json::serialize(to_json(collector->get_summary())) ==
           R"({"total_executions":0,"success_rate":0E0,"average_duration_ms":0E0,)"
-          R"("total_retries":0,"by_status":{},"total_attempts":0,"skipped_lines":0,"usage":null})");
+          R"("p50_duration_ms":0E0,"p90_duration_ms":0E0,"p99_duration_ms":0E0,)"
+          R"("total_retries":0,"by_status":{},"total_attempts":0,"usage":null,"skipped_lines":0})");
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "bad lines are skipped and counted")
 {
     record({metric_of("a")});
-    const auto text = project.read(first_day);
-    project.write(first_day, text + "garbage\n[]\n{}\n\xff\n" + text.substr(0, text.size() / 2));
+    const auto text = project.read(first_attempts);
+    project.write(first_attempts,
+                  text + "garbage\n[]\n{}\n\xff\n" + text.substr(0, text.size() / 2));
     record({metric_of("b")});
     CHECK(query_ids() == Words{"b", "a"});
     CHECK(collector->get_summary().skipped_lines == 5);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "of a day with a file of attempts, that alone is read")
+{
+    record({metric_of("a")});
+    const auto line = project.read(first_day);
+    project.write(metrics_folder / "executions_2026-01-19.jsonl", line);
+    project.write(first_day, line + line.substr(0, line.find("\"a\"")) + "\"b\"" +
+                                 line.substr(line.find("\"a\"") + 3));
+    MetricsFilter filter;
+    filter.limit = 0;
+    CHECK(collector->query(filter).metrics.size() == 1);
+    std::filesystem::remove(project.path() / first_attempts);
+    CHECK(query_ids(filter) == Words{"b", "a"});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "every filter finds what it describes, and nothing else")
+{
+    auto wanted = metric_of("wanted", ExecutionStatus::failed);
+    wanted.workflow_id = "build-20260120-100000-000001";
+    wanted.agent = "claude";
+    wanted.attempt_id = "a-1";
+    wanted.worktree = "/trees/one";
+    wanted.error_message = "disk full";
+    wanted.duration = 5s;
+    wanted.completed_at = text::parse_iso("2026-01-18T12:00:00+00:00");
+    wanted.usage.emplace().cost_usd = 2.5;
+    auto other = metric_of("other");
+    other.workflow_id = "build-all-20260120-100000-000001";
+    other.attempt_id = "a-11";
+    other.agent = "claude-2";
+    other.worktree = "/trees/one/two";
+    other.usage.emplace().cost_usd = 2.4;
+    record({wanted, other});
+
+    const auto found = [&](auto set) {
+        MetricsFilter filter;
+        set(filter);
+        CHECK(collector->get_summary(filter).total_executions == query_ids(filter).size());
+        return query_ids(filter);
+    };
+    const Words only{"wanted"};
+    CHECK(found([](auto& f) { f.workflow = "build"; }) == only);
+    CHECK(found([](auto& f) { f.agent = "claude"; }) == only);
+    CHECK(found([](auto& f) { f.attempt_id = "a-1"; }) == only);
+    CHECK(found([](auto& f) { f.worktree = "/trees/one"; }) == only);
+    CHECK(found([](auto& f) { f.text = "disk"; }) == only);
+    CHECK(found([](auto& f) { f.text = "build"; }) == Words{"other", "wanted"});
+    CHECK(found([](auto& f) { f.min_duration = 5s; }) == only);
+    CHECK(found([](auto& f) { f.min_cost = 2.5; }) == only);
+    CHECK(found([&](auto& f) { f.until = *wanted.completed_at + 1ms; }) == only);
+    CHECK(found([&](auto& f) { f.until = wanted.completed_at; }).empty());
+    CHECK(found([&](auto& f) { f.since = wanted.completed_at; }).size() == 2);
+    CHECK(found([&](auto& f) { f.since = *wanted.completed_at + 1ms; }) == Words{"other"});
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "pages list each attempt once, whatever is recorded meanwhile")
+{
+    std::vector<ExecutionMetric> metrics;
+    for (int i = 0; i < 25; ++i) {
+        metrics.push_back(metric_of("e" + std::to_string(i)));
+        metrics.back().completed_at =
+            *text::parse_iso("2026-01-10T12:00:00Z") + std::chrono::hours{i / 10 * 24};
+    }
+    record(metrics);
+    Words ids;
+    MetricsFilter filter;
+    filter.limit = 4;
+    do {
+        const auto page = collector->query(filter);
+        for (const auto& metric : page.metrics) ids.push_back(metric.execution_id);
+        filter.cursor = page.next;
+        record({metric_of("later")});
+    } while (!filter.cursor.empty());
+    REQUIRE(ids.size() == 25);
+    for (std::size_t i = 0; i < ids.size(); ++i) CHECK(ids[i] == "e" + std::to_string(24 - i));
+
+    for (const auto* const cursor : {"x", ":", "attempts_2026-01-10.jsonl:x", "../x:5"}) {
+        filter.cursor = cursor;
+        CHECK(collector->query(filter).metrics.empty());
+    }
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "a summary is grouped")
+{
+    auto one = metric_of("one");
+    one.workflow_id = "build-20260120-100000-000001";
+    one.agent = "claude";
+    auto two = metric_of("two", ExecutionStatus::failed);
+    two.workflow_id = "build-20260121-100000-000001";
+    two.step_id = "test";
+    two.usage.emplace().model = "m-1";
+    record({one, two});
+    const auto groups = [&](MetricsGrouping grouping) {
+        Words names;
+        for (const auto& [name, totals] : collector->get_summary({}, grouping).groups)
+            names.push_back(name + "=" + std::to_string(totals.total_executions));
+        return names;
+    };
+    CHECK(groups(MetricsGrouping::workflow) == Words{"build=2"});
+    CHECK(groups(MetricsGrouping::step) == Words{"=1", "test=1"});
+    CHECK(groups(MetricsGrouping::agent) == Words{"=1", "claude=1"});
+    CHECK(groups(MetricsGrouping::model) == Words{"=1", "m-1=1"});
+    CHECK(groups(MetricsGrouping::day) == Words{"2026-01-20=2"});
+    CHECK(groups(MetricsGrouping::none).empty());
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "what an application adds to an attempt is found again")
+{
+    auto metric = metric_of("a");
+    metric.custom = {{"ticket", "A-1"}, {"lines", 7}};
+    record({metric});
+    CHECK(project.read(first_day).find("ticket") == std::string::npos);
+    REQUIRE(collector->get_metrics().size() == 1);
+    CHECK(collector->get_metrics()[0].custom == metric.custom);
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "only events that end an attempt are recorded")

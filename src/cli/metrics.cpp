@@ -1,0 +1,42 @@
+#include "cli/session/records.hpp"
+#include "cli/subcommand.hpp"
+
+#include <map>
+
+namespace autoexec::cli {
+namespace {
+
+struct SummaryOptions : CommonOptions {
+    MetricsFilterOptions filter;
+    SummaryForm form;
+};
+
+int metrics(const SummaryOptions& options)
+{
+    auto form = options.form;
+    form.json = options.json;
+    return print_summary(project_root(options), filter_of(options.filter), form);
+}
+
+void define_metrics(CLI::App& app, SummaryOptions& o)
+{
+    static const std::map<std::string, MetricsGrouping> groupings{
+        {"workflow", MetricsGrouping::workflow}, {"step", MetricsGrouping::step},
+        {"agent", MetricsGrouping::agent},       {"model", MetricsGrouping::model},
+        {"day", MetricsGrouping::day},
+    };
+    add_common(app, o);
+    app.add_option_function<std::string>(
+           "--by", [&o](const std::string& word) { o.form.grouping = groupings.at(word); },
+           "Print totals of each workflow, step, agent, model or day")
+        ->check(CLI::IsMember({"workflow", "step", "agent", "model", "day"}));
+    add_metrics_filter(app, o.filter);
+    add_csv(app, o.form.csv);
+}
+
+}  // namespace
+
+extern const Subcommand metrics_subcommand =
+    subcommand("metrics", "Print totals of finished commands", define_metrics, metrics);
+
+}  // namespace autoexec::cli

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "autoexec/metrics.hpp"
+#include "cli/cli.hpp"
+#include "records/queries.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+/// Records: the options that choose among them, and the forms in which they are printed.
+namespace autoexec::cli {
+
+struct MetricsFilterOptions {
+    std::string run;
+    std::string workflow;
+    std::string step;
+    std::string agent;
+    std::string worktree;
+    std::string attempt;
+    std::string status;
+    std::string text;
+    std::optional<std::chrono::system_clock::time_point> since;
+    std::optional<std::chrono::system_clock::time_point> until;
+    std::optional<std::chrono::milliseconds> min_duration;
+    std::optional<double> min_cost;
+};
+
+void add_metrics_filter(CLI::App& app, MetricsFilterOptions& options);
+MetricsFilter filter_of(const MetricsFilterOptions& options);
+
+/// `--since` and `--until`: a time, or a duration before now.
+void add_times(CLI::App& app, std::optional<std::chrono::system_clock::time_point>& since,
+               std::optional<std::chrono::system_clock::time_point>& until);
+
+void add_csv(CLI::App& app, bool& csv);
+/// Prints a result as one line of CSV (RFC 4180).
+void print_csv(const std::vector<std::string>& fields);
+
+/// Warns of records that cannot be read; `exit_code()` is then `exit_internal`.
+class UnreadableRecords {
+public:
+    records::ReportUnreadable report();
+    [[nodiscard]] int exit_code() const noexcept { return code_; }
+
+private:
+    int code_ = exit_completed;
+};
+
+/// How the totals of records are printed.
+struct SummaryForm {
+    MetricsGrouping grouping = MetricsGrouping::none;
+    bool json = false;
+    bool csv = false;
+};
+
+/// Prints the totals of the attempts that match. Returns the exit code.
+int print_summary(const std::filesystem::path& root, const MetricsFilter& filter,
+                  const SummaryForm& form);
+
+}  // namespace autoexec::cli

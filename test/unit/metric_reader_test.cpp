@@ -1,0 +1,150 @@
+#include "protocol/metric_reader.hpp"
+
+#include "protocol/record_lines.hpp"
+#include "support/sweep.hpp"
+#include "text/text.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace autoexec;
+
+namespace {
+
+ExecutionMetric full_metric()
+{
+    ExecutionMetric metric;
+    metric.execution_id = "e-1";
+    metric.workflow_id = "build-20260120-100000-000001";
+    metric.command = "say \"hi\"";
+    metric.status = ExecutionStatus::timeout;
+    metric.duration = std::chrono::milliseconds{1500};
+    metric.started_at = text::parse_iso("2026-01-20T10:00:00+00:00");
+    metric.completed_at = text::parse_iso("2026-01-20T10:00:01.500000+00:00");
+    metric.retry_count = 2;
+    metric.error_message = "caf\u00e9\n";
+    metric.attempt_id = "a-1";
+    metric.error_code = "timed_out";
+    metric.agent = "claude";
+    metric.agent_id = "host:1";
+    metric.worktree = "/work/tree";
+    metric.host = "host";
+    metric.session = "s-1";
+    auto& usage = metric.usage.emplace();
+    usage.input_tokens = 12;
+    usage.cost_usd = 0.5;
+    usage.model = "m-1";
+    usage.cpu = std::chrono::milliseconds{250};
+    usage.of_session = true;
+    return metric;
+}
+
+void check_same(protocol::MetricReader& reader, const std::string& line)
+{
+    CAPTURE(line);
+    const auto expected = protocol::parse_metric(line);
+    const auto* const found = reader.read(line);
+    REQUIRE((found != nullptr) == expected.has_value());
+    if (found != nullptr) CHECK(protocol::to_metric(*found) == *expected);
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("metric_reader");
+
+TEST_CASE("the reader returns what was written")
+{
+    protocol::MetricReader reader;
+    auto metric = full_metric();
+    const auto check_read = [&] {
+        const auto* const line = reader.read(protocol::format_attempt(metric));
+        REQUIRE(line != nullptr);
+        CHECK(protocol::to_metric(*line) == metric);
+    };
+    check_read();
+    metric.custom = {{"ticket", "A-1"}};
+    check_read();
+    metric = ExecutionMetric{};
+    metric.started_at = text::parse_iso("2026-01-20T10:00:00Z");
+    check_read();
+}
+
+TEST_CASE("the reader agrees with the parser on unusual lines")
+{
+    protocol::MetricReader reader;
+    const auto line = protocol::format_attempt(full_metric());
+    const auto change = [&line](std::string_view from, std::string_view to) {
+        auto changed = line;
+        const auto at = changed.find(from);
+        REQUIRE(at != changed.npos);
+        return changed.replace(at, from.size(), to);
+    };
+    const std::vector<std::string> lines{
+        "",
+        "{}",
+        "[]",
+        line + " ",
+        line + "x",
+        "\xEF\xBB\xBF" + line,
+        change("\"timeout\"", "\"success\""),
+        change("\"timeout\"", "\"splendid\""),
+        change("\"command\"", "\"execution_id\""),
+        change("\"agent\":", "\"later\":"),
+        change("1500.0", "1500"),
+        change("1500.0", "-1e400"),
+        change("1500.0", "\"1500\""),
+        change("\"retry_count\": 2", "\"retry_count\": 2.0"),
+        change("\"retry_count\": 2", "\"retry_count\": -2"),
+        change("\"retry_count\": 2", "\"retry_count\": 9223372036854775808"),
+        change("2026-01-20T10:00:00+00:00", "yesterday"),
+        change("2026-01-20T10:00:00+00:00", "2026-01-20T11:00:00+01:00"),
+        change("\"2026-01-20T10:00:00+00:00\"", "null"),
+        change("e-1", "\\ud83d\\ude00"),
+        change("e-1", "\\ud83d"),
+        change("e-1", "\\ude00"),
+        change("e-1", "\\u0000"),
+        change("e-1", "\xff"),
+        change("\"s-1\"", "null"),
+        change("\"s-1\"", "7"),
+        change("\"input_tokens\": 12", "\"input_tokens\": -1"),
+        change("\"input_tokens\": 12", "\"input_tokens\": null"),
+        change("\"input_tokens\": 12", "\"input_tokens\": 12, \"input_tokens\": 13"),
+        change("\"cost_usd\": 0.5", "\"cost_usd\": 1e10"),
+        change("\"usage\": {", "\"usage\": {\"later\": [{}], "),
+    };
+    for (const auto& unusual : lines) check_same(reader, unusual);
+    auto only_flags = full_metric();
+    only_flags.usage = Usage{};
+    only_flags.usage->of_session = true;
+    check_same(reader, protocol::format_attempt(only_flags));
+}
+
+TEST_CASE("the reader agrees with the parser on lines that were changed at random" * doctest::test_suite("sweep"))
+{
+    protocol::MetricReader reader;
+    for (unsigned round = 0; round < test::sweep_rounds(2'000, 200'000); ++round) {
+        const auto seed = test::sweep_seed() + round;
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        const auto below = [&random](std::size_t n) { return random() % n; };
+        auto line = protocol::format_attempt(full_metric());
+        constexpr std::string_view letters = "{}[]\",:\\ue0123-+.dDtn \x80\xc3\n";
+        for (auto changes = 1 + below(3); changes > 0; --changes) {
+            const auto at = below(line.size());
+            switch (below(3)) {
+                case 0:
+                    line[at] = letters[below(letters.size())];
+                    break;
+                case 1:
+                    line.erase(at, 1 + below(4));
+                    break;
+                default:
+                    line.insert(at, 1, letters[below(letters.size())]);
+            }
+        }
+        check_same(reader, line);
+    }
+}
