@@ -12,7 +12,8 @@ TEST_CASE("an agent in another process is answered by file events")
     project.set("AUTOEXEC_POLLING_MAX_INTERVAL_SECONDS", "3600");
     project.set("AUTOEXEC_POLLING_TIMEOUT_SECONDS", "7200");
     project.set("AUTOEXEC_AGENT_WATCH_PATHS_INTERVAL_SECONDS", "3600");
-    project.add_agent("shell", "/bin/sh -c {command}");
+    project.add_agent("shell", "/bin/sh -c {command}",
+                      {"watch_paths: ['new/**/.cursor-skill-command.txt']"});
     const auto tree = project.worktree("tree");
 
     Program agent(project.start({"agent", "-v"}));
@@ -23,6 +24,12 @@ TEST_CASE("an agent in another process is answered by file events")
     }
     CHECK(fs::exists(tree / "first"));
     CHECK(fs::exists(tree / "second"));
+
+    // A folder that a glob matches is made while the agent runs.
+    const auto folder = project.root() / "new" / "folder";
+    fs::create_directories(folder);
+    CHECK(project.run({"run", "--external-agent", "-w", folder, "touch third"}).code == 0);
+    CHECK(fs::exists(folder / "third"));
 
     // A worktree of a step is made while the agent runs.
     project.write("workflow.yaml",
