@@ -1,10 +1,12 @@
 #include "files/safe_files.hpp"
 
+#include "text/random.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/openat2.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,6 +62,16 @@ UniqueFd open_by_component(int folder, const std::filesystem::path& path, int fl
     return current;
 }
 
+UniqueFd open_resolving(int folder, const char* path, const open_how& how)
+{
+    // EAGAIN: a concurrent rename, or a lease, whose holder may delay for up to 45 s.
+    long fd = -1;
+    int tries = 0;
+    do fd = ::syscall(SYS_openat2, folder, path, &how, sizeof how);
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < max_tries)));
+    return UniqueFd(static_cast<int>(fd));
+}
+
 FoundFile unreadable(error_code reason)
 {
     FoundFile found;
@@ -100,10 +112,9 @@ FoundFile failed_open(int folder, const std::string& path, error_code ec)
 
 std::string temporary_name()
 {
-    unsigned long long random = 0;
-    // A read of 8 bytes from the kernel's generator is never partial.
-    (void)::getrandom(&random, sizeof random, 0);
-    return fmt::format(".cursor-skill-tmp.{:016x}", random);
+    std::array<unsigned char, 8> random{};
+    text::fill_random(random);
+    return fmt::format(".cursor-skill-tmp.{:02x}", fmt::join(random, ""));
 }
 
 }  // namespace
@@ -129,11 +140,24 @@ bool is_resource_shortage(error_code ec) noexcept
 
 bool has_descriptors_left(unsigned count) noexcept
 {
+    return DescriptorEstimate().has_left(count);
+}
+
+bool DescriptorEstimate::has_left(unsigned count) noexcept
+{
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+    if (limit.rlim_cur == limit_ && count <= unseen_) {
+        unseen_ -= count;
+        return true;
+    }
     // The lowest free number approximates the number of open descriptors.
     const UniqueFd lowest(::open("/", O_PATH | O_CLOEXEC));
-    return lowest && static_cast<rlim_t>(lowest.get()) + count <= limit.rlim_cur;
+    const auto used = static_cast<std::uint64_t>(lowest.get()) + count;
+    if (!lowest || used > limit.rlim_cur) return false;
+    limit_ = limit.rlim_cur;
+    unseen_ = (limit_ - used) / 2;
+    return true;
 }
 
 UniqueFd open_beneath(int folder, const std::string& path, int flags, Links links, error_code& ec)
@@ -145,13 +169,7 @@ UniqueFd open_beneath(int folder, const std::string& path, int flags, Links link
     if (links == Links::none) how.resolve |= RESOLVE_NO_SYMLINKS;
     if ((flags & O_PATH) != 0) how.flags &= ~static_cast<std::uint64_t>(O_NONBLOCK);
 
-    // EAGAIN: a concurrent rename, or a lease, whose holder may delay for up to 45 s.
-    long fd = -1;
-    int tries = 0;
-    do fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
-    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < max_tries)));
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-
+    if (auto opened = open_resolving(folder, path.c_str(), how)) return opened;
     if (errno == ENOSYS || errno == EPERM) {
         auto opened = open_by_component(folder, path, static_cast<int>(how.flags));
         if (opened) return opened;
@@ -193,8 +211,10 @@ namespace {
 
 std::string flaw_of_owner(const struct stat& st, const Owners& owners)
 {
-    const bool known = st.st_uid == ::geteuid() || st.st_uid == 0 ||
-                       std::find(owners.begin(), owners.end(), st.st_uid) != owners.end();
+    // The usual ones first: the last one is a system call.
+    const bool known = st.st_uid == 0 ||
+                       std::find(owners.begin(), owners.end(), st.st_uid) != owners.end() ||
+                       st.st_uid == ::geteuid();
     return known ? std::string() : fmt::format("it belongs to user {}", st.st_uid);
 }
 
@@ -312,17 +332,20 @@ UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code&
         if (existing) return existing;
     }
     ec = {};
-    UniqueFd current(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    for (const auto& part : path) {
-        if (!current) break;
-        if (::mkdirat(current.get(), part.c_str(), 0700) != 0 && errno != EEXIST) {
+    UniqueFd current;
+    int at = folder;
+    const auto& parts = path.empty() ? std::filesystem::path(".") : path;
+    for (const auto& part : parts) {
+        const bool made = part == "." || ::mkdirat(at, part.c_str(), 0700) == 0 || errno == EEXIST;
+        if (made)
+            current = UniqueFd(
+                open_retrying(at, part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!made || !current) {
             ec = last_error();
             return {};
         }
-        current = UniqueFd(open_retrying(current.get(), part.c_str(),
-                                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        at = current.get();
     }
-    if (!current) ec = last_error();
     return current;
 }
 
@@ -343,31 +366,54 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
     return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
 }
 
+UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec)
+{
+    ec = {};
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags);
+    how.resolve = RESOLVE_NO_SYMLINKS;
+    auto opened = open_resolving(AT_FDCWD, path.c_str(), how);
+    if (!opened && (errno == ENOSYS || errno == EPERM)) {
+        const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        opened = open_by_component(root.get(), path.relative_path(), flags);
+    }
+    if (!opened) ec = last_error();
+    return opened;
+}
+
 UniqueFd open_folder(const std::filesystem::path& path)
 {
     return UniqueFd(open_retrying(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-// Without readdir, which asks for more than the names.
-std::vector<std::string> list_folder(int folder, std::size_t max_names)
+bool visit_names(int folder, const std::function<bool(std::string_view)>& visit)
 {
-    std::vector<std::string> names;
-    const UniqueFd copy(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    alignas(dirent64) std::array<char, 32 * 1024> buffer{};
-    while (copy) {
-        const auto size = ::getdents64(copy.get(), buffer.data(), buffer.size());
-        if (size <= 0) break;
+    alignas(dirent64) std::array<char, 32 * 1024> buffer;
+    for (;;) {
+        const auto size = ::getdents64(folder, buffer.data(), buffer.size());
+        if (size <= 0) return size == 0;
         for (ssize_t at = 0; at < size;) {
             const auto* const entry = buffer.data() + at;
             std::uint16_t length = 0;
             std::memcpy(&length, entry + offsetof(dirent64, d_reclen), sizeof length);
             const std::string_view name = entry + offsetof(dirent64, d_name);
             at += length;
-            if (name == "." || name == "..") continue;
-            if (names.size() == max_names) return names;
-            names.emplace_back(name);
+            if (name != "." && name != ".." && !visit(name)) return false;
         }
     }
+}
+
+std::vector<std::string> list_folder(int folder, std::size_t max_names)
+{
+    std::vector<std::string> names;
+    const UniqueFd copy(open_retrying(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!copy) return names;
+    visit_names(copy.get(), [&](std::string_view name) {
+        if (names.size() == max_names) return false;
+        names.emplace_back(name);
+        return true;
+    });
     return names;
 }
 

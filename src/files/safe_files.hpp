@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +45,17 @@ bool is_resource_shortage(error_code ec) noexcept;
 
 /// True if this process can open about that many more descriptors.
 bool has_descriptors_left(unsigned count) noexcept;
+
+/// The same for a caller that asks often, and can bear a wrong answer: it looks again when half of
+/// the descriptors that were left may have been used.
+class DescriptorEstimate {
+public:
+    bool has_left(unsigned count) noexcept;
+
+private:
+    std::uint64_t limit_ = 0;
+    std::uint64_t unseen_ = 0;  ///< How many may be used before the next look.
+};
 
 enum class Links {
     none,    ///< A symbolic link anywhere in the path is an error.
@@ -87,11 +100,18 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
 /// Opens a folder at a trusted path, to read it.
 UniqueFd open_folder(const std::filesystem::path& path);
 
+/// Opens a folder at an absolute path without a symbolic link in it.
+UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec);
+
 /// Reads to the end, but at most one byte more than `limit`.
 error_code read_all(int fd, std::string& text, std::size_t limit);
 
 /// Writes all of `text`.
 error_code write_all(int fd, std::string_view text);
+
+/// Calls `visit` with each name from the position of the descriptor on, without `.` and `..`, until
+/// it returns false. Returns true if there are no more. Without readdir, which asks for more.
+bool visit_names(int folder, const std::function<bool(std::string_view)>& visit);
 
 /// The names in a folder, at most `max_names`, without `.` and `..`.
 std::vector<std::string> list_folder(int folder, std::size_t max_names);

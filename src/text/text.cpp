@@ -1,15 +1,13 @@
 #include "text/text.hpp"
 
-#include "autoexec/error.hpp"
+#include "text/random.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <openssl/sha.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
 
 namespace autoexec::text {
@@ -34,13 +32,6 @@ std::string percent_encoded(std::string_view id)
             out += fmt::format("%{:02X}", static_cast<unsigned char>(id[i]));
     }
     return out;
-}
-
-void fill_random(std::span<unsigned char> bytes)
-{
-    // Up to 256 bytes are read at once; a signal can interrupt only before the pool is ready.
-    while (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-        if (errno != EINTR) throw system_error(error_code(errno, boost::system::system_category()));
 }
 
 }  // namespace
