@@ -1,6 +1,7 @@
 #include "git_files/git_dir.hpp"
 
 #include "files/safe_files.hpp"
+#include "git_files/quick_find.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -226,6 +227,8 @@ std::optional<fs::path> common_dir_of(const fs::path& directory)
 std::optional<GitTree> find_tree_in(const std::optional<fs::path>& common_dir,
                                     const fs::path& directory, error_code& shortage)
 {
+    shortage = {};
+    if (auto quick = quick_find(common_dir, directory); quick.known) return std::move(quick.tree);
     auto found = find_tree(directory, shortage);
     if (common_dir && !shortage) {
         // Both sides point to each other, or it is the main worktree, which has no entry.
