@@ -148,9 +148,9 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
 
     auto ec = x.mailbox->prepare();
     if (!ec) {
+        a.monitor.remember();
         ec = co_await record_baseline(x);
         if (ec) co_return ec;
-        a.monitor.remember();
         a.monitor.set_baseline(*x.baseline);
         announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);

@@ -11,6 +11,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -189,14 +190,14 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 }
 
 // Running executions release descriptors when they end. A single command does not wait.
-bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec) const
+bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec)
 {
     constexpr unsigned of_one_command = 16;  // including its agent and its program
     const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
         return other != &x && !other->attempt_id.empty();
     });
     if (!in_flight || (ec && ec != errc::no_resources)) return false;
-    return ec == errc::no_resources || !files::has_descriptors_left(of_one_command);
+    return ec == errc::no_resources || !descriptors.has_left(of_one_command);
 }
 
 asio::awaitable<error_code> ExecutorCore::open(Execution& x)
@@ -489,9 +490,9 @@ ExecutorCore::ActiveGuard::~ActiveGuard()
 
 std::string ExecutorCore::tree_key_of(const fs::path& worktree)
 {
-    std::error_code ec;
-    const auto real = fs::weakly_canonical(worktree, ec);
-    return ec ? worktree.string() : real.string();
+    struct stat st {};
+    if (::stat(worktree.c_str(), &st) != 0) return worktree.string();
+    return fmt::format("{}:{}", st.st_dev, st.st_ino);
 }
 
 fs::path ExecutorCore::absolute(const fs::path& path) const

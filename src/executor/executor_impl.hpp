@@ -8,6 +8,7 @@
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
+#include "files/safe_files.hpp"
 #include "git/git_context.hpp"
 #include "git/interrupt.hpp"
 #include "protocol/command_file.hpp"
@@ -194,7 +195,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
-    [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec) const;
+    [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec);
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> lock_adopted(Execution& x);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
@@ -308,7 +309,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::vector<std::shared_ptr<EventSink>> sinks;
     records::RunningRecords running_records;
     async::FifoSemaphore slots;
-    std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by the worktree's real path.
+    files::DescriptorEstimate descriptors;
+    std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.
     std::set<Execution*> active;
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.
