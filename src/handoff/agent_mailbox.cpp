@@ -127,29 +127,40 @@ OfferState AgentMailbox::offer_of(const Found& found) const
 
 bool AgentMailbox::claim(const Found& found, const std::string& agent_id)
 {
-    error_code ec;
     // Reopened: an executor removes an empty claims folder when it releases the worktree.
-    claims_ = open_claims_folder(folder_.get(), git_dir_, ec);
-    record(ec);
+    open_claims();
     if (!claims_) return false;
+    error_code ec;
     claim_id_ = claim_id_of(found);
     claim_ = Claim::create(claims_.get(), claim_id_,
                            claim_text(found, agent_id, std::filesystem::absolute(worktree_)), ec);
     record(ec);
     if (!claim_) return false;
 
-    const auto again = find(found.command.attempt_id.empty());
-    keep_descriptor();
-    const bool same = again.state == Found::State::command && again.digest == found.digest &&
-                      again.stamp.inode == found.stamp.inode &&
-                      again.stamp.modified_ns == found.stamp.modified_ns;
-    if (same && spare_ && !cancel_reason(found.command)) {
+    if (is_still_published(found) && !cancel_reason(found.command)) {
         hand_over_claim();
         return true;
     }
     claim_->drop(claims_.get(), claim_id_);
     claim_.reset();
     return false;
+}
+
+// The same bytes, by the rules of `find`. The file of the offer is not read again, because an
+// executor removes the command file before it.
+bool AgentMailbox::is_still_published(const Found& found)
+{
+    const auto file = files::read_regular(folder_.get(), control_files::command,
+                                          protocol::command_file_limit, owners_);
+    record(file.reason);
+    if (file.state != FoundFile::State::present || file.stamp.inode != found.stamp.inode ||
+        file.stamp.modified_ns != found.stamp.modified_ns ||
+        text::sha256_hex(file.text) != found.digest)
+        return false;
+    const auto& id = found.command.attempt_id;
+    if (!id.empty() && !executor_holds_lock(folder_.get(), git_dir_)) return false;
+    return !trust_.offers ||
+           trust_.offers->state(folder_id(identity_), id, found.digest) != OfferState::refused;
 }
 
 void AgentMailbox::hand_over_claim() const
@@ -186,10 +197,10 @@ error_code AgentMailbox::write_status(const std::string& text)
         return replace_control_file(folder_.get(), status_name_, text, 0600, Durability::process);
     };
     auto ec = write();
-    if (spare_ && files::is_resource_shortage(ec)) {
-        spare_ = UniqueFd();
+    if (claims_ && files::is_resource_shortage(ec)) {
+        claims_ = UniqueFd();
         ec = write();
-        keep_descriptor();
+        open_claims();
     }
     // An executor may have removed the temporary file meanwhile.
     return ec == boost::system::errc::no_such_file_or_directory ? write() : ec;
@@ -205,10 +216,11 @@ void AgentMailbox::record(error_code ec)
     lacks_resources_ = files::is_resource_shortage(ec);
 }
 
-void AgentMailbox::keep_descriptor()
+void AgentMailbox::open_claims()
 {
-    spare_ = UniqueFd(::openat(folder_.get(), ".", O_PATH | O_CLOEXEC));
-    if (!spare_) record(files::last_error());
+    error_code ec;
+    claims_ = open_claims_folder(folder_.get(), git_dir_, ec);
+    record(ec);
 }
 
 void AgentMailbox::remove_command(const Found& found)
@@ -222,6 +234,7 @@ void AgentMailbox::remove_command(const Found& found)
 void AgentMailbox::release(bool forget)
 {
     if (!claim_) return;
+    if (forget && !claims_) open_claims();
     if (forget)
         claim_->drop(claims_.get(), claim_id_);
     else

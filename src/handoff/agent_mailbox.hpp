@@ -65,7 +65,7 @@ public:
     /// from the git directory.
     std::optional<protocol::AnswerFile> take_answer(const std::string& attempt_id);
 
-    /// Uses a reserved descriptor if no other is left.
+    /// Uses the descriptor of the claims folder if no other is left.
     error_code write_status(const std::string& text);
 
     /// True if the last `find` or `claim` failed for lack of descriptors or memory.
@@ -96,7 +96,8 @@ private:
     [[nodiscard]] OfferState offer_of(const Found& found) const;
     void hand_over_claim() const;
     void record(error_code ec);
-    void keep_descriptor();
+    void open_claims();
+    [[nodiscard]] bool is_still_published(const Found& found);
 
     std::filesystem::path worktree_;
     Trust trust_;
@@ -104,12 +105,11 @@ private:
     bool git_dir_known_ = false;
     struct stat identity_ {};
     files::UniqueFd folder_;
-    files::UniqueFd claims_;
+    files::UniqueFd claims_;  ///< Closed to write the last status if no other descriptor is left.
     files::Owners owners_;
     std::string status_name_;
     std::string claim_id_;
     std::optional<Claim> claim_;
-    files::UniqueFd spare_;
     bool lacks_resources_ = false;
 };
 

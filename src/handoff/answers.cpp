@@ -1,5 +1,6 @@
 #include "handoff/answers.hpp"
 
+#include "handoff/claims.hpp"
 #include "protocol/question_format.hpp"
 #include "text/text.hpp"
 
@@ -11,16 +12,13 @@ namespace {
 
 using files::UniqueFd;
 
-constexpr char own_folder[] = "autoexec";
 constexpr char answers_name[] = "answers";
 constexpr char answers_folder[] = "autoexec/answers";
 
 UniqueFd open_answers(const std::filesystem::path& git_dir)
 {
     error_code ec;
-    const auto base = files::open_folder(git_dir);
-    return files::open_beneath(base.get(), answers_folder, O_RDONLY | O_DIRECTORY,
-                               files::Links::none, ec);
+    return files::open_folder_without_links(git_dir / answers_folder, ec);
 }
 
 }  // namespace

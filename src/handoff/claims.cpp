@@ -21,6 +21,7 @@ namespace {
 using files::UniqueFd;
 
 constexpr char suffix[] = ".json";
+constexpr char claims_name[] = "claims";
 constexpr std::size_t max_claims = 1000;
 
 // Younger temporary files may belong to an agent that is about to link them.
@@ -56,13 +57,18 @@ bool is_locked(int fd)
     return probe_lock(fd) == Lock::held;
 }
 
-UniqueFd open_claim(int folder, const std::string& name)
+UniqueFd open_claim(int folder, const std::string& name, error_code& ec)
 {
-    error_code ec;
     auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
     struct stat st {};
     if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) return {};
     return fd;
+}
+
+UniqueFd open_claim(int folder, const std::string& name)
+{
+    error_code ignored;
+    return open_claim(folder, name, ignored);
 }
 
 protocol::ClaimFile read_claim(int fd)
@@ -114,25 +120,46 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
                             error_code& ec)
 {
     if (git_dir) {
-        const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        ec = base ? error_code() : files::last_error();
-        if (base) {
-            auto folder = files::make_folders(base.get(), "autoexec/claims", ec);
-            if (folder) return folder;
-        }
+        auto folder = files::open_folder_without_links(claims_path(*git_dir), ec);
+        if (!folder && !files::is_resource_shortage(ec))
+            folder = open_own_claims(make_own_folder(*git_dir), ec);
         // Other executors and agents look for claims only there.
-        if (files::is_resource_shortage(ec)) return {};
+        if (folder || files::is_resource_shortage(ec)) return folder;
     }
     return files::make_folders(worktree_fd, control_files::claims_folder, ec);
+}
+
+UniqueFd open_own_claims(const OwnFolder& own, error_code& ec)
+{
+    ec = own.error;
+    return own.folder ? files::make_folders(own.folder.get(), claims_name, ec) : UniqueFd();
+}
+
+std::filesystem::path claims_path(const std::filesystem::path& git_dir)
+{
+    return git_dir / own_folder / claims_name;
+}
+
+OwnFolder make_own_folder(const std::filesystem::path& git_dir)
+{
+    OwnFolder own;
+    own.path = git_dir / own_folder;
+    own.folder = files::open_folder_without_links(own.path, own.error);
+    if (own.folder || files::is_resource_shortage(own.error)) return own;
+    own.error = {};
+    const auto base = files::open_folder(git_dir);
+    if (base)
+        own.folder = files::make_folders(base.get(), own_folder, own.error);
+    else
+        own.error = files::last_error();
+    return own;
 }
 
 UniqueFd find_claims_folder(int worktree_fd, const std::optional<std::filesystem::path>& git_dir)
 {
     error_code ec;
     if (git_dir) {
-        const UniqueFd base(::open(git_dir->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        auto folder = files::open_beneath(base.get(), "autoexec/claims", O_RDONLY | O_DIRECTORY,
-                                          files::Links::none, ec);
+        auto folder = files::open_folder_without_links(claims_path(*git_dir), ec);
         if (folder) return folder;
     }
     return files::open_beneath(worktree_fd, control_files::claims_folder, O_RDONLY | O_DIRECTORY,
@@ -178,11 +205,12 @@ bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::p
 ClaimState ClaimReader::state(const std::string& attempt_id)
 {
     if (!open_ || open_->attempt_id != attempt_id) {
-        auto fd = open_claim(folder_.get(), claim_name(attempt_id));
+        const auto name = claim_name(attempt_id);
+        error_code ec;
+        auto fd = open_claim(folder_.get(), name, ec);
+        if (!fd && ec == boost::system::errc::no_such_file_or_directory) return ClaimState::none;
         // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.
-        if (!fd)
-            return is_regular(folder_.get(), claim_name(attempt_id)) ? ClaimState::live
-                                                                     : ClaimState::none;
+        if (!fd) return is_regular(folder_.get(), name) ? ClaimState::live : ClaimState::none;
         const bool remote = is_remote(read_claim(fd.get()));
         open_.emplace(Open{attempt_id, std::move(fd), remote, false});
     }
@@ -217,7 +245,7 @@ std::optional<std::string> ClaimReader::find_live(bool remove_others) const
     const auto remove = [&](const std::string& name) {
         if (remove_others) (void)files::remove_file(folder_.get(), name);
     };
-    for (const auto& name : files::list_folder(folder_.get(), max_claims)) {
+    for (const auto& name : names()) {
         if (name == folder_lock_file) continue;
         const auto fd = open_claim(folder_.get(), name);
         if (!fd) continue;
@@ -234,6 +262,18 @@ std::optional<std::string> ClaimReader::find_live(bool remove_others) const
             remove(name);
     }
     return living;
+}
+
+// Without another descriptor of the folder, which `list_folder` would open.
+std::vector<std::string> ClaimReader::names() const
+{
+    std::vector<std::string> found;
+    if (::lseek(folder_.get(), 0, SEEK_SET) != 0) return found;
+    files::visit_names(folder_.get(), [&](std::string_view name) {
+        found.emplace_back(name);
+        return found.size() < max_claims;
+    });
+    return found;
 }
 
 error_code ClaimReader::remove(const std::string& attempt_id)

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 /// Claims record which agent runs an attempt. A claim is a file that its agent locks while it
 /// lives; the lock belongs to the inode, so it is taken before the file gets its name.
@@ -24,6 +25,24 @@ files::UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path&
 files::UniqueFd open_claims_folder(int worktree_fd,
                                    const std::optional<std::filesystem::path>& git_dir,
                                    error_code& ec);
+
+/// The folder of claims, offers and answers in a git directory.
+inline constexpr char own_folder[] = "autoexec";
+
+struct OwnFolder {
+    std::filesystem::path path;
+    files::UniqueFd folder;
+    error_code error;  ///< Why there is no descriptor.
+};
+
+/// Opens it, creating it if it is missing.
+OwnFolder make_own_folder(const std::filesystem::path& git_dir);
+
+/// Opens or creates the claims folder in it.
+files::UniqueFd open_own_claims(const OwnFolder& own, error_code& ec);
+
+/// Where the claims of a worktree with this git directory are, unless that is not writable.
+std::filesystem::path claims_path(const std::filesystem::path& git_dir);
 
 /// Opens the same folder without creating it.
 files::UniqueFd find_claims_folder(int worktree_fd,
@@ -68,6 +87,7 @@ public:
 
 private:
     [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
+    [[nodiscard]] std::vector<std::string> names() const;
 
     files::UniqueFd folder_;
     struct stat worktree_;

@@ -121,7 +121,8 @@ public:
     {
         if (!locked_) return;
         // Outside git, the claims are in the worktree: leave no empty folder there.
-        (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
+        if (claims_in_tree_)
+            (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
         unlock_folder(worktree_.get(), lock_file_);
     }
 
@@ -130,17 +131,19 @@ public:
         error_code shortage;
         git_tree_ = git_files::find_tree_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
-        if (const auto ec = open_claims()) return ec;
+        std::optional<OwnFolder> own;
+        if (git_tree_) own = make_own_folder(git_tree_->git_dir);
+        if (const auto ec = open_claims(own)) return ec;
         // Created before the lock: an agent that sees the lock must also see that offers are
         // required.
-        if (const auto ec = begin_offers()) return ec;
+        if (const auto ec = begin_offers(own)) return ec;
         if (const auto ec = lock()) {
             holder_.reset();
             offers_.close();
             return ec;
         }
         // The previous holder of the lock removes an empty folder on release.
-        return stat_of(claims_->folder()).st_nlink == 0 ? open_claims() : error_code{};
+        return stat_of(claims_->folder()).st_nlink == 0 ? open_claims(own) : error_code{};
     }
 
     [[nodiscard]] std::optional<GitTree> git_tree() const override { return git_tree_; }
@@ -164,11 +167,14 @@ public:
     {
         published_here_ = true;
         if (git_tree_) context_->excludes.ensure(git_tree_->common_dir, options_.status_file_name);
-        remove_status();
-        for (const auto* name : {control_files::cancel, control_files::command}) {
-            if (const auto ec = clear_name(worktree_.get(), name)) return ec;
-        }
-        remove_all_temporaries();
+        const OwnNames names(worktree_.get(), options_.status_file_name);
+        remove_status(names);
+        for (const auto* name : {control_files::cancel, control_files::command})
+            if (const auto ec = clear(names, name)) return ec;
+        remove_all_temporaries(names);
+        // A moment before `look` is first called.
+        nothing_left_ = !names.may_contain(options_.status_file_name) &&
+                        !names.may_contain(control_files::cursor_folder);
         return withdraw_offers();
     }
 
@@ -194,6 +200,7 @@ public:
     std::vector<FoundFile> look() override
     {
         std::vector<FoundFile> found;
+        if (std::exchange(nothing_left_, false)) return found;
         for (const auto& path : {options_.status_file_name, other_status()}) {
             auto file =
                 files::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
@@ -263,29 +270,31 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
+        has_answered_ = true;
         return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        remove_answer_file(git_dir(), attempt_id);
+        if (has_answered_ || !published_here_) remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
         error_code first;
         const auto record = [&first](error_code ec) {
             if (!first) first = ec;
         };
+        const OwnNames names(worktree_.get(), options_.status_file_name);
         for (const auto* name :
              {control_files::command, control_files::simple, control_files::metadata})
-            record(clear_name(worktree_.get(), name));
-        remove_status();
+            record(clear(names, name));
+        remove_status(names);
         record(withdraw_offers());
         // After files without an attempt id, so that a recovery can still identify those if this
         // process is killed.
         if (!withdrawn_.empty()) remove_temporary(worktree_.get(), withdrawn_);
         if (keep_cancel) return first;
-        remove_all_temporaries();
-        record(clear_name(worktree_.get(), control_files::cancel));
+        remove_all_temporaries(names);
+        record(clear(names, control_files::cancel));
         if (claims_) record(claims_->remove(attempt_id));
         return first;
     }
@@ -320,12 +329,12 @@ private:
         return git_tree_ ? std::optional(git_tree_->git_dir) : std::nullopt;
     }
 
-    error_code begin_offers()
+    error_code begin_offers(const std::optional<OwnFolder>& own)
     {
         if (options_.offers)
             holder_ = std::make_unique<Offers::Holder>(options_.offers, folder_id(identity_));
-        if (!git_tree_) return {};
-        const auto ec = offers_.lock(git_tree_->git_dir, identity_);
+        if (!own) return {};
+        const auto ec = offers_.lock(*own, identity_);
         // Like the claims, which are then in the worktree.
         if (ec == boost::system::errc::permission_denied ||
             ec == boost::system::errc::read_only_file_system ||
@@ -376,10 +385,14 @@ private:
         return files::stamp_of(st);
     }
 
-    error_code open_claims()
+    error_code open_claims(const std::optional<OwnFolder>& own)
     {
         error_code ec;
-        auto folder = open_claims_folder(worktree_.get(), git_dir(), ec);
+        auto folder = own ? open_own_claims(*own, ec) : UniqueFd();
+        // Agents look for claims in the worktree only if there is no other place for them.
+        claims_in_tree_ = !folder && !files::is_resource_shortage(ec);
+        if (claims_in_tree_)
+            folder = files::make_folders(worktree_.get(), control_files::claims_folder, ec);
         if (folder) claims_.emplace(std::move(folder), identity_);
         return ec;
     }
@@ -397,19 +410,27 @@ private:
     }
 
     // A file that cannot be removed (another user's, say) is reported by each `look`.
-    void remove_status()
+    void remove_status(const OwnNames& names)
     {
-        (void)clear_name(worktree_.get(), options_.status_file_name);
+        (void)clear(names, options_.status_file_name);
+        if (!names.may_contain(control_files::cursor_folder)) return;
         if (const auto other = open_cursor_folder())
             (void)clear_name(other.get(), options_.status_file_name);
     }
 
+    error_code clear(const OwnNames& names, const std::string& name)
+    {
+        return names.may_contain(name) ? clear_name(worktree_.get(), name) : error_code{};
+    }
+
     // Left by an executor or agent that was killed while it wrote. No executor is writing, because
     // this one holds the lock; an agent whose rename fails writes again.
-    void remove_all_temporaries()
+    void remove_all_temporaries(const OwnNames& names)
     {
-        remove_temporaries(worktree_.get());
-        if (const auto other = open_cursor_folder()) remove_temporaries(other.get());
+        names.remove_temporaries(worktree_.get());
+        if (!names.may_contain(control_files::cursor_folder)) return;
+        if (const auto other = open_cursor_folder())
+            OwnNames(other.get(), options_.status_file_name).remove_temporaries(other.get());
     }
 
     static std::string attempt_in(const FoundFile& command_file)
@@ -452,6 +473,9 @@ private:
     std::optional<GitTree> git_tree_;  // as of the lock
     std::string withdrawn_;            // a temporary file: another executor's command file
     bool locked_ = false;
+    bool claims_in_tree_ = false;
+    bool nothing_left_ = false;  // by `prepare`, just now: there is no status
+    bool has_answered_ = false;
     bool published_here_ =
         false;  // the existing control files are this executor's, or there are none
 };

@@ -15,7 +15,6 @@
 #include <boost/asio/strand.hpp>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/inotify.h>
 #include <sys/vfs.h>
 
@@ -36,16 +35,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t watched_events = IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE |
-                                         IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t watched_events =
+    IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::size_t bytes_of_a_read = 64 * 1024;
 // Worktrees whose subscribers are called in one turn of the event loop.
 constexpr std::size_t slice = 256;
 
-enum class FolderKind { root, cursor, other };
+enum class FolderKind { root, cursor, claims, other };
 
 // File systems where another host can change files without an event here.
-bool is_shared_between_hosts(int folder)
+bool is_shared_between_hosts(const std::string& folder)
 {
     static constexpr std::array<unsigned, 13> types{
         0x6969,      // NFS
@@ -63,7 +62,7 @@ bool is_shared_between_hosts(int folder)
         0x786F4256,  // VirtualBox
     };
     struct statfs info {};
-    return ::fstatfs(folder, &info) == 0 &&
+    return ::statfs(folder.c_str(), &info) == 0 &&
            std::find(types.begin(), types.end(), static_cast<unsigned>(info.f_type)) != types.end();
 }
 
@@ -111,11 +110,10 @@ private:
         FolderKind kind = FolderKind::root;
         std::set<std::string> trees;  ///< Usually one; the folders of a repository share a git dir.
     };
+    /// What is to be watched for a subscription.
     struct Folders {
-        files::UniqueFd root;
-        files::UniqueFd cursor;  ///< None: there is none.
-        files::UniqueFd claims;  ///< None: they are not watched.
-        int error = 0;           ///< Why they are not all open; 0: they are.
+        std::vector<std::string> claims;  ///< The first that exists; none: they are not watched.
+        int error = 0;                    ///< Why nothing can be watched; 0: it can.
     };
     /// Owned by the pending read, so that nothing of it outlives the context.
     struct Reader {
@@ -127,12 +125,13 @@ private:
     static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
     Subscription subscribe(const fs::path& path, std::function<void()> changed, bool is_worktree);
     void leave(const std::string& key);
-    Folders open_folders(const std::string& key, bool is_worktree);
-    int open_claims(const std::string& key, Folders& folders);
+    Folders find_folders(const std::string& key, bool is_worktree);
+    int find_claims(const std::string& key, std::vector<std::string>& claims) const;
     void add_folders(const std::string& key, Tree& tree, const Folders& folders);
     void renew(const std::string& key);
-    void add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind);
+    int add_folder(const std::string& key, Tree& tree, const std::string& folder, FolderKind kind);
     void drop_folders(const std::string& key, Tree& tree);
+    [[nodiscard]] bool has_folder(const Tree& tree, FolderKind kind) const;
     void uncover(int wd);
     void warn_once(const std::string& tree, int error);
 
@@ -143,6 +142,7 @@ private:
     void take(const inotify_event& event, std::string_view name);
     void wake_all();
     void wake_slice();
+    [[nodiscard]] bool matters(FolderKind kind, std::uint32_t mask, std::string_view name) const;
     [[nodiscard]] bool is_control_file(std::string_view name) const;
 
     FileNotifierOptions options_;
@@ -181,7 +181,7 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::functi
 {
     const auto key = key_of(path);
     auto inner = local_->watch(path, std::move(changed));
-    const auto folders = inotify_ ? open_folders(key, is_worktree) : Folders{};
+    const auto folders = inotify_ ? find_folders(key, is_worktree) : Folders{};
     const std::lock_guard lock(mutex_);
     auto& tree = trees_[key];
     ++tree.subscriptions;
@@ -228,43 +228,44 @@ std::string FileNotifier::problem(const fs::path& worktree) const
 }
 
 // Without the lock, since a network file system may keep it waiting.
-FileNotifier::Folders FileNotifier::open_folders(const std::string& key, bool is_worktree)
+FileNotifier::Folders FileNotifier::find_folders(const std::string& key, bool is_worktree)
 {
     Folders folders;
-    folders.root = files::UniqueFd(::open(key.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folders.root) {
-        folders.error = errno;
-    } else if (is_shared_between_hosts(folders.root.get())) {
+    if (is_shared_between_hosts(key)) {
         folders.error = EREMOTE;
         const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
-    } else if (is_worktree) {
-        error_code ec;
-        folders.cursor = files::open_beneath(folders.root.get(), control_files::cursor_folder,
-                                             O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-        if (options_.claims) folders.error = open_claims(key, folders);
+    } else if (is_worktree && options_.claims) {
+        folders.error = find_claims(key, folders.claims);
     }
     return folders;
 }
 
-int FileNotifier::open_claims(const std::string& key, Folders& folders)
+int FileNotifier::find_claims(const std::string& key, std::vector<std::string>& claims) const
 {
-    error_code ec;
-    const auto git = git_files::find_tree_in(common_dir_, key, ec);
-    if (ec) return ec.value();
-    folders.claims = handoff::find_claims_folder(folders.root.get(),
-                                                 git ? std::optional(git->git_dir) : std::nullopt);
-    return folders.claims ? 0 : ENOENT;
+    error_code shortage;
+    const auto git = git_files::find_tree_in(common_dir_, key, shortage);
+    if (git) claims.push_back(handoff::claims_path(git->git_dir));
+    claims.push_back(key + '/' + control_files::claims_folder);
+    return shortage.value();
 }
 
+// Again for each subscription: a folder may have been replaced meanwhile.
 void FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
 {
     tree.error = broken_ != 0 ? broken_ : folders.error;
-    if (folders.root)
-        add_folder(key, tree, folders.root.get(),
-                   tree.is_worktree ? FolderKind::root : FolderKind::other);
-    if (folders.cursor) add_folder(key, tree, folders.cursor.get(), FolderKind::cursor);
-    if (folders.claims) add_folder(key, tree, folders.claims.get(), FolderKind::other);
+    if (tree.error != 0) return;
+    const auto known = tree.folders.size();
+    tree.error =
+        add_folder(key, tree, key, tree.is_worktree ? FolderKind::root : FolderKind::other);
+    if (tree.error != 0) return;
+    // Most worktrees have none; a later one is seen in the root.
+    if (tree.is_worktree && tree.folders.size() != known)
+        (void)add_folder(key, tree, key + '/' + control_files::cursor_folder, FolderKind::cursor);
+    for (const auto& claims : folders.claims) {
+        tree.error = add_folder(key, tree, claims, FolderKind::claims);
+        if (tree.error != ENOENT && tree.error != EACCES) break;
+    }
 }
 
 // After a change that concerns the watches themselves, or may have.
@@ -277,7 +278,7 @@ void FileNotifier::renew(const std::string& key)
         if (tree == trees_.end()) return;
         is_worktree = tree->second.is_worktree;
     }
-    const auto folders = open_folders(key, is_worktree);
+    const auto folders = find_folders(key, is_worktree);
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
     if (tree == trees_.end() || tree->second.error != 0) return;
@@ -285,20 +286,24 @@ void FileNotifier::renew(const std::string& key)
     add_folders(key, tree->second, folders);
 }
 
-void FileNotifier::add_folder(const std::string& key, Tree& tree, int folder, FolderKind kind)
+// Returns the error; 0 if the folder is watched.
+int FileNotifier::add_folder(const std::string& key, Tree& tree, const std::string& folder,
+                             FolderKind kind)
 {
-    if (tree.error != 0) return;
-    // By the descriptor: the path may lead elsewhere by now.
-    const auto path = fmt::format("/proc/self/fd/{}", folder);
-    const int wd = ::inotify_add_watch(inotify_.get(), path.c_str(), watched_events);
+    auto events = watched_events;
+    if (kind == FolderKind::other) events |= IN_DELETE;
+    const bool is_inside = kind == FolderKind::cursor || kind == FolderKind::claims;
+    if (is_inside) events |= IN_DONT_FOLLOW;
+    const int wd = ::inotify_add_watch(inotify_.get(), folder.c_str(), events);
     if (wd < 0) {
-        tree.error = errno;
-        warn_once(key, errno);
-        return;
+        const int error = errno;
+        if (error != ENOENT && error != ENOTDIR && error != EACCES) warn_once(key, error);
+        return error;
     }
     auto& watched = folders_[wd];
     watched.kind = kind;
     if (watched.trees.insert(key).second) tree.folders.push_back(wd);
+    return 0;
 }
 
 void FileNotifier::drop_folders(const std::string& key, Tree& tree)
@@ -393,9 +398,7 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     if (found == folders_.end()) return;
     const auto kind = found->second.kind;
     const bool gone = (event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
-    // Folders, too: git makes one for each worktree.
-    const bool matters = (event.mask & IN_ISDIR) != 0 || is_control_file(name);
-    if (!gone && kind == FolderKind::root && !matters) return;
+    if (!gone && !matters(kind, event.mask, name)) return;
     changed_.insert(found->second.trees.begin(), found->second.trees.end());
     if (gone) {
         uncover(event.wd);
@@ -404,18 +407,39 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     }
 }
 
+// Of what has happened in a folder.
+bool FileNotifier::matters(FolderKind kind, std::uint32_t mask, std::string_view name) const
+{
+    const bool begins = (mask & IN_CREATE) != 0;
+    // A claim is made under another name, under which it is closed, too.
+    if (kind == FolderKind::claims) return !begins || !name.starts_with(".tmp.");
+    if (kind != FolderKind::root) return true;
+    // A new file has no content yet.
+    return (mask & IN_ISDIR) != 0 || (!begins && is_control_file(name));
+}
+
 void FileNotifier::uncover(int wd)
 {
     const auto found = folders_.find(wd);
+    const auto kind = found->second.kind;
     for (const auto& key : found->second.trees) {
         const auto tree = trees_.find(key);
         if (tree == trees_.end()) continue;
         std::erase(tree->second.folders, wd);
-        // A new one in its place is seen in the root.
-        if (found->second.kind != FolderKind::cursor) tree->second.error = ESTALE;
+        // A new one in its place is seen in the root, or was watched by a later subscription.
+        if (kind != FolderKind::cursor && !has_folder(tree->second, kind))
+            tree->second.error = ESTALE;
     }
     folders_.erase(found);
     (void)::inotify_rm_watch(inotify_.get(), wd);  // after IN_MOVE_SELF
+}
+
+bool FileNotifier::has_folder(const Tree& tree, FolderKind kind) const
+{
+    return std::any_of(tree.folders.begin(), tree.folders.end(), [&](int wd) {
+        const auto found = folders_.find(wd);
+        return found != folders_.end() && found->second.kind == kind;
+    });
 }
 
 void FileNotifier::wake_all()

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -132,7 +133,7 @@ namespace {
 using files::UniqueFd;
 namespace fs = std::filesystem;
 
-constexpr char offers_folder[] = "autoexec/offers";
+constexpr char offers_name[] = "offers";
 constexpr std::size_t digest_limit = 256;
 constexpr std::size_t max_offers = 10'000;
 constexpr int max_tries = 10;
@@ -142,39 +143,50 @@ std::string folder_name(const struct stat& worktree)
     return fmt::format("{}", worktree.st_ino);
 }
 
-UniqueFd open_git_dir(const fs::path& git_dir)
+bool is_removed(int folder)
 {
-    return UniqueFd(::open(git_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat held {};
+    return ::fstat(folder, &held) != 0 || held.st_nlink == 0;
 }
 
-bool leads_to(const fs::path& path, int folder)
+// An executor removes its folder when it ends, so it is usually made here. Then it is empty.
+UniqueFd make_offers(int base, const std::string& name, bool& is_new, error_code& ec)
 {
-    struct stat named {};
-    struct stat held {};
-    return ::lstat(path.c_str(), &named) == 0 && ::fstat(folder, &held) == 0 &&
-           folder_id(named) == folder_id(held);
+    const auto offers = files::make_folders(base, offers_name, ec);
+    if (!offers) return {};
+    is_new = ::mkdirat(offers.get(), name.c_str(), 0700) == 0;
+    if (!is_new && errno != EEXIST) {
+        ec = files::last_error();
+        return {};
+    }
+    UniqueFd folder(
+        ::openat(offers.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder) ec = files::last_error();
+    return folder;
 }
 
 }  // namespace
 
-error_code OfferFolder::lock(const fs::path& git_dir, const struct stat& worktree)
+error_code OfferFolder::lock(const OwnFolder& own, const struct stat& worktree)
 {
     close();
-    const auto base = open_git_dir(git_dir);
-    if (!base) return files::last_error();
-    const auto name = fs::path(offers_folder) / folder_name(worktree);
-    path_ = git_dir / name;
+    if (!own.folder) return own.error;
+    const auto name = folder_name(worktree);
+    path_ = own.path / offers_name / name;
     // An executor removes its folder when it ends: a folder opened before is then a deleted one.
     for (int tries = 0; tries < max_tries; ++tries) {
         error_code ec;
         UniqueFd lock_file;
-        auto folder = files::make_folders(base.get(), name, ec);
+        bool is_new = false;
+        auto folder = make_offers(own.folder.get(), name, is_new, ec);
         if (!folder && ec.value() == ENOENT) continue;
         if (!folder) return ec;
         ec = lock_folder(folder.get(), folder.get(), lock_file);
         if (ec) return ec;
-        if (!leads_to(path_, folder.get())) continue;
+        if (is_removed(folder.get())) continue;
         folder_ = std::move(folder);
+        has_others_ = !is_new;
+        names_.clear();
         lock_file_ = std::move(lock_file);
         return {};
     }
@@ -185,8 +197,12 @@ error_code OfferFolder::put(const std::string& attempt_id, const std::string& di
                             Durability durability)
 {
     if (!folder_) return {};
-    return files::replace_file(folder_.get(), text::file_name_of(attempt_id), digest, 0600,
-                               durability);
+    auto name = text::file_name_of(attempt_id);
+    names_.insert(name);
+    // In place: an agent reads it only if the command file, which follows, names the attempt.
+    if (durability != Durability::power && !files::create_file(folder_.get(), name, digest, 0600))
+        return {};
+    return files::replace_file(folder_.get(), name, digest, 0600, durability);
 }
 
 std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id) const
@@ -201,9 +217,11 @@ std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id)
 error_code OfferFolder::remove_all()
 {
     if (!folder_) return {};
+    if (std::exchange(has_others_, false))
+        for (auto& name : files::list_folder(folder_.get(), max_offers))
+            if (name != folder_lock_file) names_.insert(std::move(name));
     error_code first;
-    for (const auto& name : files::list_folder(folder_.get(), max_offers)) {
-        if (name == folder_lock_file) continue;
+    for (const auto& name : std::exchange(names_, {})) {
         const auto ec = files::remove_file(folder_.get(), name);
         if (!first) first = ec;
     }
@@ -225,15 +243,13 @@ OfferState offer_state(const std::optional<fs::path>& git_dir, const struct stat
                        const files::Owners& owners)
 {
     if (!git_dir) return OfferState::unknown;
-    const auto base = open_git_dir(*git_dir);
-    if (!base) return OfferState::refused;
     error_code ec;
-    const auto folder =
-        files::open_beneath(base.get(), std::string(offers_folder) + '/' + folder_name(worktree),
-                            O_RDONLY | O_DIRECTORY, files::Links::none, ec);
+    const auto folder = files::open_folder_without_links(
+        *git_dir / own_folder / offers_name / folder_name(worktree), ec);
     // EACCES: the agent's user could not read the offers either.
     const bool none = ec.value() == ENOENT || ec.value() == EACCES;
-    if (!folder) return none ? OfferState::unknown : OfferState::refused;
+    if (!folder)
+        return none && files::open_folder(*git_dir) ? OfferState::unknown : OfferState::refused;
     if (!is_folder_locked(folder.get(), folder.get())) return OfferState::unknown;
     const auto offer =
         files::read_regular(folder.get(), text::file_name_of(attempt_id), digest_limit, owners);

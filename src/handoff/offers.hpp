@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 /// Offers record which command files an executor has published: an agent runs no others. Between
@@ -110,7 +111,7 @@ namespace autoexec::handoff {
 class OfferFolder {
 public:
     /// Creates and locks the folder. `errc::worktree_busy`: another executor has it.
-    error_code lock(const std::filesystem::path& git_dir, const struct stat& worktree);
+    error_code lock(const OwnFolder& own, const struct stat& worktree);
     OfferFolder() = default;
     ~OfferFolder() { close(); }
     OfferFolder(const OfferFolder&) = delete;
@@ -133,6 +134,8 @@ private:
     std::filesystem::path path_;
     files::UniqueFd folder_;
     files::UniqueFd lock_file_;
+    std::set<std::string> names_;  ///< Of the offers in it.
+    bool has_others_ = false;      ///< There may be some of a killed executor.
 };
 
 /// Whether the executor that holds the worktree has offered a command file with this digest.

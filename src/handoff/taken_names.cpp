@@ -8,12 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
 
 namespace autoexec::handoff {
 namespace {
 
 constexpr int max_removed_entries = 2000;
+constexpr std::size_t max_listed = 20'000;
 constexpr int max_removed_depth = 64;  // one descriptor per level
 // A program may recreate its folder meanwhile.
 constexpr int max_removal_tries = 8;
@@ -21,20 +24,15 @@ constexpr int max_removal_tries = 8;
 // Do not cross mount points.
 class TreeRemoval {
 public:
-    explicit TreeRemoval(int folder)
-    {
-        struct stat st {};
-        if (::fstat(folder, &st) == 0) device_ = st.st_dev;
-    }
-
     void remove(int folder, const std::string& name, int depth = 0)
     {
         if (::unlinkat(folder, name.c_str(), 0) == 0 || depth == max_removed_depth) return;
         error_code ec;
+        if (!device_) device_ = device_of(folder);
         const auto inner =
             files::open_beneath(folder, name, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
         struct stat st {};
-        if (!inner || ::fstat(inner.get(), &st) != 0 || st.st_dev != device_) return;
+        if (!inner || ::fstat(inner.get(), &st) != 0 || device_ != st.st_dev) return;
         (void)::fchmod(inner.get(), 0700);
         for (const auto& entry : files::list_folder(inner.get(), max_removed_entries)) {
             if (--budget_ < 0) return;
@@ -44,7 +42,13 @@ public:
     }
 
 private:
-    dev_t device_ = 0;
+    static std::optional<dev_t> device_of(int folder)
+    {
+        struct stat st {};
+        return ::fstat(folder, &st) == 0 ? std::optional(st.st_dev) : std::nullopt;
+    }
+
+    std::optional<dev_t> device_;  ///< Of the folder of the first call.
     int budget_ = max_removed_entries;
 };
 
@@ -82,13 +86,30 @@ error_code replace_control_file(int folder, const std::string& name, std::string
 
 void remove_temporary(int folder, const std::string& name)
 {
-    TreeRemoval(folder).remove(folder, name);
+    TreeRemoval().remove(folder, name);
 }
 
-void remove_temporaries(int folder)
+OwnNames::OwnNames(int folder, const std::string& status_name)
 {
-    TreeRemoval removal(folder);
-    for (const auto& name : files::list_folder(folder, max_removed_entries))
+    std::size_t seen = 0;
+    const auto keep = [&](std::string_view name) {
+        if (name.starts_with(control_files::own_prefix) || name == control_files::cursor_folder ||
+            name == status_name)
+            names_.emplace_back(name);
+        return ++seen < max_listed && names_.size() < max_removed_entries;
+    };
+    complete_ = ::lseek(folder, 0, SEEK_SET) == 0 && files::visit_names(folder, keep);
+}
+
+bool OwnNames::may_contain(std::string_view name) const
+{
+    return !complete_ || std::find(names_.begin(), names_.end(), name) != names_.end();
+}
+
+void OwnNames::remove_temporaries(int folder) const
+{
+    TreeRemoval removal;
+    for (const auto& name : names_)
         if (name.starts_with(control_files::temporary_prefix)) removal.remove(folder, name);
 }
 

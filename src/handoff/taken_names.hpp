@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Removes what blocks the names of control files: programs in a worktree can create folders there.
 /// Links are not followed.
@@ -21,7 +22,20 @@ error_code replace_control_file(int folder, const std::string& name, std::string
 /// Removes a temporary file; of a folder, as much as the bounds allow.
 void remove_temporary(int folder, const std::string& name);
 
-/// Removes all temporary files in `folder`.
-void remove_temporaries(int folder);
+/// The names of control files, temporary files and `.cursor` in a folder, as listed at one moment:
+/// what is not there needs no call to be removed.
+class OwnNames {
+public:
+    /// Moves the position of the descriptor.
+    OwnNames(int folder, const std::string& status_name);
+
+    [[nodiscard]] bool may_contain(std::string_view name) const;
+    /// Removes the temporary files that were listed.
+    void remove_temporaries(int folder) const;
+
+private:
+    std::vector<std::string> names_;
+    bool complete_ = false;
+};
 
 }  // namespace autoexec::handoff

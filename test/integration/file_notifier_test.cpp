@@ -263,11 +263,13 @@ TEST_CASE_FIXTURE(Watched, "without descriptors, only the own process is covered
     {
         const NoDescriptorsLeft none;
         watch();
+        ctx.poll();
         CHECK(notifier->coverage(tree) == Coverage::own_process);
         CHECK(notifier->problem(tree) == "Too many open files");
     }
+    const int before = calls;
     notifier->notify(tree);
-    CHECK(calls == 1);
+    CHECK(calls == before + 1);
 }
 
 TEST_SUITE_END();
