@@ -40,9 +40,9 @@ std::optional<system_clock::time_point> parse_usual(std::string_view text)
         const bool fits = expected == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == expected;
         if (!fits) return std::nullopt;
     }
-    const auto number = [text](std::size_t at, std::size_t digits) {
+    const auto number = [text](std::size_t at, std::size_t width) {
         int value = 0;
-        for (const char c : text.substr(at, digits)) value = value * 10 + (c - '0');
+        for (const char c : text.substr(at, width)) value = value * 10 + (c - '0');
         return value;
     };
     const year_month_day date{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))},
