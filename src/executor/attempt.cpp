@@ -313,6 +313,7 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
                 now + (notified ? safety_interval(x) : interval.next(options.random()));
         }
         co_await wait_for_look(x, a, times.next(a.monitor, now));
+        if (!turns.enter()) co_await turns.admission(*x.alarm);
     }
     if (a.question) end_question(x, a);
     if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
@@ -584,6 +585,7 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
                              asio::cancellation_type::none;
         if (facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
+        if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (files::is_resource_shortage(refused)) refused = request_stop(*x.mailbox, a, reason);
         observation = a.monitor.poll(options.clock->now());
     }

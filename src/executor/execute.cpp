@@ -168,6 +168,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         if (!x.slot) x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
+        if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (co_await is_cancelled(x)) {
             set_cancelled(x.result, "The command was cancelled before it was published.");
             co_return error_code{};

@@ -158,7 +158,8 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
       ex(std::move(e)),
       strand(ex),
       running_records(options.project_root),
-      slots(options.max_parallel)
+      slots(options.max_parallel),
+      turns(strand, max_per_turn)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);

@@ -5,6 +5,7 @@
 #include "async/launch.hpp"
 #include "async/rate_limit.hpp"
 #include "async/short_names.hpp"
+#include "async/turn_limit.hpp"
 #include "autoexec/executor.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
@@ -38,6 +39,9 @@ using protocol::max_prompts;
 
 /// Means "never" in sums that must not overflow.
 inline constexpr std::chrono::hours max_time{24 * 365 * 100};
+
+/// Executions that continue in one turn of the event loop.
+inline constexpr std::size_t max_per_turn = 16;
 
 inline constexpr std::chrono::milliseconds lock_retry{25};
 // An agent that probes a worktree's lock holds it briefly.
@@ -309,6 +313,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::vector<std::shared_ptr<EventSink>> sinks;
     records::RunningRecords running_records;
     async::FifoSemaphore slots;
+    async::TurnLimit turns;
     files::DescriptorEstimate descriptors;
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.
     std::set<Execution*> active;
