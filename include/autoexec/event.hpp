@@ -38,6 +38,10 @@ enum class EventType {
     permission_decided,
     /// No file events come from the worktree, which is polled instead; once per execution.
     polling_only,
+    /// No command starts, since too little memory or disk is free: `details.reason`. Published when
+    /// it begins, with the ids of the first command that waits.
+    starts_paused,
+    starts_resumed,  ///< Commands start again.
 };
 std::string_view to_string(EventType type) noexcept;
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace autoexec::inline v1 {
@@ -28,6 +29,12 @@ enum class FileAccess { owner, group, everyone };
 /// Whether changes in worktrees are seen by file events, besides polling. `automatic`: if the
 /// agents are in other processes. `on`: in any case.
 enum class FileEvents { automatic, on, off };
+
+/// What the machine has left.
+struct FreeResources {
+    std::optional<std::uint64_t> memory_bytes;  ///< Absent: not known.
+    std::optional<std::uint64_t> disk_bytes;    ///< Of the project's file system.
+};
 
 /// Options of an executor that can change while it runs. Each execution uses those of its start;
 /// one that waited in the queue uses those of the end of its wait.
@@ -68,6 +75,11 @@ struct ExecutionOptions {
     /// Commands in flight at once; more wait in order. Zero: limited only by the descriptors that
     /// this process can open; each command needs about 16 with an agent in the process.
     std::size_t max_parallel = 0;
+
+    /// With less, no command starts; it waits, at most 10 minutes, and then fails with the code
+    /// `no_resources`. Those that run are not affected. Zero: no minimum.
+    std::uint64_t min_free_memory_bytes = 64 * 1024 * 1024;
+    std::uint64_t min_free_disk_bytes = 64 * 1024 * 1024;  ///< The same, of the project's disk.
 
     bool operator==(const ExecutionOptions&) const = default;
 };

@@ -52,6 +52,9 @@ struct ExecutorOptions : ExecutorSettings {
     /// Called on the executor's strand before each attempt, with its number. A sentence refuses it:
     /// the command fails with the code `budget`. Null: none is refused.
     std::function<std::string(int attempt)> refuse_attempt;
+    /// What the machine has left; called on the executor's strand before commands start, at most
+    /// once a second. Null: asks the system.
+    std::function<FreeResources()> free_resources;
     /// Uniform in [0, 1), for jitter. Null: a random one.
     std::function<double()> random;
 };

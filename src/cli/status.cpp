@@ -4,6 +4,7 @@
 #include "cli/subcommand.hpp"
 #include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
+#include "executor/free_resources.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/question_format.hpp"
 #include "records/agent_presence.hpp"
@@ -114,8 +115,8 @@ int status(const CommonOptions& options)
     const auto root = project_root(options);
     handoff::FileHandoffOptions where;
     where.project_root = root;
-    where.status_file_name =
-        AutoExecutionConfigManager({}, root).load(false).executor.status_file_name;
+    const auto config = AutoExecutionConfigManager({}, root).load(false);
+    where.status_file_name = config.executor.status_file_name;
     const auto handoff = handoff::file_handoff(std::move(where));
 
     error_code problem;
@@ -142,6 +143,9 @@ int status(const CommonOptions& options)
     }
     for (const auto& [run, step] : steps) print_step(run, step, options.json);
     if (!options.json) print_agents(root);
+    const auto shortage = executor::shortage_of(executor::free_resources(root), config.executor);
+    if (!options.json && !shortage.empty())
+        print_message("No command starts for now: {}.\n", shortage);
     return exit_completed;
 }
 

@@ -305,6 +305,16 @@ std::vector<Setting> built_in_settings()
             .within(0, 100'000)
             .at_once()
             .flag("--max-parallel"),
+        option<of_executor, &E::min_free_memory_bytes>(
+            "limits.min_free_memory_bytes",
+            "Minimum free memory. With less, no command starts until there is more. 0: no minimum.")
+            .bytes(0, 512 * tebibyte)
+            .at_once(),
+        option<of_executor, &E::min_free_disk_bytes>(
+            "limits.min_free_disk_bytes",
+            "The same for the free space of the project's file system. 0: no minimum.")
+            .bytes(0, 512 * tebibyte)
+            .at_once(),
         option<of_executor, &E::max_status_bytes>(
             "limits.max_status_bytes",
             "Maximum size of a status file. A larger one fails its command.")

@@ -1,5 +1,6 @@
 #include "async/cancellation.hpp"
 #include "executor/executor_impl.hpp"
+#include "executor/free_resources.hpp"
 #include "files/safe_files.hpp"
 #include "git/tree_state.hpp"
 #include "protocol/expected_artifacts.hpp"
@@ -23,6 +24,8 @@ using std::chrono::milliseconds;
 namespace fs = std::filesystem;
 
 constexpr milliseconds busy_poll{250};
+constexpr milliseconds resources_interval{1000};
+constexpr std::chrono::minutes max_pause{10};
 constexpr milliseconds requests_interval{500};
 constexpr int max_looks_for_requests = 50;  // a second
 
@@ -168,11 +171,13 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         if (!x.slot) x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
+        if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (co_await is_cancelled(x)) {
             set_cancelled(x.result, "The command was cancelled before it was published.");
             co_return error_code{};
         }
+        if (x.refused) co_return error_code{};
         x.options = options;  // re-read the options: they may have changed while queued
         const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
@@ -188,6 +193,48 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         x.slot.reset();
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
     }
+}
+
+bool ExecutorCore::lacks_free_resources(const Execution& x)
+{
+    const auto now = options.clock->now();
+    if (now < next_resources) return !shortage.empty();
+    next_resources = now + resources_interval;
+    auto found = executor::shortage_of(options.free_resources(), options);
+    if (found.empty() != shortage.empty()) {
+        const auto type = found.empty() ? EventType::starts_resumed : EventType::starts_paused;
+        auto e = event({x.request.ids(), {}, 1}, x.redacted, x.request.worktree, type);
+        if (!found.empty()) e.details["reason"] = found;
+        emit(e);
+    }
+    shortage = std::move(found);
+    return !shortage.empty();
+}
+
+/// Until the resources are there, the execution is cancelled, or it is refused after the limit. It
+/// keeps its slot, so that the order stays.
+asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
+{
+    const auto begin = options.clock->now();
+    const auto limit = begin + max_pause;
+    std::string reason = shortage;
+    while (lacks_free_resources(x) && !co_await is_cancelled(x)) {
+        reason = shortage;
+        const auto now = options.clock->now();
+        if (now >= limit) {
+            x.refused = true;
+            x.result.error = CommandError{
+                fmt::format("Not started within {}: {}.", text::format_duration(max_pause), reason),
+                error_codes::no_resources, false, 0};
+            co_return;
+        }
+        co_await x.alarm->wait_until(std::min(limit, now + resources_interval));
+    }
+    x.result.warnings.push_back(
+        fmt::format("The start was paused for {}: {}.",
+                    text::format_duration(
+                        std::chrono::duration_cast<milliseconds>(options.clock->now() - begin)),
+                    reason));
 }
 
 // Running executions release descriptors when they end. A single command does not wait.

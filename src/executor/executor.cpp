@@ -1,6 +1,7 @@
 #include "autoexec/executor.hpp"
 
 #include "executor/executor_impl.hpp"
+#include "executor/free_resources.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/status.hpp"
 
@@ -99,6 +100,8 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     if (!o.redactor) o.redactor = std::make_shared<const Redactor>();
     if (!o.handoff) o.handoff = files_for(o);
     if (!o.random) o.random = random_source();
+    if (!o.free_resources)
+        o.free_resources = [root = o.project_root] { return executor::free_resources(root); };
     if (o.enable_audit && !o.audit) {
         AuditOptions audit;
         audit.project_root = o.project_root;

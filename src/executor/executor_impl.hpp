@@ -199,6 +199,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     asio::awaitable<error_code> open(Execution& x);
+    [[nodiscard]] bool lacks_free_resources(const Execution& x);
+    asio::awaitable<void> wait_for_free_resources(Execution& x);
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec);
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> lock_adopted(Execution& x);
@@ -320,6 +322,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.
+    std::string shortage;                          ///< Why no command starts; empty: they do.
+    time_point next_resources{};                   ///< When to ask again for the free resources.
     bool stopping = false;
 };
 

@@ -38,7 +38,8 @@ constexpr std::array words_of<EventType>{
     "execution_failed"sv,      "execution_cancelled"sv, "execution_retry"sv,
     "execution_interrupted"sv, "status_rejected"sv,     "agent_lost"sv,
     "secret_in_command"sv,     "input_needed"sv,        "input_ended"sv,
-    "prompt_sent"sv,           "permission_decided"sv,  "polling_only"sv};
+    "prompt_sent"sv,           "permission_decided"sv,  "polling_only"sv,
+    "starts_paused"sv,         "starts_resumed"sv};
 
 template <>
 constexpr std::array words_of<QuestionKind>{"question"sv, "permission"sv};

@@ -66,6 +66,7 @@ ExecutorOptions ExecutorFixture::plain_options()
     o.start_timeout = std::chrono::seconds{0};
     o.retry.max_attempts = 1;
     o.random = [] { return 0.5; };
+    o.free_resources = [] { return FreeResources(); };
     o.tree_state = [](std::filesystem::path) -> asio::awaitable<std::string> {
         co_return std::string(" M file");
     };

@@ -20,6 +20,7 @@ WorkflowFixture::WorkflowFixture()
     engine_options.start_timeout = std::chrono::seconds{0};
     engine_options.retry.max_attempts = 1;
     engine_options.random = [] { return 0.5; };
+    engine_options.free_resources = [] { return FreeResources(); };
     engine_options.tree_state = [](std::filesystem::path) -> asio::awaitable<std::string> {
         co_return std::string();
     };

@@ -230,3 +230,145 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     CHECK_FALSE(ec);
     CHECK(result.status == ExecutionStatus::completed);
 }
+
+namespace {
+
+/// Much is free, until the test says otherwise.
+struct FreeFixture : ExecutorFixture {
+    FreeFixture()
+    {
+        options.min_free_memory_bytes = 100 << 20;
+        options.min_free_disk_bytes = 200 << 20;
+        options.free_resources = [this] {
+            ++asked;
+            return free;
+        };
+        tree.on_publish = [this] { tree.complete(); };
+    }
+    FreeResources free{std::uint64_t{1} << 30, std::uint64_t{1} << 30};
+    int asked = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(FreeFixture, "a command starts when memory and disk are free again")
+{
+    std::string reason;
+    SUBCASE("memory")
+    {
+        free.memory_bytes = 99 << 20;
+        reason =
+            "99 MiB of memory are free; at least 100 MiB are required "
+            "(limits.min_free_memory_bytes)";
+    }
+    SUBCASE("disk")
+    {
+        free.disk_bytes = 0;
+        reason =
+            "0 MiB of the project's disk are free; at least 200 MiB are required "
+            "(limits.min_free_disk_bytes)";
+    }
+    clock->at(4500ms, [this] {
+        CHECK(tree.published.empty());
+        free = {std::uint64_t{1} << 30, std::uint64_t{1} << 30};
+    });
+    clock->at(5s + 1ms, [this] { CHECK(tree.published.size() == 1); });
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    REQUIRE(result.warnings.size() == 1);
+    CHECK(result.warnings.front().find(reason) != std::string::npos);
+    CHECK(sink->count(EventType::starts_paused) == 1);
+    CHECK(sink->count(EventType::starts_resumed) == 1);
+    const auto& paused = sink->events.front();
+    CHECK(paused.type == EventType::starts_paused);
+    CHECK(paused.execution_id == result.execution_id);
+    CHECK(paused.details.at("reason") == boost::json::value(reason));
+}
+
+TEST_CASE_FIXTURE(FreeFixture, "without minimums, or with what is unknown, commands start")
+{
+    SUBCASE("no minimums")
+    {
+        options.min_free_memory_bytes = options.min_free_disk_bytes = 0;
+        free = {0, 0};
+    }
+    SUBCASE("unknown")
+    {
+        free = {};
+    }
+    SUBCASE("just enough")
+    {
+        free = {100 << 20, 200 << 20};
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::completed);
+    CHECK(result.warnings.empty());
+    CHECK(clock->elapsed() < 1s);
+}
+
+TEST_CASE_FIXTURE(FreeFixture, "after ten minutes of a pause the command fails")
+{
+    free.memory_bytes = 0;
+    execute();
+    CHECK(result.status == ExecutionStatus::failed);
+    REQUIRE(result.error);
+    CHECK(result.error->code == "no_resources");
+    CHECK(result.error->message.find("0 MiB of memory are free") != std::string::npos);
+    CHECK(clock->elapsed() == 10min);
+    CHECK(tree.published.empty());
+    CHECK(sink->count(EventType::starts_paused) == 1);
+}
+
+TEST_CASE_FIXTURE(FreeFixture, "a command whose start is paused can be cancelled")
+{
+    free.memory_bytes = 0;
+    SUBCASE("by its slot")
+    {
+        clock->at(1500ms, [this] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    SUBCASE("by the end of the executor")
+    {
+        clock->at(1500ms, [this] { make().async_stop([](error_code) {}); });
+    }
+    execute();
+    CHECK(result.status == ExecutionStatus::cancelled);
+    CHECK(clock->elapsed() == 1500ms);
+    CHECK(tree.published.empty());
+}
+
+TEST_CASE_FIXTURE(FreeFixture, "those that run continue during a pause, and the order stays")
+{
+    options.max_parallel = 2;
+    tree.on_publish = nullptr;
+    std::string order;
+    for (const auto* const name : {"/a", "/b", "/c"})
+        handoff->at(name).on_publish = [this, name, &order] {
+            order += name;
+            handoff->at(name).complete();
+        };
+    clock->at(1500ms, [this] {
+        free.memory_bytes = 0;
+        for (const auto* const name : {"/a", "/b", "/c"})
+            make().async_execute_command(CommandRequest("build", name), [](error_code, auto&&) {});
+    });
+    clock->at(3500ms, [this] { tree.complete(); });
+    clock->at(7500ms, [this, &order] {
+        CHECK(results == 1);
+        CHECK(order.empty());
+        free.memory_bytes = std::uint64_t{1} << 30;
+    });
+    execute();
+    CHECK(order == "/a/b/c");
+    CHECK(sink->count(EventType::starts_paused) == 1);
+}
+
+TEST_CASE_FIXTURE(FreeFixture, "the free resources are asked for at most once a second")
+{
+    for (int n = 0; n < 100; ++n) {
+        const auto name = "/" + std::to_string(n);
+        handoff->at(name).on_publish = [this, name] { handoff->at(name).complete(); };
+        make().async_execute_command(CommandRequest("build", name), [](error_code, auto&&) {});
+    }
+    execute();
+    CHECK(asked <= 2);
+}

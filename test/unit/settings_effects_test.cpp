@@ -44,6 +44,7 @@ struct Engine : ExecutorFixture {
         options.handoff = ports.handoff;
         options.random = ports.random;
         options.tree_state = ports.tree_state;
+        options.free_resources = ports.free_resources;
     }
     // Settings that are not looked at must not get in the way.
     void run(CommandRequest r)
@@ -168,6 +169,15 @@ std::string asks_and_completes(const AutoExecutionConfig& config)
         engine.tree.write(status);
     };
     engine.clock->at(10s, [&] { engine.tree.complete(); });
+    engine.run();
+    return engine.end();
+}
+
+std::string end_with(const AutoExecutionConfig& config, FreeResources free)
+{
+    Engine engine(config);
+    engine.options.free_resources = [free] { return free; };
+    engine.tree.on_publish = [&] { engine.tree.complete(); };
     engine.run();
     return engine.end();
 }
@@ -557,6 +567,14 @@ const std::vector<Row>& rows()
         {"timeouts.stop_grace_seconds", "1", "20", "the end of what does not stop", stopped_after},
         {"timeouts.input_seconds", "5", "50", "a question after ten seconds", asked_long_ago},
         {"limits.max_parallel", "1", "2", "commands at once", two_at_once},
+        {"limits.min_free_memory_bytes", "1000", "2000", "the end with 1500 bytes of memory",
+         [](const auto& c) {
+             return end_with(c, {1500, {}});
+         }},
+        {"limits.min_free_disk_bytes", "1000", "2000", "the end with 1500 bytes of disk",
+         [](const auto& c) {
+             return end_with(c, {{}, 1500});
+         }},
         {"limits.max_status_bytes", "2048", "16777216", "the end of a large status", large_status},
         {"limits.max_output_bytes", "1000", "100000", "the output's log", kept_output},
         {"limits.max_output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},

@@ -117,6 +117,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
     require_reader();
     executor_.subscribe(records::logging_sink());
     executor_.subscribe(budget_sink(budget_));
+    executor_.subscribe(pause_notice());
     if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(root_));
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }

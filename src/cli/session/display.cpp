@@ -94,6 +94,8 @@ std::string state_of(const Event& event)
             return "waiting";
         case EventType::execution_retry:
             return "retry";
+        case EventType::starts_paused:
+            return "paused";
         case EventType::status_updated:
         case EventType::progress_updated:
         case EventType::command_unclaimed:

@@ -63,7 +63,24 @@ std::string advice(const std::filesystem::path& root)
         running, words_to_start_one(root));
 }
 
+class PauseNotice final : public EventSink {
+public:
+    void publish(const Event& event) override
+    {
+        if (event.type == EventType::starts_resumed) print_message("Commands start again.\n");
+        if (event.type != EventType::starts_paused) return;
+        const auto* const reason = event.details.if_contains("reason");
+        print_message("No command starts for now: {}.\n",
+                      reason != nullptr && reason->is_string() ? reason->get_string().c_str() : "");
+    }
+};
+
 }  // namespace
+
+std::shared_ptr<EventSink> pause_notice()
+{
+    return std::make_shared<PauseNotice>();
+}
 
 std::string lost_output(const std::filesystem::path& root, const ExecutionResult& result)
 {

@@ -4,6 +4,7 @@
 #include "autoexec/event_sink.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 /// What a session tells about the agents of its commands.
@@ -26,5 +27,8 @@ private:
     std::filesystem::path root_;
     bool shown_ = false;
 };
+
+/// Prints why commands do not start, and that they start again.
+std::shared_ptr<EventSink> pause_notice();
 
 }  // namespace autoexec::cli
