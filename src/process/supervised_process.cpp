@@ -31,6 +31,11 @@ using Output = std::function<void(OutputStream, std::string_view)>;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t chunk = 64 * 1024;
+// A program that writes line by line does not wake its reader for each line: after two small reads
+// in this time, the next one waits for the rest of it.
+constexpr std::chrono::milliseconds between_small_reads{50};
+constexpr std::chrono::milliseconds timer_delay{5};
+constexpr std::size_t small_read = 4096;  // what is buffered in a program comes in blocks of it
 constexpr std::size_t max_unread_input = 64 * 1024 * 1024;
 
 // Missing in older headers.
@@ -43,7 +48,9 @@ public:
     explicit Supervision(SupervisorLink link)
         : link_(std::move(link)),
           pidfd_(link_.control.get_executor()),
-          guard_(pidfd_.get_executor())
+          guard_(pidfd_.get_executor()),
+          output_pause_(pidfd_.get_executor()),
+          error_pause_(pidfd_.get_executor())
     {
         // Fails if the supervisor is already reaped: SIGCHLD may be ignored here.
         const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, link_.pid, 0));
@@ -110,8 +117,10 @@ private:
         using namespace asio::experimental::awaitable_operators;
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         co_await (self->follow() &&
-                  self->pump(self->link_.output, OutputStream::standard_output, output) &&
-                  self->pump(self->link_.error, OutputStream::standard_error, output));
+                  self->pump(self->link_.output, self->output_pause_, OutputStream::standard_output,
+                             output) &&
+                  self->pump(self->link_.error, self->error_pause_, OutputStream::standard_error,
+                             output));
         self->drain(self->link_.output, OutputStream::standard_output, output);
         self->drain(self->link_.error, OutputStream::standard_error, output);
         while (!self->try_reap())
@@ -132,6 +141,8 @@ private:
         drop_input();
         link_.output.cancel();
         link_.error.cancel();
+        output_pause_.cancel();
+        error_pause_.cancel();
     }
 
     // By hand: what writes to a descriptor raises SIGPIPE if the program has ended.
@@ -220,12 +231,24 @@ private:
         }
     }
 
-    asio::awaitable<void> pump(stream_descriptor& stream, OutputStream which, const Output& output)
+    asio::awaitable<void> pump(stream_descriptor& stream, asio::steady_timer& pause,
+                               OutputStream which, const Output& output)
     {
+        using std::chrono::steady_clock;
         std::vector<char> buffer(chunk);
+        steady_clock::time_point last_read{};
+        bool line_by_line = false;
         while (!ended_) {
+            if (line_by_line) {
+                pause.expires_at(last_read + between_small_reads);
+                co_await pause.async_wait(as_result);
+                if (ended_) break;
+            }
             const auto [ec, size] =
                 co_await stream.async_read_some(asio::buffer(buffer), as_result);
+            const auto now = steady_clock::now();
+            line_by_line = size < small_read && now - last_read < between_small_reads + timer_delay;
+            last_read = now;
             if (size > 0 && !abandoned_) output(which, std::string_view(buffer.data(), size));
             if (ec) break;
         }
@@ -282,6 +305,8 @@ private:
     SupervisorLink link_;
     stream_descriptor pidfd_;
     asio::steady_timer guard_;
+    asio::steady_timer output_pause_;
+    asio::steady_timer error_pause_;
     ProcessExit exit_;
     std::string unread_;    ///< Input for the program.
     std::size_t sent_ = 0;  ///< How much of it is written.

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -315,6 +316,18 @@ TEST_CASE("both streams arrive whole and in order")
     const auto outcome = host.run(host.shell("seq 1 170000 & seq 1 170000 >&2; wait"));
     CHECK((outcome.out == expected));
     CHECK((outcome.err == expected));
+}
+
+TEST_CASE("a program that writes line by line does not wake its reader for each line")
+{
+    Host host;
+    const auto process =
+        host.spawn(host.shell("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done"));
+    int reads = 0;
+    const auto outcome = host.finish(*process, [&](const Outcome&) { ++reads; });
+    CHECK(outcome.exit.exit_code == 0);
+    CHECK(std::count(outcome.out.begin(), outcome.out.end(), '\n') == 2000);
+    CHECK(reads < 100);
 }
 
 TEST_CASE("the program sees the null device, its directory, its environment, and nothing else")
