@@ -49,7 +49,8 @@ Problem live_agent(int folder, const Entry& entry)
     auto claims = handoff::open_claims_folder(folder, git_dir, ec);
     struct stat info {};
     if (!claims || ::fstat(folder, &info) != 0) return {};
-    const auto attempt = handoff::ClaimReader(std::move(claims), info).find_live(true);
+    const auto attempt =
+        handoff::ClaimReader(handoff::folder_id(info)).find_live(claims.get(), true);
     if (!attempt) return {};
     return fmt::format("An agent is still working in {} (attempt {}).", entry.tree.string(),
                        shown(*attempt));

@@ -102,7 +102,36 @@ bool is_old(int fd)
     return ::fstat(fd, &st) == 0 && st.st_mtime + temporary_age < std::time(nullptr);
 }
 
+// Without another descriptor of the folder, which `list_folder` would open.
+std::vector<std::string> names_in(int folder)
+{
+    std::vector<std::string> found;
+    if (::lseek(folder, 0, SEEK_SET) != 0) return found;
+    files::visit_names(folder, [&](std::string_view name) {
+        found.emplace_back(name);
+        return found.size() < max_claims;
+    });
+    return found;
+}
+
+std::string kept_path(const ClaimPlace& place)
+{
+    return place.own + "/.claim";
+}
+
+FolderId id_of_file(int fd)
+{
+    struct stat st {};
+    (void)::fstat(fd, &st);
+    return folder_id(st);
+}
+
 }  // namespace
+
+bool is_lock_free(int fd)
+{
+    return probe_lock(fd) == Lock::free;
+}
 
 std::string host_name()
 {
@@ -202,52 +231,92 @@ bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::p
     return claims && has_locked_file(claims.get());
 }
 
-ClaimState ClaimReader::state(const std::string& attempt_id)
+ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attempt_id)
 {
-    if (!open_ || open_->attempt_id != attempt_id) {
-        const auto name = claim_name(attempt_id);
+    if (!seen_ || seen_->attempt_id != attempt_id) {
+        const auto path = place.claims + '/' + claim_name(attempt_id);
         error_code ec;
-        auto fd = open_claim(folder_.get(), name, ec);
+        auto fd = open_claim(place.base, path, ec);
         if (!fd && ec == boost::system::errc::no_such_file_or_directory) return ClaimState::none;
         // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.
-        if (!fd) return is_regular(folder_.get(), name) ? ClaimState::live : ClaimState::none;
+        if (!fd) return is_regular(place.base, path) ? ClaimState::live : ClaimState::none;
         const bool remote = is_remote(read_claim(fd.get()));
-        open_.emplace(Open{attempt_id, std::move(fd), remote, false});
+        const auto id = id_of_file(fd.get());
+        seen_.emplace(Seen{attempt_id, id, std::move(fd), remote, false});
     }
-    const auto lock = probe_lock(open_->fd.get());
+    const bool is_link = !seen_->fd;
+    const auto reopened = is_link ? reopen(place) : UniqueFd();
+    const int fd = is_link ? reopened.get() : seen_->fd.get();
+    const auto lock = fd < 0 ? Lock::unknown : probe_lock(fd);
+    if (lock == Lock::held && !is_link) keep_as_link(place);
     // Checked before the host: a lock that is visible here is held, whatever the content says.
     if (lock == Lock::held) return ClaimState::live;
-    if (open_->remote) return ClaimState::remote;
+    if (seen_->remote) return ClaimState::remote;
     if (lock == Lock::unknown) return ClaimState::live;
     struct stat st {};
-    if (open_->handed_over || (::fstat(open_->fd.get(), &st) == 0 && st.st_nlink > 0))
+    const nlink_t own_links = is_link ? 1 : 0;
+    if (seen_->handed_over || (::fstat(fd, &st) == 0 && st.st_nlink > own_links))
         return ClaimState::free;
-    open_.reset();  // dropped by an agent that did not run the command
+    forget(place);  // dropped by an agent that did not run the command
     return ClaimState::none;
+}
+
+// Where its own link was removed, too, the path may still lead to it.
+UniqueFd ClaimReader::reopen(const ClaimPlace& place) const
+{
+    for (const auto& path :
+         {kept_path(place), place.claims + '/' + claim_name(seen_->attempt_id)}) {
+        auto fd = open_claim(place.base, path);
+        if (fd && id_of_file(fd.get()) == seen_->id) return fd;
+    }
+    return {};
+}
+
+void ClaimReader::keep_as_link(const ClaimPlace& place)
+{
+    if (place.own.empty()) return;
+    const auto link = kept_path(place);
+    const auto claim = place.claims + '/' + claim_name(seen_->attempt_id);
+    const auto make = [&] {
+        return ::linkat(place.base, claim.c_str(), place.base, link.c_str(), 0) == 0;
+    };
+    // A link to the claim of an earlier attempt may be left.
+    if (!make() && (errno != EEXIST || ::unlinkat(place.base, link.c_str(), 0) != 0 || !make()))
+        return;
+    struct stat st {};
+    const bool same = ::fstatat(place.base, link.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                      folder_id(st) == seen_->id;
+    if (same) seen_->fd = UniqueFd();
 }
 
 void ClaimReader::keep(const std::string& attempt_id, UniqueFd claim)
 {
-    open_.emplace(Open{attempt_id, std::move(claim), false, true});
+    const auto id = id_of_file(claim.get());
+    seen_.emplace(Seen{attempt_id, id, std::move(claim), false, true});
+}
+
+void ClaimReader::forget(const ClaimPlace& place)
+{
+    if (seen_ && !seen_->fd) (void)::unlinkat(place.base, kept_path(place).c_str(), 0);
+    seen_.reset();
 }
 
 // Folders of one repository share its git directory.
 bool ClaimReader::is_elsewhere(const protocol::ClaimFile& claim) const
 {
     struct stat st {};
-    return ::stat(claim.worktree.c_str(), &st) == 0 &&
-           (st.st_dev != worktree_.st_dev || st.st_ino != worktree_.st_ino);
+    return ::stat(claim.worktree.c_str(), &st) == 0 && folder_id(st) != worktree_;
 }
 
-std::optional<std::string> ClaimReader::find_live(bool remove_others) const
+std::optional<std::string> ClaimReader::find_live(int claims_folder, bool remove_others) const
 {
     std::optional<std::string> living;
     const auto remove = [&](const std::string& name) {
-        if (remove_others) (void)files::remove_file(folder_.get(), name);
+        if (remove_others) (void)files::remove_file(claims_folder, name);
     };
-    for (const auto& name : names()) {
+    for (const auto& name : names_in(claims_folder)) {
         if (name == folder_lock_file) continue;
-        const auto fd = open_claim(folder_.get(), name);
+        const auto fd = open_claim(claims_folder, name);
         if (!fd) continue;
         if (!name.ends_with(suffix)) {
             // The age is checked first: probing the lock of a new file could block its agent.
@@ -264,22 +333,17 @@ std::optional<std::string> ClaimReader::find_live(bool remove_others) const
     return living;
 }
 
-// Without another descriptor of the folder, which `list_folder` would open.
-std::vector<std::string> ClaimReader::names() const
+error_code ClaimReader::remove(const ClaimPlace& place, const std::string& attempt_id)
 {
-    std::vector<std::string> found;
-    if (::lseek(folder_.get(), 0, SEEK_SET) != 0) return found;
-    files::visit_names(folder_.get(), [&](std::string_view name) {
-        found.emplace_back(name);
-        return found.size() < max_claims;
-    });
-    return found;
-}
-
-error_code ClaimReader::remove(const std::string& attempt_id)
-{
-    open_.reset();
-    return files::remove_file(folder_.get(), claim_name(attempt_id));
+    forget(place);
+    const auto name = claim_name(attempt_id);
+    if (!place.own.empty()) return files::remove_file(place.base, place.claims + '/' + name);
+    error_code ec;
+    // Opened without following links: a program can write where the claims are.
+    const auto folder = files::open_beneath(place.base, place.claims, O_RDONLY | O_DIRECTORY,
+                                            files::Links::none, ec);
+    if (!folder) return ec.value() == ENOENT ? error_code() : ec;
+    return files::remove_file(folder.get(), name);
 }
 
 std::optional<Claim> Claim::create(int claims_fd, const std::string& attempt_id,

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include <compare>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,6 +15,19 @@
 /// Claims record which agent runs an attempt. A claim is a file that its agent locks while it
 /// lives; the lock belongs to the inode, so it is taken before the file gets its name.
 namespace autoexec::handoff {
+
+/// Identifies a folder or a file independently of its path.
+struct FolderId {
+    dev_t device = 0;
+    ino_t inode = 0;
+
+    auto operator<=>(const FolderId&) const = default;  // NOLINT(modernize-use-nullptr): its 0
+};
+
+inline FolderId folder_id(const struct stat& st) noexcept
+{
+    return {st.st_dev, st.st_ino};
+}
 
 /// Opens or creates the claims folder of a worktree: in its git directory, where `git clean` does
 /// not reach it; outside git, in the worktree itself. Opened relative to the caller's descriptor.
@@ -26,8 +40,9 @@ files::UniqueFd open_claims_folder(int worktree_fd,
                                    const std::optional<std::filesystem::path>& git_dir,
                                    error_code& ec);
 
-/// The folder of claims, offers and answers in a git directory.
+/// The folder of claims, offers and answers in a git directory, and the claims folder there.
 inline constexpr char own_folder[] = "autoexec";
+inline constexpr char claims_in_git_dir[] = "autoexec/claims";
 
 struct OwnFolder {
     std::filesystem::path path;
@@ -62,18 +77,26 @@ bool is_folder_locked(int folder, int lock_file_folder);
 bool executor_holds_lock(int worktree_fd, const std::filesystem::path& worktree);
 bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::path>& git_dir);
 
+/// True if the lock of the file can be taken; false also if that cannot be checked.
+bool is_lock_free(int fd);
+
+/// Where the claims of a worktree are.
+struct ClaimPlace {
+    int base = -1;       ///< A folder.
+    std::string claims;  ///< The path of the claims folder below it.
+    /// The path of the executor's own folder below it, on the same file system. Empty: none.
+    std::string own;
+};
+
 /// The executor's view of the claims in one worktree.
 class ClaimReader {
 public:
-    ClaimReader(files::UniqueFd folder, const struct stat& worktree)
-        : folder_(std::move(folder)), worktree_(worktree)
-    {}
+    explicit ClaimReader(const FolderId& worktree) : worktree_(worktree) {}
 
-    [[nodiscard]] int folder() const noexcept { return folder_.get(); }
-
-    /// The first call that finds the claim keeps its file open; later calls probe that file,
-    /// whatever happens to its path and content.
-    ClaimState state(const std::string& attempt_id);
+    /// The first call that finds the claim keeps its file: later calls probe that file, whatever
+    /// happens to its path and content. It is kept as a hard link in the executor's own folder, so
+    /// that waiting needs no descriptor, or else open.
+    ClaimState state(const ClaimPlace& place, const std::string& attempt_id);
 
     /// Keeps the claim that an agent of this process has handed over. That agent runs the command,
     /// so an unlocked claim is `free` even if it was removed.
@@ -81,24 +104,28 @@ public:
 
     /// An attempt in this worktree whose agent still holds its claim. `remove_others`: also removes
     /// claims and temporary files of dead agents.
-    [[nodiscard]] std::optional<std::string> find_live(bool remove_others) const;
+    [[nodiscard]] std::optional<std::string> find_live(int claims_folder, bool remove_others) const;
 
-    error_code remove(const std::string& attempt_id);
+    error_code remove(const ClaimPlace& place, const std::string& attempt_id);
+
+    /// Removes the link, if there is one. A later call looks for the claim at its path.
+    void forget(const ClaimPlace& place);
 
 private:
-    [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
-    [[nodiscard]] std::vector<std::string> names() const;
-
-    files::UniqueFd folder_;
-    struct stat worktree_;
-
-    struct Open {
+    struct Seen {
         std::string attempt_id;
-        files::UniqueFd fd;
+        FolderId id;         ///< Of the file.
+        files::UniqueFd fd;  ///< Empty: it is kept as a link.
         bool remote = false;
         bool handed_over = false;
     };
-    std::optional<Open> open_;  // then a probe is one system call
+
+    [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
+    [[nodiscard]] files::UniqueFd reopen(const ClaimPlace& place) const;
+    void keep_as_link(const ClaimPlace& place);
+
+    FolderId worktree_;
+    std::optional<Seen> seen_;
 };
 
 /// The agent's claim, held until destruction.

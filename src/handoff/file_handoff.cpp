@@ -5,6 +5,7 @@
 #include "handoff/answers.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
+#include "handoff/shared_git_dir.hpp"
 #include "handoff/taken_names.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
@@ -101,6 +102,7 @@ struct Context {
     FileHandoffOptions options;
     std::optional<fs::path> common_dir;  ///< Common directory of the project's repository.
     mutable Excludes excludes;
+    mutable SharedGitDirs git_dirs;
 };
 
 /// As large as the interface that it implements, with what is common to several of its functions.
@@ -109,12 +111,14 @@ public:
     FileMailbox(std::shared_ptr<const Context> context, fs::path path, UniqueFd worktree)
         : context_(std::move(context)),
           options_(context_->options),
-          path_(std::move(path)),
+          path_(path.string()),
           worktree_(std::move(worktree)),
-          identity_(stat_of(worktree_.get())),
+          offers_(git_),
           owners_(options_.allowed_owners)
     {
-        owners_.push_back(identity_.st_uid);
+        const auto st = stat_of(worktree_.get());
+        identity_ = folder_id(st);
+        owners_.push_back(st.st_uid);
     }
 
     ~FileMailbox() override
@@ -131,8 +135,9 @@ public:
         error_code shortage;
         git_tree_ = git_files::find_tree_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
+        if (const auto ec = find_git_place()) return ec;
         std::optional<OwnFolder> own;
-        if (git_tree_) own = make_own_folder(git_tree_->git_dir);
+        if (git_) own = make_own_folder(git_tree_->git_dir);
         if (const auto ec = open_claims(own)) return ec;
         // Created before the lock: an agent that sees the lock must also see that offers are
         // required.
@@ -143,7 +148,7 @@ public:
             return ec;
         }
         // The previous holder of the lock removes an empty folder on release.
-        return stat_of(claims_->folder()).st_nlink == 0 ? open_claims(own) : error_code{};
+        return stat_of(claims_folder_.get()).st_nlink == 0 ? open_claims(own) : error_code{};
     }
 
     [[nodiscard]] std::optional<GitTree> git_tree() const override { return git_tree_; }
@@ -154,13 +159,13 @@ public:
             // Removed first: while this executor holds the worktree, an agent would run a left-over
             // command.
             (void)withdraw({});
-            return claims_->find_live(true);
+            return reopen_claims() ? claims_->find_live(claims_folder_.get(), true) : std::nullopt;
         }
         error_code shortage;
         const auto tree = git_files::find_tree_in(context_->common_dir, path_, shortage);
         auto folder =
             find_claims_folder(worktree_.get(), tree ? std::optional(tree->git_dir) : std::nullopt);
-        return folder ? ClaimReader(std::move(folder), identity_).find_live(false) : std::nullopt;
+        return folder ? ClaimReader(identity_).find_live(folder.get(), false) : std::nullopt;
     }
 
     error_code prepare() override
@@ -212,10 +217,11 @@ public:
     ClaimState claim(const std::string& attempt_id) override
     {
         if (!claims_) return ClaimState::none;
+        rest();
         if (holder_)
             if (auto claim = holder_->claim_handed_over(attempt_id))
                 claims_->keep(attempt_id, *std::move(claim));
-        return claims_->state(attempt_id);
+        return claims_->state(claim_place(), attempt_id);
     }
 
     bool offer_again(const std::string& attempt_id) override
@@ -278,7 +284,8 @@ public:
     {
         if (has_answered_ || !published_here_) remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
-            return claims_ && !keep_cancel ? claims_->remove(attempt_id) : error_code{};
+            return claims_ && !keep_cancel ? claims_->remove(claim_place(), attempt_id)
+                                           : error_code{};
         error_code first;
         const auto record = [&first](error_code ec) {
             if (!first) first = ec;
@@ -295,14 +302,15 @@ public:
         if (keep_cancel) return first;
         remove_all_temporaries(names);
         record(clear(names, control_files::cancel));
-        if (claims_) record(claims_->remove(attempt_id));
+        rest();
+        if (claims_) record(claims_->remove(claim_place(), attempt_id));
         return first;
     }
 
     bool lost() override
     {
         struct stat st {};
-        return ::stat(path_.c_str(), &st) != 0 || folder_id(st) != folder_id(identity_);
+        return ::stat(path_.c_str(), &st) != 0 || folder_id(st) != identity_;
     }
 
     ArtifactState artifact(const std::string& path) override
@@ -331,8 +339,7 @@ private:
 
     error_code begin_offers(const std::optional<OwnFolder>& own)
     {
-        if (options_.offers)
-            holder_ = std::make_unique<Offers::Holder>(options_.offers, folder_id(identity_));
+        if (options_.offers) holder_ = std::make_unique<Offers::Holder>(options_.offers, identity_);
         if (!own) return {};
         const auto ec = offers_.lock(*own, identity_);
         // Like the claims, which are then in the worktree.
@@ -346,7 +353,7 @@ private:
 
     error_code lock()
     {
-        const auto ec = lock_folder(worktree_.get(), claims_->folder(), lock_file_);
+        const auto ec = lock_folder(worktree_.get(), claims_folder_.get(), lock_file_);
         locked_ = !ec;
         return ec;
     }
@@ -366,6 +373,7 @@ private:
     error_code withdraw_offers()
     {
         digest_.clear();
+        if (claims_) claims_->forget(claim_place());
         if (holder_) holder_->withdraw_all();
         return offers_.remove_all();
     }
@@ -393,8 +401,47 @@ private:
         claims_in_tree_ = !folder && !files::is_resource_shortage(ec);
         if (claims_in_tree_)
             folder = files::make_folders(worktree_.get(), control_files::claims_folder, ec);
-        if (folder) claims_.emplace(std::move(folder), identity_);
+        if (folder) claims_.emplace(identity_);
+        claims_folder_ = std::move(folder);
         return ec;
+    }
+
+    bool reopen_claims()
+    {
+        const auto place = claim_place();
+        error_code ec;
+        if (!claims_folder_)
+            claims_folder_ = files::open_beneath(place.base, place.claims, O_RDONLY | O_DIRECTORY,
+                                                 Links::none, ec);
+        return static_cast<bool>(claims_folder_);
+    }
+
+    // Below the repository's directory, which one descriptor for all its worktrees keeps open.
+    error_code find_git_place()
+    {
+        git_ = {};
+        if (!git_tree_) return {};
+        const auto own = git_tree_->git_dir.string();
+        const auto shared = git_tree_->common_dir.string() + '/';
+        const bool is_below = own.starts_with(shared);
+        error_code ec;
+        git_.base =
+            context_->git_dirs.open(is_below ? git_tree_->common_dir : git_tree_->git_dir, ec);
+        git_.below = is_below ? own.substr(shared.size()) : ".";
+        return files::is_resource_shortage(ec) ? ec : error_code();
+    }
+
+    [[nodiscard]] ClaimPlace claim_place() const
+    {
+        if (claims_in_tree_) return {worktree_.get(), control_files::claims_folder, {}};
+        return {git_.base->folder(), git_.below + '/' + claims_in_git_dir, offers_.path()};
+    }
+
+    // While it waits, it needs no more than the worktree's descriptor.
+    void rest()
+    {
+        claims_folder_ = UniqueFd();
+        offers_.rest();
     }
 
     std::string other_status() const
@@ -458,9 +505,10 @@ private:
 
     std::shared_ptr<const Context> context_;
     const FileHandoffOptions& options_;
-    fs::path path_;
+    std::string path_;
     UniqueFd worktree_;
-    struct stat identity_;
+    FolderId identity_;
+    GitPlace git_;  ///< As of the lock.
     // Destroyed after the lock is released: an agent that sees the lock must also see that offers
     // are required.
     OfferFolder offers_;
@@ -469,6 +517,7 @@ private:
     std::string digest_;                 // of the published command
     std::optional<FileStamp> stamp_;     // of the file when last read
     std::optional<ClaimReader> claims_;  // set when locked
+    UniqueFd claims_folder_;             // until the wait begins
     files::Owners owners_;
     std::optional<GitTree> git_tree_;  // as of the lock
     std::string withdrawn_;            // a temporary file: another executor's command file

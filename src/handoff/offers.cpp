@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 namespace autoexec::inline v1 {
 
@@ -134,13 +135,14 @@ using files::UniqueFd;
 namespace fs = std::filesystem;
 
 constexpr char offers_name[] = "offers";
+constexpr char executor_link[] = ".executor";
 constexpr std::size_t digest_limit = 256;
 constexpr std::size_t max_offers = 10'000;
 constexpr int max_tries = 10;
 
-std::string folder_name(const struct stat& worktree)
+std::string folder_name(ino_t worktree)
 {
-    return fmt::format("{}", worktree.st_ino);
+    return fmt::format("{}", worktree);
 }
 
 bool is_removed(int folder)
@@ -165,49 +167,100 @@ UniqueFd make_offers(int base, const std::string& name, bool& is_new, error_code
     return folder;
 }
 
+bool has_live_executor(int folder)
+{
+    error_code ec;
+    const auto lock = files::open_beneath(folder, executor_link, O_RDONLY, files::Links::none, ec);
+    if (!lock) return files::is_resource_shortage(ec);
+    return !is_lock_free(lock.get());
+}
+
 }  // namespace
 
-error_code OfferFolder::lock(const OwnFolder& own, const struct stat& worktree)
+error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
 {
     close();
     if (!own.folder) return own.error;
-    const auto name = folder_name(worktree);
-    path_ = own.path / offers_name / name;
+    worktree_ = worktree.inode;
+    error_code ec;
     // An executor removes its folder when it ends: a folder opened before is then a deleted one.
     for (int tries = 0; tries < max_tries; ++tries) {
-        error_code ec;
-        UniqueFd lock_file;
         bool is_new = false;
-        auto folder = make_offers(own.folder.get(), name, is_new, ec);
-        if (!folder && ec.value() == ENOENT) continue;
-        if (!folder) return ec;
-        ec = lock_folder(folder.get(), folder.get(), lock_file);
-        if (ec) return ec;
-        if (is_removed(folder.get())) continue;
-        folder_ = std::move(folder);
+        UniqueFd lock_file;
+        folder_ = make_offers(own.folder.get(), folder_name(worktree_), is_new, ec);
+        if (folder_) ec = hold(lock_file);
+        if (ec.value() == ENOENT) continue;
+        is_held_ = !ec;
         has_others_ = !is_new;
-        names_.clear();
-        lock_file_ = std::move(lock_file);
-        return {};
+        name_.clear();
+        if (is_held_)
+            lock_file_ = std::move(lock_file);
+        else
+            folder_ = UniqueFd();
+        return ec;
     }
-    return errc::worktree_busy;
+    folder_ = UniqueFd();
+    return ec;
+}
+
+// Shows that the folder is held. ENOENT: it was removed.
+error_code OfferFolder::hold(UniqueFd& lock_file)
+{
+    const int folder = folder_.get();
+    // Held for the whole time by an executor without a link, and by others while they make it.
+    if (const auto ec = lock_folder(folder, folder, lock_file)) return ec;
+    const auto is_other = has_live_executor(folder);
+    is_linked_ = !is_other && !link();
+    if (!is_linked_ && !is_other)
+        return is_removed(folder) ? make_error_code(boost::system::errc::no_such_file_or_directory)
+                                  : error_code();
+    unlock_folder(folder, lock_file);
+    lock_file = UniqueFd();
+    return is_other ? make_error_code(errc::worktree_busy) : error_code();
+}
+
+// A link that is there is a dead executor's.
+error_code OfferFolder::link()
+{
+    const int folder = folder_.get();
+    const auto ec = git_.base->link_lock(folder, executor_link);
+    if (ec != boost::system::errc::file_exists) return ec;
+    if (const auto failure = files::remove_file(folder, executor_link)) return failure;
+    return git_.base->link_lock(folder, executor_link);
+}
+
+std::string OfferFolder::path() const
+{
+    if (!is_held_) return {};
+    return fmt::format("{}/{}/{}/{}", git_.below, own_folder, offers_name, worktree_);
+}
+
+error_code OfferFolder::reopen() const
+{
+    error_code ec;
+    if (!folder_)
+        folder_ = files::open_beneath(git_.base->folder(), path(), O_RDONLY | O_DIRECTORY,
+                                      files::Links::none, ec);
+    return ec;
 }
 
 error_code OfferFolder::put(const std::string& attempt_id, const std::string& digest,
                             Durability durability)
 {
-    if (!folder_) return {};
+    if (!is_held_) return {};
+    if (const auto ec = reopen()) return ec;
     auto name = text::file_name_of(attempt_id);
-    names_.insert(name);
+    has_others_ |= !name_.empty() && name_ != name;
+    name_ = std::move(name);
     // In place: an agent reads it only if the command file, which follows, names the attempt.
-    if (durability != Durability::power && !files::create_file(folder_.get(), name, digest, 0600))
+    if (durability != Durability::power && !files::create_file(folder_.get(), name_, digest, 0600))
         return {};
-    return files::replace_file(folder_.get(), name, digest, 0600, durability);
+    return files::replace_file(folder_.get(), name_, digest, 0600, durability);
 }
 
 std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id) const
 {
-    if (!folder_) return std::nullopt;
+    if (!is_held_ || reopen()) return std::nullopt;
     auto file =
         files::read_regular(folder_.get(), text::file_name_of(attempt_id), digest_limit, {});
     if (file.state != FoundFile::State::present) return std::nullopt;
@@ -216,24 +269,36 @@ std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id)
 
 error_code OfferFolder::remove_all()
 {
-    if (!folder_) return {};
-    if (std::exchange(has_others_, false))
-        for (auto& name : files::list_folder(folder_.get(), max_offers))
-            if (name != folder_lock_file) names_.insert(std::move(name));
+    if (!is_held_ || (!has_others_ && name_.empty())) return {};
+    if (const auto ec = reopen()) return ec.value() == ENOENT ? error_code() : ec;
+    std::vector<std::string> names;
+    if (std::exchange(has_others_, false)) names = files::list_folder(folder_.get(), max_offers);
+    if (!name_.empty()) names.push_back(std::exchange(name_, {}));
     error_code first;
-    for (const auto& name : std::exchange(names_, {})) {
+    for (const auto& name : names) {
+        if (name == folder_lock_file || name == executor_link) continue;
         const auto ec = files::remove_file(folder_.get(), name);
         if (!first) first = ec;
     }
     return first;
 }
 
+void OfferFolder::rest() noexcept
+{
+    if (is_linked_) folder_ = UniqueFd();
+}
+
 void OfferFolder::close() noexcept
 {
-    if (!folder_) return;
-    if (lock_file_) (void)::unlinkat(folder_.get(), folder_lock_file, 0);
-    (void)::rmdir(path_.c_str());
-    unlock_folder(folder_.get(), lock_file_);
+    if (!std::exchange(is_held_, false)) return;
+    const auto base = git_.base->folder();
+    const auto path_here =
+        fmt::format("{}/{}/{}/{}", git_.below, own_folder, offers_name, worktree_);
+    const auto inside = path_here + '/' + (is_linked_ ? executor_link : folder_lock_file);
+    if (is_linked_ || lock_file_) (void)::unlinkat(base, inside.c_str(), 0);
+    (void)::unlinkat(base, path_here.c_str(), AT_REMOVEDIR);
+    if (!is_linked_) unlock_folder(folder_.get(), lock_file_);
+    is_linked_ = false;
     folder_ = UniqueFd();
     lock_file_ = UniqueFd();
 }
@@ -245,12 +310,13 @@ OfferState offer_state(const std::optional<fs::path>& git_dir, const struct stat
     if (!git_dir) return OfferState::unknown;
     error_code ec;
     const auto folder = files::open_folder_without_links(
-        *git_dir / own_folder / offers_name / folder_name(worktree), ec);
+        *git_dir / own_folder / offers_name / folder_name(worktree.st_ino), ec);
     // EACCES: the agent's user could not read the offers either.
     const bool none = ec.value() == ENOENT || ec.value() == EACCES;
     if (!folder)
         return none && files::open_folder(*git_dir) ? OfferState::unknown : OfferState::refused;
-    if (!is_folder_locked(folder.get(), folder.get())) return OfferState::unknown;
+    if (!has_live_executor(folder.get()) && !is_folder_locked(folder.get(), folder.get()))
+        return OfferState::unknown;
     const auto offer =
         files::read_regular(folder.get(), text::file_name_of(attempt_id), digest_limit, owners);
     return offer.text == digest ? OfferState::offered : OfferState::refused;

@@ -3,35 +3,21 @@
 #include "autoexec/notifier.hpp"
 #include "files/safe_files.hpp"
 #include "handoff/claims.hpp"
+#include "handoff/shared_git_dir.hpp"
 
 #include <sys/stat.h>
 
-#include <compare>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 
 /// Offers record which command files an executor has published: an agent runs no others. Between
 /// processes they are files in the git directory, which a program that can write only in its
 /// worktree cannot create; within a process they are in memory.
 namespace autoexec::handoff {
-
-/// Identifies a folder independently of its path.
-struct FolderId {
-    dev_t device = 0;
-    ino_t inode = 0;
-
-    auto operator<=>(const FolderId&) const = default;  // NOLINT(modernize-use-nullptr): its 0
-};
-
-inline FolderId folder_id(const struct stat& st) noexcept
-{
-    return {st.st_dev, st.st_ino};
-}
 
 enum class OfferState {
     offered,
@@ -105,20 +91,23 @@ private:
 namespace autoexec::handoff {
 
 /// The offers of one executor for one worktree: `<git dir>/autoexec/offers/<inode>/<attempt_id>`.
-/// The inode is the worktree's: folders of one repository share its git directory. The folder is
-/// locked while its executor holds the worktree, so that offers of a dead executor do not affect a
-/// later one of version 1.1.
+/// The inode is the worktree's: folders of one repository share its git directory. While its
+/// executor holds the worktree, the folder has a link to that executor's lock, so that offers of a
+/// dead executor do not affect a later one of version 1.1. Where no link can be made, the folder
+/// itself is locked, and kept open.
 class OfferFolder {
 public:
-    /// Creates and locks the folder. `errc::worktree_busy`: another executor has it.
-    error_code lock(const OwnFolder& own, const struct stat& worktree);
-    OfferFolder() = default;
+    /// `git` outlives this.
+    explicit OfferFolder(const GitPlace& git) : git_(git) {}
     ~OfferFolder() { close(); }
     OfferFolder(const OfferFolder&) = delete;
     OfferFolder& operator=(const OfferFolder&) = delete;
 
-    /// False if there is no writable git directory.
-    explicit operator bool() const noexcept { return static_cast<bool>(folder_); }
+    /// Creates the folder and shows that it is held. `errc::worktree_busy`: by another executor.
+    error_code lock(const OwnFolder& own, const FolderId& worktree);
+
+    /// Its path below the base of the git directory; empty: there is no writable git directory.
+    [[nodiscard]] std::string path() const;
 
     /// Replaces the offer of the attempt. Does nothing without a folder.
     error_code put(const std::string& attempt_id, const std::string& digest, Durability durability);
@@ -127,15 +116,25 @@ public:
     /// this.
     error_code remove_all();
 
+    /// Keeps no descriptor, if that is possible.
+    void rest() noexcept;
+
     /// Removes the folder if it is empty, and releases its lock.
     void close() noexcept;
 
 private:
-    std::filesystem::path path_;
-    files::UniqueFd folder_;
+    [[nodiscard]] error_code reopen() const;
+    error_code hold(files::UniqueFd& lock_file);
+    error_code link();
+
+    const GitPlace& git_;
+    ino_t worktree_ = 0;
+    bool is_held_ = false;
+    bool is_linked_ = false;
+    bool has_others_ = false;  ///< There may be offers of a killed executor.
+    std::string name_;         ///< Of the offer in it.
+    mutable files::UniqueFd folder_;
     files::UniqueFd lock_file_;
-    std::set<std::string> names_;  ///< Of the offers in it.
-    bool has_others_ = false;      ///< There may be some of a killed executor.
 };
 
 /// Whether the executor that holds the worktree has offered a command file with this digest.

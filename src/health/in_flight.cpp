@@ -72,19 +72,20 @@ fs::path worktree_in(int claims, const std::string& name, const fs::path& otherw
     return path.empty() ? otherwise : fs::path(path);
 }
 
-void add_claims(std::map<std::string, FoundClaim>& all, UniqueFd folder, int worktree,
+void add_claims(std::map<std::string, FoundClaim>& all, const UniqueFd& folder, int worktree,
                 const fs::path& path)
 {
     if (!folder) return;
     const auto names = files::list_folder(folder.get(), max_claims);
     struct stat st {};
     (void)::fstat(worktree, &st);
-    handoff::ClaimReader reader(std::move(folder), st);
+    handoff::ClaimReader reader(handoff::folder_id(st));
+    const handoff::ClaimPlace place{folder.get(), ".", {}};
     for (const auto& name : names) {
         if (!name.ends_with(claim_suffix)) continue;
         const auto id = name.substr(0, name.size() - (sizeof claim_suffix - 1));
-        all.try_emplace(id,
-                        FoundClaim{id, worktree_in(reader.folder(), name, path), reader.state(id)});
+        all.try_emplace(
+            id, FoundClaim{id, worktree_in(folder.get(), name, path), reader.state(place, id)});
     }
 }
 

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <iterator>
+
 using namespace autoexec;
 using namespace autoexec::test;
 using handoff::AgentMailbox;
@@ -127,12 +129,13 @@ struct LinkedTree {
         return mine;
     }
 
+    /// But for links to locks and claims.
     [[nodiscard]] std::size_t files_below(const fs::path& path) const
     {
         std::size_t n = 0;
         std::error_code none;
         for (const auto& entry : fs::recursive_directory_iterator(path, none))
-            n += entry.is_regular_file() ? 1U : 0U;
+            n += entry.is_regular_file() && !entry.path().filename().string().starts_with('.');
         return n;
     }
     [[nodiscard]] std::size_t claims() const { return files_below(git_dir / "autoexec/claims"); }
@@ -465,6 +468,137 @@ TEST_CASE_FIXTURE(LinkedTree,
         const auto other = handoff->open(tree, ec, why);
         CHECK(other->try_lock() == errc::worktree_busy);
     }
+    CHECK(offers() == 1);
+    CHECK(found() == State::command);
+}
+
+namespace {
+
+std::ptrdiff_t descriptors_open()
+{
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(LinkedTree, "an executor that waits holds one descriptor of each worktree")
+{
+    const auto first = publish();
+    const auto before = descriptors_open();
+    const auto second = folder / "second";
+    const auto second_git_dir = project / ".git/worktrees/second";
+    for (const auto* name : {"HEAD", "commondir"})
+        write_file(second_git_dir / name, read_file(git_dir / name));
+    write_file(second_git_dir / "gitdir", (second / ".git").string() + "\n");
+    write_file(second / ".git", "gitdir: " + second_git_dir.string() + "\n");
+    const auto mailbox = open(second);
+    const auto file = command("build it");
+    REQUIRE_FALSE(mailbox->publish(files_for(file), Durability::process));
+    const auto of_agent = descriptors_open();
+    auto agent = AgentMailbox::open(second, control::status, trust);
+    const auto what = agent->find(false);
+    REQUIRE(agent->claim(what, "agent"));
+    const auto its = descriptors_open() - of_agent;
+    CHECK(mailbox->claim(file.attempt_id) == ClaimState::live);
+    CHECK(descriptors_open() == before + 1 + its);
+    CHECK(files_below(project / ".git/autoexec/engines") == 1);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "in git a claim is checked by its file, whatever happens to its path")
+{
+    const auto file = publish();
+    auto agent = take();
+    REQUIRE(agent);
+    REQUIRE(engine->claim(file.attempt_id) == ClaimState::live);
+    const auto claim = git_dir / "autoexec/claims" / (file.attempt_id + ".json");
+    auto after = ClaimState::free;
+    SUBCASE("nothing") {}
+    SUBCASE("it is removed")
+    {
+        fs::remove(claim);
+        after = ClaimState::none;
+    }
+    SUBCASE("its folder is removed")
+    {
+        fs::remove_all(claim.parent_path());
+        after = ClaimState::none;
+    }
+    SUBCASE("it is replaced")
+    {
+        fs::remove(claim);
+        write_file(claim, "{}");
+        after = ClaimState::none;
+    }
+    SUBCASE("all of its links are removed, so that it cannot be checked")
+    {
+        fs::remove_all(git_dir / "autoexec");
+        after = ClaimState::live;
+    }
+    CHECK(engine->claim(file.attempt_id) == ClaimState::live);
+    agent->release(false);
+    fs::remove(after == ClaimState::none ? claim : git_dir / "none");
+    CHECK(engine->claim(file.attempt_id) == after);
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "in git a claim that was dropped is none, and another agent takes it")
+{
+    const auto file = publish();
+    auto agent = take();
+    REQUIRE(agent);
+    REQUIRE(engine->claim(file.attempt_id) == ClaimState::live);
+    agent->release(true);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::none);
+    agent = take();
+    REQUIRE(agent);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::live);
+    agent->release(false);
+    CHECK(engine->claim(file.attempt_id) == ClaimState::free);
+    REQUIRE_FALSE(engine->clean(file.attempt_id, false));
+    CHECK(claims() == 0);
+    engine.reset();
+    CHECK(fs::is_empty(git_dir / "autoexec/offers"));
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "the lock of an executor in git ends with it, or with the next one")
+{
+    const auto engines = project / ".git/autoexec/engines";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        (void)publish();
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    CHECK(files_below(engines) == 1);
+    (void)publish();
+    CHECK(files_below(engines) == 1);
+    CHECK(found() == State::command);
+    engine.reset();
+    handoff.reset();
+    CHECK_FALSE(fs::exists(engines));
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "an executor without a lock in git locks the folder of its offers")
+{
+    write_file(project / ".git/autoexec/engines", "in the way");
+    (void)publish();
+    CHECK(offers() == 1);
+    CHECK(found() == State::command);
+    plant(command("steal it"));
+    CHECK(found() == State::foreign);
+    error_code ec;
+    std::string why;
+    CHECK(handoff->open(tree, ec, why)->try_lock() == errc::worktree_busy);
+    engine.reset();
+    CHECK(fs::is_empty(git_dir / "autoexec/offers"));
+}
+
+TEST_CASE_FIXTURE(LinkedTree, "a repository that was made again at its path is opened again")
+{
+    (void)publish();
+    engine.reset();
+    fs::rename(project, folder / "away");
+    fs::copy(folder / "away", project, fs::copy_options::recursive);
+    (void)publish();
     CHECK(offers() == 1);
     CHECK(found() == State::command);
 }

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "files/safe_files.hpp"
+#include "handoff/claims.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+/// Git directories, each opened once for all worktrees of a repository.
+namespace autoexec::handoff {
+
+/// One git directory, and the lock of an executor in it: `autoexec/engines/<id>.lock`. A hard link
+/// to that file shows elsewhere that the executor lives, without a descriptor for each such place.
+/// Thread-safe.
+class SharedGitDir {
+public:
+    explicit SharedGitDir(files::UniqueFd folder);
+    /// Unlocks explicitly: a child may have a copy of the descriptor.
+    ~SharedGitDir();
+    SharedGitDir(const SharedGitDir&) = delete;
+    SharedGitDir& operator=(const SharedGitDir&) = delete;
+
+    [[nodiscard]] int folder() const noexcept { return folder_.get(); }
+    /// False if another folder has taken its path.
+    [[nodiscard]] bool is_at(const std::filesystem::path& path) const;
+
+    /// Makes such a link. The first call creates and locks the file.
+    error_code link_lock(int folder, const char* name);
+
+private:
+    error_code take_lock();
+
+    files::UniqueFd folder_;
+    FolderId id_;
+    std::mutex mutex_;
+    std::string name_;
+    files::UniqueFd locks_;  ///< The folder of the lock.
+    files::UniqueFd lock_;
+};
+
+/// Thread-safe.
+class SharedGitDirs {
+public:
+    /// Null: it cannot be opened.
+    std::shared_ptr<SharedGitDir> open(const std::filesystem::path& path, error_code& ec);
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<SharedGitDir>> dirs_;
+};
+
+/// A worktree's own git directory, below one that it shares with others or equal to it.
+struct GitPlace {
+    std::shared_ptr<SharedGitDir> base;  ///< Null: none.
+    std::string below = ".";
+
+    explicit operator bool() const noexcept { return base != nullptr; }
+};
+
+}  // namespace autoexec::handoff
