@@ -103,6 +103,9 @@ struct CommandRequest : ExecutionIds {
 
     /// The agent that runs it. Empty: the only agent that accepts commands.
     std::string agent;
+    /// Agents that may run it instead, in this order, while that one gets no commands: see
+    /// `BreakerOptions`. Once an attempt has started, only if the command is `idempotent`.
+    std::vector<std::string> fallback;
     /// If not empty, an agent that allows it (`accept_argv`) runs this as it is, instead of giving
     /// `command` to a program of its own.
     std::vector<std::string> argv;

@@ -42,6 +42,15 @@ enum class EventType {
     /// it begins, with the ids of the first command that waits.
     starts_paused,
     starts_resumed,  ///< Commands start again.
+    /// A failure names a time until which its agent gets no commands. `details` of this and of the
+    /// following: `agent`, `code`, `until`, `reason`.
+    agent_paused,
+    breaker_opened,   ///< Too many failures in a row: the agent gets no commands for a while.
+    breaker_closed,   ///< The agent works again.
+    fallback_chosen,  ///< Another agent gets the command: `details.fallback`.
+    /// A command waits until its agent gets commands again; once for each reason. Not for the
+    /// records.
+    waiting_for_agent,
 };
 std::string_view to_string(EventType type) noexcept;
 

@@ -36,6 +36,19 @@ struct FreeResources {
     std::optional<std::uint64_t> disk_bytes;    ///< Of the project's file system.
 };
 
+/// When an agent that is down gets no commands: `doc/agents.md`.
+struct BreakerOptions {
+    /// So many failures in a row open the breaker of an agent. Zero: it never opens.
+    int max_failures = 3;
+    /// How long the agent then gets no commands, before one command tests it. Doubles, up to 16
+    /// times, each time that this command fails. Positive.
+    std::chrono::milliseconds cool_down = std::chrono::seconds{60};
+    /// Of a pause for which a failure asks. Zero: agents are not paused.
+    std::chrono::milliseconds max_pause = std::chrono::hours{6};
+
+    bool operator==(const BreakerOptions&) const = default;
+};
+
 /// Options of an executor that can change while it runs. Each execution uses those of its start;
 /// one that waited in the queue uses those of the end of its wait.
 struct ExecutionOptions {
@@ -59,6 +72,7 @@ struct ExecutionOptions {
 
     // Behaviour.
     RetryPolicy retry;
+    BreakerOptions breaker;
     bool error_handling = true;  ///< False: no retries.
     bool artifact_detection = true;
     bool status_tracking = true;  ///< False: no progress; the final status is still read.

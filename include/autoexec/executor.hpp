@@ -36,6 +36,9 @@ struct ExecutorOptions : ExecutorSettings {
     /// attempt, and names it in each status. Then a status that does not name the attempt is
     /// rejected in any case, and only a claimed attempt can end by its status.
     bool agent_in_process = false;
+    /// The agent that runs commands that name none, so that they wait while it is down. Empty: not
+    /// known; then it is known for the retries of a command, if its status names it.
+    std::string default_agent;
     std::vector<unsigned> allowed_owners;  ///< User ids whose status files are accepted.
 
     // Null: the real ones.

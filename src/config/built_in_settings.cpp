@@ -194,6 +194,8 @@ std::vector<Setting> built_in_settings()
     using A = WorkOptions;
     using W = WorktreesConfig;
     constexpr auto retry = &E::retry;
+    constexpr auto breaker = &E::breaker;
+    using B = BreakerOptions;
     constexpr auto worktrees = &Config::worktrees;
     return {
         option<&Config::enabled>("enabled",
@@ -225,6 +227,27 @@ std::vector<Setting> built_in_settings()
                                                   "Maximum delay before any retry.")
             .within(0, three_years)
             .at_once(),
+        option<of_executor, breaker, &B::max_failures>(
+            "breaker.max_failures",
+            "Failures of an agent in a row after which it gets no commands for a while: a wrong "
+            "key, a spent quota, no network … 0: no limit.")
+            .within(0, 1000)
+            .at_once()
+            .not_for_workflows(),
+        option<of_executor, breaker, &B::cool_down>(
+            "breaker.cool_down_seconds",
+            "How long it then gets no commands. After that, one command tests it. Each failed test "
+            "doubles the time, up to 16 times its length.")
+            .positive(86'400)
+            .at_once()
+            .not_for_workflows(),
+        option<of_executor, breaker, &B::max_pause>(
+            "breaker.max_pause_seconds",
+            "Maximum length of a pause for which a failure of an agent asks, such as a rate limit. "
+            "0: no pauses.")
+            .within(0, 86'400)
+            .at_once()
+            .not_for_workflows(),
         option<&Config::polling_enabled>(
             "polling.enabled",
             "Poll the status file. False: read it when it changes, and every "

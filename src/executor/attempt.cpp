@@ -101,7 +101,7 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.created_at = a.started_at;
     file.expected_artifacts = r.expected_artifacts;
     file.worktree_path = r.worktree.string();
-    file.agent = r.agent;
+    file.agent = x.agent();
     file.argv = r.argv;
     file.env_refs = r.env_refs;
     file.deadline_seconds =
@@ -217,7 +217,7 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
     record.command = x.redacted;
     record.worktree = x.request.worktree.string();
     record.started_at = a.started_at;
-    record.agent = x.request.agent;
+    record.agent = x.agent();
     if (x.baseline) record.artifacts = *x.baseline;
     if (a.question) record.waiting_for = a.question->shown;
     if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;

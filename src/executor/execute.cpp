@@ -179,6 +179,11 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         }
         if (x.refused) co_return error_code{};
         x.options = options;  // re-read the options: they may have changed while queued
+        const auto held = choose_agent(x);
+        if (held) {
+            if (co_await hold(x, *held)) continue;
+            co_return error_code{};
+        }
         const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
         if (x.refused) {
@@ -191,6 +196,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         if (!waits_for_worktree && !waits_for_resources(x, ec)) co_return ec;
         x.mailbox.reset();
         x.slot.reset();
+        give_up_probe(x);
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
     }
 }
@@ -368,10 +374,15 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
     x.slot.reset();
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
-    x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
-    while (!x.slot->admitted() && !co_await is_cancelled(x))
-        co_await x.alarm->wait_until(time_point::max());
-    if (!co_await is_cancelled(x)) co_return !refuse_retry(x, a.attempt + 1);
+    for (;;) {
+        x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
+        while (!x.slot->admitted() && !co_await is_cancelled(x))
+            co_await x.alarm->wait_until(time_point::max());
+        if (co_await is_cancelled(x)) break;
+        const auto held = choose_agent(x);
+        if (!held) co_return !refuse_retry(x, a.attempt + 1);
+        if (!co_await hold(x, *held)) co_return false;
+    }
     set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");
     co_return false;
 }
@@ -457,9 +468,11 @@ asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>
         const bool notified = watch_requests(watches);
         // Those that are left may be for attempts that are about to begin.
         const bool some_left = serve_pending_requests();
+        if (agents.refresh()) wake_held();
+        const bool may_wait = notified && !some_left && agents.all_work();
         const auto now = options.clock->now();
         co_await requests_alarm->wait_until(
-            now + (notified && !some_left ? options.max_polling_interval : requests_interval));
+            now + (may_wait ? options.max_polling_interval : requests_interval));
         const auto earliest = looks.next(options.clock->now());
         while (options.clock->now() < earliest && !active.empty())
             co_await requests_alarm->wait_until(earliest);
@@ -523,6 +536,7 @@ ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c),
     x.alarm = core.options.clock->make_timer(core.strand);
     core.active.insert(&x);
     if (core.requests_alarm) return;
+    (void)core.agents.refresh();
     core.requests_alarm = core.options.clock->make_timer(core.strand);
     asio::co_spawn(core.strand, core.serve_requests(core.shared_from_this()), asio::detached);
 }
@@ -530,6 +544,7 @@ ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c),
 ExecutorCore::ActiveGuard::~ActiveGuard()
 {
     core.active.erase(&x);
+    core.give_up_probe(x);
     if (!core.active.empty()) return;
     if (core.requests_alarm) core.requests_alarm->wake();
     for (const auto& waiter : std::exchange(core.until_idle, {}))

@@ -37,6 +37,9 @@ void check(const ExecutionOptions& o)
     require(o.retry.backoff_multiplier >= 1, "retry.backoff_multiplier must be at least 1");
     require(o.retry.initial_delay >= zero, "retry.initial_delay must not be negative");
     require(o.retry.max_delay >= zero, "retry.max_delay must not be negative");
+    require(o.breaker.max_failures >= 0, "breaker.max_failures must not be negative");
+    require(o.breaker.cool_down > zero, "breaker.cool_down must be positive");
+    require(o.breaker.max_pause >= zero, "breaker.max_pause must not be negative");
 }
 
 void check(const ExecutorOptions& o)
@@ -56,6 +59,8 @@ void bound(ExecutionOptions& o)
                              &o.total_timeout, &o.start_timeout, &o.stall_timeout, &o.stop_grace,
                              &o.retry.initial_delay, &o.retry.max_delay})
         *time = std::min<std::chrono::milliseconds>(*time, max_time);
+    for (auto* const time : {&o.breaker.cool_down, &o.breaker.max_pause})
+        *time = std::min<std::chrono::milliseconds>(*time, protocol::max_agent_pause);
 }
 
 std::function<double()> random_source()
@@ -162,7 +167,8 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
       strand(ex),
       running_records(options.project_root),
       slots(options.max_parallel),
-      turns(strand, max_per_turn)
+      turns(strand, max_per_turn),
+      agents(options.project_root, options.clock)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);

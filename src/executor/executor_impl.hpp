@@ -7,6 +7,7 @@
 #include "async/short_names.hpp"
 #include "async/turn_limit.hpp"
 #include "autoexec/executor.hpp"
+#include "executor/agent_gate.hpp"
 #include "executor/attempt_monitor.hpp"
 #include "executor/retry.hpp"
 #include "files/safe_files.hpp"
@@ -24,6 +25,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <cstdint>
 #include <deque>
 #include <list>
 #include <map>
@@ -47,6 +49,12 @@ inline constexpr std::chrono::milliseconds lock_retry{25};
 // An agent that probes a worktree's lock holds it briefly.
 inline constexpr std::chrono::milliseconds lock_timeout{250};
 
+/// A command that waits until its agent gets commands again.
+struct Hold {
+    time_point since;
+    std::string reason;  ///< As it was reported last.
+};
+
 /// The state of one `execute_command`.
 struct Execution {
     /// The request has an id.
@@ -66,6 +74,8 @@ struct Execution {
     }
     /// What they have used.
     [[nodiscard]] protocol::Spending spending() const { return {result.usage, options.prices}; }
+    /// The name of the agent that gets the command; empty: any.
+    [[nodiscard]] const std::string& agent() const;
 
     CommandRequest request;
     ExecutionOptions options;  ///< As of its start.
@@ -84,7 +94,12 @@ struct Execution {
     bool read_only = false;  ///< The worktree is not changed.
     bool polling_reported = false;
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
-    bool refused = false;                       ///< By a budget.
+    bool refused = false;                       ///< By a budget, or because its agent is down.
+    bool probe = false;                         ///< It tests its agent.
+    bool has_started = false;                   ///< An agent may have worked on it.
+    int agent_index = -1;           ///< In `CommandRequest::fallback`; -1: the preferred agent.
+    std::string seen_agent;         ///< As a status has named it.
+    std::unique_ptr<Hold> hold;     ///< While it waits for its agent.
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
@@ -180,7 +195,7 @@ using OperationResult = async::OperationResult<ExecutionResult>;
 
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
-/// `attempt.cpp`, `attempt_question.cpp`, `record.cpp`, `recover.cpp`.
+/// `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `record.cpp`, `recover.cpp`.
 struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     ExecutorCore(asio::any_io_executor ex, ExecutorOptions opts);
 
@@ -209,6 +224,17 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
                                                                 const Attempt& a);
     /// Why the budget allows no attempt of that number; empty: it does.
     [[nodiscard]] std::string refusal_of(const Execution& x, int attempt) const;
+    // Agents that are down: `hold.cpp`.
+    [[nodiscard]] const std::string& known_agent(const Execution& x) const;
+    std::unique_ptr<HeldAgent> choose_agent(Execution& x);
+    void report_fallback(Execution& x, const HeldAgent& held);
+    [[nodiscard]] Event hold_event(const Execution& x, EventType type, const HeldAgent& held) const;
+    asio::awaitable<bool> hold(Execution& x, const HeldAgent& held);
+    [[nodiscard]] time_point hold_limit(const Execution& x) const;
+    static void refuse_held(Execution& x, const HeldAgent& held);
+    void note_agent(Execution& x, const Attempt& a);
+    void give_up_probe(Execution& x) noexcept;
+    void wake_held();
     /// True, and the error says so, if the budget allows no retry.
     [[nodiscard]] bool refuse_retry(Execution& x, int attempt) const;
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
@@ -318,6 +344,10 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     async::TurnLimit turns;
     files::DescriptorEstimate descriptors;
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.
+    AgentGate agents;
+    std::map<std::uint64_t, std::shared_ptr<Timer>>
+        held_commands;  ///< Wait for an agent; in order.
+    std::uint64_t last_held = 0;
     std::set<Execution*> active;
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.

@@ -216,7 +216,11 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
 {
     report_late_prompts(x, a);
     fill_result(x, a);
-    if (!std::exchange(x.recorded, false)) record_end(x, a);
+    x.has_started |= a.end.facts.cause != Cause::not_started;
+    if (!std::exchange(x.recorded, false)) {
+        record_end(x, a);
+        note_agent(x, a);
+    }
     if (options.durability == Durability::none)
         co_await drain();
     else if (const auto ec = co_await async::uncancellable(strand, flush_all()))
@@ -393,7 +397,7 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     static const auto host = handoff::host_name();  // a system call less for each attempt
     m.host = host;
     m.session = r.session;
-    m.agent = x.request.agent;
+    m.agent = x.agent();
     if (const auto& status = a.monitor.status()) {
         const auto short_text = [this](const std::optional<std::string>& text) {
             return agent_text(*options.redactor, text.value_or(""), max_agent_code);

@@ -1,6 +1,7 @@
 #include "programs/error_class.hpp"
 
 #include "programs/json_values.hpp"
+#include "protocol/error_classes.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -164,7 +165,7 @@ std::string sentence_of(std::string words)
 
 bool waiting_may_help(std::string_view code)
 {
-    return code != "auth" && code != "quota" && code != "model_not_found";
+    return protocol::reaction_to(code) != protocol::AgentReaction::stop;
 }
 
 }  // namespace autoexec::programs

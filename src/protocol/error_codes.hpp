@@ -3,6 +3,8 @@
 /// Codes of errors that more than one folder sets or reads.
 namespace autoexec::error_codes {
 
+/// The command was not started, because its agent is down.
+inline constexpr char agent_unavailable[] = "agent_unavailable";
 inline constexpr char budget[] = "budget";
 /// The command waits for a person who is not to be waited for.
 inline constexpr char input_needed[] = "input_needed";

@@ -14,6 +14,8 @@ inline constexpr char agents[] = ".tapps-agents/running/agents";
 inline constexpr char engines[] = ".tapps-agents/running/engines";
 inline constexpr char cancel_requests[] = ".tapps-agents/running/cancel";
 inline constexpr char answers[] = ".tapps-agents/running/answers";
+/// The state of the agents.
+inline constexpr char agent_health[] = ".tapps-agents/health";
 inline constexpr char output[] = ".tapps-agents/output";
 inline constexpr char logs[] = ".tapps-agents/logs";
 inline constexpr char metrics[] = ".tapps-agents/metrics";

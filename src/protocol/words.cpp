@@ -39,7 +39,9 @@ constexpr std::array words_of<EventType>{
     "execution_interrupted"sv, "status_rejected"sv,     "agent_lost"sv,
     "secret_in_command"sv,     "input_needed"sv,        "input_ended"sv,
     "prompt_sent"sv,           "permission_decided"sv,  "polling_only"sv,
-    "starts_paused"sv,         "starts_resumed"sv};
+    "starts_paused"sv,         "starts_resumed"sv,      "agent_paused"sv,
+    "breaker_opened"sv,        "breaker_closed"sv,      "fallback_chosen"sv,
+    "waiting_for_agent"sv};
 
 template <>
 constexpr std::array words_of<QuestionKind>{"question"sv, "permission"sv};

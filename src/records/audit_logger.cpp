@@ -106,8 +106,9 @@ std::vector<boost::json::object> AuditLogger::query_events(const AuditFilter& fi
 
 void AuditLogger::publish(const Event& event)
 {
-    // The first arrives every second from every agent; neither is recorded.
-    if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed)
+    // The first arrives every second from every agent, the last for every command that waits.
+    if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed ||
+        event.type == EventType::waiting_for_agent)
         return;
     try {
         log_event(record_of(event));

@@ -118,6 +118,46 @@ std::string retried_after(const AutoExecutionConfig& config)
     return engine.after();
 }
 
+void fail_with(MemoryTree& tree, std::string code,
+               std::optional<std::chrono::milliseconds> retry_after = {})
+{
+    tree.take();
+    auto status = tree.status(ReportedStatus::failed);
+    status.error = CommandError{"boom", std::move(code), {}, 0, retry_after};
+    tree.report(status);
+}
+
+CommandRequest request_for_agent()
+{
+    auto r = Engine::request();
+    r.agent = "claude";
+    return r;
+}
+
+std::string runs_of_three(const AutoExecutionConfig& config)
+{
+    Engine engine(config);
+    engine.tree.on_publish = [&] { fail_with(engine.tree, "auth"); };
+    for (int i = 0; i < 3; ++i) engine.run(request_for_agent());
+    return fmt::format("{} runs", engine.tree.published.size());
+}
+
+// A failure, and when the command after it has ended.
+std::string tested_after(AutoExecutionConfig config,
+                         std::optional<std::chrono::milliseconds> retry_after)
+{
+    config.executor.breaker.max_failures = 1;
+    Engine engine(config);
+    engine.tree.on_publish = [&] {
+        if (engine.tree.published.size() == 1)
+            return fail_with(engine.tree, "network", retry_after);
+        engine.tree.take();
+        engine.tree.complete();
+    };
+    for (int i = 0; i < 2; ++i) engine.run(request_for_agent());
+    return fmt::format("{}", engine.clock->elapsed().count());
+}
+
 std::string seen_after(const AutoExecutionConfig& config, std::chrono::seconds reported)
 {
     Engine engine(config);
@@ -541,6 +581,11 @@ const std::vector<Row>& rows()
         {"retry.backoff_multiplier", "1", "3", "time of the last retry", retried_after},
         {"retry.initial_delay_seconds", "2", "8", "time of the last retry", retried_after},
         {"retry.max_delay_seconds", "1", "60", "time of the last retry", retried_after},
+        {"breaker.max_failures", "1", "2", "commands that run", runs_of_three},
+        {"breaker.cool_down_seconds", "30", "90", "when the test ends",
+         [](const auto& c) { return tested_after(c, {}); }},
+        {"breaker.max_pause_seconds", "40", "80", "when the pause ends",
+         [](const auto& c) { return tested_after(c, 1h); }},
         {"polling.enabled", "true", "false", "when the end is seen",
          [](const auto& c) { return seen_after(c, 12s); }},
         {"polling.file_events", "auto", "off", "when the end is seen", seen_without_notice},
