@@ -1,5 +1,6 @@
 """Programs that people would use instead: the same jobs, and what is left when one is killed."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -7,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 
 def become_subreaper() -> None:
@@ -77,14 +80,22 @@ def parallel(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[
     return sh(f"seq {count} | parallel --will-cite -j {jobs} -N0 {' '.join(words)}")
 
 
-def tsp(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
-    return sh(f"tsp -S {jobs}; for i in $(seq {count}); do tsp -n {' '.join(words)} >id; done; "
+def tsp_queue(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+    return sh(f"tsp -S {jobs}; for i in $(seq {count}); do tsp -n {' '.join(words)} >id; done")
+
+
+def tsp(folder: Path, words: list[str], count: int, jobs: int, program: str) -> list[str]:
+    return sh(f"{tsp_queue(folder, words, count, jobs, program)[-1]}; "
               "while tsp | grep -Eq 'running|queued'; do sleep 0.02; done; tsp -K")
 
 
-def nq(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
+def nq_queue(_: Path, words: list[str], count: int, jobs: int, __: str) -> list[str]:
     # A queue runs one at a time, so as many queues.
-    return sh(f"for i in $(seq {count}); do NQDIR=q$((i % {jobs})) nq -q {' '.join(words)}; done; "
+    return sh(f"for i in $(seq {count}); do NQDIR=q$((i % {jobs})) nq -q {' '.join(words)}; done")
+
+
+def nq(folder: Path, words: list[str], count: int, jobs: int, program: str) -> list[str]:
+    return sh(f"{nq_queue(folder, words, count, jobs, program)[-1]}; "
               f"for i in $(seq 0 {jobs - 1}); do NQDIR=q$i nq -w -q; done")
 
 
@@ -105,6 +116,100 @@ def run_peer(name: str, words: list[str], count: int, jobs: int, program: str,
     try:
         return {**measured(PEERS[name](folder, words, count, jobs, program), folder), "count": count}
     finally:
+        shutil.rmtree(folder)
+
+
+# From the end of a job to the start of the next one, at one at a time. bash tells the time without
+# a process.
+
+STAMP = """#!/bin/bash
+echo $EPOCHREALTIME >>{file}
+read -t 0.02 <> <(:)
+echo $EPOCHREALTIME >>{file}
+"""
+
+
+def gaps_between_jobs(name: str, count: int, program: str, scratch: Path) -> dict:
+    """Seconds: the median."""
+    stamp, file = scratch / "stamp", scratch / "stamps"
+    stamp.write_text(STAMP.format(file=file))
+    stamp.chmod(0o755)
+    run_peer(name, [str(stamp)], count, 1, program, scratch)
+    times = [float(line) for line in file.read_text().split()]
+    file.unlink()
+    if len(times) != 2 * count:
+        raise RuntimeError(f"{name} ran {len(times) / 2} of {count} jobs")
+    return {"gap": median(start - end for end, start in zip(times[1:-1:2], times[2::2], strict=True))}
+
+
+# What a manager costs that only waits for its jobs.
+
+QUEUES = {**PEERS, "task-spooler": tsp_queue, "nq": nq_queue}
+
+
+def processes_of(folder: Path) -> list[int]:
+    """By the environment that `environment` gives to all that is started for this folder."""
+    mark = f"HOME={folder}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def is_job(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    except OSError:
+        return False
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """All their threads, in nanoseconds of the scheduler."""
+    total = 0
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(path.read_text().split()[0])
+    return total * 1e-9
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    give_up = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > give_up:
+            raise RuntimeError(what)
+        time.sleep(0.05)
+
+
+def idle_while_queued(name: str, count: int, seconds: float, program: str, scratch: Path) -> dict:
+    """The share of a processor that all but the two running jobs use while the others wait."""
+    folder, jobs = scratch / "queued", 2
+    folder.mkdir()
+    argv = QUEUES[name](folder, ["sleep", "1000"], count, jobs, program)
+    try:
+        with open(folder / "log", "w") as log:
+            manager = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log,
+                                       stdin=subprocess.DEVNULL, env=environment(folder))
+        queues_only = QUEUES[name] is not PEERS[name]
+        wait_until(lambda: (manager.poll() is not None or not queues_only)
+                   and sum(map(is_job, processes_of(folder))) == jobs, f"{name} runs no {jobs} jobs")
+        time.sleep(1)
+        managers = [pid for pid in processes_of(folder) if not is_job(pid)]
+        start, before = time.monotonic(), processor_seconds(managers)
+        time.sleep(seconds)
+        return {"idle": (processor_seconds(managers) - before) / (time.monotonic() - start)}
+    finally:
+        while left := processes_of(folder):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0] != 0:
+                    pass
         shutil.rmtree(folder)
 
 
