@@ -1,4 +1,5 @@
 #include "git_files/git_dir.hpp"
+#include "git_files/quick_find.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -155,6 +156,71 @@ TEST_CASE_FIXTURE(Repository, "a forged git directory cannot lead to another rep
     write_file(linked / ".git", "gitdir: " + forged.string() + "\n");
     CHECK_FALSE(git_dir_of(linked));
     CHECK(git_common_dir(forged) == forged);
+}
+
+TEST_CASE_FIXTURE(Repository, "usual worktrees are found without a search")
+{
+    fs::create_directories(root / "plain");
+    CHECK(git_files::quick_find(common, linked).tree->git_dir == linked_dir);
+    CHECK(git_files::quick_find(common, project).tree->git_dir == common);
+    const auto outside = git_files::quick_find(std::nullopt, root / "plain");
+    CHECK((outside.known && !outside.tree));
+}
+
+TEST_CASE_FIXTURE(Repository, "a worktree that was found before is found as it is now")
+{
+    const auto git_dir = [&]() -> std::optional<fs::path> {
+        error_code shortage;
+        const auto tree = git_files::find_tree_in(common, linked, shortage);
+        CHECK_FALSE(shortage);
+        return tree ? std::optional(tree->git_dir) : std::nullopt;
+    };
+    REQUIRE(git_dir() == linked_dir);
+    REQUIRE(git_dir() == linked_dir);
+    std::optional<fs::path> expected = linked_dir;
+    SUBCASE("unchanged") {}
+    SUBCASE("with a .git file that leads to nothing")
+    {
+        write_file(linked / ".git", "gitdir: /nowhere\n");
+    }
+    SUBCASE("without its .git file")
+    {
+        fs::remove(linked / ".git");
+    }
+    SUBCASE("with a folder called .git")
+    {
+        fs::remove(linked / ".git");
+        make_git_dir(linked / ".git");
+    }
+    SUBCASE("moved by git")
+    {
+        write_file(linked_dir / "gitdir", (root / "moved" / ".git").string() + "\n");
+        expected.reset();
+    }
+    SUBCASE("removed by git")
+    {
+        fs::remove_all(linked_dir);
+        expected.reset();
+    }
+    SUBCASE("made anew by git, with another name")
+    {
+        expected = common / "worktrees" / "linked1";
+        fs::rename(linked_dir, *expected);
+        write_file(linked / ".git", "gitdir: " + expected->string() + "\n");
+    }
+    CHECK(git_dir() == expected);
+}
+
+TEST_CASE_FIXTURE(Repository, "a folder outside git is found in a repository that is made there")
+{
+    const auto plain = root / "plain";
+    fs::create_directories(plain);
+    error_code shortage;
+    REQUIRE_FALSE(git_files::find_tree_in(std::nullopt, plain, shortage));
+    make_git_dir(plain / ".git");
+    const auto tree = git_files::find_tree_in(std::nullopt, plain, shortage);
+    REQUIRE(tree);
+    CHECK(tree->git_dir == plain / ".git");
 }
 
 TEST_SUITE_END();

@@ -1,11 +1,15 @@
 #include "text/text.hpp"
 #include "support/time_zone.hpp"
 #include "text/json.hpp"
+#include "text/random.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <set>
 
@@ -253,6 +257,38 @@ TEST_CASE("a line that ends inside a word is refused with the reason")
     CHECK(refusal("a \"b\\\"") == "A double quote is not closed.");
     CHECK(refusal("a\\") == "The line ends with a backslash.");
     CHECK(refusal(std::string_view("a\0b", 3)) == "The line contains a NUL character.");
+}
+
+TEST_CASE("a forked child gets other random bytes than its parent")
+{
+    using Bytes = std::array<unsigned char, 16>;
+    Bytes bytes{};
+    fill_random(bytes);  // from here on, there are more of the same read
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const auto child = ::fork();
+    fill_random(bytes);
+    if (child == 0) ::_exit(::write(ends[1], bytes.data(), bytes.size()) > 0 ? 0 : 1);
+    Bytes of_child{};
+    REQUIRE(::read(ends[0], of_child.data(), of_child.size()) == 16);
+    CHECK(::waitpid(child, nullptr, 0) == child);
+    CHECK(bytes != of_child);
+    CHECK(bytes != Bytes{});
+    for (const int end : ends) ::close(end);
+}
+
+TEST_CASE("more random bytes than are read at once are no repetition")
+{
+    std::array<unsigned char, 8> some{};
+    std::set<std::array<unsigned char, 8>> all;
+    for (int n = 0; n < 1000; ++n) {
+        fill_random(some);
+        all.insert(some);
+    }
+    CHECK(all.size() == 1000);
+    std::vector<unsigned char> many(10'000);
+    fill_random(many);
+    CHECK(std::ranges::count(many, 0) < 1000);
 }
 
 TEST_CASE("new ids are version 7 and in the order of time")
