@@ -38,7 +38,6 @@ std::string sentence(std::uint64_t count, std::string_view what, const Unwritten
 LineWriter::LineWriter(const asio::any_io_executor& ex, Options options)
     : options_(std::move(options)),
       strand_(ex),
-      file_(options_.folder, options_.rotation, options_.durability, *options_.disk),
       timer_(options_.clock->make_timer(strand_)),
       progress_(strand_, asio::steady_timer::time_point::max())
 {}
@@ -52,11 +51,11 @@ void LineWriter::push(std::string_view file, std::string_view line)
             ++refused_;
             return;
         }
-        if (queue_.empty() || queue_.back().file != file) {
-            queue_.emplace_back();
-            queue_.back().file = file;
-        }
-        queue_.back().lines.append(line).push_back('\n');
+        // The order of the lines matters only within a file.
+        auto batch = std::ranges::find(queue_, file, &Batch::file);
+        if (batch == queue_.end())
+            batch = queue_.insert(queue_.end(), Batch{std::string(file), {}});
+        batch->lines.append(line).push_back('\n');
         ++pushed_;
         just_full = pushed_ - done_ == options_.queue_limit;
     }
@@ -161,6 +160,7 @@ error_code LineWriter::write()
     if (batches_.empty()) {
         const std::lock_guard lock(mutex_);
         batches_.swap(queue_);
+        of_several_files_ = batches_.size() > 1;
     }
     error_code ec;
     while (!batches_.empty() && !ec) ec = write_front();
@@ -172,17 +172,27 @@ error_code LineWriter::write_front()
     auto& batch = batches_.front();
     const auto before = std::string_view(batch.lines).substr(batch.written);
     auto rest = before;
-    const auto ec = file_.append(batch.file, rest);
+    const auto ec = file_of(batch.file).append(batch.file, rest);
     if (ec) record_problem(batch.file, ec);
 
     const auto gone = before.substr(0, before.size() - rest.size());
     batch.written += gone.size();
-    {
-        const std::lock_guard lock(mutex_);
-        done_ += static_cast<std::uint64_t>(std::count(gone.begin(), gone.end(), '\n'));
-    }
+    const auto count = static_cast<std::uint64_t>(std::count(gone.begin(), gone.end(), '\n'));
     if (rest.empty()) batches_.pop_front();
+    const std::lock_guard lock(mutex_);
+    ahead_ += count;
+    // A line of another file may be older than these.
+    if (!of_several_files_ || batches_.empty()) done_ += std::exchange(ahead_, 0);
     return ec;
+}
+
+LogFile& LineWriter::file_of(const std::string& name)
+{
+    constexpr std::size_t max_open = 2;  // metrics have two files each day
+    if (files_.size() == max_open && !files_.contains(name)) files_.clear();
+    return files_
+        .try_emplace(name, options_.folder, options_.rotation, options_.durability, *options_.disk)
+        .first->second;
 }
 
 void LineWriter::record_problem(const std::string& file, error_code ec)
@@ -267,13 +277,13 @@ void LineWriter::count_lost() noexcept
 std::uint64_t LineWriter::lost_lines() const noexcept
 {
     const std::lock_guard lock(mutex_);
-    return refused_ + (abandoned_ ? pushed_ - done_ : 0);
+    return refused_ + (abandoned_ ? pushed_ - done_ - ahead_ : 0);
 }
 
 UnwrittenRecords LineWriter::unwritten() const
 {
     const std::lock_guard lock(mutex_);
-    const auto left = pushed_ - done_;
+    const auto left = pushed_ - done_ - ahead_;
     UnwrittenRecords records;
     records.queued = abandoned_ ? 0 : left;
     records.lost = refused_ + (abandoned_ ? left : 0);

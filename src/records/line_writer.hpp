@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -82,6 +83,7 @@ private:
     bool continues(error_code ec);
     error_code write();
     error_code write_front();
+    LogFile& file_of(const std::string& name);
     void record_problem(const std::string& file, error_code ec);
     void log_lost() const;
     error_code after_lock_wait(error_code ec);
@@ -94,8 +96,9 @@ private:
 
     mutable std::mutex mutex_;  // guards these; never held during a system call
     std::deque<Batch> queue_;
-    std::uint64_t pushed_ = 0;  // lines, as are the next two
+    std::uint64_t pushed_ = 0;  // lines, as are the next three
     std::uint64_t done_ = 0;
+    std::uint64_t ahead_ = 0;  ///< Written, but not done: older ones are not written.
     std::uint64_t refused_ = 0;
     bool running_ = false;  // a drain is active
     bool stopped_ = false;
@@ -105,7 +108,8 @@ private:
 
     std::mutex io_mutex_;  // guards these; contended only when the owner is destroyed early
     std::deque<Batch> batches_;
-    LogFile file_;
+    std::map<std::string, LogFile> files_;
+    bool of_several_files_ = false;
 
     // Only on the strand:
     std::unique_ptr<Timer> timer_;

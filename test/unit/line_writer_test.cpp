@@ -597,4 +597,33 @@ TEST_CASE_FIXTURE(WriterFixture, "a log that cannot be rotated grows")
     check_complete(folder.lines("log"), 5);
 }
 
+TEST_CASE_FIXTURE(WriterFixture, "lines of two files in turn are one write for each file")
+{
+    make();
+    for (int n = 0; n < 100; ++n)
+        for (const auto* file : {"a", "b"}) writer->push(file, std::to_string(n));
+    CHECK_FALSE(flush());
+    CHECK(disk.writes == 2);
+    CHECK(test::read_file(folder / "a") == test::read_file(folder / "b"));
+    CHECK(writer->unwritten().queued == 0);
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "a line is not written before the older ones of another file are")
+{
+    disk.fault = FaultyDisk::Fault::error;
+    disk.failing_call = 1;
+    make();
+    writer->push("a", "1");
+    writer->push("b", "2");
+    const auto old = start_flush();
+    writer->push("a", "3");
+    while (disk.writes < 2) REQUIRE(ctx.run_one() == 1);
+    CHECK(writer->unwritten().queued == 1);
+    clock->run(ctx);
+    CHECK(old->value() == boost::system::errc::no_space_on_device);
+    CHECK(disk.writes == 3);
+    CHECK(test::read_file(folder / "a") == "1\n3\n");
+    CHECK(test::read_file(folder / "b") == "2\n");
+}
+
 TEST_SUITE_END();
