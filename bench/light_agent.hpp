@@ -85,7 +85,7 @@ public:
                     if (const auto self = weak.lock()) self->look(tree);
                 });
             };
-            subscriptions_.push_back(notifier_->watch(tree, changed));
+            subscriptions_.push_back(notifier_->watch_commands(tree, changed));
         }
     }
 
@@ -110,7 +110,7 @@ private:
             work->write_result();
             work->release();
             self->working_.erase(tree);
-            self->notifier_->notify(tree);
+            self->notifier_->notify_report(tree);
         };
         if (ours && !delay) report();
         cpu_ += thread_cpu_time() - start;

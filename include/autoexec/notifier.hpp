@@ -30,6 +30,13 @@ public:
     virtual Subscription watch(const std::filesystem::path& worktree,
                                std::function<void()> changed) = 0;
 
+    /// The same for an agent: it need not be called for what agents write.
+    virtual Subscription watch_commands(const std::filesystem::path& worktree,
+                                        std::function<void()> changed)
+    {
+        return watch(worktree, std::move(changed));
+    }
+
     /// The same for a folder that is no worktree, as of now: any change of its entries is notified.
     virtual Subscription watch_folder(const std::filesystem::path& folder,
                                       std::function<void()> changed)
@@ -39,6 +46,9 @@ public:
 
     /// Something in `worktree` was changed by this process.
     virtual void notify(const std::filesystem::path& worktree) = 0;
+
+    /// The same if an agent has changed it: agents need not be called.
+    virtual void notify_report(const std::filesystem::path& worktree) { notify(worktree); }
 
     /// For a worktree that is watched, as of now. The more it covers, the less is polled.
     [[nodiscard]] virtual Coverage coverage(const std::filesystem::path&) const
@@ -74,7 +84,8 @@ struct FileNotifierOptions {
 ///
 /// A worktree is not covered if it is on a network file system, if the system has no watches left
 /// (`fs.inotify.max_user_watches`), or after it was moved or removed; a message is logged,
-/// and `problem` has the reason. It is watched again with the next subscription. Lost events wake all subscribers.
+/// and `problem` has the reason. It is watched again with the next subscription. Lost events wake
+/// all subscribers.
 ///
 /// Executor: events are read on a strand of the given executor, as long as something is watched.
 ///

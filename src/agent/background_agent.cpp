@@ -240,13 +240,14 @@ void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
     auto& watched_tree = watched_trees[tree];
     watched_tree.keep |= keep;
     if (watched_tree.subscription) return;
-    watched_tree.subscription = options.notifier->watch(tree, [weak = weak_from_this(), tree] {
-        const auto self = weak.lock();
-        if (!self) return;
-        asio::post(self->strand, [weak, tree] {
-            if (const auto impl = weak.lock()) impl->scan_after_event(tree);
+    watched_tree.subscription =
+        options.notifier->watch_commands(tree, [weak = weak_from_this(), tree] {
+            const auto self = weak.lock();
+            if (!self) return;
+            asio::post(self->strand, [weak, tree] {
+                if (const auto impl = weak.lock()) impl->scan_after_event(tree);
+            });
         });
-    });
 }
 
 // One name for each worktree: the one that an executor uses in notifications.
@@ -415,7 +416,8 @@ void BackgroundAgent::Impl::report_shortage(const fs::path& tree)
 {
     struct stat st {};
     if (!options.offers || ::stat(tree.c_str(), &st) != 0) return;
-    if (options.offers->report_shortage(handoff::folder_id(st))) options.notifier->notify(tree);
+    if (options.offers->report_shortage(handoff::folder_id(st)))
+        options.notifier->notify_report(tree);
 }
 
 void BackgroundAgent::Impl::claim_command(const fs::path& tree, WatchedTree& watched_tree,

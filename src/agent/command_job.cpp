@@ -801,7 +801,7 @@ void CommandJob::write_running()
     if (const auto ec = mailbox_->write_status(protocol::format_status(s)))
         logging::log(logging::LogLevel::warning, "{}: cannot write the status: {}",
                      worktree_.string(), ec.message());
-    options_.notifier->notify(worktree_);
+    options_.notifier->notify_report(worktree_);
 }
 
 AgentStatus CommandJob::last_status(const ProgramResult& result)
@@ -843,7 +843,7 @@ void CommandJob::finish(const AgentStatus& last, error_code ec)
                                      options_.clock->system_now());
         for (const auto& sink : options_.sinks) sink->publish(event);
     }
-    options_.notifier->notify(worktree_);
+    options_.notifier->notify_report(worktree_);
 }
 
 void CommandJob::refuse(std::string code, std::string message)

@@ -17,26 +17,17 @@ public:
     Subscription watch(const std::filesystem::path& worktree,
                        std::function<void()> changed) override
     {
-        const auto callback = std::make_shared<std::function<void()>>(std::move(changed));
-        const std::lock_guard lock(mutex_);
-        const auto where = watchers_.emplace(worktree.lexically_normal().string(), callback);
-        return {callback.get(), [self = shared_from_this(), where](void*) {
-                    const std::lock_guard guard(self->mutex_);
-                    self->watchers_.erase(where);
-                }};
+        return subscribe(worktree, std::move(changed), false);
     }
 
-    void notify(const std::filesystem::path& worktree) override
+    Subscription watch_commands(const std::filesystem::path& worktree,
+                                std::function<void()> changed) override
     {
-        // Called outside the lock: a callback may subscribe or unsubscribe.
-        std::vector<std::shared_ptr<std::function<void()>>> callbacks;
-        {
-            const std::lock_guard lock(mutex_);
-            const auto [first, last] = watchers_.equal_range(worktree.lexically_normal().string());
-            for (auto it = first; it != last; ++it) callbacks.push_back(it->second);
-        }
-        for (const auto& callback : callbacks) (*callback)();
+        return subscribe(worktree, std::move(changed), true);
     }
+
+    void notify(const std::filesystem::path& worktree) override { call(worktree, true); }
+    void notify_report(const std::filesystem::path& worktree) override { call(worktree, false); }
 
     [[nodiscard]] Coverage coverage(const std::filesystem::path&) const override
     {
@@ -44,8 +35,38 @@ public:
     }
 
 private:
+    struct Watcher {
+        std::function<void()> changed;
+        bool is_agent = false;
+    };
+
+    Subscription subscribe(const std::filesystem::path& worktree, std::function<void()> changed,
+                           bool is_agent)
+    {
+        const auto watcher = std::make_shared<Watcher>(Watcher{std::move(changed), is_agent});
+        const std::lock_guard lock(mutex_);
+        const auto where = watchers_.emplace(worktree.lexically_normal().string(), watcher);
+        return {watcher.get(), [self = shared_from_this(), where](void*) {
+                    const std::lock_guard guard(self->mutex_);
+                    self->watchers_.erase(where);
+                }};
+    }
+
+    void call(const std::filesystem::path& worktree, bool agents_too)
+    {
+        // Called outside the lock: a callback may subscribe or unsubscribe.
+        std::vector<std::shared_ptr<Watcher>> called;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto [first, last] = watchers_.equal_range(worktree.lexically_normal().string());
+            for (auto it = first; it != last; ++it)
+                if (agents_too || !it->second->is_agent) called.push_back(it->second);
+        }
+        for (const auto& watcher : called) watcher->changed();
+    }
+
     std::mutex mutex_;
-    std::multimap<std::string, std::shared_ptr<std::function<void()>>> watchers_;
+    std::multimap<std::string, std::shared_ptr<Watcher>> watchers_;
 };
 
 }  // namespace

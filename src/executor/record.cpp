@@ -240,7 +240,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
         forget_running(a);
     }
     x.attempt_id.clear();
-    options.notifier->notify(x.request.worktree);
+    options.notifier->notify_report(x.request.worktree);
     if (!delay) co_return false;
     const bool again = co_await pause(x, a, *delay);
     if (!again) co_await notify_end(x);

@@ -94,17 +94,30 @@ public:
     }
 
     Subscription watch(const fs::path& worktree, std::function<void()> changed) override;
+    Subscription watch_commands(const fs::path& worktree, std::function<void()> changed) override;
     Subscription watch_folder(const fs::path& folder, std::function<void()> changed) override;
     void notify(const fs::path& worktree) override { local_->notify(worktree); }
+    void notify_report(const fs::path& worktree) override { local_->notify_report(worktree); }
     [[nodiscard]] Coverage coverage(const fs::path& worktree) const override;
     [[nodiscard]] std::string problem(const fs::path& worktree) const override;
 
 private:
+    enum class Subscriber { executor, agent, of_folder };
+    /// Who must be called after an event.
+    enum class Concerned { none, executors, all };
     struct Tree {
         std::size_t subscriptions = 0;
-        std::vector<int> folders;  ///< Watch descriptors.
-        int error = 0;             ///< Why it is not covered; 0: it is.
+        std::size_t executors = 0;  ///< Those of them that need claims and `.cursor`, too.
+        std::vector<int> folders;   ///< Watch descriptors.
+        int error = 0;              ///< Why it is not covered; 0: it is.
+        int claims_error = 0;       ///< The same, for executors alone.
         bool is_worktree = true;
+        bool knows_cursor = false;  ///< `.cursor` is watched, or there was none.
+
+        [[nodiscard]] int problem() const noexcept
+        {
+            return error == 0 && executors > 0 ? claims_error : error;
+        }
     };
     struct Folder {
         FolderKind kind = FolderKind::root;
@@ -123,9 +136,9 @@ private:
     };
 
     static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
-    Subscription subscribe(const fs::path& path, std::function<void()> changed, bool is_worktree);
-    void leave(const std::string& key);
-    Folders find_folders(const std::string& key, bool is_worktree);
+    Subscription subscribe(const fs::path& path, Subscription inner, Subscriber subscriber);
+    void leave(const std::string& key, Subscriber subscriber);
+    Folders find_folders(const std::string& key, bool with_claims);
     int find_claims(const std::string& key, std::vector<std::string>& claims) const;
     void add_folders(const std::string& key, Tree& tree, const Folders& folders);
     void renew(const std::string& key);
@@ -142,8 +155,8 @@ private:
     void take(const inotify_event& event, std::string_view name);
     void wake_all();
     void wake_slice();
-    [[nodiscard]] bool matters(FolderKind kind, std::uint32_t mask, std::string_view name) const;
-    [[nodiscard]] bool is_control_file(std::string_view name) const;
+    [[nodiscard]] Concerned concerned_by(FolderKind kind, std::uint32_t mask,
+                                         std::string_view name) const;
 
     FileNotifierOptions options_;
     std::shared_ptr<Notifier> local_ = local_notifier();
@@ -160,47 +173,58 @@ private:
     std::weak_ptr<Reader> reader_;
 
     // On the strand alone: the trees whose subscribers are still to be called.
-    std::set<std::string> changed_;
+    std::map<std::string, Concerned> changed_;
     std::set<std::string> stale_;  ///< Those of them whose watches may be out of date.
 };
 
 Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
 {
-    if (!options_.worktrees) return local_->watch(worktree, std::move(changed));
-    return subscribe(worktree, std::move(changed), true);
+    auto inner = local_->watch(worktree, std::move(changed));
+    return options_.worktrees ? subscribe(worktree, std::move(inner), Subscriber::executor) : inner;
+}
+
+Notifier::Subscription FileNotifier::watch_commands(const fs::path& worktree,
+                                                    std::function<void()> changed)
+{
+    auto inner = local_->watch_commands(worktree, std::move(changed));
+    return options_.worktrees ? subscribe(worktree, std::move(inner), Subscriber::agent) : inner;
 }
 
 Notifier::Subscription FileNotifier::watch_folder(const fs::path& folder,
                                                   std::function<void()> changed)
 {
-    return subscribe(folder, std::move(changed), false);
+    return subscribe(folder, local_->watch(folder, std::move(changed)), Subscriber::of_folder);
 }
 
-Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::function<void()> changed,
-                                               bool is_worktree)
+Notifier::Subscription FileNotifier::subscribe(const fs::path& path, Subscription inner,
+                                               Subscriber subscriber)
 {
     const auto key = key_of(path);
-    auto inner = local_->watch(path, std::move(changed));
-    const auto folders = inotify_ ? find_folders(key, is_worktree) : Folders{};
+    const bool is_executor = subscriber == Subscriber::executor;
+    const auto folders = inotify_ ? find_folders(key, is_executor) : Folders{};
     const std::lock_guard lock(mutex_);
     auto& tree = trees_[key];
     ++tree.subscriptions;
-    tree.is_worktree = is_worktree;
+    if (is_executor) ++tree.executors;
+    tree.is_worktree = subscriber != Subscriber::of_folder;
     add_folders(key, tree, folders);
     if (tree.error == 0 && !std::exchange(reading_, true))
         asio::post(strand_, [self = shared_from_this()] { self->start_reading(); });
     auto* const handle = inner.get();
-    return {handle, [self = shared_from_this(), inner = std::move(inner), key](void*) mutable {
+    return {handle,
+            [self = shared_from_this(), inner = std::move(inner), key, subscriber](void*) mutable {
                 inner.reset();
-                self->leave(key);
+                self->leave(key, subscriber);
             }};
 }
 
-void FileNotifier::leave(const std::string& key)
+void FileNotifier::leave(const std::string& key, Subscriber subscriber)
 {
     const std::lock_guard lock(mutex_);
     const auto found = trees_.find(key);
-    if (found == trees_.end() || --found->second.subscriptions > 0) return;
+    if (found == trees_.end()) return;
+    if (subscriber == Subscriber::executor) --found->second.executors;
+    if (--found->second.subscriptions > 0) return;
     drop_folders(key, found->second);
     trees_.erase(found);
     if (!trees_.empty()) return;
@@ -215,27 +239,28 @@ Coverage FileNotifier::coverage(const fs::path& worktree) const
 {
     const std::lock_guard lock(mutex_);
     const auto found = trees_.find(key_of(worktree));
-    return found != trees_.end() && found->second.error == 0 ? Coverage::all
-                                                             : Coverage::own_process;
+    return found != trees_.end() && found->second.problem() == 0 ? Coverage::all
+                                                                 : Coverage::own_process;
 }
 
 std::string FileNotifier::problem(const fs::path& worktree) const
 {
     const std::lock_guard lock(mutex_);
     const auto found = trees_.find(key_of(worktree));
-    return found != trees_.end() && found->second.error != 0 ? reason_of(found->second.error)
-                                                             : std::string();
+    return found != trees_.end() && found->second.problem() != 0
+               ? reason_of(found->second.problem())
+               : std::string();
 }
 
 // Without the lock, since a network file system may keep it waiting.
-FileNotifier::Folders FileNotifier::find_folders(const std::string& key, bool is_worktree)
+FileNotifier::Folders FileNotifier::find_folders(const std::string& key, bool with_claims)
 {
     Folders folders;
     if (is_shared_between_hosts(key)) {
         folders.error = EREMOTE;
         const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
-    } else if (is_worktree && options_.claims) {
+    } else if (with_claims && options_.claims) {
         folders.error = find_claims(key, folders.claims);
     }
     return folders;
@@ -259,29 +284,32 @@ void FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders
     tree.error =
         add_folder(key, tree, key, tree.is_worktree ? FolderKind::root : FolderKind::other);
     if (tree.error != 0) return;
+    if (tree.executors == 0) return;
     // Most worktrees have none; a later one is seen in the root.
-    if (tree.is_worktree && tree.folders.size() != known)
+    if (tree.folders.size() != known) tree.knows_cursor = false;
+    if (!std::exchange(tree.knows_cursor, true))
         (void)add_folder(key, tree, key + '/' + control_files::cursor_folder, FolderKind::cursor);
+    if (!folders.claims.empty()) tree.claims_error = 0;
     for (const auto& claims : folders.claims) {
-        tree.error = add_folder(key, tree, claims, FolderKind::claims);
-        if (tree.error != ENOENT && tree.error != EACCES) break;
+        tree.claims_error = add_folder(key, tree, claims, FolderKind::claims);
+        if (tree.claims_error != ENOENT && tree.claims_error != EACCES) break;
     }
 }
 
 // After a change that concerns the watches themselves, or may have.
 void FileNotifier::renew(const std::string& key)
 {
-    bool is_worktree = true;
+    bool with_claims = true;
     {
         const std::lock_guard lock(mutex_);
         const auto tree = trees_.find(key);
         if (tree == trees_.end()) return;
-        is_worktree = tree->second.is_worktree;
+        with_claims = tree->second.executors > 0;
     }
-    const auto folders = find_folders(key, is_worktree);
+    const auto folders = find_folders(key, with_claims);
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
-    if (tree == trees_.end() || tree->second.error != 0) return;
+    if (tree == trees_.end() || tree->second.problem() != 0) return;
     drop_folders(key, tree->second);
     add_folders(key, tree->second, folders);
 }
@@ -308,6 +336,7 @@ int FileNotifier::add_folder(const std::string& key, Tree& tree, const std::stri
 
 void FileNotifier::drop_folders(const std::string& key, Tree& tree)
 {
+    tree.knows_cursor = false;
     for (const int wd : std::exchange(tree.folders, {})) {
         const auto found = folders_.find(wd);
         if (found == folders_.end()) continue;
@@ -398,8 +427,12 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     if (found == folders_.end()) return;
     const auto kind = found->second.kind;
     const bool gone = (event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
-    if (!gone && !matters(kind, event.mask, name)) return;
-    changed_.insert(found->second.trees.begin(), found->second.trees.end());
+    const bool of_agents = gone && (kind == FolderKind::root || kind == FolderKind::other);
+    const auto concerned = of_agents ? Concerned::all
+                           : gone    ? Concerned::executors
+                                     : concerned_by(kind, event.mask, name);
+    if (concerned == Concerned::none) return;
+    for (const auto& key : found->second.trees) changed_[key] = std::max(changed_[key], concerned);
     if (gone) {
         uncover(event.wd);
     } else if (kind == FolderKind::root && name == control_files::cursor_folder) {
@@ -407,15 +440,20 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     }
 }
 
-// Of what has happened in a folder.
-bool FileNotifier::matters(FolderKind kind, std::uint32_t mask, std::string_view name) const
+FileNotifier::Concerned FileNotifier::concerned_by(FolderKind kind, std::uint32_t mask,
+                                                   std::string_view name) const
 {
     const bool begins = (mask & IN_CREATE) != 0;
     // A claim is made under another name, under which it is closed, too.
-    if (kind == FolderKind::claims) return !begins || !name.starts_with(".tmp.");
-    if (kind != FolderKind::root) return true;
-    // A new file has no content yet.
-    return (mask & IN_ISDIR) != 0 || (!begins && is_control_file(name));
+    if (kind == FolderKind::claims)
+        return begins && name.starts_with(".tmp.") ? Concerned::none : Concerned::executors;
+    if (kind == FolderKind::cursor) return Concerned::executors;
+    if (kind == FolderKind::other || (mask & IN_ISDIR) != 0) return Concerned::all;
+    if (begins) return Concerned::none;  // it has no content yet
+    if (name == control_files::command || name == control_files::cancel) return Concerned::all;
+    return name == options_.status_file_name || name == control_files::cursor_folder
+               ? Concerned::executors
+               : Concerned::none;
 }
 
 void FileNotifier::uncover(int wd)
@@ -428,7 +466,7 @@ void FileNotifier::uncover(int wd)
         std::erase(tree->second.folders, wd);
         // A new one in its place is seen in the root, or was watched by a later subscription.
         if (kind != FolderKind::cursor && !has_folder(tree->second, kind))
-            tree->second.error = ESTALE;
+            (kind == FolderKind::claims ? tree->second.claims_error : tree->second.error) = ESTALE;
     }
     folders_.erase(found);
     (void)::inotify_rm_watch(inotify_.get(), wd);  // after IN_MOVE_SELF
@@ -446,7 +484,7 @@ void FileNotifier::wake_all()
 {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, tree] : trees_) {
-        changed_.insert(key);
+        changed_[key] = Concerned::all;
         stale_.insert(key);
     }
 }
@@ -454,17 +492,15 @@ void FileNotifier::wake_all()
 void FileNotifier::wake_slice()
 {
     for (std::size_t n = 0; n < slice && !changed_.empty(); ++n) {
-        const auto key = changed_.extract(changed_.begin()).value();
+        const auto item = changed_.extract(changed_.begin());
+        const auto& key = item.key();
         if (stale_.erase(key) > 0) renew(key);
-        local_->notify(key);
+        if (item.mapped() == Concerned::all)
+            local_->notify(key);
+        else
+            local_->notify_report(key);
     }
     if (!changed_.empty()) asio::post(strand_, [self = shared_from_this()] { self->wake_slice(); });
-}
-
-bool FileNotifier::is_control_file(std::string_view name) const
-{
-    return name == options_.status_file_name || name == control_files::command ||
-           name == control_files::cancel || name == control_files::cursor_folder;
 }
 
 }  // namespace

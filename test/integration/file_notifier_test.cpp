@@ -5,6 +5,7 @@
 #include "support/temporary_folder.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <doctest/doctest.h>
 
@@ -270,6 +271,75 @@ TEST_CASE_FIXTURE(Watched, "without descriptors, only the own process is covered
     const int before = calls;
     notifier->notify(tree);
     CHECK(calls == before + 1);
+}
+
+TEST_CASE_FIXTURE(Watched, "an agent is called for commands and requests to stop alone")
+{
+    int agent_calls = 0;
+    int expected = 0;
+    watch();
+    const auto agent = notifier->watch_commands(tree, [&] { ++agent_calls; });
+    SUBCASE("a status")
+    {
+        put(tree, status_name);
+    }
+    SUBCASE("a claim")
+    {
+        write_file(claims / "id.json", "{}");
+    }
+    SUBCASE("what another agent of this process has changed")
+    {
+        asio::post(ctx, [this] { notifier->notify_report(tree); });
+    }
+    SUBCASE("a command")
+    {
+        put(tree, ".cursor-skill-command.txt");
+        expected = 1;
+    }
+    SUBCASE("a request to stop")
+    {
+        put(tree, ".cursor-skill-cancel.json");
+        expected = 1;
+    }
+    SUBCASE("what an executor of this process has changed")
+    {
+        asio::post(ctx, [this] { notifier->notify(tree); });
+        expected = 1;
+    }
+    CHECK(is_called());
+    CHECK(agent_calls == expected);
+}
+
+TEST_CASE_FIXTURE(Watched, "an agent's worktree is covered without claims, an executor's is not")
+{
+    fs::remove_all(claims);
+    notifier = file_notifier(ctx.get_executor(), {folder.path(), status_name});
+    const auto agent = notifier->watch_commands(tree, [] {});
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    watch();
+    CHECK(notifier->coverage(tree) == Coverage::own_process);
+    subscription.reset();
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    fs::create_directory(claims);
+    watch();
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    write_file(claims / "id.json", "{}");
+    CHECK(is_called());
+}
+
+TEST_CASE("of the own process, too, an agent is not called for reports")
+{
+    const auto notifier = local_notifier();
+    int executor_calls = 0;
+    int agent_calls = 0;
+    const auto executor = notifier->watch("/tree", [&] { ++executor_calls; });
+    const auto agent = notifier->watch_commands("/tree", [&] { ++agent_calls; });
+    notifier->notify_report("/tree");
+    CHECK(executor_calls == 1);
+    CHECK(agent_calls == 0);
+    notifier->notify("/tree");
+    CHECK(executor_calls == 2);
+    CHECK(agent_calls == 1);
 }
 
 TEST_SUITE_END();
