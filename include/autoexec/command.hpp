@@ -236,6 +236,9 @@ struct ExecutionResult : ExecutionIds {
     std::optional<CommandError> error;  ///< Set unless `completed`.
     /// From the first publishing to the end, including delays before retries.
     std::chrono::milliseconds duration{0};
+    /// How long it waited for its worktree, a slot, resources, or an agent that is held back. What
+    /// was before the first publishing is not part of `duration`.
+    std::chrono::milliseconds queued{0};
     int attempts = 0;
     CompletionMethod completion_method = CompletionMethod::none;
     std::optional<int> exit_code;

@@ -79,6 +79,8 @@ struct ExecutionMetric : ExecutionIds {
     std::string host;  ///< Of the executor.
     std::string session;
     std::optional<Usage> usage;
+    /// How long the execution waited in queues before this attempt. Zero also if not known.
+    std::chrono::duration<double, std::milli> queued{0};
     boost::json::object custom;  ///< What the application adds.
 
     bool operator==(const ExecutionMetric&) const = default;

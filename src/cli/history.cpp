@@ -17,6 +17,8 @@ struct HistoryOptions : CommonOptions {
 
 using protocol::Spending;
 
+constexpr std::chrono::seconds shown_queue{1};
+
 /// The columns of a list that any of its rows has.
 struct Columns {
     Columns(const std::vector<ExecutionMetric>& rows, ModelPrices table) : prices(std::move(table))
@@ -26,6 +28,7 @@ struct Columns {
             tokens |= spending.has_tokens;
             cost |= spending.has_cost;
             agents |= !row.agent.empty();
+            queued |= row.queued >= shown_queue;
         }
     }
 
@@ -33,12 +36,20 @@ struct Columns {
     bool tokens = false;
     bool cost = false;
     bool agents = false;
+    bool queued = false;
 };
 
 std::string cells_of(const ExecutionMetric& m, const Columns& columns)
 {
     const Spending spending(m.usage, columns.prices);
     std::string cells;
+    if (columns.queued)
+        cells += fmt::format(
+            " {:>7}",
+            m.queued < shown_queue
+                ? ""
+                : '+' + text::format_duration(
+                            std::chrono::duration_cast<std::chrono::milliseconds>(m.queued)));
     if (columns.agents)
         cells += fmt::format(" {:10}", text::printable(m.agent.empty() ? "-" : m.agent));
     if (columns.tokens)
@@ -75,16 +86,17 @@ boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& pr
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = protocol::usage_or_null(metric.usage);
     protocol::add_estimate(line["usage"], {metric.usage, prices});
+    line["queued_ms"] = metric.queued.count();
     if (!metric.custom.empty()) line["custom"] = metric.custom;
     return line;
 }
 
 std::vector<std::string> csv_header()
 {
-    return {"started_at",   "completed_at", "duration_ms", "status",       "retry_count",
-            "execution_id", "attempt_id",   "workflow_id", "step_id",      "agent",
-            "model",        "worktree",     "host",        "input_tokens", "output_tokens",
-            "cost_usd",     "error_code",   "command",     "error_message"};
+    return {"started_at",    "completed_at", "duration_ms", "queued_ms",   "status",
+            "retry_count",   "execution_id", "attempt_id",  "workflow_id", "step_id",
+            "agent",         "model",        "worktree",    "host",        "input_tokens",
+            "output_tokens", "cost_usd",     "error_code",  "command",     "error_message"};
 }
 
 std::vector<std::string> csv_fields(const ExecutionMetric& m, const ModelPrices& prices)
@@ -96,6 +108,7 @@ std::vector<std::string> csv_fields(const ExecutionMetric& m, const ModelPrices&
     return {text::iso_utc(m.started_at),
             text::iso_utc(m.completed_at),
             fmt::format("{}", m.duration.count()),
+            fmt::format("{}", m.queued.count()),
             std::string(to_string(m.status)),
             std::to_string(m.retry_count),
             m.execution_id,

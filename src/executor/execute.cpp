@@ -86,7 +86,9 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
 
 asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
 {
+    const auto since = options.clock->now();
     const auto ec = co_await admit(x);
+    end_queue(x, since);
     if (ec || x.refused || x.result.status == ExecutionStatus::cancelled) co_return ec;
     co_return co_await run_attempts(x);
 }
@@ -158,6 +160,12 @@ error_code ExecutorCore::check(Execution& x)
                     "The command text contains a secret. Pass the name of a variable in env_refs "
                     "instead, and use that variable in the command.");
     return {};
+}
+
+void ExecutorCore::end_queue(Execution& x, time_point since) const
+{
+    x.queued = options.clock->now() - since;
+    x.result.queued += std::chrono::duration_cast<milliseconds>(x.queued);
 }
 
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
@@ -374,13 +382,23 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
     x.slot.reset();
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
+    const auto since = options.clock->now();
+    const bool admitted = co_await admit_again(x);
+    end_queue(x, since);
+    if (!admitted) co_return false;
+    co_return !refuse_retry(x, a.attempt + 1);
+}
+
+/// For its next attempt. Returns false if the execution ends.
+asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
+{
     for (;;) {
         x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
         if (co_await is_cancelled(x)) break;
         const auto held = choose_agent(x);
-        if (!held) co_return !refuse_retry(x, a.attempt + 1);
+        if (!held) co_return true;
         if (!co_await hold(x, *held)) co_return false;
     }
     set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");

@@ -105,6 +105,7 @@ struct Execution {
     std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
     std::deque<std::string> prompts;            ///< The same.
     std::optional<time_point> first_published;
+    std::chrono::nanoseconds queued{0};  ///< Before its running attempt.
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     ExecutionResult result;
 };
@@ -213,6 +214,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code check(Execution& x);
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
+    void end_queue(Execution& x, time_point since) const;
     asio::awaitable<error_code> open(Execution& x);
     [[nodiscard]] bool lacks_free_resources(const Execution& x);
     asio::awaitable<void> wait_for_free_resources(Execution& x);
@@ -237,6 +239,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void wake_held();
     /// True, and the error says so, if the budget allows no retry.
     [[nodiscard]] bool refuse_retry(Execution& x, int attempt) const;
+    asio::awaitable<bool> admit_again(Execution& x);
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
     asio::awaitable<bool> prepared(const Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);

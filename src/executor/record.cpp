@@ -385,6 +385,7 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     m.command = x.redacted;
     m.status = a.end.status;
     m.duration = std::chrono::duration<double, std::milli>(duration);
+    m.queued = x.queued;
     m.started_at = a.started_at;
     m.retry_count = a.attempt - 1;
     m.completed_at = options.clock->system_now();

@@ -160,7 +160,7 @@ bool read_usage(const element& value, MetricTarget& into)
     return true;
 }
 
-constexpr std::array<MetricMember, 18> metric_members{{
+constexpr std::array<MetricMember, 19> metric_members{{
     {"execution_id",
      [](const element& v, MetricTarget& t) {
          return v.get_string().get(t.line.execution_id) == simdjson::SUCCESS;
@@ -198,6 +198,8 @@ constexpr std::array<MetricMember, 18> metric_members{{
     {"host", [](const element& v, MetricTarget& t) { return read_text(v, t.line.host); }},
     {"session", [](const element& v, MetricTarget& t) { return read_text(v, t.line.session); }},
     {"usage", read_usage},
+    {"queued_ms",
+     [](const element& v, MetricTarget& t) { return read_number(v, t.line.queued_ms); }},
 }};
 // execution_id, command, status, duration_ms, started_at
 constexpr std::uint32_t required_members = 1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6;
@@ -265,6 +267,7 @@ MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)
     line.error_message = text(metric.error_message);
     line.status = metric.status;
     line.duration_ms = metric.duration.count();
+    line.queued_ms = metric.queued.count();
     line.retry_count = metric.retry_count;
     line.started_at = metric.started_at;
     line.completed_at = metric.completed_at;
@@ -323,6 +326,7 @@ ExecutionMetric to_metric(const MetricLine& line)
     metric.error_message = text(line.error_message);
     metric.status = line.status;
     metric.duration = std::chrono::duration<double, std::milli>(line.duration_ms);
+    metric.queued = std::chrono::duration<double, std::milli>(line.queued_ms);
     metric.retry_count = line.retry_count;
     metric.started_at = line.started_at;
     metric.completed_at = line.completed_at;

@@ -18,6 +18,7 @@ struct MetricLine {
     std::optional<std::string_view> error_message;
     ExecutionStatus status = ExecutionStatus::failed;
     double duration_ms = 0;
+    double queued_ms = 0;
     int retry_count = 0;
     std::optional<std::chrono::system_clock::time_point> started_at;
     std::optional<std::chrono::system_clock::time_point> completed_at;

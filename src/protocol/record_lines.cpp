@@ -28,10 +28,17 @@ std::string local_seconds(std::chrono::system_clock::time_point t)
     return out;
 }
 
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+double finite(double number)
+{
+    return std::isfinite(number) ? number : 0.0;
+}
+
 json::object metric_object(const ExecutionMetric& metric)
 {
     auto line = to_json(metric);
-    if (!std::isfinite(metric.duration.count())) line["duration_ms"] = 0.0;
+    line["duration_ms"] = finite(metric.duration.count());
     return line;
 }
 
@@ -67,6 +74,7 @@ std::string format_attempt(const ExecutionMetric& metric)
     line["host"] = text::text_or_null(metric.host);
     line["session"] = text::text_or_null(metric.session);
     line["usage"] = usage_or_null(metric.usage);
+    line["queued_ms"] = finite(metric.queued.count());
     if (!metric.custom.empty()) line["custom"] = metric.custom;
     return text::dump_line(line);
 }
@@ -89,7 +97,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.step_id = top.string("step_id");
     metric.command = std::move(*command);
     metric.status = *status;
-    metric.duration = std::chrono::duration<double, std::milli>(*duration);
+    metric.duration = Milliseconds(*duration);
     metric.started_at = top.time("started_at");
     const auto retries = top.integer("retry_count", 0, std::numeric_limits<int>::max());
     metric.retry_count = static_cast<int>(retries.value_or(0));
@@ -103,6 +111,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.host = top.string("host").value_or("");
     metric.session = top.string("session").value_or("");
     metric.usage = parse_usage(top.object("usage"));
+    metric.queued = Milliseconds(top.number("queued_ms").value_or(0));
     if (const auto* custom = json.object.if_contains("custom"); custom != nullptr)
         if (const auto* members = custom->if_object()) metric.custom = *members;
     if (!complaints.empty()) return std::nullopt;

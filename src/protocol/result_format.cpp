@@ -10,6 +10,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -54,6 +55,7 @@ void put_execution(json::object& out, const ExecutionResult& execution)
     out["output"] = execution.output;
     out["warnings"] = text::array_of(execution.warnings);
     // Journals of earlier versions are written back as they were.
+    if (execution.queued.count() > 0) out["queued_seconds"] = seconds(execution.queued);
     if (execution.usage) out["usage"] = protocol::format_usage(*execution.usage);
     if (!execution.session.empty()) out["session"] = execution.session;
     if (execution.session_usage)
@@ -88,6 +90,7 @@ json::object to_json(const ExecutionResult& result)
             {"artifacts", text::array_of(result.artifacts)},
             {"error", result.error ? json::value(result.error->message) : json::value(nullptr)},
             {"duration_seconds", seconds(result.duration)},
+            {"queued_seconds", seconds(result.queued)},
             {"execution_id", result.execution_id},
             {"attempt_id", result.attempt_id},
             {"workflow_id", text::or_null(result.workflow_id)},
@@ -196,6 +199,13 @@ std::optional<int> small_integer(const text::Fields& in, std::string_view key)
     return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
 }
 
+std::chrono::milliseconds read_queued(const text::Fields& in)
+{
+    constexpr double max_seconds = 1e10;
+    const auto queued = std::clamp(in.number("queued_seconds").value_or(0), 0.0, max_seconds);
+    return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * queued));
+}
+
 }  // namespace
 
 std::optional<ExecutionResult> read_execution(const text::Fields& result)
@@ -218,6 +228,7 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
     execution.signal = small_integer(result.object("exit"), "signal");
     if (const auto error = result.string("error"))
         execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
+    execution.queued = read_queued(result);
     execution.usage = parse_usage(result.object("usage"));
     execution.session = result.string("session").value_or("");
     execution.session_usage = parse_usage(result.object("session_usage"));

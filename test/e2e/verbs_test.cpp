@@ -154,6 +154,22 @@ TEST_CASE("history lists ended commands, newest first, and filters them")
     CHECK(project.run({"metrics"}).out == project.run({"history", "--summary"}).out);
 }
 
+TEST_CASE("history shows how long a command waited in a queue")
+{
+    Project project;
+    project.write(".tapps-agents/metrics/attempts_2026-01-20.jsonl",
+                  R"({"execution_id": "e", "command": "make", "status": "completed", )"
+                  R"("duration_ms": 1500.0, "started_at": "2026-01-20T10:00:00+00:00", )"
+                  R"("completed_at": "2026-01-20T10:00:01+00:00", "attempt_id": "a", )"
+                  R"("queued_ms": 125000.0})"
+                  "\n");
+    CHECK(contains(project.run({"history"}).out, " +2m05s "));
+    const auto json = objects_of(project.run({"history", "--json"}).out);
+    REQUIRE(json.size() == 1);
+    CHECK(json[0].at("queued_ms") == 125000.0);
+    CHECK(json[0].at("duration_ms") == 1500.0);
+}
+
 TEST_CASE("history and metrics filter, page and print CSV")
 {
     Project project;
@@ -163,7 +179,7 @@ TEST_CASE("history and metrics filter, page and print CSV")
 
     const auto csv = lines_of(project.run({"history", "--csv", "--since", "1h"}).out);
     REQUIRE(csv.size() == 4);
-    CHECK(csv[0].starts_with("started_at,completed_at,duration_ms,status,"));
+    CHECK(csv[0].starts_with("started_at,completed_at,duration_ms,queued_ms,status,"));
     CHECK(csv[3].ends_with(",\"echo one, two\","));
     CHECK(lines_of(project.run({"history", "--grep", "one"}).out).size() == 1);
     CHECK(project.run({"history", "--until", "2020-01-01"}).out.empty());

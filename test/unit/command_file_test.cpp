@@ -254,6 +254,7 @@ TEST_CASE("a result begins with the keys of the original")
     result.artifacts = {"a"};
     result.error = CommandError{"too slow", "timeout", {}, 0};
     result.duration = std::chrono::milliseconds{1500};
+    result.queued = std::chrono::milliseconds{250};
     result.completion_method = CompletionMethod::status_file;
     result.verified = Verification::partial;
     result.reported = ReportedStatus::running;
@@ -268,6 +269,7 @@ TEST_CASE("a result begins with the keys of the original")
     CHECK(object.at("error") == "too slow");
     CHECK(object.at("error_code") == "timeout");
     CHECK(object.at("duration_seconds") == 1.5);
+    CHECK(object.at("queued_seconds") == 0.25);
     CHECK(object.at("completion_method") == "status_file");
     CHECK(object.at("verified") == "partial");
     CHECK(object.at("reported") == "running");

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <map>
 #include <optional>
 #include <random>
 #include <set>
@@ -192,6 +193,36 @@ TEST_CASE_FIXTURE(Many, "a slot is given back while a command waits for its retr
     CHECK(same_tree.result.status == ExecutionStatus::completed);
 }
 
+TEST_CASE_FIXTURE(Many, "the time in a queue is counted apart from the time of the run")
+{
+    options.max_parallel = 1;
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 40s;  // half of it, by the fixture's random
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    takes("/b", 12s);
+    takes("/c", 12s);
+    const auto& retried = begin("/tree");  // fails at once; could begin again at 20 s
+    const auto& second = begin("/b");      // until 15 s
+    const auto& third = begin("/c");       // until 30 s
+    clock->run(ctx);
+    CHECK(second.result.queued == 0s);
+    CHECK(second.result.duration == 15s);
+    CHECK(third.result.queued == 15s);
+    CHECK(third.result.duration == 15s);
+    CHECK(retried.result.queued == 10s);
+    CHECK(retried.result.duration == 30s);
+    std::map<std::string, std::vector<double>> queued;
+    for (const auto& metric : sink->metrics())
+        queued[metric.worktree].push_back(metric.queued / 1.0s);
+    CHECK(queued["/tree"] == std::vector{0.0, 10.0});
+    CHECK(queued["/c"] == std::vector{15.0});
+}
+
 TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for its turn")
 {
     auto type = asio::cancellation_type::terminal;
@@ -223,6 +254,7 @@ TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for its turn")
     CHECK(waiting.result.status == ExecutionStatus::cancelled);
     CHECK(waiting.result.error->code == "cancelled");
     CHECK(waiting.result.attempts == 0);
+    CHECK(waiting.result.queued == 7s);
     CHECK(waiting.at == 7s);
     CHECK(last.at == 30s);
     CHECK(tree.published.size() == 2);

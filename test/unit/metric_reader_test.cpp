@@ -33,6 +33,7 @@ ExecutionMetric full_metric()
     metric.worktree = "/work/tree";
     metric.host = "host";
     metric.session = "s-1";
+    metric.queued = std::chrono::milliseconds{2500};
     auto& usage = metric.usage.emplace();
     usage.input_tokens = 12;
     usage.cost_usd = 0.5;
@@ -122,7 +123,8 @@ TEST_CASE("the reader agrees with the parser on unusual lines")
     check_same(reader, protocol::format_attempt(only_flags));
 }
 
-TEST_CASE("the reader agrees with the parser on lines that were changed at random" * doctest::test_suite("sweep"))
+TEST_CASE("the reader agrees with the parser on lines that were changed at random" *
+          doctest::test_suite("sweep"))
 {
     protocol::MetricReader reader;
     for (unsigned round = 0; round < test::sweep_rounds(2'000, 200'000); ++round) {

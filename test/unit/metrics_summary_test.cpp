@@ -71,7 +71,8 @@ void check_totals(const MetricsTotals& totals, const std::vector<Sample>& sample
 
 TEST_SUITE_BEGIN("metrics_summary");
 
-TEST_CASE("a summary of random attempts equals the one of all lines in memory" * doctest::test_suite("sweep"))
+TEST_CASE("a summary of random attempts equals the one of all lines in memory" *
+          doctest::test_suite("sweep"))
 {
     for (unsigned round = 0; round < test::sweep_rounds(200, 10'000); ++round) {
         const auto seed = test::sweep_seed() + round;

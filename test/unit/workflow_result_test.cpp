@@ -1,6 +1,8 @@
 #include "protocol/words.hpp"
 
+#include "protocol/result_format.hpp"
 #include "text/json.hpp"
+#include "text/json_fields.hpp"
 #include "text/text.hpp"
 
 #include <doctest/doctest.h>
@@ -9,6 +11,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 using namespace autoexec;
 using namespace std::chrono_literals;
@@ -104,6 +107,25 @@ TEST_CASE("a step without an execution has the same keys, without values")
     CHECK(json.at("status") == "failed");
     CHECK(json.at("error") == "boom");
     CHECK(json.at("error_code").is_null());
+}
+
+TEST_CASE("a step that waited in a queue says how long")
+{
+    auto step = full_step();
+    step.execution->queued = 2500ms;
+    const auto json = to_json(step);
+    CHECK(json.at("queued_seconds") == 2.5);
+    std::vector<std::string> complaints;
+    const auto again = protocol::read_execution(text::Fields(&json, complaints));
+    REQUIRE(again);
+    CHECK(again->queued == 2500ms);
+    for (const auto& bad : {boost::json::value(-1), boost::json::value(1e300)}) {
+        auto odd = json;
+        odd["queued_seconds"] = bad;
+        const auto read = protocol::read_execution(text::Fields(&odd, complaints));
+        REQUIRE(read);
+        CHECK(read->queued >= 0ms);
+    }
 }
 
 TEST_CASE("a run's result has its steps in order")
