@@ -165,9 +165,7 @@ bool AgentMailbox::is_still_published(const Found& found)
 
 void AgentMailbox::hand_over_claim() const
 {
-    if (!trust_.offers) return;
-    trust_.offers->hand_over(folder_id(identity_), claim_id_,
-                             reopen_claim(claims_.get(), claim_id_));
+    if (trust_.offers) trust_.offers->hand_over(folder_id(identity_), claim_id_);
 }
 
 std::optional<std::string> AgentMailbox::cancel_reason(const protocol::CommandFile& command)
@@ -240,6 +238,7 @@ void AgentMailbox::release(bool forget)
     else
         claim_->release();
     claim_.reset();
+    if (trust_.offers) trust_.offers->release(folder_id(identity_), claim_id_);
 }
 
 std::optional<int> AgentMailbox::claim_descriptor() const

@@ -114,11 +114,6 @@ std::vector<std::string> names_in(int folder)
     return found;
 }
 
-std::string kept_path(const ClaimPlace& place)
-{
-    return place.own + "/.claim";
-}
-
 FolderId id_of_file(int fd)
 {
     struct stat st {};
@@ -242,7 +237,7 @@ ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attemp
         if (!fd) return is_regular(place.base, path) ? ClaimState::live : ClaimState::none;
         const bool remote = is_remote(read_claim(fd.get()));
         const auto id = id_of_file(fd.get());
-        seen_.emplace(Seen{attempt_id, id, std::move(fd), remote, false});
+        seen_.emplace(Seen{attempt_id, id, std::move(fd), remote});
     }
     const bool is_link = !seen_->fd;
     const auto reopened = is_link ? reopen(place) : UniqueFd();
@@ -255,8 +250,7 @@ ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attemp
     if (lock == Lock::unknown) return ClaimState::live;
     struct stat st {};
     const nlink_t own_links = is_link ? 1 : 0;
-    if (seen_->handed_over || (::fstat(fd, &st) == 0 && st.st_nlink > own_links))
-        return ClaimState::free;
+    if (::fstat(fd, &st) == 0 && st.st_nlink > own_links) return ClaimState::free;
     forget(place);  // dropped by an agent that did not run the command
     return ClaimState::none;
 }
@@ -264,8 +258,7 @@ ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attemp
 // Where its own link was removed, too, the path may still lead to it.
 UniqueFd ClaimReader::reopen(const ClaimPlace& place) const
 {
-    for (const auto& path :
-         {kept_path(place), place.claims + '/' + claim_name(seen_->attempt_id)}) {
+    for (const auto& path : {place.link, place.claims + '/' + claim_name(seen_->attempt_id)}) {
         auto fd = open_claim(place.base, path);
         if (fd && id_of_file(fd.get()) == seen_->id) return fd;
     }
@@ -274,8 +267,8 @@ UniqueFd ClaimReader::reopen(const ClaimPlace& place) const
 
 void ClaimReader::keep_as_link(const ClaimPlace& place)
 {
-    if (place.own.empty()) return;
-    const auto link = kept_path(place);
+    if (place.link.empty()) return;
+    const auto& link = place.link;
     const auto claim = place.claims + '/' + claim_name(seen_->attempt_id);
     const auto make = [&] {
         return ::linkat(place.base, claim.c_str(), place.base, link.c_str(), 0) == 0;
@@ -289,15 +282,9 @@ void ClaimReader::keep_as_link(const ClaimPlace& place)
     if (same) seen_->fd = UniqueFd();
 }
 
-void ClaimReader::keep(const std::string& attempt_id, UniqueFd claim)
-{
-    const auto id = id_of_file(claim.get());
-    seen_.emplace(Seen{attempt_id, id, std::move(claim), false, true});
-}
-
 void ClaimReader::forget(const ClaimPlace& place)
 {
-    if (seen_ && !seen_->fd) (void)::unlinkat(place.base, kept_path(place).c_str(), 0);
+    if (seen_ && !seen_->fd) (void)::unlinkat(place.base, place.link.c_str(), 0);
     seen_.reset();
 }
 
@@ -337,7 +324,7 @@ error_code ClaimReader::remove(const ClaimPlace& place, const std::string& attem
 {
     forget(place);
     const auto name = claim_name(attempt_id);
-    if (!place.own.empty()) return files::remove_file(place.base, place.claims + '/' + name);
+    if (!place.link.empty()) return files::remove_file(place.base, place.claims + '/' + name);
     error_code ec;
     // Opened without following links: a program can write where the claims are.
     const auto folder = files::open_beneath(place.base, place.claims, O_RDONLY | O_DIRECTORY,
@@ -370,11 +357,6 @@ std::optional<Claim> Claim::create(int claims_fd, const std::string& attempt_id,
     ::unlinkat(claims_fd, temporary.c_str(), 0);
     if (!linked) return std::nullopt;
     return Claim(std::move(fd));
-}
-
-UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id)
-{
-    return open_claim(claims_fd, claim_name(attempt_id));
 }
 
 void Claim::drop(int claims_fd, const std::string& attempt_id)

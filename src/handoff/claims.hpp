@@ -84,8 +84,9 @@ bool is_lock_free(int fd);
 struct ClaimPlace {
     int base = -1;       ///< A folder.
     std::string claims;  ///< The path of the claims folder below it.
-    /// The path of the executor's own folder below it, on the same file system. Empty: none.
-    std::string own;
+    /// A path below it for the executor's own link to a claim, out of the reach of a program that
+    /// clears the claims folder. Empty: none.
+    std::string link;
 };
 
 /// The executor's view of the claims in one worktree.
@@ -94,13 +95,9 @@ public:
     explicit ClaimReader(const FolderId& worktree) : worktree_(worktree) {}
 
     /// The first call that finds the claim keeps its file: later calls probe that file, whatever
-    /// happens to its path and content. It is kept as a hard link in the executor's own folder, so
-    /// that waiting needs no descriptor, or else open.
+    /// happens to its path and content. It is kept as a hard link, so that waiting needs no
+    /// descriptor, or else open.
     ClaimState state(const ClaimPlace& place, const std::string& attempt_id);
-
-    /// Keeps the claim that an agent of this process has handed over. That agent runs the command,
-    /// so an unlocked claim is `free` even if it was removed.
-    void keep(const std::string& attempt_id, files::UniqueFd claim);
 
     /// An attempt in this worktree whose agent still holds its claim. `remove_others`: also removes
     /// claims and temporary files of dead agents.
@@ -117,7 +114,6 @@ private:
         FolderId id;         ///< Of the file.
         files::UniqueFd fd;  ///< Empty: it is kept as a link.
         bool remote = false;
-        bool handed_over = false;
     };
 
     [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
@@ -149,9 +145,6 @@ private:
     explicit Claim(files::UniqueFd fd) : fd_(std::move(fd)) {}
     files::UniqueFd fd_;
 };
-
-/// Opens another descriptor of a claim in that folder, to probe its lock.
-files::UniqueFd reopen_claim(int claims_fd, const std::string& attempt_id);
 
 /// The name of this host, as written in claims.
 std::string host_name();

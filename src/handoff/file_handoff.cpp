@@ -204,23 +204,17 @@ public:
 
     std::vector<FoundFile> look() override
     {
-        std::vector<FoundFile> found;
-        if (std::exchange(nothing_left_, false)) return found;
-        for (const auto& path : {options_.status_file_name, other_status()}) {
-            auto file =
-                files::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
-            if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
-        }
-        return found;
+        if (std::exchange(nothing_left_, false)) return {};
+        rest();
+        return statuses();
     }
 
     ClaimState claim(const std::string& attempt_id) override
     {
         if (!claims_) return ClaimState::none;
-        rest();
-        if (holder_)
-            if (auto claim = holder_->claim_handed_over(attempt_id))
-                claims_->keep(attempt_id, *std::move(claim));
+        // An agent of this process tells: a program may remove the claim.
+        if (const auto held = holder_ ? holder_->holds_claim(attempt_id) : std::nullopt)
+            return *held ? ClaimState::live : ClaimState::free;
         return claims_->state(claim_place(), attempt_id);
     }
 
@@ -302,7 +296,6 @@ public:
         if (keep_cancel) return first;
         remove_all_temporaries(names);
         record(clear(names, control_files::cancel));
-        rest();
         if (claims_) record(claims_->remove(claim_place(), attempt_id));
         return first;
     }
@@ -378,6 +371,17 @@ private:
         return offers_.remove_all();
     }
 
+    std::vector<FoundFile> statuses()
+    {
+        std::vector<FoundFile> found;
+        for (const auto& path : {options_.status_file_name, other_status()}) {
+            auto file =
+                files::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
+            if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
+        }
+        return found;
+    }
+
     FoundFile read_command() { return read_control(control_files::command); }
 
     FoundFile read_control(const std::string& name)
@@ -434,12 +438,14 @@ private:
     [[nodiscard]] ClaimPlace claim_place() const
     {
         if (claims_in_tree_) return {worktree_.get(), control_files::claims_folder, {}};
-        return {git_.base->folder(), git_.below + '/' + claims_in_git_dir, offers_.path()};
+        return {git_.base->folder(), git_.below + '/' + claims_in_git_dir,
+                git_.base->path_beside_lock(identity_.inode)};
     }
 
     // While it waits, it needs no more than the worktree's descriptor.
     void rest()
     {
+        if (!locked_) return;
         claims_folder_ = UniqueFd();
         offers_.rest();
     }
@@ -494,7 +500,7 @@ private:
         if (offers_.digest_of(attempt_id) || attempt_in(read_command()) == attempt_id) return true;
         const auto cancel = protocol::parse_cancel(read_control(control_files::cancel).text);
         if (cancel && cancel->attempt_id == attempt_id) return true;
-        for (const auto& file : look())
+        for (const auto& file : statuses())
             if (protocol::parse_status(file.text).status.attempt_id == attempt_id) return true;
         const auto names = files::list_folder(worktree_.get(), max_entries);
         return std::any_of(names.begin(), names.end(), [&](const std::string& name) {

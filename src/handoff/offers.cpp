@@ -38,74 +38,77 @@ Offers::Holder::~Holder()
 void Offers::Holder::offer(const std::string& attempt_id, const std::string& digest)
 {
     const std::lock_guard lock(offers_->mutex_);
-    digests_[attempt_id] = digest;
+    if (attempt_id_ != attempt_id) claimed_.reset();
+    attempt_id_ = attempt_id;
+    digest_ = digest;
     short_ = false;
 }
 
 void Offers::Holder::withdraw_all()
 {
     const std::lock_guard lock(offers_->mutex_);
-    digests_.clear();
-    claims_.clear();
-    answers_.clear();
+    attempt_id_.clear();
+    digest_.clear();
+    claimed_.reset();
     short_ = false;
 }
 
 bool Offers::Holder::answer(const std::string& attempt_id, const std::string& text)
 {
     const std::lock_guard lock(offers_->mutex_);
-    const auto found = answers_.find(attempt_id);
-    if (found == answers_.end()) return false;
-    found->second = text;
+    if (!claimed_ || attempt_id_ != attempt_id) return false;
+    claimed_->answer = text;
     return true;
 }
 
-std::optional<files::UniqueFd> Offers::Holder::claim_handed_over(const std::string& attempt_id)
+std::optional<bool> Offers::Holder::holds_claim(const std::string& attempt_id) const
 {
     const std::lock_guard lock(offers_->mutex_);
-    auto found = claims_.extract(attempt_id);
-    if (found.empty()) return std::nullopt;
-    return std::move(found.mapped());
+    if (!claimed_ || attempt_id_ != attempt_id) return std::nullopt;
+    return claimed_->held;
+}
+
+// With its mutex locked. An empty id is that of no attempt.
+Offers::Holder* Offers::find(const FolderId& worktree, const std::string& attempt_id) const
+{
+    const auto [first, last] = holders_.equal_range(worktree);
+    for (auto it = first; it != last; ++it)
+        if (!attempt_id.empty() && it->second->attempt_id_ == attempt_id) return it->second;
+    return nullptr;
 }
 
 OfferState Offers::state(const FolderId& worktree, const std::string& attempt_id,
                          const std::string& digest) const
 {
     const std::lock_guard lock(mutex_);
-    const auto [first, last] = holders_.equal_range(worktree);
-    if (first == last) return OfferState::unknown;
-    for (auto it = first; it != last; ++it) {
-        const auto& digests = it->second->digests_;
-        const auto found = digests.find(attempt_id);
-        if (found != digests.end() && found->second == digest) return OfferState::offered;
-    }
-    return OfferState::refused;
+    if (!holders_.contains(worktree)) return OfferState::unknown;
+    const auto* const holder = find(worktree, attempt_id);
+    return holder && holder->digest_ == digest ? OfferState::offered : OfferState::refused;
 }
 
-void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id,
-                       files::UniqueFd claim)
+void Offers::hand_over(const FolderId& worktree, const std::string& attempt_id)
 {
     const std::lock_guard lock(mutex_);
-    const auto [first, last] = holders_.equal_range(worktree);
-    for (auto it = first; it != last; ++it) {
-        if (!it->second->digests_.contains(attempt_id)) continue;
-        it->second->short_ = false;
-        it->second->answers_[attempt_id] = {};
-        if (claim) it->second->claims_[attempt_id] = std::move(claim);
-        return;
-    }
+    auto* const holder = find(worktree, attempt_id);
+    if (!holder) return;
+    holder->short_ = false;
+    holder->claimed_ = std::make_unique<Holder::Claimed>();
+}
+
+void Offers::release(const FolderId& worktree, const std::string& attempt_id)
+{
+    const std::lock_guard lock(mutex_);
+    auto* const holder = find(worktree, attempt_id);
+    if (holder && holder->claimed_) holder->claimed_->held = false;
 }
 
 std::optional<std::string> Offers::take_answer(const FolderId& worktree,
                                                const std::string& attempt_id)
 {
     const std::lock_guard lock(mutex_);
-    const auto [first, last] = holders_.equal_range(worktree);
-    for (auto it = first; it != last; ++it) {
-        const auto found = it->second->answers_.find(attempt_id);
-        if (found != it->second->answers_.end()) return std::exchange(found->second, {});
-    }
-    return std::nullopt;
+    auto* const holder = find(worktree, attempt_id);
+    if (!holder || !holder->claimed_) return std::nullopt;
+    return std::exchange(holder->claimed_->answer, {});
 }
 
 bool Offers::report_shortage(const FolderId& worktree)
@@ -114,7 +117,7 @@ bool Offers::report_shortage(const FolderId& worktree)
     const auto [first, last] = holders_.equal_range(worktree);
     bool is_new = false;
     for (auto it = first; it != last; ++it)
-        if (!it->second->digests_.empty()) is_new |= !std::exchange(it->second->short_, true);
+        if (!it->second->attempt_id_.empty()) is_new |= !std::exchange(it->second->short_, true);
     return is_new;
 }
 
@@ -122,7 +125,7 @@ bool Offers::is_short(const std::string& attempt_id) const
 {
     const std::lock_guard lock(mutex_);
     return std::any_of(holders_.begin(), holders_.end(), [&](const auto& holder) {
-        return holder.second->short_ && holder.second->digests_.contains(attempt_id);
+        return holder.second->short_ && holder.second->attempt_id_ == attempt_id;
     });
 }
 
@@ -143,6 +146,11 @@ constexpr int max_tries = 10;
 std::string folder_name(ino_t worktree)
 {
     return fmt::format("{}", worktree);
+}
+
+std::string folder_path(const std::string& git_dir, ino_t worktree)
+{
+    return fmt::format("{}/{}/{}/{}", git_dir, own_folder, offers_name, worktree);
 }
 
 bool is_removed(int folder)
@@ -191,6 +199,7 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
         if (folder_) ec = hold(lock_file);
         if (ec.value() == ENOENT) continue;
         is_held_ = !ec;
+        may_link_ = true;
         has_others_ = !is_new;
         name_.clear();
         if (is_held_)
@@ -203,20 +212,17 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
     return ec;
 }
 
-// Shows that the folder is held. ENOENT: it was removed.
+// ENOENT: it was removed.
 error_code OfferFolder::hold(UniqueFd& lock_file)
 {
     const int folder = folder_.get();
-    // Held for the whole time by an executor without a link, and by others while they make it.
+    // An executor that waits holds a link instead, and the lock only while it makes that.
     if (const auto ec = lock_folder(folder, folder, lock_file)) return ec;
-    const auto is_other = has_live_executor(folder);
-    is_linked_ = !is_other && !link();
-    if (!is_linked_ && !is_other)
+    if (!has_live_executor(folder))
         return is_removed(folder) ? make_error_code(boost::system::errc::no_such_file_or_directory)
                                   : error_code();
     unlock_folder(folder, lock_file);
-    lock_file = UniqueFd();
-    return is_other ? make_error_code(errc::worktree_busy) : error_code();
+    return errc::worktree_busy;
 }
 
 // A link that is there is a dead executor's.
@@ -229,18 +235,12 @@ error_code OfferFolder::link()
     return git_.base->link_lock(folder, executor_link);
 }
 
-std::string OfferFolder::path() const
-{
-    if (!is_held_) return {};
-    return fmt::format("{}/{}/{}/{}", git_.below, own_folder, offers_name, worktree_);
-}
-
 error_code OfferFolder::reopen() const
 {
     error_code ec;
     if (!folder_)
-        folder_ = files::open_beneath(git_.base->folder(), path(), O_RDONLY | O_DIRECTORY,
-                                      files::Links::none, ec);
+        folder_ = files::open_beneath(git_.base->folder(), folder_path(git_.below, worktree_),
+                                      O_RDONLY | O_DIRECTORY, files::Links::none, ec);
     return ec;
 }
 
@@ -272,28 +272,38 @@ error_code OfferFolder::remove_all()
     if (!is_held_ || (!has_others_ && name_.empty())) return {};
     if (const auto ec = reopen()) return ec.value() == ENOENT ? error_code() : ec;
     std::vector<std::string> names;
-    if (std::exchange(has_others_, false)) names = files::list_folder(folder_.get(), max_offers);
+    if (std::exchange(has_others_, false)) {
+        git_.base->sweep();
+        names = files::list_folder(folder_.get(), max_offers);
+    }
     if (!name_.empty()) names.push_back(std::exchange(name_, {}));
     error_code first;
     for (const auto& name : names) {
-        if (name == folder_lock_file || name == executor_link) continue;
+        if (name == folder_lock_file || (name == executor_link && is_linked_)) continue;
         const auto ec = files::remove_file(folder_.get(), name);
         if (!first) first = ec;
     }
     return first;
 }
 
-void OfferFolder::rest() noexcept
+void OfferFolder::rest()
 {
-    if (is_linked_) folder_ = UniqueFd();
+    if (!folder_ || !may_link_) return;
+    if (!is_linked_) {
+        may_link_ = is_linked_ = !link();
+        if (!is_linked_) return;
+        unlock_folder(folder_.get(), lock_file_);
+        if (lock_file_) (void)files::remove_file(folder_.get(), folder_lock_file);
+        lock_file_ = UniqueFd();
+    }
+    folder_ = UniqueFd();
 }
 
 void OfferFolder::close() noexcept
 {
     if (!std::exchange(is_held_, false)) return;
     const auto base = git_.base->folder();
-    const auto path_here =
-        fmt::format("{}/{}/{}/{}", git_.below, own_folder, offers_name, worktree_);
+    const auto path_here = folder_path(git_.below, worktree_);
     const auto inside = path_here + '/' + (is_linked_ ? executor_link : folder_lock_file);
     if (is_linked_ || lock_file_) (void)::unlinkat(base, inside.c_str(), 0);
     (void)::unlinkat(base, path_here.c_str(), AT_REMOVEDIR);

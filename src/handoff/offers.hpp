@@ -46,16 +46,22 @@ public:
         /// this process.
         bool answer(const std::string& attempt_id, const std::string& text);
 
-        /// The claim that an agent has handed over for this attempt. Returned once.
-        std::optional<files::UniqueFd> claim_handed_over(const std::string& attempt_id);
+        /// Whether the agent that has claimed this attempt still works. Absent: it is not one of
+        /// this process, or has not claimed the attempt.
+        std::optional<bool> holds_claim(const std::string& attempt_id) const;
 
     private:
         friend class Offers;
+        struct Claimed {
+            bool held = true;
+            std::string answer;  ///< Empty: none yet.
+        };
+
         std::shared_ptr<Offers> offers_;
-        // By attempt id; guarded by `Offers`.
-        std::map<std::string, std::string> digests_;
-        std::map<std::string, files::UniqueFd> claims_;
-        std::map<std::string, std::string> answers_;  // empty: none yet, but claimed here
+        // Of an attempt, guarded by `Offers`: a worktree has one at a time.
+        std::string attempt_id_;
+        std::string digest_;
+        std::unique_ptr<Claimed> claimed_;
         bool short_ = false;  // an agent lacks resources to run what is offered
         std::multimap<handoff::FolderId, Holder*>::iterator position_;
     };
@@ -65,10 +71,11 @@ public:
                                             const std::string& attempt_id,
                                             const std::string& digest) const;
 
-    /// Passes the claim of an offered attempt, opened for reading, to the executor that offers it,
-    /// before the program starts, which might remove the claim. Empty: it could not be reopened.
-    void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id,
-                   files::UniqueFd claim);
+    /// Tells the executor that offers it that an agent has claimed the attempt, before the program
+    /// starts, which might remove the claim.
+    void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id);
+    /// The same of the end of its work.
+    void release(const handoff::FolderId& worktree, const std::string& attempt_id);
 
     /// The answer for an attempt that an executor of this process offers, once; empty: none yet.
     /// Nullopt: no executor of this process offers it.
@@ -82,6 +89,8 @@ public:
     [[nodiscard]] bool is_short(const std::string& attempt_id) const;
 
 private:
+    Holder* find(const handoff::FolderId& worktree, const std::string& attempt_id) const;
+
     mutable std::mutex mutex_;
     std::multimap<handoff::FolderId, Holder*> holders_;
 };
@@ -92,9 +101,8 @@ namespace autoexec::handoff {
 
 /// The offers of one executor for one worktree: `<git dir>/autoexec/offers/<inode>/<attempt_id>`.
 /// The inode is the worktree's: folders of one repository share its git directory. While its
-/// executor holds the worktree, the folder has a link to that executor's lock, so that offers of a
-/// dead executor do not affect a later one of version 1.1. Where no link can be made, the folder
-/// itself is locked, and kept open.
+/// executor holds the worktree, the folder is locked, or has a link to that executor's lock, so
+/// that offers of a dead executor do not affect a later one of version 1.1.
 class OfferFolder {
 public:
     /// `git` outlives this.
@@ -106,9 +114,6 @@ public:
     /// Creates the folder and shows that it is held. `errc::worktree_busy`: by another executor.
     error_code lock(const OwnFolder& own, const FolderId& worktree);
 
-    /// Its path below the base of the git directory; empty: there is no writable git directory.
-    [[nodiscard]] std::string path() const;
-
     /// Replaces the offer of the attempt. Does nothing without a folder.
     error_code put(const std::string& attempt_id, const std::string& digest, Durability durability);
     [[nodiscard]] std::optional<std::string> digest_of(const std::string& attempt_id) const;
@@ -116,8 +121,8 @@ public:
     /// this.
     error_code remove_all();
 
-    /// Keeps no descriptor, if that is possible.
-    void rest() noexcept;
+    /// Keeps no descriptor, if that is possible: for an executor that will wait.
+    void rest();
 
     /// Removes the folder if it is empty, and releases its lock.
     void close() noexcept;
@@ -131,6 +136,7 @@ private:
     ino_t worktree_ = 0;
     bool is_held_ = false;
     bool is_linked_ = false;
+    bool may_link_ = true;
     bool has_others_ = false;  ///< There may be offers of a killed executor.
     std::string name_;         ///< Of the offer in it.
     mutable files::UniqueFd folder_;

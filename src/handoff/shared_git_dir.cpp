@@ -3,6 +3,7 @@
 #include "text/text.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,14 +20,31 @@ namespace fs = std::filesystem;
 constexpr char engines_in_git[] = "autoexec/engines";
 constexpr std::size_t max_executors = 10'000;
 constexpr int max_lock_tries = 10;
+constexpr char lock_suffix_in_git[] = ".lock";
 
-// Of executors that were killed. Removed under its lock: a new one finds that it was removed.
-void remove_dead_locks(int folder)
+std::string lock_name(const std::string& id)
 {
-    for (const auto& name : files::list_folder(folder, max_executors)) {
-        error_code ec;
-        const auto file = files::open_beneath(folder, name, O_RDONLY, Links::none, ec);
-        if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0)
+    return id + lock_suffix_in_git;
+}
+
+// Removed under its lock: a new executor finds that its file was removed.
+void remove_if_dead(int folder, const std::string& name)
+{
+    error_code ec;
+    const auto file = files::open_beneath(folder, name, O_RDONLY, Links::none, ec);
+    if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) (void)files::remove_file(folder, name);
+}
+
+void sweep_locks(int folder)
+{
+    const auto names = files::list_folder(folder, max_executors);
+    for (const auto& name : names)
+        if (name.ends_with(lock_suffix_in_git)) remove_if_dead(folder, name);
+    // Links to claims, which are named after the lock of their executor.
+    for (const auto& name : names) {
+        if (name.ends_with(lock_suffix_in_git)) continue;
+        const auto lock = lock_name(name.substr(0, name.find('.')));
+        if (::faccessat(folder, lock.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
             (void)files::remove_file(folder, name);
     }
 }
@@ -48,7 +66,7 @@ bool SharedGitDir::is_at(const fs::path& path) const
 SharedGitDir::~SharedGitDir()
 {
     if (!lock_) return;
-    (void)files::remove_file(locks_.get(), name_);
+    (void)files::remove_file(locks_.get(), lock_name(id_of_lock_));
     ::flock(lock_.get(), LOCK_UN);
     locks_ = UniqueFd();
     (void)::unlinkat(folder_.get(), engines_in_git, AT_REMOVEDIR);
@@ -60,10 +78,10 @@ error_code SharedGitDir::take_lock()
     error_code ec;
     locks_ = files::make_folders(folder_.get(), engines_in_git, ec);
     if (!locks_) return ec;
-    remove_dead_locks(locks_.get());
+    sweep_locks(locks_.get());
     for (int tries = 0; tries < max_lock_tries; ++tries) {
-        name_ = text::new_uuid() + ".lock";
-        UniqueFd file(::openat(locks_.get(), name_.c_str(),
+        id_of_lock_ = text::new_uuid();
+        UniqueFd file(::openat(locks_.get(), lock_name(id_of_lock_).c_str(),
                                O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!file) return files::last_error();
         struct stat st {};
@@ -81,8 +99,24 @@ error_code SharedGitDir::link_lock(int folder, const char* name)
 {
     const std::lock_guard guard(mutex_);
     if (const auto ec = take_lock()) return ec;
-    if (::linkat(locks_.get(), name_.c_str(), folder, name, 0) == 0) return {};
+    if (::linkat(locks_.get(), lock_name(id_of_lock_).c_str(), folder, name, 0) == 0) return {};
     return files::last_error();
+}
+
+std::string SharedGitDir::path_beside_lock(ino_t worktree) const
+{
+    const std::lock_guard guard(mutex_);
+    return lock_ ? fmt::format("{}/{}.{}", engines_in_git, id_of_lock_, worktree) : std::string();
+}
+
+void SharedGitDir::sweep()
+{
+    error_code ec;
+    const auto locks =
+        files::open_beneath(folder_.get(), engines_in_git, O_RDONLY | O_DIRECTORY, Links::none, ec);
+    if (!locks) return;
+    sweep_locks(locks.get());
+    (void)::unlinkat(folder_.get(), engines_in_git, AT_REMOVEDIR);
 }
 
 std::shared_ptr<SharedGitDir> SharedGitDirs::open(const fs::path& path, error_code& ec)

@@ -32,13 +32,19 @@ public:
     /// Makes such a link. The first call creates and locks the file.
     error_code link_lock(int folder, const char* name);
 
+    /// The path of a file of this executor beside its lock; empty: it has none.
+    [[nodiscard]] std::string path_beside_lock(ino_t worktree) const;
+
+    /// Removes what dead executors have left.
+    void sweep();
+
 private:
     error_code take_lock();
 
     files::UniqueFd folder_;
     FolderId id_;
-    std::mutex mutex_;
-    std::string name_;
+    mutable std::mutex mutex_;
+    std::string id_of_lock_;
     files::UniqueFd locks_;  ///< The folder of the lock.
     files::UniqueFd lock_;
 };

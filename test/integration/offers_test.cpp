@@ -102,6 +102,7 @@ struct LinkedTree {
     {
         if (!engine) engine = open();
         REQUIRE_FALSE(engine->prepare());
+        CHECK(engine->look().empty());
         auto file = command(std::move(text));
         REQUIRE_FALSE(engine->publish(files_for(file), Durability::process));
         return file;
@@ -483,7 +484,8 @@ std::ptrdiff_t descriptors_open()
 
 TEST_CASE_FIXTURE(LinkedTree, "an executor that waits holds one descriptor of each worktree")
 {
-    const auto first = publish();
+    (void)publish();
+    CHECK(engine->look().empty());
     const auto before = descriptors_open();
     const auto second = folder / "second";
     const auto second_git_dir = project / ".git/worktrees/second";
@@ -499,6 +501,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an executor that waits holds one descriptor of ea
     const auto what = agent->find(false);
     REQUIRE(agent->claim(what, "agent"));
     const auto its = descriptors_open() - of_agent;
+    CHECK(mailbox->look().empty());
     CHECK(mailbox->claim(file.attempt_id) == ClaimState::live);
     CHECK(descriptors_open() == before + 1 + its);
     CHECK(files_below(project / ".git/autoexec/engines") == 1);
@@ -509,6 +512,7 @@ TEST_CASE_FIXTURE(LinkedTree, "in git a claim is checked by its file, whatever h
     const auto file = publish();
     auto agent = take();
     REQUIRE(agent);
+    CHECK(engine->look().empty());
     REQUIRE(engine->claim(file.attempt_id) == ClaimState::live);
     const auto claim = git_dir / "autoexec/claims" / (file.attempt_id + ".json");
     auto after = ClaimState::free;
@@ -529,9 +533,15 @@ TEST_CASE_FIXTURE(LinkedTree, "in git a claim is checked by its file, whatever h
         write_file(claim, "{}");
         after = ClaimState::none;
     }
+    SUBCASE("all that is in its git directory is removed")
+    {
+        fs::remove_all(git_dir / "autoexec");
+        after = ClaimState::none;
+    }
     SUBCASE("all of its links are removed, so that it cannot be checked")
     {
         fs::remove_all(git_dir / "autoexec");
+        fs::remove_all(project / ".git/autoexec");
         after = ClaimState::live;
     }
     CHECK(engine->claim(file.attempt_id) == ClaimState::live);
@@ -545,6 +555,7 @@ TEST_CASE_FIXTURE(LinkedTree, "in git a claim that was dropped is none, and anot
     const auto file = publish();
     auto agent = take();
     REQUIRE(agent);
+    CHECK(engine->look().empty());
     REQUIRE(engine->claim(file.attempt_id) == ClaimState::live);
     agent->release(true);
     CHECK(engine->claim(file.attempt_id) == ClaimState::none);
@@ -565,13 +576,16 @@ TEST_CASE_FIXTURE(LinkedTree, "the lock of an executor in git ends with it, or w
     const pid_t child = ::fork();
     if (child == 0) {
         (void)publish();
+        (void)engine->look();  // it waits
         ::_exit(0);
     }
     ::waitpid(child, nullptr, 0);
     CHECK(files_below(engines) == 1);
     (void)publish();
+    CHECK(engine->look().empty());
     CHECK(files_below(engines) == 1);
     CHECK(found() == State::command);
+    REQUIRE_FALSE(engine->prepare());
     engine.reset();
     handoff.reset();
     CHECK_FALSE(fs::exists(engines));
@@ -581,6 +595,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an executor without a lock in git locks the folde
 {
     write_file(project / ".git/autoexec/engines", "in the way");
     (void)publish();
+    CHECK(engine->look().empty());
     CHECK(offers() == 1);
     CHECK(found() == State::command);
     plant(command("steal it"));
@@ -588,6 +603,7 @@ TEST_CASE_FIXTURE(LinkedTree, "an executor without a lock in git locks the folde
     error_code ec;
     std::string why;
     CHECK(handoff->open(tree, ec, why)->try_lock() == errc::worktree_busy);
+    REQUIRE_FALSE(engine->prepare());
     engine.reset();
     CHECK(fs::is_empty(git_dir / "autoexec/offers"));
 }
