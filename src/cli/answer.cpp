@@ -2,8 +2,13 @@
 #include "cli/subcommand.hpp"
 #include "cli/workflow/manual_step.hpp"
 #include "protocol/question_format.hpp"
+#include "records/log_file.hpp"
+#include "records/queries.hpp"
 
 #include <boost/algorithm/string/replace.hpp>
+
+#include <chrono>
+#include <thread>
 
 namespace autoexec::cli {
 namespace {
@@ -97,6 +102,56 @@ Answer make_answer(const AnswerOptions& options, const Question& question)
     return answer;
 }
 
+std::string text_of(const boost::json::object& object, const char* key)
+{
+    const auto* const value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+// How the question ended, from the audit log; empty if that has no such event within a second.
+boost::json::object end_in_audit(const std::filesystem::path& root,
+                                 const protocol::RunningRecord& record)
+{
+    AuditFilter filter;
+    filter.event_type = "input_ended";
+    filter.execution_id = record.execution_id;
+    for (int tries = 0; tries < 10; ++tries) {
+        for (auto& event : records::read_audit(records::Folder::of({}, root, "audit"), filter)) {
+            auto* const details = event.if_contains("details");
+            if (details != nullptr && details->is_object() &&
+                text_of(event, "attempt_id") == record.attempt_id &&
+                text_of(details->get_object(), "question_id") == record.waiting_for->id)
+                return std::move(details->get_object());
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
+    return {};
+}
+
+std::string_view sentence_of(const std::string& outcome, bool is_ours)
+{
+    if (outcome.empty()) return "no longer waits for this answer";
+    if (outcome == "unanswered") return "has ended its question without an answer";
+    return is_ours ? "got the answer" : "got another answer before";
+}
+
+void print_end(const std::filesystem::path& root, const AnswerOptions& options,
+               const protocol::RunningRecord& record)
+{
+    const auto end = end_in_audit(root, record);
+    const auto outcome = text_of(end, "outcome");
+    const bool is_ours =
+        (outcome == "denied") == options.deny && text_of(end, "option") == options.option;
+    if (options.json)
+        print_json(
+            {{"execution_id", record.execution_id},
+             {"question_id", record.waiting_for->id},
+             {"status", "ended"},
+             {"outcome", outcome.empty() ? boost::json::value() : boost::json::value(outcome)}});
+    else
+        print_result("{} {}\n", short_id(record.execution_id), sentence_of(outcome, is_ours));
+}
+
 int answer_command(const AnswerOptions& options, const std::filesystem::path& root)
 {
     const auto record = find_waiting(root, options.id);
@@ -109,12 +164,7 @@ int answer_command(const AnswerOptions& options, const std::filesystem::path& ro
     send_to_executor(root, {record.attempt_id, make_answer(options, question), {}});
     if (options.no_wait) return exit_completed;
     wait_for_end("question", [&] { return !still_waits(root, record.attempt_id, question.id); });
-    if (options.json)
-        print_json({{"execution_id", record.execution_id},
-                    {"question_id", question.id},
-                    {"status", "ended"}});
-    else
-        print_result("{} no longer waits for this answer\n", short_id(record.execution_id));
+    print_end(root, options, record);
     return exit_completed;
 }
 
@@ -153,11 +203,7 @@ void define_answer(CLI::App& app, AnswerOptions& o)
 {
     app.footer(answer_examples);
     add_common(app, o);
-    app.add_option("execution", o.id,
-                   "The id of the execution or attempt, or the end of it, as autoexec status shows "
-                   "it; of a manual step, RUN/STEP")
-        ->required()
-        ->type_name("ID");
+    add_execution(app, o.id, "; of a manual step, RUN/STEP");
     app.add_option(
            "text,--text", o.text,
            "The answer; use --text=TEXT if it begins with '-'; without one, show the question")

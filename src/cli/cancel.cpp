@@ -1,7 +1,6 @@
+#include "cli/session/questions.hpp"
 #include "cli/subcommand.hpp"
 #include "records/running.hpp"
-
-#include <algorithm>
 
 namespace autoexec::cli {
 namespace {
@@ -11,33 +10,14 @@ struct CancelOptions : CommonOptions {
     bool no_wait = false;
 };
 
-bool still_there(const std::filesystem::path& root, const std::string& attempt_id)
-{
-    const auto entries = records::list_running(root);
-    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
-        return entry.alive && entry.record.attempt_id == attempt_id;
-    });
-}
-
 int cancel(const CancelOptions& options)
 {
     const auto root = project_root(options);
-    error_code problem;
-    auto entries = records::list_running(root, &problem);
-    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
-    std::erase_if(entries, [&](const auto& entry) {
-        return !entry.alive || (!is_called(entry.record.execution_id, options.execution) &&
-                                !is_called(entry.record.attempt_id, options.execution));
-    });
-    if (entries.size() != 1)
-        fail(exit_usage, "{} '{}'; see autoexec status",
-             entries.empty() ? "no execution matches" : "several executions match",
-             options.execution);
-    const auto& record = entries.front().record;
+    const auto record = find_running(root, options.execution);
     if (const auto ec = records::request_cancel(root, record.attempt_id))
         fail(exit_internal, "cannot write the request: {}", ec.message());
     if (options.no_wait) return exit_completed;
-    wait_for_end("execution", [&] { return !still_there(root, record.attempt_id); });
+    wait_for_end("execution", [&] { return !find_attempt(root, record.attempt_id); });
     if (options.json) {
         print_json({{"execution_id", record.execution_id}, {"status", "ended"}});
     } else {
@@ -49,10 +29,7 @@ int cancel(const CancelOptions& options)
 void define_cancel(CLI::App& app, CancelOptions& o)
 {
     add_common(app, o);
-    app.add_option("execution", o.execution,
-                   "The execution's id or the end of it, as autoexec status shows it")
-        ->required()
-        ->type_name("ID");
+    add_execution(app, o.execution);
     app.add_flag("--no-wait", o.no_wait, "Do not wait until the execution has ended");
 }
 

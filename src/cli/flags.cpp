@@ -103,6 +103,16 @@ void add_limit(CLI::App& app, std::size_t& limit)
         ->default_str(std::to_string(limit));
 }
 
+void add_execution(CLI::App& app, std::string& id, const std::string& more)
+{
+    app.add_option("execution", id,
+                   "The id of the execution or attempt, or at least its last four characters, as "
+                   "autoexec status and autoexec history show it" +
+                       more)
+        ->required()
+        ->type_name("ID");
+}
+
 void add_project(CLI::App& app, CommonOptions& common)
 {
     app.add_option("--project", common.project,

@@ -137,8 +137,8 @@ int logs(const LogsOptions& options)
         return a.execution_id != attempts.front().execution_id;
     });
     if (attempts.empty() || several)
-        fail(exit_usage, "{} '{}'; see autoexec status and autoexec history",
-             several ? "several executions match" : "no execution matches", options.execution);
+        fail(exit_usage, "{}; see autoexec status and autoexec history",
+             unmatched(options.execution, several));
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (attempts.size() > 1) {
             print_message("--- attempt {} ---\n", i + 1);
@@ -154,11 +154,7 @@ int logs(const LogsOptions& options)
 void define_logs(CLI::App& app, LogsOptions& o)
 {
     add_common(app, o);
-    app.add_option("execution", o.execution,
-                   "The execution's id or the end of it, as autoexec status and autoexec history "
-                   "show it")
-        ->required()
-        ->type_name("ID");
+    add_execution(app, o.execution);
     app.add_flag("-f,--follow", o.follow, "Continue printing until the execution has ended");
     app.add_flag("--raw", o.raw, "Pass control characters and escape sequences to the terminal");
 }

@@ -74,10 +74,7 @@ void define_say(CLI::App& app, SayOptions& o)
 {
     app.footer(say_examples);
     add_common(app, o);
-    app.add_option("execution", o.id,
-                   "The execution's id or the end of it, as autoexec status shows it")
-        ->required()
-        ->type_name("ID");
+    add_execution(app, o.id);
     app.add_option("prompt", o.prompt, "The prompt of its next turn")
         ->required()
         ->type_name("TEXT");

@@ -76,7 +76,8 @@ boost::json::object to_json(const records::RunningEntry& entry, const AttemptSta
     return o;
 }
 
-void print_agents(const std::filesystem::path& root)
+// Commands that are being worked on have an agent: that of their executor.
+void print_agents(const std::filesystem::path& root, bool is_one_missed)
 {
     bool any = false;
     for (const auto& [record, alive] : records::list_agents(root)) {
@@ -85,7 +86,7 @@ void print_agents(const std::filesystem::path& root)
         print_message("Agent running: {}, since {}\n", records::describe(record),
                       text::iso_utc(record.started_at));
     }
-    if (!any)
+    if (!any && is_one_missed)
         print_message(
             "No agent process is running (start one with 'autoexec agent'; autoexec run "
             "uses its own).\n");
@@ -110,6 +111,18 @@ void print_step(const workflow::RunRecord& run, const workflow::StepRecord& step
                  text::printable(text::quote_words(std::vector{run.run_id + "/" + step.id})));
 }
 
+void print_entry(const records::RunningEntry& entry, AttemptState seen)
+{
+    if (const auto& question = entry.record.waiting_for; question && entry.alive) {
+        seen.state = "input";
+        seen.message = waiting_sentence(*question, entry.record.execution_id);
+    }
+    print_result("{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
+                 short_id(entry.record.execution_id), text::format_duration(age_of(entry.record)),
+                 entry.record.attempt, shown_path(entry.record.worktree),
+                 text::printable(entry.record.command), text::printable(seen.message));
+}
+
 int status(const CommonOptions& options)
 {
     const auto root = project_root(options);
@@ -125,24 +138,18 @@ int status(const CommonOptions& options)
     const auto steps = manual_steps(root);
     if (entries.empty() && steps.empty() && !options.json)
         print_message("No commands are running or queued.\n");
+    bool any_works = false;
+    bool any_waits = false;
     for (const auto& entry : entries) {
         auto seen = read_state(*handoff, entry);
-        if (options.json) {
+        if (entry.alive) (seen.state == "waiting" ? any_waits : any_works) = true;
+        if (options.json)
             print_json(to_json(entry, seen));
-            continue;
-        }
-        if (const auto& question = entry.record.waiting_for; question && entry.alive) {
-            seen.state = "input";
-            seen.message = waiting_sentence(*question, entry.record.execution_id);
-        }
-        print_result("{:11} {} {:>7} #{:<2} {}  {}  {}\n", seen.state,
-                     short_id(entry.record.execution_id),
-                     text::format_duration(age_of(entry.record)), entry.record.attempt,
-                     shown_path(entry.record.worktree), text::printable(entry.record.command),
-                     text::printable(seen.message));
+        else
+            print_entry(entry, std::move(seen));
     }
     for (const auto& [run, step] : steps) print_step(run, step, options.json);
-    if (!options.json) print_agents(root);
+    if (!options.json) print_agents(root, any_waits || !any_works);
     const auto shortage = executor::shortage_of(executor::free_resources(root), config.executor);
     if (!options.json && !shortage.empty())
         print_message("No command starts for now: {}.\n", shortage);

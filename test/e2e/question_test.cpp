@@ -79,6 +79,17 @@ struct AskingProject : Project {
     fs::path tree = worktree("tree");
 };
 
+// The executor's own agent, or one in another process.
+void with_either_agent(const Project& project, Words& words, std::optional<Program>& daemon)
+{
+    SUBCASE("of the agent within") {}
+    SUBCASE("of another process")
+    {
+        daemon.emplace(project.start({"agent"}));
+        words.insert(words.begin() + 1, {"--external-agent", "--polling-interval", "50ms"});
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a command that asks for permission waits for a person's answer")
@@ -86,18 +97,14 @@ TEST_CASE("a command that asks for permission waits for a person's answer")
     AskingProject project;
     Words words = {"run", "-w", project.tree, "go"};
     std::optional<Program> daemon;
-    SUBCASE("of the agent within") {}
-    SUBCASE("of another process")
-    {
-        daemon.emplace(project.start({"agent"}));
-        words.insert(words.begin() + 1, {"--external-agent", "--polling-interval", "50ms"});
-    }
+    with_either_agent(project, words, daemon);
     Program run(project.start(words));
     const auto id = project.wait_for_question();
     auto ended = project.run({"status"});
     CHECK(ended.out.starts_with("input"));
     CHECK(contains(ended.out, "waits for an answer: Run the tests"));
     CHECK(contains(ended.out, "autoexec answer " + id.substr(id.size() - 8)));
+    CHECK_FALSE(contains(ended.err, "No agent process is running"));
 
     ended = project.run({"answer", id});
     CHECK(ended.code == 0);
@@ -139,6 +146,7 @@ TEST_CASE("a command that asks for permission waits for a person's answer")
     }
     ended = project.run(allows ? allow : Words{"answer", id, "--deny"});
     CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.out, "got the answer"));
     const auto end = run.wait();
     CHECK_MESSAGE(end.code == 0, end.err);
     CHECK(fs::exists(project.tree / (allows ? "allowed" : "denied")));
@@ -348,12 +356,7 @@ while read -r line; do :; done
     const auto tree = project.worktree("tree");
     Words words = {"run", "-w", tree, "go"};
     std::optional<Program> daemon;
-    SUBCASE("of the agent within") {}
-    SUBCASE("of another process")
-    {
-        daemon.emplace(project.start({"agent"}));
-        words.insert(words.begin() + 1, {"--external-agent", "--polling-interval", "50ms"});
-    }
+    with_either_agent(project, words, daemon);
     Program run(project.start(words));
     std::string id;
     Ended ended;

@@ -259,6 +259,7 @@ TEST_CASE("an unknown or ambiguous id of an execution is a usage error")
         const auto none = project.run({verb, "0000aaaa"});
         CHECK(none.code == 2);
         CHECK(contains(none.err, "no execution matches '0000aaaa'"));
+        CHECK(contains(project.run({verb, "aaa"}).err, "give at least the last four characters"));
         CHECK(project.run({verb, "\033[31m"}).code == 2);
         CHECK(project.run({verb, ""}).code == 2);
         CHECK(project.run({verb}).code == 2);

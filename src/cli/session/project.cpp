@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t short_length = 8;
+constexpr std::size_t min_id_end = 4;
 constexpr std::size_t max_text = 1024 * 1024;
 constexpr std::chrono::seconds end_timeout{30};
 
@@ -106,7 +107,15 @@ std::string short_id(std::string_view id)
 
 bool is_called(std::string_view id, std::string_view wanted)
 {
-    return id == wanted || (wanted.size() >= 4 && id.ends_with(wanted));
+    return id == wanted || (wanted.size() >= min_id_end && id.ends_with(wanted));
+}
+
+std::string unmatched(std::string_view id, bool several)
+{
+    if (several) return fmt::format("several executions match '{}'", id);
+    return fmt::format(
+        "no execution matches '{}'{}", id,
+        id.size() < min_id_end ? "; give at least the last four characters of its id" : "");
 }
 
 std::string cell(std::string_view text, std::size_t width)

@@ -35,6 +35,9 @@ std::string short_id(std::string_view id);
 /// True when `wanted` is the id or at least the last four characters of it.
 bool is_called(std::string_view id, std::string_view wanted);
 
+/// Why an id does not name one execution: a sentence part for messages.
+std::string unmatched(std::string_view id, bool several);
+
 /// One line, cut to `width` columns, safe for a terminal.
 std::string cell(std::string_view text, std::size_t width);
 

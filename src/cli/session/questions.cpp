@@ -25,8 +25,7 @@ protocol::RunningRecord find_running(const std::filesystem::path& root, const st
                                 !is_called(entry.record.attempt_id, id));
     });
     if (entries.size() != 1)
-        fail(exit_usage, "{} '{}'; see autoexec status",
-             entries.empty() ? "no execution matches" : "several executions match", id);
+        fail(exit_usage, "{}; see autoexec status", unmatched(id, !entries.empty()));
     return std::move(entries.front().record);
 }
 
