@@ -9,11 +9,16 @@
 #include <chrono>
 #include <concepts>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <ratio>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace autoexec::records {
+class AuditChain;
+}
 
 namespace autoexec::inline v1 {
 
@@ -53,11 +58,22 @@ public:
     /// lines are skipped.
     [[nodiscard]] std::vector<boost::json::object> query_events(
         const AuditFilter& filter = {}) const;
+    /// A page of them. Blocks while it reads the files, in at most 16 MB of memory and that of the
+    /// result.
+    [[nodiscard]] AuditPage query(const AuditFilter& filter = {}) const;
+
+    /// Checks the chain of hashes through the log and its backups. It does not show that the newest
+    /// or the oldest lines were removed; nor, without a key, that all hashes were computed again.
+    /// Blocks while it reads the files.
+    [[nodiscard]] AuditVerification verify() const;
 
     void publish(const Event& event) override;
 
 private:
-    int max_backups_;
+    AuditLogger(executor_type ex, const AuditOptions& options,
+                std::shared_ptr<const records::AuditChain> chain);
+
+    std::shared_ptr<const records::AuditChain> chain_;
 };
 
 }  // namespace autoexec::inline v1

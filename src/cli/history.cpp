@@ -166,8 +166,7 @@ void define_history(CLI::App& app, HistoryOptions& o)
     add_common(app, o);
     add_metrics_filter(app, o.filter);
     add_limit(app, o.limit);
-    app.add_option("--cursor", o.cursor, "Continue after the page that named this cursor")
-        ->type_name("CURSOR");
+    add_cursor(app, o.cursor);
     add_csv(app, o.csv);
     app.add_flag("--summary", o.summary, "Print totals only, like autoexec metrics");
 }

@@ -55,7 +55,8 @@ std::vector<Attempt> find_attempts(const fs::path& root, const std::string& want
     AuditFilter filter;
     filter.event_type = "execution_started";
     filter.limit = 0;
-    for (const auto& event : records::read_audit(records::Folder::of({}, root, "audit"), filter)) {
+    for (const auto& event :
+         records::read_audit(records::Folder::of({}, root, "audit"), filter).events) {
         Attempt attempt{text_of(event, "execution_id"), text_of(event, "attempt_id"), false};
         if (is_called(attempt.execution_id, wanted) || is_called(attempt.attempt_id, wanted))
             add(attempts, std::move(attempt));

@@ -28,6 +28,9 @@ namespace autoexec::cli {
     EACH(status)                   \
     EACH(history)                  \
     EACH(metrics)                  \
+    EACH(audit_query)              \
+    EACH(audit_tail)               \
+    EACH(audit_verify)             \
     EACH(logs)                     \
     EACH(cancel)                   \
     EACH(answer)                   \
@@ -52,10 +55,11 @@ struct Group {
     const char* help;
 };
 
-constexpr std::array<Group, 4> groups{{
+constexpr std::array<Group, 5> groups{{
     {"workflow", "Run and manage workflows of dependent steps"},
     {"worktree", "List, remove and restore the worktrees of workflows"},
     {"agents", "Create, check and list the agents of this project"},
+    {"audit", "Query, follow and verify the audit log"},
     {"config", "Show, check and migrate the configuration"},
 }};
 

@@ -358,8 +358,8 @@ std::vector<Setting> built_in_settings()
             "Maximum size of the audit log. It is rotated before it exceeds this.")
             .formerly("limits.audit_bytes")
             .bytes(1024, gibibyte),
-        option<of_executor, &E::max_audit_backups>("audit.max_backups",
-                                                   "Maximum number of rotated audit logs. 0: none.")
+        option<of_executor, &E::max_audit_backups>(
+            "audit.max_backups", "Maximum number of rotated audit logs. 0: all are kept.")
             .formerly("limits.audit_backups")
             .within(0, 100),
         option<worktrees, &W::keep>(

@@ -61,7 +61,7 @@ std::optional<system_clock::time_point> newest_record(const std::filesystem::pat
     };
     for (const auto& metric : records::read_metrics(metrics, one_metric).metrics)
         keep_newest(metric.completed_at);
-    for (const auto& event : records::read_audit(audit, one_event)) {
+    for (const auto& event : records::read_audit(audit, one_event).events) {
         const auto* const time = event.if_contains("timestamp");
         if (time != nullptr && time->is_string()) keep_newest(text::parse_iso(time->get_string()));
     }

@@ -135,6 +135,8 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
     }
     // `insert` does not replace the keys above.
     line.insert(record.more.begin(), record.more.end());
+    // Of the chain, which the writer adds.
+    for (const auto key : {"seq", "prev", "hash"}) line.erase(key);
     return fmt::format("{} | INFO | {}", local_seconds(time), text::dump_line(line));
 }
 

@@ -1,6 +1,8 @@
 #include "autoexec/audit_logger.hpp"
 
 #include "protocol/record_lines.hpp"
+#include "records/audit_chain.hpp"
+#include "records/audit_verification.hpp"
 #include "records/queries.hpp"
 #include "records/record_sink_impl.hpp"
 
@@ -9,7 +11,8 @@
 namespace autoexec::inline v1 {
 namespace {
 
-records::LineWriter::Options writer_options(const AuditOptions& options)
+records::LineWriter::Options writer_options(const AuditOptions& options,
+                                            std::shared_ptr<const records::AuditChain> chain)
 {
     if (options.max_bytes == 0) throw system_error(errc::invalid_options, "max_bytes");
     if (options.max_backups < 0) throw system_error(errc::invalid_options, "max_backups");
@@ -19,6 +22,7 @@ records::LineWriter::Options writer_options(const AuditOptions& options)
     writer.durability = options.durability;
     writer.queue_limit = options.queue_limit;
     writer.clock = options.clock;
+    writer.chain = std::move(chain);
     return writer;
 }
 
@@ -50,8 +54,15 @@ AuditRecord record_of(const Event& event)
 }  // namespace
 
 AuditLogger::AuditLogger(asio::any_io_executor ex, AuditOptions options)
-    : RecordSink(std::make_shared<Impl>(std::move(ex), writer_options(options))),
-      max_backups_(options.max_backups)
+    : AuditLogger(
+          std::move(ex), options,
+          std::make_shared<const records::AuditChain>(records::read_audit_key(options.key_file)))
+{}
+
+AuditLogger::AuditLogger(asio::any_io_executor ex, const AuditOptions& options,
+                         std::shared_ptr<const records::AuditChain> chain)
+    : RecordSink(std::make_shared<Impl>(std::move(ex), writer_options(options, chain))),
+      chain_(std::move(chain))
 {}
 
 void AuditLogger::log_event(AuditRecord record)
@@ -101,7 +112,17 @@ void AuditLogger::log_execution_failed(
 
 std::vector<boost::json::object> AuditLogger::query_events(const AuditFilter& filter) const
 {
-    return records::read_audit(impl_->folder, filter, max_backups_);
+    return query(filter).events;
+}
+
+AuditPage AuditLogger::query(const AuditFilter& filter) const
+{
+    return records::read_audit(impl_->folder, filter);
+}
+
+AuditVerification AuditLogger::verify() const
+{
+    return records::verify_audit(impl_->folder, *chain_);
 }
 
 void AuditLogger::publish(const Event& event)

@@ -191,7 +191,8 @@ LogFile& LineWriter::file_of(const std::string& name)
     constexpr std::size_t max_open = 2;  // metrics have two files each day
     if (files_.size() == max_open && !files_.contains(name)) files_.clear();
     return files_
-        .try_emplace(name, options_.folder, options_.rotation, options_.durability, *options_.disk)
+        .try_emplace(name, options_.folder, options_.rotation, options_.durability, *options_.disk,
+                     options_.chain)
         .first->second;
 }
 

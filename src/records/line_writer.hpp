@@ -38,6 +38,7 @@ public:
         std::size_t queue_limit = 65536;
         std::shared_ptr<Clock> clock;  ///< Not null.
         Disk* disk = &Disk::real();
+        std::shared_ptr<const AuditChain> chain;  ///< Null: lines are not chained.
     };
 
     static constexpr std::chrono::seconds max_wait{1};  ///< `Durability::none`

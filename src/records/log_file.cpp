@@ -1,13 +1,18 @@
 #include "records/log_file.hpp"
 #include "protocol/layout.hpp"
+#include "records/read_lines.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <limits>
+#include <system_error>
 #include <utility>
 
 namespace autoexec::records {
@@ -134,8 +139,32 @@ UniqueFd Folder::open_to_append(int folder, const std::string& name, error_code&
     return ec ? UniqueFd() : std::move(file);
 }
 
-LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk)
-    : log_folder_(std::move(folder)), rotation_(rotation), durability_(durability), disk_(disk)
+std::vector<std::string> log_names(int folder, const std::string& name)
+{
+    int last = 0;
+    for (const auto& entry : files::list_folder(folder, std::numeric_limits<std::size_t>::max())) {
+        if (!entry.starts_with(name + ".")) continue;
+        const auto digits = std::string_view(entry).substr(name.size() + 1);
+        int number = 0;
+        const auto* const end = digits.data() + digits.size();
+        const auto [stop, ec] = std::from_chars(digits.data(), end, number);
+        if (ec == std::errc{} && stop == end) last = std::max(last, number);
+    }
+    std::vector<std::string> names{name};
+    // A rotation moves each backup one further.
+    constexpr int max_number = 1'000'000;
+    for (int i = 1; i <= std::min(last, max_number) + 1; ++i)
+        names.push_back(name + "." + std::to_string(i));
+    return names;
+}
+
+LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk,
+                 std::shared_ptr<const AuditChain> chain)
+    : log_folder_(std::move(folder)),
+      rotation_(rotation),
+      durability_(durability),
+      disk_(disk),
+      chain_(std::move(chain))
 {}
 
 bool LogFile::is_busy(error_code ec) noexcept
@@ -214,7 +243,11 @@ error_code LogFile::append_locked(std::string_view& lines)
     if (::fstat(file_.get(), &st) != 0) return last_error();
     auto size = static_cast<std::uint64_t>(st.st_size);
     if (const auto ec = seal(size)) return ec;
+    return chain_ ? append_chained(lines, st, size) : append_plain(lines, size);
+}
 
+error_code LogFile::append_plain(std::string_view& lines, std::uint64_t size)
+{
     auto chunk = fit_to_rotation(lines, size);
     if (chunk.empty()) {
         if (rotate()) return {};
@@ -225,6 +258,43 @@ error_code LogFile::append_locked(std::string_view& lines)
     const auto ec = write(chunk, size, kept);
     lines.remove_prefix(kept);
     return ec;
+}
+
+error_code LogFile::append_chained(std::string_view& lines, const struct stat& before,
+                                   std::uint64_t size)
+{
+    const bool is_known = tail_ && tail_->device == before.st_dev &&
+                          tail_->inode == before.st_ino && tail_->size == size;
+    const auto last = is_known ? tail_->link : find_last_link();
+    auto end = last;
+    constexpr std::uint64_t max_chunk = std::uint64_t{1} << 20;
+    const auto limit = rotation_.max_bytes == 0 ? max_chunk : rotation_.max_bytes;
+    const auto text = chain_->extend(lines, std::min(limit, max_chunk), end);
+    auto rest = std::string_view(text);
+    const auto ec = append_plain(rest, size);
+    const auto written = std::string_view(text).substr(0, text.size() - rest.size());
+    tail_.reset();
+    if (written.empty()) return ec;
+    for (auto count = std::count(written.begin(), written.end(), '\n'); count > 0; --count)
+        lines.remove_prefix(lines.find('\n') + 1);
+    if (!rest.empty()) {
+        const auto line = written.substr(0, written.size() - 1);
+        end = link_of(line.substr(line.rfind('\n') + 1)).value_or(last);
+    }
+    if (!ec) tail_ = Tail{before.st_dev, before.st_ino, size + written.size(), std::move(end)};
+    return ec;
+}
+
+// Of this log or, if it is new, of its backups. Lines of writers that do not chain are passed over.
+ChainLink LogFile::find_last_link() const
+{
+    for (const auto& name : log_names(folder_.get(), name_)) {
+        error_code ec;
+        ReverseLines lines(Folder::open_log(folder_.get(), name, ec));
+        while (const auto line = lines.next())
+            if (auto link = link_of(*line)) return *std::move(link);
+    }
+    return {};
 }
 
 error_code LogFile::write(std::string_view chunk, std::uint64_t start, std::size_t& kept)
@@ -274,7 +344,6 @@ std::string_view LogFile::fit_to_rotation(std::string_view lines, std::uint64_t 
 
 bool LogFile::rotate()
 {
-    if (rotation_.backups == 0) return disk_.truncate(file_.get(), 0) == 0;
     if (!shift_backups()) return false;
     if (::renameat(folder_.get(), name_.c_str(), folder_.get(), backup(1).c_str()) != 0)
         return false;
@@ -286,7 +355,7 @@ bool LogFile::rotate()
 bool LogFile::shift_backups()
 {
     int last = 1;
-    while (last < rotation_.backups &&
+    while ((rotation_.backups == 0 || last < rotation_.backups) &&
            ::faccessat(folder_.get(), backup(last).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         ++last;
     for (int i = last; i > 1; --i) {

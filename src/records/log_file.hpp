@@ -3,13 +3,18 @@
 #include "autoexec/error.hpp"
 #include "autoexec/file.hpp"
 #include "files/safe_files.hpp"
+#include "records/audit_chain.hpp"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::records {
 
@@ -45,9 +50,13 @@ struct Folder {
     static files::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
 };
 
+/// The name of a log, then those of its backups, newest first. More names than there are files: a
+/// rotation may rename them meanwhile.
+std::vector<std::string> log_names(int folder, const std::string& name);
+
 struct Rotation {
     std::uint64_t max_bytes = 0;  ///< Zero: never rotated.
-    int backups = 0;              ///< Zero: truncated instead.
+    int backups = 0;              ///< Zero: all are kept.
 };
 
 /// Appends to a log. Several processes may append to the same log.
@@ -55,7 +64,9 @@ struct Rotation {
 /// Thread safety: none.
 class LogFile {
 public:
-    LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk);
+    /// With a `chain`, each line gets a link to the one before.
+    LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk,
+            std::shared_ptr<const AuditChain> chain = {});
 
     /// Appends whole lines to the log `name` and removes the written ones (`Durability::power`:
     /// synced) from the front of `lines`. Returns an `is_busy` error if another process has locked
@@ -72,6 +83,10 @@ private:
     void close();
     bool is_current() const;
     error_code append_locked(std::string_view& lines);
+    error_code append_plain(std::string_view& lines, std::uint64_t size);
+    error_code append_chained(std::string_view& lines, const struct stat& before,
+                              std::uint64_t size);
+    ChainLink find_last_link() const;
     error_code write(std::string_view chunk, std::uint64_t start, std::size_t& kept);
     error_code seal(std::uint64_t& size);
     std::string_view fit_to_rotation(std::string_view lines, std::uint64_t size) const;
@@ -90,6 +105,16 @@ private:
     std::string name_;
     std::filesystem::path path_;
     bool new_entry_ = false;  // the folder has to be synced, too
+
+    std::shared_ptr<const AuditChain> chain_;
+    /// The last line, while the log is as it was after this object has written it.
+    struct Tail {
+        dev_t device = 0;
+        ino_t inode = 0;
+        std::uint64_t size = 0;
+        ChainLink link;
+    };
+    std::optional<Tail> tail_;
 };
 
 }  // namespace autoexec::records

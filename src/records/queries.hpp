@@ -15,19 +15,25 @@
 /// Reads the audit log and the daily files of the metrics, newest first. Creates nothing.
 namespace autoexec::records {
 
+/// Receives the folder or a file that exists but cannot be read, for example because it is a link.
+using ReportUnreadable = std::function<void(const std::filesystem::path&, error_code)>;
+
 inline constexpr char audit_log_name[] = "execution_audit.log";
 
-/// With up to `max_backups` backups of the log.
-std::vector<boost::json::object> read_audit(const Folder& folder, const AuditFilter& filter,
-                                            int max_backups = AuditOptions().max_backups);
+/// The log and its backups, newest first, each once.
+struct OpenLog {
+    std::string name;
+    files::UniqueFd file;
+};
+std::vector<OpenLog> open_audit_logs(const Folder& folder, const ReportUnreadable& report = {});
+
+AuditPage read_audit(const Folder& folder, const AuditFilter& filter,
+                     const ReportUnreadable& report = {});
 
 /// `executions_YYYY-MM-DD.jsonl`, and what other readers of that file do not accept, too:
 /// `attempts_YYYY-MM-DD.jsonl`.
 enum class MetricsFile { executions, attempts };
 std::string metrics_file_name(MetricsFile file, std::string_view date);
-
-/// Receives the folder or a file that exists but cannot be read, for example because it is a link.
-using ReportUnreadable = std::function<void(const std::filesystem::path&, error_code)>;
 
 /// The attempts that match, newest first. Of a day that has a file of attempts, that alone is read.
 MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,

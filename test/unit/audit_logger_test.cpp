@@ -19,6 +19,13 @@ namespace {
 
 constexpr auto log_path = ".tapps-agents/audit/execution_audit.log";
 
+/// The JSON of a line without what the chain adds.
+std::string json_without_link(const std::string& line)
+{
+    const auto begin = line.find('{');
+    return line.substr(begin, line.find(", \"seq\": ") - begin) + "}";
+}
+
 struct AuditFixture {
     test::TemporaryFolder project;
     std::shared_ptr<test::VirtualClock> clock = std::make_shared<test::VirtualClock>();
@@ -79,7 +86,7 @@ TEST_CASE_FIXTURE(AuditFixture, "the guide's four events have the original's key
     const auto lines = project.lines(log_path);
     REQUIRE(lines.size() == 4);
     const std::string head = R"({"timestamp": "2026-01-20T00:00:00+00:00", "event_type": )";
-    const auto json = [&](std::size_t i) { return lines[i].substr(lines[i].find('{')); };
+    const auto json = [&](std::size_t i) { return json_without_link(lines[i]); };
     CHECK(json(0) == head + R"("command_detected", "workflow_id": "w", "step_id": "s", )"
                             R"("command": "build", "status": null, )"
                             R"("details": {"command_file": "/tree/.cursor-skill-command.txt"}})");
@@ -111,7 +118,7 @@ TEST_CASE_FIXTURE(AuditFixture, "an event becomes a line with our keys after the
 
     const auto lines = project.lines(log_path);
     REQUIRE(lines.size() == 1);
-    CHECK(lines[0].substr(lines[0].find('{')) ==
+    CHECK(json_without_link(lines[0]) ==
           R"({"timestamp": "2026-01-20T00:01:30+00:00", "event_type": "execution_retry", )"
           R"("workflow_id": null, "step_id": "s", "command": "build", "status": null, )"
           R"("details": {"reason": "timeout"}, "execution_id": "e", "attempt_id": "a", )"
@@ -138,7 +145,7 @@ TEST_CASE_FIXTURE(AuditFixture, "a subclass sees every event once")
 
 TEST_CASE_FIXTURE(AuditFixture, "queries give the newest first, the backups included")
 {
-    options.max_bytes = 400;
+    options.max_bytes = 800;  // two lines
     make();
     for (int i = 0; i < 12; ++i) log("event_" + std::to_string(i));
     CHECK_FALSE(run(logger->flush()));
@@ -236,6 +243,62 @@ TEST_CASE_FIXTURE(AuditFixture, "a line of the original's writer is read")
     AuditFilter filter;
     filter.workflow_id = "w | x";
     CHECK(query_types(filter) == Words{"execution_started"});
+}
+
+TEST_CASE_FIXTURE(AuditFixture, "pages list each event once, across rotations")
+{
+    options.max_bytes = 800;
+    options.max_backups = 0;
+    make();
+    for (int i = 0; i < 20; ++i) log("event_" + std::to_string(i));
+    CHECK_FALSE(run(logger->flush()));
+    Words types;
+    AuditFilter filter;
+    filter.limit = 3;
+    do {
+        const auto page = logger->query(filter);
+        for (const auto& event : page.events)
+            types.emplace_back(event.at("event_type").as_string());
+        filter.cursor = page.next;
+        log("later");
+        CHECK_FALSE(run(logger->flush()));
+    } while (!filter.cursor.empty());
+    REQUIRE(types.size() == 20);
+    for (std::size_t i = 0; i < types.size(); ++i)
+        CHECK(types[i] == "event_" + std::to_string(19 - i));
+    filter.cursor = "1:5";
+    CHECK(query_types(filter).empty());
+}
+
+TEST_CASE_FIXTURE(AuditFixture, "events are filtered by time, attempt, worktree and text")
+{
+    make();
+    Event event;
+    event.time = test::VirtualClock::epoch + 60s;
+    event.attempt_id = "a-1";
+    event.execution_id = "e-1";
+    event.worktree = "/tree";
+    event.command = "build it";
+    logger->publish(event);
+    event.time += 60s;
+    event.attempt_id = "a-2";
+    event.worktree = "/tree/2";
+    event.command = "test it";
+    event.type = EventType::execution_retry;
+    logger->publish(event);
+    CHECK_FALSE(run(logger->flush()));
+    const auto found = [&](auto set) {
+        AuditFilter filter;
+        set(filter);
+        return query_types(filter);
+    };
+    const Words first{"status_updated"};
+    const Words second{"execution_retry"};
+    CHECK(found([](auto& f) { f.attempt_id = "a-1"; }) == first);
+    CHECK(found([](auto& f) { f.worktree = "/tree"; }) == first);
+    CHECK(found([](auto& f) { f.text = "build"; }) == first);
+    CHECK(found([](auto& f) { f.since = test::VirtualClock::epoch + 61s; }) == second);
+    CHECK(found([](auto& f) { f.until = test::VirtualClock::epoch + 120s; }) == first);
 }
 
 TEST_CASE_FIXTURE(AuditFixture, "a query without a log is empty, and makes nothing")

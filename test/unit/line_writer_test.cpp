@@ -177,6 +177,7 @@ TEST_CASE_FIXTURE(WriterFixture, "lines of several files keep to their files and
     CHECK_FALSE(flush());
     CHECK(folder.read("a") == "1\n3\n");
     CHECK(folder.read("b") == "2\n");
+    CHECK(disk.writes == 2);
 }
 
 TEST_CASE_FIXTURE(WriterFixture, "the log is for its owner only")
@@ -565,14 +566,14 @@ TEST_CASE_FIXTURE(WriterFixture, "a line larger than the limit has a log of its 
     CHECK(folder.read("log.2") == "short\n");
 }
 
-TEST_CASE_FIXTURE(WriterFixture, "without backups the log is emptied")
+TEST_CASE_FIXTURE(WriterFixture, "without a limit of backups all are kept")
 {
     rotation = {30, 0};
     make();
-    push_lines(0, 5);
+    push_lines(0, 20);
     CHECK_FALSE(flush());
-    CHECK(folder.read("log") == "line 4 of many\n");
-    CHECK_FALSE(std::filesystem::exists(folder.path() / "log.1"));
+    CHECK(folder.read("log") == "line 19 of many\n");
+    CHECK(folder.read("log.19") == "line 0 of many\n");
 }
 
 TEST_CASE_FIXTURE(WriterFixture, "a gap left by an interrupted rotation is filled, nothing is lost")

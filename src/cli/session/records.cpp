@@ -91,6 +91,40 @@ MetricsFilter filter_of(const MetricsFilterOptions& o)
     return filter;
 }
 
+void add_audit_filter(CLI::App& app, AuditFilterOptions& o)
+{
+    add_times(app, o.since, o.until);
+    app.add_option("--event", o.event, "Only events of this type")->type_name("TYPE");
+    app.add_option("--execution", o.execution, "Only events of this execution (whole id)")
+        ->type_name("ID");
+    app.add_option("--attempt", o.attempt, "Only events of this attempt")->type_name("ID");
+    app.add_option("--run", o.run, "Only events of this run")->type_name("ID");
+    app.add_option("--step", o.step, "Only events of this step")->type_name("ID");
+    app.add_option("--worktree", o.worktree, "Only events in this worktree")->type_name("DIR");
+    app.add_option("--grep", o.text, "Only lines with this text")->type_name("TEXT");
+}
+
+AuditFilter filter_of(const AuditFilterOptions& o)
+{
+    AuditFilter filter;
+    filter.event_type = if_given(o.event);
+    filter.execution_id = if_given(o.execution);
+    filter.attempt_id = if_given(o.attempt);
+    filter.workflow_id = if_given(o.run);
+    filter.step_id = if_given(o.step);
+    filter.worktree = absolute_path(o.worktree);
+    filter.text = if_given(o.text);
+    filter.since = o.since;
+    filter.until = o.until;
+    return filter;
+}
+
+void add_cursor(CLI::App& app, std::string& cursor)
+{
+    app.add_option("--cursor", cursor, "Continue after the page that named this cursor")
+        ->type_name("CURSOR");
+}
+
 void add_csv(CLI::App& app, bool& csv)
 {
     app.add_flag("--csv", csv, "Print results as CSV, with a header")->excludes("--json");

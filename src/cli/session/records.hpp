@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autoexec/audit.hpp"
 #include "autoexec/metrics.hpp"
 #include "cli/cli.hpp"
 #include "records/queries.hpp"
@@ -39,6 +40,22 @@ MetricsFilter filter_of(const MetricsFilterOptions& options);
 void add_times(CLI::App& app, std::optional<std::chrono::system_clock::time_point>& since,
                std::optional<std::chrono::system_clock::time_point>& until);
 
+struct AuditFilterOptions {
+    std::string event;
+    std::string execution;
+    std::string attempt;
+    std::string run;
+    std::string step;
+    std::string worktree;
+    std::string text;
+    std::optional<std::chrono::system_clock::time_point> since;
+    std::optional<std::chrono::system_clock::time_point> until;
+};
+
+void add_audit_filter(CLI::App& app, AuditFilterOptions& options);
+AuditFilter filter_of(const AuditFilterOptions& options);
+
+void add_cursor(CLI::App& app, std::string& cursor);
 void add_csv(CLI::App& app, bool& csv);
 /// Prints a result as one line of CSV (RFC 4180).
 void print_csv(const std::vector<std::string>& fields);

@@ -1,0 +1,63 @@
+#include "cli/subcommand.hpp"
+#include "records/audit_verification.hpp"
+
+namespace autoexec::cli {
+namespace {
+
+struct AuditVerifyOptions : CommonOptions {
+    std::string key_file;
+};
+
+void print_text(const AuditVerification& found, const std::filesystem::path& root)
+{
+    for (const auto& problem : found.problems) {
+        const auto file = problem.file.lexically_relative(root).string();
+        print_result("{}{}: {}: {}\n", text::printable(file),
+                     problem.line != 0 ? fmt::format(":{}", problem.line) : "",
+                     to_string(problem.kind), text::printable(problem.sentence));
+    }
+    if (found.further_problems > 0) print_result("{} more problems\n", found.further_problems);
+    print_result("{}: {} lines in the chain, {} to {}\n",
+                 found.is_intact() ? "The audit log is intact" : "The audit log was changed",
+                 found.chained_lines, found.first_seq, found.last_seq);
+    if (found.first_seq > 1)
+        print_result("Lines 1 to {} were rotated away or removed.\n", found.first_seq - 1);
+    if (found.unchained_lines > 0)
+        print_result("{} lines of an earlier version are not in the chain.\n",
+                     found.unchained_lines);
+}
+
+int audit_verify(const AuditVerifyOptions& options)
+{
+    const auto root = project_root(options);
+    const auto key = [&] {
+        try {
+            return records::read_audit_key(options.key_file);
+        } catch (const system_error& e) {
+            fail(exit_usage, "{}", e.what());
+        }
+    }();
+    const auto found =
+        records::verify_audit(records::Folder::of({}, root, "audit"), records::AuditChain(key));
+    if (options.json)
+        print_json(to_json(found));
+    else if (found.lines == 0 && found.problems.empty())
+        print_message("The audit log is empty.\n");
+    else
+        print_text(found, root);
+    return found.is_intact() ? exit_completed : exit_failed;
+}
+
+void define_audit_verify(CLI::App& app, AuditVerifyOptions& o)
+{
+    add_common(app, o);
+    app.add_option("--key-file", o.key_file, "File with the key of the chain (audit.key_file)")
+        ->type_name("FILE");
+}
+
+}  // namespace
+
+extern const Subcommand audit_verify_subcommand = subcommand(
+    "audit verify", "Check that the audit log was not changed", define_audit_verify, audit_verify);
+
+}  // namespace autoexec::cli

@@ -1,0 +1,73 @@
+#include "records/follow_log.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+namespace autoexec::records {
+namespace {
+
+// Longer lines are passed over.
+constexpr std::size_t max_followed_line = 16 * 1024 * 1024;
+
+ino_t inode_of_file(int fd)
+{
+    struct stat st {};
+    return fd >= 0 && ::fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+}  // namespace
+
+LogFollower::LogFollower(Folder folder, std::string name)
+    : folder_(std::move(folder)), name_(std::move(name)), file_(open())
+{
+    struct stat st {};
+    if (file_ && ::fstat(file_.get(), &st) == 0) offset_ = static_cast<std::uint64_t>(st.st_size);
+}
+
+std::string LogFollower::cursor() const
+{
+    const auto inode = inode_of_file(file_.get());
+    return inode == 0 ? std::string() : std::to_string(inode) + ':' + std::to_string(offset_);
+}
+
+files::UniqueFd LogFollower::open() const
+{
+    error_code ec;
+    const auto folder = folder_.open(ec);
+    return ec ? files::UniqueFd() : Folder::open_log(folder.get(), name_, ec);
+}
+
+void LogFollower::read(const std::function<void(std::string_view line)>& take)
+{
+    auto current = open();
+    read_open(take);
+    if (!current || inode_of_file(current.get()) == inode_of_file(file_.get())) return;
+    file_ = std::move(current);
+    offset_ = 0;
+    rest_.clear();
+    read_open(take);
+}
+
+void LogFollower::read_open(const std::function<void(std::string_view line)>& take)
+{
+    std::array<char, 65536> buffer;
+    while (file_) {
+        const auto count =
+            ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset_));
+        if (count <= 0) return;
+        offset_ += static_cast<std::uint64_t>(count);
+        std::string_view text(buffer.data(), static_cast<std::size_t>(count));
+        for (auto end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+            rest_.append(text.substr(0, end));
+            if (rest_.size() <= max_followed_line && !rest_.empty()) take(rest_);
+            rest_.clear();
+            text.remove_prefix(end + 1);
+        }
+        if (rest_.size() <= max_followed_line) rest_.append(text);
+    }
+}
+
+}  // namespace autoexec::records
