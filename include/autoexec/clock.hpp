@@ -27,7 +27,8 @@ public:
     using time_point = std::chrono::steady_clock::time_point;
 
     virtual ~Clock() = default;
-    /// Monotonic, for deadlines.
+    /// Monotonic, for deadlines. It does not advance while the machine is suspended, so neither do
+    /// time-outs: a program that did not run has used nothing of its time.
     virtual time_point now() const noexcept = 0;
     /// The date and time, for records.
     virtual std::chrono::system_clock::time_point system_now() const noexcept = 0;

@@ -71,7 +71,8 @@ struct AttemptReference {
     std::string execution_id;
     std::string attempt_id;
     int number = 1;  ///< 1…
-    /// The start of its time-outs. Absent: now.
+    /// The start of its time-outs, which then also count the time for which the machine was
+    /// suspended before. Absent: now.
     std::optional<std::chrono::system_clock::time_point> started_at;
 };
 

@@ -40,6 +40,8 @@ auto_execution:
   first.
 - `autoexec config schema` prints a JSON Schema, with which editors complete and check the file.
 
+Time-outs and intervals do not count the time for which the machine is suspended.
+
 If a file is invalid, the program prints each problem with its line and column, and exits with code 3 before it runs
 anything. An unknown key is only a warning. `config.yaml` contains sections of other programs, so there only keys that
 resemble a known one give a warning. When autoexec writes to a file, it preserves all other keys, comments and order.

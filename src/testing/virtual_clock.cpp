@@ -52,7 +52,8 @@ private:
 
 std::chrono::system_clock::time_point VirtualClock::system_now() const noexcept
 {
-    return epoch + std::chrono::duration_cast<std::chrono::system_clock::duration>(elapsed());
+    return epoch +
+           std::chrono::duration_cast<std::chrono::system_clock::duration>(elapsed() + suspended_);
 }
 
 std::unique_ptr<Timer> VirtualClock::make_timer(const asio::any_io_executor& ex)

@@ -174,6 +174,18 @@ TEST_CASE_FIXTURE(SessionFixture, "failures and time-outs are results")
     CHECK(spawner->running() == 0);
 }
 
+TEST_CASE_FIXTURE(SessionFixture, "an agent's time-out does not count the time of a suspension")
+{
+    CommandRequest request("work", tree("tree"));
+    request.timeout = 1h;
+    start(std::move(request));
+    clock->at(20min, [&] { clock->suspend(8h); });
+    clock->at(59min, [&] { spawner->last().exit(0); });
+    run();
+    CHECK(results.at(0).status == ExecutionStatus::completed);
+    CHECK(spawner->last().stops == 0);
+}
+
 TEST_CASE_FIXTURE(SessionFixture, "a command that cannot be published is an error with a sentence")
 {
     programs_exit(0);

@@ -59,6 +59,41 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a silent agent times out after exactly the t
     CHECK(result.error->code == "timeout");
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "time-outs do not count the time of a suspension")
+{
+    options.timeout = 1h;
+    options.start_timeout = 30min;
+    clock->at(20min, [&] { clock->suspend(8h); });
+    SUBCASE("of a command that completes after it")
+    {
+        clock->at(25min, [&] { tree.take(); });
+        clock->at(59min, [&] { tree.complete(); });
+        execute();
+        CHECK(result.status == ExecutionStatus::completed);
+        CHECK(result.duration < 1h);
+    }
+    SUBCASE("of a silent agent")
+    {
+        clock->at(25min, [&] { tree.take(); });
+        clock->at(61min, [&] { tree.claims[tree.attempt_id()] = ClaimState::free; });
+        execute();
+        CHECK(result.status == ExecutionStatus::timeout);
+        CHECK(result.duration >= 1h);
+        CHECK(result.duration < 62min);
+    }
+    SUBCASE("of a command that no agent claims")
+    {
+        execute();
+        CHECK(result.error->code == "not_started");
+        CHECK(result.duration == 30min);
+        return;
+    }
+    const auto metrics = sink->metrics();
+    REQUIRE(metrics.size() == 1);
+    CHECK(*metrics[0].completed_at - *metrics[0].started_at > 8h + 58min);
+    CHECK(metrics[0].duration < 62min);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a report that arrives at the deadline still counts")
 {
     options.timeout = 13s;

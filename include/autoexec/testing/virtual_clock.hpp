@@ -26,11 +26,15 @@ public:
     std::chrono::system_clock::time_point system_now() const noexcept override;
     std::unique_ptr<Timer> make_timer(const boost::asio::any_io_executor& ex) override;
 
-    /// The virtual time since the start.
+    /// The virtual time since the start, without that of `suspend`.
     [[nodiscard]] std::chrono::nanoseconds elapsed() const noexcept
     {
         return now_.time_since_epoch();
     }
+
+    /// As if the machine were suspended for that long: the date and time advance, and monotonic
+    /// time does not.
+    void suspend(std::chrono::nanoseconds time) { suspended_ += time; }
 
     /// Calls `what` when the virtual time is `t` after the start.
     void at(std::chrono::nanoseconds t, std::function<void()> what);
@@ -52,6 +56,7 @@ private:
     void fire_next();
 
     time_point now_{};
+    std::chrono::nanoseconds suspended_{0};
     std::multimap<time_point, std::function<void()>> events_;
 };
 
