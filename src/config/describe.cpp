@@ -44,7 +44,8 @@ Time-outs and intervals do not count the time for which the machine is suspended
 
 If a file is invalid, the program prints each problem with its line and column, and exits with code 3 before it runs
 anything. An unknown key is only a warning. `config.yaml` contains sections of other programs, so there only keys that
-resemble a known one give a warning. When autoexec writes to a file, it preserves all other keys, comments and order.
+resemble a known one, and settings that belong below `auto_execution:`, give a warning. When autoexec writes to a file,
+it preserves all other keys, comments and order.
 
 A configuration file is refused if another user can have written it, or can write to `.tapps-agents/` or
 `~/.config/autoexec/`; the message contains the command that corrects this (`chmod go-w PATH`). The

@@ -210,6 +210,19 @@ void warn_beside(const LayerReading& reading, const yaml::YamlNode& root)
                                    hint_beside(reading, entry.key));
 }
 
+// A section that has a setting as in auto_execution_config.yaml. One is enough to see the mistake.
+void warn_of_setting(const LayerReading& reading, const yaml::YamlEntry& section)
+{
+    for (const auto& entry : section.value.entries) {
+        const auto key = fmt::format("{}.{}", section.key, entry.key);
+        if (reading.table.find(key) == nullptr) continue;
+        reading.report.warning(
+            entry.at, fmt::format("'{}' has no effect in this file", key),
+            fmt::format("It belongs below '{}:' in auto_execution_config.yaml.", own_section));
+        return;
+    }
+}
+
 // The file has sections of other programs, so only keys that resemble known ones give a warning.
 void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
 {
@@ -223,6 +236,7 @@ void warn_near_misses(const LayerReading& reading, const yaml::YamlNode& root)
         if (!guess.empty())
             reading.report.warning(entry.at, fmt::format("Unknown key '{}'", entry.key),
                                    std::move(guess));
+        warn_of_setting(reading, entry);
     }
 }
 
