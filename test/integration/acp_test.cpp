@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -33,9 +34,9 @@ agents:
     }
 
     // Until its turn has begun.
-    void begin()
+    void begin(protocol::CommandFile command = EngineSide::command())
     {
-        hand_over();
+        hand_over(std::move(command));
         say(R"({"id":1,"result":{"protocolVersion":1}})");
         say(R"({"id":2,"result":{"sessionId":"abc"}})");
         REQUIRE(contains(program().input, R"("session/prompt")"));
@@ -150,6 +151,42 @@ TEST_CASE_FIXTURE(AcpAgent, "a turn is cancelled before its program is stopped")
     CHECK(program().input_closed);
     CHECK(program().stops > 0);
     CHECK(error().code == "cancelled");
+}
+
+TEST_CASE_FIXTURE(AcpAgent, "a turn that uses up its budget is cancelled, then its program stopped")
+{
+    constexpr std::string_view half =
+        R"({"method":"session/update","params":{"update":{"sessionUpdate":"usage_update",)"
+        R"("cost":{"amount":0.25,"currency":"USD"}}}})";
+    constexpr std::string_view whole =
+        R"({"method":"session/update","params":{"update":{"sessionUpdate":"usage_update",)"
+        R"("cost":{"amount":0.5,"currency":"USD"}}}})";
+    auto command = EngineSide::command("write it");
+    command.max_cost = 0.5;
+    begin(command);
+    say(half);
+    run_for(1s);
+    CHECK(program().input.empty());
+    say(whole);
+    run_for(1s);
+    CHECK(contains(program().input, R"("session/cancel")"));
+    CHECK(program().stops == 0);
+    SUBCASE("the program agrees")
+    {
+        end_turn("cancelled");
+        run_for(1s);
+    }
+    SUBCASE("the program says nothing")
+    {
+        run_for(10s);
+    }
+    CHECK(program().stops > 0);
+    CHECK(error().code == "budget");
+    CHECK(error().retryable == false);
+    CHECK(error().message ==
+          "The command was stopped, because its budget is used up. The limit of $0.50 for this "
+          "command is reached, $0.50 used.");
+    CHECK(final_status().usage.value().cost_usd == 0.5);
 }
 
 TEST_CASE_FIXTURE(AcpAgent, "rules decide about permissions, and what was denied is reported")
