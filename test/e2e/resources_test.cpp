@@ -114,3 +114,33 @@ TEST_CASE("a folder that a program makes in place of a control file hinders no c
         CHECK_FALSE(fs::exists(project.root() / name));
     }
 }
+
+TEST_CASE("without enough free memory no command starts, and it says why")
+{
+    Project project;
+    const auto require_bytes = [&project](const std::string& bytes) {
+        project.write(".tapps-agents/auto_execution_config.yaml",
+                      "auto_execution:\n  limits:\n    min_free_memory_bytes: " + bytes + "\n");
+    };
+    require_bytes("500000000000000");
+    Program run(project.start({"run", "touch made"}));
+    REQUIRE(eventually([&] { return contains(run.err(), "No command starts for now: "); }));
+    CHECK(contains(project.run({"status"}).err, "No command starts for now: "));
+    CHECK_FALSE(fs::exists(project.root() / "made"));
+    SUBCASE("until it is cancelled")
+    {
+        run.signal(SIGINT);
+        CHECK(run.wait().code == 130);
+        CHECK_FALSE(fs::exists(project.root() / "made"));
+    }
+    SUBCASE("until less is required")
+    {
+        require_bytes("0");
+        const auto ended = run.wait();
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+        CHECK(contains(ended.err, "Commands start again."));
+        CHECK(contains(ended.err, "warning: The start was paused for "));
+        CHECK(fs::exists(project.root() / "made"));
+    }
+    CHECK(contains(read_file(project.records() / "audit/execution_audit.log"), "starts_paused"));
+}
