@@ -3,7 +3,7 @@
 //
 // The limit is as many coroutines, each waiting on a timer of its own.
 //
-// usage: waiting timers|autoexec|polling COUNT INTERVAL_MS WINDOW_MS
+// usage: waiting timers|autoexec|polling|worktrees|memory COUNT INTERVAL_MS WINDOW_MS
 //        waiting loop COUNT ENDS_A_SECOND WINDOW_MS
 
 #include "autoexec/executor.hpp"
@@ -12,6 +12,8 @@
 #include "light_agent.hpp"
 #include "measure.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -27,7 +29,33 @@ using steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t descriptors_each = 4;  // at most
+constexpr std::size_t descriptors_each = 1;
+
+/// A worktree of which nothing is in files, as another transport would have it.
+class NoFiles final : public Mailbox {
+public:
+    error_code try_lock() override { return {}; }
+    std::optional<std::string> live_claim() override { return std::nullopt; }
+    error_code prepare() override { return {}; }
+    error_code publish(const PublishedFiles&, Durability) override { return {}; }
+    std::vector<FoundFile> look() override { return {}; }
+    ClaimState claim(const std::string&) override { return ClaimState::none; }
+    bool offer_again(const std::string&) override { return false; }
+    error_code withdraw(const std::string&) override { return {}; }
+    error_code request_stop(const std::string&) override { return {}; }
+    error_code answer(const std::string&, const std::string&) override { return {}; }
+    error_code clean(const std::string&, bool) override { return {}; }
+    bool lost() override { return false; }
+    ArtifactState artifact(const std::string&) override { return {}; }
+};
+
+class NoFilesHandoff final : public Handoff {
+public:
+    std::unique_ptr<Mailbox> open(const std::filesystem::path&, error_code&, std::string&) override
+    {
+        return std::make_unique<NoFiles>();
+    }
+};
 
 double heap_bytes()
 {
@@ -86,26 +114,51 @@ ExecutorOptions make_options(const std::filesystem::path& project, milliseconds 
     return options;
 }
 
-void start_all(asio::io_context& ctx, BackgroundAgentAutoExecutor& executor,
-               const std::vector<std::filesystem::path>& trees)
-{
-    for (const auto& tree : trees) {
-        CommandRequest request("/review --file src/api.py", tree);
-        request.workflow_id = "bench";
-        asio::co_spawn(ctx, executor.execute_command(std::move(request)), asio::detached);
+/// Each with a cancellation signal, as a server has it.
+class Waiters {
+public:
+    explicit Waiters(std::size_t count) : signals_(count) {}
+
+    void start_all(BackgroundAgentAutoExecutor& executor,
+                   const std::vector<std::filesystem::path>& trees)
+    {
+        for (std::size_t i = 0; i < trees.size(); ++i) {
+            CommandRequest request("/review --file src/api.py", trees[i]);
+            request.workflow_id = "bench";
+            executor.async_execute_command(
+                std::move(request), asio::bind_cancellation_slot(
+                                        signals_[i].slot(), [](error_code, ExecutionResult) {}));
+        }
     }
+
+private:
+    std::vector<asio::cancellation_signal> signals_;
+};
+
+enum class Trees { folders, in_git, none };
+
+std::vector<std::filesystem::path> make_trees(const Scratch& scratch, std::size_t count, Trees kind)
+{
+    if (kind != Trees::none) return scratch.make_trees(count, kind == Trees::in_git);
+    std::vector<std::filesystem::path> trees;
+    for (std::size_t i = 0; i < count; ++i)
+        trees.push_back(scratch.path() / fmt::format("tree-{}", i));
+    return trees;
 }
 
-Figures executions(std::size_t count, bool events, milliseconds interval, milliseconds window)
+Figures executions(std::size_t count, bool events, Trees kind, milliseconds interval,
+                   milliseconds window)
 {
     const Scratch scratch;
-    const auto trees = scratch.make_trees(count);
+    const auto trees = make_trees(scratch, count, kind);
     asio::io_context ctx(1);
     const auto notifier = events ? make_notifier(ctx, scratch.path()) : null_notifier();
-    BackgroundAgentAutoExecutor executor(ctx.get_executor(),
-                                         make_options(scratch.path(), interval, notifier));
+    auto options = make_options(scratch.path(), interval, notifier);
+    if (kind == Trees::none) options.handoff = std::make_shared<NoFilesHandoff>();
+    BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
+    Waiters waiters(count);
     auto figures = watch(ctx, count, window, [&] {
-        start_all(ctx, executor, trees);
+        waiters.start_all(executor, trees);
         ctx.poll();
     });
     asio::co_spawn(ctx, executor.stop(), asio::detached);
@@ -147,7 +200,8 @@ Figures lag_of_loop(std::size_t count, double ends_a_second, milliseconds window
     };
     agent->look_after(trees);
     BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
-    start_all(ctx, executor, trees);
+    Waiters waiters(count);
+    waiters.start_all(executor, trees);
     while (claimed < count) ctx.run_one();
     ctx.poll();
     ctx.restart();  // it stops where nothing is in flight
@@ -173,14 +227,20 @@ Figures lag_of_loop(std::size_t count, double ends_a_second, milliseconds window
 int main(int argc, char** argv)
 {
     const Arguments arguments(argc, argv);
-    const auto count = within_descriptors(arguments.number(0, 1000), descriptors_each);
+    const bool without_files = arguments.way() == "timers" || arguments.way() == "memory";
+    const auto wanted = arguments.number(0, 1000);
+    const auto count = without_files ? wanted : within_descriptors(wanted, descriptors_each);
     const auto second = arguments.number(1, 1000);
     const milliseconds interval(second);
     const milliseconds window(arguments.number(2, 4000));
     if (arguments.way() == "timers")
         print_figures(bare_timers(count, interval, window));
     else if (arguments.way() != "loop")
-        print_figures(executions(count, arguments.way() == "autoexec", interval, window));
+        print_figures(executions(count, arguments.way() != "polling" && !without_files,
+                                 arguments.way() == "worktrees" ? Trees::in_git
+                                 : without_files                ? Trees::none
+                                                                : Trees::folders,
+                                 interval, window));
     else
         print_figures(lag_of_loop(count, static_cast<double>(second), window));
     std::fflush(stdout);
