@@ -75,7 +75,10 @@ struct AgentDefinition {
     /// Of all `commands` together. Empty: only the executor's time-out counts.
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<int> retry_count;  ///< Retries after the first attempt: for `autoexec run`.
-    int max_parallel = 0;            ///< Steps of workflows at once; zero: no limit.
+    /// Agents that may run its commands instead while it is down, in this order: for executors of
+    /// the same process.
+    std::vector<std::string> fallback;
+    int max_parallel = 0;  ///< Steps of workflows at once; zero: no limit.
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;

@@ -25,7 +25,7 @@ constexpr std::int64_t max_linger = 3600;  // seconds
 constexpr std::int64_t parallel_limit = 10'000;
 
 // Including fields that other readers of the file know.
-constexpr std::array<std::string_view, 30> known_fields{"name",
+constexpr std::array<std::string_view, 31> known_fields{"name",
                                                         "type",
                                                         "description",
                                                         "enabled",
@@ -54,7 +54,8 @@ constexpr std::array<std::string_view, 30> known_fields{"name",
                                                         "driver",
                                                         "permissions",
                                                         "mode",
-                                                        "model"};
+                                                        "model",
+                                                        "fallback"};
 
 constexpr std::array<std::string_view, 4> permission_fields{"kind", "path", "command", "allow"};
 // Those of the Agent Client Protocol.
@@ -87,6 +88,7 @@ public:
         read_retry_in();
         read_permissions();
         read_watch_paths();
+        read_fallback();
         read_environment();
         read_working_directory();
         return std::move(agent_);
@@ -328,6 +330,17 @@ private:
                 fields_.error(node.at, fmt::format("Bad watch path '{}': {}", *text, problem));
             else
                 agent_.watch_paths.push_back(*text);
+        }
+    }
+
+    void read_fallback()
+    {
+        const auto* const items = fields_.list("fallback", "agent");
+        for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
+            if (auto name = (*items)[i].as_string())
+                agent_.fallback.push_back(*std::move(name));
+            else
+                fields_.wrong_type(fmt::format("fallback[{}]", i + 1), (*items)[i], "text");
         }
     }
 

@@ -33,6 +33,28 @@ constexpr std::array<std::string_view, 8> global_fields{
     "max_parallel_agents", "timeout_seconds",    "accept_legacy",   "context7_cache",
     "output_directory",    "progress_reporting", "result_delivery", "worktree_base"};
 
+// Only when all names are known.
+void check_fallbacks(const std::vector<YamlNode>& items, const AgentsFile& file, Report& report)
+{
+    std::vector<std::string_view> names;
+    for (const auto& agent : file.agents) names.emplace_back(agent.name);
+    for (std::size_t i = 0, number = 0; i < items.size(); ++i) {
+        if (items[i].kind != YamlNode::Kind::mapping) continue;
+        const auto& agent = file.agents[number++];
+        for (const auto& name : agent.fallback) {
+            const auto* const node = items[i].find("fallback");
+            if (name == agent.name)
+                report.error(node->at, fmt::format("Agent {}: It is its own fallback", i + 1));
+            else if (std::find(names.begin(), names.end(), name) == names.end())
+                report.error(node->at,
+                             fmt::format("Agent {}: 'fallback' names the agent '{}', which does "
+                                         "not exist",
+                                         i + 1, name),
+                             yaml::did_you_mean(name, names));
+        }
+    }
+}
+
 void read_agents(const YamlNode& root, AgentsFile& file, Report& report)
 {
     const auto* agents = root.find("agents");
@@ -56,6 +78,7 @@ void read_agents(const YamlNode& root, AgentsFile& file, Report& report)
                                      agent.name, first->second));
         file.agents.push_back(std::move(agent));
     }
+    check_fallbacks(*items, file, report);
 }
 
 void read_global(const YamlNode& root, AgentsFile& file, Report& report)
@@ -195,10 +218,16 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
     return nullptr;
 }
 
-void set_retries(const AgentDefinition& definition, CommandRequest& request)
+void complete_request(const AgentsFile& file, const AgentDefinition& definition,
+                      CommandRequest& request)
 {
     if (definition.retry_count && !request.max_attempts && !request.retry)
         request.max_attempts = *definition.retry_count + 1;
+    if (!request.fallback.empty()) return;
+    for (const auto& name : definition.fallback) {
+        std::string ignored;
+        if (select_by_name(file, name, ignored) != nullptr) request.fallback.push_back(name);
+    }
 }
 
 }  // namespace autoexec::agent

@@ -44,7 +44,9 @@ void check(const AgentsFile& file);
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
                                     std::string& problem);
 
-/// The agent's number of retries applies only if nothing else sets one.
-void set_retries(const AgentDefinition& definition, CommandRequest& request);
+/// Adds what the agent's definition says about its commands: the number of retries, if nothing else
+/// sets one, and the agents that may take over, if they accept commands.
+void complete_request(const AgentsFile& file, const AgentDefinition& definition,
+                      CommandRequest& request);
 
 }  // namespace autoexec::agent

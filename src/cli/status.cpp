@@ -8,6 +8,7 @@
 #include "handoff/file_handoff.hpp"
 #include "protocol/question_format.hpp"
 #include "records/agent_presence.hpp"
+#include "records/health_file.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
 
@@ -92,6 +93,20 @@ void print_agents(const std::filesystem::path& root, bool is_one_missed)
             "uses its own).\n");
 }
 
+// Those to which commands are not given now.
+void print_held_agents(const std::filesystem::path& root)
+{
+    const auto now = std::chrono::system_clock::now();
+    const auto reading = records::read_agent_health(root, now);
+    if (!reading.problem.empty()) print_message("{}\n", reading.problem);
+    for (const auto& [name, health] : reading.agents) {
+        const auto reason = protocol::reason_of(name, health, now);
+        if (reason.empty()) continue;
+        print_message("Held back: {}{}{}\n", reason, health.message.empty() ? "" : " – ",
+                      text::printable(health.message));
+    }
+}
+
 using WaitingStep = std::pair<workflow::RunRecord, workflow::StepRecord>;
 
 std::vector<WaitingStep> manual_steps(const std::filesystem::path& root)
@@ -149,6 +164,7 @@ int status(const CommonOptions& options)
             print_entry(entry, std::move(seen));
     }
     for (const auto& [run, step] : steps) print_step(run, step, options.json);
+    if (!options.json) print_held_agents(root);
     if (!options.json) print_agents(root, any_waits || !any_works);
     const auto shortage = executor::shortage_of(executor::free_resources(root), config.executor);
     if (!options.json && !shortage.empty())

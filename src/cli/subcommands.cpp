@@ -25,6 +25,7 @@ namespace autoexec::cli {
     EACH(agents_validate)          \
     EACH(agents_list)              \
     EACH(agents_init)              \
+    EACH(agents_reset)             \
     EACH(status)                   \
     EACH(history)                  \
     EACH(metrics)                  \
@@ -58,7 +59,7 @@ struct Group {
 constexpr std::array<Group, 5> groups{{
     {"workflow", "Run and manage workflows of dependent steps"},
     {"worktree", "List, remove and restore the worktrees of workflows"},
-    {"agents", "Create, check and list the agents of this project"},
+    {"agents", "Create, check, list and reset the agents of this project"},
     {"audit", "Query, follow and verify the audit log"},
     {"config", "Show, check and migrate the configuration"},
 }};

@@ -7,6 +7,7 @@
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
+#include "records/health_file.hpp"
 #include "records/running.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -243,6 +244,29 @@ void check_executor(FindingList& findings, const records::RunningEntry& entry)
                         layout::engines));
 }
 
+// Agents that get no commands because they have failed.
+void check_held_agents(FindingList& findings, const HealthOptions& options)
+{
+    const auto now = options.probes.now();
+    const auto reading = records::read_agent_health(options.project_root, now);
+    if (!reading.problem.empty())
+        findings.degraded(reading.problem, "Remove the file: the next failure writes a new one.");
+    auto& held = findings.details()["held_back"].emplace_array();
+    for (const auto& [name, state] : reading.agents) {
+        const auto reason = protocol::reason_of(name, state, now);
+        if (reason.empty()) continue;
+        findings.degraded(
+            fmt::format("Commands are held back: {}{}{}.", reason,
+                        state.message.empty() ? "" : ": ", text::printable(state.message)),
+            fmt::format("If it works again: autoexec agents reset {}",
+                        text::quote_words(std::vector{name})));
+        held.push_back({{"agent", name},
+                        {"state", to_string(protocol::phase_of(state, now))},
+                        {"code", state.code},
+                        {"until", text::iso_utc(state.until)}});
+    }
+}
+
 }  // namespace
 
 std::string check_claims_and_locks(FindingList& findings, const HealthOptions& options)
@@ -303,6 +327,7 @@ std::string check_agents(FindingList& findings, const HealthOptions& options)
              {"started_at", text::iso_utc(record.started_at)},
              {"agents", boost::json::array(record.agents.begin(), record.agents.end())}});
     }
+    check_held_agents(findings, options);
     if (running.empty())
         return "No agent process is running. autoexec run starts its own agent; for autoexec run "
                "--external-agent, start one with autoexec agent.";

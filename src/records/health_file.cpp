@@ -117,7 +117,7 @@ AgentHealthReading read_agent_health(const std::filesystem::path& project_root,
 FileStamp agent_health_stamp(const std::filesystem::path& project_root)
 {
     struct stat st {};
-    return ::stat(health_path(project_root).c_str(), &st) == 0 ? files::stamp_of(st) : FileStamp{};
+    return ::lstat(health_path(project_root).c_str(), &st) == 0 ? files::stamp_of(st) : FileStamp{};
 }
 
 error_code change_agent_health(const std::filesystem::path& project_root, protocol::WallTime now,

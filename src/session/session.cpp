@@ -60,6 +60,9 @@ SessionOptions connected(SessionOptions o)
     a.redactor = e.redactor;
     if (e.audit) a.sinks.push_back(e.audit);
     if (!a.spawner) a.spawner = supervised_spawner();
+    std::string several;
+    const auto* const only = agent::select_agent(*o.agents, {}, several);
+    if (e.default_agent.empty() && only != nullptr) e.default_agent = only->name;
     return o;
 }
 
@@ -132,7 +135,7 @@ asio::awaitable<Outcome> Session::Impl::run(std::shared_ptr<Impl>, CommandReques
         std::string problem;  // an agent that does not exist is a result, by the agent's side
         if (const auto* const definition =
                 agent::select_agent(*options.agents, request.agent, problem))
-            agent::set_retries(*definition, request);
+            agent::complete_request(*options.agents, *definition, request);
         enter(request.worktree);
         auto operation =
             executor.async_execute_command(std::move(request), asio::as_tuple(asio::use_awaitable));

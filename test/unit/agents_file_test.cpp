@@ -497,6 +497,34 @@ TEST_CASE("the only agent that accepts commands needs no name")
     CHECK(problem.empty());
 }
 
+TEST_CASE("the agents that may take over are agents of the file that accept commands")
+{
+    const auto file =
+        parse("agents:\n" + entry("a", "run {command}", ", fallback: [b, lister], retry_count: 4") +
+              entry("b", "run {command}") + entry("lister", "run all"));
+    CommandRequest request("build", "/tree");
+    complete_request(file, file.agents[0], request);
+    CHECK(request.fallback == std::vector<std::string>{"b"});
+    CHECK(request.max_attempts == 5);
+    request.fallback = {"other"};  // of the application
+    complete_request(file, file.agents[0], request);
+    CHECK(request.fallback == std::vector<std::string>{"other"});
+}
+
+TEST_CASE("a fallback must be another agent of the file")
+{
+    CHECK(only_error(agent_with("fallback: [worker]")) == "Agent 1: It is its own fallback");
+    const auto errors = errors_of("agents:\n" + entry("builder", "run {command}") +
+                                  entry("tester", "run {command}", ", fallback: [bilder]"));
+    CHECK(errors.front().message ==
+          "Agent 2: 'fallback' names the agent 'bilder', which does not exist");
+    CHECK(errors.front().hint == "Did you mean 'builder'?");
+    CHECK(only_error(agent_with("fallback: worker"))
+              .starts_with("Agent 1: Field 'fallback' must be"));
+    CHECK(
+        only_error(agent_with("fallback: [[a]]")).starts_with("Agent 1: Field 'fallback[1]' must"));
+}
+
 TEST_CASE("the reason why no agent was selected is one sentence")
 {
     const auto file =

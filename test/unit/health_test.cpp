@@ -3,7 +3,9 @@
 #include "health/checked_folders.hpp"
 #include "health/finding_list.hpp"
 #include "records/agent_presence.hpp"
+#include "records/health_file.hpp"
 #include "support/health_fixture.hpp"
+#include "support/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/serialize.hpp>
@@ -540,6 +542,29 @@ TEST_CASE("one problem is the message alone, and the first of equal ones is")
     CHECK(result.status == unhealthy);
     CHECK(result.message == "first (1 more)");
     CHECK(result.remedy == "b");
+}
+
+TEST_CASE("an agent of which commands are held back degrades the health")
+{
+    HealthFixture f;
+    const auto now = f.machine.now;
+    CHECK_FALSE(records::change_agent_health(f.root(), now, [&](protocol::AgentHealthMap& agents) {
+        auto& health = agents["claude"];
+        health.state = protocol::AgentHealth::State::open;
+        health.code = "auth";
+        health.message = "No key.";
+        health.since = now;
+        health.until = now + 60s;
+        agents["codex"].failures = 1;
+    }));
+    const auto result = f.checker().check_agents();
+    check_is(result, degraded, "Commands are held back: agent claude is not signed in");
+    CHECK(test::contains(result.message, "No key."));
+    CHECK(test::contains(result.remedy, "autoexec agents reset claude"));
+    REQUIRE(result.details.at("held_back").as_array().size() == 1);
+    CHECK(result.details.at("held_back").at(0).at("state") == "open");
+    test::write_file(f.root() / ".tapps-agents/health/agents.json", "no JSON");
+    check_is(f.checker().check_agents(), degraded, "The state of the agents in");
 }
 
 TEST_CASE("the agents of a project are listed, and dead ones reported")

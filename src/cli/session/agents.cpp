@@ -116,7 +116,7 @@ std::string Agents::select(CommandRequest& request) const
     const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
     if (definition == nullptr) return problem;
     request.agent = definition->name;
-    agent::set_retries(*definition, request);
+    agent::complete_request(loaded_.file, *definition, request);
     return {};
 }
 

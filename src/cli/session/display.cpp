@@ -50,7 +50,7 @@ void Display::publish(const Event& event)
     }
     row.attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row.state = state;
-    if (event.progress) row.progress = text_of(event.progress);
+    row.progress = progress_after(event, std::move(row.progress));
     row.asks = asks_after(event, std::move(row.asks));
     if (!is_line(screen_.mode(), event)) return;
     if (const auto what = sentence_of(event); !what.empty())
@@ -95,6 +95,7 @@ std::string state_of(const Event& event)
         case EventType::execution_retry:
             return "retry";
         case EventType::starts_paused:
+        case EventType::waiting_for_agent:
             return "paused";
         case EventType::status_updated:
         case EventType::progress_updated:
@@ -103,6 +104,13 @@ std::string state_of(const Event& event)
         default:
             return {};
     }
+}
+
+std::string progress_after(const Event& event, std::string progress)
+{
+    if (event.progress) return text_of(event.progress);
+    if (event.type == EventType::waiting_for_agent) return std::string(detail(event, "reason"));
+    return event.type == EventType::execution_started ? std::string() : std::move(progress);
 }
 
 std::string asks_after(const Event& event, std::string asks)
@@ -139,6 +147,13 @@ std::string sentence_of(const Event& event)
                                   : std::string();
         case EventType::input_ended:
             return fmt::format("no longer waits for an answer ({})", detail(event, "outcome"));
+        case EventType::waiting_for_agent:
+            return fmt::format("paused: {}", detail(event, "reason"));
+        case EventType::fallback_chosen:
+            return fmt::format("agent {} takes over: {}", detail(event, "fallback"),
+                               detail(event, "reason"));
+        case EventType::breaker_closed:
+            return fmt::format("agent {} works again", detail(event, "agent"));
         case EventType::secret_in_command:
             return "the command text contains a secret; pass a variable instead (--env, env_refs)";
         default:

@@ -56,6 +56,9 @@ std::string asks_after(const Event& event, std::string asks);
 /// Whether the sentence of an event is printed, and not only shown in a table.
 bool is_line(Screen::Mode mode, const Event& event);
 
+/// What a row shows after an event: the progress, or why the command waits for its agent.
+std::string progress_after(const Event& event, std::string progress);
+
 /// The progress that an agent has reported; empty: none.
 std::string text_of(const std::optional<Progress>& progress);
 

@@ -126,10 +126,9 @@ void WorkflowDisplay::publish(const Event& event)
     if (const auto state = state_of(event); !state.empty()) row->state = state;
     row->asks = asks_after(event, std::move(row->asks));
     const auto what = sentence_of(event);
-    if (event.progress)
-        row->progress = text_of(event.progress);
-    else if (event.type == EventType::execution_retry)
-        row->progress = what;
+    row->progress = event.type == EventType::execution_retry
+                        ? what
+                        : progress_after(event, std::move(row->progress));
     // The event of the step announces its start.
     const bool is_start = event.type == EventType::execution_started && event.attempt == 1;
     if (is_line(screen_.mode(), event) && !what.empty() && !is_start)

@@ -87,11 +87,12 @@ const protocol::RunStarted* last_start(const RunRecord& record)
     return last;
 }
 
-// To resume the run means to give it more.
-bool ended_by_budget(const StepResult& result)
+// To resume the run means to give it more, or that its agent works again.
+bool was_held_back(const StepResult& result)
 {
-    return result.execution && result.execution->error &&
-           result.execution->error->code == error_codes::budget;
+    if (!result.execution || !result.execution->error) return false;
+    const auto& code = result.execution->error->code;
+    return code == error_codes::budget || code == error_codes::agent_unavailable;
 }
 
 bool has_changed(const RunRecord& record, const Workflow& workflow)
@@ -198,7 +199,7 @@ std::string Run::restart_requested()
     for (const auto i : failures) {
         const auto& result = state_->step(i).result;
         const bool wanted = what.from_failed || result.state == StepState::cancelled ||
-                            result.code == "merge_conflict" || ended_by_budget(result);
+                            result.code == "merge_conflict" || was_held_back(result);
         if (wanted && std::ranges::find(named, i) == named.end()) roots.push_back(i);
     }
     // A step whose work is committed restarts in a new worktree.
