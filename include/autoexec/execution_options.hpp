@@ -108,6 +108,7 @@ struct ExecutorSettings : ExecutionOptions {
     std::size_t max_status_bytes = 16 * 1024 * 1024;
     std::uint64_t max_audit_bytes = 10 * 1024 * 1024;  ///< The audit log is rotated before.
     int max_audit_backups = 5;
+    std::string audit_key_file;  ///< See `AuditOptions::key_file`; relative to the project.
     FileAccess file_access = FileAccess::owner;  ///< Of the files in the worktree.
     /// Whoever creates the executor's notifier, such as the program, follows it. With `off`, the
     /// executor polls as if it had none.

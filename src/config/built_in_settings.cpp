@@ -362,6 +362,10 @@ std::vector<Setting> built_in_settings()
             "audit.max_backups", "Maximum number of rotated audit logs. 0: all are kept.")
             .formerly("limits.audit_backups")
             .within(0, 100),
+        option<of_executor, &E::audit_key_file>(
+            "audit.key_file",
+            "File with a key for the hashes of the audit log, at least 16 bytes, readable by its "
+            "owner only. Empty: no key."),
         option<worktrees, &W::keep>(
             "worktrees.keep",
             "`autoexec worktree gc` keeps the worktrees of this many newest runs.")

@@ -36,6 +36,8 @@ AuditOptions audit_options(const AutoExecutionConfig& config, std::filesystem::p
     o.project_root = std::move(project_root);
     o.max_bytes = config.executor.max_audit_bytes;
     o.max_backups = config.executor.max_audit_backups;
+    if (!config.executor.audit_key_file.empty())
+        o.key_file = o.project_root / config.executor.audit_key_file;
     o.durability = config.executor.durability;
     return o;
 }

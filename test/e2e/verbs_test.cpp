@@ -170,6 +170,57 @@ TEST_CASE("history shows how long a command waited in a queue")
     CHECK(json[0].at("duration_ms") == 1500.0);
 }
 
+TEST_CASE("audit lists, prints and verifies events")
+{
+    Project project;
+    CHECK(contains(project.run({"audit", "query"}).err, "No events found"));
+    CHECK(contains(project.run({"audit", "verify"}).err, "The audit log is empty"));
+    project.run({"run", "echo one"});
+    project.run({"run", "exit 3"});
+
+    const auto failed = project.run({"audit", "query", "--event", "execution_failed"});
+    REQUIRE(lines_of(failed.out).size() == 1);
+    CHECK(contains(failed.out, "  exit 3  {"));
+    const auto csv = lines_of(project.run({"audit", "query", "--csv", "--grep", "echo one"}).out);
+    CHECK(csv.size() > 2);
+    CHECK(csv[0].starts_with("timestamp,event_type,status,"));
+    const auto all = objects_of(project.run({"audit", "query", "--json", "-n", "0"}).out);
+    const auto last = objects_of(project.run({"audit", "tail", "--json", "-n", "2"}).out);
+    REQUIRE(last.size() == 2);
+    CHECK(last[1] == all[0]);
+    CHECK(last[0] == all[1]);
+
+    const auto intact = project.run({"audit", "verify"});
+    CHECK(intact.code == 0);
+    CHECK(intact.out == fmt::format("The audit log is intact: {} lines in the chain, 1 to {}\n",
+                                    all.size(), all.size()));
+    const auto log = project.records() / "audit/execution_audit.log";
+    auto text = read_file(log);
+    text[text.find("echo one")] = 'E';
+    write_file(log, text);
+    const auto changed = project.run({"audit", "verify"});
+    CHECK(changed.code == 1);
+    CHECK(contains(changed.out, ".tapps-agents/audit/execution_audit.log:1: edited: "));
+    CHECK(objects_of(project.run({"audit", "verify", "--json"}).out).at(0).at("intact") == false);
+    CHECK(project.run({"audit", "verify", "--key-file", "no-such"}).code == 2);
+}
+
+TEST_CASE("audit tail follows the log")
+{
+    Project project;
+    project.run({"run", "true"});
+    auto start = project.start({"audit", "tail", "-f", "-n", "1", "--json"});
+    Program tail(start);
+    const auto prints = [&tail](std::string_view text) {
+        return eventually([&] { return contains(tail.out(), text); });
+    };
+    CHECK(prints("execution_completed"));
+    project.run({"run", "exit 3"});
+    CHECK(prints("execution_failed"));
+    tail.signal(SIGTERM);
+    tail.wait();
+}
+
 TEST_CASE("history and metrics filter, page and print CSV")
 {
     Project project;

@@ -409,6 +409,17 @@ std::string audit_files(const AutoExecutionConfig& config)
     return fmt::format("{} files", trail.files());
 }
 
+std::string keyed_audit_log(const AutoExecutionConfig& config)
+{
+    try {
+        Trail trail(config);
+        trail.log(1);
+        return fmt::format("{} files", trail.files());
+    } catch (const system_error& e) {
+        return e.what();
+    }
+}
+
 std::string rotated_audit_files(AutoExecutionConfig config)
 {
     config.executor.max_audit_bytes = 1024;
@@ -625,6 +636,7 @@ const std::vector<Row>& rows()
         {"limits.max_output_tail_bytes", "100", "8192", "the output in the status", tail_of_output},
         {"audit.max_bytes", "1024", "10485760", "audit logs", audit_files},
         {"audit.max_backups", "1", "4", "audit logs", rotated_audit_files},
+        {"audit.key_file", "''", "no-such-key", "the audit log of one event", keyed_audit_log},
         {"budget.max_cost_per_run", "1.5", "10", "a command after one for $5", refused_start},
         {"budget.max_tokens_per_run", "5", "0", "a command after 5 tokens", refused_start},
         {"budget.max_cost_per_day", "1.5", "10", "a command after one for $5", refused_start},

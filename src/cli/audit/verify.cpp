@@ -1,3 +1,4 @@
+#include "autoexec/config.hpp"
 #include "cli/subcommand.hpp"
 #include "records/audit_verification.hpp"
 
@@ -27,18 +28,23 @@ void print_text(const AuditVerification& found, const std::filesystem::path& roo
                      found.unchained_lines);
 }
 
+std::string audit_key(const AuditVerifyOptions& options, const std::filesystem::path& root)
+{
+    std::filesystem::path file = options.key_file;
+    if (file.empty())
+        file = audit_options(AutoExecutionConfigManager({}, root).load(false), root).key_file;
+    try {
+        return records::read_audit_key(file);
+    } catch (const system_error& e) {
+        fail(exit_usage, "{}", e.what());
+    }
+}
+
 int audit_verify(const AuditVerifyOptions& options)
 {
     const auto root = project_root(options);
-    const auto key = [&] {
-        try {
-            return records::read_audit_key(options.key_file);
-        } catch (const system_error& e) {
-            fail(exit_usage, "{}", e.what());
-        }
-    }();
-    const auto found =
-        records::verify_audit(records::Folder::of({}, root, "audit"), records::AuditChain(key));
+    const auto found = records::verify_audit(records::Folder::of({}, root, "audit"),
+                                             records::AuditChain(audit_key(options, root)));
     if (options.json)
         print_json(to_json(found));
     else if (found.lines == 0 && found.problems.empty())
@@ -51,7 +57,8 @@ int audit_verify(const AuditVerifyOptions& options)
 void define_audit_verify(CLI::App& app, AuditVerifyOptions& o)
 {
     add_common(app, o);
-    app.add_option("--key-file", o.key_file, "File with the key of the chain (audit.key_file)")
+    app.add_option("--key-file", o.key_file,
+                   "File with the key of the hashes (default: audit.key_file)")
         ->type_name("FILE");
 }
 
