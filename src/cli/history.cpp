@@ -148,7 +148,7 @@ int history(const HistoryOptions& options)
     const auto root = project_root(options);
     if (options.summary)
         return print_summary(root, filter_of(options.filter),
-                             {MetricsGrouping::none, options.json, options.csv});
+                             {MetricsGrouping::none, options.json, options.csv, false});
     UnreadableRecords unreadable;
     auto filter = filter_of(options.filter);
     filter.limit = options.limit;

@@ -15,6 +15,7 @@ int metrics(const SummaryOptions& options)
 {
     auto form = options.form;
     form.json = options.json;
+    if (form.prometheus) form.grouping = MetricsGrouping::agent;
     return print_summary(project_root(options), filter_of(options.filter), form);
 }
 
@@ -32,6 +33,9 @@ void define_metrics(CLI::App& app, SummaryOptions& o)
         ->check(CLI::IsMember({"workflow", "step", "agent", "model", "day"}));
     add_metrics_filter(app, o.filter);
     add_csv(app, o.form.csv);
+    app.add_flag("--prometheus", o.form.prometheus,
+                 "Print totals of each agent in the text format of Prometheus")
+        ->excludes("--json", "--csv", "--by");
 }
 
 }  // namespace

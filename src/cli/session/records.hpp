@@ -75,6 +75,7 @@ struct SummaryForm {
     MetricsGrouping grouping = MetricsGrouping::none;
     bool json = false;
     bool csv = false;
+    bool prometheus = false;
 };
 
 /// Prints the totals of the attempts that match. Returns the exit code.

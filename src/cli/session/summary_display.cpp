@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
@@ -166,6 +167,83 @@ void print_as_json(const MetricsSummary& summary, const ModelPrices& prices)
     print_json(line);
 }
 
+/// Text in the exposition format of Prometheus: each metric with its help and its type, once.
+class PrometheusText {
+public:
+    void begin(std::string_view name, std::string_view type, std::string_view help)
+    {
+        name_ = name;
+        text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
+    }
+    /// `labels`: names and values, alternating.
+    void add(std::string_view suffix, const std::vector<std::string_view>& labels, double value)
+    {
+        text_ += fmt::format("{}{}{{", name_, suffix);
+        for (std::size_t i = 0; i + 1 < labels.size(); i += 2)
+            text_ +=
+                fmt::format("{}{}=\"{}\"", i == 0 ? "" : ",", labels[i], escaped(labels[i + 1]));
+        text_ += fmt::format("}} {}\n", value);
+    }
+    [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+private:
+    static std::string escaped(std::string_view value)
+    {
+        std::string out;
+        for (const char c : value) {
+            if (c == '\\' || c == '"') out += '\\';
+            if (c == '\n')
+                out += "\\n";
+            else
+                out += c;
+        }
+        return out;
+    }
+
+    std::string_view name_;
+    std::string text_;
+};
+
+void add_durations(PrometheusText& text, const MetricsSummary& summary)
+{
+    text.begin("autoexec_attempt_duration_seconds", "summary", "Duration of finished attempts.");
+    for (const auto& [agent, totals] : summary.groups) {
+        for (const auto& [quantile, value] :
+             {std::pair{"0.5", totals.p50}, {"0.9", totals.p90}, {"0.99", totals.p99}})
+            text.add("", {"agent", agent, "quantile", quantile}, value.count() / 1000);
+        const auto count = static_cast<double>(totals.total_attempts);
+        text.add("_sum", {"agent", agent}, totals.average_duration.count() * count / 1000);
+        text.add("_count", {"agent", agent}, count);
+    }
+}
+
+void print_as_prometheus(const MetricsSummary& summary, const ModelPrices& prices)
+{
+    PrometheusText text;
+    text.begin("autoexec_executions", "gauge",
+               "Finished executions, by the status of the last attempt.");
+    for (const auto& [agent, totals] : summary.groups)
+        for (const auto& [status, count] : totals.by_status)
+            text.add("", {"agent", agent, "status", to_string(status)}, static_cast<double>(count));
+    text.begin("autoexec_retries", "gauge", "Attempts after the first one of their execution.");
+    for (const auto& [agent, totals] : summary.groups)
+        text.add("", {"agent", agent}, static_cast<double>(totals.total_retries));
+    add_durations(text, summary);
+    text.begin("autoexec_tokens", "gauge", "Tokens that agents have reported.");
+    for (const auto& [agent, totals] : summary.groups) {
+        const auto spending = total_spending(totals, prices);
+        text.add("", {"agent", agent, "type", "input"}, static_cast<double>(spending.input_tokens));
+        text.add("", {"agent", agent, "type", "output"},
+                 static_cast<double>(spending.output_tokens));
+    }
+    text.begin("autoexec_cost_usd", "gauge", "Cost that agents have reported, or an estimate.");
+    for (const auto& [agent, totals] : summary.groups)
+        text.add("", {"agent", agent}, total_spending(totals, prices).cost_usd);
+    text.begin("autoexec_skipped_lines", "gauge", "Lines of the records that are not valid.");
+    text.add("", {}, static_cast<double>(summary.skipped_lines));
+    print_result(std::string_view(text.text()));
+}
+
 }  // namespace
 
 int print_summary(const std::filesystem::path& root, const MetricsFilter& filter,
@@ -177,6 +255,10 @@ int print_summary(const std::filesystem::path& root, const MetricsFilter& filter
     const auto prices = configured_prices(root);
     if (form.json) {
         print_as_json(summary, prices);
+        return unreadable.exit_code();
+    }
+    if (form.prometheus) {
+        print_as_prometheus(summary, prices);
         return unreadable.exit_code();
     }
     auto rows = rows_of(summary, form.grouping, prices);
