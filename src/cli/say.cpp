@@ -2,6 +2,7 @@
 #include "cli/subcommand.hpp"
 #include "protocol/question_format.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -36,12 +37,14 @@ void check(const SayOptions& options, const protocol::RunningRecord& record)
 }
 
 // Its agent may be in another process, which looks for prompts from time to time.
-bool is_taken(const std::filesystem::path& root, const protocol::RunningRecord& before)
+bool is_taken(const std::filesystem::path& root, const protocol::AnswerFile& file)
 {
     for (int tries = 0; tries < 300; ++tries) {
-        const auto now = find_attempt(root, before.attempt_id);
+        const auto now = find_attempt(root, file.attempt_id);
+        if (now &&
+            std::ranges::find(now->taken_prompts, file.prompt_id) != now->taken_prompts.end())
+            return true;
         if (!now || !now->prompts_taken) return false;
-        if (*now->prompts_taken > *before.prompts_taken) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
     fail(exit_internal, "its agent has not taken the prompt within 30 s");
@@ -55,8 +58,9 @@ int say(const SayOptions& options)
     protocol::AnswerFile file;
     file.attempt_id = record.attempt_id;
     file.prompts.push_back(options.prompt);
+    file.prompt_id = text::new_uuid();
     send_to_executor(root, file);
-    const bool taken = !options.no_wait && is_taken(root, record);
+    const bool taken = !options.no_wait && is_taken(root, file);
     if (!options.no_wait && !taken)
         fail(exit_failed, "the last turn of execution '{}' ended before it took the prompt",
              options.id);

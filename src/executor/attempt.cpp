@@ -221,6 +221,7 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
     if (x.baseline) record.artifacts = *x.baseline;
     if (a.question) record.waiting_for = a.question->shown;
     if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;
+    record.taken_prompts.assign(a.prompts.taken_ids.begin(), a.prompts.taken_ids.end());
     record.pid = ::getpid();
     const auto ec = running_records.put(record);
     a.has_record |= !ec;

@@ -16,6 +16,7 @@ namespace {
 
 // Then an attempt that asks in vain is no longer waited for, and its questions are not recorded.
 constexpr std::size_t max_unanswered = 100;
+constexpr std::size_t max_taken_ids = 16;
 
 Question shown_question(const Redactor& redactor, Question question)
 {
@@ -30,6 +31,14 @@ std::string_view outcome_of(const OpenQuestion& question)
     if (!question.answer) return "unanswered";
     const bool denied = question.answer->denies();
     return denied ? "denied" : "answered";
+}
+
+void record_taken(OpenPrompts& prompts, const std::string& id)
+{
+    ++prompts.taken;
+    if (id.empty()) return;
+    prompts.taken_ids.push_back(id);
+    if (prompts.taken_ids.size() > max_taken_ids) prompts.taken_ids.pop_front();
 }
 
 }  // namespace
@@ -121,7 +130,7 @@ void ExecutorCore::send_message(Execution& x, Attempt& a)
         file.answer = answers ? answer->answer : *a.question->answer;
         file.digest = protocol::digest_of(a.question->asked);
     }
-    file.prompts.assign(a.prompts.passed_on.begin(), a.prompts.passed_on.end());
+    for (const auto& prompt : a.prompts.passed_on) file.prompts.push_back(prompt.text);
     file.earlier_prompts = a.prompts.taken;
     a.prompts.sent = options.clock->now();
     if (const auto ec = x.mailbox->answer(a.attempt_id, protocol::format_answer(file))) {
@@ -142,8 +151,8 @@ void ExecutorCore::follow_prompts(Execution& x, Attempt& a)
     auto& prompts = a.prompts;
     const auto before = prompts.taken;
     while (prompts.taken < status->prompts_taken.value_or(0) && !prompts.passed_on.empty()) {
+        record_taken(prompts, prompts.passed_on.front().id);
         prompts.passed_on.pop_front();
-        ++prompts.taken;
     }
     const bool accepts = status->prompts_taken && !status->is_final();
     if (accepts == prompts.accepted && before == prompts.taken) return;
@@ -158,12 +167,13 @@ bool ExecutorCore::pass_on_prompts(Execution& x, Attempt& a)
     auto& prompts = a.prompts;
     if (!prompts.accepted) return false;
     std::size_t size = 0;
-    for (const auto& prompt : prompts.passed_on) size += prompt.size();
+    for (const auto& prompt : prompts.passed_on) size += prompt.text.size();
     bool is_new = false;
-    while (!x.prompts.empty() && size + x.prompts.front().size() <= protocol::max_prompt) {
-        size += x.prompts.front().size();
+    while (!x.prompts.empty() && size + x.prompts.front().text.size() <= protocol::max_prompt) {
+        size += x.prompts.front().text.size();
         auto e = event(x, a, EventType::prompt_sent);
-        e.details["text"] = agent_text(*options.redactor, x.prompts.front(), max_agent_message);
+        e.details["text"] =
+            agent_text(*options.redactor, x.prompts.front().text, max_agent_message);
         emit(e);
         prompts.passed_on.push_back(std::move(x.prompts.front()));
         x.prompts.pop_front();

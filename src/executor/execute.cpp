@@ -438,7 +438,7 @@ void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
     if (file.attempt_id != x.attempt_id) return;
     for (const auto& prompt : file.prompts) {
         if (x.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
-            x.prompts.push_back(prompt);
+            x.prompts.push_back({prompt, &prompt == &file.prompts.back() ? file.prompt_id : ""});
         else
             warn_once(x, fmt::format("A prompt was dropped: at most {} wait, of at most {} bytes.",
                                      max_prompts, protocol::max_prompt));

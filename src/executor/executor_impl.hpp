@@ -55,6 +55,12 @@ struct Hold {
     std::string reason;  ///< As it was reported last.
 };
 
+/// What a person says to a running command.
+struct Prompt {
+    std::string text;
+    std::string id;  ///< Given by the person's process. Empty: it does not ask for its end.
+};
+
 /// The state of one `execute_command`.
 struct Execution {
     /// The request has an id.
@@ -103,9 +109,9 @@ struct Execution {
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
-    std::deque<std::string> prompts;            ///< The same.
+    std::deque<Prompt> prompts;                 ///< The same.
     std::optional<time_point> first_published;
-    std::chrono::nanoseconds queued{0};  ///< Before its running attempt.
+    std::chrono::nanoseconds queued{0};        ///< Before its running attempt.
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     ExecutionResult result;
 };
@@ -155,9 +161,10 @@ struct OpenQuestion {
 /// Its text in one line.
 std::string words_of(const OpenQuestion& question);
 
-/// What a person says to a running command.
+/// The prompts of an attempt.
 struct OpenPrompts {
-    std::deque<std::string> passed_on;  ///< Not taken yet.
+    std::deque<Prompt> passed_on;       ///< Not taken yet.
+    std::deque<std::string> taken_ids;  ///< Of the last ones.
     std::int64_t taken = 0;             ///< How many the agent has taken.
     bool accepted = false;              ///< It takes more.
     time_point sent;

@@ -134,6 +134,7 @@ std::string format_answer(const AnswerFile& file)
     if (!file.digest.empty()) out["digest"] = file.digest;
     if (!file.prompts.empty()) out["prompts"] = json::value_from(file.prompts);
     if (file.earlier_prompts > 0) out["earlier_prompts"] = file.earlier_prompts;
+    if (!file.prompt_id.empty()) out["prompt_id"] = file.prompt_id;
     return text::dump_indented(out);
 }
 
@@ -151,12 +152,13 @@ std::optional<AnswerFile> parse_answer(std::string_view text)
     file.digest = top.string("digest").value_or("");
     file.prompts = top.strings("prompts");
     file.earlier_prompts = top.integer("earlier_prompts", 0).value_or(0);
+    file.prompt_id = top.string("prompt_id").value_or("");
     const bool is_too_long = std::ranges::any_of(
         file.prompts, [](const auto& prompt) { return prompt.size() > max_prompt; });
     // Otherwise a damaged approval would become a denial, and the other way round.
     if (!complaints.empty() || !json.warnings.empty() || file.attempt_id.empty() ||
         (file.answer.question_id.empty() && file.prompts.empty()) || is_too_long ||
-        file.answer.text.size() > max_answer_text)
+        file.answer.text.size() > max_answer_text || file.prompt_id.size() > max_prompt_id)
         return std::nullopt;
     return file;
 }

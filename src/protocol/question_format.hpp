@@ -43,7 +43,11 @@ struct AnswerFile {
     std::string digest;
     std::vector<std::string> prompts{};  ///< For further turns.
     std::int64_t earlier_prompts = 0;    ///< How many of the attempt came before these.
+    /// Of the last prompt in the file of a person: the running record names it once it was taken.
+    std::string prompt_id{};
 };
+
+inline constexpr std::size_t max_prompt_id = 64;
 
 inline constexpr std::size_t answer_limit = 512 * 1024;
 

@@ -8,6 +8,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/value_from.hpp>
 
 namespace autoexec::protocol {
 namespace {
@@ -52,6 +53,8 @@ std::string format_running(const RunningRecord& record)
     if (!record.artifacts.empty() && record.artifacts.size() <= max_recorded_artifacts)
         out["artifacts"] = to_json(record.artifacts);
     if (record.prompts_taken) out["prompts_taken"] = *record.prompts_taken;
+    if (!record.taken_prompts.empty())
+        out["taken_prompts"] = json::value_from(record.taken_prompts);
     if (record.waiting_for) out["waiting_for"] = to_json(*record.waiting_for);
     return text::dump_indented(out);
 }
@@ -73,6 +76,7 @@ std::optional<RunningRecord> parse_running(std::string_view text)
     record.agent = in.text("agent");
     record.pid = in.fields.integer("pid").value_or(0);
     record.prompts_taken = in.fields.integer("prompts_taken", 0);
+    record.taken_prompts = in.fields.strings("taken_prompts");
     std::vector<std::string> ignored;
     record.waiting_for = question_in(in.reading.object, "waiting_for", ignored);
     record.artifacts = baseline_in(in.reading.object.if_contains("artifacts"));

@@ -23,6 +23,7 @@ struct RunningRecord : Correlation {
     std::int64_t pid = 0;
     std::optional<Question> waiting_for;        ///< Redacted.
     std::optional<std::int64_t> prompts_taken;  ///< As in the agent's status.
+    std::vector<std::string> taken_prompts;     ///< The ids of the last of them.
     ArtifactBaseline artifacts;  ///< Omitted from the file if there are more than 1000.
 };
 

@@ -183,6 +183,34 @@ TEST_CASE_FIXTURE(QuestionFixture, "prompts are passed on until the agent has ta
     CHECK(event(EventType::prompt_sent).details.at("text") == "one");
 }
 
+TEST_CASE_FIXTURE(QuestionFixture, "the record names the prompts that the agent has taken")
+{
+    using Ids = std::vector<std::string>;
+    const auto taken = [&] {
+        return records::list_running(project.path()).at(0).record.taken_prompts;
+    };
+    const auto put_at_second = [&](std::chrono::seconds t, const std::string& id) {
+        clock->at(t, [this, id] {
+            protocol::AnswerFile file{tree.attempt_id(), {}, {}};
+            file.prompts = {"text"};
+            file.prompt_id = id;
+            CHECK_FALSE(records::put_answer(project.path(), tree.attempt_id(),
+                                            protocol::format_answer(file)));
+        });
+    };
+    take_prompts_at(2s, 0);
+    put_at_second(7s, "first");
+    put_at_second(8s, "second");
+    say_at(9s, "third");
+    take_prompts_at(13s, 1);
+    clock->at(19s, [&] { CHECK(taken() == Ids{"first"}); });
+    take_prompts_at(20s, 3);
+    clock->at(29s, [&] { CHECK(taken() == Ids{"first", "second"}); });
+    end_with_prompts_at(30s, 3);
+    execute();
+    CHECK(result.warnings.empty());
+}
+
 TEST_CASE_FIXTURE(QuestionFixture,
                   "an answer is repeated beside a prompt, which replaces its message")
 {

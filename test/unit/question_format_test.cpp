@@ -161,10 +161,15 @@ TEST_CASE("an answer is read as it was written, and not at all if it is damaged"
     AnswerFile said{"a", {}, {}};
     said.prompts = {"more", "\n"};
     said.earlier_prompts = 3;
+    said.prompt_id = std::string(64, 'x');
     const auto read_again = parse_answer(format_answer(said));
     REQUIRE(read_again);
     CHECK(read_again->prompts == said.prompts);
     CHECK(read_again->earlier_prompts == 3);
+    CHECK(read_again->prompt_id == said.prompt_id);
+    said.prompt_id += 'x';
+    CHECK_FALSE(parse_answer(format_answer(said)));
+    said.prompt_id.clear();
     said.prompts.emplace_back(max_prompt + 1, 'x');
     CHECK_FALSE(parse_answer(format_answer(said)));
     CHECK_FALSE(parse_answer(R"({"attempt_id":"a","prompts":[]})"));

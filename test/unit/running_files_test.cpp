@@ -23,6 +23,8 @@ RunningRecord full_record()
     record.agent = "builder";
     record.pid = 42;
     record.artifacts = {{"a.md", "1-2-3-4"}, {"b.md", ""}};
+    record.prompts_taken = 3;
+    record.taken_prompts = {"x", "y"};
     return record;
 }
 
@@ -40,6 +42,7 @@ TEST_CASE("a running record is read back")
     CHECK(again->started_at == record.started_at);
     CHECK(again->artifacts == record.artifacts);
     CHECK(again->pid == 42);
+    CHECK(again->taken_prompts == record.taken_prompts);
     CHECK(format_running(*again) == text);
 }
 
