@@ -135,8 +135,9 @@ struct Workflow {
 
     WorktreeMode worktrees = WorktreeMode::step;
     CommitScope commit = CommitScope::all;
-    std::size_t max_parallel = 0;  ///< Steps at once; zero: no limit of its own.
-    int max_rounds = 3;            ///< For gates without a limit.
+    std::size_t max_parallel = 0;    ///< Steps at once; zero: no limit of its own.
+    int max_rounds = 3;              ///< For gates without a limit.
+    std::optional<int> max_retries;  ///< Of all steps of a run together. Absent: no limit.
 
     std::string path;  ///< Of the file; empty: made by an application.
     std::string hash;  ///< SHA-256 of the file, in hexadecimal; may be empty.

@@ -79,6 +79,7 @@ struct WorkflowEvent {
         step_started,
         step_prepared,  ///< Its worktree is about to be created.
         step_ready,     ///< Its worktree exists, and the baseline of its artifacts is taken.
+        step_retried,   ///< Its command is about to be tried again; only with a limit of retries.
         step_waiting,   ///< Manual: its files are published.
         step_executed,  ///< Its command has ended; its work is about to be committed.
         step_ended,

@@ -360,10 +360,29 @@ bool ExecutorCore::refuse_retry(Execution& x, int attempt) const
     return true;
 }
 
+asio::awaitable<bool> ExecutorCore::is_refused_by_hook(Execution& x, int attempt)
+{
+    if (!x.hooks().on_retry) co_return false;
+    std::string refusal;
+    try {
+        auto asked = x.hooks().on_retry(attempt);
+        refusal = co_await async::uncancellable(strand, std::move(asked));
+    } catch (const std::exception& e) {
+        refusal = e.what();
+    }
+    if (!refusal.empty() && x.result.error) {
+        auto& message = x.result.error->message;
+        message +=
+            fmt::format("{} Not tried again. {}", message.ends_with('.') ? "" : ".", refusal);
+    }
+    co_return !refusal.empty();
+}
+
 /// Returns false if the retry is cancelled, refused, or cannot be prepared.
 asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, milliseconds delay)
 {
     if (refuse_retry(x, a.attempt + 1)) co_return false;
+    if (co_await is_refused_by_hook(x, a.attempt + 1)) co_return false;
     const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
     retry.details["next_attempt"] = a.attempt + 1;

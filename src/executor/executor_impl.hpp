@@ -246,6 +246,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void wake_held();
     /// True, and the error says so, if the budget allows no retry.
     [[nodiscard]] bool refuse_retry(Execution& x, int attempt) const;
+    /// The same for the application's hook.
+    asio::awaitable<bool> is_refused_by_hook(Execution& x, int attempt);
     asio::awaitable<bool> admit_again(Execution& x);
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
     asio::awaitable<bool> prepared(const Execution& x, std::string& state);

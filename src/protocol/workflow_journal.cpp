@@ -137,6 +137,11 @@ struct Encoder {
                 {"artifacts", to_json(it.artifacts.value_or(ArtifactBaseline{}))}};
     }
 
+    json::object operator()(const StepRetried& it) const
+    {
+        return {{"step", it.step}, {"round", it.round}, {"attempt", it.attempt}};
+    }
+
     json::object operator()(const StepWaiting& it) const
     {
         return {{"step", it.step}, {"round", it.round}};
@@ -230,6 +235,8 @@ public:
                                     text("worktree")};
             case Type::step_ready:
                 return step_ready();
+            case Type::step_retried:
+                return StepRetried{text("step"), round(), count("attempt", max_round)};
             case Type::step_waiting:
                 return StepWaiting{text("step"), round()};
             case Type::step_executed:

@@ -83,6 +83,13 @@ struct StepReady {
     std::optional<ArtifactBaseline> artifacts;
 };
 
+/// Of a workflow with a limit of retries.
+struct StepRetried {
+    std::string step;
+    int round = 0;
+    int attempt = 0;  ///< The number of the attempt that follows.
+};
+
 struct StepWaiting {
     std::string step;
     int round = 0;
@@ -138,8 +145,8 @@ struct RunEnded {
 
 /// In the order of `WorkflowEvent::Type`. `std::monostate`: an event of a later version.
 using Transition = std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady,
-                                StepWaiting, StepExecuted, StepEnded, StepSkipped, GateJudged,
-                                SentBack, Restarted, Merged, RunEnded>;
+                                StepRetried, StepWaiting, StepExecuted, StepEnded, StepSkipped,
+                                GateJudged, SentBack, Restarted, Merged, RunEnded>;
 
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);

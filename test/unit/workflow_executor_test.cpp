@@ -362,6 +362,36 @@ TEST_CASE_FIXTURE(WorkflowFixture, "one number limits the attempts of a step")
     }
 }
 
+TEST_CASE_FIXTURE(WorkflowFixture, "a workflow limits the retries of all its steps together")
+{
+    replies["a"] = {1s, ReportedStatus::failed, true};
+    replies["b"] = {1s, ReportedStatus::failed, true};
+    engine_options.retry.max_attempts = 3;
+    auto w = workflow_of({step("a"), step("b")});
+    SUBCASE("to a number")
+    {
+        w.max_retries = 3;
+        run(w);
+        CHECK(of("a").execution->attempts == 3);
+        CHECK(of("b").execution->attempts == 2);
+        CHECK(of("b").reason ==
+              "as scripted. Not tried again. The workflow has used its 3 retries "
+              "(settings.max_retries).");
+        CHECK(of("b").execution->error->code == "scripted");
+    }
+    SUBCASE("to none")
+    {
+        w.max_retries = 0;
+        run(w);
+        CHECK(commands.size() == 2);
+    }
+    SUBCASE("or not")
+    {
+        run(w);
+        CHECK(commands.size() == 6);
+    }
+}
+
 TEST_CASE_FIXTURE(WorkflowFixture, "the agent of each step is determined before anything starts")
 {
     options.assign = [](const WorkflowStep& s, CommandRequest& request) -> std::string {

@@ -76,6 +76,7 @@ workflow:
     quality_gates: false
     max_parallel: 3
     max_rounds: 5
+    max_retries: 10
     loopback: {max_attempts: 2, retry_backoff: 1.5}
   metadata:
     auto_execution: {retry: {max_attempts: 5}}
@@ -95,8 +96,9 @@ workflow:
     CHECK(w.type == "brownfield");
     CHECK(w.max_parallel == 3);
     CHECK(w.max_rounds == 5);
+    CHECK(w.max_retries == 10);
     CHECK(json::serialize(w.settings) ==
-          R"({"quality_gates":false,"max_parallel":3,"max_rounds":5,)"
+          R"({"quality_gates":false,"max_parallel":3,"max_rounds":5,"max_retries":10,)"
           R"("loopback":{"max_attempts":2,"retry_backoff":1.5E0}})");
     CHECK(json::serialize(w.metadata) ==
           R"({"auto_execution":{"retry":{"max_attempts":5}},"owner":"ops"})");
@@ -112,6 +114,7 @@ TEST_CASE("absent keys of a workflow have defaults")
     CHECK(w.type == "greenfield");
     CHECK(w.max_parallel == 0);
     CHECK(w.max_rounds == 3);
+    CHECK_FALSE(w.max_retries);
 
     const auto& step = w.steps.front();
     CHECK(step.need == StepNeed::required);

@@ -54,7 +54,7 @@ struct World {
     void fail(MemoryTree& tree) const
     {
         auto status = tree.status(ReportedStatus::failed);
-        status.error = CommandError{"as scripted", error_code, false, 0};
+        status.error = CommandError{"as scripted", error_code, retryable, 0};
         if (!session.empty()) status.session = session;
         tree.report(std::move(status));
     }
@@ -74,6 +74,7 @@ struct World {
     std::shared_ptr<Notifier> notifier = local_notifier();
     std::map<std::string, int> failing;  ///< How often a step fails.
     std::string error_code;
+    bool retryable = false;
     std::string session;  ///< Of a program that fails.
     Lines taken;          ///< The steps whose commands an agent has taken.
     int agent_life = 0;
@@ -283,6 +284,54 @@ TEST_CASE("a step that is run again continues its session")
     CHECK(published[1].session == "s-1");
     CHECK(published[1].failure == "as scripted");
     CHECK(published[2].session.empty());
+}
+
+TEST_CASE("a step whose agent was down is run when the run is resumed")
+{
+    World world;
+    world.failing["a"] = 1;
+    world.error_code = "agent_unavailable";
+    const auto w = workflow_of({step("a"), step("b", {"a"})});
+    Life first(world);
+    first.start(w);
+    first.live();
+    CHECK(first.result.status == WorkflowStatus::failed);
+    Life second(world);
+    second.resume(w);
+    second.live();
+    CHECK(second.result.status == WorkflowStatus::completed);
+}
+
+TEST_CASE("a killed executor's retries count when the run is resumed")
+{
+    auto w = workflow_of({step("a")});
+    w.steps[0].retry = RetryPolicy{100, 7s, 1.0, 7s};
+    w.max_retries = 3;
+    for (int n = 0;; n += 7) {
+        INFO("killed after handler ", n);
+        World world;
+        world.failing["a"] = 1000;
+        world.retryable = true;
+        bool done = false;
+        {
+            Life first(world);
+            first.start(w);
+            for (int k = 0; k < n && !first.done; ++k) REQUIRE(world.clock->step(first.ctx));
+            done = first.done;
+        }
+        if (done) {
+            CHECK(world.taken.size() == 4);
+            CHECK(n > 50);
+            break;
+        }
+        if (workflow::list_runs(world.project.path()).empty() || steps_of(world).empty()) continue;
+        Life second(world);
+        second.resume(w);
+        second.live();
+        // A retry that was recorded, and not made, counts, too.
+        CHECK(world.taken.size() <= 4);
+        CHECK(world.taken.size() >= 3);
+    }
 }
 
 TEST_CASE(

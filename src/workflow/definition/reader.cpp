@@ -20,6 +20,7 @@ using yaml::YamlNode;
 
 constexpr int parallel_limit = 10'000;
 constexpr int max_workflow_rounds = 1000;
+constexpr int max_workflow_retries = 1'000'000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
@@ -130,6 +131,8 @@ private:
             settings->integer("max_parallel", 0, parallel_limit).value_or(0));
         workflow_.max_rounds =
             settings->integer("max_rounds", 1, max_workflow_rounds).value_or(workflow_.max_rounds);
+        if (const auto count = settings->integer("max_retries", 0, max_workflow_retries))
+            workflow_.max_retries = static_cast<int>(*count);
         settings->check_keys();
     }
 

@@ -46,6 +46,7 @@ private:
     // For the executor alone, or followed by another transition.
     void apply(std::monostate) {}
     void apply(const protocol::StepReady&) {}
+    void apply(const protocol::StepRetried&) {}
 
     // Repeated when a run is resumed: the steps keep their state.
     void apply(const protocol::RunStarted& start)

@@ -243,6 +243,8 @@ struct RunState::Replay {
         if (ready.artifacts) step().baseline = ready.artifacts;
     }
 
+    void operator()(const protocol::StepRetried&) const { ++state.retries; }
+
     void operator()(const protocol::StepWaiting&) const
     {
         step().result.state = StepState::waiting_manual;

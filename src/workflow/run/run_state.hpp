@@ -119,6 +119,7 @@ public:
     std::vector<std::size_t> restart(const std::vector<std::size_t>& roots);
 
     std::filesystem::path trees_folder;  ///< Of the worktrees of the run.
+    int retries = 0;                     ///< Of all steps, if the workflow limits them.
     std::string last_commit;             ///< Where the run's branch was left.
     std::optional<WorkflowStatus> ended_as;
 

@@ -111,7 +111,7 @@ bool StepRunner::try_again(std::size_t i, int attempts)
     const auto& request = step.command.request;
     const int max = request.max_attempts.value_or(request.retry ? request.retry->max_attempts
                                                                 : context_.options.max_attempts);
-    if (attempts >= max) return false;
+    if (attempts >= max || !take_retry(i, attempts + 1).empty()) return false;
     step.running()->attempts_left = max - attempts;
     begin_work(i);
     return true;

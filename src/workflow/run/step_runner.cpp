@@ -147,6 +147,11 @@ CommandRequest StepRunner::request_of(std::size_t i)
         return asio::co_spawn(context_.strand, record_baseline(keep, i, std::move(baseline)),
                               asio::use_awaitable);
     };
+    if (inputs_.workflow.max_retries)
+        hooks->on_retry = [this, keep = owner_.lock(), i](int attempt) {
+            return asio::co_spawn(context_.strand, ask_for_retry(keep, i, attempt),
+                                  asio::use_awaitable);
+        };
     hooks->on_end = [this, keep = owner_.lock(), i](ExecutionResult result) {
         return asio::co_spawn(context_.strand, record_early(keep, i, std::move(result)),
                               asio::use_awaitable);
@@ -167,6 +172,28 @@ void StepRunner::run_command(std::size_t i)
         request_of(i),
         asio::bind_cancellation_slot(cancels_[i].slot(),
                                      asio::bind_executor(context_.strand, std::move(finish))));
+}
+
+/// Takes one of the retries that the workflow has left, or says why not. It is in the journal
+/// before it is made, so a run that is resumed makes no more.
+std::string StepRunner::take_retry(std::size_t i, int attempt)
+{
+    const auto& max = inputs_.workflow.max_retries;
+    if (!max) return {};
+    if (state_.retries >= *max)
+        return fmt::format("The workflow has used its {} {} (settings.max_retries).", *max,
+                           *max == 1 ? "retry" : "retries");
+    const auto& result = state_.step(i).result;
+    if (!log_.record(protocol::StepRetried{result.id, result.round, attempt}))
+        return "The retry could not be recorded.";
+    ++state_.retries;
+    return {};
+}
+
+asio::awaitable<std::string> StepRunner::ask_for_retry(std::shared_ptr<void>, std::size_t i,
+                                                       int attempt)
+{
+    co_return take_retry(i, attempt);
 }
 
 asio::awaitable<void> StepRunner::record_baseline(std::shared_ptr<void>, std::size_t i,

@@ -58,6 +58,9 @@ private:
     void hand_over(std::size_t i);
     void run_command(std::size_t i);
     CommandRequest request_of(std::size_t i);
+    std::string take_retry(std::size_t i, int attempt);
+    asio::awaitable<std::string> ask_for_retry(std::shared_ptr<void> keep, std::size_t i,
+                                               int attempt);
     asio::awaitable<void> record_baseline(std::shared_ptr<void> keep, std::size_t i,
                                           ArtifactBaseline baseline);
     asio::awaitable<void> record_early(std::shared_ptr<void> keep, std::size_t i,
