@@ -116,7 +116,8 @@ boost::json::object end_in_audit(const std::filesystem::path& root,
     filter.event_type = "input_ended";
     filter.execution_id = record.execution_id;
     for (int tries = 0; tries < 10; ++tries) {
-        for (auto& event : records::read_audit(records::Folder::of({}, root, "audit"), filter)) {
+        for (auto& event :
+             records::read_audit(records::Folder::of({}, root, "audit"), filter).events) {
             auto* const details = event.if_contains("details");
             if (details != nullptr && details->is_object() &&
                 text_of(event, "attempt_id") == record.attempt_id &&
