@@ -1,3 +1,4 @@
+#include "cli/session/audit_display.hpp"
 #include "cli/session/questions.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/manual_step.hpp"
@@ -100,12 +101,6 @@ Answer make_answer(const AnswerOptions& options, const Question& question)
     if (const auto flaw = protocol::flaw_of(answer, question); !flaw.empty())
         fail(exit_usage, "{} See autoexec answer {}", flaw, options.id);
     return answer;
-}
-
-std::string text_of(const boost::json::object& object, const char* key)
-{
-    const auto* const value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
 }
 
 // How the question ended, from the audit log; empty if that has no such event within a second.

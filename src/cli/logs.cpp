@@ -1,3 +1,4 @@
+#include "cli/session/audit_display.hpp"
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 #include "records/log_file.hpp"
@@ -28,12 +29,6 @@ struct Attempt {
     std::string attempt_id;
     bool alive = false;
 };
-
-std::string text_of(const boost::json::object& o, const char* key)
-{
-    const auto* const v = o.if_contains(key);
-    return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
-}
 
 void add(std::vector<Attempt>& attempts, Attempt attempt)
 {
