@@ -101,7 +101,7 @@ private:
     void look(const std::filesystem::path& tree)
     {
         // Its own claim, and what it writes there, are events, too.
-        if (working_.contains(tree)) return;
+        if (working_.contains(tree) || !handoff::AgentMailbox::may_have_command(tree)) return;
         const auto start = thread_cpu_time();
         const auto work = std::make_shared<ClaimedCommand>();
         const bool ours = work->claim(tree, trust_);

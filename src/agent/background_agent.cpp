@@ -393,8 +393,8 @@ void BackgroundAgent::Impl::scan(const fs::path& tree)
         watched_tree.job->wake();
         return;
     }
-    watched_tree.undecided = true;
-    if (!has_room()) return;  // leave the command to other agents
+    watched_tree.undecided = handoff::AgentMailbox::may_have_command(tree);
+    if (!watched_tree.undecided || !has_room()) return;  // leave the command to other agents
     auto mailbox = handoff::AgentMailbox::open(tree, options.status_file_name, trust);
     if (!mailbox) {
         if (!files::has_descriptors_left(1)) report_shortage(tree);

@@ -319,6 +319,17 @@ error_code remove_file(int folder, const std::string& path)
     return last_error();
 }
 
+UniqueFd make_folder(int folder, const std::string& name, error_code& ec)
+{
+    ec = {};
+    UniqueFd made;
+    if (::mkdirat(folder, name.c_str(), 0700) == 0 || errno == EEXIST)
+        made = UniqueFd(
+            open_retrying(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!made) ec = last_error();
+    return made;
+}
+
 UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec)
 {
     if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end()) {
@@ -336,14 +347,8 @@ UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code&
     int at = folder;
     const auto& parts = path.empty() ? std::filesystem::path(".") : path;
     for (const auto& part : parts) {
-        const bool made = part == "." || ::mkdirat(at, part.c_str(), 0700) == 0 || errno == EEXIST;
-        if (made)
-            current = UniqueFd(
-                open_retrying(at, part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!made || !current) {
-            ec = last_error();
-            return {};
-        }
+        current = make_folder(at, part.string(), ec);
+        if (ec) break;
         at = current.get();
     }
     return current;

@@ -91,6 +91,9 @@ error_code replace_file(int folder, const std::string& name, std::string_view te
 /// Removes a file or link; a missing one is not an error.
 error_code remove_file(int folder, const std::string& path);
 
+/// Opens the folder `name` in `folder`, creating it with mode 0700 if it is missing.
+UniqueFd make_folder(int folder, const std::string& name, error_code& ec);
+
 /// Opens the folder `path` beneath `folder`, creating missing folders with mode 0700.
 UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec);
 

@@ -15,7 +15,7 @@ struct QuickResult {
 
 /// What `find_tree_in` would find, in two to ten system calls, for a worktree as `git worktree add`
 /// makes it, for the main worktree, and outside git. Remembers worktrees while the two files that
-/// connect them with their repository are unchanged, and for 100 ms which folders have no
+/// connect them with their repository are unchanged, and for a second which folders have no
 /// repository above them. Any thread.
 QuickResult quick_find(const std::optional<std::filesystem::path>& common_dir,
                        const std::filesystem::path& directory);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 
 namespace autoexec::handoff {
@@ -61,6 +62,12 @@ std::unique_ptr<AgentMailbox> AgentMailbox::open(const std::filesystem::path& wo
     if (!folder) return nullptr;
     return std::unique_ptr<AgentMailbox>(new AgentMailbox(
         worktree, std::move(folder), std::move(status_file_name), std::move(trust)));
+}
+
+bool AgentMailbox::may_have_command(const std::filesystem::path& worktree)
+{
+    struct stat st {};
+    return ::lstat((worktree / control_files::command).c_str(), &st) == 0 || errno != ENOENT;
 }
 
 AgentMailbox::Found AgentMailbox::find(bool accept_legacy)

@@ -34,6 +34,9 @@ public:
         return open(worktree, std::move(status_file_name), Trust());
     }
 
+    /// False if there is no command file: most worktrees have none, most of the time.
+    static bool may_have_command(const std::filesystem::path& worktree);
+
     struct Found {
         enum class State {
             none,     ///< No command file, or an incomplete one.

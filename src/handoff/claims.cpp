@@ -13,7 +13,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <ctime>
+#include <mutex>
 
 namespace autoexec::handoff {
 namespace {
@@ -130,9 +132,17 @@ bool is_lock_free(int fd)
 
 std::string host_name()
 {
+    using std::chrono::steady_clock;
+    static std::mutex mutex;
+    static steady_clock::time_point asked{};
+    static std::string known;
+    const auto now = steady_clock::now();
+    const std::lock_guard lock(mutex);
+    if (!known.empty() && now - asked < std::chrono::seconds{1}) return known;
     char name[256] = {};
-    if (::gethostname(name, sizeof name - 1) != 0) return "unknown";
-    return name;
+    known = ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+    asked = now;
+    return known;
 }
 
 UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
@@ -153,10 +163,16 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
     return files::make_folders(worktree_fd, control_files::claims_folder, ec);
 }
 
+UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec)
+{
+    if (!own.is_new) return files::make_folders(own.folder.get(), name, ec);
+    return files::make_folder(own.folder.get(), name, ec);
+}
+
 UniqueFd open_own_claims(const OwnFolder& own, error_code& ec)
 {
     ec = own.error;
-    return own.folder ? files::make_folders(own.folder.get(), claims_name, ec) : UniqueFd();
+    return own.folder ? open_in(own, claims_name, ec) : UniqueFd();
 }
 
 std::filesystem::path claims_path(const std::filesystem::path& git_dir)
@@ -170,6 +186,11 @@ OwnFolder make_own_folder(const std::filesystem::path& git_dir)
     own.path = git_dir / own_folder;
     own.folder = files::open_folder_without_links(own.path, own.error);
     if (own.folder || files::is_resource_shortage(own.error)) return own;
+    if (::mkdir(own.path.c_str(), 0700) == 0) {
+        own.is_new = true;
+        own.folder = files::open_folder_without_links(own.path, own.error);
+        if (own.folder) return own;
+    }
     own.error = {};
     const auto base = files::open_folder(git_dir);
     if (base)

@@ -47,11 +47,15 @@ inline constexpr char claims_in_git_dir[] = "autoexec/claims";
 struct OwnFolder {
     std::filesystem::path path;
     files::UniqueFd folder;
-    error_code error;  ///< Why there is no descriptor.
+    error_code error;     ///< Why there is no descriptor.
+    bool is_new = false;  ///< Made just now, so that there is nothing in it.
 };
 
 /// Opens it, creating it if it is missing.
 OwnFolder make_own_folder(const std::filesystem::path& git_dir);
+
+/// Opens or creates a folder in it.
+files::UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec);
 
 /// Opens or creates the claims folder in it.
 files::UniqueFd open_own_claims(const OwnFolder& own, error_code& ec);

@@ -139,6 +139,7 @@ private:
     Subscription subscribe(const fs::path& path, Subscription inner, Subscriber subscriber);
     void leave(const std::string& key, Subscriber subscriber);
     Folders find_folders(const std::string& key, bool with_claims);
+    [[nodiscard]] bool watches_root(const std::string& key) const;
     int find_claims(const std::string& key, std::vector<std::string>& claims) const;
     void add_folders(const std::string& key, Tree& tree, const Folders& folders);
     void renew(const std::string& key);
@@ -256,7 +257,7 @@ std::string FileNotifier::problem(const fs::path& worktree) const
 FileNotifier::Folders FileNotifier::find_folders(const std::string& key, bool with_claims)
 {
     Folders folders;
-    if (is_shared_between_hosts(key)) {
+    if (!watches_root(key) && is_shared_between_hosts(key)) {
         folders.error = EREMOTE;
         const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
@@ -275,18 +276,26 @@ int FileNotifier::find_claims(const std::string& key, std::vector<std::string>& 
     return shortage.value();
 }
 
-// Again for each subscription: a folder may have been replaced meanwhile.
+// Then it is on this host, and an event follows when it no longer leads there.
+bool FileNotifier::watches_root(const std::string& key) const
+{
+    const std::lock_guard lock(mutex_);
+    const auto tree = trees_.find(key);
+    return tree != trees_.end() && tree->second.error == 0 && !tree->second.folders.empty();
+}
+
+// The claims again for each executor: outside git, they are removed after each command.
 void FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
 {
     tree.error = broken_ != 0 ? broken_ : folders.error;
     if (tree.error != 0) return;
-    const auto known = tree.folders.size();
-    tree.error =
-        add_folder(key, tree, key, tree.is_worktree ? FolderKind::root : FolderKind::other);
-    if (tree.error != 0) return;
-    if (tree.executors == 0) return;
+    const auto kind = tree.is_worktree ? FolderKind::root : FolderKind::other;
+    if (!has_folder(tree, kind)) {
+        tree.knows_cursor = false;
+        tree.error = add_folder(key, tree, key, kind);
+    }
+    if (tree.error != 0 || tree.executors == 0) return;
     // Most worktrees have none; a later one is seen in the root.
-    if (tree.folders.size() != known) tree.knows_cursor = false;
     if (!std::exchange(tree.knows_cursor, true))
         (void)add_folder(key, tree, key + '/' + control_files::cursor_folder, FolderKind::cursor);
     if (!folders.claims.empty()) tree.claims_error = 0;

@@ -160,9 +160,9 @@ bool is_removed(int folder)
 }
 
 // An executor removes its folder when it ends, so it is usually made here. Then it is empty.
-UniqueFd make_offers(int base, const std::string& name, bool& is_new, error_code& ec)
+UniqueFd make_offers(const OwnFolder& own, const std::string& name, bool& is_new, error_code& ec)
 {
-    const auto offers = files::make_folders(base, offers_name, ec);
+    const auto offers = open_in(own, offers_name, ec);
     if (!offers) return {};
     is_new = ::mkdirat(offers.get(), name.c_str(), 0700) == 0;
     if (!is_new && errno != EEXIST) {
@@ -195,7 +195,7 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
     for (int tries = 0; tries < max_tries; ++tries) {
         bool is_new = false;
         UniqueFd lock_file;
-        folder_ = make_offers(own.folder.get(), folder_name(worktree_), is_new, ec);
+        folder_ = make_offers(own, folder_name(worktree_), is_new, ec);
         if (folder_) ec = hold(lock_file);
         if (ec.value() == ENOENT) continue;
         is_held_ = !ec;
