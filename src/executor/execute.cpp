@@ -59,14 +59,13 @@ void set_cancelled(ExecutionResult& result, std::string message)
 }  // namespace
 
 asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
-                                                   CommandRequest request, Phases phases)
+                                                   std::unique_ptr<Execution> x, Phases phases)
 {
     // By default, co_spawn passes on only terminal cancellation.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    if (request.execution_id.empty()) request.execution_id = text::new_uuid();
-    const auto x = std::make_unique<Execution>(std::move(request), options);
+    x->options = options;
     const ActiveGuard present(*this, *x);
     auto ec = check(*x);
     if (!ec) {
@@ -80,7 +79,7 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
     x->slot.reset();
     x->tree_slot.reset();
     drop_idle_queue(x->tree_key);
-    OperationResult outcome{ec, std::move(x->result)};
+    OperationResult outcome{ec, std::make_unique<ExecutionResult>(std::move(x->result))};
     co_return outcome;
 }
 

@@ -4,6 +4,7 @@
 #include "executor/free_resources.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/status.hpp"
+#include "text/text.hpp"
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -125,12 +126,19 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     }
 }
 
+std::unique_ptr<Execution> make_execution(CommandRequest request)
+{
+    if (request.execution_id.empty()) request.execution_id = text::new_uuid();
+    return std::make_unique<Execution>(std::move(request));
+}
+
 // Each operation is a coroutine that keeps the core alive.
 asio::awaitable<OperationResult> execution_of(std::shared_ptr<ExecutorCore> core,
                                               CommandRequest request)
 {
     auto& c = *core;
-    return c.run(std::move(core), std::move(request), [&c](Execution& x) { return c.execute(x); });
+    return c.run(std::move(core), make_execution(std::move(request)),
+                 [&c](Execution& x) { return c.execute(x); });
 }
 
 asio::awaitable<OperationResult> adoption_of(std::shared_ptr<ExecutorCore> core,
@@ -138,7 +146,7 @@ asio::awaitable<OperationResult> adoption_of(std::shared_ptr<ExecutorCore> core,
 {
     auto& c = *core;
     request.execution_id = attempt.execution_id;
-    return c.run(std::move(core), std::move(request),
+    return c.run(std::move(core), make_execution(std::move(request)),
                  [&c, a = std::move(attempt)](Execution& x) { return c.adopt(x, a); });
 }
 
@@ -151,7 +159,8 @@ asio::awaitable<OperationResult> watch_of(std::shared_ptr<ExecutorCore> core,
     CommandRequest request("(watched)", std::move(worktree));
     request.expected_artifacts = std::move(expected_artifacts);
     request.timeout = timeout;
-    return c.run(std::move(core), std::move(request), [&c](Execution& x) { return c.watch(x); });
+    return c.run(std::move(core), make_execution(std::move(request)),
+                 [&c](Execution& x) { return c.watch(x); });
 }
 
 std::string sentence_of(const ExecutionResult& result)

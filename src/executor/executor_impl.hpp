@@ -26,7 +26,6 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <map>
 #include <set>
@@ -63,8 +62,7 @@ struct Prompt {
 
 /// The state of one `execute_command`.
 struct Execution {
-    /// The request has an id.
-    Execution(CommandRequest r, const ExecutionOptions& o) : request(std::move(r)), options(o) {}
+    explicit Execution(CommandRequest r) : request(std::move(r)) {}
 
     [[nodiscard]] const CommandHooks& hooks() const noexcept
     {
@@ -109,7 +107,7 @@ struct Execution {
     bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
     std::string attempt_id;         ///< Id of the running attempt, if any.
     std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
-    std::deque<Prompt> prompts;                 ///< The same.
+    std::list<Prompt> prompts;                  ///< The same; std::deque allocates when empty.
     std::optional<time_point> first_published;
     std::chrono::nanoseconds queued{0};        ///< Before its running attempt.
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
@@ -163,10 +161,10 @@ std::string words_of(const OpenQuestion& question);
 
 /// The prompts of an attempt.
 struct OpenPrompts {
-    std::deque<Prompt> passed_on;       ///< Not taken yet.
-    std::deque<std::string> taken_ids;  ///< Of the last ones.
-    std::int64_t taken = 0;             ///< How many the agent has taken.
-    bool accepted = false;              ///< It takes more.
+    std::list<Prompt> passed_on;       ///< Not taken yet.
+    std::list<std::string> taken_ids;  ///< Of the last ones.
+    std::int64_t taken = 0;            ///< How many the agent has taken.
+    bool accepted = false;             ///< It takes more.
     time_point sent;
 };
 
@@ -199,7 +197,7 @@ enum class Leftovers {
     out_of_reach,    ///< Another executor holds the worktree, or it cannot be opened now.
 };
 
-using OperationResult = async::OperationResult<ExecutionResult>;
+using OperationResult = async::OperationResult<std::unique_ptr<ExecutionResult>>;
 
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
@@ -209,8 +207,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
     // Operations. `keep` keeps this alive.
     using Phases = std::function<asio::awaitable<error_code>(Execution&)>;
-    asio::awaitable<OperationResult> run(std::shared_ptr<ExecutorCore> keep, CommandRequest request,
-                                         Phases phases);
+    asio::awaitable<OperationResult> run(std::shared_ptr<ExecutorCore> keep,
+                                         std::unique_ptr<Execution> x, Phases phases);
     asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<ExecutorCore> keep);
     asio::awaitable<void> stop(std::shared_ptr<ExecutorCore> keep);
 
