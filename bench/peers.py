@@ -248,6 +248,23 @@ def merge_by_workflow(project: Path, steps: int, program: str) -> list[str]:
     return [program, "workflow", "run", str(file), "-j", "0", "-q", "--project", str(project)]
 
 
+def count_git(argv: list[str], folder: Path, counted_git: str) -> dict:
+    """The processes of git that a program starts, and the CPU that they use."""
+    place = folder.parent / "counted"
+    place.mkdir()
+    (place / "git").symlink_to(counted_git)
+    calls = place / "calls"
+    with open(folder / "log", "w") as log:
+        done = subprocess.run(argv, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                              env={**environment(folder), "BENCH_GIT": shutil.which("git"),
+                                   "BENCH_GIT_CALLS": str(calls),
+                                   "PATH": f"{place}:{os.environ['PATH']}"})
+    if done.returncode != 0:
+        raise RuntimeError(f"{argv} failed: {(folder / 'log').read_text()[-2000:]}")
+    seconds = [float(line) for line in calls.read_text().split()]
+    return {"processes": len(seconds), "cpu": sum(seconds)}
+
+
 # What is left when the manager is killed: jobs that end at once, then as many as run at a time
 # that take seconds, then those that wait for them. Each notes its start and its end.
 
