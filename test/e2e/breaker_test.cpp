@@ -1,5 +1,7 @@
 #include "support/workflow_project.hpp"
 
+#include <algorithm>
+
 using namespace autoexec::test;
 
 namespace {
@@ -90,6 +92,27 @@ TEST_CASE("the fallback of an agent runs its commands while its key is wrong")
     CHECK(text_at(rows[0], "agent") == "spare");
     CHECK(contains(project.run({"run", "--agent", "main", "now"}).err,
                    "agent spare takes over: agent main is not signed in"));
+}
+
+TEST_CASE("a command waits until the time that a rate limit names")
+{
+    Project project;
+    const auto mark = (project.root() / "limited").string();
+    project.write("agent.sh", "if [ -f '" + mark +
+                                  "' ]; then echo '{\"type\": \"end\"}'; else\n: > '" + mark +
+                                  "'; echo '{\"type\": \"limit\", \"after\": 1.5}'; fi\n");
+    project.add_agent(
+        "main", "/bin/sh '" + (project.root() / "agent.sh").string() + "' {command}",
+        {"outcome: {program: Main, events: [{when: {/type: end}, meaning: success}, {when: {/type: "
+         "limit}, meaning: failure, error_code: rate_limited, message: Slow down., retry_after: "
+         "/after}]}"});
+    const auto ended =
+        project.run({"run", "--agent", "main", "--list", "-", "-j", "1"}, list_of(2));
+    CHECK(contains(ended.err, "paused: agent main is rate limited: no commands until "));
+    CHECK(contains(ended.out, "completed"));
+    const auto audit = project.audit();
+    CHECK(std::ranges::any_of(
+        audit, [](const auto& event) { return text_at(event, "event_type") == "agent_paused"; }));
 }
 
 TEST_CASE("a step whose agent is down is run when the run is resumed")

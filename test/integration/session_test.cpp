@@ -124,6 +124,47 @@ TEST_CASE_FIXTURE(SessionFixture, "a command runs, and then the context has no w
     CHECK(spawner->last().spec.argv == words);
 }
 
+TEST_CASE_FIXTURE(SessionFixture, "an agent that is down gets no commands, and its fallback does")
+{
+    AgentDefinition main;
+    main.name = "main";
+    main.commands = {"main {command}"};
+    auto& success = main.outcome.events.emplace_back();
+    success.when = {{"/type", EventCondition::Kind::equals, "end"}};
+    success.meaning = EventMeaning::success;
+    main.outcome.exit_codes[41] = "auth";
+    bool has_fallback = false;
+    SUBCASE("without a fallback") {}
+    SUBCASE("with one")
+    {
+        has_fallback = true;
+    }
+    options.agents.emplace();
+    if (has_fallback) {
+        AgentDefinition spare;
+        spare.name = "spare";
+        spare.commands = {"spare {command}"};
+        main.fallback = {"spare"};
+        options.agents->agents.push_back(spare);
+    }
+    options.agents->agents.push_back(main);
+    spawner->on_wait = [](ScriptedProgram& program) {
+        program.exit(program.spec.argv.front() == "main" ? 41 : 0);
+    };
+    for (int i = 0; i < 5; ++i) {
+        CommandRequest request("build", tree("tree" + std::to_string(i)));
+        if (has_fallback) request.agent = "main";  // without, it is the only one
+        start(std::move(request));
+        run();
+    }
+    REQUIRE(results.size() == 5);
+    CHECK(results[2].error->code == "auth");
+    CHECK(spawner->programs.size() == (has_fallback ? 5 : 3));
+    CHECK(spawner->last().spec.argv.front() == (has_fallback ? "spare" : "main"));
+    if (!has_fallback) CHECK(results[4].error->code == "agent_unavailable");
+    CHECK((results[4].status == ExecutionStatus::completed) == has_fallback);
+}
+
 TEST_CASE_FIXTURE(SessionFixture, "worktrees run at the same time, one worktree in order")
 {
     std::size_t max_running = 0;
