@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
 #include <limits>
@@ -21,24 +23,47 @@ namespace {
 
 namespace json = boost::json;
 
-std::string local_seconds(std::chrono::system_clock::time_point t)
+std::optional<std::string> iso_or_null(
+    const std::optional<std::chrono::system_clock::time_point>& t)
 {
-    auto out = text::iso_local(t).substr(0, 19);
-    out[10] = ' ';
-    return out;
+    return t ? std::optional(text::iso_utc(t)) : std::nullopt;
+}
+
+// Many events have the same second, and the zone's rules are slow.
+const std::string& local_seconds(std::chrono::system_clock::time_point t)
+{
+    using std::chrono::seconds;
+    thread_local std::optional<std::chrono::sys_seconds> last;
+    thread_local std::string text;
+    const auto second = std::chrono::floor<seconds>(t);
+    if (last == second) return text;
+    text = text::iso_local(second);
+    text[10] = ' ';
+    last = second;
+    return text;
 }
 
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
+/// JSON has no other numbers.
 double finite(double number)
 {
     return std::isfinite(number) ? number : 0.0;
 }
 
-json::object metric_object(const ExecutionMetric& metric)
+text::JsonLine metric_line(const ExecutionMetric& metric)
 {
-    auto line = to_json(metric);
-    line["duration_ms"] = finite(metric.duration.count());
+    text::JsonLine line;
+    line.text("execution_id", metric.execution_id);
+    line.text_or_null("workflow_id", metric.workflow_id);
+    line.text_or_null("step_id", metric.step_id);
+    line.text("command", metric.command);
+    line.text("status", to_string(metric.status));
+    line.number("duration_ms", finite(metric.duration.count()));
+    line.text("started_at", text::iso_utc(metric.started_at));
+    line.number("retry_count", std::int64_t{metric.retry_count});
+    line.text_or_null("completed_at", iso_or_null(metric.completed_at));
+    line.text_or_null("error_message", metric.error_message);
     return line;
 }
 
@@ -60,23 +85,35 @@ std::optional<ExecutionStatus> read_status(const std::optional<std::string>& wor
 
 std::string format_metric(const ExecutionMetric& metric)
 {
-    return text::dump_line(metric_object(metric));
+    return metric_line(metric).object();
 }
 
 std::string format_attempt(const ExecutionMetric& metric)
 {
-    auto line = metric_object(metric);
-    line["attempt_id"] = metric.attempt_id;
-    line["error_code"] = text::text_or_null(metric.error_code);
-    line["agent"] = text::text_or_null(metric.agent);
-    line["agent_id"] = text::text_or_null(metric.agent_id);
-    line["worktree"] = text::text_or_null(metric.worktree.string());
-    line["host"] = text::text_or_null(metric.host);
-    line["session"] = text::text_or_null(metric.session);
-    line["usage"] = usage_or_null(metric.usage);
-    line["queued_ms"] = finite(metric.queued.count());
-    if (!metric.custom.empty()) line["custom"] = metric.custom;
-    return text::dump_line(line);
+    return format_lines(metric).attempt;
+}
+
+MetricLines format_lines(const ExecutionMetric& metric)
+{
+    auto line = metric_line(metric);
+    auto execution = line.object();
+    const auto unless_empty = [&line](std::string_view key, std::string_view text) {
+        if (text.empty())
+            line.null(key);
+        else
+            line.text(key, text);
+    };
+    unless_empty("attempt_id", metric.attempt_id);
+    unless_empty("error_code", metric.error_code);
+    unless_empty("agent", metric.agent);
+    unless_empty("agent_id", metric.agent_id);
+    unless_empty("worktree", metric.worktree.native());
+    unless_empty("host", metric.host);
+    unless_empty("session", metric.session);
+    line.value("usage", usage_or_null(metric.usage));
+    line.number("queued_ms", finite(metric.queued.count()));
+    if (!metric.custom.empty()) line.value("custom", metric.custom);
+    return {std::move(execution), line.object()};
 }
 
 std::optional<ExecutionMetric> parse_metric(std::string_view line)
@@ -121,23 +158,27 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
 std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now)
 {
     const auto time = record.time.value_or(now);
-    json::object line{{"timestamp", text::iso_utc(time)},
-                      {"event_type", record.event_type},
-                      {"workflow_id", text::or_null(record.workflow_id)},
-                      {"step_id", text::or_null(record.step_id)},
-                      {"command", text::or_null(record.command)},
-                      {"status", text::or_null(record.status)},
-                      {"details", record.details}};
+    text::JsonLine line;
+    line.text("timestamp", text::iso_utc(time));
+    line.text("event_type", record.event_type);
+    line.text_or_null("workflow_id", record.workflow_id);
+    line.text_or_null("step_id", record.step_id);
+    line.text_or_null("command", record.command);
+    line.text_or_null("status", record.status);
+    line.value("details", record.details);
     if (!record.execution_id.empty()) {
-        line["execution_id"] = record.execution_id;
-        line["attempt_id"] = record.attempt_id;
-        line["attempt"] = record.attempt;
+        line.text("execution_id", record.execution_id);
+        line.text("attempt_id", record.attempt_id);
+        line.number("attempt", std::int64_t{record.attempt});
     }
-    // `insert` does not replace the keys above.
-    line.insert(record.more.begin(), record.more.end());
-    // Of the chain, which the writer adds.
-    for (const auto key : {"seq", "prev", "hash"}) line.erase(key);
-    return fmt::format("{} | INFO | {}", local_seconds(time), text::dump_line(line));
+    // Not those above, nor those of the chain, which the writer adds.
+    static constexpr std::array<std::string_view, 13> taken{
+        "timestamp", "event_type",   "workflow_id", "step_id", "command", "status", "details",
+        "seq",       "execution_id", "attempt_id",  "attempt", "prev",    "hash"};
+    for (const auto& [key, value] : record.more)
+        if (std::find(taken.begin(), taken.end(), std::string_view(key)) == taken.end())
+            line.value(key, value);
+    return fmt::format("{} | INFO | {}", local_seconds(time), line.object());
 }
 
 std::optional<json::object> parse_audit(std::string_view line)

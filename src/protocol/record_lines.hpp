@@ -19,6 +19,13 @@ std::string format_metric(const ExecutionMetric& metric);
 /// The same with what only the lines of attempts have.
 std::string format_attempt(const ExecutionMetric& metric);
 
+/// Both, of the same attempt.
+struct MetricLines {
+    std::string execution;
+    std::string attempt;
+};
+MetricLines format_lines(const ExecutionMetric& metric);
+
 /// Reads both kinds. Unknown keys are ignored; `success` is read as `completed`. Returns nullopt if
 /// a required key is missing or has the wrong type.
 std::optional<ExecutionMetric> parse_metric(std::string_view line);

@@ -35,10 +35,9 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
     if (!metric.completed_at) metric.completed_at = now;
     using records::MetricsFile;
     const auto date = text::utc_date(*metric.completed_at);
-    impl_->writer->push(records::metrics_file_name(MetricsFile::executions, date),
-                        protocol::format_metric(metric));
-    impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date),
-                        protocol::format_attempt(metric));
+    const auto lines = protocol::format_lines(metric);
+    impl_->writer->push(records::metrics_file_name(MetricsFile::executions, date), lines.execution);
+    impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date), lines.attempt);
     return metric;
 }
 

@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,27 @@ std::string dump_indented(const boost::json::value& value);
 
 /// JSON on one line as written by Python's `json.dumps`: ASCII, `", "` and `": "`.
 std::string dump_line(const boost::json::value& value);
+
+/// An object on one line, written member by member: as `dump_line` of an object, without the
+/// object.
+class JsonLine {
+public:
+    void text(std::string_view key, std::string_view value);
+    /// null for an absent text.
+    void text_or_null(std::string_view key, const std::optional<std::string>& value);
+    void number(std::string_view key, std::int64_t value);
+    void number(std::string_view key, double value);
+    void null(std::string_view key);
+    void value(std::string_view key, const boost::json::value& value);
+
+    /// The members so far as a whole object.
+    [[nodiscard]] std::string object() const { return line_ + '}'; }
+
+private:
+    void begin(std::string_view key);
+
+    std::string line_ = "{";
+};
 
 /// null for an absent value.
 template <class T>

@@ -42,6 +42,22 @@ void append_escaped(std::string& out, char32_t c)
     }
 }
 
+void append_string(std::string& out, std::string_view text)
+{
+    out += '"';
+    while (!text.empty()) {
+        // Most text needs no escapes and is copied in one piece.
+        const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
+        out.append(text.begin(), rest);
+        text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
+        if (text.empty()) break;
+        const auto step = decode_utf8(text);
+        append_escaped(out, step.code_point);
+        text.remove_prefix(step.length);
+    }
+    out += '"';
+}
+
 class Dumper {
 public:
     explicit Dumper(bool indented) : indented_(indented) {}
@@ -83,21 +99,7 @@ public:
     }
 
 private:
-    void string(std::string_view text)
-    {
-        out_ += '"';
-        while (!text.empty()) {
-            // Most text needs no escapes and is copied in one piece.
-            const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
-            out_.append(text.begin(), rest);
-            text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
-            if (text.empty()) break;
-            const auto step = decode_utf8(text);
-            append_escaped(out_, step.code_point);
-            text.remove_prefix(step.length);
-        }
-        out_ += '"';
-    }
+    void string(std::string_view text) { append_string(out_, text); }
 
     template <class Items, class Each>
     void sequence(char open, char close, const Items& items, Each each)
@@ -134,6 +136,51 @@ std::string dump(const json::value& value, bool indented)
 }
 
 }  // namespace
+
+void JsonLine::begin(std::string_view key)
+{
+    if (line_.size() > 1) line_ += ", ";
+    append_string(line_, key);
+    line_ += ": ";
+}
+
+void JsonLine::text(std::string_view key, std::string_view value)
+{
+    begin(key);
+    append_string(line_, value);
+}
+
+void JsonLine::text_or_null(std::string_view key, const std::optional<std::string>& value)
+{
+    if (value)
+        text(key, std::string_view(*value));
+    else
+        null(key);
+}
+
+void JsonLine::number(std::string_view key, std::int64_t value)
+{
+    begin(key);
+    line_ += std::to_string(value);
+}
+
+void JsonLine::number(std::string_view key, double value)
+{
+    begin(key);
+    line_ += format_double(value);
+}
+
+void JsonLine::null(std::string_view key)
+{
+    begin(key);
+    line_ += "null";
+}
+
+void JsonLine::value(std::string_view key, const json::value& value)
+{
+    begin(key);
+    line_ += dump_line(value);
+}
 
 std::string dump_indented(const json::value& value)
 {
