@@ -56,6 +56,18 @@ void set_cancelled(ExecutionResult& result, std::string message)
     result.error = CommandError{std::move(message), "cancelled", false, 0};
 }
 
+// A retry leaves the failure before it in place.
+void refuse_for_lack(Execution& x, const std::string& reason)
+{
+    x.refused = true;
+    if (!x.first_published || !x.result.error)
+        x.result.error = CommandError{"Not started " + reason, {}, false, 0};
+    else
+        x.result.error->message +=
+            (x.result.error->message.ends_with('.') ? "" : ".") + (" Not tried again " + reason);
+    x.result.error->code = error_codes::no_resources;
+}
+
 }  // namespace
 
 asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
@@ -235,10 +247,8 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
         reason = shortage;
         const auto now = options.clock->now();
         if (now >= limit) {
-            x.refused = true;
-            x.result.error = CommandError{
-                fmt::format("Not started within {}: {}.", text::format_duration(max_pause), reason),
-                error_codes::no_resources, false, 0};
+            refuse_for_lack(
+                x, fmt::format("within {}: {}.", text::format_duration(max_pause), reason));
             co_return;
         }
         co_await x.alarm->wait_until(std::min(limit, now + resources_interval));
@@ -414,7 +424,9 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
         x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
         while (!x.slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
+        if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (co_await is_cancelled(x)) break;
+        if (x.refused) co_return false;
         const auto held = choose_agent(x);
         if (!held) co_return true;
         if (!co_await hold(x, *held)) co_return false;

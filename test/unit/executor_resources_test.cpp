@@ -319,6 +319,38 @@ TEST_CASE_FIXTURE(FreeFixture, "after ten minutes of a pause the command fails")
     CHECK(sink->count(EventType::starts_paused) == 1);
 }
 
+TEST_CASE_FIXTURE(FreeFixture, "a retry waits for free resources, too")
+{
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 2s;
+    tree.on_publish = [this] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    clock->at(500ms, [this] { free.memory_bytes = 0; });
+    bool frees = true;
+    SUBCASE("until they are there")
+    {
+        clock->at(60s, [this] {
+            CHECK(tree.published.size() == 1);
+            free.memory_bytes = std::uint64_t{1} << 30;
+        });
+    }
+    SUBCASE("up to its limit")
+    {
+        frees = false;
+    }
+    execute();
+    CHECK(result.status == (frees ? ExecutionStatus::completed : ExecutionStatus::failed));
+    CHECK(result.attempts == (frees ? 2 : 1));
+    if (frees) return;
+    REQUIRE(result.error);
+    CHECK(result.error->code == "no_resources");
+    CHECK(result.error->message.starts_with("boom. Not tried again within 10m"));
+}
+
 TEST_CASE_FIXTURE(FreeFixture, "a command whose start is paused can be cancelled")
 {
     free.memory_bytes = 0;
