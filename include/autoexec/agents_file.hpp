@@ -78,7 +78,7 @@ struct AgentDefinition {
     /// Agents that may run its commands instead while it is down, in this order: for executors of
     /// the same process.
     std::vector<std::string> fallback;
-    int max_parallel = 0;  ///< Steps of workflows at once; zero: no limit.
+    int max_parallel = 0;  ///< Commands at once; zero: no limit.
     /// Relative to the worktree, or absolute; empty: the worktree. `${PROJECT_ROOT}`, which other
     /// readers of the file know, is the worktree.
     std::string working_directory;

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +53,9 @@ struct ExecutorOptions : ExecutorSettings {
     std::shared_ptr<ExecutionMetricsCollector> metrics;  ///< The same, with `enable_metrics`.
     /// The state of a worktree, recorded before a retry. Null: `git status`.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> tree_state;
+    /// Commands of one agent in flight at once, by its name: more wait in order, and take no place
+    /// of `max_parallel` meanwhile. Other agents, and zero: no limit of its own.
+    std::map<std::string, std::size_t, std::less<>> agent_limits;
     /// Called on the executor's strand before each attempt, with its number. A sentence refuses it:
     /// the command fails with the code `budget`. Null: none is refused.
     std::function<std::string(int attempt)> refuse_attempt;

@@ -218,6 +218,15 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
     return nullptr;
 }
 
+std::map<std::string, std::size_t, std::less<>> limits_of(const AgentsFile& file)
+{
+    std::map<std::string, std::size_t, std::less<>> limits;
+    for (const auto& agent : file.agents)
+        if (agent.max_parallel > 0)
+            limits[agent.name] = static_cast<std::size_t>(agent.max_parallel);
+    return limits;
+}
+
 void complete_request(const AgentsFile& file, const AgentDefinition& definition,
                       CommandRequest& request)
 {

@@ -5,7 +5,10 @@
 #include "yaml/report.hpp"
 #include "yaml/yaml.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +46,9 @@ void check(const AgentsFile& file);
 /// command files. Null if there is none; then `problem` is a message. Points into `file`.
 const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wanted_name,
                                     std::string& problem);
+
+/// How many commands each agent may run at once; those without a limit are left out.
+[[nodiscard]] std::map<std::string, std::size_t, std::less<>> limits_of(const AgentsFile& file);
 
 /// Adds what the agent's definition says about its commands: the number of retries, if nothing else
 /// sets one, and the agents that may take over, if they accept commands.

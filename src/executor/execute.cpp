@@ -88,7 +88,7 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
         x->result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
     x->mailbox.reset();
-    x->slot.reset();
+    release_slots(*x);
     x->tree_slot.reset();
     drop_idle_queue(x->tree_key);
     OperationResult outcome{ec, std::make_unique<ExecutionResult>(std::move(x->result))};
@@ -179,6 +179,34 @@ void ExecutorCore::end_queue(Execution& x, time_point since) const
     x.result.queued += std::chrono::duration_cast<milliseconds>(x.queued);
 }
 
+/// Waits for a slot of its agent, then for one of the executor, until both are granted or it is
+/// cancelled.
+asio::awaitable<void> ExecutorCore::take_slots(Execution& x)
+{
+    if (!x.slot) {
+        x.agent_slots = agent_slots_of(x);
+        if (x.agent_slots != nullptr)
+            x.agent_slot = std::make_unique<async::SemaphoreGuard>(*x.agent_slots, *x.alarm);
+        while (x.agent_slot && !x.agent_slot->admitted() && !co_await is_cancelled(x))
+            co_await x.alarm->wait_until(time_point::max());
+        x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
+    }
+    while (!x.slot->admitted() && !co_await is_cancelled(x))
+        co_await x.alarm->wait_until(time_point::max());
+}
+
+void ExecutorCore::release_slots(Execution& x)
+{
+    x.slot.reset();
+    x.agent_slot.reset();
+}
+
+async::FifoSemaphore* ExecutorCore::agent_slots_of(const Execution& x)
+{
+    const auto found = agent_slots.find(known_agent(x));
+    return found == agent_slots.end() ? nullptr : &found->second;
+}
+
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
@@ -187,9 +215,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
     for (;;) {
         while (!x.tree_slot->admitted() && !co_await is_cancelled(x))
             co_await x.alarm->wait_until(time_point::max());
-        if (!x.slot) x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
-        while (!x.slot->admitted() && !co_await is_cancelled(x))
-            co_await x.alarm->wait_until(time_point::max());
+        co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (co_await is_cancelled(x)) {
@@ -203,6 +229,11 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
             if (co_await hold(x, *held)) continue;
             co_return error_code{};
         }
+        if (x.agent_slots != agent_slots_of(x)) {  // it falls back to another agent
+            release_slots(x);
+            give_up_probe(x);
+            continue;
+        }
         const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
         if (x.refused) {
@@ -214,7 +245,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         const bool waits_for_worktree = busy && x.options.on_busy == OnBusy::wait;
         if (!waits_for_worktree && !waits_for_resources(x, ec)) co_return ec;
         x.mailbox.reset();
-        x.slot.reset();
+        release_slots(x);
         give_up_probe(x);
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
     }
@@ -407,7 +438,7 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
     co_await emit_and_drain(std::move(retry));
 
     // Other executions may use the slot meanwhile; the worktree stays locked.
-    x.slot.reset();
+    release_slots(x);
     while (options.clock->now() < until && !co_await is_cancelled(x))
         co_await x.alarm->wait_until(until);
     const auto since = options.clock->now();
@@ -421,15 +452,19 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
 asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
 {
     for (;;) {
-        x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
-        while (!x.slot->admitted() && !co_await is_cancelled(x))
-            co_await x.alarm->wait_until(time_point::max());
+        co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (co_await is_cancelled(x)) break;
         if (x.refused) co_return false;
         const auto held = choose_agent(x);
-        if (!held) co_return true;
-        if (!co_await hold(x, *held)) co_return false;
+        if (held) {
+            if (!co_await hold(x, *held)) co_return false;
+        } else if (x.agent_slots == agent_slots_of(x)) {
+            co_return true;
+        } else {  // it falls back to an agent with a limit of its own
+            release_slots(x);
+            give_up_probe(x);
+        }
     }
     set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");
     co_return false;

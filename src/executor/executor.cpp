@@ -181,6 +181,7 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);
+    for (const auto& [agent, limit] : options.agent_limits) agent_slots.try_emplace(agent, limit);
 }
 
 BackgroundAgentAutoExecutor::BackgroundAgentAutoExecutor(asio::any_io_executor ex,

@@ -87,7 +87,10 @@ struct Execution {
     std::shared_ptr<Timer> alarm;
     // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
     std::unique_ptr<async::SemaphoreGuard> tree_slot;
-    std::unique_ptr<async::SemaphoreGuard> slot;  ///< Released while waiting for a retry.
+    // Released while waiting for a retry.
+    async::FifoSemaphore* agent_slots = nullptr;  ///< Those of its agent; null: no limit.
+    std::unique_ptr<async::SemaphoreGuard> agent_slot;
+    std::unique_ptr<async::SemaphoreGuard> slot;
     std::unique_ptr<Mailbox> mailbox;
     std::optional<git::GitContext>
         git;  ///< The worktree's context, determined before a program could change it.
@@ -220,6 +223,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
+    asio::awaitable<void> take_slots(Execution& x);
+    static void release_slots(Execution& x);
+    async::FifoSemaphore* agent_slots_of(const Execution& x);
     asio::awaitable<error_code> open(Execution& x);
     [[nodiscard]] bool lacks_free_resources(const Execution& x);
     asio::awaitable<void> wait_for_free_resources(Execution& x);
@@ -351,6 +357,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::vector<std::shared_ptr<EventSink>> sinks;
     records::RunningRecords running_records;
     async::FifoSemaphore slots;
+    std::map<std::string, async::FifoSemaphore, std::less<>> agent_slots;  ///< By name.
     async::TurnLimit turns;
     files::DescriptorEstimate descriptors;
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.

@@ -128,7 +128,7 @@ asio::awaitable<bool> ExecutorCore::hold(Execution& x, const HeldAgent& held)
         refuse_held(x, held);
         co_return false;
     }
-    x.slot.reset();
+    release_slots(x);
     if (std::exchange(x.hold->reason, held.reason) != held.reason)
         emit(hold_event(x, EventType::waiting_for_agent, held));
     const auto until = now + (held.until - options.clock->system_now());

@@ -44,6 +44,7 @@ SessionOptions connected(SessionOptions o)
     if (!e.redactor) e.redactor = std::make_shared<const Redactor>();
     if (e.max_parallel == 0 && o.agents->max_parallel_agents > 0)
         e.max_parallel = static_cast<std::size_t>(o.agents->max_parallel_agents);
+    if (e.agent_limits.empty()) e.agent_limits = agent::limits_of(*o.agents);
     e.agent_in_process = true;
 
     a.agents = *o.agents;

@@ -186,6 +186,14 @@ TEST_CASE_FIXTURE(SessionFixture, "worktrees run at the same time, one worktree 
         run();
         CHECK(max_running == 2);
     }
+    SUBCASE("with one of the agent")
+    {
+        options.agents = shell_agents();
+        options.agents->agents.front().max_parallel = 1;
+        for (const auto* name : {"a", "b", "c", "a"}) start(name);
+        run();
+        CHECK(max_running == 1);
+    }
     REQUIRE(results.size() == 4);
     for (const auto& result : results) CHECK(result.status == ExecutionStatus::completed);
 }

@@ -193,6 +193,74 @@ TEST_CASE_FIXTURE(Many, "a slot is given back while a command waits for its retr
     CHECK(same_tree.result.status == ExecutionStatus::completed);
 }
 
+TEST_CASE_FIXTURE(Many, "no more commands of an agent at once than allowed, and others pass them")
+{
+    options.max_parallel = 2;
+    options.agent_limits["slow"] = 1;
+    const auto begin_with = [this](const std::string& path, std::string agent) -> End& {
+        CommandRequest request("build", path);
+        request.agent = std::move(agent);
+        return begin(std::move(request));
+    };
+    for (const auto* path : {"/a", "/b", "/c", "/d", "/e"}) takes(path, 12s);
+    const auto& first = begin_with("/a", "slow");
+    const auto& second = begin_with("/b", "slow");
+    const auto& third = begin_with("/c", "slow");
+    const auto& other = begin_with("/d", "quick");
+    const auto& unnamed = begin_with("/e", "");
+    clock->run(ctx);
+    CHECK(first.at == 15s);
+    CHECK(other.at == 15s);
+    CHECK(second.at == 30s);
+    CHECK(second.result.queued == 15s);
+    CHECK(unnamed.at == 30s);
+    CHECK(third.at == 45s);
+    for (const auto& end : ends) CHECK(end->result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "a slot of an agent is given back while a command waits for its retry")
+{
+    options.agent_limits["dev"] = 1;
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 20s;  // half of it, by the fixture's random
+    tree.on_publish = [&] {
+        if (tree.published.size() == 1)
+            tree.fail("boom", "", true);
+        else
+            tree.complete();
+    };
+    takes("/b", 12s);
+    for (const auto* path : {"/tree", "/b"}) {
+        CommandRequest request("build", path);
+        request.agent = "dev";
+        begin(std::move(request));
+    }
+    clock->run(ctx);
+    CHECK(ends[0]->result.attempts == 2);
+    CHECK(ends[0]->result.queued == 5s);
+    CHECK(ends[0]->at == 15s);
+    CHECK(ends[1]->at == 15s);
+}
+
+TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for a slot of its agent")
+{
+    options.agent_limits["dev"] = 1;
+    takes("/tree", 12s);
+    takes("/b", 2s);
+    takes("/c", 2s);
+    for (const auto* path : {"/tree", "/b", "/c"}) {
+        CommandRequest request("build", path);
+        request.agent = "dev";
+        begin(std::move(request),
+              path == std::string("/b") ? cancel.slot() : asio::cancellation_slot());
+    }
+    clock->at(7s, [&] { cancel.emit(asio::cancellation_type::terminal); });
+    clock->run(ctx);
+    CHECK(ends[1]->result.status == ExecutionStatus::cancelled);
+    CHECK(ends[1]->at == 7s);
+    CHECK(ends[2]->at == 20s);
+}
+
 TEST_CASE_FIXTURE(Many, "the time in a queue is counted apart from the time of the run")
 {
     options.max_parallel = 1;

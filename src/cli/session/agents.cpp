@@ -145,11 +145,7 @@ AgentsFile Agents::all() const
 
 std::map<std::string, std::size_t, std::less<>> Agents::limits() const
 {
-    std::map<std::string, std::size_t, std::less<>> limits;
-    for (const auto& agent : loaded_.file.agents)
-        if (agent.max_parallel > 0)
-            limits[agent.name] = static_cast<std::size_t>(agent.max_parallel);
-    return limits;
+    return agent::limits_of(loaded_.file);
 }
 
 bool Agents::has(std::string_view name) const

@@ -1,5 +1,6 @@
 #include "cli/session/command_session.hpp"
 
+#include "agent/agents_file_reader.hpp"
 #include "cli/session/notices.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
@@ -105,7 +106,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
               records::Folder::of({}, root_, "metrics")),
       signals_(ctx_, SIGINT, SIGTERM),
       records_(ctx_.get_executor(), manager.load(), root_),
-      options_(make_executor_options(agents.has_value(), checked_attempt)),
+      options_(make_executor_options(agents, checked_attempt)),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner()),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
@@ -122,10 +123,13 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
 
-ExecutorOptions CommandSession::make_executor_options(bool embeds_agent, int checked_attempt)
+ExecutorOptions CommandSession::make_executor_options(const std::optional<AgentsFile>& agents,
+                                                      int checked_attempt)
 {
+    const bool embeds_agent = agents.has_value();
     auto e = executor_options(flags_, manager_.load(), root_, commands_);
     e.agent_in_process = embeds_agent;
+    if (embeds_agent) e.agent_limits = agent::limits_of(*agents);
     e.refuse_attempt = [this, checked_attempt](int attempt) {
         return attempt < checked_attempt ? std::string() : budget_refusal();
     };

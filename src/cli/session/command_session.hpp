@@ -66,7 +66,8 @@ public:
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
-    ExecutorOptions make_executor_options(bool embeds_agent, int checked_attempt);
+    ExecutorOptions make_executor_options(const std::optional<AgentsFile>& agents,
+                                          int checked_attempt);
     AgentOptions embedded_agent(AgentsFile agents) const;
     void apply(const AutoExecutionConfig& config, const std::vector<std::string>& changed);
     void reject(const std::vector<Diagnostic>& problems);
