@@ -86,9 +86,8 @@ std::string seconds(milliseconds d)
 
 }  // namespace
 
-Attempt::Attempt(Execution& x, std::string id, int number, MonitorOptions monitoring)
-    : Correlation{x.request.ids(), std::move(id), number},
-      monitor(*x.mailbox, (monitoring.ids = *this, std::move(monitoring)))
+Attempt::Attempt(Execution& x, std::string id, int number, const MonitorOptions& monitoring)
+    : Correlation{x.request.ids(), std::move(id), number}, monitor(*x.mailbox, *this, monitoring)
 {}
 
 /// Returns the same bytes each time for an attempt.
@@ -151,7 +150,6 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
         a.monitor.remember();
         ec = co_await record_baseline(x);
         if (ec) co_return ec;
-        a.monitor.set_baseline(*x.baseline);
         announce_running(x, a);
         ec = x.mailbox->publish(files, options.durability);
     }

@@ -42,14 +42,16 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
     return baseline;
 }
 
-AttemptMonitor::AttemptMonitor(Mailbox& mailbox, MonitorOptions options)
-    : mailbox_(mailbox), options_(std::move(options))
+AttemptMonitor::AttemptMonitor(Mailbox& mailbox, const Correlation& ids,
+                               const MonitorOptions& options)
+    : mailbox_(mailbox), ids_(ids), options_(options)
 {}
 
 void AttemptMonitor::remember()
 {
     for (const auto& file : mailbox_.look()) old_files_.push_back(file.stamp);
-    for (const auto& path : options_.expected_artifacts) before_[path] = mailbox_.artifact(path);
+    for (const auto& path : options_.expected_artifacts)
+        artifacts_->before[path] = mailbox_.artifact(path);
 }
 
 Observation AttemptMonitor::poll(time_point now)
@@ -102,8 +104,8 @@ Observation AttemptMonitor::poll(time_point now)
 
 void AttemptMonitor::read_claim()
 {
-    if (options_.ids.attempt_id.empty()) return;
-    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(options_.ids.attempt_id);
+    if (ids_.attempt_id.empty()) return;
+    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(ids_.attempt_id);
     claimed_ |= claim_ != ClaimState::none;
 }
 
@@ -140,8 +142,7 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
         reject(observation, "other_attempt", std::move(problem));
         return std::nullopt;
     }
-    const bool names_attempt =
-        !options_.ids.attempt_id.empty() && !reading.status.attempt_id.empty();
+    const bool names_attempt = !ids_.attempt_id.empty() && !reading.status.attempt_id.empty();
     const bool old =
         std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
     if (old && !names_attempt) {
@@ -156,7 +157,7 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
 // Such a file may come from a checkout, a merge, or the program itself.
 bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& observation)
 {
-    if (names_attempt || options_.ids.attempt_id.empty()) return false;
+    if (names_attempt || ids_.attempt_id.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
     reject(observation, "no_attempt_id", "The status file does not name this attempt.");
     return true;
@@ -164,11 +165,11 @@ bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& obser
 
 bool AttemptMonitor::belongs_to_other(const AgentStatus& status, std::string& problem) const
 {
-    if (differs(status.attempt_id, options_.ids.attempt_id))
+    if (differs(status.attempt_id, ids_.attempt_id))
         problem = "The status file belongs to another attempt.";
-    else if (differs(status.workflow_id, options_.ids.workflow_id))
+    else if (differs(status.workflow_id, ids_.workflow_id))
         problem = "The status file belongs to another workflow.";
-    else if (differs(status.step_id, options_.ids.step_id))
+    else if (differs(status.step_id, ids_.step_id))
         problem = "The status file belongs to another step.";
     return !problem.empty();
 }
@@ -187,7 +188,7 @@ bool AttemptMonitor::accept(Candidate candidate, time_point now)
     if (beat) last_beat_ = now;
     final_file_.reset();
     if (status.is_final()) final_file_ = candidate.stamp;
-    status_ = std::move(status);
+    status_ = std::make_unique<AgentStatus>(std::move(status));
     return changed;
 }
 
@@ -214,25 +215,26 @@ bool AttemptMonitor::artifacts_ready(time_point now)
     const bool possible = options_.artifact_detection && !options_.expected_artifacts.empty() &&
                           claim_ == ClaimState::none && !options_.claim_required;
     if (!possible) {
-        stable_since_.reset();
+        if (artifacts_.get().stable_since) artifacts_->stable_since.reset();
         return false;
     }
+    auto& artifacts = artifacts_.edit();
     std::map<std::string, ArtifactState> current;
     for (const auto& path : options_.expected_artifacts) {
         auto state = mailbox_.artifact(path);
-        const auto before = before_.find(path);
-        if (!state.present || (before != before_.end() && before->second == state)) {
-            stable_since_.reset();
+        const auto before = artifacts.before.find(path);
+        if (!state.present || (before != artifacts.before.end() && before->second == state)) {
+            artifacts.stable_since.reset();
             return false;
         }
         current[path] = state;
     }
-    if (!stable_since_ || current != seen_) {
-        stable_since_ = now;
-        seen_ = std::move(current);
+    if (!artifacts.stable_since || current != artifacts.seen) {
+        artifacts.stable_since = now;
+        artifacts.seen = std::move(current);
         return false;
     }
-    return now - *stable_since_ >= options_.stability;
+    return now - *artifacts.stable_since >= options_.stability;
 }
 
 Verification AttemptMonitor::verify(std::vector<std::string>& missing) const
@@ -240,9 +242,10 @@ Verification AttemptMonitor::verify(std::vector<std::string>& missing) const
     missing.clear();
     for (const auto& path : options_.expected_artifacts) {
         const auto version = version_of(mailbox_.artifact(path));
-        const auto before = baseline_.find(path);
-        if (version.empty() || (before != baseline_.end() && before->second == version))
-            missing.push_back(path);
+        const auto& baseline = options_.baseline;
+        const bool unchanged =
+            baseline && baseline->contains(path) && baseline->at(path) == version;
+        if (version.empty() || unchanged) missing.push_back(path);
     }
     if (missing.size() == options_.expected_artifacts.size()) return Verification::none;
     return missing.empty() ? Verification::all : Verification::partial;

@@ -3,10 +3,12 @@
 #include "async/short_names.hpp"
 #include "autoexec/command.hpp"
 #include "autoexec/mailbox.hpp"
+#include "executor/rare.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,14 +16,17 @@
 
 namespace autoexec::inline v1 {
 
+/// References in it outlive the monitor.
 struct MonitorOptions {
-    Correlation ids;  ///< Without an attempt id: every status counts.
+    const std::vector<std::string>& expected_artifacts;
+    /// The artifacts before the first attempt, with which `verify` compares. Absent: every existing
+    /// artifact counts.
+    const std::optional<ArtifactBaseline>& baseline;
     /// If set, a status without the attempt's id never counts. Otherwise it counts until a claim of
     /// the attempt, or a status with its id, was seen.
     bool attempt_id_required = false;
     /// If set, an attempt ends by a status or artifacts only after its claim was seen.
     bool claim_required = false;
-    std::vector<std::string> expected_artifacts;
     bool artifact_detection = true;
     /// How long expected artifacts must stay unchanged before they complete a wait.
     std::chrono::milliseconds stability = std::chrono::seconds{2};
@@ -58,18 +63,16 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
 /// events.
 class AttemptMonitor {
 public:
-    AttemptMonitor(Mailbox& mailbox, MonitorOptions options);
+    /// `ids` outlive this. Without an attempt id every status counts.
+    AttemptMonitor(Mailbox& mailbox, const Correlation& ids, const MonitorOptions& options);
 
     /// Records existing files before the command is published; they do not count later.
     void remember();
-    /// Sets the artifacts before the first attempt, with which `verify` compares. Without it, every
-    /// existing artifact counts.
-    void set_baseline(ArtifactBaseline baseline) { baseline_ = std::move(baseline); }
 
     Observation poll(time_point now);
 
-    /// The last accepted status.
-    [[nodiscard]] const std::optional<AgentStatus>& status() const noexcept { return status_; }
+    /// The last accepted status; null: none.
+    [[nodiscard]] const AgentStatus* status() const noexcept { return status_.get(); }
 
     /// True if the last status is final but does not count yet, because its agent has not released
     /// its claim.
@@ -87,7 +90,7 @@ public:
     /// True if an agent has the command: its claim or its status was seen.
     [[nodiscard]] bool started() const noexcept
     {
-        return claim_ != ClaimState::none || status_.has_value();
+        return claim_ != ClaimState::none || status_ != nullptr;
     }
     [[nodiscard]] ClaimState claim() const noexcept { return claim_; }
 
@@ -109,6 +112,11 @@ public:
     [[nodiscard]] error_code shortage() const noexcept { return shortage_; }
 
 private:
+    struct Artifacts {
+        std::map<std::string, ArtifactState> before;  ///< Before this attempt.
+        std::map<std::string, ArtifactState> seen;
+        std::optional<time_point> stable_since;
+    };
     struct Candidate {
         AgentStatus status;
         FileStamp stamp;
@@ -128,12 +136,12 @@ private:
     [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
 
     Mailbox& mailbox_;
+    const Correlation& ids_;
     MonitorOptions options_;
     std::vector<FileStamp> old_files_;
-    std::map<std::string, ArtifactState> before_;  ///< Before this attempt.
-    ArtifactBaseline baseline_;                    ///< Before the first attempt.
+    Rare<Artifacts> artifacts_;
 
-    std::optional<AgentStatus> status_;
+    std::unique_ptr<AgentStatus> status_;
     std::optional<FileStamp> final_file_;
     ClaimState claim_ = ClaimState::none;
     bool claimed_ = false;         ///< A claim was seen.
@@ -143,9 +151,6 @@ private:
     std::string problem_;
     error_code shortage_;
     std::vector<Rejection> last_rejections_;
-
-    std::map<std::string, ArtifactState> seen_;
-    std::optional<time_point> stable_since_;
 };
 
 }  // namespace autoexec::inline v1

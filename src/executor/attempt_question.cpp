@@ -67,7 +67,7 @@ void ExecutorCore::follow_question(Execution& x, Attempt& a)
 bool ExecutorCore::is_ambiguous(Execution& x, Attempt& a, const Question& question)
 {
     const auto digest = protocol::digest_of(question);
-    if (a.digests.try_emplace(question.id, digest).first->second == digest) return false;
+    if (a.digests->try_emplace(question.id, digest).first->second == digest) return false;
     warn_once(x, "A question was not shown: the agent had asked another one with the same id.");
     return true;
 }
@@ -76,7 +76,8 @@ void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& ques
 {
     ++a.unanswered;
     a.times.waits_for_person = true;
-    a.question.emplace(OpenQuestion{question, shown_question(*options.redactor, question), {}});
+    a.question = std::make_unique<OpenQuestion>(
+        OpenQuestion{question, shown_question(*options.redactor, question), {}});
     if (const auto ec = a.has_record ? write_running(x, a) : error_code())
         warn_once(x, fmt::format("A question could not be recorded, so only this process can "
                                  "answer it: {}.",
@@ -89,7 +90,7 @@ void ExecutorCore::begin_question(Execution& x, Attempt& a, const Question& ques
 
 void ExecutorCore::end_question(Execution& x, Attempt& a)
 {
-    const auto ended = *std::exchange(a.question, std::nullopt);
+    const auto ended = *std::exchange(a.question, nullptr);
     a.times.waits_for_person = false;
     a.times.last_change = options.clock->now();
     if (ended.answer) --a.unanswered;

@@ -342,10 +342,9 @@ asio::awaitable<error_code> ExecutorCore::lock(Execution& x)
 
 MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
 {
-    MonitorOptions w;
+    MonitorOptions w{x.request.expected_artifacts, x.baseline};
     w.attempt_id_required = options.agent_in_process;
     w.claim_required = options.agent_in_process;
-    w.expected_artifacts = x.request.expected_artifacts;
     w.artifact_detection = x.options.artifact_detection;
     w.stability = std::max(x.options.polling_interval, milliseconds{2000});
     return w;

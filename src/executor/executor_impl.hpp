@@ -173,22 +173,23 @@ struct OpenPrompts {
 
 /// One attempt of an execution.
 struct Attempt : Correlation {
-    /// `monitoring`: without ids.
-    Attempt(Execution& x, std::string id, int number, MonitorOptions monitoring);
+    Attempt(Execution& x, std::string id, int number, const MonitorOptions& monitoring);
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
 
     AttemptMonitor monitor;
     AttemptTimes times;
     AttemptEnd end;
-    std::optional<Usage> usage;  ///< Its own.
+    Rare<std::optional<Usage>> usage;  ///< Its own.
     time_point published;
     std::chrono::system_clock::time_point started_at;
     bool has_record = false;  ///< In `running/`; left behind if the executor ends first.
     std::size_t rejections = 0;
     std::size_t status_updates = 0;
     int published_again = 0;  ///< Number of replacements of the unclaimed command file.
-    std::optional<OpenQuestion> question;
-    std::map<std::string, std::string> digests;  ///< Of its questions, keyed by id.
-    std::size_t unanswered = 0;                  ///< Number of questions that got no answer.
+    std::unique_ptr<OpenQuestion> question;
+    Rare<std::map<std::string, std::string>> digests;  ///< Of its questions, keyed by id.
+    std::size_t unanswered = 0;                        ///< Number of questions that got no answer.
     OpenPrompts prompts;
 };
 

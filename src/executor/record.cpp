@@ -344,8 +344,9 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     auto session = session_of(*options.redactor, status);
     if (session.empty() || session != r.session) r.session_usage.reset();
     r.session = std::move(session);
-    a.usage = own_usage(status, r.session_usage);
-    protocol::add_usage(r.usage, a.usage);
+    auto usage = own_usage(status, r.session_usage);
+    protocol::add_usage(r.usage, usage);
+    if (usage) a.usage.edit() = std::move(usage);
     if (r.usage) r.usage->model = agent_text(*options.redactor, r.usage->model, max_agent_code);
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
@@ -405,7 +406,7 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
         };
         if (status->agent) m.agent = short_text(status->agent);
         m.agent_id = short_text(status->agent_id);
-        m.usage = a.usage;
+        m.usage = a.usage.get();
         if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
     }
     e.metric = std::move(m);

@@ -59,7 +59,6 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptRefer
                                              std::move(w));
     if (auto recorded = records::artifacts_before(options.project_root, a->attempt_id))
         x.baseline = std::move(recorded);
-    if (x.baseline) a->monitor.set_baseline(*x.baseline);
     const auto now = options.clock->system_now();
     a->started_at = reference.started_at.value_or(now);
     a->published = options.clock->now() -
