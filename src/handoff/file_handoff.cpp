@@ -177,7 +177,7 @@ public:
         for (const auto* name : {control_files::cancel, control_files::command})
             if (const auto ec = clear(names, name)) return ec;
         remove_all_temporaries(names);
-        // A moment before `look` is first called.
+        // For the look that follows at once, before the command is published.
         nothing_left_ = !names.may_contain(options_.status_file_name) &&
                         !names.may_contain(control_files::cursor_folder);
         return withdraw_offers();
@@ -185,6 +185,7 @@ public:
 
     error_code publish(const PublishedFiles& files, Durability durability) override
     {
+        nothing_left_ = false;
         const std::array<std::pair<const char*, const std::string*>, 2> first = {{
             {control_files::metadata, &files.metadata},
             {control_files::simple, &files.simple},
@@ -529,7 +530,7 @@ private:
     std::string withdrawn_;            // a temporary file: another executor's command file
     bool locked_ = false;
     bool claims_in_tree_ = false;
-    bool nothing_left_ = false;  // by `prepare`, just now: there is no status
+    bool nothing_left_ = false;  // of statuses, by `prepare` just now
     bool has_answered_ = false;
     bool published_here_ =
         false;  // the existing control files are this executor's, or there are none

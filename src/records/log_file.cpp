@@ -213,6 +213,8 @@ error_code LogFile::open(const std::string& name)
     name_ = name;
     path_ = log_folder_.path() / name;
     new_entry_ = true;
+    const bool needs_folder = rotation_.max_bytes > 0 || durability_ == Durability::power;
+    if (!needs_folder) folder_ = UniqueFd();
     return ec;
 }
 
