@@ -304,8 +304,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void fill_result(Execution& x, Attempt& a);
     /// Empty: its program was refused nothing.
     [[nodiscard]] std::string denied_sentence(const Attempt& a) const;
-    /// If a limit of the command cannot be enforced.
-    static void warn_of_unknown_usage(Execution& x);
+    /// If a limit of the command cannot be enforced, or was not.
+    static void warn_of_weak_limits(Execution& x);
     asio::awaitable<bool> notify_end(Execution& x);
 
     // Records.

@@ -228,7 +228,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
     const auto delay = delay_before_retry(x, a);
     bool known = true;
     if (!delay) {
-        warn_of_unknown_usage(x);
+        warn_of_weak_limits(x);
         known = co_await notify_end(x);
     }
     if (known) {
@@ -259,7 +259,7 @@ void ExecutorCore::warn_of_unwritten(Execution& x, error_code ec) const
         x.result.warnings.push_back("an event sink could not write its records: " + ec.message());
 }
 
-void ExecutorCore::warn_of_unknown_usage(Execution& x)
+void ExecutorCore::warn_of_weak_limits(Execution& x)
 {
     const auto limits = x.limits();
     const auto spending = x.spending();
@@ -271,6 +271,14 @@ void ExecutorCore::warn_of_unknown_usage(Execution& x)
         x.result.warnings.emplace_back(
             "The program reports no tokens, which count as zero: their limit does not apply to "
             "it.");
+    const bool is_exceeded = (limits.max_cost != 0 && spending.cost_usd > limits.max_cost) ||
+                             (limits.max_tokens != 0 && spending.tokens() > limits.max_tokens);
+    const bool was_stopped = x.result.error && x.result.error->code == error_codes::budget;
+    if (is_exceeded && !was_stopped)
+        x.result.warnings.push_back(
+            protocol::limit_reached(limits, spending, "this command") +
+            " Its program was not limited while it ran: give its agent a 'budget', or rules that "
+            "read its usage meanwhile.");
 }
 
 /// Returns false if `on_end` threw; the attempt's files are then kept for `adopt`.

@@ -249,6 +249,41 @@ TEST_CASE_FIXTURE(ExecutorFixture, "a budget of a command that cannot be enforce
     CHECK(result.warnings[0].starts_with("The program reports no cost"));
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture, "a budget that a program has exceeded unnoticed is a warning")
+{
+    auto r = request();
+    std::string code;
+    bool warns = true;
+    r.max_cost = 0.2;
+    SUBCASE("of its cost") {}
+    SUBCASE("of its tokens")
+    {
+        r.max_cost = 0;
+        r.max_tokens = 9;
+    }
+    SUBCASE("not, if it is used up")
+    {
+        r.max_cost = 0.25;
+        warns = false;
+    }
+    SUBCASE("not, if the program was stopped for it")
+    {
+        code = "budget";
+        warns = false;
+    }
+    tree.on_publish = [this, &code] {
+        tree.take();
+        auto status =
+            tree.status(code.empty() ? ReportedStatus::completed : ReportedStatus::failed);
+        if (!code.empty()) status.error = CommandError{"used up", code, false, 0};
+        status.usage = used(10, 0.25);
+        tree.report(status);
+    };
+    execute(r);
+    REQUIRE(result.warnings.size() == (warns ? 1 : 0));
+    if (warns) CHECK(result.warnings[0].find("was not limited while it ran") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(ExecutorFixture, "a negative budget is refused")
 {
     auto r = request();
