@@ -81,7 +81,7 @@ std::unique_ptr<HeldAgent> ExecutorCore::choose_agent(Execution& x)
         x.agent_index = i;
         auto other = agents.ask(known_agent(x), options.breaker, x.probe);
         if (!other) {
-            report_fallback(x, *held);
+            if (i != current) report_fallback(x, *held);
             held.reset();
             break;
         }

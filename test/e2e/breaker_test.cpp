@@ -100,16 +100,19 @@ TEST_CASE("a command waits until the time that a rate limit names")
     const auto mark = (project.root() / "limited").string();
     project.write("agent.sh", "if [ -f '" + mark +
                                   "' ]; then echo '{\"type\": \"end\"}'; else\n: > '" + mark +
-                                  "'; echo '{\"type\": \"limit\", \"after\": 1.5}'; fi\n");
+                                  "'; echo '{\"type\": \"limit\", \"after\": 3}'; fi\n");
     project.add_agent(
         "main", "/bin/sh '" + (project.root() / "agent.sh").string() + "' {command}",
         {"outcome: {program: Main, events: [{when: {/type: end}, meaning: success}, {when: {/type: "
          "limit}, meaning: failure, error_code: rate_limited, message: Slow down., retry_after: "
          "/after}]}"});
-    const auto ended =
-        project.run({"run", "--agent", "main", "--list", "-", "-j", "1"}, list_of(2));
+    CHECK(project.run({"run", "--agent", "main", "first"}).code == 1);
+    const auto ended = project.run({"run", "--agent", "main", "second", "-w", project.worktree("a"),
+                                    "-w", project.worktree("b")});
+    CHECK(ended.code == 0);
     CHECK(contains(ended.err, "paused: agent main is rate limited: no commands until "));
-    CHECK(contains(ended.out, "completed"));
+    const auto at = ended.err.find("paused:");
+    CHECK(ended.err.find("paused:", at + 1) == std::string::npos);  // both wait for the same
     const auto audit = project.audit();
     CHECK(std::ranges::any_of(
         audit, [](const auto& event) { return text_at(event, "event_type") == "agent_paused"; }));

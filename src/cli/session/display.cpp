@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
@@ -52,7 +53,7 @@ void Display::publish(const Event& event)
     if (const auto state = state_of(event); !state.empty()) row.state = state;
     row.progress = progress_after(event, std::move(row.progress));
     row.asks = asks_after(event, std::move(row.asks));
-    if (!is_line(screen_.mode(), event)) return;
+    if (!is_line(screen_.mode(), event) || repeats_wait(event, last_wait_)) return;
     if (const auto what = sentence_of(event); !what.empty())
         print_message("{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
                       text::printable(what));
@@ -111,6 +112,13 @@ std::string progress_after(const Event& event, std::string progress)
     if (event.progress) return text_of(event.progress);
     if (event.type == EventType::waiting_for_agent) return std::string(detail(event, "reason"));
     return event.type == EventType::execution_started ? std::string() : std::move(progress);
+}
+
+bool repeats_wait(const Event& event, std::string& last)
+{
+    if (event.type != EventType::waiting_for_agent) return false;
+    std::string reason(detail(event, "reason"));
+    return std::exchange(last, reason) == reason;
 }
 
 std::string asks_after(const Event& event, std::string asks)

@@ -45,6 +45,7 @@ private:
     std::size_t total_;
     std::size_t ended_ = 0;
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
+    std::string last_wait_;            ///< Why commands wait for an agent.
 };
 
 /// The state of an execution after an event; empty: unchanged.
@@ -58,6 +59,9 @@ bool is_line(Screen::Mode mode, const Event& event);
 
 /// What a row shows after an event: the progress, or why the command waits for its agent.
 std::string progress_after(const Event& event, std::string progress);
+
+/// Whether an event reports again why commands wait for an agent, as after the last one.
+bool repeats_wait(const Event& event, std::string& last);
 
 /// The progress that an agent has reported; empty: none.
 std::string text_of(const std::optional<Progress>& progress);

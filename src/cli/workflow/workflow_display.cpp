@@ -131,7 +131,8 @@ void WorkflowDisplay::publish(const Event& event)
                         : progress_after(event, std::move(row->progress));
     // The event of the step announces its start.
     const bool is_start = event.type == EventType::execution_started && event.attempt == 1;
-    if (is_line(screen_.mode(), event) && !what.empty() && !is_start)
+    if (is_line(screen_.mode(), event) && !what.empty() && !is_start &&
+        !repeats_wait(event, last_wait_))
         print_message("{}: {}\n", text::printable(row->step_id), text::printable(what));
 }
 

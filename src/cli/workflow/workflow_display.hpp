@@ -57,6 +57,7 @@ private:
     std::map<std::string, StepState> states_;
     std::set<std::string> outdated_;  ///< In flight, and will run again.
     std::vector<Row> rows_;           ///< In the order of their start.
+    std::string last_wait_;           ///< Why commands wait for an agent.
 };
 
 /// The line of a step that has ended.
