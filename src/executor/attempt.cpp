@@ -104,15 +104,15 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.argv = r.argv;
     file.env_refs = r.env_refs;
     file.deadline_seconds =
-        std::chrono::duration<double>(r.timeout.value_or(x.options.timeout)).count();
+        std::chrono::duration<double>(r.timeout.value_or(x.options->timeout)).count();
     const auto left = protocol::left_of(x.limits(), x.spending());
     if (left.max_cost > 0) file.max_cost = left.max_cost;
     if (left.max_tokens > 0) file.max_tokens = left.max_tokens;
     // The agent may continue where the attempt before has ended.
-    if (protocol::is_session_id(x.result.session)) {
-        file.session = x.result.session;
-        if (x.result.error)
-            file.failure = x.result.error->message;
+    if (protocol::is_session_id(x.result->session)) {
+        file.session = x.result->session;
+        if (x.result->error)
+            file.failure = x.result->error->message;
         else if (r.resumed_session)
             file.failure = r.resumed_session->failure;
         std::ranges::replace(file.failure, '\0', ' ');  // agents refuse it
@@ -139,8 +139,8 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
                         files.command.size(), protocol::command_file_limit));
 
     if (a.attempt == 1 && x.redacted != r.command &&
-        x.options.secrets_in_command == SecretsInCommand::warn) {
-        x.result.warnings.emplace_back(
+        x.options->secrets_in_command == SecretsInCommand::warn) {
+        x.result->warnings.emplace_back(
             "The command text contains a secret; use a variable in env_refs instead.");
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
     }
@@ -178,8 +178,7 @@ void ExecutorCore::begin(Execution& x, const Attempt& a)
 {
     if (!x.first_published) x.first_published = a.published;
     x.attempt_id = a.attempt_id;
-    x.result.attempt_id = a.attempt_id;
-    x.result.attempts = a.attempt;
+    x.attempts = a.attempt;
 }
 
 // A later attempt continues the work of the first one, so artifacts of that one count.
@@ -229,9 +228,9 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
 void ExecutorCore::announce_running(Execution& x, Attempt& a)
 {
     if (const auto ec = write_running(x, a); ec && a.attempt == 1)
-        x.result.warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
-                                                (options.project_root / layout::running).string(),
-                                                ec.message()));
+        x.result->warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
+                                                 (options.project_root / layout::running).string(),
+                                                 ec.message()));
 }
 
 void ExecutorCore::forget_running(Attempt& a)
@@ -241,7 +240,7 @@ void ExecutorCore::forget_running(Attempt& a)
 
 AttemptTimes ExecutorCore::times_of(const Execution& x, const Attempt& a)
 {
-    const auto& o = x.options;
+    const auto& o = *x.options;
     AttemptTimes times;
     times.deadline = a.published + x.request.timeout.value_or(o.timeout);
     if (o.total_timeout > milliseconds::zero())
@@ -260,8 +259,8 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
 {
     a.times = times_of(x, a);
     auto& times = a.times;
-    PollingInterval interval(x.options.polling_interval, x.options.max_polling_interval,
-                             x.options.adaptive_polling);
+    PollingInterval interval(x.options->polling_interval, x.options->max_polling_interval,
+                             x.options->adaptive_polling);
     const auto subscription = wake_on_notice(x);
 
     for (;;) {
@@ -339,14 +338,15 @@ bool ExecutorCore::is_notified(const Execution& x, const Attempt& a) const
     const auto coverage = options.notifier->coverage(x.request.worktree);
     // Until it is claimed, a program may replace the command file.
     if (options.agent_in_process && a.monitor.started()) return coverage != Coverage::none;
-    const bool by_artifacts = x.options.artifact_detection && !x.request.expected_artifacts.empty();
+    const bool by_artifacts =
+        x.options->artifact_detection && !x.request.expected_artifacts.empty();
     return coverage == Coverage::all && !by_artifacts;
 }
 
 milliseconds ExecutorCore::safety_interval(const Execution& x) const
 {
     const auto share = between_safety_polls * static_cast<std::int64_t>(active.size());
-    const auto interval = std::max(x.options.max_polling_interval, share);
+    const auto interval = std::max(x.options->max_polling_interval, share);
     // ± 10 %, so that not all come at once.
     return duration_cast<milliseconds>(interval * (0.9 + 0.2 * options.random()));
 }
@@ -448,7 +448,7 @@ AttemptEnd ExecutorCore::not_started_end(const Execution& x, const Attempt& a) c
     return failed_end(Cause::not_started, "not_started",
                       fmt::format("No agent claimed the command within {}. Check that an agent "
                                   "is running and watches this worktree.",
-                                  seconds(x.options.start_timeout)));
+                                  seconds(x.options->start_timeout)));
 }
 
 /// Publishes again after another file has replaced the command file of an unclaimed attempt.
@@ -479,7 +479,7 @@ void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observa
         case Observation::Kind::artifacts_ready:
             a.end.status = ExecutionStatus::completed;
             a.end.facts.cause = Cause::artifacts;
-            x.result.completion_method = CompletionMethod::artifact_detection;
+            x.result->completion_method = CompletionMethod::artifact_detection;
             break;
         case Observation::Kind::status_too_large:
             a.end = failed_end(Cause::broken, "status_too_large",
@@ -523,7 +523,7 @@ void ExecutorCore::classify_status(Execution& x, Attempt& a)
 {
     const auto& status = *a.monitor.status();
     auto& end = a.end;
-    x.result.completion_method = CompletionMethod::status_file;
+    x.result->completion_method = CompletionMethod::status_file;
     end.facts.cause = Cause::reported;
     end.facts.names_attempt = !status.attempt_id.empty();
     if (status.status == ReportedStatus::completed) {
@@ -566,7 +566,7 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
     auto refused = request_stop(*x.mailbox, a, reason);
     options.notifier->notify(x.request.worktree);
 
-    const auto limit = options.clock->now() + x.options.stop_grace + stop_margin;
+    const auto limit = options.clock->now() + x.options->stop_grace + stop_margin;
     facts.stop_confirmed = false;
     for (;;) {
         record_rejections(x, a, observation.rejections);
@@ -589,11 +589,11 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
         observation = a.monitor.poll(options.clock->now());
     }
     if (facts.stop_confirmed) co_return;
-    x.result.warnings.emplace_back(
+    x.result->warnings.emplace_back(
         "The agent has not confirmed that it stopped; the worktree stays busy until then.");
     if (!a.monitor.end_is_pending()) co_return;
     const auto reported = a.monitor.status()->status;
-    x.result.unreleased_status = reported;
+    x.result->unreleased_status = reported;
     if (a.end.error)
         a.end.error->message += fmt::format(
             "; its agent reported {}, but has not released its claim", to_string(reported));
@@ -615,7 +615,7 @@ void ExecutorCore::classify_end_during_stop(Execution& x, Attempt& a,
                                             const std::optional<FileStamp>& pending)
 {
     if (!pending || pending != a.monitor.final_file()) {
-        x.result.status_during_stop = a.monitor.status()->status;
+        x.result->status_during_stop = a.monitor.status()->status;
         return;
     }
     a.end = {};

@@ -189,14 +189,14 @@ void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
     const auto late = x.prompts.size() + a.prompts.passed_on.size();
     x.prompts.clear();
     if (late > 0)
-        x.result.warnings.push_back(
+        x.result->warnings.push_back(
             fmt::format("{} had no turn: the program takes none, or its last turn had ended.",
                         late == 1 ? "1 prompt" : fmt::format("{} prompts", late)));
 }
 
 bool ExecutorCore::fails_on_input(const Execution& x, Attempt& a) const
 {
-    if (!a.question || x.options.on_input == OnInput::wait) return false;
+    if (!a.question || x.options->on_input == OnInput::wait) return false;
     a.end.facts.cause = Cause::broken;
     a.end.error = CommandError{"The command waits for a person: " + words_of(*a.question),
                                error_codes::input_needed, false, 0};

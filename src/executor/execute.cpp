@@ -57,15 +57,21 @@ void set_cancelled(ExecutionResult& result, std::string message)
 }
 
 // A retry leaves the failure before it in place.
+std::optional<git::GitContext> context_of(const Execution& x)
+{
+    if (auto tree = x.mailbox->git_tree()) return git::git_context_of(*std::move(tree));
+    return x.git ? std::optional(*x.git) : std::nullopt;
+}
+
 void refuse_for_lack(Execution& x, const std::string& reason)
 {
     x.refused = true;
-    if (!x.first_published || !x.result.error)
-        x.result.error = CommandError{"Not started " + reason, {}, false, 0};
+    if (!x.first_published || !x.result->error)
+        x.result->error = CommandError{"Not started " + reason, {}, false, 0};
     else
-        x.result.error->message +=
-            (x.result.error->message.ends_with('.') ? "" : ".") + (" Not tried again " + reason);
-    x.result.error->code = error_codes::no_resources;
+        x.result->error->message +=
+            (x.result->error->message.ends_with('.') ? "" : ".") + (" Not tried again " + reason);
+    x.result->error->code = error_codes::no_resources;
 }
 
 }  // namespace
@@ -77,7 +83,7 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
 
-    x->options = options;
+    x->options = shared_options;
     const ActiveGuard present(*this, *x);
     auto ec = check(*x);
     if (!ec) {
@@ -85,13 +91,14 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
         ec = co_await std::move(work);
     }
     if (x->first_published)
-        x->result.duration =
+        x->result->duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
     x->mailbox.reset();
     release_slots(*x);
     x->tree_slot.reset();
     drop_idle_queue(x->tree_key);
-    OperationResult outcome{ec, std::make_unique<ExecutionResult>(std::move(x->result))};
+    describe_result(*x);
+    OperationResult outcome{ec, x->result.take()};
     co_return outcome;
 }
 
@@ -100,17 +107,28 @@ asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
     const auto since = options.clock->now();
     const auto ec = co_await admit(x);
     end_queue(x, since);
-    if (ec || x.refused || x.result.status == ExecutionStatus::cancelled) co_return ec;
+    if (ec || x.refused || x.result.get().status == ExecutionStatus::cancelled) co_return ec;
     co_return co_await run_attempts(x);
 }
 
 error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
 {
-    x.result.status = ExecutionStatus::failed;
-    x.result.error = CommandError{std::move(sentence), {}, false, 0};
+    x.result->status = ExecutionStatus::failed;
+    x.result->error = CommandError{std::move(sentence), {}, false, 0};
     if (!files::is_resource_shortage(ec)) return ec;
-    x.result.error->code = error_codes::no_resources;
+    x.result->error->code = error_codes::no_resources;
     return errc::no_resources;
+}
+
+// At its end only: what waits needs no copies.
+void ExecutorCore::describe_result(Execution& x)
+{
+    auto& result = x.result.edit();
+    result.ids() = x.request.ids();
+    result.command = x.redacted;
+    result.worktree = x.request.worktree;
+    result.attempts = x.attempts;
+    result.queued = std::chrono::duration_cast<milliseconds>(x.all_queued);
 }
 
 error_code ExecutorCore::check(Execution& x)
@@ -120,12 +138,9 @@ error_code ExecutorCore::check(Execution& x)
     r.worktree = absolute(r.worktree);
     x.baseline = r.artifact_baseline;
     x.redacted = options.redactor->redact(r.command);
-    x.result.ids() = r.ids();
-    x.result.command = x.redacted;
-    x.result.worktree = r.worktree;
     if (r.resumed_session) {
-        x.result.session = r.resumed_session->id;
-        x.result.session_usage = r.resumed_session->usage;
+        x.result->session = r.resumed_session->id;
+        x.result->session_usage = r.resumed_session->usage;
     }
 
     if (stopping) return fail(x, errc::stopped, "The executor was stopped.");
@@ -166,7 +181,7 @@ error_code ExecutorCore::check(Execution& x)
                                     text::printable(path), r.worktree.string()));
         path = std::move(*beneath);
     }
-    if (x.options.secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
+    if (x.options->secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
         return fail(x, errc::secret_in_command,
                     "The command text contains a secret. Pass the name of a variable in env_refs "
                     "instead, and use that variable in the command.");
@@ -176,7 +191,7 @@ error_code ExecutorCore::check(Execution& x)
 void ExecutorCore::end_queue(Execution& x, time_point since) const
 {
     x.queued = options.clock->now() - since;
-    x.result.queued += std::chrono::duration_cast<milliseconds>(x.queued);
+    x.all_queued += x.queued;
 }
 
 /// Waits for a slot of its agent, then for one of the executor, until both are granted or it is
@@ -219,11 +234,11 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (co_await is_cancelled(x)) {
-            set_cancelled(x.result, "The command was cancelled before it was published.");
+            set_cancelled(x.result.edit(), "The command was cancelled before it was published.");
             co_return error_code{};
         }
         if (x.refused) co_return error_code{};
-        x.options = options;  // re-read the options: they may have changed while queued
+        x.options = shared_options;  // re-read the options: they may have changed while queued
         const auto held = choose_agent(x);
         if (held) {
             if (co_await hold(x, *held)) continue;
@@ -237,12 +252,13 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         const auto refusal = refusal_of(x, 1);
         x.refused = !refusal.empty();
         if (x.refused) {
-            x.result.error = CommandError{"Not started. " + refusal, error_codes::budget, false, 0};
+            x.result->error =
+                CommandError{"Not started. " + refusal, error_codes::budget, false, 0};
             co_return error_code{};
         }
         const auto ec = co_await open(x);
         const bool busy = ec == errc::worktree_busy || ec == errc::worktree_busy_unconfirmed;
-        const bool waits_for_worktree = busy && x.options.on_busy == OnBusy::wait;
+        const bool waits_for_worktree = busy && x.options->on_busy == OnBusy::wait;
         if (!waits_for_worktree && !waits_for_resources(x, ec)) co_return ec;
         x.mailbox.reset();
         release_slots(x);
@@ -284,7 +300,7 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
         }
         co_await x.alarm->wait_until(std::min(limit, now + resources_interval));
     }
-    x.result.warnings.push_back(
+    x.result->warnings.push_back(
         fmt::format("The start was paused for {}: {}.",
                     text::format_duration(
                         std::chrono::duration_cast<milliseconds>(options.clock->now() - begin)),
@@ -345,19 +361,17 @@ MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
     MonitorOptions w{x.request.expected_artifacts, x.baseline};
     w.attempt_id_required = options.agent_in_process;
     w.claim_required = options.agent_in_process;
-    w.artifact_detection = x.options.artifact_detection;
-    w.stability = std::max(x.options.polling_interval, milliseconds{2000});
+    w.artifact_detection = x.options->artifact_detection;
+    w.stability = std::max(x.options->polling_interval, milliseconds{2000});
     return w;
 }
 
 /// `number`: the number of the first attempt.
 asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
 {
-    if (!x.git && !x.hooks().before_retry && !options.tree_state) {
-        auto tree = x.mailbox->git_tree();
-        x.git =
-            tree ? git::git_context_of(*std::move(tree)) : git::git_context_of(x.request.worktree);
-    }
+    if (!x.git && !x.hooks().before_retry && !options.tree_state && !x.mailbox->git_tree())
+        if (auto context = git::git_context_of(x.request.worktree))
+            x.git = std::make_unique<git::GitContext>(*std::move(context));
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
         if (const auto ec = co_await publish(x, *a)) co_return ec;
@@ -369,14 +383,14 @@ asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
 /// The delay before a retry; nullopt if there is none.
 std::optional<milliseconds> ExecutorCore::delay_before_retry(const Execution& x, const Attempt& a)
 {
-    const auto& policy = x.request.retry ? *x.request.retry : x.options.retry;
+    const auto& policy = x.request.retry ? *x.request.retry : x.options->retry;
     const int max_attempts =
-        x.options.error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
+        x.options->error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
     if (a.attempt >= max_attempts || !may_retry(a.end.facts, x.request.idempotent))
         return std::nullopt;
     const auto delay = retry_delay(policy, a.attempt, options.random());
-    if (x.options.total_timeout > milliseconds::zero() &&
-        options.clock->now() + delay >= *x.first_published + x.options.total_timeout)
+    if (x.options->total_timeout > milliseconds::zero() &&
+        options.clock->now() + delay >= *x.first_published + x.options->total_timeout)
         return std::nullopt;
     return delay;
 }
@@ -392,10 +406,10 @@ bool ExecutorCore::refuse_retry(Execution& x, int attempt) const
 {
     const auto refusal = refusal_of(x, attempt);
     if (refusal.empty()) return false;
-    if (!x.result.error) x.result.error.emplace();
-    auto& message = x.result.error->message;
+    if (!x.result->error) x.result->error.emplace();
+    auto& message = x.result->error->message;
     message += fmt::format("{} Not tried again. {}", message.ends_with('.') ? "" : ".", refusal);
-    x.result.error->code = error_codes::budget;
+    x.result->error->code = error_codes::budget;
     return true;
 }
 
@@ -409,8 +423,8 @@ asio::awaitable<bool> ExecutorCore::is_refused_by_hook(Execution& x, int attempt
     } catch (const std::exception& e) {
         refusal = e.what();
     }
-    if (!refusal.empty() && x.result.error) {
-        auto& message = x.result.error->message;
+    if (!refusal.empty() && x.result->error) {
+        auto& message = x.result->error->message;
         message +=
             fmt::format("{} Not tried again. {}", message.ends_with('.') ? "" : ".", refusal);
     }
@@ -426,10 +440,10 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
     auto retry = event(x, a, EventType::execution_retry);
     retry.details["next_attempt"] = a.attempt + 1;
     retry.details["delay_ms"] = delay.count();
-    if (x.result.error) retry.details["error"] = x.result.error->message;
+    if (x.result->error) retry.details["error"] = x.result->error->message;
     std::string tree;
     if (!co_await prepared(x, tree)) {
-        x.result.warnings.push_back("No further attempt: " + tree);
+        x.result->warnings.push_back("No further attempt: " + tree);
         co_return false;
     }
     if (x.hooks().before_retry) x.baseline.reset();
@@ -465,7 +479,7 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
             give_up_probe(x);
         }
     }
-    set_cancelled(x.result, "The command was cancelled while waiting for its next attempt.");
+    set_cancelled(x.result.edit(), "The command was cancelled while waiting for its next attempt.");
     co_return false;
 }
 
@@ -484,11 +498,12 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
 {
     const auto& prepare = x.hooks().before_retry;
     const auto& describe = prepare ? prepare : options.tree_state;
-    if (!describe && !x.git) co_return true;
+    const auto context = describe ? std::nullopt : context_of(x);
+    if (!describe && !context) co_return true;
     try {
         auto preparing = describe ? describe(x.request.worktree)
                                   : git::tree_state(supervised_spawner(), options.clock,
-                                                    x.git_interrupt, *x.git);
+                                                    x.git_interrupt, *context);
         state = co_await std::move(preparing);
         co_return true;
     } catch (const std::exception& e) {
@@ -513,7 +528,7 @@ void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
 
 void ExecutorCore::warn_once(Execution& x, std::string warning)
 {
-    auto& warnings = x.result.warnings;
+    auto& warnings = x.result->warnings;
     if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
         warnings.push_back(std::move(warning));
 }

@@ -172,6 +172,7 @@ std::string sentence_of(const ExecutionResult& result)
 
 ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
     : options(std::move(opts)),
+      shared_options(std::make_shared<const ExecutionOptions>(options)),
       ex(std::move(e)),
       strand(ex),
       running_records(options.project_root),
@@ -269,6 +270,7 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
     bound(options);
     asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<ExecutionOptions&>(impl->options) = o;
+        impl->shared_options = std::make_shared<const ExecutionOptions>(o);
         impl->slots.set_slots(o.max_parallel);
     });
 }

@@ -74,15 +74,18 @@ struct Execution {
     [[nodiscard]] protocol::SpendingLimits limits() const
     {
         return protocol::lower_of({request.max_cost, request.max_tokens},
-                                  {options.max_cost_per_command, options.max_tokens_per_command});
+                                  {options->max_cost_per_command, options->max_tokens_per_command});
     }
     /// What they have used.
-    [[nodiscard]] protocol::Spending spending() const { return {result.usage, options.prices}; }
+    [[nodiscard]] protocol::Spending spending() const
+    {
+        return {result.get().usage, options->prices};
+    }
     /// The name of the agent that gets the command; empty: any.
     [[nodiscard]] const std::string& agent() const;
 
     CommandRequest request;
-    ExecutionOptions options;  ///< As of its start.
+    std::shared_ptr<const ExecutionOptions> options;  ///< As of its start.
     std::string redacted;
     std::shared_ptr<Timer> alarm;
     // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
@@ -92,8 +95,9 @@ struct Execution {
     std::unique_ptr<async::SemaphoreGuard> agent_slot;
     std::unique_ptr<async::SemaphoreGuard> slot;
     std::unique_ptr<Mailbox> mailbox;
-    std::optional<git::GitContext>
-        git;  ///< The worktree's context, determined before a program could change it.
+    /// The worktree's context, determined before a program could change it, if the mailbox does not
+    /// know it.
+    std::unique_ptr<git::GitContext> git;
     std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
     std::string tree_key;
     bool adopted = false;    ///< Published by another executor: an agent may already have it.
@@ -114,7 +118,9 @@ struct Execution {
     std::optional<time_point> first_published;
     std::chrono::nanoseconds queued{0};        ///< Before its running attempt.
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
-    ExecutionResult result;
+    std::chrono::nanoseconds all_queued{0};    ///< Before all of them.
+    int attempts = 0;                          ///< Published.
+    Rare<ExecutionResult> result;              ///< `describe_result` completes it.
 };
 
 /// When the wait for an attempt acts without a report of its agent. `max()`: never.
@@ -221,6 +227,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<error_code> adopt(Execution& x, const AttemptReference& reference);
     asio::awaitable<error_code> watch(Execution& x);
     error_code check(Execution& x);
+    static void describe_result(Execution& x);
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
@@ -353,6 +360,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static std::string tree_key_of(const std::filesystem::path& worktree);
 
     ExecutorOptions options;
+    std::shared_ptr<const ExecutionOptions> shared_options;  ///< Those of new executions.
     asio::any_io_executor ex;
     asio::strand<asio::any_io_executor> strand;
     std::vector<std::shared_ptr<EventSink>> sinks;

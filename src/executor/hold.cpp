@@ -69,7 +69,7 @@ const std::string& ExecutorCore::known_agent(const Execution& x) const
 std::unique_ptr<HeldAgent> ExecutorCore::choose_agent(Execution& x)
 {
     if (auto problem = agents.take_problem(); !problem.empty())
-        x.result.warnings.push_back(std::move(problem));
+        x.result->warnings.push_back(std::move(problem));
     // An attempt that has started may have changed files: it is continued by the same agent only.
     const bool may_change = !x.has_started || x.request.idempotent;
     const auto current = x.agent_index;
@@ -90,8 +90,8 @@ std::unique_ptr<HeldAgent> ExecutorCore::choose_agent(Execution& x)
     }
     if (held) x.agent_index = current;
     if (!held && x.agent_index != current) {
-        x.result.session.clear();  // it is another program's
-        x.result.session_usage.reset();
+        x.result->session.clear();  // it is another program's
+        x.result->session_usage.reset();
     }
     if (!held) x.hold.reset();
     return held;
@@ -108,7 +108,7 @@ void ExecutorCore::report_fallback(Execution& x, const HeldAgent& held)
 
 Event ExecutorCore::hold_event(const Execution& x, EventType type, const HeldAgent& held) const
 {
-    Correlation ids{x.request.ids(), {}, x.result.attempts + 1};
+    Correlation ids{x.request.ids(), {}, x.attempts + 1};
     auto e = event(ids, x.redacted, x.request.worktree, type);
     e.details["agent"] = held.name;
     e.details["code"] = held.code;
@@ -142,10 +142,10 @@ asio::awaitable<bool> ExecutorCore::hold(Execution& x, const HeldAgent& held)
 /// The time-outs of the command apply to the wait as well.
 time_point ExecutorCore::hold_limit(const Execution& x) const
 {
-    auto limit = x.hold->since + x.request.timeout.value_or(x.options.timeout);
-    if (x.options.total_timeout > milliseconds::zero())
+    auto limit = x.hold->since + x.request.timeout.value_or(x.options->timeout);
+    if (x.options->total_timeout > milliseconds::zero())
         limit =
-            std::min(limit, x.first_published.value_or(x.hold->since) + x.options.total_timeout);
+            std::min(limit, x.first_published.value_or(x.hold->since) + x.options->total_timeout);
     return limit;
 }
 
@@ -156,15 +156,15 @@ void ExecutorCore::refuse_held(Execution& x, const HeldAgent& held)
     const auto hint = fmt::format(" If it works again: autoexec agents reset {}",
                                   text::quote_words(std::vector{held.name}));
     x.refused = true;
-    if (x.result.attempts > 0 && x.result.error) {
-        auto& message = x.result.error->message;
+    if (x.attempts > 0 && x.result.get().error) {
+        auto& message = x.result->error->message;
         message +=
             fmt::format("{} Not tried again: {}{}", message.ends_with('.') ? "" : ".", why, hint);
         return;
     }
-    x.result.status = held.waiting_helps ? ExecutionStatus::timeout : ExecutionStatus::failed;
-    x.result.error = CommandError{fmt::format("Not started: {}{}", why, hint),
-                                  error_codes::agent_unavailable, false, 0};
+    x.result->status = held.waiting_helps ? ExecutionStatus::timeout : ExecutionStatus::failed;
+    x.result->error = CommandError{fmt::format("Not started: {}{}", why, hint),
+                                   error_codes::agent_unavailable, false, 0};
 }
 
 void ExecutorCore::note_agent(Execution& x, const Attempt& a)

@@ -5,7 +5,7 @@
 namespace autoexec::inline v1 {
 
 /// A value that is allocated when it is first changed: thousands of executions wait at once, and
-/// most of them never have it. Until then it is equal to `T()`.
+/// most of them never have it, or only at their end. Until then it is equal to `T()`.
 template <class T>
 class Rare {
 public:
@@ -19,6 +19,9 @@ public:
         if (!value_) value_ = std::make_unique<T>();
         return *value_;
     }
+
+    /// The value, which is `T()` afterwards.
+    [[nodiscard]] std::unique_ptr<T> take() { return std::move(value_); }
 
     const T* operator->() const { return &get(); }
     T* operator->() { return &edit(); }

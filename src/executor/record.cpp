@@ -100,7 +100,7 @@ std::optional<EventStatus> status_after(EventType type)
 std::string last_line(const Execution& x, const Attempt& a)
 {
     const auto& status = a.monitor.status();
-    const auto& progress = x.result.last_progress;
+    const auto& progress = x.result->last_progress;
     if (!status || !status->progress || !progress || progress->message.empty()) return {};
     return fmt::format("; its last line is: {}", progress->message);
 }
@@ -159,13 +159,13 @@ asio::awaitable<error_code> ExecutorCore::flush_all()
 void ExecutorCore::record_progress(Execution& x, Attempt& a)
 {
     const auto& status = *a.monitor.status();
-    if (!x.options.status_tracking) return;
+    if (!x.options->status_tracking) return;
     if (status.progress) {
         auto progress = *status.progress;
         progress.message = agent_text(*options.redactor, progress.message, max_agent_message);
         progress.current_step =
             agent_text(*options.redactor, progress.current_step, max_agent_message);
-        x.result.last_progress = std::move(progress);
+        x.result->last_progress = std::move(progress);
     }
     // A final status is reported by the end's own event, or does not count yet.
     if (status.is_final()) return;
@@ -176,7 +176,7 @@ void ExecutorCore::record_progress(Execution& x, Attempt& a)
         status.status == ReportedStatus::pending ? EventStatus::pending : EventStatus::running;
     e.details["old_status"] = old ? boost::json::value(to_string(*old)) : nullptr;
     e.details["new_status"] = to_string(status.status);
-    e.progress = x.result.last_progress;
+    e.progress = x.result->last_progress;
     if (e.progress) {
         e.details["percentage"] = e.progress->percentage;
         e.details["message"] = e.progress->message;
@@ -194,7 +194,7 @@ void ExecutorCore::report_polling(Execution& x, const Attempt& a)
     auto e = event(x, a, EventType::polling_only);
     e.details["reason"] = reason;
     emit(e);
-    x.result.warnings.push_back(fmt::format(
+    x.result->warnings.push_back(fmt::format(
         "No file events come from the worktree ({}): it was polled, so the end was seen later.",
         reason));
 }
@@ -214,6 +214,7 @@ void ExecutorCore::record_rejections(Execution& x, Attempt& a,
 /// Returns true if another attempt follows.
 asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
 {
+    x.result->attempt_id = a.attempt_id;
     report_late_prompts(x, a);
     fill_result(x, a);
     x.has_started |= a.end.facts.cause != Cause::not_started;
@@ -234,7 +235,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
     if (known) {
         const auto ec = x.mailbox->clean(a.attempt_id, !a.end.facts.stop_confirmed);
         if (ec)
-            x.result.warnings.push_back(
+            x.result->warnings.push_back(
                 fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
                             x.request.worktree.string(), ec.message()));
         forget_running(a);
@@ -249,14 +250,14 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
 
 void ExecutorCore::warn_of_unwritten(Execution& x, error_code ec) const
 {
-    const auto before = x.result.warnings.size();
+    const auto before = x.result->warnings.size();
     for (const auto& sink : sinks) {
         const auto records = sink->unwritten();
-        if (records.lost > 0) x.result.warnings.push_back(records::lost_sentence(records));
-        if (records.queued > 0) x.result.warnings.push_back(records::queued_sentence(records));
+        if (records.lost > 0) x.result->warnings.push_back(records::lost_sentence(records));
+        if (records.queued > 0) x.result->warnings.push_back(records::queued_sentence(records));
     }
-    if (x.result.warnings.size() == before)
-        x.result.warnings.push_back("an event sink could not write its records: " + ec.message());
+    if (x.result->warnings.size() == before)
+        x.result->warnings.push_back("an event sink could not write its records: " + ec.message());
 }
 
 void ExecutorCore::warn_of_weak_limits(Execution& x)
@@ -264,11 +265,11 @@ void ExecutorCore::warn_of_weak_limits(Execution& x)
     const auto limits = x.limits();
     const auto spending = x.spending();
     if (limits.max_cost != 0 && !spending.has_cost)
-        x.result.warnings.emplace_back(
+        x.result->warnings.emplace_back(
             "The program reports no cost, which counts as zero: the limit of the cost does not "
             "apply to it unless 'prices' in the configuration has its model.");
     if (limits.max_tokens != 0 && !spending.has_tokens)
-        x.result.warnings.emplace_back(
+        x.result->warnings.emplace_back(
             "The program reports no tokens, which count as zero: their limit does not apply to "
             "it.");
     const bool is_exceeded = (limits.max_cost != 0 && spending.cost_usd > limits.max_cost) ||
@@ -286,14 +287,14 @@ asio::awaitable<bool> ExecutorCore::notify_end(Execution& x)
 {
     const auto& on_end = x.hooks().on_end;
     if (!on_end) co_return true;
-    x.result.duration =
+    x.result->duration =
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
-        auto notified = on_end(x.result);
+        auto notified = on_end(x.result.get());
         co_await async::uncancellable(strand, std::move(notified));
         co_return true;
     } catch (const std::exception& e) {
-        x.result.warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));
+        x.result->warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));
     }
     co_return false;
 }
@@ -308,7 +309,8 @@ std::string ExecutorCore::denied_sentence(const Attempt& a) const
 
 void ExecutorCore::fill_result(Execution& x, Attempt& a)
 {
-    auto& r = x.result;
+    describe_result(x);
+    auto& r = x.result.edit();
     r.verified = a.monitor.verify(r.missing_artifacts);
     if (a.end.status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
@@ -379,7 +381,7 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     }
     e.details["duration_ms"] = duration;
     if (a.end.status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
-    const auto& r = x.result;
+    const auto& r = x.result.get();
     e.details["completion_method"] = std::string(to_string(r.completion_method));
     if (!x.request.expected_artifacts.empty()) {
         e.details["verified"] = std::string(to_string(r.verified));
