@@ -27,7 +27,8 @@ constexpr milliseconds busy_poll{250};
 constexpr milliseconds resources_interval{1000};
 constexpr std::chrono::minutes max_pause{10};
 constexpr milliseconds requests_interval{500};
-constexpr int max_looks_for_requests = 50;  // a second
+constexpr milliseconds safety_of_requests{5000};  // should an event of theirs get lost
+constexpr int max_looks_for_requests = 50;        // a second
 
 std::optional<protocol::AnswerFile> answer_to(const fs::path& root, const std::string& attempt_id)
 {
@@ -567,9 +568,8 @@ asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>
         const bool some_left = serve_pending_requests();
         if (agents.refresh()) wake_held();
         const bool may_wait = notified && !some_left && agents.all_work();
-        const auto now = options.clock->now();
-        co_await requests_alarm->wait_until(
-            now + (may_wait ? options.max_polling_interval : requests_interval));
+        const auto interval = may_wait ? safety_of_requests : requests_interval;
+        co_await requests_alarm->wait_until(options.clock->now() + interval);
         const auto earliest = looks.next(options.clock->now());
         while (options.clock->now() < earliest && !active.empty())
             co_await requests_alarm->wait_until(earliest);
