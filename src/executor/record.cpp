@@ -274,9 +274,9 @@ void ExecutorCore::warn_of_weak_limits(Execution& x)
             "it.");
     const bool is_exceeded = (limits.max_cost != 0 && spending.cost_usd > limits.max_cost) ||
                              (limits.max_tokens != 0 && spending.tokens() > limits.max_tokens);
-    const bool was_stopped = x.result.error && x.result.error->code == error_codes::budget;
+    const bool was_stopped = x.result->error && x.result->error->code == error_codes::budget;
     if (is_exceeded && !was_stopped)
-        x.result.warnings.push_back(
+        x.result->warnings.push_back(
             protocol::limit_reached(limits, spending, "this command") +
             " Its program was not limited while it ran: give its agent a 'budget', or rules that "
             "read its usage meanwhile.");
