@@ -1,5 +1,6 @@
 #include "git/unfinished.hpp"
 #include "git/worktrees.hpp"
+#include "git_files/refs.hpp"
 
 #include <fmt/format.h>
 
@@ -58,9 +59,10 @@ asio::awaitable<std::string> holder_of(Repository& repository, Ref ref, BranchRe
 
 asio::awaitable<std::string> Repository::tip_of(std::string branch)
 {
-    const auto output =
-        co_await run("rev-parse", "--verify", "--quiet", branch_ref(branch) + "^{commit}");
-    co_return output.ok() ? line_of(output) : std::string();
+    const auto read = git_files::read_ref(common, branch_ref(branch));
+    if (read && read->empty()) co_return std::string();
+    const auto found = co_await resolve(read.value_or(branch_ref(branch)));
+    co_return found.id;
 }
 
 asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,

@@ -36,6 +36,7 @@ public:
         unfinished_ = unfinished(entry_);
         SnapshotOptions limits;
         limits.max_file_bytes = repository_.options.max_file_bytes;
+        limits.head_tree = head_.tree;
         snapshot_ = co_await take_snapshot(repository_.git, entry_, limits);
         work_ = snapshot_.files;
         done_.problem = snapshot_.problem;
@@ -167,6 +168,9 @@ private:
     {
         auto candidates = commits_of_unfinished(entry_);
         if (!tip_.empty()) candidates.push_back(tip_);
+        // The commit contains these, or is one of them.
+        std::erase(candidates, head_.commit);
+        std::erase(candidates, done_.commit);
         Words kept{done_.commit};
         SalvageContents contents;
         contents.tips =

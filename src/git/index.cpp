@@ -56,12 +56,22 @@ bool copy_bytes(int from, int to)
 
 asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse)
 {
+    PathVisitor none = [](std::string_view) {};
+    return read_index(git, std::move(context), sparse, std::move(none));
+}
+
+asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse,
+                                       PathVisitor visit)
+{
     const auto listing = co_await git(context, "ls-files", "-v", "-s", "-z");
     IndexFacts facts;
     facts.problem = listing.cut ? "there are too many files" : "";
     if (!listing.ok()) facts.problem = reason_of(listing);
     if (facts.readable())
-        for (const auto line : split_nul(listing.output)) record_entry(line, sparse, facts);
+        for (const auto line : split_nul(listing.output)) {
+            record_entry(line, sparse, facts);
+            visit(line.substr(line.find('\t') + 1));
+        }
     co_return facts;
 }
 

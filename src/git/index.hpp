@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,11 @@ struct IndexFacts {
 
 /// A `sparse` tree omits some files intentionally. `git` must outlive the operation.
 asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse);
+
+/// The same; `visit` is called with each path.
+using PathVisitor = std::function<void(std::string_view path)>;
+asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse,
+                                       PathVisitor visit);
 
 /// Adds the arguments of `update-index` for an entry.
 void add_entry(Words& words, std::string_view mode, std::string_view id, std::string_view path);

@@ -208,16 +208,16 @@ asio::awaitable<Merged> merge(Repository& repository, std::string ours, std::str
     const auto [left, right] =
         co_await resolve_both(repository, std::move(ours), std::move(theirs), merged.problem);
     if (!merged.problem.empty()) co_return merged;
-    if (co_await repository.contains(left, right)) merged.commit = left;
-    if (merged.commit.empty() && co_await repository.contains(right, left)) merged.commit = right;
-    if (!merged.commit.empty()) co_return merged;
-
     const auto base = co_await repository.run("merge-base", left, right);
     if (!base.ok()) {
         merged.problem = fmt::format("{} and {} have no common commit, so they cannot be merged.",
                                      left.substr(0, 12), right.substr(0, 12));
         co_return merged;
     }
+    // Then one of them contains the other.
+    if (line_of(base) == right) merged.commit = left;
+    if (line_of(base) == left) merged.commit = right;
+    if (!merged.commit.empty()) co_return merged;
     AttributesFolder attributes(repository);
     co_await attributes.fill(left);
     const auto tree = co_await repository.git(attributes.context(), "merge-tree", "--write-tree",

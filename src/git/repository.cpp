@@ -174,6 +174,10 @@ asio::awaitable<ProgramOutput> Repository::locked(Git caller, Words words)
 asio::awaitable<Commit> Repository::resolve(std::string revision)
 {
     Commit found;
+    if (known_commits_.contains(revision)) {
+        found.id = std::move(revision);
+        co_return found;
+    }
     const bool sound =
         !revision.empty() && revision.front() != '-' && revision.find('\0') == std::string::npos;
     if (sound) {
@@ -186,7 +190,15 @@ asio::awaitable<Commit> Repository::resolve(std::string revision)
         found.id.clear();
         found.problem = fmt::format("'{}' is not a commit of this repository.", shown(revision));
     }
+    remember_commit(found.id);
     co_return found;
+}
+
+void Repository::remember_commit(const std::string& id)
+{
+    constexpr std::size_t max_known = 10'000;
+    if (known_commits_.size() == max_known) known_commits_.clear();
+    if (!id.empty()) known_commits_.insert(id);
 }
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
@@ -220,6 +232,7 @@ asio::awaitable<Head> Repository::head_of(GitContext context)
     if (!output.ok() || lines.size() != 2) co_return head;
     head.commit = lines[0];
     head.tree = lines[1];
+    remember_commit(head.commit);
     co_return head;
 }
 
@@ -273,7 +286,7 @@ asio::awaitable<Commit> Repository::commit_tree(std::string tree, Words parents,
     const auto output = co_await git.run(context, std::move(words));
     Commit made;
     if (output.ok())
-        made.id = line_of(output);
+        remember_commit(made.id = line_of(output));
     else
         made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
     co_return made;

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -163,7 +164,10 @@ public:
     int removals = 0;  ///< Folders that are being erased.
 
 private:
+    void remember_commit(const std::string& id);
+
     LockQueue queue_;
+    std::set<std::string> known_commits_;  ///< Ids: what they name does not change.
     bool identity_checked_ = false;
     std::string identity_warning_;
 };

@@ -47,14 +47,14 @@ public:
         if (!result_.problem.empty()) co_return std::move(result_);
         const bool copied = entry_.has_index() && index_.copy_from(entry_.git_dir / "index");
         IndexFacts facts;
-        if (copied) facts = co_await read_index(git_, context(), sparse_);
+        if (copied) facts = co_await read_facts();
         result_.has_submodules = !facts.gitlinks.empty();
         if (facts.readable()) co_await add_index(facts);
         if (entry_.missing() || !result_.problem.empty()) co_return std::move(result_);
 
         if (!facts.sound()) {
             co_await begin_from_head();
-            facts = co_await read_index(git_, context(), sparse_);
+            facts = co_await read_facts();
         }
         record_populated(facts.gitlinks);
         co_await add_tree_files();
@@ -64,6 +64,16 @@ public:
 private:
     [[nodiscard]] GitContext context() const { return entry_.context().with_index(index_.file()); }
 
+    asio::awaitable<IndexFacts> read_facts()
+    {
+        tracks_large_ = false;
+        PathVisitor visit = [this](std::string_view path) {
+            tracks_large_ =
+                tracks_large_ || large_file(entry_.tree, path, options_.max_file_bytes).has_value();
+        };
+        return read_index(git_, context(), sparse_, std::move(visit));
+    }
+
     void fail(std::string_view what, const ProgramOutput& output)
     {
         if (result_.problem.empty()) result_.problem = failure(what, entry_.tree, output);
@@ -72,6 +82,10 @@ private:
     // An index with missing objects contains nothing that could be saved.
     asio::awaitable<void> add_index(const IndexFacts& facts)
     {
+        if (facts.unmerged.empty() && git_files::index_is_tree(index_.file(), options_.head_tree)) {
+            result_.index = options_.head_tree;
+            co_return;
+        }
         if (facts.unmerged.empty()) {
             const auto written = co_await git_(context(), "write-tree");
             if (written.ok()) result_.index = line_of(written);
@@ -155,12 +169,6 @@ private:
     // Of the tracked files, those that git would have to read.
     asio::awaitable<void> find_large_files()
     {
-        const auto limit = options_.max_file_bytes;
-        if (limit == 0) co_return;
-        const auto listing = co_await git_(context(), "ls-files", "-z");
-        tracks_large_ = std::ranges::any_of(split_nul(listing.output), [&](auto path) {
-            return large_file(entry_.tree, path, limit).has_value();
-        });
         Words words{"diff-files", "--name-only", "-z", "--ignore-submodules=all"};
         (void)co_await record_large(std::move(words));
     }

@@ -49,8 +49,14 @@ struct Snapshot {
 };
 
 struct SnapshotOptions {
+    SnapshotOptions() = default;
+    SnapshotOptions(bool with_ignored, std::uint64_t max_bytes)
+        : include_ignored(with_ignored), max_file_bytes(max_bytes)
+    {}
+
     bool include_ignored = false;
     std::uint64_t max_file_bytes = 0;  ///< Larger files are skipped; zero: no limit.
+    std::string head_tree;             ///< The tree of HEAD, where the caller knows it.
 };
 
 /// `git` must outlive the operation.

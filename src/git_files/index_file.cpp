@@ -42,6 +42,20 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] bool valid() const noexcept { return valid_; }
 
+    /// The data of an extension, after all paths.
+    [[nodiscard]] std::optional<std::string_view> extension(std::string_view signature) const
+    {
+        constexpr std::size_t extension_header = 8;
+        for (auto at = at_; at + extension_header + id_size_ <= data_.size();) {
+            const std::size_t size = number(at + 4, 4);
+            const auto begin = at + extension_header;
+            if (size > data_.size() - begin) break;
+            if (data_.substr(at, 4) == signature) return data_.substr(begin, size);
+            at = begin + size;
+        }
+        return std::nullopt;
+    }
+
 private:
     [[nodiscard]] std::uint32_t number(std::size_t at, std::size_t bytes) const
     {
@@ -109,7 +123,41 @@ std::optional<std::vector<std::string>> find_paths(std::string_view data, std::s
     return found;
 }
 
+// Of `<path>\0<number of entries> <number of subtrees>\n<id>` for each tree, the root first.
+// Without an id, and with a negative number, if it has changed since.
+std::string_view id_of_root(std::string_view trees, std::size_t id_size)
+{
+    const auto line = trees.find('\n');
+    if (!trees.starts_with('\0') || line == trees.npos || trees.substr(1).starts_with('-'))
+        return {};
+    return trees.substr(line + 1, id_size);
+}
+
+std::string hex(std::string_view bytes)
+{
+    constexpr std::string_view hex_digits = "0123456789abcdef";
+    std::string text;
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        text += {hex_digits[byte >> 4U], hex_digits[byte & 0xFU]};
+    }
+    return text;
+}
+
 }  // namespace
+
+bool index_is_tree(const std::filesystem::path& index, const std::string& tree)
+{
+    const auto folder = files::open_folder(index.parent_path());
+    if (!folder || tree.empty()) return false;
+    const auto file = files::read_regular(folder.get(), index.filename(), max_index_bytes, {});
+    const auto id_size = tree.size() / 2;
+    IndexPaths paths(file.text, id_size);
+    while (paths.next())
+        ;
+    const auto trees = paths.valid() ? paths.extension("TREE") : std::nullopt;
+    return trees && hex(id_of_root(*trees, id_size)) == tree;
+}
 
 std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
                                        const std::vector<std::string>& paths)

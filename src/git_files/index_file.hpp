@@ -12,4 +12,8 @@ namespace autoexec::git_files {
 std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,
                                        const std::vector<std::string>& paths);
 
+/// True if the index in this file says that its content is that tree: then `git write-tree` prints
+/// the same. False if it does not say, as after each `git add`.
+bool index_is_tree(const std::filesystem::path& index, const std::string& tree);
+
 }  // namespace autoexec::git_files
