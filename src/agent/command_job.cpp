@@ -482,9 +482,10 @@ void CommandJob::attach(Process& process)
         progress_ = std::move(reported);
         write_running();
     });
-    if (auto* const client = outcome_source_.client)
-        outcome_source_.driver =
-            std::make_unique<AcpDriver>(*client, process, options_.clock->now());
+    auto* const client = outcome_source_.client;
+    if (client == nullptr) return;
+    outcome_source_.driver = std::make_unique<AcpDriver>(*client, process, options_.clock->now());
+    write_running();  // a person may give prompts from now on
 }
 
 asio::awaitable<CommandJob::Wait> CommandJob::wait_for(Process& process,

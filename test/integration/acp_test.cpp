@@ -37,6 +37,10 @@ agents:
     void begin(protocol::CommandFile command = EngineSide::command())
     {
         hand_over(std::move(command));
+        begin_turn();
+    }
+    void begin_turn()
+    {
         say(R"({"id":1,"result":{"protocolVersion":1}})");
         say(R"({"id":2,"result":{"sessionId":"abc"}})");
         REQUIRE(contains(program().input, R"("session/prompt")"));
@@ -210,9 +214,9 @@ TEST_CASE_FIXTURE(AcpAgent, "rules decide about permissions, and what was denied
 TEST_CASE_FIXTURE(AcpAgent, "what a person says is the prompt of the next turn, once")
 {
     make_git_folder(tree);
-    begin();
-    run_for(options.heartbeat_interval);
-    CHECK(spy->seen.back().prompts_taken == 0);
+    hand_over();
+    CHECK(spy->seen.back().prompts_taken == 0);  // at once
+    begin_turn();
     protocol::AnswerFile file{engine.published().attempt_id, {}, {}};
     file.prompts = {"one"};
     engine.answer(protocol::format_answer(file));
