@@ -9,12 +9,17 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -218,6 +223,36 @@ TEST_CASE_FIXTURE(Watched, "when events are lost, all are called")
     CHECK(notifier->coverage(tree) == Coverage::all);
     put(cursor, status_name);
     CHECK(is_called());
+}
+
+TEST_CASE_FIXTURE(Watched, "many changes at once are passed on in slices, between other handlers")
+{
+    watch();
+    constexpr std::size_t trees = 600;
+    std::set<fs::path> seen;
+    std::size_t in_this_turn = 0;
+    std::size_t most = 0;
+    std::vector<fs::path> paths;
+    std::vector<Notifier::Subscription> subscriptions;
+    for (std::size_t i = 0; i < trees; ++i) {
+        const auto& path = paths.emplace_back(folder / ("tree" + std::to_string(i)));
+        fs::create_directories(path / ".cursor-skill-claims");
+        subscriptions.push_back(notifier->watch(path, [&, path] {
+            ++in_this_turn;
+            seen.insert(path);
+        }));
+    }
+    for (const auto& path : paths) put(path, status_name);
+    // Another handler of the context, which is always ready.
+    int beats = 0;
+    std::function<void()> beat = [&] {
+        most = std::max(most, std::exchange(in_this_turn, 0));
+        if (seen.size() < trees && ++beats < 1'000'000) asio::post(ctx, beat);
+    };
+    beat();
+    while (seen.size() < trees) REQUIRE(ctx.run_one_for(60s) == 1);
+    CHECK(most > 0);
+    CHECK(most <= 256);
 }
 
 TEST_CASE_FIXTURE(Watched, "what is not watched keeps no context running")

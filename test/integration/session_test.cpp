@@ -1,6 +1,7 @@
 #include "autoexec/session.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/scripted_spawner.hpp"
+#include "support/sweep.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
@@ -307,6 +308,31 @@ TEST_CASE("programs end with their context")
         fixture.session.reset();
     }
     CHECK(spawner->running() == 0);
+}
+
+TEST_CASE("the context may end after any handler of a session" * doctest::test_suite("sweep"))
+{
+    const int stride = is_long_form() ? 1 : 4;
+    bool finished = false;
+    int steps = 0;
+    for (; !finished; steps += stride) {
+        CAPTURE(steps);
+        std::shared_ptr<ScriptedSpawner> spawner;
+        {
+            SessionFixture f;
+            spawner = f.spawner;
+            spawner->on_wait = [&f](ScriptedProgram& program) {
+                f.clock->at(f.clock->elapsed() + 1s, [&program] { program.exit(0); });
+            };
+            f.options.executor.enable_audit = f.options.executor.enable_metrics = true;
+            for (const auto* name : {"a", "b", "a"}) f.start(name);
+            for (int i = 0; i < steps && !finished; ++i) finished = !f.clock->step(f.ctx);
+            if (finished) CHECK(f.results.size() == 3);
+            if (steps % 2 == 0) f.session.reset();
+        }
+        CHECK(spawner->running() == 0);
+    }
+    CHECK(steps > 50);
 }
 
 TEST_CASE_FIXTURE(SessionFixture, "stopping ends what runs, and completes when it has ended")
