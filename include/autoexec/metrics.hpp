@@ -68,6 +68,8 @@ struct MetricsTotals {
     std::uint64_t total_attempts = 0;
     double success_rate = 0;  ///< 0–1; executions counted by their last attempt.
     std::chrono::duration<double, std::milli> average_duration{0};  ///< Of all attempts.
+    /// Before an attempt, in queues.
+    std::chrono::duration<double, std::milli> average_queued{0};
     // Quantiles of the duration of all attempts, within 1 %.
     std::chrono::duration<double, std::milli> p50{0};
     std::chrono::duration<double, std::milli> p90{0};

@@ -136,6 +136,7 @@ json::object to_json(const MetricsTotals& totals)
             {"p50_duration_ms", totals.p50.count()},
             {"p90_duration_ms", totals.p90.count()},
             {"p99_duration_ms", totals.p99.count()},
+            {"average_queued_ms", totals.average_queued.count()},
             {"total_retries", totals.total_retries},
             {"by_status", std::move(by_status)},
             {"total_attempts", totals.total_attempts},

@@ -77,6 +77,7 @@ void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
         auto& totals = sums.totals;
         ++totals.total_attempts;
         totals.average_duration += std::chrono::duration<double, std::milli>(line.duration_ms);
+        totals.average_queued += std::chrono::duration<double, std::milli>(line.queued_ms);
         sums.durations.add(line.duration_ms);
         if (line.usage == nullptr) return;
         protocol::add_usage(totals.usage, *line.usage);
@@ -159,8 +160,10 @@ MetricsSummary SummaryBuilder::summary() const
         if (totals.total_executions != 0 && completed != totals.by_status.end())
             totals.success_rate = static_cast<double>(completed->second) /
                                   static_cast<double>(totals.total_executions);
-        if (totals.total_attempts != 0)
-            totals.average_duration /= static_cast<double>(totals.total_attempts);
+        if (const auto attempts = static_cast<double>(totals.total_attempts); attempts > 0) {
+            totals.average_duration /= attempts;
+            totals.average_queued /= attempts;
+        }
         totals.p50 = Milliseconds(sums.durations.quantile(0.5));
         totals.p90 = Milliseconds(sums.durations.quantile(0.9));
         totals.p99 = Milliseconds(sums.durations.quantile(0.99));

@@ -32,7 +32,7 @@ public:
 
 private:
     struct Sums {
-        MetricsTotals totals;  ///< `average_duration` is the sum.
+        MetricsTotals totals;  ///< Averages are the sums.
         DurationSketch durations;
     };
     /// What is known of an execution: the group and the status of its last attempt.

@@ -225,7 +225,9 @@ TEST_CASE_FIXTURE(MetricsFixture, "a repeat of an attempt is dropped, another at
 TEST_CASE_FIXTURE(MetricsFixture, "the summary counts executions by their last attempt")
 {
     // The second execution's attempts do not stand in their order.
-    record({metric_of("a", ExecutionStatus::failed, 0), metric_of("a", ExecutionStatus::timeout, 1),
+    auto queued = metric_of("a", ExecutionStatus::failed, 0);
+    queued.queued = std::chrono::milliseconds{14};
+    record({queued, metric_of("a", ExecutionStatus::timeout, 1),
             metric_of("a", ExecutionStatus::completed, 2),
             metric_of("b", ExecutionStatus::timeout, 1), metric_of("b", ExecutionStatus::failed, 0),
             metric_of("c"), metric_of("d", ExecutionStatus::cancelled)});
@@ -235,6 +237,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "the summary counts executions by their last a
     CHECK(summary.total_retries == 3);
     CHECK(summary.success_rate == 0.5);
     CHECK(summary.average_duration == std::chrono::milliseconds{100});
+    CHECK(summary.average_queued == std::chrono::milliseconds{2});
     CHECK(summary.by_status ==
           std::map<ExecutionStatus, std::uint64_t>{{ExecutionStatus::completed, 2},
                                                    {ExecutionStatus::timeout, 1},
@@ -246,6 +249,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "the summary of nothing is zeros")
     CHECK(boost::json::serialize(to_json(collector->get_summary())) ==
           R"({"total_executions":0,"success_rate":0E0,"average_duration_ms":0E0,)"
           R"("p50_duration_ms":0E0,"p90_duration_ms":0E0,"p99_duration_ms":0E0,)"
+          R"("average_queued_ms":0E0,)"
           R"("total_retries":0,"by_status":{},"total_attempts":0,"usage":null,"skipped_lines":0})");
 }
 

@@ -44,9 +44,11 @@ void print_text(const MetricsSummary& s, const ModelPrices& prices)
 {
     print_result(
         "Total Executions: {}\nSuccess Rate: {:.1f}%\nAverage Duration: {:.0f}ms\n"
-        "Duration p50/p90/p99: {} / {} / {}\nTotal Retries: {}\nBy Status:\n",
+        "Duration p50/p90/p99: {} / {} / {}\nAverage Queue Time: {}\nTotal Retries: {}\nBy "
+        "Status:\n",
         s.total_executions, s.success_rate * 100, s.average_duration.count(), duration_text(s.p50),
-        duration_text(s.p90), duration_text(s.p99), s.total_retries);
+        duration_text(s.p90), duration_text(s.p99), duration_text(s.average_queued),
+        s.total_retries);
     for (const auto& [status, count] : s.by_status)
         print_result("  {}: {}\n", to_string(status), count);
     if (const auto usage = to_text(total_spending(s, prices)); !usage.empty())
@@ -118,7 +120,8 @@ void print_groups_as_csv(const std::vector<SummaryRow>& rows)
 {
     print_csv({"group", "executions", "attempts", "success_rate", "retries", "completed", "failed",
                "timeout", "cancelled", "average_duration_ms", "p50_duration_ms", "p90_duration_ms",
-               "p99_duration_ms", "input_tokens", "output_tokens", "cost_usd"});
+               "p99_duration_ms", "average_queued_ms", "input_tokens", "output_tokens",
+               "cost_usd"});
     for (const auto& [name, t, spending] : rows) {
         const auto count = [&totals = *t](ExecutionStatus status) {
             const auto found = totals.by_status.find(status);
@@ -131,6 +134,7 @@ void print_groups_as_csv(const std::vector<SummaryRow>& rows)
                    count(ExecutionStatus::timeout), count(ExecutionStatus::cancelled),
                    number(t->average_duration.count()), number(t->p50.count()),
                    number(t->p90.count()), number(t->p99.count()),
+                   number(t->average_queued.count()),
                    spending.has_tokens ? std::to_string(spending.input_tokens) : "",
                    spending.has_tokens ? std::to_string(spending.output_tokens) : "",
                    spending.has_cost ? number(spending.cost_usd) : ""});
