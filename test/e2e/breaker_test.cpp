@@ -64,6 +64,10 @@ TEST_CASE("an expired key costs three runs of the program")
     CHECK(contains(later.out, "autoexec agents reset main"));
     CHECK(project.starts() == 3);
     CHECK(contains(project.run({"status"}).err, "Held back: agent main is not signed in"));
+    const auto agents = objects_of(project.run({"agents", "list", "--json"}).out);
+    REQUIRE(agents.size() == 1);
+    CHECK(text_at(agents[0], "state") == "open");
+    CHECK(contains(text_at(agents[0], "held_back"), "agent main is not signed in"));
     const auto health = project.run({"health"});
     CHECK(contains(health.out, "Commands are held back: agent main is not signed in"));
 

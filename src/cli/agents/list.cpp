@@ -3,6 +3,8 @@
 #include "autoexec/diagnostic.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/subcommand.hpp"
+#include "records/health_file.hpp"
+#include "text/json.hpp"
 
 namespace autoexec::cli {
 namespace {
@@ -43,8 +45,11 @@ json::array roles_of(const AgentsFile& file, const std::string& agent)
 }
 
 json::object to_json(const AgentDefinition& definition, const std::vector<Program>& programs,
-                     json::array roles)
+                     json::array roles, const protocol::AgentHealthMap& states)
 {
+    const auto now = std::chrono::system_clock::now();
+    const auto found = states.find(definition.name);
+    const auto state = found == states.end() ? protocol::AgentHealth{} : found->second;
     json::array all;
     for (const auto& program : programs)
         all.push_back({{"name", program.name},
@@ -56,7 +61,9 @@ json::object to_json(const AgentDefinition& definition, const std::vector<Progra
             {"takes_commands", agent::accepts_commands(definition)},
             {"outcome", definition.outcome.name},
             {"programs", std::move(all)},
-            {"roles", std::move(roles)}};
+            {"roles", std::move(roles)},
+            {"state", to_string(protocol::phase_of(state, now))},
+            {"held_back", text::text_or_null(protocol::reason_of(definition.name, state, now))}};
 }
 
 void print_roles(const AgentsFile& file)
@@ -90,10 +97,12 @@ int list_agents(const CommonOptions& options)
     print_message(to_string(reading.errors));
     if (reading.missing) print_message(init_hint);
     if (!reading.errors.empty()) return exit_invalid;
+    const auto states = records::read_agent_health(root, std::chrono::system_clock::now()).agents;
     for (const auto& definition : reading.file.agents) {
         const auto programs = programs_in(definition, root);
         if (options.json)
-            print_json(to_json(definition, programs, roles_of(reading.file, definition.name)));
+            print_json(
+                to_json(definition, programs, roles_of(reading.file, definition.name), states));
         else
             print(definition, programs);
     }
