@@ -18,8 +18,8 @@ struct CommandHooks {
     /// Empty: `ExecutorOptions::tree_state`, which only reads, is called.
     std::function<boost::asio::awaitable<std::string>(std::filesystem::path)> before_retry;
 
-    /// Asked before each retry, with the number of its attempt: a sentence refuses it. The same if it
-    /// throws.
+    /// Asked before each retry, with the number of its attempt: a sentence refuses it. The same if
+    /// it throws.
     std::function<boost::asio::awaitable<std::string>(int attempt)> on_retry;
 
     /// Gets each baseline before the attempt is published. If it throws, the

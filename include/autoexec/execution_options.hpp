@@ -86,8 +86,9 @@ struct ExecutionOptions {
     std::int64_t max_tokens_per_command = 0;
     ModelPrices prices;  ///< To estimate costs that are not reported.
 
-    /// Commands in flight at once; more wait in order. Zero: limited only by the descriptors that
-    /// this process can open; each command needs about 16 with an agent in the process.
+    /// Commands in flight at once; more wait in order. In any case, so many that the soft limit of
+    /// open files suffices: each command needs 2 descriptors, with an agent in the process 12, and
+    /// 32 are left for others. Zero: limited only by that.
     std::size_t max_parallel = 0;
 
     /// With less, no command starts; it waits, at most 10 minutes, and then fails with the code

@@ -70,7 +70,12 @@ public:
 /// library and where it is installed with one, then where the library was configured to be
 /// installed, and finally where the CMake target `autoexec::autoexec` had it when the application
 /// was built.
-std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {});
+///
+/// `max_open_files`: the soft limit of open files of the programs, if it is lower than that of this
+/// process, which may have raised its own: some programs count on the usual one. It is that of this
+/// process, too, while `spawn` starts the supervisor, so other threads may lack descriptors then.
+std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {},
+                                            std::optional<std::uint64_t> max_open_files = {});
 
 }  // namespace autoexec::inline v1
 

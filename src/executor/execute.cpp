@@ -311,12 +311,12 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
 // Running executions release descriptors when they end. A single command does not wait.
 bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec)
 {
-    constexpr unsigned of_one_command = 16;  // including its agent and its program
+    constexpr unsigned to_start = 3;  // closed before it waits
     const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
         return other != &x && !other->attempt_id.empty();
     });
     if (!in_flight || (ec && ec != errc::no_resources)) return false;
-    return ec == errc::no_resources || !descriptors.has_left(of_one_command);
+    return ec == errc::no_resources || !descriptors.has_left(descriptors_of_command() + to_start);
 }
 
 asio::awaitable<error_code> ExecutorCore::open(Execution& x)

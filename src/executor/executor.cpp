@@ -2,6 +2,7 @@
 
 #include "executor/executor_impl.hpp"
 #include "executor/free_resources.hpp"
+#include "files/safe_files.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
@@ -11,6 +12,10 @@
 
 #include <fmt/format.h>
 
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <random>
 
 namespace autoexec::inline v1 {
@@ -185,12 +190,34 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
     for (const auto& [agent, limit] : options.agent_limits) agent_slots.try_emplace(agent, limit);
 }
 
+unsigned ExecutorCore::descriptors_of_command() const
+{
+    // Its worktree and, outside git, its claim; an agent in this process has those of its program.
+    return options.agent_in_process ? 12 : 2;
+}
+
+// Commands beyond the limit of descriptors queue, instead of failing.
+void ExecutorCore::limit_slots()
+{
+    constexpr std::uint64_t reserve = 32;
+    std::size_t room = 0;
+    if (const auto limit = files::max_descriptors(); has_files && limit != RLIM_INFINITY) {
+        const auto left = std::max(limit, reserve) - reserve;
+        room = std::max<std::size_t>(left / descriptors_of_command(), 1);
+    }
+    const auto wanted = options.max_parallel;
+    slots.set_slots(room == 0 || wanted == 0 ? std::max(room, wanted) : std::min(room, wanted));
+}
+
 BackgroundAgentAutoExecutor::BackgroundAgentAutoExecutor(asio::any_io_executor ex,
                                                          ExecutorOptions options)
 {
     check(options);
+    const bool has_files = !options.handoff;
     fill_in(options, ex);
     impl_ = std::make_shared<Impl>(std::move(ex), std::move(options));
+    impl_->has_files = has_files;
+    impl_->limit_slots();
 }
 
 BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
@@ -271,7 +298,7 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
     asio::dispatch(impl_->strand, [impl = impl_, o = options] {
         static_cast<ExecutionOptions&>(impl->options) = o;
         impl->shared_options = std::make_shared<const ExecutionOptions>(o);
-        impl->slots.set_slots(o.max_parallel);
+        impl->limit_slots();
     });
 }
 

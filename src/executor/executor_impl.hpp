@@ -231,6 +231,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
+    [[nodiscard]] unsigned descriptors_of_command() const;
+    void limit_slots();
     asio::awaitable<void> take_slots(Execution& x);
     static void release_slots(Execution& x);
     async::FifoSemaphore* agent_slots_of(const Execution& x);
@@ -381,6 +383,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::string shortage;                          ///< Why no command starts; empty: they do.
     time_point next_resources{};                   ///< When to ask again for the free resources.
     bool stopping = false;
+    bool has_files = false;  ///< The hand-off opens worktrees.
 };
 
 struct BackgroundAgentAutoExecutor::Impl : ExecutorCore {

@@ -138,6 +138,12 @@ bool is_resource_shortage(error_code ec) noexcept
     return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EAGAIN;
 }
 
+std::uint64_t max_descriptors() noexcept
+{
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
 bool has_descriptors_left(unsigned count) noexcept
 {
     return DescriptorEstimate().has_left(count);

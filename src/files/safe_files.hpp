@@ -43,6 +43,9 @@ error_code last_error() noexcept;
 /// True if a system call failed for lack of descriptors, processes or memory: it may succeed later.
 bool is_resource_shortage(error_code ec) noexcept;
 
+/// The soft limit of open files.
+std::uint64_t max_descriptors() noexcept;
+
 /// True if this process can open about that many more descriptors.
 bool has_descriptors_left(unsigned count) noexcept;
 

@@ -10,12 +10,15 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -213,10 +216,33 @@ error_code explain_failure(int error, const std::string& supervisor, std::string
                                                                   : code;
 }
 
+/// Lowers the soft limit of open files, for what a child inherits.
+class LoweredLimit {
+public:
+    explicit LoweredLimit(std::optional<std::uint64_t> limit)
+    {
+        if (!limit || ::getrlimit(RLIMIT_NOFILE, &before_) != 0 || *limit >= before_.rlim_cur)
+            return;
+        const rlimit lower{static_cast<rlim_t>(*limit), before_.rlim_max};
+        is_lower_ = ::setrlimit(RLIMIT_NOFILE, &lower) == 0;
+    }
+    ~LoweredLimit()
+    {
+        if (is_lower_) ::setrlimit(RLIMIT_NOFILE, &before_);
+    }
+    LoweredLimit(const LoweredLimit&) = delete;
+    LoweredLimit& operator=(const LoweredLimit&) = delete;
+
+private:
+    rlimit before_{};
+    bool is_lower_ = false;
+};
+
 class SupervisedSpawner final : public Spawner {
 public:
-    explicit SupervisedSpawner(process::SupervisorFile supervisor)
-        : supervisor_(std::move(supervisor))
+    SupervisedSpawner(process::SupervisorFile supervisor,
+                      std::optional<std::uint64_t> max_open_files)
+        : supervisor_(std::move(supervisor)), max_open_files_(max_open_files)
     {}
 
     std::unique_ptr<Process> spawn(const asio::any_io_executor& ex, const ProcessSpec& spec,
@@ -262,6 +288,7 @@ private:
                          const ChildEnds& ends) const
     {
         const auto arguments = supervisor_arguments(link, spec);
+        const LoweredLimit lowered(max_open_files_);
         if (supervisor_.file) {
             const ChildSetup setup(directory, ends, supervisor_.file.get());
             const int error = execute(link.pid, setup.program_path(), setup, arguments, spec);
@@ -279,15 +306,18 @@ private:
     }
 
     const process::SupervisorFile supervisor_;
+    const std::optional<std::uint64_t> max_open_files_;
 };
 
 }  // namespace
 
-std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor)
+std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor,
+                                            std::optional<std::uint64_t> max_open_files)
 {
     return std::make_shared<SupervisedSpawner>(
         supervisor.empty() ? process::find_supervisor()
-                           : process::open_supervisor(std::filesystem::absolute(supervisor)));
+                           : process::open_supervisor(std::filesystem::absolute(supervisor)),
+        max_open_files);
 }
 
 }  // namespace autoexec::inline v1

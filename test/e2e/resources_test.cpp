@@ -56,8 +56,8 @@ TEST_CASE("as many commands run at once as there is room for in the open files t
     Project project;
     const std::vector<std::pair<std::string, std::string>> cases = {
         {"40", "Running at most 1 command at once"},
-        {"128", "Running at most 6 commands at once"},
-        {"256", "Running at most 14 commands at once"}};
+        {"128", "Running at most 8 commands at once"},
+        {"256", "Running at most 18 commands at once"}};
     for (const auto& [files, sentence] : cases) {
         CAPTURE(files);
         auto start = limited(project, "-n " + files, {"run", "-j", "0", "--list", "-"});
@@ -68,6 +68,24 @@ TEST_CASE("as many commands run at once as there is room for in the open files t
         CHECK_MESSAGE(contains(ended.err, sentence), ended.err);
         for (int i = 0; i < 20; ++i) fs::remove_all(project.root() / ("tree" + std::to_string(i)));
     }
+}
+
+TEST_CASE("programs get the limit of open files that the user has set, although more are needed")
+{
+    Project project;
+    auto start = limited(project, "-S -n 64", {"run", "-j", "0", "--list", "-"});
+    for (int i = 0; i < 8; ++i) {
+        const auto tree = project.root() / ("tree" + std::to_string(i));
+        fs::create_directory(tree);
+        start.input +=
+            R"({"command": "ulimit -S -n >limit", "worktree": ")" + tree.string() + "\"}\n";
+    }
+    Program program(start);
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK_FALSE(contains(ended.err, "Running at most"));
+    for (int i = 0; i < 8; ++i)
+        CHECK(read_file(project.root() / ("tree" + std::to_string(i)) / "limit") == "64\n");
 }
 
 TEST_CASE("if no limit is reached, -j 0 runs all commands at once without a warning")

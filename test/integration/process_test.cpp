@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,20 @@ TEST_CASE("a program that exits is reported with its code")
     CHECK(outcome.exit.exit_code == 3);
     CHECK(!outcome.exit.signal);
     CHECK(outcome.exit.error.empty());
+}
+
+TEST_CASE("a program gets the limit of open files that its spawner was given, if that is lower")
+{
+    Host host;
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    host.spawner = supervised_spawner(supervisor, 100);
+    CHECK(host.run(host.shell("ulimit -S -n")).out == "100\n");
+    host.spawner = supervised_spawner(supervisor, before.rlim_cur + 1);
+    CHECK(host.run(host.shell("ulimit -S -n")).out == std::to_string(before.rlim_cur) + "\n");
+    rlimit after{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &after) == 0);
+    CHECK(after.rlim_cur == before.rlim_cur);
 }
 
 TEST_CASE("a program that a signal ends is reported with the signal")

@@ -15,6 +15,8 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <future>
@@ -131,6 +133,88 @@ TEST_CASE_FIXTURE(Many, "a link to a worktree is the same worktree")
     CHECK(first.at == 10s);
     CHECK(second.at == 15s);
     CHECK(second.result.status == ExecutionStatus::completed);
+}
+
+TEST_CASE_FIXTURE(Many, "with a limit of 64 descriptors the rest queues, and no command fails")
+{
+    constexpr int count = 100;
+    struct LowLimit {
+        explicit LowLimit(rlim_t soft)
+        {
+            ::getrlimit(RLIMIT_NOFILE, &before);
+            const rlimit low{soft, before.rlim_max};
+            ::setrlimit(RLIMIT_NOFILE, &low);
+        }
+        ~LowLimit() { ::setrlimit(RLIMIT_NOFILE, &before); }
+        rlimit before{};
+    };
+    TemporaryFolder trees;
+    const auto path_of = [&](int i) { return trees / ("tree" + std::to_string(i)); };
+    for (int i = 0; i < count; ++i) fs::create_directory(path_of(i));
+    const LowLimit limit(64);
+    options.handoff.reset();
+    int max_in_flight = 0;
+    for (int second = 1; second < 100; ++second)
+        clock->at(second * 1s, [&] {
+            int in_flight = 0;
+            for (int i = 0; i < count; ++i) {
+                if (!fs::exists(path_of(i) / ".cursor-skill-command.txt")) continue;
+                ++in_flight;
+                write_file(path_of(i) / ".cursor-skill-status.json", R"({"status": "completed"})");
+            }
+            max_in_flight = std::max(max_in_flight, in_flight);
+        });
+    for (int i = 0; i < count; ++i) begin(path_of(i).string());
+    clock->run(ctx);
+    CHECK(max_in_flight > 8);
+    CHECK(max_in_flight <= 16);
+    for (const auto& end : ends) {
+        CHECK(end->results == 1);
+        CHECK_FALSE(end->ec);
+        CHECK(end->result.status == ExecutionStatus::completed);
+    }
+}
+
+TEST_CASE_FIXTURE(Many, "a thousand commands that other processes cancel at once end once each")
+{
+    constexpr int count = 1000;
+    for (int i = 0; i < count; ++i) begin("/tree" + std::to_string(i));
+    const auto& other = begin("/other");
+    clock->at(7s, [&] {
+        for (const auto& entry : records::list_running(project.path()))
+            if (entry.record.worktree != "/other")
+                CHECK_FALSE(records::request_cancel(project.path(), entry.record.attempt_id));
+    });
+    clock->at(9s, [&] { handoff->at("/other").complete(); });
+    clock->run(ctx);
+    int cancelled = 0;
+    for (const auto& end : ends) {
+        CHECK(end->results == 1);
+        if (end->result.status != ExecutionStatus::cancelled) continue;
+        ++cancelled;
+        CHECK(end->at <= 8s);
+    }
+    CHECK(cancelled == count);
+    CHECK(other.result.status == ExecutionStatus::completed);
+    CHECK(records::find_cancel_requests(project.path()).empty());
+    CHECK(records::list_running(project.path()).empty());
+}
+
+TEST_CASE_FIXTURE(Many, "an executor that has ended leaves nothing in running/")
+{
+    takes("/tree", 2s);
+    begin("/tree");
+    clock->run(ctx);
+    CHECK(ends.front()->result.status == ExecutionStatus::completed);
+    SUBCASE("it was stopped")
+    {
+        stop();
+    }
+    SUBCASE("it was destroyed")
+    {
+        executor.reset();
+    }
+    CHECK(fs::is_empty(project / ".tapps-agents/running"));
 }
 
 TEST_CASE_FIXTURE(Many, "other worktrees do not wait")

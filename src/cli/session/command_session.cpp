@@ -34,11 +34,17 @@ constexpr milliseconds redraw_interval{200};
 // After killing the programs, wait this long for their agent; then its claims stay.
 constexpr milliseconds kill_timeout{2000};
 
-// Descriptors run out first: each command has its worktree, records, pipes, supervisor.
-// Raised only as far as needed: programs inherit it.
+std::uint64_t soft_limit_of_files()
+{
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+// Descriptors run out first: each command has its worktree, pipes, supervisor. The limit is raised
+// to what is needed; programs get the old one.
 std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
 {
-    constexpr rlim_t of_one_command = 16;  // 13 while it runs
+    constexpr rlim_t of_one_command = 12;  // 10 while it runs
     constexpr rlim_t of_the_program = 32;
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
@@ -106,9 +112,10 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
               records::Folder::of({}, root_, "metrics")),
       signals_(ctx_, SIGINT, SIGTERM),
       records_(ctx_.get_executor(), manager.load(), root_),
+      max_open_files_(soft_limit_of_files()),
       options_(make_executor_options(agents, checked_attempt)),
       executor_(ctx_.get_executor(), options_),
-      spawner_(supervised_spawner()),
+      spawner_(supervised_spawner({}, max_open_files_)),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
       reloader_(
           manager, options_.audit,

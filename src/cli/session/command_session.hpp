@@ -88,6 +88,7 @@ private:
     asio::io_context ctx_{1};
     asio::signal_set signals_;
     RecordWriters records_;
+    std::uint64_t max_open_files_;  ///< At the start: that of programs.
     ExecutorOptions options_;
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;
