@@ -377,6 +377,19 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
     return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
 }
 
+std::filesystem::path normal_path(const std::filesystem::path& path)
+{
+    std::string_view rest = path.native();
+    bool is_normal = rest.starts_with('/');
+    while (is_normal && rest.size() > 1) {
+        rest.remove_prefix(1);
+        const auto part = rest.substr(0, rest.find('/'));
+        is_normal = part != "." && part != ".." && (!part.empty() || rest.empty());
+        rest.remove_prefix(part.size());
+    }
+    return is_normal ? path : path.lexically_normal();
+}
+
 UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec)
 {
     ec = {};

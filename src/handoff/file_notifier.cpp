@@ -135,7 +135,7 @@ private:
         alignas(inotify_event) std::array<char, bytes_of_a_read> buffer{};
     };
 
-    static std::string key_of(const fs::path& tree) { return tree.lexically_normal().string(); }
+    static std::string key_of(const fs::path& tree) { return files::normal_path(tree).string(); }
     Subscription subscribe(const fs::path& path, Subscription inner, Subscriber subscriber);
     void leave(const std::string& key, Subscriber subscriber);
     Folders find_folders(const std::string& key, bool with_claims);

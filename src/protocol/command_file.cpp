@@ -31,12 +31,14 @@ constexpr std::string_view note =
     "This file contains the exact command. Only its owner can read it, and it is removed when the "
     "attempt ends.";
 
-json::object correlation(const CommandFile& file)
+void put_correlation(text::JsonText& out, const CommandFile& file)
 {
-    return {{"workflow_id", text::or_null(file.workflow_id)},
-            {"step_id", text::or_null(file.step_id)},
-            {"created_at", text::iso_utc(file.created_at)},
-            {"expected_artifacts", text::array_of(file.expected_artifacts)}};
+    out.open("correlation");
+    out.text_or_null("workflow_id", file.workflow_id);
+    out.text_or_null("step_id", file.step_id);
+    out.text("created_at", text::iso_utc(file.created_at));
+    out.texts("expected_artifacts", file.expected_artifacts);
+    out.close();
 }
 
 /// Fields that decide what is run must be exact; otherwise the file is rejected.
@@ -128,52 +130,61 @@ bool is_blank_command(std::string_view command)
 
 std::string format_command(const CommandFile& file)
 {
-    json::object out{{"command", file.command},
-                     {"correlation", correlation(file)},
-                     {"worktree_path", file.worktree_path},
-                     {"instructions", instructions},
-                     {"note", note},
-                     {"protocol", protocol_version}};
+    text::JsonText out;
+    out.text("command", file.command);
+    put_correlation(out, file);
+    out.text("worktree_path", file.worktree_path);
+    out.text("instructions", instructions);
+    out.text("note", note);
+    out.text("protocol", protocol_version);
     const auto put = [&out](std::string_view key, const std::string& value) {
-        if (!value.empty()) out[key] = value;
+        if (!value.empty()) out.text(key, value);
     };
     put("execution_id", file.execution_id);
-    if (file.attempt > 0) out["attempt"] = file.attempt;
+    if (file.attempt > 0) out.number("attempt", std::int64_t{file.attempt});
     put("attempt_id", file.attempt_id);
     put("agent", file.agent);
-    if (!file.argv.empty()) out["argv"] = text::array_of(file.argv);
-    if (!file.env_refs.empty()) out["env_refs"] = text::array_of(file.env_refs);
-    if (file.deadline_seconds) out["deadline_seconds"] = *file.deadline_seconds;
-    json::object budget;
-    if (file.max_cost) budget["max_cost_usd"] = *file.max_cost;
-    if (file.max_tokens) budget["max_tokens"] = *file.max_tokens;
-    if (!budget.empty()) out["budget"] = std::move(budget);
-    if (!file.session.empty())
-        out["resume"] = {{"session", file.session}, {"failure", file.failure}};
-    return text::dump_indented(out);
+    if (!file.argv.empty()) out.texts("argv", file.argv);
+    if (!file.env_refs.empty()) out.texts("env_refs", file.env_refs);
+    if (file.deadline_seconds) out.number("deadline_seconds", *file.deadline_seconds);
+    if (file.max_cost || file.max_tokens) {
+        out.open("budget");
+        if (file.max_cost) out.number("max_cost_usd", *file.max_cost);
+        if (file.max_tokens) out.number("max_tokens", *file.max_tokens);
+        out.close();
+    }
+    if (!file.session.empty()) {
+        out.open("resume");
+        out.text("session", file.session);
+        out.text("failure", file.failure);
+        out.close();
+    }
+    return out.object();
 }
 
 std::string format_metadata(const CommandFile& file, std::string_view redacted_command)
 {
-    json::object out{
-        {"version", "1.0"},
-        {"type", "skill_command"},
-        {"command", redacted_command},
-        {"correlation", correlation(file)},
-        {"workflow_context",
-         {{"workflow_id", text::or_null(file.workflow_id)},
-          {"step_id", text::or_null(file.step_id)},
-          {"expected_artifacts", text::array_of(file.expected_artifacts)}}},
-        {"interaction_pattern",
-         {{"mode", "async"},
-          {"completion_detection", "status_file_and_artifacts"},
-          {"progress_updates", true},
-          {"error_handling", "retry_with_backoff"}}},
-        {"metadata", json::object()},
-        {"timestamp", text::iso_utc(file.created_at)},
-    };
-    if (redacted_command != file.command) out["redaction_applied"] = true;
-    return text::dump_indented(out);
+    text::JsonText out;
+    out.text("version", "1.0");
+    out.text("type", "skill_command");
+    out.text("command", redacted_command);
+    put_correlation(out, file);
+    out.open("workflow_context");
+    out.text_or_null("workflow_id", file.workflow_id);
+    out.text_or_null("step_id", file.step_id);
+    out.texts("expected_artifacts", file.expected_artifacts);
+    out.close();
+    out.open("interaction_pattern");
+    out.text("mode", "async");
+    out.text("completion_detection", "status_file_and_artifacts");
+    out.truth("progress_updates", true);
+    out.text("error_handling", "retry_with_backoff");
+    out.close();
+    out.open("metadata");
+    out.close();
+    out.text("timestamp", text::iso_utc(file.created_at));
+    if (redacted_command != file.command) out.truth("redaction_applied", true);
+    return out.object();
 }
 
 std::optional<CommandFile> parse_command(std::string_view text, std::string& problem)

@@ -122,13 +122,15 @@ std::optional<AgentRecord> parse_agent(std::string_view text)
 
 std::string format_claim(const ClaimFile& claim)
 {
-    return text::dump_indented({{"attempt_id", claim.attempt_id},
-                                {"execution_id", claim.execution_id},
-                                {"agent_id", claim.agent_id},
-                                {"worktree", claim.worktree},
-                                {"pid", claim.pid},
-                                {"host", claim.host},
-                                {"claimed_at", text::iso_utc(claim.claimed_at)}});
+    text::JsonText out;
+    out.text("attempt_id", claim.attempt_id);
+    out.text("execution_id", claim.execution_id);
+    out.text("agent_id", claim.agent_id);
+    out.text("worktree", claim.worktree);
+    out.number("pid", std::int64_t{claim.pid});
+    out.text("host", claim.host);
+    out.text("claimed_at", text::iso_utc(claim.claimed_at));
+    return out.object();
 }
 
 ClaimFile parse_claim(std::string_view text)

@@ -55,6 +55,7 @@ std::string dump_line(const boost::json::value& value);
 /// object.
 class JsonLine {
 public:
+    JsonLine() = default;
     void text(std::string_view key, std::string_view value);
     /// null for an absent text.
     void text_or_null(std::string_view key, const std::optional<std::string>& value);
@@ -63,13 +64,34 @@ public:
     void null(std::string_view key);
     void value(std::string_view key, const boost::json::value& value);
 
-    /// The members so far as a whole object.
-    [[nodiscard]] std::string object() const { return line_ + '}'; }
+    void truth(std::string_view key, bool value);
+    void texts(std::string_view key, const std::vector<std::string>& values);
+
+    /// An object as a member: what follows is in it until `close`.
+    void open(std::string_view key);
+    void close();
+
+    /// The members so far as a whole object. None is open.
+    [[nodiscard]] std::string object() const;
+
+protected:
+    explicit JsonLine(bool indented) : indented_(indented) {}
 
 private:
     void begin(std::string_view key);
+    void next_item();
+    void end(char bracket);
+    [[nodiscard]] bool is_empty() const { return line_.back() == '{' || line_.back() == '['; }
 
     std::string line_ = "{";
+    bool indented_ = false;
+    std::size_t depth_ = 1;
+};
+
+/// The same, as `dump_indented` of the object.
+class JsonText : public JsonLine {
+public:
+    JsonText() : JsonLine(true) {}
 };
 
 /// null for an absent value.

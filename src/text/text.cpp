@@ -15,6 +15,13 @@ namespace {
 
 constexpr std::size_t max_file_name_length = 128;
 
+void append_hex(std::string& out, unsigned char byte)
+{
+    constexpr char hex[] = "0123456789abcdef";
+    out += hex[byte >> 4];
+    out += hex[byte & 0xF];
+}
+
 bool is_plain_in_name(char c) noexcept
 {
     return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
@@ -60,7 +67,10 @@ std::string sha256_hex(std::string_view bytes)
 {
     std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
     SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-    return fmt::format("{:02x}", fmt::join(digest, ""));
+    std::string out;
+    out.reserve(2 * digest.size());
+    for (const auto byte : digest) append_hex(out, byte);
+    return out;
 }
 
 std::string new_uuid()
@@ -79,7 +89,7 @@ std::string new_uuid()
     std::string out;
     for (std::size_t i = 0; i < id.size(); ++i) {
         if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-        out += fmt::format("{:02x}", id[i]);
+        append_hex(out, id[i]);
     }
     return out;
 }

@@ -60,7 +60,7 @@ void append_string(std::string& out, std::string_view text)
 
 class Dumper {
 public:
-    explicit Dumper(bool indented) : indented_(indented) {}
+    explicit Dumper(bool indented, std::size_t depth = 0) : indented_(indented), depth_(depth) {}
 
     std::string release() { return std::move(out_); }
 
@@ -125,7 +125,7 @@ private:
 
     std::string out_;
     bool indented_;
-    std::size_t depth_ = 0;
+    std::size_t depth_;
 };
 
 std::string dump(const json::value& value, bool indented)
@@ -139,9 +139,59 @@ std::string dump(const json::value& value, bool indented)
 
 void JsonLine::begin(std::string_view key)
 {
-    if (line_.size() > 1) line_ += ", ";
+    next_item();
     append_string(line_, key);
     line_ += ": ";
+}
+
+void JsonLine::next_item()
+{
+    if (!is_empty()) line_ += indented_ ? "," : ", ";
+    if (indented_) line_.append("\n").append(2 * depth_, ' ');
+}
+
+void JsonLine::end(char bracket)
+{
+    --depth_;
+    if (indented_ && !is_empty()) line_.append("\n").append(2 * depth_, ' ');
+    line_ += bracket;
+}
+
+void JsonLine::open(std::string_view key)
+{
+    begin(key);
+    line_ += '{';
+    ++depth_;
+}
+
+void JsonLine::close()
+{
+    end('}');
+}
+
+std::string JsonLine::object() const
+{
+    auto whole = *this;
+    whole.end('}');
+    return std::move(whole.line_);
+}
+
+void JsonLine::truth(std::string_view key, bool value)
+{
+    begin(key);
+    line_ += value ? "true" : "false";
+}
+
+void JsonLine::texts(std::string_view key, const std::vector<std::string>& values)
+{
+    begin(key);
+    line_ += '[';
+    ++depth_;
+    for (const auto& value : values) {
+        next_item();
+        append_string(line_, value);
+    }
+    end(']');
 }
 
 void JsonLine::text(std::string_view key, std::string_view value)
@@ -179,7 +229,9 @@ void JsonLine::null(std::string_view key)
 void JsonLine::value(std::string_view key, const json::value& value)
 {
     begin(key);
-    line_ += dump_line(value);
+    Dumper dumper(indented_, depth_);
+    dumper.value(value);
+    line_ += dumper.release();
 }
 
 std::string dump_indented(const json::value& value)

@@ -231,3 +231,42 @@ TEST_CASE("an object with very many keys takes no time per key that grows")
     CHECK(reading.kind == Kind::malformed);
     CHECK(reading.problem.starts_with("A key occurs twice"));
 }
+
+TEST_CASE("an object that is written member by member is one that is built first")
+{
+    const boost::json::object built{
+        {"text", "a \"b\" \n\xC3\xA9"},
+        {"none", nullptr},
+        {"number", 3},
+        {"real", 3600.0},
+        {"truth", true},
+        {"texts", {"a", "b"}},
+        {"no texts", boost::json::array()},
+        {"value", boost::json::object{{"a", {1, 2}}, {"b", boost::json::object()}}},
+        {"object",
+         boost::json::object{{"in it", "c"}, {"empty", boost::json::object()}, {"after it", "d"}}},
+        {"last", "e"}};
+    const auto write = [&](JsonLine& out) {
+        out.text("text", "a \"b\" \n\xC3\xA9");
+        out.text_or_null("none", std::nullopt);
+        out.number("number", std::int64_t{3});
+        out.number("real", 3600.0);
+        out.truth("truth", true);
+        out.texts("texts", {"a", "b"});
+        out.texts("no texts", {});
+        out.value("value", built.at("value"));
+        out.open("object");
+        out.text("in it", "c");
+        out.open("empty");
+        out.close();
+        out.text("after it", "d");
+        out.close();
+        out.text("last", "e");
+        return out.object();
+    };
+    JsonLine line;
+    CHECK(write(line) == dump_line(built));
+    JsonText indented;
+    CHECK(write(indented) == dump_indented(built));
+    CHECK(JsonText().object() == dump_indented(boost::json::object()));
+}

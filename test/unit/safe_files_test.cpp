@@ -342,4 +342,11 @@ TEST_CASE_FIXTURE(Folder, "nothing keeps a descriptor open")
     CHECK(open_descriptors() == before);
 }
 
+TEST_CASE("a path becomes normal as by the standard library")
+{
+    for (const auto* text : {"/", "/a", "/a/b", "/a/", "/a/b/", "//a", "/a//b", "/a/./b", "/a/../b",
+                             "/.", "/..", "/a/.", "/a/..", "/.a/b..", "/a/...", "a/b", "./a", ""})
+        CHECK(normal_path(text) == fs::path(text).lexically_normal().native());
+}
+
 TEST_SUITE_END();
