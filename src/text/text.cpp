@@ -3,7 +3,6 @@
 #include "text/random.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
