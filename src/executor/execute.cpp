@@ -42,6 +42,17 @@ asio::awaitable<bool> is_cancelled(const Execution& x)
     co_return x.cancel_requested || state.cancelled() != asio::cancellation_type::none;
 }
 
+// Until it is admitted or cancelled. One `co_await` for each statement: of a condition with more,
+// GCC 12 makes code that resumes at no valid point.
+asio::awaitable<void> wait_in_queue(const Execution& x, const async::SemaphoreGuard& place)
+{
+    while (!place.admitted()) {
+        const bool cancelled = co_await is_cancelled(x);
+        if (cancelled) co_return;
+        co_await x.alarm->wait_until(time_point::max());
+    }
+}
+
 std::string flaw_of(const RetryPolicy& retry)
 {
     if (retry.max_attempts < 1) return "The number of attempts must be at least 1.";
@@ -201,14 +212,13 @@ asio::awaitable<void> ExecutorCore::take_slots(Execution& x)
 {
     if (!x.slot) {
         x.agent_slots = agent_slots_of(x);
-        if (x.agent_slots != nullptr)
+        if (x.agent_slots != nullptr) {
             x.agent_slot = std::make_unique<async::SemaphoreGuard>(*x.agent_slots, *x.alarm);
-        while (x.agent_slot && !x.agent_slot->admitted() && !co_await is_cancelled(x))
-            co_await x.alarm->wait_until(time_point::max());
+            co_await wait_in_queue(x, *x.agent_slot);
+        }
         x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
     }
-    while (!x.slot->admitted() && !co_await is_cancelled(x))
-        co_await x.alarm->wait_until(time_point::max());
+    co_await wait_in_queue(x, *x.slot);
 }
 
 void ExecutorCore::release_slots(Execution& x)
