@@ -81,6 +81,35 @@ std::optional<ExecutionStatus> read_status(const std::optional<std::string>& wor
     return parse_word<ExecutionStatus>(word.value_or(""));
 }
 
+void put_audit(text::JsonLine& line, const Correlation& ids,
+               std::chrono::system_clock::time_point time, std::string_view type,
+               std::optional<std::string_view> command, std::optional<std::string_view> status,
+               const json::object& details)
+{
+    const auto put = [&line](std::string_view key, std::optional<std::string_view> value) {
+        if (value)
+            line.text(key, *value);
+        else
+            line.null(key);
+    };
+    line.text("timestamp", text::iso_utc(time));
+    line.text("event_type", type);
+    put("workflow_id", ids.workflow_id);
+    put("step_id", ids.step_id);
+    put("command", command);
+    put("status", status);
+    line.value("details", details);
+    if (ids.execution_id.empty()) return;
+    line.text("execution_id", ids.execution_id);
+    line.text("attempt_id", ids.attempt_id);
+    line.number("attempt", std::int64_t{ids.attempt});
+}
+
+std::string audit_line(const text::JsonLine& line, std::chrono::system_clock::time_point time)
+{
+    return fmt::format("{} | INFO | {}", local_seconds(time), line.object());
+}
+
 }  // namespace
 
 std::string format_metric(const ExecutionMetric& metric)
@@ -159,18 +188,7 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
 {
     const auto time = record.time.value_or(now);
     text::JsonLine line;
-    line.text("timestamp", text::iso_utc(time));
-    line.text("event_type", record.event_type);
-    line.text_or_null("workflow_id", record.workflow_id);
-    line.text_or_null("step_id", record.step_id);
-    line.text_or_null("command", record.command);
-    line.text_or_null("status", record.status);
-    line.value("details", record.details);
-    if (!record.execution_id.empty()) {
-        line.text("execution_id", record.execution_id);
-        line.text("attempt_id", record.attempt_id);
-        line.number("attempt", std::int64_t{record.attempt});
-    }
+    put_audit(line, record, time, record.event_type, record.command, record.status, record.details);
     // Not those above, nor those of the chain, which the writer adds.
     static constexpr std::array<std::string_view, 13> taken{
         "timestamp", "event_type",   "workflow_id", "step_id", "command", "status", "details",
@@ -178,7 +196,20 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
     for (const auto& [key, value] : record.more)
         if (std::find(taken.begin(), taken.end(), std::string_view(key)) == taken.end())
             line.value(key, value);
-    return fmt::format("{} | INFO | {}", local_seconds(time), line.object());
+    return audit_line(line, time);
+}
+
+std::string format_audit(const Event& event, std::chrono::system_clock::time_point now)
+{
+    const auto time = event.time == decltype(event.time){} ? now : event.time;
+    std::optional<std::string_view> command;
+    if (!event.command.empty()) command = event.command;
+    std::optional<std::string_view> status;
+    if (event.status) status = to_string(*event.status);
+    text::JsonLine line;
+    put_audit(line, event, time, to_string(event.type), command, status, event.details);
+    line.text("worktree", event.worktree.native());
+    return audit_line(line, time);
 }
 
 std::optional<json::object> parse_audit(std::string_view line)

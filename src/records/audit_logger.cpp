@@ -39,18 +39,6 @@ AuditRecord record_of(std::string type, std::string_view workflow_id, std::strin
     return record;
 }
 
-AuditRecord record_of(const Event& event)
-{
-    AuditRecord record(std::string(to_string(event.type)));
-    record.ids() = event.ids();
-    if (!event.command.empty()) record.command = event.command;
-    if (event.status) record.status = to_string(*event.status);
-    record.details = event.details;
-    record.more["worktree"] = event.worktree.string();
-    if (event.time != decltype(event.time){}) record.time = event.time;
-    return record;
-}
-
 }  // namespace
 
 AuditLogger::AuditLogger(asio::any_io_executor ex, AuditOptions options)
@@ -132,7 +120,8 @@ void AuditLogger::publish(const Event& event)
         event.type == EventType::waiting_for_agent)
         return;
     try {
-        log_event(record_of(event));
+        impl_->writer->push(records::audit_log_name,
+                            protocol::format_audit(event, impl_->clock->system_now()));
     } catch (...) {
         impl_->writer->count_lost();
     }

@@ -63,6 +63,7 @@ public:
     void number(std::string_view key, double value);
     void null(std::string_view key);
     void value(std::string_view key, const boost::json::value& value);
+    void value(std::string_view key, const boost::json::object& value);
 
     void truth(std::string_view key, bool value);
     void texts(std::string_view key, const std::vector<std::string>& values);

@@ -89,13 +89,18 @@ public:
                 sequence('[', ']', v.get_array(), [this](const auto& item) { value(item); });
                 break;
             case json::kind::object:
-                sequence('{', '}', v.get_object(), [this](const auto& member) {
-                    string(member.key());
-                    out_ += ": ";
-                    value(member.value());
-                });
+                object(v.get_object());
                 break;
         }
+    }
+
+    void object(const json::object& members)
+    {
+        sequence('{', '}', members, [this](const auto& member) {
+            string(member.key());
+            out_ += ": ";
+            value(member.value());
+        });
     }
 
 private:
@@ -231,6 +236,14 @@ void JsonLine::value(std::string_view key, const json::value& value)
     begin(key);
     Dumper dumper(indented_, depth_);
     dumper.value(value);
+    line_ += dumper.release();
+}
+
+void JsonLine::value(std::string_view key, const json::object& value)
+{
+    begin(key);
+    Dumper dumper(indented_, depth_);
+    dumper.object(value);
     line_ += dumper.release();
 }
 
