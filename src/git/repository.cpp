@@ -1,6 +1,7 @@
 #include "git/repository.hpp"
 
 #include "git_files/exclude.hpp"
+#include "git_files/refs.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
@@ -194,11 +195,13 @@ asio::awaitable<Commit> Repository::resolve(std::string revision)
     co_return found;
 }
 
-void Repository::remember_commit(const std::string& id)
+void Repository::remember_commit(const std::string& id, const std::string& tree)
 {
     constexpr std::size_t max_known = 10'000;
     if (known_commits_.size() == max_known) known_commits_.clear();
+    if (known_trees_.size() == max_known) known_trees_.clear();
     if (!id.empty()) known_commits_.insert(id);
+    if (!id.empty() && is_object_id(tree)) known_trees_[id] = tree;
 }
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
@@ -226,13 +229,20 @@ asio::awaitable<Head> Repository::head_of(GitContext context)
 {
     Head head;
     head.branch = branch_of(context.git_dir);
+    const auto tip =
+        head.branch.empty() ? std::nullopt : git_files::read_ref(common, branch_ref(head.branch));
+    if (const auto known = known_trees_.find(tip.value_or("")); known != known_trees_.end()) {
+        head.commit = known->first;
+        head.tree = known->second;
+        co_return head;
+    }
     const auto output =
         co_await git(context, "rev-parse", "--quiet", "HEAD^{commit}", "HEAD^{tree}");
     const auto lines = split_at('\n', output.output);
     if (!output.ok() || lines.size() != 2) co_return head;
     head.commit = lines[0];
     head.tree = lines[1];
-    remember_commit(head.commit);
+    remember_commit(head.commit, head.tree);
     co_return head;
 }
 
@@ -275,7 +285,7 @@ asio::awaitable<Commit> Repository::commit_tree(std::string tree, Words parents,
     co_await ensure_identity();
     auto context = bare;
     context.date = std::move(date);
-    Words words{"commit-tree", std::move(tree)};
+    Words words{"commit-tree", tree};
     for (auto& parent : parents) {
         if (std::find(words.begin(), words.end(), parent) != words.end()) continue;
         words.emplace_back("-p");
@@ -286,7 +296,7 @@ asio::awaitable<Commit> Repository::commit_tree(std::string tree, Words parents,
     const auto output = co_await git.run(context, std::move(words));
     Commit made;
     if (output.ok())
-        remember_commit(made.id = line_of(output));
+        remember_commit(made.id = line_of(output), tree);
     else
         made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
     co_return made;

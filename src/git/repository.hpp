@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -164,10 +165,12 @@ public:
     int removals = 0;  ///< Folders that are being erased.
 
 private:
-    void remember_commit(const std::string& id);
+    void remember_commit(const std::string& id, const std::string& tree = {});
 
     LockQueue queue_;
-    std::set<std::string> known_commits_;  ///< Ids: what they name does not change.
+    // What an id names does not change.
+    std::set<std::string> known_commits_;
+    std::map<std::string, std::string> known_trees_;  ///< Keyed by their commits.
     bool identity_checked_ = false;
     std::string identity_warning_;
 };
