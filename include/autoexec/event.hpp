@@ -12,6 +12,7 @@
 #include <ratio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::inline v1 {
 
@@ -81,7 +82,11 @@ struct ExecutionMetric : ExecutionIds {
     std::optional<Usage> usage;
     /// How long the execution waited in queues before this attempt. Zero also if not known.
     std::chrono::duration<double, std::milli> queued{0};
-    boost::json::object custom;  ///< What the application adds.
+    /// How many of the expected artifacts the attempt left new or changed. Absent: none was
+    /// expected, or not known.
+    std::optional<Verification> verified;
+    std::vector<std::string> missing_artifacts;  ///< The others.
+    boost::json::object custom;                  ///< What the application adds.
 
     bool operator==(const ExecutionMetric&) const = default;
 };

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,12 @@ struct MetricsOptions {
     std::size_t queue_limit = 65536;
     /// Null: the real clock.
     std::shared_ptr<Clock> clock;
+
+    /// Returns what an application adds to the line of an attempt: its members are added to
+    /// `ExecutionMetric::custom`. Called for each attempt before it is recorded, also for those
+    /// that an executor records, on the thread that records it; so it must not block. Its text is
+    /// not redacted. If it throws, the attempt is recorded without. Empty: nothing is added.
+    std::function<boost::json::object(const ExecutionMetric& attempt)> custom;
 };
 
 /// Which attempts a query or a summary takes. Empty members match everything.

@@ -6,6 +6,7 @@
 #include <boost/asio/execution_context.hpp>
 
 #include <concepts>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,8 @@ namespace autoexec::inline v1 {
 /// `attempts_YYYY-MM-DD.jsonl` (UTC date of `completed_at`), and reads them. Format:
 /// `doc/file-protocol.md`.
 ///
-/// For metrics of your own fill `ExecutionMetric::custom`, or derive from it and override
-/// `record_execution`: `example/4_metrics_and_sinks.cpp`.
+/// For metrics of your own set `MetricsOptions::custom`, or fill `ExecutionMetric::custom` of what
+/// you record yourself: `example/4_metrics_and_sinks.cpp`.
 ///
 /// Thread safety, lifetime: as `RecordSink`.
 class ExecutionMetricsCollector : public RecordSink {
@@ -45,6 +46,9 @@ public:
 
     /// Records `event.metric`, if it has one.
     void publish(const Event& event) override;
+
+private:
+    std::function<boost::json::object(const ExecutionMetric& attempt)> custom_;
 };
 
 }  // namespace autoexec::inline v1

@@ -87,6 +87,9 @@ boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& pr
     line["usage"] = protocol::usage_or_null(metric.usage);
     protocol::add_estimate(line["usage"], {metric.usage, prices});
     line["queued_ms"] = metric.queued.count();
+    line["verified"] = metric.verified ? boost::json::value(to_string(*metric.verified)) : nullptr;
+    if (!metric.missing_artifacts.empty())
+        line["missing_artifacts"] = text::array_of(metric.missing_artifacts);
     if (!metric.custom.empty()) line["custom"] = metric.custom;
     return line;
 }

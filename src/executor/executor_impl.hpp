@@ -329,6 +329,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void record_progress(Execution& x, Attempt& a);
     void record_rejections(Execution& x, Attempt& a, const std::vector<Rejection>& rejections);
     void record_end(Execution& x, const Attempt& a);
+    ExecutionMetric metric_of(const Execution& x, const Attempt& a) const;
     void record_interrupted(const protocol::RunningRecord& record, bool agent_alive);
     [[nodiscard]] bool is_recorded(const Correlation& attempt) const;
     void warn_of_unwritten(Execution& x, error_code ec) const;

@@ -391,11 +391,18 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
     if (r.exit_code) e.details["exit_code"] = *r.exit_code;
     if (r.signal) e.details["signal"] = *r.signal;
 
+    e.metric = metric_of(x, a);
+    e.metric->duration = std::chrono::duration<double, std::milli>(duration);
+    emit(e);
+}
+
+ExecutionMetric ExecutorCore::metric_of(const Execution& x, const Attempt& a) const
+{
+    const auto& r = x.result.get();
     ExecutionMetric m;
     m.ids() = a.ids();
     m.command = x.redacted;
     m.status = a.end.status;
-    m.duration = std::chrono::duration<double, std::milli>(duration);
     m.queued = x.queued;
     m.started_at = a.started_at;
     m.retry_count = a.attempt - 1;
@@ -419,8 +426,11 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
         m.usage = a.usage.get();
         if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
     }
-    e.metric = std::move(m);
-    emit(e);
+    if (!x.request.expected_artifacts.empty()) {
+        m.verified = r.verified;
+        m.missing_artifacts = r.missing_artifacts;
+    }
+    return m;
 }
 
 }  // namespace autoexec::inline v1

@@ -1,6 +1,7 @@
 #include "protocol/metric_reader.hpp"
 
 #include "protocol/record_lines.hpp"
+#include "protocol/words.hpp"
 #include "text/text.hpp"
 
 #ifdef AUTOEXEC_HAS_SIMDJSON
@@ -67,17 +68,14 @@ bool read_time(const element& value, std::optional<std::chrono::system_clock::ti
     return true;
 }
 
-bool read_status_word(const element& value, ExecutionStatus& out)
+template <class Enum>
+bool read_word(const element& value, Enum& out)
 {
-    std::string_view word;
-    if (value.get_string().get(word) != simdjson::SUCCESS) return false;
-    for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
-                              ExecutionStatus::timeout, ExecutionStatus::cancelled}) {
-        if (word != to_string(status)) continue;
-        out = status;
-        return true;
-    }
-    return false;
+    std::string_view text;
+    if (value.get_string().get(text) != simdjson::SUCCESS) return false;
+    const auto word = parse_word<Enum>(text);
+    if (word) out = *word;
+    return word.has_value();
 }
 
 /// What a line is read into.
@@ -160,7 +158,7 @@ bool read_usage(const element& value, MetricTarget& into)
     return true;
 }
 
-constexpr std::array<MetricMember, 19> metric_members{{
+constexpr std::array<MetricMember, 20> metric_members{{
     {"execution_id",
      [](const element& v, MetricTarget& t) {
          return v.get_string().get(t.line.execution_id) == simdjson::SUCCESS;
@@ -172,8 +170,7 @@ constexpr std::array<MetricMember, 19> metric_members{{
      [](const element& v, MetricTarget& t) {
          return v.get_string().get(t.line.command) == simdjson::SUCCESS;
      }},
-    {"status",
-     [](const element& v, MetricTarget& t) { return read_status_word(v, t.line.status); }},
+    {"status", [](const element& v, MetricTarget& t) { return read_word(v, t.line.status); }},
     {"duration_ms",
      [](const element& v, MetricTarget& t) { return read_number(v, t.line.duration_ms); }},
     {"started_at",
@@ -200,6 +197,10 @@ constexpr std::array<MetricMember, 19> metric_members{{
     {"usage", read_usage},
     {"queued_ms",
      [](const element& v, MetricTarget& t) { return read_number(v, t.line.queued_ms); }},
+    {"verified",
+     [](const element& v, MetricTarget& t) {
+         return v.is_null() || read_word(v, t.line.verified.emplace());
+     }},
 }};
 // execution_id, command, status, duration_ms, started_at
 constexpr std::uint32_t required_members = 1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6;
@@ -268,6 +269,7 @@ MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)
     line.status = metric.status;
     line.duration_ms = metric.duration.count();
     line.queued_ms = metric.queued.count();
+    line.verified = metric.verified;
     line.retry_count = metric.retry_count;
     line.started_at = metric.started_at;
     line.completed_at = metric.completed_at;
@@ -337,6 +339,7 @@ ExecutionMetric to_metric(const MetricLine& line)
     metric.worktree = line.worktree;
     metric.host = line.host;
     metric.session = line.session;
+    metric.verified = line.verified;
     if (line.usage != nullptr) {
         metric.usage = *line.usage;
         metric.usage->model = line.model;

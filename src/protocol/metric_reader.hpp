@@ -31,6 +31,7 @@ struct MetricLine {
     std::string_view host;
     std::string_view session;
     std::string_view model;
+    std::optional<Verification> verified;
     const Usage* usage = nullptr;  ///< Its `model` may be empty: see above.
     /// The same, if `parse_metric` has read it.
     const ExecutionMetric* whole = nullptr;

@@ -141,6 +141,9 @@ MetricLines format_lines(const ExecutionMetric& metric)
     unless_empty("session", metric.session);
     line.value("usage", usage_or_null(metric.usage));
     line.number("queued_ms", finite(metric.queued.count()));
+    unless_empty("verified", metric.verified ? to_string(*metric.verified) : std::string_view());
+    if (!metric.missing_artifacts.empty())
+        line.texts("missing_artifacts", metric.missing_artifacts);
     if (!metric.custom.empty()) line.value("custom", metric.custom);
     return {std::move(execution), line.object()};
 }
@@ -178,6 +181,8 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.session = top.string("session").value_or("");
     metric.usage = parse_usage(top.object("usage"));
     metric.queued = Milliseconds(top.number("queued_ms").value_or(0));
+    metric.verified = parse_word<Verification>(top.string("verified").value_or(""));
+    metric.missing_artifacts = top.strings("missing_artifacts");
     if (const auto* custom = json.object.if_contains("custom"); custom != nullptr)
         if (const auto* members = custom->if_object()) metric.custom = *members;
     if (!complaints.empty()) return std::nullopt;

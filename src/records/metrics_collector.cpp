@@ -1,10 +1,12 @@
 #include "autoexec/metrics_collector.hpp"
 
+#include "logging/log.hpp"
 #include "protocol/record_lines.hpp"
 #include "records/queries.hpp"
 #include "records/record_sink_impl.hpp"
 #include "text/text.hpp"
 
+#include <exception>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -20,11 +22,24 @@ records::LineWriter::Options writer_options(const MetricsOptions& options)
     return writer;
 }
 
+// An attempt is recorded whatever the application does.
+void add_custom(ExecutionMetric& metric,
+                const std::function<boost::json::object(const ExecutionMetric&)>& custom)
+{
+    try {
+        for (auto& [key, value] : custom(metric)) metric.custom[key] = value;
+    } catch (const std::exception& e) {
+        logging::log(logging::LogLevel::error, "MetricsOptions::custom: {}",
+                     text::printable(e.what()));
+    }
+}
+
 }  // namespace
 
 ExecutionMetricsCollector::ExecutionMetricsCollector(asio::any_io_executor ex,
                                                      MetricsOptions options)
-    : RecordSink(std::make_shared<Impl>(std::move(ex), writer_options(options)))
+    : RecordSink(std::make_shared<Impl>(std::move(ex), writer_options(options))),
+      custom_(std::move(options.custom))
 {}
 
 ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metric)
@@ -33,6 +48,7 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
     if (metric.execution_id.empty()) metric.execution_id = text::new_uuid();
     if (!metric.started_at) metric.started_at = now;
     if (!metric.completed_at) metric.completed_at = now;
+    if (custom_) add_custom(metric, custom_);
     using records::MetricsFile;
     const auto date = text::utc_date(*metric.completed_at);
     const auto lines = protocol::format_lines(metric);

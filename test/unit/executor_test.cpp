@@ -2,6 +2,7 @@
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <doctest/doctest.h>
@@ -1040,6 +1041,43 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     REQUIRE(metrics.size() == 1);
     CHECK(metrics[0].agent == "coder");
     CHECK(metrics[0].agent_id == "autoexec-1");
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture, "the line of an attempt has what the metric line may not have")
+{
+    tree.on_publish = [&] {
+        tree.create("a.txt");
+        auto status = tree.status(ReportedStatus::completed);
+        status.agent = "coder";
+        status.agent_id = "autoexec-1";
+        status.session = "s-1";
+        status.usage = Usage{1, 2, 3, 4, 1, 0.5, "opus", 1500ms, 2048};
+        tree.report(std::move(status));
+    };
+    MetricsOptions where;
+    where.project_root = project.path();
+    where.clock = clock;
+    options.metrics = std::make_shared<ExecutionMetricsCollector>(ctx.get_executor(), where);
+    auto r = request();
+    r.expected_artifacts = {"a.txt", "b.txt"};
+    execute(std::move(r));
+    const auto folder = project.path() / ".tapps-agents/metrics";
+    const auto lines = project.lines(folder / "attempts_2026-01-20.jsonl");
+    REQUIRE(lines.size() == 1);
+    const auto line = boost::json::parse(lines[0]).as_object();
+    CHECK(line.at("agent") == "coder");
+    CHECK(line.at("agent_id") == "autoexec-1");
+    CHECK(line.at("worktree") == "/tree");
+    CHECK_FALSE(line.at("host").as_string().empty());
+    CHECK(line.at("session") == "s-1");
+    CHECK(line.at("verified") == "partial");
+    CHECK(line.at("missing_artifacts") == boost::json::array{"b.txt"});
+    CHECK(line.at("usage") == boost::json::parse(R"({"input_tokens": 1, "output_tokens": 2,
+        "cache_read_tokens": 3, "cache_write_tokens": 4, "reasoning_tokens": 1, "cost_usd": 0.5,
+        "model": "opus", "cpu_seconds": 1.5, "peak_memory_kib": 2048})"));
+    const auto metric_keys = project.read(folder / "executions_2026-01-20.jsonl");
+    for (const auto* const key : {"agent", "worktree", "host", "verified", "usage"})
+        CHECK(metric_keys.find(key) == std::string::npos);
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,

@@ -34,6 +34,7 @@ ExecutionMetric full_metric()
     metric.host = "host";
     metric.session = "s-1";
     metric.queued = std::chrono::milliseconds{2500};
+    metric.verified = Verification::partial;
     auto& usage = metric.usage.emplace();
     usage.input_tokens = 12;
     usage.cost_usd = 0.5;
@@ -65,6 +66,8 @@ TEST_CASE("the reader returns what was written")
         REQUIRE(line != nullptr);
         CHECK(protocol::to_metric(*line) == metric);
     };
+    check_read();
+    metric.missing_artifacts = {"a.md", "b/"};
     check_read();
     metric.custom = {{"ticket", "A-1"}};
     check_read();
@@ -108,6 +111,11 @@ TEST_CASE("the reader agrees with the parser on unusual lines")
         change("e-1", "\\ude00"),
         change("e-1", "\\u0000"),
         change("e-1", "\xff"),
+        change("\"partial\"", "\"most\""),
+        change("\"partial\"", "null"),
+        change("\"partial\"", "7"),
+        change("\"partial\"", "null, \"missing_artifacts\": [\"a\", 7]"),
+        change("\"partial\"", "null, \"missing_artifacts\": {}"),
         change("\"s-1\"", "null"),
         change("\"s-1\"", "7"),
         change("\"input_tokens\": 12", "\"input_tokens\": -1"),

@@ -11,6 +11,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 using namespace autoexec;
@@ -377,6 +378,27 @@ TEST_CASE_FIXTURE(MetricsFixture, "what an application adds to an attempt is fou
     CHECK(project.read(first_day).find("ticket") == std::string::npos);
     REQUIRE(collector->get_metrics().size() == 1);
     CHECK(collector->get_metrics()[0].custom == metric.custom);
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "the application adds fields to attempts that it does not record")
+{
+    options.custom = [](const ExecutionMetric& attempt) -> boost::json::object {
+        if (attempt.execution_id == "bad") throw std::runtime_error("no ticket");
+        return {{"ticket", "A-1"}, {"slow", attempt.duration > 50ms}};
+    };
+    collector.emplace(ctx.get_executor(), options);
+    Event event;
+    event.metric = metric_of("e");
+    event.metric->custom = {{"ticket", "none"}, {"lines", 7}};
+    collector->publish(event);
+    event.metric = metric_of("bad");
+    collector->publish(event);
+    CHECK_FALSE(run(collector->flush()));
+    const auto found = collector->get_metrics();
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].custom.empty());
+    CHECK(found[1].custom == boost::json::object{{"ticket", "A-1"}, {"lines", 7}, {"slow", true}});
+    CHECK(collector->lost_lines() == 0);
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "only events that end an attempt are recorded")
