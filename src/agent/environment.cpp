@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "process/run_program.hpp"
+#include "protocol/trace_context.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -68,6 +69,10 @@ std::string make_environment(const AgentDefinition& definition,
     // The program has no terminal, even if this process has one.
     set(environment, "TERM", "dumb");
     set(environment, "NO_COLOR", "1");
+    if (!command.attempt_id.empty()) {
+        set(environment, "TRACEPARENT", protocol::traceparent_of(command));
+        unset(environment, "TRACESTATE");  // of the caller's trace
+    }
     for (const auto& name : command.env_refs) {
         const char* const value = std::getenv(name.c_str());
         if (value == nullptr) return name;

@@ -11,10 +11,10 @@
 namespace autoexec::agent {
 
 /// Builds the environment of a command's program: this process's environment, or an allow-list of
-/// it (`clean_environment`); the variables that the command refers to; the agent's own; and the
-/// identification of the command (`AUTOEXEC_EXECUTION_ID`, `AUTOEXEC_ATTEMPT_ID`,
-/// `AUTOEXEC_ATTEMPT`, `AUTOEXEC_WORKTREE`). Returns the name of a referenced variable that is not
-/// set.
+/// it (`clean_environment`); the trace of the attempt (`TRACEPARENT`); the variables that the
+/// command refers to; the agent's own; and the identification of the command
+/// (`AUTOEXEC_EXECUTION_ID`, `AUTOEXEC_ATTEMPT_ID`, `AUTOEXEC_ATTEMPT`, `AUTOEXEC_WORKTREE`).
+/// Returns the name of a referenced variable that is not set.
 std::string make_environment(const AgentDefinition& definition,
                              const protocol::CommandFile& command,
                              const std::filesystem::path& worktree,

@@ -1,4 +1,5 @@
 #include "protocol/control_files.hpp"
+#include "protocol/trace_context.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/executor_fixture.hpp"
@@ -475,6 +476,35 @@ TEST_CASE_FIXTURE(AgentFixture, "the environment is ours, without what would lea
     CHECK(value_in(spec, "AUTOEXEC_ATTEMPT_ID") == command.attempt_id);
     CHECK(value_in(spec, "AUTOEXEC_EXECUTION_ID") == command.execution_id);
     CHECK(value_in(spec, "AUTOEXEC_WORKTREE") == tree.string());
+}
+
+TEST_CASE_FIXTURE(AgentFixture,
+                  "the program gets the trace of its attempt, unless the user sets one")
+{
+    const Variable parent("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    const Variable state("TRACESTATE", "vendor=1");
+    auto command = EngineSide::command();
+    std::optional<std::string> expected = protocol::traceparent_of(command);
+    std::optional<std::string> expected_state;
+    SUBCASE("that of the caller is replaced") {}
+    SUBCASE("also with a clean environment")
+    {
+        options.agents = agents_with("clean_environment: true");
+    }
+    SUBCASE("a reference passes that of the caller on")
+    {
+        command.env_refs = {"TRACEPARENT", "TRACESTATE"};
+        expected = std::getenv("TRACEPARENT");
+        expected_state = "vendor=1";
+    }
+    SUBCASE("the agents file sets another one")
+    {
+        options.agents = agents_with("environment: {TRACEPARENT: ''}");
+        expected = "";
+    }
+    hand_over(command);
+    CHECK(value_in(program().spec, "TRACEPARENT") == expected);
+    CHECK(value_in(program().spec, "TRACESTATE") == expected_state);
 }
 
 TEST_CASE_FIXTURE(AgentFixture, "the agents file adds to the environment")
