@@ -79,6 +79,10 @@ struct ExecutionOptions {
     OnBusy on_busy = OnBusy::fail;
     OnInput on_input = OnInput::wait;
     SecretsInCommand secrets_in_command = SecretsInCommand::warn;
+    /// True: a command is published only once its start is in the audit log, as durable as
+    /// `durability` requires; otherwise it fails with the code `unrecorded`. Without effect if
+    /// there is no audit log.
+    bool strict_audit = false;
 
     // What all attempts of a command may use. Zero: no limit.
     double max_cost_per_command = 0;  ///< USD

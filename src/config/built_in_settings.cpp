@@ -366,6 +366,11 @@ std::vector<Setting> built_in_settings()
             "audit.key_file",
             "File with a key for the hashes of the audit log, at least 16 bytes, readable by its "
             "owner only. Empty: no key."),
+        option<of_executor, &E::strict_audit>(
+            "audit.strict",
+            "Start a command only once its start is in the audit log; otherwise it fails "
+            "(`unrecorded`). Without effect if `features.audit_logging` is false.")
+            .at_once(),
         option<worktrees, &W::keep>(
             "worktrees.keep",
             "`autoexec worktree gc` keeps the worktrees of this many newest runs.")

@@ -145,32 +145,35 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
     }
 
+    bool has_start = false;  // in the records
     auto ec = x.mailbox->prepare();
     if (!ec) {
         a.monitor.remember();
         ec = co_await record_baseline(x);
         if (ec) co_return ec;
         announce_running(x, a);
+        if (x.options->strict_audit && options.audit) has_start = co_await record_start_first(x, a);
+        if (x.refused) co_return error_code{};
         ec = x.mailbox->publish(files, options.durability);
     }
     if (ec) {
         (void)x.mailbox->clean(a.attempt_id, false);
         forget_running(a);
-        co_return fail(x, ec,
-                       fmt::format("Cannot publish the command in the worktree '{}': {}.{}",
-                                   r.worktree.string(), ec.message(),
-                                   obstacles_in(r.worktree, options.status_file_name)));
+        const auto code = fail(x, ec,
+                               fmt::format("Cannot publish the command in the worktree '{}': {}.{}",
+                                           r.worktree.string(), ec.message(),
+                                           obstacles_in(r.worktree, options.status_file_name)));
+        if (has_start) emit_not_started(x, a);
+        co_return code;
     }
     a.published = options.clock->now();
     begin(x, a);
     options.notifier->notify(r.worktree);
 
-    auto detected = event(x, a, EventType::command_detected);
-    detected.details["command_file"] = (r.worktree / control_files::command).string();
-    if (!r.expected_artifacts.empty())
-        detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
-    co_await emit_and_drain(std::move(detected));
-    co_await emit_and_drain(event(x, a, EventType::execution_started));
+    if (!has_start) {
+        emit_start(x, a);
+        co_await drain();
+    }
     co_return error_code{};
 }
 

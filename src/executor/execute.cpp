@@ -75,17 +75,6 @@ std::optional<git::GitContext> context_of(const Execution& x)
     return x.git ? std::optional(*x.git) : std::nullopt;
 }
 
-void refuse_for_lack(Execution& x, const std::string& reason)
-{
-    x.refused = true;
-    if (!x.first_published || !x.result->error)
-        x.result->error = CommandError{"Not started " + reason, {}, false, 0};
-    else
-        x.result->error->message +=
-            (x.result->error->message.ends_with('.') ? "" : ".") + (" Not tried again " + reason);
-    x.result->error->code = error_codes::no_resources;
-}
-
 }  // namespace
 
 asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
@@ -278,6 +267,18 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
     }
 }
 
+/// Ends it without a further attempt, before one is published.
+void ExecutorCore::refuse(Execution& x, const char* code, const std::string& reason)
+{
+    x.refused = true;
+    if (!x.first_published || !x.result->error)
+        x.result->error = CommandError{"Not started " + reason, {}, false, 0};
+    else
+        x.result->error->message +=
+            (x.result->error->message.ends_with('.') ? "" : ".") + (" Not tried again " + reason);
+    x.result->error->code = code;
+}
+
 bool ExecutorCore::lacks_free_resources(const Execution& x)
 {
     const auto now = options.clock->now();
@@ -305,8 +306,8 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
         reason = shortage;
         const auto now = options.clock->now();
         if (now >= limit) {
-            refuse_for_lack(
-                x, fmt::format("within {}: {}.", text::format_duration(max_pause), reason));
+            refuse(x, error_codes::no_resources,
+                   fmt::format("within {}: {}.", text::format_duration(max_pause), reason));
             co_return;
         }
         co_await x.alarm->wait_until(std::min(limit, now + resources_interval));
@@ -386,6 +387,10 @@ asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
     for (;; ++number) {
         const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
         if (const auto ec = co_await publish(x, *a)) co_return ec;
+        if (x.refused) {
+            if (x.first_published) co_await notify_end(x);
+            co_return error_code{};
+        }
         co_await wait(x, *a);
         if (!co_await finish(x, *a)) co_return error_code{};
     }

@@ -105,7 +105,7 @@ struct Execution {
     bool read_only = false;  ///< The worktree is not changed.
     bool polling_reported = false;
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
-    bool refused = false;                       ///< By a budget, or because its agent is down.
+    bool refused = false;                       ///< It ends without a further attempt.
     bool probe = false;                         ///< It tests its agent.
     bool has_started = false;                   ///< An agent may have worked on it.
     int agent_index = -1;           ///< In `CommandRequest::fallback`; -1: the preferred agent.
@@ -237,6 +237,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static void release_slots(Execution& x);
     async::FifoSemaphore* agent_slots_of(const Execution& x);
     asio::awaitable<error_code> open(Execution& x);
+    static void refuse(Execution& x, const char* code, const std::string& reason);
     [[nodiscard]] bool lacks_free_resources(const Execution& x);
     asio::awaitable<void> wait_for_free_resources(Execution& x);
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec);
@@ -273,6 +274,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     bool publish_again(Execution& x, Attempt& a);
     static void begin(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
+    asio::awaitable<bool> record_start_first(Execution& x, Attempt& a);
+    void emit_start(const Execution& x, const Attempt& a);
+    void emit_not_started(const Execution& x, const Attempt& a);
     void announce_running(Execution& x, Attempt& a);
     error_code write_running(const Execution& x, Attempt& a);
     void forget_running(Attempt& a);

@@ -1,6 +1,7 @@
 #include "executor/agent_artifacts.hpp"
 #include "executor/executor_impl.hpp"
 #include "handoff/claims.hpp"
+#include "protocol/control_files.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "protocol/usage.hpp"
 #include "records/line_writer.hpp"
@@ -143,6 +144,48 @@ asio::awaitable<void> ExecutorCore::drain()
         const auto sink = sinks[i];
         if (sink->full()) (void)co_await async::uncancellable(strand, flush(sink));
     }
+}
+
+void ExecutorCore::emit_start(const Execution& x, const Attempt& a)
+{
+    const auto& r = x.request;
+    auto detected = event(x, a, EventType::command_detected);
+    detected.details["command_file"] = (r.worktree / control_files::command).string();
+    if (!r.expected_artifacts.empty())
+        detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
+    emit(detected);
+    emit(event(x, a, EventType::execution_started));
+}
+
+/// Returns false if the audit log does not have the start; then the command must not be published.
+/// The events stay queued, so an end follows them.
+asio::awaitable<bool> ExecutorCore::record_start_first(Execution& x, Attempt& a)
+{
+    const auto lost = options.audit->lost_lines();
+    emit_start(x, a);
+    const bool is_lost = options.audit->lost_lines() != lost;
+    const auto ec = co_await async::uncancellable(strand, flush(options.audit));
+    if (!ec && !is_lost) co_return true;
+    const auto records = options.audit->unwritten();
+    auto reason = ec.message();
+    if (records.queued > 0)
+        reason = records::queued_sentence(records);
+    else if (records.lost > 0)
+        reason = records::lost_sentence(records);
+    refuse(x, error_codes::unrecorded, "because its start could not be recorded: " + reason + ".");
+    emit_not_started(x, a);
+    (void)x.mailbox->clean(a.attempt_id, false);
+    forget_running(a);
+    co_return false;
+}
+
+void ExecutorCore::emit_not_started(const Execution& x, const Attempt& a)
+{
+    auto e = event(x, a, EventType::execution_failed);
+    const auto& error = *x.result.get().error;
+    e.details["error"] = error.message;
+    if (!error.code.empty()) e.details["code"] = error.code;
+    emit(e);
 }
 
 asio::awaitable<error_code> ExecutorCore::flush_all()

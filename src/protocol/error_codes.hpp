@@ -10,5 +10,7 @@ inline constexpr char budget[] = "budget";
 inline constexpr char input_needed[] = "input_needed";
 /// A lack of descriptors, processes or memory.
 inline constexpr char no_resources[] = "no_resources";
+/// The command was not started, because its start could not be recorded.
+inline constexpr char unrecorded[] = "unrecorded";
 
 }  // namespace autoexec::error_codes

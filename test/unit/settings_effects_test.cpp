@@ -284,6 +284,16 @@ std::string records(const AutoExecutionConfig& config, const char* folder)
                  "not written");
 }
 
+std::string unrecorded(const AutoExecutionConfig& config)
+{
+    Engine engine(config);
+    engine.project.write(".tapps-agents/audit", "not a folder");
+    engine.tree.on_publish = [&] { engine.tree.complete(); };
+    engine.start(Engine::request());
+    engine.clock->run_until(engine.ctx, 60s);  // lines that are not written are retried for ever
+    return words(engine.tree.published.empty(), "not started", "started");
+}
+
 std::string two_at_once(const AutoExecutionConfig& config)
 {
     Engine engine(config);
@@ -637,6 +647,7 @@ const std::vector<Row>& rows()
         {"audit.max_bytes", "1024", "10485760", "audit logs", audit_files},
         {"audit.max_backups", "1", "4", "audit logs", rotated_audit_files},
         {"audit.key_file", "''", "no-such-key", "the audit log of one event", keyed_audit_log},
+        {"audit.strict", "true", "false", "a command without an audit log", unrecorded},
         {"budget.max_cost_per_run", "1.5", "10", "a command after one for $5", refused_start},
         {"budget.max_tokens_per_run", "5", "0", "a command after 5 tokens", refused_start},
         {"budget.max_cost_per_day", "1.5", "10", "a command after one for $5", refused_start},
