@@ -241,7 +241,8 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         x.options = shared_options;  // re-read the options: they may have changed while queued
         const auto held = choose_agent(x);
         if (held) {
-            if (co_await hold(x, *held)) continue;
+            const bool has_waited = co_await hold(x, *held);
+            if (has_waited) continue;
             co_return error_code{};
         }
         if (x.agent_slots != agent_slots_of(x)) {  // it falls back to another agent
@@ -451,7 +452,8 @@ asio::awaitable<bool> ExecutorCore::is_refused_by_hook(Execution& x, int attempt
 asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, milliseconds delay)
 {
     if (refuse_retry(x, a.attempt + 1)) co_return false;
-    if (co_await is_refused_by_hook(x, a.attempt + 1)) co_return false;
+    const bool refused = co_await is_refused_by_hook(x, a.attempt + 1);
+    if (refused) co_return false;
     const auto until = options.clock->now() + delay;
     auto retry = event(x, a, EventType::execution_retry);
     retry.details["next_attempt"] = a.attempt + 1;
@@ -487,7 +489,8 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
         if (x.refused) co_return false;
         const auto held = choose_agent(x);
         if (held) {
-            if (!co_await hold(x, *held)) co_return false;
+            const bool has_waited = co_await hold(x, *held);
+            if (!has_waited) co_return false;
         } else if (x.agent_slots == agent_slots_of(x)) {
             co_return true;
         } else {  // it falls back to an agent with a limit of its own
