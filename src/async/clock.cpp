@@ -1,9 +1,12 @@
 #include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <utility>
 
 namespace autoexec::inline v1 {
 namespace {
@@ -15,28 +18,32 @@ time_point round_up_to_ms(time_point t)
     return std::chrono::ceil<std::chrono::milliseconds>(t);
 }
 
+// Not a coroutine of its own: thousands wait.
 class SystemTimer final : public Timer {
 public:
     explicit SystemTimer(const asio::any_io_executor& ex) : timer_(ex) {}
 
     asio::awaitable<void> wait_until(time_point t) override
     {
-        if (!woken_) {
-            error_code ignored;
-            timer_.expires_at(round_up_to_ms(t));
-            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        }
-        woken_ = false;
+        if (std::exchange(woken_, false)) return nothing();
+        result_ = asio::error::would_block;
+        timer_.expires_at(round_up_to_ms(t));
+        return timer_.async_wait(asio::redirect_error(asio::use_awaitable, result_));
     }
 
     void wake() override
     {
-        woken_ = true;
-        timer_.cancel();
+        if (result_ == asio::error::would_block)
+            timer_.cancel();
+        else
+            woken_ = true;
     }
 
 private:
+    static asio::awaitable<void> nothing() { co_return; }
+
     asio::steady_timer timer_;
+    error_code result_;  ///< `would_block` until the waiting coroutine continues.
     bool woken_ = false;
 };
 

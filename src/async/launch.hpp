@@ -56,13 +56,14 @@ struct ValueOf<std::unique_ptr<Value>> {
 /// Passes cancellation from the caller's slot to the strand. The slot holds a weak reference: its
 /// signal may be emitted on any thread, and may outlive the operation or the io_context.
 struct Relay {
-    explicit Relay(Strand s) : strand(std::move(s)) {}
+    explicit Relay(asio::any_io_executor s) : strand(std::move(s)) {}
 
-    Strand strand;
+    asio::any_io_executor strand;
     asio::cancellation_signal signal;
 };
 
-inline std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot, const Strand& strand)
+inline std::shared_ptr<Relay> relay_from(asio::cancellation_slot slot,
+                                         const asio::any_io_executor& strand)
 {
     auto relay = std::make_shared<Relay>(strand);
     if (!slot.is_connected()) return relay;
@@ -88,7 +89,9 @@ inline error_code error_of(std::exception_ptr failure)
 template <class Outcome, class Handler>
 void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler)
 {
-    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), strand);
+    // Each conversion to it allocates, a copy of it does not.
+    const asio::any_io_executor on_strand(strand);
+    const auto relay = relay_from(asio::get_associated_cancellation_slot(handler), on_strand);
     const auto ex = strand.get_inner_executor();
     auto guard = asio::make_work_guard(asio::get_associated_executor(handler, ex));
     auto finish = [h = std::move(handler), g = std::move(guard), relay, ex](
@@ -102,7 +105,7 @@ void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler
             asio::post(ex, asio::append(std::move(h), outcome.ec, Value::take(outcome.result)));
         }
     };
-    asio::co_spawn(strand, std::move(work),
+    asio::co_spawn(on_strand, std::move(work),
                    asio::bind_cancellation_slot(relay->signal.slot(), std::move(finish)));
 }
 

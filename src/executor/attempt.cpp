@@ -313,7 +313,9 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
             times.next_poll =
                 now + (notified ? safety_interval(x) : interval.next(options.random()));
         }
-        co_await wait_for_look(x, a, times.next(a.monitor, now));
+        co_await x.alarm->wait_until(times.next(a.monitor, now));
+        const auto earliest = std::min(times.looks.next(options.clock->now()), times.deadline);
+        if (options.clock->now() < earliest) co_await wait_for_look(x, earliest);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
     }
     if (a.question) end_question(x, a);
@@ -322,11 +324,9 @@ asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
         co_await stop_agent(x, a);
 }
 
-/// Until `at`, or until something has changed.
-asio::awaitable<void> ExecutorCore::wait_for_look(Execution& x, Attempt& a, time_point at)
+/// A program that changes its files without a pause does not keep the executor busy.
+asio::awaitable<void> ExecutorCore::wait_for_look(Execution& x, time_point earliest)
 {
-    co_await x.alarm->wait_until(at);
-    const auto earliest = std::min(a.times.looks.next(options.clock->now()), a.times.deadline);
     while (options.clock->now() < earliest && !x.cancel_requested) {
         const auto state = co_await asio::this_coro::cancellation_state;
         if (state.cancelled() != asio::cancellation_type::none) co_return;

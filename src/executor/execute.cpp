@@ -91,6 +91,8 @@ asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>
         auto work = phases(*x);
         ec = co_await std::move(work);
     }
+    // Here, so that fewer coroutines wait.
+    if (!ec && x->next_attempt > 0) ec = co_await run_attempts(*x, x->next_attempt);
     if (x->first_published)
         x->result->duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
@@ -109,7 +111,8 @@ asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
     const auto ec = co_await admit(x);
     end_queue(x, since);
     if (ec || x.refused || x.result.get().status == ExecutionStatus::cancelled) co_return ec;
-    co_return co_await run_attempts(x);
+    x.next_attempt = 1;
+    co_return error_code{};
 }
 
 error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
@@ -502,8 +505,10 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
     co_return false;
 }
 
-asio::awaitable<bool> ExecutorCore::prepared(const Execution& x, std::string& state)
+asio::awaitable<bool> ExecutorCore::prepared(Execution& x, std::string& state)
 {
+    x.git_interrupt = std::make_shared<git::Interrupt>();
+    if (x.cancel_requested) x.git_interrupt->end_by(options.clock->now());
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     const async::OnCancel stop_git(
         cancellation.slot(), [interrupt = x.git_interrupt, clock = options.clock](
@@ -555,7 +560,7 @@ void ExecutorCore::warn_once(Execution& x, std::string warning)
 void ExecutorCore::request_end(Execution& x) const
 {
     x.cancel_requested = true;
-    x.git_interrupt->end_by(options.clock->now());
+    if (x.git_interrupt) x.git_interrupt->end_by(options.clock->now());
     x.alarm->wake();
 }
 
@@ -648,7 +653,7 @@ void ExecutorCore::consume_cancel_requests()
 
 ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)
 {
-    x.alarm = core.options.clock->make_timer(core.strand);
+    x.alarm = core.options.clock->make_timer(core.on_strand);
     core.active.insert(&x);
     if (core.requests_alarm) return;
     (void)core.agents.refresh();

@@ -180,6 +180,7 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
       shared_options(std::make_shared<const ExecutionOptions>(options)),
       ex(std::move(e)),
       strand(ex),
+      on_strand(strand),
       running_records(options.project_root),
       slots(options.max_parallel),
       turns(strand, max_per_turn),

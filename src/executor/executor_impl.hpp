@@ -98,7 +98,7 @@ struct Execution {
     /// The worktree's context, determined before a program could change it, if the mailbox does not
     /// know it.
     std::unique_ptr<git::GitContext> git;
-    std::shared_ptr<git::Interrupt> git_interrupt = std::make_shared<git::Interrupt>();
+    std::shared_ptr<git::Interrupt> git_interrupt;  ///< While git prepares a retry.
     std::string tree_key;
     bool adopted = false;    ///< Published by another executor: an agent may already have it.
     bool recorded = false;   ///< That executor has also recorded its end.
@@ -120,6 +120,7 @@ struct Execution {
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     std::chrono::nanoseconds all_queued{0};    ///< Before all of them.
     int attempts = 0;                          ///< Published.
+    int next_attempt = 0;                      ///< Its number; 0: there is none.
     Rare<ExecutionResult> result;              ///< `describe_result` completes it.
 };
 
@@ -265,7 +266,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<bool> is_refused_by_hook(Execution& x, int attempt);
     asio::awaitable<bool> admit_again(Execution& x);
     asio::awaitable<bool> pause(Execution& x, const Attempt& a, std::chrono::milliseconds delay);
-    asio::awaitable<bool> prepared(const Execution& x, std::string& state);
+    asio::awaitable<bool> prepared(Execution& x, std::string& state);
     asio::awaitable<bool> prepare_tree(const Execution& x, std::string& state);
 
     // The phases of an attempt.
@@ -282,7 +283,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void forget_running(Attempt& a);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
     asio::awaitable<void> wait(Execution& x, Attempt& a);
-    asio::awaitable<void> wait_for_look(Execution& x, Attempt& a, time_point at);
+    asio::awaitable<void> wait_for_look(Execution& x, time_point earliest);
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
     Notifier::Subscription wake_on_notice(const Execution& x);
     [[nodiscard]] bool is_notified(const Execution& x, const Attempt& a) const;
@@ -370,6 +371,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::shared_ptr<const ExecutionOptions> shared_options;  ///< Those of new executions.
     asio::any_io_executor ex;
     asio::strand<asio::any_io_executor> strand;
+    asio::any_io_executor on_strand;  ///< The same; its copies allocate nothing.
     std::vector<std::shared_ptr<EventSink>> sinks;
     records::RunningRecords running_records;
     async::FifoSemaphore slots;

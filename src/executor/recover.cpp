@@ -69,15 +69,16 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptRefer
         !x.mailbox->offer_again(a->attempt_id)) {
         (void)x.mailbox->clean(a->attempt_id, false);
         forget_running(*a);
-        co_return co_await run_attempts(x, a->attempt);
+        x.next_attempt = a->attempt;
+        co_return error_code{};
     }
     begin(x, *a);
     x.recorded = is_recorded(*a);
     x.adopted = true;
     co_await wait(x, *a);
     x.adopted = false;
-    if (!co_await finish(x, *a)) co_return error_code{};
-    co_return co_await run_attempts(x, a->attempt + 1);
+    if (co_await finish(x, *a)) x.next_attempt = a->attempt + 1;
+    co_return error_code{};
 }
 
 asio::awaitable<error_code> ExecutorCore::watch(Execution& x)
