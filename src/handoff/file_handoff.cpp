@@ -133,11 +133,11 @@ public:
     error_code try_lock() override
     {
         error_code shortage;
-        git_tree_ = git_files::find_tree_in(context_->common_dir, path_, shortage);
+        const auto tree = git_files::find_tree_in(context_->common_dir, path_, shortage);
         if (shortage) return shortage;
-        if (const auto ec = find_git_place()) return ec;
+        if (const auto ec = find_git_place(tree)) return ec;
         std::optional<OwnFolder> own;
-        if (git_) own = make_own_folder(git_tree_->git_dir);
+        if (git_) own = make_own_folder(tree->git_dir);
         if (const auto ec = open_claims(own)) return ec;
         // Created before the lock: an agent that sees the lock must also see that offers are
         // required.
@@ -151,7 +151,11 @@ public:
         return stat_of(claims_folder_.get()).st_nlink == 0 ? open_claims(own) : error_code{};
     }
 
-    [[nodiscard]] std::optional<GitTree> git_tree() const override { return git_tree_; }
+    [[nodiscard]] std::optional<GitTree> git_tree() const override
+    {
+        if (!git_) return std::nullopt;
+        return GitTree{*git_dir(), common_dir(), tree_top_};
+    }
 
     std::optional<std::string> live_claim() override
     {
@@ -171,7 +175,7 @@ public:
     error_code prepare() override
     {
         published_here_ = true;
-        if (git_tree_) context_->excludes.ensure(git_tree_->common_dir, options_.status_file_name);
+        if (git_) context_->excludes.ensure(common_dir(), options_.status_file_name);
         const OwnNames names(worktree_.get(), options_.status_file_name);
         remove_status(names);
         for (const auto* name : {control_files::cancel, control_files::command})
@@ -328,7 +332,12 @@ public:
 private:
     [[nodiscard]] std::optional<fs::path> git_dir() const
     {
-        return git_tree_ ? std::optional(git_tree_->git_dir) : std::nullopt;
+        if (!git_) return std::nullopt;
+        return git_.below == "." ? git_.base->path() : git_.base->path() / git_.below;
+    }
+    [[nodiscard]] fs::path common_dir() const
+    {
+        return other_common_dir_.empty() ? git_.base->path() : fs::path(other_common_dir_);
     }
 
     error_code begin_offers(const std::optional<OwnFolder>& own)
@@ -422,17 +431,19 @@ private:
     }
 
     // Below the repository's directory, which one descriptor for all its worktrees keeps open.
-    error_code find_git_place()
+    error_code find_git_place(const std::optional<GitTree>& tree)
     {
         git_ = {};
-        if (!git_tree_) return {};
-        const auto own = git_tree_->git_dir.string();
-        const auto shared = git_tree_->common_dir.string() + '/';
+        if (!tree) return {};
+        const auto own = tree->git_dir.string();
+        const auto shared = tree->common_dir.string() + '/';
         const bool is_below = own.starts_with(shared);
         error_code ec;
-        git_.base =
-            context_->git_dirs.open(is_below ? git_tree_->common_dir : git_tree_->git_dir, ec);
+        git_.base = context_->git_dirs.open(is_below ? tree->common_dir : tree->git_dir, ec);
         git_.below = is_below ? own.substr(shared.size()) : ".";
+        tree_top_ = tree->top.string();
+        const bool has_other = !is_below && tree->common_dir != tree->git_dir;
+        other_common_dir_ = has_other ? tree->common_dir.string() : std::string();
         return files::is_resource_shortage(ec) ? ec : error_code();
     }
 
@@ -526,8 +537,9 @@ private:
     std::optional<ClaimReader> claims_;  // set when locked
     UniqueFd claims_folder_;             // until the wait begins
     files::Owners owners_;
-    std::optional<GitTree> git_tree_;  // as of the lock
-    std::string withdrawn_;            // a temporary file: another executor's command file
+    std::string tree_top_;          // as of the lock
+    std::string other_common_dir_;  // if `git_` is not in it
+    std::string withdrawn_;         // a temporary file: another executor's command file
     bool locked_ = false;
     bool claims_in_tree_ = false;
     bool nothing_left_ = false;  // of statuses, by `prepare` just now

@@ -51,16 +51,17 @@ void sweep_locks(int folder)
 
 }  // namespace
 
-SharedGitDir::SharedGitDir(UniqueFd folder) : folder_(std::move(folder))
+SharedGitDir::SharedGitDir(fs::path path, UniqueFd folder)
+    : path_(std::move(path)), folder_(std::move(folder))
 {
     struct stat st {};
     if (::fstat(folder_.get(), &st) == 0) id_ = folder_id(st);
 }
 
-bool SharedGitDir::is_at(const fs::path& path) const
+bool SharedGitDir::is_there() const
 {
     struct stat st {};
-    return ::stat(path.c_str(), &st) == 0 && folder_id(st) == id_;
+    return ::stat(path_.c_str(), &st) == 0 && folder_id(st) == id_;
 }
 
 SharedGitDir::~SharedGitDir()
@@ -124,13 +125,13 @@ std::shared_ptr<SharedGitDir> SharedGitDirs::open(const fs::path& path, error_co
     ec = {};
     const std::lock_guard guard(mutex_);
     auto& dir = dirs_[path.string()];
-    if (dir && dir->is_at(path)) return dir;
+    if (dir && dir->is_there()) return dir;
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) {
         ec = files::last_error();
         return nullptr;
     }
-    dir = std::make_shared<SharedGitDir>(std::move(folder));
+    dir = std::make_shared<SharedGitDir>(path, std::move(folder));
     return dir;
 }
 

@@ -19,15 +19,16 @@ namespace autoexec::handoff {
 /// Thread-safe.
 class SharedGitDir {
 public:
-    explicit SharedGitDir(files::UniqueFd folder);
+    SharedGitDir(std::filesystem::path path, files::UniqueFd folder);
     /// Unlocks explicitly: a child may have a copy of the descriptor.
     ~SharedGitDir();
     SharedGitDir(const SharedGitDir&) = delete;
     SharedGitDir& operator=(const SharedGitDir&) = delete;
 
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
     [[nodiscard]] int folder() const noexcept { return folder_.get(); }
-    /// False if another folder has taken its path.
-    [[nodiscard]] bool is_at(const std::filesystem::path& path) const;
+    /// False if its path no longer leads to it.
+    [[nodiscard]] bool is_there() const;
 
     /// Makes such a link. The first call creates and locks the file.
     error_code link_lock(int folder, const char* name);
@@ -41,6 +42,7 @@ public:
 private:
     error_code take_lock();
 
+    std::filesystem::path path_;
     files::UniqueFd folder_;
     FolderId id_;
     mutable std::mutex mutex_;
