@@ -306,7 +306,9 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
     const auto begin = options.clock->now();
     const auto limit = begin + max_pause;
     std::string reason = shortage;
-    while (lacks_free_resources(x) && !co_await is_cancelled(x)) {
+    while (lacks_free_resources(x)) {
+        const bool cancelled = co_await is_cancelled(x);
+        if (cancelled) break;
         reason = shortage;
         const auto now = options.clock->now();
         if (now >= limit) {
