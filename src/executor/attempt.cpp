@@ -364,9 +364,11 @@ Observation ExecutorCore::observe(Execution& x, Attempt& a)
 Notifier::Subscription ExecutorCore::wake_on_notice(const Execution& x)
 {
     return options.notifier->watch(x.request.worktree,
-                                   [weak = std::weak_ptr(x.alarm), strand_copy = strand] {
-                                       asio::post(strand_copy, [weak] {
-                                           if (const auto alarm = weak.lock()) alarm->wake();
+                                   [alarm = std::weak_ptr(x.alarm), core = weak_from_this()] {
+                                       const auto self = core.lock();
+                                       if (!self) return;
+                                       asio::post(self->strand, [alarm] {
+                                           if (const auto timer = alarm.lock()) timer->wake();
                                        });
                                    });
 }
