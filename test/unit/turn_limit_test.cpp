@@ -165,7 +165,7 @@ TEST_CASE_FIXTURE(Burst,
                   "the loop stays responsive while thousands of commands start, and end at once" *
                       doctest::test_suite("sweep"))
 {
-    const std::size_t count = sweep_rounds(1000, 10'000);
+    const std::size_t count = sweep_rounds(1000, 50'000);
     options.notifier = std::make_shared<CoveringNotifier>();
     begin(count);
     Heartbeat starts(
