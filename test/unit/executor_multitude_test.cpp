@@ -52,6 +52,7 @@ struct Multitude : ExecutorFixture {
         options.start_timeout = 20s;
         options.max_parallel = 400;
         options.retry.max_attempts = max_attempts;
+        options.on_busy = OnBusy::wait;  // for agents that do not stop
         options.random = [this] { return std::uniform_real_distribution<double>(0, 1)(random); };
         executor = std::make_unique<BackgroundAgentAutoExecutor>(ctx.get_executor(), options);
         executor->subscribe(counter);
@@ -149,8 +150,8 @@ struct Multitude : ExecutorFixture {
         // Without the cost of a check for each.
         if (r.execution_id != std::to_string(i)) FAIL("another execution's result");
         if (r.attempts != attempts || attempts > max_attempts) FAIL("its attempts are miscounted");
-        if (e && e != errc::worktree_busy_unconfirmed) FAIL(e.message());
-        const bool completed = !e && r.status == ExecutionStatus::completed;
+        if (e) FAIL(e.message());
+        const bool completed = r.status == ExecutionStatus::completed;
         if (r.error.has_value() == completed) FAIL("a failure without a reason");
     }
 
@@ -188,7 +189,7 @@ TEST_CASE("of a hundred thousand executions that end in any way, each has exactl
     // Each kind of end was there.
     for (const auto status : {ExecutionStatus::completed, ExecutionStatus::failed,
                               ExecutionStatus::timeout, ExecutionStatus::cancelled})
-        CHECK(f.statuses[status] > executions / 100);
+        CHECK_MESSAGE(f.statuses[status] > executions / 100, to_string(status));
     for (const auto& lane : f.lanes) {
         CHECK_FALSE(lane->tree->locked);
         CHECK_FALSE(lane->tree->command);
