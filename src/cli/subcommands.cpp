@@ -29,6 +29,7 @@ namespace autoexec::cli {
     EACH(status)                   \
     EACH(history)                  \
     EACH(metrics)                  \
+    EACH(trace)                    \
     EACH(audit_query)              \
     EACH(audit_tail)               \
     EACH(audit_verify)             \

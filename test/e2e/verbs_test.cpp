@@ -394,6 +394,7 @@ TEST_CASE("subcommands that only read create nothing")
     run({"status"});
     run({"history"});
     run({"history", "--summary"});
+    run({"trace"});
     run({"logs", "none"});
     run({"health"});
     run({"workflow", "list"});

@@ -16,23 +16,24 @@ namespace {
 
 using std::chrono::system_clock;
 
-void add_time(CLI::App& app, const char* name, std::optional<system_clock::time_point>& value,
-              const char* help)
+CLI::Option* add_time(CLI::App& app, const char* name,
+                      std::optional<system_clock::time_point>& value, const char* help)
 {
-    app.add_option_function<std::string>(
-           name,
-           [&value, name](const std::string& text) {
-               if (const auto ago = text::parse_duration(text))
-                   value = system_clock::now() - *ago;
-               else
-                   value = text::parse_iso(text);
-               if (!value)
-                   throw CLI::ValidationError(
-                       name, fmt::format("invalid time '{}'; use 2h, 30d, 2026-01-31 or "
-                                         "2026-01-31T10:00 (UTC)",
-                                         text::printable(text)));
-           },
-           help)
+    return app
+        .add_option_function<std::string>(
+            name,
+            [&value, name](const std::string& text) {
+                if (const auto ago = text::parse_duration(text))
+                    value = system_clock::now() - *ago;
+                else
+                    value = text::parse_iso(text);
+                if (!value)
+                    throw CLI::ValidationError(
+                        name, fmt::format("invalid time '{}'; use 2h, 30d, 2026-01-31 or "
+                                          "2026-01-31T10:00 (UTC)",
+                                          text::printable(text)));
+            },
+            help)
         ->type_name("TIME");
 }
 
@@ -46,6 +47,12 @@ std::optional<std::string> absolute_path(const std::string& path)
 }
 
 }  // namespace
+
+CLI::Option* add_since(CLI::App& app, std::optional<system_clock::time_point>& since,
+                       const char* help)
+{
+    return add_time(app, "--since", since, help);
+}
 
 void add_times(CLI::App& app, std::optional<system_clock::time_point>& since,
                std::optional<system_clock::time_point>& until)

@@ -13,7 +13,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 /// Records: the options that choose among them, and the forms in which they are printed.
 namespace autoexec::cli {
@@ -39,6 +40,10 @@ MetricsFilter filter_of(const MetricsFilterOptions& options);
 /// `--since` and `--until`: a time, or a duration before now.
 void add_times(CLI::App& app, std::optional<std::chrono::system_clock::time_point>& since,
                std::optional<std::chrono::system_clock::time_point>& until);
+
+/// `--since` alone.
+CLI::Option* add_since(CLI::App& app, std::optional<std::chrono::system_clock::time_point>& since,
+                       const char* help);
 
 struct AuditFilterOptions {
     std::string event;
