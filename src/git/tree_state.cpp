@@ -19,7 +19,8 @@ constexpr std::chrono::seconds time_limit{10};
 
 std::optional<GitContext> git_context_of(const fs::path& folder)
 {
-    auto found = git_files::find_tree(folder);
+    error_code shortage;  // then there is no description
+    auto found = git_files::find_tree_in(std::nullopt, folder, shortage);
     if (!found) return std::nullopt;
     return git_context_of(*std::move(found));
 }
