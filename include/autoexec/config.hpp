@@ -42,6 +42,16 @@ struct WorktreesConfig {
     bool operator==(const WorktreesConfig&) const = default;
 };
 
+/// Removal of old records by `autoexec records gc`. Zero: no limit.
+struct RecordsConfig {
+    std::string older_than = "0s";  ///< With its unit: `90d`.
+    std::uint64_t max_bytes = 0;    ///< Of all together.
+    std::size_t keep = 0;           ///< Of each kind, the newest ones.
+    bool auto_gc = false;           ///< Also before commands are run.
+
+    bool operator==(const RecordsConfig&) const = default;
+};
+
 /// Limits of what commands may cost, checked before one starts. Zero: no limit. Tokens are those of
 /// input, output, and those written to a cache.
 struct BudgetConfig {
@@ -65,6 +75,7 @@ struct AutoExecutionConfig {
     bool polling_enabled = true;  ///< False: `executor_options` polls at the maximum interval.
     ExecutorSettings executor;
     WorkOptions agent;
+    RecordsConfig records;
     WorktreesConfig worktrees;
     BudgetConfig budget;
     bool debug = false;

@@ -1,5 +1,6 @@
 #include "async/fifo_semaphore.hpp"
 #include "autoexec/executor.hpp"
+#include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
@@ -338,7 +339,9 @@ int run(const RunOptions& options)
     }
     const auto root = project_root(options);
     AutoExecutionConfigManager manager({}, root);
-    records::set_debug_log(root, load_configuration(manager, flags.quiet).debug);
+    const auto config = load_configuration(manager, flags.quiet);
+    records::set_debug_log(root, config.debug);
+    remove_records_before_run(root, config.records, flags.quiet);
     const auto has_text = [](const CommandJob& job) { return job.request.argv.empty(); };
     const bool any_text = std::any_of(jobs.begin(), jobs.end(), has_text);
     const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [&](const CommandJob& job) {

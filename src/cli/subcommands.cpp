@@ -33,6 +33,7 @@ namespace autoexec::cli {
     EACH(audit_query)              \
     EACH(audit_tail)               \
     EACH(audit_verify)             \
+    EACH(records_gc)               \
     EACH(logs)                     \
     EACH(cancel)                   \
     EACH(answer)                   \
@@ -57,11 +58,12 @@ struct Group {
     const char* help;
 };
 
-constexpr std::array<Group, 5> groups{{
+constexpr std::array<Group, 6> groups{{
     {"workflow", "Run and manage workflows of dependent steps"},
     {"worktree", "List, remove and restore the worktrees of workflows"},
     {"agents", "Create, check, list and reset the agents of this project"},
     {"audit", "Query, follow and verify the audit log"},
+    {"records", "Remove old records"},
     {"config", "Show, check and migrate the configuration"},
 }};
 

@@ -196,6 +196,8 @@ std::vector<Setting> built_in_settings()
     constexpr auto retry = &E::retry;
     constexpr auto breaker = &E::breaker;
     using B = BreakerOptions;
+    constexpr auto stored = &Config::records;
+    using S = RecordsConfig;
     constexpr auto worktrees = &Config::worktrees;
     return {
         option<&Config::enabled>("enabled",
@@ -370,6 +372,30 @@ std::vector<Setting> built_in_settings()
             "audit.strict",
             "Start a command only once its start is in the audit log; otherwise it fails "
             "(`unrecorded`). Without effect if `features.audit_logging` is false.")
+            .at_once(),
+        option<stored, &S::older_than>(
+            "records.older_than",
+            "`autoexec records gc` removes records that are at least this old. 0s: no limit.")
+            .of_type(SettingType::duration)
+            .at_once()
+            .flag("records gc --older-than"),
+        option<stored, &S::max_bytes>(
+            "records.max_bytes",
+            "Maximum size of all records that `autoexec records gc` may remove; it removes the "
+            "oldest. 0: no limit.")
+            .bytes(0, 512 * tebibyte)
+            .at_once()
+            .flag("records gc --max-size"),
+        option<stored, &S::keep>(
+            "records.keep",
+            "`autoexec records gc` keeps this many newest records of each kind. 0: no limit.")
+            .within(0, 1'000'000)
+            .at_once()
+            .flag("records gc --keep"),
+        option<stored, &S::auto_gc>(
+            "records.auto_gc",
+            "Do the same as `autoexec records gc` before commands are run, at most 1000 records at "
+            "a time.")
             .at_once(),
         option<worktrees, &W::keep>(
             "worktrees.keep",

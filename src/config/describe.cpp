@@ -97,7 +97,7 @@ settings are:
 | `branch_cleanup.auto_cleanup_on_completion: true` | `worktrees.auto_gc: true` |
 | `branch_cleanup.delete_branches_on_cleanup: true` | `worktrees.delete_branches: true`: only branches whose work is on another branch |
 | `branch_cleanup.retention_days: 7` | `worktrees.older_than: 7d` |
-| `state_persistence.cleanup.keep_latest: 10` | `worktrees.keep: 10`; the journals of runs are kept |
+| `state_persistence.cleanup.keep_latest: 10` | `worktrees.keep: 10`; for the journals of runs: `records.keep: 10` |
 )";
 
 constexpr char extensions[] = R"(

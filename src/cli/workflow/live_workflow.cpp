@@ -1,5 +1,6 @@
 #include "cli/workflow/live_workflow.hpp"
 
+#include "cli/records/record_removal.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/project.hpp"
@@ -273,7 +274,9 @@ int run_live(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
              const Agents& agents, Workflow workflow, WorkflowRunOptions run,
              std::optional<Resumption> resumption)
 {
-    records::set_debug_log(manager.project_root(), manager.load().debug);
+    const auto config = manager.load();
+    records::set_debug_log(manager.project_root(), config.debug);
+    remove_records_before_run(manager.project_root(), config.records, options.session.quiet);
     if (agents.runs_texts_with_shell() && has_command_for_nobody(workflow) &&
         !options.session.quiet)
         print_message(no_agents_file_notice);

@@ -72,6 +72,9 @@ RunRecord parse_journal(std::string_view text);
 std::optional<RunRecord> read_run(const std::filesystem::path& project_root,
                                   std::string_view run_id, std::string& problem);
 
+/// The id of the run whose journal has this name; empty: a journal cannot have it.
+std::string run_of_journal(int folder, const std::string& name);
+
 /// The ids of all runs, newest first by the times in their journals.
 std::vector<std::string> list_runs(const std::filesystem::path& project_root);
 

@@ -282,6 +282,12 @@ std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view
     return run;
 }
 
+std::string run_of_journal(int folder, const std::string& name)
+{
+    auto run = list_run(folder, name);
+    return run ? std::move(run->run_id) : std::string();
+}
+
 std::vector<std::string> list_runs(const fs::path& project_root)
 {
     error_code ec;

@@ -1,0 +1,95 @@
+#include "cli/records/record_removal.hpp"
+
+#include "cli/cli.hpp"
+#include "cli/session/output.hpp"
+#include "text/text.hpp"
+#include "workflow/journal/run_retention.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+
+namespace autoexec::cli {
+namespace {
+
+using records::Removal;
+using records::StoredRecord;
+
+/// Of one pass.
+struct GcBounds {
+    std::size_t max_names = std::numeric_limits<std::size_t>::max();  ///< Read of each folder.
+    std::size_t max_removals = std::numeric_limits<std::size_t>::max();
+};
+
+Removal remove_record(const std::filesystem::path& root, const StoredRecord& record, bool dry_run)
+{
+    if (record.kind != records::RecordKind::run)
+        return dry_run ? Removal() : records::remove_stored(root, record);
+    return dry_run ? Removal{workflow::run_removal_blocker(root, record), false}
+                   : workflow::remove_run(root, record);
+}
+
+int remove_within(const std::filesystem::path& root, const RecordGcRules& rules,
+                  const GcBounds& bounds, const ReportRemoval& report)
+{
+    auto all = records::list_stored(root, bounds.max_names);
+    std::ranges::move(workflow::list_journals(root, bounds.max_names), std::back_inserter(all));
+    bool has_failed = false;
+    auto left = bounds.max_removals;
+    records::apply_limits(std::move(all), rules, std::chrono::system_clock::now(),
+                          [&](const StoredRecord& record) {
+                              if (left == 0) return false;
+                              --left;
+                              const auto removal = remove_record(root, record, rules.dry_run);
+                              has_failed |= removal.failed;
+                              report(record, removal);
+                              return removal.is_gone();
+                          });
+    return has_failed ? exit_internal : exit_completed;
+}
+
+}  // namespace
+
+RecordGcRules rules_of(const RecordsConfig& config)
+{
+    RecordGcRules rules;
+    rules.older_than = text::parse_duration(config.older_than).value_or(rules.older_than);
+    rules.max_bytes = config.max_bytes;
+    rules.keep = config.keep;
+    return rules;
+}
+
+int remove_old_records(const std::filesystem::path& root, const RecordGcRules& rules,
+                       const ReportRemoval& report)
+{
+    return remove_within(root, rules, {}, report);
+}
+
+void remove_records_before_run(const std::filesystem::path& root, const RecordsConfig& config,
+                               bool quiet)
+{
+    const auto rules = rules_of(config);
+    if (!config.auto_gc || !rules.any()) return;
+    constexpr GcBounds bounds{100'000, 1000};
+    std::size_t removed = 0;
+    std::uint64_t bytes = 0;
+    std::size_t failed = 0;
+    (void)remove_within(root, rules, bounds,
+                        [&](const StoredRecord& record, const Removal& removal) {
+                            failed += removal.failed ? 1 : 0;
+                            if (!removal.is_gone()) return;
+                            ++removed;
+                            bytes += record.bytes;
+                        });
+    if (quiet || removed + failed == 0) return;
+    auto text = fmt::format("Removed {} old {} ({:.1f} MB)", removed,
+                            removed == 1 ? "record" : "records", static_cast<double>(bytes) / 1e6);
+    if (failed > 0)
+        text += fmt::format("; {} could not be removed (for the reasons, run autoexec records gc)",
+                            failed);
+    print_message("{}.\n", text);
+}
+
+}  // namespace autoexec::cli
