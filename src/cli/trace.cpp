@@ -83,7 +83,8 @@ private:
         if (!spans_.contains(protocol::span_id_of_execution(last.execution_id)))
             spans.push_back(records::span_of_execution(
                 attempts, in_run ? protocol::span_id_of_run(run) : std::string()));
-        for (const auto& attempt : attempts) spans.push_back(records::span_of_attempt(attempt));
+        for (auto it = attempts.rbegin(); it != attempts.rend(); ++it)
+            spans.push_back(records::span_of_attempt(*it));
         print_result(std::string_view(protocol::format_spans(spans, last.host)));
     }
 

@@ -121,7 +121,7 @@ TEST_CASE("what has not ended is in no trace, but its run is named")
     Program workflow(project.start_workflow());
     project.wait_until_asked("b");
     const auto other = project.worktree("other");
-    Program command(project.start({"run", "-w", other, "--retry", "1",
+    Program command(project.start({"run", "--agent", "shell", "-w", other, "--retry", "1",
                                    "test $AUTOEXEC_ATTEMPT = 1 && exit 75; "
                                    "until test -e go; do sleep 0.02; done"}));
     REQUIRE(eventually([&] { return project.metrics().size() == 2; }));

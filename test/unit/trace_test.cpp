@@ -39,11 +39,13 @@ bool is_lower_hex(std::string_view text, std::size_t size)
 std::vector<json::object> spans_in(const std::string& text)
 {
     std::vector<json::object> spans;
-    for (const auto& line : lines_of(text))
-        for (const auto& resource : json::parse(line).at("resourceSpans").as_array())
+    for (const auto& line : lines_of(text)) {
+        const auto request = json::parse(line);
+        for (const auto& resource : request.at("resourceSpans").as_array())
             for (const auto& scope : resource.at("scopeSpans").as_array())
                 for (const auto& span : scope.at("spans").as_array())
                     spans.push_back(span.as_object());
+    }
     return spans;
 }
 
