@@ -121,4 +121,12 @@ std::optional<ChainLink> link_of(std::string_view line)
     return link;
 }
 
+bool has_damaged_end(std::string_view line)
+{
+    const auto at = line.rfind(hash_key);
+    if (at == line.npos || line.size() - at < hash_size) return false;
+    auto whole = std::string(line.substr(0, at + hash_size - link_end.size())).append(link_end);
+    return line != whole && link_of(whole).has_value();
+}
+
 }  // namespace autoexec::records

@@ -42,6 +42,10 @@ private:
 /// The link at the end of a line without its newline; nullopt: it has none.
 std::optional<ChainLink> link_of(std::string_view line);
 
+/// Whether the link at the end of a line has a wrong end. A line that was not written to its end
+/// has no such link.
+bool has_damaged_end(std::string_view line);
+
 /// What the first line has in place of a hash of the line before: 64 zeros.
 std::string_view first_prev() noexcept;
 

@@ -115,7 +115,7 @@ private:
             return;
         }
         const bool is_event = protocol::parse_audit(line).has_value();
-        const bool is_whole = line.ends_with("\"}");
+        const bool is_whole = line.ends_with("\"}") || has_damaged_end(line);
         unchained_.push_back({place, is_event   ? Kind::foreign
                                      : is_whole ? Kind::edited
                                                 : Kind::torn});

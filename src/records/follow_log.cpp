@@ -42,13 +42,44 @@ files::UniqueFd LogFollower::open() const
 
 void LogFollower::read(const std::function<void(std::string_view line)>& take)
 {
+    auto newer = open_newer();
+    read_open(take);
+    for (; !newer.empty(); newer.pop_back()) {
+        file_ = std::move(newer.back());
+        offset_ = 0;
+        rest_.clear();
+        read_open(take);
+    }
+}
+
+/// The logs that were begun since, newest first; none if they were rotated meanwhile.
+std::vector<files::UniqueFd> LogFollower::open_newer() const
+{
+    std::vector<files::UniqueFd> newer;
+    const auto ours = inode_of_file(file_.get());
     auto current = open();
-    read_open(take);
-    if (!current || inode_of_file(current.get()) == inode_of_file(file_.get())) return;
-    file_ = std::move(current);
-    offset_ = 0;
-    rest_.clear();
-    read_open(take);
+    const auto newest = inode_of_file(current.get());
+    if (newest == 0 || newest == ours) return newer;
+    newer.push_back(std::move(current));
+    if (!file_) return newer;
+    error_code ec;
+    const auto folder = folder_.open(ec);
+    bool is_found = false;
+    auto last = newest;
+    for (const auto& name : log_names(folder.get(), name_)) {
+        auto log = Folder::open_log(folder.get(), name, ec);
+        const auto inode = inode_of_file(log.get());
+        is_found = inode == ours;
+        if (is_found) break;
+        // A rotation that has not renamed the log itself yet moves a backup to the next name.
+        if (inode == 0 || inode == last) continue;
+        last = inode;
+        newer.push_back(std::move(log));
+    }
+    if (inode_of_file(open().get()) != newest) newer.clear();
+    // If the one that was read last was removed, the others may be older than it.
+    if (!is_found && newer.size() > 1) newer.resize(1);
+    return newer;
 }
 
 void LogFollower::read_open(const std::function<void(std::string_view line)>& take)

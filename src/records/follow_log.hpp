@@ -7,11 +7,13 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::records {
 
-/// Reads what is appended to a log that is rotated meanwhile. A rotation is noticed if no more than
-/// one happens between two calls; the first of several logs is read to its end in any case.
+/// Reads what is appended to a log that is rotated meanwhile. Nothing is missed as long as the log
+/// that was read last still exists, as a backup; while it is rotated, lines may come with the next
+/// call.
 ///
 /// Thread safety: none.
 class LogFollower {
@@ -28,6 +30,7 @@ public:
 
 private:
     files::UniqueFd open() const;
+    std::vector<files::UniqueFd> open_newer() const;
     void read_open(const std::function<void(std::string_view line)>& take);
 
     Folder folder_;

@@ -131,6 +131,19 @@ TEST_CASE("the reader agrees with the parser on unusual lines")
     check_same(reader, protocol::format_attempt(only_flags));
 }
 
+TEST_CASE("the reader agrees with the parser on a line with any flipped bit, or cut anywhere")
+{
+    protocol::MetricReader reader;
+    const auto line = protocol::format_attempt(full_metric());
+    for (std::size_t bit = 0; bit < 8 * line.size(); ++bit) {
+        auto changed = line;
+        changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
+        check_same(reader, changed);
+    }
+    for (std::size_t size = 0; size <= line.size(); ++size)
+        check_same(reader, line.substr(0, size));
+}
+
 TEST_CASE("the reader agrees with the parser on lines that were changed at random" *
           doctest::test_suite("sweep"))
 {
