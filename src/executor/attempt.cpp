@@ -171,8 +171,8 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
     options.notifier->notify(r.worktree);
 
     if (!has_start) {
-        emit_start(x, a);
-        co_await drain();
+        co_await emit_and_drain(detected_event(x, a));
+        co_await emit_and_drain(event(x, a, EventType::execution_started));
     }
     co_return error_code{};
 }

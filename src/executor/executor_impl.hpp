@@ -276,7 +276,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     static void begin(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
     asio::awaitable<bool> record_start_first(Execution& x, Attempt& a);
-    void emit_start(const Execution& x, const Attempt& a);
+    [[nodiscard]] Event detected_event(const Execution& x, const Attempt& a) const;
     void emit_not_started(const Execution& x, const Attempt& a);
     void announce_running(Execution& x, Attempt& a);
     error_code write_running(const Execution& x, Attempt& a);

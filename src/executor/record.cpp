@@ -146,15 +146,14 @@ asio::awaitable<void> ExecutorCore::drain()
     }
 }
 
-void ExecutorCore::emit_start(const Execution& x, const Attempt& a)
+Event ExecutorCore::detected_event(const Execution& x, const Attempt& a) const
 {
     const auto& r = x.request;
     auto detected = event(x, a, EventType::command_detected);
     detected.details["command_file"] = (r.worktree / control_files::command).string();
     if (!r.expected_artifacts.empty())
         detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
-    emit(detected);
-    emit(event(x, a, EventType::execution_started));
+    return detected;
 }
 
 /// Returns false if the audit log does not have the start; then the command must not be published.
@@ -162,7 +161,8 @@ void ExecutorCore::emit_start(const Execution& x, const Attempt& a)
 asio::awaitable<bool> ExecutorCore::record_start_first(Execution& x, Attempt& a)
 {
     const auto lost = options.audit->lost_lines();
-    emit_start(x, a);
+    emit(detected_event(x, a));
+    emit(event(x, a, EventType::execution_started));
     const bool is_lost = options.audit->lost_lines() != lost;
     const auto ec = co_await async::uncancellable(strand, flush(options.audit));
     if (!ec && !is_lost) co_return true;

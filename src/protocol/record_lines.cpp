@@ -196,11 +196,11 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
     put_audit(line, record, time, record.event_type, record.command, record.status, record.details);
     // Not those above, nor those of the chain, which the writer adds.
     static constexpr std::array<std::string_view, 13> taken{
-        "timestamp", "event_type",   "workflow_id", "step_id", "command", "status", "details",
-        "seq",       "execution_id", "attempt_id",  "attempt", "prev",    "hash"};
+        "timestamp", "event_type", "workflow_id", "step_id",      "command",    "status", "details",
+        "seq",       "prev",       "hash",        "execution_id", "attempt_id", "attempt"};
+    const auto end = record.execution_id.empty() ? taken.end() - 3 : taken.end();
     for (const auto& [key, value] : record.more)
-        if (std::find(taken.begin(), taken.end(), std::string_view(key)) == taken.end())
-            line.value(key, value);
+        if (std::find(taken.begin(), end, std::string_view(key)) == end) line.value(key, value);
     return audit_line(line, time);
 }
 

@@ -6,6 +6,7 @@
 #include "records/queries.hpp"
 #include "records/record_sink_impl.hpp"
 
+#include <typeinfo>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -36,6 +37,18 @@ AuditRecord record_of(std::string type, std::string_view workflow_id, std::strin
     record.workflow_id = unless_empty(workflow_id);
     record.step_id = unless_empty(step_id);
     record.command = unless_empty(command);
+    return record;
+}
+
+AuditRecord record_of(const Event& event)
+{
+    AuditRecord record(std::string(to_string(event.type)));
+    record.ids() = event.ids();
+    if (!event.command.empty()) record.command = event.command;
+    if (event.status) record.status = to_string(*event.status);
+    record.details = event.details;
+    record.more["worktree"] = event.worktree.string();
+    if (event.time != decltype(event.time){}) record.time = event.time;
     return record;
 }
 
@@ -120,6 +133,8 @@ void AuditLogger::publish(const Event& event)
         event.type == EventType::waiting_for_agent)
         return;
     try {
+        // A subclass may have its own `log_event`. Without one, nothing of the event is copied.
+        if (typeid(*this) != typeid(AuditLogger)) return log_event(record_of(event));
         impl_->writer->push(records::audit_log_name,
                             protocol::format_audit(event, impl_->clock->system_now()));
     } catch (...) {

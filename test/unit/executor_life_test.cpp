@@ -1037,7 +1037,7 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left is reported once, and removed
     CHECK(metrics[0].status == ExecutionStatus::failed);
     CHECK(metrics[0].retry_count == 1);
     CHECK(metrics[0].duration == (alive ? 61s : 60s));  // it was waited for
-    CHECK(names_below(project / ".tapps-agents/metrics").size() == 1);
+    CHECK(names_below(project / ".tapps-agents/metrics").size() == 2);
 }
 
 TEST_CASE_FIXTURE(
