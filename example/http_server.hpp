@@ -100,8 +100,8 @@ private:
     boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection)
     {
         boost::beast::flat_buffer buffer(max_header_bytes + max_body_bytes);
-        while (!stopping_ && co_await serve_one(*connection, buffer)) {
-        }
+        bool is_open = true;
+        while (is_open && !stopping_) is_open = co_await serve_one(*connection, buffer);
         boost::system::error_code ignored;
         connection->stream.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
         connections_.erase(connection);
