@@ -1,6 +1,7 @@
 #include "protocol/otlp.hpp"
 
 #include "autoexec/version.hpp"
+#include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <boost/json/array.hpp>
@@ -123,18 +124,18 @@ std::string format_spans(const std::vector<Span>& spans, std::string_view host)
     const json::object scope{{"name", "autoexec"}, {"version", AUTOEXEC_VERSION}};
     const auto begin = fmt::format(
         R"({{"resourceSpans":[{{"resource":{{"attributes":{}}},"scopeSpans":[{{"scope":{},"spans":[)",
-        json::serialize(otlp_attributes(resource)), json::serialize(scope));
-    std::string text;
+        text::dump_line(otlp_attributes(resource)), text::dump_line(scope));
+    std::string lines;
     std::size_t line = 0;  // where the last one begins
     for (const auto& span : spans) {
-        const bool first = text.size() == line;
-        text += first ? begin : ",";
-        text += json::serialize(otlp_span(span));
-        if (text.size() - line < max_line && &span != &spans.back()) continue;
-        text += "]}]}]}\n";
-        line = text.size();
+        const bool first = lines.size() == line;
+        lines += first ? begin : ",";
+        lines += text::dump_line(otlp_span(span));
+        if (lines.size() - line < max_line && &span != &spans.back()) continue;
+        lines += "]}]}]}\n";
+        line = lines.size();
     }
-    return text;
+    return lines;
 }
 
 }  // namespace autoexec::protocol

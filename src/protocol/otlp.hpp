@@ -40,8 +40,8 @@ struct Span {
 /// model and tokens.
 void add_usage_attributes(boost::json::object& attributes, const Usage& usage);
 
-/// `ExportTraceServiceRequest`s, each a line. Further lines begin at 512 KiB, because the collector
-/// reads at most 1 MiB. `host` may be empty.
+/// `ExportTraceServiceRequest`s in ASCII, each a line. Further lines begin at 512 KiB, because the
+/// collector reads at most 1 MiB. `host` may be empty.
 std::string format_spans(const std::vector<Span>& spans, std::string_view host);
 
 }  // namespace autoexec::protocol

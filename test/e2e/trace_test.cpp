@@ -1,7 +1,7 @@
 #include "support/git_project.hpp"
 
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <map>
@@ -101,10 +101,12 @@ TEST_CASE("the trace of a command has its attempts, and one of another time is l
 {
     Project project;
     const auto ended = project.run(
-        {"run", "--retry", "1", "echo $TRACEPARENT >>seen; test $AUTOEXEC_ATTEMPT = 2 || exit 75"});
+        {"run", "--retry", "1",
+         "echo $TRACEPARENT >>seen; test $AUTOEXEC_ATTEMPT = 2 || exit 75 # \xc2\x85\xe2\x80\xae"});
     CHECK_MESSAGE(ended.code == 0, ended.err);
     const auto spans = spans_of(project.run({"trace", "--since", "1h"}));
     CHECK(tree_of(spans) == Words{"command", " attempt", " attempt"});
+    CHECK(contains(json::serialize(spans[0]), "exit 75 # \xc2\x85\xe2\x80\xae"));
     const auto contexts = contexts_of(spans);
     for (const auto& parent : lines_of(read_file(project.root() / "seen")))
         CHECK_MESSAGE(contexts.contains(parent.substr(3, 49)), parent);

@@ -206,8 +206,8 @@ TEST_CASE("a span is written with times in nanoseconds and values by type")
     CHECK(attribute(out, "late") == json::value(json::object{{"boolValue", true}}));
     CHECK(out.at("events").as_array().at(0).at("timeUnixNano") == "1768942801000000000");
     CHECK(out.at("status") == json::value(json::object{{"code", 1}}));
-    CHECK(contains(text, R"({"key":"service.name","value":{"stringValue":"autoexec"}})"));
-    CHECK(contains(text, R"({"key":"host.name","value":{"stringValue":"here"}})"));
+    CHECK(contains(text, R"({"key": "service.name", "value": {"stringValue": "autoexec"}})"));
+    CHECK(contains(text, R"({"key": "host.name", "value": {"stringValue": "here"}})"));
 }
 
 TEST_CASE("a failed span has its error, and never ends before it starts")
