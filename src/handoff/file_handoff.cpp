@@ -275,13 +275,12 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
-        has_answered_ = true;
         return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        if (has_answered_ || !published_here_) remove_answer_file(git_dir(), attempt_id);
+        remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(claim_place(), attempt_id)
                                            : error_code{};
@@ -543,7 +542,6 @@ private:
     bool locked_ = false;
     bool claims_in_tree_ = false;
     bool nothing_left_ = false;  // of statuses, by `prepare` just now
-    bool has_answered_ = false;
     bool published_here_ =
         false;  // the existing control files are this executor's, or there are none
 };
