@@ -93,23 +93,23 @@ bool is_backup(const std::string& log, StoredRecord& record)
 }
 
 // A backup has been written before all that have lower numbers, whatever its time says.
-void order_backups(std::vector<StoredRecord>& backups)
+void order_backups(std::vector<StoredRecord>& rotated)
 {
-    std::ranges::sort(backups, {}, &StoredRecord::backup);
-    for (std::size_t i = 1; i < backups.size(); ++i)
-        backups[i].time = std::min(backups[i].time, backups[i - 1].time);
+    std::ranges::sort(rotated, {}, &StoredRecord::backup);
+    for (std::size_t i = 1; i < rotated.size(); ++i)
+        rotated[i].time = std::min(rotated[i].time, rotated[i - 1].time);
 }
 
 void list_backups(const fs::path& root, RecordKind kind, std::size_t max_names,
                   std::vector<StoredRecord>& stored)
 {
-    std::vector<StoredRecord> backups;
+    std::vector<StoredRecord> rotated;
     const auto log = log_of(kind, root);
     list_files(
         root, kind, max_names, [&](StoredRecord& record) { return is_backup(log, record); },
-        backups);
-    order_backups(backups);
-    std::ranges::move(backups, std::back_inserter(stored));
+        rotated);
+    order_backups(rotated);
+    std::ranges::move(rotated, std::back_inserter(stored));
 }
 
 // The running records are read last: one exists before its output does.
@@ -139,14 +139,14 @@ bool leads_to(int folder, const std::string& name, int file)
 /// Locks a log against writers and rotations while it is open.
 files::UniqueFd lock_log(int folder, const std::string& name, error_code& ec)
 {
-    constexpr int max_tries = 50;
-    constexpr std::chrono::milliseconds interval{5};
-    for (int tries = 0; tries < max_tries; ++tries) {
+    constexpr int lock_tries = 50;
+    constexpr std::chrono::milliseconds lock_pause{5};
+    for (int tries = 0; tries < lock_tries; ++tries) {
         auto file = Folder::open_log(folder, name, ec);
         if (!file) return {};
         if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && leads_to(folder, name, file.get()))
             return file;
-        std::this_thread::sleep_for(interval);
+        std::this_thread::sleep_for(lock_pause);
     }
     return {};
 }
