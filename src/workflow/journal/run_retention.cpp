@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <limits>
 #include <set>
 #include <string_view>
@@ -109,20 +110,25 @@ records::Removal remove_run(const fs::path& project_root, const records::StoredR
 {
     using records::Removal;
     const auto run_id = run_of(project_root, journal);
-    if (run_id.empty()) return {std::string(no_journal), false};
     error_code ec;
+    const auto folder = state_folder(project_root).open(ec);
+    if (!folder) return Removal::error(ec);
+    struct stat st {};
+    // Another process may be faster.
+    if (::fstatat(folder.get(), journal.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 &&
+        errno == ENOENT)
+        return {};
+    if (run_id.empty()) return {std::string(no_journal), false};
     const auto held = hold_run(project_root, run_id, ec);
     if (ec == boost::system::errc::no_such_file_or_directory) return {};
     if (ec == errc::worktree_busy) return {"its run is active", false};
     if (ec) return Removal::error(ec);
-    struct stat st {};
     if (::fstat(held.get(), &st) != 0 || st.st_dev != journal.device || st.st_ino != journal.inode)
         return {"it was replaced meanwhile", false};
     if (auto problem = blocker(project_root, run_id); !problem.empty())
         return {std::move(problem), false};
     remove_all_markers(project_root, run_id);
-    const auto folder = state_folder(project_root).open(ec);
-    if (!ec) ec = files::remove_file(folder.get(), journal.name);
+    ec = files::remove_file(folder.get(), journal.name);
     return ec ? Removal::error(ec) : Removal();
 }
 
