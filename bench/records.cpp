@@ -2,7 +2,12 @@
 //
 // The limit is one write(2) for each line of a text that is there already.
 //
+// And what do queries cost over many of them?
+//
 // usage: records lines|autoexec 0 (metrics) | 1 (audit)
+//        records hashes               of as many audit lines
+//        records write MEGABYTES      metrics into the current folder
+//        records summary|newest|rare  of these metrics
 
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
@@ -11,12 +16,16 @@
 #include "files/safe_files.hpp"
 #include "measure.hpp"
 #include "protocol/record_lines.hpp"
+#include "records/audit_chain.hpp"
+#include "records/queries.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <fcntl.h>
+
+#include <fstream>
 
 using namespace autoexec;
 using namespace autoexec::bench;
@@ -113,17 +122,67 @@ Cost ours(bool metrics, const Event& event)
     });
 }
 
+void hash_all(const std::string& line)
+{
+    const records::AuditChain chain;
+    for (int i = 0; i < lines; ++i) (void)chain.hash(line);
+}
+
+/// Days of attempts, one in 1,000 of a workflow of its own.
+void write_metrics(std::size_t megabytes)
+{
+    constexpr std::size_t days = 20;
+    auto metric = some_metric();
+    metric.agent = "claude";
+    metric.attempt_id = text::new_uuid();
+    metric.worktree = "/home/somebody/project/worktrees/step-17";
+    metric.usage.emplace().input_tokens = 12'000;
+    metric.usage->cost_usd = 0.25;
+    std::size_t number = 0;
+    for (std::size_t day = 1; day <= days; ++day) {
+        const auto date = fmt::format("2026-01-{:02}", day);
+        std::ofstream file(records::metrics_file_name(records::MetricsFile::attempts, date));
+        for (std::size_t bytes = 0; bytes < megabytes * 1'000'000 / days; ++number) {
+            metric.execution_id = fmt::format("00000000-0000-4000-8000-{:012}", number);
+            metric.workflow_id = number % 1000 == 0 ? "rare" : "review-2026-01";
+            metric.duration = std::chrono::milliseconds(number % 60'000);
+            const auto line = protocol::format_attempt(metric) + '\n';
+            file << line;
+            bytes += line.size();
+        }
+        check(file.good(), "writing metrics");
+    }
+}
+
+void query(const std::string& way)
+{
+    records::Folder folder;
+    folder.base = std::filesystem::current_path();
+    MetricsFilter filter;
+    if (way == "rare") filter.workflow_id = "rare";
+    if (way == "summary")
+        check(records::summarize_metrics(folder, {}, MetricsGrouping::agent).total_attempts > 0,
+              "no attempts");
+    else
+        check(!records::read_metrics(folder, filter).metrics.empty(), "no attempts");
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
 {
     const Arguments arguments(argc, argv);
-    const bool metrics = arguments.number(0, 0) == 0;
+    const auto& way = arguments.way();
+    const bool metrics = way != "hashes" && arguments.number(0, 0) == 0;
     const auto event = some_event();
     const auto line = metrics ? protocol::format_metric(*event.metric) : audit_line(event);
     const Scratch scratch;
-    const auto cost = arguments.way() == "autoexec"
-                          ? ours(metrics, event)
-                          : cost_of([&] { write_lines(scratch.path() / "lines", line + "\n"); });
-    print_figures({{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", lines}});
+    const auto cost = way == "autoexec" ? ours(metrics, event) : cost_of([&] {
+        if (way == "lines") return write_lines(scratch.path() / "lines", line + "\n");
+        if (way == "hashes") return hash_all(line);
+        if (way == "write") return write_metrics(arguments.number(0, 100));
+        query(way);
+    });
+    print_figures(
+        {{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", lines}, {"peak_bytes", peak_bytes()}});
 }
