@@ -288,7 +288,6 @@ private:
                          const ChildEnds& ends) const
     {
         const auto arguments = supervisor_arguments(link, spec);
-        const LoweredLimit lowered(max_open_files_);
         if (supervisor_.file) {
             const ChildSetup setup(directory, ends, supervisor_.file.get());
             const int error = execute(link.pid, setup.program_path(), setup, arguments, spec);
@@ -298,9 +297,11 @@ private:
         return execute(link.pid, supervisor_.path.string(), setup, arguments, spec);
     }
 
-    static int execute(pid_t& pid, const std::string& program, const ChildSetup& setup,
-                       const std::vector<std::string>& arguments, const ProcessSpec& spec)
+    int execute(pid_t& pid, const std::string& program, const ChildSetup& setup,
+                const std::vector<std::string>& arguments, const ProcessSpec& spec) const
     {
+        // Only here: the setup accepts no descriptor above the limit.
+        const LoweredLimit lowered(max_open_files_);
         return ::posix_spawn(&pid, program.c_str(), setup.actions(), setup.attributes(),
                              pointers(arguments).data(), pointers(spec.environment).data());
     }
