@@ -385,7 +385,7 @@ std::vector<Setting> built_in_settings()
             "oldest. 0: no limit.")
             .bytes(0, 512 * tebibyte)
             .at_once()
-            .flag("records gc --max-size"),
+            .flag("records gc --max-bytes"),
         option<stored, &S::keep>(
             "records.keep",
             "`autoexec records gc` keeps this many newest records of each kind. 0: no limit.")

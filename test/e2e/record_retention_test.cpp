@@ -56,7 +56,7 @@ TEST_CASE("settings limit the records, and options of the call win over them")
     CHECK(project.gc().code == 0);
     CHECK(project.outputs() == Words{"1.log", "2.log"});
     project.configure("max_bytes: 10");
-    CHECK(project.gc({"--max-size", "20"}).err == "Nothing to remove.\n");
+    CHECK(project.gc({"--max-bytes", "20"}).err == "Nothing to remove.\n");
     CHECK(project.gc().code == 0);
     CHECK(project.outputs() == Words{"1.log"});
     CHECK(project.gc({"--older-than", "1d"}).code == 0);

@@ -1,6 +1,7 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
 
+#include "support/sweep.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -21,8 +22,8 @@ using namespace autoexec;
 
 namespace {
 
-constexpr int writers = 4;
-constexpr int lines_each = 1000;
+const int writers = static_cast<int>(test::sweep_rounds(4, 8));
+const int lines_each = test::is_long_form() ? 10'000 : 1000;
 
 std::string name_of(int writer, int line)
 {
@@ -52,8 +53,8 @@ AuditOptions shared_log(const test::TemporaryFolder& folder)
 {
     AuditOptions options;
     options.project_root = folder.path();
-    options.max_bytes = 64 * 1024;
-    options.max_backups = 100;  // all are kept
+    options.max_bytes = (test::is_long_form() ? 1024 : 64) * 1024;
+    options.max_backups = 0;  // all are kept
     return options;
 }
 
@@ -111,13 +112,17 @@ void check_all_there(const test::TemporaryFolder& folder)
         for (int line = 0; line < lines_each; ++line) expected.insert(name_of(writer, line));
     CHECK((events == expected));
     CHECK((attempts == expected));
+    const auto found = audit.verify();
+    CHECK(found.problems.empty());
+    CHECK(found.first_seq == 1);
+    CHECK(found.last_seq == expected.size());
     CHECK(metrics.get_summary().skipped_lines == 0);
     // None stands there twice either: queries would have hidden that.
     std::size_t metric_lines = 0;
     for (const auto* day : {"2026-01-20", "2026-01-21"})
         metric_lines +=
             folder.lines(".tapps-agents/metrics/executions_" + std::string(day) + ".jsonl").size();
-    CHECK(metric_lines == writers * lines_each);
+    CHECK(metric_lines == expected.size());
 }
 
 void check_rotated(const test::TemporaryFolder& folder)

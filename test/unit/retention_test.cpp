@@ -181,6 +181,7 @@ TEST_CASE_FIXTURE(RetentionFixture, "outputs of running and interrupted attempts
     protocol::RunningRecord record;
     record.attempt_id = "attempt-1";
     record.execution_id = "execution-1";
+    record.worktree = "/tree";
     leave_record(project.path(), record);
     CHECK(listed() == Names{".tapps-agents/output/attempt-2.log"});
 }

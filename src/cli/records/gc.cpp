@@ -59,10 +59,10 @@ int remove_records(const RecordsGcOptions& options)
     AutoExecutionConfigManager manager({}, root);
     const auto rules = rules_for(options, load_configuration(manager, false).records);
     if (!rules.any())
-        fail(
-            exit_usage,
-            "autoexec records gc: no limit; give --older-than, --max-size or --keep, or set one in "
-            "the section 'records' of the configuration");
+        fail(exit_usage,
+             "autoexec records gc: no limit; give --older-than, --max-bytes or --keep, or set one "
+             "in "
+             "the section 'records' of the configuration");
     if (!options.dry_run) require_reader();
     bool any = false;
     const int code = remove_old_records(root, rules, [&](const auto& record, const auto& removal) {
@@ -80,7 +80,7 @@ void define_records_gc(CLI::App& app, RecordsGcOptions& o)
     add_duration(app, "--older-than", o.older_than, "Remove records that are at least TIME old",
                  true);
     add_count(
-        app, "--max-size", max_size, [&o](std::size_t n) { o.max_bytes = n; },
+        app, "--max-bytes,--max-size", max_size, [&o](std::size_t n) { o.max_bytes = n; },
         "Remove the oldest records until at most BYTES are left")
         ->type_name("BYTES");
     add_count(
