@@ -1,5 +1,8 @@
 #include "records/line_writer.hpp"
 
+#include "records/audit_chain.hpp"
+#include "records/audit_verification.hpp"
+
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
 
@@ -84,6 +87,7 @@ struct WriterFixture {
     Durability durability = Durability::process;
     records::Rotation rotation;
     std::size_t queue_limit = 1000;
+    std::shared_ptr<const records::AuditChain> chain;
     boost::asio::io_context ctx;
     std::shared_ptr<records::LineWriter> writer;
 
@@ -96,6 +100,7 @@ struct WriterFixture {
         options.queue_limit = queue_limit;
         options.clock = clock;
         options.disk = &disk;
+        options.chain = chain;
         writer = std::make_shared<records::LineWriter>(ctx.get_executor(), options);
         return *writer;
     }
@@ -276,6 +281,38 @@ TEST_CASE("whichever call fails and however, every line is there once and whole"
                 for (const auto& line : fixture.folder.lines(name)) found.push_back(line);
             fixture.check_complete(found, 20);
             if (fault != Fault::short_write_that_stays) CHECK(found.size() == 20);
+            if (fixture.disk.calls <= n) break;  // nothing failed any more
+        }
+    }
+}
+
+TEST_CASE("whichever call fails and however, the chain of hashes is continued")
+{
+    using Fault = FaultyDisk::Fault;
+    for (const auto fault :
+         {Fault::error, Fault::short_write, Fault::short_write_that_stays, Fault::failed_sync}) {
+        for (int n = 0;; ++n) {
+            CAPTURE(static_cast<int>(fault));
+            CAPTURE(n);
+            WriterFixture fixture;
+            fixture.disk.fault = fault;
+            fixture.disk.failing_call = n;
+            if (fault == Fault::failed_sync) fixture.durability = Durability::power;
+            fixture.rotation = {1000, 0};
+            fixture.chain = std::make_shared<const records::AuditChain>("");
+            fixture.make();
+            for (int i = 0; i < 20; ++i) {
+                fixture.writer->push("execution_audit.log",
+                                     "{\"event\": " + std::to_string(i) + "}");
+                if (i % 5 == 4) CHECK_FALSE(fixture.flush());
+            }
+            const auto found = records::verify_audit(
+                records::Folder::of(fixture.folder.path(), {}, ""), *fixture.chain);
+            CHECK(found.is_intact());
+            CHECK(found.first_seq == 1);
+            CHECK(found.last_seq == 20);
+            CHECK(found.chained_lines == 20);
+            if (fault != Fault::short_write_that_stays) CHECK(found.problems.empty());
             if (fixture.disk.calls <= n) break;  // nothing failed any more
         }
     }

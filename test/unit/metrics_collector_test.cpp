@@ -146,6 +146,34 @@ TEST_CASE_FIXTURE(MetricsFixture,
     CHECK(project.lines(metrics_folder / "executions_2026-01-21.jsonl").size() == 1);
 }
 
+TEST_CASE_FIXTURE(MetricsFixture,
+                  "lines are in the file of their day, over midnight and when a clock goes back")
+{
+    using namespace std::chrono_literals;
+    constexpr int midnights = 1000;
+    const auto first = std::chrono::sys_days{std::chrono::year{2024} / 1 / 1};
+    for (int day = 0; day < midnights; ++day) {
+        for (const auto offset : {-1us, 0us, 1us, -2us}) {
+            ExecutionMetric metric;
+            metric.execution_id = std::to_string(day) + "/" + std::to_string(offset.count());
+            metric.completed_at = first + std::chrono::days(day) + offset;
+            collector->record_execution(metric);
+        }
+        if (day % 100 == 99) CHECK_FALSE(run(collector->flush()));
+    }
+    std::size_t lines = 0;
+    for (const auto& file :
+         std::filesystem::directory_iterator(project / ".tapps-agents/metrics")) {
+        const auto name = file.path().filename().string();
+        const auto date = name.substr(name.find('_') + 1, 10);
+        for (const auto& line : project.lines(file.path())) {
+            ++lines;
+            CHECK(line.find("\"completed_at\": \"" + date) != std::string::npos);
+        }
+    }
+    CHECK(lines == 2U * 4 * midnights);  // in both files of a day
+}
+
 TEST_CASE_FIXTURE(MetricsFixture, "queries go by the date in the name, then from the last line")
 {
     auto old = metric_of("old");
