@@ -94,6 +94,31 @@ TEST_CASE_FIXTURE(ChainFixture, "an unchanged log is intact, across rotations an
     CHECK(std::filesystem::exists(project.path() / audit_folder / "execution_audit.log.6"));
 }
 
+TEST_CASE("a rotation that ends after any of its renames loses no line")
+{
+    for (int renames = 0; renames <= 4; ++renames) {
+        CAPTURE(renames);
+        ChainFixture f;
+        f.options.max_bytes = 2000;
+        f.options.max_backups = 0;
+        for (int i = 0; i < 3; ++i) f.write_events(7);
+        const auto log = (f.project.path() / chained_log).string();
+        const auto name = [&log](int number) {
+            return number == 0 ? log : log + "." + std::to_string(number);
+        };
+        int last = 0;
+        while (std::filesystem::exists(name(last + 1))) ++last;
+        REQUIRE(last >= 3);
+        for (int i = last; i > last - renames && i >= 0; --i)
+            std::filesystem::rename(name(i), name(i + 1));
+        f.write_events(7);
+        const auto found = f.verify();
+        CHECK(found.problems.empty());
+        CHECK(found.first_seq == 1);
+        CHECK(found.last_seq == 28);
+    }
+}
+
 TEST_CASE_FIXTURE(ChainFixture, "writers that take turns share one chain")
 {
     boost::asio::io_context ctx;
