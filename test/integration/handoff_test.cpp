@@ -241,7 +241,7 @@ TEST_CASE_FIXTURE(Tree, "a folder in place of a control file is removed with its
 TEST_CASE_FIXTURE(Tree, "a folder too large to be removed at once is out of the way at once")
 {
     const auto name = *this / control::cancel;
-    for (int i = 0; i < 5000; ++i) fs::create_directories(name / std::to_string(i));
+    for (int i = 0; i < 3500; ++i) fs::create_directories(name / std::to_string(i));
     const auto mailbox = locked();
     CHECK_FALSE(mailbox->prepare());
     CHECK_FALSE(fs::exists(name));
