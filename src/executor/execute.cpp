@@ -78,8 +78,10 @@ std::optional<git::GitContext> context_of(const Execution& x)
 }  // namespace
 
 asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
-                                                   std::unique_ptr<Execution> x, Phases phases)
+                                                   std::unique_ptr<Execution> given, Phases phases)
 {
+    // A local is destroyed before the core, whose slots it holds. GCC destroys parameters in order.
+    const auto x = std::move(given);
     // By default, co_spawn passes on only terminal cancellation.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     co_await asio::this_coro::throw_if_cancelled(false);
