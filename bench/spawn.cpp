@@ -50,7 +50,7 @@ void supervisor_by_hand()
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), control::descriptor);
     spawn_and_wait({AUTOEXEC_SUPERVISOR, control::version, std::to_string(::getpid()), "1000", "0",
-                    "--", program},
+                    control::inherited_limit, "--", program},
                    &actions);
     ::posix_spawn_file_actions_destroy(&actions);
 }

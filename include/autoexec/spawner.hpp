@@ -72,8 +72,7 @@ public:
 /// was built.
 ///
 /// `max_open_files`: the soft limit of open files of the programs, if it is lower than that of this
-/// process, which may have raised its own: some programs count on the usual one. It is that of this
-/// process, too, while `spawn` starts the supervisor, so other threads may lack descriptors then.
+/// process, which may have raised its own: some programs count on the usual one.
 std::shared_ptr<Spawner> supervised_spawner(std::filesystem::path supervisor = {},
                                             std::optional<std::uint64_t> max_open_files = {});
 

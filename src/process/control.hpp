@@ -10,11 +10,15 @@
 namespace autoexec::control {
 
 /// A supervisor rejects a spawner with another version.
-inline constexpr const char* version = "3";
+inline constexpr const char* version = "4";
 
 /// Arguments of the supervisor: this version, the spawner's process id, the grace and the orphan
-/// grace in milliseconds, "--", then the program and its own arguments.
-inline constexpr int first_program_argument = 6;
+/// grace in milliseconds, the program's soft limit of open files, "--", then the program and its
+/// own arguments.
+inline constexpr int first_program_argument = 7;
+
+/// Instead of that limit: the program inherits the supervisor's.
+inline constexpr const char* inherited_limit = "-";
 
 /// The supervisor's end of the socket.
 inline constexpr int descriptor = 3;

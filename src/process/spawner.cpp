@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -190,14 +189,17 @@ std::vector<char*> pointers(const std::vector<std::string>& strings)
     return result;
 }
 
-std::vector<std::string> supervisor_arguments(const SupervisorLink& link, const ProcessSpec& spec)
+std::vector<std::string> supervisor_arguments(const SupervisorLink& link, const ProcessSpec& spec,
+                                              std::optional<std::uint64_t> max_open_files)
 {
-    std::vector<std::string> arguments{process::supervisor_name,
-                                       control::version,
-                                       std::to_string(::getpid()),
-                                       std::to_string(link.stop_grace.count()),
-                                       std::to_string(clamped(spec.orphan_grace).count()),
-                                       "--"};
+    std::vector<std::string> arguments{
+        process::supervisor_name,
+        control::version,
+        std::to_string(::getpid()),
+        std::to_string(link.stop_grace.count()),
+        std::to_string(clamped(spec.orphan_grace).count()),
+        max_open_files ? std::to_string(*max_open_files) : control::inherited_limit,
+        "--"};
     arguments.insert(arguments.end(), spec.argv.begin(), spec.argv.end());
     return arguments;
 }
@@ -215,28 +217,6 @@ error_code explain_failure(int error, const std::string& supervisor, std::string
     return error == ENOENT || error == EACCES || error == ENOEXEC ? errc::supervisor_unavailable
                                                                   : code;
 }
-
-/// Lowers the soft limit of open files, for what a child inherits.
-class LoweredLimit {
-public:
-    explicit LoweredLimit(std::optional<std::uint64_t> limit)
-    {
-        if (!limit || ::getrlimit(RLIMIT_NOFILE, &before_) != 0 || *limit >= before_.rlim_cur)
-            return;
-        const rlimit lower{static_cast<rlim_t>(*limit), before_.rlim_max};
-        is_lower_ = ::setrlimit(RLIMIT_NOFILE, &lower) == 0;
-    }
-    ~LoweredLimit()
-    {
-        if (is_lower_) ::setrlimit(RLIMIT_NOFILE, &before_);
-    }
-    LoweredLimit(const LoweredLimit&) = delete;
-    LoweredLimit& operator=(const LoweredLimit&) = delete;
-
-private:
-    rlimit before_{};
-    bool is_lower_ = false;
-};
 
 class SupervisedSpawner final : public Spawner {
 public:
@@ -287,7 +267,7 @@ private:
     int start_supervisor(SupervisorLink& link, const ProcessSpec& spec, int directory,
                          const ChildEnds& ends) const
     {
-        const auto arguments = supervisor_arguments(link, spec);
+        const auto arguments = supervisor_arguments(link, spec, max_open_files_);
         if (supervisor_.file) {
             const ChildSetup setup(directory, ends, supervisor_.file.get());
             const int error = execute(link.pid, setup.program_path(), setup, arguments, spec);
@@ -297,11 +277,9 @@ private:
         return execute(link.pid, supervisor_.path.string(), setup, arguments, spec);
     }
 
-    int execute(pid_t& pid, const std::string& program, const ChildSetup& setup,
-                const std::vector<std::string>& arguments, const ProcessSpec& spec) const
+    static int execute(pid_t& pid, const std::string& program, const ChildSetup& setup,
+                       const std::vector<std::string>& arguments, const ProcessSpec& spec)
     {
-        // Only here: the setup accepts no descriptor above the limit.
-        const LoweredLimit lowered(max_open_files_);
         return ::posix_spawn(&pid, program.c_str(), setup.actions(), setup.attributes(),
                              pointers(arguments).data(), pointers(spec.environment).data());
     }

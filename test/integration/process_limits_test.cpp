@@ -89,7 +89,7 @@ TEST_CASE("a supervisor without the descriptors that it needs reports it")
         ::dup2(ends[1], control::descriptor);
         limit(RLIMIT_NOFILE, control::descriptor + 1);
         ::execl(AUTOEXEC_BINARY_DIR "/autoexec-supervise", "autoexec-supervise", control::version,
-                parent.c_str(), "0", "0", "--", "true", nullptr);
+                parent.c_str(), "0", "0", control::inherited_limit, "--", "true", nullptr);
         return 102;
     });
     CHECK(code == 0);

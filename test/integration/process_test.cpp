@@ -1,5 +1,6 @@
 #include "async/short_names.hpp"
 #include "autoexec/ports.hpp"
+#include "process/control.hpp"
 #include "support/program.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -200,6 +201,14 @@ TEST_CASE("a program gets the limit of open files that its spawner was given, if
     rlimit after{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &after) == 0);
     CHECK(after.rlim_cur == before.rlim_cur);
+}
+
+TEST_CASE("only the program gets its limit of open files, not its supervisor")
+{
+    Host host;
+    constexpr int max_open_files = control::descriptor + 1;
+    host.spawner = supervised_spawner(supervisor, max_open_files);
+    CHECK(host.run(host.shell("ulimit -S -n")).out == std::to_string(max_open_files) + "\n");
 }
 
 TEST_CASE("a program that a signal ends is reported with the signal")

@@ -32,6 +32,7 @@ struct Arguments {
     pid_t parent = 0;
     std::int64_t grace_ms = 0;
     std::int64_t orphan_grace_ms = 0;
+    rlim_t max_open_files = RLIM_INFINITY;
     char** program = nullptr;
 };
 
@@ -43,6 +44,8 @@ bool parse(int argc, char** argv, Arguments& arguments)
     arguments.parent = static_cast<pid_t>(std::strtol(argv[2], nullptr, 10));
     arguments.grace_ms = std::max(0LL, std::strtoll(argv[3], nullptr, 10));
     arguments.orphan_grace_ms = std::max(0LL, std::strtoll(argv[4], nullptr, 10));
+    if (std::strcmp(argv[5], control::inherited_limit) != 0)
+        arguments.max_open_files = std::strtoull(argv[5], nullptr, 10);
     arguments.program = argv + control::first_program_argument;
     return true;
 }
@@ -73,8 +76,16 @@ void report_end(std::size_t survivors)
           microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_maxrss});
 }
 
+void lower_limit_of_files(rlim_t soft)
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || soft >= limit.rlim_cur) return;
+    limit.rlim_cur = soft;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // The child of vfork shares this memory until exec, so its error needs no pipe.
-pid_t start(char** program, int& error)
+pid_t start(const Arguments& arguments, int& error)
 {
     volatile int failure = 0;
     const pid_t child = ::vfork();
@@ -85,7 +96,8 @@ pid_t start(char** program, int& error)
         sigset_t none;
         ::sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        ::execvp(program[0], program);
+        lower_limit_of_files(arguments.max_open_files);
+        ::execvp(arguments.program[0], arguments.program);
         failure = errno;
         ::_exit(127);
     }
@@ -232,7 +244,7 @@ int run(const Arguments& arguments)
     const int parent = static_cast<int>(::syscall(SYS_pidfd_open, arguments.parent, 0));
     if (::getppid() != arguments.parent) return 0;
 
-    const pid_t program = error == 0 ? start(arguments.program, error) : -1;
+    const pid_t program = error == 0 ? start(arguments, error) : -1;
     // Readers of the output wait until every writer has closed it; the supervisor is not a writer.
     // Nor does it keep the program's input.
     const int null = ::open("/dev/null", O_RDWR);
