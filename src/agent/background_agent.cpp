@@ -63,8 +63,8 @@ void fill_in(AgentOptions& o)
     limit_to_agents_file(o);
 }
 
-// If that fails, too, the claim is released without a result, and the executor reports a lost
-// agent.
+// If that fails, too, the job is destroyed with its claim, whose lock ends with the program, and
+// the executor reports a lost agent.
 void try_to_refuse(agent::CommandJob& job) noexcept
 {
     try {

@@ -55,6 +55,12 @@ AgentMailbox::AgentMailbox(std::filesystem::path worktree, UniqueFd folder, std:
     if (::fstat(folder_.get(), &identity_) == 0) owners_.push_back(identity_.st_uid);
 }
 
+AgentMailbox::~AgentMailbox()
+{
+    // Not released: the program may still run.
+    if (claim_ && trust_.offers) trust_.offers->forget_claim(folder_id(identity_), claim_id_);
+}
+
 std::unique_ptr<AgentMailbox> AgentMailbox::open(const std::filesystem::path& worktree,
                                                  std::string status_file_name, Trust trust)
 {

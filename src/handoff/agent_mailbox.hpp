@@ -18,6 +18,12 @@ namespace autoexec::handoff {
 /// only for microseconds.
 class AgentMailbox {
 public:
+    /// Of a claim that was not released, the lock lasts until the last program that has a copy of
+    /// its descriptor ends.
+    ~AgentMailbox();
+    AgentMailbox(const AgentMailbox&) = delete;
+    AgentMailbox& operator=(const AgentMailbox&) = delete;
+
     /// How an agent distinguishes commands that an executor has published from other files.
     struct Trust {
         /// Common directory of the project's repository: see `git_files::find_tree_in`.

@@ -102,6 +102,12 @@ void Offers::release(const FolderId& worktree, const std::string& attempt_id)
     if (holder && holder->claimed_) holder->claimed_->held = false;
 }
 
+void Offers::forget_claim(const FolderId& worktree, const std::string& attempt_id)
+{
+    const std::lock_guard lock(mutex_);
+    if (auto* const holder = find(worktree, attempt_id)) holder->claimed_.reset();
+}
+
 std::optional<std::string> Offers::take_answer(const FolderId& worktree,
                                                const std::string& attempt_id)
 {

@@ -76,6 +76,8 @@ public:
     void hand_over(const handoff::FolderId& worktree, const std::string& attempt_id);
     /// The same of the end of its work.
     void release(const handoff::FolderId& worktree, const std::string& attempt_id);
+    /// Forgets that claim, whose agent is destroyed before the end of its work: its file decides.
+    void forget_claim(const handoff::FolderId& worktree, const std::string& attempt_id);
 
     /// The answer for an attempt that an executor of this process offers, once; empty: none yet.
     /// Nullopt: no executor of this process offers it.

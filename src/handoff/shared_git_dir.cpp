@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
 namespace autoexec::handoff {
 namespace {
@@ -21,6 +23,9 @@ constexpr char engines_in_git[] = "autoexec/engines";
 constexpr std::size_t max_executors = 10'000;
 constexpr int max_lock_tries = 10;
 constexpr char lock_suffix_in_git[] = ".lock";
+
+// Each holds three descriptors.
+constexpr std::ptrdiff_t max_unused = 4;
 
 std::string lock_name(const std::string& id)
 {
@@ -124,7 +129,9 @@ std::shared_ptr<SharedGitDir> SharedGitDirs::open(const fs::path& path, error_co
 {
     ec = {};
     const std::lock_guard guard(mutex_);
-    auto& dir = dirs_[path.string()];
+    const auto known = dirs_.find(path.string());
+    auto dir = known == dirs_.end() ? nullptr : known->second;
+    close_unused();
     if (dir && dir->is_there()) return dir;
     UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) {
@@ -132,7 +139,15 @@ std::shared_ptr<SharedGitDir> SharedGitDirs::open(const fs::path& path, error_co
         return nullptr;
     }
     dir = std::make_shared<SharedGitDir>(path, std::move(folder));
+    dirs_.insert_or_assign(path.string(), dir);
     return dir;
+}
+
+void SharedGitDirs::close_unused()
+{
+    const auto is_unused = [](const auto& entry) { return entry.second.use_count() == 1; };
+    if (std::count_if(dirs_.begin(), dirs_.end(), is_unused) >= max_unused)
+        std::erase_if(dirs_, is_unused);
 }
 
 }  // namespace autoexec::handoff

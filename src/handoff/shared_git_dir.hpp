@@ -51,13 +51,15 @@ private:
     files::UniqueFd lock_;
 };
 
-/// Thread-safe.
+/// Keeps directories open while they are used, and a few others for the next command. Thread-safe.
 class SharedGitDirs {
 public:
     /// Null: it cannot be opened.
     std::shared_ptr<SharedGitDir> open(const std::filesystem::path& path, error_code& ec);
 
 private:
+    void close_unused();
+
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<SharedGitDir>> dirs_;
 };

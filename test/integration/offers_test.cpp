@@ -361,6 +361,21 @@ TEST_CASE_FIXTURE(LinkedTree, "within a process a claim is known before a progra
     CHECK(engine->claim(file.attempt_id) == ClaimState::free);
 }
 
+TEST_CASE_FIXTURE(LinkedTree,
+                  "within a process the lock of a claim decides after its agent was destroyed")
+{
+    options.offers = local_offers();
+    trust.offers = options.offers;
+    const auto file = publish();
+    auto agent = take();
+    REQUIRE(agent);
+    files::UniqueFd of_program(::fcntl(*agent->claim_descriptor(), F_DUPFD_CLOEXEC, 0));
+    agent.reset();
+    CHECK(engine->claim(file.attempt_id) == ClaimState::live);
+    of_program = files::UniqueFd();
+    CHECK(engine->claim(file.attempt_id) == ClaimState::free);
+}
+
 TEST_CASE_FIXTURE(LinkedTree, "a status is not final while the claim of its agent is held")
 {
     const auto file = publish();
@@ -506,6 +521,37 @@ TEST_CASE_FIXTURE(LinkedTree, "an executor that waits holds one descriptor of ea
     CHECK(descriptors_open() == before + 1 + its);
     CHECK(files_below(project / ".git/autoexec/engines") ==
           2);  // the lock, and a link to the claim
+}
+
+TEST_CASE("an executor closes repositories that it no longer uses, but not the last few")
+{
+    const TemporaryFolder folder;
+    handoff::SharedGitDirs dirs;
+    const auto open = [&](int number) {
+        const auto path = folder / std::to_string(number);
+        fs::create_directories(path);
+        error_code ec;
+        auto dir = dirs.open(path, ec);
+        REQUIRE(dir);
+        return dir;
+    };
+    const auto used = open(0);
+    const auto before = descriptors_open();
+    std::weak_ptr<handoff::SharedGitDir> last;
+    for (int number = 1; number <= 50; ++number) {
+        const auto dir = open(number);
+        const auto link = std::to_string(number) + ".link";
+        REQUIRE_FALSE(dir->link_lock(dir->folder(), link.c_str()));
+        last = dir;
+    }
+    CHECK(descriptors_open() - before <= 4 * 3);
+    CHECK_FALSE(fs::exists(folder / "1/autoexec/engines"));
+    CHECK(open(0) == used);
+    CHECK(open(50) == last.lock());
+
+    error_code ec;
+    CHECK(dirs.open(folder / "none", ec) == nullptr);
+    CHECK(ec == boost::system::errc::no_such_file_or_directory);
 }
 
 TEST_CASE_FIXTURE(LinkedTree, "in git a claim is checked by its file, whatever happens to its path")
