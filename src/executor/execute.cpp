@@ -658,11 +658,17 @@ void ExecutorCore::consume_cancel_requests()
 ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)
 {
     x.alarm = core.options.clock->make_timer(core.on_strand);
+    if (!core.requests_alarm) (void)core.agents.refresh();
     core.active.insert(&x);
     if (core.requests_alarm) return;
-    (void)core.agents.refresh();
-    core.requests_alarm = core.options.clock->make_timer(core.strand);
-    asio::co_spawn(core.strand, core.serve_requests(core.shared_from_this()), asio::detached);
+    try {
+        core.requests_alarm = core.options.clock->make_timer(core.strand);
+        asio::co_spawn(core.strand, core.serve_requests(core.shared_from_this()), asio::detached);
+    } catch (...) {
+        core.active.erase(&x);
+        core.requests_alarm.reset();
+        throw;
+    }
 }
 
 ExecutorCore::ActiveGuard::~ActiveGuard()

@@ -37,6 +37,25 @@ struct ThrowingHandoff final : Handoff {
     }
 };
 
+/// Memory runs out at one of its timers.
+struct ThrowingClock final : Clock {
+    explicit ThrowingClock(std::shared_ptr<Clock> c) : clock(std::move(c)) {}
+
+    time_point now() const noexcept override { return clock->now(); }
+    std::chrono::system_clock::time_point system_now() const noexcept override
+    {
+        return clock->system_now();
+    }
+    std::unique_ptr<Timer> make_timer(const asio::any_io_executor& ex) override
+    {
+        if (--left == 0) throw std::bad_alloc();
+        return clock->make_timer(ex);
+    }
+
+    std::shared_ptr<Clock> clock;
+    int left = 0;  ///< Timers up to and with the one that throws.
+};
+
 }  // namespace
 
 TEST_CASE("only a want of descriptors, processes or memory is a shortage of resources")
@@ -171,6 +190,34 @@ TEST_CASE_FIXTURE(ExecutorFixture, "running out of memory is an error of the ope
     clock->run(ctx);
     CHECK(results == 1);
     CHECK(ec == errc::no_resources);
+}
+
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "a command that runs out of memory at its start does not remain active")
+{
+    const auto throwing = std::make_shared<ThrowingClock>(clock);
+    options.clock = throwing;
+    SUBCASE("at its own timer")
+    {
+        throwing->left = 1;
+    }
+    SUBCASE("at the timer for requests of other processes")
+    {
+        throwing->left = 2;
+    }
+    start(request());
+    clock->run(ctx);
+    CHECK(results == 1);
+    CHECK(ec == errc::no_resources);
+    tree.on_publish = [&] {
+        tree.take();
+        tree.complete();
+    };
+    start(request());
+    clock->run(ctx);  // it ends only if no execution is active
+    CHECK(results == 2);
+    CHECK_FALSE(ec);
+    CHECK(result.status == ExecutionStatus::completed);
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,
