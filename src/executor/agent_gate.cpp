@@ -20,11 +20,27 @@ bool is_busy(error_code ec)
     return ec == boost::system::errc::resource_unavailable_try_again;
 }
 
-// Agents of other processes choose their names.
-bool may_track(const protocol::AgentHealthMap& agents, const std::string& agent)
+void evict_oldest(protocol::AgentHealthMap& agents, WallTime now)
 {
-    return agents.contains(agent) || (agents.size() < protocol::max_tracked_agents &&
-                                      !agent.empty() && agent.size() <= protocol::max_tracked_name);
+    auto oldest = agents.end();
+    for (auto i = agents.begin(); i != agents.end(); ++i) {
+        const bool gets_commands =
+            protocol::phase_of(i->second, now) == protocol::AgentPhase::closed;
+        if (gets_commands && (oldest == agents.end() || i->second.since < oldest->second.since))
+            oldest = i;
+    }
+    if (oldest != agents.end()) agents.erase(oldest);
+}
+
+// False: all places are taken. Programs choose the names that statuses contain, so half of the
+// places is not for these.
+bool make_place(protocol::AgentHealthMap& agents, const std::string& agent, bool from_status,
+                WallTime now)
+{
+    if (agents.contains(agent)) return true;
+    if (from_status) return agents.size() < protocol::max_tracked_agents / 2;
+    if (agents.size() >= protocol::max_tracked_agents) evict_oldest(agents, now);
+    return agents.size() < protocol::max_tracked_agents;
 }
 
 }  // namespace
@@ -68,21 +84,26 @@ bool AgentGate::claim_probe(const std::string& agent, const BreakerOptions& opti
         claimed = true;
     };
     const auto ec = share(claim);
-    if (ec && !is_busy(ec)) claim(known_);
+    if (ec && !is_busy(ec)) {
+        claimed = false;  // in the file, which was not written
+        claim(known_);
+    }
     if (claimed) probes_.insert(agent);
     return claimed;
 }
 
 AgentChange AgentGate::end(const std::string& agent, const AgentVerdict& verdict, bool probe,
-                           const BreakerOptions& options)
+                           bool from_status, const BreakerOptions& options)
 {
     if (probe) probes_.erase(agent);
-    const bool tells = probe || verdict.kind == AgentVerdict::Kind::fails ||
-                       (verdict.kind == AgentVerdict::Kind::works && known_.contains(agent));
-    if (!tells || !may_track(known_, agent)) return AgentChange::none;
+    const bool fails = verdict.kind == AgentVerdict::Kind::fails && may_count(verdict, options);
+    const bool tells =
+        probe || fails || (verdict.kind == AgentVerdict::Kind::works && known_.contains(agent));
+    if (!tells || agent.empty() || agent.size() > protocol::max_tracked_name)
+        return AgentChange::none;
     const auto result = std::make_shared<AgentChange>(AgentChange::none);
     apply([=, now = clock_->system_now()](protocol::AgentHealthMap& agents) {
-        if (!may_track(agents, agent)) return;
+        if (!make_place(agents, agent, from_status, now)) return;
         auto& health = agents[agent];
         *result = note_end(health, verdict, probe, options, now);
         if (health == AgentHealth{}) agents.erase(agent);
@@ -93,6 +114,9 @@ AgentChange AgentGate::end(const std::string& agent, const AgentVerdict& verdict
 bool AgentGate::refresh()
 {
     bool changed = false;
+    std::erase_if(known_, [now = clock_->system_now()](const auto& entry) {
+        return protocol::is_stale(entry.second, now);
+    });
     if (!pending_.empty()) changed = !share([](protocol::AgentHealthMap&) {});
     renew_leases();
     const auto stamp = records::agent_health_stamp(root_);
@@ -142,7 +166,7 @@ error_code AgentGate::share(const Change& change)
         pending_.clear();
         known_ = std::move(shared);
         stamp_ = records::agent_health_stamp(root_);
-    } else if (!is_busy(ec)) {
+    } else if (!is_busy(ec) && !std::exchange(problem_reported_, true)) {
         problem_ = fmt::format(
             "The state of the agents is not shared with other processes, because it cannot be "
             "recorded below '{}': {}.",

@@ -39,9 +39,9 @@ public:
                                    bool& probe);
 
     /// The attempt of a command has ended, or the command that should have tested the agent has not
-    /// run.
+    /// run. `from_status`: only a status has named the agent.
     AgentChange end(const std::string& agent, const AgentVerdict& verdict, bool probe,
-                    const BreakerOptions& options);
+                    bool from_status, const BreakerOptions& options);
 
     /// Shares what could not be shared before, renews the leases of probes, and reads what others
     /// have shared. Returns true if the state may have changed. At most one system call if nothing
@@ -70,6 +70,7 @@ private:
     std::vector<Change> pending_;  ///< Not shared yet: another process had locked the file.
     std::set<std::string> probes_;
     std::string problem_;
+    bool problem_reported_ = false;
 };
 
 }  // namespace autoexec::inline v1

@@ -1,14 +1,11 @@
 #include "executor/circuit_breaker.hpp"
 
-#include "protocol/error_classes.hpp"
-
 #include <algorithm>
 
 namespace autoexec::inline v1 {
 namespace {
 
 using protocol::AgentPhase;
-using protocol::AgentReaction;
 using std::chrono::milliseconds;
 
 constexpr int max_doublings = 4;
@@ -33,19 +30,21 @@ AgentChange note_failure(AgentHealth& health, const AgentVerdict& verdict, bool 
 {
     const auto phase = protocol::phase_of(health, now);
     const bool open = phase == AgentPhase::open || phase == AgentPhase::half_open;
+    // What was in flight when the breaker opened tells nothing new.
+    if ((open && !probe) || !may_count(verdict, options)) return AgentChange::none;
     health.code = verdict.code;
     health.message = verdict.message;
-    // What was in flight when the breaker opened tells nothing new.
-    if (open && !probe) return AgentChange::none;
     if (verdict.retry_after && options.max_pause > milliseconds::zero()) {
         const auto length = std::min(*verdict.retry_after, options.max_pause);
         if (phase == AgentPhase::paused && now + length <= health.until) return AgentChange::none;
         return enter(health, AgentHealth::State::paused, length, now);
     }
-    if (options.max_failures <= 0) return AgentChange::none;
     health.failures = std::min(health.failures + 1, 1000);
     if (phase == AgentPhase::paused || (!probe && health.failures < options.max_failures)) {
-        if (phase == AgentPhase::closed) health.state = AgentHealth::State::closed;
+        if (phase == AgentPhase::closed) {
+            health.state = AgentHealth::State::closed;
+            health.since = now;
+        }
         return AgentChange::counted;
     }
     health.openings = std::min(health.openings + 1, 1000);
@@ -53,6 +52,12 @@ AgentChange note_failure(AgentHealth& health, const AgentVerdict& verdict, bool 
 }
 
 }  // namespace
+
+bool may_count(const AgentVerdict& verdict, const BreakerOptions& options)
+{
+    const bool names_time = verdict.retry_after && options.max_pause > milliseconds::zero();
+    return names_time || options.max_failures > 0;
+}
 
 AgentChange note_end(AgentHealth& health, const AgentVerdict& verdict, bool probe,
                      const BreakerOptions& options, WallTime now)

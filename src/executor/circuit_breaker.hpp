@@ -29,6 +29,9 @@ struct AgentVerdict {
 /// How the state changes at the end of an attempt.
 enum class AgentChange { none, counted, paused, opened, closed };
 
+/// Whether the settings allow a failure to change the state.
+bool may_count(const AgentVerdict& verdict, const BreakerOptions& options);
+
 /// `probe`: the attempt was the one that tests the agent.
 AgentChange note_end(AgentHealth& health, const AgentVerdict& verdict, bool probe,
                      const BreakerOptions& options, WallTime now);

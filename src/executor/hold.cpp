@@ -50,6 +50,11 @@ AgentVerdict verdict_of(const Attempt& a, const Redactor& redactor)
     return verdict;
 }
 
+bool is_seen_only(const Execution& x)
+{
+    return x.agent().empty() && !x.seen_agent.empty();
+}
+
 }  // namespace
 
 const std::string& Execution::agent() const
@@ -175,7 +180,8 @@ void ExecutorCore::note_agent(Execution& x, const Attempt& a)
     const bool probe = std::exchange(x.probe, false);
     const auto& agent = known_agent(x);
     if (a.end.facts.completed && !probe && agents.find(agent) == nullptr) return;
-    const auto change = agents.end(agent, verdict_of(a, *options.redactor), probe, options.breaker);
+    const auto change = agents.end(agent, verdict_of(a, *options.redactor), probe, is_seen_only(x),
+                                   options.breaker);
     if (change == AgentChange::none) return;
     wake_held();
     if (change == AgentChange::counted) return;
@@ -200,7 +206,7 @@ void ExecutorCore::note_agent(Execution& x, const Attempt& a)
 void ExecutorCore::give_up_probe(Execution& x) noexcept
 try {
     if (!std::exchange(x.probe, false)) return;
-    (void)agents.end(known_agent(x), {}, true, options.breaker);
+    (void)agents.end(known_agent(x), {}, true, is_seen_only(x), options.breaker);
     wake_held();
 } catch (const std::bad_alloc&) {
 }

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t max_health_code = 100;
 constexpr int max_counted = 1000;
 constexpr std::chrono::minutes clock_skew{1};  // between processes that share the file
+constexpr std::chrono::hours max_failure_age{24};
 
 constexpr std::array<std::string_view, 3> state_words{"closed", "paused", "open"};
 
@@ -74,6 +75,11 @@ AgentPhase phase_of(const AgentHealth& health, WallTime now)
     return AgentPhase::closed;
 }
 
+bool is_stale(const AgentHealth& health, WallTime now)
+{
+    return phase_of(health, now) == AgentPhase::closed && now > health.since + max_failure_age;
+}
+
 std::string_view to_string(AgentPhase phase) noexcept
 {
     switch (phase) {
@@ -126,7 +132,8 @@ std::optional<AgentHealthMap> parse_agent_health(std::string_view text, WallTime
     std::vector<std::string> ignored;
     for (const auto& [name, entry] : entries->get_object()) {
         if (name.size() > max_tracked_name || agents.size() >= max_tracked_agents) continue;
-        if (auto health = read_health(text::Fields(entry.if_object(), ignored), now))
+        auto health = read_health(text::Fields(entry.if_object(), ignored), now);
+        if (health && !is_stale(*health, now))
             agents.emplace(std::string(name), *std::move(health));
     }
     return agents;

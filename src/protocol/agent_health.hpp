@@ -25,7 +25,7 @@ struct AgentHealth {
     int openings = 0;     ///< In a row.
     std::string code;     ///< Of the last failure.
     std::string message;  ///< The same; redacted.
-    WallTime since;       ///< When the state was entered.
+    WallTime since;       ///< When the state was entered; `closed`: the time of the last failure.
     WallTime until;
     WallTime probe_until;  ///< End of the lease of the command that tests it; the epoch: none runs.
 
@@ -38,6 +38,9 @@ using AgentHealthMap = std::map<std::string, AgentHealth, std::less<>>;
 enum class AgentPhase { closed, paused, open, half_open };
 [[nodiscard]] AgentPhase phase_of(const AgentHealth& health, WallTime now);
 std::string_view to_string(AgentPhase phase) noexcept;
+
+/// An agent that gets commands, and has not failed for a day: as if it had no entry.
+[[nodiscard]] bool is_stale(const AgentHealth& health, WallTime now);
 
 /// `agent claude is rate limited: no commands until 2026-01-20T12:00:05+00:00`; empty: it gets
 /// commands.
@@ -55,7 +58,8 @@ inline constexpr std::chrono::seconds probe_lease{30};
 /// At most `max_tracked_agents`.
 std::string format_agent_health(const AgentHealthMap& agents);
 
-/// Nullopt if it is not such a file. Times that cannot have been written by `now` are dropped.
+/// Nullopt if it is not such a file. Times that cannot have been written by `now`, and stale
+/// entries, are dropped.
 std::optional<AgentHealthMap> parse_agent_health(std::string_view text, WallTime now);
 
 }  // namespace autoexec::protocol

@@ -46,7 +46,7 @@ private:
     int fd_;
 };
 
-// A FIFO or another user's file is not opened for writing.
+// A FIFO, another user's file, or a file with another name elsewhere is not written.
 files::UniqueFd open_health(int folder, error_code& ec)
 {
     files::UniqueFd file(::openat(folder, health_file,
@@ -57,7 +57,8 @@ files::UniqueFd open_health(int folder, error_code& ec)
         ec = files::last_error();
         return {};
     }
-    const bool usable = S_ISREG(st.st_mode) && files::is_trusted_owner(st.st_uid, around.st_uid);
+    const bool usable = S_ISREG(st.st_mode) && st.st_nlink <= 1 &&
+                        files::is_trusted_owner(st.st_uid, around.st_uid);
     if (!usable) ec = errc::unsafe_path;
     return usable ? std::move(file) : files::UniqueFd();
 }

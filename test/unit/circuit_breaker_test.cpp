@@ -123,6 +123,8 @@ TEST_CASE("what was in flight when the breaker opened changes nothing")
     CHECK(note_end(health, works, false, options, noon + 10s) == AgentChange::none);
     CHECK(health.state == State::open);
     CHECK(health.until == until);
+    CHECK(health.code == "auth");
+    CHECK(health.message == "no");
 }
 
 TEST_CASE("a time that a failure names pauses the agent")
@@ -181,6 +183,17 @@ TEST_CASE("settings of zero ignore what other processes have shared")
     CHECK(access_of(paused, options, noon) == AgentAccess::free);
 }
 
+TEST_CASE("a failure that the settings do not count leaves no state")
+{
+    BreakerOptions options;
+    options.max_failures = 0;
+    AgentHealth health;
+    CHECK(note_end(health, fails(), false, options, noon) == AgentChange::none);
+    CHECK(health == AgentHealth{});
+    CHECK(note_end(health, fails("rate_limited", 90s), false, options, noon) ==
+          AgentChange::paused);
+}
+
 TEST_CASE("classes of errors about the command say nothing about the agent")
 {
     using protocol::AgentReaction;
@@ -201,7 +214,9 @@ TEST_CASE("the state of agents is written and read")
 {
     auto open = opened();
     open.probe_until = noon + 20s;
-    const protocol::AgentHealthMap agents{{"claude", open}, {"b", AgentHealth{}}};
+    AgentHealth failed_once;
+    (void)note_end(failed_once, fails(), false, {}, noon);
+    const protocol::AgentHealthMap agents{{"claude", open}, {"b", failed_once}};
     CHECK(protocol::parse_agent_health(protocol::format_agent_health(agents), noon) == agents);
 }
 
@@ -231,6 +246,23 @@ TEST_CASE("a state that no process can have written is dropped")
         REQUIRE(read(health));
         CHECK(read(health)->probe_until == WallTime{});
     }
+}
+
+TEST_CASE("a state that holds nothing back is dropped a day after the last failure")
+{
+    AgentHealth failed_once;
+    (void)note_end(failed_once, fails(), false, {}, noon - 23h);
+    (void)note_end(failed_once, fails(), false, {}, noon);
+    AgentHealth paused;
+    (void)note_end(paused, fails("rate_limited", 90s), false, {}, noon);
+    const protocol::AgentHealthMap agents{
+        {"closed", failed_once}, {"paused", paused}, {"open", opened()}};
+    const auto text = protocol::format_agent_health(agents);
+    CHECK(protocol::parse_agent_health(text, noon + 24h)->size() == 3);
+    const auto later = protocol::parse_agent_health(text, noon + 24h + 1s);
+    REQUIRE(later);
+    CHECK(later->size() == 1);
+    CHECK(later->contains("open"));
 }
 
 TEST_CASE("what is no state of agents is not read")

@@ -321,6 +321,79 @@ TEST_CASE_FIXTURE(Breaker, "without a limit of failures no breaker opens")
     agents["claude"] = [](MemoryTree& its) { fails(its, "auth"); };
     for (int i = 0; i < 10; ++i) run();
     CHECK(ran.size() == 10);
+    CHECK_FALSE(fs::exists(health_file()));
+}
+
+TEST_CASE_FIXTURE(Breaker, "a failure is forgotten after a day without another one")
+{
+    agents["claude"] = [](MemoryTree& its) { fails(its, "auth"); };
+    run();
+    run();
+    clock->suspend(25h);
+    run();
+    CHECK(health().state == AgentHealth::State::closed);
+    CHECK(health().failures == 1);
+}
+
+TEST_CASE_FIXTURE(Breaker, "the oldest agent that gets commands makes room for another one")
+{
+    CHECK_FALSE(records::change_agent_health(
+        project.path(), clock->system_now(), [&](protocol::AgentHealthMap& all) {
+            for (std::size_t i = 0; i < protocol::max_tracked_agents; ++i) {
+                auto& health = all["agent " + std::to_string(i)];
+                health.failures = 1;
+                health.since = clock->system_now() - std::chrono::seconds(i);
+            }
+            auto& oldest = all["agent 99"];
+            oldest.state = AgentHealth::State::open;
+            oldest.until = clock->system_now() + 1h;
+        }));
+    agents["claude"] = [](MemoryTree& its) { fails(its, "auth"); };
+    run();
+    CHECK(health().failures == 1);
+    CHECK(health("agent 98") == AgentHealth{});
+    CHECK(health("agent 97").failures == 1);
+    CHECK(health("agent 99").state == AgentHealth::State::open);
+}
+
+TEST_CASE_FIXTURE(Breaker, "names that only statuses contain take half of the places")
+{
+    CHECK_FALSE(records::change_agent_health(
+        project.path(), clock->system_now(), [&](protocol::AgentHealthMap& all) {
+            for (std::size_t i = 0; i < protocol::max_tracked_agents / 2; ++i) {
+                auto& health = all["agent " + std::to_string(i)];
+                health.failures = 1;
+                health.since = clock->system_now();
+            }
+        }));
+    agents[""] = [](MemoryTree& its) {
+        auto status = its.status(ReportedStatus::failed);
+        status.error = CommandError{"No key.", "auth", {}, 0, {}};
+        status.agent = "codex";
+        its.report(status);
+    };
+    run("");
+    CHECK(health("codex") == AgentHealth{});
+    agents["codex"] = [](MemoryTree& its) { fails(its, "auth"); };
+    run("codex");
+    CHECK(health("codex").failures == 1);
+}
+
+TEST_CASE_FIXTURE(Breaker, "a state with a second name is not written, with one warning")
+{
+    CHECK_FALSE(records::change_agent_health(project.path(), clock->system_now(), [](auto&) {}));
+    const auto other = project.path() / "other";
+    fs::create_hard_link(health_file(), other);
+    const auto text = read_file(other);
+    agents["claude"] = [](MemoryTree& its) { fails(its, "auth"); };
+    for (int i = 0; i < 5; ++i) run();
+    CHECK(ran.size() == 3);
+    CHECK(read_file(other) == text);
+    std::size_t warnings = 0;
+    for (const auto& end : ends)
+        for (const auto& warning : end->result.warnings)
+            if (contains(warning, "is not shared with other processes")) ++warnings;
+    CHECK(warnings == 1);
 }
 
 TEST_CASE_FIXTURE(Breaker, "a command without an agent waits for the one that would take it")

@@ -556,6 +556,7 @@ TEST_CASE("an agent of which commands are held back degrades the health")
         health.since = now;
         health.until = now + 60s;
         agents["codex"].failures = 1;
+        agents["codex"].since = now;
     }));
     const auto result = f.checker().check_agents();
     check_is(result, degraded, "Commands are held back: agent claude is not signed in");
