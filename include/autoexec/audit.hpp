@@ -80,6 +80,7 @@ enum class AuditProblemKind {
     removed,     ///< Lines before it are missing.
     misplaced,   ///< It was repeated or moved.
     foreign,     ///< It was not written by this program, or its hash was removed.
+    other_key,   ///< It was hashed with another key, or without one, so it cannot be checked.
     torn,        ///< It was not written to its end: its writer was killed, or the disk was full.
     unreadable,  ///< The file cannot be read.
 };

@@ -361,8 +361,11 @@ asio::awaitable<error_code> ExecutorCore::lock(Execution& x)
     error_code ec;
     const auto give_up_time = options.clock->now() + lock_timeout;
     while ((ec = x.mailbox->try_lock()) == errc::worktree_busy &&
-           options.clock->now() < give_up_time && !co_await is_cancelled(x))
+           options.clock->now() < give_up_time) {
+        const bool cancelled = co_await is_cancelled(x);
+        if (cancelled) break;
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
+    }
 
     const auto tree = x.request.worktree.string();
     if (ec == errc::worktree_busy)

@@ -195,9 +195,10 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
     text::JsonLine line;
     put_audit(line, record, time, record.event_type, record.command, record.status, record.details);
     // Not those above, nor those of the chain, which the writer adds.
-    static constexpr std::array<std::string_view, 13> taken{
-        "timestamp", "event_type", "workflow_id", "step_id",      "command",    "status", "details",
-        "seq",       "prev",       "hash",        "execution_id", "attempt_id", "attempt"};
+    static constexpr std::array<std::string_view, 14> taken{
+        "timestamp", "event_type",   "workflow_id", "step_id", "command",
+        "status",    "details",      "key",         "seq",     "prev",
+        "hash",      "execution_id", "attempt_id",  "attempt"};
     const auto end = record.execution_id.empty() ? taken.end() - 3 : taken.end();
     for (const auto& [key, value] : record.more)
         if (std::find(taken.begin(), end, std::string_view(key)) == end) line.value(key, value);

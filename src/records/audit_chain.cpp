@@ -20,6 +20,8 @@ constexpr std::string_view seq_key = ", \"seq\": ";
 constexpr std::string_view prev_key = ", \"prev\": \"";
 constexpr std::string_view hash_key = ", \"hash\": \"";
 constexpr std::string_view link_end = "\"}";
+constexpr std::string_view name_key = ", \"key\": \"";
+constexpr std::size_t digits_of_name = 8;
 constexpr std::size_t digits_of_hash = 64;
 // What follows the bytes that are hashed.
 constexpr std::size_t hash_size = hash_key.size() + digits_of_hash + link_end.size();
@@ -30,14 +32,15 @@ bool is_hash(std::string_view text)
                        [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-/// Removes `key`, a hash and `end` from the end of `line`.
-std::optional<std::string_view> take_hash(std::string_view& line, std::string_view key,
-                                          std::string_view end)
+/// Removes `key`, so many digits and `end` from the end of `line`.
+std::optional<std::string_view> remove_hash(std::string_view& line, std::string_view key,
+                                            std::string_view end,
+                                            std::size_t count = digits_of_hash)
 {
-    const auto size = key.size() + digits_of_hash + end.size();
+    const auto size = key.size() + count + end.size();
     if (line.size() < size || !line.ends_with(end)) return std::nullopt;
     const auto part = line.substr(line.size() - size);
-    const auto hash = part.substr(key.size(), digits_of_hash);
+    const auto hash = part.substr(key.size(), count);
     if (!part.starts_with(key) || !is_hash(hash)) return std::nullopt;
     line.remove_suffix(size);
     return hash;
@@ -51,6 +54,11 @@ std::string_view first_prev() noexcept
         "0000000000000000000000000000000000000000000000000000000000000000";
     static_assert(zeros.size() == digits_of_hash);
     return zeros;
+}
+
+AuditChain::AuditChain(std::string key) : key_(std::move(key))
+{
+    if (!key_.empty()) key_name_ = hash("autoexec audit log").substr(0, digits_of_name);
 }
 
 std::string AuditChain::hash(std::string_view text) const
@@ -89,6 +97,7 @@ std::string AuditChain::extend(std::string_view lines, std::uint64_t max_bytes,
         last.prev = last.seq == 0 ? std::string(first_prev()) : std::exchange(last.hash, {});
         ++last.seq;
         chained.append(line);
+        if (!key_name_.empty()) chained.append(name_key).append(key_name_) += '"';
         fmt::format_to(std::back_inserter(chained), "{}{}{}{}\"", seq_key, last.seq, prev_key,
                        last.prev);
         last.hash = hash(std::string_view(chained).substr(begin));
@@ -105,9 +114,9 @@ bool AuditChain::is_right(std::string_view line, const ChainLink& link) const
 std::optional<ChainLink> link_of(std::string_view line)
 {
     ChainLink link;
-    const auto hash = take_hash(line, hash_key, link_end);
+    const auto hash = remove_hash(line, hash_key, link_end);
     if (!hash) return std::nullopt;
-    const auto prev = take_hash(line, prev_key, "\"");
+    const auto prev = remove_hash(line, prev_key, "\"");
     if (!prev) return std::nullopt;
     const auto at = line.rfind(seq_key);
     if (at == line.npos) return std::nullopt;
@@ -116,6 +125,8 @@ std::optional<ChainLink> link_of(std::string_view line)
     const auto [stop, ec] = std::from_chars(number.data(), end, link.seq);
     if (ec != std::errc{} || stop != end || link.seq == 0 || number.starts_with('0'))
         return std::nullopt;
+    line = line.substr(0, at);
+    link.key = remove_hash(line, name_key, "\"", digits_of_name).value_or("");
     link.hash = *hash;
     link.prev = *prev;
     return link;

@@ -8,8 +8,10 @@
 
 namespace autoexec::records {
 
-/// The end of a line of the audit log: `, "seq": 7, "prev": "…", "hash": "…"}`.
+/// The end of a line of the audit log: `, "seq": 7, "prev": "…", "hash": "…"}`, with a key after
+/// `, "key": "1a2b3c4d"`.
 struct ChainLink {
+    std::string key;  ///< Names the key; empty: there was none.
     std::uint64_t seq = 0;
     std::string prev;  ///< The hash of the line before.
     std::string hash;  ///< Of the line up to `, "hash"`.
@@ -22,7 +24,10 @@ struct ChainLink {
 class AuditChain {
 public:
     /// Empty: no key.
-    explicit AuditChain(std::string key = {}) : key_(std::move(key)) {}
+    explicit AuditChain(std::string key = {});
+
+    /// What names the key in a link; empty: there is no key.
+    [[nodiscard]] const std::string& key_name() const noexcept { return key_name_; }
 
     /// Adds a link that follows `last` to as many of `lines` as make `max_bytes`, one at least, and
     /// advances `last` to it. `lines` are JSON objects on lines of their own.
@@ -37,6 +42,7 @@ public:
 
 private:
     std::string key_;
+    std::string key_name_;
 };
 
 /// The link at the end of a line without its newline; nullopt: it has none.

@@ -87,19 +87,19 @@ std::vector<OpenLog> open_audit_logs(const Folder& location, const ReportUnreada
     const auto folder = location.open(ec);
     if (!is_usable(location.path())) return logs;
     std::set<std::pair<dev_t, ino_t>> known;
-    auto names = log_names(folder.get(), audit_log_name);
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const auto name = names[i];
+    auto numbers = log_numbers(folder.get(), audit_log_name);
+    int last_found = 0;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const auto name = log_name(audit_log_name, numbers[i]);
         auto log = Folder::open_log(folder.get(), name, ec);
         struct stat st {};
         if (is_usable(location.path() / name) && ::fstat(log.get(), &st) == 0 &&
             known.emplace(st.st_dev, st.st_ino).second)
             logs.push_back({name, std::move(log)});
-        if (!ec) found = i;
+        if (!ec) last_found = numbers[i];
         // Rotations meanwhile make further names, and a gap while one renames.
-        if (i + 1 == names.size() && i < found + 2)
-            names.push_back(std::string(audit_log_name) + '.' + std::to_string(i + 1));
+        if (i + 1 == numbers.size() && numbers[i] < last_found + 2 && numbers[i] < max_log_number)
+            numbers.push_back(numbers[i] + 1);
     }
     return logs;
 }

@@ -24,6 +24,15 @@ constexpr std::size_t max_unchained = 100'000;
 constexpr std::size_t min_key_bytes = 16;
 constexpr std::size_t max_key_bytes = 4096;
 
+/// False: it is not the beginning of a line that this program could have written.
+bool begins_as_ours(std::string_view line)
+{
+    constexpr std::string_view form = "dddd-dd-dd dd:dd:dd | INFO | {\"timestamp\": \"";
+    const auto size = std::min(line.size(), form.size());
+    return std::equal(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(size), form.begin(),
+                      [](char c, char f) { return f == 'd' ? c >= '0' && c <= '9' : c == f; });
+}
+
 /// A line, as seen from the end of its file.
 struct LinePlace {
     std::size_t file = 0;
@@ -46,6 +55,9 @@ public:
         unreadable_.push_back(std::move(problem));
     }
 
+    /// Lines that are too long to be read.
+    void add_unread(std::uint64_t count) { result_.further_problems += count; }
+
     void add(std::string_view line)
     {
         const LinePlace place{files_.size() - 1, files_.back().lines++};
@@ -56,8 +68,15 @@ public:
             return;
         }
         ++result_.chained_lines;
-        const bool is_right = chain_.is_right(line, *link);
-        if (!is_right)
+        const bool is_ours = link->key == chain_.key_name();
+        const bool is_right = is_ours && chain_.is_right(line, *link);
+        if (!is_ours)
+            report(AuditProblemKind::other_key, place, link->seq,
+                   link->key.empty() ? "It was hashed without a key."
+                   : chain_.key_name().empty()
+                       ? "It was hashed with a key, which is needed to check it."
+                       : "It was hashed with another key.");
+        else if (!is_right)
             report(AuditProblemKind::edited, place, link->seq,
                    "It is not as it was written: its hash is wrong.");
         if (newer_)
@@ -70,14 +89,11 @@ public:
 
     AuditVerification finish()
     {
-        if (newer_) {
-            result_.first_seq = newer_->link.seq;
-            // Written before lines were chained.
-            if (newer_->link.seq == 1)
-                result_.unchained_lines = std::exchange(unchained_, {}).size();
-        } else {
-            result_.unchained_lines = std::exchange(unchained_, {}).size();
-        }
+        if (newer_) result_.first_seq = newer_->link.seq;
+        // Written before lines were chained. With a key, others could have removed their links.
+        if (chain_.key_name().empty() && (!newer_ || newer_->link.seq == 1))
+            result_.unchained_lines =
+                std::exchange(unchained_, {}).size() + std::exchange(unplaced_, 0);
         flush_unchained();
         std::reverse(found_.begin(), found_.end());
         for (auto& [place, problem] : found_) {
@@ -111,14 +127,14 @@ private:
         using Kind = AuditProblemKind;
         // Bounded: a log of another program is no reason to fill the memory.
         if (unchained_.size() >= max_unchained) {
-            ++result_.further_problems;
+            ++unplaced_;
             return;
         }
         const bool is_event = protocol::parse_audit(line).has_value();
         const bool is_whole = line.ends_with("\"}") || has_damaged_end(line);
-        unchained_.push_back({place, is_event   ? Kind::foreign
-                                     : is_whole ? Kind::edited
-                                                : Kind::torn});
+        unchained_.push_back({place, is_event || !begins_as_ours(line) ? Kind::foreign
+                                     : is_whole                        ? Kind::edited
+                                                                       : Kind::torn});
     }
 
     void compare(LinePlace place, const ChainLink& link, bool is_right)
@@ -156,10 +172,11 @@ private:
 
     void flush_unchained()
     {
+        result_.further_problems += std::exchange(unplaced_, 0);
         for (const auto& line : std::exchange(unchained_, {})) {
             if (line.kind == AuditProblemKind::foreign)
                 report(line.kind, line.place, 0,
-                       "It has no link: another program has written it, or it was edited.");
+                       "It has no link: another program has written it, or its link was removed.");
             else
                 report(line.kind, line.place, 0, "It is no whole event.");
         }
@@ -185,6 +202,7 @@ private:
     std::vector<AuditProblem> unreadable_;
     std::deque<std::pair<LinePlace, AuditProblem>> found_;  // newest first
     std::vector<Unchained> unchained_;  // between this line and the chained one after it
+    std::uint64_t unplaced_ = 0;        // further ones
     std::optional<Newer> newer_;
 };
 
@@ -200,6 +218,7 @@ AuditVerification verify_audit(const Folder& folder, const AuditChain& chain)
         verifier.begin_file(folder.path() / log.name);
         ReverseLines lines(std::move(log.file));
         while (const auto line = lines.next()) verifier.add(*line);
+        verifier.add_unread(lines.skipped());
     }
     return verifier.finish();
 }
@@ -243,6 +262,8 @@ std::string_view to_string(AuditProblemKind kind) noexcept
             return "misplaced";
         case AuditProblemKind::foreign:
             return "foreign";
+        case AuditProblemKind::other_key:
+            return "other_key";
         case AuditProblemKind::torn:
             return "torn";
         case AuditProblemKind::unreadable:

@@ -66,8 +66,8 @@ std::vector<files::UniqueFd> LogFollower::open_newer() const
     const auto folder = folder_.open(ec);
     bool is_found = false;
     auto last = newest;
-    for (const auto& name : log_names(folder.get(), name_)) {
-        auto log = Folder::open_log(folder.get(), name, ec);
+    for (const auto number : log_numbers(folder.get(), name_)) {
+        auto log = Folder::open_log(folder.get(), log_name(name_, number), ec);
         const auto inode = inode_of_file(log.get());
         is_found = inode == ours;
         if (is_found) break;

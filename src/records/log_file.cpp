@@ -11,7 +11,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <iterator>
 #include <limits>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -139,23 +141,27 @@ UniqueFd Folder::open_to_append(int folder, const std::string& name, error_code&
     return ec ? UniqueFd() : std::move(file);
 }
 
-std::vector<std::string> log_names(int folder, const std::string& name)
+std::vector<int> log_numbers(int folder, const std::string& name)
 {
-    int last = 0;
+    constexpr std::size_t max_numbers = 10'000;
+    std::set<int> numbers{0};
     for (const auto& entry : files::list_folder(folder, std::numeric_limits<std::size_t>::max())) {
         if (!entry.starts_with(name + ".")) continue;
-        const auto digits = std::string_view(entry).substr(name.size() + 1);
+        const auto suffix = std::string_view(entry).substr(name.size() + 1);
         int number = 0;
-        const auto* const end = digits.data() + digits.size();
-        const auto [stop, ec] = std::from_chars(digits.data(), end, number);
-        if (ec == std::errc{} && stop == end) last = std::max(last, number);
+        const auto* const end = suffix.data() + suffix.size();
+        const auto [stop, ec] = std::from_chars(suffix.data(), end, number);
+        if (ec != std::errc{} || stop != end || number < 1 || number > max_log_number) continue;
+        numbers.insert({number, number + 1});
+        if (numbers.size() > max_numbers) numbers.erase(std::prev(numbers.end()));
     }
-    std::vector<std::string> names{name};
-    // A rotation moves each backup one further.
-    constexpr int max_number = 1'000'000;
-    for (int i = 1; i <= std::min(last, max_number) + 1; ++i)
-        names.push_back(name + "." + std::to_string(i));
-    return names;
+    numbers.insert(1);
+    return {numbers.begin(), numbers.end()};
+}
+
+std::string log_name(const std::string& name, int number)
+{
+    return number == 0 ? name : name + '.' + std::to_string(number);
 }
 
 LogFile::LogFile(Folder folder, Rotation rotation, Durability durability, Disk& disk,
@@ -267,7 +273,11 @@ error_code LogFile::append_chained(std::string_view& lines, const struct stat& b
 {
     const bool is_known = tail_ && tail_->device == before.st_dev &&
                           tail_->inode == before.st_ino && tail_->size == size;
-    const auto last = is_known ? tail_->link : find_last_link();
+    ChainLink last;
+    if (is_known)
+        last = tail_->link;
+    else if (const auto ec = find_last_link(last))
+        return ec;
     auto end = last;
     constexpr std::uint64_t max_chunk = std::uint64_t{1} << 20;
     const auto limit = rotation_.max_bytes == 0 ? max_chunk : rotation_.max_bytes;
@@ -288,13 +298,19 @@ error_code LogFile::append_chained(std::string_view& lines, const struct stat& b
 }
 
 // Of this log or, if it is new, of its backups. Lines of writers that do not chain are passed over.
-ChainLink LogFile::find_last_link() const
+// A log that cannot be read now may have it: without it the chain would begin again.
+error_code LogFile::find_last_link(ChainLink& last) const
 {
-    for (const auto& name : log_names(folder_.get(), name_)) {
+    for (const auto number : log_numbers(folder_.get(), name_)) {
         error_code ec;
-        ReverseLines lines(Folder::open_log(folder_.get(), name, ec));
-        while (const auto line = lines.next())
-            if (auto link = link_of(*line)) return *std::move(link);
+        ReverseLines lines(Folder::open_log(folder_.get(), log_name(name_, number), ec));
+        if (files::is_resource_shortage(ec) || ec == boost::system::errc::io_error) return ec;
+        while (const auto line = lines.next()) {
+            auto link = link_of(*line);
+            if (!link) continue;
+            last = *std::move(link);
+            return {};
+        }
     }
     return {};
 }
@@ -385,7 +401,7 @@ void LogFile::cut(std::uint64_t end, std::uint64_t keep)
 
 std::string LogFile::backup(int number) const
 {
-    return name_ + "." + std::to_string(number);
+    return log_name(name_, number);
 }
 
 }  // namespace autoexec::records

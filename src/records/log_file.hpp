@@ -50,9 +50,14 @@ struct Folder {
     static files::UniqueFd open_to_append(int folder, const std::string& name, error_code& ec);
 };
 
-/// The name of a log, then those of its backups, newest first. More names than there are files: a
-/// rotation may rename them meanwhile.
-std::vector<std::string> log_names(int folder, const std::string& name);
+/// Not even a log that keeps all its backups has as many.
+inline constexpr int max_log_number = 1'000'000;
+
+/// The numbers of the backups of a log, from the newest (1) to the oldest, after 0 for the log.
+/// With those that a rotation may make meanwhile: a number need not have a file.
+std::vector<int> log_numbers(int folder, const std::string& name);
+/// `name` for 0, otherwise `name.number`.
+std::string log_name(const std::string& name, int number);
 
 struct Rotation {
     std::uint64_t max_bytes = 0;  ///< Zero: never rotated.
@@ -86,7 +91,7 @@ private:
     error_code append_plain(std::string_view& lines, std::uint64_t size);
     error_code append_chained(std::string_view& lines, const struct stat& before,
                               std::uint64_t size);
-    ChainLink find_last_link() const;
+    error_code find_last_link(ChainLink& last) const;
     error_code write(std::string_view chunk, std::uint64_t start, std::size_t& kept);
     error_code seal(std::uint64_t& size);
     std::string_view fit_to_rotation(std::string_view lines, std::uint64_t size) const;

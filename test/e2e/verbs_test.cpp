@@ -260,7 +260,8 @@ TEST_CASE("history and metrics filter, page and print CSV")
     CHECK(contains(project.run({"metrics", "--status", "timeout"}).err, "No execution history"));
     const auto exposed = project.run({"metrics", "--prometheus"}).out;
     CHECK(contains(exposed, "# TYPE autoexec_executions gauge\n"));
-    CHECK(contains(exposed, "autoexec_executions{agent=\"autoexec run\",status=\"completed\"} 2\n"));
+    CHECK(
+        contains(exposed, "autoexec_executions{agent=\"autoexec run\",status=\"completed\"} 2\n"));
     CHECK(contains(exposed, "autoexec_attempt_duration_seconds_count{agent=\"autoexec run\"} 3\n"));
 }
 

@@ -238,12 +238,56 @@ TEST_CASE_FIXTURE(ChainFixture, "without the key nobody computes the hashes agai
     write_events(3);
     CHECK(verify().problems.empty());
     options.key_file.clear();
-    CHECK(kinds() == Kinds{"edited", "edited", "edited"});
-    // A log that was written without the key.
-    std::filesystem::remove(project.path() / chained_log);
-    write_events(3);
+    CHECK(kinds() == Kinds{"other_key", "other_key", "other_key"});
+    write_events(1);  // continues the chain, without the key
     options.key_file = key;
-    CHECK(kinds() == Kinds{"edited", "edited", "edited"});
+    CHECK(kinds() == Kinds{"other_key"});
+    project.write("other", "fedcba9876543210\n");
+    REQUIRE(::chmod((project.path() / "other").c_str(), 0600) == 0);
+    options.key_file = project.path() / "other";
+    CHECK(kinds().size() == 4);
+
+    // Whoever cannot read the key cannot pass lines off as those of an earlier version either.
+    auto stripped = lines();
+    for (auto& line : stripped) line = line.substr(0, line.find(", \"key\"")) + "}";
+    stripped.pop_back();
+    replace(stripped);
+    options.key_file = key;
+    CHECK(kinds() == Kinds{"foreign", "foreign", "foreign"});
+    CHECK_FALSE(verify().is_intact());
+}
+
+TEST_CASE_FIXTURE(ChainFixture, "any number of lines of an earlier version is accepted")
+{
+    write_events(1);
+    const auto line = lines().at(0);
+    const auto old = line.substr(0, line.find(", \"seq\"")) + "}\n";
+    std::string text;
+    for (int i = 0; i < 100'010; ++i) text += old;
+    project.write(chained_log, text);
+    CHECK(verify().is_intact());
+    write_events(1);
+    CHECK(verify().is_intact());
+    CHECK(verify().unchained_lines == 100'010);
+}
+
+TEST_CASE_FIXTURE(ChainFixture, "a text that no writer of events begins so is foreign, not torn")
+{
+    write_events(2);
+    auto changed = lines();
+    changed.insert(changed.begin() + 1, "a note");
+    replace(changed);
+    CHECK(kinds() == Kinds{"foreign"});
+}
+
+TEST_CASE_FIXTURE(ChainFixture, "a file that looks like a late backup costs one look")
+{
+    write_events(2);
+    project.write(audit_folder / "execution_audit.log.1000000", "");
+    project.write(audit_folder / "execution_audit.log.99999999999", "");
+    write_events(2);
+    CHECK(verify().problems.empty());
+    CHECK(verify().last_seq == 4);
 }
 
 TEST_CASE_FIXTURE(ChainFixture, "a key that is short, open to others or missing is refused")

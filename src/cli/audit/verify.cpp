@@ -24,8 +24,10 @@ void print_text(const AuditVerification& found, const std::filesystem::path& roo
     if (found.first_seq > 1)
         print_result("Lines 1 to {} were rotated away or removed.\n", found.first_seq - 1);
     if (found.unchained_lines > 0)
-        print_result("{} lines of an earlier version are not in the chain.\n",
-                     found.unchained_lines);
+        print_result(
+            "{} lines before the chain cannot be checked: an earlier version wrote them, "
+            "or their links were removed.\n",
+            found.unchained_lines);
 }
 
 std::string audit_key(const AuditVerifyOptions& options, const std::filesystem::path& root)
