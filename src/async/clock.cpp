@@ -43,7 +43,10 @@ private:
     static asio::awaitable<void> nothing() { co_return; }
 
     asio::steady_timer timer_;
-    error_code result_;  ///< `would_block` until the waiting coroutine continues.
+    // `would_block` until the waiting coroutine continues. If a cancellation throws at its
+    // `co_await`, the wait does not begin, and the next `wake` is lost: such a coroutine must not
+    // wait again.
+    error_code result_;
     bool woken_ = false;
 };
 
