@@ -203,9 +203,10 @@ struct Attempt : Correlation {
 /// What a dead executor's attempt has left in a worktree.
 enum class Leftovers {
     none,
-    of_live_agent,   ///< Its claim and the cancel file: the agent was asked to stop.
-    of_ended_agent,  ///< Nothing: the agent was asked to stop, and has.
-    out_of_reach,    ///< Another executor holds the worktree, or it cannot be opened now.
+    of_live_agent,      ///< Its claim and the cancel file: the agent was asked to stop.
+    of_ended_agent,     ///< Nothing: the agent was asked to stop, and has.
+    of_other_executor,  ///< Another executor holds the worktree, and may have adopted the attempt.
+    out_of_reach,       ///< The worktree cannot be opened or locked now.
 };
 
 using OperationResult = async::OperationResult<std::unique_ptr<ExecutionResult>>;
@@ -244,6 +245,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     [[nodiscard]] bool waits_for_resources(const Execution& x, error_code ec);
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> lock_adopted(Execution& x);
+    asio::awaitable<bool> adopt_record(Execution& x, const std::string& attempt_id);
     asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a);

@@ -49,6 +49,19 @@ asio::awaitable<error_code> ExecutorCore::lock_adopted(Execution& x)
                                x.request.worktree.string()));
 }
 
+// A reader has the lock of the dead executor for a moment, and a recovery for a second.
+asio::awaitable<bool> ExecutorCore::adopt_record(Execution& x, const std::string& attempt_id)
+{
+    const auto give_up_time = options.clock->now() + recovery_timeout;
+    bool adopted = running_records.adopt(attempt_id);
+    while (!adopted && options.clock->now() < give_up_time &&
+           records::has_record(options.project_root, attempt_id)) {
+        co_await x.alarm->wait_until(options.clock->now() + lock_retry);
+        adopted = running_records.adopt(attempt_id);
+    }
+    co_return adopted;
+}
+
 asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptReference& reference)
 {
     if (const auto ec = co_await lock_adopted(x)) co_return ec;
@@ -63,7 +76,7 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptRefer
     a->started_at = reference.started_at.value_or(now);
     a->published = options.clock->now() -
                    std::clamp<std::chrono::nanoseconds>(now - a->started_at, 0s, max_downtime);
-    a->has_record = running_records.adopt(a->attempt_id);
+    a->has_record = co_await adopt_record(x, a->attempt_id);
     // Its executor died before publishing or after withdrawing it.
     if (observe(x, *a).kind == Observation::Kind::waiting && !a->monitor.started() &&
         !x.mailbox->offer_again(a->attempt_id)) {
@@ -116,8 +129,8 @@ asio::awaitable<std::vector<InterruptedAttempt>> ExecutorCore::recover(
         const auto left = co_await clean_after_dead_executor(record, give_up_time);
         const bool alive = left == Leftovers::of_live_agent || left == Leftovers::of_ended_agent;
         // Its executor may have died between recording the end and cleaning up.
-        const bool interrupted =
-            !is_recorded(record) && reported_interrupted.insert(record.attempt_id).second;
+        const bool interrupted = left != Leftovers::of_other_executor && !is_recorded(record) &&
+                                 reported_interrupted.insert(record.attempt_id).second;
         if (interrupted) {
             record_interrupted(record, alive);
             found.push_back(interrupted_attempt(record, alive));
@@ -147,6 +160,7 @@ asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
     const auto lock_until = std::min(give_up_time, options.clock->now() + lock_timeout);
     while ((ec = mailbox->try_lock()) == errc::worktree_busy && options.clock->now() < lock_until)
         co_await alarm->wait_until(options.clock->now() + lock_retry);
+    if (ec == errc::worktree_busy) co_return Leftovers::of_other_executor;
     if (ec) co_return Leftovers::out_of_reach;
 
     // Withdrawn first: while this executor holds the worktree, an agent would run the left-over

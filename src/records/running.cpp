@@ -120,6 +120,11 @@ void remove_broken(int folder, const BrokenRecord& broken)
                  broken.problem);
 }
 
+bool is_in(int folder, const std::string& name)
+{
+    return ::faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 // A record of an older version that its executor has left. Without a lock: that lives, or another
 // process was faster.
 UniqueFd lock_unshared(int running, const std::string& name)
@@ -272,15 +277,12 @@ bool RunningRecords::adopt_unshared(int running, const std::string& name)
 bool RunningRecords::adopt(const std::string& attempt_id)
 {
     const auto name = locked_name(attempt_id);
-    const auto is_in = [&name](int folder) {
-        return ::faccessat(folder, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    };
-    if (folder_ && is_in(folder_.get())) return true;
+    if (folder_ && is_in(folder_.get(), name)) return true;
     const auto running = open_running(project_root_);
     if (!running || (!folder_ && open())) return false;
     bool found = adopt_unshared(running.get(), name);
     for_each_executor(running.get(), [&](const std::string& id, UniqueFd folder) {
-        if (found || id == id_ || !is_in(folder.get())) return;
+        if (found || id == id_ || !is_in(folder.get(), name)) return;
         const auto orphaned = lock_folder_of(project_root_, id, std::move(folder));
         found = orphaned &&
                 ::renameat(orphaned->folder.get(), name.c_str(), folder_.get(), name.c_str()) == 0;
@@ -380,6 +382,18 @@ std::vector<BrokenRecord> find_broken_records(const fs::path& project_root)
         });
     });
     return broken;
+}
+
+bool has_record(const fs::path& project_root, const std::string& attempt_id)
+{
+    const auto running = open_running(project_root);
+    if (!running) return false;
+    const auto name = locked_name(attempt_id);
+    bool found = is_in(running.get(), name);
+    for_each_executor(running.get(), [&](const std::string&, const UniqueFd& folder) {
+        found = found || is_in(folder.get(), name);
+    });
+    return found;
 }
 
 std::optional<ArtifactBaseline> artifacts_before(const fs::path& project_root,

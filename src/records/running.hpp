@@ -33,7 +33,7 @@ public:
     void remove(const std::string& attempt_id);
 
     /// Makes the record of a dead executor one of these. False if that lives or may live, if
-    /// another process was faster, or if there is none.
+    /// another process has its lock (as a reader has for a moment), or if there is none.
     bool adopt(const std::string& attempt_id);
 
     /// Releases the lock. Removes it, unless records are left. A later record takes another one.
@@ -88,6 +88,9 @@ std::vector<RunningEntry> list_running(const std::filesystem::path& project_root
 
 /// A message that explains such a problem and its remedy.
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);
+
+/// True if there is a record of that attempt, whether its executor lives or not.
+bool has_record(const std::filesystem::path& project_root, const std::string& attempt_id);
 
 /// The artifact baseline in the record of that attempt; nullopt if there is none.
 std::optional<ArtifactBaseline> artifacts_before(const std::filesystem::path& project_root,

@@ -1,3 +1,5 @@
+#include "files/safe_files.hpp"
+#include "protocol/layout.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/sweep.hpp"
@@ -15,6 +17,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -802,6 +806,38 @@ TEST_CASE_FIXTURE(Many, "an attempt that has never begun is made when it is adop
     CHECK(sink->metrics().size() == 1);
 }
 
+TEST_CASE_FIXTURE(Many, "an adopted attempt has its record, although a reader had the lock")
+{
+    protocol::RunningRecord record;
+    record.execution_id = "e";
+    record.attempt_id = "a";
+    record.worktree = "/tree";
+    leave_record(project.path(), record);
+    const auto lock_file = fs::directory_iterator(project / layout::engines)->path();
+    files::UniqueFd reader(::open(lock_file.c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(::flock(reader.get(), LOCK_SH | LOCK_NB) == 0);
+    clock->at(60ms, [&] { reader = files::UniqueFd(); });
+    tree.claims["a"] = ClaimState::live;
+    bool alive = false;
+    clock->at(12s, [&] {
+        const auto entries = records::list_running(project.path());
+        alive = entries.size() == 1 && entries.front().alive;
+        AgentStatus status;
+        status.status = ReportedStatus::completed;
+        status.attempt_id = "a";
+        tree.write(status);
+        tree.claims["a"] = ClaimState::free;
+    });
+    await([&]() -> asio::awaitable<void> {
+        const AttemptReference reference("e", "a", 1);
+        const CommandRequest request("build", "/tree");
+        const auto r = co_await make().adopt(reference, request);
+        CHECK(r.status == ExecutionStatus::completed);
+    });
+    CHECK(alive);
+    CHECK(records::list_running(project.path()).empty());
+}
+
 TEST_CASE_FIXTURE(Many, "an attempt is not adopted while its executor lives")
 {
     takes("/tree", 12s);
@@ -1082,7 +1118,8 @@ TEST_CASE_FIXTURE(Many, "what a dead executor left in a busy worktree is cleaned
         found += attempts.size();
     };
     await(recover);
-    CHECK(found == 1);
+    CHECK(found == (kept ? 0U : 1U));  // the other executor may have adopted it
+    CHECK(sink->count(EventType::execution_interrupted) == found);
     CHECK(records::list_running(project.path()).empty() != kept);
     CHECK(tree.claims.empty() != kept);
     tree.locked = false;
@@ -1108,7 +1145,7 @@ TEST_CASE_FIXTURE(Many,
         auto attempts = co_await make().recover();
         found = attempts.size();
     });
-    CHECK(found == 50);
+    CHECK(found == 0);
     CHECK(clock->elapsed() <= 1s);
     CHECK(records::list_running(project.path()).size() == 50);
 }
