@@ -154,14 +154,21 @@ files::UniqueFd lock_log(int folder, const std::string& name, error_code& ec)
 // Under the lock, no rotation renames a backup. The newest lines, which the chain continues from,
 // must be in the log itself, and the numbers must not have a gap.
 std::string backup_blocker(int folder, const StoredRecord& record, const std::string& log,
-                           int locked)
+                           int open_log, bool older_is_gone)
 {
     struct stat st {};
-    if (::fstat(locked, &st) == 0 && st.st_size == 0) return log + " is empty";
+    if (::fstat(open_log, &st) == 0 && st.st_size == 0) return log + " is empty";
+    if (older_is_gone) return {};
     const auto older = log + "." + std::to_string(record.backup + 1);
     if (::fstatat(folder, older.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
         return "an older backup is kept";
     return {};
+}
+
+Removal without_log(const std::string& log, error_code ec)
+{
+    if (ec == boost::system::errc::no_such_file_or_directory) return {log + " is missing", false};
+    return Removal::error(ec);
 }
 
 Removal lock_for_removal(int folder, const StoredRecord& record, const fs::path& root,
@@ -172,10 +179,9 @@ Removal lock_for_removal(int folder, const StoredRecord& record, const fs::path&
     error_code ec;
     locked = lock_log(folder, log, ec);
     if (!locked && !ec) return {"another process writes " + log, false};
-    if (!locked && ec == boost::system::errc::no_such_file_or_directory)
-        return is_rotated ? Removal{log + " is missing", false} : Removal();
-    if (!locked) return Removal::error(ec);
-    if (is_rotated) return {backup_blocker(folder, record, log, locked.get()), false};
+    if (!locked && !is_rotated && ec == boost::system::errc::no_such_file_or_directory) return {};
+    if (!locked) return without_log(log, ec);
+    if (is_rotated) return {backup_blocker(folder, record, log, locked.get(), false), false};
     return {};
 }
 
@@ -253,6 +259,18 @@ void apply_limits(std::vector<StoredRecord> records, const RetentionLimits& limi
         bytes -= record.bytes;
         --count;
     }
+}
+
+Removal check_stored(const fs::path& project_root, const StoredRecord& record, bool older_is_gone)
+{
+    if (record.backup == 0) return {};
+    error_code ec;
+    const auto folder = Folder{project_root, record.folder}.open(ec);
+    if (!folder) return Removal::error(ec);
+    const auto name = log_of(record.kind, project_root);
+    const auto log = Folder::open_log(folder.get(), name, ec);
+    if (!log) return without_log(name, ec);
+    return {backup_blocker(folder.get(), record, name, log.get(), older_is_gone), false};
 }
 
 Removal remove_stored(const fs::path& project_root, const StoredRecord& record)

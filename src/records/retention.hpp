@@ -79,4 +79,9 @@ struct Removal {
 /// ms at most.
 Removal remove_stored(const std::filesystem::path& project_root, const StoredRecord& record);
 
+/// What `remove_stored` would do, if no other process has locked the log. `older_is_gone`: as if
+/// the next older backup were removed before.
+Removal check_stored(const std::filesystem::path& project_root, const StoredRecord& record,
+                     bool older_is_gone);
+
 }  // namespace autoexec::records

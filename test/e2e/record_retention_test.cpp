@@ -13,12 +13,14 @@ class OldRecords : public Project {
 public:
     OldRecords()
     {
-        for (int i = 1; i <= 4; ++i) {
-            const auto path = ".tapps-agents/output/" + std::to_string(i) + ".log";
-            write(path, "0123456789");
-            fs::last_write_time(root() / path, fs::file_time_type::clock::now() -
-                                                   std::chrono::hours(24 * 10 * i + 1));
-        }
+        for (int i = 1; i <= 4; ++i) write_old("output/" + std::to_string(i) + ".log", 10 * i);
+    }
+    void write_old(const std::string& name, int days) const
+    {
+        const auto path = ".tapps-agents/" + name;
+        write(path, "0123456789");
+        fs::last_write_time(root() / path,
+                            fs::file_time_type::clock::now() - std::chrono::hours(24 * days + 1));
     }
     void configure(const std::string& text) const
     {
@@ -80,6 +82,38 @@ TEST_CASE("a dry run removes nothing, and JSON describes each record")
     CHECK(lines[0].at("bytes").to_number<int>() == 10);
     CHECK(lines[0].at("removed").as_bool());
     CHECK(lines[0].at("problem").is_null());
+}
+
+TEST_CASE("a dry run names the backups that the removal keeps")
+{
+    const OldRecords project;
+    for (const auto* const name : {"1", "2"})
+        project.write_old(std::string("audit/execution_audit.log.") + name, 100);
+    project.write(".tapps-agents/audit/execution_audit.log", "");
+    auto ended = project.gc({"--dry-run", "--older-than", "90d"});
+    CHECK(ended.out ==
+          "would keep .tapps-agents/audit/execution_audit.log.2: execution_audit.log is empty\n"
+          "would keep .tapps-agents/audit/execution_audit.log.1: execution_audit.log is empty\n");
+    CHECK(project.gc({"--older-than", "90d"}).out.empty());
+    project.write(".tapps-agents/audit/execution_audit.log", "{}\n");
+    ended = project.gc({"--dry-run", "--older-than", "90d"});
+    CHECK(ended.out ==
+          "would remove .tapps-agents/audit/execution_audit.log.2 (10 bytes)\n"
+          "would remove .tapps-agents/audit/execution_audit.log.1 (10 bytes)\n");
+    CHECK(project.gc({"--older-than", "90d"}).out ==
+          "removed .tapps-agents/audit/execution_audit.log.2 (10 bytes)\n"
+          "removed .tapps-agents/audit/execution_audit.log.1 (10 bytes)\n");
+}
+
+TEST_CASE("records that must be kept do not count as removed before commands are run")
+{
+    const OldRecords project;
+    for (int i = 0; i < 1001; ++i)
+        project.write_old("workflow-state/" + std::to_string(i) + ".jsonl", 100);
+    project.configure("{older_than: 30d, auto_gc: true}");
+    const auto ended = project.run({"run", "--", "true"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, "Removed 2 old records (0.0 MB).\n"));
 }
 
 TEST_CASE("old records go before commands are run, if that is configured")

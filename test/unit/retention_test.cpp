@@ -103,6 +103,10 @@ struct RetentionFixture {
     {
         return records::remove_stored(project.path(), find(name)).kept_because;
     }
+    [[nodiscard]] std::string check(const std::string& name, bool older_is_gone = false) const
+    {
+        return records::check_stored(project.path(), find(name), older_is_gone).kept_because;
+    }
 };
 
 }  // namespace
@@ -213,6 +217,8 @@ TEST_CASE_FIXTURE(RetentionFixture, "backups are removed from the oldest on")
                           });
     CHECK(names ==
           Names{"execution_audit.log.3", "execution_audit.log.2", "execution_audit.log.1"});
+    CHECK(check("execution_audit.log.2") == "an older backup is kept");
+    CHECK(check("execution_audit.log.2", true).empty());
     CHECK(remove("execution_audit.log.2") == "an older backup is kept");
     CHECK(remove("execution_audit.log.3").empty());
     CHECK(remove("execution_audit.log.2").empty());
@@ -222,10 +228,13 @@ TEST_CASE_FIXTURE(RetentionFixture, "backups are removed from the oldest on")
 TEST_CASE_FIXTURE(RetentionFixture, "the last backup is kept while the log has no line")
 {
     put("audit/execution_audit.log.1");
+    CHECK(check("execution_audit.log.1") == "execution_audit.log is missing");
     CHECK(remove("execution_audit.log.1") == "execution_audit.log is missing");
     put("audit/execution_audit.log", "");
+    CHECK(check("execution_audit.log.1") == "execution_audit.log is empty");
     CHECK(remove("execution_audit.log.1") == "execution_audit.log is empty");
     put("audit/execution_audit.log", "{}\n");
+    CHECK(check("execution_audit.log.1").empty());
     CHECK(remove("execution_audit.log.1").empty());
 }
 

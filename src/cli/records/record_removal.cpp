@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <iterator>
 #include <limits>
+#include <set>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
@@ -17,19 +19,40 @@ namespace {
 using records::Removal;
 using records::StoredRecord;
 
+constexpr auto no_bound = std::numeric_limits<std::size_t>::max();
+
 /// Of one pass.
 struct GcBounds {
-    std::size_t max_names = std::numeric_limits<std::size_t>::max();  ///< Read of each folder.
-    std::size_t max_removals = std::numeric_limits<std::size_t>::max();
+    std::size_t max_names = no_bound;  ///< Read of each folder.
+    std::size_t max_removals = no_bound;
+    std::size_t max_kept = no_bound;  ///< Records that must be kept: each may take as long.
 };
 
-Removal remove_record(const std::filesystem::path& root, const StoredRecord& record, bool dry_run)
+Removal remove_record(const std::filesystem::path& root, const StoredRecord& record)
 {
-    if (record.kind != records::RecordKind::run)
-        return dry_run ? Removal() : records::remove_stored(root, record);
-    return dry_run ? Removal{workflow::run_removal_blocker(root, record), false}
-                   : workflow::remove_run(root, record);
+    return record.kind == records::RecordKind::run ? workflow::remove_run(root, record)
+                                                   : records::remove_stored(root, record);
 }
+
+/// What `remove_record` would do with one record after the other.
+class DryRun {
+public:
+    explicit DryRun(const std::filesystem::path& root) : root_(root) {}
+
+    Removal check(const StoredRecord& record)
+    {
+        if (record.kind == records::RecordKind::run)
+            return {workflow::run_removal_blocker(root_, record), false};
+        auto removal =
+            records::check_stored(root_, record, gone_.contains({record.kind, record.backup + 1}));
+        if (record.backup > 0 && removal.is_gone()) gone_.emplace(record.kind, record.backup);
+        return removal;
+    }
+
+private:
+    const std::filesystem::path& root_;
+    std::set<std::pair<records::RecordKind, int>> gone_;  ///< Backups.
+};
 
 int remove_within(const std::filesystem::path& root, const RecordGcRules& rules,
                   const GcBounds& bounds, const ReportRemoval& report)
@@ -37,16 +60,19 @@ int remove_within(const std::filesystem::path& root, const RecordGcRules& rules,
     auto all = records::list_stored(root, bounds.max_names);
     std::ranges::move(workflow::list_journals(root, bounds.max_names), std::back_inserter(all));
     bool has_failed = false;
-    auto left = bounds.max_removals;
-    records::apply_limits(std::move(all), rules, std::chrono::system_clock::now(),
-                          [&](const StoredRecord& record) {
-                              if (left == 0) return false;
-                              --left;
-                              const auto removal = remove_record(root, record, rules.dry_run);
-                              has_failed |= removal.failed;
-                              report(record, removal);
-                              return removal.is_gone();
-                          });
+    DryRun dry_run(root);
+    auto removals_left = bounds.max_removals;
+    auto kept_left = bounds.max_kept;
+    records::apply_limits(
+        std::move(all), rules, std::chrono::system_clock::now(), [&](const StoredRecord& record) {
+            if (removals_left == 0 || kept_left == 0) return false;
+            const auto removal =
+                rules.dry_run ? dry_run.check(record) : remove_record(root, record);
+            --(removal.is_gone() ? removals_left : kept_left);
+            has_failed |= removal.failed;
+            report(record, removal);
+            return removal.is_gone();
+        });
     return has_failed ? exit_internal : exit_completed;
 }
 
@@ -72,7 +98,7 @@ void remove_records_before_run(const std::filesystem::path& root, const RecordsC
 {
     const auto rules = rules_of(config);
     if (!config.auto_gc || !rules.any()) return;
-    constexpr GcBounds bounds{100'000, 1000};
+    constexpr GcBounds bounds{100'000, 1000, 5000};
     std::size_t removed = 0;
     std::uint64_t bytes = 0;
     std::size_t failed = 0;
