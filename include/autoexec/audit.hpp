@@ -60,7 +60,7 @@ struct AuditFilter {
     std::optional<std::string> execution_id;
     std::optional<std::string> attempt_id;
     std::optional<std::string> worktree;
-    std::optional<std::string> text;  ///< A part of the line, as it is written.
+    std::optional<std::string> text;  ///< A part of a string, or of the line as it is written.
     std::optional<std::chrono::system_clock::time_point> since;
     std::optional<std::chrono::system_clock::time_point> until;  ///< Not included.
     std::size_t limit = 100;                                     ///< Newest first. Zero: all.
@@ -72,6 +72,8 @@ struct AuditPage {
     std::vector<boost::json::object> events;  ///< Newest first.
     std::string next;                 ///< Cursor of the next page; empty: this was the last.
     std::uint64_t skipped_lines = 0;  ///< Lines that are no events.
+    /// The log of the cursor was removed, or the cursor is malformed: there are no events.
+    bool cursor_is_lost = false;
 };
 
 /// What is wrong with a line of the audit log.

@@ -67,6 +67,8 @@ struct MetricsPage {
     std::vector<ExecutionMetric> metrics;  ///< Newest first.
     std::string next;                      ///< Cursor of the next page; empty: this was the last.
     std::uint64_t skipped_lines = 0;       ///< Lines that are not valid metrics.
+    /// The file of the cursor was removed, or the cursor is malformed: there are no attempts.
+    bool cursor_is_lost = false;
 };
 
 /// Totals of recorded attempts.
@@ -84,7 +86,8 @@ struct MetricsTotals {
     std::uint64_t total_retries = 0;
     std::map<ExecutionStatus, std::uint64_t> by_status;  ///< Executions by their last attempt.
     std::optional<Usage> usage;                          ///< Of all attempts.
-    /// The part of `usage` of which no cost was reported, by model.
+    /// The part of `usage` of which no cost was reported, by model. At most 1,000: further ones
+    /// count as `(other)`.
     std::map<std::string, Usage> usage_without_cost;
 };
 

@@ -158,6 +158,7 @@ int history(const HistoryOptions& options)
     filter.cursor = options.cursor;
     const auto page = records::read_metrics(records::Folder::of({}, root, "metrics"), filter,
                                             unreadable.report());
+    if (page.cursor_is_lost && unreadable.exit_code() == exit_completed) fail_by_lost_cursor();
     print_page(page, options, configured_prices(root));
     if (!page.next.empty() && (options.json || options.csv))
         print_message("next page: --cursor {}\n", page.next);

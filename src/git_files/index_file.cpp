@@ -1,6 +1,7 @@
 #include "git_files/index_file.hpp"
 
 #include "files/safe_files.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -133,17 +134,6 @@ std::string_view id_of_root(std::string_view trees, std::size_t id_size)
     return trees.substr(line + 1, id_size);
 }
 
-std::string hex(std::string_view bytes)
-{
-    constexpr std::string_view hex_digits = "0123456789abcdef";
-    std::string text;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += {hex_digits[byte >> 4U], hex_digits[byte & 0xFU]};
-    }
-    return text;
-}
-
 }  // namespace
 
 bool index_is_tree(const std::filesystem::path& index, const std::string& tree)
@@ -156,7 +146,7 @@ bool index_is_tree(const std::filesystem::path& index, const std::string& tree)
     while (paths.next())
         ;
     const auto trees = paths.valid() ? paths.extension("TREE") : std::nullopt;
-    return trees && hex(id_of_root(*trees, id_size)) == tree;
+    return trees && text::hex(id_of_root(*trees, id_size)) == tree;
 }
 
 std::vector<std::string> tracked_among(const std::filesystem::path& git_dir,

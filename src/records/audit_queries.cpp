@@ -1,11 +1,11 @@
 #include "protocol/record_lines.hpp"
 #include "records/queries.hpp"
 #include "records/read_lines.hpp"
+#include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <sys/stat.h>
 
-#include <charconv>
 #include <set>
 #include <utility>
 
@@ -42,12 +42,20 @@ bool matches(const json::object& event, const AuditFilter& filter)
            is_equal(event, "worktree", filter.worktree) && is_in_time(event, filter);
 }
 
-bool may_match(std::string_view line, const AuditFilter& filter)
+/// A text as the log has it within a string.
+std::string escaped(const std::optional<std::string>& text)
+{
+    const auto quoted = text::dump_line(json::value(text::valid_utf8(text.value_or(""))));
+    return quoted.substr(1, quoted.size() - 2);
+}
+
+bool may_match(std::string_view line, const AuditFilter& filter, std::string_view escaped_text)
 {
     for (const auto* text : {&filter.execution_id, &filter.attempt_id, &filter.workflow_id,
                              &filter.step_id, &filter.event_type, &filter.worktree})
         if (!may_hold(line, *text)) return false;
-    return is_any(filter.text) || line.find(*filter.text) != line.npos;
+    return is_any(filter.text) || line.find(escaped_text) != line.npos ||
+           line.find(*filter.text) != line.npos;
 }
 
 /// `<inode>:<offset>`: lines of that log before the offset, then older logs. A rotation changes
@@ -56,20 +64,15 @@ struct AuditCursor {
     explicit AuditCursor(std::string_view text)
     {
         const auto colon = std::min(text.find(':'), text.size());
-        std::from_chars(text.data(), text.data() + colon, inode);
-        if (colon < text.size())
-            std::from_chars(text.data() + colon + 1, text.data() + text.size(), offset);
+        if (colon == text.size()) return;
+        inode = parse_number(text.substr(0, colon));
+        offset = parse_number(text.substr(colon + 1));
     }
+    [[nodiscard]] bool is_in(std::uint64_t log) const { return offset && inode == log; }
 
-    std::uint64_t inode = 0;
-    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> inode;
+    std::optional<std::uint64_t> offset;
 };
-
-std::uint64_t inode_of(const files::UniqueFd& file)
-{
-    struct stat st {};
-    return ::fstat(file.get(), &st) == 0 ? st.st_ino : 0;
-}
 
 }  // namespace
 
@@ -79,13 +82,8 @@ std::vector<OpenLog> open_audit_logs(const Folder& location, const ReportUnreada
 {
     std::vector<OpenLog> logs;
     error_code ec;
-    const auto is_usable = [&](const std::filesystem::path& path) {
-        const bool exists = ec != boost::system::errc::no_such_file_or_directory;
-        if (ec && exists && report) report(path, ec);
-        return !ec;
-    };
     const auto folder = location.open(ec);
-    if (!is_usable(location.path())) return logs;
+    if (!is_usable(location.path(), ec, report)) return logs;
     std::set<std::pair<dev_t, ino_t>> known;
     auto numbers = log_numbers(folder.get(), audit_log_name);
     int last_found = 0;
@@ -93,7 +91,7 @@ std::vector<OpenLog> open_audit_logs(const Folder& location, const ReportUnreada
         const auto name = log_name(audit_log_name, numbers[i]);
         auto log = Folder::open_log(folder.get(), name, ec);
         struct stat st {};
-        if (is_usable(location.path() / name) && ::fstat(log.get(), &st) == 0 &&
+        if (is_usable(location.path() / name, ec, report) && ::fstat(log.get(), &st) == 0 &&
             known.emplace(st.st_dev, st.st_ino).second)
             logs.push_back({name, std::move(log)});
         if (!ec) last_found = numbers[i];
@@ -109,16 +107,18 @@ AuditPage read_audit(const Folder& folder, const AuditFilter& filter,
 {
     AuditPage page;
     const AuditCursor cursor(filter.cursor);
+    const auto escaped_text = escaped(filter.text);
     bool is_reached = filter.cursor.empty();
+    page.cursor_is_lost = !is_reached;
     for (auto& log : open_audit_logs(folder, report)) {
-        const auto inode = inode_of(log.file);
-        const bool ends_at_cursor = !is_reached && inode == cursor.inode;
+        const auto inode = inode_of(log.file.get());
+        const bool ends_at_cursor = !is_reached && cursor.is_in(inode);
         is_reached |= ends_at_cursor;
         if (!is_reached) continue;
-        ReverseLines lines(std::move(log.file),
-                           ends_at_cursor ? std::optional(cursor.offset) : std::nullopt);
+        page.cursor_is_lost = false;
+        ReverseLines lines(std::move(log.file), ends_at_cursor ? cursor.offset : std::nullopt);
         while (const auto line = lines.next()) {
-            if (!may_match(*line, filter)) continue;
+            if (!may_match(*line, filter, escaped_text)) continue;
             auto event = protocol::parse_audit(*line);
             page.skipped_lines += event ? 0 : 1;
             if (!event || !matches(*event, filter)) continue;

@@ -1,5 +1,7 @@
 #include "records/follow_log.hpp"
 
+#include "records/read_lines.hpp"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,12 +14,6 @@ namespace {
 // Longer lines are passed over.
 constexpr std::size_t max_followed_line = 16 * 1024 * 1024;
 
-ino_t inode_of_file(int fd)
-{
-    struct stat st {};
-    return fd >= 0 && ::fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
-
 }  // namespace
 
 LogFollower::LogFollower(Folder folder, std::string name)
@@ -29,7 +25,7 @@ LogFollower::LogFollower(Folder folder, std::string name)
 
 std::string LogFollower::cursor() const
 {
-    const auto inode = inode_of_file(file_.get());
+    const auto inode = inode_of(file_.get());
     return inode == 0 ? std::string() : std::to_string(inode) + ':' + std::to_string(offset_);
 }
 
@@ -56,9 +52,9 @@ void LogFollower::read(const std::function<void(std::string_view line)>& take)
 std::vector<files::UniqueFd> LogFollower::open_newer() const
 {
     std::vector<files::UniqueFd> newer;
-    const auto ours = inode_of_file(file_.get());
+    const auto ours = inode_of(file_.get());
     auto current = open();
-    const auto newest = inode_of_file(current.get());
+    const auto newest = inode_of(current.get());
     if (newest == 0 || newest == ours) return newer;
     newer.push_back(std::move(current));
     if (!file_) return newer;
@@ -68,7 +64,7 @@ std::vector<files::UniqueFd> LogFollower::open_newer() const
     auto last = newest;
     for (const auto number : log_numbers(folder.get(), name_)) {
         auto log = Folder::open_log(folder.get(), log_name(name_, number), ec);
-        const auto inode = inode_of_file(log.get());
+        const auto inode = inode_of(log.get());
         is_found = inode == ours;
         if (is_found) break;
         // A rotation that has not renamed the log itself yet moves a backup to the next name.
@@ -76,7 +72,7 @@ std::vector<files::UniqueFd> LogFollower::open_newer() const
         last = inode;
         newer.push_back(std::move(log));
     }
-    if (inode_of_file(open().get()) != newest) newer.clear();
+    if (inode_of(open().get()) != newest) newer.clear();
     // If the one that was read last was removed, the others may be older than it.
     if (!is_found && newer.size() > 1) newer.resize(1);
     return newer;

@@ -7,8 +7,6 @@
 #include "records/summary.hpp"
 #include "text/text.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <limits>
 #include <map>
 #include <set>
@@ -32,10 +30,7 @@ std::string_view day_of(std::string_view name, MetricsFile file)
     if (!name.starts_with(prefix) || !name.ends_with(name_suffix)) return {};
     if (name.size() != prefix.size() + form.size() + name_suffix.size()) return {};
     const auto date = name.substr(prefix.size(), form.size());
-    const bool is_date = std::equal(date.begin(), date.end(), form.begin(), [](char c, char f) {
-        return f == 'd' ? c >= '0' && c <= '9' : c == f;
-    });
-    return is_date ? date : std::string_view{};
+    return text::has_form(date, form) ? date : std::string_view{};
 }
 
 struct DayFile {
@@ -72,8 +67,7 @@ struct Cursor {
         const auto colon = text.rfind(':');
         if (colon == text.npos) return;
         name = text.substr(0, colon);
-        const auto digits = text.substr(colon + 1);
-        std::from_chars(digits.data(), digits.data() + digits.size(), offset);
+        offset = parse_number(text.substr(colon + 1));
     }
     static std::string of(const FoundLine& line)
     {
@@ -81,7 +75,7 @@ struct Cursor {
     }
 
     std::string name;
-    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> offset;
 };
 
 /// The days that the times and the cursor of a filter leave.
@@ -90,7 +84,8 @@ struct Days {
     {
         if (filter.since) first = text::utc_date(*filter.since);
         if (filter.until) last = text::utc_date(*filter.until);
-        if (!filter.cursor.empty()) cursor.emplace(filter.cursor);
+        is_reached = filter.cursor.empty();
+        if (!is_reached) cursor.emplace(filter.cursor);
     }
 
     [[nodiscard]] bool has(const DayFile& file) const
@@ -98,40 +93,36 @@ struct Days {
         return (first.empty() || file.day >= first) && (last.empty() || file.day <= last);
     }
     /// False: it is newer than the cursor. Otherwise where its lines end.
-    bool end_of(const DayFile& file, std::optional<std::uint64_t>& end) const
+    bool end_of(const DayFile& file, std::optional<std::uint64_t>& end)
     {
         end.reset();
-        if (!cursor) return true;
-        if (file.name == cursor->name) end = cursor->offset;
-        const auto day = std::string_view(cursor->name)
-                             .substr(std::min(cursor->name.find('_') + 1, cursor->name.size()));
-        return file.name == cursor->name || file.day < day.substr(0, file.day.size());
+        if (is_reached) return true;
+        if (file.name != cursor->name) return false;
+        end = cursor->offset;
+        is_reached = end.has_value();
+        return is_reached;
     }
 
     std::string first;
     std::string last;
     std::optional<Cursor> cursor;
+    bool is_reached = false;
 };
 
 // Calls `take` for each line, newest first, until it returns false. Returns the number of lines
 // that were too long.
-std::uint64_t scan(const Folder& location, const Days& days, const ReportUnreadable& report,
+std::uint64_t scan(const Folder& location, Days& days, const ReportUnreadable& report,
                    const std::function<bool(const FoundLine& line)>& take)
 {
-    const auto is_usable = [&report](const std::filesystem::path& path, error_code ec) {
-        const bool exists = ec != boost::system::errc::no_such_file_or_directory;
-        if (ec && exists && report) report(path, ec);
-        return !ec;
-    };
     std::uint64_t skipped = 0;
     error_code ec;
     const auto folder = location.open(ec);
-    if (!is_usable(location.path(), ec)) return skipped;
+    if (!is_usable(location.path(), ec, report)) return skipped;
     for (const auto& day : day_files_newest_first(folder.get())) {
         std::optional<std::uint64_t> end;
-        if (!days.has(day) || !days.end_of(day, end)) continue;
+        if (!days.end_of(day, end) || !days.has(day)) continue;
         auto file = Folder::open_log(folder.get(), day.name, ec);
-        if (!is_usable(location.path() / day.name, ec)) continue;
+        if (!is_usable(location.path() / day.name, ec, report)) continue;
         ReverseLines lines(std::move(file), end);
         while (const auto line = lines.next())
             if (!take({*line, day, lines.offset()})) return skipped;
@@ -204,6 +195,13 @@ private:
 
 }  // namespace
 
+bool is_usable(const std::filesystem::path& path, error_code ec, const ReportUnreadable& report)
+{
+    const bool exists = ec != boost::system::errc::no_such_file_or_directory;
+    if (ec && exists && report) report(path, ec);
+    return !ec;
+}
+
 std::string metrics_file_name(MetricsFile file, std::string_view date)
 {
     return std::string(prefix_of(file)) + std::string(date) + std::string(name_suffix);
@@ -217,8 +215,9 @@ MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
     protocol::MetricReader reader;
     // A writer repeats a line if it could not determine whether the first one was synced.
     std::set<std::pair<std::string, int>> known;
+    Days days(filter);
     std::uint64_t bad = 0;
-    const auto too_long = scan(folder, Days(filter), report, [&](const FoundLine& found) {
+    const auto too_long = scan(folder, days, report, [&](const FoundLine& found) {
         if (!matcher.may_match(found.text)) return true;
         const auto* const line = reader.read(found.text);
         bad += line == nullptr ? 1 : 0;
@@ -230,6 +229,7 @@ MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
         return false;
     });
     page.skipped_lines = bad + too_long;
+    page.cursor_is_lost = !days.is_reached;
     return page;
 }
 
@@ -239,8 +239,9 @@ MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filt
     SummaryBuilder sums(grouping);
     const MetricMatcher matcher(filter);
     protocol::MetricReader reader;
+    Days days(filter);
     std::uint64_t bad = 0;
-    const auto too_long = scan(folder, Days(filter), report, [&](const FoundLine& found) {
+    const auto too_long = scan(folder, days, report, [&](const FoundLine& found) {
         if (!matcher.may_match(found.text)) return true;
         const auto* const line = reader.read(found.text);
         if (line == nullptr)

@@ -18,6 +18,9 @@ namespace autoexec::records {
 /// Receives the folder or a file that exists but cannot be read, for example because it is a link.
 using ReportUnreadable = std::function<void(const std::filesystem::path&, error_code)>;
 
+/// False after an error, which is reported unless there is no such file.
+bool is_usable(const std::filesystem::path& path, error_code ec, const ReportUnreadable& report);
+
 inline constexpr char audit_log_name[] = "execution_audit.log";
 
 /// The log and its backups, newest first, each once.

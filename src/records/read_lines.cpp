@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace autoexec::records {
@@ -111,6 +113,20 @@ void ReverseLines::read_more()
         return;
     }
     end_ += count;
+}
+
+ino_t inode_of(int fd)
+{
+    struct stat st {};
+    return fd >= 0 && ::fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view digits)
+{
+    std::uint64_t number = 0;
+    const auto* const end = digits.data() + digits.size();
+    const auto [stop, ec] = std::from_chars(digits.data(), end, number);
+    return ec == std::errc{} && stop == end ? std::optional(number) : std::nullopt;
 }
 
 bool is_any(const std::optional<std::string>& value)

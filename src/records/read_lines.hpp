@@ -53,6 +53,12 @@ private:
     std::uint64_t skipped_ = 0;
 };
 
+/// Of an open file; zero: it is none.
+ino_t inode_of(int fd);
+
+/// Decimal digits, and nothing else; empty: it is not a number.
+std::optional<std::uint64_t> parse_number(std::string_view digits);
+
 /// True for a filter field that matches everything.
 bool is_any(const std::optional<std::string>& value);
 

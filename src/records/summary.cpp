@@ -1,6 +1,7 @@
 #include "records/summary.hpp"
 
 #include "protocol/usage.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -34,12 +35,12 @@ std::string_view group_name(const protocol::MetricLine& line, std::string_view d
     return {};
 }
 
-bool is_form(std::string_view text, std::string_view form)
+Usage& usage_without_cost(MetricsTotals& totals, std::string_view model)
 {
-    return text.size() == form.size() &&
-           std::equal(text.begin(), text.end(), form.begin(), [](char c, char expected) {
-               return expected == 'd' ? c >= '0' && c <= '9' : c == expected;
-           });
+    auto& by_model = totals.usage_without_cost;
+    const auto found = by_model.find(std::string(model));
+    if (found != by_model.end()) return found->second;
+    return by_model[std::string(by_model.size() < max_groups - 1 ? model : other_groups)];
 }
 
 }  // namespace
@@ -49,7 +50,7 @@ std::string_view workflow_of_run(std::string_view run_id)
     constexpr std::string_view stamp = "-dddddddd-dddddd-dddddd";
     if (run_id.size() <= stamp.size()) return run_id;
     const auto name = run_id.substr(0, run_id.size() - stamp.size());
-    return is_form(run_id.substr(name.size()), stamp) ? name : run_id;
+    return text::has_form(run_id.substr(name.size()), stamp) ? name : run_id;
 }
 
 SummaryBuilder::SummaryBuilder(MetricsGrouping grouping) : grouping_(grouping), sums_(1)
@@ -82,9 +83,10 @@ void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
         if (line.usage == nullptr) return;
         protocol::add_usage(totals.usage, *line.usage);
         if (line.usage->cost_usd) return;
-        std::optional<Usage> part = std::move(totals.usage_without_cost[std::string(line.model)]);
+        auto& sum = usage_without_cost(totals, line.model);
+        std::optional<Usage> part = std::move(sum);
         protocol::add_usage(part, *line.usage);
-        totals.usage_without_cost[std::string(line.model)] = *std::move(part);
+        sum = *std::move(part);
     });
     if (!is_new && line.retry_count < execution.last) return;
     if (!is_new) count_execution(execution, static_cast<std::uint64_t>(-1));

@@ -42,6 +42,14 @@ std::string percent_encoded(std::string_view id)
 
 }  // namespace
 
+bool has_form(std::string_view text, std::string_view form) noexcept
+{
+    return std::equal(text.begin(), text.end(), form.begin(), form.end(),
+                      [](char c, char expected) {
+                          return expected == 'd' ? c >= '0' && c <= '9' : c == expected;
+                      });
+}
+
 std::string lower_case(std::string_view text)
 {
     std::string lower(text);
@@ -62,14 +70,20 @@ std::string file_name_of(std::string_view id)
     return name.substr(0, length) + suffix;
 }
 
+std::string hex(std::string_view bytes)
+{
+    std::string out;
+    out.reserve(2 * bytes.size());
+    for (const char c : bytes) append_hex(out, static_cast<unsigned char>(c));
+    return out;
+}
+
 std::string sha256_hex(std::string_view bytes)
 {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-    std::string out;
-    out.reserve(2 * digest.size());
-    for (const auto byte : digest) append_hex(out, byte);
-    return out;
+    std::array<char, SHA256_DIGEST_LENGTH> digest{};
+    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+           reinterpret_cast<unsigned char*>(digest.data()));
+    return hex({digest.data(), digest.size()});
 }
 
 std::string new_uuid()

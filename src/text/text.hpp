@@ -30,6 +30,9 @@ constexpr bool is_letter_or_digit(char c) noexcept
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/// True if `text` is like `form`, in which each `d` is any digit.
+bool has_form(std::string_view text, std::string_view form) noexcept;
+
 /// Letters outside ASCII stay as they are.
 std::string lower_case(std::string_view text);
 
@@ -85,6 +88,9 @@ std::string quote_words(std::span<const std::string> words);
 /// Splits a line into words by the rules of a POSIX shell, without expansions. Sets `problem` on
 /// failure.
 std::optional<std::vector<std::string>> split_words(std::string_view line, std::string& problem);
+
+/// Two lower-case digits for each byte.
+std::string hex(std::string_view bytes);
 
 /// SHA-256 as 64 lower-case hexadecimal digits.
 std::string sha256_hex(std::string_view bytes);

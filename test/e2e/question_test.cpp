@@ -162,6 +162,44 @@ TEST_CASE("a command that asks for permission waits for a person's answer")
     }
 }
 
+TEST_CASE("a person whose text another one's replaced learns it")
+{
+    Project project;
+    const auto tree = project.worktree("tree");
+    Program run(
+        project.start({"run", "--external-agent", "--polling-interval", "50ms", "-w", tree, "go"}));
+    std::string id;
+    REQUIRE(eventually([&] {
+        for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+            id = text_at(entry, "attempt_id");
+        return !id.empty();
+    }));
+    const auto report = [&](const std::string& members) {
+        write_file(tree / "new", R"({"attempt_id": ")" + id + R"(", )" + members + "}");
+        fs::rename(tree / "new", tree / ".cursor-skill-status.json");
+    };
+    report(R"("status": "running", "waiting_for": {"kind": "question", "id": "1", "text": "x"})");
+    REQUIRE(eventually([&] { return project.run({"answer", id}).code == 0; }));
+
+    std::string expected = "got the answer";
+    run.signal(SIGSTOP);
+    Program answer(project.start({"answer", id, "one"}));
+    const auto file = project.records() / "running/answers" / id;
+    REQUIRE(eventually([&] { return fs::exists(file); }));
+    SUBCASE("not replaced") {}
+    SUBCASE("replaced")
+    {
+        auto text = read_file(file);
+        write_file(file, text.replace(text.find("\"one\""), 5, "\"two\""));
+        expected = "got another answer before";
+    }
+    run.signal(SIGCONT);
+    REQUIRE(eventually([&] { return !fs::exists(file); }));
+    report(R"("status": "completed")");
+    CHECK(contains(answer.wait().out, expected));
+    CHECK(run.wait().code == 0);
+}
+
 TEST_CASE("a program that writes an answer in its worktree approves nothing")
 {
     AskingProject project;

@@ -248,6 +248,13 @@ TEST_CASE("history and metrics filter, page and print CSV")
         project.run({"history", "--json", "--cursor", cursor.substr(0, cursor.find('\n'))}).out);
     REQUIRE(rest.size() == 1);
     CHECK(text_at(rest[0], "command") == "echo one, two");
+    for (Words words : {Words{"history"}, Words{"audit", "query"}}) {
+        words.insert(words.end(), {"--csv", "--cursor", "elsewhere:5"});
+        const auto lost = project.run(words);
+        CHECK(lost.code == 2);
+        CHECK(lost.out.empty());
+        CHECK(contains(lost.err, "the cursor's log is gone"));
+    }
 
     const auto table = lines_of(project.run({"metrics", "--by", "step"}).out);
     REQUIRE(table.size() == 4);

@@ -257,6 +257,7 @@ TEST_CASE_FIXTURE(AuditFixture, "pages list each event once, across rotations")
     filter.limit = 3;
     do {
         const auto page = logger->query(filter);
+        CHECK_FALSE(page.cursor_is_lost);
         for (const auto& event : page.events)
             types.emplace_back(event.at("event_type").as_string());
         filter.cursor = page.next;
@@ -266,8 +267,11 @@ TEST_CASE_FIXTURE(AuditFixture, "pages list each event once, across rotations")
     REQUIRE(types.size() == 20);
     for (std::size_t i = 0; i < types.size(); ++i)
         CHECK(types[i] == "event_" + std::to_string(19 - i));
-    filter.cursor = "1:5";
-    CHECK(query_types(filter).empty());
+    for (const auto* const cursor : {"1:5", "x", ":", "1:", ":5", "1:5x"}) {
+        filter.cursor = cursor;
+        CHECK(query_types(filter).empty());
+        CHECK(logger->query(filter).cursor_is_lost);
+    }
 }
 
 TEST_CASE_FIXTURE(AuditFixture, "events are filtered by time, attempt, worktree and text")
@@ -283,7 +287,7 @@ TEST_CASE_FIXTURE(AuditFixture, "events are filtered by time, attempt, worktree 
     event.time += 60s;
     event.attempt_id = "a-2";
     event.worktree = "/tree/2";
-    event.command = "test it";
+    event.command = "test \"caf\u00e9\"";
     event.type = EventType::execution_retry;
     logger->publish(event);
     CHECK_FALSE(run(logger->flush()));
@@ -297,6 +301,8 @@ TEST_CASE_FIXTURE(AuditFixture, "events are filtered by time, attempt, worktree 
     CHECK(found([](auto& f) { f.attempt_id = "a-1"; }) == first);
     CHECK(found([](auto& f) { f.worktree = "/tree"; }) == first);
     CHECK(found([](auto& f) { f.text = "build"; }) == first);
+    CHECK(found([](auto& f) { f.text = "\"caf\u00e9\""; }) == second);
+    CHECK(found([](auto& f) { f.text = R"("test \"caf\u00e9\"")"; }) == second);
     CHECK(found([](auto& f) { f.since = test::VirtualClock::epoch + 61s; }) == second);
     CHECK(found([](auto& f) { f.until = test::VirtualClock::epoch + 120s; }) == first);
 }

@@ -361,6 +361,7 @@ TEST_CASE_FIXTURE(MetricsFixture, "pages list each attempt once, whatever is rec
     filter.limit = 4;
     do {
         const auto page = collector->query(filter);
+        CHECK_FALSE(page.cursor_is_lost);
         for (const auto& metric : page.metrics) ids.push_back(metric.execution_id);
         filter.cursor = page.next;
         record({metric_of("later")});
@@ -368,10 +369,16 @@ TEST_CASE_FIXTURE(MetricsFixture, "pages list each attempt once, whatever is rec
     REQUIRE(ids.size() == 25);
     for (std::size_t i = 0; i < ids.size(); ++i) CHECK(ids[i] == "e" + std::to_string(24 - i));
 
-    for (const auto* const cursor : {"x", ":", "attempts_2026-01-10.jsonl:x", "../x:5"}) {
+    for (const auto* const cursor :
+         {"x", ":", "attempts_2026-01-10.jsonl:x", "../x:5", "attempts_2026-01-15.jsonl:5"}) {
         filter.cursor = cursor;
         CHECK(collector->query(filter).metrics.empty());
+        CHECK(collector->query(filter).cursor_is_lost);
     }
+    // A page after the cursor's day has no attempts, but its cursor was found.
+    filter.cursor = "attempts_2026-01-10.jsonl:0";
+    filter.since = text::parse_iso("2026-01-11T00:00:00Z");
+    CHECK_FALSE(collector->query(filter).cursor_is_lost);
 }
 
 TEST_CASE_FIXTURE(MetricsFixture, "a summary is grouped")

@@ -128,6 +128,25 @@ TEST_CASE("groups beyond the limit count together")
     CHECK(summary.total_executions == 1'500);
 }
 
+TEST_CASE("models without a cost beyond the limit count together")
+{
+    records::SummaryBuilder builder(MetricsGrouping::none);
+    Usage usage;
+    usage.input_tokens = 1;
+    for (int i = 0; i < 1'500; ++i) {
+        const auto id = std::to_string(i);
+        protocol::MetricLine line;
+        line.execution_id = id;
+        line.model = id;
+        line.usage = &usage;
+        builder.add(line, "2026-01-20");
+    }
+    const auto by_model = builder.summary().usage_without_cost;
+    CHECK(by_model.size() == 1'000);
+    CHECK(by_model.at("998").input_tokens == 1);
+    CHECK(by_model.at("(other)").input_tokens == 501);
+}
+
 TEST_CASE("the name of a workflow is its run's id without the time")
 {
     CHECK(records::workflow_of_run("build-all-20260120-100000-000001") == "build-all");

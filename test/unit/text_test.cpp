@@ -66,6 +66,13 @@ TEST_CASE("a time is read with Z, with an offset and with none")
     CHECK(parse_iso("2026-01-20T21:00:36." + std::string(50'000, '0')));
 }
 
+TEST_CASE("a form has digits at certain places")
+{
+    CHECK(text::has_form("2026-01-20", "dddd-dd-dd"));
+    for (const auto* const other : {"", "2026-01-2", "2026-01-200", "2026x01-20", "2026-01-2d"})
+        CHECK_FALSE(text::has_form(other, "dddd-dd-dd"));
+}
+
 TEST_CASE("what is no time, or none that a clock can hold, is refused")
 {
     for (const char* text :

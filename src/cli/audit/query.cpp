@@ -32,6 +32,7 @@ int audit_query(const AuditQueryOptions& options)
     filter.limit = options.limit;
     filter.cursor = options.cursor;
     const auto page = records::read_audit(folder, filter, unreadable.report());
+    if (page.cursor_is_lost && unreadable.exit_code() == exit_completed) fail_by_lost_cursor();
     if (options.csv)
         print_csv({"timestamp", "event_type", "status", "execution_id", "attempt_id", "workflow_id",
                    "step_id", "worktree", "command", "details"});

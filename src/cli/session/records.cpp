@@ -132,6 +132,12 @@ void add_cursor(CLI::App& app, std::string& cursor)
         ->type_name("CURSOR");
 }
 
+void fail_by_lost_cursor()
+{
+    fail(exit_usage,
+         "the cursor's log is gone, or --cursor is not what a page named; begin without --cursor");
+}
+
 void add_csv(CLI::App& app, bool& csv)
 {
     app.add_flag("--csv", csv, "Print results as CSV, with a header")->excludes("--json");

@@ -65,6 +65,9 @@ void add_csv(CLI::App& app, bool& csv);
 /// Prints a result as one line of CSV (RFC 4180).
 void print_csv(const std::vector<std::string>& fields);
 
+/// Ends the program with `exit_usage`.
+[[noreturn]] void fail_by_lost_cursor();
+
 /// Warns of records that cannot be read; `exit_code()` is then `exit_internal`.
 class UnreadableRecords {
 public:
