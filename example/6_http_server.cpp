@@ -6,7 +6,9 @@
 //     GET    /commands/1                                               its state
 //     DELETE /commands/1                                               cancel it
 //
-// It listens on the loopback address only, because whoever can reach it can run commands.
+// It listens on the loopback address only, because whoever can reach it can run commands with the
+// rights of its user. So can every account of this machine: where others are not trusted, add
+// authentication, or listen on a Unix socket in a folder of the user.
 #include "http_server.hpp"
 
 #include <autoexec/session.hpp>
@@ -24,7 +26,9 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
@@ -41,6 +45,15 @@ constexpr std::size_t max_finished = 1000;  // the oldest results are forgotten
 Response fail(const Request& request, http::status status, std::string_view message)
 {
     return HttpServer::respond(request, status, json::serialize(json::object{{"error", message}}));
+}
+
+unsigned short parse_port(std::string_view text)
+{
+    unsigned short port = 0;  // from_chars refuses what does not fit
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (ec != std::errc() || end != text.data() + text.size())
+        throw std::invalid_argument("PORT is a number up to 65535");
+    return port;
 }
 
 std::string text_at(const json::value& body, std::string_view key)
@@ -108,7 +121,8 @@ private:
         if (ec || command.empty() || worktree.empty())
             return fail(request, http::status::bad_request,
                         "send an object with 'command' and 'worktree'");
-        if (worktree.filename() != worktree || worktree == "." || worktree == "..")
+        // The names of `.git` and of the folder of the records begin with a dot.
+        if (worktree.filename() != worktree || worktree.native().starts_with('.'))
             return fail(request, http::status::bad_request,
                         "the worktree is the name of a folder of the project");
         if (commands_.size() - finished_.size() >= max_unfinished)
@@ -152,7 +166,7 @@ private:
 
 int main(int argc, char** argv)
 try {
-    const auto port = argc > 1 ? static_cast<unsigned short>(std::stoul(argv[1])) : 0;
+    const unsigned short port = argc > 1 ? parse_port(argv[1]) : 0;
     asio::io_context ctx(1);  // one thread, also for the engine
 
     autoexec::SessionOptions options;

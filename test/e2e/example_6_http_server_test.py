@@ -31,7 +31,7 @@ class HttpServer(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.project = Path(folder.name)
-        for name in ("a", "b"):
+        for name in ("a", "b", ".hidden"):
             (self.project / name).mkdir()
         self.server = subprocess.Popen([PROGRAM, "0", str(self.project)], stdout=subprocess.PIPE,
                                        text=True)
@@ -98,6 +98,7 @@ class HttpServer(unittest.TestCase):
             (400, "POST", "/commands", [], {}),
             (400, "POST", "/commands", {"command": 1, "worktree": "a"}, {}),
             (400, "POST", "/commands", good | {"worktree": ".."}, {}),
+            (400, "POST", "/commands", good | {"worktree": ".hidden"}, {}),
             (400, "POST", "/commands", good | {"worktree": "../a"}, {}),
             (400, "POST", "/commands", good | {"worktree": str(self.project / "a")}, {}),
             (415, "POST", "/commands", good, {"Content_Type": "text/plain"}),
@@ -111,7 +112,15 @@ class HttpServer(unittest.TestCase):
                 self.assertIn("error", answer)
         self.assertEqual(self.ask("GET", "/commands/1")[0], 404)
         self.assertFalse((self.project / "a" / "made").exists())
+        self.assertFalse((self.project / ".hidden" / "made").exists())
         self.stop()
+
+    def test_a_port_that_does_not_exist_is_refused(self) -> None:
+        for port in ("65536", "-1", "80x", ""):
+            ended = subprocess.run([PROGRAM, port, str(self.project)], capture_output=True,
+                                   text=True, timeout=PATIENCE)
+            self.assertEqual((ended.returncode, ended.stderr),
+                             (1, "PORT is a number up to 65535\n"))
 
     def test_bytes_that_are_no_request_end_their_connection_alone(self) -> None:
         host, port = self.address.split(":")
