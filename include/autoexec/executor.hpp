@@ -231,8 +231,9 @@ public:
 
     /// Finds attempts whose executor died, publishes `execution_interrupted` for each, asks agents
     /// that still work on them to stop, and removes their files from the worktrees. Of attempts
-    /// that had ended and were recorded it only removes the files. Files that an agent or another
-    /// executor still uses are kept for a later call. Returns the interrupted attempts.
+    /// that had ended and were recorded it only removes the files. Files that an agent still uses,
+    /// and attempts in a worktree that another executor holds, which may have adopted them, are
+    /// left to a later call. Returns the interrupted attempts.
     ///
     /// Signature: `void(error_code, std::vector<InterruptedAttempt>)`.
     ///
