@@ -170,6 +170,9 @@ TEST_CASE("a workflow over its budget is resumed with a higher one")
 TEST_CASE("a command over its own budget is not tried again")
 {
     PaidProject project(reports_failure);
+    const std::string without_breaker =
+        "  breaker: {max_failures: 0, max_pause_seconds: 0}\n";  // the agent fails on purpose
+    project.configure(without_breaker);
     const Words run{"run", "work", "--json", "--idempotent", "--retry", "3"};
     const auto with = [&](Words more) {
         more.insert(more.begin(), run.begin(), run.end());
@@ -182,7 +185,7 @@ TEST_CASE("a command over its own budget is not tried again")
     CHECK(text_at(result, "error_code") == "budget");
     CHECK(contains(text_at(result, "error"),
                    "Not tried again. The limit of $0.80 for this command is reached, $0.84 used."));
-    project.configure("  budget: {max_tokens_per_command: 5}\n");
+    project.configure(without_breaker + "  budget: {max_tokens_per_command: 5}\n");
     result = with({});
     CHECK(text_at(result, "attempts") == "1");
     CHECK(text_at(with({"--max-tokens-per-command", "0", "--max-cost", "0.1"}), "attempts") == "1");

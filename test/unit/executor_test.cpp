@@ -1078,6 +1078,9 @@ TEST_CASE_FIXTURE(ExecutorFixture, "the line of an attempt has what the metric l
     const auto metric_keys = project.read(folder / "executions_2026-01-20.jsonl");
     for (const auto* const key : {"agent", "worktree", "host", "verified", "usage"})
         CHECK(metric_keys.find(key) == std::string::npos);
+    // Before the context.
+    executor.reset();
+    options.metrics.reset();
 }
 
 TEST_CASE_FIXTURE(ExecutorFixture,

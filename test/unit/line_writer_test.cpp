@@ -302,8 +302,9 @@ TEST_CASE("whichever call fails and however, the chain of hashes is continued")
             fixture.chain = std::make_shared<const records::AuditChain>("");
             fixture.make();
             for (int i = 0; i < 20; ++i) {
-                fixture.writer->push("execution_audit.log",
-                                     "{\"event\": " + std::to_string(i) + "}");
+                fixture.writer->push(
+                    "execution_audit.log",
+                    "2026-01-20 10:00:00 | INFO | {\"timestamp\": \"" + std::to_string(i) + "\"}");
                 if (i % 5 == 4) CHECK_FALSE(fixture.flush());
             }
             const auto found = records::verify_audit(
