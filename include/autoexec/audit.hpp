@@ -88,6 +88,7 @@ enum class AuditProblemKind {
 };
 std::string_view to_string(AuditProblemKind kind) noexcept;
 
+/// A line that is not as it was written, or a file that cannot be read.
 struct AuditProblem {
     AuditProblemKind kind = AuditProblemKind::edited;
     std::filesystem::path file;
