@@ -68,8 +68,8 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptRefer
     auto w = monitor_options(x);
     w.artifact_detection = false;  // the files before this attempt are unknown
     w.claim_required = false;      // its agent may belong to another process
-    const auto a = std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1),
-                                             std::move(w));
+    const auto a =
+        std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1), w);
     if (auto recorded = records::artifacts_before(options.project_root, a->attempt_id))
         x.baseline = std::move(recorded);
     const auto now = options.clock->system_now();
@@ -102,7 +102,7 @@ asio::awaitable<error_code> ExecutorCore::watch(Execution& x)
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     auto w = monitor_options(x);
     w.claim_required = false;
-    const auto a = std::make_unique<Attempt>(x, std::string(), 1, std::move(w));
+    const auto a = std::make_unique<Attempt>(x, std::string(), 1, w);
     a->published = options.clock->now();
     x.first_published = a->published;
     x.adopted = true;

@@ -86,8 +86,9 @@ bool parse_health(int folder, protocol::WallTime now, protocol::AgentHealthMap& 
     if (found.state != FoundFile::State::present) return false;
     why = "it is not JSON of this kind";
     auto parsed = protocol::parse_agent_health(found.text, now);
-    if (parsed) agents = *std::move(parsed);
-    return parsed.has_value();
+    if (!parsed) return false;
+    agents = *std::move(parsed);
+    return true;
 }
 
 }  // namespace

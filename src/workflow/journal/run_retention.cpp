@@ -92,11 +92,11 @@ std::string blocker(const fs::path& root, const std::string& run_id)
 }  // namespace
 
 std::vector<records::StoredRecord> list_journals(const fs::path& project_root,
-                                                 std::size_t max_names)
+                                                 std::size_t max_count)
 {
     std::vector<records::StoredRecord> journals;
     records::list_files(
-        project_root, records::RecordKind::run, max_names,
+        project_root, records::RecordKind::run, max_count,
         [](const auto& record) { return record.name.ends_with(journal_suffix); }, journals);
     return journals;
 }
