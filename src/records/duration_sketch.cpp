@@ -30,7 +30,9 @@ void DurationSketch::add(double value)
 double DurationSketch::quantile(double q) const
 {
     if (count_ == 0) return 0;
-    const auto rank = static_cast<std::uint64_t>(q * static_cast<double>(count_ - 1));
+    // The nearest rank: at least that part of the numbers is not larger.
+    const auto rank =
+        static_cast<std::uint64_t>(std::max(std::ceil(q * static_cast<double>(count_)) - 1, 0.0));
     if (rank < zeros_) return 0;
     std::vector<std::pair<int, std::uint64_t>> sorted(buckets_.begin(), buckets_.end());
     std::sort(sorted.begin(), sorted.end());

@@ -60,7 +60,7 @@ int remove_records(const RecordsGcOptions& options)
     const auto rules = rules_for(options, load_configuration(manager, false).records);
     if (!rules.any())
         fail(exit_usage,
-             "autoexec records gc: no limit; give --older-than, --max-bytes or --keep, or set one "
+             "no limit; give --older-than, --max-bytes or --keep, or set one "
              "in "
              "the section 'records' of the configuration");
     if (!options.dry_run) require_reader();
