@@ -233,8 +233,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
     x.tree_key = tree_key_of(x.request.worktree);
     x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
-        while (!x.tree_slot->admitted() && !co_await is_cancelled(x))
-            co_await x.alarm->wait_until(time_point::max());
+        co_await wait_in_queue(x, *x.tree_slot);
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
@@ -480,8 +479,11 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
 
     // Other executions may use the slot meanwhile; the worktree stays locked.
     release_slots(x);
-    while (options.clock->now() < until && !co_await is_cancelled(x))
+    while (options.clock->now() < until) {
+        const bool cancelled = co_await is_cancelled(x);
+        if (cancelled) break;
         co_await x.alarm->wait_until(until);
+    }
     const auto since = options.clock->now();
     const bool admitted = co_await admit_again(x);
     end_queue(x, since);
@@ -495,7 +497,8 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
     for (;;) {
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
-        if (co_await is_cancelled(x)) break;
+        const bool cancelled = co_await is_cancelled(x);
+        if (cancelled) break;
         if (x.refused) co_return false;
         const auto held = choose_agent(x);
         if (held) {
