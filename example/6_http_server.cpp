@@ -6,9 +6,9 @@
 //     GET    /commands/1                                               its state
 //     DELETE /commands/1                                               cancel it
 //
-// It listens on the loopback address only, because whoever can reach it can run commands with the
-// rights of its user. So can every account of this machine: where others are not trusted, add
-// authentication, or listen on a Unix socket in a folder of the user.
+// It listens on the loopback address only, because any program that can reach it can run commands
+// with the rights of its user. So can every account of this machine: where others are not trusted,
+// add authentication, or listen on a Unix socket in a folder of the user.
 #include "http_server.hpp"
 
 #include <autoexec/session.hpp>

@@ -29,7 +29,7 @@ struct AuditOptions {
     std::uint64_t max_bytes = 10 * 1024 * 1024;  ///< Rotated before the line that would reach it.
     int max_backups = 5;                         ///< `.1` (newest) … `.5`; zero: all are kept.
     /// A file with the key of the hashes that chain the lines: at least 16 bytes, readable by its
-    /// owner only. Empty: no key, so whoever can write the log can compute them again.
+    /// owner only. Empty: no key, so a program that can write the log can compute them again.
     std::filesystem::path key_file;
 
     Durability durability = Durability::process;

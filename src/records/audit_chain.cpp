@@ -66,7 +66,7 @@ std::string AuditChain::hash(std::string_view text) const
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
     const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
-    // Fetching it anew takes longer than hashing a line.
+    // Fetching it again takes longer than hashing a line.
     static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
     const bool done =
         key_.empty() ? EVP_Digest(bytes, text.size(), digest.data(), &size, sha256, nullptr) == 1

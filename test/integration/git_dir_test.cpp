@@ -202,7 +202,7 @@ TEST_CASE_FIXTURE(Repository, "a worktree that was found before is found as it i
         fs::remove_all(linked_dir);
         expected.reset();
     }
-    SUBCASE("made anew by git, with another name")
+    SUBCASE("created again by git, with another name")
     {
         expected = common / "worktrees" / "linked1";
         fs::rename(linked_dir, *expected);

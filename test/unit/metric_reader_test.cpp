@@ -30,7 +30,7 @@ ExecutionMetric full_metric()
     metric.error_code = "timed_out";
     metric.agent = "claude";
     metric.agent_id = "host:1";
-    metric.worktree = "/work/tree";
+    metric.worktree = "/trees/one";
     metric.host = "host";
     metric.session = "s-1";
     metric.queued = std::chrono::milliseconds{2500};
