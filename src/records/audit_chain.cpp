@@ -1,5 +1,7 @@
 #include "records/audit_chain.hpp"
 
+#include "text/text.hpp"
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -9,7 +11,6 @@
 #include <charconv>
 #include <iterator>
 #include <new>
-#include <span>
 #include <system_error>
 #include <utility>
 
@@ -73,14 +74,7 @@ std::string AuditChain::hash(std::string_view text) const
                      : HMAC(sha256, key_.data(), static_cast<int>(key_.size()), bytes, text.size(),
                             digest.data(), &size) != nullptr;
     if (!done) throw std::bad_alloc();  // the only reason
-    constexpr std::string_view hex_digits = "0123456789abcdef";
-    std::string hex;
-    hex.reserve(digits_of_hash);
-    for (const auto byte : std::span(digest).first(size)) {
-        hex += hex_digits[byte >> 4];
-        hex += hex_digits[byte & 15];
-    }
-    return hex;
+    return text::hex({reinterpret_cast<const char*>(digest.data()), size});
 }
 
 std::string AuditChain::extend(std::string_view lines, std::uint64_t max_bytes,
