@@ -54,11 +54,18 @@ public:
 
     /// Reads the project's agents file, if `options` has no agents; blocks meanwhile. Throws
     /// `system_error`: `errc::invalid_agents_file` with every problem, and `errc::invalid_options`.
-    explicit Session(executor_type ex, SessionOptions options = {});
+    Session(executor_type ex, SessionOptions options);
     template <class ExecutionContext>
     requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
-    explicit Session(ExecutionContext& context, SessionOptions options = {})
+    Session(ExecutionContext& context, SessionOptions options)
         : Session(executor_type(context.get_executor()), std::move(options))
+    {}
+    /// With the default options. Not a default argument: with optimization, GCC 12 warns of its
+    /// destruction in the caller (`-Wmaybe-uninitialized`).
+    explicit Session(executor_type ex);
+    template <class ExecutionContext>
+    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
+    explicit Session(ExecutionContext& context) : Session(executor_type(context.get_executor()))
     {}
     ~Session();
     Session(const Session&) = delete;

@@ -164,6 +164,8 @@ Session::Session(executor_type ex, SessionOptions options)
     : impl_(std::make_shared<Impl>(std::move(ex), std::move(options)))
 {}
 
+Session::Session(executor_type ex) : Session(std::move(ex), SessionOptions()) {}
+
 Session::~Session() = default;
 
 void Session::start_run(
