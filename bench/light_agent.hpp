@@ -39,9 +39,12 @@ public:
     bool claim(const std::filesystem::path& tree, const Trust& trust)
     {
         box_ = handoff::AgentMailbox::open(tree, control_files::status, trust);
+        check(box_ != nullptr, "opening a worktree");
         found_ = box_->find(false);
-        return found_.state == handoff::AgentMailbox::Found::State::command &&
-               box_->claim(found_, "light");
+        const bool claimed = found_.state == handoff::AgentMailbox::Found::State::command &&
+                             box_->claim(found_, "light");
+        check(!box_->lacks_resources(), "too few descriptors");
+        return claimed;
     }
 
     void write_result()

@@ -29,7 +29,8 @@ using steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t descriptors_each = 1;
+constexpr std::size_t descriptors_of_waiter = 1;
+constexpr std::size_t descriptors_with_agent = 4;  // its worktree, claims, and claim, too
 
 /// A worktree of which nothing is in files, as another transport would have it.
 class NoFiles final : public Mailbox {
@@ -229,13 +230,17 @@ int main(int argc, char** argv)
     const Arguments arguments(argc, argv);
     const bool without_files = arguments.way() == "timers" || arguments.way() == "memory";
     const auto wanted = arguments.number(0, 1000);
-    const auto count = without_files ? wanted : within_descriptors(wanted, descriptors_each);
+    const bool with_agent = arguments.way() == "loop";
+    const auto count = without_files
+                           ? wanted
+                           : within_descriptors(wanted, with_agent ? descriptors_with_agent
+                                                                   : descriptors_of_waiter);
     const auto second = arguments.number(1, 1000);
     const milliseconds interval(second);
     const milliseconds window(arguments.number(2, 4000));
     if (arguments.way() == "timers")
         print_figures(bare_timers(count, interval, window));
-    else if (arguments.way() != "loop")
+    else if (!with_agent)
         print_figures(executions(count, arguments.way() != "polling" && !without_files,
                                  arguments.way() == "worktrees" ? Trees::in_git
                                  : without_files                ? Trees::none
