@@ -163,6 +163,7 @@ asio::awaitable<Leftovers> ExecutorCore::clean_after_dead_executor(
     if (ec == errc::worktree_busy) co_return Leftovers::of_other_executor;
     if (ec) co_return Leftovers::out_of_reach;
 
+    records::note_interrupted(options.project_root, record.execution_id);
     // Withdrawn first: while this executor holds the worktree, an agent would run the left-over
     // command.
     (void)mailbox->withdraw(record.attempt_id);

@@ -14,6 +14,13 @@ inline constexpr char agents[] = ".tapps-agents/running/agents";
 inline constexpr char engines[] = ".tapps-agents/running/engines";
 inline constexpr char cancel_requests[] = ".tapps-agents/running/cancel";
 inline constexpr char answers[] = ".tapps-agents/running/answers";
+/// Requests of detached commands, which wait; below it, those that an engine has started, and the
+/// results of those that have ended.
+inline constexpr char queue[] = ".tapps-agents/queue";
+inline constexpr char started_requests[] = ".tapps-agents/queue/started";
+inline constexpr char ended_requests[] = ".tapps-agents/queue/ended";
+/// What detached processes print.
+inline constexpr char engine_logs[] = ".tapps-agents/engines";
 /// The state of the agents.
 inline constexpr char agent_health[] = ".tapps-agents/health";
 inline constexpr char output[] = ".tapps-agents/output";

@@ -136,6 +136,11 @@ std::string consume_answer(const std::filesystem::path& project_root,
 /// True if `consume_answer` may find one.
 bool has_answers(const std::filesystem::path& project_root);
 
+/// Notes, before an attempt of a dead executor is cleaned up, that it may have run: otherwise the
+/// next engine of the queue would start a queued command again as one that never ran. Nothing
+/// happens if the execution is not a started request of the queue.
+void note_interrupted(const std::filesystem::path& project_root, const std::string& execution_id);
+
 /// Where requests appear: the folder of all, and in it those of cancel requests and of answers,
 /// which exist only while there are some.
 std::vector<std::filesystem::path> request_folders(const std::filesystem::path& project_root);

@@ -1,5 +1,6 @@
 #include "protocol/layout.hpp"
 #include "protocol/question_format.hpp"
+#include "protocol/queue_file.hpp"
 #include "records/log_file.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
@@ -9,7 +10,8 @@
 
 #include <utility>
 
-/// Requests of other processes to executors: to cancel an attempt, and answers.
+/// Requests of other processes to executors: to cancel an attempt, and answers; and notes for the
+/// engine of the queue.
 namespace autoexec::records {
 namespace {
 
@@ -114,6 +116,17 @@ std::string consume_answer(const std::filesystem::path& project_root, const std:
     if (file.state == FoundFile::State::absent || files::remove_file(folder.get(), name)) return {};
     (void)::rmdir(answers_folder(project_root).path().c_str());
     return std::move(file.text);
+}
+
+void note_interrupted(const fs::path& project_root, const std::string& execution_id)
+{
+    if (!protocol::is_queue_id(execution_id)) return;
+    error_code ec;
+    const auto started = Folder{project_root, layout::started_requests}.open(ec);
+    const auto request = execution_id + ".json";
+    if (started && ::faccessat(started.get(), request.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        (void)files::create_file(started.get(), execution_id + protocol::interrupted_suffix, {},
+                                 0600);
 }
 
 bool has_answers(const std::filesystem::path& project_root)

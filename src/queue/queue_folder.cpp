@@ -1,0 +1,352 @@
+#include "queue/queue_folder.hpp"
+
+#include "autoexec/redaction.hpp"
+#include "protocol/layout.hpp"
+#include "records/log_file.hpp"
+#include "text/text.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <utility>
+
+namespace autoexec::queue {
+namespace {
+
+using files::UniqueFd;
+namespace fs = std::filesystem;
+
+constexpr std::size_t max_queue_names = 1'000'000;
+constexpr std::string_view request_suffix = ".json";
+constexpr std::string_view cancel_suffix = ".cancel";
+constexpr std::string_view interrupted_suffix = protocol::interrupted_suffix;
+constexpr std::time_t min_temporary_age = 60;
+
+records::Folder folder_in(const fs::path& root, const char* path)
+{
+    return {root, path};
+}
+
+std::string file_of(std::string_view id, std::string_view suffix = request_suffix)
+{
+    return std::string(id).append(suffix);
+}
+
+// The id in a file's name; empty: the file is of another kind.
+std::string id_in(std::string_view name, std::string_view suffix = request_suffix)
+{
+    if (!name.ends_with(suffix)) return {};
+    name.remove_suffix(suffix.size());
+    return protocol::is_queue_id(name) ? std::string(name) : std::string();
+}
+
+bool exists(const fs::path& root, const char* folder, const std::string& name)
+{
+    error_code ec;
+    const auto opened = folder_in(root, folder).open(ec);
+    return opened && ::faccessat(opened.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool move(const fs::path& root, const std::string& name, const char* to)
+{
+    error_code ec;
+    const auto from = folder_in(root, layout::queue).open(ec);
+    const auto target = from ? folder_in(root, to).create(ec) : UniqueFd();
+    return target && ::renameat(from.get(), name.c_str(), target.get(), name.c_str()) == 0;
+}
+
+bool starts_before(const Request& a, const Request& b)
+{
+    return a->priority != b->priority ? a->priority > b->priority : a->id() < b->id();
+}
+
+std::time_t changed_at(int folder, const std::string& name)
+{
+    struct stat st {};
+    return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtime
+                                                                          : std::time(nullptr);
+}
+
+void sweep_temporaries_in(const fs::path& root, const char* path)
+{
+    error_code ec;
+    const auto folder = folder_in(root, path).open(ec);
+    if (!folder) return;
+    for (const auto& name : files::list_folder(folder.get(), max_queue_names))
+        if (name.starts_with(".cursor-skill-tmp.") &&
+            changed_at(folder.get(), name) + min_temporary_age < std::time(nullptr))
+            (void)files::remove_file(folder.get(), name);
+}
+
+// Of a request that is in `started` no more.
+void sweep_notes(const fs::path& root)
+{
+    error_code ec;
+    const auto folder = folder_in(root, layout::started_requests).open(ec);
+    if (!folder) return;
+    for (const auto& name : files::list_folder(folder.get(), max_queue_names)) {
+        auto id = id_in(name, cancel_suffix);
+        if (id.empty()) id = id_in(name, interrupted_suffix);
+        if (!id.empty() && !exists(root, layout::started_requests, file_of(id)))
+            (void)files::remove_file(folder.get(), name);
+    }
+}
+
+void sweep_results(const fs::path& root)
+{
+    error_code ec;
+    const auto folder = folder_in(root, layout::ended_requests).open(ec);
+    if (!folder) return;
+    const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(max_age_of_results);
+    for (const auto& name : files::list_folder(folder.get(), max_queue_names))
+        if (!id_in(name).empty() &&
+            changed_at(folder.get(), name) + max_age.count() < std::time(nullptr))
+            (void)files::remove_file(folder.get(), name);
+}
+
+}  // namespace
+
+QueueFolder::QueueFolder(fs::path project_root) : project_root_(std::move(project_root)) {}
+
+error_code QueueFolder::submit(const protocol::QueuedRequest& request, Durability durability) const
+{
+    const auto text = protocol::format_queued(request);
+    if (text.size() > protocol::queue_file_limit) return errc::command_too_large;
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::queue).create(ec);
+    if (!folder) return ec;
+    return files::replace_file(folder.get(), file_of(request.id()), text, 0600, durability);
+}
+
+std::vector<Request> QueueFolder::list_waiting()
+{
+    auto requests = list(layout::queue, waiting_);
+    std::sort(requests.begin(), requests.end(), starts_before);
+    return requests;
+}
+
+std::vector<Request> QueueFolder::list_started()
+{
+    return list(layout::started_requests, started_);
+}
+
+std::vector<BrokenFile> QueueFolder::broken() const
+{
+    std::vector<BrokenFile> broken;
+    const auto add = [&broken](const char* folder, const SeenFiles& seen) {
+        for (const auto& [name, file] : seen)
+            if (!file.problem.empty())
+                broken.push_back({(fs::path(folder) / name).string(), file.problem});
+    };
+    add(layout::queue, waiting_);
+    add(layout::started_requests, started_);
+    return broken;
+}
+
+std::vector<Request> QueueFolder::list(const char* path, SeenFiles& seen) const
+{
+    std::vector<Request> requests;
+    SeenFiles now;
+    error_code ec;
+    if (const auto folder = folder_in(project_root_, path).open(ec)) {
+        for (const auto& name : files::list_folder(folder.get(), max_queue_names)) {
+            struct stat st {};
+            if (id_in(name).empty() ||
+                ::fstatat(folder.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+                continue;
+            const auto known = seen.find(name);
+            auto file = known != seen.end() && known->second.stamp == files::stamp_of(st)
+                            ? std::move(known->second)
+                            : read_request(folder.get(), path, name);
+            if (file.request) requests.push_back(file.request);
+            now.emplace(name, std::move(file));
+        }
+    }
+    seen = std::move(now);
+    std::sort(requests.begin(), requests.end(),
+              [](const Request& a, const Request& b) { return a->id() < b->id(); });
+    return requests;
+}
+
+QueueFolder::Seen QueueFolder::read_request(int folder, const std::string& path,
+                                            const std::string& name) const
+{
+    struct stat root {};
+    (void)::stat(project_root_.c_str(), &root);
+    const auto found = files::read_trusted(folder, name, protocol::queue_file_limit,
+                                           {(project_root_ / path / name).string(), root.st_uid});
+    Seen seen{found.stamp, nullptr, found.problem};
+    if (found.state != FoundFile::State::present) return seen;
+    auto request = protocol::parse_queued(found.text, seen.problem);
+    if (!request) return seen;
+    if (request->id() == id_in(name))
+        seen.request = std::make_shared<const protocol::QueuedRequest>(*std::move(request));
+    else
+        seen.problem = "It is not named after its id.";
+    return seen;
+}
+
+bool QueueFolder::has_waiting() const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::queue).open(ec);
+    if (!folder) return false;
+    const auto names = files::list_folder(folder.get(), max_queue_names);
+    return std::any_of(names.begin(), names.end(),
+                       [](const std::string& name) { return !id_in(name).empty(); });
+}
+
+std::vector<std::string> QueueFolder::list_ended() const
+{
+    std::vector<std::string> ids;
+    error_code ec;
+    if (const auto folder = folder_in(project_root_, layout::ended_requests).open(ec))
+        for (const auto& name : files::list_folder(folder.get(), max_queue_names))
+            if (auto id = id_in(name); !id.empty()) ids.push_back(std::move(id));
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
+RequestState QueueFolder::state_of(const std::string& id) const
+{
+    const auto name = file_of(id);
+    if (exists(project_root_, layout::queue, name)) return RequestState::waiting;
+    const auto has_ended = [&] { return exists(project_root_, layout::ended_requests, name); };
+    if (has_ended()) return RequestState::ended;
+    if (exists(project_root_, layout::started_requests, name)) return RequestState::started;
+    return has_ended() ? RequestState::ended : RequestState::absent;
+}
+
+bool QueueFolder::start(const std::string& id) const
+{
+    return move(project_root_, file_of(id), layout::started_requests);
+}
+
+error_code QueueFolder::update_started(const protocol::QueuedRequest& request) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::started_requests).create(ec);
+    if (!folder) return ec;
+    return files::replace_file(folder.get(), file_of(request.id()),
+                               protocol::format_queued(request), 0600, Durability::process);
+}
+
+// One rename, so that no engine starts what is being cancelled. Until it is replaced, the request
+// in the place of a result means just that.
+bool QueueFolder::cancel_waiting(const std::string& id) const
+{
+    if (!move(project_root_, file_of(id), layout::ended_requests)) return false;
+    finish_cancellation(id);
+    return true;
+}
+
+void QueueFolder::finish_cancellation(const std::string& id) const
+{
+    std::string ignored;
+    auto ended = result(id, ignored);
+    if (!ended || ended->ended_at) return;
+    ended->ended_at = std::chrono::system_clock::now();
+    (void)put_result(*ended);
+}
+
+error_code QueueFolder::request_cancel(const std::string& id) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::started_requests).create(ec);
+    if (!folder) return ec;
+    ec = files::create_file(folder.get(), file_of(id, cancel_suffix), {}, 0600);
+    return ec == boost::system::errc::file_exists ? error_code() : ec;
+}
+
+std::vector<std::string> QueueFolder::consume_cancel_requests() const
+{
+    std::vector<std::string> ids;
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::started_requests).open(ec);
+    if (!folder) return ids;
+    for (const auto& name : files::list_folder(folder.get(), max_queue_names))
+        if (auto id = id_in(name, cancel_suffix);
+            !id.empty() && ::unlinkat(folder.get(), name.c_str(), 0) == 0)
+            ids.push_back(std::move(id));
+    return ids;
+}
+
+bool QueueFolder::is_interrupted(const std::string& id) const
+{
+    return exists(project_root_, layout::started_requests, file_of(id, interrupted_suffix));
+}
+
+error_code QueueFolder::put_result(const protocol::QueuedResult& result) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::ended_requests).create(ec);
+    if (!folder) return ec;
+    return files::replace_file(folder.get(), file_of(result.id),
+                               protocol::format_queued_result(result), 0600, Durability::process);
+}
+
+// The request is first: without it, nothing else counts.
+void QueueFolder::remove_started(const std::string& id) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::started_requests).open(ec);
+    if (!folder) return;
+    for (const auto suffix : {request_suffix, cancel_suffix, interrupted_suffix})
+        (void)files::remove_file(folder.get(), file_of(id, suffix));
+}
+
+std::optional<protocol::QueuedResult> QueueFolder::result(const std::string& id,
+                                                          std::string& problem) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::ended_requests).open(ec);
+    if (!folder) return std::nullopt;
+    const auto found =
+        files::read_regular(folder.get(), file_of(id), protocol::queue_file_limit, {});
+    problem = found.problem;
+    if (found.state != FoundFile::State::present) return std::nullopt;
+    auto read = protocol::parse_queued_result(found.text, problem);
+    std::string ignored;
+    if (!read)
+        if (const auto request = protocol::parse_queued(found.text, ignored))
+            read = cancelled_result(*request);
+    if (read && read->id == id) return read;
+    if (read) problem = "It is not named after its id.";
+    return std::nullopt;
+}
+
+void QueueFolder::sweep() const
+{
+    for (const auto* const path : {layout::queue, layout::started_requests, layout::ended_requests})
+        sweep_temporaries_in(project_root_, path);
+    sweep_notes(project_root_);
+    sweep_results(project_root_);
+    for (const auto& id : list_ended()) finish_cancellation(id);
+}
+
+ExecutionResult failed_result(const protocol::QueuedRequest& request, CommandError error)
+{
+    ExecutionResult result;
+    result.ids() = request.request.ids();
+    result.command = Redactor().redact(request.request.command);
+    result.worktree = request.request.worktree;
+    result.error = std::move(error);
+    return result;
+}
+
+protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
+{
+    auto result = failed_result(
+        request, {"The command was cancelled before it was started.", "cancelled", false, 0});
+    result.status = ExecutionStatus::cancelled;
+    protocol::QueuedResult ended;
+    ended.id = request.id();
+    ended.result = to_json(result);
+    return ended;
+}
+
+}  // namespace autoexec::queue
