@@ -63,6 +63,21 @@ struct BudgetConfig {
     bool operator==(const BudgetConfig&) const = default;
 };
 
+/// Of what `autoexec run` and `autoexec workflow run` notify a person, and by which ways.
+struct NotifyConfig {
+    bool needs_input = false;  ///< A command or a manual step waits for a person.
+    bool failed = false;       ///< An execution has failed or timed out.
+    bool completed = false;
+    bool run_ended = false;
+    bool budget = false;  ///< A limit of `BudgetConfig` is reached.
+
+    std::string program;  ///< And its arguments, quoted as for a shell. Empty: none.
+    bool bell = false;
+    bool desktop = false;
+
+    bool operator==(const NotifyConfig&) const = default;
+};
+
 /// The values of all settings. A setting has the words of its option: `timeouts.start_seconds` sets
 /// `executor.start_timeout`. `doc/configuration.md` describes each, with its range.
 struct AutoExecutionConfig {
@@ -78,6 +93,7 @@ struct AutoExecutionConfig {
     RecordsConfig records;
     WorktreesConfig worktrees;
     BudgetConfig budget;
+    NotifyConfig notify;
     bool debug = false;
     std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.
@@ -198,8 +214,9 @@ public:
 
     /// Writes the values that differ from the loaded ones to the auto-execution file, atomically.
     /// The rest of the file is kept, including comments, line ends and its mode; a new file has
-    /// mode 0600. Throws `InvalidConfiguration` for values out of range, for a file that cannot be
-    /// read, and if comments would be lost; `system_error` if it cannot be written.
+    /// mode 0600. Throws `InvalidConfiguration` for values out of range, for those that the project
+    /// cannot set (`notify.program`), for a file that cannot be read, and if comments would be
+    /// lost; `system_error` if it cannot be written.
     void save(const std::optional<AutoExecutionConfig>& config = {});
 
     /// Updates the auto-execution file to the current version: renames the keys of earlier

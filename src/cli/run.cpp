@@ -1,4 +1,3 @@
-#include "async/fifo_semaphore.hpp"
 #include "autoexec/executor.hpp"
 #include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
@@ -33,10 +32,6 @@ namespace autoexec::cli {
 namespace {
 
 using std::chrono::milliseconds;
-
-// A command's program can raise questions without end.
-constexpr int max_notified_questions = 10;  // of an attempt
-constexpr std::size_t max_notify_programs = 4;
 
 constexpr char run_examples[] = R"(
 Examples:
@@ -75,16 +70,6 @@ std::string ref_of(const CommandJob& job)
     return at == std::string::npos ? "HEAD" : job.new_worktree.substr(at + 1);
 }
 
-class QuestionSink final : public EventSink {
-public:
-    explicit QuestionSink(std::function<void(const Event&)> receive) : receive_(std::move(receive))
-    {}
-    void publish(const Event& event) override { receive_(event); }
-
-private:
-    std::function<void(const Event&)> receive_;
-};
-
 /// Runs a list of commands; each ends independently of the others.
 class BatchRun {
 public:
@@ -92,7 +77,6 @@ public:
              const Agents& agents, std::vector<std::string> notify)
         : options_(o),
           jobs_(std::move(jobs)),
-          notify_(std::move(notify)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.session.quiet), jobs_.size())),
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
@@ -101,21 +85,22 @@ public:
           prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
-        session_.executor().subscribe(std::make_shared<QuestionSink>(
-            [this](const Event& event) { notify_of_question(event); }));
+        session_.notifications().send_every_result_to(std::move(notify));
     }
 
     int run()
     {
-        const auto begin = std::chrono::steady_clock::now();
         session_.run(run_all(), [this](asio::cancellation_type type) { cancel(type); });
-        if (!options_.session.quiet) summary(std::chrono::steady_clock::now() - begin);
+        if (!options_.session.quiet)
+            print_message("{}. Records and outputs: {}\n", summary_,
+                          shown_path(session_.root() / layout::records));
         return exit_code();
     }
 
 private:
     asio::awaitable<void> run_all()
     {
+        const auto begin = std::chrono::steady_clock::now();
         pending_ = jobs_.size();
         co_await open_repository();
         for (auto& job : jobs_) {
@@ -123,7 +108,7 @@ private:
             if (!job.new_worktree.empty() && session_.interrupts() == 0)
                 problem = co_await make_tree(job);
             if (!problem.empty())
-                co_await conclude(refused(job, std::move(problem)), true);
+                conclude(refused(job, std::move(problem)), true);
             else
                 start(job);
         }
@@ -132,6 +117,8 @@ private:
             asio::steady_timer& done = done_;
             co_await done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         }
+        const auto took = std::chrono::steady_clock::now() - begin;
+        sum_up(std::chrono::duration_cast<milliseconds>(took));
     }
 
     git::RepositoryOptions worktree_options(AutoExecutionConfigManager& manager) const
@@ -186,7 +173,7 @@ private:
         co_await asio::this_coro::throw_if_cancelled(false);
         auto [ec, result] = co_await session_.executor().async_execute_command(
             job.request, asio::as_tuple(asio::use_awaitable));
-        co_await conclude(std::move(result), static_cast<bool>(ec));
+        conclude(std::move(result), static_cast<bool>(ec));
     }
 
     void cancel(asio::cancellation_type type)
@@ -198,9 +185,10 @@ private:
             for (auto& cancel : cancels_) cancel.emit(type);
     }
 
-    asio::awaitable<void> conclude(ExecutionResult result, bool is_internal_error)
+    void conclude(ExecutionResult result, bool is_internal_error)
     {
         ++ends_[result.status];
+        last_execution_ = result.execution_id;
         spent_ += protocol::Spending(result.usage, prices_);
         if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
         needed_input_ |= result.error && result.error->code == error_codes::input_needed;
@@ -212,41 +200,8 @@ private:
         else
             print(result);
         display_->screen().redraw();
-        auto notifying = notify_program(result.execution_id + ".result.json", to_json(result));
-        co_await std::move(notifying);
-    }
-
-    /// Counts as pending until then.
-    asio::awaitable<void> notify_program(std::string name, boost::json::object message)
-    {
-        if (!notify_.empty()) {
-            const auto alarm = system_clock()->make_timer(session_.context().get_executor());
-            async::SemaphoreGuard slot(notify_slots_, *alarm);
-            co_await slot.admission();
-            auto folder = session_.root() / layout::output;
-            auto notifying = notify(session_.spawner(), notify_, std::move(name),
-                                    std::move(message), std::move(folder));
-            const auto problem = co_await std::move(notifying);
-            if (!problem.empty()) print_message("{}\n", problem);
-        }
+        session_.notifications().add_result(result);
         if (--pending_ == 0) done_.cancel();
-    }
-
-    void notify_of_question(const Event& event)
-    {
-        if (event.type != EventType::input_needed || notify_.empty()) return;
-        const auto number = ++questions_[event.attempt_id];
-        if (number > max_notified_questions) return;
-        ++pending_;
-        auto name = fmt::format("{}.input-{}.json", event.attempt_id, number);
-        boost::json::object message{{"event", to_string(event.type)},
-                                    {"execution_id", event.execution_id},
-                                    {"attempt_id", event.attempt_id},
-                                    {"command", event.command},
-                                    {"worktree", event.worktree.string()},
-                                    {"waiting_for", event.details.at("waiting_for")}};
-        asio::co_spawn(session_.context(), notify_program(std::move(name), std::move(message)),
-                       rethrow);
     }
 
     [[nodiscard]] boost::json::object json_of(const ExecutionResult& result) const
@@ -274,19 +229,26 @@ private:
         return result;
     }
 
-    void summary(std::chrono::steady_clock::duration took) const
+    void sum_up(milliseconds took)
     {
         std::string ends;
-        for (const auto& [status, count] : ends_)
+        notify::Notification end;
+        for (const auto& [status, count] : ends_) {
             ends +=
                 fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
                             status == ExecutionStatus::timeout ? "timed out" : to_string(status));
+            end.message[to_string(status)] = count;
+        }
+        summary_ =
+            fmt::format("{} {} in {}: {}", jobs_.size(), jobs_.size() == 1 ? "command" : "commands",
+                        text::format_duration(took), ends);
         const auto usage = jobs_.size() == 1 ? std::string() : to_text(spent_);
-        print_message("{} {} in {}: {}{}{}. Records and outputs: {}\n", jobs_.size(),
-                      jobs_.size() == 1 ? "command" : "commands",
-                      text::format_duration(std::chrono::duration_cast<milliseconds>(took)), ends,
-                      usage.empty() ? "" : "; ", usage,
-                      shown_path(session_.root() / layout::records));
+        if (!usage.empty()) summary_ += "; " + usage;
+        end.kind = notify::Kind::run_ended;
+        // The end of a single command is that of the run.
+        if (jobs_.size() == 1) end.subject = last_execution_;
+        end.text = summary_;
+        session_.notifications().add(std::move(end));
     }
 
     [[nodiscard]] int exit_code() const
@@ -301,8 +263,6 @@ private:
 
     const RunOptions& options_;
     std::vector<CommandJob> jobs_;
-    std::vector<std::string> notify_;  ///< The words of the program; empty: none.
-    async::FifoSemaphore notify_slots_{max_notify_programs};
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
@@ -316,7 +276,8 @@ private:
     protocol::Spending spent_;
     std::map<ExecutionStatus, int> ends_;
     std::size_t pending_ = 0;
-    std::map<std::string, int> questions_;  ///< By attempt.
+    std::string last_execution_;
+    std::string summary_;
     bool has_internal_error_ = false;
     bool needed_input_ = false;
 };
@@ -329,8 +290,8 @@ int run(const RunOptions& options)
     std::vector<std::string> notify;
     if (!options.notify.empty()) {
         std::string problem;
-        notify = notify_words(options.notify, problem);
-        if (!problem.empty()) problems.push_back(std::move(problem));
+        notify = program_words(options.notify, std::filesystem::current_path(), problem);
+        if (!problem.empty()) problems.push_back("--notify: " + problem);
     }
     if (!problems.empty()) {
         print_errors("run", problems);

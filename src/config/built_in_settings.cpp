@@ -129,6 +129,11 @@ struct Row : Setting {
         workflow_may = WorkflowMay::not_set;
         return std::move(*this);
     }
+    Row by_the_user_only() &&
+    {
+        not_for_projects = true;
+        return std::move(*this).not_for_workflows();
+    }
     Row project_key(std::string name) &&
     {
         alias = std::move(name);
@@ -199,6 +204,8 @@ std::vector<Setting> built_in_settings()
     constexpr auto stored = &Config::records;
     using S = RecordsConfig;
     constexpr auto worktrees = &Config::worktrees;
+    constexpr auto notify = &Config::notify;
+    using N = NotifyConfig;
     return {
         option<&Config::enabled>("enabled",
                                  "Agents run the steps of workflows. False: the steps wait for a "
@@ -467,6 +474,38 @@ std::vector<Setting> built_in_settings()
             "prices",
             "USD per million tokens, to estimate the cost where a program reports none. The prices "
             "of a cache are by default that of the input. In a variable: as JSON.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::needs_input>(
+            "notify.needs_input",
+            "Notify when a command waits for an answer, or a manual step for a person.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::failed>("notify.failed",
+                                   "Notify when a command has failed or timed out.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::completed>("notify.completed", "Notify when a command has completed.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::run_ended>("notify.run_ended", "Notify when a run has ended.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::budget>("notify.budget",
+                                   "Notify when a limit of the budget lets no command start.")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::program>(
+            "notify.program",
+            "Program, with its arguments, that gets each notification as JSON on its standard "
+            "input. The files of a project cannot set it. Empty: none.")
+            .by_the_user_only(),
+        option<notify, &N::bell>("notify.bell",
+                                 "Ring the bell of the terminal, and send it the text (OSC 9).")
+            .at_once()
+            .not_for_workflows(),
+        option<notify, &N::desktop>("notify.desktop",
+                                    "Show notifications on the desktop, by `notify-send`.")
             .at_once()
             .not_for_workflows(),
         option<of_executor, &E::durability>(

@@ -105,6 +105,14 @@ struct AutoExecutionConfigManager::Impl {
         if (report.failed()) throw InvalidConfiguration(report.take_errors());
     }
 
+    void require_project_may_set(const config::Setting& setting) const
+    {
+        if (!setting.not_for_projects) return;
+        yaml::Report report(paths.own_file.string(), {});
+        report.error({}, fmt::format("A project cannot set {}", setting.key));
+        throw InvalidConfiguration(report.take_errors());
+    }
+
     [[nodiscard]] std::string file_text() const
     {
         auto found = config::read_config_file(paths.own_file, false);
@@ -230,9 +238,12 @@ void AutoExecutionConfigManager::save(const std::optional<AutoExecutionConfig>& 
     const auto& wanted = config ? *config : before;
     impl_->check(wanted);
     auto text = impl_->edited(impl_->file_text(), "version", std::string(config::current_version));
-    for (const auto& setting : impl_->table.settings())
-        if (const auto value = setting.get(wanted); value != setting.get(before))
-            text = impl_->edited(std::move(text), setting.key, value);
+    for (const auto& setting : impl_->table.settings()) {
+        const auto value = setting.get(wanted);
+        if (value == setting.get(before)) continue;
+        impl_->require_project_may_set(setting);
+        text = impl_->edited(std::move(text), setting.key, value);
+    }
     impl_->write(text);
 }
 

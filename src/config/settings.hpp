@@ -40,6 +40,13 @@ enum class Effect {
 /// What the metadata of a workflow, which may come from a repository, can do to a setting.
 enum class WorkflowMay { set, lower, not_set };
 
+/// The layers that a repository can contain.
+constexpr bool is_of_project(ConfigLayer layer) noexcept
+{
+    return layer == ConfigLayer::project_config || layer == ConfigLayer::auto_execution ||
+           layer == ConfigLayer::workflow;
+}
+
 struct Setting {
     std::string key;  ///< Below `auto_execution:`; dots nest.
     SettingType type = SettingType::text;
@@ -54,6 +61,8 @@ struct Setting {
     std::string former = {};  ///< The key in version 1.0; empty: the same.
     Effect effect = Effect::next_start;
     WorkflowMay workflow_may = WorkflowMay::set;
+    /// Only the user can set it: it names a program to run.
+    bool not_for_projects = false;
 
     /// `a whole number`
     [[nodiscard]] std::string_view type_name() const;

@@ -113,6 +113,10 @@ private:
     {
         for (auto& value : values_) {
             const auto& setting = *table_.find(value.key);
+            if (is_of_project(value.origin.layer) && setting.not_for_projects) {
+                warn_of_project(setting, value);
+                continue;
+            }
             if (value.origin.layer == ConfigLayer::workflow && !may_set(setting, value.value)) {
                 warn_of_workflow(setting, value);
                 continue;
@@ -138,15 +142,32 @@ private:
 
     void warn_of_workflow(const Setting& setting, const LayerValue& value)
     {
+        warn_of_ignored(setting, value,
+                        setting.workflow_may == WorkflowMay::lower
+                            ? "A workflow cannot raise or remove"
+                            : "A workflow cannot set",
+                        "Set it in the configuration of the project, or on the command line.");
+    }
+
+    void warn_of_project(const Setting& setting, const LayerValue& value)
+    {
+        warn_of_ignored(
+            setting, value, "A project cannot set",
+            fmt::format("Set it in {}, or in the variable {}.",
+                        paths_.user_file.empty() ? "the user's file" : paths_.user_file.string(),
+                        variable_of(setting.key)));
+    }
+
+    void warn_of_ignored(const Setting& setting, const LayerValue& value, std::string_view cannot,
+                         std::string hint)
+    {
         const auto origin = result_.origins.find(setting.key);
         yaml::Report report(value.origin.source, {});
-        report.warning(
-            {value.origin.line, value.origin.column},
-            fmt::format(
-                "A workflow cannot {} {}: its value is ignored, {} applies",
-                setting.workflow_may == WorkflowMay::lower ? "raise or remove" : "set", setting.key,
-                origin == result_.origins.end() ? "the default" : to_string(origin->second)),
-            "Set it in the configuration of the project, or on the command line.");
+        report.warning({value.origin.line, value.origin.column},
+                       fmt::format("{} {}: its value is ignored, {} applies", cannot, setting.key,
+                                   origin == result_.origins.end() ? "the default"
+                                                                   : to_string(origin->second)),
+                       std::move(hint));
         take(report.take_warnings());
     }
 

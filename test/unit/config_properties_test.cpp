@@ -64,7 +64,7 @@ public:
     {
         AutoExecutionConfig config;
         for (const auto& setting : config::built_in_settings())
-            if (below(3) == 0) setting.set(config, value(setting));
+            if (!setting.not_for_projects && below(3) == 0) setting.set(config, value(setting));
         auto& executor = config.executor;
         executor.timeout += executor.polling_interval;
         executor.timeout = std::min<std::chrono::milliseconds>(executor.timeout, 100'000'000s);

@@ -154,6 +154,28 @@ TEST_CASE_FIXTURE(ConfigFixture, "a workflow lowers budgets, and neither raises 
           "A workflow cannot set prices: its value is ignored, the default applies");
 }
 
+TEST_CASE_FIXTURE(ConfigFixture, "only the user names a program to run, no file of a project")
+{
+    write_own("auto_execution:\n  notify:\n    failed: true\n    program: evil\n");
+    auto manager = make();
+    manager.set_workflow_metadata({{"auto_execution", {{"notify", {{"program", "worse"}}}}}});
+    CHECK(manager.load().notify.program.empty());
+    CHECK(manager.load().notify.failed);
+    REQUIRE(manager.diagnostics().size() == 2);
+    const auto& warning = manager.diagnostics()[0];
+    CHECK(warning.severity == Diagnostic::Severity::warning);
+    CHECK(warning.line == 4);
+    CHECK(warning.message ==
+          "A project cannot set notify.program: its value is ignored, the default applies");
+    CHECK(warning.hint.find("AUTOEXEC_NOTIFY_PROGRAM") != std::string::npos);
+
+    auto wanted = manager.load();
+    wanted.notify.program = "mine";
+    CHECK_THROWS_AS(manager.save(wanted), InvalidConfiguration);
+    environment.push_back("AUTOEXEC_NOTIFY_PROGRAM=mine --loud");
+    CHECK(load().notify.program == "mine --loud");
+}
+
 TEST_CASE_FIXTURE(ConfigFixture, "1 and 0 are good for switches in the environment, not in files")
 {
     environment.push_back("AUTOEXEC_DEBUG=1");

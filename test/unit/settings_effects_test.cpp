@@ -1,12 +1,14 @@
 #include "autoexec/config.hpp"
 #include "config/settings.hpp"
 #include "logging/log.hpp"
+#include "notify/notifications.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/usage.hpp"
 #include "records/budget.hpp"
 #include "records/debug_log.hpp"
 #include "support/agent_fixture.hpp"
 #include "support/executor_fixture.hpp"
+#include "support/scripted_spawner.hpp"
 
 #include <sys/stat.h>
 
@@ -90,6 +92,44 @@ std::string attempts_within_budget(const AutoExecutionConfig& config)
     };
     engine.run();
     return fmt::format("{} attempts, {}", engine.result.attempts, engine.end());
+}
+
+/// What one notification of a kind starts, or rings.
+std::string notified(const AutoExecutionConfig& config, notify::Kind kind)
+{
+    asio::io_context ctx;
+    const auto spawner = std::make_shared<ScriptedSpawner>();
+    std::string seen;
+    spawner->on_wait = [&](ScriptedProgram& program) {
+        seen += program.spec.argv.front() + " ";
+        program.exit(0);
+    };
+    notify::NotificationsOptions options;
+    options.clock = std::make_shared<VirtualClock>();
+    options.spawner = spawner;
+    options.config = config.notify;
+    if (!config.notify.program.empty()) options.program = {config.notify.program};
+    options.ring = [&](std::string_view) { seen += "bell "; };
+    options.report = [&](const std::string& problem) { seen += problem; };
+    notify::Notification notification;
+    notification.kind = kind;
+    std::make_shared<notify::Notifications>(ctx.get_executor(), options)->add(notification);
+    ctx.poll();
+    return seen;
+}
+
+std::function<std::string(AutoExecutionConfig)> rings_for(notify::Kind kind)
+{
+    return [kind](AutoExecutionConfig config) {
+        config.notify.bell = true;
+        return notified(config, kind);
+    };
+}
+
+std::string told_of_an_end(AutoExecutionConfig config)
+{
+    config.notify.completed = true;
+    return notified(config, notify::Kind::completed);
 }
 
 std::string estimate(const AutoExecutionConfig& config)
@@ -656,6 +696,14 @@ const std::vector<Row>& rows()
         {"budget.max_tokens_per_command", "5", "0", "attempts of 5 tokens", attempts_within_budget},
         {"prices", R"({"m": {"input": 1, "output": 1}})", R"({"m": {"input": 2, "output": 1}})",
          "an estimate", estimate},
+        {"notify.needs_input", "true", "false", "a question", rings_for(notify::Kind::needs_input)},
+        {"notify.failed", "true", "false", "a failure", rings_for(notify::Kind::failed)},
+        {"notify.completed", "true", "false", "an end", rings_for(notify::Kind::completed)},
+        {"notify.run_ended", "true", "false", "a run's end", rings_for(notify::Kind::run_ended)},
+        {"notify.budget", "true", "false", "a spent budget", rings_for(notify::Kind::budget)},
+        {"notify.program", "one", "two", "an end", told_of_an_end},
+        {"notify.bell", "true", "false", "an end", told_of_an_end},
+        {"notify.desktop", "true", "false", "an end", told_of_an_end},
         {"durability", "none", "process", "a record", written_at_once},
         {"on_busy", "fail", "wait", "the end in a busy worktree", busy},
         {"on_input", "wait", "fail", "the end of what asks", asks_and_completes},

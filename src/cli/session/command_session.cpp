@@ -2,6 +2,7 @@
 
 #include "agent/agents_file_reader.hpp"
 #include "cli/session/notices.hpp"
+#include "cli/session/notify.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "records/debug_log.hpp"
@@ -116,6 +117,8 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       options_(make_executor_options(agents, checked_attempt)),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner({}, max_open_files_)),
+      notifications_(std::make_shared<notify::Notifications>(
+          ctx_.get_executor(), notifications_options(manager.load().notify, root_, spawner_))),
       agent_spawner_(std::make_shared<KillingSpawner>(spawner_)),
       reloader_(
           manager, options_.audit,
@@ -126,6 +129,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
     executor_.subscribe(records::logging_sink());
     executor_.subscribe(budget_sink(budget_));
     executor_.subscribe(pause_notice());
+    executor_.subscribe(notifications_);
     if (flags.external_agent) executor_.subscribe(std::make_shared<UnclaimedNotice>(root_));
     if (agents) agent_.emplace(ctx_.get_executor(), embedded_agent(*std::move(agents)));
 }
@@ -157,7 +161,10 @@ ExecutorOptions CommandSession::make_executor_options(const std::optional<Agents
 
 std::string CommandSession::budget_refusal()
 {
-    return budget_.refusal(std::chrono::system_clock::now());
+    const auto now = std::chrono::system_clock::now();
+    auto refusal = budget_.refusal(now);
+    if (!refusal.empty()) notifications_->add(notify::notification_of_budget(refusal, now));
+    return refusal;
 }
 
 AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
@@ -182,6 +189,7 @@ void CommandSession::apply(const AutoExecutionConfig& config,
 {
     executor_.set_options(executor_options(flags_, config, root_, commands_));
     budget_.set_limits(budget_limits(flags_, config), config.executor.prices);
+    notifications_->set_config(config.notify);
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));
     records::set_debug_log(root_, config.debug);
     print_message("{}\n", changes_sentence(changed));
@@ -220,6 +228,7 @@ asio::awaitable<void> CommandSession::run_all(asio::awaitable<void> work, Recove
     if (agent_ && interrupts_ < 2) co_await agent_->stop();
     // After a second signal, do not wait for a log that another process holds.
     if (interrupts_ < 2) co_await stop_records();
+    if (interrupts_ < 2) co_await notifications_->drain();
     screen_.hide();
     ctx_.stop();
 }
@@ -262,6 +271,10 @@ asio::awaitable<void> CommandSession::watch_signals()
         error_code ec;
         co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec) co_return;
+        if (notifications_->is_draining()) {
+            notifications_->abandon();
+            co_return;
+        }
         if (++interrupts_ == 1) {
             print_message(
                 "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.\n",

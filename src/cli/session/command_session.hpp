@@ -7,6 +7,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/killing_spawner.hpp"
 #include "cli/session/output.hpp"
+#include "notify/notifications.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_type.hpp>
@@ -42,6 +43,9 @@ public:
     [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
 
     records::Budget& budget() noexcept { return budget_; }
+    /// Of questions and a spent budget it notifies by itself; results and the end of the run are
+    /// for the work to add.
+    notify::Notifications& notifications() noexcept { return *notifications_; }
     /// Why no command may start now; empty: one may.
     [[nodiscard]] std::string budget_refusal();
 
@@ -62,7 +66,8 @@ public:
     /// the work can adopt their attempts first.
     enum class Recovery { before, after };
 
-    /// Runs the work, then stops everything. Rethrows what the work throws.
+    /// Runs the work, then stops everything, and waits for the programs of notifications until a
+    /// signal. Rethrows what the work throws.
     void run(asio::awaitable<void> work, Cancel cancel, Recovery recovery = Recovery::before);
 
 private:
@@ -92,6 +97,7 @@ private:
     ExecutorOptions options_;
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;
+    std::shared_ptr<notify::Notifications> notifications_;
     std::shared_ptr<KillingSpawner> agent_spawner_;
     std::optional<BackgroundAgent> agent_;
     config::Reloader reloader_;

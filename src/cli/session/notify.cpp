@@ -1,43 +1,42 @@
 #include "cli/session/notify.hpp"
 
 #include "agent/programs.hpp"
-#include "files/safe_files.hpp"
-#include "process/run_program.hpp"
-#include "records/log_file.hpp"
-#include "text/json.hpp"
+#include "cli/session/output.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace autoexec::cli {
 namespace {
 
 constexpr char default_path[] = "/bin:/usr/bin";  // the shell's default
-// Programs below the supervisor read /dev/null; this one gets a file instead.
-constexpr char script[] = "exec <\"$1\"; rm -f -- \"$1\"; shift; exec timeout 60 \"$@\"";
+
+void ring(std::string_view text)
+{
+    const char* const term = std::getenv("TERM");
+    send_to_terminal(notify::terminal_bytes(text, term == nullptr ? "" : term));
+}
 
 }  // namespace
 
-std::vector<std::string> notify_words(const std::string& program, std::string& problem)
+std::vector<std::string> program_words(const std::string& program,
+                                       const std::filesystem::path& folder, std::string& problem)
 {
     auto words = text::split_words(program, problem);
     if (words && (words->empty() || words->front().empty())) problem = "no program is given";
-    if (!words || !problem.empty()) {
-        problem = "--notify: " + problem;
-        return {};
-    }
+    if (!words || !problem.empty()) return {};
     auto& name = words->front();
     const bool is_path = name.find('/') != std::string::npos;
     const char* const path = std::getenv("PATH");
-    const auto search = agent::find_program(name, path == nullptr ? default_path : path,
-                                            std::filesystem::current_path());
+    const auto search = agent::find_program(name, path == nullptr ? default_path : path, folder);
     if (search.found.empty()) {
         problem = fmt::format(
-            "--notify: no executable program '{}'{}", name,
+            "no executable program '{}'{}", name,
             is_path ? fmt::format(" in {}", fmt::join(search.searched, "")) : " in PATH");
         return {};
     }
@@ -45,28 +44,23 @@ std::vector<std::string> notify_words(const std::string& program, std::string& p
     return std::move(*words);
 }
 
-asio::awaitable<std::string> notify(std::shared_ptr<Spawner> spawner,
-                                    std::vector<std::string> words, std::string name,
-                                    boost::json::object message, std::filesystem::path folder)
+notify::NotificationsOptions notifications_options(const NotifyConfig& config,
+                                                   const std::filesystem::path& root,
+                                                   std::shared_ptr<Spawner> spawner)
 {
-    error_code ec;
-    const auto project_root = folder.parent_path().parent_path();
-    const auto where = records::Folder::of({}, project_root, folder.filename()).create(ec);
-    if (where)
-        ec = files::replace_file(where.get(), name, text::dump_line(message) + "\n", 0600,
-                                 Durability::none);
-    if (ec) co_return "--notify: cannot write the message: " + ec.message();
-
-    std::vector<std::string> argv = {"/bin/sh", "-c", script, "notify", (folder / name).string()};
-    argv.insert(argv.end(), words.begin(), words.end());
-    const auto output =
-        co_await process::run_program(std::move(spawner), std::move(argv), std::move(folder));
-    (void)files::remove_file(where.get(), name);
-    if (output.ok()) co_return std::string();
-    const auto reason = output.exit.error.empty() ? fmt::format("it exited with code {}",
-                                                                output.exit.exit_code.value_or(-1))
-                                                  : output.exit.error;
-    co_return fmt::format("--notify: {}: {}", words.front(), reason);
+    notify::NotificationsOptions options;
+    options.project_root = root;
+    options.clock = system_clock();
+    options.spawner = std::move(spawner);
+    options.config = config;
+    options.ring = ring;
+    options.report = [](const std::string& problem) {
+        print_message("{}\n", text::printable(problem));
+    };
+    std::string problem;
+    if (!config.program.empty()) options.program = program_words(config.program, root, problem);
+    if (!problem.empty()) options.report("warning: notify.program: " + problem);
+    return options;
 }
 
 }  // namespace autoexec::cli

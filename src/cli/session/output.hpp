@@ -51,6 +51,10 @@ template <class... T>
     throw Failure(code, {fmt::format(format, std::forward<T>(values)...)});
 }
 
+/// Sends control sequences that neither move the cursor nor print anything to the terminal on
+/// standard error; nothing if there is none.
+void send_to_terminal(std::string_view bytes);
+
 /// The `errno` of the first result that could not be written, or zero. That the reader has ended is
 /// an error only after `require_reader`.
 int result_error();

@@ -6,6 +6,7 @@
 #include "cli/session/project.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/workflow_display.hpp"
+#include "cli/workflow/workflow_notifications.hpp"
 #include "cli/worktree/collector.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/error_codes.hpp"
@@ -117,6 +118,8 @@ private:
             auto operation = executor_.async_run(workflow_, run_, std::move(token));
             std::tie(ec_, result_) = co_await std::move(operation);
         }
+        if (ec_ == errc::invalid_workflow) co_return;
+        session_.notifications().add(notification_of(result_, ec_ ? result_.error : summary()));
     }
 
     void show(const WorkflowEvent& event)
@@ -145,6 +148,8 @@ private:
             print(event);
         if (!options_.session.quiet) explain(event);
         display_->screen().redraw();
+        if (auto notification = notification_of(event, workflow_.id))
+            session_.notifications().add(*std::move(notification));
     }
 
     void add_estimate(boost::json::value& step, const StepResult& result) const
@@ -223,10 +228,14 @@ private:
         if (options_.session.quiet || result_.run_id.empty()) return;
         const auto records = session_.root() / layout::records;
         const auto journal = records / "workflow-state" / workflow::journal_name(result_.run_id);
-        print_message(
-            "{}Journal: {}. Records and outputs: {}\n",
-            summary_of(result_, run_.merge_into, to_text(protocol::spending_of(usage_, prices_))),
-            text::printable(shown_path(journal)), text::printable(shown_path(records)));
+        print_message("{}Journal: {}. Records and outputs: {}\n", summary(),
+                      text::printable(shown_path(journal)), text::printable(shown_path(records)));
+    }
+
+    [[nodiscard]] std::string summary() const
+    {
+        return summary_of(result_, run_.merge_into,
+                          to_text(protocol::spending_of(usage_, prices_)));
     }
 
     [[nodiscard]] int exit_code() const
