@@ -23,6 +23,7 @@ namespace autoexec::files {
 namespace {
 
 constexpr int max_tries = 64;
+constexpr std::uint64_t max_unseen = 512;  // descriptors
 
 int open_retrying(int folder, const char* path, int flags, unsigned mode = 0)
 {
@@ -151,18 +152,17 @@ bool has_descriptors_left(unsigned count) noexcept
 
 bool DescriptorEstimate::has_left(unsigned count) noexcept
 {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
-    if (limit.rlim_cur == limit_ && count <= unseen_) {
+    if (count <= unseen_) {
         unseen_ -= count;
         return true;
     }
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
     // The lowest free number approximates the number of open descriptors.
     const UniqueFd lowest(::open("/", O_PATH | O_CLOEXEC));
     const auto used = static_cast<std::uint64_t>(lowest.get()) + count;
     if (!lowest || used > limit.rlim_cur) return false;
-    limit_ = limit.rlim_cur;
-    unseen_ = (limit_ - used) / 2;
+    unseen_ = std::min<std::uint64_t>((limit.rlim_cur - used) / 2, max_unseen);
     return true;
 }
 
@@ -325,11 +325,13 @@ error_code remove_file(int folder, const std::string& path)
     return last_error();
 }
 
-UniqueFd make_folder(int folder, const std::string& name, error_code& ec)
+UniqueFd make_folder(int folder, const std::string& name, error_code& ec, bool* is_new)
 {
     ec = {};
     UniqueFd made;
-    if (::mkdirat(folder, name.c_str(), 0700) == 0 || errno == EEXIST)
+    const bool was_missing = ::mkdirat(folder, name.c_str(), 0700) == 0;
+    if (is_new != nullptr) *is_new = was_missing;
+    if (was_missing || errno == EEXIST)
         made = UniqueFd(
             open_retrying(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!made) ec = last_error();
@@ -390,10 +392,10 @@ std::filesystem::path normal_path(const std::filesystem::path& path)
     return is_normal ? path : path.lexically_normal();
 }
 
-UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec)
+UniqueFd open_without_links(const std::filesystem::path& path, int flags, error_code& ec)
 {
     ec = {};
-    constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    flags |= O_CLOEXEC;
     open_how how{};
     how.flags = static_cast<std::uint64_t>(flags);
     how.resolve = RESOLVE_NO_SYMLINKS;
@@ -404,6 +406,11 @@ UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code
     }
     if (!opened) ec = last_error();
     return opened;
+}
+
+UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec)
+{
+    return open_without_links(path, O_RDONLY | O_DIRECTORY, ec);
 }
 
 UniqueFd open_folder(const std::filesystem::path& path)

@@ -50,13 +50,12 @@ std::uint64_t max_descriptors() noexcept;
 bool has_descriptors_left(unsigned count) noexcept;
 
 /// The same for a caller that asks often, and can bear a wrong answer: it looks again when half of
-/// the descriptors that were left may have been used.
+/// the descriptors that were left may have been used, or a few hundred, since the limit may change.
 class DescriptorEstimate {
 public:
     bool has_left(unsigned count) noexcept;
 
 private:
-    std::uint64_t limit_ = 0;
     std::uint64_t unseen_ = 0;  ///< How many may be used before the next look.
 };
 
@@ -95,7 +94,8 @@ error_code replace_file(int folder, const std::string& name, std::string_view te
 error_code remove_file(int folder, const std::string& path);
 
 /// Opens the folder `name` in `folder`, creating it with mode 0700 if it is missing.
-UniqueFd make_folder(int folder, const std::string& name, error_code& ec);
+/// `is_new`: set to whether it was.
+UniqueFd make_folder(int folder, const std::string& name, error_code& ec, bool* is_new = nullptr);
 
 /// Opens the folder `path` beneath `folder`, creating missing folders with mode 0700.
 UniqueFd make_folders(int folder, const std::filesystem::path& path, error_code& ec);
@@ -106,7 +106,11 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec);
 /// Opens a folder at a trusted path, to read it.
 UniqueFd open_folder(const std::filesystem::path& path);
 
-/// Opens a folder at an absolute path without a symbolic link in it.
+/// Opens an absolute path without a symbolic link in it. `ELOOP`: there is one. `O_CLOEXEC` is
+/// added.
+UniqueFd open_without_links(const std::filesystem::path& path, int flags, error_code& ec);
+
+/// The same for a folder, to read it.
 UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec);
 
 /// `path.lexically_normal()`, at a fraction of its cost for a path that is normal.

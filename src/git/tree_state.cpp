@@ -20,7 +20,7 @@ constexpr std::chrono::seconds time_limit{10};
 std::optional<GitContext> git_context_of(const fs::path& folder)
 {
     error_code shortage;  // then there is no description
-    auto found = git_files::find_tree_in(std::nullopt, folder, shortage);
+    auto found = git_files::find_recent_tree_in(std::nullopt, folder, shortage);
     if (!found) return std::nullopt;
     return git_context_of(*std::move(found));
 }

@@ -16,8 +16,8 @@
 
 namespace autoexec::git {
 
-/// The git context of a folder. Determine it before a program runs there: afterwards `.git` may
-/// point anywhere. Returns nullopt outside git.
+/// The git context of a folder, now or within the last second. Determine it before a program runs
+/// there: afterwards `.git` may point anywhere. Returns nullopt outside git.
 std::optional<GitContext> git_context_of(const fs::path& folder);
 GitContext git_context_of(GitTree tree);
 

@@ -158,6 +158,22 @@ std::optional<GitTree> registered_tree(const fs::path& common_dir, const fs::pat
     return found;
 }
 
+std::optional<GitTree> search_in(const std::optional<fs::path>& common_dir,
+                                 const fs::path& directory, error_code& shortage)
+{
+    auto found = find_tree(directory, shortage);
+    if (common_dir && !shortage) {
+        // Both sides point to each other, or it is the main worktree, which has no entry.
+        const bool linked_here =
+            found && found->git_dir != *common_dir && found->common_dir == *common_dir;
+        const auto tree = linked_here ? fs::path{} : resolved(directory);
+        if (!linked_here && tree / ".git" != *common_dir)
+            if (auto registered = registered_tree(*common_dir, tree, shortage))
+                found = std::move(registered);
+    }
+    return shortage ? std::nullopt : found;
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& file, std::size_t limit, error_code& shortage)
@@ -228,18 +244,19 @@ std::optional<GitTree> find_tree_in(const std::optional<fs::path>& common_dir,
                                     const fs::path& directory, error_code& shortage)
 {
     shortage = {};
-    if (auto quick = quick_find(common_dir, directory); quick.known) return std::move(quick.tree);
-    auto found = find_tree(directory, shortage);
-    if (common_dir && !shortage) {
-        // Both sides point to each other, or it is the main worktree, which has no entry.
-        const bool linked_here =
-            found && found->git_dir != *common_dir && found->common_dir == *common_dir;
-        const auto tree = linked_here ? fs::path{} : resolved(directory);
-        if (!linked_here && tree / ".git" != *common_dir)
-            if (auto registered = registered_tree(*common_dir, tree, shortage))
-                found = std::move(registered);
-    }
-    return shortage ? std::nullopt : found;
+    auto quick = quick_find(common_dir, directory);
+    auto found = quick.known ? std::move(quick.tree) : search_in(common_dir, directory, shortage);
+    if (!shortage) remember_found(common_dir, directory, found);
+    return found;
+}
+
+std::optional<GitTree> find_recent_tree_in(const std::optional<fs::path>& common_dir,
+                                           const fs::path& directory, error_code& shortage)
+{
+    shortage = {};
+    if (auto recent = recently_found(common_dir, directory); recent.known)
+        return std::move(recent.tree);
+    return find_tree_in(common_dir, directory, shortage);
 }
 
 }  // namespace autoexec::git_files

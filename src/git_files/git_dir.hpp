@@ -38,4 +38,10 @@ std::optional<std::filesystem::path> common_dir_of(const std::filesystem::path& 
 std::optional<GitTree> find_tree_in(const std::optional<std::filesystem::path>& common_dir,
                                     const std::filesystem::path& directory, error_code& shortage);
 
+/// The same, for a caller that needs what was found when a worktree was locked: without a look, if
+/// this process has found it within the last second.
+std::optional<GitTree> find_recent_tree_in(const std::optional<std::filesystem::path>& common_dir,
+                                           const std::filesystem::path& directory,
+                                           error_code& shortage);
+
 }  // namespace autoexec::git_files

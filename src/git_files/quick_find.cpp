@@ -21,11 +21,10 @@ namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds max_age{1000};
-constexpr std::size_t max_kept = 4096;
 constexpr std::size_t max_pointer = 4096;
 
 /// Forgets what was not used among the last `max_kept` entries or more.
-template <class Value>
+template <class Value, std::size_t max_kept = 4096>
 class Kept {
 public:
     Value* find(const std::string& key)
@@ -55,14 +54,21 @@ struct Link {
 /// What is above a folder.
 struct Above {
     steady_clock::time_point checked;
-    dev_t device = 0;
     bool has_repository = true;
+};
+
+/// What was found at a directory.
+struct Found {
+    steady_clock::time_point checked;
+    std::optional<fs::path> common_dir;
+    std::optional<GitTree> tree;
 };
 
 struct Memory {
     std::mutex mutex;
     Kept<Link> links;
     Kept<Above> above;
+    Kept<Found, 64> found;  // asked for soon, or not at all
 };
 
 Memory& memory()
@@ -85,7 +91,8 @@ bool is_ours(const struct stat& st)
 
 /// The line in a small file of this user or root.
 struct Line {
-    int error = 0;  ///< Why it could not be opened.
+    int error = 0;           ///< Why it could not be opened.
+    bool is_direct = false;  ///< No link leads there.
     bool is_folder = false;
     std::string text;  ///< Empty: there is none.
     FileStamp stamp;
@@ -94,9 +101,13 @@ struct Line {
 Line line_of(const fs::path& file)
 {
     Line line;
-    const files::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    error_code ec;
+    auto fd = files::open_without_links(file, flags, ec);
+    line.is_direct = ec.value() != ELOOP;
+    if (!line.is_direct) fd = files::UniqueFd(::open(file.c_str(), flags));
     struct stat st {};
-    if (!fd) line.error = errno;
+    if (!fd) line.error = line.is_direct ? ec.value() : errno;
     if (!fd || ::fstat(fd.get(), &st) != 0) return line;
     line.is_folder = S_ISDIR(st.st_mode) && is_ours(st);
     if (!S_ISREG(st.st_mode) || !is_ours(st)) return line;
@@ -151,37 +162,41 @@ bool is_main_tree(const fs::path& common_dir, const fs::path& directory)
            S_ISREG(head.st_mode);
 }
 
-Above look_above(const fs::path& folder)
+template <class Value>
+bool is_recent(const Value* known)
 {
-    Above above;
-    above.checked = steady_clock::now();
-    struct stat st {};
-    error_code shortage;
-    if (::stat(folder.c_str(), &st) != 0) return above;
-    above.device = st.st_dev;
-    above.has_repository = find_tree(folder, shortage).has_value() || shortage;
-    return above;
+    return known != nullptr && steady_clock::now() - known->checked < max_age;
 }
 
-Above what_is_above(const fs::path& folder)
+// `folder` itself included.
+bool is_repository_above(const fs::path& folder)
 {
     {
         const std::lock_guard lock(memory().mutex);
         const auto* const known = memory().above.find(folder.native());
-        if (known != nullptr && steady_clock::now() - known->checked < max_age) return *known;
+        if (is_recent(known)) return known->has_repository;
     }
-    const auto above = look_above(folder);
+    Above above;
+    above.checked = steady_clock::now();
+    error_code shortage;
+    above.has_repository = find_tree(folder, shortage).has_value() || shortage;
     const std::lock_guard lock(memory().mutex);
     memory().above.put(folder.native(), above);
-    return above;
+    return above.has_repository;
 }
 
-bool is_outside_git(const fs::path& directory)
+bool is_folder(const fs::path& path)
 {
     struct stat st {};
-    if (::lstat(directory.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) return false;
-    const auto above = what_is_above(directory.parent_path());
-    return above.device == st.st_dev && !above.has_repository;
+    return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// If `directory` is a link, git searches above what that leads to. If it is a mount point, git
+// searches nothing above it.
+bool is_outside_git(const fs::path& directory, const Line& pointer)
+{
+    return pointer.error == ENOENT && (pointer.is_direct || is_folder(directory)) &&
+           !is_repository_above(directory.parent_path());
 }
 
 }  // namespace
@@ -195,12 +210,28 @@ QuickResult quick_find(const std::optional<fs::path>& common_dir, const fs::path
             return {true, GitTree{link->git_dir, *common_dir, directory}};
     const auto pointer = line_of(directory / ".git");
     // A worktree of the project may have lost its `.git`: only a search finds its entry.
-    if (!common_dir) return {pointer.error == ENOENT && is_outside_git(directory), std::nullopt};
+    if (!common_dir) return {is_outside_git(directory, pointer), std::nullopt};
     if (pointer.is_folder && is_main_tree(*common_dir, directory))
         return {true, GitTree{*common_dir, *common_dir, directory}};
     if (const auto link = read_link(*common_dir, directory, pointer))
         return {true, GitTree{link->git_dir, *common_dir, directory}};
     return {};
+}
+
+void remember_found(const std::optional<fs::path>& common_dir, const fs::path& directory,
+                    const std::optional<GitTree>& tree)
+{
+    Found found{steady_clock::now(), common_dir, tree};
+    const std::lock_guard lock(memory().mutex);
+    memory().found.put(directory.native(), std::move(found));
+}
+
+QuickResult recently_found(const std::optional<fs::path>& common_dir, const fs::path& directory)
+{
+    const std::lock_guard lock(memory().mutex);
+    const auto* const known = memory().found.find(directory.native());
+    if (!is_recent(known) || known->common_dir != common_dir) return {};
+    return {true, known->tree};
 }
 
 }  // namespace autoexec::git_files

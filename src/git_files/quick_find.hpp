@@ -20,4 +20,10 @@ struct QuickResult {
 QuickResult quick_find(const std::optional<std::filesystem::path>& common_dir,
                        const std::filesystem::path& directory);
 
+/// Keeps a result of `find_tree_in` for a second, unless many others follow. Any thread.
+void remember_found(const std::optional<std::filesystem::path>& common_dir,
+                    const std::filesystem::path& directory, const std::optional<GitTree>& tree);
+QuickResult recently_found(const std::optional<std::filesystem::path>& common_dir,
+                           const std::filesystem::path& directory);
+
 }  // namespace autoexec::git_files

@@ -123,6 +123,7 @@ private:
         FolderKind kind = FolderKind::root;
         std::set<std::string> trees;  ///< Usually one; the folders of a repository share a git dir.
     };
+    using TreeSearch = decltype(&git_files::find_tree_in);
     /// What is to be watched for a subscription.
     struct Folders {
         std::vector<std::string> claims;  ///< The first that exists; none: they are not watched.
@@ -138,15 +139,16 @@ private:
     static std::string key_of(const fs::path& tree) { return files::normal_path(tree).string(); }
     Subscription subscribe(const fs::path& path, Subscription inner, Subscriber subscriber);
     void leave(const std::string& key, Subscriber subscriber);
-    Folders find_folders(const std::string& key, bool with_claims);
+    Folders find_folders(const std::string& key, TreeSearch search);
     [[nodiscard]] bool watches_root(const std::string& key) const;
-    int find_claims(const std::string& key, std::vector<std::string>& claims) const;
+    int find_claims(const std::string& key, TreeSearch search,
+                    std::vector<std::string>& claims) const;
     void add_folders(const std::string& key, Tree& tree, const Folders& folders);
     void renew(const std::string& key);
     int add_folder(const std::string& key, Tree& tree, const std::string& folder, FolderKind kind);
     void drop_folders(const std::string& key, Tree& tree);
     [[nodiscard]] bool has_folder(const Tree& tree, FolderKind kind) const;
-    void uncover(int wd);
+    void uncover(int wd, std::uint32_t mask);
     void warn_once(const std::string& tree, int error);
 
     void start_reading();
@@ -202,7 +204,9 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, Subscriptio
 {
     const auto key = key_of(path);
     const bool is_executor = subscriber == Subscriber::executor;
-    const auto folders = inotify_ ? find_folders(key, is_executor) : Folders{};
+    // An executor has just locked it.
+    const TreeSearch search = is_executor ? &git_files::find_recent_tree_in : nullptr;
+    const auto folders = inotify_ ? find_folders(key, search) : Folders{};
     const std::lock_guard lock(mutex_);
     auto& tree = trees_[key];
     ++tree.subscriptions;
@@ -254,23 +258,25 @@ std::string FileNotifier::problem(const fs::path& worktree) const
 }
 
 // Without the lock, since a network file system may keep it waiting.
-FileNotifier::Folders FileNotifier::find_folders(const std::string& key, bool with_claims)
+// `search`: null if the claims are not watched.
+FileNotifier::Folders FileNotifier::find_folders(const std::string& key, TreeSearch search)
 {
     Folders folders;
     if (!watches_root(key) && is_shared_between_hosts(key)) {
         folders.error = EREMOTE;
         const std::lock_guard lock(mutex_);
         warn_once(key, EREMOTE);
-    } else if (with_claims && options_.claims) {
-        folders.error = find_claims(key, folders.claims);
+    } else if (search != nullptr && options_.claims) {
+        folders.error = find_claims(key, search, folders.claims);
     }
     return folders;
 }
 
-int FileNotifier::find_claims(const std::string& key, std::vector<std::string>& claims) const
+int FileNotifier::find_claims(const std::string& key, TreeSearch search,
+                              std::vector<std::string>& claims) const
 {
     error_code shortage;
-    const auto git = git_files::find_tree_in(common_dir_, key, shortage);
+    const auto git = search(common_dir_, key, shortage);
     if (git) claims.push_back(handoff::claims_path(git->git_dir));
     claims.push_back(key + '/' + control_files::claims_folder);
     return shortage.value();
@@ -315,7 +321,7 @@ void FileNotifier::renew(const std::string& key)
         if (tree == trees_.end()) return;
         with_claims = tree->second.executors > 0;
     }
-    const auto folders = find_folders(key, with_claims);
+    const auto folders = find_folders(key, with_claims ? &git_files::find_tree_in : nullptr);
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
     if (tree == trees_.end() || tree->second.problem() != 0) return;
@@ -443,7 +449,7 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     if (concerned == Concerned::none) return;
     for (const auto& key : found->second.trees) changed_[key] = std::max(changed_[key], concerned);
     if (gone) {
-        uncover(event.wd);
+        uncover(event.wd, event.mask);
     } else if (kind == FolderKind::root && name == control_files::cursor_folder) {
         stale_.insert(found->second.trees.begin(), found->second.trees.end());
     }
@@ -465,7 +471,7 @@ FileNotifier::Concerned FileNotifier::concerned_by(FolderKind kind, std::uint32_
                : Concerned::none;
 }
 
-void FileNotifier::uncover(int wd)
+void FileNotifier::uncover(int wd, std::uint32_t mask)
 {
     const auto found = folders_.find(wd);
     const auto kind = found->second.kind;
@@ -478,7 +484,8 @@ void FileNotifier::uncover(int wd)
             (kind == FolderKind::claims ? tree->second.claims_error : tree->second.error) = ESTALE;
     }
     folders_.erase(found);
-    (void)::inotify_rm_watch(inotify_.get(), wd);  // after IN_MOVE_SELF
+    // After the other events, the kernel removes it.
+    if ((mask & IN_MOVE_SELF) != 0) (void)::inotify_rm_watch(inotify_.get(), wd);
 }
 
 bool FileNotifier::has_folder(const Tree& tree, FolderKind kind) const

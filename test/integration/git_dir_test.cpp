@@ -167,6 +167,63 @@ TEST_CASE_FIXTURE(Repository, "usual worktrees are found without a search")
     CHECK((outside.known && !outside.tree));
 }
 
+TEST_CASE_FIXTURE(Repository, "a link is taken for what it leads to")
+{
+    fs::create_directories(root / "plain" / "inner");
+    fs::create_directories(project / "src");
+    const auto link = root / "link";
+    auto directory = link;
+    std::optional<fs::path> expected;
+    SUBCASE("a folder outside git")
+    {
+        fs::create_directory_symlink(root / "plain", link);
+    }
+    SUBCASE("a folder of a repository")
+    {
+        fs::create_directory_symlink(project / "src", link);
+        expected = common;
+    }
+    SUBCASE("a folder below it, outside git")
+    {
+        fs::create_directory_symlink(root / "plain", link);
+        directory = link / "inner";
+        CHECK(git_files::quick_find(std::nullopt, directory).known);
+    }
+    SUBCASE("a folder below it, in a repository")
+    {
+        fs::create_directory_symlink(project, link);
+        directory = link / "src";
+        expected = common;
+    }
+    SUBCASE("a worktree")
+    {
+        fs::create_directory_symlink(linked, link);
+        expected = linked_dir;
+    }
+    for (const auto& known : {std::optional<fs::path>(), std::optional(common)}) {
+        error_code shortage;
+        const auto tree = git_files::find_tree_in(known, directory, shortage);
+        CHECK((tree ? std::optional(tree->git_dir) : std::nullopt) == expected);
+    }
+}
+
+TEST_CASE_FIXTURE(Repository, "what was found a moment ago is known until it is looked for again")
+{
+    const auto plain = root / "plain";
+    fs::create_directories(plain);
+    error_code shortage;
+    bool known = false;
+    for (int tries = 0; tries < 100 && !known; ++tries) {  // it is forgotten after a second
+        REQUIRE_FALSE(git_files::find_tree_in(std::nullopt, plain, shortage));
+        known = git_files::recently_found(std::nullopt, plain).known;
+    }
+    CHECK(known);
+    CHECK_FALSE(git_files::recently_found(common, plain).known);
+    make_git_dir(plain / ".git");
+    REQUIRE(git_files::find_tree_in(std::nullopt, plain, shortage));
+    CHECK(git_files::find_recent_tree_in(std::nullopt, plain, shortage)->git_dir == plain / ".git");
+}
+
 TEST_CASE_FIXTURE(Repository, "a worktree that was found before is found as it is now")
 {
     const auto git_dir = [&]() -> std::optional<fs::path> {

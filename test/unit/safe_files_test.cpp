@@ -1,5 +1,6 @@
 #include "files/safe_files.hpp"
 
+#include "support/descriptor_limit.hpp"
 #include "support/planted.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -19,7 +20,6 @@
 #include <functional>
 
 using namespace autoexec;
-using namespace autoexec::files;
 using namespace autoexec::files;
 using namespace autoexec::test;
 using State = FoundFile::State;
@@ -209,6 +209,26 @@ TEST_CASE_FIXTURE(Folder, "on request links are followed as long as they stay in
     CHECK_FALSE(opens("../" + outside.path().filename().string() + "/f", Links::inside));
 }
 
+TEST_CASE_FIXTURE(Folder,
+                  "a link in an absolute path is an error of its own, with openat2 or without")
+{
+    write_file(*this / "real/f", "text");
+    fs::create_directory_symlink("real", *this / "inside");
+    fs::create_symlink("real/f", *this / "link");
+    const auto errors_are_as_expected = [this] {
+        const auto error_of = [this](const char* name) {
+            error_code ec;
+            const auto opened = open_without_links(*this / name, O_RDONLY, ec);
+            return opened ? 0 : ec.value();
+        };
+        return error_of("real/f") == 0 && error_of("real") == 0 && error_of("inside/f") == ELOOP &&
+               error_of("inside/none") == ELOOP && error_of("link") == ELOOP &&
+               error_of("none") == ENOENT && error_of("real/f/f") == ENOTDIR;
+    };
+    CHECK(errors_are_as_expected());
+    CHECK(holds_without_openat2(errors_are_as_expected));
+}
+
 TEST_CASE_FIXTURE(Folder, "without openat2 nothing more is let through")
 {
     TemporaryFolder outside;
@@ -340,6 +360,16 @@ TEST_CASE_FIXTURE(Folder, "nothing keeps a descriptor open")
         (void)list_folder(fd.get(), 1);
     }
     CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("an estimate of descriptors sees a lower limit after a few hundred")
+{
+    DescriptorEstimate estimate;
+    REQUIRE(estimate.has_left(1));
+    const NoDescriptorsLeft none;
+    int granted = 0;
+    while (granted < 1000 && estimate.has_left(1)) ++granted;
+    CHECK(granted <= 512);
 }
 
 TEST_CASE("a path becomes normal as by the standard library")
