@@ -4,7 +4,9 @@
 // reads and removes a command and a status; `files` does so with all the files of the protocol and
 // their locks; `least` does all that the protocol asks of both sides.
 //
-// usage: executions plain|files|least|autoexec|unrecorded COUNT [IN_GIT]
+// usage: executions plain|files|least|autoexec|unrecorded|counted COUNT [IN_GIT]
+//
+// `counted` is `autoexec` without the system calls that measure its agent.
 
 #include "autoexec/executor.hpp"
 
@@ -92,18 +94,20 @@ asio::awaitable<void> run_one(BackgroundAgentAutoExecutor& executor, std::filesy
 }
 
 // All at once, the agent on the same thread.
-Figures by_executor(const Trees& trees, const std::filesystem::path& project, bool records)
+Figures by_executor(const Trees& trees, const std::filesystem::path& project,
+                    const std::string& way)
 {
     asio::io_context ctx(1);
     const auto notifier = make_notifier(ctx, project);
     const auto agent = std::make_shared<LightAgent>(ctx.get_executor(), notifier, project);
+    agent->is_measured = way != "counted";
     agent->look_after(trees);
 
     ExecutorOptions options;
     options.project_root = project;
     options.notifier = notifier;
     options.polling_interval = std::chrono::seconds{30};
-    options.enable_audit = options.enable_metrics = records;
+    options.enable_audit = options.enable_metrics = way != "unrecorded";
     BackgroundAgentAutoExecutor executor(ctx.get_executor(), options);
 
     std::size_t completed = 0;
@@ -122,8 +126,8 @@ Figures by_executor(const Trees& trees, const std::filesystem::path& project, bo
 
 Figures measure(const std::string& way, const Trees& trees, const std::filesystem::path& project)
 {
-    if (way == "autoexec" || way == "unrecorded")
-        return by_executor(trees, project, way == "autoexec");
+    if (way == "autoexec" || way == "unrecorded" || way == "counted")
+        return by_executor(trees, project, way);
     const auto cost = cost_of([&] {
         if (way == "plain") return plain_loop(trees);
         if (way == "files") return loop_with_all_files(trees);
