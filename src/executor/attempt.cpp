@@ -1,5 +1,6 @@
 #include "executor/executor_impl.hpp"
 #include "files/safe_files.hpp"
+#include "handoff/claims.hpp"
 #include "handoff/offers.hpp"
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
@@ -11,8 +12,6 @@
 #include <boost/json/value_from.hpp>
 
 #include <fmt/format.h>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -222,7 +221,7 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
     if (a.question) record.waiting_for = a.question->shown;
     if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;
     record.taken_prompts.assign(a.prompts.taken_ids.begin(), a.prompts.taken_ids.end());
-    record.pid = ::getpid();
+    record.pid = handoff::process_id();
     const auto ec = running_records.put(record);
     a.has_record |= !ec;
     return ec;

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -38,7 +37,7 @@ std::string claim_text(const AgentMailbox::Found& found, const std::string& agen
     claim.agent_id = agent_id;
     claim.worktree = worktree.string();
     claim.host = host_name();
-    claim.pid = ::getpid();
+    claim.pid = process_id();
     claim.claimed_at = std::chrono::system_clock::now();
     return protocol::format_claim(claim);
 }

@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -59,18 +61,20 @@ bool is_locked(int fd)
     return probe_lock(fd) == Lock::held;
 }
 
-UniqueFd open_claim(int folder, const std::string& name, error_code& ec)
+// The shared lock lasts until the descriptor is closed. It is in the way of no agent: a claim is
+// locked exclusively before it has its name.
+Lock probe_claim(int fd)
 {
-    auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
-    struct stat st {};
-    if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) return {};
-    return fd;
+    if (::flock(fd, LOCK_SH | LOCK_NB) == 0) return Lock::free;
+    return errno == EWOULDBLOCK ? Lock::held : Lock::unknown;
 }
 
 UniqueFd open_claim(int folder, const std::string& name)
 {
     error_code ignored;
-    return open_claim(folder, name, ignored);
+    auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ignored);
+    if (fd && !S_ISREG(stat_of(fd.get()).st_mode)) return {};
+    return fd;
 }
 
 protocol::ClaimFile read_claim(int fd)
@@ -116,14 +120,16 @@ std::vector<std::string> names_in(int folder)
     return found;
 }
 
-FolderId id_of_file(int fd)
+std::atomic<pid_t> known_pid = 0;
+
+}  // namespace
+
+struct stat stat_of(int fd) noexcept
 {
     struct stat st {};
     (void)::fstat(fd, &st);
-    return folder_id(st);
+    return st;
 }
-
-}  // namespace
 
 bool is_lock_free(int fd)
 {
@@ -145,6 +151,14 @@ std::string host_name()
     return known;
 }
 
+pid_t process_id()
+{
+    static const bool sees_forks = ::pthread_atfork(nullptr, nullptr, [] { known_pid = 0; }) == 0;
+    if (!sees_forks) return ::getpid();
+    if (known_pid == 0) known_pid = ::getpid();
+    return known_pid;
+}
+
 UniqueFd open_claims_folder(int worktree_fd, const std::filesystem::path& worktree, error_code& ec)
 {
     return open_claims_folder(worktree_fd, git_files::git_dir_of(worktree), ec);
@@ -163,16 +177,17 @@ UniqueFd open_claims_folder(int worktree_fd, const std::optional<std::filesystem
     return files::make_folders(worktree_fd, control_files::claims_folder, ec);
 }
 
-UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec)
+UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec, bool* is_new)
 {
+    if (is_new != nullptr) *is_new = false;
     if (!own.is_new) return files::make_folders(own.folder.get(), name, ec);
-    return files::make_folder(own.folder.get(), name, ec);
+    return files::make_folder(own.folder.get(), name, ec, is_new);
 }
 
-UniqueFd open_own_claims(const OwnFolder& own, error_code& ec)
+UniqueFd open_own_claims(const OwnFolder& own, error_code& ec, bool* is_new)
 {
     ec = own.error;
-    return own.folder ? open_in(own, claims_name, ec) : UniqueFd();
+    return own.folder ? open_in(own, claims_name, ec, is_new) : UniqueFd();
 }
 
 std::filesystem::path claims_path(const std::filesystem::path& git_dir)
@@ -247,31 +262,49 @@ bool executor_holds_lock(int worktree_fd, const std::optional<std::filesystem::p
     return claims && has_locked_file(claims.get());
 }
 
+// Keeps the file, without a look at it. Otherwise returns the state.
+std::optional<ClaimState> ClaimReader::open(const ClaimPlace& place, const std::string& attempt_id)
+{
+    const auto path = place.claims + '/' + claim_name(attempt_id);
+    error_code ec;
+    auto fd = files::open_beneath(place.base, path, O_RDONLY, files::Links::none, ec);
+    if (fd) {
+        seen_.emplace(Seen{attempt_id, {}, std::move(fd)});
+        return std::nullopt;
+    }
+    // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.
+    const bool is_there =
+        ec != boost::system::errc::no_such_file_or_directory && is_regular(place.base, path);
+    return is_there ? ClaimState::live : ClaimState::none;
+}
+
 ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attempt_id)
 {
-    if (!seen_ || seen_->attempt_id != attempt_id) {
-        const auto path = place.claims + '/' + claim_name(attempt_id);
-        error_code ec;
-        auto fd = open_claim(place.base, path, ec);
-        if (!fd && ec == boost::system::errc::no_such_file_or_directory) return ClaimState::none;
-        // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.
-        if (!fd) return is_regular(place.base, path) ? ClaimState::live : ClaimState::none;
-        const bool remote = is_remote(read_claim(fd.get()));
-        const auto id = id_of_file(fd.get());
-        seen_.emplace(Seen{attempt_id, id, std::move(fd), remote});
-    }
+    const bool is_first = !seen_ || seen_->attempt_id != attempt_id;
+    if (is_first)
+        if (const auto state = open(place, attempt_id)) return *state;
     const bool is_link = !seen_->fd;
     const auto reopened = is_link ? reopen(place) : UniqueFd();
     const int fd = is_link ? reopened.get() : seen_->fd.get();
-    const auto lock = fd < 0 ? Lock::unknown : probe_lock(fd);
+    const auto lock = fd < 0 ? Lock::unknown : probe_claim(fd);
+    // After the lock: an agent that drops its claim removes the file, then unlocks it.
+    struct stat st {};
+    if (is_first || lock == Lock::free) st = stat_of(fd);
+    if (is_first) {
+        if (!S_ISREG(st.st_mode)) {
+            seen_.reset();
+            return ClaimState::none;
+        }
+        seen_->id = folder_id(st);
+        seen_->remote = is_remote(read_claim(fd));
+    }
     if (lock == Lock::held && !is_link) keep_as_link(place);
     // Checked before the host: a lock that is visible here is held, whatever the content says.
     if (lock == Lock::held) return ClaimState::live;
     if (seen_->remote) return ClaimState::remote;
     if (lock == Lock::unknown) return ClaimState::live;
-    struct stat st {};
     const nlink_t own_links = is_link ? 1 : 0;
-    if (::fstat(fd, &st) == 0 && st.st_nlink > own_links) return ClaimState::free;
+    if (st.st_nlink > own_links) return ClaimState::free;
     forget(place);  // dropped by an agent that did not run the command
     return ClaimState::none;
 }
@@ -279,9 +312,10 @@ ClaimState ClaimReader::state(const ClaimPlace& place, const std::string& attemp
 // Where its own link was removed, too, the path may still lead to it.
 UniqueFd ClaimReader::reopen(const ClaimPlace& place) const
 {
+    error_code ignored;
     for (const auto& path : {place.link, place.claims + '/' + claim_name(seen_->attempt_id)}) {
-        auto fd = open_claim(place.base, path);
-        if (fd && id_of_file(fd.get()) == seen_->id) return fd;
+        auto fd = files::open_beneath(place.base, path, O_RDONLY, files::Links::none, ignored);
+        if (fd && folder_id(stat_of(fd.get())) == seen_->id) return fd;
     }
     return {};
 }

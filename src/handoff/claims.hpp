@@ -5,6 +5,7 @@
 #include "protocol/running_files.hpp"
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include <compare>
 #include <filesystem>
@@ -28,6 +29,9 @@ inline FolderId folder_id(const struct stat& st) noexcept
 {
     return {st.st_dev, st.st_ino};
 }
+
+/// All zero if it fails.
+struct stat stat_of(int fd) noexcept;
 
 /// Opens or creates the claims folder of a worktree: in its git directory, where `git clean` does
 /// not reach it; outside git, in the worktree itself. Opened relative to the caller's descriptor.
@@ -54,11 +58,12 @@ struct OwnFolder {
 /// Opens it, creating it if it is missing.
 OwnFolder make_own_folder(const std::filesystem::path& git_dir);
 
-/// Opens or creates a folder in it.
-files::UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec);
+/// Opens or creates a folder in it. `is_new`: set to true if it was certainly missing.
+files::UniqueFd open_in(const OwnFolder& own, const char* name, error_code& ec,
+                        bool* is_new = nullptr);
 
-/// Opens or creates the claims folder in it.
-files::UniqueFd open_own_claims(const OwnFolder& own, error_code& ec);
+/// The same of the claims folder.
+files::UniqueFd open_own_claims(const OwnFolder& own, error_code& ec, bool* is_new = nullptr);
 
 /// Where the claims of a worktree with this git directory are, unless that is not writable.
 std::filesystem::path claims_path(const std::filesystem::path& git_dir);
@@ -70,9 +75,9 @@ files::UniqueFd find_claims_folder(int worktree_fd,
 /// Replaces the lock of a folder on file systems that cannot lock folders.
 inline constexpr char folder_lock_file[] = ".lock";
 
-/// Locks `folder` or, if folders cannot be locked, a file in `lock_file_folder`, which `file` keeps
-/// open. The lock of a worktree means "an executor runs a command here"; its file is in the claims
-/// folder. `errc::worktree_busy` if it is locked.
+/// Locks `folder` or, if folders cannot be locked, a file in `lock_file_folder` (-1: none), which
+/// `file` keeps open. The lock of a worktree means "an executor runs a command here"; its file is
+/// in the claims folder. `errc::worktree_busy` if it is locked.
 error_code lock_folder(int folder, int lock_file_folder, files::UniqueFd& file);
 void unlock_folder(int folder, const files::UniqueFd& file) noexcept;
 bool is_folder_locked(int folder, int lock_file_folder);
@@ -120,6 +125,7 @@ private:
         bool remote = false;
     };
 
+    std::optional<ClaimState> open(const ClaimPlace& place, const std::string& attempt_id);
     [[nodiscard]] bool is_elsewhere(const protocol::ClaimFile& claim) const;
     [[nodiscard]] files::UniqueFd reopen(const ClaimPlace& place) const;
     void keep_as_link(const ClaimPlace& place);
@@ -150,7 +156,8 @@ private:
     files::UniqueFd fd_;
 };
 
-/// The name of this host, as written in claims.
+/// The name of this host, and the id of this process, as written in claims.
 std::string host_name();
+pid_t process_id();
 
 }  // namespace autoexec::handoff

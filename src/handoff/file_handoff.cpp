@@ -35,13 +35,7 @@ namespace fs = std::filesystem;
 // whole dependency tree.
 constexpr int max_entries = 2000;
 constexpr int max_depth = 12;
-
-struct stat stat_of(int fd)
-{
-    struct stat st {};
-    (void)::fstat(fd, &st);
-    return st;
-}
+constexpr int no_folder = -1;
 
 bool is_control(char c)
 {
@@ -121,14 +115,7 @@ public:
         owners_.push_back(st.st_uid);
     }
 
-    ~FileMailbox() override
-    {
-        if (!locked_) return;
-        // Outside git, the claims are in the worktree: leave no empty folder there.
-        if (claims_in_tree_)
-            (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
-        unlock_folder(worktree_.get(), lock_file_);
-    }
+    ~FileMailbox() override { unlock(); }
 
     error_code try_lock() override
     {
@@ -138,17 +125,15 @@ public:
         if (const auto ec = find_git_place(tree)) return ec;
         std::optional<OwnFolder> own;
         if (git_) own = make_own_folder(tree->git_dir);
-        if (const auto ec = open_claims(own)) return ec;
         // Created before the lock: an agent that sees the lock must also see that offers are
         // required.
         if (const auto ec = begin_offers(own)) return ec;
-        if (const auto ec = lock()) {
-            holder_.reset();
-            offers_.close();
-            return ec;
-        }
-        // The previous holder of the lock removes an empty folder on release.
-        return stat_of(claims_folder_.get()).st_nlink == 0 ? open_claims(own) : error_code{};
+        const auto ec = lock(own);
+        if (!ec) return {};
+        unlock();
+        holder_.reset();
+        offers_.close();
+        return ec;
     }
 
     [[nodiscard]] std::optional<GitTree> git_tree() const override
@@ -162,7 +147,10 @@ public:
         if (locked_) {
             // Removed first: while this executor holds the worktree, an agent would run a left-over
             // command.
-            (void)withdraw({});
+            const bool had_command =
+                !at_lock_ || at_lock_->names.may_contain(control_files::command);
+            if (had_command) (void)withdraw({});
+            if (!had_command && at_lock_->claims_are_new) return std::nullopt;
             return reopen_claims() ? claims_->find_live(claims_folder_.get(), true) : std::nullopt;
         }
         error_code shortage;
@@ -176,7 +164,8 @@ public:
     {
         published_here_ = true;
         if (git_) context_->excludes.ensure(common_dir(), options_.status_file_name);
-        const OwnNames names(worktree_.get(), options_.status_file_name);
+        const auto names = at_lock_ ? std::move(at_lock_->names) : list_names();
+        at_lock_.reset();
         remove_status(names);
         for (const auto* name : {control_files::cancel, control_files::command})
             if (const auto ec = clear(names, name)) return ec;
@@ -190,6 +179,7 @@ public:
     error_code publish(const PublishedFiles& files, Durability durability) override
     {
         nothing_left_ = false;
+        at_lock_.reset();
         const std::array<std::pair<const char*, const std::string*>, 2> first = {{
             {control_files::metadata, &files.metadata},
             {control_files::simple, &files.simple},
@@ -275,12 +265,14 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
+        may_have_answer_ = true;
         return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        remove_answer_file(git_dir(), attempt_id);
+        if (may_have_answer_ || !published_here_) remove_answer_file(git_dir(), attempt_id);
+        may_have_answer_ = false;
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(claim_place(), attempt_id)
                                            : error_code{};
@@ -288,7 +280,7 @@ public:
         const auto record = [&first](error_code ec) {
             if (!first) first = ec;
         };
-        const OwnNames names(worktree_.get(), options_.status_file_name);
+        const auto names = list_names();
         for (const auto* name :
              {control_files::command, control_files::simple, control_files::metadata})
             record(clear(names, name));
@@ -353,11 +345,41 @@ private:
         return ec;
     }
 
-    error_code lock()
+    // The claims are opened under the lock: its last holder may have removed their folder.
+    error_code lock(const std::optional<OwnFolder>& own)
     {
-        const auto ec = lock_folder(worktree_.get(), claims_folder_.get(), lock_file_);
+        bool claims_are_new = false;
+        auto ec = lock_folder(worktree_.get(), no_folder, lock_file_);
+        if (ec && ec != errc::worktree_busy) {  // folders cannot be locked here
+            ec = open_claims(own, claims_are_new);
+            if (!ec) ec = lock_folder(worktree_.get(), claims_folder_.get(), lock_file_);
+        }
         locked_ = !ec;
+        if (ec) return ec;
+        at_lock_ = std::make_unique<AtLock>();
+        at_lock_->names = list_names();
+        if (claims_folder_) return {};
+        ec = open_claims(own, claims_are_new);
+        at_lock_->claims_are_new = claims_are_new;
         return ec;
+    }
+
+    void unlock() noexcept
+    {
+        at_lock_.reset();
+        claims_folder_ = UniqueFd();
+        if (!std::exchange(locked_, false)) return;
+        // Outside git, the claims are in the worktree: leave no empty folder there.
+        if (claims_in_tree_)
+            (void)::unlinkat(worktree_.get(), control_files::claims_folder, AT_REMOVEDIR);
+        unlock_folder(worktree_.get(), lock_file_);
+    }
+
+    OwnNames list_names()
+    {
+        if (std::exchange(was_listed_, true) && ::lseek(worktree_.get(), 0, SEEK_SET) != 0)
+            return {};
+        return {worktree_.get(), options_.status_file_name};
     }
 
     error_code put(const char* name, const std::string& text, Durability durability)
@@ -406,14 +428,14 @@ private:
         return files::stamp_of(st);
     }
 
-    error_code open_claims(const std::optional<OwnFolder>& own)
+    error_code open_claims(const std::optional<OwnFolder>& own, bool& is_new)
     {
         error_code ec;
-        auto folder = own ? open_own_claims(*own, ec) : UniqueFd();
+        auto folder = own ? open_own_claims(*own, ec, &is_new) : UniqueFd();
         // Agents look for claims in the worktree only if there is no other place for them.
         claims_in_tree_ = !folder && !files::is_resource_shortage(ec);
         if (claims_in_tree_)
-            folder = files::make_folders(worktree_.get(), control_files::claims_folder, ec);
+            folder = files::make_folder(worktree_.get(), control_files::claims_folder, ec, &is_new);
         if (folder) claims_.emplace(identity_);
         claims_folder_ = std::move(folder);
         return ec;
@@ -457,6 +479,7 @@ private:
     void rest()
     {
         if (!locked_) return;
+        at_lock_.reset();
         claims_folder_ = UniqueFd();
         offers_.rest();
     }
@@ -520,6 +543,13 @@ private:
         });
     }
 
+    /// What was found when the worktree had just been locked. Without a command among the names, no
+    /// agent keeps a claim that it makes later, until one is published here.
+    struct AtLock {
+        OwnNames names;
+        bool claims_are_new = false;  ///< Their folder was made after the names were listed.
+    };
+
     std::shared_ptr<const Context> context_;
     const FileHandoffOptions& options_;
     std::string path_;
@@ -536,10 +566,13 @@ private:
     std::optional<ClaimReader> claims_;  // set when locked
     UniqueFd claims_folder_;             // until the wait begins
     files::Owners owners_;
-    std::string tree_top_;          // as of the lock
-    std::string other_common_dir_;  // if `git_` is not in it
-    std::string withdrawn_;         // a temporary file: another executor's command file
+    std::string tree_top_;             // as of the lock
+    std::string other_common_dir_;     // if `git_` is not in it
+    std::string withdrawn_;            // a temporary file: another executor's command file
+    std::unique_ptr<AtLock> at_lock_;  // until files are published or removed here
     bool locked_ = false;
+    bool was_listed_ = false;       // so that the position of `worktree_` is not its start
+    bool may_have_answer_ = false;  // in the git directory
     bool claims_in_tree_ = false;
     bool nothing_left_ = false;  // of statuses, by `prepare` just now
     bool published_here_ =

@@ -200,45 +200,53 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
     // An executor removes its folder when it ends: a folder opened before is then a deleted one.
     for (int tries = 0; tries < max_tries; ++tries) {
         bool is_new = false;
-        UniqueFd lock_file;
         folder_ = make_offers(own, folder_name(worktree_), is_new, ec);
-        if (folder_) ec = hold(lock_file);
+        if (folder_) ec = hold();
         if (ec.value() == ENOENT) continue;
         is_held_ = !ec;
-        may_link_ = true;
         has_others_ = !is_new;
         name_.clear();
-        if (is_held_)
-            lock_file_ = std::move(lock_file);
-        else
-            folder_ = UniqueFd();
-        return ec;
+        if (is_held_) return ec;
+        break;
     }
     folder_ = UniqueFd();
+    lock_file_ = UniqueFd();
     return ec;
 }
 
 // ENOENT: it was removed.
-error_code OfferFolder::hold(UniqueFd& lock_file)
-{
-    const int folder = folder_.get();
-    // An executor that waits holds a link instead, and the lock only while it makes that.
-    if (const auto ec = lock_folder(folder, folder, lock_file)) return ec;
-    if (!has_live_executor(folder))
-        return is_removed(folder) ? make_error_code(boost::system::errc::no_such_file_or_directory)
-                                  : error_code();
-    unlock_folder(folder, lock_file);
-    return errc::worktree_busy;
-}
-
-// A link that is there is a dead executor's.
-error_code OfferFolder::link()
+error_code OfferFolder::hold()
 {
     const int folder = folder_.get();
     const auto ec = git_.base->link_lock(folder, executor_link);
-    if (ec != boost::system::errc::file_exists) return ec;
-    if (const auto failure = files::remove_file(folder, executor_link)) return failure;
-    return git_.base->link_lock(folder, executor_link);
+    is_linked_ = !ec;
+    if (is_linked_ || files::is_resource_shortage(ec)) return ec;
+    // The link of another executor or of a dead one is there, or none can be made. Of those that
+    // find it so, one gets the lock.
+    if (const auto busy = lock_folder(folder, folder, lock_file_)) return busy;
+    if (has_live_executor(folder)) {
+        unlock_folder(folder, lock_file_);
+        return errc::worktree_busy;
+    }
+    if (is_removed(folder)) return make_error_code(boost::system::errc::no_such_file_or_directory);
+    is_linked_ = ec == boost::system::errc::file_exists && !replace_link();
+    if (!is_linked_) return {};
+    unlock_folder(folder, lock_file_);
+    if (lock_file_) (void)files::remove_file(folder, folder_lock_file);
+    lock_file_ = UniqueFd();
+    return {};
+}
+
+// A dead executor's, at once, so that no other executor finds its name free.
+error_code OfferFolder::replace_link()
+{
+    const int folder = folder_.get();
+    const auto name = text::new_uuid();
+    if (const auto ec = git_.base->link_lock(folder, name.c_str())) return ec;
+    if (::renameat(folder, name.c_str(), folder, executor_link) == 0) return {};
+    const auto ec = files::last_error();
+    (void)files::remove_file(folder, name);
+    return ec;
 }
 
 error_code OfferFolder::reopen() const
@@ -276,6 +284,9 @@ std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id)
 error_code OfferFolder::remove_all()
 {
     if (!is_held_ || (!has_others_ && name_.empty())) return {};
+    if (!has_others_ && !folder_)
+        return files::remove_file(git_.base->folder(), folder_path(git_.below, worktree_) + '/' +
+                                                           std::exchange(name_, {}));
     if (const auto ec = reopen()) return ec.value() == ENOENT ? error_code() : ec;
     std::vector<std::string> names;
     if (std::exchange(has_others_, false)) {
@@ -294,15 +305,7 @@ error_code OfferFolder::remove_all()
 
 void OfferFolder::rest()
 {
-    if (!folder_ || !may_link_) return;
-    if (!is_linked_) {
-        may_link_ = is_linked_ = !link();
-        if (!is_linked_) return;
-        unlock_folder(folder_.get(), lock_file_);
-        if (lock_file_) (void)files::remove_file(folder_.get(), folder_lock_file);
-        lock_file_ = UniqueFd();
-    }
-    folder_ = UniqueFd();
+    if (is_linked_) folder_ = UniqueFd();
 }
 
 void OfferFolder::close() noexcept

@@ -98,7 +98,7 @@ OwnNames::OwnNames(int folder, const std::string& status_name)
             names_.emplace_back(name);
         return ++seen < max_listed && names_.size() < max_removed_entries;
     };
-    complete_ = ::lseek(folder, 0, SEEK_SET) == 0 && files::visit_names(folder, keep);
+    complete_ = files::visit_names(folder, keep);
 }
 
 bool OwnNames::may_contain(std::string_view name) const

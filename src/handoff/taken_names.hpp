@@ -26,7 +26,9 @@ void remove_temporary(int folder, const std::string& name);
 /// what is not there needs no call to be removed.
 class OwnNames {
 public:
-    /// Moves the position of the descriptor.
+    /// There may be any.
+    OwnNames() = default;
+    /// Those from the position of the descriptor on.
     OwnNames(int folder, const std::string& status_name);
 
     [[nodiscard]] bool may_contain(std::string_view name) const;

@@ -272,6 +272,36 @@ TEST_CASE_FIXTURE(Tree, "a command that was left is gone before claims are looke
     CHECK(names() == std::set<std::string>{control::claims_folder});
 }
 
+TEST_CASE_FIXTURE(Tree, "an agent that has claimed a command that was left is found")
+{
+    write(control::command, files.command);
+    const auto mailbox = locked();
+    auto claim = take(path(), "a");
+    SUBCASE("while it works") {}
+    SUBCASE("when it has removed the command")
+    {
+        fs::remove(*this / control::command);
+    }
+    CHECK(mailbox->live_claim() == "a");
+    claim.reset();
+    CHECK(mailbox->live_claim() == std::nullopt);
+}
+
+TEST_CASE_FIXTURE(Tree, "what was there when the worktree was locked is removed once")
+{
+    write(control::status, "{}");
+    write(".cursor-skill-tmp.of-a-dead-agent", "");
+    const auto mailbox = locked();
+    CHECK(mailbox->live_claim() == std::nullopt);
+    CHECK_FALSE(mailbox->prepare());
+    CHECK(names() == std::set<std::string>{control::claims_folder});
+    // An attempt has left it.
+    write(control::status, "{}");
+    write(".cursor-skill-tmp.of-a-dead-agent", "");
+    CHECK_FALSE(mailbox->prepare());
+    CHECK(names() == std::set<std::string>{control::claims_folder});
+}
+
 TEST_CASE_FIXTURE(Tree, "a status in either place is found, the root's first")
 {
     const auto mailbox = open();
@@ -400,6 +430,7 @@ TEST_CASE_FIXTURE(Tree, "the end of an executor's process frees the worktree")
 TEST_CASE_FIXTURE(Tree, "a claim is none, live, free, then none again")
 {
     const auto mailbox = locked();
+    CHECK_FALSE(mailbox->prepare());
     CHECK(mailbox->claim("a") == ClaimState::none);
     auto claim = take(path(), "a");
     REQUIRE(claim);
@@ -488,6 +519,16 @@ TEST_CASE_FIXTURE(Tree, "without the worktree's lock, a live claim is found and 
     CHECK(fs::exists(*this / control::claims_folder / "dead.json"));
 }
 
+TEST_CASE("a forked process has an id of its own")
+{
+    CHECK(process_id() == ::getpid());
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(process_id() == ::getpid() ? 0 : 1);
+    int status = 1;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+}
+
 TEST_CASE_FIXTURE(Tree, "releasing a claim raises a file event once the last copy is closed")
 {
     const auto mailbox = locked();
@@ -511,9 +552,9 @@ TEST_CASE_FIXTURE(Tree, "releasing a claim raises a file event once the last cop
 
 TEST_CASE_FIXTURE(Tree, "a dead agent's claim and old temporaries are swept away")
 {
-    const auto mailbox = locked();
     const auto folder = *this / control::claims_folder;
     (void)take(path(), "dead");
+    const auto mailbox = locked();
     write_file(folder / ".tmp.young", "");
     write_file(folder / ".tmp.old", "");
     make_old(folder / ".tmp.old");
