@@ -5,6 +5,9 @@ install(TARGETS autoexec autoexec_testing EXPORT autoexec-targets FILE_SET HEADE
 install(TARGETS autoexec_supervisor EXPORT autoexec-targets DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/autoexec)
 if(TARGET autoexec-program)
     install(TARGETS autoexec-program)
+    # systemd searches lib, not lib/TRIPLET, of /usr and /usr/local.
+    file(GLOB user_units CONFIGURE_DEPENDS systemd/*.service)
+    install(FILES ${user_units} DESTINATION lib/systemd/user)
 endif()
 
 # Documents. Links of the README that lead to what is not installed become plain text.
