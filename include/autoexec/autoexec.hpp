@@ -7,4 +7,5 @@
 #include <autoexec/health.hpp>
 #include <autoexec/session.hpp>
 #include <autoexec/version.hpp>
+#include <autoexec/view.hpp>
 #include <autoexec/workflow_executor.hpp>

@@ -62,6 +62,35 @@ void newest_file(int folder, int depth, int& budget, ArtifactState& newest)
     }
 }
 
+std::vector<FoundFile> find_statuses(int worktree, const FileHandoffOptions& options,
+                                     const files::Owners& owners)
+{
+    std::vector<FoundFile> found;
+    const auto& name = options.status_file_name;
+    for (const auto& path : {name, std::string(control_files::cursor_folder) + '/' + name}) {
+        auto file = files::read_regular(worktree, path, options.max_status_bytes, owners);
+        if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
+    }
+    return found;
+}
+
+// The first one that is valid.
+StatusCheck parse_statuses(const std::vector<FoundFile>& found)
+{
+    StatusCheck check;
+    for (const auto& file : found) {
+        check.status_file_exists = true;
+        check.problem = file.problem;
+        if (file.state != FoundFile::State::present) continue;
+        auto reading = protocol::parse_status(file.text);
+        check.problem = reading.problem;
+        if (reading.kind != protocol::StatusReading::Kind::valid) continue;
+        check.status = std::move(reading.status);
+        break;
+    }
+    return check;
+}
+
 /// Keeps the control files out of git. Reads `info/exclude` again only if it has changed.
 class Excludes {
 public:
@@ -402,16 +431,7 @@ private:
         return offers_.remove_all();
     }
 
-    std::vector<FoundFile> statuses()
-    {
-        std::vector<FoundFile> found;
-        for (const auto& path : {options_.status_file_name, other_status()}) {
-            auto file =
-                files::read_regular(worktree_.get(), path, options_.max_status_bytes, owners_);
-            if (file.state != FoundFile::State::absent) found.push_back(std::move(file));
-        }
-        return found;
-    }
+    std::vector<FoundFile> statuses() { return find_statuses(worktree_.get(), options_, owners_); }
 
     FoundFile read_command() { return read_control(control_files::command); }
 
@@ -482,11 +502,6 @@ private:
         at_lock_.reset();
         claims_folder_ = UniqueFd();
         offers_.rest();
-    }
-
-    std::string other_status() const
-    {
-        return std::string(control_files::cursor_folder) + '/' + options_.status_file_name;
     }
 
     UniqueFd open_cursor_folder()
@@ -633,19 +648,20 @@ bool is_valid_status_name(std::string_view name)
 
 StatusCheck read_status(Mailbox& mailbox)
 {
-    StatusCheck check;
-    for (const auto& file : mailbox.look()) {
-        check.status_file_exists = true;
-        check.problem = file.problem;
-        if (file.state != FoundFile::State::present) continue;
-        auto reading = protocol::parse_status(file.text);
-        check.problem = reading.problem;
-        if (reading.kind != protocol::StatusReading::Kind::valid) continue;
-        check.completed = reading.status.is_final() && !mailbox.live_claim();
-        check.status = std::move(reading.status);
-        break;
-    }
+    auto check = parse_statuses(mailbox.look());
+    check.completed = check.status && check.status->is_final() && !mailbox.live_claim();
     return check;
+}
+
+std::optional<AgentStatus> find_status(const fs::path& worktree,
+                                       const std::string& status_file_name)
+{
+    const UniqueFd folder(::open(worktree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return std::nullopt;
+    FileHandoffOptions options;
+    options.status_file_name = status_file_name;
+    return parse_statuses(find_statuses(folder.get(), options, {stat_of(folder.get()).st_uid}))
+        .status;
 }
 
 std::shared_ptr<Handoff> file_handoff(FileHandoffOptions options)

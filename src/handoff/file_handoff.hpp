@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ bool is_valid_status_name(std::string_view name);
 
 /// Reads the status files of a worktree and asks whether an agent holds a claim there.
 StatusCheck read_status(Mailbox& mailbox);
+
+/// The valid status in a worktree, for a program that only reads. It may be of any attempt.
+std::optional<AgentStatus> find_status(const std::filesystem::path& worktree,
+                                       const std::string& status_file_name);
 
 /// Hand-off through files, for worktrees on this host's file systems.
 ///

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/command.hpp"
+#include "autoexec/view.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -49,13 +50,7 @@ std::string format_executor_lock(const ExecutorLockFile& lock);
 ExecutorLockFile parse_executor_lock(std::string_view text);
 
 /// `running/agents/<agent_id>.json`, locked by the agent while it lives.
-struct AgentRecord {
-    std::string agent_id;
-    std::int64_t pid = 0;
-    std::string host;
-    std::optional<std::chrono::system_clock::time_point> started_at;
-    std::vector<std::string> agents;  ///< Agents of the agents file that accept commands.
-};
+using AgentRecord = AgentProcessEntry;
 
 inline constexpr std::size_t agent_limit = 64 * 1024;
 

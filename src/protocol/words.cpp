@@ -1,6 +1,7 @@
 #include "protocol/words.hpp"
 
 #include "autoexec/event.hpp"
+#include "autoexec/view.hpp"
 
 #include <algorithm>
 #include <array>
@@ -60,6 +61,10 @@ constexpr std::array words_of<WorkflowEvent::Type>{
     "sent_back"sv,    "restarted"sv,     "merged"sv,        "run_ended"sv};
 
 template <>
+constexpr std::array words_of<ExecutionState>{"waiting"sv, "running"sv, "needs_input"sv,
+                                              "ending"sv, "interrupted"sv};
+
+template <>
 constexpr std::array words_of<WorktreeMode>{"step"sv, "workflow"sv, "in_place"sv};
 
 template <class Enum>
@@ -117,6 +122,11 @@ std::string_view to_string(WorkflowStatus value) noexcept
 }
 
 std::string_view to_string(WorkflowEvent::Type value) noexcept
+{
+    return word_of(value);
+}
+
+std::string_view to_string(ExecutionState value) noexcept
 {
     return word_of(value);
 }

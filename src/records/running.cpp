@@ -4,6 +4,7 @@
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
 #include "records/log_file.hpp"
+#include "records/running_folder.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -26,43 +27,13 @@ using files::UniqueFd;
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_requests = 100'000;
-constexpr std::size_t max_records = 1'000'000;
 constexpr char record_suffix[] = ".json";
-
-Folder running_folder(const fs::path& project_root)
-{
-    return {project_root, layout::running};
-}
-
-// A missing folder is not a problem.
-UniqueFd open_running(const fs::path& project_root, error_code* problem = nullptr)
-{
-    error_code ec;
-    auto folder = running_folder(project_root).open(ec);
-    if (problem)
-        *problem = ec == boost::system::errc::no_such_file_or_directory ? error_code{} : ec;
-    return folder;
-}
-
-bool is_record_name(const std::string& name)
-{
-    return name.ends_with(record_suffix) && !name.starts_with('.');
-}
-
-bool is_executor_name(const std::string& name)
-{
-    constexpr const char* others[] = {layout::agents, layout::engines, layout::cancel_requests,
-                                      layout::answers};
-    return !name.ends_with(record_suffix) && !name.starts_with('.') &&
-           std::none_of(std::begin(others), std::end(others),
-                        [&](const char* path) { return fs::path(path).filename() == name; });
-}
 
 // `visit(id, folder)` gets each folder of an executor, opened.
 template <class Visit>
 void for_each_executor(int running, Visit visit)
 {
-    for (const auto& name : files::list_folder(running, max_records)) {
+    for (const auto& name : files::list_folder(running, max_listed_records)) {
         error_code ec;
         if (!is_executor_name(name)) continue;
         auto folder =
@@ -75,24 +46,9 @@ void for_each_executor(int running, Visit visit)
 template <class Visit>
 void for_each_record(int folder, Visit visit)
 {
-    for (const auto& name : files::list_folder(folder, max_records))
+    for (const auto& name : files::list_folder(folder, max_listed_records))
         if (is_record_name(name))
             visit(name, files::read_regular(folder, name, protocol::running_limit, {}));
-}
-
-UniqueFd open_engines(const fs::path& project_root)
-{
-    error_code ec;
-    return Folder{project_root, layout::engines}.open(ec);
-}
-
-// Why a file is not the record of an attempt; empty if it is one.
-std::string flaw_of(const std::string& name, const std::optional<protocol::RunningRecord>& record)
-{
-    if (!record) return "it names no attempt";
-    if (locked_name(record->attempt_id) != name) return "it is not named after its attempt";
-    if (!fs::path(record->worktree).is_absolute()) return "its worktree is not an absolute path";
-    return {};
 }
 
 std::optional<BrokenRecord> examine(int folder, const std::string& name, const FoundFile& file)
@@ -173,7 +129,7 @@ void sweep_executors(const fs::path& project_root, int running)
         const auto orphaned = lock_folder_of(project_root, id, std::move(folder));
         if (!orphaned) return;
         const auto at = orphaned->folder.get();
-        for (const auto& name : files::list_folder(at, max_records))
+        for (const auto& name : files::list_folder(at, max_listed_records))
             if (!is_record_name(name)) (void)files::remove_file(at, name);
         for_each_record(at, [at](const std::string& name, const FoundFile& file) {
             if (const auto broken = examine(at, name, file)) remove_broken(at, *broken);
@@ -185,7 +141,7 @@ std::set<std::string> names_of_records(int running)
 {
     std::set<std::string> names;
     const auto add = [&names](int folder) {
-        for (auto& name : files::list_folder(folder, max_records))
+        for (auto& name : files::list_folder(folder, max_listed_records))
             if (is_record_name(name)) names.insert(std::move(name));
     };
     add(running);

@@ -8,7 +8,7 @@ struct WorkflowListOptions : CommonOptions {
     std::size_t limit = 20;
 };
 
-void print(const workflow::RunRecord& run)
+void print(const RunEntry& run)
 {
     const auto duration = duration_of(run);
     print_result("{}  {:11} {:>7} {:>5}  {}  {}\n", text::iso_utc(run.started_at).substr(0, 19),
@@ -19,12 +19,14 @@ void print(const workflow::RunRecord& run)
 
 int list_runs(const WorkflowListOptions& options)
 {
-    const auto root = project_root(options);
+    ProjectReaderOptions what;
+    what.project_root = project_root(options);
+    const ProjectReader project(std::move(what));
     std::size_t shown = 0;
-    for (const auto& id : workflow::list_runs(root)) {
+    for (const auto& id : project.run_ids()) {
         if (options.limit > 0 && shown == options.limit) break;
         std::string problem;
-        const auto run = workflow::read_run(root, id, problem);
+        const auto run = project.read_run(id, problem);
         if (!run) {  // not readable, or just removed
             print_message("{}: {}\n", text::printable(id), text::printable(problem));
             continue;

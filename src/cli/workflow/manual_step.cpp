@@ -119,7 +119,7 @@ int show_step(const ManualStepOptions& options)
     return exit_completed;
 }
 
-json::object to_json(const workflow::RunRecord& run, const workflow::StepRecord& step)
+json::object to_json(const RunEntry& run, const StepEntry& step)
 {
     json::object o;
     o["state"] = to_string(step.state);

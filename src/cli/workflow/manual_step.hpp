@@ -22,6 +22,6 @@ int mark_step(const ManualStepOptions& options);
 int show_step(const ManualStepOptions& options);
 
 /// The keys of a manual step that waits.
-boost::json::object to_json(const workflow::RunRecord& run, const workflow::StepRecord& step);
+boost::json::object to_json(const RunEntry& run, const StepEntry& step);
 
 }  // namespace autoexec::cli

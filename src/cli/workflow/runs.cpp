@@ -1,11 +1,9 @@
 #include "cli/workflow/runs.hpp"
 
 #include "cli/session/output.hpp"
-#include "files/safe_files.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -56,30 +54,13 @@ std::optional<RunRecord> newest_run(const std::filesystem::path& root,
     return std::nullopt;
 }
 
-// Only these journals are read as a whole.
-std::vector<RunRecord> live_runs(const std::filesystem::path& root)
-{
-    std::vector<RunRecord> runs;
-    error_code ec;
-    const auto folder = workflow::state_folder(root).open(ec);
-    if (!folder) return runs;
-    for (const auto& id : workflow::list_runs(root)) {
-        const auto file = files::open_beneath(folder.get(), workflow::journal_name(id), O_RDONLY,
-                                              files::Links::none, ec);
-        std::string ignored;
-        if (!file || !workflow::is_locked(file.get())) continue;
-        if (auto run = workflow::read_run(root, id, ignored)) runs.push_back(*std::move(run));
-    }
-    return runs;
-}
-
-std::string_view state_of(const RunRecord& run)
+std::string_view state_of(const RunEntry& run)
 {
     if (run.status == WorkflowStatus::running && !run.alive) return "interrupted";
     return to_string(run.status);
 }
 
-std::optional<milliseconds> duration_of(const RunRecord& run)
+std::optional<milliseconds> duration_of(const RunEntry& run)
 {
     const auto start = run.started_at;
     const auto end = run.alive && !run.ended_at ? std::chrono::system_clock::now() : run.ended_at;
@@ -87,25 +68,25 @@ std::optional<milliseconds> duration_of(const RunRecord& run)
     return std::chrono::duration_cast<milliseconds>(*end - *start);
 }
 
-bool has_ended(const workflow::StepRecord& step)
+bool has_ended(const StepEntry& step)
 {
     return step.state != StepState::pending && step.state != StepState::running &&
            step.state != StepState::waiting_manual;
 }
 
-std::size_t count_ended(const RunRecord& run)
+std::size_t count_ended(const RunEntry& run)
 {
     return static_cast<std::size_t>(std::count_if(run.steps.begin(), run.steps.end(), has_ended));
 }
 
-protocol::UsageByExecution usage_of(const RunRecord& run)
+protocol::UsageByExecution usage_of(const RunEntry& run)
 {
     protocol::UsageByExecution usage;
     for (const auto& step : run.steps) usage.insert(step.usage.begin(), step.usage.end());
     return usage;
 }
 
-boost::json::object to_json(const RunRecord& run)
+boost::json::object to_json(const RunEntry& run)
 {
     std::optional<double> seconds;
     if (const auto duration = duration_of(run))

@@ -22,23 +22,20 @@ std::optional<workflow::RunRecord> newest_run(
     const std::filesystem::path& root,
     const std::function<bool(const workflow::RunRecord&)>& holds);
 
-/// The runs whose executor lives, newest first.
-std::vector<workflow::RunRecord> live_runs(const std::filesystem::path& root);
-
 /// `running`, `interrupted`, or how it ended.
-std::string_view state_of(const workflow::RunRecord& run);
+std::string_view state_of(const RunEntry& run);
 
 /// So far, or in total; nothing if the end is unknown.
-std::optional<std::chrono::milliseconds> duration_of(const workflow::RunRecord& run);
+std::optional<std::chrono::milliseconds> duration_of(const RunEntry& run);
 
 /// Whether a step has ended.
-bool has_ended(const workflow::StepRecord& step);
-std::size_t count_ended(const workflow::RunRecord& run);
+bool has_ended(const StepEntry& step);
+std::size_t count_ended(const RunEntry& run);
 
 /// Of all its steps.
-protocol::UsageByExecution usage_of(const workflow::RunRecord& run);
+protocol::UsageByExecution usage_of(const RunEntry& run);
 
 /// The keys of a run that all subcommands print.
-boost::json::object to_json(const workflow::RunRecord& run);
+boost::json::object to_json(const RunEntry& run);
 
 }  // namespace autoexec::cli

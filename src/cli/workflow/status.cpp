@@ -11,21 +11,19 @@ namespace {
 
 namespace json = boost::json;
 using std::chrono::milliseconds;
-using workflow::RunRecord;
-using workflow::StepRecord;
 
 struct WorkflowStatusOptions : CommonOptions {
     std::string run;  ///< Empty: the newest.
 };
 
-std::string_view word_for(const StepRecord& step, bool alive)
+std::string_view word_for(const StepEntry& step, bool alive)
 {
     // A running step without an executor does not continue.
     if (step.state == StepState::running && !alive) return "interrupted";
     return step.state == StepState::waiting_manual ? "manual" : to_string(step.state);
 }
 
-std::string age_of(const StepRecord& step, bool alive)
+std::string age_of(const StepEntry& step, bool alive)
 {
     if (step.duration_seconds)
         return text::format_duration(
@@ -37,7 +35,7 @@ std::string age_of(const StepRecord& step, bool alive)
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *start)));
 }
 
-json::object json_of(const StepRecord& step, const ModelPrices& prices)
+json::object json_of(const StepEntry& step, const ModelPrices& prices)
 {
     using text::text_or_null;
     json::object o;
@@ -60,7 +58,7 @@ json::object json_of(const StepRecord& step, const ModelPrices& prices)
     return o;
 }
 
-void print_as_json(const RunRecord& run, const ModelPrices& prices)
+void print_as_json(const RunEntry& run, const ModelPrices& prices)
 {
     auto o = to_json(run);
     protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
@@ -70,7 +68,7 @@ void print_as_json(const RunRecord& run, const ModelPrices& prices)
     print_json(o);
 }
 
-void print(const StepRecord& step, bool alive, std::size_t width, const ModelPrices& prices)
+void print(const StepEntry& step, bool alive, std::size_t width, const ModelPrices& prices)
 {
     const bool has_logs = step.attempts > 0 || !has_ended(step);
     const auto id = has_logs ? short_id(step.execution_id) : std::string();
@@ -84,7 +82,7 @@ void print(const StepRecord& step, bool alive, std::size_t width, const ModelPri
     print_result("{}\n", line);
 }
 
-void print(const RunRecord& run, const ModelPrices& prices)
+void print(const RunEntry& run, const ModelPrices& prices)
 {
     const auto duration = duration_of(run);
     const auto usage = to_text(protocol::spending_of(usage_of(run), prices));

@@ -2,6 +2,7 @@
 
 #include "autoexec/error.hpp"
 #include "autoexec/file.hpp"
+#include "autoexec/view.hpp"
 #include "autoexec/workflow_result.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/usage.hpp"
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,44 +25,33 @@
 namespace autoexec::workflow {
 
 /// A step, as recorded.
-struct StepRecord {
-    std::string id;
-    std::string agent;
-    std::string action;
-    StepState state = StepState::pending;
-    int round = 0;
-    std::string reason;  ///< Why skipped, or the error's sentence.
-    protocol::EntryTime started_at;
-    protocol::EntryTime ended_at;
-    std::string execution_id;
-    std::string worktree;
-    std::string branch;
-    std::string commit;
-    std::optional<double> duration_seconds;
-    int attempts = 0;
-    /// In all rounds.
-    protocol::UsageByExecution usage;
-};
+using StepRecord = StepEntry;
 
 /// A run, as recorded.
-struct RunRecord {
-    std::string run_id;
-    std::string workflow_id;
-    std::string name;
-    std::string path;  ///< Of the workflow's file.
-    std::string hash;
-    std::string branch;  ///< Receives the work of all steps.
-    std::string commit;  ///< Its head, once merged.
-    protocol::EntryTime started_at;
-    protocol::EntryTime ended_at;
-    WorkflowStatus status = WorkflowStatus::running;
-    bool alive = false;  ///< Its executor holds the lock. Neither alive nor ended: interrupted.
-    std::string error;
-    std::int64_t pid = 0;
-    bool automatic = true;
-    std::vector<StepRecord> steps;
+struct RunRecord : RunEntry {
+    std::string hash;                                 ///< Of the workflow's file.
     std::vector<protocol::JournalEntry> transitions;  ///< In order.
     std::uint64_t skipped_lines = 0;                  ///< Invalid ones, and a truncated last one.
+};
+
+/// Folds the lines of a journal into the run's state, for readers that follow it.
+class RunFold {
+public:
+    RunFold();
+    ~RunFold();
+    RunFold(RunFold&&) noexcept;
+    RunFold& operator=(RunFold&&) noexcept;
+
+    /// The next line, without its newline. Empty for one that is left out: it is invalid.
+    std::optional<protocol::JournalEntry> add_line(std::string_view line);
+
+    /// Without `alive`.
+    [[nodiscard]] const RunEntry& run() const noexcept;
+    [[nodiscard]] const std::string& hash() const noexcept;
+
+private:
+    class State;
+    std::unique_ptr<State> state_;
 };
 
 /// Reads the lines of a journal. Pure. Never fails: invalid lines are counted and left out; without
@@ -80,6 +71,21 @@ std::vector<std::string> list_runs(const std::filesystem::path& project_root);
 
 inline constexpr std::size_t journal_limit = 64 * 1024 * 1024;
 inline constexpr std::string_view journal_suffix = ".jsonl";
+
+/// What a list of runs needs of a journal: its first line.
+struct ListedRun {
+    protocol::EntryTime started;  ///< Absent: not known yet.
+    std::string name;             ///< Of the journal.
+    std::string run_id;
+
+    bool operator==(const ListedRun&) const = default;
+};
+
+/// The order of a list: newest first.
+bool is_newer(const ListedRun& a, const ListedRun& b);
+
+/// Reads it. Empty for a file whose name is not that of a run.
+std::optional<ListedRun> list_run(int folder, const std::string& name);
 
 /// The folder of the journals.
 records::Folder state_folder(const std::filesystem::path& project_root);

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
+#include <memory>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -22,25 +22,27 @@ namespace fs = std::filesystem;
 constexpr std::size_t first_line_limit = 1024 * 1024;
 constexpr std::size_t max_runs = 100'000;
 
-/// Folds the transitions of a run into its record.
-class RecordReader {
+}  // namespace
+
+/// Applies the transitions of a run to its state.
+class RunFold::State {
 public:
-    void add_line(std::string_view line)
+    /// Empty for a line that is left out.
+    std::optional<protocol::JournalEntry> add_line(std::string_view line)
     {
-        const auto last = run_.transitions.empty() ? 0 : run_.transitions.back().seq;
-        auto entry = protocol::read_journal_entry(line, last);
-        if (!entry) return skip();
+        auto entry = protocol::read_journal_entry(line, last_);
+        if (!entry) return std::nullopt;
+        last_ = entry->seq;
         time_ = entry->time;
         const auto* const id = protocol::step_of(entry->transition);
         step_ = id ? find(*id) : nullptr;
         if (step_ || !id)
             std::visit([this](const auto& transition) { apply(transition); }, entry->transition);
-        run_.transitions.push_back(std::move(*entry));
+        return entry;
     }
 
-    void skip() { ++run_.skipped_lines; }
-
-    RunRecord take() { return std::move(run_); }
+    [[nodiscard]] const RunEntry& run() const noexcept { return run_; }
+    [[nodiscard]] const std::string& hash() const noexcept { return hash_; }
 
 private:
     // For the executor alone, or followed by another transition.
@@ -55,7 +57,7 @@ private:
         run_.workflow_id = start.workflow_id;
         run_.name = start.name;
         run_.path = start.path;
-        run_.hash = start.hash;
+        hash_ = start.hash;
         run_.branch = start.branch;
         run_.pid = start.pid;
         run_.automatic = start.automatic;
@@ -177,12 +179,16 @@ private:
         return &run_.steps[at->second];
     }
 
-    RunRecord run_;
+    RunEntry run_;
+    std::string hash_;
+    std::int64_t last_ = 0;                                // its number
     std::unordered_map<std::string, std::size_t> places_;  // a journal may name very many steps
     // Of the transition:
     protocol::EntryTime time_;
     StepRecord* step_ = nullptr;
 };
+
+namespace {
 
 bool is_alive(int folder, const std::string& name)
 {
@@ -208,13 +214,33 @@ std::string first_line(int fd)
     return text;
 }
 
-struct ListedRun {
-    std::optional<std::chrono::system_clock::time_point> started;
-    std::string name;
-    std::string run_id;
-};
+}  // namespace
 
-/// Empty for a file whose name is not that of a run id.
+RunFold::RunFold() : state_(std::make_unique<State>()) {}
+RunFold::~RunFold() = default;
+RunFold::RunFold(RunFold&&) noexcept = default;
+RunFold& RunFold::operator=(RunFold&&) noexcept = default;
+
+std::optional<protocol::JournalEntry> RunFold::add_line(std::string_view line)
+{
+    return state_->add_line(line);
+}
+
+const RunEntry& RunFold::run() const noexcept
+{
+    return state_->run();
+}
+
+const std::string& RunFold::hash() const noexcept
+{
+    return state_->hash();
+}
+
+bool is_newer(const ListedRun& a, const ListedRun& b)
+{
+    return std::tie(b.started, b.name) < std::tie(a.started, a.name);
+}
+
 std::optional<ListedRun> list_run(int folder, const std::string& name)
 {
     if (!name.ends_with(journal_suffix)) return std::nullopt;
@@ -233,21 +259,23 @@ std::optional<ListedRun> list_run(int folder, const std::string& name)
     return run;
 }
 
-}  // namespace
-
 RunRecord parse_journal(std::string_view text)
 {
-    RecordReader reader;
+    RunFold fold;
+    RunRecord record;
     while (!text.empty()) {
+        // Without a newline: its writer was stopped in the middle of it.
         const auto end = text.find('\n');
-        if (end == text.npos) {
-            reader.skip();  // its writer was stopped in the middle of it
-            break;
-        }
-        reader.add_line(text.substr(0, end));
-        text.remove_prefix(end + 1);
+        auto entry = end == text.npos ? std::nullopt : fold.add_line(text.substr(0, end));
+        if (entry)
+            record.transitions.push_back(*std::move(entry));
+        else
+            ++record.skipped_lines;
+        text.remove_prefix(end == text.npos ? text.size() : end + 1);
     }
-    return reader.take();
+    static_cast<RunEntry&>(record) = fold.run();
+    record.hash = fold.hash();
+    return record;
 }
 
 std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view run_id,
@@ -296,8 +324,7 @@ std::vector<std::string> list_runs(const fs::path& project_root)
     std::vector<ListedRun> runs;
     for (const auto& name : files::list_folder(folder.get(), max_runs))
         if (auto run = list_run(folder.get(), name)) runs.push_back(std::move(*run));
-    std::ranges::sort(runs, std::greater(),
-                      [](const auto& run) { return std::tie(run.started, run.name); });
+    std::sort(runs.begin(), runs.end(), is_newer);
     std::vector<std::string> ids;
     ids.reserve(runs.size());
     for (auto& run : runs) ids.push_back(std::move(run.run_id));

@@ -1,0 +1,211 @@
+#pragma once
+
+#include <autoexec/command.hpp>
+#include <autoexec/workflow_result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What happens in a project, as its files show it: commands, runs of workflows and agents, those
+/// of other processes like those of this one.
+namespace autoexec::inline v1 {
+
+/// The state of an execution that has not ended.
+enum class ExecutionState {
+    waiting,      ///< Published; its agent has not started it.
+    running,      ///< Its agent works.
+    needs_input,  ///< It waits for the answer of a person.
+    ending,       ///< Its agent has reported the end, which its executor has not accepted yet.
+    interrupted,  ///< Its executor has died.
+};
+std::string_view to_string(ExecutionState state) noexcept;
+
+/// The current attempt of an execution.
+struct ExecutionEntry : Correlation {
+    ExecutionState state = ExecutionState::waiting;
+    std::string command;  ///< Redacted.
+    std::filesystem::path worktree;
+    std::string agent;  ///< Empty: not known.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::int64_t pid = 0;    ///< Of its executor.
+    std::string other_host;  ///< Where its executor may live, if that is not this host.
+
+    // What its agent has reported. Absent: nothing yet, or the executor has died.
+    std::optional<ReportedStatus> reported;
+    std::optional<Progress> progress;  ///< Redacted.
+    std::optional<Usage> usage;
+    std::optional<Question> waiting_for;  ///< Set for `needs_input`. Redacted.
+
+    /// Unique among the executions of a project, and the same until this attempt ends.
+    [[nodiscard]] const std::string& key() const noexcept { return attempt_id; }
+
+    bool operator==(const ExecutionEntry&) const = default;
+};
+
+/// A step of a run.
+struct StepEntry {
+    std::string id;
+    std::string agent;
+    std::string action;
+    StepState state = StepState::pending;
+    int round = 0;
+    std::string reason;  ///< Why skipped, or the error's sentence.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::optional<std::chrono::system_clock::time_point> ended_at;
+    std::string execution_id;
+    std::string worktree;
+    std::string branch;
+    std::string commit;
+    std::optional<double> duration_seconds;
+    int attempts = 0;
+    std::map<std::string, Usage> usage;  ///< In all rounds, by execution id.
+
+    bool operator==(const StepEntry&) const = default;
+};
+
+/// A run of a workflow.
+struct RunEntry {
+    std::string run_id;
+    std::string workflow_id;
+    std::string name;
+    std::string path;    ///< Of the workflow's file.
+    std::string branch;  ///< Receives the work of all steps.
+    std::string commit;  ///< Its head, once merged.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::optional<std::chrono::system_clock::time_point> ended_at;
+    WorkflowStatus status = WorkflowStatus::running;
+    bool alive = false;  ///< Its executor lives. Neither alive nor ended: interrupted.
+    std::string error;
+    std::int64_t pid = 0;
+    bool automatic = true;  ///< False: commands are published for people.
+    std::vector<StepEntry> steps;
+
+    /// Unique among the runs of a project.
+    [[nodiscard]] const std::string& key() const noexcept { return run_id; }
+
+    bool operator==(const RunEntry&) const = default;
+};
+
+/// A process that runs commands of other processes, such as `autoexec agent`.
+struct AgentProcessEntry {
+    std::string agent_id;
+    std::int64_t pid = 0;
+    std::string host;
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::vector<std::string> agents;  ///< Names of the agents file that accept commands.
+
+    /// Unique among these processes.
+    [[nodiscard]] const std::string& key() const noexcept { return agent_id; }
+
+    bool operator==(const AgentProcessEntry&) const = default;
+};
+
+/// An agent that gets no commands for now: see `BreakerOptions`.
+struct HeldAgentEntry {
+    std::string name;
+    std::string reason;   ///< A sentence for people, with the time until which it is held.
+    std::string code;     ///< Of its last failure.
+    std::string message;  ///< The same; redacted.
+    std::chrono::system_clock::time_point since;
+    std::chrono::system_clock::time_point until;
+
+    /// Unique among the agents.
+    [[nodiscard]] const std::string& key() const noexcept { return name; }
+
+    bool operator==(const HeldAgentEntry&) const = default;
+};
+
+/// The state of a project, or the part of it that has changed.
+struct ProjectState {
+    std::vector<ExecutionEntry> executions;  ///< Oldest first.
+    std::vector<RunEntry> runs;              ///< Newest first.
+    std::vector<AgentProcessEntry> agent_processes;
+    std::vector<HeldAgentEntry> held_agents;
+    std::string executions_problem;   ///< Why executions cannot be found; empty: they can.
+    std::string held_agents_problem;  ///< Why held agents are not known; empty: they are.
+
+    bool operator==(const ProjectState&) const = default;
+};
+
+/// A point in the history of a project, as one reader has seen it.
+struct ViewPosition {
+    std::uint64_t epoch = 0;  ///< Differs between readers. Zero: of none.
+    std::uint64_t sequence = 0;
+
+    bool operator==(const ViewPosition&) const = default;
+};
+
+/// What has changed between two positions. An entry that has changed several times is listed once,
+/// in its current state.
+struct ProjectChanges {
+    ViewPosition position;  ///< The later one.
+    /// True: `changed` is the whole state. The earlier position is unknown or too old.
+    bool is_snapshot = false;
+    ProjectState changed;  ///< New and changed entries. The problems are always set.
+
+    // The keys of entries that are gone.
+    std::vector<std::string> ended_executions;
+    std::vector<std::string> removed_runs;
+    std::vector<std::string> ended_agent_processes;
+    std::vector<std::string> released_agents;
+};
+
+/// What a `ProjectReader` reads.
+struct ProjectReaderOptions {
+    std::filesystem::path project_root;  ///< Empty: the current directory.
+    std::string status_file_name = ".cursor-skill-status.json";
+    /// Of the newest runs; older ones are listed only while their executor lives.
+    std::size_t max_runs = 20;
+};
+
+/// Reads the state of a project from its files alone: it writes nothing, locks files for
+/// microseconds only, and disturbs no executor.
+///
+/// Only files that have changed are read again. No state is missed that lasts until the next
+/// `refresh`, whatever the file system's resolution of times is, down to 20 ms.
+///
+/// Thread safety: distinct objects are safe, a shared one is not.
+class ProjectReader {
+public:
+    /// Reads nothing yet.
+    explicit ProjectReader(ProjectReaderOptions options = {});
+    ~ProjectReader();
+    ProjectReader(ProjectReader&&) noexcept;
+    ProjectReader& operator=(ProjectReader&&) noexcept;
+
+    /// Brings the state up to date; true if it has changed. Blocks for some microseconds for each
+    /// execution and each run. What cannot be read is left out, or named as a problem.
+    bool refresh();
+
+    /// As of the last `refresh`.
+    [[nodiscard]] ProjectState state() const;
+
+    /// As of the last `refresh`.
+    [[nodiscard]] ViewPosition position() const noexcept;
+
+    /// What has changed since an earlier `position` of this reader. For any other position, and
+    /// after very many changes, the whole state.
+    [[nodiscard]] ProjectChanges changes_since(const ViewPosition& earlier) const;
+
+    /// The ids of all runs, newest first, as of now. Blocks while it reads a line of each.
+    [[nodiscard]] std::vector<std::string> run_ids() const;
+
+    /// Any run, as of now. Absent, with a sentence in `problem`, if there is none of this id, or if
+    /// it cannot be read.
+    [[nodiscard]] std::optional<RunEntry> read_run(std::string_view run_id,
+                                                   std::string& problem) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace autoexec::inline v1

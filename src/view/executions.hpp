@@ -1,0 +1,115 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+#include "autoexec/redaction.hpp"
+#include "autoexec/view.hpp"
+#include "files/safe_files.hpp"
+#include "protocol/running_files.hpp"
+#include "records/executor_lock.hpp"
+#include "view/entries.hpp"
+#include "view/read_check.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autoexec::view {
+
+/// Whether an executor lives. One that is dead stays so: it is not probed again, because a probe
+/// keeps others from taking over its records for a moment.
+class ExecutorLife {
+public:
+    void probe(const files::UniqueFd& engines, bool engines_known, const std::string& id);
+
+    [[nodiscard]] bool alive() const noexcept
+    {
+        return found_.state != records::ExecutorState::dead;
+    }
+    [[nodiscard]] const std::string& other_host() const noexcept { return found_.host; }
+
+private:
+    records::ExecutorProbe found_;
+    bool is_dead_ = false;
+};
+
+/// The status files in one worktree.
+class StatusFiles {
+public:
+    StatusFiles(const std::string& worktree, const std::string& name);
+
+    /// True if one may have changed since the last call.
+    bool must_read();
+
+private:
+    struct File {
+        std::string path;
+        ReadCheck check{};
+    };
+    File root_;
+    File cursor_folder_;
+    File below_cursor_;
+};
+
+/// The record of an attempt, and the status that its agent reports.
+class AttemptFiles {
+public:
+    /// Reads again what has changed.
+    void refresh(int folder, const std::string& name, const std::string& status_name, bool alive);
+
+    /// Null: the file is no valid record.
+    [[nodiscard]] std::shared_ptr<const ExecutionEntry> entry(const std::string& other_host,
+                                                              std::optional<Redactor>& redactor);
+
+private:
+    void read_record(int folder, const std::string& name, const std::string& status_name);
+    [[nodiscard]] ExecutionEntry make_entry(const std::string& other_host,
+                                            std::optional<Redactor>& redactor) const;
+
+    ReadCheck check_;
+    std::optional<protocol::RunningRecord> record_;
+    std::optional<StatusFiles> status_files_;
+    std::optional<AgentStatus> status_;  ///< Of this attempt.
+    bool alive_ = false;
+    std::shared_ptr<const ExecutionEntry> entry_;  ///< Null: it has to be made again.
+};
+
+/// The executions of a project: `running/`, and the status files in their worktrees.
+class Executions {
+public:
+    Executions(std::filesystem::path project_root, std::string status_name);
+
+    /// Reads again what has changed, and returns all. Of attempts that are recorded twice, those
+    /// whose executor lives are first.
+    EntryList<ExecutionEntry> refresh(error_code& problem);
+
+private:
+    using Attempts = std::map<std::string, AttemptFiles>;  ///< By the names of their records.
+    struct Executor {
+        ReadCheck check;
+        ExecutorLife life;
+        Attempts attempts;
+        files::UniqueFd folder{};  ///< Open during a refresh.
+    };
+
+    struct Lists {
+        void add(std::shared_ptr<const ExecutionEntry> entry);
+
+        EntryList<ExecutionEntry> alive;
+        EntryList<ExecutionEntry> interrupted;
+    };
+
+    bool find_records(int running);
+    void add_records_of_executors(Lists& lists);
+    void add_unshared_records(int running, Lists& lists);
+
+    std::filesystem::path project_root_;
+    std::string status_name_;
+    std::optional<Redactor> redactor_;
+    std::map<std::string, Executor> executors_;
+    Attempts unshared_;  ///< Of older versions.
+};
+
+}  // namespace autoexec::view

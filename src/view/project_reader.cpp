@@ -1,0 +1,217 @@
+#include "autoexec/view.hpp"
+
+#include "records/agent_presence.hpp"
+#include "records/health_file.hpp"
+#include "records/running.hpp"
+#include "text/random.hpp"
+#include "view/entries.hpp"
+#include "view/executions.hpp"
+#include "view/run_journals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace autoexec::inline v1 {
+namespace {
+
+namespace fs = std::filesystem;
+using view::EntryList;
+
+EntryList<AgentProcessEntry> find_agent_processes(const fs::path& root)
+{
+    EntryList<AgentProcessEntry> entries;
+    for (auto& [record, alive] : records::list_agents(root))
+        if (alive)
+            entries.push_back(std::make_shared<const AgentProcessEntry>(
+                AgentProcessEntry{record.agent_id, record.pid, std::move(record.host),
+                                  record.started_at, std::move(record.agents)}));
+    return entries;
+}
+
+ProjectReaderOptions with_root(ProjectReaderOptions options)
+{
+    if (options.project_root.empty()) options.project_root = fs::current_path();
+    return options;
+}
+
+// Never zero.
+std::uint64_t new_epoch()
+{
+    std::array<unsigned char, 8> bytes{};
+    text::fill_random(bytes);
+    std::uint64_t epoch = 0;
+    for (const auto byte : bytes) epoch = epoch << 8 | byte;
+    return std::max<std::uint64_t>(epoch, 1);
+}
+
+template <class Entry>
+void sort_by_start(std::vector<Entry>& entries)
+{
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const Entry& a, const Entry& b) { return a.started_at < b.started_at; });
+}
+
+}  // namespace
+
+struct ProjectReader::Impl {
+    explicit Impl(ProjectReaderOptions o)
+        : options(with_root(std::move(o))),
+          executions_files(options.project_root, options.status_file_name),
+          journals(options.project_root, options.max_runs)
+    {
+        position.epoch = new_epoch();
+    }
+
+    bool refresh();
+    void refresh_executions();
+    void refresh_held_agents();
+    [[nodiscard]] ProjectState entries_since(std::uint64_t sequence) const;
+    [[nodiscard]] bool knows(const ViewPosition& earlier) const;
+
+    template <class T>
+    void update(T& value, T now)
+    {
+        is_changed = is_changed || value != now;
+        value = std::move(now);
+    }
+    template <class Entry>
+    void update(view::Entries<Entry>& entries, EntryList<Entry> now)
+    {
+        if (entries.update(std::move(now), position.sequence + 1)) is_changed = true;
+    }
+
+    ProjectReaderOptions options;
+    view::Executions executions_files;
+    view::RunJournals journals;
+    view::ReadCheck health_check;
+    records::AgentHealthReading health;
+
+    ViewPosition position;
+    bool is_changed = false;  ///< In this refresh.
+    view::Entries<ExecutionEntry> executions;
+    view::Entries<RunEntry> runs;
+    view::Entries<AgentProcessEntry> agent_processes;
+    view::Entries<HeldAgentEntry> held_agents;
+    std::string executions_problem;
+    std::string held_agents_problem;
+};
+
+bool ProjectReader::Impl::refresh()
+{
+    is_changed = false;
+    refresh_executions();
+    update(runs, journals.refresh());
+    update(agent_processes, find_agent_processes(options.project_root));
+    refresh_held_agents();
+    if (is_changed) ++position.sequence;
+    return is_changed;
+}
+
+void ProjectReader::Impl::refresh_executions()
+{
+    error_code problem;
+    update(executions, executions_files.refresh(problem));
+    update(executions_problem,
+           problem ? records::unreadable_sentence(options.project_root, problem) : std::string());
+}
+
+void ProjectReader::Impl::refresh_held_agents()
+{
+    const auto stamp = records::agent_health_stamp(options.project_root);
+    const auto now = std::chrono::system_clock::now();
+    if (health.busy || health_check.must_read(stamp, view::ReadCheck::clock::now())) {
+        auto reading = records::read_agent_health(options.project_root, now);
+        // The last state counts while it is being written.
+        if (reading.busy)
+            health.busy = true;
+        else
+            health = std::move(reading);
+    }
+    EntryList<HeldAgentEntry> held;
+    for (const auto& [name, state] : health.agents)
+        if (auto reason = protocol::reason_of(name, state, now); !reason.empty())
+            held.push_back(std::make_shared<const HeldAgentEntry>(HeldAgentEntry{
+                name, std::move(reason), state.code, state.message, state.since, state.until}));
+    update(held_agents, std::move(held));
+    update(held_agents_problem, health.problem);
+}
+
+ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
+{
+    ProjectState state;
+    const auto add_to = [](auto& entries) {
+        return [&entries](const auto& entry) { entries.push_back(entry); };
+    };
+    executions.for_each_since(sequence, add_to(state.executions));
+    runs.for_each_since(sequence, add_to(state.runs));
+    agent_processes.for_each_since(sequence, add_to(state.agent_processes));
+    held_agents.for_each_since(sequence, add_to(state.held_agents));
+    sort_by_start(state.executions);
+    sort_by_start(state.runs);
+    std::reverse(state.runs.begin(), state.runs.end());
+    sort_by_start(state.agent_processes);
+    state.executions_problem = executions_problem;
+    state.held_agents_problem = held_agents_problem;
+    return state;
+}
+
+bool ProjectReader::Impl::knows(const ViewPosition& earlier) const
+{
+    return earlier.epoch == position.epoch && earlier.sequence <= position.sequence &&
+           executions.knows(earlier.sequence) && runs.knows(earlier.sequence) &&
+           agent_processes.knows(earlier.sequence) && held_agents.knows(earlier.sequence);
+}
+
+ProjectReader::ProjectReader(ProjectReaderOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options)))
+{}
+
+ProjectReader::~ProjectReader() = default;
+ProjectReader::ProjectReader(ProjectReader&&) noexcept = default;
+ProjectReader& ProjectReader::operator=(ProjectReader&&) noexcept = default;
+
+bool ProjectReader::refresh()
+{
+    return impl_->refresh();
+}
+
+ProjectState ProjectReader::state() const
+{
+    return impl_->entries_since(0);
+}
+
+ViewPosition ProjectReader::position() const noexcept
+{
+    return impl_->position;
+}
+
+ProjectChanges ProjectReader::changes_since(const ViewPosition& earlier) const
+{
+    ProjectChanges changes;
+    changes.position = impl_->position;
+    changes.is_snapshot = !impl_->knows(earlier);
+    const auto since = changes.is_snapshot ? 0 : earlier.sequence;
+    changes.changed = impl_->entries_since(since);
+    if (changes.is_snapshot) return changes;
+    changes.ended_executions = impl_->executions.gone_since(since);
+    changes.removed_runs = impl_->runs.gone_since(since);
+    changes.ended_agent_processes = impl_->agent_processes.gone_since(since);
+    changes.released_agents = impl_->held_agents.gone_since(since);
+    return changes;
+}
+
+std::vector<std::string> ProjectReader::run_ids() const
+{
+    return workflow::list_runs(impl_->options.project_root);
+}
+
+std::optional<RunEntry> ProjectReader::read_run(std::string_view run_id, std::string& problem) const
+{
+    auto run = workflow::read_run(impl_->options.project_root, run_id, problem);
+    if (!run) return std::nullopt;
+    run->alive = run->alive && run->status == WorkflowStatus::running;
+    return std::move(static_cast<RunEntry&>(*run));
+}
+
+}  // namespace autoexec::inline v1

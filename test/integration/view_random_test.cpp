@@ -1,0 +1,496 @@
+#include "autoexec/view.hpp"
+
+#include "protocol/layout.hpp"
+#include "protocol/status.hpp"
+#include "records/agent_presence.hpp"
+#include "records/health_file.hpp"
+#include "records/running.hpp"
+#include "support/sweep.hpp"
+#include "support/temporary_folder.hpp"
+#include "text/text.hpp"
+#include "workflow/journal/journal.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace autoexec;
+using namespace autoexec::test;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char status_name[] = ".cursor-skill-status.json";
+constexpr std::chrono::sys_days some_day{std::chrono::year{2026} / 1 / 20};
+
+/// What executors, agents and users do with the files of a project, at random.
+class History {
+public:
+    explicit History(unsigned seed) : random_(seed)
+    {
+        for (int i = 0; i < 4; ++i) fs::create_directory(tree(i));
+    }
+
+    [[nodiscard]] fs::path root() const { return folder_ / "project"; }
+    [[nodiscard]] const std::deque<std::string>& last_operations() const { return log_; }
+
+    void play()
+    {
+        using Operation = void (History::*)();
+        static constexpr std::pair<const char*, Operation> operations[] = {
+            {"start an executor", &History::start_executor},
+            {"record an attempt", &History::record_attempt},
+            {"record an attempt", &History::record_attempt},
+            {"replace a record", &History::replace_record},
+            {"remove a record", &History::remove_record},
+            {"kill an executor", &History::kill_executor},
+            {"adopt a record", &History::adopt_record},
+            {"copy a record", &History::copy_record},
+            {"tear a record", &History::tear_record},
+            {"exchange two records", &History::exchange_records},
+            {"clear the records of an executor", &History::clear_executor},
+            {"write a record of an older version", &History::write_unshared_record},
+            {"replace a status", &History::replace_status},
+            {"replace a status", &History::replace_status},
+            {"write a status in place", &History::overwrite_status},
+            {"tear a status", &History::tear_status},
+            {"remove a status", &History::remove_status},
+            {"link .cursor", &History::link_cursor_folder},
+            {"exchange two worktrees", &History::exchange_worktrees},
+            {"start a run", &History::start_run},
+            {"append to a journal", &History::append_to_journal},
+            {"append to a journal", &History::append_to_journal},
+            {"kill a run", &History::kill_run},
+            {"resume a run", &History::resume_run},
+            {"tear a journal", &History::tear_journal},
+            {"remove a journal", &History::remove_journal},
+            {"start an agent", &History::start_agent},
+            {"end an agent", &History::end_agent},
+            {"hold an agent back", &History::change_health},
+        };
+        const auto& [name, operation] = operations[below(std::size(operations))];
+        log_.emplace_back(name);
+        if (log_.size() > 8) log_.pop_front();
+        (this->*operation)();
+    }
+
+    std::size_t below(std::size_t n)
+    {
+        return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
+    }
+
+private:
+    [[nodiscard]] fs::path tree(std::size_t i) const
+    {
+        return folder_ / ("tree-" + std::to_string(i));
+    }
+    [[nodiscard]] fs::path running() const { return root() / layout::running; }
+
+    // Of one length, so that only stamps show a change.
+    std::string word() { return std::to_string(100 + below(900)); }
+
+    template <class T>
+    T* any_of(std::vector<T>& all)
+    {
+        return all.empty() ? nullptr : &all[below(all.size())];
+    }
+
+    protocol::RunningRecord some_record(std::string attempt_id)
+    {
+        protocol::RunningRecord record;
+        record.execution_id = "e" + attempt_id;
+        record.attempt_id = std::move(attempt_id);
+        record.attempt = 1;
+        record.command = word();
+        record.worktree = tree(below(4));
+        record.started_at = some_day + std::chrono::seconds(below(100));
+        if (below(4) == 0) record.waiting_for.emplace().id = word();
+        return record;
+    }
+
+    // Often the id of one that there is.
+    std::string some_attempt_id()
+    {
+        if (below(3) > 0) attempt_ids_.push_back("a" + std::to_string(attempt_ids_.size() % 20));
+        return attempt_ids_.empty() ? "a0" : attempt_ids_[below(attempt_ids_.size())];
+    }
+
+    std::vector<fs::path> record_files()
+    {
+        std::vector<fs::path> files;
+        if (!fs::exists(running())) return files;
+        for (const auto& entry : fs::recursive_directory_iterator(running()))
+            if (entry.path().extension() == ".json" &&
+                entry.path().parent_path().filename() != "agents")
+                files.push_back(entry.path());
+        std::sort(files.begin(), files.end());
+        return files;
+    }
+
+    void start_executor()
+    {
+        if (executors_.size() < 4)
+            executors_.push_back(std::make_unique<records::RunningRecords>(root()));
+        record_attempt();
+    }
+    void record_attempt()
+    {
+        if (auto* const executor = any_of(executors_))
+            (void)(*executor)->put(some_record(some_attempt_id()));
+    }
+    void replace_record()
+    {
+        auto files = record_files();
+        auto* const executor = any_of(executors_);
+        const auto* const file = any_of(files);
+        if (executor != nullptr && file != nullptr)
+            (void)(*executor)->put(some_record(file->stem()));
+    }
+    void remove_record()
+    {
+        auto files = record_files();
+        if (const auto* const file = any_of(files)) fs::remove(*file);
+    }
+    void kill_executor()
+    {
+        if (!executors_.empty()) executors_.erase(executors_.begin() + index_in(executors_));
+    }
+    void adopt_record()
+    {
+        auto files = record_files();
+        auto* const executor = any_of(executors_);
+        const auto* const file = any_of(files);
+        if (executor != nullptr && file != nullptr) (void)(*executor)->adopt(file->stem());
+    }
+    void copy_record()
+    {
+        auto files = record_files();
+        const auto* const from = any_of(files);
+        const auto* const to = any_of(files);
+        std::error_code ignored;
+        if (from != nullptr)
+            fs::copy_file(*from, to->parent_path() / from->filename(),
+                          fs::copy_options::overwrite_existing, ignored);
+    }
+    void tear_record()
+    {
+        auto files = record_files();
+        if (const auto* const file = any_of(files)) tear(*file);
+    }
+    void exchange_records()
+    {
+        auto files = record_files();
+        const auto* const from = any_of(files);
+        const auto* const to = any_of(files);
+        if (from != nullptr) fs::rename(*from, *to);
+    }
+    void clear_executor()
+    {
+        auto files = record_files();
+        const auto* const file = any_of(files);
+        if (file != nullptr && file->parent_path() != running())
+            fs::remove_all(file->parent_path());
+    }
+    void write_unshared_record()
+    {
+        fs::create_directories(running());
+        const auto record = some_record(some_attempt_id());
+        write_file(running() / (record.attempt_id + ".json"), protocol::format_running(record));
+    }
+
+    std::string some_status()
+    {
+        AgentStatus status;
+        status.attempt_id = some_attempt_id();
+        status.execution_id = "e" + status.attempt_id;
+        status.status = static_cast<ReportedStatus>(below(4));
+        status.progress.emplace().message = word();
+        return protocol::format_status(status);
+    }
+    fs::path status_file()
+    {
+        const auto at = tree(below(4));
+        if (below(2) == 0) return at / status_name;
+        std::error_code ignored;
+        fs::create_directory(at / ".cursor", ignored);
+        return at / ".cursor" / status_name;
+    }
+    void replace_status()
+    {
+        const auto file = status_file();
+        write_file(folder_ / "temporary", some_status());
+        std::error_code ignored;
+        fs::rename(folder_ / "temporary", file, ignored);
+    }
+    void overwrite_status() { write_file(status_file(), some_status()); }
+    void tear_status() { tear(status_file()); }
+    void remove_status()
+    {
+        std::error_code ignored;
+        fs::remove(status_file(), ignored);
+    }
+    void link_cursor_folder()
+    {
+        const auto link = tree(below(4)) / ".cursor";
+        fs::remove_all(link);
+        if (below(2) == 0) fs::create_directory_symlink(tree(below(4)), link);
+    }
+    void exchange_worktrees()
+    {
+        const auto a = tree(below(4));
+        const auto b = tree(below(4));
+        if (a == b) return;
+        fs::rename(a, folder_ / "other");
+        fs::rename(b, a);
+        fs::rename(folder_ / "other", b);
+    }
+
+    void start_run()
+    {
+        error_code ec;
+        if (runs_.size() >= 4) return kill_run();
+        const auto time = some_day + std::chrono::seconds(below(1000));
+        auto run = workflow::Journal::create(root(), "w" + std::to_string(below(3)), time,
+                                             Durability::process, ec);
+        REQUIRE(run);
+        runs_.push_back(*std::move(run));
+        if (below(4) == 0) return;
+        protocol::RunStarted start;
+        start.run_id = runs_.back().run_id();
+        start.steps = {{"one", "a", "b"}, {"two", "a", "b"}};
+        (void)runs_.back().append(start, time);
+    }
+    void append_to_journal()
+    {
+        if (auto* const run = any_of(runs_)) append_to(*run);
+    }
+    void append_to(workflow::Journal& run)
+    {
+        const std::string step = below(2) == 0 ? "one" : "two";
+        const protocol::Transition some[] = {protocol::StepStarted{step, 1, word(), word(), {}},
+                                             protocol::StepWaiting{step, 1},
+                                             protocol::StepSkipped{step, 1, word(), true},
+                                             protocol::RunEnded{WorkflowStatus::failed, word()}};
+        (void)run.append(some[below(std::size(some))], some_day + 1h);
+    }
+    void kill_run()
+    {
+        if (!runs_.empty()) runs_.erase(runs_.begin() + index_in(runs_));
+    }
+    void resume_run()
+    {
+        auto ids = workflow::list_runs(root());
+        const auto* const id = any_of(ids);
+        error_code ec;
+        if (id == nullptr) return;
+        auto run = workflow::Journal::take_over(root(), *id, Durability::process, ec);
+        if (!run) return;
+        protocol::RunStarted start;
+        start.run_id = *id;
+        (void)run->append(start, some_day + 2h);
+        runs_.push_back(*std::move(run));
+    }
+    void tear_journal()
+    {
+        if (const auto file = journal_file(); !file.empty()) {
+            if (below(3) == 0) return tear(file);
+            std::ofstream(file, std::ios::app) << (below(2) == 0 ? "{\"seq\": 1" : "\n");
+        }
+    }
+    void remove_journal()
+    {
+        if (const auto file = journal_file(); !file.empty()) fs::remove(file);
+    }
+    fs::path journal_file()
+    {
+        auto ids = workflow::list_runs(root());
+        const auto* const id = any_of(ids);
+        return id == nullptr ? fs::path() : root() / layout::journals / workflow::journal_name(*id);
+    }
+
+    void start_agent()
+    {
+        if (agents_.size() >= 3) return end_agent();
+        protocol::AgentRecord record;
+        record.agent_id = text::new_uuid();
+        error_code ec;
+        if (auto agent = records::AgentPresence::create(root(), record, ec))
+            agents_.push_back(*std::move(agent));
+    }
+    void end_agent()
+    {
+        if (agents_.empty()) return;
+        const auto at = agents_.begin() + index_in(agents_);
+        if (below(2) == 0) at->remove();
+        agents_.erase(at);
+    }
+    void change_health()
+    {
+        const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+        (void)records::change_agent_health(root(), now, [&](protocol::AgentHealthMap& agents) {
+            auto& health = agents[below(2) == 0 ? "one" : "two"];
+            health.state = static_cast<protocol::AgentHealth::State>(below(3));
+            health.message = word();
+            health.since = now;
+            health.until = now + 1h;
+        });
+    }
+
+    template <class T>
+    std::ptrdiff_t index_in(const std::vector<T>& all)
+    {
+        return static_cast<std::ptrdiff_t>(below(all.size()));
+    }
+
+    // As if its writer was killed: the rest is missing, and may follow later.
+    void tear(const fs::path& file)
+    {
+        std::error_code ec;
+        const auto size = fs::file_size(file, ec);
+        if (!ec && size > 0) fs::resize_file(file, below(size), ec);
+    }
+
+    TemporaryFolder folder_;
+    std::mt19937 random_;
+    std::deque<std::string> log_;
+    std::vector<std::string> attempt_ids_;
+    std::vector<std::unique_ptr<records::RunningRecords>> executors_;
+    std::vector<workflow::Journal> runs_;
+    std::vector<records::AgentPresence> agents_;
+};
+
+template <class Entry>
+using ByKey = std::map<std::string, Entry>;
+
+template <class Entry>
+void apply(ByKey<Entry>& known, const std::vector<Entry>& changed,
+           const std::vector<std::string>& gone)
+{
+    for (const auto& key : gone) CHECK(known.erase(key) <= 1);
+    for (const auto& entry : changed) known.insert_or_assign(entry.key(), entry);
+}
+
+template <class Entry>
+bool is_same(const ByKey<Entry>& known, const std::vector<Entry>& entries)
+{
+    return known.size() == entries.size() &&
+           std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+               const auto found = known.find(entry.key());
+               return found != known.end() && found->second == entry;
+           });
+}
+
+/// Follows a project by its changes alone.
+class Follower {
+public:
+    void follow(const ProjectReader& reader)
+    {
+        const auto changes = reader.changes_since(seen_);
+        seen_ = changes.position;
+        if (changes.is_snapshot) *this = Follower(seen_);
+        apply(executions_, changes.changed.executions, changes.ended_executions);
+        apply(runs_, changes.changed.runs, changes.removed_runs);
+        apply(processes_, changes.changed.agent_processes, changes.ended_agent_processes);
+        apply(held_, changes.changed.held_agents, changes.released_agents);
+    }
+
+    [[nodiscard]] bool has(const ProjectState& state) const
+    {
+        return is_same(executions_, state.executions) && is_same(runs_, state.runs) &&
+               is_same(processes_, state.agent_processes) && is_same(held_, state.held_agents);
+    }
+
+    Follower() = default;
+
+private:
+    explicit Follower(ViewPosition seen) : seen_(seen) {}
+
+    ViewPosition seen_;
+    ByKey<ExecutionEntry> executions_;
+    ByKey<RunEntry> runs_;
+    ByKey<AgentProcessEntry> processes_;
+    ByKey<HeldAgentEntry> held_;
+};
+
+ProjectReaderOptions reader_of(const History& history)
+{
+    ProjectReaderOptions options;
+    options.project_root = history.root();
+    options.max_runs = 3;
+    return options;
+}
+
+// By the functions that read everything each time.
+void check_against_lists(const ProjectState& state, const fs::path& root)
+{
+    std::map<std::string, bool> listed;
+    for (const auto& [record, alive, host] : records::list_running(root))
+        listed[record.attempt_id] = listed[record.attempt_id] || alive;
+    std::map<std::string, bool> seen;
+    for (const auto& entry : state.executions)
+        seen[entry.attempt_id] = entry.state != ExecutionState::interrupted;
+    CHECK(seen == listed);
+
+    std::set<std::string> runs;
+    for (const auto& run : state.runs) runs.insert(run.run_id);
+    std::string problem;
+    std::size_t newer = 0;
+    for (const auto& id : workflow::list_runs(root)) {
+        auto run = workflow::read_run(root, id, problem);
+        REQUIRE(run);
+        const bool lives = run->alive && run->status == WorkflowStatus::running;
+        CHECK(runs.contains(id) == (newer++ < 3 || lives));
+    }
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("sweep");
+
+TEST_CASE("a reader that follows a project sees what a new reader sees")
+{
+    const auto seed = sweep_seed();
+    for (unsigned round = 0; round < sweep_rounds(20, 400); ++round) {
+        CAPTURE(round);
+        History history(seed + round);
+        ProjectReader reader(reader_of(history));
+        std::vector<Follower> followers(3);
+        for (int step = 0; step < 300; ++step) {
+            history.play();
+            if (history.below(3) == 0) continue;  // several changes between two looks
+            const auto before = reader.position();
+            const bool changed = reader.refresh();
+            CHECK(changed == (reader.position() != before));
+            const auto state = reader.state();
+            ProjectReader fresh(reader_of(history));
+            fresh.refresh();
+            std::ostringstream operations;
+            for (const auto& name : history.last_operations()) operations << name << ", ";
+            CAPTURE(step);
+            CAPTURE(operations.str());
+            REQUIRE((state == fresh.state()));
+            check_against_lists(state, history.root());
+            auto& follower = followers[history.below(followers.size())];
+            follower.follow(reader);
+            REQUIRE(follower.has(state));
+        }
+    }
+}
+
+TEST_SUITE_END();
