@@ -294,14 +294,12 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
-        may_have_answer_ = true;
         return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
     {
-        if (may_have_answer_ || !published_here_) remove_answer_file(git_dir(), attempt_id);
-        may_have_answer_ = false;
+        remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
             return claims_ && !keep_cancel ? claims_->remove(claim_place(), attempt_id)
                                            : error_code{};
@@ -586,8 +584,7 @@ private:
     std::string withdrawn_;            // a temporary file: another executor's command file
     std::unique_ptr<AtLock> at_lock_;  // until files are published or removed here
     bool locked_ = false;
-    bool was_listed_ = false;       // so that the position of `worktree_` is not its start
-    bool may_have_answer_ = false;  // in the git directory
+    bool was_listed_ = false;  // so that the position of `worktree_` is not its start
     bool claims_in_tree_ = false;
     bool nothing_left_ = false;  // of statuses, by `prepare` just now
     bool published_here_ =

@@ -653,6 +653,7 @@ TEST_CASE_FIXTURE(GitTree, "two folders of one repository do not see each other'
     fs::create_directories(*this / "b");
     where = *this / "a";
     const auto in_a = locked();
+    CHECK_FALSE(in_a->prepare());
     auto claim = take(*this / "a", "of-a", R"({"worktree": ")" + (*this / "a").string() + R"("})");
     CHECK(in_a->claim("of-a") == ClaimState::live);
 
