@@ -33,13 +33,15 @@ public:
         bool changed = false;
         auto old = current_.begin();
         for (auto& entry : now) {
-            while (old != current_.end() && old->first < entry->key()) {
+            const auto& key = entry->key();
+            while (old != current_.end() && old->first < key) {
                 old = remove(old, sequence);
                 changed = true;
             }
-            if (old == current_.end() || old->first != entry->key()) {
-                if (is_last(old, entry->key())) continue;
-                current_.emplace_hint(old, entry->key(), Slot{std::move(entry), sequence});
+            if (old == current_.end() || old->first != key) {
+                if (is_last(old, key)) continue;
+                Slot slot{std::move(entry), sequence};
+                current_.emplace_hint(old, key, std::move(slot));
                 changed = true;
                 continue;
             }
