@@ -1,11 +1,12 @@
-// How many metric and audit lines a second, made from what happened and written?
+// What does a record cost, from what happened to the line in its file?
 //
-// The limit is one write(2) for each line of a text that is there already.
+// The limit is one write(2) for each record of a text that is there already.
 //
 // And what do queries cost over many of them?
 //
-// usage: records lines|autoexec 0 (metrics) | 1 (audit)
+// usage: records lines|autoexec|spdlog 0 (metrics) | 1 (audit)   in bursts
 //        records hashes               of as many audit lines
+//        records synced 0|1           audit lines; 1: by many at once, in groups
 //        records write MEGABYTES      metrics into the current folder
 //        records summary|newest|rare  of these metrics
 
@@ -24,15 +25,21 @@
 #include <boost/asio/io_context.hpp>
 
 #include <fcntl.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <memory>
 
 using namespace autoexec;
 using namespace autoexec::bench;
 
 namespace {
 
-constexpr int lines = 100'000;
+constexpr int burst = 10'000;
+constexpr int bursts = 10;
+constexpr int records_in_all = burst * bursts;
 
 ExecutionMetric some_metric()
 {
@@ -79,27 +86,76 @@ std::string audit_line(const Event& event)
     return protocol::format_audit(record, event.time);
 }
 
-void write_lines(const std::filesystem::path& path, const std::string& line)
+/// The finished text of a record: one line for each file.
+std::vector<std::string> lines_of(bool metrics, const Event& event)
 {
-    const files::UniqueFd fd(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-    for (int i = 0; i < lines; ++i) (void)files::write_all(fd.get(), line);
+    if (!metrics) return {audit_line(event)};
+    const auto lines = protocol::format_lines(*event.metric);
+    return {lines.execution, lines.attempt};
 }
 
-asio::awaitable<void> publish_all(EventSink& sink, const Event& event)
+files::UniqueFd create(const std::filesystem::path& path)
 {
-    for (int i = 0; i < lines; ++i) {
-        sink.publish(event);
-        if (sink.full()) (void)co_await sink.flush();
+    files::UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+    check(static_cast<bool>(fd), "creating a file");
+    return fd;
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text)
+{
+    const auto fd = create(path);
+    for (int i = 0; i < records_in_all; ++i) check(!files::write_all(fd.get(), text), "writing");
+}
+
+void write_with_spdlog(const std::filesystem::path& folder, const std::vector<std::string>& lines)
+{
+    const AuditOptions limits;
+    std::vector<spdlog::logger> loggers;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        loggers.emplace_back("records", std::make_shared<spdlog::sinks::rotating_file_sink_st>(
+                                            (folder / std::to_string(i)).string(), limits.max_bytes,
+                                            static_cast<std::size_t>(limits.max_backups)));
+        loggers.back().set_pattern("%v");
     }
-    (void)co_await sink.flush();
+    for (int i = 0; i < records_in_all; ++i) {
+        for (std::size_t file = 0; file < lines.size(); ++file)
+            loggers[file].info(spdlog::string_view_t(lines[file]));
+        if ((i + 1) % burst != 0) continue;
+        for (auto& logger : loggers) logger.flush();
+    }
+}
+
+/// A record, and then a wait until it is written, and again.
+asio::awaitable<void> publish_each(EventSink& sink, const Event& event, int count)
+{
+    for (int i = 0; i < count; ++i) {
+        sink.publish(event);
+        check(!co_await sink.flush(), "flushing");
+    }
+}
+
+asio::awaitable<void> publish_bursts(EventSink& sink, const Event& event)
+{
+    for (int n = 0; n < bursts; ++n) {
+        for (int i = 0; i < burst; ++i) {
+            sink.publish(event);
+            if (sink.full()) (void)co_await sink.flush();
+        }
+        check(!co_await sink.flush(), "flushing");
+    }
+}
+
+void start(asio::io_context& ctx, asio::awaitable<void> work)
+{
+    asio::co_spawn(ctx, std::move(work), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
+    });
 }
 
 void publish(asio::io_context& ctx, EventSink& sink, const Event& event)
 {
-    asio::co_spawn(ctx, publish_all(sink, event), [](std::exception_ptr failure) {
-        if (failure) std::rethrow_exception(failure);
-    });
+    start(ctx, publish_bursts(sink, event));
     ctx.run();
 }
 
@@ -125,7 +181,35 @@ Cost ours(bool metrics, const Event& event)
 void hash_all(const std::string& line)
 {
     const records::AuditChain chain;
-    for (int i = 0; i < lines; ++i) (void)chain.hash(line);
+    for (int i = 0; i < records_in_all; ++i) (void)chain.hash(line);
+}
+
+constexpr int synced_records = 1000;
+
+/// `Durability::power`. In groups: 100 that write at once, each of which waits until its record is
+/// on the disk before it writes the next.
+Cost sync(bool in_groups, const Event& event)
+{
+    const Scratch scratch;
+    if (!in_groups) {
+        const auto text = audit_line(event) + '\n';
+        return cost_of([&] {
+            const auto fd = create(scratch.path() / "lines");
+            for (int i = 0; i < synced_records; ++i)
+                check(!files::write_all(fd.get(), text) && ::fdatasync(fd.get()) == 0, "syncing");
+        });
+    }
+    constexpr int writers = 100;
+    asio::io_context ctx(1);
+    return cost_of([&] {
+        AuditOptions options;
+        options.project_root = scratch.path();
+        options.durability = Durability::power;
+        AuditLogger logger(ctx.get_executor(), options);
+        for (int i = 0; i < writers; ++i)
+            start(ctx, publish_each(logger, event, synced_records / writers));
+        ctx.run();
+    });
 }
 
 /// Days of attempts, one in 1,000 of a workflow of its own.
@@ -167,22 +251,32 @@ void query(const std::string& way)
         check(!records::read_metrics(folder, filter).metrics.empty(), "no attempts");
 }
 
+Cost measure(const std::string& way, const Arguments& arguments)
+{
+    const bool first = arguments.number(0, 0) == 0;
+    const auto event = some_event();
+    if (way == "autoexec") return ours(first, event);
+    if (way == "synced") return sync(!first, event);
+    const Scratch scratch;
+    return cost_of([&] {
+        const auto lines = lines_of(first, event);
+        if (way == "lines")
+            return write_text(scratch.path() / "lines",
+                              fmt::format("{}\n", fmt::join(lines, "\n")));
+        if (way == "spdlog") return write_with_spdlog(scratch.path(), lines);
+        if (way == "hashes") return hash_all(audit_line(event));
+        if (way == "write") return write_metrics(arguments.number(0, 100));
+        query(way);
+    });
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
 {
     const Arguments arguments(argc, argv);
-    const auto& way = arguments.way();
-    const bool metrics = way != "hashes" && arguments.number(0, 0) == 0;
-    const auto event = some_event();
-    const auto line = metrics ? protocol::format_metric(*event.metric) : audit_line(event);
-    const Scratch scratch;
-    const auto cost = way == "autoexec" ? ours(metrics, event) : cost_of([&] {
-        if (way == "lines") return write_lines(scratch.path() / "lines", line + "\n");
-        if (way == "hashes") return hash_all(line);
-        if (way == "write") return write_metrics(arguments.number(0, 100));
-        query(way);
-    });
+    const auto cost = measure(arguments.way(), arguments);
+    const int count = arguments.way() == "synced" ? synced_records : records_in_all;
     print_figures(
-        {{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", lines}, {"peak_bytes", peak_bytes()}});
+        {{"cpu", cost.cpu}, {"wall", cost.wall}, {"count", count}, {"peak_bytes", peak_bytes()}});
 }

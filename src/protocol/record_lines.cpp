@@ -8,7 +8,6 @@
 
 #include "autoexec/metrics.hpp"
 
-#include <fmt/format.h>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
@@ -23,24 +22,18 @@ namespace {
 
 namespace json = boost::json;
 
-std::optional<std::string> iso_or_null(
-    const std::optional<std::chrono::system_clock::time_point>& t)
-{
-    return t ? std::optional(text::iso_utc(t)) : std::nullopt;
-}
-
-// Many events have the same second, and the zone's rules are slow.
-const std::string& local_seconds(std::chrono::system_clock::time_point t)
+// What precedes the object of an event. Many have the same second, and the zone's rules are slow.
+const std::string& audit_prefix(std::chrono::system_clock::time_point t)
 {
     using std::chrono::seconds;
     thread_local std::optional<std::chrono::sys_seconds> last;
-    thread_local std::string text;
+    thread_local std::string prefix;
     const auto second = std::chrono::floor<seconds>(t);
-    if (last == second) return text;
-    text = text::iso_local(second);
-    text[10] = ' ';
+    if (last == second) return prefix;
+    prefix = text::iso_local(second) + " | INFO | ";
+    prefix[10] = ' ';
     last = second;
-    return text;
+    return prefix;
 }
 
 using Milliseconds = std::chrono::duration<double, std::milli>;
@@ -60,9 +53,15 @@ text::JsonLine metric_line(const ExecutionMetric& metric)
     line.text("command", metric.command);
     line.text("status", to_string(metric.status));
     line.number("duration_ms", finite(metric.duration.count()));
-    line.text("started_at", text::iso_utc(metric.started_at));
+    if (metric.started_at)
+        line.time("started_at", *metric.started_at);
+    else
+        line.text("started_at", "");
     line.number("retry_count", std::int64_t{metric.retry_count});
-    line.text_or_null("completed_at", iso_or_null(metric.completed_at));
+    if (metric.completed_at)
+        line.time("completed_at", *metric.completed_at);
+    else
+        line.null("completed_at");
     line.text_or_null("error_message", metric.error_message);
     return line;
 }
@@ -92,7 +91,7 @@ void put_audit(text::JsonLine& line, const Correlation& ids,
         else
             line.null(key);
     };
-    line.text("timestamp", text::iso_utc(time));
+    line.time("timestamp", time);
     line.text("event_type", type);
     put("workflow_id", ids.workflow_id);
     put("step_id", ids.step_id);
@@ -103,11 +102,6 @@ void put_audit(text::JsonLine& line, const Correlation& ids,
     line.text("execution_id", ids.execution_id);
     line.text("attempt_id", ids.attempt_id);
     line.number("attempt", std::int64_t{ids.attempt});
-}
-
-std::string audit_line(const text::JsonLine& line, std::chrono::system_clock::time_point time)
-{
-    return fmt::format("{} | INFO | {}", local_seconds(time), line.object());
 }
 
 }  // namespace
@@ -139,13 +133,13 @@ MetricLines format_lines(const ExecutionMetric& metric)
     unless_empty("worktree", metric.worktree.native());
     unless_empty("host", metric.host);
     unless_empty("session", metric.session);
-    line.value("usage", usage_or_null(metric.usage));
+    put_usage(line, "usage", metric.usage);
     line.number("queued_ms", finite(metric.queued.count()));
     unless_empty("verified", metric.verified ? to_string(*metric.verified) : std::string_view());
     if (!metric.missing_artifacts.empty())
         line.texts("missing_artifacts", metric.missing_artifacts);
     if (!metric.custom.empty()) line.value("custom", metric.custom);
-    return {std::move(execution), line.object()};
+    return {std::move(execution), std::move(line).object()};
 }
 
 std::optional<ExecutionMetric> parse_metric(std::string_view line)
@@ -192,7 +186,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
 std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now)
 {
     const auto time = record.time.value_or(now);
-    text::JsonLine line;
+    text::JsonLine line(audit_prefix(time));
     put_audit(line, record, time, record.event_type, record.command, record.status, record.details);
     // Not those above, nor those of the chain, which the writer adds.
     static constexpr std::array<std::string_view, 14> taken{
@@ -202,20 +196,19 @@ std::string format_audit(const AuditRecord& record, std::chrono::system_clock::t
     const auto end = record.execution_id.empty() ? taken.end() - 3 : taken.end();
     for (const auto& [key, value] : record.more)
         if (std::find(taken.begin(), end, std::string_view(key)) == end) line.value(key, value);
-    return audit_line(line, time);
+    return std::move(line).object();
 }
 
-std::string format_audit(const Event& event, std::chrono::system_clock::time_point now)
+std::string format_audit(const Event& event, std::chrono::system_clock::time_point time)
 {
-    const auto time = event.time == decltype(event.time){} ? now : event.time;
     std::optional<std::string_view> command;
     if (!event.command.empty()) command = event.command;
     std::optional<std::string_view> status;
     if (event.status) status = to_string(*event.status);
-    text::JsonLine line;
+    text::JsonLine line(audit_prefix(time));
     put_audit(line, event, time, to_string(event.type), command, status, event.details);
     line.text("worktree", event.worktree.native());
-    return audit_line(line, time);
+    return std::move(line).object();
 }
 
 std::optional<json::object> parse_audit(std::string_view line)

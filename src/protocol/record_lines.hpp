@@ -32,7 +32,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line);
 
 /// One line, without the newline: `YYYY-MM-DD HH:MM:SS | INFO | {json}`, prefix in local time.
 std::string format_audit(const AuditRecord& record, std::chrono::system_clock::time_point now);
-std::string format_audit(const Event& event, std::chrono::system_clock::time_point now);
+std::string format_audit(const Event& event, std::chrono::system_clock::time_point time);
 
 /// The JSON part of an audit line.
 std::optional<boost::json::object> parse_audit(std::string_view line);

@@ -1,10 +1,13 @@
 #include "protocol/usage.hpp"
 
+#include "text/json.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <type_traits>
 
 namespace autoexec::protocol {
 namespace {
@@ -57,22 +60,45 @@ double estimate_of(const Usage& usage, const ModelPrice& price)
            part(usage.cache_write_tokens, price.cache_write);
 }
 
+/// Calls `put` with the key and the value of each member that is known.
+template <class Put>
+void for_each_member(const Usage& usage, Put put)
+{
+    const auto put_known = [&put](std::string_view key, const auto& value) {
+        if (value) put(key, *value);
+    };
+    for (const auto& count : usage_counts) put_known(count.key, usage.*count.member);
+    put_known("cost_usd", usage.cost_usd);
+    if (!usage.model.empty()) put("model", usage.model);
+    if (usage.cpu) put("cpu_seconds", std::chrono::duration<double>(*usage.cpu).count());
+    put_known("peak_memory_kib", usage.peak_memory_kib);
+    if (usage.of_session) put("of_session", true);
+    if (usage.cost_of_session) put("cost_of_session", true);
+}
+
 }  // namespace
 
 boost::json::object format_usage(const Usage& usage)
 {
     boost::json::object out;
-    const auto put = [&out](std::string_view key, const auto& value) {
-        if (value) out[key] = *value;
-    };
-    for (const auto& count : usage_counts) put(count.key, usage.*count.member);
-    put("cost_usd", usage.cost_usd);
-    if (!usage.model.empty()) out["model"] = usage.model;
-    if (usage.cpu) out["cpu_seconds"] = std::chrono::duration<double>(*usage.cpu).count();
-    put("peak_memory_kib", usage.peak_memory_kib);
-    if (usage.of_session) out["of_session"] = true;
-    if (usage.cost_of_session) out["cost_of_session"] = true;
+    for_each_member(usage, [&out](std::string_view key, const auto& value) { out[key] = value; });
     return out;
+}
+
+void put_usage(text::JsonLine& line, std::string_view key, const std::optional<Usage>& usage)
+{
+    if (!usage) return line.null(key);
+    line.open(key);
+    for_each_member(*usage, [&line](std::string_view name, const auto& value) {
+        using Value = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_same_v<Value, bool>)
+            line.truth(name, value);
+        else if constexpr (std::is_same_v<Value, std::string>)
+            line.text(name, value);
+        else
+            line.number(name, value);
+    });
+    line.close();
 }
 
 std::optional<Usage> parse_usage(const text::Fields& fields)

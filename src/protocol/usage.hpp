@@ -12,6 +12,10 @@
 #include <string>
 #include <string_view>
 
+namespace autoexec::text {
+class JsonLine;
+}
+
 /// `Usage` ↔ JSON, as status files and records have it, and as text for people.
 namespace autoexec::protocol {
 
@@ -68,6 +72,8 @@ Spending spending_of(const UsageByExecution& usage, const ModelPrices& prices);
 
 /// null: not known.
 boost::json::value usage_or_null(const std::optional<Usage>& usage);
+/// The same as a member of `line`.
+void put_usage(text::JsonLine& line, std::string_view key, const std::optional<Usage>& usage);
 /// Adds the whole cost as `estimated_cost_usd` to such a value, if a part of it is an estimate.
 void add_estimate(boost::json::value& usage, const Spending& spending);
 

@@ -1,15 +1,15 @@
 #include "records/audit_chain.hpp"
 
 #include "text/text.hpp"
+#include "text/text_buffer.hpp"
 
-#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <iterator>
+#include <memory>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -47,6 +47,52 @@ std::optional<std::string_view> remove_hash(std::string_view& line, std::string_
     return hash;
 }
 
+using DigestBytes = std::array<unsigned char, 32>;
+
+// Fetching it for each line takes longer than hashing the line.
+EVP_MD* sha256_algorithm()
+{
+    static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return algorithm;
+}
+
+bool sha256(std::string_view text, DigestBytes& digest)
+{
+    thread_local const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
+                                                                                  EVP_MD_CTX_free);
+    return context && EVP_DigestInit_ex2(context.get(), sha256_algorithm(), nullptr) == 1 &&
+           EVP_DigestUpdate(context.get(), text.data(), text.size()) == 1 &&
+           EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
+}
+
+bool hmac_sha256(std::string_view key, std::string_view text, DigestBytes& digest)
+{
+    return HMAC(sha256_algorithm(), key.data(), static_cast<int>(key.size()),
+                reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
+                nullptr) != nullptr;
+}
+
+std::string_view view(const std::array<char, digits_of_hash>& digest)
+{
+    return {digest.data(), digest.size()};
+}
+
+/// The part of the link that is hashed.
+void append_link(text::TextBuffer& line, std::string_view key_name, std::uint64_t seq,
+                 std::string_view prev)
+{
+    if (!key_name.empty()) {
+        line.append(name_key);
+        line.append(key_name);
+        line.append('"');
+    }
+    line.append(seq_key);
+    line.append_number(seq);
+    line.append(prev_key);
+    line.append(prev);
+    line.append('"');
+}
+
 }  // namespace
 
 std::string_view first_prev() noexcept
@@ -62,47 +108,52 @@ AuditChain::AuditChain(std::string key) : key_(std::move(key))
     if (!key_.empty()) key_name_ = hash("autoexec audit log").substr(0, digits_of_name);
 }
 
-std::string AuditChain::hash(std::string_view text) const
+AuditChain::Digest AuditChain::digest_of(std::string_view text) const
 {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
-    // Fetching it again takes longer than hashing a line.
-    static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    const bool done =
-        key_.empty() ? EVP_Digest(bytes, text.size(), digest.data(), &size, sha256, nullptr) == 1
-                     : HMAC(sha256, key_.data(), static_cast<int>(key_.size()), bytes, text.size(),
-                            digest.data(), &size) != nullptr;
+    DigestBytes bytes{};
+    const bool done = key_.empty() ? sha256(text, bytes) : hmac_sha256(key_, text, bytes);
     if (!done) throw std::bad_alloc();  // the only reason
-    return text::hex({reinterpret_cast<const char*>(digest.data()), size});
+    Digest digest{};
+    text::write_hex(digest.data(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return digest;
 }
 
-std::string AuditChain::extend(std::string_view lines, std::uint64_t max_bytes,
+std::string AuditChain::hash(std::string_view text) const
+{
+    return std::string(view(digest_of(text)));
+}
+
+std::string AuditChain::extend(std::string_view& lines, std::uint64_t max_bytes,
                                ChainLink& last) const
 {
-    std::string chained;
-    chained.reserve(lines.size() + lines.size() / 2);
-    while (!lines.empty() && (chained.empty() || chained.size() < max_bytes)) {
+    constexpr std::size_t link_size = 2 * digits_of_hash;
+    text::TextBuffer chained(std::min<std::uint64_t>(2 * lines.size(), max_bytes) + link_size);
+    Digest prev{};
+    Digest hash{};
+    (last.seq == 0 ? first_prev() : last.hash).copy(hash.data(), hash.size());
+    do {
         const auto end = lines.find('\n');
         auto line = lines.substr(0, end);
         lines.remove_prefix(end + 1);
         if (line.ends_with('}')) line.remove_suffix(1);
         const auto begin = chained.size();
-        last.prev = last.seq == 0 ? std::string(first_prev()) : std::exchange(last.hash, {});
-        ++last.seq;
         chained.append(line);
-        if (!key_name_.empty()) chained.append(name_key).append(key_name_) += '"';
-        fmt::format_to(std::back_inserter(chained), "{}{}{}{}\"", seq_key, last.seq, prev_key,
-                       last.prev);
-        last.hash = hash(std::string_view(chained).substr(begin));
-        chained.append(hash_key).append(last.hash).append(link_end) += '\n';
-    }
-    return chained;
+        append_link(chained, key_name_, ++last.seq, view(hash));
+        prev = std::exchange(hash, digest_of(chained.view().substr(begin)));
+        chained.append(hash_key);
+        chained.append(view(hash));
+        chained.append(link_end);
+        chained.append('\n');
+    } while (!lines.empty() && chained.size() < max_bytes);
+    last.prev = view(prev);
+    last.hash = view(hash);
+    return std::move(chained).release();
 }
 
 bool AuditChain::is_right(std::string_view line, const ChainLink& link) const
 {
-    return line.size() > hash_size && hash(line.substr(0, line.size() - hash_size)) == link.hash;
+    return line.size() > hash_size &&
+           view(digest_of(line.substr(0, line.size() - hash_size))) == link.hash;
 }
 
 std::optional<ChainLink> link_of(std::string_view line)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -29,9 +30,10 @@ public:
     /// What names the key in a link; empty: there is no key.
     [[nodiscard]] const std::string& key_name() const noexcept { return key_name_; }
 
-    /// Adds a link that follows `last` to as many of `lines` as make `max_bytes`, one at least, and
-    /// advances `last` to it. `lines` are JSON objects on lines of their own.
-    [[nodiscard]] std::string extend(std::string_view lines, std::uint64_t max_bytes,
+    /// Adds a link that follows `last` to as many of `lines` as make `max_bytes`, one at least.
+    /// Removes these from the front of `lines`, and advances `last` to the link of the last one.
+    /// `lines`, of which there is one, are JSON objects on lines of their own.
+    [[nodiscard]] std::string extend(std::string_view& lines, std::uint64_t max_bytes,
                                      ChainLink& last) const;
 
     /// Whether the hash of a line with that link is right.
@@ -41,6 +43,9 @@ public:
     [[nodiscard]] std::string hash(std::string_view text) const;
 
 private:
+    using Digest = std::array<char, 64>;  // in hexadecimal
+    [[nodiscard]] Digest digest_of(std::string_view text) const;
+
     std::string key_;
     std::string key_name_;
 };

@@ -135,8 +135,9 @@ void AuditLogger::publish(const Event& event)
     try {
         // A subclass may have its own `log_event`. Without one, nothing of the event is copied.
         if (typeid(*this) != typeid(AuditLogger)) return log_event(record_of(event));
-        impl_->writer->push(records::audit_log_name,
-                            protocol::format_audit(event, impl_->clock->system_now()));
+        const bool has_time = event.time != decltype(event.time){};
+        const auto time = has_time ? event.time : impl_->clock->system_now();
+        impl_->writer->push(records::audit_log_name, protocol::format_audit(event, time));
     } catch (...) {
         impl_->writer->count_lost();
     }

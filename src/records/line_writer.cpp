@@ -40,27 +40,63 @@ LineWriter::LineWriter(const asio::any_io_executor& ex, Options options)
       strand_(ex),
       timer_(options_.clock->make_timer(strand_)),
       progress_(strand_, asio::steady_timer::time_point::max())
-{}
+{
+    spare_.reserve(max_spare);
+}
 
 void LineWriter::push(std::string_view file, std::string_view line)
 {
     bool just_full = false;
+    bool starts = false;
     {
         const std::lock_guard lock(mutex_);
         if (stopped_ || pushed_ - done_ >= 2 * options_.queue_limit) {
             ++refused_;
             return;
         }
-        // The order of the lines matters only within a file.
-        auto batch = std::ranges::find(queue_, file, &Batch::file);
-        if (batch == queue_.end())
-            batch = queue_.insert(queue_.end(), Batch{std::string(file), {}});
-        batch->lines.append(line).push_back('\n');
+        batch_for(file, line.size() + 1).append(line);
         ++pushed_;
         just_full = pushed_ - done_ == options_.queue_limit;
+        starts = claim_run();
     }
-    ensure_running();
+    if (starts) start_drain();
     if (just_full) asio::post(strand_, [self = shared_from_this()] { self->wake(); });
+}
+
+// Whole or not at all.
+void LineWriter::Batch::append(std::string_view line)
+{
+    const auto end = lines.size();
+    lines.append(line.size() + 1, '\n');
+    line.copy(lines.data() + end, line.size());
+    ++count;
+}
+
+// Lines of one file stay in their order; those of two files need not.
+LineWriter::Batch& LineWriter::batch_for(std::string_view file, std::size_t size)
+{
+    const auto last = std::find_if(queue_.rbegin(), queue_.rend(),
+                                   [file](const Batch& batch) { return batch.file == file; });
+    if (last != queue_.rend() && last->lines.size() + size <= max_batch) return *last;
+    Batch batch;
+    batch.file = file;
+    if (!spare_.empty()) {
+        batch.lines = std::move(spare_.back());
+        spare_.pop_back();
+    } else if (last != queue_.rend()) {
+        batch.lines.reserve(max_batch);  // it will be filled, too
+    }
+    return queue_.emplace_back(std::move(batch));
+}
+
+// With the mutex held.
+void LineWriter::keep_memory(std::string& lines)
+{
+    constexpr std::size_t min_kept = 4096;
+    const bool fits = lines.capacity() >= min_kept && lines.capacity() <= 2 * max_batch;
+    if (!fits || spare_.size() == max_spare) return;
+    lines.clear();
+    spare_.push_back(std::move(lines));
 }
 
 bool LineWriter::full() const noexcept
@@ -108,14 +144,27 @@ asio::awaitable<error_code> LineWriter::written(std::shared_ptr<LineWriter> self
     co_return is_written() ? error_code{} : self->last_error_;
 }
 
+// With the mutex held. True: the caller has to start a drain.
+bool LineWriter::claim_run() noexcept
+{
+    if (running_ || pushed_ == done_) return false;
+    running_ = true;
+    abandoned_ = false;
+    return true;
+}
+
 void LineWriter::ensure_running()
 {
+    bool starts = false;
     {
         const std::lock_guard lock(mutex_);
-        if (running_ || pushed_ == done_) return;
-        running_ = true;
-        abandoned_ = false;
+        starts = claim_run();
     }
+    if (starts) start_drain();
+}
+
+void LineWriter::start_drain()
+{
     asio::co_spawn(strand_, drain(shared_from_this()), asio::detached);
 }
 
@@ -160,7 +209,8 @@ error_code LineWriter::write()
     if (batches_.empty()) {
         const std::lock_guard lock(mutex_);
         batches_.swap(queue_);
-        of_several_files_ = batches_.size() > 1;
+        of_several_files_ = std::ranges::any_of(
+            batches_, [&](const Batch& batch) { return batch.file != batches_.front().file; });
     }
     error_code ec;
     while (!batches_.empty() && !ec) ec = write_front();
@@ -170,16 +220,20 @@ error_code LineWriter::write()
 error_code LineWriter::write_front()
 {
     auto& batch = batches_.front();
-    const auto before = std::string_view(batch.lines).substr(batch.written);
-    auto rest = before;
+    auto rest = std::string_view(batch.lines).substr(batch.written);
     const auto ec = file_of(batch.file).append(batch.file, rest);
     if (ec) record_problem(batch.file, ec);
 
-    const auto gone = before.substr(0, before.size() - rest.size());
-    batch.written += gone.size();
-    const auto count = static_cast<std::uint64_t>(std::count(gone.begin(), gone.end(), '\n'));
-    if (rest.empty()) batches_.pop_front();
+    const auto left = static_cast<std::uint64_t>(std::ranges::count(rest, '\n'));
+    const auto count = std::exchange(batch.count, left) - left;
+    batch.written = batch.lines.size() - rest.size();
+    std::string memory;  // released without the lock
+    if (rest.empty()) {
+        memory = std::move(batch.lines);
+        batches_.pop_front();
+    }
     const std::lock_guard lock(mutex_);
+    keep_memory(memory);
     ahead_ += count;
     // A line of another file may be older than these.
     if (!of_several_files_ || batches_.empty()) done_ += std::exchange(ahead_, 0);

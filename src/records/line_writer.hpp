@@ -20,6 +20,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace autoexec::records {
 
@@ -41,7 +42,9 @@ public:
         std::shared_ptr<const AuditChain> chain;  ///< Null: lines are not chained.
     };
 
-    static constexpr std::chrono::seconds max_wait{1};  ///< `Durability::none`
+    static constexpr std::size_t max_batch = std::size_t{1} << 20;  ///< Bytes of a write, about.
+    static constexpr std::size_t max_spare = 16;                    ///< Batches.
+    static constexpr std::chrono::seconds max_wait{1};              ///< `Durability::none`
     static constexpr std::chrono::milliseconds lock_interval{
         5};  ///< Between attempts to get a held lock.
     static constexpr std::chrono::seconds lock_timeout{
@@ -71,15 +74,22 @@ public:
 
 private:
     struct Batch {
+        void append(std::string_view line);
+
         std::string file;
         std::string lines;
+        std::uint64_t count = 0;  // of the lines that are not written
         std::size_t written = 0;  // bytes
     };
 
     static asio::awaitable<void> drain(std::shared_ptr<LineWriter> self);
     static asio::awaitable<error_code> written(std::shared_ptr<LineWriter> self,
                                                std::uint64_t target);
+    Batch& batch_for(std::string_view file, std::size_t size);
+    void keep_memory(std::string& lines);
+    bool claim_run() noexcept;
     void ensure_running();
+    void start_drain();
     bool pending() const;
     bool continues(error_code ec);
     error_code write();
@@ -97,7 +107,8 @@ private:
 
     mutable std::mutex mutex_;  // guards these; never held during a system call
     std::deque<Batch> queue_;
-    std::uint64_t pushed_ = 0;  // lines, as are the next three
+    std::vector<std::string> spare_;  // memory of written batches: the system takes long to give it
+    std::uint64_t pushed_ = 0;        // lines, as are the next three
     std::uint64_t done_ = 0;
     std::uint64_t ahead_ = 0;  ///< Written, but not done: older ones are not written.
     std::uint64_t refused_ = 0;

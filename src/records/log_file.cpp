@@ -281,15 +281,18 @@ error_code LogFile::append_chained(std::string_view& lines, const struct stat& b
     auto end = last;
     constexpr std::uint64_t max_chunk = std::uint64_t{1} << 20;
     const auto limit = rotation_.max_bytes == 0 ? max_chunk : rotation_.max_bytes;
-    const auto text = chain_->extend(lines, std::min(limit, max_chunk), end);
+    auto after = lines;
+    const auto text = chain_->extend(after, std::min(limit, max_chunk), end);
     auto rest = std::string_view(text);
     const auto ec = append_plain(rest, size);
     const auto written = std::string_view(text).substr(0, text.size() - rest.size());
     tail_.reset();
     if (written.empty()) return ec;
-    for (auto count = std::count(written.begin(), written.end(), '\n'); count > 0; --count)
-        lines.remove_prefix(lines.find('\n') + 1);
-    if (!rest.empty()) {
+    if (rest.empty()) {
+        lines = after;
+    } else {
+        for (auto count = std::count(written.begin(), written.end(), '\n'); count > 0; --count)
+            lines.remove_prefix(lines.find('\n') + 1);
         const auto line = written.substr(0, written.size() - 1);
         end = link_of(line.substr(line.rfind('\n') + 1)).value_or(last);
     }

@@ -6,7 +6,10 @@
 #include "records/record_sink_impl.hpp"
 #include "text/text.hpp"
 
+#include <chrono>
 #include <exception>
+#include <optional>
+#include <typeinfo>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -34,6 +37,35 @@ void add_custom(ExecutionMetric& metric,
     }
 }
 
+struct DayFiles {
+    std::chrono::sys_days day;
+    std::string executions;
+    std::string attempts;
+};
+
+const DayFiles& files_of(std::chrono::sys_days day)
+{
+    thread_local std::optional<DayFiles> last;
+    if (last && last->day == day) return *last;
+    using records::MetricsFile;
+    const auto date = text::utc_date(day);
+    return last.emplace(DayFiles{day, records::metrics_file_name(MetricsFile::executions, date),
+                                 records::metrics_file_name(MetricsFile::attempts, date)});
+}
+
+bool is_complete(const ExecutionMetric& metric)
+{
+    return !metric.execution_id.empty() && metric.started_at && metric.completed_at;
+}
+
+void push_lines(records::LineWriter& writer, const ExecutionMetric& metric)
+{
+    const auto& files = files_of(std::chrono::floor<std::chrono::days>(*metric.completed_at));
+    const auto lines = protocol::format_lines(metric);
+    writer.push(files.executions, lines.execution);
+    writer.push(files.attempts, lines.attempt);
+}
+
 }  // namespace
 
 ExecutionMetricsCollector::ExecutionMetricsCollector(asio::any_io_executor ex,
@@ -49,11 +81,7 @@ ExecutionMetric ExecutionMetricsCollector::record_execution(ExecutionMetric metr
     if (!metric.started_at) metric.started_at = now;
     if (!metric.completed_at) metric.completed_at = now;
     if (custom_) add_custom(metric, custom_);
-    using records::MetricsFile;
-    const auto date = text::utc_date(*metric.completed_at);
-    const auto lines = protocol::format_lines(metric);
-    impl_->writer->push(records::metrics_file_name(MetricsFile::executions, date), lines.execution);
-    impl_->writer->push(records::metrics_file_name(MetricsFile::attempts, date), lines.attempt);
+    push_lines(*impl_->writer, metric);
     return metric;
 }
 
@@ -77,8 +105,14 @@ MetricsSummary ExecutionMetricsCollector::get_summary(const MetricsFilter& filte
 void ExecutionMetricsCollector::publish(const Event& event)
 {
     if (!event.metric) return;
+    // A subclass may have its own `record_execution`. Without one, nothing of the metric is copied.
+    const bool is_final = typeid(*this) == typeid(ExecutionMetricsCollector) && !custom_ &&
+                          is_complete(*event.metric);
     try {
-        record_execution(*event.metric);
+        if (is_final)
+            push_lines(*impl_->writer, *event.metric);
+        else
+            record_execution(*event.metric);
     } catch (...) {
         impl_->writer->count_lost();
     }

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "text/text_buffer.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -55,12 +58,15 @@ std::string dump_line(const boost::json::value& value);
 /// object.
 class JsonLine {
 public:
-    JsonLine() = default;
+    /// `before` is the text before the object.
+    explicit JsonLine(std::string_view before = {}) : JsonLine(before, false) {}
     void text(std::string_view key, std::string_view value);
     /// null for an absent text.
     void text_or_null(std::string_view key, const std::optional<std::string>& value);
     void number(std::string_view key, std::int64_t value);
     void number(std::string_view key, double value);
+    /// As `iso_utc`.
+    void time(std::string_view key, std::chrono::system_clock::time_point value);
     void null(std::string_view key);
     void value(std::string_view key, const boost::json::value& value);
     void value(std::string_view key, const boost::json::object& value);
@@ -73,26 +79,28 @@ public:
     void close();
 
     /// The members so far as a whole object. None is open.
-    [[nodiscard]] std::string object() const;
+    [[nodiscard]] std::string object() const&;
+    [[nodiscard]] std::string object() &&;
 
 protected:
-    explicit JsonLine(bool indented) : indented_(indented) {}
+    JsonLine(std::string_view before, bool indented);
 
 private:
     void begin(std::string_view key);
     void next_item();
+    void new_line();
     void end(char bracket);
     [[nodiscard]] bool is_empty() const { return line_.back() == '{' || line_.back() == '['; }
 
-    std::string line_ = "{";
-    bool indented_ = false;
+    TextBuffer line_;
+    bool indented_;
     std::size_t depth_ = 1;
 };
 
 /// The same, as `dump_indented` of the object.
 class JsonText : public JsonLine {
 public:
-    JsonText() : JsonLine(true) {}
+    JsonText() : JsonLine({}, true) {}
 };
 
 /// null for an absent value.

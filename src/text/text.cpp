@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::size_t max_file_name_length = 128;
 
-void append_hex(std::string& out, unsigned char byte)
-{
-    constexpr char hex[] = "0123456789abcdef";
-    out += hex[byte >> 4];
-    out += hex[byte & 0xF];
-}
-
 bool is_plain_in_name(char c) noexcept
 {
     return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
@@ -70,11 +63,21 @@ std::string file_name_of(std::string_view id)
     return name.substr(0, length) + suffix;
 }
 
+char* write_hex(char* out, std::string_view bytes) noexcept
+{
+    constexpr char digits[] = "0123456789abcdef";
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 0xF];
+    }
+    return out;
+}
+
 std::string hex(std::string_view bytes)
 {
-    std::string out;
-    out.reserve(2 * bytes.size());
-    for (const char c : bytes) append_hex(out, static_cast<unsigned char>(c));
+    std::string out(2 * bytes.size(), '0');
+    write_hex(out.data(), bytes);
     return out;
 }
 
@@ -99,11 +102,8 @@ std::string new_uuid()
         static_cast<std::uint64_t>(ms.count()) << 16 | 0x7000 | (fraction * 4096 / 1'000'000);
     for (std::size_t i = 0; i < 8; ++i) id[i] = static_cast<unsigned char>(head >> (56 - 8 * i));
     id[8] = static_cast<unsigned char>((id[8] & 0x3F) | 0x80);
-    std::string out;
-    for (std::size_t i = 0; i < id.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-        append_hex(out, id[i]);
-    }
+    auto out = hex({reinterpret_cast<const char*>(id.data()), id.size()});
+    for (const std::size_t dash : {8, 13, 18, 23}) out.insert(dash, 1, '-');
     return out;
 }
 

@@ -15,6 +15,10 @@ namespace autoexec::text {
 /// absent time.
 std::string iso_utc(const std::optional<std::chrono::system_clock::time_point>& t);
 
+/// The same for a time that is there, into a buffer of `iso_utc_size`. Returns its end.
+char* write_iso_utc(char* out, std::chrono::system_clock::time_point t);
+inline constexpr std::size_t iso_utc_size = 32;
+
 /// `2026-01-20T21:00:36.129110`, local time: the original's naive form.
 std::string iso_local(std::chrono::system_clock::time_point t);
 
@@ -91,6 +95,8 @@ std::optional<std::vector<std::string>> split_words(std::string_view line, std::
 
 /// Two lower-case digits for each byte.
 std::string hex(std::string_view bytes);
+/// The same into a buffer. Returns its end.
+char* write_hex(char* out, std::string_view bytes) noexcept;
 
 /// SHA-256 as 64 lower-case hexadecimal digits.
 std::string sha256_hex(std::string_view bytes);

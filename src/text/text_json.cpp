@@ -1,15 +1,14 @@
 #include "text/json.hpp"
 #include "text/text.hpp"
+#include "text/text_buffer.hpp"
 
-#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace autoexec::text {
@@ -17,73 +16,119 @@ namespace {
 
 namespace json = boost::json;
 
-bool is_plain_in_json(char c)
+// A byte that a JSON string contains as it is.
+constexpr bool is_plain_in_json(unsigned char c)
 {
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
-void append_escaped(std::string& out, char32_t c)
+// The same for eight bytes at once.
+bool are_plain_in_json(std::uint64_t bytes)
+{
+    constexpr auto each = ~std::uint64_t{0} / 0xFF;
+    // The highest bit of some byte is set if one is below `limit`, which is at most 0x80.
+    const auto below = [](std::uint64_t values, std::uint64_t limit) {
+        return (values - each * limit) & ~values;
+    };
+    const auto equal = [&](unsigned char c) { return below(bytes ^ (each * c), 1); };
+    const auto special = bytes | below(bytes, 0x20) | equal('"') | equal('\\') | equal(0x7F);
+    return (special & (each * 0x80)) == 0;
+}
+
+std::size_t plain_length(std::string_view text)
+{
+    std::size_t at = 0;
+    for (std::uint64_t bytes = 0; at + sizeof bytes <= text.size(); at += sizeof bytes) {
+        std::memcpy(&bytes, text.data() + at, sizeof bytes);
+        if (!are_plain_in_json(bytes)) break;
+    }
+    while (at < text.size() && is_plain_in_json(static_cast<unsigned char>(text[at]))) ++at;
+    return at;
+}
+
+void append_unit(TextBuffer& out, char32_t unit)
+{
+    const char bytes[] = {static_cast<char>(unit >> 8), static_cast<char>(unit)};
+    out.append("\\u");
+    out.append_by(2 * sizeof bytes, [&bytes](char* at) {
+        return write_hex(at, {bytes, sizeof bytes});
+    });
+}
+
+void append_escaped(TextBuffer& out, char32_t c)
 {
     constexpr std::string_view special = "\"\\\n\r\t\b\f";
     constexpr std::string_view letters = "\"\\nrtbf";
-    const auto escape = [&out](char32_t unit) {
-        out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(unit));
-    };
     const auto at = c < 0x80 ? special.find(static_cast<char>(c)) : special.npos;
     if (at != special.npos) {
-        out.append({'\\', letters[at]});
-    } else if (c >= 0x20 && c < 0x7F) {
-        out += static_cast<char>(c);
+        out.append('\\');
+        out.append(letters[at]);
     } else if (c < 0x10000) {
-        escape(c);
+        append_unit(out, c);
     } else {
-        escape(0xD800 + ((c - 0x10000) >> 10));
-        escape(0xDC00 + ((c - 0x10000) & 0x3FF));
+        append_unit(out, 0xD800 + ((c - 0x10000) >> 10));
+        append_unit(out, 0xDC00 + ((c - 0x10000) & 0x3FF));
     }
 }
 
-void append_string(std::string& out, std::string_view text)
+void append_string(TextBuffer& out, std::string_view text)
 {
-    out += '"';
-    while (!text.empty()) {
+    out.append('"');
+    for (;;) {
         // Most text needs no escapes and is copied in one piece.
-        const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_in_json);
-        out.append(text.begin(), rest);
-        text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
+        const auto plain = plain_length(text);
+        out.append(text.substr(0, plain));
+        text.remove_prefix(plain);
         if (text.empty()) break;
         const auto step = decode_utf8(text);
         append_escaped(out, step.code_point);
         text.remove_prefix(step.length);
     }
-    out += '"';
+    out.append('"');
+}
+
+// Python's `repr`: the shortest digits that read back exactly; with an exponent if that is below -4
+// or above 15.
+void append_double(TextBuffer& out, double value)
+{
+    if (!std::isfinite(value)) return out.append("null");  // JSON has no such number
+    const auto size = std::fabs(value);
+    const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);
+    constexpr std::size_t max_size = 40;
+    const auto begin = out.size();
+    out.append_by(max_size, [value, fixed](char* at) {
+        const auto form = fixed ? std::chars_format::fixed : std::chars_format::scientific;
+        return std::to_chars(at, at + max_size, value, form).ptr;
+    });
+    if (fixed && out.view().find('.', begin) == std::string_view::npos) out.append(".0");
 }
 
 class Dumper {
 public:
-    explicit Dumper(bool indented, std::size_t depth = 0) : indented_(indented), depth_(depth) {}
-
-    std::string release() { return std::move(out_); }
+    Dumper(TextBuffer& out, bool indented, std::size_t depth)
+        : out_(out), indented_(indented), depth_(depth)
+    {}
 
     void value(const json::value& v)
     {
         switch (v.kind()) {
             case json::kind::null:
-                out_ += "null";
+                out_.append("null");
                 break;
             case json::kind::bool_:
-                out_ += v.get_bool() ? "true" : "false";
+                out_.append(v.get_bool() ? "true" : "false");
                 break;
             case json::kind::int64:
-                out_ += fmt::format("{}", v.get_int64());
+                out_.append_number(v.get_int64());
                 break;
             case json::kind::uint64:
-                out_ += fmt::format("{}", v.get_uint64());
+                out_.append_number(v.get_uint64());
                 break;
             case json::kind::double_:
-                out_ += format_double(v.get_double());
+                append_double(out_, v.get_double());
                 break;
             case json::kind::string:
-                string(v.get_string());
+                append_string(out_, v.get_string());
                 break;
             case json::kind::array:
                 sequence('[', ']', v.get_array(), [this](const auto& item) { value(item); });
@@ -97,75 +142,87 @@ public:
     void object(const json::object& members)
     {
         sequence('{', '}', members, [this](const auto& member) {
-            string(member.key());
-            out_ += ": ";
+            append_string(out_, member.key());
+            out_.append(": ");
             value(member.value());
         });
     }
 
 private:
-    void string(std::string_view text) { append_string(out_, text); }
-
     template <class Items, class Each>
     void sequence(char open, char close, const Items& items, Each each)
     {
-        out_ += open;
+        out_.append(open);
         ++depth_;
         bool first = true;
         for (const auto& item : items) {
-            if (!first) out_ += indented_ ? "," : ", ";
+            if (!first) out_.append(indented_ ? "," : ", ");
             first = false;
             new_line();
             each(item);
         }
         --depth_;
         if (!first) new_line();
-        out_ += close;
+        out_.append(close);
     }
 
     void new_line()
     {
-        if (indented_) out_.append("\n").append(2 * depth_, ' ');
+        if (!indented_) return;
+        out_.append('\n');
+        out_.append(2 * depth_, ' ');
     }
 
-    std::string out_;
+    TextBuffer& out_;
     bool indented_;
     std::size_t depth_;
 };
 
 std::string dump(const json::value& value, bool indented)
 {
-    Dumper dumper(indented);
-    dumper.value(value);
-    return dumper.release();
+    TextBuffer out;
+    Dumper(out, indented, 0).value(value);
+    return std::move(out).release();
 }
 
 }  // namespace
+
+JsonLine::JsonLine(std::string_view before, bool indented) : indented_(indented)
+{
+    line_.append(before);
+    line_.append('{');
+}
 
 void JsonLine::begin(std::string_view key)
 {
     next_item();
     append_string(line_, key);
-    line_ += ": ";
+    line_.append(": ");
 }
 
 void JsonLine::next_item()
 {
-    if (!is_empty()) line_ += indented_ ? "," : ", ";
-    if (indented_) line_.append("\n").append(2 * depth_, ' ');
+    if (!is_empty()) line_.append(indented_ ? "," : ", ");
+    if (indented_) new_line();
+}
+
+void JsonLine::new_line()
+{
+    line_.append('\n');
+    line_.append(2 * depth_, ' ');
 }
 
 void JsonLine::end(char bracket)
 {
     --depth_;
-    if (indented_ && !is_empty()) line_.append("\n").append(2 * depth_, ' ');
-    line_ += bracket;
+    if (indented_ && !is_empty()) new_line();
+    line_.append(bracket);
 }
 
 void JsonLine::open(std::string_view key)
 {
     begin(key);
-    line_ += '{';
+    line_.append('{');
     ++depth_;
 }
 
@@ -174,23 +231,33 @@ void JsonLine::close()
     end('}');
 }
 
-std::string JsonLine::object() const
+std::string JsonLine::object() const&
 {
-    auto whole = *this;
-    whole.end('}');
-    return std::move(whole.line_);
+    const auto members = line_.view();
+    std::string whole;
+    whole.reserve(members.size() + 2);
+    whole += members;
+    if (indented_ && !is_empty()) whole += '\n';
+    whole += '}';
+    return whole;
+}
+
+std::string JsonLine::object() &&
+{
+    end('}');
+    return std::move(line_).release();
 }
 
 void JsonLine::truth(std::string_view key, bool value)
 {
     begin(key);
-    line_ += value ? "true" : "false";
+    line_.append(value ? "true" : "false");
 }
 
 void JsonLine::texts(std::string_view key, const std::vector<std::string>& values)
 {
     begin(key);
-    line_ += '[';
+    line_.append('[');
     ++depth_;
     for (const auto& value : values) {
         next_item();
@@ -216,35 +283,39 @@ void JsonLine::text_or_null(std::string_view key, const std::optional<std::strin
 void JsonLine::number(std::string_view key, std::int64_t value)
 {
     begin(key);
-    line_ += std::to_string(value);
+    line_.append_number(value);
 }
 
 void JsonLine::number(std::string_view key, double value)
 {
     begin(key);
-    line_ += format_double(value);
+    append_double(line_, value);
+}
+
+void JsonLine::time(std::string_view key, std::chrono::system_clock::time_point value)
+{
+    begin(key);
+    line_.append('"');
+    line_.append_by(iso_utc_size, [value](char* at) { return write_iso_utc(at, value); });
+    line_.append('"');
 }
 
 void JsonLine::null(std::string_view key)
 {
     begin(key);
-    line_ += "null";
+    line_.append("null");
 }
 
 void JsonLine::value(std::string_view key, const json::value& value)
 {
     begin(key);
-    Dumper dumper(indented_, depth_);
-    dumper.value(value);
-    line_ += dumper.release();
+    Dumper(line_, indented_, depth_).value(value);
 }
 
 void JsonLine::value(std::string_view key, const json::object& value)
 {
     begin(key);
-    Dumper dumper(indented_, depth_);
-    dumper.object(value);
-    line_ += dumper.release();
+    Dumper(line_, indented_, depth_).object(value);
 }
 
 std::string dump_indented(const json::value& value)
@@ -259,18 +330,9 @@ std::string dump_line(const json::value& value)
 
 std::string format_double(double value)
 {
-    if (!std::isfinite(value)) return "null";  // JSON has no such number
-    // Python's `repr`: the shortest digits that read back exactly; with an exponent if that is
-    // below -4 or above 15.
-    const auto size = std::fabs(value);
-    const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);
-    std::array<char, 40> buffer;
-    const auto end =
-        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                      fixed ? std::chars_format::fixed : std::chars_format::scientific);
-    std::string out(buffer.data(), end.ptr);
-    if (fixed && out.find('.') == out.npos) out += ".0";
-    return out;
+    TextBuffer out;
+    append_double(out, value);
+    return std::string(out.view());
 }
 
 json::value text_or_null(std::string_view text)

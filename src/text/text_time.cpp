@@ -4,8 +4,10 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <ctime>
 #include <utility>
@@ -15,37 +17,21 @@ namespace {
 
 using std::chrono::system_clock;
 
-void append_digits(std::string& out, unsigned value, unsigned width)
+char* write_digits(char* out, std::integral auto value, int width)
 {
-    const auto begin = out.size();
-    out.append(width, '0');
-    for (auto i = begin + width; i > begin; value /= 10)
-        out[--i] = static_cast<char>('0' + value % 10);
+    for (int i = width; i > 0; value /= 10) out[--i] = static_cast<char>('0' + value % 10);
+    return out + width;
 }
 
-/// Several times faster than through `std::tm`. The clock's range is within four digits of a year.
-std::string iso_in_utc(system_clock::time_point t)
+/// The clock's range is within four digits of a year.
+char* write_date(char* out, std::chrono::sys_days day)
 {
-    using namespace std::chrono;
-    const auto day = floor<days>(t);
-    const year_month_day date(day);
-    const hh_mm_ss time(floor<microseconds>(t - day));
-    std::string out;
-    out.reserve(32);
-    const auto append = [&out](auto value, unsigned width, char after) {
-        append_digits(out, static_cast<unsigned>(value), width);
-        out += after;
-    };
-    append(static_cast<int>(date.year()), 4, '-');
-    append(static_cast<unsigned>(date.month()), 2, '-');
-    append(static_cast<unsigned>(date.day()), 2, 'T');
-    append(time.hours().count(), 2, ':');
-    append(time.minutes().count(), 2, ':');
-    append_digits(out, static_cast<unsigned>(time.seconds().count()), 2);
-    if (time.subseconds().count() == 0) return out;
-    out += '.';
-    append_digits(out, static_cast<unsigned>(time.subseconds().count()), 6);
-    return out;
+    const std::chrono::year_month_day date(day);
+    out = write_digits(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
+    *out++ = '-';
+    out = write_digits(out, static_cast<unsigned>(date.month()), 2);
+    *out++ = '-';
+    return write_digits(out, static_cast<unsigned>(date.day()), 2);
 }
 
 /// `2026-01-20T21:00:36+00:00` or `2026-01-20T21:00:36.129110+00:00`, as most texts are. A regular
@@ -82,9 +68,34 @@ std::optional<system_clock::time_point> parse_usual(std::string_view text)
 
 }  // namespace
 
+// Several times faster than through `std::tm`.
+char* write_iso_utc(char* out, system_clock::time_point t)
+{
+    using namespace std::chrono;
+    const auto day = floor<days>(t);
+    const auto micros = floor<microseconds>(t - day).count();
+    const auto fraction = static_cast<unsigned>(micros % 1'000'000);
+    const auto seconds_of_day = static_cast<unsigned>(micros / 1'000'000);
+    out = write_date(out, day);
+    *out++ = 'T';
+    out = write_digits(out, seconds_of_day / 3600, 2);
+    *out++ = ':';
+    out = write_digits(out, seconds_of_day / 60 % 60, 2);
+    *out++ = ':';
+    out = write_digits(out, seconds_of_day % 60, 2);
+    if (fraction != 0) {
+        *out++ = '.';
+        out = write_digits(out, fraction, 6);
+    }
+    constexpr std::string_view offset = "+00:00";
+    return std::copy(offset.begin(), offset.end(), out);
+}
+
 std::string iso_utc(const std::optional<system_clock::time_point>& t)
 {
-    return t ? iso_in_utc(*t) + "+00:00" : std::string();
+    if (!t) return {};
+    std::array<char, iso_utc_size> buffer;
+    return {buffer.data(), write_iso_utc(buffer.data(), *t)};
 }
 
 std::string iso_local(system_clock::time_point t)
@@ -99,7 +110,8 @@ std::string iso_local(system_clock::time_point t)
 
 std::string utc_date(system_clock::time_point t)
 {
-    return iso_in_utc(t).substr(0, 10);
+    std::array<char, 10> buffer;
+    return {buffer.data(), write_date(buffer.data(), std::chrono::floor<std::chrono::days>(t))};
 }
 
 std::optional<system_clock::time_point> parse_iso(std::string_view text)

@@ -80,6 +80,53 @@ struct ChainFixture {
 
 TEST_SUITE_BEGIN("audit_chain");
 
+TEST_CASE("hashes are SHA-256, and with a key HMAC-SHA-256")
+{
+    const records::AuditChain plain;
+    for (int i = 0; i < 2; ++i)  // the second one with what the first has made
+        CHECK(plain.hash("abc") ==
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(plain.hash("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    // RFC 4231, test case 2
+    CHECK(records::AuditChain("Jefe").hash("what do ya want for nothing?") ==
+          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST_CASE("a chain is extended by as many lines as make the limit, and then by the rest")
+{
+    for (const auto* const key : {"", "0123456789abcdef"}) {
+        const records::AuditChain chain(key);
+        const std::string text = "{\"a\": 1}\n{\"a\": 2}\n{}\n";
+        std::string_view lines = text;
+        records::ChainLink last;
+        auto chained = chain.extend(lines, 1, last);
+        CHECK(last.seq == 1);
+        CHECK(last.prev == records::first_prev());
+        CHECK(lines == std::string_view(text).substr(9));
+        const auto first = last.hash;
+        chained += chain.extend(lines, 10'000, last);
+        CHECK(lines.empty());
+        CHECK(last.seq == 3);
+
+        Lines written;
+        for (std::string_view rest = chained; !rest.empty();) {
+            written.emplace_back(rest.substr(0, rest.find('\n')));
+            rest.remove_prefix(written.back().size() + 1);
+        }
+        REQUIRE(written.size() == 3);
+        CHECK(written[1].starts_with("{\"a\": 2, \""));
+        for (std::size_t i = 0; i < written.size(); ++i) {
+            const auto link = records::link_of(written[i]).value();
+            CHECK(link.seq == i + 1);
+            CHECK(link.key == chain.key_name());
+            CHECK(chain.is_right(written[i], link));
+        }
+        CHECK(records::link_of(written[1]).value().prev == first);
+        CHECK(records::link_of(written[2]).value().hash == last.hash);
+        CHECK(records::link_of(written[2]).value().prev == last.prev);
+    }
+}
+
 TEST_CASE_FIXTURE(ChainFixture, "an unchanged log is intact, across rotations and writers")
 {
     options.max_bytes = 2000;
@@ -187,7 +234,9 @@ TEST_CASE_FIXTURE(ChainFixture, "each change is named, with the line")
         last.seq = link.seq - 1;
         last.hash = link.prev;
         const auto line = changed[4].substr(0, changed[4].find("\"details\"")) + "\"x\": 1}\n";
-        const auto text = records::AuditChain().extend(line, 1, last);
+        std::string_view rest = line;
+        const auto text = records::AuditChain().extend(rest, 1, last);
+        CHECK(rest.empty());
         changed[4] = text.substr(0, text.size() - 1);
         expect({"edited"}, 5);
     }

@@ -5,7 +5,10 @@
 #include <boost/json/parse.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 
 using namespace autoexec::text;
 
@@ -232,6 +235,80 @@ TEST_CASE("an object with very many keys takes no time per key that grows")
     CHECK(reading.problem.starts_with("A key occurs twice"));
 }
 
+TEST_CASE("each byte is escaped as it must be, wherever it is in a text")
+{
+    const auto expected = [](unsigned char byte) {
+        switch (byte) {
+            case '"':
+                return std::string(R"(\")");
+            case '\\':
+                return std::string(R"(\\)");
+            case '\n':
+                return std::string(R"(\n)");
+            case '\r':
+                return std::string(R"(\r)");
+            case '\t':
+                return std::string(R"(\t)");
+            case '\b':
+                return std::string(R"(\b)");
+            case '\f':
+                return std::string(R"(\f)");
+            default:
+                break;
+        }
+        if (byte >= 0x80) return std::string(R"(\ufffd)");
+        if (byte >= 0x20 && byte != 0x7F) return std::string(1, static_cast<char>(byte));
+        return byte < 0x10   ? R"(\u000)" + std::string(1, "0123456789abcdef"[byte])
+               : byte < 0x20 ? R"(\u001)" + std::string(1, "0123456789abcdef"[byte - 0x10])
+                             : std::string(R"(\u007f)");
+    };
+    constexpr std::size_t length = 20;  // more than two groups of eight bytes
+    for (int byte = 0; byte < 256; ++byte) {
+        for (std::size_t at = 0; at < length; ++at) {
+            auto text = std::string(length, '~');
+            text[at] = static_cast<char>(byte);
+            CAPTURE(byte);
+            CAPTURE(at);
+            CHECK(dump_line(boost::json::string(text)) ==
+                  '"' + std::string(at, '~') + expected(static_cast<unsigned char>(byte)) +
+                      std::string(length - at - 1, '~') + '"');
+        }
+    }
+}
+
+TEST_CASE("a line may have a text before it, and times")
+{
+    using namespace std::chrono;
+    JsonLine line("INFO | ");
+    line.time("whole", sys_days{2026y / January / 20} + 21h);
+    CHECK(line.object() == R"(INFO | {"whole": "2026-01-20T21:00:00+00:00"})");
+    line.time("exact", sys_days{2026y / January / 20} + 1us);
+    CHECK(std::move(line).object() == R"(INFO | {"whole": "2026-01-20T21:00:00+00:00", )"
+                                      R"("exact": "2026-01-20T00:00:00.000001+00:00"})");
+}
+
+TEST_CASE("a buffer keeps all that is appended")
+{
+    TextBuffer buffer(3);
+    std::string expected;
+    for (int i = 0; i < 100; ++i) {
+        buffer.append('c');
+        buffer.append("piece");
+        buffer.append(std::string_view());
+        buffer.append(2, ' ');
+        buffer.append_number(i);
+        expected += "cpiece  " + std::to_string(i);
+    }
+    CHECK(buffer.back() == '9');
+    CHECK(buffer.size() == expected.size());
+    CHECK(buffer.view() == expected);
+    CHECK(std::move(buffer).release() == expected);
+    TextBuffer numbers(0);
+    numbers.append_number(std::numeric_limits<std::int64_t>::min());
+    numbers.append_number(std::numeric_limits<std::uint64_t>::max());
+    CHECK(numbers.view() == "-922337203685477580818446744073709551615");
+}
+
 TEST_CASE("an object that is written member by member is one that is built first")
 {
     const boost::json::object built{
@@ -266,7 +343,9 @@ TEST_CASE("an object that is written member by member is one that is built first
     };
     JsonLine line;
     CHECK(write(line) == dump_line(built));
+    CHECK(std::move(line).object() == dump_line(built));
     JsonText indented;
     CHECK(write(indented) == dump_indented(built));
+    CHECK(std::move(indented).object() == dump_indented(built));
     CHECK(JsonText().object() == dump_indented(boost::json::object()));
 }

@@ -245,6 +245,28 @@ TEST_CASE_FIXTURE(WriterFixture, "flushes that wait together share one sync, and
 }
 
 TEST_CASE_FIXTURE(WriterFixture,
+                  "what many write and wait for, again and again, is synced together")
+{
+    durability = Durability::power;
+    make();
+    constexpr int each = 5;
+    for (int i = 0; i < 20; ++i)
+        boost::asio::co_spawn(
+            ctx,
+            [](std::shared_ptr<records::LineWriter> to,
+               int number) -> boost::asio::awaitable<void> {
+                for (int n = 0; n < each; ++n) {
+                    to->push("log", "line " + std::to_string(number * each + n) + " of many");
+                    CHECK_FALSE(co_await records::LineWriter::flush(to));
+                }
+            }(writer, i),
+            [](std::exception_ptr failure) { CHECK_FALSE(failure); });
+    clock->run(ctx);
+    check_complete(folder.lines("log"), 20 * each);
+    CHECK(disk.syncs <= 2 * each + 1);  // those whom a sync releases may be in the next two
+}
+
+TEST_CASE_FIXTURE(WriterFixture,
                   "a queue at its limit is full, and at twice that refuses and counts")
 {
     queue_limit = 10;
@@ -645,6 +667,57 @@ TEST_CASE_FIXTURE(WriterFixture, "lines of two files in turn are one write for e
     CHECK(disk.writes == 2);
     CHECK(test::read_file(folder / "a") == test::read_file(folder / "b"));
     CHECK(writer->unwritten().queued == 0);
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "lines that are more than a batch are further writes, in order")
+{
+    queue_limit = 100'000;
+    make();
+    const std::string padding(1000, '.');
+    std::string a;
+    std::string b;
+    for (int n = 0; n < 2500; ++n) {
+        const auto line = std::to_string(n) + padding;
+        writer->push("a", line);
+        writer->push("b", std::to_string(n));
+        a += line + '\n';
+        b += std::to_string(n) + '\n';
+    }
+    const std::string large(2 * records::LineWriter::max_batch, 'x');
+    writer->push("a", large);
+    writer->push("a", "last");
+    CHECK_FALSE(flush());
+    CHECK(test::read_file(folder / "a") == a + large + "\nlast\n");
+    CHECK(test::read_file(folder / "b") == b);
+    CHECK(disk.writes == 6);  // three of lines, one of the large line, one after it, one for `b`
+    CHECK(writer->unwritten().queued == 0);
+
+    // The memory of what is written is used again, for these lines only.
+    writer->push("b", "next");
+    writer->push("a", "next");
+    CHECK_FALSE(flush());
+    CHECK(test::read_file(folder / "a") == a + large + "\nlast\nnext\n");
+    CHECK(test::read_file(folder / "b") == b + "next\n");
+}
+
+TEST_CASE_FIXTURE(WriterFixture, "what is left of a batch is counted, and written later")
+{
+    queue_limit = 100'000;
+    constexpr std::size_t lines = records::LineWriter::max_batch / 1024;  // of a batch
+    rotation = {records::LineWriter::max_batch / 2, 0};
+    disk.fault = FaultyDisk::Fault::error;
+    disk.failing_call = 4;
+    make();
+    for (std::size_t n = 0; n < 3 * lines; ++n) writer->push("log", std::string(1023, '.'));
+    while (disk.writes <= disk.failing_call) REQUIRE(ctx.run_one() == 1);
+    // The first batch is in three files, and the third of them was filled with the second batch.
+    CHECK(writer->unwritten().queued == 2 * lines - (lines / 2 - 3));
+    CHECK_FALSE(flush());
+    CHECK(writer->unwritten().queued == 0);
+    std::uintmax_t size = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder.path()))
+        size += file.file_size();
+    CHECK(size == 3 * records::LineWriter::max_batch);
 }
 
 TEST_CASE_FIXTURE(WriterFixture, "what one of two files cannot take is written later, once")

@@ -436,6 +436,48 @@ TEST_CASE_FIXTURE(MetricsFixture, "the application adds fields to attempts that 
     CHECK(collector->lost_lines() == 0);
 }
 
+TEST_CASE_FIXTURE(MetricsFixture, "an attempt is the same line, recorded or published")
+{
+    Event event;
+    event.metric = metric_of("e", ExecutionStatus::failed, 1);
+    event.metric->agent = "claude";
+    event.metric->completed_at = text::parse_iso("2026-01-20T10:00:00+00:00");
+    SUBCASE("with all its times")
+    {
+        event.metric->started_at = text::parse_iso("2026-01-20T09:00:00+00:00");
+    }
+    SUBCASE("without the first, which is filled in") {}
+    record({*event.metric});
+    collector->publish(event);
+    CHECK_FALSE(run(collector->flush()));
+    for (const auto& file : {first_day, first_attempts}) {
+        const auto lines = project.lines(file);
+        REQUIRE(lines.size() == 2);
+        CHECK(lines[0] == lines[1]);
+        CHECK(lines[1].find(R"("started_at": "2026)") != std::string::npos);
+    }
+}
+
+TEST_CASE_FIXTURE(MetricsFixture, "a subclass records events in its own way")
+{
+    struct Renaming : ExecutionMetricsCollector {
+        using ExecutionMetricsCollector::ExecutionMetricsCollector;
+        ExecutionMetric record_execution(ExecutionMetric metric) override
+        {
+            metric.execution_id += "-renamed";
+            return ExecutionMetricsCollector::record_execution(std::move(metric));
+        }
+    };
+    Renaming renaming(ctx.get_executor(), options);
+    Event event;
+    event.metric = metric_of("e");
+    event.metric->started_at = event.metric->completed_at =
+        text::parse_iso("2026-01-20T10:00:00+00:00");
+    renaming.publish(event);
+    CHECK_FALSE(run(renaming.flush()));
+    CHECK(query_ids() == Words{"e-renamed"});
+}
+
 TEST_CASE_FIXTURE(MetricsFixture, "only events that end an attempt are recorded")
 {
     Event event;

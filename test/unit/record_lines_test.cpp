@@ -1,7 +1,9 @@
 #include "protocol/record_lines.hpp"
 #include "protocol/command_file.hpp"
 #include "protocol/status.hpp"
+#include "protocol/usage.hpp"
 #include "support/time_zone.hpp"
+#include "text/json.hpp"
 
 #include <doctest/doctest.h>
 
@@ -68,6 +70,10 @@ TEST_CASE("the line of an attempt has all that is known, and is read back")
     CHECK(parse_metric(format_attempt(attempt)) == attempt);
     CHECK(format_attempt(attempt).starts_with(
         format_metric(attempt).substr(0, format_metric(attempt).size() - 1)));
+    attempt.usage->of_session = attempt.usage->cost_of_session = true;
+    CHECK(format_attempt(attempt).find(R"("usage": )" +
+                                       text::dump_line(usage_or_null(attempt.usage)) + ", ") !=
+          std::string::npos);
     // A number that makes no sense is no usage.
     CHECK_FALSE(parse_metric(R"({"execution_id":"e","command":"c","status":"failed",)"
                              R"("duration_ms":1,"started_at":"2026-01-20T21:00:36Z",)"
