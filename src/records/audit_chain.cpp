@@ -126,8 +126,8 @@ std::string AuditChain::hash(std::string_view text) const
 std::string AuditChain::extend(std::string_view& lines, std::uint64_t max_bytes,
                                ChainLink& last) const
 {
-    constexpr std::size_t link_size = 2 * digits_of_hash;
-    text::TextBuffer chained(std::min<std::uint64_t>(2 * lines.size(), max_bytes) + link_size);
+    constexpr std::size_t max_usual_line = 4096;  // the last line may exceed the limit
+    text::TextBuffer chained(std::min<std::uint64_t>(2 * lines.size(), max_bytes) + max_usual_line);
     Digest prev{};
     Digest hash{};
     (last.seq == 0 ? first_prev() : last.hash).copy(hash.data(), hash.size());
