@@ -195,7 +195,6 @@ asio::awaitable<KeptArtifacts> keep_ignored(Repository& repository, fs::path tre
     KeptArtifacts none;
     const auto entry = repository.find_tree(tree, none.problem);
     if (!entry) co_return none;
-    co_await repository.ensure_identity();
     ArtifactKeeper keeper(repository, *entry, std::move(ref));
     co_return co_await keeper.run(std::move(declared));
 }

@@ -65,16 +65,6 @@ asio::awaitable<std::string> Repository::tip_of(std::string branch)
     co_return found.id;
 }
 
-asio::awaitable<Problem> Repository::set_branch(std::string branch, std::string commit,
-                                                std::string old)
-{
-    const auto named = co_await run("check-ref-format", branch_ref(branch));
-    if (!named.ok()) co_return fmt::format("'{}' is not a valid branch name.", shown(branch));
-    const auto target = co_await resolve(std::move(commit));
-    if (!target.problem.empty()) co_return target.problem;
-    co_return co_await move_branch(std::move(branch), target.id, std::move(old));
-}
-
 asio::awaitable<Problem> Repository::move_branch(std::string branch, std::string commit,
                                                  std::string old)
 {

@@ -28,8 +28,6 @@ public:
 
     asio::awaitable<CommittedWork> run()
     {
-        co_await repository_.ensure_identity();
-        repository_.warn_of_identity(done_.warnings);
         head_ = co_await repository_.head_of(entry_.context());
         tip_ = co_await repository_.tip_of(branch_);
         merge_heads_ = merge_heads(entry_);
@@ -42,6 +40,7 @@ public:
         done_.problem = snapshot_.problem;
         if (done_.problem.empty()) done_.problem = declared_too_large();
         if (done_.problem.empty()) co_await commit();
+        repository_.warn_of_identity(done_.warnings);
         co_return std::move(done_);
     }
 
@@ -72,6 +71,8 @@ private:
             co_return;
         }
         done_.changed = changed;
+        if (!may_have_attributes(snapshot_.fresh->file(), work_.size() / 2))
+            repository_.known.set_plain(done_.commit);
         co_await warn_of_findings();
         co_await update_tree();
         co_await warn_of_included();

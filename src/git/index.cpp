@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "git/nested.hpp"
+#include "git_files/index_file.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -12,12 +13,28 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <string>
 #include <system_error>
 #include <vector>
 
 namespace autoexec::git {
 namespace {
+
+// An index may have other bits there, which git ignores.
+bool is_gitlink(std::string_view mode)
+{
+    constexpr unsigned kind = 0170000;
+    unsigned value = 0;
+    std::from_chars(mode.data(), mode.data() + mode.size(), value, 8);
+    return (value & kind) == 0160000;
+}
+
+void record_special(IndexEntry entry, IndexFacts& facts)
+{
+    if (is_gitlink(entry.mode)) facts.gitlinks.push_back(entry);
+    if (entry.stage != 0) facts.unmerged.push_back(std::move(entry));
+}
 
 // One line of `ls-files -v -s`: `H 100644 <id> 0<tab>path`.
 void record_entry(std::string_view line, bool sparse, IndexFacts& facts)
@@ -32,8 +49,7 @@ void record_entry(std::string_view line, bool sparse, IndexFacts& facts)
     entry.id = line.substr(mode_end + 1, tab - 2 - mode_end - 1);
     entry.stage = static_cast<std::size_t>(line[tab - 1] - '0');
     entry.path = line.substr(tab + 1);
-    if (entry.mode == gitlink_mode) facts.gitlinks.push_back(entry);
-    if (entry.stage != 0) facts.unmerged.push_back(std::move(entry));
+    record_special(std::move(entry), facts);
 }
 
 using files::UniqueFd;
@@ -73,6 +89,34 @@ asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool 
             visit(line.substr(line.find('\t') + 1));
         }
     co_return facts;
+}
+
+std::optional<IndexFacts> read_index(const fs::path& index, std::size_t id_size,
+                                     const PathVisitor& visit)
+{
+    IndexFacts facts;
+    const auto add = [&](const git_files::IndexedFile& file) {
+        facts.hides_changes |= file.assumed_unchanged;
+        visit(file.path);
+        auto mode = fmt::format("{:06o}", file.mode);
+        if (file.stage == 0 && !is_gitlink(mode)) return;
+        record_special({std::move(mode), text::hex(file.id), file.stage, std::string(file.path)},
+                       facts);
+    };
+    if (!git_files::visit_index(index, id_size, add)) return std::nullopt;
+    facts.problem.clear();
+    return facts;
+}
+
+bool may_have_attributes(const fs::path& index, std::size_t id_size)
+{
+    constexpr std::string_view below = "/.gitattributes";
+    constexpr auto name = below.substr(1);
+    bool found = false;
+    const auto look = [&found](const git_files::IndexedFile& file) {
+        found = found || file.path == name || file.path.ends_with(below);
+    };
+    return !git_files::visit_index(index, id_size, look) || found;
 }
 
 void add_entry(Words& words, std::string_view mode, std::string_view id, std::string_view path)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,13 @@ asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool 
 using PathVisitor = std::function<void(std::string_view path)>;
 asio::awaitable<IndexFacts> read_index(const Git& git, GitContext context, bool sparse,
                                        PathVisitor visit);
+/// The same without git, for one that is not sparse. `id_size`: of the repository's object ids, in
+/// bytes. Nullopt: git must be asked.
+std::optional<IndexFacts> read_index(const fs::path& index, std::size_t id_size,
+                                     const PathVisitor& visit);
+
+/// False if an index certainly has no file `.gitattributes`.
+[[nodiscard]] bool may_have_attributes(const fs::path& index, std::size_t id_size);
 
 /// Adds the arguments of `update-index` for an entry.
 void add_entry(Words& words, std::string_view mode, std::string_view id, std::string_view path);

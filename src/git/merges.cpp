@@ -62,12 +62,43 @@ std::vector<Conflict> conflicts_in(std::string_view output)
     return conflicts;
 }
 
-// The later of two times (one per line), as a commit date.
-std::string younger_of(const std::string& ages)
+Problem cannot_merge(const std::string& left, const std::string& right, std::string_view reason)
 {
-    const auto second = std::min(ages.find('\n'), ages.size());
-    const auto time = std::max(std::atoll(ages.c_str()), std::atoll(ages.c_str() + second));
-    return time > 0 ? fmt::format("{} +0000", time) : std::string();
+    return fmt::format("{} and {} cannot be merged: {}", left.substr(0, 12), right.substr(0, 12),
+                       reason);
+}
+
+/// Which of two commits has commits that the other one lacks.
+struct Relation {
+    bool left_is_ahead = false;
+    bool right_is_ahead = false;
+    long long younger = 0;  ///< The later of their two dates, if both are ahead.
+    Problem problem;        ///< They have no common commit …
+};
+
+// `<date> <sign><id>` for each commit that only one side has, and for those where both meet.
+asio::awaitable<Relation> relation_of(const Repository& repository, std::string left,
+                                      std::string right)
+{
+    Relation relation;
+    bool they_meet = false;
+    const auto listing = co_await repository.run("rev-list", "--timestamp", "--left-right",
+                                                 "--boundary", left + "..." + right);
+    for (const auto line : split_at('\n', listing.output)) {
+        const auto at = std::min(line.find(' ') + 1, line.size());
+        const auto sign = line.substr(at, 1);
+        they_meet |= sign == "-";
+        relation.left_is_ahead |= sign == "<";
+        relation.right_is_ahead |= sign == ">";
+        if (line.ends_with(left) || line.ends_with(right))
+            relation.younger = std::max(relation.younger, std::atoll(line.data()));
+    }
+    if (!listing.ok() || listing.cut)
+        relation.problem = cannot_merge(left, right, reason_of(listing));
+    else if (!they_meet)
+        relation.problem = fmt::format("{} and {} have no common commit, so they cannot be merged.",
+                                       left.substr(0, 12), right.substr(0, 12));
+    co_return relation;
 }
 
 /// A folder with only the `.gitattributes` files of a commit. Git reads attributes (`merge=union`,
@@ -75,7 +106,7 @@ std::string younger_of(const std::string& ages)
 /// have different ones. Removed on destruction.
 class AttributesFolder {
 public:
-    explicit AttributesFolder(const Repository& repository)
+    explicit AttributesFolder(Repository& repository)
         : repository_(repository),
           context_(repository.common, repository.common / "autoexec" /
                                           std::string(attributes_prefix).append(text::new_uuid()))
@@ -97,6 +128,7 @@ public:
         constexpr const char* name = ".gitattributes";
         // A bound: a repository with more attribute files loses only merge drivers.
         constexpr std::size_t max_files = 200;
+        if (repository_.known.is_plain(commit)) co_return;
         const auto listing = co_await repository_.git(context_, "ls-tree", "-r", "-z",
                                                       "--name-only", "--full-tree", commit);
         std::size_t count = 0;
@@ -111,15 +143,43 @@ public:
                 (void)files::replace_file(folder.get(), name, content.output, 0600,
                                           Durability::none);
         }
+        if (listing.ok() && !listing.cut && count == 0) repository_.known.set_plain(commit);
     }
 
     /// The repository with this folder as its work tree.
     [[nodiscard]] const GitContext& context() const { return context_; }
 
 private:
-    const Repository& repository_;
+    Repository& repository_;
     GitContext context_;
 };
+
+// Each of the two has commits that the other one lacks.
+asio::awaitable<Merged> merge_sides(Repository& repository, std::string left, std::string right,
+                                    std::string message, std::string date)
+{
+    Merged merged;
+    AttributesFolder attributes(repository);
+    co_await attributes.fill(left);
+    const auto tree = co_await repository.git(attributes.context(), "merge-tree", "--write-tree",
+                                              "-z", "--messages", left, right);
+    if (tree.exit.exit_code == 1) merged.conflicts = conflicts_in(tree.output);
+    if (!tree.ok() && merged.conflicts.empty())
+        merged.problem = cannot_merge(left, right, reason_of(tree));
+    if (!tree.ok()) co_return merged;
+
+    Words parents{left, right};
+    const auto parts = split_nul(tree.output);
+    std::string result(parts.empty() ? std::string_view() : parts.front());
+    auto made = co_await repository.commit_tree(std::move(result), std::move(parents),
+                                                std::move(message), std::move(date));
+    // A clean merge has no file name that both sides lack.
+    if (repository.known.is_plain(left) && repository.known.is_plain(right))
+        repository.known.set_plain(made.id);
+    merged.commit = std::move(made.id);
+    merged.problem = std::move(made.problem);
+    co_return merged;
+}
 
 // From `status --porcelain=v2 -z`: paths with conflicts, or all changed paths.
 Words paths_in(std::string_view status, bool unmerged)
@@ -208,37 +268,18 @@ asio::awaitable<Merged> merge(Repository& repository, std::string ours, std::str
     const auto [left, right] =
         co_await resolve_both(repository, std::move(ours), std::move(theirs), merged.problem);
     if (!merged.problem.empty()) co_return merged;
-    const auto base = co_await repository.run("merge-base", left, right);
-    if (!base.ok()) {
-        merged.problem = fmt::format("{} and {} have no common commit, so they cannot be merged.",
-                                     left.substr(0, 12), right.substr(0, 12));
-        co_return merged;
-    }
-    // Then one of them contains the other.
-    if (line_of(base) == right) merged.commit = left;
-    if (line_of(base) == left) merged.commit = right;
+    if (repository.known.descends(left, right)) merged.commit = left;
+    if (repository.known.descends(right, left)) merged.commit = right;
     if (!merged.commit.empty()) co_return merged;
-    AttributesFolder attributes(repository);
-    co_await attributes.fill(left);
-    const auto tree = co_await repository.git(attributes.context(), "merge-tree", "--write-tree",
-                                              "-z", "--messages", left, right);
-    if (tree.exit.exit_code == 1) merged.conflicts = conflicts_in(tree.output);
-    if (!tree.ok() && merged.conflicts.empty())
-        merged.problem = fmt::format("{} and {} cannot be merged: {}", left.substr(0, 12),
-                                     right.substr(0, 12), reason_of(tree));
-    if (!tree.ok()) co_return merged;
-
-    Words parents{left, right};
-    const auto parts = split_nul(tree.output);
-    const std::string result(parts.empty() ? std::string_view() : parts.front());
+    const auto relation = co_await relation_of(repository, left, right);
+    merged.problem = relation.problem;
+    if (!merged.problem.empty()) co_return merged;
+    if (!relation.left_is_ahead) merged.commit = right;
+    if (!relation.right_is_ahead) merged.commit = left;
+    if (!merged.commit.empty()) co_return merged;
     // Dated like the younger side, so the same two sides always give the same commit.
-    const auto ages = co_await repository.run("show", "--no-patch", "--no-ext-diff",
-                                              "--no-textconv", "--format=%ct", left, right);
-    const auto made = co_await repository.commit_tree(
-        result, std::move(parents), std::move(message), younger_of(line_of(ages)));
-    merged.commit = made.id;
-    merged.problem = made.problem;
-    co_return merged;
+    auto date = relation.younger > 0 ? fmt::format("{} +0000", relation.younger) : std::string();
+    co_return co_await merge_sides(repository, left, right, std::move(message), std::move(date));
 }
 
 asio::awaitable<Merged> merge_into(Repository& repository, std::string branch, std::string commit,

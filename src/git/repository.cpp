@@ -52,6 +52,12 @@ std::string open_problem(const fs::path& folder, const ProgramOutput& answer)
                            folder.string());
     if (answer.errors.find("not a git repository") != std::string::npos)
         return fmt::format("{} is not in a git repository. Create one: git init", folder.string());
+    const bool lacks_only_commit = answer.ok() && split_at('\n', answer.output).size() == 4;
+    if (lacks_only_commit)
+        return fmt::format(
+            "The repository of {} has no commit yet, and worktrees need one. Create it: git add "
+            "-A; git commit",
+            folder.string());
     return fmt::format("The repository of {} cannot be used: {}", folder.string(),
                        reason_of(answer));
 }
@@ -88,22 +94,20 @@ asio::awaitable<Problem> unfit_version(const Git& git, GitContext here)
 // repository has none.
 asio::awaitable<std::optional<Entry>> find_main(const Repository& repository)
 {
+    const auto& common = repository.common;
+    if (repository.project.git_dir == common)
+        co_return Entry{common, common, repository.project.work_tree};
     constexpr std::string_view word = "worktree ";
     const auto listing =
         co_await repository.git(repository.project, "worktree", "list", "--porcelain", "-z");
     const auto parts = split_nul(listing.output);
     if (parts.size() < 2 || !parts[0].starts_with(word) || parts[1] == "bare")
         co_return std::nullopt;
-    const auto& common = repository.common;
     Entry entry{common, common, parts[0].substr(word.size())};
     // For a separate git directory (a submodule, for example) the listing shows that directory as
     // the tree.
-    if (repository.project.git_dir == common) {
-        entry.tree = repository.project.work_tree;
-    } else {
-        const auto core_worktree = co_await repository.run("config", "--get", "core.worktree");
-        if (core_worktree.ok()) entry.tree = canonical_or_normal(common / line_of(core_worktree));
-    }
+    const auto core_worktree = co_await repository.run("config", "--get", "core.worktree");
+    if (core_worktree.ok()) entry.tree = canonical_or_normal(common / line_of(core_worktree));
     co_return entry;
 }
 
@@ -129,10 +133,11 @@ asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
     opened.problem = co_await unfit_version(git, here);
     if (!opened.problem.empty()) co_return opened;
 
-    const auto answer = co_await git(here, "rev-parse", "--is-bare-repository",
-                                     "--absolute-git-dir", "--git-common-dir", "--show-toplevel");
+    const auto answer =
+        co_await git(here, "rev-parse", "--revs-only", "--is-bare-repository", "--absolute-git-dir",
+                     "--git-common-dir", "--show-toplevel", "HEAD^{commit}", "HEAD^{tree}");
     const auto lines = split_at('\n', answer.output);
-    if (!answer.ok() || lines.size() != 4) {
+    if (!answer.ok() || lines.size() != 6) {
         opened.problem = open_problem(folder, answer);
         co_return opened;
     }
@@ -141,14 +146,8 @@ asio::awaitable<Repository::Opened> Repository::open(RepositoryOptions options)
     auto repository = std::make_shared<Repository>(std::move(options), git, std::move(project),
                                                    std::move(common));
     repository->main = co_await find_main(*repository);
-    const auto head = co_await repository->resolve("HEAD");
-    if (!head.problem.empty()) {
-        opened.problem = fmt::format(
-            "The repository of {} has no commit yet, and worktrees need one. Create it: git add "
-            "-A; git commit",
-            folder.string());
-        co_return opened;
-    }
+    opened.head = lines[4];
+    repository->known.add(opened.head, std::string(lines[5]));
     // Worktrees are inside the project: its own tree must not list them as new files.
     (void)git_files::exclude(repository->common,
                              git_files::control_patterns(control_files::status));
@@ -175,7 +174,7 @@ asio::awaitable<ProgramOutput> Repository::locked(Git caller, Words words)
 asio::awaitable<Commit> Repository::resolve(std::string revision)
 {
     Commit found;
-    if (known_commits_.contains(revision)) {
+    if (known.contains(revision)) {
         found.id = std::move(revision);
         co_return found;
     }
@@ -191,17 +190,8 @@ asio::awaitable<Commit> Repository::resolve(std::string revision)
         found.id.clear();
         found.problem = fmt::format("'{}' is not a commit of this repository.", shown(revision));
     }
-    remember_commit(found.id);
+    if (!found.id.empty()) known.add(found.id);
     co_return found;
-}
-
-void Repository::remember_commit(const std::string& id, const std::string& tree)
-{
-    constexpr std::size_t max_known = 10'000;
-    if (known_commits_.size() == max_known) known_commits_.clear();
-    if (known_trees_.size() == max_known) known_trees_.clear();
-    if (!id.empty()) known_commits_.insert(id);
-    if (!id.empty() && is_object_id(tree)) known_trees_[id] = tree;
 }
 
 asio::awaitable<bool> Repository::holds(std::string commit, std::string path)
@@ -221,6 +211,7 @@ asio::awaitable<bool> Repository::contains(std::string commit, std::string ances
 {
     if (commit == ancestor) co_return true;
     if (commit.empty() || ancestor.empty()) co_return false;
+    if (known.descends(commit, ancestor)) co_return true;
     const auto answer = co_await run("merge-base", "--is-ancestor", ancestor, commit);
     co_return answer.ok();
 }
@@ -231,9 +222,9 @@ asio::awaitable<Head> Repository::head_of(GitContext context)
     head.branch = branch_of(context.git_dir);
     const auto tip =
         head.branch.empty() ? std::nullopt : git_files::read_ref(common, branch_ref(head.branch));
-    if (const auto known = known_trees_.find(tip.value_or("")); known != known_trees_.end()) {
-        head.commit = known->first;
-        head.tree = known->second;
+    head.tree = known.tree_of(tip.value_or(""));
+    if (!head.tree.empty()) {
+        head.commit = *tip;
         co_return head;
     }
     const auto output =
@@ -242,7 +233,7 @@ asio::awaitable<Head> Repository::head_of(GitContext context)
     if (!output.ok() || lines.size() != 2) co_return head;
     head.commit = lines[0];
     head.tree = lines[1];
-    remember_commit(head.commit, head.tree);
+    known.add(head.commit, head.tree);
     co_return head;
 }
 
@@ -282,42 +273,50 @@ asio::awaitable<Problem> Repository::drop_ref(std::string name, std::string comm
 asio::awaitable<Commit> Repository::commit_tree(std::string tree, Words parents,
                                                 std::string message, std::string date)
 {
-    co_await ensure_identity();
     auto context = bare;
     context.date = std::move(date);
     Words words{"commit-tree", tree};
-    for (auto& parent : parents) {
-        if (std::find(words.begin(), words.end(), parent) != words.end()) continue;
+    Words different;
+    for (const auto& parent : parents) {
+        if (std::ranges::find(different, parent) != different.end()) continue;
+        different.push_back(parent);
         words.emplace_back("-p");
-        words.push_back(std::move(parent));
+        words.push_back(parent);
     }
     words.emplace_back("-m");
     words.push_back(message_text(std::move(message)));
-    const auto output = co_await git.run(context, std::move(words));
+    const bool had_own_identity = uses_own_identity_;
+    auto output = co_await git.run(context, words);
+    const bool has_failed = !output.ok() && output.exit.error.empty();
+    bool again = false;
+    if (has_failed && !had_own_identity) again = co_await lacks_identity();
+    if (again) output = co_await git.run(context, std::move(words));
     Commit made;
     if (output.ok())
-        remember_commit(made.id = line_of(output), tree);
+        known.add(made.id = line_of(output), std::move(tree), std::move(different));
     else
         made.problem = fmt::format("The commit cannot be written: {}", reason_of(output));
     co_return made;
 }
 
-asio::awaitable<void> Repository::ensure_identity()
+// Git has no name for commits, so they get one.
+asio::awaitable<bool> Repository::lacks_identity()
 {
-    if (identity_checked_) co_return;
-    bool known = true;
+    bool is_configured = true;
     for (const auto* const role : {"GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT"}) {
         const auto answer = co_await git(project, "var", role);
-        known = known && answer.ok();
+        const bool is_missing = !answer.ok() && answer.exit.error.empty();
+        is_configured = is_configured && !is_missing;
     }
-    if (identity_checked_) co_return;  // another operation was faster
-    identity_checked_ = true;
-    if (known) co_return;
+    if (uses_own_identity_) co_return true;  // another operation was faster
+    if (is_configured) co_return false;
+    uses_own_identity_ = true;
     git.set_identity(engine_name, engine_email);
     identity_warning_ = fmt::format(
         "Git has no user name, so commits are made as '{} <{}>'. To change that: git config "
         "user.name NAME; git config user.email ADDRESS",
         engine_name, engine_email);
+    co_return true;
 }
 
 void Repository::warn_of_identity(Words& warnings)

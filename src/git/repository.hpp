@@ -6,6 +6,7 @@
 #include "git/entry.hpp"
 #include "git/git.hpp"
 #include "git/interrupt.hpp"
+#include "git/known_commits.hpp"
 #include "git/lock_queue.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -82,7 +83,8 @@ class Repository {
 public:
     struct Opened {
         std::shared_ptr<Repository> repository;
-        Problem problem;  ///< No git, no repository, no commit yet …
+        std::string head;  ///< The commit that is checked out in the project.
+        Problem problem;   ///< No git, no repository, no commit yet …
     };
     /// Opens the repository whose tree contains the project's folder.
     static asio::awaitable<Opened> open(RepositoryOptions options);
@@ -115,11 +117,9 @@ public:
     /// True if a commit is, or descends from, another one.
     asio::awaitable<bool> contains(std::string commit, std::string ancestor);
 
-    /// Sets a branch to a commit. `old`: its required previous commit; empty: it must not exist. A
-    /// branch that blocks `workflow/…` gets its own sentence.
-    asio::awaitable<Problem> set_branch(std::string branch, std::string commit, std::string old);
-
-    /// The same for a valid name and a commit id.
+    /// Sets a branch, whose name must be valid, to the commit with this id. `old`: its required
+    /// previous commit; empty: it must not exist. A branch that blocks `workflow/…` gets its own
+    /// sentence.
     asio::awaitable<Problem> move_branch(std::string branch, std::string commit, std::string old);
 
     /// The commit of a branch; empty: it does not exist.
@@ -136,10 +136,9 @@ public:
     /// Deletes a ref, if it still points to that commit: git collects the objects later.
     asio::awaitable<Problem> drop_ref(std::string name, std::string commit);
 
+    /// Without a configured user, the commit gets an identity, and there is, once, a warning.
     asio::awaitable<Commit> commit_tree(std::string tree, Words parents, std::string message,
                                         std::string date = {});
-    /// Commits without a configured user get an identity and, once, a warning.
-    asio::awaitable<void> ensure_identity();
     void warn_of_identity(Words& warnings);
 
     /// All worktrees, including the main one.
@@ -160,18 +159,16 @@ public:
     fs::path common;
     GitContext bare;            ///< The repository without a work tree.
     std::optional<Entry> main;  ///< Its first tree, unless it is bare.
+    KnownCommits known;
     std::string run_id;  ///< The run that later worktrees are created for: `TreeInfo::run_id`.
     std::chrono::sys_time<std::chrono::microseconds> last_salvage;
     int removals = 0;  ///< Folders that are being erased.
 
 private:
-    void remember_commit(const std::string& id, const std::string& tree = {});
+    asio::awaitable<bool> lacks_identity();
 
     LockQueue queue_;
-    // What an id names does not change.
-    std::set<std::string> known_commits_;
-    std::map<std::string, std::string> known_trees_;  ///< Keyed by their commits.
-    bool identity_checked_ = false;
+    bool uses_own_identity_ = false;
     std::string identity_warning_;
 };
 

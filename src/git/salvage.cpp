@@ -154,7 +154,10 @@ asio::awaitable<Salvage> salvage(Repository& repository, fs::path tree, SalvageO
 asio::awaitable<Salvage> save_all(Repository& repository, Entry entry, SalvageOptions how,
                                   RemovalScope leaving, Snapshot& snapshot)
 {
-    snapshot = co_await take_snapshot(repository.git, entry, snapshot_options(repository, how));
+    auto options = snapshot_options(repository, how);
+    const auto before = co_await repository.head_of(entry.context());
+    options.head_tree = before.tree;
+    snapshot = co_await take_snapshot(repository.git, entry, std::move(options));
     Salvage nothing;
     nothing.problem = snapshot.problem;
     // If files are to be removed, unsaved ones prevent that. A reset does not touch large ones.
@@ -167,7 +170,7 @@ asio::awaitable<Salvage> save_all(Repository& repository, Entry entry, SalvageOp
     if (!nothing.problem.empty()) co_return nothing;
 
     SalvageContents contents;
-    contents.head = co_await repository.head_of(entry.context());
+    contents.head = co_await repository.head_of(entry.context());  // a process may have committed
     contents.reason = std::move(how.reason);
     contents.sides = snapshot.sides;
     if (snapshot.index != contents.head.tree) contents.index = snapshot.index;

@@ -71,7 +71,10 @@ private:
             tracks_large_ =
                 tracks_large_ || large_file(entry_.tree, path, options_.max_file_bytes).has_value();
         };
-        return read_index(git_, context(), sparse_, std::move(visit));
+        if (!sparse_ && !options_.head_tree.empty())
+            if (auto facts = read_index(index_.file(), options_.head_tree.size() / 2, visit))
+                co_return *std::move(facts);
+        co_return co_await read_index(git_, context(), sparse_, std::move(visit));
     }
 
     void fail(std::string_view what, const ProgramOutput& output)

@@ -119,19 +119,19 @@ asio::awaitable<GitWork::Merged> GitWork::merge_all()
 /// sentence.
 asio::awaitable<std::string> GitWork::advance(std::string commit)
 {
-    const auto now = co_await repository_->resolve("refs/heads/" + branch_);
-    if (now.id == commit) co_return std::string();
+    const auto now = co_await repository_->tip_of(branch_);
+    if (now == commit) co_return std::string();
     const auto& last = state_.last_commit.empty() ? base_ : state_.last_commit;
-    bool ours = now.id.empty() || now.id == last;
+    bool ours = now.empty() || now == last;
     if (!ours) {
-        ours = co_await repository_->contains(commit, now.id);
+        ours = co_await repository_->contains(commit, now);
     }
     if (!ours)
         co_return fmt::format(
             "The branch '{}' has commits that are not the run's: it is at {:.12} and stays there. "
             "The run's work is {:.12}; to merge it: git merge {:.12}",
-            branch_, now.id, commit, commit);
-    co_return co_await git::advance(*repository_, branch_, std::move(commit), now.id);
+            branch_, now, commit, commit);
+    co_return co_await git::advance(*repository_, branch_, std::move(commit), now);
 }
 
 asio::awaitable<std::string> GitWork::merge_into_target(std::string commit)

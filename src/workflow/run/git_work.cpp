@@ -44,10 +44,13 @@ asio::awaitable<std::string> GitWork::open()
     options.interrupt = interrupt_;
     auto opened = co_await git::Repository::open(std::move(options));
     if (!opened.problem.empty()) co_return opened.problem + "\n";
-    auto base = co_await opened.repository->resolve(inputs_.options.base);
-    if (!base.problem.empty()) co_return base.problem + "\n";
+    base_ = std::move(opened.head);
+    if (inputs_.options.base != "HEAD") {
+        auto base = co_await opened.repository->resolve(inputs_.options.base);
+        if (!base.problem.empty()) co_return base.problem + "\n";
+        base_ = std::move(base.id);
+    }
     repository_ = std::move(opened.repository);
-    base_ = std::move(base.id);
     state_.trees_folder = repository_->trees_folder();
     const auto& target = inputs_.options.merge_into;
     if (target.empty()) co_return std::string();
@@ -101,9 +104,9 @@ asio::awaitable<std::string> GitWork::find_base(std::size_t i)
     auto& step = state_.step(i);
     auto base = base_;
     if (is_shared()) {
-        const auto tip = co_await repository_->resolve("refs/heads/" + branch_);
+        const auto tip = co_await repository_->tip_of(branch_);
         if (!state_.last_commit.empty()) base = state_.last_commit;  // if the branch was deleted
-        if (tip.problem.empty()) base = tip.id;
+        if (!tip.empty()) base = tip;
     } else {
         auto merged = co_await merge_work(parents_of(i));
         if (!merged.conflict.empty()) step.result.code = "merge_conflict";

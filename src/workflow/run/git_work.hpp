@@ -31,7 +31,7 @@ public:
     /// Git processes hold the journal from now on, and names contain its run's id.
     void use_journal();
     /// Makes the branch of a new run. A sentence if that fails.
-    asio::awaitable<std::string> begin() { return repository_->set_branch(branch_, base_, {}); }
+    asio::awaitable<std::string> begin() { return repository_->move_branch(branch_, base_, {}); }
 
     /// The commit that the run starts from.
     [[nodiscard]] const std::string& base() const noexcept { return base_; }
