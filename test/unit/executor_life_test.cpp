@@ -73,6 +73,21 @@ struct Many : ExecutorFixture {
         return its;
     }
 
+    /// One slot for all. The first attempt in `/tree` fails, and the next one may start after
+    /// `delay`.
+    void fail_once_then_wait(std::chrono::seconds delay)
+    {
+        options.max_parallel = 1;
+        options.retry.max_attempts = 2;
+        options.retry.initial_delay = 2 * delay;  // half of it, by the fixture's random
+        tree.on_publish = [this] {
+            if (tree.published.size() == 1)
+                tree.fail("boom", "", true);
+            else
+                tree.complete();
+        };
+    }
+
     template <class Work>
     auto await(Work work)
     {
@@ -260,15 +275,7 @@ TEST_CASE_FIXTURE(Many, "no more commands at once than allowed, and first come, 
 
 TEST_CASE_FIXTURE(Many, "a slot is given back while a command waits for its retry")
 {
-    options.max_parallel = 1;
-    options.retry.max_attempts = 2;
-    options.retry.initial_delay = 60s;  // half of it, by the fixture's random
-    tree.on_publish = [&] {
-        if (tree.published.size() == 1)
-            tree.fail("boom", "", true);
-        else
-            tree.complete();
-    };
+    fail_once_then_wait(30s);
     takes("/other", 12s);
     const auto& retried = begin("/tree");
     const auto& other = begin("/other");
@@ -351,15 +358,7 @@ TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for a slot of its
 
 TEST_CASE_FIXTURE(Many, "the time in a queue is counted apart from the time of the run")
 {
-    options.max_parallel = 1;
-    options.retry.max_attempts = 2;
-    options.retry.initial_delay = 40s;  // half of it, by the fixture's random
-    tree.on_publish = [&] {
-        if (tree.published.size() == 1)
-            tree.fail("boom", "", true);
-        else
-            tree.complete();
-    };
+    fail_once_then_wait(20s);
     takes("/b", 12s);
     takes("/c", 12s);
     const auto& retried = begin("/tree");  // fails at once; could begin again at 20 s
