@@ -20,6 +20,8 @@ namespace autoexec::inline v1 {
 
 /// The state of an execution that has not ended.
 enum class ExecutionState {
+    queued,       ///< Detached; waits until the engine of the queue starts it.
+    starting,     ///< An engine has started it. It is not published yet, or between two attempts.
     waiting,      ///< Published; its agent has not started it.
     running,      ///< Its agent works.
     needs_input,  ///< It waits for the answer of a person.
@@ -28,12 +30,19 @@ enum class ExecutionState {
 };
 std::string_view to_string(ExecutionState state) noexcept;
 
-/// The current attempt of an execution.
+/// An execution that has not ended, with its current attempt.
 struct ExecutionEntry : Correlation {
     ExecutionState state = ExecutionState::waiting;
     std::string command;  ///< Redacted.
+    /// Relative for `queued` and `starting`: the name of one that is created for it.
     std::filesystem::path worktree;
     std::string agent;  ///< Empty: not known.
+
+    // Of `queued` and `starting`.
+    std::optional<std::chrono::system_clock::time_point> submitted_at;
+    int priority = 0;  ///< Higher ones start first, and of the same priority, lower ids.
+
+    // Of all others.
     std::optional<std::chrono::system_clock::time_point> started_at;
     std::int64_t pid = 0;    ///< Of its executor.
     std::string other_host;  ///< Where its executor may live, if that is not this host.
@@ -44,8 +53,11 @@ struct ExecutionEntry : Correlation {
     std::optional<Usage> usage;
     std::optional<Question> waiting_for;  ///< Set for `needs_input`. Redacted.
 
-    /// Unique among the executions of a project, and the same until this attempt ends.
-    [[nodiscard]] const std::string& key() const noexcept { return attempt_id; }
+    /// Unique among the executions of a project. Each attempt has its own.
+    [[nodiscard]] const std::string& key() const noexcept
+    {
+        return attempt_id.empty() ? execution_id : attempt_id;
+    }
 
     bool operator==(const ExecutionEntry&) const = default;
 };
@@ -125,7 +137,7 @@ struct HeldAgentEntry {
 
 /// The state of a project, or the part of it that has changed.
 struct ProjectState {
-    std::vector<ExecutionEntry> executions;  ///< Oldest first.
+    std::vector<ExecutionEntry> executions;  ///< Oldest first; then queued ones, in their order.
     std::vector<RunEntry> runs;              ///< Newest first.
     std::vector<AgentProcessEntry> agent_processes;
     std::vector<HeldAgentEntry> held_agents;

@@ -15,8 +15,8 @@ namespace {
 
 std::string_view state_of(const ExecutionEntry& entry)
 {
-    if (entry.state == ExecutionState::interrupted) return "interrupted";
-    return entry.reported ? to_string(*entry.reported) : "waiting";
+    if (entry.reported) return to_string(*entry.reported);
+    return entry.state == ExecutionState::needs_input ? "waiting" : to_string(entry.state);
 }
 
 std::string message_of(const ExecutionEntry& entry)
@@ -29,7 +29,7 @@ std::string message_of(const ExecutionEntry& entry)
 
 std::chrono::milliseconds age_of(const ExecutionEntry& entry)
 {
-    const auto start = entry.started_at;
+    const auto start = entry.started_at ? entry.started_at : entry.submitted_at;
     if (!start) return {};
     return std::max(std::chrono::milliseconds{0},
                     std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -47,7 +47,7 @@ boost::json::object to_json(const ExecutionEntry& entry)
     o["step_id"] = text::or_null(entry.step_id);
     o["command"] = entry.command;
     o["worktree"] = entry.worktree.string();
-    o["started_at"] = text::iso_utc(entry.started_at);
+    o["started_at"] = text::text_or_null(text::iso_utc(entry.started_at));
     o["age_seconds"] = std::chrono::duration<double>(age_of(entry)).count();
     o["percentage"] = entry.progress ? entry.progress->percentage : 0;
     o["message"] = message_of(entry);
@@ -56,6 +56,14 @@ boost::json::object to_json(const ExecutionEntry& entry)
     o["pid"] = entry.pid;
     o["other_host"] = text::text_or_null(entry.other_host);
     return o;
+}
+
+// `place`: in the queue.
+void print_queued(const ExecutionEntry& entry, std::size_t place)
+{
+    print_result("{:11} {} {:>7}  place {}  {}  {}\n", state_of(entry),
+                 short_id(entry.execution_id), text::format_duration(age_of(entry)), place,
+                 shown_path(entry.worktree), text::printable(entry.command));
 }
 
 void print(const ExecutionEntry& entry)
@@ -107,7 +115,8 @@ bool is_agent_missed(const ProjectState& project)
     const auto& all = project.executions;
     const auto has_report = [](const auto& e) { return e.reported.has_value(); };
     const auto lacks_report = [](const auto& e) {
-        return !e.reported && e.state != ExecutionState::interrupted;
+        return !e.reported &&
+               (e.state == ExecutionState::waiting || e.state == ExecutionState::needs_input);
     };
     return std::ranges::any_of(all, lacks_report) || std::ranges::none_of(all, has_report);
 }

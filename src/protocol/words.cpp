@@ -61,8 +61,9 @@ constexpr std::array words_of<WorkflowEvent::Type>{
     "sent_back"sv,    "restarted"sv,     "merged"sv,        "run_ended"sv};
 
 template <>
-constexpr std::array words_of<ExecutionState>{"waiting"sv, "running"sv, "needs_input"sv,
-                                              "ending"sv, "interrupted"sv};
+constexpr std::array words_of<ExecutionState>{"queued"sv,     "starting"sv,    "waiting"sv,
+                                              "running"sv,    "needs_input"sv, "ending"sv,
+                                              "interrupted"sv};
 
 template <>
 constexpr std::array words_of<WorktreeMode>{"step"sv, "workflow"sv, "in_place"sv};

@@ -24,12 +24,10 @@ ExecutionState state_of(const protocol::RunningRecord& record, bool alive,
     return status->is_final() ? ExecutionState::ending : ExecutionState::running;
 }
 
-// A redactor is made only if there is something to redact: that takes milliseconds.
-Progress redacted(Progress progress, std::optional<Redactor>& redactor)
+Progress redacted(Progress progress, LazyRedactor& redactor)
 {
-    if (!redactor) redactor.emplace();
-    progress.current_step = redactor->redact(progress.current_step);
-    progress.message = redactor->redact(progress.message);
+    progress.current_step = redactor.redact(progress.current_step);
+    progress.message = redactor.redact(progress.message);
     return progress;
 }
 
@@ -101,15 +99,14 @@ void AttemptFiles::read_record(int folder, const std::string& name, const std::s
 }
 
 std::shared_ptr<const ExecutionEntry> AttemptFiles::entry(const std::string& other_host,
-                                                          std::optional<Redactor>& redactor)
+                                                          LazyRedactor& redactor)
 {
     if (record_ && (!entry_ || entry_->other_host != other_host))
         entry_ = std::make_shared<const ExecutionEntry>(make_entry(other_host, redactor));
     return entry_;
 }
 
-ExecutionEntry AttemptFiles::make_entry(const std::string& other_host,
-                                        std::optional<Redactor>& redactor) const
+ExecutionEntry AttemptFiles::make_entry(const std::string& other_host, LazyRedactor& redactor) const
 {
     ExecutionEntry entry;
     entry.ids() = record_->ids();
@@ -129,8 +126,11 @@ ExecutionEntry AttemptFiles::make_entry(const std::string& other_host,
     return entry;
 }
 
-Executions::Executions(std::filesystem::path project_root, std::string status_name)
-    : project_root_(std::move(project_root)), status_name_(std::move(status_name))
+Executions::Executions(std::filesystem::path project_root, std::string status_name,
+                       LazyRedactor& redactor)
+    : project_root_(std::move(project_root)),
+      status_name_(std::move(status_name)),
+      redactor_(redactor)
 {}
 
 EntryList<ExecutionEntry> Executions::refresh(error_code& problem)

@@ -1,12 +1,12 @@
 #pragma once
 
 #include "autoexec/error.hpp"
-#include "autoexec/redaction.hpp"
 #include "autoexec/view.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/running_files.hpp"
 #include "records/executor_lock.hpp"
 #include "view/entries.hpp"
+#include "view/lazy_redactor.hpp"
 #include "view/read_check.hpp"
 
 #include <filesystem>
@@ -61,12 +61,12 @@ public:
 
     /// Null: the file is no valid record.
     [[nodiscard]] std::shared_ptr<const ExecutionEntry> entry(const std::string& other_host,
-                                                              std::optional<Redactor>& redactor);
+                                                              LazyRedactor& redactor);
 
 private:
     void read_record(int folder, const std::string& name, const std::string& status_name);
     [[nodiscard]] ExecutionEntry make_entry(const std::string& other_host,
-                                            std::optional<Redactor>& redactor) const;
+                                            LazyRedactor& redactor) const;
 
     ReadCheck check_;
     std::optional<protocol::RunningRecord> record_;
@@ -76,10 +76,11 @@ private:
     std::shared_ptr<const ExecutionEntry> entry_;  ///< Null: it has to be made again.
 };
 
-/// The executions of a project: `running/`, and the status files in their worktrees.
+/// The executions that are published: `running/`, and the status files in their worktrees.
 class Executions {
 public:
-    Executions(std::filesystem::path project_root, std::string status_name);
+    /// `redactor` must outlive this.
+    Executions(std::filesystem::path project_root, std::string status_name, LazyRedactor& redactor);
 
     /// Reads again what has changed, and returns all. Of attempts that are recorded twice, those
     /// whose executor lives are first.
@@ -107,7 +108,7 @@ private:
 
     std::filesystem::path project_root_;
     std::string status_name_;
-    std::optional<Redactor> redactor_;
+    LazyRedactor& redactor_;
     std::map<std::string, Executor> executors_;
     Attempts unshared_;  ///< Of older versions.
 };

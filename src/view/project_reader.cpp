@@ -6,6 +6,8 @@
 #include "text/random.hpp"
 #include "view/entries.hpp"
 #include "view/executions.hpp"
+#include "view/lazy_redactor.hpp"
+#include "view/queued_executions.hpp"
 #include "view/run_journals.hpp"
 
 #include <algorithm>
@@ -52,12 +54,22 @@ void sort_by_start(std::vector<Entry>& entries)
                      [](const Entry& a, const Entry& b) { return a.started_at < b.started_at; });
 }
 
+bool is_before(const ExecutionEntry& a, const ExecutionEntry& b)
+{
+    const bool a_waits = a.state == ExecutionState::queued;
+    const bool b_waits = b.state == ExecutionState::queued;
+    // By id, since entries are sorted by their keys.
+    if (a_waits && b_waits) return a.priority > b.priority;
+    return a_waits != b_waits ? b_waits : a.started_at < b.started_at;
+}
+
 }  // namespace
 
 struct ProjectReader::Impl {
     explicit Impl(ProjectReaderOptions o)
         : options(with_root(std::move(o))),
-          executions_files(options.project_root, options.status_file_name),
+          published(options.project_root, options.status_file_name, redactor),
+          queued(options.project_root, redactor),
           journals(options.project_root, options.max_runs)
     {
         position.epoch = new_epoch();
@@ -82,7 +94,9 @@ struct ProjectReader::Impl {
     }
 
     ProjectReaderOptions options;
-    view::Executions executions_files;
+    view::LazyRedactor redactor;
+    view::Executions published;
+    view::QueuedExecutions queued;
     view::RunJournals journals;
     view::ReadCheck health_check;
     records::AgentHealthReading health;
@@ -111,7 +125,10 @@ bool ProjectReader::Impl::refresh()
 void ProjectReader::Impl::refresh_executions()
 {
     error_code problem;
-    update(executions, executions_files.refresh(problem));
+    queued.refresh();
+    auto all = published.refresh(problem);
+    queued.add_to(all);
+    update(executions, std::move(all));
     update(executions_problem,
            problem ? records::unreadable_sentence(options.project_root, problem) : std::string());
 }
@@ -147,7 +164,7 @@ ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
     runs.for_each_since(sequence, add_to(state.runs));
     agent_processes.for_each_since(sequence, add_to(state.agent_processes));
     held_agents.for_each_since(sequence, add_to(state.held_agents));
-    sort_by_start(state.executions);
+    std::stable_sort(state.executions.begin(), state.executions.end(), is_before);
     sort_by_start(state.runs);
     std::reverse(state.runs.begin(), state.runs.end());
     sort_by_start(state.agent_processes);

@@ -1,4 +1,6 @@
+#include "queue/queue_folder.hpp"
 #include "support/project.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/serialize.hpp>
@@ -47,6 +49,30 @@ TEST_CASE("status shows what is in flight, for people and for programs")
     CHECK(after.out.empty());
     CHECK(contains(after.err, "No commands are running or queued"));
     CHECK(project.run({"status", "--json"}).out.empty());
+}
+
+TEST_CASE("status lists queued commands in the order in which they start")
+{
+    const Project project;
+    autoexec::queue::QueueFolder queue(project.root());
+    for (const int priority : {0, 5}) {
+        autoexec::CommandRequest request("task of priority " + std::to_string(priority),
+                                         project.root());
+        request.execution_id = autoexec::text::new_uuid();
+        autoexec::protocol::QueuedRequest queued(std::move(request));
+        queued.priority = priority;
+        REQUIRE_FALSE(queue.submit(queued, autoexec::Durability::none));
+    }
+    const auto printed = project.run({"status"}).out;
+    const auto first = printed.find("place 1");
+    REQUIRE(first != printed.npos);
+    CHECK(printed.find("task of priority 5") > first);
+    CHECK(printed.find("task of priority 5") < printed.find("place 2"));
+    CHECK(printed.find("task of priority 0") > printed.find("place 2"));
+    const auto objects = objects_of(project.run({"status", "--json"}).out);
+    REQUIRE(objects.size() == 2);
+    CHECK(text_at(objects[0], "state") == "queued");
+    CHECK(text_at(objects[0], "command") == "task of priority 5");
 }
 
 TEST_CASE("any folder of the repository finds its project")

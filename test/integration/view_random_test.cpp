@@ -2,6 +2,7 @@
 
 #include "protocol/layout.hpp"
 #include "protocol/status.hpp"
+#include "queue/queue_folder.hpp"
 #include "records/agent_presence.hpp"
 #include "records/health_file.hpp"
 #include "records/running.hpp"
@@ -73,6 +74,10 @@ public:
             {"remove a status", &History::remove_status},
             {"link .cursor", &History::link_cursor_folder},
             {"exchange two worktrees", &History::exchange_worktrees},
+            {"submit a request", &History::submit_request},
+            {"start a request", &History::start_request},
+            {"publish a request", &History::publish_request},
+            {"end a request", &History::end_request},
             {"start a run", &History::start_run},
             {"append to a journal", &History::append_to_journal},
             {"append to a journal", &History::append_to_journal},
@@ -261,6 +266,46 @@ private:
         fs::rename(folder_ / "other", b);
     }
 
+    void submit_request()
+    {
+        CommandRequest request(word(), tree(below(4)));
+        request.execution_id = text::new_uuid();
+        protocol::QueuedRequest queued(std::move(request));
+        queued.priority = static_cast<int>(below(3));
+        REQUIRE_FALSE(queue().submit(queued, Durability::none));
+    }
+    void start_request()
+    {
+        auto waiting = queue().list_waiting();
+        const auto* const request = any_of(waiting);
+        if (request == nullptr) return;
+        if (below(4) == 0)
+            CHECK(queue().cancel_waiting((*request)->id()));
+        else
+            CHECK(queue().start((*request)->id()));
+    }
+    void publish_request()
+    {
+        auto started = queue().list_started();
+        const auto* const request = any_of(started);
+        auto* const executor = any_of(executors_);
+        if (request == nullptr || executor == nullptr) return;
+        auto record = some_record(some_attempt_id());
+        record.execution_id = (*request)->id();
+        (void)(*executor)->put(record);
+    }
+    void end_request()
+    {
+        auto started = queue().list_started();
+        const auto* const request = any_of(started);
+        if (request == nullptr) return;
+        protocol::QueuedResult result;
+        result.id = (*request)->id();
+        (void)queue().put_result(result);
+        if (below(2) == 0) queue().remove_started(result.id);
+    }
+    queue::QueueFolder queue() const { return queue::QueueFolder(root()); }
+
     void start_run()
     {
         error_code ec;
@@ -444,8 +489,17 @@ void check_against_lists(const ProjectState& state, const fs::path& root)
         listed[record.attempt_id] = listed[record.attempt_id] || alive;
     std::map<std::string, bool> seen;
     for (const auto& entry : state.executions)
-        seen[entry.attempt_id] = entry.state != ExecutionState::interrupted;
+        if (!entry.attempt_id.empty())
+            seen[entry.attempt_id] = entry.state != ExecutionState::interrupted;
     CHECK(seen == listed);
+
+    queue::QueueFolder queue(root);
+    std::vector<std::string> waiting;
+    for (const auto& request : queue.list_waiting()) waiting.push_back(request->id());
+    std::vector<std::string> queued;
+    for (const auto& entry : state.executions)
+        if (entry.state == ExecutionState::queued) queued.push_back(entry.execution_id);
+    CHECK(queued == waiting);
 
     std::set<std::string> runs;
     for (const auto& run : state.runs) runs.insert(run.run_id);
