@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -204,6 +205,7 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
         if (folder_) ec = hold();
         if (ec.value() == ENOENT) continue;
         is_held_ = !ec;
+        may_link_ = true;
         has_others_ = !is_new;
         name_.clear();
         if (is_held_) return ec;
@@ -214,39 +216,45 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
     return ec;
 }
 
+// An executor that has other worktrees in the repository. The folder was not removed before, since
+// nothing can be created in a removed one, and is not removed now.
+bool OfferFolder::hold_by_link()
+{
+    const int folder = folder_.get();
+    if (!git_.base->has_lock() || git_.base->link_lock(folder, executor_link)) return false;
+    // Held until `rest`. Without it, an executor that has not made its link yet has the offers.
+    is_linked_ = ::flock(folder, LOCK_EX | LOCK_NB) == 0;
+    if (!is_linked_) (void)files::remove_file(folder, executor_link);
+    return is_linked_;
+}
+
 // ENOENT: it was removed.
 error_code OfferFolder::hold()
 {
     const int folder = folder_.get();
-    const auto ec = git_.base->link_lock(folder, executor_link);
-    is_linked_ = !ec;
-    if (is_linked_ || files::is_resource_shortage(ec)) return ec;
-    // The link of another executor or of a dead one is there, or none can be made. Of those that
-    // find it so, one gets the lock.
-    if (const auto busy = lock_folder(folder, folder, lock_file_)) return busy;
-    if (has_live_executor(folder)) {
-        unlock_folder(folder, lock_file_);
-        return errc::worktree_busy;
-    }
-    if (is_removed(folder)) return make_error_code(boost::system::errc::no_such_file_or_directory);
-    is_linked_ = ec == boost::system::errc::file_exists && !replace_link();
-    if (!is_linked_) return {};
+    if (hold_by_link()) return {};
+    // An executor that waits holds a link instead.
+    if (const auto ec = lock_folder(folder, folder, lock_file_)) return ec;
+    if (!has_live_executor(folder))
+        return is_removed(folder) ? make_error_code(boost::system::errc::no_such_file_or_directory)
+                                  : error_code();
     unlock_folder(folder, lock_file_);
-    if (lock_file_) (void)files::remove_file(folder, folder_lock_file);
-    lock_file_ = UniqueFd();
-    return {};
+    return errc::worktree_busy;
 }
 
-// A dead executor's, at once, so that no other executor finds its name free.
-error_code OfferFolder::replace_link()
+// The link of a dead executor is replaced at once, so that no other executor finds its name free.
+// That of a live one is removed by it when it finds the folder locked.
+error_code OfferFolder::link()
 {
     const int folder = folder_.get();
+    const auto ec = git_.base->link_lock(folder, executor_link);
+    if (ec != boost::system::errc::file_exists || has_live_executor(folder)) return ec;
     const auto name = text::new_uuid();
-    if (const auto ec = git_.base->link_lock(folder, name.c_str())) return ec;
+    if (const auto failure = git_.base->link_lock(folder, name.c_str())) return failure;
     if (::renameat(folder, name.c_str(), folder, executor_link) == 0) return {};
-    const auto ec = files::last_error();
+    const auto failure = files::last_error();
     (void)files::remove_file(folder, name);
-    return ec;
+    return failure;
 }
 
 error_code OfferFolder::reopen() const
@@ -305,7 +313,15 @@ error_code OfferFolder::remove_all()
 
 void OfferFolder::rest()
 {
-    if (is_linked_) folder_ = UniqueFd();
+    if (!folder_ || !may_link_) return;
+    if (!is_linked_) {
+        may_link_ = is_linked_ = !link();
+        if (!is_linked_) return;
+        unlock_folder(folder_.get(), lock_file_);
+        if (lock_file_) (void)files::remove_file(folder_.get(), folder_lock_file);
+        lock_file_ = UniqueFd();
+    }
+    folder_ = UniqueFd();
 }
 
 void OfferFolder::close() noexcept

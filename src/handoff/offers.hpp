@@ -103,7 +103,7 @@ namespace autoexec::handoff {
 
 /// The offers of one executor for one worktree: `<git dir>/autoexec/offers/<inode>/<attempt_id>`.
 /// The inode is the worktree's: folders of one repository share its git directory. While its
-/// executor holds the worktree, the folder has a link to that executor's lock, or is locked, so
+/// executor holds the worktree, the folder is locked, or has a link to that executor's lock, so
 /// that offers of a dead executor do not affect a later one of version 1.1.
 class OfferFolder {
 public:
@@ -123,7 +123,7 @@ public:
     /// this.
     error_code remove_all();
 
-    /// Keeps no descriptor, unless the folder is locked: for an executor that will wait.
+    /// Keeps no descriptor, if that is possible: for an executor that will wait.
     void rest();
 
     /// Removes the folder if it is empty, and releases its lock.
@@ -131,13 +131,15 @@ public:
 
 private:
     [[nodiscard]] error_code reopen() const;
+    bool hold_by_link();
     error_code hold();
-    error_code replace_link();
+    error_code link();
 
     const GitPlace& git_;
     ino_t worktree_ = 0;
     bool is_held_ = false;
     bool is_linked_ = false;
+    bool may_link_ = true;
     bool has_others_ = false;  ///< There may be offers of a killed executor.
     std::string name_;         ///< Of the offer in it.
     mutable files::UniqueFd folder_;

@@ -109,6 +109,12 @@ error_code SharedGitDir::link_lock(int folder, const char* name)
     return files::last_error();
 }
 
+bool SharedGitDir::has_lock() const
+{
+    const std::lock_guard guard(mutex_);
+    return static_cast<bool>(lock_);
+}
+
 std::string SharedGitDir::path_beside_lock(ino_t worktree) const
 {
     const std::lock_guard guard(mutex_);

@@ -33,6 +33,9 @@ public:
     /// Makes such a link. The first call creates and locks the file.
     error_code link_lock(int folder, const char* name);
 
+    /// False until then.
+    [[nodiscard]] bool has_lock() const;
+
     /// The path of a file of this executor beside its lock; empty: it has none.
     [[nodiscard]] std::string path_beside_lock(ino_t worktree) const;
 

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -521,17 +522,49 @@ TEST_CASE_FIXTURE(LinkedTree, "of executors that find a dead one's offers, one g
     CHECK(fs::is_empty(git_dir / "autoexec/offers"));
 }
 
-TEST_CASE_FIXTURE(LinkedTree, "an executor that is about to lock a worktree holds its offers")
+TEST_CASE_FIXTURE(LinkedTree,
+                  "an executor that has other worktrees shows at once that it makes offers")
 {
-    engine = open();
-    fs::path place;
-    for (const auto& entry : fs::directory_iterator(git_dir / "autoexec/offers"))
-        place = entry.path();
-    CHECK(fs::hard_link_count(place / ".executor") == 2);  // with its own lock
-    plant(command("steal it"));
-    CHECK(found() == State::foreign);
+    const auto one = tree / "one";
+    const auto two = tree / "two";
+    fs::create_directories(one);
+    fs::create_directories(two);
+    const auto offers_of = [&](const fs::path& where) {
+        struct stat st {};
+        REQUIRE(::stat(where.c_str(), &st) == 0);
+        return git_dir / "autoexec/offers" / std::to_string(st.st_ino);
+    };
+    error_code ec;
+    std::string why;
+    const auto first = open(one);
+    CHECK_FALSE(fs::exists(offers_of(one) / ".executor"));
+    CHECK(first->look().empty());  // it waits
+    CHECK(fs::exists(offers_of(one) / ".executor"));
+    engine = open(two);
+    CHECK(fs::exists(offers_of(two) / ".executor"));
+    CHECK(handoff::file_handoff(options)->open(two, ec, why)->try_lock() == errc::worktree_busy);
     engine.reset();
-    CHECK_FALSE(fs::exists(place));
+    CHECK_FALSE(fs::exists(offers_of(two)));
+}
+
+TEST_CASE_FIXTURE(LinkedTree,
+                  "offers of an executor that does not wait yet are not taken by another")
+{
+    const auto one = tree / "one";
+    fs::create_directories(one);
+    const auto waits = open(one);
+    CHECK(waits->look().empty());
+    const auto other = handoff::file_handoff(options);
+    error_code ec;
+    std::string why;
+    const auto holds = other->open(tree, ec, why);
+    REQUIRE_FALSE(holds->try_lock());
+    CHECK(handoff->open(tree, ec, why)->try_lock() == errc::worktree_busy);
+    const auto file = command("build it");
+    REQUIRE_FALSE(holds->prepare());
+    REQUIRE_FALSE(holds->publish(files_for(file), Durability::process));
+    CHECK(offers() == 1);
+    CHECK(found() == State::command);
 }
 
 namespace {
