@@ -90,7 +90,7 @@ struct InterruptedAttempt : Correlation {
 
 /// Hands commands to agents in worktrees through files, and waits for their results.
 ///
-/// Each execution is a coroutine: publish → wait → accept → record → clean up. Commands for one
+/// Each execution is: publish → wait → accept → record → clean up. Commands for one
 /// worktree run one after the other. There are no threads, signal handlers or global state.
 ///
 /// Each operation has two forms: `async_x` accepts any completion token, and `x` is an awaitable

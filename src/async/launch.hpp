@@ -30,27 +30,11 @@ namespace asio = boost::asio;
 
 using Strand = asio::strand<asio::any_io_executor>;
 
-/// The result of an operation. A large one is a `std::unique_ptr`: each of the coroutines and
-/// handlers that pass it on would have room for it while the operation waits.
+/// The result of an operation.
 template <class Result>
 struct OperationResult {
     error_code ec;
     Result result;
-};
-
-/// The value of such a result; an empty pointer gives an empty value.
-template <class Result>
-struct ValueOf {
-    using type = Result;
-    static type take(Result& result) { return std::move(result); }
-};
-template <class Value>
-struct ValueOf<std::unique_ptr<Value>> {
-    using type = Value;
-    static type take(std::unique_ptr<Value>& result)
-    {
-        return result ? std::move(*result) : Value();
-    }
 };
 
 /// Passes cancellation from the caller's slot to the strand. The slot holds a weak reference: its
@@ -101,8 +85,7 @@ void launch(const Strand& strand, asio::awaitable<Outcome> work, Handler handler
             asio::post(ex, asio::append(std::move(h), outcome));
         } else {
             if (failure) outcome.ec = error_of(std::move(failure));
-            using Value = ValueOf<decltype(outcome.result)>;
-            asio::post(ex, asio::append(std::move(h), outcome.ec, Value::take(outcome.result)));
+            asio::post(ex, asio::append(std::move(h), outcome.ec, std::move(outcome.result)));
         }
     };
     asio::co_spawn(on_strand, std::move(work),
@@ -133,15 +116,14 @@ asio::awaitable<OperationResult<Result>> caught(asio::awaitable<Result> work)
 /// refers only to its own arguments, so its caller may be destroyed. The calling coroutine's
 /// cancellation state is not changed.
 template <class Result, class Sentence>
-asio::awaitable<typename ValueOf<Result>::type> unwrap(
-    Strand strand, asio::awaitable<OperationResult<Result>> work, Sentence sentence_of)
+asio::awaitable<Result> unwrap(Strand strand, asio::awaitable<OperationResult<Result>> work,
+                               Sentence sentence_of)
 {
-    using Value = typename ValueOf<Result>::type;
     constexpr auto token = asio::as_tuple(asio::use_awaitable);
     const auto initiate = [](auto handler, Strand s, asio::awaitable<OperationResult<Result>> w) {
         launch(s, std::move(w), std::move(handler));
     };
-    auto operation = asio::async_initiate<decltype(token), void(error_code, Value)>(
+    auto operation = asio::async_initiate<decltype(token), void(error_code, Result)>(
         initiate, token, std::move(strand), std::move(work));
     auto [ec, result] = co_await std::move(operation);
     if (ec) throw system_error(ec, sentence_of(result));

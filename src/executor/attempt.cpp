@@ -20,29 +20,7 @@
 namespace autoexec::inline v1 {
 namespace {
 
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
-
-constexpr milliseconds stop_margin{5000};  // in addition to the agent's own grace
-constexpr milliseconds stop_poll{250};
-constexpr milliseconds release_poll{
-    250};  // from an agent's final status to the release of its claim
-constexpr int max_published_again = 10;
-// Of all executions that are notified of changes: polling is only their safety net.
-constexpr milliseconds between_safety_polls{10};
-constexpr milliseconds unclaimed_after{10'000};
-
-constexpr char too_few_resources[] =
-    "The agent is out of file descriptors or memory. Run fewer commands at once or raise the limit "
-    "(ulimit -n).";
-
-AttemptEnd failed_end(Cause cause, std::string code, std::string message)
-{
-    AttemptEnd end;
-    end.facts.cause = cause;
-    end.error = CommandError{std::move(message), std::move(code), false, 0};
-    return end;
-}
 
 // A file that cannot be removed prevents writing.
 std::string obstacles_in(const std::filesystem::path& worktree, const std::string& status_name)
@@ -78,12 +56,15 @@ std::string command_text(protocol::CommandFile file)
     return text;
 }
 
-std::string seconds(milliseconds d)
-{
-    return fmt::format("{:g} s", std::chrono::duration<double>(d).count());
-}
-
 }  // namespace
+
+AttemptEnd failed_end(Cause cause, std::string code, std::string message)
+{
+    AttemptEnd end;
+    end.facts.cause = cause;
+    end.error = CommandError{std::move(message), std::move(code), false, 0};
+    return end;
+}
 
 Attempt::Attempt(Execution& x, std::string id, int number, const MonitorOptions& monitoring)
     : Correlation{x.request.ids(), std::move(id), number}, monitor(*x.mailbox, *this, monitoring)
@@ -123,6 +104,23 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     files.metadata = protocol::format_metadata(file, x.redacted);
     files.attempt_id = a.attempt_id;
     return files;
+}
+
+/// Publishes an attempt. The execution then waits for its end.
+asio::awaitable<error_code> ExecutorCore::begin_attempt(Execution& x, int number)
+{
+    x.attempt = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
+    auto& a = *x.attempt;
+    const auto ec = co_await publish(x, a);
+    if (ec || x.refused) {
+        x.attempt.reset();
+        if (!ec && x.first_published) co_await notify_end(x);
+        co_return ec;
+    }
+    a.times = times_of(x, a);
+    const auto start_timeout = x.options->start_timeout;
+    if (start_timeout > milliseconds::zero()) a.times.start = a.published + start_timeout;
+    co_return error_code{};
 }
 
 asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
@@ -166,7 +164,7 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
         co_return code;
     }
     a.published = options.clock->now();
-    begin(x, a);
+    record_published(x, a);
     options.notifier->notify(r.worktree);
 
     if (!has_start) {
@@ -176,10 +174,9 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
     co_return error_code{};
 }
 
-void ExecutorCore::begin(Execution& x, const Attempt& a)
+void ExecutorCore::record_published(Execution& x, const Attempt& a)
 {
     if (!x.first_published) x.first_published = a.published;
-    x.attempt_id = a.attempt_id;
     x.attempts = a.attempt;
 }
 
@@ -196,7 +193,7 @@ asio::awaitable<error_code> ExecutorCore::record_baseline(Execution& x)
     std::string problem;
     try {
         auto notified = on_baseline(*x.baseline);
-        co_await async::uncancellable(strand, std::move(notified));
+        co_await std::move(notified);
     } catch (const system_error& e) {
         ec = e.code();
         problem = e.what();
@@ -240,238 +237,25 @@ void ExecutorCore::forget_running(Attempt& a)
     if (std::exchange(a.has_record, false)) running_records.remove(a.attempt_id);
 }
 
-AttemptTimes ExecutorCore::times_of(const Execution& x, const Attempt& a)
+/// Ends the attempt and, if it may be tried again, begins another one.
+asio::awaitable<error_code> ExecutorCore::end_attempt(Execution& x)
 {
-    const auto& o = *x.options;
-    AttemptTimes times;
-    times.deadline = a.published + x.request.timeout.value_or(o.timeout);
-    if (o.total_timeout > milliseconds::zero())
-        times.deadline = std::min(times.deadline, *x.first_published + o.total_timeout);
-    if (o.start_timeout > milliseconds::zero() && !x.adopted)
-        times.start = a.published + o.start_timeout;
-    if (!x.read_only) times.unclaimed = a.published + unclaimed_after;
-    times.give_up = times.deadline + o.stop_grace + stop_margin;
-    times.stall_timeout = o.stall_timeout;
-    times.last_change = a.published;
-    times.next_poll = a.published;
-    return times;
-}
-
-asio::awaitable<void> ExecutorCore::wait(Execution& x, Attempt& a)
-{
-    a.times = times_of(x, a);
-    auto& times = a.times;
-    PollingInterval interval(x.options->polling_interval, x.options->max_polling_interval,
-                             x.options->adaptive_polling);
-    const auto subscription = wake_on_notice(x);
-
-    for (;;) {
-        const auto observation = observe(x, a);
-        const auto now = options.clock->now();
-        if (observation.changed) {
-            interval.reset();
-            times.last_change = now;
-            record_progress(x, a);
-        }
-        follow_question(x, a);
-        pass_on(x, a);
-        co_await drain();
-        if (observation.kind != Observation::Kind::waiting) {
-            classify(x, a, observation);
-            break;
-        }
-        const auto state = co_await asio::this_coro::cancellation_state;
-        if (x.cancel_requested || state.cancelled() != asio::cancellation_type::none) {
-            a.end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
-            a.end.status = ExecutionStatus::cancelled;
-            break;
-        }
-        if (!a.monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a)) break;
-        bool is_poll = true;  // and not woken only for the warning
-        if (!a.monitor.started() && now >= times.unclaimed) {
-            emit(event(x, a, EventType::command_unclaimed));
-            times.unclaimed = time_point::max();
-            is_poll = observation.changed || now >= times.next_poll;
-        }
-        if (now >= times.deadline && a.monitor.shortage() && now < times.give_up) {
-            co_await x.alarm->wait_until(std::min(now + stop_poll, times.give_up));
-            continue;
-        }
-        if (is_start_overdue(x, a, now)) {
-            if (withdraw(x, a)) {
-                a.end = not_started_end(x, a);
-                break;
-            }
-            times.start = now + stop_poll;  // an agent may still drop its claim
-            continue;
-        }
-        if (fails_on_input(x, a) || ends_by_time(x, a, now)) break;
-        if (is_poll) {
-            const bool notified = is_notified(x, a);
-            if (!notified) report_polling(x, a);
-            times.next_poll =
-                now + (notified ? safety_interval(x) : interval.next(options.random()));
-        }
-        co_await x.alarm->wait_until(times.next(a.monitor, now));
-        const auto earliest = std::min(times.looks.next(options.clock->now()), times.deadline);
-        if (options.clock->now() < earliest) co_await wait_for_look(x, earliest);
-        if (!turns.enter()) co_await turns.admission(*x.alarm);
-    }
+    auto& a = *x.attempt;
+    co_await drain();
     if (a.question) end_question(x, a);
     if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
         !x.read_only)
         co_await stop_agent(x, a);
-}
-
-/// A program that changes its files without a pause does not keep the executor busy.
-asio::awaitable<void> ExecutorCore::wait_for_look(Execution& x, time_point earliest)
-{
-    while (options.clock->now() < earliest && !x.cancel_requested) {
-        const auto state = co_await asio::this_coro::cancellation_state;
-        if (state.cancelled() != asio::cancellation_type::none) co_return;
-        co_await x.alarm->wait_until(earliest);
+    a.changes.reset();
+    if (x.read_only) {
+        fill_result(x, a);
+        x.attempt.reset();
+        co_return error_code{};
     }
-}
-
-/// True if whatever could end the attempt is notified.
-bool ExecutorCore::is_notified(const Execution& x, const Attempt& a) const
-{
-    if (options.file_events == FileEvents::off) return false;
-    const auto coverage = options.notifier->coverage(x.request.worktree);
-    // Until it is claimed, a program may replace the command file.
-    if (options.agent_in_process && a.monitor.started()) return coverage != Coverage::none;
-    const bool by_artifacts =
-        x.options->artifact_detection && !x.request.expected_artifacts.empty();
-    return coverage == Coverage::all && !by_artifacts;
-}
-
-milliseconds ExecutorCore::safety_interval(const Execution& x) const
-{
-    const auto share = between_safety_polls * static_cast<std::int64_t>(active.size());
-    const auto interval = std::max(x.options->max_polling_interval, share);
-    // ± 10 %, so that not all come at once.
-    return duration_cast<milliseconds>(interval * (0.9 + 0.2 * options.random()));
-}
-
-Observation ExecutorCore::observe(Execution& x, Attempt& a)
-{
-    auto observation = a.monitor.poll(options.clock->now());
-    record_rejections(x, a, observation.rejections);
-    return observation;
-}
-
-Notifier::Subscription ExecutorCore::wake_on_notice(const Execution& x)
-{
-    return options.notifier->watch(x.request.worktree,
-                                   [alarm = std::weak_ptr(x.alarm), core = weak_from_this()] {
-                                       const auto self = core.lock();
-                                       if (!self) return;
-                                       asio::post(self->strand, [alarm] {
-                                           if (const auto timer = alarm.lock()) timer->wake();
-                                       });
-                                   });
-}
-
-time_point AttemptTimes::next(const AttemptMonitor& monitor, time_point now) const
-{
-    auto next = std::min({deadline, next_poll, stall()});
-    if (monitor.end_is_pending()) next = std::min(next, now + release_poll);
-    if (!monitor.started()) next = std::min({next, start, unclaimed});
-    if (awaits_agent) next = std::min(next, now + answered_poll);
-    return next;
-}
-
-bool ExecutorCore::is_start_overdue(const Execution& x, Attempt& a, time_point now) const
-{
-    // An unreadable status may belong to an agent that has started.
-    if (now >= a.times.start && a.monitor.shortage()) a.times.start = now + stop_poll;
-    if (a.monitor.started()) return false;
-    return now >= a.times.start || (agent_lacks_resources(a.attempt_id) && !may_get_resources(x));
-}
-
-// True if no agent has started the command, and none can any more. Withdrawn first: an agent that
-// claims later then finds no command.
-bool ExecutorCore::withdraw(Execution& x, Attempt& a)
-{
-    (void)x.mailbox->withdraw(a.attempt_id);
-    return observe(x, a).kind == Observation::Kind::waiting && !a.monitor.started();
-}
-
-// Sets the end if a time-out has been reached.
-bool ExecutorCore::ends_by_time(const Execution& x, Attempt& a, time_point now) const
-{
-    if (now >= a.times.deadline && a.monitor.shortage()) {
-        a.end = failed_end(Cause::deadline, error_codes::no_resources,
-                           fmt::format("The status file could not be read: {}. Run fewer commands "
-                                       "at once or raise the limit.",
-                                       a.monitor.shortage().message()));
-    } else if (now >= a.times.deadline && !a.monitor.started() &&
-               agent_lacks_resources(a.attempt_id)) {
-        a.end = not_started_end(x, a);
-    } else if (now >= a.times.deadline) {
-        a.end = failed_end(
-            Cause::deadline, "timeout",
-            fmt::format("The command was stopped after its {} time-out",
-                        seconds(duration_cast<milliseconds>(a.times.deadline - a.published))));
-        if (!a.monitor.problem().empty())
-            a.end.error->message += "; its status file was ignored: " + a.monitor.problem();
-        if (a.question)
-            a.end.error->message += "; it waited for a person: " + words_of(*a.question);
-        a.end.status = ExecutionStatus::timeout;
-    } else if (now >= a.times.stall()) {
-        a.end = failed_end(Cause::stalled, "stalled",
-                           fmt::format("No progress for {}.", seconds(a.times.stall_timeout)));
-        a.end.status = ExecutionStatus::timeout;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-// True if an agent of this process lacks the descriptors or memory to read it.
-bool ExecutorCore::agent_lacks_resources(const std::string& attempt_id) const
-{
-    return options.offers && options.offers->is_short(attempt_id);
-}
-
-// Running executions release descriptors when they end.
-bool ExecutorCore::may_get_resources(const Execution& x) const
-{
-    return std::any_of(active.begin(), active.end(), [&](const Execution* other) {
-        return other != &x && !other->attempt_id.empty() &&
-               !agent_lacks_resources(other->attempt_id);
-    });
-}
-
-AttemptEnd ExecutorCore::not_started_end(const Execution& x, const Attempt& a) const
-{
-    // Without other executions, a retry would fail in the same way.
-    const auto cause = may_get_resources(x) ? Cause::not_started : Cause::broken;
-    if (agent_lacks_resources(a.attempt_id))
-        return failed_end(cause, error_codes::no_resources, too_few_resources);
-    return failed_end(Cause::not_started, "not_started",
-                      fmt::format("No agent claimed the command within {}. Check that an agent "
-                                  "is running and watches this worktree.",
-                                  seconds(x.options->start_timeout)));
-}
-
-/// Publishes again after another file has replaced the command file of an unclaimed attempt.
-/// Returns false if the attempt ends, not started.
-bool ExecutorCore::publish_again(Execution& x, Attempt& a)
-{
-    record_rejections(x, a, {{"command_replaced", "The command file was replaced."}});
-    if (++a.published_again > max_published_again) {
-        a.end =
-            failed_end(Cause::not_started, "not_started",
-                       fmt::format("No agent claimed the command: its file was replaced {} times. "
-                                   "Find out what writes {} in the worktree.",
-                                   a.published_again, control_files::command));
-        return false;
-    }
-    // On failure, the next poll tries again, up to the limit.
-    (void)x.mailbox->publish(files_of(x, a), options.durability);
-    options.notifier->notify(x.request.worktree);
-    return true;
+    const auto next = a.attempt + 1;
+    const bool again = co_await finish(x);
+    if (!again) co_return error_code{};
+    co_return co_await begin_attempt(x, next);
 }
 
 void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observation)
@@ -541,8 +325,8 @@ void ExecutorCore::classify_status(Execution& x, Attempt& a)
     end.facts.retryable = end.error->retryable;
     // Another process cancelled the attempt; the agent may react before this executor reads the
     // request.
-    const bool requested = records::consume_cancel_request(options.project_root, x.attempt_id);
-    const bool cancelled = end.error->code == "cancelled" && (x.cancel_requested || requested);
+    const bool requested = records::consume_cancel_request(options.project_root, a.attempt_id);
+    const bool cancelled = end.error->code == "cancelled" && (x.is_cancelled() || requested);
     // The agent's own time-out may be shorter.
     const bool out_of_time = end.error->code == "timeout";
     end.status = cancelled     ? ExecutionStatus::cancelled
@@ -583,9 +367,8 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
             facts.stop_confirmed = true;  // also if an agent dropped its claim without starting
         }
         const auto now = options.clock->now();
-        const auto state = co_await asio::this_coro::cancellation_state;
-        const bool at_once = (state.cancelled() & asio::cancellation_type::terminal) !=
-                             asio::cancellation_type::none;
+        const bool at_once =
+            (x.cancelled & asio::cancellation_type::terminal) != asio::cancellation_type::none;
         if (facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
         if (!turns.enter()) co_await turns.admission(*x.alarm);

@@ -1,4 +1,3 @@
-#include "async/cancellation.hpp"
 #include "executor/executor_impl.hpp"
 #include "executor/free_resources.hpp"
 #include "files/safe_files.hpp"
@@ -36,21 +35,10 @@ std::optional<protocol::AnswerFile> answer_to(const fs::path& root, const std::s
     return protocol::parse_answer(records::consume_answer(root, attempt_id));
 }
 
-asio::awaitable<bool> is_cancelled(const Execution& x)
-{
-    const auto state = co_await asio::this_coro::cancellation_state;
-    co_return x.cancel_requested || state.cancelled() != asio::cancellation_type::none;
-}
-
-// Until it is admitted or cancelled. One `co_await` for each statement: of a condition with more,
-// GCC 12 makes code that resumes at no valid point.
+// Until it is admitted or cancelled.
 asio::awaitable<void> wait_in_queue(const Execution& x, const async::SemaphoreGuard& place)
 {
-    while (!place.admitted()) {
-        const bool cancelled = co_await is_cancelled(x);
-        if (cancelled) co_return;
-        co_await x.alarm->wait_until(time_point::max());
-    }
+    while (!place.admitted() && !x.is_cancelled()) co_await x.alarm->wait_until(time_point::max());
 }
 
 std::string flaw_of(const RetryPolicy& retry)
@@ -77,44 +65,91 @@ std::optional<git::GitContext> context_of(const Execution& x)
 
 }  // namespace
 
-asio::awaitable<OperationResult> ExecutorCore::run(std::shared_ptr<ExecutorCore>,
-                                                   std::unique_ptr<Execution> given, Phases phases)
-{
-    // A local is destroyed before the core, whose slots it holds. GCC destroys parameters in order.
-    const auto x = std::move(given);
-    // By default, co_spawn passes on only terminal cancellation.
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_await asio::this_coro::throw_if_cancelled(false);
+Execution::Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c)
+    : core(std::move(executor)), completion(std::move(c)), request(std::move(r))
+{}
 
+Execution::~Execution()
+{
+    core->leave(*this);
+}
+
+const std::string& Execution::attempt_id() const
+{
+    static const std::string none;
+    return attempt ? attempt->attempt_id : none;
+}
+
+void ExecutorCore::begin(const std::shared_ptr<Execution>& x, const Phase& phase)
+try {
     x->options = shared_options;
-    const ActiveGuard present(*this, *x);
-    auto ec = check(*x);
-    if (!ec) {
-        auto work = phases(*x);
-        ec = co_await std::move(work);
+    x->alarm = options.clock->make_timer(on_strand);
+    active.insert(x.get());
+    serve_requests_if_needed();
+    run(x, phase(*x));
+} catch (const std::bad_alloc&) {
+    complete(*x, errc::no_resources, {});
+}
+
+void ExecutorCore::run(const std::shared_ptr<Execution>& x, asio::awaitable<error_code> phase)
+{
+    if (!x->alarm) x->alarm = options.clock->make_timer(on_strand);
+    asio::co_spawn(on_strand, std::move(phase), [x](std::exception_ptr failure, error_code ec) {
+        if (failure)
+            x->core->complete(*x, async::error_of(std::move(failure)), {});
+        else
+            x->core->continue_after(x, ec);
+    });
+}
+
+void ExecutorCore::continue_after(const std::shared_ptr<Execution>& x, error_code ec)
+{
+    try {
+        if (!ec && x->attempt) {
+            wait_for_agent(x);
+            return;
+        }
+        describe_result(*x);
+    } catch (const std::bad_alloc&) {
+        complete(*x, errc::no_resources, {});
+        return;
     }
-    // Here, so that fewer coroutines wait.
-    if (!ec && x->next_attempt > 0) ec = co_await run_attempts(*x, x->next_attempt);
-    if (x->first_published)
-        x->result->duration =
-            std::chrono::duration_cast<milliseconds>(options.clock->now() - *x->first_published);
-    x->mailbox.reset();
-    release_slots(*x);
-    x->tree_slot.reset();
-    drop_idle_queue(x->tree_key);
-    describe_result(*x);
-    OperationResult outcome{ec, x->result.take()};
-    co_return outcome;
+    complete(*x, ec, std::move(x->result.edit()));
+}
+
+// The handler is posted; called on the strand, it could block all other operations.
+void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
+{
+    if (x.waiting) waiting_executions.erase(*std::exchange(x.waiting, std::nullopt));
+    x.attempt.reset();
+    x.mailbox.reset();
+    release_slots(x);
+    x.tree_slot.reset();
+    drop_idle_queue(x.tree_key);
+    const auto work = std::move(x.completion.work);
+    asio::post(ex, asio::append(std::move(x.completion.handler), ec, std::move(result)));
+    leave(x);
+}
+
+void ExecutorCore::leave(Execution& x) noexcept
+{
+    if (active.erase(&x) == 0) return;
+    give_up_probe(x);
+    if (!active.empty()) return;
+    if (requests_alarm) requests_alarm->wake();
+    for (const auto& waiter : std::exchange(until_idle, {}))
+        if (const auto timer = waiter.lock()) timer->wake();
 }
 
 asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
 {
+    if (const auto ec = check(x)) co_return ec;
     const auto since = options.clock->now();
     const auto ec = co_await admit(x);
     end_queue(x, since);
     if (ec || x.refused || x.result.get().status == ExecutionStatus::cancelled) co_return ec;
-    x.next_attempt = 1;
-    co_return error_code{};
+    find_git_tree(x);
+    co_return co_await begin_attempt(x, 1);
 }
 
 error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
@@ -127,9 +162,12 @@ error_code ExecutorCore::fail(Execution& x, error_code ec, std::string sentence)
 }
 
 // At its end only: what waits needs no copies.
-void ExecutorCore::describe_result(Execution& x)
+void ExecutorCore::describe_result(Execution& x) const
 {
     auto& result = x.result.edit();
+    if (x.first_published)
+        result.duration =
+            std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     result.ids() = x.request.ids();
     result.command = x.redacted;
     result.worktree = x.request.worktree;
@@ -237,7 +275,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
-        if (co_await is_cancelled(x)) {
+        if (x.is_cancelled()) {
             set_cancelled(x.result.edit(), "The command was cancelled before it was published.");
             co_return error_code{};
         }
@@ -307,9 +345,7 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
     const auto begin = options.clock->now();
     const auto limit = begin + max_pause;
     std::string reason = shortage;
-    while (lacks_free_resources(x)) {
-        const bool cancelled = co_await is_cancelled(x);
-        if (cancelled) break;
+    while (lacks_free_resources(x) && !x.is_cancelled()) {
         reason = shortage;
         const auto now = options.clock->now();
         if (now >= limit) {
@@ -331,7 +367,7 @@ bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec)
 {
     constexpr unsigned to_start = 3;  // closed before it waits
     const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
-        return other != &x && !other->attempt_id.empty();
+        return other != &x && !other->attempt_id().empty();
     });
     if (!in_flight || (ec && ec != errc::no_resources)) return false;
     return ec == errc::no_resources || !descriptors.has_left(descriptors_of_command() + to_start);
@@ -360,11 +396,8 @@ asio::awaitable<error_code> ExecutorCore::lock(Execution& x)
     error_code ec;
     const auto give_up_time = options.clock->now() + lock_timeout;
     while ((ec = x.mailbox->try_lock()) == errc::worktree_busy &&
-           options.clock->now() < give_up_time) {
-        const bool cancelled = co_await is_cancelled(x);
-        if (cancelled) break;
+           options.clock->now() < give_up_time && !x.is_cancelled())
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
-    }
 
     const auto tree = x.request.worktree.string();
     if (ec == errc::worktree_busy)
@@ -388,22 +421,12 @@ MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
     return w;
 }
 
-/// `number`: the number of the first attempt.
-asio::awaitable<error_code> ExecutorCore::run_attempts(Execution& x, int number)
+// Before a program could change it.
+void ExecutorCore::find_git_tree(Execution& x)
 {
-    if (!x.git && !x.hooks().before_retry && !options.tree_state && !x.mailbox->git_tree())
-        if (auto context = git::git_context_of(x.request.worktree))
-            x.git = std::make_unique<git::GitContext>(*std::move(context));
-    for (;; ++number) {
-        const auto a = std::make_unique<Attempt>(x, text::new_uuid(), number, monitor_options(x));
-        if (const auto ec = co_await publish(x, *a)) co_return ec;
-        if (x.refused) {
-            if (x.first_published) co_await notify_end(x);
-            co_return error_code{};
-        }
-        co_await wait(x, *a);
-        if (!co_await finish(x, *a)) co_return error_code{};
-    }
+    if (x.hooks().before_retry || options.tree_state || x.mailbox->git_tree()) return;
+    if (auto context = git::git_context_of(x.request.worktree))
+        x.git = std::make_unique<git::GitContext>(*std::move(context));
 }
 
 /// The delay before a retry; nullopt if there is none.
@@ -445,7 +468,7 @@ asio::awaitable<bool> ExecutorCore::is_refused_by_hook(Execution& x, int attempt
     std::string refusal;
     try {
         auto asked = x.hooks().on_retry(attempt);
-        refusal = co_await async::uncancellable(strand, std::move(asked));
+        refusal = co_await std::move(asked);
     } catch (const std::exception& e) {
         refusal = e.what();
     }
@@ -479,11 +502,7 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
 
     // Other executions may use the slot meanwhile; the worktree stays locked.
     release_slots(x);
-    while (options.clock->now() < until) {
-        const bool cancelled = co_await is_cancelled(x);
-        if (cancelled) break;
-        co_await x.alarm->wait_until(until);
-    }
+    while (options.clock->now() < until && !x.is_cancelled()) co_await x.alarm->wait_until(until);
     const auto since = options.clock->now();
     const bool admitted = co_await admit_again(x);
     end_queue(x, since);
@@ -497,8 +516,7 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
     for (;;) {
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
-        const bool cancelled = co_await is_cancelled(x);
-        if (cancelled) break;
+        if (x.is_cancelled()) break;
         if (x.refused) co_return false;
         const auto held = choose_agent(x);
         if (held) {
@@ -518,13 +536,8 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
 asio::awaitable<bool> ExecutorCore::prepared(Execution& x, std::string& state)
 {
     x.git_interrupt = std::make_shared<git::Interrupt>();
-    if (x.cancel_requested) x.git_interrupt->end_by(options.clock->now());
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    const async::OnCancel stop_git(
-        cancellation.slot(), [interrupt = x.git_interrupt, clock = options.clock](
-                                 asio::cancellation_type) { interrupt->end_by(clock->now()); });
-    auto preparing = async::uncancellable(strand, prepare_tree(x, state));
-    co_return co_await std::move(preparing);
+    if (x.is_cancelled()) x.git_interrupt->end_by(options.clock->now());
+    co_return co_await prepare_tree(x, state);
 }
 
 // A failed description does not prevent the retry; a failed preparation does.
@@ -548,7 +561,7 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
 
 void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
 {
-    if (file.attempt_id != x.attempt_id) return;
+    if (file.attempt_id != x.attempt_id()) return;
     for (const auto& prompt : file.prompts) {
         if (x.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
             x.prompts.push_back({prompt, &prompt == &file.prompts.back() ? file.prompt_id : ""});
@@ -557,7 +570,7 @@ void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
                                      max_prompts, protocol::max_prompt));
     }
     if (!file.answer.question_id.empty()) x.answers.push_back({file.attempt_id, file.answer, {}});
-    x.alarm->wake();
+    wake(x);
 }
 
 void ExecutorCore::warn_once(Execution& x, std::string warning)
@@ -567,18 +580,33 @@ void ExecutorCore::warn_once(Execution& x, std::string warning)
         warnings.push_back(std::move(warning));
 }
 
-void ExecutorCore::request_end(Execution& x) const
+void ExecutorCore::cancel(Execution& x, asio::cancellation_type type)
 {
-    x.cancel_requested = true;
+    x.cancelled |= type;
     if (x.git_interrupt) x.git_interrupt->end_by(options.clock->now());
-    x.alarm->wake();
+    wake(x);
+}
+
+// Called on any thread. Posted, so that it is not before the beginning.
+void ExecutorCore::cancel_later(std::shared_ptr<Execution> x, asio::cancellation_type type)
+{
+    const auto on = x->core->strand;
+    asio::post(on, [one = std::move(x), type] { one->core->cancel(*one, type); });
+}
+
+void ExecutorCore::wake(Execution& x)
+{
+    if (x.waiting)
+        poll_soon(x);
+    else if (x.alarm)
+        x.alarm->wake();
 }
 
 asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
-    for (auto* const x : active) request_end(*x);
+    for (auto* const x : active) cancel(*x, asio::cancellation_type::partial);
     const std::shared_ptr<Timer> idle = options.clock->make_timer(strand);
     while (!active.empty()) {
         until_idle.push_back(idle);
@@ -616,7 +644,7 @@ bool ExecutorCore::serve_pending_requests()
     const auto& root = options.project_root;
     if (records::has_answers(root))
         for (auto* const x : active)
-            if (const auto file = answer_to(root, x->attempt_id)) accept_answer(*x, *file);
+            if (const auto file = answer_to(root, x->attempt_id())) accept_answer(*x, *file);
     if (records::has_cancel_requests(root)) consume_cancel_requests();
     return records::has_answers(root) || records::has_cancel_requests(root);
 }
@@ -655,36 +683,20 @@ void ExecutorCore::consume_cancel_requests()
     if (requests.empty()) return;
     const std::set<std::string> wanted(requests.begin(), requests.end());
     for (auto* const x : active)
-        if (!x->attempt_id.empty() && !x->cancel_requested &&
-            wanted.contains(text::file_name_of(x->attempt_id)) &&
-            records::consume_cancel_request(options.project_root, x->attempt_id))
-            request_end(*x);
+        if (!x->attempt_id().empty() && wanted.contains(text::file_name_of(x->attempt_id())) &&
+            records::consume_cancel_request(options.project_root, x->attempt_id()))
+            cancel(*x, asio::cancellation_type::partial);
 }
 
-ExecutorCore::ActiveGuard::ActiveGuard(ExecutorCore& c, Execution& e) : core(c), x(e)
-{
-    x.alarm = core.options.clock->make_timer(core.on_strand);
-    if (!core.requests_alarm) (void)core.agents.refresh();
-    core.active.insert(&x);
-    if (core.requests_alarm) return;
-    try {
-        core.requests_alarm = core.options.clock->make_timer(core.strand);
-        asio::co_spawn(core.strand, core.serve_requests(core.shared_from_this()), asio::detached);
-    } catch (...) {
-        core.active.erase(&x);
-        core.requests_alarm.reset();
-        throw;
-    }
-}
-
-ExecutorCore::ActiveGuard::~ActiveGuard()
-{
-    core.active.erase(&x);
-    core.give_up_probe(x);
-    if (!core.active.empty()) return;
-    if (core.requests_alarm) core.requests_alarm->wake();
-    for (const auto& waiter : std::exchange(core.until_idle, {}))
-        if (const auto timer = waiter.lock()) timer->wake();
+void ExecutorCore::serve_requests_if_needed()
+try {
+    if (requests_alarm) return;
+    (void)agents.refresh();
+    requests_alarm = options.clock->make_timer(strand);
+    asio::co_spawn(strand, serve_requests(shared_from_this()), asio::detached);
+} catch (...) {
+    requests_alarm.reset();
+    throw;
 }
 
 std::string ExecutorCore::tree_key_of(const fs::path& worktree)

@@ -1,5 +1,6 @@
 #include "autoexec/executor.hpp"
 
+#include "async/cancellation.hpp"
 #include "executor/executor_impl.hpp"
 #include "executor/free_resources.hpp"
 #include "files/safe_files.hpp"
@@ -7,6 +8,9 @@
 #include "protocol/status.hpp"
 #include "text/text.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
@@ -131,46 +135,76 @@ void fill_in(ExecutorOptions& o, const asio::any_io_executor& ex)
     }
 }
 
-std::unique_ptr<Execution> make_execution(CommandRequest request)
+using Handler = Completion::Handler;
+
+Completion completion_by(Handler handler, const asio::any_io_executor& ex)
+{
+    std::unique_ptr<Completion::Work> work;
+    const auto on = asio::get_associated_executor(handler, ex);
+    if (on != asio::any_completion_executor(ex)) work = std::make_unique<Completion::Work>(on);
+    // Boost 1.81: the handler has no move assignment that ends.
+    return {std::move(handler), std::move(work)};
+}
+
+// Phase: asio::awaitable<error_code>(ExecutorCore&, Execution&)
+template <class Phase>
+void start_execution(std::shared_ptr<ExecutorCore> core, CommandRequest request, Handler handler,
+                     Phase phase)
 {
     if (request.execution_id.empty()) request.execution_id = text::new_uuid();
-    return std::make_unique<Execution>(std::move(request));
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    auto completion = completion_by(std::move(handler), core->ex);
+    // Not in one allocation: the slot may hold its weak reference for long.
+    const std::shared_ptr<Execution> x(
+        new Execution(core, std::move(request), std::move(completion)));
+    // Called on any thread.
+    if (slot.is_connected())
+        slot.assign([weak = std::weak_ptr(x)](asio::cancellation_type type) {
+            if (auto one = weak.lock()) ExecutorCore::cancel_later(std::move(one), type);
+        });
+    asio::dispatch(core->strand, [x, phase = std::move(phase)] {
+        auto& c = *x->core;
+        c.begin(x, [&](Execution& one) { return phase(c, one); });
+    });
 }
 
-// Each operation is a coroutine that keeps the core alive.
-asio::awaitable<OperationResult> execution_of(std::shared_ptr<ExecutorCore> core,
-                                              CommandRequest request)
+void start_adoption(std::shared_ptr<ExecutorCore> core, AttemptReference attempt,
+                    CommandRequest request, Handler handler)
 {
-    auto& c = *core;
-    return c.run(std::move(core), make_execution(std::move(request)),
-                 [&c](Execution& x) { return c.execute(x); });
-}
-
-asio::awaitable<OperationResult> adoption_of(std::shared_ptr<ExecutorCore> core,
-                                             AttemptReference attempt, CommandRequest request)
-{
-    auto& c = *core;
     request.execution_id = attempt.execution_id;
-    return c.run(std::move(core), make_execution(std::move(request)),
-                 [&c, a = std::move(attempt)](Execution& x) { return c.adopt(x, a); });
+    start_execution(
+        std::move(core), std::move(request), std::move(handler),
+        [a = std::move(attempt)](ExecutorCore& c, Execution& x) { return c.adopt(x, a); });
 }
 
-asio::awaitable<OperationResult> watch_of(std::shared_ptr<ExecutorCore> core,
-                                          std::filesystem::path worktree,
-                                          std::vector<std::string> expected_artifacts,
-                                          std::optional<std::chrono::milliseconds> timeout)
+void start_command(std::shared_ptr<ExecutorCore> core, CommandRequest request, Handler handler)
 {
-    auto& c = *core;
+    start_execution(std::move(core), std::move(request), std::move(handler),
+                    [](ExecutorCore& c, Execution& x) { return c.execute(x); });
+}
+
+void start_watching(std::shared_ptr<ExecutorCore> core, std::filesystem::path worktree,
+                    std::vector<std::string> expected_artifacts,
+                    std::optional<std::chrono::milliseconds> timeout, Handler handler)
+{
     CommandRequest request("(watched)", std::move(worktree));
     request.expected_artifacts = std::move(expected_artifacts);
     request.timeout = timeout;
-    return c.run(std::move(core), make_execution(std::move(request)),
-                 [&c](Execution& x) { return c.watch(x); });
+    start_execution(std::move(core), std::move(request), std::move(handler),
+                    [](ExecutorCore& c, Execution& x) { return c.watch(x); });
 }
 
-std::string sentence_of(const ExecutionResult& result)
+// `start` refers to nothing of its caller, which may be destroyed.
+template <class Start>
+asio::awaitable<ExecutionResult> result_of(Start start)
 {
-    return result.error ? result.error->message : std::string();
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    const auto initiate = [](auto handler, Start begin) { begin(Handler(std::move(handler))); };
+    auto operation = asio::async_initiate<decltype(token), void(error_code, ExecutionResult)>(
+        initiate, token, std::move(start));
+    auto [ec, result] = co_await std::move(operation);
+    if (ec) throw system_error(ec, result.error ? result.error->message : std::string());
+    co_return std::move(result);
 }
 
 }  // namespace
@@ -226,15 +260,14 @@ BackgroundAgentAutoExecutor::~BackgroundAgentAutoExecutor() = default;
 void BackgroundAgentAutoExecutor::start(std::shared_ptr<Impl> impl, CommandRequest request,
                                         Handler<ExecutionResult> handler)
 {
-    async::launch(impl->strand, execution_of(impl, std::move(request)), std::move(handler));
+    start_command(std::move(impl), std::move(request), std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_adopt(std::shared_ptr<Impl> impl, AttemptReference attempt,
                                               CommandRequest request,
                                               Handler<ExecutionResult> handler)
 {
-    async::launch(impl->strand, adoption_of(impl, std::move(attempt), std::move(request)),
-                  std::move(handler));
+    start_adoption(std::move(impl), std::move(attempt), std::move(request), std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_poll(std::shared_ptr<Impl> impl,
@@ -243,9 +276,8 @@ void BackgroundAgentAutoExecutor::start_poll(std::shared_ptr<Impl> impl,
                                              std::optional<std::chrono::milliseconds> timeout,
                                              Handler<ExecutionResult> handler)
 {
-    async::launch(impl->strand,
-                  watch_of(impl, std::move(worktree), std::move(expected_artifacts), timeout),
-                  std::move(handler));
+    start_watching(std::move(impl), std::move(worktree), std::move(expected_artifacts), timeout,
+                   std::move(handler));
 }
 
 void BackgroundAgentAutoExecutor::start_recover(std::shared_ptr<Impl> impl,
@@ -264,23 +296,28 @@ void BackgroundAgentAutoExecutor::start_stop(std::shared_ptr<Impl> impl, Handler
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::execute_command(
     CommandRequest request)
 {
-    return async::unwrap(impl_->strand, execution_of(impl_, std::move(request)), sentence_of);
+    return result_of([impl = impl_, r = std::move(request)](auto handler) mutable {
+        start_command(impl, std::move(r), std::move(handler));
+    });
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::adopt(AttemptReference attempt,
                                                                     CommandRequest request)
 {
-    return async::unwrap(impl_->strand, adoption_of(impl_, std::move(attempt), std::move(request)),
-                         sentence_of);
+    return result_of(
+        [impl = impl_, a = std::move(attempt), r = std::move(request)](auto handler) mutable {
+            start_adoption(impl, std::move(a), std::move(r), std::move(handler));
+        });
 }
 
 asio::awaitable<ExecutionResult> BackgroundAgentAutoExecutor::poll_for_completion(
     std::filesystem::path worktree, std::vector<std::string> expected_artifacts,
     std::optional<std::chrono::milliseconds> timeout)
 {
-    return async::unwrap(
-        impl_->strand, watch_of(impl_, std::move(worktree), std::move(expected_artifacts), timeout),
-        sentence_of);
+    return result_of([impl = impl_, w = std::move(worktree), e = std::move(expected_artifacts),
+                      timeout](auto handler) mutable {
+        start_watching(impl, std::move(w), std::move(e), timeout, std::move(handler));
+    });
 }
 
 StatusCheck BackgroundAgentAutoExecutor::check_status(const std::filesystem::path& worktree) const
@@ -308,7 +345,7 @@ void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
     asio::post(impl_->strand, [impl = impl_, execution_id] {
         for (auto* const x : impl->active) {
             if (x->request.execution_id != execution_id) continue;
-            impl->request_end(*x);
+            impl->cancel(*x, asio::cancellation_type::partial);
         }
     });
 }
@@ -317,7 +354,7 @@ void BackgroundAgentAutoExecutor::answer(std::string attempt_id, Answer answer)
 {
     asio::post(impl_->strand, [impl = impl_, file = protocol::AnswerFile{
                                                  std::move(attempt_id), std::move(answer), {}}] {
-        for (auto* const x : impl->active) ExecutorCore::accept_answer(*x, file);
+        for (auto* const x : impl->active) impl->accept_answer(*x, file);
     });
 }
 
@@ -327,7 +364,7 @@ void BackgroundAgentAutoExecutor::say(std::string attempt_id, std::string prompt
     file.attempt_id = std::move(attempt_id);
     file.prompts.push_back(std::move(prompt));
     asio::post(impl_->strand, [impl = impl_, file = std::move(file)] {
-        for (auto* const x : impl->active) ExecutorCore::accept_answer(*x, file);
+        for (auto* const x : impl->active) impl->accept_answer(*x, file);
     });
 }
 

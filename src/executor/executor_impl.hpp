@@ -1,6 +1,5 @@
 #pragma once
 
-#include "async/cancellation.hpp"
 #include "async/fifo_semaphore.hpp"
 #include "async/launch.hpp"
 #include "async/rate_limit.hpp"
@@ -19,13 +18,15 @@
 #include "protocol/usage.hpp"
 #include "records/running.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/any_completion_executor.hpp>
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <list>
 #include <map>
 #include <set>
@@ -44,9 +45,17 @@ inline constexpr std::chrono::hours max_time{24 * 365 * 100};
 /// Executions that continue in one turn of the event loop.
 inline constexpr std::size_t max_per_turn = 16;
 
+// While an end is about to come.
+inline constexpr std::chrono::milliseconds stop_poll{250};
+inline constexpr std::chrono::milliseconds stop_margin{5000};  // in addition to the agent's grace
+
 inline constexpr std::chrono::milliseconds lock_retry{25};
 // An agent that probes a worktree's lock holds it briefly.
 inline constexpr std::chrono::milliseconds lock_timeout{250};
+
+inline constexpr char too_few_resources[] =
+    "The agent is out of file descriptors or memory. Run fewer commands at once or raise the limit "
+    "(ulimit -n).";
 
 /// A command that waits until its agent gets commands again.
 struct Hold {
@@ -60,9 +69,28 @@ struct Prompt {
     std::string id;  ///< Given by the person's process. Empty: it does not ask for its end.
 };
 
+struct Attempt;
+struct Execution;
+struct ExecutorCore;
+
+/// The executions that wait for their agents, by the time of the next look at them.
+using WaitingExecutions = std::multimap<time_point, std::shared_ptr<Execution>>;
+
+/// How the result of an execution reaches its caller.
+struct Completion {
+    using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
+    using Work = asio::executor_work_guard<asio::any_completion_executor>;
+
+    Handler handler;
+    std::unique_ptr<Work> work;  ///< Of the handler's executor, unless it is that of the core.
+};
+
 /// The state of one `execute_command`.
 struct Execution {
-    explicit Execution(CommandRequest r) : request(std::move(r)) {}
+    Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c);
+    ~Execution();
+    Execution(const Execution&) = delete;
+    Execution& operator=(const Execution&) = delete;
 
     [[nodiscard]] const CommandHooks& hooks() const noexcept
     {
@@ -83,11 +111,19 @@ struct Execution {
     }
     /// The name of the agent that gets the command; empty: any.
     [[nodiscard]] const std::string& agent() const;
+    /// The id of the running attempt; empty: there is none.
+    [[nodiscard]] const std::string& attempt_id() const;
+    [[nodiscard]] bool is_cancelled() const noexcept
+    {
+        return cancelled != asio::cancellation_type::none;
+    }
 
+    std::shared_ptr<ExecutorCore> core;
+    Completion completion;
     CommandRequest request;
     std::shared_ptr<const ExecutionOptions> options;  ///< As of its start.
     std::string redacted;
-    std::shared_ptr<Timer> alarm;
+    std::shared_ptr<Timer> alarm;  ///< Of its coroutine; null while it waits for its agent.
     // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
     std::unique_ptr<async::SemaphoreGuard> tree_slot;
     // Released while waiting for a retry.
@@ -100,27 +136,27 @@ struct Execution {
     std::unique_ptr<git::GitContext> git;
     std::shared_ptr<git::Interrupt> git_interrupt;  ///< While git prepares a retry.
     std::string tree_key;
-    bool adopted = false;    ///< Published by another executor: an agent may already have it.
-    bool recorded = false;   ///< That executor has also recorded its end.
+    bool recorded = false;   ///< Another executor has recorded the end of the attempt.
     bool read_only = false;  ///< The worktree is not changed.
     bool polling_reported = false;
     std::optional<ReportedStatus> last_status;  ///< The status file's last one before the end.
     bool refused = false;                       ///< It ends without a further attempt.
     bool probe = false;                         ///< It tests its agent.
     bool has_started = false;                   ///< An agent may have worked on it.
-    int agent_index = -1;           ///< In `CommandRequest::fallback`; -1: the preferred agent.
-    std::string seen_agent;         ///< As a status has named it.
-    std::unique_ptr<Hold> hold;     ///< While it waits for its agent.
-    bool cancel_requested = false;  ///< Requested by `cancel`, `async_stop`, or another process.
-    std::string attempt_id;         ///< Id of the running attempt, if any.
-    std::vector<protocol::AnswerFile> answers;  ///< Of a person; not passed on yet.
-    std::list<Prompt> prompts;                  ///< The same; std::deque allocates when empty.
+    int agent_index = -1;        ///< In `CommandRequest::fallback`; -1: the preferred agent.
+    std::string seen_agent;      ///< As a status has named it.
+    std::unique_ptr<Hold> hold;  ///< While its agent gets no commands.
+    /// By its caller, `cancel`, `async_stop`, or another process.
+    asio::cancellation_type cancelled = asio::cancellation_type::none;
+    std::unique_ptr<Attempt> attempt;                    ///< The running one, if any.
+    std::optional<WaitingExecutions::iterator> waiting;  ///< Its place while it waits.
+    std::vector<protocol::AnswerFile> answers;           ///< Of a person; not passed on yet.
+    std::list<Prompt> prompts;  ///< The same; std::deque allocates when empty.
     std::optional<time_point> first_published;
     std::chrono::nanoseconds queued{0};        ///< Before its running attempt.
     std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
     std::chrono::nanoseconds all_queued{0};    ///< Before all of them.
     int attempts = 0;                          ///< Published.
-    int next_attempt = 0;                      ///< Its number; 0: there is none.
     Rare<ExecutionResult> result;              ///< `describe_result` completes it.
 };
 
@@ -135,6 +171,7 @@ struct AttemptTimes {
     std::chrono::milliseconds stall_timeout{};  ///< Zero: no limit.
     time_point last_change;
     time_point next_poll;
+    time_point wake;                ///< The earliest of all these.
     bool waits_for_person = false;  ///< Then it does not stall.
     /// An answer or a prompt was passed on; the agent's next status shows that it was taken.
     bool awaits_agent = false;
@@ -146,9 +183,10 @@ struct AttemptTimes {
         return may_stall ? last_change + stall_timeout : time_point::max();
     }
     /// A program that changes its files without a pause must not keep the executor busy.
-    async::RateLimit looks{200};
+    async::RateLimit polls{200};
+    PollingInterval interval;
 
-    /// When to look again.
+    /// When to poll again.
     [[nodiscard]] time_point next(const AttemptMonitor& monitor, time_point now) const;
 };
 
@@ -158,6 +196,8 @@ struct AttemptEnd {
     std::optional<CommandError> error;
     AttemptFacts facts;
 };
+
+AttemptEnd failed_end(Cause cause, std::string code, std::string message);
 
 /// What an attempt waits for.
 struct OpenQuestion {
@@ -186,6 +226,7 @@ struct Attempt : Correlation {
 
     AttemptMonitor monitor;
     AttemptTimes times;
+    Notifier::Subscription changes;  ///< In its worktree.
     AttemptEnd end;
     Rare<std::optional<Usage>> usage;  ///< Its own.
     time_point published;
@@ -209,27 +250,36 @@ enum class Leftovers {
     out_of_reach,       ///< The worktree cannot be opened or locked now.
 };
 
-using OperationResult = async::OperationResult<std::unique_ptr<ExecutionResult>>;
-
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
-/// `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `record.cpp`, `recover.cpp`.
+/// `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `wait.cpp`, `record.cpp`, `recover.cpp`.
+///
+/// An execution is a coroutine while it acts. While it waits for its agent it has none: thousands
+/// wait, and one coroutine, `serve_waiting`, looks at all of them.
 struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     ExecutorCore(asio::any_io_executor ex, ExecutorOptions opts);
 
     // Operations. `keep` keeps this alive.
-    using Phases = std::function<asio::awaitable<error_code>(Execution&)>;
-    asio::awaitable<OperationResult> run(std::shared_ptr<ExecutorCore> keep,
-                                         std::unique_ptr<Execution> x, Phases phases);
     asio::awaitable<std::vector<InterruptedAttempt>> recover(std::shared_ptr<ExecutorCore> keep);
     asio::awaitable<void> stop(std::shared_ptr<ExecutorCore> keep);
 
-    // The phases of an execution.
+    // An execution: it belongs to its coroutine while it acts, and to `serve_waiting` while it
+    // waits for its agent.
+    using Phase = std::function<asio::awaitable<error_code>(Execution&)>;
+    void begin(const std::shared_ptr<Execution>& x, const Phase& phase);
+    void run(const std::shared_ptr<Execution>& x, asio::awaitable<error_code> phase);
+    void continue_after(const std::shared_ptr<Execution>& x, error_code ec);
+    void complete(Execution& x, error_code ec, ExecutionResult result);
+    void leave(Execution& x) noexcept;
+    void serve_requests_if_needed();
+
+    // Its phases. Afterwards it has ended, or waits for the end of its attempt.
     asio::awaitable<error_code> execute(Execution& x);
-    asio::awaitable<error_code> adopt(Execution& x, const AttemptReference& reference);
+    asio::awaitable<error_code> adopt(Execution& x, AttemptReference reference);
     asio::awaitable<error_code> watch(Execution& x);
+    asio::awaitable<error_code> end_attempt(Execution& x);
     error_code check(Execution& x);
-    static void describe_result(Execution& x);
+    void describe_result(Execution& x) const;
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
@@ -246,7 +296,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<error_code> lock(Execution& x);
     asio::awaitable<error_code> lock_adopted(Execution& x);
     asio::awaitable<bool> adopt_record(Execution& x, const std::string& attempt_id);
-    asio::awaitable<error_code> run_attempts(Execution& x, int number = 1);
+    void find_git_tree(Execution& x);
+    asio::awaitable<error_code> begin_attempt(Execution& x, int number);
     std::optional<std::chrono::milliseconds> delay_before_retry(const Execution& x,
                                                                 const Attempt& a);
     /// Why the budget allows no attempt of that number; empty: it does.
@@ -275,7 +326,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<error_code> publish(Execution& x, Attempt& a);
     static PublishedFiles files_of(const Execution& x, const Attempt& a);
     bool publish_again(Execution& x, Attempt& a);
-    static void begin(Execution& x, const Attempt& a);
+    static void record_published(Execution& x, const Attempt& a);
     asio::awaitable<error_code> record_baseline(Execution& x);
     asio::awaitable<bool> record_start_first(Execution& x, Attempt& a);
     [[nodiscard]] Event detected_event(const Execution& x, const Attempt& a) const;
@@ -284,10 +335,20 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code write_running(const Execution& x, Attempt& a);
     void forget_running(Attempt& a);
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
-    asio::awaitable<void> wait(Execution& x, Attempt& a);
-    asio::awaitable<void> wait_for_look(Execution& x, time_point earliest);
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
-    Notifier::Subscription wake_on_notice(const Execution& x);
+    // The wait for its end.
+    void wait_for_agent(const std::shared_ptr<Execution>& x);
+    static void wake_later(std::shared_ptr<Execution> x);
+    void poll(const std::shared_ptr<Execution>& x);
+    void poll_soon(Execution& x);
+    void poll_first();
+    bool has_ended(Execution& x, Attempt& a);
+    void schedule(const std::shared_ptr<Execution>& x, time_point wake);
+    std::shared_ptr<Execution> remove_first();
+    [[nodiscard]] bool is_poll_due() const;
+    asio::awaitable<void> serve_waiting(std::shared_ptr<ExecutorCore> keep);
+    bool warn_if_unclaimed(Execution& x, Attempt& a, time_point now);
+    std::chrono::nanoseconds polling_interval(Execution& x, Attempt& a);
     [[nodiscard]] bool is_notified(const Execution& x, const Attempt& a) const;
     [[nodiscard]] std::chrono::milliseconds safety_interval(const Execution& x) const;
     Observation observe(Execution& x, Attempt& a);
@@ -316,7 +377,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a);
     error_code request_stop(Mailbox& mailbox, const Correlation& attempt, std::string reason) const;
-    asio::awaitable<bool> finish(Execution& x, Attempt& a);
+    asio::awaitable<bool> finish(Execution& x);
     void fill_result(Execution& x, Attempt& a);
     /// Empty: its program was refused nothing.
     [[nodiscard]] std::string denied_sentence(const Attempt& a) const;
@@ -347,20 +408,12 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     bool serve_pending_requests();
     bool watch_requests(std::vector<Notifier::Subscription>& watches);
     void consume_cancel_requests();
-    void request_end(Execution& x) const;
-    static void accept_answer(Execution& x, const protocol::AnswerFile& file);
+    void cancel(Execution& x, asio::cancellation_type type);
+    static void cancel_later(std::shared_ptr<Execution> x, asio::cancellation_type type);
+    void wake(Execution& x);
+    void accept_answer(Execution& x, const protocol::AnswerFile& file);
     /// Says what an agent or a person may cause again and again only once.
     static void warn_once(Execution& x, std::string warning);
-
-    /// Registers an active execution. RAII.
-    struct ActiveGuard {
-        ActiveGuard(ExecutorCore& c, Execution& e);
-        ~ActiveGuard();
-        ActiveGuard(const ActiveGuard&) = delete;
-        ActiveGuard& operator=(const ActiveGuard&) = delete;
-        ExecutorCore& core;
-        Execution& x;
-    };
 
     std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
                                           std::string& problem);
@@ -386,6 +439,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
         held_commands;  ///< Wait for an agent; in order.
     std::uint64_t last_held = 0;
     std::set<Execution*> active;
+    WaitingExecutions waiting_executions;
+    std::unique_ptr<Timer> waiting_alarm;        ///< Timer of `serve_waiting`.
+    time_point waiting_until{};                  ///< The time for which it is set.
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.

@@ -142,7 +142,7 @@ asio::awaitable<void> ExecutorCore::drain()
 {
     for (std::size_t i = 0; i < sinks.size(); ++i) {  // `subscribe` may be called meanwhile
         const auto sink = sinks[i];
-        if (sink->full()) (void)co_await async::uncancellable(strand, flush(sink));
+        if (sink->full()) (void)co_await flush(sink);
     }
 }
 
@@ -164,7 +164,7 @@ asio::awaitable<bool> ExecutorCore::record_start_first(Execution& x, Attempt& a)
     emit(detected_event(x, a));
     emit(event(x, a, EventType::execution_started));
     const bool is_lost = options.audit->lost_lines() != lost;
-    const auto ec = co_await async::uncancellable(strand, flush(options.audit));
+    const auto ec = co_await flush(options.audit);
     if (!ec && !is_lost) co_return true;
     const auto records = options.audit->unwritten();
     auto reason = ec.message();
@@ -255,8 +255,9 @@ void ExecutorCore::record_rejections(Execution& x, Attempt& a,
 }
 
 /// Returns true if another attempt follows.
-asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
+asio::awaitable<bool> ExecutorCore::finish(Execution& x)
 {
+    auto& a = *x.attempt;
     x.result->attempt_id = a.attempt_id;
     report_late_prompts(x, a);
     fill_result(x, a);
@@ -267,7 +268,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
     }
     if (options.durability == Durability::none)
         co_await drain();
-    else if (const auto ec = co_await async::uncancellable(strand, flush_all()))
+    else if (const auto ec = co_await flush_all())
         warn_of_unwritten(x, ec);
     const auto delay = delay_before_retry(x, a);
     bool known = true;
@@ -283,7 +284,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x, Attempt& a)
                             x.request.worktree.string(), ec.message()));
         forget_running(a);
     }
-    x.attempt_id.clear();
+    const auto ended = std::move(x.attempt);
     options.notifier->notify_report(x.request.worktree);
     if (!delay) co_return false;
     const bool again = co_await pause(x, a, *delay);
@@ -334,7 +335,7 @@ asio::awaitable<bool> ExecutorCore::notify_end(Execution& x)
         std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     try {
         auto notified = on_end(x.result.get());
-        co_await async::uncancellable(strand, std::move(notified));
+        co_await std::move(notified);
         co_return true;
     } catch (const std::exception& e) {
         x.result->warnings.push_back(fmt::format("The end could not be reported: {}", e.what()));

@@ -62,53 +62,52 @@ asio::awaitable<bool> ExecutorCore::adopt_record(Execution& x, const std::string
     co_return adopted;
 }
 
-asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, const AttemptReference& reference)
+asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, AttemptReference reference)
 {
+    if (const auto ec = check(x)) co_return ec;
     if (const auto ec = co_await lock_adopted(x)) co_return ec;
+    find_git_tree(x);
     auto w = monitor_options(x);
     w.artifact_detection = false;  // the files before this attempt are unknown
     w.claim_required = false;      // its agent may belong to another process
-    const auto a =
+    x.attempt =
         std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1), w);
-    if (auto recorded = records::artifacts_before(options.project_root, a->attempt_id))
+    auto& a = *x.attempt;
+    if (auto recorded = records::artifacts_before(options.project_root, a.attempt_id))
         x.baseline = std::move(recorded);
     const auto now = options.clock->system_now();
-    a->started_at = reference.started_at.value_or(now);
-    a->published = options.clock->now() -
-                   std::clamp<std::chrono::nanoseconds>(now - a->started_at, 0s, max_downtime);
-    a->has_record = co_await adopt_record(x, a->attempt_id);
+    a.started_at = reference.started_at.value_or(now);
+    a.published = options.clock->now() -
+                  std::clamp<std::chrono::nanoseconds>(now - a.started_at, 0s, max_downtime);
+    a.has_record = co_await adopt_record(x, a.attempt_id);
     // Its executor died before publishing or after withdrawing it.
-    if (observe(x, *a).kind == Observation::Kind::waiting && !a->monitor.started() &&
-        !x.mailbox->offer_again(a->attempt_id)) {
-        (void)x.mailbox->clean(a->attempt_id, false);
-        forget_running(*a);
-        x.next_attempt = a->attempt;
-        co_return error_code{};
+    if (observe(x, a).kind == Observation::Kind::waiting && !a.monitor.started() &&
+        !x.mailbox->offer_again(a.attempt_id)) {
+        (void)x.mailbox->clean(a.attempt_id, false);
+        forget_running(a);
+        co_return co_await begin_attempt(x, a.attempt);
     }
-    begin(x, *a);
-    x.recorded = is_recorded(*a);
-    x.adopted = true;
-    co_await wait(x, *a);
-    x.adopted = false;
-    if (co_await finish(x, *a)) x.next_attempt = a->attempt + 1;
+    record_published(x, a);
+    x.recorded = is_recorded(a);
+    a.times = times_of(x, a);
     co_return error_code{};
 }
 
 asio::awaitable<error_code> ExecutorCore::watch(Execution& x)
 {
+    if (const auto flaw = check(x)) co_return flaw;
     error_code ec;
     std::string problem;
     x.mailbox = open_mailbox(x.request.worktree, ec, problem);
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     auto w = monitor_options(x);
     w.claim_required = false;
-    const auto a = std::make_unique<Attempt>(x, std::string(), 1, w);
-    a->published = options.clock->now();
-    x.first_published = a->published;
-    x.adopted = true;
+    x.attempt = std::make_unique<Attempt>(x, std::string(), 1, w);
+    auto& a = *x.attempt;
+    a.published = options.clock->now();
+    x.first_published = a.published;
     x.read_only = true;
-    co_await wait(x, *a);
-    fill_result(x, *a);
+    a.times = times_of(x, a);
     co_return error_code{};
 }
 

@@ -35,6 +35,7 @@ std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, do
 /// The polling interval of one execution.
 class PollingInterval {
 public:
+    PollingInterval() = default;
     PollingInterval(std::chrono::milliseconds initial, std::chrono::milliseconds max_delay,
                     bool adaptive);
 
@@ -43,10 +44,10 @@ public:
     void reset() noexcept { current_ = initial_; }
 
 private:
-    std::chrono::duration<double> initial_;
-    std::chrono::duration<double> max_delay_;
-    std::chrono::duration<double> current_;
-    bool adaptive_;
+    std::chrono::duration<double> initial_{};
+    std::chrono::duration<double> max_delay_{};
+    std::chrono::duration<double> current_{};
+    bool adaptive_ = false;
 };
 
 }  // namespace autoexec::inline v1
