@@ -8,6 +8,11 @@
 namespace autoexec::text {
 namespace {
 
+bool is_plain_on_terminal(char c) noexcept
+{
+    return c >= ' ' && c <= '~';
+}
+
 /// Length of `ESC [ … m`, a colour sequence; 0 if `text` begins with something else.
 std::size_t colour_length(std::string_view text) noexcept
 {
@@ -70,6 +75,11 @@ std::string printable(std::string_view text, bool keep_newlines)
     std::string out;
     out.reserve(text.size());
     while (!text.empty()) {
+        // Most text is copied in one piece.
+        const auto* const rest = std::find_if_not(text.begin(), text.end(), is_plain_on_terminal);
+        out.append(text.begin(), rest);
+        text.remove_prefix(static_cast<std::size_t>(rest - text.begin()));
+        if (text.empty()) break;
         if (const auto colour = colour_length(text)) {
             text.remove_prefix(colour);
             continue;
