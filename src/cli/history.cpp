@@ -9,9 +9,7 @@ namespace {
 
 struct HistoryOptions : CommonOptions {
     MetricsFilterOptions filter;
-    std::size_t limit = 20;
-    std::string cursor;
-    bool csv = false;
+    PageOptions page;
     bool summary = false;
 };
 
@@ -130,9 +128,10 @@ std::vector<std::string> csv_fields(const ExecutionMetric& m, const ModelPrices&
             m.error_message.value_or("")};
 }
 
-void print_page(const MetricsPage& page, const HistoryOptions& options, const ModelPrices& prices)
+void print_attempts(const MetricsPage& page, const HistoryOptions& options,
+                    const ModelPrices& prices)
 {
-    if (options.csv) {
+    if (options.page.csv) {
         print_csv(csv_header());
         for (const auto& metric : page.metrics) print_csv(csv_fields(metric, prices));
         return;
@@ -151,27 +150,22 @@ int history(const HistoryOptions& options)
     const auto root = project_root(options);
     if (options.summary)
         return print_summary(root, filter_of(options.filter),
-                             {MetricsGrouping::none, options.json, options.csv, false});
-    UnreadableRecords unreadable;
-    auto filter = filter_of(options.filter);
-    filter.limit = options.limit;
-    filter.cursor = options.cursor;
-    const auto page = records::read_metrics(records::Folder::of({}, root, "metrics"), filter,
-                                            unreadable.report());
-    if (page.cursor_is_lost && unreadable.exit_code() == exit_completed) fail_by_lost_cursor();
-    print_page(page, options, configured_prices(root));
-    if (!page.next.empty() && (options.json || options.csv))
-        print_message("next page: --cursor {}\n", page.next);
-    return unreadable.exit_code();
+                             {MetricsGrouping::none, options.json, options.page.csv, false});
+    const auto folder = records::Folder::of({}, root, "metrics");
+    const auto read = [&folder](const auto& filter, const auto& report) {
+        return records::read_metrics(folder, filter, report);
+    };
+    const auto print = [&](const MetricsPage& page) {
+        print_attempts(page, options, configured_prices(root));
+    };
+    return print_page(filter_of(options.filter), options.page, options.json, read, print);
 }
 
 void define_history(CLI::App& app, HistoryOptions& o)
 {
     add_common(app, o);
     add_metrics_filter(app, o.filter);
-    add_limit(app, o.limit);
-    add_cursor(app, o.cursor);
-    add_csv(app, o.csv);
+    add_page(app, o.page);
     app.add_flag("--summary", o.summary, "Print totals only, like autoexec metrics");
 }
 

@@ -8,9 +8,7 @@ namespace {
 
 struct AuditQueryOptions : CommonOptions {
     AuditFilterOptions filter;
-    std::size_t limit = 20;
-    std::string cursor;
-    bool csv = false;
+    PageOptions page;
 };
 
 std::vector<std::string> audit_fields(const boost::json::object& event)
@@ -24,39 +22,38 @@ std::vector<std::string> audit_fields(const boost::json::object& event)
     return fields;
 }
 
-int audit_query(const AuditQueryOptions& options)
+void print_events(const AuditPage& page, const AuditQueryOptions& options)
 {
-    const auto folder = records::Folder::of({}, project_root(options), "audit");
-    UnreadableRecords unreadable;
-    auto filter = filter_of(options.filter);
-    filter.limit = options.limit;
-    filter.cursor = options.cursor;
-    const auto page = records::read_audit(folder, filter, unreadable.report());
-    if (page.cursor_is_lost && unreadable.exit_code() == exit_completed) fail_by_lost_cursor();
-    if (options.csv)
+    const bool csv = options.page.csv;
+    if (csv)
         print_csv({"timestamp", "event_type", "status", "execution_id", "attempt_id", "workflow_id",
                    "step_id", "worktree", "command", "details"});
     for (const auto& event : page.events) {
-        if (options.csv)
+        if (csv)
             print_csv(audit_fields(event));
         else if (options.json)
             print_json(event);
         else
             print_result("{}\n", line_of(event));
     }
-    if (page.events.empty() && !options.json && !options.csv) print_message("No events found.\n");
-    if (!page.next.empty() && (options.json || options.csv))
-        print_message("next page: --cursor {}\n", page.next);
-    return unreadable.exit_code();
+    if (page.events.empty() && !options.json && !csv) print_message("No events found.\n");
+}
+
+int audit_query(const AuditQueryOptions& options)
+{
+    const auto folder = records::Folder::of({}, project_root(options), "audit");
+    const auto read = [&folder](const auto& filter, const auto& report) {
+        return records::read_audit(folder, filter, report);
+    };
+    return print_page(filter_of(options.filter), options.page, options.json, read,
+                      [&options](const AuditPage& page) { print_events(page, options); });
 }
 
 void define_audit_query(CLI::App& app, AuditQueryOptions& o)
 {
     add_common(app, o);
     add_audit_filter(app, o.filter);
-    add_limit(app, o.limit);
-    add_cursor(app, o.cursor);
-    add_csv(app, o.csv);
+    add_page(app, o.page);
 }
 
 }  // namespace

@@ -46,6 +46,20 @@ std::optional<std::string> absolute_path(const std::string& path)
     return ec ? path : whole.string();
 }
 
+template <class Filter>
+Filter common_filter_of(const RecordFilterOptions& o)
+{
+    Filter filter;
+    filter.workflow_id = if_given(o.run);
+    filter.step_id = if_given(o.step);
+    filter.attempt_id = if_given(o.attempt);
+    filter.worktree = absolute_path(o.worktree);
+    filter.text = if_given(o.text);
+    filter.since = o.since;
+    filter.until = o.until;
+    return filter;
+}
+
 }  // namespace
 
 CLI::Option* add_since(CLI::App& app, std::optional<system_clock::time_point>& since,
@@ -82,17 +96,10 @@ void add_metrics_filter(CLI::App& app, MetricsFilterOptions& o)
 
 MetricsFilter filter_of(const MetricsFilterOptions& o)
 {
-    MetricsFilter filter;
-    filter.workflow_id = if_given(o.run);
+    auto filter = common_filter_of<MetricsFilter>(o);
     filter.workflow = if_given(o.workflow);
-    filter.step_id = if_given(o.step);
     filter.agent = if_given(o.agent);
-    filter.worktree = absolute_path(o.worktree);
-    filter.attempt_id = if_given(o.attempt);
     filter.status = protocol::parse_word<ExecutionStatus>(o.status);
-    filter.text = if_given(o.text);
-    filter.since = o.since;
-    filter.until = o.until;
     filter.min_duration = o.min_duration;
     filter.min_cost = o.min_cost;
     return filter;
@@ -113,23 +120,18 @@ void add_audit_filter(CLI::App& app, AuditFilterOptions& o)
 
 AuditFilter filter_of(const AuditFilterOptions& o)
 {
-    AuditFilter filter;
+    auto filter = common_filter_of<AuditFilter>(o);
     filter.event_type = if_given(o.event);
     filter.execution_id = if_given(o.execution);
-    filter.attempt_id = if_given(o.attempt);
-    filter.workflow_id = if_given(o.run);
-    filter.step_id = if_given(o.step);
-    filter.worktree = absolute_path(o.worktree);
-    filter.text = if_given(o.text);
-    filter.since = o.since;
-    filter.until = o.until;
     return filter;
 }
 
-void add_cursor(CLI::App& app, std::string& cursor)
+void add_page(CLI::App& app, PageOptions& o)
 {
-    app.add_option("--cursor", cursor, "Continue after the page that named this cursor")
+    add_limit(app, o.limit);
+    app.add_option("--cursor", o.cursor, "Continue after the page that named this cursor")
         ->type_name("CURSOR");
+    add_csv(app, o.csv);
 }
 
 void fail_by_lost_cursor()
